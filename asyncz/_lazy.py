@@ -1,0 +1,25 @@
+"""Re-exports that are imported on first use, so that `import asyncz` costs little."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from importlib import import_module
+
+
+def lazy_exports(package: str, modules: Mapping[str, tuple[str, ...]]) -> Callable[[str], object]:
+    """Make a package's `__getattr__` from a table of its modules and the names that each gives.
+
+    A name that was used once is kept in the package, so that the next use costs nothing.
+    """
+    module_of = {name: module for module, names in modules.items() for name in names}
+
+    def __getattr__(name: str) -> object:
+        if name not in module_of:
+            message = f"module {package!r} has no attribute {name!r}"
+            raise AttributeError(message)
+        value: object = getattr(import_module(module_of[name]), name)
+        setattr(sys.modules[package], name, value)
+        return value
+
+    return __getattr__

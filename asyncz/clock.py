@@ -1,0 +1,25 @@
+"""The one place that reads the time, so that a test can replace it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+
+def utc(timestamp: float) -> datetime:
+    """The time zone aware UTC time of seconds since the epoch. May be called from any thread."""
+    return datetime.fromtimestamp(timestamp, UTC)
+
+
+class SystemClock:
+    """The clock of the machine: `time.time()`, and timers on the running event loop."""
+
+    def now(self) -> float:
+        """Seconds since the epoch, UTC. May be called from any thread."""
+        return time.time()
+
+    def call_later(self, delay: float, callback: Callable[[], object], /) -> asyncio.TimerHandle:
+        """Call `callback` on the running loop after `delay` seconds. For the loop's thread only."""
+        return asyncio.get_running_loop().call_later(delay, callback)

@@ -1,0 +1,249 @@
+"""What the scheduler tells its listeners: how runs end, and what else happens.
+
+Events are immutable values. The four endings of a run form `TaskNotification[ResultT]`; a `match` over
+them is exhaustive for the type checkers. Times are kept as seconds since the epoch and read as time
+zone aware UTC datetimes.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Generic, TypeAlias, Union
+
+import attrs
+from typing_extensions import TypeVar
+
+from asyncz.clock import utc
+
+ResultT_co = TypeVar("ResultT_co", covariant=True)
+
+
+@attrs.frozen(eq=False)
+class RunEvent:
+    """What every event of a run tells.
+
+    Attributes:
+        task_id: The task.
+    """
+
+    task_id: str
+
+
+@attrs.frozen(eq=False, kw_only=True)
+class RunDetails:
+    """When and where a run took place.
+
+    An executor may leave all of it out: the scheduler then fills in what the run itself knows.
+
+    Attributes:
+        run_id: The run's number, unique in its process; 0 where it was left out.
+        attempt: 1 for a run's first attempt, 2 for its first retry, and so on.
+        scheduled: When the run was due, in seconds since the epoch.
+        started: When its function was called, in seconds since the epoch; None if it never was.
+        finished: When it had ended, in seconds since the epoch.
+        worker: The thread or process that ran it, such as `MainThread` or `pid 4711`; empty if none did.
+    """
+
+    run_id: int = 0
+    attempt: int = 1
+    scheduled: float | None = None
+    started: float | None = None
+    finished: float | None = None
+    worker: str = ""
+
+    @property
+    def scheduled_at(self) -> datetime | None:
+        """When the run was due, UTC."""
+        return None if self.scheduled is None else utc(self.scheduled)
+
+    @property
+    def started_at(self) -> datetime | None:
+        """When its function was called, UTC; None if it never was."""
+        return None if self.started is None else utc(self.started)
+
+    @property
+    def finished_at(self) -> datetime | None:
+        """When it had ended, UTC."""
+        return None if self.finished is None else utc(self.finished)
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds from the call of the function to its end; None if it was never called."""
+        return None if self.started is None or self.finished is None else self.finished - self.started
+
+
+_NO_DETAILS = RunDetails()
+
+
+@attrs.frozen(eq=False)
+class TaskExecuted(RunEvent, Generic[ResultT_co]):
+    """A run ended with a result.
+
+    Attributes:
+        task_id: The task.
+        result: What its function returned.
+        details: When and where it ran.
+    """
+
+    result: ResultT_co
+    details: RunDetails = attrs.field(default=_NO_DETAILS, kw_only=True)
+
+
+@attrs.frozen(eq=False)
+class TaskError(RunEvent):
+    """A run ended with an exception: its function's own, a time limit, a lost worker.
+
+    Attributes:
+        task_id: The task.
+        exception: What was raised; `TaskTimeoutError` for a time limit, `WorkerLostError` for a dead worker.
+        traceback: The traceback as text, also where it happened in another process.
+        details: When and where it ran.
+    """
+
+    exception: BaseException
+    traceback: str = attrs.field(default="", kw_only=True)
+    details: RunDetails = attrs.field(default=_NO_DETAILS, kw_only=True)
+
+
+@attrs.frozen(eq=False)
+class TaskMissed(RunEvent):
+    """A run did not start because it would have started after its misfire grace time.
+
+    Attributes:
+        task_id: The task.
+        details: When it was due.
+    """
+
+    details: RunDetails = attrs.field(default=_NO_DETAILS, kw_only=True)
+
+
+@attrs.frozen(eq=False)
+class TaskCancelled(RunEvent):
+    """A run was cancelled, before or after its start: by a call, by a shutdown, or by itself.
+
+    Attributes:
+        task_id: The task.
+        details: When it was due and, if it had started, where it ran.
+    """
+
+    details: RunDetails = attrs.field(default=_NO_DETAILS, kw_only=True)
+
+
+TaskNotification: TypeAlias = Union[TaskExecuted[ResultT_co], TaskError, TaskMissed, TaskCancelled]
+"""How a run ended. Every submitted run ends in exactly one of these."""
+
+
+@attrs.frozen(eq=False)
+class TaskSubmitted(RunEvent):
+    """A run was handed to its executor; exactly one `TaskNotification` follows.
+
+    Attributes:
+        task_id: The task.
+        details: Which run, and when it was due.
+    """
+
+    details: RunDetails = attrs.field(default=_NO_DETAILS, kw_only=True)
+
+
+@attrs.frozen(eq=False)
+class TaskMaxInstances(RunEvent):
+    """A due run was refused: the task had its maximum of running instances. Nothing else follows for it.
+
+    Attributes:
+        task_id: The task.
+        details: Which run, and when it was due.
+    """
+
+    details: RunDetails = attrs.field(default=_NO_DETAILS, kw_only=True)
+
+
+@attrs.frozen(eq=False)
+class TaskQueueFull(RunEvent):
+    """A due run was refused: the queue of its executor was full. Nothing else follows for it.
+
+    Attributes:
+        task_id: The task.
+        details: Which run, and when it was due.
+    """
+
+    details: RunDetails = attrs.field(default=_NO_DETAILS, kw_only=True)
+
+
+@attrs.frozen(eq=False)
+class TaskAdded:
+    """A task was added to the scheduler."""
+
+    task_id: str
+
+
+@attrs.frozen(eq=False)
+class TaskModified:
+    """A task was paused or resumed, or its schedule ended because its trigger raised (see `exception`)."""
+
+    task_id: str
+    change: str
+    exception: BaseException | None = None
+
+
+@attrs.frozen(eq=False)
+class TaskRemoved:
+    """A task left the scheduler: it was removed, or its trigger is exhausted and its last run has ended."""
+
+    task_id: str
+
+
+@attrs.frozen(eq=False)
+class SchedulerStarted:
+    """The scheduler runs."""
+
+
+@attrs.frozen(eq=False)
+class SchedulerPaused:
+    """The scheduler submits no due runs until it is resumed."""
+
+
+@attrs.frozen(eq=False)
+class SchedulerResumed:
+    """The scheduler submits due runs again."""
+
+
+@attrs.frozen(eq=False)
+class SchedulerShutdown:
+    """The scheduler has shut down. The last event."""
+
+
+@attrs.frozen(eq=False)
+class ExecutorAdded:
+    """An executor was registered under an alias."""
+
+    alias: str
+
+
+@attrs.frozen(eq=False)
+class ExecutorRemoved:
+    """An executor was removed and has released its resources."""
+
+    alias: str
+
+
+PlainEvent: TypeAlias = Union[
+    TaskError,
+    TaskMissed,
+    TaskCancelled,
+    TaskSubmitted,
+    TaskMaxInstances,
+    TaskQueueFull,
+    TaskAdded,
+    TaskModified,
+    TaskRemoved,
+    SchedulerStarted,
+    SchedulerPaused,
+    SchedulerResumed,
+    SchedulerShutdown,
+    ExecutorAdded,
+    ExecutorRemoved,
+]
+"""Every event whose class has no type parameter."""
+
+Event: TypeAlias = Union[TaskExecuted[object], PlainEvent]
+"""Every event that a scheduler can tell its listeners."""

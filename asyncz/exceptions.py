@@ -1,0 +1,377 @@
+"""Every error that asyncz raises or reports.
+
+All of them derive from `AsynczError`; each also is the standard error that fits, so that
+`except LookupError` or `except TimeoutError` works as one expects. Their data are fields and their
+text is made on demand, so that an error survives pickling between processes.
+"""
+
+from __future__ import annotations
+
+from typing_extensions import override
+
+
+class AsynczError(Exception):
+    """The root of all errors of asyncz."""
+
+
+class InvalidInputError(AsynczError, ValueError):
+    """A value that was handed to asyncz cannot be used; nothing has been changed.
+
+    Attributes:
+        name: What the value was given for, such as `max_instances`.
+        value: The text of the value as it was given.
+        allowed: What may be given instead.
+    """
+
+    def __init__(self, name: str, value: str, allowed: str) -> None:
+        super().__init__(name, value, allowed)
+        self.name = name
+        self.value = value
+        self.allowed = allowed
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.name} cannot be {self.value}: {self.allowed}"
+
+
+class UnknownAliasError(AsynczError, LookupError):
+    """No executor or trigger is known under an alias.
+
+    Attributes:
+        kind: `executor` or `trigger`.
+        alias: The alias that was asked for.
+        known: The aliases that exist, sorted.
+    """
+
+    def __init__(self, kind: str, alias: str, known: tuple[str, ...]) -> None:
+        super().__init__(kind, alias, known)
+        self.kind = kind
+        self.alias = alias
+        self.known = known
+
+    @override
+    def __str__(self) -> str:
+        return f"there is no {self.kind} with the alias {self.alias!r}; known are: {', '.join(self.known) or 'none'}"
+
+
+class PluginError(AsynczError, RuntimeError):
+    """A plugin is registered under an alias but cannot be loaded or is not what it should be.
+
+    Attributes:
+        alias: The alias of the plugin.
+        reference: The entry point's `module:name`.
+        reason: Why it cannot be used.
+    """
+
+    def __init__(self, alias: str, reference: str, reason: str) -> None:
+        super().__init__(alias, reference, reason)
+        self.alias = alias
+        self.reference = reference
+        self.reason = reason
+
+    @override
+    def __str__(self) -> str:
+        return f"the plugin {self.alias!r} ({self.reference}) cannot be used: {self.reason}"
+
+
+class TaskLookupError(AsynczError, LookupError):
+    """The scheduler has no task with this id; it never had, or the task was removed or has finished.
+
+    Attributes:
+        task_id: The id that was asked for.
+    """
+
+    def __init__(self, task_id: str) -> None:
+        super().__init__(task_id)
+        self.task_id = task_id
+
+    @override
+    def __str__(self) -> str:
+        return f"the scheduler has no task with the id {self.task_id!r}"
+
+
+class DuplicateTaskError(AsynczError, ValueError):
+    """A task with the same id exists already; remove it first or choose another id.
+
+    Attributes:
+        task_id: The id that is taken.
+    """
+
+    def __init__(self, task_id: str) -> None:
+        super().__init__(task_id)
+        self.task_id = task_id
+
+    @override
+    def __str__(self) -> str:
+        return f"a task with the id {self.task_id!r} exists already; remove it first or choose another id"
+
+
+class DuplicateExecutorError(AsynczError, ValueError):
+    """An executor is registered already, under this alias or, for one instance, anywhere.
+
+    Attributes:
+        alias: The alias that is taken, or under which the instance is registered.
+    """
+
+    def __init__(self, alias: str) -> None:
+        super().__init__(alias)
+        self.alias = alias
+
+    @override
+    def __str__(self) -> str:
+        return f"an executor is registered already as {self.alias!r}; remove it first or choose another alias or instance"
+
+
+class ExecutorInUseError(AsynczError, RuntimeError):
+    """An executor cannot be removed while tasks name it.
+
+    Attributes:
+        alias: The alias of the executor.
+        task_ids: Tasks that run on it.
+    """
+
+    def __init__(self, alias: str, task_ids: tuple[str, ...]) -> None:
+        super().__init__(alias, task_ids)
+        self.alias = alias
+        self.task_ids = task_ids
+
+    @override
+    def __str__(self) -> str:
+        shown = ", ".join(repr(task_id) for task_id in self.task_ids[:5])
+        more = f" and {len(self.task_ids) - 5} more" if len(self.task_ids) > 5 else ""
+        return f"the executor {self.alias!r} cannot be removed while these tasks name it: {shown}{more}"
+
+
+class SchedulerNotRunningError(AsynczError, RuntimeError):
+    """What was asked for needs a running scheduler: before `start()`, or after `shutdown()`.
+
+    Attributes:
+        action: What was asked for.
+    """
+
+    def __init__(self, action: str) -> None:
+        super().__init__(action)
+        self.action = action
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.action} needs a running scheduler: start it first, and not after its shutdown"
+
+
+class SchedulerAlreadyRunningError(AsynczError, RuntimeError):
+    """The scheduler has been started already; shut it down before it is started again."""
+
+    @override
+    def __str__(self) -> str:
+        return "the scheduler has been started already; shut it down before it is started again"
+
+
+class ExecutorNotRunningError(AsynczError, RuntimeError):
+    """A run was submitted to an executor that has not been started, or has been shut down or is broken.
+
+    Attributes:
+        alias: The alias of the executor, empty before its start.
+        status: Its status at that time.
+    """
+
+    def __init__(self, alias: str, status: str) -> None:
+        super().__init__(alias, status)
+        self.alias = alias
+        self.status = status
+
+    @override
+    def __str__(self) -> str:
+        return f"the executor {self.alias!r} takes no runs: it is {self.status}, not running"
+
+
+class IllegalTransitionError(AsynczError, RuntimeError):
+    """An executor was asked for a change of status that the rules do not allow.
+
+    Attributes:
+        alias: The alias of the executor.
+        current: The status it has.
+        wanted: The status that cannot follow.
+    """
+
+    def __init__(self, alias: str, current: str, wanted: str) -> None:
+        super().__init__(alias, current, wanted)
+        self.alias = alias
+        self.current = current
+        self.wanted = wanted
+
+    @override
+    def __str__(self) -> str:
+        return f"the executor {self.alias!r} cannot become {self.wanted}: it is {self.current}"
+
+
+class MaximumInstancesError(AsynczError, RuntimeError):
+    """A run was refused: the task has its maximum of running instances on the executor.
+
+    Attributes:
+        task_id: The task.
+        max_instances: How many of its runs may run at the same time.
+    """
+
+    def __init__(self, task_id: str, max_instances: int) -> None:
+        super().__init__(task_id, max_instances)
+        self.task_id = task_id
+        self.max_instances = max_instances
+
+    @override
+    def __str__(self) -> str:
+        return f"the task {self.task_id!r} has its maximum of {self.max_instances} running instance(s)"
+
+
+class QueueFullError(AsynczError, RuntimeError):
+    """A run was refused: as many runs as allowed wait in the executor's queue.
+
+    Attributes:
+        alias: The alias of the executor.
+        max_queue: How many runs may wait there.
+    """
+
+    def __init__(self, alias: str, max_queue: int) -> None:
+        super().__init__(alias, max_queue)
+        self.alias = alias
+        self.max_queue = max_queue
+
+    @override
+    def __str__(self) -> str:
+        return f"the queue of the executor {self.alias!r} is full: {self.max_queue} run(s) wait there"
+
+
+class TaskTimeoutError(AsynczError, TimeoutError):
+    """A run took longer than its task's `timeout`.
+
+    Attributes:
+        task_id: The task.
+        timeout: The limit in seconds.
+    """
+
+    def __init__(self, task_id: str, timeout: float) -> None:
+        super().__init__(task_id, timeout)
+        self.task_id = task_id
+        self.timeout = timeout
+
+    @override
+    def __str__(self) -> str:
+        return f"a run of the task {self.task_id!r} took longer than its limit of {self.timeout:g} seconds"
+
+
+class TaskMissedError(AsynczError, RuntimeError):
+    """Raised to who awaits a run that was missed: it would have started too late.
+
+    Attributes:
+        task_id: The task.
+    """
+
+    def __init__(self, task_id: str) -> None:
+        super().__init__(task_id)
+        self.task_id = task_id
+
+    @override
+    def __str__(self) -> str:
+        return f"a run of the task {self.task_id!r} was missed: it would have started after its misfire grace time"
+
+
+class TaskCancelledError(AsynczError, RuntimeError):
+    """Raised to who awaits a run that was cancelled, by a shutdown or by a call.
+
+    It is not `asyncio.CancelledError`, which would say that the awaiting code was cancelled.
+
+    Attributes:
+        task_id: The task.
+    """
+
+    def __init__(self, task_id: str) -> None:
+        super().__init__(task_id)
+        self.task_id = task_id
+
+    @override
+    def __str__(self) -> str:
+        return f"a run of the task {self.task_id!r} was cancelled"
+
+
+class TaskExitError(AsynczError, RuntimeError):
+    """Raised to who awaits a run whose function raised `SystemExit` or the like.
+
+    Such an exception would end the awaiting program; it is the `__cause__` of this error.
+
+    Attributes:
+        task_id: The task.
+        exception: The text of what the function raised.
+    """
+
+    def __init__(self, task_id: str, exception: str) -> None:
+        super().__init__(task_id, exception)
+        self.task_id = task_id
+        self.exception = exception
+
+    @override
+    def __str__(self) -> str:
+        return f"a run of the task {self.task_id!r} raised {self.exception}"
+
+
+class WorkerLostError(AsynczError, RuntimeError):
+    """The worker process that executed a run died, or could not start.
+
+    Attributes:
+        reason: What is known of its end, such as `killed by SIGKILL`.
+        exit_code: Its exit status; negative is the number of the signal that killed it; None if unknown.
+        pid: Its process id; None if it never had one.
+        hint: What to look at, or an empty text.
+    """
+
+    def __init__(self, reason: str, exit_code: int | None = None, pid: int | None = None, hint: str = "") -> None:
+        super().__init__(reason, exit_code, pid, hint)
+        self.reason = reason
+        self.exit_code = exit_code
+        self.pid = pid
+        self.hint = hint
+
+    @override
+    def __str__(self) -> str:
+        worker = "the worker process" if self.pid is None else f"the worker process {self.pid}"
+        return f"{worker} {self.reason}" + (f"; {self.hint}" if self.hint else "")
+
+
+class WorkerStartError(WorkerLostError):
+    """A worker could not start, for example because its initializer raised (see `__cause__`)."""
+
+
+class SerializationError(AsynczError, ValueError):
+    """Something cannot travel between processes: it cannot be pickled or unpickled.
+
+    Attributes:
+        what: `function`, `argument`, `result` or `exception`.
+        description: What it is, as text.
+        reason: Why it cannot travel.
+    """
+
+    def __init__(self, what: str, description: str, reason: str) -> None:
+        super().__init__(what, description, reason)
+        self.what = what
+        self.description = description
+        self.reason = reason
+
+    @override
+    def __str__(self) -> str:
+        return f"the {self.what} {self.description} cannot travel between processes: {self.reason}"
+
+
+class RemoteError(AsynczError, RuntimeError):
+    """Stands for an exception of a worker that cannot be unpickled here.
+
+    Attributes:
+        type_name: The exception's class, as `module.name`.
+        message: Its text.
+    """
+
+    def __init__(self, type_name: str, message: str) -> None:
+        super().__init__(type_name, message)
+        self.type_name = type_name
+        self.message = message
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.type_name}: {self.message}"

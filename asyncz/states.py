@@ -1,0 +1,187 @@
+"""Snapshots of executors, tasks and schedulers: immutable, validated, ready for JSON.
+
+They are built when they are read, never while runs are handed over.
+
+Example:
+    >>> state = ExecutorState(alias="io", status="running", running=1, instances=(InstanceCount(task_id="t", running=1),))
+    >>> ExecutorState.model_validate_json(state.model_dump_json()) == state
+    True
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal, TypeAlias
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, NonNegativeInt, PositiveInt, model_validator
+from typing_extensions import Self
+
+from asyncz.exceptions import IllegalTransitionError
+
+ExecutorStatus: TypeAlias = Literal["created", "starting", "running", "draining", "stopped", "broken"]
+"""What an executor is doing: it takes runs only while it is `running`."""
+
+SchedulerStatus: TypeAlias = Literal["created", "running", "paused", "draining", "stopped"]
+"""What a scheduler is doing."""
+
+_FOLLOWING: dict[ExecutorStatus, tuple[ExecutorStatus, ...]] = {
+    "created": ("starting", "stopped"),
+    "starting": ("running", "broken", "stopped"),
+    "running": ("draining", "broken", "stopped"),
+    "draining": ("stopped", "broken"),
+    "stopped": ("starting",),
+    "broken": ("draining", "stopped"),
+}
+
+
+class _Snapshot(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class InstanceCount(_Snapshot):
+    """How many runs of one task run on an executor."""
+
+    task_id: str
+    running: PositiveInt
+
+
+class ExecutorState(_Snapshot):
+    """What an executor does at one moment.
+
+    Attributes:
+        alias: The alias it was registered under; empty before its start.
+        status: What it is doing.
+        running: How many runs it has taken that have not ended; the sum of `instances`.
+        instances: How many of them belong to each task.
+        queued: How many of them wait for a worker.
+        abandoned: How many of them were given up although their function has not returned.
+        workers: How many threads or processes work for it; 0 where that is not its own business.
+        lost_workers: How many worker processes died since its start.
+        replaced_workers: How many worker processes took the place of another.
+    """
+
+    alias: str
+    status: ExecutorStatus = "created"
+    running: NonNegativeInt = 0
+    instances: tuple[InstanceCount, ...] = ()
+    queued: NonNegativeInt = 0
+    abandoned: NonNegativeInt = 0
+    workers: NonNegativeInt = 0
+    lost_workers: NonNegativeInt = 0
+    replaced_workers: NonNegativeInt = 0
+
+    @model_validator(mode="after")
+    def _counts_agree(self) -> Self:
+        total = sum(count.running for count in self.instances)
+        if total != self.running:
+            message = f"running is {self.running}, but the instances add up to {total}"
+            raise ValueError(message)
+        if len({count.task_id for count in self.instances}) != len(self.instances):
+            message = "a task is counted twice in the instances"
+            raise ValueError(message)
+        if max(self.queued, self.abandoned) > self.running:
+            message = f"queued is {self.queued} and abandoned {self.abandoned}, more than running, which is {self.running}"
+            raise ValueError(message)
+        return self
+
+    def changed_to(self, status: ExecutorStatus) -> ExecutorState:
+        """The same state with another status.
+
+        Raises:
+            IllegalTransitionError: That status cannot follow the present one.
+        """
+        check_transition(self.alias, self.status, status)
+        return self.model_copy(update={"status": status})
+
+
+def check_transition(alias: str, current: ExecutorStatus, wanted: ExecutorStatus) -> None:
+    """Refuse a change of an executor's status that the rules do not allow.
+
+    Raises:
+        IllegalTransitionError: `wanted` cannot follow `current`.
+    """
+    if wanted not in _FOLLOWING[current]:
+        raise IllegalTransitionError(alias, current, wanted)
+
+
+class TaskState(_Snapshot):
+    """What the scheduler knows of a task at one moment.
+
+    Attributes:
+        task_id: Its id.
+        function: Its function, as `module:qualified name`.
+        trigger: When it runs, as text; empty if it runs on demand only.
+        executor: The alias of its executor.
+        paused: Whether its schedule is held.
+        next_run_at: When it is due next, UTC; None if never.
+        running: How many of its runs have not ended.
+        waiting: How many of its due runs wait in the scheduler because of `max_instances`.
+        submitted: How many of its runs were handed over so far; the sum of the four endings and what runs.
+        executed: How many ended with a result.
+        errors: How many ended with an exception.
+        missed: How many were missed.
+        cancelled: How many were cancelled.
+        refused: How many due runs were refused, at the maximum of instances or by a full queue.
+    """
+
+    task_id: str
+    function: str
+    trigger: str = ""
+    executor: str
+    paused: bool = False
+    next_run_at: AwareDatetime | None = None
+    running: NonNegativeInt = 0
+    waiting: NonNegativeInt = 0
+    submitted: NonNegativeInt = 0
+    executed: NonNegativeInt = 0
+    errors: NonNegativeInt = 0
+    missed: NonNegativeInt = 0
+    cancelled: NonNegativeInt = 0
+    refused: NonNegativeInt = 0
+
+    @model_validator(mode="after")
+    def _nothing_ends_unsubmitted(self) -> Self:
+        ended = self.executed + self.errors + self.missed + self.cancelled
+        if ended > self.submitted:
+            message = f"{ended} runs ended, but {self.submitted} were submitted"
+            raise ValueError(message)
+        return self
+
+
+class SchedulerState(_Snapshot):
+    """What a scheduler does at one moment.
+
+    Attributes:
+        status: What it is doing.
+        tasks: Its tasks.
+        executors: Its executors.
+        submitted: How many runs it has handed over, of tasks that are gone as well.
+        executed: How many ended with a result.
+        errors: How many ended with an exception.
+        missed: How many were missed.
+        cancelled: How many were cancelled.
+        refused: How many due runs were refused.
+    """
+
+    status: SchedulerStatus = "created"
+    tasks: tuple[TaskState, ...] = ()
+    executors: tuple[ExecutorState, ...] = ()
+    submitted: NonNegativeInt = 0
+    executed: NonNegativeInt = 0
+    errors: NonNegativeInt = 0
+    missed: NonNegativeInt = 0
+    cancelled: NonNegativeInt = 0
+    refused: NonNegativeInt = 0
+
+    @model_validator(mode="after")
+    def _nothing_ends_unsubmitted(self) -> Self:
+        ended = self.executed + self.errors + self.missed + self.cancelled
+        if ended > self.submitted:
+            message = f"{ended} runs ended, but {self.submitted} were submitted"
+            raise ValueError(message)
+        return self
+
+    @property
+    def next_run_at(self) -> datetime | None:
+        """When the next task is due, UTC; None if none is."""
+        return min((task.next_run_at for task in self.tasks if task.next_run_at is not None), default=None)
