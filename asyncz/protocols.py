@@ -1,0 +1,153 @@
+"""The contracts between the parts of asyncz, and between asyncz and what users write.
+
+A class satisfies a protocol by its shape: it needs no base class. `asyncz.executors.base.BaseExecutor`
+is there for those who would rather write less.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Protocol
+
+from typing_extensions import TypeVar
+
+from asyncz.events import TaskNotification
+from asyncz.states import ExecutorState
+from asyncz.tasks import TaskRun
+
+ResultT = TypeVar("ResultT")
+EventT_contra = TypeVar("EventT_contra", contravariant=True)
+
+
+class Notifier(Protocol):
+    """Who an executor tells how its runs end: the scheduler.
+
+    Both methods may be called from any thread, and return at once.
+    """
+
+    def notify(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
+        """Tell how a run ended; exactly once for each run that `submit` took."""
+        ...
+
+    def released(self, run: TaskRun[ResultT], /) -> None:
+        """Tell that a run's work is over; exactly once for each run, at or after its notification."""
+        ...
+
+
+class Executor(Protocol[ResultT]):
+    """Runs the runs of tasks whose result is `ResultT`.
+
+    An executor without a restriction has a `submit` that is generic in the method; such a class is an
+    `Executor[int]`, an `Executor[bytes]` and so on, and a `UniversalExecutor`.
+    """
+
+    @property
+    def state(self) -> ExecutorState:
+        """A snapshot of what it does. May be read from any thread."""
+        ...
+
+    async def start(self, scheduler: Notifier, alias: str, /) -> None:
+        """Acquire what it needs; from now on it takes runs and tells `scheduler` how they end."""
+        ...
+
+    async def shutdown(self, wait: bool = True) -> None:
+        """Take no more runs, end those it has, and release everything.
+
+        Args:
+            wait: Let runs that run come to their end; else they end as cancelled at once.
+        """
+        ...
+
+    def submit(self, run: TaskRun[ResultT], /) -> None:
+        """Take a run. Never blocks; called on the loop's thread.
+
+        Raises:
+            MaximumInstancesError: The task has its maximum of running instances here.
+            QueueFullError: Too many runs wait.
+            ExecutorNotRunningError: It has not been started, or has been shut down.
+        """
+        ...
+
+
+class UniversalExecutor(Protocol):
+    """Runs the runs of every task: an `Executor` with a `submit` that is generic in the method."""
+
+    @property
+    def state(self) -> ExecutorState:
+        """A snapshot of what it does. May be read from any thread."""
+        ...
+
+    async def start(self, scheduler: Notifier, alias: str, /) -> None:
+        """Acquire what it needs; from now on it takes runs and tells `scheduler` how they end."""
+        ...
+
+    async def shutdown(self, wait: bool = True) -> None:
+        """Take no more runs, end those it has, and release everything; see `Executor.shutdown`."""
+        ...
+
+    def submit(self, run: TaskRun[ResultT], /) -> None:
+        """Take a run. Never blocks; called on the loop's thread; see `Executor.submit`."""
+        ...
+
+
+class SupportsCancel(Protocol):
+    """An executor that can cancel runs."""
+
+    def cancel(self, run: TaskRun[ResultT], /) -> bool:
+        """Ask for the cancellation of a run that was submitted here. Called on the loop's thread.
+
+        Returns:
+            Whether the request took. The run ends in its one notification either way.
+        """
+        ...
+
+
+class Trigger(Protocol):
+    """When a task is due.
+
+    Its `str()` is shown to people.
+    """
+
+    def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+        """The first due time after `previous`, or the very first one where `previous` is None.
+
+        Called on the loop's thread, and once in the thread that adds the task. Must not block.
+
+        Args:
+            previous: The due time before, UTC.
+            now: The present time, UTC.
+
+        Returns:
+            A time zone aware datetime later than `previous`, which may lie in the past; None if there
+            is none any more.
+        """
+        ...
+
+
+class Listener(Protocol[EventT_contra]):
+    """What is called with an event, on the loop's thread; a coroutine that it gives is awaited."""
+
+    def __call__(self, event: EventT_contra, /) -> object:
+        """Take notice of an event."""
+        ...
+
+
+class Timer(Protocol):
+    """A call that will be made later."""
+
+    def cancel(self) -> None:
+        """Do not make the call."""
+        ...
+
+
+class Clock(Protocol):
+    """Where a scheduler gets the time, so that a test can bring its own."""
+
+    def now(self) -> float:
+        """Seconds since the epoch, UTC. May be called from any thread."""
+        ...
+
+    def call_later(self, delay: float, callback: Callable[[], object], /) -> Timer:
+        """Call `callback` on the loop's thread after `delay` seconds. For the loop's thread only."""
+        ...

@@ -1,0 +1,653 @@
+"""Tasks and their runs: what is to be called, and one execution of it."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import itertools
+import threading
+import traceback
+import weakref
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from contextvars import Context
+from datetime import datetime
+from typing import Generic, Protocol
+
+import attrs
+from typing_extensions import ParamSpec, Self, TypeIs, TypeVar, override
+
+from asyncz.clock import SystemClock, utc
+from asyncz.events import (
+    RunDetails,
+    TaskCancelled,
+    TaskError,
+    TaskExecuted,
+    TaskMissed,
+    TaskNotification,
+)
+from asyncz.exceptions import TaskCancelledError, TaskExitError, TaskMissedError
+from asyncz.states import TaskState
+
+P = ParamSpec("P")
+CallT = TypeVar("CallT")
+ResultT = TypeVar("ResultT")
+ResultT_co = TypeVar("ResultT_co", covariant=True)
+
+_run_ids = itertools.count(1)
+
+
+def function_reference(function: Callable[..., object]) -> str:
+    """A function as `module:qualified name`; partials and callable objects are named by what they call."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    named = function if hasattr(function, "__qualname__") else type(function)
+    return f"{named.__module__}:{named.__qualname__}"
+
+
+def is_coroutine_function(function: Callable[..., object]) -> bool:
+    """Whether calling it gives a coroutine, as far as can be known before the call.
+
+    Looks through partials, and at the `__call__` of callable objects.
+    """
+    while isinstance(function, functools.partial):
+        function = function.func
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))
+
+
+def is_awaitable(outcome: ResultT | Awaitable[ResultT]) -> TypeIs[Awaitable[ResultT]]:
+    """Whether a call has returned something that still has to be awaited."""
+    return hasattr(type(outcome), "__await__")
+
+
+def raised_by(notification: TaskNotification[object]) -> BaseException | None:
+    """What awaiting a run that ended so raises; None where it gives a result."""
+    match notification:
+        case TaskExecuted():
+            return None
+        case TaskError(task_id=task_id, exception=exception):
+            if isinstance(exception, Exception):
+                return exception
+            exit_error = TaskExitError(task_id, repr(exception))
+            exit_error.__cause__ = exception
+            return exit_error
+        case TaskMissed(task_id=task_id):
+            return TaskMissedError(task_id)
+        case TaskCancelled(task_id=task_id):
+            return TaskCancelledError(task_id)
+
+
+def result_of(notification: TaskNotification[ResultT]) -> ResultT:
+    """The result of a run that ended so, or the exception that stands for its ending, raised."""
+    if isinstance(notification, TaskExecuted):
+        return notification.result
+    raised = raised_by(notification)
+    assert raised is not None
+    try:
+        raise raised
+    finally:
+        # The traceback that is being raised holds this frame; without this it would hold itself.
+        del raised
+
+
+class TaskOwner(Protocol):
+    """What a task needs of the scheduler that holds it."""
+
+    def run_task(self, task: Task[ResultT], /) -> RunHandle[ResultT]:
+        """Submit one run of the task now."""
+        ...
+
+    def cancel_runs(self, task: Task[object], /) -> int:
+        """Ask for the cancellation of all its runs; tells how many requests took."""
+        ...
+
+    def state_of(self, task: Task[object], /) -> TaskState:
+        """What is known of the task."""
+        ...
+
+    async def next_notification(self, task: Task[ResultT], /) -> TaskNotification[ResultT]:
+        """How the task's next run ends, or how its last one ended if no other can come."""
+        ...
+
+
+@attrs.define(eq=False, kw_only=True)
+class TaskLimits:
+    """What limits a task's runs.
+
+    Attributes:
+        max_instances: How many of its runs may run at the same time, at least 1.
+        misfire_grace_time: How many seconds late a run may start; None is no limit.
+        coalesce: Whether of several due times only the latest runs.
+        timeout: How many seconds a run may take; None is no limit.
+    """
+
+    max_instances: int = 1
+    misfire_grace_time: float | None = None
+    coalesce: bool = True
+    timeout: float | None = None
+
+
+_NO_LIMITS = TaskLimits()
+
+
+class Task(Generic[ResultT_co]):
+    """A callable with its arguments, and the handle to what becomes of its runs.
+
+    Covariant in its result: a `dict[str, Task[object]]` holds every task. Made by
+    `AsyncIOScheduler.add_task` or `AsyncIOScheduler.task`.
+
+    Example:
+        >>> task = scheduler.add_task(fetch, "https://example.org", trigger=IntervalTrigger(minutes=5))
+        >>> @task.on_executed
+        ... def report(event: TaskExecuted[bytes]) -> None:
+        ...     print(len(event.result))
+        >>> page = await task.run()
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_call",
+        "_context",
+        "_executor",
+        "_id",
+        "_is_coroutine",
+        "_last",
+        "_limits",
+        "_listeners",
+        "_owner",
+        "_reference",
+    )
+
+    def __init__(
+        self,
+        id: str,
+        call: Callable[[], ResultT_co | Awaitable[ResultT_co]],
+        *,
+        owner: TaskOwner | None = None,
+        context: Context | None = None,
+        executor: str = "asyncio",
+        limits: TaskLimits = _NO_LIMITS,
+    ) -> None:
+        self._id = id
+        self._call = call
+        self._owner = owner
+        self._context = context
+        self._executor = executor
+        self._limits = limits
+        self._is_coroutine = is_coroutine_function(call)
+        self._listeners: list[tuple[object, Callable[[TaskNotification[ResultT_co]], object]]] | None = None
+        self._last: TaskNotification[ResultT_co] | None = None
+
+    @override
+    def __repr__(self) -> str:
+        return f"<Task {self._id!r} of {self.function} on {self._executor!r}>"
+
+    @property
+    def id(self) -> str:
+        """Its id, unique in its scheduler."""
+        return self._id
+
+    @property
+    def function(self) -> str:
+        """Its function, as `module:qualified name`."""
+        return function_reference(self._call)
+
+    @property
+    def executor(self) -> str:
+        """The alias of the executor that runs it."""
+        return self._executor
+
+    @property
+    def limits(self) -> TaskLimits:
+        """What limits its runs."""
+        return self._limits
+
+    @property
+    def is_coroutine(self) -> bool:
+        """Whether its function is known to give a coroutine."""
+        return self._is_coroutine
+
+    @property
+    def call(self) -> Callable[[], ResultT_co | Awaitable[ResultT_co]]:
+        """Its function with its arguments. Executors call it through a `TaskRun`."""
+        return self._call
+
+    @property
+    def last_notification(self) -> TaskNotification[ResultT_co] | None:
+        """How its most recent run ended; None while none has."""
+        return self._last
+
+    @property
+    def state(self) -> TaskState:
+        """A snapshot of what the scheduler knows of it. May be read from any thread."""
+        return self._owned("reading the state of a task").state_of(self)
+
+    @property
+    def next_run_at(self) -> datetime | None:
+        """When it is due next, UTC; None if never. May be read from any thread."""
+        return self.state.next_run_at
+
+    def run(self) -> RunHandle[ResultT_co]:
+        """Run it once now, beside its schedule; await what this gives for the typed result.
+
+        Awaiting raises what the run raised. Cancelling who awaits does not cancel the run. For the
+        loop's thread only.
+
+        Raises:
+            SchedulerNotRunningError: The scheduler is not running.
+            MaximumInstancesError: It has its maximum of running instances.
+            QueueFullError: The queue of its executor is full.
+            TaskLookupError: It was removed, or has finished.
+
+        Example:
+            >>> result = await task.run()
+        """
+        return self._owned("running a task").run_task(self)
+
+    async def result(self) -> ResultT_co:
+        """Wait for its next run that ends, and give its result or raise what it raised.
+
+        A finished task, none of whose runs can come any more, answers with its last one. For the
+        loop's thread only.
+
+        Raises:
+            TaskMissedError: That run was missed.
+            TaskCancelledError: That run was cancelled.
+            SchedulerNotRunningError: The scheduler shut down before another run ended.
+        """
+        return result_of(await self._owned("awaiting a result").next_notification(self))
+
+    def cancel_runs(self) -> int:
+        """Cancel its queued and running runs, as far as its executor can.
+
+        A function that runs in a thread cannot be cancelled. For the loop's thread only.
+
+        Returns:
+            How many of its runs took the request; each still ends in its one notification.
+        """
+        return self._owned("cancelling runs").cancel_runs(self)
+
+    def on_done(
+        self, listener: Callable[[TaskNotification[ResultT_co]], object], /
+    ) -> Callable[[TaskNotification[ResultT_co]], object]:
+        """Call `listener` with every ending of its runs, on the loop's thread. Usable as a decorator.
+
+        A coroutine function is awaited. May be called from any thread.
+        """
+        self._listen(listener, listener)
+        return listener
+
+    def on_executed(
+        self, listener: Callable[[TaskExecuted[ResultT_co]], object], /
+    ) -> Callable[[TaskExecuted[ResultT_co]], object]:
+        """Call `listener` with each run that ends with a result. Usable as a decorator."""
+
+        def only_executed(notification: TaskNotification[ResultT_co]) -> object:
+            return listener(notification) if isinstance(notification, TaskExecuted) else None
+
+        self._listen(listener, only_executed)
+        return listener
+
+    def on_error(self, listener: Callable[[TaskError], object], /) -> Callable[[TaskError], object]:
+        """Call `listener` with each run that ends with an exception. Usable as a decorator."""
+
+        def only_errors(notification: TaskNotification[ResultT_co]) -> object:
+            return listener(notification) if isinstance(notification, TaskError) else None
+
+        self._listen(listener, only_errors)
+        return listener
+
+    def on_missed(self, listener: Callable[[TaskMissed], object], /) -> Callable[[TaskMissed], object]:
+        """Call `listener` with each run that is missed. Usable as a decorator."""
+
+        def only_missed(notification: TaskNotification[ResultT_co]) -> object:
+            return listener(notification) if isinstance(notification, TaskMissed) else None
+
+        self._listen(listener, only_missed)
+        return listener
+
+    def on_cancelled(self, listener: Callable[[TaskCancelled], object], /) -> Callable[[TaskCancelled], object]:
+        """Call `listener` with each run that is cancelled. Usable as a decorator."""
+
+        def only_cancelled(notification: TaskNotification[ResultT_co]) -> object:
+            return listener(notification) if isinstance(notification, TaskCancelled) else None
+
+        self._listen(listener, only_cancelled)
+        return listener
+
+    def remove_listener(self, listener: object, /) -> bool:
+        """Stop calling a listener. May be called from any thread.
+
+        Returns:
+            Whether it was there.
+        """
+        listeners = self._listeners or []
+        remaining = [entry for entry in listeners if entry[0] is not listener]
+        self._listeners = remaining
+        return len(remaining) < len(listeners)
+
+    def notifications(self) -> NotificationStream[ResultT_co]:
+        """Every ending of its runs from now on, to be read with `async for`.
+
+        The stream ends when it is closed or the scheduler shuts down.
+
+        Example:
+            >>> async for notification in task.notifications():
+            ...     print(notification)
+        """
+        return NotificationStream(self)
+
+    @property
+    def listeners(self) -> tuple[Callable[[TaskNotification[ResultT_co]], object], ...]:
+        """What is called with every ending of its runs."""
+        return tuple(listener for _, listener in self._listeners) if self._listeners else ()
+
+    def end_streams(self) -> None:
+        """End what `notifications()` gave; the scheduler does at its shutdown."""
+        for key, _ in self._listeners or ():
+            stream = key() if isinstance(key, weakref.ref) else None
+            if isinstance(stream, NotificationStream):
+                stream.close()
+
+    def _listen(self, key: object, listener: Callable[[TaskNotification[ResultT_co]], object]) -> None:
+        self._listeners = [*(self._listeners or ()), (key, listener)]
+
+    def _owned(self, action: str) -> TaskOwner:
+        if self._owner is None:
+            message = f"{action} needs a task that belongs to a scheduler; this one was made by itself"
+            raise RuntimeError(message)
+        return self._owner
+
+
+class TaskRun(Generic[ResultT]):
+    """One execution of a task, for one scheduled time: what an executor is given.
+
+    Invariant in its result: a value of that type is to be had only by executing a run of that type, so a
+    type checker refuses an executor that invents results or mixes up the runs of two tasks.
+
+    An executor calls `execute()` or `execute_async()`, or makes the ending itself with `executed()`,
+    `failed()`, `missed()` or `cancelled()`.
+    """
+
+    __slots__ = (
+        "_clock_now",
+        "_ending",
+        "_waiters",
+        "attempt",
+        "cancel_requested",
+        "context",
+        "id",
+        "released",
+        "scheduled",
+        "started",
+        "task",
+    )
+
+    def __init__(
+        self,
+        task: Task[ResultT],
+        *,
+        scheduled: float | None = None,
+        context: Context | None = None,
+        clock_now: Callable[[], float] = SystemClock().now,
+        attempt: int = 1,
+    ) -> None:
+        self.task = task
+        self.id = next(_run_ids)
+        self.scheduled = clock_now() if scheduled is None else scheduled
+        self.context = context
+        self.attempt = attempt
+        self.started: float | None = None
+        self.cancel_requested = False
+        self.released = False
+        self._clock_now = clock_now
+        self._ending: TaskNotification[ResultT] | None = None
+        self._waiters: list[asyncio.Future[None]] | None = None
+
+    @override
+    def __repr__(self) -> str:
+        return f"<TaskRun {self.id} of the task {self.task.id!r}>"
+
+    @property
+    def scheduled_at(self) -> datetime:
+        """When it was due, UTC."""
+        return utc(self.scheduled)
+
+    def is_too_late(self) -> bool:
+        """Whether it would start after its misfire grace time now; then it is to end as `missed()`."""
+        grace = self.task.limits.misfire_grace_time
+        return grace is not None and self._clock_now() - self.scheduled > grace
+
+    def executed(self, result: ResultT, /, *, worker: str = "") -> TaskExecuted[ResultT]:
+        """It ended with this result."""
+        return TaskExecuted(self.task.id, result, details=self.details(worker))
+
+    def failed(self, exception: BaseException, /, *, traceback_text: str = "", worker: str = "") -> TaskError:
+        """It ended with this exception."""
+        text = traceback_text or "".join(traceback.format_exception(exception))
+        if exception.__traceback__ is not None:
+            # Else the values of all local variables would live as long as the notification does.
+            traceback.clear_frames(exception.__traceback__)
+        return TaskError(self.task.id, exception, traceback=text, details=self.details(worker))
+
+    def missed(self) -> TaskMissed:
+        """It did not start, because it was too late."""
+        return TaskMissed(self.task.id, details=self.details(""))
+
+    def cancelled(self, *, worker: str = "") -> TaskCancelled:
+        """It was cancelled."""
+        return TaskCancelled(self.task.id, details=self.details(worker))
+
+    def details(self, worker: str) -> RunDetails:
+        """When and where it ran, as of now."""
+        return RunDetails(
+            run_id=self.id,
+            attempt=self.attempt,
+            scheduled=self.scheduled,
+            started=self.started,
+            finished=self._clock_now(),
+            worker=worker,
+        )
+
+    @property
+    def ended(self) -> bool:
+        """Whether the scheduler has received its notification."""
+        return self._ending is not None
+
+    def conclude(self, notification: TaskNotification[ResultT]) -> bool:
+        """Keep how it ended and wake who awaits it; the scheduler does, once.
+
+        Returns:
+            False where it had ended before; then nothing is changed.
+        """
+        if self._ending is not None:
+            return False
+        self._ending = self.task._last = notification
+        for waiter in self._waiters or ():
+            if not waiter.done():
+                waiter.set_result(None)
+        self._waiters = None
+        return True
+
+    async def notification(self) -> TaskNotification[ResultT]:
+        """How it ended, waiting until it has."""
+        while self._ending is None:
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiters = [*(self._waiters or ()), waiter]
+            await waiter
+        return self._ending
+
+    def begin(self) -> None:
+        """Note that its function is being called now."""
+        self.started = self._clock_now()
+
+    def execute(
+        self, await_outcome: Callable[[Awaitable[ResultT]], ResultT] | None = None
+    ) -> TaskNotification[ResultT]:
+        """Call its function here and now, and tell how that ended; never raises.
+
+        Args:
+            await_outcome: Runs what the function returned to its end, where that is an awaitable; by
+                default in an event loop of its own.
+        """
+        if self.is_too_late():
+            return self.missed()
+        self.begin()
+        worker = threading.current_thread().name
+        try:
+            outcome = self.task.call() if self.context is None else self.context.run(self.task.call)
+            if is_awaitable(outcome):
+                return self.executed((await_outcome or _run_to_its_end)(outcome), worker=worker)
+            return self.executed(outcome, worker=worker)
+        except asyncio.CancelledError as error:
+            return self.cancelled(worker=worker) if self.cancel_requested else self.failed(error, worker=worker)
+        except BaseException as error:
+            return self.failed(error, worker=worker)
+
+    async def execute_async(self) -> TaskNotification[ResultT]:
+        """Call its function on the running loop, await what it returns, and tell how that ended."""
+        self.begin()
+        worker = threading.current_thread().name
+        try:
+            outcome = self.task.call()
+            if is_awaitable(outcome):
+                return self.executed(await outcome, worker=worker)
+            return self.executed(outcome, worker=worker)
+        except asyncio.CancelledError:
+            return self.cancelled(worker=worker)
+        except BaseException as error:
+            return self.failed(error, worker=worker)
+
+
+def _run_to_its_end(awaitable: Awaitable[ResultT]) -> ResultT:
+    async def awaited() -> ResultT:
+        return await awaitable
+
+    return asyncio.run(awaited())
+
+
+class RunHandle(Generic[ResultT_co]):
+    """A run that was submitted: await it for the typed result, or ask for its cancellation.
+
+    For the loop's thread only.
+    """
+
+    __slots__ = ("_cancel", "_run")
+
+    def __init__(self, run: TaskRun[ResultT_co], cancel: Callable[[], bool]) -> None:
+        self._run = run
+        self._cancel = cancel
+
+    @override
+    def __repr__(self) -> str:
+        return f"<RunHandle of {self._run!r}>"
+
+    @property
+    def run_id(self) -> int:
+        """The number of the run, as its events carry it."""
+        return self._run.id
+
+    @property
+    def task_id(self) -> str:
+        """The id of its task."""
+        return self._run.task.id
+
+    def __await__(self) -> Generator[object, None, ResultT_co]:
+        return self._result().__await__()
+
+    async def _result(self) -> ResultT_co:
+        return result_of(await self._run.notification())
+
+    async def notification(self) -> TaskNotification[ResultT_co]:
+        """How the run ended, waiting until it has. Any number of coroutines may wait."""
+        return await self._run.notification()
+
+    def done(self) -> bool:
+        """Whether the run has ended."""
+        return self._run.ended
+
+    def cancel(self) -> bool:
+        """Cancel the run, as far as its executor can.
+
+        Returns:
+            Whether the request took; False where the run has ended, or runs in a thread.
+        """
+        return not self._run.ended and self._cancel()
+
+
+class NotificationStream(AsyncIterator[TaskNotification[ResultT_co]]):
+    """The endings of a task's runs, one after another, for `async for`.
+
+    Close it with `aclose()` or by leaving `async with`; a stream that nobody holds ends by itself.
+    """
+
+    def __init__(self, task: Task[ResultT_co]) -> None:
+        self._task = task
+        self._pending: deque[TaskNotification[ResultT_co]] = deque()
+        self._waiter: asyncio.Future[None] | None = None
+        self._closed = False
+        self._key = weakref.ref(self)
+        task._listen(self._key, _received_by(self._key))
+
+    @override
+    def __aiter__(self) -> Self:
+        return self
+
+    @override
+    async def __anext__(self) -> TaskNotification[ResultT_co]:
+        while not self._pending:
+            if self._closed:
+                raise StopAsyncIteration
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        return self._pending.popleft()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.close()
+
+    async def aclose(self) -> None:
+        """Receive nothing more; what was received can still be read."""
+        self.close()
+
+    def close(self) -> None:
+        """The same as `aclose()`, without waiting."""
+        self._closed = True
+        self._task.remove_listener(self._key)
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
+def _received_by(
+    stream: weakref.ref[NotificationStream[ResultT]],
+) -> Callable[[TaskNotification[ResultT]], object]:
+    def receive(notification: TaskNotification[ResultT]) -> None:
+        living = stream()
+        if living is not None:
+            living._pending.append(notification)
+            living._wake()
+
+    return receive
+
+
+class TaskFunction(Generic[P, CallT, ResultT_co]):
+    """What `@scheduler.task` gives: still callable as before, and it schedules tasks of itself."""
+
+    def __init__(self, function: Callable[P, CallT], schedule: Callable[P, Task[ResultT_co]]) -> None:
+        self._function = function
+        self._schedule = schedule
+        functools.update_wrapper(self, function)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> CallT:
+        """Call the function directly, as if it were not decorated."""
+        return self._function(*args, **kwargs)
+
+    def schedule(self, *args: P.args, **kwargs: P.kwargs) -> Task[ResultT_co]:
+        """Add a task that calls the function with these arguments. May be called from any thread."""
+        return self._schedule(*args, **kwargs)
