@@ -587,7 +587,7 @@ class NotificationStream(AsyncIterator[TaskNotification[ResultT_co]]):
         self._pending: deque[TaskNotification[ResultT_co]] = deque()
         self._waiter: asyncio.Future[None] | None = None
         self._closed = False
-        self._key = weakref.ref(self)
+        self._key: weakref.ref[NotificationStream[ResultT_co]] = weakref.ref(self)
         task._listen(self._key, _received_by(self._key))
 
     @override

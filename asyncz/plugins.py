@@ -1,0 +1,107 @@
+"""Executors by their aliases: the built-in ones, and those that other packages add.
+
+Another package adds one through the entry point group `asyncz.executors`:
+
+    [project.entry-points."asyncz.executors"]
+    kubernetes = "their_package.executors:KubernetesExecutor"
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+
+from typing_extensions import TypeIs
+
+from asyncz.exceptions import InvalidInputError, PluginError, UnknownAliasError
+from asyncz.protocols import Trigger, UniversalExecutor
+
+EXECUTOR_GROUP = "asyncz.executors"
+TRIGGER_GROUP = "asyncz.triggers"
+
+# Read from here and not from the entry points, which takes milliseconds, and works from a bare checkout.
+BUILTIN_EXECUTORS = {
+    "asyncio": "asyncz.executors.asyncio:AsyncIOExecutor",
+    "default": "asyncz.executors.asyncio:AsyncIOExecutor",
+    "debug": "asyncz.executors.debug:DebugExecutor",
+    "threadpool": "asyncz.executors.thread_pool:ThreadPoolExecutor",
+    "pool": "asyncz.executors.thread_pool:ThreadPoolExecutor",
+    "processpool": "asyncz.executors.process_pool:ProcessPoolExecutor",
+}
+BUILTIN_TRIGGERS = {
+    "date": "asyncz.triggers.date:DateTrigger",
+    "interval": "asyncz.triggers.interval:IntervalTrigger",
+}
+
+
+@functools.cache
+def _found(group: str) -> dict[str, EntryPoint]:
+    return {entry_point.name: entry_point for entry_point in entry_points(group=group)}
+
+
+def executor_aliases() -> tuple[str, ...]:
+    """All aliases of executors, sorted. May be called from any thread."""
+    return tuple(sorted({*BUILTIN_EXECUTORS, *_found(EXECUTOR_GROUP)}))
+
+
+def trigger_aliases() -> tuple[str, ...]:
+    """All aliases of triggers, sorted. May be called from any thread."""
+    return tuple(sorted({*BUILTIN_TRIGGERS, *_found(TRIGGER_GROUP)}))
+
+
+def create_executor(alias: str, **options: object) -> UniversalExecutor:
+    """Make the executor that an alias stands for.
+
+    Raises:
+        UnknownAliasError: There is none; the error lists those that exist.
+        PluginError: It cannot be loaded, or does not satisfy the protocol.
+        InvalidInputError: It refuses an option.
+    """
+    made = _create("executor", EXECUTOR_GROUP, BUILTIN_EXECUTORS, alias, options)
+    if not is_executor(made):
+        raise PluginError(alias, type(made).__qualname__, "it has not the state, start, shutdown and submit of an executor")
+    return made
+
+
+def create_trigger(alias: str, **options: object) -> Trigger:
+    """Make the trigger that an alias stands for, such as `create_trigger("interval", minutes=5)`.
+
+    Raises:
+        UnknownAliasError: There is none; the error lists those that exist.
+        PluginError: It cannot be loaded, or does not satisfy the protocol.
+        InvalidInputError: It refuses an option.
+    """
+    made = _create("trigger", TRIGGER_GROUP, BUILTIN_TRIGGERS, alias, options)
+    if not is_trigger(made):
+        raise PluginError(alias, type(made).__qualname__, "it has not the next_fire_time of a trigger")
+    return made
+
+
+def is_executor(value: object) -> TypeIs[UniversalExecutor]:
+    """Whether a value has the members of an executor; their types are what type checkers are for."""
+    return hasattr(type(value), "state") and all(callable(getattr(value, name, None)) for name in ("start", "shutdown", "submit"))
+
+
+def is_trigger(value: object) -> TypeIs[Trigger]:
+    """Whether a value has the member of a trigger."""
+    return callable(getattr(value, "next_fire_time", None))
+
+
+def _create(kind: str, group: str, builtin: Mapping[str, str], alias: str, options: Mapping[str, object]) -> object:
+    try:
+        if alias in builtin:
+            module, _, name = builtin[alias].partition(":")
+            factory: Callable[..., object] = getattr(import_module(module), name)
+        elif alias in _found(group):
+            factory = _found(group)[alias].load()
+        else:
+            raise UnknownAliasError(kind, alias, tuple(sorted({*builtin, *_found(group)})))
+    except (ImportError, AttributeError) as error:
+        reference = builtin.get(alias) or _found(group)[alias].value
+        raise PluginError(alias, reference, f"{type(error).__name__}: {error}") from error
+    try:
+        return factory(**options)
+    except TypeError as error:
+        raise InvalidInputError(f"options of the {kind} {alias!r}", repr(dict(options)), str(error)) from error
