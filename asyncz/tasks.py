@@ -375,7 +375,6 @@ class TaskRun(Generic[ResultT]):
         "_ending",
         "_waiters",
         "attempt",
-        "cancel_requested",
         "context",
         "id",
         "released",
@@ -399,7 +398,6 @@ class TaskRun(Generic[ResultT]):
         self.context = context
         self.attempt = attempt
         self.started: float | None = None
-        self.cancel_requested = False
         self.released = False
         self._clock_now = clock_now
         self._ending: TaskNotification[ResultT] | None = None
@@ -496,14 +494,16 @@ class TaskRun(Generic[ResultT]):
         self.begin()
         worker = threading.current_thread().name
         try:
-            outcome = self.task.call() if self.context is None else self.context.run(self.task.call)
-            if is_awaitable(outcome):
-                return self.executed((await_outcome or _run_to_its_end)(outcome), worker=worker)
-            return self.executed(outcome, worker=worker)
-        except asyncio.CancelledError as error:
-            return self.cancelled(worker=worker) if self.cancel_requested else self.failed(error, worker=worker)
+            result = self._call(await_outcome) if self.context is None else self.context.run(self._call, await_outcome)
+            return self.executed(result, worker=worker)
+        except asyncio.CancelledError:
+            return self.cancelled(worker=worker)
         except BaseException as error:
             return self.failed(error, worker=worker)
+
+    def _call(self, await_outcome: Callable[[Awaitable[ResultT]], ResultT] | None) -> ResultT:
+        outcome = self.task.call()
+        return (await_outcome or _run_to_its_end)(outcome) if is_awaitable(outcome) else outcome
 
     async def execute_async(self) -> TaskNotification[ResultT]:
         """Call its function on the running loop, await what it returns, and tell how that ended."""
@@ -520,11 +520,13 @@ class TaskRun(Generic[ResultT]):
             return self.failed(error, worker=worker)
 
 
-def _run_to_its_end(awaitable: Awaitable[ResultT]) -> ResultT:
-    async def awaited() -> ResultT:
-        return await awaitable
+async def as_coroutine(awaitable: Awaitable[ResultT]) -> ResultT:
+    """A coroutine that awaits an awaitable, for those who take coroutines only."""
+    return await awaitable
 
-    return asyncio.run(awaited())
+
+def _run_to_its_end(awaitable: Awaitable[ResultT]) -> ResultT:
+    return asyncio.run(as_coroutine(awaitable))
 
 
 class RunHandle(Generic[ResultT_co]):

@@ -1,0 +1,317 @@
+"""What a custom executor subclasses: the counting, the notifying and the shutdown are done here."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from typing import ClassVar
+
+import attrs
+from typing_extensions import TypeVar
+
+from asyncz.events import TaskNotification
+from asyncz.exceptions import (
+    ExecutorNotRunningError,
+    IllegalTransitionError,
+    InvalidInputError,
+    MaximumInstancesError,
+    QueueFullError,
+    TaskTimeoutError,
+)
+from asyncz.protocols import Notifier
+from asyncz.states import ExecutorState, ExecutorStatus, InstanceCount, check_transition
+from asyncz.tasks import TaskRun
+
+ResultT = TypeVar("ResultT")
+
+
+@attrs.define(eq=False)
+class _LiveRun:
+    """A run that was submitted and whose work has not ended.
+
+    Runs of different result types cannot share a collection; closures over them can.
+    """
+
+    task_id: str
+    cancel: Callable[[], object]
+    give_up: Callable[[], object]
+    queued: bool
+    notified: bool = False
+    timer: asyncio.TimerHandle | None = None
+
+
+class BaseExecutor:
+    """The common part of executors: counts instances, notifies the scheduler, shuts down in order.
+
+    A custom executor implements `submit_run`, which hands a run over without blocking, and calls
+    `finish` once with how it ended, from any thread. Where it has resources it extends `start` and
+    `release`; where it can cancel runs, `cancel_run`.
+
+    Example:
+        >>> class LoudExecutor(BaseExecutor):
+        ...     def submit_run(self, run: TaskRun[ResultT], /) -> None:
+        ...         print("running", run.task.id)
+        ...         self.finish(run, run.execute())
+    """
+
+    has_queue: ClassVar[bool] = False
+    """Whether runs wait here until `claim` takes them out; those that wait can always be cancelled."""
+
+    def __init__(self, *, max_queue: int | None = None) -> None:
+        if max_queue is not None and max_queue < 0:
+            raise InvalidInputError("max_queue", repr(max_queue), "it must be at least 0, or None for no limit")
+        self._max_queue = max_queue
+        self._queued = 0
+        self._alias = ""
+        self._status: ExecutorStatus = "created"
+        self._scheduler: Notifier | None = None
+        self._live: dict[int, _LiveRun] = {}
+        self._instances: dict[str, int] = {}
+        self._abandoned = 0
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._drained: asyncio.Event | None = None
+        self.logger = logging.getLogger("asyncz.executors")
+
+    # What a custom executor extends
+
+    async def start(self, scheduler: Notifier, alias: str, /) -> None:
+        """Acquire what it needs. Call this one first: from then on runs may be finished.
+
+        Raises:
+            IllegalTransitionError: It runs already.
+        """
+        self._change_status("starting")
+        self._scheduler = scheduler
+        self._alias = alias
+        self._loop = asyncio.get_running_loop()
+        self.logger = logging.getLogger(f"asyncz.executors.{alias}")
+        self._change_status("running")
+
+    def submit_run(self, run: TaskRun[ResultT], /) -> None:
+        """Hand a run over to what will run it, without blocking; sooner or later call `finish` for it."""
+        raise NotImplementedError
+
+    def cancel_run(self, run: TaskRun[ResultT], /) -> bool:  # noqa: ARG002  # executors that can will need it
+        """Cancel a run that has not ended; `finish` is still to be called for it.
+
+        Returns:
+            Whether that is possible; by default it is not.
+        """
+        return False
+
+    async def release(self, *, wait: bool) -> None:
+        """Give back what `start` acquired; with `wait`, no run is left by then.
+
+        Args:
+            wait: As it was given to `shutdown`.
+        """
+
+    # What the scheduler calls
+
+    @property
+    def state(self) -> ExecutorState:
+        """A snapshot of what it does. May be read from any thread."""
+        with self._lock:
+            return ExecutorState(
+                alias=self._alias,
+                status=self._status,
+                running=len(self._live),
+                instances=tuple(
+                    InstanceCount(task_id=task_id, running=running) for task_id, running in self._instances.items()
+                ),
+                queued=self._queued,
+                abandoned=self._abandoned,
+            )
+
+    def submit(self, run: TaskRun[ResultT], /) -> None:
+        """Take a run: count it, and hand it over with `submit_run`. For the loop's thread.
+
+        Raises:
+            ExecutorNotRunningError: It has not been started, or has been shut down.
+            MaximumInstancesError: The task has its maximum of running instances here.
+            QueueFullError: As many runs as `max_queue` allows wait already.
+        """
+        if self._status != "running":
+            raise ExecutorNotRunningError(self._alias, self._status)
+        task = run.task
+        with self._lock:
+            running = self._instances.get(task.id, 0)
+            if running >= task.limits.max_instances:
+                raise MaximumInstancesError(task.id, running)
+            if self._max_queue is not None and self._queued >= self._max_queue and self.has_queue:
+                raise QueueFullError(self._alias, self._max_queue)
+            self._instances[task.id] = running + 1
+            self._live[run.id] = _LiveRun(
+                task.id, lambda: self.cancel(run), lambda: self.give_up(run, run.cancelled()), self.has_queue
+            )
+            self._queued += self.has_queue
+        try:
+            self.submit_run(run)
+        except BaseException:
+            self._forget(run.id)
+            raise
+
+    def cancel(self, run: TaskRun[ResultT], /) -> bool:
+        """Ask for the cancellation of a run. For the loop's thread.
+
+        Returns:
+            Whether the request took; False where the run has ended or this executor cannot.
+        """
+        with self._lock:
+            live = self._live.get(run.id)
+            if live is None or live.notified:
+                return False
+            if not live.queued:
+                live = None
+        return self.cancel_run(run) if live is None else self.give_up(run, run.cancelled())
+
+    async def shutdown(self, wait: bool = True) -> None:
+        """Take no more runs, end those it has, and give everything back. May be called again.
+
+        Args:
+            wait: Let the runs come to their end, without blocking the loop; else end them as cancelled
+                at once and cancel what can be cancelled.
+        """
+        if self._status == "stopped":
+            return
+        if self._status in {"running", "broken"}:
+            self._change_status("draining")
+            if not wait:
+                await self.cancel_all()
+            await self._wait_until_drained()
+            await self.release(wait=wait)
+        self._change_status("stopped")
+
+    # What a custom executor calls
+
+    def finish(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
+        """Tell how a run ended, now that its work is over. May be called from any thread, once a run."""
+        live = self._live.get(run.id)
+        if live is None or not live.notified:
+            self.scheduler.notify(run, notification)
+        if live is not None:
+            self._forget(run.id)
+            self.scheduler.released(run)
+
+    def claim(self, run: TaskRun[ResultT], /) -> bool:
+        """Take a run out of the queue to run it now; for executors that set `has_queue`. From any thread.
+
+        Returns:
+            False where it was cancelled while it waited: do not run it, only `finish` it.
+        """
+        with self._lock:
+            live = self._live[run.id]
+            if live.queued:
+                live.queued = False
+                self._queued -= 1
+            return not live.notified
+
+    def limit_time(self, run: TaskRun[ResultT], /) -> None:
+        """Start the clock of its task's `timeout`, as its function is called now. From any thread."""
+        timeout = run.task.limits.timeout
+        if timeout is None or self._loop is None:
+            return
+        loop, live = self._loop, self._live[run.id]
+
+        def expire() -> None:
+            exceeded = TaskTimeoutError(run.task.id, timeout)
+            if self.give_up(run, run.failed(exceeded)):
+                self.logger.warning("%s", exceeded)
+                self.cancel_run(run)
+
+        def start_timer() -> None:
+            if run.id in self._live:
+                live.timer = loop.call_later(timeout, expire)
+
+        loop.call_soon_threadsafe(start_timer)
+
+    def give_up(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> bool:
+        """Tell how a run ended although its work goes on: it stays counted until `finish` is called.
+
+        Returns:
+            False where it had ended already. May be called from any thread.
+        """
+        with self._lock:
+            live = self._live.get(run.id)
+            if live is None or live.notified:
+                return False
+            live.notified = True
+            self._abandoned += 1
+            if live.queued:
+                live.queued = False
+                self._queued -= 1
+        self.scheduler.notify(run, notification)
+        self._tell_if_drained()
+        return True
+
+    @property
+    def scheduler(self) -> Notifier:
+        """Who is told how runs end.
+
+        Raises:
+            ExecutorNotRunningError: It has not been started.
+        """
+        if self._scheduler is None:
+            raise ExecutorNotRunningError(self._alias, self._status)
+        return self._scheduler
+
+    async def cancel_all(self) -> None:
+        """End every run as cancelled at once, and cancel what can be cancelled."""
+        for live in list(self._live.values()):
+            live.cancel()
+            live.give_up()
+
+    def cancel_queued(self) -> None:
+        """End the runs that still wait in the queue as cancelled."""
+        for live in list(self._live.values()):
+            if live.queued:
+                live.cancel()
+
+    def break_down(self) -> None:
+        """Become `broken`: take no more runs. May be called from any thread."""
+        try:
+            self._change_status("broken")
+        except IllegalTransitionError:
+            return
+        self.logger.error("The executor %r is broken and takes no more runs", self._alias)
+
+    def _forget(self, run_id: int) -> None:
+        with self._lock:
+            live = self._live.pop(run_id)
+            self._queued -= live.queued
+            if live.notified:
+                self._abandoned -= 1
+            running = self._instances[live.task_id] - 1
+            if running:
+                self._instances[live.task_id] = running
+            else:
+                del self._instances[live.task_id]
+        if live.timer is not None and self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(live.timer.cancel)
+        if self._drained is not None:
+            self._tell_if_drained()
+
+    def _change_status(self, status: ExecutorStatus) -> None:
+        with self._lock:
+            check_transition(self._alias, self._status, status)
+            self._status = status
+
+    async def _wait_until_drained(self) -> None:
+        # Abandoned runs are not waited for: nobody knows whether they ever return.
+        if len(self._live) > self._abandoned:
+            self._drained = asyncio.Event()
+            self._tell_if_drained()
+            await self._drained.wait()
+            self._drained = None
+
+    def _tell_if_drained(self) -> None:
+        if self._drained is None or self._loop is None or len(self._live) > self._abandoned:
+            return
+        try:
+            self._loop.call_soon_threadsafe(self._drained.set)
+        except RuntimeError:
+            # The loop was closed under a shutdown that was cut short; nobody waits any more.
+            self.logger.debug("The loop of the executor %r was closed before it had drained", self._alias)

@@ -1,0 +1,187 @@
+"""Runs in a pool of threads."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import threading
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+from typing_extensions import TypeVar, override
+
+from asyncz.config import ThreadPoolKwargs
+from asyncz.exceptions import InvalidInputError, WorkerStartError
+from asyncz.executors.base import BaseExecutor
+from asyncz.protocols import Notifier
+from asyncz.states import ExecutorState
+from asyncz.tasks import TaskRun, as_coroutine
+
+ResultT = TypeVar("ResultT")
+
+
+def check_max_workers(max_workers: int) -> int:
+    """Refuse a number of workers that a pool cannot have."""
+    if not isinstance(max_workers, int) or max_workers < 1:
+        raise InvalidInputError("max_workers", repr(max_workers), "it must be a whole number, at least 1")
+    return max_workers
+
+
+class ThreadPoolExecutor(BaseExecutor):
+    """Runs each run in a `concurrent.futures` thread pool. Aliases `threadpool` and `pool`.
+
+    A coroutine function runs to its end in an event loop of its thread. A function that runs cannot be
+    stopped: one that exceeds its time limit ends as `TaskTimeoutError` and stays counted until it returns.
+
+    Args:
+        max_workers: The maximum number of threads.
+        pool_kwargs: Keyword arguments of the `concurrent.futures.ThreadPoolExecutor`.
+        cancel_futures: Cancel the runs that wait for a thread at shutdown.
+        overwrite_wait: Where set, it is used instead of the `wait` of `shutdown`.
+        max_queue: How many runs may wait for a thread at most; None is no limit.
+
+    Raises:
+        InvalidInputError: `max_workers` is less than 1, or `max_queue` is negative.
+
+    Example:
+        >>> scheduler.add_executor(ThreadPoolExecutor(max_workers=20), alias="io")
+    """
+
+    has_queue = True
+
+    def __init__(
+        self,
+        max_workers: int = 10,
+        pool_kwargs: ThreadPoolKwargs | None = None,
+        cancel_futures: bool = False,
+        overwrite_wait: bool | None = None,
+        max_queue: int | None = None,
+    ) -> None:
+        super().__init__(max_queue=max_queue)
+        self._max_workers = check_max_workers(max_workers)
+        self._pool_kwargs: ThreadPoolKwargs = {**(pool_kwargs or {})}
+        self._pool_kwargs.setdefault("thread_name_prefix", "asyncz")
+        self._cancel_futures = cancel_futures
+        self._overwrite_wait = overwrite_wait
+        self._queue: deque[Callable[[_Loops], None]] = deque()
+        self._queue_lock = threading.Lock()
+        self._busy = 0
+        self._pool: concurrent.futures.ThreadPoolExecutor | None = None
+
+    @override
+    async def start(self, scheduler: Notifier, alias: str, /) -> None:
+        """Make the pool; its threads start as they are needed."""
+        try:
+            self._pool = self._new_pool()
+        except (TypeError, ValueError) as error:
+            raise InvalidInputError("pool_kwargs", repr(self._pool_kwargs), str(error)) from error
+        await super().start(scheduler, alias)
+
+    @property
+    @override
+    def state(self) -> ExecutorState:
+        """A snapshot of what it does. May be read from any thread."""
+        return super().state.model_copy(update={"workers": self._busy})
+
+    @override
+    def submit_run(self, run: TaskRun[ResultT], /) -> None:
+        self._queue.append(lambda loops: self._run_in_thread(run, loops))
+        with self._queue_lock:
+            if self._busy == self._max_workers:
+                return
+            self._busy += 1
+        self._start_worker()
+
+    @override
+    async def shutdown(self, wait: bool = True) -> None:
+        if self._cancel_futures:
+            self.cancel_queued()
+        await super().shutdown(wait if self._overwrite_wait is None else self._overwrite_wait)
+
+    @override
+    async def release(self, *, wait: bool) -> None:
+        """End the threads, without blocking the loop; one that does not return is left to itself."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            if not self.state.abandoned:
+                await asyncio.to_thread(self._pool.shutdown)
+            self._pool = None
+
+    def _new_pool(self) -> concurrent.futures.ThreadPoolExecutor:
+        return concurrent.futures.ThreadPoolExecutor(self._max_workers, **self._pool_kwargs)
+
+    def _start_worker(self) -> None:
+        assert self._pool is not None
+        try:
+            future = self._pool.submit(self._work)
+        except concurrent.futures.BrokenExecutor as error:
+            self._fail_queued(error)
+        else:
+            future.add_done_callback(self._worker_ended)
+
+    def _work(self) -> None:
+        # One job of the pool takes run after run: a future for each would cost more than the run itself.
+        with _Loops() as loops:
+            while True:
+                try:
+                    execute = self._queue.popleft()
+                except IndexError:
+                    with self._queue_lock:
+                        # Looked at again under the lock: a run that came in between found no idle thread.
+                        if self._queue:
+                            continue
+                        self._busy -= 1
+                        return
+                execute(loops)
+                del execute
+
+    def _run_in_thread(self, run: TaskRun[ResultT], loops: _Loops) -> None:
+        if not self.claim(run):
+            self.finish(run, run.cancelled())
+            return
+        if loops.broken_by is not None:
+            self.finish(run, run.failed(loops.broken_by))
+            return
+        self.limit_time(run)
+        self.finish(run, run.execute(loops.run))
+
+    def _worker_ended(self, future: concurrent.futures.Future[None]) -> None:
+        if not future.cancelled() and isinstance(error := future.exception(), BaseException):
+            self._fail_queued(error)
+
+    def _fail_queued(self, error: BaseException) -> None:
+        """End what waits, as no thread of the pool can start (its initializer raised), and use a new pool."""
+        with self._queue_lock:
+            self._busy -= 1
+            if self._busy == 0:
+                self._pool = self._new_pool()
+        failure = WorkerStartError("could not start", hint=f"the initializer of the thread pool failed: {error}")
+        failure.__cause__ = error
+        loops = _Loops(broken_by=failure)
+        while self._queue:
+            try:
+                execute = self._queue.popleft()
+            except IndexError:
+                return
+            execute(loops)
+
+
+class _Loops:
+    """The event loop of one thread, made when a coroutine needs it, or the reason why there is no thread."""
+
+    def __init__(self, broken_by: BaseException | None = None) -> None:
+        self.broken_by = broken_by
+        self._runner: asyncio.Runner | None = None
+
+    def __enter__(self) -> _Loops:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._runner is not None:
+            self._runner.close()
+
+    def run(self, awaitable: Awaitable[ResultT]) -> ResultT:
+        """Run an awaitable to its end."""
+        if self._runner is None:
+            self._runner = asyncio.Runner()
+        return self._runner.run(as_coroutine(awaitable))
