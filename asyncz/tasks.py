@@ -27,7 +27,7 @@ from asyncz.events import (
     TaskMissed,
     TaskNotification,
 )
-from asyncz.exceptions import TaskCancelledError, TaskExitError, TaskMissedError
+from asyncz.exceptions import SchedulerNotRunningError, TaskCancelledError, TaskExitError, TaskMissedError
 from asyncz.states import TaskState
 
 P = ParamSpec("P")
@@ -94,20 +94,16 @@ def result_of(notification: TaskNotification[ResultT]) -> ResultT:
 class TaskOwner(Protocol):
     """What a task needs of the scheduler that holds it."""
 
-    def run_task(self, task: Task[ResultT], /) -> RunHandle[ResultT]:
-        """Submit one run of the task now."""
-        ...
-
-    def cancel_runs(self, task: Task[object], /) -> int:
+    def cancel_runs(self, task_id: str, /) -> int:
         """Ask for the cancellation of all its runs; tells how many requests took."""
         ...
 
-    def state_of(self, task: Task[object], /) -> TaskState:
+    def state_of(self, task_id: str, /) -> TaskState:
         """What is known of the task."""
         ...
 
-    async def next_notification(self, task: Task[ResultT], /) -> TaskNotification[ResultT]:
-        """How the task's next run ends, or how its last one ended if no other can come."""
+    def can_run(self, task_id: str, /) -> bool:
+        """Whether another run of the task can still end."""
         ...
 
 
@@ -148,7 +144,6 @@ class Task(Generic[ResultT_co]):
     __slots__ = (
         "__weakref__",
         "_call",
-        "_context",
         "_executor",
         "_id",
         "_is_coroutine",
@@ -156,7 +151,7 @@ class Task(Generic[ResultT_co]):
         "_limits",
         "_listeners",
         "_owner",
-        "_reference",
+        "_run_now",
     )
 
     def __init__(
@@ -165,14 +160,14 @@ class Task(Generic[ResultT_co]):
         call: Callable[[], ResultT_co | Awaitable[ResultT_co]],
         *,
         owner: TaskOwner | None = None,
-        context: Context | None = None,
+        run_now: Callable[[], RunHandle[ResultT_co]] | None = None,
         executor: str = "asyncio",
         limits: TaskLimits = _NO_LIMITS,
     ) -> None:
         self._id = id
         self._call = call
         self._owner = owner
-        self._context = context
+        self._run_now = run_now
         self._executor = executor
         self._limits = limits
         self._is_coroutine = is_coroutine_function(call)
@@ -221,7 +216,7 @@ class Task(Generic[ResultT_co]):
     @property
     def state(self) -> TaskState:
         """A snapshot of what the scheduler knows of it. May be read from any thread."""
-        return self._owned("reading the state of a task").state_of(self)
+        return self._owned("reading the state of a task").state_of(self._id)
 
     @property
     def next_run_at(self) -> datetime | None:
@@ -243,7 +238,9 @@ class Task(Generic[ResultT_co]):
         Example:
             >>> result = await task.run()
         """
-        return self._owned("running a task").run_task(self)
+        if self._run_now is None:
+            raise SchedulerNotRunningError(f"running the task {self._id!r}")
+        return self._run_now()
 
     async def result(self) -> ResultT_co:
         """Wait for its next run that ends, and give its result or raise what it raised.
@@ -256,7 +253,12 @@ class Task(Generic[ResultT_co]):
             TaskCancelledError: That run was cancelled.
             SchedulerNotRunningError: The scheduler shut down before another run ended.
         """
-        return result_of(await self._owned("awaiting a result").next_notification(self))
+        if not self._owned("awaiting a result").can_run(self._id) and self._last is not None:
+            return result_of(self._last)
+        async with self.notifications() as endings:
+            async for notification in endings:
+                return result_of(notification)
+        raise SchedulerNotRunningError(f"awaiting a result of the task {self._id!r}")
 
     def cancel_runs(self) -> int:
         """Cancel its queued and running runs, as far as its executor can.
@@ -266,7 +268,7 @@ class Task(Generic[ResultT_co]):
         Returns:
             How many of its runs took the request; each still ends in its one notification.
         """
-        return self._owned("cancelling runs").cancel_runs(self)
+        return self._owned("cancelling runs").cancel_runs(self._id)
 
     def on_done(
         self, listener: Callable[[TaskNotification[ResultT_co]], object], /
@@ -355,8 +357,7 @@ class Task(Generic[ResultT_co]):
 
     def _owned(self, action: str) -> TaskOwner:
         if self._owner is None:
-            message = f"{action} needs a task that belongs to a scheduler; this one was made by itself"
-            raise RuntimeError(message)
+            raise SchedulerNotRunningError(action)
         return self._owner
 
 

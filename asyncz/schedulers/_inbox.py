@@ -1,0 +1,75 @@
+"""Where every thread puts what is to happen on the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+
+logger = logging.getLogger("asyncz.scheduler")
+
+# So many calls take well under the 10 ms for which nothing may hold the loop.
+_CALLS_AT_ONCE = 500
+
+
+class Inbox:
+    """Calls that wait for the loop's thread, made in their order; one wake-up serves a whole burst."""
+
+    def __init__(self) -> None:
+        self._calls: deque[Callable[[], object]] = deque()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread_id: int | None = None
+        self._awake = False
+
+    def open(self, loop: asyncio.AbstractEventLoop) -> None:
+        """From now on, make the calls on this loop, whose thread is the present one."""
+        self._loop = loop
+        self._thread_id = threading.get_ident()
+        self._awake = False
+        if self._calls:
+            self._wake()
+
+    def close(self) -> None:
+        """Make what waits, and keep what comes later until the next `open`."""
+        self.drain_all()
+        self._loop = None
+
+    def put(self, call: Callable[[], object]) -> None:
+        """Make a call on the loop's thread, soon. May be called from any thread."""
+        self._calls.append(call)
+        if not self._awake:
+            self._wake()
+
+    def drain_all(self) -> None:
+        """Make all calls that wait. For the loop's thread."""
+        while self._calls:
+            self._make_one()
+
+    def _wake(self) -> None:
+        loop = self._loop
+        if loop is None:
+            return
+        self._awake = True
+        try:
+            if threading.get_ident() == self._thread_id:
+                loop.call_soon(self._drain)
+            else:
+                loop.call_soon_threadsafe(self._drain)
+        except RuntimeError:
+            logger.debug("The event loop was closed while the scheduler was running")
+
+    def _drain(self) -> None:
+        # Before the first call is taken: whoever adds one from here on schedules another drain.
+        self._awake = False
+        for _ in range(min(len(self._calls), _CALLS_AT_ONCE)):
+            self._make_one()
+        if self._calls and not self._awake:
+            self._wake()
+
+    def _make_one(self) -> None:
+        try:
+            self._calls.popleft()()
+        except Exception:
+            logger.exception("A call on the scheduler's loop failed")
