@@ -180,7 +180,7 @@ class BaseExecutor:
         if self._status in {"running", "broken"}:
             self._change_status("draining")
             if not wait:
-                await self.cancel_all()
+                self.cancel_all()
             await self._wait_until_drained()
             await self.release(wait=wait)
         self._change_status("stopped")
@@ -258,7 +258,7 @@ class BaseExecutor:
             raise ExecutorNotRunningError(self._alias, self._status)
         return self._scheduler
 
-    async def cancel_all(self) -> None:
+    def cancel_all(self) -> None:
         """End every run as cancelled at once, and cancel what can be cancelled."""
         for live in list(self._live.values()):
             live.cancel()

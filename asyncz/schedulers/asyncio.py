@@ -18,12 +18,12 @@ from types import FrameType
 from typing import Generic, Never, Protocol, overload
 
 import attrs
-from typing_extensions import ParamSpec, Self, TypeVar, TypeVarTuple, Unpack, override
+from typing_extensions import ParamSpec, Self, TypeIs, TypeVar, TypeVarTuple, Unpack, override
 
 from asyncz import events
 from asyncz.clock import SystemClock, utc
 from asyncz.config import LoopAlias, PoolAlias, PoolOptions
-from asyncz.events import Event, TaskCancelled, TaskError, TaskExecuted, TaskMissed, TaskNotification
+from asyncz.events import Event, TaskError, TaskExecuted, TaskMissed, TaskNotification
 from asyncz.exceptions import (
     DuplicateExecutorError,
     DuplicateTaskError,
@@ -37,14 +37,15 @@ from asyncz.exceptions import (
     UnknownAliasError,
 )
 from asyncz.plugins import BUILTIN_EXECUTORS, create_executor, executor_aliases, is_executor, is_trigger, trigger_aliases
-from asyncz.protocols import Clock, Executor, Notifier, Timer, Trigger, UniversalExecutor
+from asyncz.protocols import Clock, Executor, Notifier, SupportsCancel, Timer, Trigger, UniversalExecutor
 from asyncz.schedulers._inbox import Inbox
 from asyncz.states import ExecutorState, SchedulerState, SchedulerStatus, TaskState
-from asyncz.tasks import RunHandle, Task, TaskFunction, TaskLimits, TaskRun, is_awaitable
+from asyncz.tasks import RunHandle, Task, TaskFunction, TaskLimits, TaskRun, function_reference, is_awaitable
 from asyncz.triggers.date import DateTrigger
 
 P = ParamSpec("P")
 Ts = TypeVarTuple("Ts")
+CallT = TypeVar("CallT")
 ResultT = TypeVar("ResultT")
 EventT = TypeVar("EventT")
 PlainEventT = TypeVar(
@@ -65,6 +66,8 @@ PlainEventT = TypeVar(
     events.ExecutorAdded,
     events.ExecutorRemoved,
 )
+
+_EVENT_CLASSES: frozenset[type[object]] = frozenset({TaskExecuted, *PlainEventT.__constraints__})
 
 logger = logging.getLogger("asyncz.scheduler")
 
@@ -91,6 +94,7 @@ class _Registration:
     cancel_all: Callable[[], None]
     ready: bool = False
     failure: BaseException | None = None
+    pending: list[Callable[[], None]] = attrs.field(factory=list)
 
 
 @attrs.define(eq=False)
@@ -117,6 +121,11 @@ class _Entry:
     def task(self) -> Task[object]:
         """The user's handle."""
         raise NotImplementedError
+
+    @property
+    def finished(self) -> bool:
+        """Whether it was here for its trigger, which has no more due times."""
+        return self.trigger is not None and self.next_fire is None and not self.waiting
 
     def new_submission(self, scheduled: float, clock_now: Callable[[], float]) -> _Submission:
         """A run for that time, together with what can be done with it."""
@@ -239,11 +248,13 @@ class AsyncIOScheduler:
         self._sequence = itertools.count()
         self._names = itertools.count(1)
         self._registrations: dict[str, _Registration] = {}
-        self._subscribers: dict[type[object], tuple[Callable[[Event], object], ...]] = {}
+        self._executors: dict[str, UniversalExecutor] = {}
+        self._stopping: asyncio.Future[None] | None = None
+        self._subscribers: dict[type[object], tuple[Callable[[object], object], ...]] = {}
         self._timer: Timer | None = None
         self._timer_at = 0.0
         self._last_seen = 0.0
-        self._background: set[asyncio.Future[object]] = set()
+        self._background: set[asyncio.Task[None]] = set()
         self._closed: asyncio.Event | None = None
         self._totals = dict.fromkeys(("submitted", "executed", "errors", "missed", "cancelled", "refused"), 0)
         for alias, executor in (executors or {}).items():
@@ -428,8 +439,8 @@ class AsyncIOScheduler:
         if using:
             raise ExecutorInUseError(alias, using)
         del self._registrations[alias]
-        if registration.ready:
-            await registration.shutdown(wait)
+        self._executors.pop(alias, None)
+        await self._shut_down(registration, wait, None)
         self._emit(events.ExecutorRemoved(alias))
 
     # Its tasks
@@ -508,25 +519,43 @@ class AsyncIOScheduler:
         if not callable(fn):
             raise InvalidInputError("fn", repr(fn), "it must be a function or another callable")
         limits = _checked_limits(max_instances, misfire_grace_time, coalesce, timeout)
+        call: Callable[[], ResultT | Awaitable[ResultT]] = partial(fn, *args)
+        return self._add(call, trigger, executor, id, limits, paused)
+
+    def _add(
+        self,
+        call: Callable[[], ResultT | Awaitable[ResultT]],
+        trigger: Trigger | None,
+        executor: Executor[ResultT] | str,
+        task_id: str | None,
+        limits: TaskLimits,
+        paused: bool = False,
+    ) -> Task[ResultT]:
         if trigger is not None and not is_trigger(trigger):
             raise InvalidInputError(
                 "trigger", repr(trigger), f"a trigger is needed; create_trigger() knows: {', '.join(trigger_aliases())}"
             )
+        if task_id is not None and (not isinstance(task_id, str) or not task_id):
+            raise InvalidInputError("id", repr(task_id), "it must be a text that is not empty")
         first = None if trigger is None else _next_fire(trigger, None, utc(self._clock.now()))
-        call: Callable[[], ResultT | Awaitable[ResultT]] = partial(fn, *args) if args else partial(fn)
         with self._lock:
-            task_id = self._new_id(fn) if id is None else id
-            if not isinstance(task_id, str) or not task_id:
-                raise InvalidInputError("id", repr(task_id), "it must be a text that is not empty")
-            if task_id in self._entries:
+            if task_id is None:
+                task_id = self._new_id(call)
+            elif task_id in self._entries:
                 raise DuplicateTaskError(task_id)
             registration, runner = self._resolve(executor, call)
-            context = contextvars.copy_context()
             task: Task[ResultT] = Task(
                 task_id, call, owner=self, run_now=lambda: self._run_now(entry), executor=registration.alias, limits=limits
             )
             entry = _TypedEntry(
-                trigger, context, registration, first, paused=paused, typed_task=task, executor=runner, scheduler=self
+                trigger,
+                contextvars.copy_context(),
+                registration,
+                first,
+                paused=paused,
+                typed_task=task,
+                executor=runner,
+                scheduler=self,
             )
             self._entries[task_id] = entry
         self._inbox.put(lambda: self._activate(entry))
@@ -555,11 +584,8 @@ class AsyncIOScheduler:
             ... def clean_up(folder: str, *, older_than: float = 3600) -> int: ...
             >>> task = clean_up.schedule("/tmp", older_than=60)
         """
-        _checked_limits(max_instances, misfire_grace_time, coalesce, timeout)
-        return _Decorator(
-            self,
-            _TaskOptions(trigger, executor, max_instances, misfire_grace_time, coalesce, timeout),
-        )
+        limits = _checked_limits(max_instances, misfire_grace_time, coalesce, timeout)
+        return _Decorator(lambda call: self._add(call, trigger, executor, None, limits))
 
     @property
     def tasks(self) -> tuple[Task[object], ...]:
@@ -628,8 +654,7 @@ class AsyncIOScheduler:
             allowed = ", ".join(sorted(known.__name__ for known in _EVENT_CLASSES))
             raise InvalidInputError("event", repr(event), f"one of the event classes is needed: {allowed}")
 
-        def receive(happened: Event) -> object:
-            return listener(happened) if isinstance(happened, event) else None
+        receive = _only(event, listener)
 
         def remove() -> None:
             with self._lock:
@@ -753,7 +778,7 @@ class AsyncIOScheduler:
 
     def _hand_over(self, entry: _Entry, submission: _Submission) -> None:
         """Submit a run, or end it where that is known already; only a refusal is raised."""
-        if submission.details and self._subscribers.get(events.TaskSubmitted):
+        if self._subscribers.get(events.TaskSubmitted):
             # Put before the run is handed over: in a thread it may end before `submit` returns.
             submitted = events.TaskSubmitted(entry.task.id, details=submission.details(""))
             self._inbox.put(lambda: self._emit(submitted) if submission.accepted else None)
@@ -762,10 +787,17 @@ class AsyncIOScheduler:
         entry.submitted += 1
         self._totals["submitted"] += 1
         try:
-            if entry.registration.failure is not None:
-                submission.fail(entry.registration.failure)
-            elif not submission.miss():
+            registration = entry.registration
+            if registration.failure is not None:
+                submission.fail(registration.failure)
+            elif submission.miss():
+                pass
+            elif registration.ready or self._status == "draining":
                 submission.submit()
+            elif len(entry.running) > entry.task.limits.max_instances:
+                raise MaximumInstancesError(entry.task.id, entry.task.limits.max_instances)
+            else:
+                registration.pending.append(lambda: self._submit_pending(registration, submission))
         except (MaximumInstancesError, QueueFullError):
             submission.accepted = False
             del entry.running[submission.run_id]
@@ -876,7 +908,7 @@ class AsyncIOScheduler:
             logger.exception("A listener raised")
             return
         if is_awaitable(outcome):
-            future = asyncio.ensure_future(_logged(outcome))
+            future = asyncio.get_running_loop().create_task(_logged(outcome))
             self._background.add(future)
             future.add_done_callback(self._background.discard)
 
@@ -915,6 +947,36 @@ class AsyncIOScheduler:
             await shutdown
         except Exception:
             logger.exception("The executor %r raised in its shutdown", registration.alias)
+
+    def _start_late(self, registration: _Registration) -> None:
+        async def start() -> None:
+            try:
+                await registration.start(self, registration.alias)
+            except Exception as error:
+                logger.exception("The executor %r could not start and is not registered any more", registration.alias)
+                registration.failure = error
+                self._registrations.pop(registration.alias, None)
+                self._executors.pop(registration.alias, None)
+            else:
+                registration.ready = True
+                if not self.running:
+                    await self._shut_down(registration, False, None)
+            pending, registration.pending = registration.pending, []
+            for submit in pending:
+                submit()
+
+        future = asyncio.get_running_loop().create_task(start())
+        self._background.add(future)
+        future.add_done_callback(self._background.discard)
+
+    def _submit_pending(self, registration: _Registration, submission: _Submission) -> None:
+        try:
+            if registration.failure is not None:
+                submission.fail(registration.failure)
+            elif not submission.miss():
+                submission.submit()
+        except Exception as error:
+            submission.fail(error)
 
     @contextmanager
     def _handled_signals(self) -> Iterator[None]:
@@ -958,7 +1020,7 @@ class AsyncIOScheduler:
         return entry
 
     def _new_id(self, function: Callable[..., object]) -> str:
-        name = getattr(function, "__name__", None) or type(function).__name__
+        name = function_reference(function).rpartition(":")[2]
         while (task_id := f"{name}-{next(self._names)}") in self._entries:
             pass
         return task_id
@@ -980,8 +1042,9 @@ class AsyncIOScheduler:
                     raise UnknownAliasError("executor", executor, known)
                 self.add_executor(executor, alias=executor)
                 universal = self._executors[executor]
-            _check_task(universal, call)
-            return self._registrations[executor], universal
+            _check_call(universal, call)
+            runner: Executor[ResultT] = universal
+            return self._registrations[executor], runner
         for registration in self._registrations.values():
             if registration.identity is executor:
                 break
@@ -990,7 +1053,7 @@ class AsyncIOScheduler:
             while (alias := f"{name}-{number}") in self._registrations:
                 number += 1
             registration = self._register(alias, executor, None)
-        _check_task(executor, call)
+        _check_call(executor, call)
         return registration, executor
 
     def _register(
@@ -1031,3 +1094,103 @@ class AsyncIOScheduler:
             cancelled=entry.cancelled,
             refused=entry.refused,
         )
+
+
+def _only(event: type[EventT], listener: Callable[[EventT], object]) -> Callable[[object], object]:
+    def receive(happened: object) -> object:
+        return listener(happened) if isinstance(happened, event) else None
+
+    return receive
+
+
+class _Decorator:
+    """Makes a `TaskFunction` of the function it is put before."""
+
+    def __init__(self, add: Callable[[Callable[[], object]], Task[object]]) -> None:
+        self._add = add
+
+    @overload
+    def __call__(
+        self, fn: Callable[P, Coroutine[object, Never, ResultT]], /
+    ) -> TaskFunction[P, Coroutine[object, Never, ResultT], ResultT]: ...
+    @overload
+    def __call__(self, fn: Callable[P, ResultT], /) -> TaskFunction[P, ResultT, ResultT]: ...
+    def __call__(self, fn: Callable[P, CallT], /) -> TaskFunction[P, CallT, object]:
+        def schedule(*args: P.args, **kwargs: P.kwargs) -> Task[object]:
+            return self._add(partial(fn, *args, **kwargs))
+
+        return TaskFunction(fn, schedule)
+
+
+async def _logged(outcome: Awaitable[object]) -> None:
+    try:
+        await outcome
+    except BaseException as error:
+        logger.exception("A listener raised")
+        if isinstance(error, asyncio.CancelledError):
+            raise
+
+
+def _next_fire(trigger: Trigger, previous: datetime | None, now: datetime) -> datetime | None:
+    """Ask a trigger, and hold it to its contract."""
+    following = trigger.next_fire_time(previous, now)
+    if following is None:
+        return None
+    if not isinstance(following, datetime) or following.tzinfo is None:
+        raise InvalidInputError("a fire time", repr(following), f"{trigger!r} must give time zone aware datetimes")
+    if previous is not None and following <= previous:
+        raise InvalidInputError("a fire time", repr(following), f"{trigger!r} must give one later than {previous!r}")
+    return following.astimezone(UTC)
+
+
+def _checked_limits(
+    max_instances: int, misfire_grace_time: float | None, coalesce: bool, timeout: float | None
+) -> TaskLimits:
+    if isinstance(max_instances, bool) or not isinstance(max_instances, int) or max_instances < 1:
+        raise InvalidInputError("max_instances", repr(max_instances), "it must be a whole number, at least 1")
+    if misfire_grace_time is not None and not misfire_grace_time >= 0:
+        raise InvalidInputError(
+            "misfire_grace_time", repr(misfire_grace_time), "it must be at least 0 seconds, or None for no limit"
+        )
+    if timeout is not None and not timeout > 0:
+        raise InvalidInputError("timeout", repr(timeout), "it must be more than 0 seconds, or None for no limit")
+    if (max_instances, misfire_grace_time, coalesce, timeout) == (1, None, True, None):
+        return _DEFAULT_LIMITS
+    return TaskLimits(
+        max_instances=max_instances, misfire_grace_time=misfire_grace_time, coalesce=coalesce, timeout=timeout
+    )
+
+
+_DEFAULT_LIMITS = TaskLimits()
+
+
+class _ChecksCalls(Protocol):
+    def check_call(self, call: Callable[[], object], /) -> None: ...
+
+
+def _checks_calls(executor: object) -> TypeIs[_ChecksCalls]:
+    return callable(getattr(executor, "check_call", None))
+
+
+def _check_call(executor: object, call: Callable[[], object]) -> None:
+    """Let an executor refuse at once what it can never run, such as what cannot be pickled."""
+    if _checks_calls(executor):
+        executor.check_call(call)
+
+
+def is_cancelling(executor: object) -> TypeIs[SupportsCancel]:
+    """Whether an executor can be asked to cancel runs."""
+    return callable(getattr(executor, "cancel", None))
+
+
+class _CancelsAll(Protocol):
+    def cancel_all(self) -> None: ...
+
+
+def _cancels_all(executor: object) -> TypeIs[_CancelsAll]:
+    return callable(getattr(executor, "cancel_all", None))
+
+
+def _cancel_all_of(executor: object) -> None:
+    if _cancels_all(executor):
+        executor.cancel_all()
