@@ -151,7 +151,7 @@ class _TypedEntry(_Entry, Generic[ResultT]):
     """An entry that knows its task's result type."""
 
     typed_task: Task[ResultT] = attrs.field(kw_only=True)
-    executor: Executor[ResultT] = attrs.field(kw_only=True)
+    submit_to: Callable[[TaskRun[ResultT]], None] = attrs.field(kw_only=True)
     scheduler: AsyncIOScheduler = attrs.field(kw_only=True)
 
     @property
@@ -169,7 +169,7 @@ class _TypedEntry(_Entry, Generic[ResultT]):
 
     def submission_of(self, run: TaskRun[ResultT]) -> _Submission:
         """What can be done with a run, without its type."""
-        scheduler, executor = self.scheduler, self.executor
+        scheduler, submit_to, executor = self.scheduler, self.submit_to, self.registration.identity
 
         def end(notification: TaskNotification[ResultT]) -> None:
             scheduler.notify(run, notification)
@@ -184,7 +184,7 @@ class _TypedEntry(_Entry, Generic[ResultT]):
         return _Submission(
             run_id=run.id,
             details=run.details,
-            submit=lambda: executor.submit(run),
+            submit=lambda: submit_to(run),
             cancel=lambda: is_cancelling(executor) and executor.cancel(run),
             fail=lambda error: end(run.failed(error)),
             miss=miss,
@@ -543,7 +543,7 @@ class AsyncIOScheduler:
                 task_id = self._new_id(call)
             elif task_id in self._entries:
                 raise DuplicateTaskError(task_id)
-            registration, runner = self._resolve(executor, call)
+            registration, submit_to = self._resolve(executor, call)
             task: Task[ResultT] = Task(
                 task_id, call, owner=self, run_now=lambda: self._run_now(entry), executor=registration.alias, limits=limits
             )
@@ -554,7 +554,7 @@ class AsyncIOScheduler:
                 first,
                 paused=paused,
                 typed_task=task,
-                executor=runner,
+                submit_to=submit_to,
                 scheduler=self,
             )
             self._entries[task_id] = entry
@@ -1032,7 +1032,7 @@ class AsyncIOScheduler:
 
     def _resolve(
         self, executor: Executor[ResultT] | str, call: Callable[[], object]
-    ) -> tuple[_Registration, Executor[ResultT]]:
+    ) -> tuple[_Registration, Callable[[TaskRun[ResultT]], None]]:
         """Find the executor of a new task, registering it where that is its first use."""
         if isinstance(executor, str):
             universal = self._executors.get(executor)
@@ -1043,8 +1043,7 @@ class AsyncIOScheduler:
                 self.add_executor(executor, alias=executor)
                 universal = self._executors[executor]
             _check_call(universal, call)
-            runner: Executor[ResultT] = universal
-            return self._registrations[executor], runner
+            return self._registrations[executor], universal.submit
         for registration in self._registrations.values():
             if registration.identity is executor:
                 break
@@ -1054,7 +1053,7 @@ class AsyncIOScheduler:
                 number += 1
             registration = self._register(alias, executor, None)
         _check_call(executor, call)
-        return registration, executor
+        return registration, executor.submit
 
     def _register(
         self, alias: str, executor: Executor[ResultT], universal: UniversalExecutor | None
