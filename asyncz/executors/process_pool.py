@@ -1,1 +1,200 @@
-class ProcessPoolExecutor: ...
+"""Runs in worker processes, of which each crash costs one run."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import multiprocessing
+import multiprocessing.spawn
+import pickle
+from collections.abc import Callable
+
+from typing_extensions import TypeVar, override
+
+from asyncz.config import ProcessPoolKwargs
+from asyncz.events import TaskNotification
+from asyncz.exceptions import InvalidInputError, RemoteError, SerializationError
+from asyncz.executors import _worker
+from asyncz.executors._supervisor import Job, Supervisor
+from asyncz.executors.base import BaseExecutor
+from asyncz.executors.thread_pool import check_max_workers
+from asyncz.protocols import Notifier
+from asyncz.states import ExecutorState
+from asyncz.tasks import TaskRun, function_reference
+
+ResultT = TypeVar("ResultT")
+
+
+class ProcessPoolExecutor(BaseExecutor):
+    """Runs each run in a worker process of a `concurrent.futures` pool. Alias `processpool`.
+
+    Functions, arguments and results are pickled. A coroutine function runs to its end in an event loop
+    of its worker. A worker that dies costs the run that it was executing, which ends as
+    `WorkerLostError`; another worker takes its place. What functions log reaches the logging of this
+    process. Workers ignore SIGINT, and start by forkserver, or spawn, unless `mp_context` says otherwise.
+
+    Args:
+        max_workers: The maximum number of processes.
+        pool_kwargs: Keyword arguments of the `concurrent.futures.ProcessPoolExecutor`.
+        cancel_futures: Cancel the runs that wait for a process at shutdown.
+        overwrite_wait: Where set, it is used instead of the `wait` of `shutdown`.
+        max_queue: How many runs may wait for a process at most; None is no limit.
+
+    Raises:
+        InvalidInputError: `max_workers` is less than 1, or `max_queue` is negative.
+
+    Example:
+        >>> scheduler.add_executor(ProcessPoolExecutor(max_workers=4), alias="cpu")
+    """
+
+    has_queue = True
+
+    def __init__(
+        self,
+        max_workers: int = 10,
+        pool_kwargs: ProcessPoolKwargs | None = None,
+        cancel_futures: bool = False,
+        overwrite_wait: bool | None = None,
+        max_queue: int | None = None,
+    ) -> None:
+        super().__init__(max_queue=max_queue)
+        self._max_workers = check_max_workers(max_workers)
+        self._pool_kwargs: ProcessPoolKwargs = {**(pool_kwargs or {})}
+        limit = self._pool_kwargs.get("max_tasks_per_child")
+        if limit is not None and (not isinstance(limit, int) or limit < 1):
+            raise InvalidInputError("max_tasks_per_child", repr(limit), "it must be a whole number, at least 1")
+        self._cancel_futures = cancel_futures
+        self._overwrite_wait = overwrite_wait
+        self._supervisor: Supervisor | None = None
+
+    @override
+    async def start(self, scheduler: Notifier, alias: str, /) -> None:
+        """Get ready to start workers, which start as they are needed.
+
+        Raises:
+            RuntimeError: This is a worker that is just importing the main module: the program starts
+                its scheduler without `if __name__ == "__main__":`.
+            InvalidInputError: `pool_kwargs` are not what the pool takes.
+        """
+        # Says so here, where the program fails; in a thread nobody would hear of it.
+        multiprocessing.spawn.get_preparation_data("asyncz")
+        supervisor = Supervisor(self._max_workers, self._pool_kwargs, self.break_down)
+        await super().start(scheduler, alias)
+        supervisor.start(alias)
+        self._supervisor = supervisor
+
+    @property
+    @override
+    def state(self) -> ExecutorState:
+        """A snapshot of what it does. May be read from any thread."""
+        supervisor = self._supervisor
+        if supervisor is None:
+            return super().state
+        return super().state.model_copy(
+            update={
+                "workers": supervisor.workers,
+                "lost_workers": supervisor.lost_workers,
+                "replaced_workers": supervisor.replaced_workers,
+            }
+        )
+
+    def check_call(self, call: Callable[[], object], /) -> None:
+        """Refuse what can be known not to be picklable: a local function, a lambda.
+
+        Raises:
+            SerializationError: The function or an argument cannot be pickled.
+        """
+        _pickled(call)
+
+    @override
+    def submit_run(self, run: TaskRun[ResultT], /) -> None:
+        assert self._supervisor is not None
+        self._supervisor.put(
+            Job(
+                run_id=run.id,
+                prepare=lambda: self._prepare(run),
+                started=lambda at: self._started(run, at),
+                deliver=lambda kind, content, pid: self.finish(run, _ending(run, kind, content, pid)),
+                fail=lambda error: self.finish(run, run.failed(error)),
+                cancelled=lambda: self.finish(run, run.cancelled()),
+            )
+        )
+
+    @override
+    def cancel_run(self, run: TaskRun[ResultT], /) -> bool:
+        if self._supervisor is None:
+            return False
+        self._supervisor.kill(run.id)
+        return True
+
+    @override
+    async def shutdown(self, wait: bool = True) -> None:
+        if self._cancel_futures:
+            self.cancel_queued()
+        await super().shutdown(wait if self._overwrite_wait is None else self._overwrite_wait)
+
+    @override
+    async def release(self, *, wait: bool) -> None:
+        """End the workers, without blocking the loop."""
+        if self._supervisor is not None:
+            await asyncio.to_thread(self._supervisor.stop)
+
+    def _prepare(self, run: TaskRun[ResultT]) -> bytes | None:
+        if not self.claim(run):
+            self.finish(run, run.cancelled())
+            return None
+        if run.is_too_late():
+            self.finish(run, run.missed())
+            return None
+        try:
+            return _pickled(run.task.call)
+        except SerializationError as error:
+            self.finish(run, run.failed(error))
+            return None
+
+    def _started(self, run: TaskRun[ResultT], at: float) -> None:
+        run.started = at
+        self.limit_time(run)
+
+
+def _pickled(call: Callable[[], object]) -> bytes:
+    try:
+        return pickle.dumps(call, pickle.HIGHEST_PROTOCOL)
+    except Exception as error:
+        raise SerializationError("function or argument", function_reference(call), f"{error}") from error
+
+
+def _ending(run: TaskRun[ResultT], kind: int, content: bytes, pid: int) -> TaskNotification[ResultT]:
+    """How a run ended, from what its worker sent. The one place that takes a type on trust."""
+    worker = f"pid {pid}"
+    if kind == _worker.CANCELLED:
+        return run.cancelled(worker=worker)
+    if kind == _worker.RESULT:
+        try:
+            result: ResultT = pickle.loads(content)
+        except BaseException as error:
+            unloadable = SerializationError("result", f"of {run.task.function}", f"it cannot be unpickled: {error!r}")
+            unloadable.__cause__ = error
+            return run.failed(unloadable, worker=worker)
+        return run.executed(result, worker=worker)
+    if kind == _worker.UNPICKLABLE:
+        description, reason = pickle.loads(content)
+        return run.failed(SerializationError("result", description, reason), worker=worker)
+    exception, text = error_of(content)
+    if kind == _worker.UNLOADABLE:
+        unloadable = SerializationError("function or argument", run.task.function, f"the worker cannot load it: {exception!r}")
+        unloadable.__cause__ = exception
+        exception = unloadable
+    return run.failed(exception, traceback_text=text, worker=worker)
+
+
+def error_of(content: bytes) -> tuple[BaseException, str]:
+    """The exception that a worker reported, and its traceback as text."""
+    report: _worker.ErrorReport = pickle.loads(content)
+    type_name, message, text, pickled = report
+    exception: BaseException = RemoteError(type_name, message)
+    if pickled is not None:
+        with contextlib.suppress(BaseException):
+            exception = pickle.loads(pickled)
+    exception.add_note(f"In the worker process:\n{text}")
+    return exception, text

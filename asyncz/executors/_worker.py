@@ -1,0 +1,179 @@
+"""What runs inside a worker process. It imports the standard library only, so that workers start fast."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import pickle
+import signal
+import socket
+import struct
+import threading
+import time
+import traceback
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from typing import TypeAlias
+
+HEADER = struct.Struct("!BQQ")
+TIME = struct.Struct("!d")
+
+# Kinds of frames, from the parent and to it.
+RUN, QUIT = 1, 2
+READY, START_FAILED, STARTED, RESULT, ERROR, CANCELLED, UNLOADABLE, UNPICKLABLE, LOG = range(10, 19)
+
+ErrorReport: TypeAlias = tuple[str, str, str, bytes | None]
+"""The class of an exception, its text, its traceback as text, and itself where it can be pickled."""
+
+
+class FrameReader:
+    """Takes bytes as they come, and gives the frames that are complete."""
+
+    def __init__(self) -> None:
+        self._bytes = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[tuple[int, int, bytes]]:
+        """Add bytes, and give each complete frame: its kind, the number of its run, its content."""
+        self._bytes += data
+        position = 0
+        while len(self._bytes) - position >= HEADER.size:
+            kind, number, length = HEADER.unpack_from(self._bytes, position)
+            end = position + HEADER.size + length
+            if len(self._bytes) < end:
+                break
+            yield kind, number, bytes(self._bytes[position + HEADER.size : end])
+            position = end
+        del self._bytes[:position]
+
+
+def frame(kind: int, number: int = 0, content: bytes = b"") -> bytes:
+    """A frame as bytes."""
+    return HEADER.pack(kind, number, len(content)) + content
+
+
+class _Channel:
+    """The way to the parent, for every thread of the worker."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._lock = threading.Lock()
+
+    def send(self, kind: int, number: int = 0, content: bytes = b"") -> None:
+        with self._lock:
+            self._connection.sendall(frame(kind, number, content))
+
+    def frames(self) -> Iterator[tuple[int, int, bytes]]:
+        reader = FrameReader()
+        while data := self._connection.recv(1 << 16):
+            yield from reader.feed(data)
+
+
+class _ForwardingHandler(logging.Handler):
+    """Sends log records to the parent, at once, so that they arrive even if the worker is killed then."""
+
+    def __init__(self, channel: _Channel) -> None:
+        super().__init__()
+        self._channel = channel
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            fields = dict(record.__dict__)
+            fields["msg"], fields["args"] = record.getMessage(), None
+            if record.exc_info:
+                fields["exc_text"] = record.exc_text or logging.Formatter().formatException(record.exc_info)
+            fields["exc_info"] = None
+            self._channel.send(LOG, 0, pickle.dumps(fields))
+        except Exception:
+            self.handleError(record)
+
+
+_channel: _Channel | None = None
+
+
+def start_worker(
+    connection: socket.socket,
+    log_levels: Mapping[str, int],
+    initializer: Callable[..., object] | None,
+    initargs: tuple[object, ...],
+) -> None:
+    """Prepare the worker: the initializer of its pool.
+
+    Args:
+        connection: Its end of the channel to the parent.
+        log_levels: The levels of the parent's loggers by their names; the root's is the empty one.
+        initializer: The user's own initializer.
+        initargs: The arguments of that.
+    """
+    global _channel
+    _channel = _Channel(connection)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Of its own process group, so that what a function started can be killed together with the worker.
+    with contextlib.suppress(OSError, AttributeError):
+        os.setpgid(0, 0)
+    for name in list(logging.Logger.manager.loggerDict):
+        logging.getLogger(name).handlers.clear()
+    logging.getLogger().handlers[:] = [_ForwardingHandler(_channel)]
+    for name, level in log_levels.items():
+        logging.getLogger(name).setLevel(level)
+    try:
+        if initializer is not None:
+            initializer(*initargs)
+    except BaseException as error:
+        _channel.send(START_FAILED, 0, _report(error))
+        raise
+
+
+def serve() -> None:
+    """Run what the parent sends, one after another, until it says that this is all."""
+    assert _channel is not None
+    _channel.send(READY)
+    with asyncio.Runner() as runner:
+        for kind, number, content in _channel.frames():
+            if kind == QUIT:
+                return
+            _channel.send(STARTED, number, TIME.pack(time.time()))
+            _channel.send(*_executed(runner, number, content))
+    # The parent is gone, and with it everybody who could want something of this process.
+    os._exit(0)
+
+
+def _executed(runner: asyncio.Runner, number: int, content: bytes) -> tuple[int, int, bytes]:
+    try:
+        call: Callable[[], object] = pickle.loads(content)
+    except BaseException as error:
+        return UNLOADABLE, number, _report(error)
+    try:
+        outcome = call()
+        if hasattr(type(outcome), "__await__"):
+            outcome = runner.run(_awaited(outcome))
+    except asyncio.CancelledError:
+        return CANCELLED, number, b""
+    except BaseException as error:
+        return ERROR, number, _report(error)
+    try:
+        return RESULT, number, pickle.dumps(outcome, pickle.HIGHEST_PROTOCOL)
+    except BaseException as error:
+        return UNPICKLABLE, number, pickle.dumps((_shortened(repr(type(outcome))), repr(error)))
+
+
+def _awaited(outcome: object) -> Coroutine[object, None, object]:
+    async def awaited() -> object:
+        return await outcome  # type: ignore[misc]  # asked for `__await__` just before
+
+    return awaited()
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 200 else f"{text[:200]}…"
+
+
+def _report(error: BaseException) -> bytes:
+    text = "".join(traceback.format_exception(error))
+    try:
+        pickled: bytes | None = pickle.dumps(error)
+        pickle.loads(pickle.dumps(error))
+    except BaseException:
+        pickled = None
+    report: ErrorReport = (f"{type(error).__module__}.{type(error).__qualname__}", str(error), text, pickled)
+    return pickle.dumps(report)
