@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import multiprocessing
 import multiprocessing.spawn
 import pickle
 from collections.abc import Callable
@@ -13,9 +11,9 @@ from typing_extensions import TypeVar, override
 
 from asyncz.config import ProcessPoolKwargs
 from asyncz.events import TaskNotification
-from asyncz.exceptions import InvalidInputError, RemoteError, SerializationError
+from asyncz.exceptions import InvalidInputError, SerializationError
 from asyncz.executors import _worker
-from asyncz.executors._supervisor import Job, Supervisor
+from asyncz.executors._supervisor import Job, Supervisor, error_of
 from asyncz.executors.base import BaseExecutor
 from asyncz.executors.thread_pool import check_max_workers
 from asyncz.protocols import Notifier
@@ -186,15 +184,3 @@ def _ending(run: TaskRun[ResultT], kind: int, content: bytes, pid: int) -> TaskN
         unloadable.__cause__ = exception
         exception = unloadable
     return run.failed(exception, traceback_text=text, worker=worker)
-
-
-def error_of(content: bytes) -> tuple[BaseException, str]:
-    """The exception that a worker reported, and its traceback as text."""
-    report: _worker.ErrorReport = pickle.loads(content)
-    type_name, message, text, pickled = report
-    exception: BaseException = RemoteError(type_name, message)
-    if pickled is not None:
-        with contextlib.suppress(BaseException):
-            exception = pickle.loads(pickled)
-    exception.add_note(f"In the worker process:\n{text}")
-    return exception, text

@@ -1,0 +1,524 @@
+"""Feeds worker processes, hears from them, and replaces those that die: one thread of the parent.
+
+Each worker is a `concurrent.futures` pool of one process, which runs one endless call: `_worker.serve`.
+So a crash breaks only the pool of the worker that crashed, and runs pass through one socket a worker
+instead of the queues of a pool. All that is here happens in the supervisor's thread, unless said otherwise.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import logging
+import multiprocessing
+import os
+import pickle
+import selectors
+import signal
+import socket
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing.context import BaseContext
+from multiprocessing.process import BaseProcess
+
+import attrs
+from typing_extensions import override
+
+from asyncz.config import ProcessPoolKwargs
+from asyncz.exceptions import RemoteError, WorkerLostError, WorkerStartError
+from asyncz.executors import _worker
+
+logger = logging.getLogger("asyncz.executors")
+
+_STARTS_BEFORE_BROKEN = 3
+_FIRST_BACK_OFF = 0.1
+# Runs of up to so many seconds together may be on their way to a worker that is busy.
+_SECONDS_IN_FLIGHT = 0.002
+_RUNS_IN_FLIGHT = 32
+_UNGUARDED = (
+    "does the main module start its scheduler under `if __name__ == \"__main__\":`? Each worker imports that module"
+)
+
+
+@attrs.frozen(eq=False)
+class Job:
+    """A run, as the supervisor sees it: closures, because runs of different result types share no type.
+
+    Attributes:
+        run_id: The number of the run.
+        prepare: Takes it out of the queue and pickles it; None where it has ended instead.
+        started: Told when its function is called, in seconds since the epoch.
+        deliver: Told what the worker sent at its end, and by which process.
+        fail: Ends it with an exception.
+        cancelled: Ends it as cancelled.
+    """
+
+    run_id: int
+    prepare: Callable[[], bytes | None]
+    started: Callable[[float], None]
+    deliver: Callable[[int, bytes, int], None]
+    fail: Callable[[BaseException], None]
+    cancelled: Callable[[], None]
+
+
+@attrs.define(eq=False)
+class _Slot:
+    """One worker process and what it has been sent."""
+
+    connection: socket.socket
+    pool: ProcessPoolExecutor
+    process: BaseProcess
+    death: int
+    reader: _worker.FrameReader = attrs.field(factory=_worker.FrameReader)
+    outgoing: bytearray = attrs.field(factory=bytearray)
+    in_flight: dict[int, tuple[Job, bytes]] = attrs.field(factory=dict)
+    current: int | None = None
+    current_since: float = 0.0
+    killed: bool = False
+    ready: bool = False
+    retiring: bool = False
+    taken: int = 0
+    start_failure: BaseException | None = None
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self.process.pid or 0
+
+
+class _RecordingContext(BaseContext):
+    """A multiprocessing context that remembers the process it made: a pool does not tell."""
+
+    def __init__(self, context: BaseContext) -> None:
+        self._context = context
+        self.processes: list[BaseProcess] = []
+
+    @override
+    def get_start_method(self, allow_none: bool = False) -> str:
+        return self._context.get_start_method()
+
+    def Process(self, *args: object, **kwargs: object) -> BaseProcess:  # noqa: N802  # the name that pools call
+        make: Callable[..., BaseProcess] = getattr(self._context, "Process")  # noqa: B009  # not in every typeshed class
+        process = make(*args, **kwargs)
+        self.processes.append(process)
+        return process
+
+
+class Supervisor:
+    """The worker processes of one executor.
+
+    Args:
+        max_workers: How many there are at most.
+        pool_kwargs: The keyword arguments of every pool.
+        break_down: Called when no worker can be started; from then on no runs come.
+    """
+
+    def __init__(self, max_workers: int, pool_kwargs: ProcessPoolKwargs, break_down: Callable[[], None]) -> None:
+        self._max_workers = max_workers
+        self._context = pool_kwargs.get("mp_context") or default_context()
+        self._initializer = pool_kwargs.get("initializer")
+        self._initargs = pool_kwargs.get("initargs", ())
+        self._runs_per_worker = pool_kwargs.get("max_tasks_per_child")
+        self._break_down = break_down
+        self._queue: deque[Job] = deque()
+        self._kills: deque[int] = deque()
+        self._slots: list[_Slot] = []
+        self._selector = selectors.DefaultSelector()
+        self._wake_receiver, self._wake_sender = socket.socketpair()
+        self._awake = False
+        self._stopping = False
+        self._broken_by: BaseException | None = None
+        self._failed_starts = 0
+        self._start_again_at = 0.0
+        self._seconds_a_run: float | None = None
+        self._thread: threading.Thread | None = None
+        self.lost_workers = 0
+        self.replaced_workers = 0
+        self._to_replace = 0
+
+    # From any thread
+
+    @property
+    def workers(self) -> int:
+        """How many worker processes there are."""
+        return len(self._slots)
+
+    def start(self, alias: str) -> None:
+        """Start the thread."""
+        self._wake_receiver.setblocking(False)
+        self._wake_sender.setblocking(False)
+        self._selector.register(self._wake_receiver, selectors.EVENT_READ, None)
+        self._thread = threading.Thread(target=self._run, name=f"asyncz-{alias}-supervisor", daemon=True)
+        self._thread.start()
+        _running.add(self)
+
+    def put(self, job: Job) -> None:
+        """Run a job as soon as a worker is free."""
+        self._queue.append(job)
+        self._wake()
+
+    def kill(self, run_id: int) -> None:
+        """Kill the worker that executes a run, if there is one."""
+        self._kills.append(run_id)
+        self._wake()
+
+    def stop(self) -> None:
+        """End all workers, killing those that still work, and the thread; blocks until that is done."""
+        self._stopping = True
+        self._wake()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def _wake(self) -> None:
+        if not self._awake:
+            self._awake = True
+            with contextlib.suppress(BlockingIOError, OSError):
+                self._wake_sender.send(b"\0")
+
+    # The supervisor's own thread
+
+    def _run(self) -> None:
+        try:
+            while not self._stopping:
+                self._kill_wanted()
+                self._feed()
+                for key, events in self._selector.select(self._patience()):
+                    slot: _Slot | None = key.data
+                    if slot is None:
+                        self._awake = False
+                        with contextlib.suppress(BlockingIOError):
+                            self._wake_receiver.recv(1 << 12)
+                    elif slot in self._slots:
+                        if key.fd == slot.death:
+                            self._bury(slot)
+                            continue
+                        if events & selectors.EVENT_WRITE:
+                            self._send(slot)
+                        if events & selectors.EVENT_READ:
+                            self._receive(slot)
+        except Exception as error:
+            logger.exception("The supervisor of a process pool failed")
+            self._broken_by = error
+            self._break_down()
+        finally:
+            self._end()
+
+    def _patience(self) -> float | None:
+        if self._queue and not self._slots:
+            return max(0.0, self._start_again_at - time.monotonic())
+        return None
+
+    def _feed(self) -> None:
+        while self._queue:
+            if self._broken_by is not None:
+                self._queue.popleft().fail(self._broken_by)
+                continue
+            slot = self._free_slot()
+            if slot is None:
+                return
+            job = self._queue.popleft()
+            content = job.prepare()
+            if content is not None:
+                slot.in_flight[job.run_id] = (job, content)
+                slot.taken += 1
+                slot.outgoing += _worker.frame(_worker.RUN, job.run_id, content)
+                self._retire_if_used_up(slot)
+                if len(slot.outgoing) > 1 << 16 or not self._queue:
+                    self._send(slot)
+        for slot in self._slots:
+            if slot.outgoing:
+                self._send(slot)
+
+    def _free_slot(self) -> _Slot | None:
+        open_slots = [slot for slot in self._slots if not slot.retiring]
+        idle = [slot for slot in open_slots if not slot.in_flight]
+        if idle:
+            return idle[0]
+        if len(self._slots) < self._max_workers and time.monotonic() >= self._start_again_at:
+            return self._start_worker()
+        # Short runs go out in advance, so that a worker need not wait for each; long ones never do,
+        # because what has been sent to one worker cannot run on another.
+        window = 1
+        if self._seconds_a_run is not None:
+            window = max(1, min(_RUNS_IN_FLIGHT, int(_SECONDS_IN_FLIGHT / max(self._seconds_a_run, 1e-6))))
+        now = time.time()
+        fillable = [
+            slot
+            for slot in open_slots
+            if slot.ready and len(slot.in_flight) < window and now - slot.current_since < _SECONDS_IN_FLIGHT
+        ]
+        return min(fillable, key=lambda slot: len(slot.in_flight), default=None)
+
+    def _start_worker(self) -> _Slot | None:
+        ours, theirs = socket.socketpair()
+        context = _RecordingContext(self._context)
+        pool = ProcessPoolExecutor(
+            1,
+            mp_context=context,
+            initializer=_worker.start_worker,
+            initargs=(theirs, _log_levels(), self._initializer, self._initargs),
+        )
+        try:
+            pool.submit(_worker.serve)
+            process = context.processes[0]
+            death = _death_of(process)
+        except Exception as error:
+            pool.shutdown(wait=False, cancel_futures=True)
+            ours.close()
+            failure = WorkerStartError("could not start", hint=str(error))
+            failure.__cause__ = error
+            self._start_failed(failure)
+            return None
+        finally:
+            theirs.close()
+        ours.setblocking(False)
+        slot = _Slot(ours, pool, process, death)
+        self._slots.append(slot)
+        if self._to_replace:
+            self._to_replace -= 1
+            self.replaced_workers += 1
+        self._selector.register(ours, selectors.EVENT_READ, slot)
+        self._selector.register(death, selectors.EVENT_READ, slot)
+        return slot
+
+    def _start_failed(self, failure: BaseException) -> None:
+        self._failed_starts += 1
+        self._start_again_at = time.monotonic() + _FIRST_BACK_OFF * 2**self._failed_starts
+        logger.error("A worker process could not start (%d in a row): %s", self._failed_starts, failure)
+        if self._failed_starts >= _STARTS_BEFORE_BROKEN:
+            self._broken_by = failure
+            self._break_down()
+
+    def _retire_if_used_up(self, slot: _Slot) -> None:
+        if self._runs_per_worker is not None and slot.taken >= self._runs_per_worker:
+            slot.retiring = True
+            slot.outgoing += _worker.frame(_worker.QUIT)
+
+    def _send(self, slot: _Slot) -> None:
+        try:
+            while slot.outgoing:
+                del slot.outgoing[: slot.connection.send(slot.outgoing)]
+        except BlockingIOError:
+            pass
+        except OSError:
+            # The worker is gone; its death is told on its own.
+            slot.outgoing.clear()
+        wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if slot.outgoing else 0)
+        if self._selector.get_key(slot.connection).events != wanted:
+            self._selector.modify(slot.connection, wanted, slot)
+
+    def _receive(self, slot: _Slot) -> bool:
+        """Read what has come; tells whether there may be more."""
+        try:
+            data = slot.connection.recv(1 << 18)
+        except BlockingIOError:
+            return False
+        except OSError:
+            data = b""
+        if not data:
+            with contextlib.suppress(KeyError, ValueError):
+                self._selector.unregister(slot.connection)
+            return False
+        for kind, number, content in slot.reader.feed(data):
+            self._handle(slot, kind, number, content)
+        return True
+
+    def _handle(self, slot: _Slot, kind: int, number: int, content: bytes) -> None:
+        if kind == _worker.LOG:
+            _log(content)
+        elif kind == _worker.READY:
+            slot.ready = True
+            self._failed_starts = 0
+        elif kind == _worker.START_FAILED:
+            slot.start_failure = error_of(content)[0]
+        elif kind == _worker.STARTED:
+            slot.current = number
+            (slot.current_since,) = _worker.TIME.unpack(content)
+            slot.in_flight[number][0].started(slot.current_since)
+            if number in self._kills:
+                self._kill_wanted()
+        else:
+            job, _ = slot.in_flight.pop(number)
+            slot.current = None
+            took = time.time() - slot.current_since
+            before = self._seconds_a_run
+            self._seconds_a_run = took if before is None else max(took, 0.9 * before + 0.1 * took)
+            job.deliver(kind, content, slot.pid)
+
+    def _kill_wanted(self) -> None:
+        later: list[int] = []
+        while self._kills:
+            run_id = self._kills.popleft()
+            for slot in self._slots:
+                if run_id in slot.in_flight:
+                    if slot.current == run_id:
+                        slot.killed = True
+                        _kill(slot.pid)
+                    else:
+                        later.append(run_id)
+        self._kills.extend(later)
+
+    def _bury(self, slot: _Slot) -> None:
+        """A worker has ended: take in what it still said, end the run that it was executing, go on."""
+        while self._receive(slot):
+            pass
+        with contextlib.suppress(KeyError, ValueError):
+            self._selector.unregister(slot.connection)
+        self._selector.unregister(slot.death)
+        self._slots.remove(slot)
+        _kill(slot.pid)
+        exit_code = _exit_code(slot.process)
+        if slot.retiring and not slot.in_flight:
+            self._close(slot)
+            return
+        self._to_replace += 1
+        lost: WorkerLostError
+        if slot.ready:
+            self.lost_workers += 1
+            lost = WorkerLostError(_reason(exit_code), exit_code, slot.pid)
+            ended = [slot.current] if slot.current in slot.in_flight else []
+        else:
+            cause = slot.start_failure
+            hint = _UNGUARDED if cause is None else f"its initializer raised {cause!r}"
+            lost = WorkerStartError(f"{_reason(exit_code)} while it started", exit_code, slot.pid, hint)
+            lost.__cause__ = cause
+            ended = list(slot.in_flight)
+            self._start_failed(lost)
+        for run_id in ended:
+            if run_id is not None:
+                job, _ = slot.in_flight.pop(run_id)
+                if slot.killed:
+                    job.cancelled()
+                else:
+                    job.fail(lost)
+        # What it had been sent in advance runs elsewhere, in the same order.
+        for job, content in reversed(slot.in_flight.values()):
+            self._queue.appendleft(attrs.evolve(job, prepare=lambda content=content: content))
+        self._close(slot)
+
+    def _close(self, slot: _Slot) -> None:
+        slot.connection.close()
+        # A file descriptor of a process is our own, a sentinel is not.
+        if slot.death != slot.process.sentinel:
+            os.close(slot.death)
+        slot.pool.shutdown(wait=True, cancel_futures=True)
+
+    def _end(self) -> None:
+        """Let go of everything."""
+        for slot in self._slots:
+            if slot.in_flight:
+                slot.killed = True
+                _kill(slot.pid)
+            elif not slot.retiring:
+                slot.retiring = True
+                slot.outgoing += _worker.frame(_worker.QUIT)
+                self._send(slot)
+        while self._slots:
+            ready = self._selector.select(5.0)
+            for key, _ in ready:
+                slot_or_none: _Slot | None = key.data
+                if slot_or_none is not None and slot_or_none in self._slots:
+                    if key.fd == slot_or_none.death:
+                        self._bury(slot_or_none)
+                    else:
+                        self._receive(slot_or_none)
+                elif slot_or_none is None:
+                    with contextlib.suppress(BlockingIOError):
+                        self._wake_receiver.recv(1 << 12)
+            if not ready:
+                for slot in self._slots:
+                    _kill(slot.pid)
+        while self._queue:
+            self._queue.popleft().cancelled()
+        self._selector.close()
+        self._wake_receiver.close()
+        self._wake_sender.close()
+
+
+def default_context() -> BaseContext:
+    """How worker processes start unless the user says otherwise."""
+    methods = multiprocessing.get_all_start_methods()
+    return multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
+
+
+def _death_of(process: BaseProcess) -> int:
+    # A sentinel is a pipe that the worker's own children keep open; the process itself cannot be kept open.
+    try:
+        return os.pidfd_open(process.pid or 0)
+    except (AttributeError, OSError):
+        return process.sentinel
+
+
+def _exit_code(process: BaseProcess) -> int | None:
+    # The pool waits for its process too: whoever asks second has to wait for the first one's answer.
+    for _ in range(100):
+        with contextlib.suppress(ValueError, AssertionError):
+            if process.exitcode is not None:
+                return process.exitcode
+        time.sleep(0.01)
+    return None
+
+
+def _kill(pid: int) -> None:
+    """Kill a worker and what it has started: it leads a process group of its own."""
+    for kill in (os.killpg, os.kill):
+        with contextlib.suppress(OSError):
+            kill(pid, signal.SIGKILL)
+
+
+def _reason(exit_code: int | None) -> str:
+    if exit_code is None:
+        return "ended"
+    if exit_code < 0:
+        return f"was killed by {signal.Signals(-exit_code).name}"
+    return f"ended with the exit status {exit_code}"
+
+
+def _log_levels() -> dict[str, int]:
+    levels = {"": logging.getLogger().level}
+    for name, known in list(logging.Logger.manager.loggerDict.items()):
+        if isinstance(known, logging.Logger) and known.level != logging.NOTSET:
+            levels[name] = known.level
+    return levels
+
+
+def _log(content: bytes) -> None:
+    try:
+        record = logging.makeLogRecord(pickle.loads(content))
+        target = logging.getLogger(record.name)
+        if target.isEnabledFor(record.levelno):
+            target.handle(record)
+    except Exception:
+        logger.exception("A log record of a worker could not be handled")
+
+
+def error_of(content: bytes) -> tuple[BaseException, str]:
+    """The exception that a worker reported, and its traceback as text."""
+    report: _worker.ErrorReport = pickle.loads(content)
+    type_name, message, text, pickled = report
+    exception: BaseException = RemoteError(type_name, message)
+    if pickled is not None:
+        with contextlib.suppress(BaseException):
+            loaded: object = pickle.loads(pickled)
+            if isinstance(loaded, BaseException):
+                exception = loaded
+    exception.add_note(f"In the worker process:\n{text}")
+    return exception, text
+
+
+_running: weakref.WeakSet[Supervisor] = weakref.WeakSet()
+
+
+def _stop_all() -> None:
+    for supervisor in list(_running):
+        supervisor.stop()
+
+
+# A pool waits at the interpreter's exit for its call to end, and `serve` ends only when it is told to.
+# `atexit` comes after that wait; the one hook that comes before it is this one, which pools use themselves.
+getattr(threading, "_register_atexit", atexit.register)(_stop_all)
