@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict
 if TYPE_CHECKING:
     from multiprocessing.context import BaseContext
 
+Initializer: TypeAlias = Callable[..., object]  # type: ignore[explicit-any]  # `initargs` decides what it takes
+"""A function that a pool calls once in each of its threads or processes, with `initargs`."""
+
 PoolAlias: TypeAlias = Literal["threadpool", "pool", "processpool"]
 """The aliases of the built-in executors that take options."""
 
@@ -22,7 +25,7 @@ class ThreadPoolKwargs(TypedDict, total=False):
     """What `pool_kwargs` of a thread pool may hold, as `concurrent.futures.ThreadPoolExecutor` takes it."""
 
     thread_name_prefix: str
-    initializer: Callable[..., object]
+    initializer: Initializer
     initargs: tuple[object, ...]
 
 
@@ -30,7 +33,7 @@ class ProcessPoolKwargs(TypedDict, total=False):
     """What `pool_kwargs` of a process pool may hold, as `concurrent.futures.ProcessPoolExecutor` takes it."""
 
     mp_context: BaseContext
-    initializer: Callable[..., object]
+    initializer: Initializer
     initargs: tuple[object, ...]
     max_tasks_per_child: int
 

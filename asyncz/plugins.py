@@ -9,7 +9,7 @@ Another package adds one through the entry point group `asyncz.executors`:
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 
@@ -93,7 +93,7 @@ def _create(kind: str, group: str, builtin: Mapping[str, str], alias: str, optio
     try:
         if alias in builtin:
             module, _, name = builtin[alias].partition(":")
-            factory: Callable[..., object] = getattr(import_module(module), name)
+            factory = getattr(import_module(module), name)
         elif alias in _found(group):
             factory = _found(group)[alias].load()
         else:
@@ -102,6 +102,7 @@ def _create(kind: str, group: str, builtin: Mapping[str, str], alias: str, optio
         reference = builtin.get(alias) or _found(group)[alias].value
         raise PluginError(alias, reference, f"{type(error).__name__}: {error}") from error
     try:
-        return factory(**options)
+        made: object = factory(**options)
     except TypeError as error:
         raise InvalidInputError(f"options of the {kind} {alias!r}", repr(dict(options)), str(error)) from error
+    return made

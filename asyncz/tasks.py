@@ -38,15 +38,15 @@ ResultT_co = TypeVar("ResultT_co", covariant=True)
 _run_ids = itertools.count(1)
 
 
-def function_reference(function: Callable[..., object]) -> str:
+def function_reference(function: object) -> str:
     """A function as `module:qualified name`; partials and callable objects are named by what they call."""
     while isinstance(function, functools.partial):
         function = function.func
     named = function if hasattr(function, "__qualname__") else type(function)
-    return f"{named.__module__}:{named.__qualname__}"
+    return f"{getattr(named, '__module__', '')}:{getattr(named, '__qualname__', '')}"
 
 
-def is_coroutine_function(function: Callable[..., object]) -> bool:
+def is_coroutine_function(function: object) -> bool:
     """Whether calling it gives a coroutine, as far as can be known before the call.
 
     Looks through partials, and at the `__call__` of callable objects.
@@ -348,9 +348,8 @@ class Task(Generic[ResultT_co]):
     def end_streams(self) -> None:
         """End what `notifications()` gave; the scheduler does at its shutdown."""
         for key, _ in self._listeners or ():
-            stream = key() if isinstance(key, weakref.ref) else None
-            if isinstance(stream, NotificationStream):
-                stream.close()
+            if isinstance(key, _StreamKey):
+                key.end()
 
     def _listen(self, key: object, listener: Callable[[TaskNotification[ResultT_co]], object]) -> None:
         self._listeners = [*(self._listeners or ()), (key, listener)]
@@ -590,8 +589,9 @@ class NotificationStream(AsyncIterator[TaskNotification[ResultT_co]]):
         self._pending: deque[TaskNotification[ResultT_co]] = deque()
         self._waiter: asyncio.Future[None] | None = None
         self._closed = False
-        self._key: weakref.ref[NotificationStream[ResultT_co]] = weakref.ref(self)
-        task._listen(self._key, _received_by(self._key))
+        reference: weakref.ref[NotificationStream[ResultT_co]] = weakref.ref(self)
+        self._key = _StreamKey(lambda: _end(reference))
+        task._listen(self._key, _received_by(reference))
 
     @override
     def __aiter__(self) -> Self:
@@ -625,6 +625,19 @@ class NotificationStream(AsyncIterator[TaskNotification[ResultT_co]]):
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+
+@attrs.frozen(eq=False)
+class _StreamKey:
+    """What a stream is known under among the listeners of its task; it does not keep the stream alive."""
+
+    end: Callable[[], None]
+
+
+def _end(stream: weakref.ref[NotificationStream[ResultT]]) -> None:
+    living = stream()
+    if living is not None:
+        living.close()
 
 
 def _received_by(

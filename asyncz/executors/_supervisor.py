@@ -22,6 +22,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 
@@ -75,8 +76,8 @@ class _Slot:
     death: int
     reader: _worker.FrameReader = attrs.field(factory=_worker.FrameReader)
     outgoing: bytearray = attrs.field(factory=bytearray)
-    in_flight: dict[int, tuple[Job, bytes]] = attrs.field(factory=dict)
-    current: int | None = None
+    in_flight: dict[int, tuple[Job, bytes]] = attrs.Factory(dict[int, tuple[Job, bytes]])
+    current: int = 0
     current_since: float = 0.0
     killed: bool = False
     ready: bool = False
@@ -102,8 +103,7 @@ class _RecordingContext(BaseContext):
         return self._context.get_start_method()
 
     def Process(self, *args: object, **kwargs: object) -> BaseProcess:  # noqa: N802  # the name that pools call
-        make: Callable[..., BaseProcess] = getattr(self._context, "Process")  # noqa: B009  # not in every typeshed class
-        process = make(*args, **kwargs)
+        process: BaseProcess = getattr(self._context, "Process")(*args, **kwargs)  # noqa: B009  # the stubs lack it
         self.processes.append(process)
         return process
 
@@ -190,9 +190,10 @@ class Supervisor:
                 for key, events in self._selector.select(self._patience()):
                     slot: _Slot | None = key.data
                     if slot is None:
-                        self._awake = False
                         with contextlib.suppress(BlockingIOError):
                             self._wake_receiver.recv(1 << 12)
+                        # Only then: a byte sent in between would be read away, and its sender forgotten.
+                        self._awake = False
                     elif slot in self._slots:
                         if key.fd == slot.death:
                             self._bury(slot)
@@ -344,7 +345,7 @@ class Supervisor:
                 self._kill_wanted()
         else:
             job, _ = slot.in_flight.pop(number)
-            slot.current = None
+            slot.current = 0
             took = time.time() - slot.current_since
             before = self._seconds_a_run
             self._seconds_a_run = took if before is None else max(took, 0.9 * before + 0.1 * took)
@@ -381,7 +382,7 @@ class Supervisor:
         if slot.ready:
             self.lost_workers += 1
             lost = WorkerLostError(_reason(exit_code), exit_code, slot.pid)
-            ended = [slot.current] if slot.current in slot.in_flight else []
+            ended = [run_id for run_id in slot.in_flight if run_id == slot.current]
         else:
             cause = slot.start_failure
             hint = _UNGUARDED if cause is None else f"its initializer raised {cause!r}"
@@ -390,15 +391,14 @@ class Supervisor:
             ended = list(slot.in_flight)
             self._start_failed(lost)
         for run_id in ended:
-            if run_id is not None:
-                job, _ = slot.in_flight.pop(run_id)
-                if slot.killed:
-                    job.cancelled()
-                else:
-                    job.fail(lost)
+            job, _ = slot.in_flight.pop(run_id)
+            if slot.killed:
+                job.cancelled()
+            else:
+                job.fail(lost)
         # What it had been sent in advance runs elsewhere, in the same order.
         for job, content in reversed(slot.in_flight.values()):
-            self._queue.appendleft(attrs.evolve(job, prepare=lambda content=content: content))
+            self._queue.appendleft(attrs.evolve(job, prepare=partial(bytes, content)))
         self._close(slot)
 
     def _close(self, slot: _Slot) -> None:

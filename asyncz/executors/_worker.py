@@ -13,8 +13,19 @@ import struct
 import threading
 import time
 import traceback
-from collections.abc import Callable, Coroutine, Iterator, Mapping
-from typing import TypeAlias
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from typing_extensions import override
+
+    from asyncz.config import Initializer
+else:
+
+    def override(method):
+        """Imported for the type checkers only."""
+        return method
+
 
 HEADER = struct.Struct("!BQQ")
 TIME = struct.Struct("!d")
@@ -76,6 +87,7 @@ class _ForwardingHandler(logging.Handler):
         super().__init__()
         self._channel = channel
 
+    @override
     def emit(self, record: logging.LogRecord) -> None:
         try:
             fields = dict(record.__dict__)
@@ -94,7 +106,7 @@ _channel: _Channel | None = None
 def start_worker(
     connection: socket.socket,
     log_levels: Mapping[str, int],
-    initializer: Callable[..., object] | None,
+    initializer: Initializer | None,
     initargs: tuple[object, ...],
 ) -> None:
     """Prepare the worker: the initializer of its pool.
@@ -145,8 +157,9 @@ def _executed(runner: asyncio.Runner, number: int, content: bytes) -> tuple[int,
         return UNLOADABLE, number, _report(error)
     try:
         outcome = call()
-        if hasattr(type(outcome), "__await__"):
-            outcome = runner.run(_awaited(outcome))
+        if isinstance(outcome, Awaitable):
+            awaitable: Awaitable[object] = outcome
+            outcome = runner.run(_awaited(awaitable))
     except asyncio.CancelledError:
         return CANCELLED, number, b""
     except BaseException as error:
@@ -157,11 +170,8 @@ def _executed(runner: asyncio.Runner, number: int, content: bytes) -> tuple[int,
         return UNPICKLABLE, number, pickle.dumps((_shortened(repr(type(outcome))), repr(error)))
 
 
-def _awaited(outcome: object) -> Coroutine[object, None, object]:
-    async def awaited() -> object:
-        return await outcome  # type: ignore[misc]  # asked for `__await__` just before
-
-    return awaited()
+async def _awaited(awaitable: Awaitable[object]) -> object:
+    return await awaitable
 
 
 def _shortened(text: str) -> str:

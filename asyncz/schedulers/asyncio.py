@@ -10,7 +10,7 @@ import logging
 import signal
 import threading
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -94,7 +94,7 @@ class _Registration:
     cancel_all: Callable[[], None]
     ready: bool = False
     failure: BaseException | None = None
-    pending: list[Callable[[], None]] = attrs.field(factory=list)
+    pending: list[Callable[[], None]] = attrs.Factory(list[Callable[[], None]])
 
 
 @attrs.define(eq=False)
@@ -979,7 +979,7 @@ class AsyncIOScheduler:
             submission.fail(error)
 
     @contextmanager
-    def _handled_signals(self) -> Iterator[None]:
+    def _handled_signals(self) -> Generator[None]:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -1019,7 +1019,7 @@ class AsyncIOScheduler:
             raise TaskLookupError(task_id)
         return entry
 
-    def _new_id(self, function: Callable[..., object]) -> str:
+    def _new_id(self, function: object) -> str:
         name = function_reference(function).rpartition(":")[2]
         while (task_id := f"{name}-{next(self._names)}") in self._entries:
             pass
