@@ -221,7 +221,7 @@ class Supervisor:
                 continue
             slot = self._free_slot()
             if slot is None:
-                return
+                break
             job = self._queue.popleft()
             content = job.prepare()
             if content is not None:
@@ -229,8 +229,6 @@ class Supervisor:
                 slot.taken += 1
                 slot.outgoing += _worker.frame(_worker.RUN, job.run_id, content)
                 self._retire_if_used_up(slot)
-                if len(slot.outgoing) > 1 << 16 or not self._queue:
-                    self._send(slot)
         for slot in self._slots:
             if slot.outgoing:
                 self._send(slot)
