@@ -119,7 +119,9 @@ class DuplicateExecutorError(AsynczError, ValueError):
 
     @override
     def __str__(self) -> str:
-        return f"an executor is registered already as {self.alias!r}; remove it first or choose another alias or instance"
+        return (
+            f"an executor is registered already as {self.alias!r}; remove it first or choose another alias or instance"
+        )
 
 
 class ExecutorInUseError(AsynczError, RuntimeError):

@@ -61,7 +61,9 @@ def create_executor(alias: str, **options: object) -> UniversalExecutor:
     """
     made = _create("executor", EXECUTOR_GROUP, BUILTIN_EXECUTORS, alias, options)
     if not is_executor(made):
-        raise PluginError(alias, type(made).__qualname__, "it has not the state, start, shutdown and submit of an executor")
+        raise PluginError(
+            alias, type(made).__qualname__, "it has not the state, start, shutdown and submit of an executor"
+        )
     return made
 
 
@@ -81,7 +83,9 @@ def create_trigger(alias: str, **options: object) -> Trigger:
 
 def is_executor(value: object) -> TypeIs[UniversalExecutor]:
     """Whether a value has the members of an executor; their types are what type checkers are for."""
-    return hasattr(type(value), "state") and all(callable(getattr(value, name, None)) for name in ("start", "shutdown", "submit"))
+    return hasattr(type(value), "state") and all(
+        callable(getattr(value, name, None)) for name in ("start", "shutdown", "submit")
+    )
 
 
 def is_trigger(value: object) -> TypeIs[Trigger]:

@@ -11,10 +11,9 @@ Example:
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal, TypeAlias
+from typing import Literal, Self, TypeAlias
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, NonNegativeInt, PositiveInt, model_validator
-from typing_extensions import Self
 
 from asyncz.exceptions import IllegalTransitionError
 
@@ -80,7 +79,9 @@ class ExecutorState(_Snapshot):
             message = "a task is counted twice in the instances"
             raise ValueError(message)
         if max(self.queued, self.abandoned) > self.running:
-            message = f"queued is {self.queued} and abandoned {self.abandoned}, more than running, which is {self.running}"
+            message = (
+                f"queued is {self.queued} and abandoned {self.abandoned}, more than running, which is {self.running}"
+            )
             raise ValueError(message)
         return self
 

@@ -13,10 +13,10 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from contextvars import Context
 from datetime import datetime
-from typing import Generic, Protocol
+from typing import Generic, Protocol, Self
 
 import attrs
-from typing_extensions import ParamSpec, Self, TypeIs, TypeVar, override
+from typing_extensions import ParamSpec, TypeIs, TypeVar, override
 
 from asyncz.clock import SystemClock, utc
 from asyncz.events import (

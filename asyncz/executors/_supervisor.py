@@ -41,7 +41,7 @@ _FIRST_BACK_OFF = 0.1
 _SECONDS_IN_FLIGHT = 0.002
 _RUNS_IN_FLIGHT = 32
 _UNGUARDED = (
-    "does the main module start its scheduler under `if __name__ == \"__main__\":`? Each worker imports that module"
+    'does the main module start its scheduler under `if __name__ == "__main__":`? Each worker imports that module'
 )
 
 

@@ -14,7 +14,7 @@ import threading
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeGuard
 
 if TYPE_CHECKING:
     from typing_extensions import override
@@ -157,9 +157,8 @@ def _executed(runner: asyncio.Runner, number: int, content: bytes) -> tuple[int,
         return UNLOADABLE, number, _report(error)
     try:
         outcome = call()
-        if isinstance(outcome, Awaitable):
-            awaitable: Awaitable[object] = outcome
-            outcome = runner.run(_awaited(awaitable))
+        if _is_awaitable(outcome):
+            outcome = runner.run(_awaited(outcome))
     except asyncio.CancelledError:
         return CANCELLED, number, b""
     except BaseException as error:
@@ -168,6 +167,10 @@ def _executed(runner: asyncio.Runner, number: int, content: bytes) -> tuple[int,
         return RESULT, number, pickle.dumps(outcome, pickle.HIGHEST_PROTOCOL)
     except BaseException as error:
         return UNPICKLABLE, number, pickle.dumps((_shortened(repr(type(outcome))), repr(error)))
+
+
+def _is_awaitable(outcome: object) -> TypeGuard[Awaitable[object]]:
+    return hasattr(type(outcome), "__await__")
 
 
 async def _awaited(awaitable: Awaitable[object]) -> object:

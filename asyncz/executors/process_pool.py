@@ -180,7 +180,9 @@ def _ending(run: TaskRun[ResultT], kind: int, content: bytes, pid: int) -> TaskN
         return run.failed(SerializationError("result", description, reason), worker=worker)
     exception, text = error_of(content)
     if kind == _worker.UNLOADABLE:
-        unloadable = SerializationError("function or argument", run.task.function, f"the worker cannot load it: {exception!r}")
+        unloadable = SerializationError(
+            "function or argument", run.task.function, f"the worker cannot load it: {exception!r}"
+        )
         unloadable.__cause__ = exception
         exception = unloadable
     return run.failed(exception, traceback_text=text, worker=worker)

@@ -15,10 +15,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from types import FrameType
-from typing import Generic, Never, Protocol, overload
+from typing import Generic, Never, Protocol, Self, overload
 
 import attrs
-from typing_extensions import ParamSpec, Self, TypeIs, TypeVar, TypeVarTuple, Unpack, override
+from typing_extensions import ParamSpec, TypeIs, TypeVar, TypeVarTuple, Unpack, override
 
 from asyncz import events
 from asyncz.clock import SystemClock, utc
@@ -36,7 +36,14 @@ from asyncz.exceptions import (
     TaskLookupError,
     UnknownAliasError,
 )
-from asyncz.plugins import BUILTIN_EXECUTORS, create_executor, executor_aliases, is_executor, is_trigger, trigger_aliases
+from asyncz.plugins import (
+    BUILTIN_EXECUTORS,
+    create_executor,
+    executor_aliases,
+    is_executor,
+    is_trigger,
+    trigger_aliases,
+)
 from asyncz.protocols import Clock, Executor, Notifier, SupportsCancel, Timer, Trigger, UniversalExecutor
 from asyncz.schedulers._inbox import Inbox
 from asyncz.states import ExecutorState, SchedulerState, SchedulerStatus, TaskState
@@ -545,7 +552,12 @@ class AsyncIOScheduler:
                 raise DuplicateTaskError(task_id)
             registration, submit_to = self._resolve(executor, call)
             task: Task[ResultT] = Task(
-                task_id, call, owner=self, run_now=lambda: self._run_now(entry), executor=registration.alias, limits=limits
+                task_id,
+                call,
+                owner=self,
+                run_now=lambda: self._run_now(entry),
+                executor=registration.alias,
+                limits=limits,
             )
             entry = _TypedEntry(
                 trigger,
@@ -1055,9 +1067,7 @@ class AsyncIOScheduler:
         _check_call(executor, call)
         return registration, executor.submit
 
-    def _register(
-        self, alias: str, executor: Executor[ResultT], universal: UniversalExecutor | None
-    ) -> _Registration:
+    def _register(self, alias: str, executor: Executor[ResultT], universal: UniversalExecutor | None) -> _Registration:
         if not is_executor(executor):
             raise InvalidInputError(
                 "executor", repr(executor), "it needs the state, start, shutdown and submit of an executor"

@@ -19,7 +19,9 @@ def zone_of(timezone: str | tzinfo) -> tzinfo:
     try:
         return ZoneInfo(timezone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise InvalidInputError("timezone", repr(timezone), "an IANA name such as 'Europe/Berlin', or a tzinfo") from None
+        raise InvalidInputError(
+            "timezone", repr(timezone), "an IANA name such as 'Europe/Berlin', or a tzinfo"
+        ) from None
 
 
 def utc_time(name: str, value: datetime, timezone: str | tzinfo | None) -> datetime:

@@ -51,7 +51,9 @@ class IntervalTrigger:
         if interval <= timedelta(0):
             raise InvalidInputError("the interval", str(interval), "it must be more than zero")
         if not 0 <= jitter < interval.total_seconds():
-            raise InvalidInputError("jitter", repr(jitter), "it must be at least 0 and less than the interval, in seconds")
+            raise InvalidInputError(
+                "jitter", repr(jitter), "it must be at least 0 and less than the interval, in seconds"
+            )
         self._interval = interval
         self._jitter = jitter
         self._start_at = None if start_at is None else utc_time("start_at", start_at, timezone)
