@@ -11,4 +11,3 @@ from tests.functions import Recorder
 def recorder() -> Recorder:
     """A notifier that keeps what it is told, for executors without a scheduler."""
     return Recorder()
-

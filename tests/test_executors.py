@@ -493,7 +493,8 @@ def test_many_short_runs_go_through_two_workers() -> None:
     async def main() -> None:
         async with scheduler_with("processpool") as scheduler:
             handles = [
-                scheduler.add_task(functions.add, number, 0, executor="tried", trigger=None).run() for number in range(2000)
+                scheduler.add_task(functions.add, number, 0, executor="tried", trigger=None).run()
+                for number in range(2000)
             ]
             assert [await handle for handle in handles] == list(range(2000))
 
@@ -538,5 +539,3 @@ def test_a_late_run_is_missed_on_every_executor(recorder: Recorder) -> None:
 
     asyncio.run(main())
     assert [type(notification).__name__ for notification in recorder.notifications] == ["TaskMissed"] * 4
-
-

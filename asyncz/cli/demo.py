@@ -24,7 +24,6 @@ from asyncz.tasks import Task
 from asyncz.triggers import IntervalTrigger
 
 
-
 def installed_packages() -> Path:
     """The folder of the packages that are installed here."""
     return Path(sysconfig.get_path("purelib"))
@@ -197,7 +196,9 @@ class Demo:
         lost = self.submitted - self.ends.keys()
         unknown = self.ends.keys() - self.submitted
         doubled = [run_id for run_id, count in self.ends.items() if count > 1]
-        counted = state.submitted == len(self.submitted) == state.executed + state.errors + state.missed + state.cancelled
+        counted = (
+            state.submitted == len(self.submitted) == state.executed + state.errors + state.missed + state.cancelled
+        )
         if not self.as_json:
             print(
                 f"submitted {state.submitted} = executed {state.executed} + errors {state.errors}"
@@ -205,5 +206,3 @@ class Demo:
                 f" refused {state.refused}, lost {len(lost)}, doubled {len(doubled)}"
             )
         return 0 if counted and not lost and not doubled and not unknown else 1
-
-

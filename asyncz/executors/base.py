@@ -189,44 +189,13 @@ class BaseExecutor:
 
     def finish(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
         """Tell how a run ended, now that its work is over. May be called from any thread, once a run."""
-        live = self._live.get(run.id)
+        live = self._forget(run.id)
+        # The place is free before anybody hears of the end: who hears may want to run the task again.
         if live is None or not live.notified:
             self.scheduler.notify(run, notification)
         if live is not None:
-            self._forget(run.id)
             self.scheduler.released(run)
-
-    def claim(self, run: TaskRun[ResultT], /) -> bool:
-        """Take a run out of the queue to run it now; for executors that set `has_queue`. From any thread.
-
-        Returns:
-            False where it was cancelled while it waited: do not run it, only `finish` it.
-        """
-        with self._lock:
-            live = self._live[run.id]
-            if live.queued:
-                live.queued = False
-                self._queued -= 1
-            return not live.notified
-
-    def limit_time(self, run: TaskRun[ResultT], /) -> None:
-        """Start the clock of its task's `timeout`, as its function is called now. From any thread."""
-        timeout = run.task.limits.timeout
-        if timeout is None or self._loop is None:
-            return
-        loop, live = self._loop, self._live[run.id]
-
-        def expire() -> None:
-            exceeded = TaskTimeoutError(run.task.id, timeout)
-            if self.give_up(run, run.failed(exceeded)):
-                self.logger.warning("%s", exceeded)
-                self.cancel_run(run)
-
-        def start_timer() -> None:
-            if run.id in self._live:
-                live.timer = loop.call_later(timeout, expire)
-
-        loop.call_soon_threadsafe(start_timer)
+            self._tell_if_drained()
 
     def give_up(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> bool:
         """Tell how a run ended although its work goes on: it stays counted until `finish` is called.
@@ -278,12 +247,13 @@ class BaseExecutor:
             return
         self.logger.error("The executor %r is broken and takes no more runs", self._alias)
 
-    def _forget(self, run_id: int) -> None:
+    def _forget(self, run_id: int) -> _LiveRun | None:
         with self._lock:
-            live = self._live.pop(run_id)
+            live = self._live.pop(run_id, None)
+            if live is None:
+                return None
             self._queued -= live.queued
-            if live.notified:
-                self._abandoned -= 1
+            self._abandoned -= live.notified
             running = self._instances[live.task_id] - 1
             if running:
                 self._instances[live.task_id] = running
@@ -291,8 +261,7 @@ class BaseExecutor:
                 del self._instances[live.task_id]
         if live.timer is not None and self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(live.timer.cancel)
-        if self._drained is not None:
-            self._tell_if_drained()
+        return live
 
     def _change_status(self, status: ExecutorStatus) -> None:
         with self._lock:

@@ -100,6 +100,7 @@ class _Registration:
     state: Callable[[], ExecutorState]
     cancel_all: Callable[[], None]
     ready: bool = False
+    starting: asyncio.Task[None] | None = None
     failure: BaseException | None = None
     pending: list[Callable[[], None]] = attrs.Factory(list[Callable[[], None]])
 
@@ -332,9 +333,8 @@ class AsyncIOScheduler:
             self._timer.cancel()
             self._timer = None
         self._cancel_waiting()
-        await asyncio.gather(
-            *(self._shut_down(registration, wait, timeout) for registration in self._registrations.values())
-        )
+        registrations = list(self._registrations.values())
+        await asyncio.gather(*(self._shut_down(registration, wait, timeout) for registration in registrations))
         self._inbox.drain_all()
         while listening := [future for future in self._background if future is not asyncio.current_task()]:
             await asyncio.wait(listening)
@@ -947,6 +947,9 @@ class AsyncIOScheduler:
             self._schedule(entry)
 
     async def _shut_down(self, registration: _Registration, wait: bool, timeout: float | None) -> None:
+        if registration.starting is not None:
+            await registration.starting
+            registration.starting = None
         if not registration.ready:
             return
         registration.ready = False
@@ -971,15 +974,11 @@ class AsyncIOScheduler:
                 self._executors.pop(registration.alias, None)
             else:
                 registration.ready = True
-                if not self.running:
-                    await self._shut_down(registration, False, None)
             pending, registration.pending = registration.pending, []
             for submit in pending:
                 submit()
 
-        future = asyncio.get_running_loop().create_task(start())
-        self._background.add(future)
-        future.add_done_callback(self._background.discard)
+        registration.starting = asyncio.get_running_loop().create_task(start())
 
     def _submit_pending(self, registration: _Registration, submission: _Submission) -> None:
         try:
