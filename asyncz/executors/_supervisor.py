@@ -295,8 +295,13 @@ class Supervisor:
 
     def _retire_if_used_up(self, slot: _Slot) -> None:
         if self._runs_per_worker is not None and slot.taken >= self._runs_per_worker:
-            slot.retiring = True
-            slot.outgoing += _worker.frame(_worker.QUIT)
+            self._retire(slot)
+
+    def _retire(self, slot: _Slot) -> None:
+        """Let a worker end once it has done what it was sent."""
+        slot.retiring = True
+        slot.outgoing += _worker.frame(_worker.QUIT)
+        slot.pool.shutdown(wait=False)
 
     def _send(self, slot: _Slot) -> None:
         try:
@@ -413,8 +418,7 @@ class Supervisor:
                 slot.killed = True
                 _kill(slot.pid)
             elif not slot.retiring:
-                slot.retiring = True
-                slot.outgoing += _worker.frame(_worker.QUIT)
+                self._retire(slot)
                 self._send(slot)
         while self._slots:
             ready = self._selector.select(5.0)

@@ -197,6 +197,38 @@ class BaseExecutor:
             self.scheduler.released(run)
             self._tell_if_drained()
 
+    def claim(self, run: TaskRun[ResultT], /) -> bool:
+        """Take a run out of the queue to run it now; for executors that set `has_queue`. From any thread.
+
+        Returns:
+            False where it was cancelled while it waited: do not run it, only `finish` it.
+        """
+        with self._lock:
+            live = self._live[run.id]
+            if live.queued:
+                live.queued = False
+                self._queued -= 1
+            return not live.notified
+
+    def limit_time(self, run: TaskRun[ResultT], /) -> None:
+        """Start the clock of its task's `timeout`, as its function is called now. From any thread."""
+        timeout = run.task.limits.timeout
+        if timeout is None or self._loop is None:
+            return
+        loop, live = self._loop, self._live[run.id]
+
+        def expire() -> None:
+            exceeded = TaskTimeoutError(run.task.id, timeout)
+            if self.give_up(run, run.failed(exceeded)):
+                self.logger.warning("%s", exceeded)
+                self.cancel_run(run)
+
+        def start_timer() -> None:
+            if run.id in self._live:
+                live.timer = loop.call_later(timeout, expire)
+
+        loop.call_soon_threadsafe(start_timer)
+
     def give_up(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> bool:
         """Tell how a run ended although its work goes on: it stays counted until `finish` is called.
 
