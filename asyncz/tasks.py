@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import inspect
 import itertools
@@ -59,6 +60,22 @@ def is_coroutine_function(function: object) -> bool:
 def is_awaitable(outcome: ResultT | Awaitable[ResultT]) -> TypeIs[Awaitable[ResultT]]:
     """Whether a call has returned something that still has to be awaited."""
     return hasattr(type(outcome), "__await__")
+
+
+_SUSPENDABLE = inspect.CO_COROUTINE | inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
+
+
+def _clear_frames(exception: BaseException) -> None:
+    """Let go of the local variables of the frames it passed; they would live as long as its notification.
+
+    Clearing the frame of a coroutine closes that, and one that the exception passed may go on: left alone.
+    """
+    entry = exception.__traceback__
+    while entry is not None:
+        if not entry.tb_frame.f_code.co_flags & _SUSPENDABLE:
+            with contextlib.suppress(RuntimeError):
+                entry.tb_frame.clear()
+        entry = entry.tb_next
 
 
 def raised_by(notification: TaskNotification[object]) -> BaseException | None:
@@ -424,9 +441,7 @@ class TaskRun(Generic[ResultT]):
     def failed(self, exception: BaseException, /, *, traceback_text: str = "", worker: str = "") -> TaskError:
         """It ended with this exception."""
         text = traceback_text or "".join(traceback.format_exception(exception))
-        if exception.__traceback__ is not None:
-            # Else the values of all local variables would live as long as the notification does.
-            traceback.clear_frames(exception.__traceback__)
+        _clear_frames(exception)
         return TaskError(self.task.id, exception, traceback=text, details=self.details(worker))
 
     def missed(self) -> TaskMissed:
