@@ -543,7 +543,9 @@ def test_bad_triggers_are_refused(make: partial[object], message: str) -> None:
 
 
 def test_interval_triggers_start_and_end_and_do_not_drift_with_jitter() -> None:
-    trigger = IntervalTrigger(hours=1, start_at=datetime(2030, 1, 1, 1), end_at=START + timedelta(hours=3), timezone="Europe/Berlin")
+    trigger = IntervalTrigger(
+        hours=1, start_at=datetime(2030, 1, 1, 1), end_at=START + timedelta(hours=3), timezone="Europe/Berlin"
+    )
     fires: list[datetime] = []
     following = trigger.next_fire_time(None, START)
     while following is not None:
@@ -570,5 +572,3 @@ def test_failed_runs_are_logged_where_nobody_listens(caplog: pytest.LogCaptureFi
 
     asyncio.run(main())
     assert "unheard" in caplog.text
-
-

@@ -1,0 +1,114 @@
+"""What the README shows runs, and the command line accounts for every run."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+README = Path(__file__).parent.parent / "README.md"
+BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+OUTPUTS = ["499500", "1024", "b'text'"]
+
+
+@pytest.mark.parametrize(("block", "output"), list(zip(BLOCKS, OUTPUTS, strict=True)))
+def test_each_example_of_the_readme_runs(block: str, output: str, tmp_path: Path) -> None:
+    program = tmp_path / "example.py"
+    program.write_text(block)
+    result = subprocess.run([sys.executable, program], capture_output=True, text=True, check=False, timeout=60)
+    assert result.returncode == 0, result.stderr
+    assert output in result.stdout
+
+
+def asyncz(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "asyncz", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=100, cwd=folder)
+
+
+def test_the_demo_notifies_every_submission_once(tmp_path: Path) -> None:
+    for number in range(5):
+        (tmp_path / f"{number}.txt").write_text("line\n" * number)
+    result = asyncz("demo", "--json", "--path", str(tmp_path), folder=tmp_path)
+    assert result.returncode == 0, result.stderr
+    events = [json.loads(line) for line in result.stdout.splitlines()]
+    submitted = [event["run_id"] for event in events if event["event"] == "TaskSubmitted"]
+    ended = [
+        event["run_id"]
+        for event in events
+        if event["event"] in {"TaskExecuted", "TaskError", "TaskMissed", "TaskCancelled"}
+    ]
+    assert sorted(submitted) == sorted(ended)
+    assert len(set(submitted)) == len(submitted) >= 13
+    assert {event["event"] for event in events} >= {"TaskMaxInstances", "TaskError"}
+
+
+def test_the_demo_without_a_terminal_prints_plain_lines_and_a_sum(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("line\n")
+    result = asyncz("demo", "--path", str(tmp_path), folder=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "lost 0, doubled 0" in result.stdout.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["demo", "--path", "missing"], "is not a folder"),
+        (["run", "module"], "module:name"),
+        (["run", "there_is_none:scheduler"], "cannot be imported"),
+        (["run", "sys:path"], "an AsyncIOScheduler is"),
+    ],
+)
+def test_bad_arguments_are_told(arguments: list[str], message: str, tmp_path: Path) -> None:
+    result = asyncz(*arguments, folder=tmp_path)
+    assert result.returncode == 2
+    assert message in re.sub(r"[\s│]+", " ", result.stderr)
+
+
+def test_run_runs_a_scheduler_of_ones_own(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(
+        "import os, signal\nfrom asyncz import AsyncIOScheduler\nscheduler = AsyncIOScheduler()\n"
+        "scheduler.add_task(print, 'it ran')\nscheduler.add_task(os.kill, os.getpid(), signal.SIGTERM)\n"
+    )
+    result = asyncz("run", "own:scheduler", folder=tmp_path)
+    assert (result.returncode, result.stdout.strip()) == (0, "it ran"), result.stderr
+
+
+def test_a_missing_main_guard_is_told_and_does_not_hang(tmp_path: Path) -> None:
+    program = tmp_path / "unguarded.py"
+    program.write_text(
+        "import asyncio\nfrom asyncz import AsyncIOScheduler\n"
+        "async def main():\n"
+        "    async with AsyncIOScheduler(executors={'cpu': 'processpool'}) as scheduler:\n"
+        "        await scheduler.add_task(abs, -1, executor='cpu').result()\n"
+        "asyncio.run(main())\n"
+    )
+    result = subprocess.run([sys.executable, program], capture_output=True, text=True, check=False, timeout=60)
+    assert result.returncode == 1
+    assert "WorkerStartError" in result.stderr
+    assert "__main__" in result.stderr
+
+
+def test_a_forgotten_scheduler_does_not_hang_the_exit(tmp_path: Path) -> None:
+    program = tmp_path / "forgotten.py"
+    program.write_text(
+        "import asyncio, time\nfrom asyncz import AsyncIOScheduler\n"
+        "async def main():\n"
+        "    scheduler = AsyncIOScheduler(executors={'cpu': 'processpool'})\n"
+        "    await scheduler.start()\n"
+        "    scheduler.add_task(time.sleep, 600, executor='cpu')\n"
+        "    await scheduler.add_task(abs, -1, executor='cpu').result()\n"
+        "if __name__ == '__main__':\n    asyncio.run(main())\n"
+    )
+    subprocess.run([sys.executable, program], capture_output=True, text=True, check=True, timeout=60)
+
+
+def test_importing_asyncz_loads_nothing_heavy() -> None:
+    code = (
+        "import asyncz, sys; print({'multiprocessing', 'distributed', 'rich', 'typer', 'pydantic'} & set(sys.modules))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "set()"

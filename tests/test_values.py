@@ -1,0 +1,110 @@
+"""States, errors, the public names and the layers."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import pickle
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+import asyncz
+from asyncz import (
+    AsynczError,
+    ExecutorState,
+    IllegalTransitionError,
+    InstanceCount,
+    SchedulerState,
+    TaskState,
+    exceptions,
+)
+
+LAYERS = [
+    {"cli", "__main__"},
+    {"testing"},
+    {"schedulers"},
+    {"executors"},
+    {"triggers", "plugins", "config"},
+    {"protocols"},
+    {"tasks", "events", "states", "exceptions", "clock"},
+    {"_lazy"},
+]
+ERRORS = [value for value in vars(exceptions).values() if inspect.isclass(value) and issubclass(value, AsynczError)]
+
+
+@pytest.mark.parametrize("error_class", ERRORS)
+def test_errors_survive_pickling(error_class: type[AsynczError]) -> None:
+    values: dict[str, object] = {
+        "max_instances": 2,
+        "max_queue": 2,
+        "timeout": 1.5,
+        "known": ("a",),
+        "task_ids": ("a",) * 7,
+    }
+    parameters = inspect.signature(error_class.__init__).parameters.values()
+    names = [each.name for each in parameters if each.kind is each.POSITIONAL_OR_KEYWORD and each.name != "self"]
+    error = error_class(*(values.get(name, "text") for name in names))
+    copy = pickle.loads(pickle.dumps(error))
+    assert (type(copy), str(copy), vars(copy)) == (type(error), str(error), vars(error))
+
+
+def test_counts_of_a_state_have_to_agree() -> None:
+    one = InstanceCount(task_id="a", running=1)
+    with pytest.raises(ValidationError, match="add up to 1"):
+        ExecutorState(alias="x", running=2, instances=(one,))
+    with pytest.raises(ValidationError, match="counted twice"):
+        ExecutorState(alias="x", running=2, instances=(one, one))
+    with pytest.raises(ValidationError, match="more than running"):
+        ExecutorState(alias="x", queued=1)
+    with pytest.raises(ValidationError):
+        ExecutorState(alias="x", running=-1)
+    with pytest.raises(ValidationError):
+        ExecutorState(alias="x", status="asleep")  # type: ignore[arg-type]  # wrong on purpose
+    with pytest.raises(ValidationError, match="were submitted"):
+        TaskState(task_id="a", function="f", executor="x", executed=1)
+    with pytest.raises(ValidationError, match="were submitted"):
+        SchedulerState(executed=1)
+
+
+def test_an_illegal_transition_is_refused() -> None:
+    state = ExecutorState(alias="x").changed_to("starting").changed_to("running")
+    with pytest.raises(IllegalTransitionError, match="cannot become created"):
+        state.changed_to("created")
+    with pytest.raises(ValidationError):
+        state.status = "stopped"  # type: ignore[misc]  # wrong on purpose
+
+
+def test_every_public_name_can_be_imported() -> None:
+    assert len(set(asyncz.__all__)) == len(asyncz.__all__) > 60
+    for name in asyncz.__all__:
+        assert getattr(asyncz, name) is not None
+    with pytest.raises(AttributeError, match="no attribute"):
+        _ = asyncz.missing  # type: ignore[attr-defined]  # wrong on purpose
+
+
+def test_every_public_class_and_function_is_documented() -> None:
+    undocumented = [
+        name
+        for name in asyncz.__all__
+        if (inspect.isclass(getattr(asyncz, name)) or inspect.isfunction(getattr(asyncz, name)))
+        and not inspect.getdoc(getattr(asyncz, name))
+    ]
+    assert undocumented == []
+
+
+def test_imports_point_down_only() -> None:
+    level = {name: depth for depth, names in enumerate(LAYERS) for name in names}
+    package = Path(asyncz.__file__).parent
+    wrong: list[str] = []
+    for file in package.rglob("*.py"):
+        own = file.relative_to(package).parts[0].removesuffix(".py")
+        if own == "__init__":
+            continue
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("asyncz."):
+                imported = node.module.split(".")[1]
+                if level[imported] < level[own]:
+                    wrong.append(f"{file.relative_to(package)} imports {node.module}")
+    assert wrong == []
