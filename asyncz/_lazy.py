@@ -14,7 +14,7 @@ def lazy_exports(package: str, modules: Mapping[str, tuple[str, ...]]) -> Callab
     """
     module_of = {name: module for module, names in modules.items() for name in names}
 
-    def __getattr__(name: str) -> object:
+    def get(name: str) -> object:
         if name not in module_of:
             message = f"module {package!r} has no attribute {name!r}"
             raise AttributeError(message)
@@ -22,4 +22,4 @@ def lazy_exports(package: str, modules: Mapping[str, tuple[str, ...]]) -> Callab
         setattr(sys.modules[package], name, value)
         return value
 
-    return __getattr__
+    return get

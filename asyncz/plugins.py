@@ -83,7 +83,7 @@ def create_trigger(alias: str, **options: object) -> Trigger:
 
 def is_executor(value: object) -> TypeIs[UniversalExecutor]:
     """Whether a value has the members of an executor; their types are what type checkers are for."""
-    return hasattr(type(value), "state") and all(
+    return hasattr(value, "state") and all(
         callable(getattr(value, name, None)) for name in ("start", "shutdown", "submit")
     )
 

@@ -3,7 +3,8 @@
 They are built when they are read, never while runs are handed over.
 
 Example:
-    >>> state = ExecutorState(alias="io", status="running", running=1, instances=(InstanceCount(task_id="t", running=1),))
+    >>> one = InstanceCount(task_id="t", running=1)
+    >>> state = ExecutorState(alias="io", status="running", running=1, instances=(one,))
     >>> ExecutorState.model_validate_json(state.model_dump_json()) == state
     True
 """

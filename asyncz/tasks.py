@@ -37,6 +37,7 @@ ResultT = TypeVar("ResultT")
 ResultT_co = TypeVar("ResultT_co", covariant=True)
 
 _run_ids = itertools.count(1)
+_system_clock = SystemClock()
 
 
 def function_reference(function: object) -> str:
@@ -54,7 +55,9 @@ def is_coroutine_function(function: object) -> bool:
     """
     while isinstance(function, functools.partial):
         function = function.func
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+        getattr(type(function), "__call__", None)
+    )
 
 
 def is_awaitable(outcome: ResultT | Awaitable[ResultT]) -> TypeIs[Awaitable[ResultT]]:
@@ -406,7 +409,7 @@ class TaskRun(Generic[ResultT]):
         *,
         scheduled: float | None = None,
         context: Context | None = None,
-        clock_now: Callable[[], float] = SystemClock().now,
+        clock_now: Callable[[], float] = _system_clock.now,
         attempt: int = 1,
     ) -> None:
         self.task = task

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from typing_extensions import TypeVar
+from typing_extensions import TypeVar, override
 
 from asyncz import TaskNotification, TaskRun
 
@@ -122,6 +122,7 @@ def unpicklable_result() -> Callable[[], None]:
 class LoadsBadly:
     """Fails when it is unpickled."""
 
+    @override
     def __reduce__(self) -> tuple[Callable[[str], int], tuple[str]]:
         return fail, ("cannot load",)
 

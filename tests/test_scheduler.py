@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
+from typing_extensions import override
 
 import asyncz
 from asyncz import (
@@ -271,11 +272,13 @@ def test_a_trigger_that_raises_ends_its_own_schedule_only() -> None:
 
 
 class BrokenExecutor(AsyncIOExecutor):
+    @override
     def submit_run(self, run: TaskRun[functions.ResultT], /) -> None:
         raise OSError("broken")
 
 
 class TwiceExecutor(AsyncIOExecutor):
+    @override
     def submit_run(self, run: TaskRun[functions.ResultT], /) -> None:
         notification = run.execute()
         self.finish(run, notification)
@@ -297,6 +300,7 @@ def test_an_executor_that_raises_or_tells_twice_harms_only_its_run(caplog: pytes
 
 
 class UnstartableExecutor(AsyncIOExecutor):
+    @override
     async def start(self, scheduler: asyncz.Notifier, alias: str, /) -> None:
         raise OSError("cannot start")
 
@@ -489,7 +493,7 @@ def test_the_state_round_trips_through_json() -> None:
 def test_bad_options_of_a_task_are_refused_and_change_nothing(options: dict[str, object], message: str) -> None:
     scheduler = AsyncIOScheduler()
     with pytest.raises((InvalidInputError, UnknownAliasError), match=message.replace("(", r"\(")):
-        scheduler.add_task(functions.add, 1, 2, **options)  # type: ignore[call-overload]  # wrong on purpose
+        scheduler.add_task(functions.add, 1, 2, **options)  # type: ignore[call-overload, call-arg]  # wrong on purpose
     assert scheduler.tasks == ()
     assert scheduler.state.executors == ()
 

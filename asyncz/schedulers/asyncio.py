@@ -521,7 +521,7 @@ class AsyncIOScheduler:
             SerializationError: The executor is a process pool and the function cannot be pickled.
 
         Example:
-            >>> task = scheduler.add_task(checksum, "image.iso", trigger=IntervalTrigger(minutes=5), executor="processpool")
+            >>> task = scheduler.add_task(checksum, "image.iso", executor="processpool")
         """
         if not callable(fn):
             raise InvalidInputError("fn", repr(fn), "it must be a function or another callable")
@@ -997,7 +997,7 @@ class AsyncIOScheduler:
         loop = asyncio.get_running_loop()
         received = itertools.count()
 
-        def stop(number: int, frame: FrameType | None) -> None:
+        def stop(number: int, _: FrameType | None) -> None:
             wait = next(received) == 0
             logger.info("Received %s; %s", signal.Signals(number).name, "draining" if wait else "cancelling what runs")
             loop.call_soon_threadsafe(self._stop, wait)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-
-from typing_extensions import assert_never, assert_type
+from typing import assert_never, assert_type
 
 from asyncz import (
     AsyncIOScheduler,
