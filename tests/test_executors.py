@@ -434,7 +434,7 @@ def test_what_cannot_be_pickled_is_told() -> None:
             with pytest.raises(SerializationError, match="result"):
                 await scheduler.add_task(functions.badly_loading_result, executor="tried").result()
             with pytest.raises(SerializationError, match="the worker cannot load it"):
-                await scheduler.add_task(functions.add, functions.LoadsBadly(), 1, executor="tried").result()  # type: ignore[arg-type]  # never gets there
+                await scheduler.add_task(functions.add, functions.LoadsBadly(), 1, executor="tried").result()  # type: ignore[arg-type, call-arg]  # never gets there
             with pytest.raises(RemoteError, match="TwoArgumentsError"):
                 await scheduler.add_task(functions.fail_with_two_arguments, executor="tried").result()
             assert await scheduler.add_task(functions.add, 1, 1, executor="tried").result() == 2

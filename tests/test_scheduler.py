@@ -518,7 +518,7 @@ def test_other_bad_input_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="function or another callable"):
         scheduler.add_task(5)  # type: ignore[call-overload]  # wrong on purpose
     with pytest.raises(InvalidInputError, match="event classes"):
-        scheduler.subscribe(TaskExecuted[int], print)  # type: ignore[arg-type]  # wrong on purpose
+        scheduler.subscribe(TaskExecuted[int], print)
     with pytest.raises(TaskLookupError):
         scheduler.get_task("missing")
     with pytest.raises(TaskLookupError):
