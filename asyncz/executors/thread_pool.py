@@ -7,6 +7,7 @@ import concurrent.futures
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextvars import copy_context
 
 from typing_extensions import TypeVar, override
 
@@ -184,4 +185,5 @@ class _Loops:
         """Run an awaitable to its end."""
         if self._runner is None:
             self._runner = asyncio.Runner()
-        return self._runner.run(as_coroutine(awaitable))
+        # Without one, all runs of the thread would see the context of its first.
+        return self._runner.run(as_coroutine(awaitable), context=copy_context())
