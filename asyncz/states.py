@@ -12,7 +12,7 @@ Example:
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal, Self, TypeAlias
+from typing import ClassVar, Literal, Self, TypeAlias
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, NonNegativeInt, PositiveInt, model_validator
 
@@ -35,7 +35,7 @@ _FOLLOWING: dict[ExecutorStatus, tuple[ExecutorStatus, ...]] = {
 
 
 class _Snapshot(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid")
 
 
 class InstanceCount(_Snapshot):

@@ -412,13 +412,13 @@ class TaskRun(Generic[ResultT]):
         clock_now: Callable[[], float] = _system_clock.now,
         attempt: int = 1,
     ) -> None:
-        self.task = task
-        self.id = next(_run_ids)
-        self.scheduled = clock_now() if scheduled is None else scheduled
-        self.context = context
-        self.attempt = attempt
+        self.task: Task[ResultT] = task
+        self.id: int = next(_run_ids)
+        self.scheduled: float = clock_now() if scheduled is None else scheduled
+        self.context: Context | None = context
+        self.attempt: int = attempt
         self.started: float | None = None
-        self.released = False
+        self.released: bool = False
         self._clock_now = clock_now
         self._ending: TaskNotification[ResultT] | None = None
         self._waiters: list[asyncio.Future[None]] | None = None

@@ -13,7 +13,7 @@ import typer
 from asyncz.cli.demo import Demo, installed_packages
 from asyncz.schedulers import AsyncIOScheduler
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Typed schedules on any executor.")
+app: typer.Typer = typer.Typer(no_args_is_help=True, add_completion=False, help="Typed schedules on any executor.")
 
 
 @app.command()

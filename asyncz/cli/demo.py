@@ -75,13 +75,13 @@ class Demo:
 
     def __init__(self, folder: Path, files: int, *, as_json: bool) -> None:
         found = (path for path in folder.rglob("*") if path.is_file() and path.stat().st_size < 1 << 20)
-        self.paths = tuple(str(path) for path in islice(found, files))
-        self.folder = folder
-        self.as_json = as_json
-        self.console = Console()
+        self.paths: tuple[str, ...] = tuple(str(path) for path in islice(found, files))
+        self.folder: Path = folder
+        self.as_json: bool = as_json
+        self.console: Console = Console()
         self.submitted: set[int] = set()
         self.ends: Counter[int] = Counter()
-        self.refused = 0
+        self.refused: int = 0
 
     async def run(self) -> int:
         """Run it.

@@ -73,7 +73,7 @@ class BaseExecutor:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._drained: asyncio.Event | None = None
-        self.logger = logging.getLogger("asyncz.executors")
+        self.logger: logging.Logger = logging.getLogger("asyncz.executors")
 
     # What a custom executor extends
 

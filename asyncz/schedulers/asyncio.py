@@ -76,9 +76,9 @@ PlainEventT = TypeVar(
 
 _EVENT_CLASSES: frozenset[type[object]] = frozenset({TaskExecuted, *PlainEventT.__constraints__})
 
-logger = logging.getLogger("asyncz.scheduler")
+logger: logging.Logger = logging.getLogger("asyncz.scheduler")
 
-NOW = DateTrigger()
+NOW: DateTrigger = DateTrigger()
 """The trigger of a task that is added without one: once, at once."""
 
 # The wall clock can be set, or run on while the machine sleeps: the timer never trusts it for longer.
