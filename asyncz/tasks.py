@@ -271,14 +271,16 @@ class Task(Generic[ResultT_co]):
         Raises:
             TaskMissedError: That run was missed.
             TaskCancelledError: That run was cancelled.
-            SchedulerNotRunningError: The scheduler shut down before another run ended.
+            SchedulerNotRunningError: The scheduler shut down, or the task was removed, before any run ended.
         """
-        if not self._owned("awaiting a result").can_run(self._id) and self._last is not None:
-            return result_of(self._last)
-        async with self.notifications() as endings:
-            async for notification in endings:
-                return result_of(notification)
-        raise SchedulerNotRunningError(f"awaiting a result of the task {self._id!r}")
+        if self._owned("awaiting a result").can_run(self._id):
+            async with self.notifications() as endings:
+                async for notification in endings:
+                    return result_of(notification)
+        # Its last run may have ended just before this began to listen.
+        if self._last is None:
+            raise SchedulerNotRunningError(f"awaiting a result of the task {self._id!r}")
+        return result_of(self._last)
 
     def cancel_runs(self) -> int:
         """Cancel its queued and running runs, as far as its executor can.

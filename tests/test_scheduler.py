@@ -357,6 +357,22 @@ def test_result_of_a_finished_task_is_its_last_one() -> None:
     asyncio.run(main())
 
 
+def test_a_result_is_given_between_the_end_of_the_last_run_and_the_removal_of_its_task() -> None:
+    async def main() -> None:
+        results: list[int] = []
+        async with AsyncIOScheduler() as scheduler:
+            task = scheduler.add_task(functions.add, 1, 2)
+
+            async def await_it(_: TaskExecuted[int]) -> None:
+                results.append(await task.result())
+
+            task.on_executed(await_it)
+            await asyncio.sleep(0.05)
+        assert results == [3]
+
+    asyncio.run(main())
+
+
 def test_cancelling_the_awaiter_does_not_cancel_the_run() -> None:
     async def main() -> None:
         async with AsyncIOScheduler() as scheduler:
