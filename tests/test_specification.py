@@ -6,6 +6,7 @@ import asyncio
 import concurrent.futures
 import inspect
 import threading
+from datetime import UTC, datetime
 
 import pytest
 from pydantic import BaseModel
@@ -13,11 +14,14 @@ from typing_extensions import override
 
 from asyncz import (
     AsyncIOScheduler,
+    DateTrigger,
     ExecutorState,
     MaximumInstancesError,
     Notifier,
     SchedulerState,
     TaskExecuted,
+    TaskMissed,
+    TaskMissedError,
     TaskRun,
     TaskState,
     create_executor,
@@ -155,3 +159,40 @@ def test_a_custom_executor_initialises_in_start_releases_in_shutdown_tracks_inst
 @pytest.mark.parametrize("state", [ExecutorState, TaskState, SchedulerState])
 def test_all_the_states_are_pydantic_models(state: type[object]) -> None:
     assert issubclass(state, BaseModel)
+
+
+def test_pool_kwargs_that_the_pool_does_not_take_are_refused() -> None:
+    async def main() -> None:
+        scheduler = AsyncIOScheduler(executors={"io": ThreadPoolExecutor(1, {"thread_prefix": "x"})})  # type: ignore[arg-type]  # wrong on purpose
+        with pytest.raises(ValueError, match="thread_prefix"):
+            await scheduler.start()
+
+    asyncio.run(main())
+
+
+def test_a_run_that_waits_for_the_default_executor_of_the_loop_can_be_cancelled() -> None:
+    async def main() -> None:
+        asyncio.get_running_loop().set_default_executor(concurrent.futures.ThreadPoolExecutor(1))
+        async with AsyncIOScheduler() as scheduler:
+            running = scheduler.add_task(functions.sleep, 0.2, trigger=None).run()
+            waiting = scheduler.add_task(functions.sleep, 0.2, trigger=None).run()
+            while scheduler.state.executors[0].queued != 1:
+                await asyncio.sleep(0.01)
+            assert waiting.cancel()
+            assert await running == "slept"
+
+    asyncio.run(main())
+
+
+def test_a_late_coroutine_is_missed_and_a_subscription_ends_with_its_block() -> None:
+    async def main() -> None:
+        missed: list[object] = []
+        async with AsyncIOScheduler() as scheduler:
+            with scheduler.subscribe(TaskMissed, missed.append):
+                long_ago = DateTrigger(datetime(2020, 1, 1, tzinfo=UTC))
+                task = scheduler.add_task(functions.add_async, 1, 2, trigger=long_ago, misfire_grace_time=1)
+                with pytest.raises(TaskMissedError):
+                    await task.result()
+            assert len(missed) == 1
+
+    asyncio.run(main())
