@@ -74,7 +74,6 @@ class _Slot:
     pool: ProcessPoolExecutor
     process: BaseProcess
     death: int
-    ended_lock: threading.Lock
     reader: _worker.FrameReader = attrs.field(factory=_worker.FrameReader)
     outgoing: bytearray = attrs.field(factory=bytearray)
     in_flight: dict[int, tuple[Job, bytes]] = attrs.Factory(dict[int, tuple[Job, bytes]])
@@ -266,7 +265,6 @@ class Supervisor:
         try:
             pool.submit(_worker.serve)
             process = context.processes[0]
-            ended_lock = _join_one_at_a_time(process)
             death = _death_of(process)
         except Exception as error:
             pool.shutdown(wait=False, cancel_futures=True)
@@ -278,7 +276,7 @@ class Supervisor:
         finally:
             theirs.close()
         ours.setblocking(False)
-        slot = _Slot(ours, pool, process, death, ended_lock)
+        slot = _Slot(ours, pool, process, death)
         self._slots.append(slot)
         if self._to_replace:
             self._to_replace -= 1
@@ -378,7 +376,7 @@ class Supervisor:
         self._selector.unregister(slot.death)
         self._slots.remove(slot)
         _kill(slot.pid)
-        exit_code = _exit_code(slot)
+        exit_code = _exit_code(slot.process)
         if slot.retiring and not slot.in_flight:
             self._close(slot)
             return
@@ -458,26 +456,12 @@ def _death_of(process: BaseProcess) -> int:
         return process.sentinel
 
 
-def _join_one_at_a_time(process: BaseProcess) -> threading.Lock:
-    """Let only one thread at a time ask for the exit status: it can be read once, a second reader is told 255."""
-    lock = threading.Lock()
-    join = process.join
-
-    def join_alone(timeout: float | None = None) -> None:
-        with lock:
-            join(timeout)
-
-    # On the started process: one that is still to start is pickled with all its attributes.
-    setattr(process, "join", join_alone)  # noqa: B010  # the checkers refuse to assign to a method
-    return lock
-
-
-def _exit_code(slot: _Slot) -> int | None:
+def _exit_code(process: BaseProcess) -> int | None:
     # The pool waits for its process too: whoever asks second has to wait for the first one's answer.
     for _ in range(100):
-        with slot.ended_lock, contextlib.suppress(ValueError, AssertionError):
-            if slot.process.exitcode is not None:
-                return slot.process.exitcode
+        with contextlib.suppress(ValueError, AssertionError):
+            if process.exitcode is not None:
+                return process.exitcode
         time.sleep(0.01)
     return None
 
