@@ -348,15 +348,22 @@ def test_context_variables_of_add_task_are_visible(kind: str) -> None:
         (functions.exit_at_once, 7, 7),
     ],
 )
-def test_a_worker_that_dies_costs_one_run(function: Callable[[int], None], argument: int, exit_code: int) -> None:
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_a_worker_that_dies_costs_one_run(
+    method: str, function: Callable[[int], None], argument: int, exit_code: int
+) -> None:
+    import multiprocessing
+
     async def main() -> None:
-        async with scheduler_with("processpool") as scheduler:
+        pool = ProcessPoolExecutor(2, {"mp_context": multiprocessing.get_context(method)})
+        async with AsyncIOScheduler(executors={"tried": pool}) as scheduler:
             tasks = [scheduler.add_task(functions.add, number, 1, executor="tried") for number in range(10)]
             victim = scheduler.add_task(function, argument, executor="tried")
             tasks += [scheduler.add_task(functions.add, number, 1, executor="tried") for number in range(10, 20)]
             with pytest.raises(WorkerLostError) as lost:
                 await victim.result()
-            assert lost.value.exit_code == exit_code
+            # A fork server may have told the status to the pool already; then it is not known.
+            assert lost.value.exit_code in ({exit_code} if method == "spawn" else {exit_code, None})
             assert [await task.result() for task in tasks] == list(range(1, 21))
             assert scheduler.state.executors[0].lost_workers == 1
             assert scheduler.state.executors[0].status == "running"

@@ -460,8 +460,10 @@ def _exit_code(process: BaseProcess) -> int | None:
     # The pool waits for its process too: whoever asks second has to wait for the first one's answer.
     for _ in range(100):
         with contextlib.suppress(ValueError, AssertionError):
-            if process.exitcode is not None:
-                return process.exitcode
+            exit_code = process.exitcode
+            if exit_code is not None:
+                # A fork server tells the status once; whoever reads second, we or the pool, is given 255.
+                return None if exit_code == 255 else exit_code
         time.sleep(0.01)
     return None
 
