@@ -13,9 +13,8 @@ from asyncz.config import ProcessPoolKwargs
 from asyncz.events import TaskNotification
 from asyncz.exceptions import InvalidInputError, SerializationError
 from asyncz.executors import _worker
+from asyncz.executors._pool import PoolExecutor
 from asyncz.executors._supervisor import Job, Supervisor, error_of
-from asyncz.executors.base import BaseExecutor
-from asyncz.executors.thread_pool import check_max_workers
 from asyncz.protocols import Notifier
 from asyncz.states import ExecutorState
 from asyncz.tasks import TaskRun, function_reference
@@ -23,7 +22,7 @@ from asyncz.tasks import TaskRun, function_reference
 ResultT = TypeVar("ResultT")
 
 
-class ProcessPoolExecutor(BaseExecutor):
+class ProcessPoolExecutor(PoolExecutor):
     """Runs each run in a worker process of a `concurrent.futures` pool. Alias `processpool`.
 
     Functions, arguments and results are pickled. A coroutine function runs to its end in an event loop
@@ -45,8 +44,6 @@ class ProcessPoolExecutor(BaseExecutor):
         >>> scheduler.add_executor(ProcessPoolExecutor(max_workers=4), alias="cpu")
     """
 
-    has_queue = True
-
     def __init__(
         self,
         max_workers: int = 10,
@@ -55,14 +52,11 @@ class ProcessPoolExecutor(BaseExecutor):
         overwrite_wait: bool | None = None,
         max_queue: int | None = None,
     ) -> None:
-        super().__init__(max_queue=max_queue)
-        self._max_workers = check_max_workers(max_workers)
+        super().__init__(max_workers, cancel_futures=cancel_futures, overwrite_wait=overwrite_wait, max_queue=max_queue)
         self._pool_kwargs: ProcessPoolKwargs = {**(pool_kwargs or {})}
         limit = self._pool_kwargs.get("max_tasks_per_child")
         if limit is not None and (not isinstance(limit, int) or limit < 1):
             raise InvalidInputError("max_tasks_per_child", repr(limit), "it must be a whole number, at least 1")
-        self._cancel_futures = cancel_futures
-        self._overwrite_wait = overwrite_wait
         self._supervisor: Supervisor | None = None
 
     @override
@@ -124,12 +118,6 @@ class ProcessPoolExecutor(BaseExecutor):
             return False
         self._supervisor.kill(run.id)
         return True
-
-    @override
-    async def shutdown(self, wait: bool = True) -> None:
-        if self._cancel_futures:
-            self.cancel_queued()
-        await super().shutdown(wait if self._overwrite_wait is None else self._overwrite_wait)
 
     @override
     async def release(self, *, wait: bool) -> None:

@@ -13,7 +13,7 @@ from typing_extensions import TypeVar, override
 
 from asyncz.config import ThreadPoolKwargs
 from asyncz.exceptions import InvalidInputError, WorkerStartError
-from asyncz.executors.base import BaseExecutor
+from asyncz.executors._pool import PoolExecutor
 from asyncz.protocols import Notifier
 from asyncz.states import ExecutorState
 from asyncz.tasks import TaskRun, as_coroutine
@@ -21,14 +21,7 @@ from asyncz.tasks import TaskRun, as_coroutine
 ResultT = TypeVar("ResultT")
 
 
-def check_max_workers(max_workers: int) -> int:
-    """Refuse a number of workers that a pool cannot have."""
-    if not isinstance(max_workers, int) or max_workers < 1:
-        raise InvalidInputError("max_workers", repr(max_workers), "it must be a whole number, at least 1")
-    return max_workers
-
-
-class ThreadPoolExecutor(BaseExecutor):
+class ThreadPoolExecutor(PoolExecutor):
     """Runs each run in a `concurrent.futures` thread pool. Aliases `threadpool` and `pool`.
 
     A coroutine function runs to its end in an event loop of its thread. A function that runs cannot be
@@ -48,8 +41,6 @@ class ThreadPoolExecutor(BaseExecutor):
         >>> scheduler.add_executor(ThreadPoolExecutor(max_workers=20), alias="io")
     """
 
-    has_queue = True
-
     def __init__(
         self,
         max_workers: int = 10,
@@ -58,12 +49,9 @@ class ThreadPoolExecutor(BaseExecutor):
         overwrite_wait: bool | None = None,
         max_queue: int | None = None,
     ) -> None:
-        super().__init__(max_queue=max_queue)
-        self._max_workers = check_max_workers(max_workers)
+        super().__init__(max_workers, cancel_futures=cancel_futures, overwrite_wait=overwrite_wait, max_queue=max_queue)
         self._pool_kwargs: ThreadPoolKwargs = {**(pool_kwargs or {})}
         self._pool_kwargs.setdefault("thread_name_prefix", "asyncz")
-        self._cancel_futures = cancel_futures
-        self._overwrite_wait = overwrite_wait
         self._queue: deque[Callable[[_Loops], None]] = deque()
         self._queue_lock = threading.Lock()
         self._busy = 0
@@ -92,12 +80,6 @@ class ThreadPoolExecutor(BaseExecutor):
                 return
             self._busy += 1
         self._start_worker()
-
-    @override
-    async def shutdown(self, wait: bool = True) -> None:
-        if self._cancel_futures:
-            self.cancel_queued()
-        await super().shutdown(wait if self._overwrite_wait is None else self._overwrite_wait)
 
     @override
     async def release(self, *, wait: bool) -> None:

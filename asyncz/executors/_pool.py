@@ -1,0 +1,40 @@
+"""What the pools of threads and of processes have in common: their parameters and their shutdown."""
+
+from __future__ import annotations
+
+from typing_extensions import override
+
+from asyncz.exceptions import InvalidInputError
+from asyncz.executors.base import BaseExecutor
+
+
+class PoolExecutor(BaseExecutor):
+    """An executor whose runs wait until one of its workers is free.
+
+    Args:
+        max_workers: The maximum number of workers.
+        cancel_futures: Cancel the runs that wait for a worker at shutdown.
+        overwrite_wait: Where set, it is used instead of the `wait` of `shutdown`.
+        max_queue: How many runs may wait for a worker at most; None is no limit.
+
+    Raises:
+        InvalidInputError: `max_workers` is less than 1, or `max_queue` is negative.
+    """
+
+    has_queue = True
+
+    def __init__(
+        self, max_workers: int, *, cancel_futures: bool, overwrite_wait: bool | None, max_queue: int | None
+    ) -> None:
+        super().__init__(max_queue=max_queue)
+        if not isinstance(max_workers, int) or max_workers < 1:
+            raise InvalidInputError("max_workers", repr(max_workers), "it must be a whole number, at least 1")
+        self._max_workers = max_workers
+        self._cancel_futures = cancel_futures
+        self._overwrite_wait = overwrite_wait
+
+    @override
+    async def shutdown(self, wait: bool = True) -> None:
+        if self._cancel_futures:
+            self.cancel_queued()
+        await super().shutdown(wait if self._overwrite_wait is None else self._overwrite_wait)
