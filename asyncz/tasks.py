@@ -144,7 +144,8 @@ class TaskLimits:
     timeout: float | None = None
 
 
-_NO_LIMITS = TaskLimits()
+DEFAULT_LIMITS: TaskLimits = TaskLimits()
+"""What limits the runs of a task that was added without limits of its own."""
 
 
 class Task(Generic[ResultT_co]):
@@ -182,7 +183,7 @@ class Task(Generic[ResultT_co]):
         owner: TaskOwner | None = None,
         run_now: Callable[[], RunHandle[ResultT_co]] | None = None,
         executor: str = "asyncio",
-        limits: TaskLimits = _NO_LIMITS,
+        limits: TaskLimits = DEFAULT_LIMITS,
     ) -> None:
         self._id = id
         self._call = call

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing_extensions import override
 
-from asyncz.exceptions import InvalidInputError
+from asyncz._checks import check_count
 from asyncz.executors.base import BaseExecutor
 
 
@@ -27,8 +27,7 @@ class PoolExecutor(BaseExecutor):
         self, max_workers: int, *, cancel_futures: bool, overwrite_wait: bool | None, max_queue: int | None
     ) -> None:
         super().__init__(max_queue=max_queue)
-        if not isinstance(max_workers, int) or max_workers < 1:
-            raise InvalidInputError("max_workers", repr(max_workers), "it must be a whole number, at least 1")
+        check_count("max_workers", max_workers)
         self._max_workers = max_workers
         self._cancel_futures = cancel_futures
         self._overwrite_wait = overwrite_wait

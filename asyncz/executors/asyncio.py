@@ -39,7 +39,7 @@ class AsyncIOExecutor(BaseExecutor):
         if run.task.is_coroutine:
             self._submit_coroutine(run)
         else:
-            self._running_loop.run_in_executor(None, self._run_in_thread, run)
+            self._submit_function(run)
 
     @override
     def cancel_run(self, run: TaskRun[ResultT], /) -> bool:
@@ -67,6 +67,14 @@ class AsyncIOExecutor(BaseExecutor):
 
         coroutine.add_done_callback(ended)
         self.limit_time(run)
+
+    def _submit_function(self, run: TaskRun[ResultT]) -> None:
+        # The loop's executor is not ours: whoever owns it may drop what waits there.
+        def ended(future: asyncio.Future[None]) -> None:
+            if future.cancelled():
+                self.finish(run, run.cancelled())
+
+        self._running_loop.run_in_executor(None, self._run_in_thread, run).add_done_callback(ended)
 
     def _run_in_thread(self, run: TaskRun[ResultT]) -> None:
         if not self.claim(run):

@@ -11,11 +11,11 @@ from typing import ClassVar
 import attrs
 from typing_extensions import TypeVar
 
+from asyncz._checks import check_optional_count
 from asyncz.events import TaskNotification
 from asyncz.exceptions import (
     ExecutorNotRunningError,
     IllegalTransitionError,
-    InvalidInputError,
     MaximumInstancesError,
     QueueFullError,
     TaskTimeoutError,
@@ -60,8 +60,7 @@ class BaseExecutor:
     """Whether runs wait here until `claim` takes them out; those that wait can always be cancelled."""
 
     def __init__(self, *, max_queue: int | None = None) -> None:
-        if max_queue is not None and max_queue < 0:
-            raise InvalidInputError("max_queue", repr(max_queue), "it must be at least 0, or None for no limit")
+        check_optional_count("max_queue", max_queue, at_least=0)
         self._max_queue = max_queue
         self._queued = 0
         self._alias = ""

@@ -9,9 +9,10 @@ from collections.abc import Callable
 
 from typing_extensions import TypeVar, override
 
+from asyncz._checks import check_optional_count
 from asyncz.config import ProcessPoolKwargs
 from asyncz.events import TaskNotification
-from asyncz.exceptions import InvalidInputError, SerializationError
+from asyncz.exceptions import SerializationError
 from asyncz.executors import _worker
 from asyncz.executors._pool import PoolExecutor
 from asyncz.executors._supervisor import Job, Supervisor, error_of
@@ -54,9 +55,7 @@ class ProcessPoolExecutor(PoolExecutor):
     ) -> None:
         super().__init__(max_workers, cancel_futures=cancel_futures, overwrite_wait=overwrite_wait, max_queue=max_queue)
         self._pool_kwargs: ProcessPoolKwargs = {**(pool_kwargs or {})}
-        limit = self._pool_kwargs.get("max_tasks_per_child")
-        if limit is not None and (not isinstance(limit, int) or limit < 1):
-            raise InvalidInputError("max_tasks_per_child", repr(limit), "it must be a whole number, at least 1")
+        check_optional_count("max_tasks_per_child", self._pool_kwargs.get("max_tasks_per_child"))
         self._supervisor: Supervisor | None = None
 
     @override

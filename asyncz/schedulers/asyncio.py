@@ -21,6 +21,7 @@ import attrs
 from typing_extensions import ParamSpec, TypeIs, TypeVar, TypeVarTuple, Unpack, override
 
 from asyncz import events
+from asyncz._checks import check_count, check_optional_seconds, check_text
 from asyncz.clock import SystemClock, utc
 from asyncz.config import LoopAlias, PoolAlias, PoolOptions
 from asyncz.events import Event, TaskError, TaskExecuted, TaskMissed, TaskNotification
@@ -47,7 +48,16 @@ from asyncz.plugins import (
 from asyncz.protocols import Clock, Executor, Notifier, SupportsCancel, Timer, Trigger, UniversalExecutor
 from asyncz.schedulers._inbox import Inbox
 from asyncz.states import ExecutorState, SchedulerState, SchedulerStatus, TaskState
-from asyncz.tasks import RunHandle, Task, TaskFunction, TaskLimits, TaskRun, function_reference, is_awaitable
+from asyncz.tasks import (
+    DEFAULT_LIMITS,
+    RunHandle,
+    Task,
+    TaskFunction,
+    TaskLimits,
+    TaskRun,
+    function_reference,
+    is_awaitable,
+)
 from asyncz.triggers.date import DateTrigger
 
 P = ParamSpec("P")
@@ -427,8 +437,7 @@ class AsyncIOScheduler:
             >>> scheduler.add_executor("threadpool", alias="io", max_workers=20)
         """
         with self._lock:
-            if not isinstance(alias, str) or not alias:
-                raise InvalidInputError("alias", repr(alias), "it must be a text that is not empty")
+            check_text("alias", alias)
             if alias in self._registrations:
                 raise DuplicateExecutorError(alias)
             made = create_executor(executor, **options) if isinstance(executor, str) else executor
@@ -542,8 +551,8 @@ class AsyncIOScheduler:
             raise InvalidInputError(
                 "trigger", repr(trigger), f"a trigger is needed; create_trigger() knows: {', '.join(trigger_aliases())}"
             )
-        if task_id is not None and (not isinstance(task_id, str) or not task_id):
-            raise InvalidInputError("id", repr(task_id), "it must be a text that is not empty")
+        if task_id is not None:
+            check_text("id", task_id)
         first = None if trigger is None else _next_fire(trigger, None, utc(self._clock.now()))
         with self._lock:
             if task_id is None:
@@ -662,7 +671,7 @@ class AsyncIOScheduler:
         Example:
             >>> scheduler.subscribe(TaskError, lambda event: print(event.exception))
         """
-        if not isinstance(event, type) or event not in _EVENT_CLASSES:
+        if not _is_event_class(event):
             allowed = ", ".join(sorted(known.__name__ for known in _EVENT_CLASSES))
             raise InvalidInputError("event", repr(event), f"one of the event classes is needed: {allowed}")
 
@@ -974,7 +983,8 @@ class AsyncIOScheduler:
                 self._executors.pop(registration.alias, None)
             else:
                 registration.ready = True
-            pending, registration.pending = registration.pending, []
+            pending = list(registration.pending)
+            registration.pending.clear()
             for submit in pending:
                 submit()
 
@@ -1144,32 +1154,32 @@ def _next_fire(trigger: Trigger, previous: datetime | None, now: datetime) -> da
     following = trigger.next_fire_time(previous, now)
     if following is None:
         return None
-    if not isinstance(following, datetime) or following.tzinfo is None:
+    if not _is_aware(following):
         raise InvalidInputError("a fire time", repr(following), f"{trigger!r} must give time zone aware datetimes")
     if previous is not None and following <= previous:
         raise InvalidInputError("a fire time", repr(following), f"{trigger!r} must give one later than {previous!r}")
     return following.astimezone(UTC)
 
 
+def _is_aware(value: object) -> bool:
+    return isinstance(value, datetime) and value.tzinfo is not None
+
+
+def _is_event_class(value: object) -> bool:
+    return isinstance(value, type) and value in _EVENT_CLASSES
+
+
 def _checked_limits(
     max_instances: int, misfire_grace_time: float | None, coalesce: bool, timeout: float | None
 ) -> TaskLimits:
-    if isinstance(max_instances, bool) or not isinstance(max_instances, int) or max_instances < 1:
-        raise InvalidInputError("max_instances", repr(max_instances), "it must be a whole number, at least 1")
-    if misfire_grace_time is not None and not misfire_grace_time >= 0:
-        raise InvalidInputError(
-            "misfire_grace_time", repr(misfire_grace_time), "it must be at least 0 seconds, or None for no limit"
-        )
-    if timeout is not None and not timeout > 0:
-        raise InvalidInputError("timeout", repr(timeout), "it must be more than 0 seconds, or None for no limit")
+    check_count("max_instances", max_instances)
+    check_optional_seconds("misfire_grace_time", misfire_grace_time, zero_allowed=True)
+    check_optional_seconds("timeout", timeout, zero_allowed=False)
     if (max_instances, misfire_grace_time, coalesce, timeout) == (1, None, True, None):
-        return _DEFAULT_LIMITS
+        return DEFAULT_LIMITS
     return TaskLimits(
         max_instances=max_instances, misfire_grace_time=misfire_grace_time, coalesce=coalesce, timeout=timeout
     )
-
-
-_DEFAULT_LIMITS = TaskLimits()
 
 
 class _ChecksCalls(Protocol):

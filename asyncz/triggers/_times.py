@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from asyncz._checks import check_datetime
 from asyncz.exceptions import InvalidInputError
 
 
@@ -30,8 +31,7 @@ def utc_time(name: str, value: datetime, timezone: str | tzinfo | None) -> datet
     Raises:
         InvalidInputError: It has no zone and none was given, or there is no such zone.
     """
-    if not isinstance(value, datetime):
-        raise InvalidInputError(name, repr(value), "a datetime is needed")
+    check_datetime(name, value)
     if value.tzinfo is None:
         if timezone is None:
             raise InvalidInputError(

@@ -1,0 +1,47 @@
+"""Checks of what users hand over: not every user has a type checker."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from typing_extensions import TypeIs
+
+from asyncz.exceptions import InvalidInputError
+
+
+def check_text(name: str, value: object) -> None:
+    """Refuse what is not a text, or is empty."""
+    if not isinstance(value, str) or not value:
+        raise InvalidInputError(name, repr(value), "it must be a text that is not empty")
+
+
+def check_count(name: str, value: object, *, at_least: int = 1) -> None:
+    """Refuse what is not a whole number, or is too small."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
+        raise InvalidInputError(name, repr(value), f"it must be a whole number, at least {at_least}")
+
+
+def check_optional_count(name: str, value: object, *, at_least: int = 1) -> None:
+    """The same where None means that there is no limit."""
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < at_least):
+        raise InvalidInputError(
+            name, repr(value), f"it must be a whole number, at least {at_least}, or None for no limit"
+        )
+
+
+def check_optional_seconds(name: str, value: object, *, zero_allowed: bool) -> None:
+    """Refuse what is no duration in seconds; None means that there is no limit."""
+    if value is None or (_is_number(value) and (value > 0 or (zero_allowed and value == 0))):
+        return
+    bound = "at least 0 seconds" if zero_allowed else "more than 0 seconds"
+    raise InvalidInputError(name, repr(value), f"it must be {bound}, or None for no limit")
+
+
+def check_datetime(name: str, value: object) -> None:
+    """Refuse what is not a datetime."""
+    if not isinstance(value, datetime):
+        raise InvalidInputError(name, repr(value), "a datetime is needed")
+
+
+def _is_number(value: object) -> TypeIs[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
