@@ -295,7 +295,7 @@ class Task(Generic[ResultT_co]):
 
     def on_done(
         self, listener: Callable[[TaskNotification[ResultT_co]], object], /
-    ) -> Callable[[TaskNotification[ResultT_co]], object]:
+    ) -> Callable[[TaskNotification[ResultT_co]], object]:  # ty: ignore[invalid-generic-class]  # gives what it was given
         """Call `listener` with every ending of its runs, on the loop's thread. Usable as a decorator.
 
         A coroutine function is awaited. May be called from any thread.
@@ -305,7 +305,7 @@ class Task(Generic[ResultT_co]):
 
     def on_executed(
         self, listener: Callable[[TaskExecuted[ResultT_co]], object], /
-    ) -> Callable[[TaskExecuted[ResultT_co]], object]:
+    ) -> Callable[[TaskExecuted[ResultT_co]], object]:  # ty: ignore[invalid-generic-class]  # gives what it was given
         """Call `listener` with each run that ends with a result. Usable as a decorator."""
 
         def only_executed(notification: TaskNotification[ResultT_co]) -> object:
@@ -362,11 +362,6 @@ class Task(Generic[ResultT_co]):
             ...     print(notification)
         """
         return NotificationStream(self)
-
-    @property
-    def listeners(self) -> tuple[Callable[[TaskNotification[ResultT_co]], object], ...]:
-        """What is called with every ending of its runs."""
-        return tuple(listener for _, listener in self._listeners) if self._listeners else ()
 
     def end_streams(self) -> None:
         """End what `notifications()` gave; the scheduler does at its shutdown."""
@@ -468,6 +463,11 @@ class TaskRun(Generic[ResultT]):
             finished=self._clock_now(),
             worker=worker,
         )
+
+    @property
+    def listeners(self) -> tuple[Callable[[TaskNotification[ResultT]], object], ...]:
+        """What its task wants called with its ending; of a run, whose type is exact, and not of the covariant task."""
+        return tuple(listener for _, listener in self.task._listeners or ())
 
     @property
     def ended(self) -> bool:

@@ -35,7 +35,7 @@ def _run_in_another_thread(awaitable: Awaitable[ResultT]) -> ResultT:
 
     def run() -> None:
         try:
-            results.append(context.run(asyncio.run, as_coroutine(awaitable)))
+            results.append(context.run(lambda: asyncio.run(as_coroutine(awaitable))))
         except BaseException as error:
             errors.append(error)
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from types import FrameType
-from typing import Generic, Never, Protocol, Self, overload
+from typing import Generic, Never, Protocol, Self, get_args, overload
 
 import attrs
 from typing_extensions import ParamSpec, TypeIs, TypeVar, TypeVarTuple, Unpack, override
@@ -84,7 +84,7 @@ PlainEventT = TypeVar(
     events.ExecutorRemoved,
 )
 
-_EVENT_CLASSES: frozenset[type[object]] = frozenset({TaskExecuted, *PlainEventT.__constraints__})
+_EVENT_CLASSES: frozenset[type[object]] = frozenset({TaskExecuted, *get_args(events.PlainEvent)})
 
 logger: logging.Logger = logging.getLogger("asyncz.scheduler")
 
@@ -879,7 +879,7 @@ class AsyncIOScheduler:
         self._totals[kind] += 1
         if entry is not None and entry.task is task:
             setattr(entry, kind, getattr(entry, kind) + 1)
-        for listener in task.listeners:
+        for listener in run.listeners:
             self._call(partial(listener, notification))
         self._emit(notification)
 
