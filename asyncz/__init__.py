@@ -87,7 +87,13 @@ if TYPE_CHECKING:
         TaskRemoved as TaskRemoved,
     )
     from asyncz.events import (
+        TaskRetrying as TaskRetrying,
+    )
+    from asyncz.events import (
         TaskSubmitted as TaskSubmitted,
+    )
+    from asyncz.events import (
+        Worker as Worker,
     )
     from asyncz.exceptions import (
         AsynczError as AsynczError,
@@ -206,6 +212,9 @@ if TYPE_CHECKING:
     from asyncz.protocols import (
         UniversalExecutor as UniversalExecutor,
     )
+    from asyncz.retries import (
+        Retry as Retry,
+    )
     from asyncz.schedulers.asyncio import (
         AsyncIOScheduler as AsyncIOScheduler,
     )
@@ -292,7 +301,9 @@ else:
                 "TaskNotification",
                 "TaskQueueFull",
                 "TaskRemoved",
+                "TaskRetrying",
                 "TaskSubmitted",
+                "Worker",
             ),
             "asyncz.exceptions": (
                 "AsynczError",
@@ -339,6 +350,7 @@ else:
                 "Trigger",
                 "UniversalExecutor",
             ),
+            "asyncz.retries": ("Retry",),
             "asyncz.schedulers.asyncio": (
                 "AsyncIOScheduler",
                 "Subscription",
@@ -401,6 +413,7 @@ __all__ = [
     "ProcessPoolKwargs",
     "QueueFullError",
     "RemoteError",
+    "Retry",
     "RunDetails",
     "RunHandle",
     "SchedulerAlreadyRunningError",
@@ -433,6 +446,7 @@ __all__ = [
     "TaskNotification",
     "TaskQueueFull",
     "TaskRemoved",
+    "TaskRetrying",
     "TaskRun",
     "TaskState",
     "TaskSubmitted",
@@ -444,6 +458,7 @@ __all__ = [
     "TriggerAlias",
     "UniversalExecutor",
     "UnknownAliasError",
+    "Worker",
     "WorkerLostError",
     "WorkerStartError",
     "create_executor",

@@ -37,6 +37,24 @@ def check_optional_seconds(name: str, value: object, *, zero_allowed: bool) -> N
     raise InvalidInputError(name, repr(value), f"it must be {bound}, or None for no limit")
 
 
+def check_optional_instance(name: str, value: object, wanted: type[object]) -> None:
+    """Refuse what is neither None nor an instance of a class."""
+    if value is not None and not isinstance(value, wanted):
+        raise InvalidInputError(name, repr(value), f"it must be a {wanted.__name__}, or None")
+
+
+def check_seconds(name: str, value: object) -> None:
+    """Refuse what is no number of seconds, or is negative."""
+    if not _is_number(value) or not value >= 0:
+        raise InvalidInputError(name, repr(value), "it must be at least 0 seconds")
+
+
+def check_at_least(name: str, value: object, bound: float) -> None:
+    """Refuse what is not a number, or is too small."""
+    if not _is_number(value) or not value >= bound:
+        raise InvalidInputError(name, repr(value), f"it must be a number, at least {bound:g}")
+
+
 def check_datetime(name: str, value: object) -> None:
     """Refuse what is not a datetime."""
     if not isinstance(value, datetime):

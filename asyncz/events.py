@@ -8,17 +8,26 @@ zone aware UTC datetimes.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Generic, TypeAlias, Union
+from typing import TYPE_CHECKING, Generic, TypeAlias, Union
 
 import attrs
-from typing_extensions import TypeVar
+from typing_extensions import TypeVar, override
 
 from asyncz.clock import utc
+
+if TYPE_CHECKING:
+    from attrs import frozen
+else:
+    # `attrs.frozen` stores each field through `object.__setattr__`, at more than twice the cost; this
+    # refuses to set a field just the same.
+    def frozen(**options: object) -> object:  # noqa: D103  # known as `attrs.frozen`
+        return attrs.define(on_setattr=attrs.setters.frozen, **options)
+
 
 ResultT_co = TypeVar("ResultT_co", covariant=True)
 
 
-@attrs.frozen(eq=False)
+@frozen(eq=False)
 class RunEvent:
     """What every event of a run tells.
 
@@ -29,19 +38,39 @@ class RunEvent:
     task_id: str
 
 
-@attrs.frozen(eq=False, kw_only=True)
+@attrs.frozen(kw_only=True)
+class Worker:
+    """What executed a run.
+
+    Attributes:
+        host: The name of its machine; empty where it is not known.
+        pid: Its process id; None where it is not known.
+        thread: The name of its thread, such as `MainThread`; empty where it is not known.
+    """
+
+    host: str = ""
+    pid: int | None = None
+    thread: str = ""
+
+    @override
+    def __str__(self) -> str:
+        process = "" if self.pid is None else f"process {self.pid}"
+        return " ".join(part for part in (self.thread, process, self.host and f"on {self.host}") if part)
+
+
+@frozen(eq=False, kw_only=True)
 class RunDetails:
     """When and where a run took place.
 
     An executor may leave all of it out: the scheduler then fills in what the run itself knows.
 
     Attributes:
-        run_id: The run's number, unique in its process; 0 where it was left out.
+        run_id: The run's number, unique in its process and the same for all its attempts; 0 where it was left out.
         attempt: 1 for a run's first attempt, 2 for its first retry, and so on.
         scheduled: When the run was due, in seconds since the epoch.
         started: When its function was called, in seconds since the epoch; None if it never was.
         finished: When it had ended, in seconds since the epoch.
-        worker: The thread or process that ran it, such as `MainThread` or `pid 4711`; empty if none did.
+        worker: What executed it; None if nothing did.
     """
 
     run_id: int = 0
@@ -49,7 +78,7 @@ class RunDetails:
     scheduled: float | None = None
     started: float | None = None
     finished: float | None = None
-    worker: str = ""
+    worker: Worker | None = None
 
     @property
     def scheduled_at(self) -> datetime | None:
@@ -75,7 +104,7 @@ class RunDetails:
 _NO_DETAILS = RunDetails()
 
 
-@attrs.frozen(eq=False)
+@frozen(eq=False)
 class TaskExecuted(RunEvent, Generic[ResultT_co]):
     """A run ended with a result.
 
@@ -89,7 +118,7 @@ class TaskExecuted(RunEvent, Generic[ResultT_co]):
     details: RunDetails = attrs.field(default=_NO_DETAILS, kw_only=True)
 
 
-@attrs.frozen(eq=False)
+@frozen(eq=False)
 class TaskError(RunEvent):
     """A run ended with an exception: its function's own, a time limit, a lost worker.
 
@@ -105,7 +134,7 @@ class TaskError(RunEvent):
     details: RunDetails = attrs.field(default=_NO_DETAILS, kw_only=True)
 
 
-@attrs.frozen(eq=False)
+@frozen(eq=False)
 class TaskMissed(RunEvent):
     """A run did not start because it would have started after its misfire grace time.
 
@@ -117,7 +146,7 @@ class TaskMissed(RunEvent):
     details: RunDetails = attrs.field(default=_NO_DETAILS, kw_only=True)
 
 
-@attrs.frozen(eq=False)
+@frozen(eq=False)
 class TaskCancelled(RunEvent):
     """A run was cancelled, before or after its start: by a call, by a shutdown, or by itself.
 
@@ -133,7 +162,7 @@ TaskNotification: TypeAlias = Union[TaskExecuted[ResultT_co], TaskError, TaskMis
 """How a run ended. Every submitted run ends in exactly one of these."""
 
 
-@attrs.frozen(eq=False)
+@frozen(eq=False)
 class TaskSubmitted(RunEvent):
     """A run was handed to its executor; exactly one `TaskNotification` follows.
 
@@ -145,7 +174,7 @@ class TaskSubmitted(RunEvent):
     details: RunDetails = attrs.field(default=_NO_DETAILS, kw_only=True)
 
 
-@attrs.frozen(eq=False)
+@frozen(eq=False)
 class TaskMaxInstances(RunEvent):
     """A due run was refused: the task had its maximum of running instances. Nothing else follows for it.
 
@@ -157,7 +186,7 @@ class TaskMaxInstances(RunEvent):
     details: RunDetails = attrs.field(default=_NO_DETAILS, kw_only=True)
 
 
-@attrs.frozen(eq=False)
+@frozen(eq=False)
 class TaskQueueFull(RunEvent):
     """A due run was refused: the queue of its executor was full. Nothing else follows for it.
 
@@ -169,14 +198,32 @@ class TaskQueueFull(RunEvent):
     details: RunDetails = attrs.field(default=_NO_DETAILS, kw_only=True)
 
 
-@attrs.frozen(eq=False)
+@frozen(eq=False)
+class TaskRetrying(RunEvent):
+    """An attempt of a run failed, and another one follows: the run itself has not ended.
+
+    Attributes:
+        task_id: The task.
+        exception: What the attempt raised.
+        delay: In how many seconds the next attempt is due.
+        traceback: The traceback as text, also where it happened in another process.
+        details: Which attempt, when and where it ran.
+    """
+
+    exception: BaseException
+    delay: float
+    traceback: str = attrs.field(default="", kw_only=True)
+    details: RunDetails = attrs.field(default=_NO_DETAILS, kw_only=True)
+
+
+@frozen(eq=False)
 class TaskAdded:
     """A task was added to the scheduler."""
 
     task_id: str
 
 
-@attrs.frozen(eq=False)
+@frozen(eq=False)
 class TaskModified:
     """A task was paused or resumed, or its schedule ended because its trigger raised (see `exception`)."""
 
@@ -185,41 +232,41 @@ class TaskModified:
     exception: BaseException | None = None
 
 
-@attrs.frozen(eq=False)
+@frozen(eq=False)
 class TaskRemoved:
     """A task left the scheduler: it was removed, or its trigger is exhausted and its last run has ended."""
 
     task_id: str
 
 
-@attrs.frozen(eq=False)
+@frozen(eq=False)
 class SchedulerStarted:
     """The scheduler runs."""
 
 
-@attrs.frozen(eq=False)
+@frozen(eq=False)
 class SchedulerPaused:
     """The scheduler submits no due runs until it is resumed."""
 
 
-@attrs.frozen(eq=False)
+@frozen(eq=False)
 class SchedulerResumed:
     """The scheduler submits due runs again."""
 
 
-@attrs.frozen(eq=False)
+@frozen(eq=False)
 class SchedulerShutdown:
     """The scheduler has shut down. The last event."""
 
 
-@attrs.frozen(eq=False)
+@frozen(eq=False)
 class ExecutorAdded:
     """An executor was registered under an alias."""
 
     alias: str
 
 
-@attrs.frozen(eq=False)
+@frozen(eq=False)
 class ExecutorRemoved:
     """An executor was removed and has released its resources."""
 
@@ -233,6 +280,7 @@ PlainEvent: TypeAlias = Union[
     TaskSubmitted,
     TaskMaxInstances,
     TaskQueueFull,
+    TaskRetrying,
     TaskAdded,
     TaskModified,
     TaskRemoved,

@@ -7,6 +7,8 @@ import contextlib
 import functools
 import inspect
 import itertools
+import os
+import socket
 import threading
 import traceback
 import weakref
@@ -14,6 +16,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from contextvars import Context
 from datetime import datetime
+from types import FunctionType
 from typing import Generic, Protocol, Self
 
 import attrs
@@ -27,8 +30,10 @@ from asyncz.events import (
     TaskExecuted,
     TaskMissed,
     TaskNotification,
+    Worker,
 )
 from asyncz.exceptions import SchedulerNotRunningError, TaskCancelledError, TaskExitError, TaskMissedError
+from asyncz.retries import Retry
 from asyncz.states import TaskState
 
 P = ParamSpec("P")
@@ -42,10 +47,18 @@ _system_clock = SystemClock()
 
 def function_reference(function: object) -> str:
     """A function as `module:qualified name`; partials and callable objects are named by what they call."""
+    return f"{getattr(_named(function), '__module__', '')}:{function_name(function)}"
+
+
+def function_name(function: object) -> str:
+    """The qualified name of a function, or of what a partial or callable object calls."""
+    return str(getattr(_named(function), "__qualname__", ""))
+
+
+def _named(function: object) -> object:
     while isinstance(function, functools.partial):
         function = function.func
-    named = function if hasattr(function, "__qualname__") else type(function)
-    return f"{getattr(named, '__module__', '')}:{getattr(named, '__qualname__', '')}"
+    return function if hasattr(function, "__qualname__") else type(function)
 
 
 def is_coroutine_function(function: object) -> bool:
@@ -55,6 +68,9 @@ def is_coroutine_function(function: object) -> bool:
     """
     while isinstance(function, functools.partial):
         function = function.func
+    if type(function) is FunctionType and not function.__dict__:
+        # Most functions, told in no time; a function that is only marked as a coroutine function has attributes.
+        return bool(function.__code__.co_flags & inspect.CO_COROUTINE)
     if inspect.iscoroutinefunction(function):
         return True
     return inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004  # this asks what it calls
@@ -111,18 +127,39 @@ def result_of(notification: TaskNotification[ResultT]) -> ResultT:
         del raised
 
 
-class TaskOwner(Protocol):
-    """What a task needs of the scheduler that holds it."""
+class _ThisThread(threading.local):
+    worker: Worker | None = None
 
-    def cancel_runs(self, task_id: str, /) -> int:
+
+_this_thread = _ThisThread()
+_host = socket.gethostname()
+
+
+def this_worker() -> Worker:
+    """The present thread, process and machine. May be called from any thread."""
+    worker = _this_thread.worker
+    if worker is None or worker.pid != os.getpid():
+        worker = Worker(host=_host, pid=os.getpid(), thread=threading.current_thread().name)
+        _this_thread.worker = worker
+    return worker
+
+
+class TaskOwner(Protocol[ResultT_co]):
+    """What a task needs of the scheduler that holds it: its place there."""
+
+    def run_now(self) -> RunHandle[ResultT_co]:
+        """Submit a run now."""
+        ...
+
+    def cancel_runs(self) -> int:
         """Ask for the cancellation of all its runs; tells how many requests took."""
         ...
 
-    def state_of(self, task_id: str, /) -> TaskState:
+    def current_state(self) -> TaskState:
         """What is known of the task."""
         ...
 
-    def can_run(self, task_id: str, /) -> bool:
+    def can_run(self) -> bool:
         """Whether another run of the task can still end."""
         ...
 
@@ -135,13 +172,15 @@ class TaskLimits:
         max_instances: How many of its runs may run at the same time, at least 1.
         misfire_grace_time: How many seconds late a run may start; None is no limit.
         coalesce: Whether of several due times only the latest runs.
-        timeout: How many seconds a run may take; None is no limit.
+        timeout: How many seconds an attempt of a run may take; None is no limit.
+        retry: Whether a run that failed is tried again; None is never.
     """
 
     max_instances: int = 1
     misfire_grace_time: float | None = None
     coalesce: bool = True
     timeout: float | None = None
+    retry: Retry | None = None
 
 
 DEFAULT_LIMITS: TaskLimits = TaskLimits()
@@ -172,7 +211,6 @@ class Task(Generic[ResultT_co]):
         "_limits",
         "_listeners",
         "_owner",
-        "_run_now",
     )
 
     def __init__(
@@ -180,15 +218,13 @@ class Task(Generic[ResultT_co]):
         id: str,
         call: Callable[[], ResultT_co | Awaitable[ResultT_co]],
         *,
-        owner: TaskOwner | None = None,
-        run_now: Callable[[], RunHandle[ResultT_co]] | None = None,
+        owner: TaskOwner[ResultT_co] | None = None,
         executor: str = "asyncio",
         limits: TaskLimits = DEFAULT_LIMITS,
     ) -> None:
         self._id = id
         self._call = call
         self._owner = owner
-        self._run_now = run_now
         self._executor = executor
         self._limits = limits
         self._is_coroutine = is_coroutine_function(call)
@@ -237,7 +273,7 @@ class Task(Generic[ResultT_co]):
     @property
     def state(self) -> TaskState:
         """A snapshot of what the scheduler knows of it. May be read from any thread."""
-        return self._owned("reading the state of a task").state_of(self._id)
+        return self._owned("reading the state of a task").current_state()
 
     @property
     def next_run_at(self) -> datetime | None:
@@ -259,9 +295,7 @@ class Task(Generic[ResultT_co]):
         Example:
             >>> result = await task.run()
         """
-        if self._run_now is None:
-            raise SchedulerNotRunningError(f"running the task {self._id!r}")
-        return self._run_now()
+        return self._owned(f"running the task {self._id!r}").run_now()
 
     async def result(self) -> ResultT_co:
         """Wait for its next run that ends, and give its result or raise what it raised.
@@ -274,7 +308,7 @@ class Task(Generic[ResultT_co]):
             TaskCancelledError: That run was cancelled.
             SchedulerNotRunningError: The scheduler shut down, or the task was removed, before any run ended.
         """
-        if self._owned("awaiting a result").can_run(self._id):
+        if self._owned("awaiting a result").can_run():
             async with self.notifications() as endings:
                 async for notification in endings:
                     return result_of(notification)
@@ -291,7 +325,7 @@ class Task(Generic[ResultT_co]):
         Returns:
             How many of its runs took the request; each still ends in its one notification.
         """
-        return self._owned("cancelling runs").cancel_runs(self._id)
+        return self._owned("cancelling runs").cancel_runs()
 
     def on_done(
         self, listener: Callable[[TaskNotification[ResultT_co]], object], /
@@ -372,7 +406,7 @@ class Task(Generic[ResultT_co]):
     def _listen(self, key: object, listener: Callable[[TaskNotification[ResultT_co]], object]) -> None:
         self._listeners = [*(self._listeners or ()), (key, listener)]
 
-    def _owned(self, action: str) -> TaskOwner:
+    def _owned(self, action: str) -> TaskOwner[ResultT_co]:
         if self._owner is None:
             raise SchedulerNotRunningError(action)
         return self._owner
@@ -396,8 +430,10 @@ class TaskRun(Generic[ResultT]):
         "context",
         "id",
         "released",
+        "run_id",
         "scheduled",
         "started",
+        "successor",
         "task",
     )
 
@@ -408,15 +444,16 @@ class TaskRun(Generic[ResultT]):
         scheduled: float | None = None,
         context: Context | None = None,
         clock_now: Callable[[], float] = _system_clock.now,
-        attempt: int = 1,
     ) -> None:
         self.task: Task[ResultT] = task
         self.id: int = next(_run_ids)
+        self.run_id: int = self.id
         self.scheduled: float = clock_now() if scheduled is None else scheduled
         self.context: Context | None = context
-        self.attempt: int = attempt
+        self.attempt: int = 1
         self.started: float | None = None
         self.released: bool = False
+        self.successor: TaskRun[ResultT] | None = None
         self._clock_now = clock_now
         self._ending: TaskNotification[ResultT] | None = None
         self._waiters: list[asyncio.Future[None]] | None = None
@@ -431,15 +468,20 @@ class TaskRun(Generic[ResultT]):
         return utc(self.scheduled)
 
     def is_too_late(self) -> bool:
-        """Whether it would start after its misfire grace time now; then it is to end as `missed()`."""
-        grace = self.task.limits.misfire_grace_time
-        return grace is not None and self._clock_now() - self.scheduled > grace
+        """Whether it would start after its misfire grace time now; then it is to end as `missed()`.
 
-    def executed(self, result: ResultT, /, *, worker: str = "") -> TaskExecuted[ResultT]:
+        A further attempt never is: the run it belongs to started in time.
+        """
+        grace = self.task.limits.misfire_grace_time
+        return grace is not None and self.attempt == 1 and self._clock_now() - self.scheduled > grace
+
+    def executed(self, result: ResultT, /, *, worker: Worker | None = None) -> TaskExecuted[ResultT]:
         """It ended with this result."""
         return TaskExecuted(self.task.id, result, details=self.details(worker))
 
-    def failed(self, exception: BaseException, /, *, traceback_text: str = "", worker: str = "") -> TaskError:
+    def failed(
+        self, exception: BaseException, /, *, traceback_text: str = "", worker: Worker | None = None
+    ) -> TaskError:
         """It ended with this exception."""
         text = traceback_text or "".join(traceback.format_exception(exception))
         _clear_frames(exception)
@@ -447,16 +489,16 @@ class TaskRun(Generic[ResultT]):
 
     def missed(self) -> TaskMissed:
         """It did not start, because it was too late."""
-        return TaskMissed(self.task.id, details=self.details(""))
+        return TaskMissed(self.task.id, details=self.details())
 
-    def cancelled(self, *, worker: str = "") -> TaskCancelled:
+    def cancelled(self, *, worker: Worker | None = None) -> TaskCancelled:
         """It was cancelled."""
         return TaskCancelled(self.task.id, details=self.details(worker))
 
-    def details(self, worker: str) -> RunDetails:
+    def details(self, worker: Worker | None = None) -> RunDetails:
         """When and where it ran, as of now."""
         return RunDetails(
-            run_id=self.id,
+            run_id=self.run_id,
             attempt=self.attempt,
             scheduled=self.scheduled,
             started=self.started,
@@ -471,8 +513,8 @@ class TaskRun(Generic[ResultT]):
 
     @property
     def ended(self) -> bool:
-        """Whether the scheduler has received its notification."""
-        return self._ending is not None
+        """Whether the run has ended, with all its attempts."""
+        return self._ending is not None and (self.successor is None or self.successor.ended)
 
     def conclude(self, notification: TaskNotification[ResultT]) -> bool:
         """Keep how it ended and wake who awaits it; the scheduler does, once.
@@ -483,19 +525,44 @@ class TaskRun(Generic[ResultT]):
         if self._ending is not None:
             return False
         self._ending = self.task._last = notification
-        for waiter in self._waiters or ():
-            if not waiter.done():
-                waiter.set_result(None)
-        self._waiters = None
+        if self._waiters is not None:
+            self._wake(self._waiters)
         return True
 
+    def try_again(self, failure: TaskError) -> TaskRun[ResultT] | None:
+        """Keep how this attempt failed, and give the next one; the scheduler does, once.
+
+        Returns:
+            None where it had ended before; then nothing is changed.
+        """
+        if self._ending is not None:
+            return None
+        self._ending = failure
+        context = None if self.context is None else self.context.copy()
+        following = TaskRun(self.task, scheduled=self.scheduled, context=context, clock_now=self._clock_now)
+        following.run_id = self.run_id
+        following.attempt = self.attempt + 1
+        following._waiters, self._waiters = self._waiters, None
+        self.successor = following
+        return following
+
     async def notification(self) -> TaskNotification[ResultT]:
-        """How it ended, waiting until it has."""
-        while self._ending is None:
+        """How the run ended, with all its attempts; waits until it has."""
+        run = self
+        while run._ending is None or run.successor is not None:
+            if run.successor is not None:
+                run = run.successor
+                continue
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiters = [*(self._waiters or ()), waiter]
+            run._waiters = [*(run._waiters or ()), waiter]
             await waiter
-        return self._ending
+        return run._ending
+
+    def _wake(self, waiters: list[asyncio.Future[None]]) -> None:
+        self._waiters = None
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
 
     def begin(self) -> None:
         """Note that its function is being called now."""
@@ -513,7 +580,7 @@ class TaskRun(Generic[ResultT]):
         if self.is_too_late():
             return self.missed()
         self.begin()
-        worker = threading.current_thread().name
+        worker = this_worker()
         try:
             result = self._call(await_outcome) if self.context is None else self.context.run(self._call, await_outcome)
             return self.executed(result, worker=worker)
@@ -529,7 +596,7 @@ class TaskRun(Generic[ResultT]):
     async def execute_async(self) -> TaskNotification[ResultT]:
         """Call its function on the running loop, await what it returns, and tell how that ended."""
         self.begin()
-        worker = threading.current_thread().name
+        worker = this_worker()
         try:
             outcome = self.task.call()
             if is_awaitable(outcome):

@@ -499,6 +499,7 @@ def test_the_state_round_trips_through_json() -> None:
         ({"max_instances": True}, "max_instances cannot be True"),
         ({"misfire_grace_time": -1}, "misfire_grace_time cannot be -1"),
         ({"timeout": 0}, "timeout cannot be 0"),
+        ({"retry": 3}, "retry cannot be 3: it must be a Retry"),
         ({"trigger": "intervall"}, "date, interval"),
         ({"id": ""}, "id cannot be ''"),
         ({"id": 5}, "id cannot be 5"),

@@ -106,7 +106,7 @@ def test_max_workers_limits_the_threads_and_pool_kwargs_reach_the_pool() -> None
             names: set[str] = set()
             tasks = [scheduler.add_task(functions.sleep, 0.01, executor="io") for _ in range(10)]
             for task in tasks:
-                task.on_executed(lambda event: names.add(event.details.worker))
+                task.on_executed(lambda event: names.add(str(event.details.worker)))
             for task in tasks:
                 await task.result()
         assert 1 <= len(names) <= 2

@@ -28,7 +28,7 @@ LAYERS = [
     {"executors"},
     {"triggers", "plugins", "config"},
     {"protocols"},
-    {"tasks", "events", "states", "exceptions", "clock", "_checks"},
+    {"tasks", "events", "states", "exceptions", "retries", "clock", "_checks"},
     {"_lazy"},
 ]
 ERRORS = [value for value in vars(exceptions).values() if inspect.isclass(value) and issubclass(value, AsynczError)]

@@ -165,12 +165,12 @@ class Demo:
                 "run_id": details.run_id,
                 "scheduled_at": None if details.scheduled_at is None else details.scheduled_at.isoformat(),
                 "duration": details.duration,
-                "worker": details.worker,
+                "worker": str(details.worker or ""),
                 "outcome": outcome,
             }
             print(json.dumps(fields), flush=True)
         elif not self.console.is_terminal and not isinstance(event, events.TaskSubmitted):
-            print(f"{type(event).__name__:16} {task_id:20} {details.worker:24} {outcome[:60]}")
+            print(f"{type(event).__name__:16} {task_id:20} {details.worker or ''!s:24} {outcome[:60]}")
 
     def _table(self, scheduler: AsyncIOScheduler) -> Table:
         state = scheduler.state

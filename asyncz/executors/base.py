@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
-from typing import ClassVar
+from typing import ClassVar, Generic
 
-import attrs
-from typing_extensions import TypeVar
+from typing_extensions import TypeVar, override
 
 from asyncz._checks import check_optional_count
 from asyncz.events import TaskNotification
@@ -27,19 +25,45 @@ from asyncz.tasks import TaskRun
 ResultT = TypeVar("ResultT")
 
 
-@attrs.define(eq=False)
 class _LiveRun:
     """A run that was submitted and whose work has not ended.
 
-    Runs of different result types cannot share a collection; closures over them can.
+    Runs of different result types cannot share a collection; what is done with each, whatever its type, can.
     """
 
-    task_id: str
-    cancel: Callable[[], object]
-    give_up: Callable[[], object]
-    queued: bool
-    notified: bool = False
-    timer: asyncio.TimerHandle | None = None
+    __slots__ = ("notified", "queued", "task_id", "timer")
+
+    def __init__(self, task_id: str, queued: bool) -> None:
+        self.task_id = task_id
+        self.queued = queued
+        self.notified = False
+        self.timer: asyncio.TimerHandle | None = None
+
+    def cancel(self, executor: BaseExecutor) -> bool:
+        """Ask for its cancellation."""
+        raise NotImplementedError
+
+    def end_as_cancelled(self, executor: BaseExecutor) -> bool:
+        """Tell that it was cancelled although its work may go on."""
+        raise NotImplementedError
+
+
+class _TypedLiveRun(_LiveRun, Generic[ResultT]):
+    """The same, and the run itself."""
+
+    __slots__ = ("run",)
+
+    def __init__(self, run: TaskRun[ResultT], queued: bool) -> None:
+        super().__init__(run.task.id, queued)
+        self.run = run
+
+    @override
+    def cancel(self, executor: BaseExecutor) -> bool:
+        return executor.cancel(self.run)
+
+    @override
+    def end_as_cancelled(self, executor: BaseExecutor) -> bool:
+        return executor.give_up(self.run, self.run.cancelled())
 
 
 class BaseExecutor:
@@ -143,9 +167,7 @@ class BaseExecutor:
             if self._max_queue is not None and self._queued >= self._max_queue and self.has_queue:
                 raise QueueFullError(self._alias, self._max_queue)
             self._instances[task.id] = running + 1
-            self._live[run.id] = _LiveRun(
-                task.id, lambda: self.cancel(run), lambda: self.give_up(run, run.cancelled()), self.has_queue
-            )
+            self._live[run.id] = _TypedLiveRun(run, self.has_queue)
             self._queued += self.has_queue
         try:
             self.submit_run(run)
@@ -261,14 +283,14 @@ class BaseExecutor:
     def cancel_all(self) -> None:
         """End every run as cancelled at once, and cancel what can be cancelled."""
         for live in list(self._live.values()):
-            live.cancel()
-            live.give_up()
+            live.cancel(self)
+            live.end_as_cancelled(self)
 
     def cancel_queued(self) -> None:
         """End the runs that still wait in the queue as cancelled."""
         for live in list(self._live.values()):
             if live.queued:
-                live.cancel()
+                live.cancel(self)
 
     def break_down(self) -> None:
         """Become `broken`: take no more runs. May be called from any thread."""

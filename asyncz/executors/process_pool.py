@@ -11,14 +11,14 @@ from typing_extensions import TypeVar, override
 
 from asyncz._checks import check_optional_count
 from asyncz.config import ProcessPoolKwargs
-from asyncz.events import TaskNotification
+from asyncz.events import TaskNotification, Worker
 from asyncz.exceptions import SerializationError
 from asyncz.executors import _worker
 from asyncz.executors._pool import PoolExecutor
 from asyncz.executors._supervisor import Job, Supervisor, error_of
 from asyncz.protocols import Notifier
 from asyncz.states import ExecutorState
-from asyncz.tasks import TaskRun, function_reference
+from asyncz.tasks import TaskRun, function_reference, this_worker
 
 ResultT = TypeVar("ResultT")
 
@@ -151,7 +151,7 @@ def _pickled(call: Callable[[], object]) -> bytes:
 
 def _ending(run: TaskRun[ResultT], kind: int, content: bytes, pid: int) -> TaskNotification[ResultT]:
     """How a run ended, from what its worker sent. The one place that takes a type on trust."""
-    worker = f"pid {pid}"
+    worker = Worker(host=this_worker().host, pid=pid, thread="MainThread")
     if kind == _worker.CANCELLED:
         return run.cancelled(worker=worker)
     if kind == _worker.RESULT:

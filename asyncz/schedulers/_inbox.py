@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 
 logger = logging.getLogger("asyncz.scheduler")
 
-# So many calls take well under the 10 ms for which nothing may hold the loop.
-_CALLS_AT_ONCE = 500
+TURN = 0.0025
+"""For so many seconds at once the scheduler makes calls, or submits runs: nothing may hold the loop for 10 ms."""
 
 
 class Inbox:
@@ -45,7 +46,7 @@ class Inbox:
     def drain_all(self) -> None:
         """Make all calls that wait. For the loop's thread."""
         while self._calls:
-            self._make_one()
+            self._make_calls()
 
     def _wake(self) -> None:
         loop = self._loop
@@ -61,15 +62,19 @@ class Inbox:
             logger.debug("The event loop was closed while the scheduler was running")
 
     def _drain(self) -> None:
-        # Before the first call is taken: whoever adds one from here on schedules another drain.
+        self._make_calls()
+        # In this order: who adds a call after the look below finds nobody awake, and wakes the loop itself.
         self._awake = False
-        for _ in range(min(len(self._calls), _CALLS_AT_ONCE)):
-            self._make_one()
-        if self._calls and not self._awake:
+        if self._calls:
             self._wake()
 
-    def _make_one(self) -> None:
-        try:
-            self._calls.popleft()()
-        except Exception:
-            logger.exception("A call on the scheduler's loop failed")
+    def _make_calls(self) -> None:
+        calls, deadline = self._calls, time.perf_counter() + TURN
+        # What is added meanwhile has its turn later, so that calls which add calls cannot hold the loop.
+        for _ in range(len(calls)):
+            try:
+                calls.popleft()()
+            except Exception:
+                logger.exception("A call on the scheduler's loop failed")
+            if time.perf_counter() > deadline:
+                return

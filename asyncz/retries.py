@@ -1,0 +1,72 @@
+"""Whether, and when, a failed run is tried again."""
+
+from __future__ import annotations
+
+import random
+
+import attrs
+
+from asyncz._checks import check_at_least, check_count, check_optional_seconds, check_seconds
+from asyncz.exceptions import InvalidInputError
+
+
+@attrs.frozen(kw_only=True)
+class Retry:
+    """How often a failed run is tried again, and how long it waits before.
+
+    A run is one run, however many attempts it takes: each failed attempt but the last is a `TaskRetrying`
+    event, and the last one its only notification. A timeout counts for each attempt, and a worker that was
+    lost may have done its work already: name `WorkerLostError` only where that does no harm. A shutdown makes
+    no more attempts: what waits for one ends with the error of its last.
+
+    Args:
+        attempts: How many attempts there are at most, the first one included; at least 1.
+        delay: How many seconds the second attempt waits.
+        backoff: Each further attempt waits so many times as long as the one before; at least 1.
+        max_delay: No attempt waits longer, in seconds; None is no limit.
+        jitter: Up to so many seconds are added to each wait, at random, so that not all come back at once.
+        on: Which exceptions are tried again; a `TaskTimeoutError` and a `WorkerLostError` are exceptions too.
+
+    Raises:
+        InvalidInputError: A number is out of its range, or `on` names what is no exception class.
+
+    Example:
+        >>> Retry(attempts=5, delay=1.0, backoff=2.0, on=(OSError,)).delay_after(3)
+        4.0
+    """
+
+    attempts: int
+    delay: float = 0.0
+    backoff: float = 1.0
+    max_delay: float | None = None
+    jitter: float = 0.0
+    on: tuple[type[BaseException], ...] = (Exception,)
+
+    def __attrs_post_init__(self) -> None:
+        check_count("attempts", self.attempts)
+        check_seconds("delay", self.delay)
+        check_at_least("backoff", self.backoff, 1)
+        check_optional_seconds("max_delay", self.max_delay, zero_allowed=True)
+        check_seconds("jitter", self.jitter)
+        if not _are_exception_classes(self.on):
+            raise InvalidInputError("on", repr(self.on), "a tuple of exception classes is needed, such as (OSError,)")
+
+    def follows(self, attempt: int, exception: BaseException) -> bool:
+        """Whether another attempt follows the failure of an attempt, counted from 1. May be called from any thread."""
+        return attempt < self.attempts and isinstance(exception, self.on)
+
+    def delay_after(self, attempt: int) -> float:
+        """How many seconds to wait after the failure of an attempt, counted from 1. May be called from any thread."""
+        try:
+            waiting = self.delay * self.backoff ** (attempt - 1)
+        except OverflowError:
+            waiting = float("inf")
+        if self.max_delay is not None:
+            waiting = min(waiting, self.max_delay)
+        return waiting + random.uniform(0, self.jitter)  # noqa: S311  # spreads load, hides nothing
+
+
+def _are_exception_classes(classes: tuple[object, ...]) -> bool:
+    return type(classes) is tuple and all(
+        isinstance(each, type) and issubclass(each, BaseException) for each in classes
+    )

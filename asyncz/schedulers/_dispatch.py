@@ -1,0 +1,99 @@
+"""Who is told what happens."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Self
+
+from typing_extensions import TypeVar
+
+from asyncz.events import Event, TaskNotification
+from asyncz.tasks import TaskRun, is_awaitable
+
+EventT = TypeVar("EventT")
+ResultT = TypeVar("ResultT")
+
+logger = logging.getLogger("asyncz.scheduler")
+
+
+class Subscription:
+    """A listener's place with the scheduler; `unsubscribe()` or leaving `with` ends it."""
+
+    def __init__(self, remove: Callable[[], object]) -> None:
+        self._remove = remove
+
+    def unsubscribe(self) -> None:
+        """Call the listener no more. May be called from any thread, and again."""
+        self._remove()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.unsubscribe()
+
+
+class Dispatcher:
+    """Calls listeners, one after another on the loop's thread, and awaits what they give.
+
+    A listener that raises is logged and harms nobody else.
+    """
+
+    def __init__(self) -> None:
+        self._subscribers: dict[type[object], tuple[Callable[[object], object], ...]] = {}
+        self._awaited: set[asyncio.Task[None]] = set()
+
+    def subscribe(self, event: type[EventT], listener: Callable[[EventT], object]) -> Subscription:
+        """Call a listener with each event of a class. From any thread, under the scheduler's lock."""
+
+        def receive(happened: object) -> object:
+            return listener(happened) if isinstance(happened, event) else None
+
+        def remove() -> None:
+            self._subscribers[event] = tuple(each for each in self._subscribers.get(event, ()) if each is not receive)
+
+        self._subscribers[event] = (*self._subscribers.get(event, ()), receive)
+        return Subscription(remove)
+
+    def listens(self, event: type[object]) -> bool:
+        """Whether anybody would hear of such an event; else it need not be made."""
+        return bool(self._subscribers.get(event))
+
+    def emit(self, event: Event) -> None:
+        """Tell all who subscribed to the class of an event."""
+        for listener in self._subscribers.get(type(event), ()):
+            self._call(listener, event)
+
+    def tell(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT]) -> None:
+        """Tell the listeners of a run's task how it ended, then those of all tasks."""
+        for listener in run.listeners:
+            self._call(listener, notification)
+        self.emit(notification)
+
+    async def until_all_have_heard(self, meanwhile: Callable[[], None]) -> None:
+        """Wait for the coroutines of listeners, and for those that follow from what they do."""
+        while waiting := [future for future in self._awaited if future is not asyncio.current_task()]:
+            await asyncio.wait(waiting)
+            meanwhile()
+
+    def _call(self, listener: Callable[[EventT], object], event: EventT) -> None:
+        try:
+            outcome = listener(event)
+        except BaseException:
+            logger.exception("A listener raised")
+            return
+        if outcome is not None and is_awaitable(outcome):
+            future = asyncio.get_running_loop().create_task(_logged(outcome))
+            self._awaited.add(future)
+            future.add_done_callback(self._awaited.discard)
+
+
+async def _logged(outcome: Awaitable[object]) -> None:
+    try:
+        await outcome
+    except BaseException as error:
+        logger.exception("A listener raised")
+        if isinstance(error, asyncio.CancelledError):
+            raise

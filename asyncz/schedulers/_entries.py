@@ -1,0 +1,541 @@
+"""What a scheduler keeps of a task beside the user's handle, and how it gets the task's runs going."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+import threading
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine
+from datetime import UTC, datetime
+from typing import Generic, Never, Protocol
+
+import attrs
+from typing_extensions import TypeIs, TypeVar, override
+
+from asyncz import events
+from asyncz.events import TaskError, TaskNotification
+from asyncz.exceptions import (
+    InvalidInputError,
+    MaximumInstancesError,
+    QueueFullError,
+    SchedulerNotRunningError,
+    TaskLookupError,
+)
+from asyncz.protocols import Clock, Notifier, SupportsCancel, Timer, Trigger
+from asyncz.schedulers._dispatch import Dispatcher
+from asyncz.schedulers._inbox import Inbox
+from asyncz.schedulers._timetable import Timetable
+from asyncz.states import ExecutorState, SchedulerStatus, TaskState
+from asyncz.tasks import RunHandle, Task, TaskLimits, TaskRun
+
+ResultT = TypeVar("ResultT")
+
+logger = logging.getLogger("asyncz.scheduler")
+
+# So many due times are looked at before the loop gets its turn again: there may be years to catch up with.
+_DUE_TIMES_AT_ONCE = 500
+# An attempt that is refused waits for a run of its task to end, and for no longer than this before it asks again.
+_REFUSED_ATTEMPT_WAITS = 1.0
+
+
+@attrs.define(eq=False)
+class Counts:
+    """How many runs were submitted, and how many of them ended how."""
+
+    submitted: int = 0
+    executed: int = 0
+    errors: int = 0
+    missed: int = 0
+    cancelled: int = 0
+    refused: int = 0
+
+    def read(self) -> dict[str, int]:
+        """All of them by name, from any thread: ends before submissions, which come first and so are no fewer."""
+        ends = ("executed", "errors", "missed", "cancelled", "refused", "submitted")
+        return {name: getattr(self, name) for name in ends}
+
+    def count(self, notification: TaskNotification[object]) -> None:
+        """Count an ending."""
+        kind = type(notification)
+        if kind is events.TaskExecuted:
+            self.executed += 1
+        elif kind is TaskError:
+            self.errors += 1
+        elif kind is events.TaskMissed:
+            self.missed += 1
+        else:
+            self.cancelled += 1
+
+
+class SubmitsAnything(Protocol):
+    """The `submit` of a universal executor."""
+
+    def __call__(self, run: TaskRun[ResultT], /) -> None: ...
+
+
+@attrs.define(eq=False)
+class Registration:
+    """An executor, and its way from being registered to being started."""
+
+    alias: str
+    executor: object
+    start: Callable[[Notifier, str], Coroutine[object, Never, None]]
+    shutdown: Callable[[bool], Coroutine[object, Never, None]]
+    state: Callable[[], ExecutorState]
+    submit: SubmitsAnything | None
+    ready: bool = False
+    starting: asyncio.Task[None] | None = None
+    failure: BaseException | None = None
+    pending: list[Callable[[], None]] = attrs.Factory(list[Callable[[], None]])
+
+
+@attrs.define(eq=False)
+class Core:
+    """What a scheduler and its entries share."""
+
+    scheduler: Notifier
+    clock: Clock
+    inbox: Inbox = attrs.Factory(Inbox)
+    dispatcher: Dispatcher = attrs.Factory(Dispatcher)
+    timetable: Timetable[Entry] = attrs.Factory(lambda: Timetable[Entry]())
+    lock: threading.RLock = attrs.Factory(threading.RLock)
+    entries: dict[str, Entry] = attrs.Factory(dict[str, "Entry"])
+    totals: Counts = attrs.Factory(Counts)
+    status: SchedulerStatus = "created"
+
+    @property
+    def running(self) -> bool:
+        """Whether the scheduler has been started and not shut down."""
+        return self.status == "running" or self.status == "paused"
+
+
+class Entry:
+    """A task's place with its scheduler. On the loop's thread only, where nothing else is said.
+
+    Runs of different result types share no type: what is done with runs is in `TypedEntry`.
+    """
+
+    __slots__ = (
+        "attempts",
+        "context",
+        "core",
+        "counts",
+        "next_fire",
+        "paused",
+        "place",
+        "registration",
+        "removed",
+        "trigger",
+        "waiting",
+    )
+
+    def __init__(
+        self, core: Core, registration: Registration, trigger: Trigger | None, next_fire: datetime | None, paused: bool
+    ) -> None:
+        self.core = core
+        self.registration = registration
+        self.trigger = trigger
+        self.next_fire = next_fire
+        self.paused = paused
+        self.context = contextvars.copy_context()
+        self.place = 0
+        self.removed = False
+        self.waiting: deque[float] | None = None
+        self.attempts: dict[int, _Attempt] | None = None
+        self.counts: Counts | None = None
+
+    @property
+    def task(self) -> Task[object]:
+        """The user's handle."""
+        raise NotImplementedError
+
+    @property
+    def run_count(self) -> int:
+        """How many of its runs have not ended, or still do their work."""
+        raise NotImplementedError
+
+    @property
+    def finished(self) -> bool:
+        """Whether it was here for its trigger, which has no more due times, and its last run is over."""
+        return self.next_fire is None and self.trigger is not None and not self.waiting and not self.run_count
+
+    def submit_due(self, at: float) -> bool:
+        """Submit a run for that time; False where it has to wait for a place."""
+        raise NotImplementedError
+
+    def try_again(self, run_id: int, attempt: int, failure: TaskError) -> bool:
+        """Have another attempt follow one that failed, where its task wants that; else that was its end."""
+        raise NotImplementedError
+
+    def submit_attempts(self) -> None:
+        """Submit the attempts that were refused before."""
+        raise NotImplementedError
+
+    def end_attempts(self) -> None:
+        """End the runs that wait for their next attempt, with the error of their last."""
+        raise NotImplementedError
+
+    def end_what_waits(self) -> None:
+        """End what was due and waits for a place, as cancelled: it is not forgotten."""
+        raise NotImplementedError
+
+    def end_what_is_left(self) -> int:
+        """End runs whose executor never told how they ended, as cancelled; tells how many there were."""
+        raise NotImplementedError
+
+    def over(self, run_id: int) -> None:
+        """The work of a run is over, that of its last attempt."""
+        raise NotImplementedError
+
+    def cancel_runs(self) -> int:
+        """Ask for the cancellation of its runs; tells how many requests took."""
+        raise NotImplementedError
+
+    # Its schedule
+
+    def schedule(self) -> None:
+        """Take its place in the timetable, or leave it."""
+        if self.next_fire is None or self.removed or self.paused:
+            self.core.timetable.remove(self)
+        else:
+            self.core.timetable.put(self, self.next_fire.timestamp())
+
+    def fire(self, now: datetime) -> None:
+        """Submit what is due, once it has caught up with its trigger."""
+        fire_time, trigger, waiting = self.next_fire, self.trigger, self.waiting
+        assert trigger is not None
+        coalesce = self.task.limits.coalesce
+        latest: datetime | None = None
+        looked_at = 0
+        try:
+            while fire_time is not None and fire_time <= now:
+                if looked_at == _DUE_TIMES_AT_ONCE:
+                    # Still due: this goes on at the next turn.
+                    latest = None if coalesce else latest
+                    break
+                looked_at += 1
+                latest = fire_time
+                if not coalesce:
+                    waiting = deque[float]() if waiting is None else waiting
+                    waiting.append(fire_time.timestamp())
+                fire_time = next_fire(trigger, fire_time, now)
+        except Exception as error:
+            logger.exception("The trigger of the task %r raised; its schedule ends", self.task.id)
+            fire_time = None
+            self.core.dispatcher.emit(events.TaskModified(self.task.id, "its trigger raised", error))
+        self.next_fire = fire_time
+        self.schedule()
+        if not coalesce:
+            self.waiting = waiting
+            self.submit_waiting()
+        elif latest is not None:
+            self.submit_due(latest.timestamp())
+
+    def submit_waiting(self) -> None:
+        """Submit what was due and waits, as far as there are places."""
+        while self.waiting and self.run_count < self.task.limits.max_instances:
+            if not self.submit_due(self.waiting[0]):
+                return
+            self.waiting.popleft()
+
+    def counted(self) -> Counts:
+        """Its counts, for counting."""
+        if self.counts is None:
+            self.counts = Counts()
+        return self.counts
+
+    def refuse(self, event: events.TaskMaxInstances | events.TaskQueueFull) -> None:
+        """Tell that a due run was refused."""
+        self.counted().refused += 1
+        self.core.totals.refused += 1
+        logger.warning("A due run of the task %r was refused: %s", self.task.id, type(event).__name__)
+        self.core.dispatcher.emit(event)
+
+    # From any thread
+
+    def current_state(self) -> TaskState:
+        """A snapshot of what is known of the task."""
+        task, trigger = self.task, self.trigger
+        if self.removed:
+            raise TaskLookupError(task.id)
+        counts = self.counts or Counts()
+        return TaskState(
+            task_id=task.id,
+            function=task.function,
+            trigger="" if trigger is None else str(trigger),
+            executor=task.executor,
+            paused=self.paused,
+            next_run_at=self.next_fire,
+            running=self.run_count,
+            waiting=len(self.waiting or ()),
+            **counts.read(),
+        )
+
+    def can_run(self) -> bool:
+        """Whether another run of the task can still end."""
+        return not self.removed and self.core.status != "stopped"
+
+
+@attrs.define(eq=False)
+class _Attempt:
+    """An attempt that waits for its time, or was refused."""
+
+    failure: TaskError
+    timer: Timer
+    refused: bool = False
+
+
+class TypedEntry(Entry, Generic[ResultT]):
+    """An entry that knows its task's result type, and so can handle its runs."""
+
+    __slots__ = ("running", "submit_to", "typed_task")
+
+    def __init__(
+        self,
+        core: Core,
+        registration: Registration,
+        trigger: Trigger | None,
+        next_fire: datetime | None,
+        paused: bool,
+        task_id: str,
+        call: Callable[[], ResultT | Awaitable[ResultT]],
+        limits: TaskLimits,
+        submit_to: Callable[[TaskRun[ResultT]], None],
+    ) -> None:
+        super().__init__(core, registration, trigger, next_fire, paused)
+        self.typed_task: Task[ResultT] = Task(  # ty: ignore[invalid-assignment]  # takes the union for the result
+            task_id, call, owner=self, executor=registration.alias, limits=limits
+        )
+        self.submit_to = submit_to
+        self.running: dict[int, TaskRun[ResultT]] | None = None
+
+    @property
+    @override
+    def task(self) -> Task[object]:
+        return self.typed_task
+
+    @property
+    @override
+    def run_count(self) -> int:
+        return len(self.running) if self.running else 0
+
+    @override
+    def submit_due(self, at: float) -> bool:
+        core, task = self.core, self.typed_task
+        run = TaskRun(task, scheduled=at, context=self.context.copy(), clock_now=core.clock.now)
+        try:
+            self.hand_over(run, self.submit)
+        except MaximumInstancesError:
+            if not task.limits.coalesce:
+                return False
+            self.refuse(events.TaskMaxInstances(task.id, details=run.details()))
+        except QueueFullError:
+            self.refuse(events.TaskQueueFull(task.id, details=run.details()))
+        return True
+
+    def hand_over(self, run: TaskRun[ResultT], submit: Callable[[TaskRun[ResultT]], None]) -> None:
+        """Submit a run, or end it where that is known already; only a refusal is raised."""
+        core = self.core
+        announcement: _Announcement | None = None
+        if core.dispatcher.listens(events.TaskSubmitted):
+            # Put before the run is handed over: in a thread it may end before `submit` returns.
+            announcement = _Announcement(core.dispatcher, events.TaskSubmitted(run.task.id, details=run.details()))
+            core.inbox.put(announcement)
+        try:
+            submit(run)
+        except (MaximumInstancesError, QueueFullError):
+            if announcement is not None:
+                announcement.withdrawn = True
+            raise
+        except Exception as error:
+            self.end(run, run.failed(error))
+        # Only now: how it ended, should that be told already, waits in the inbox.
+        if self.running is None:
+            self.running = {}
+        self.running[run.run_id] = run
+        self.counted().submitted += 1
+        core.totals.submitted += 1
+
+    def submit(self, run: TaskRun[ResultT]) -> None:
+        """Give a run to its executor, once that has started."""
+        registration = self.registration
+        if run.is_too_late():
+            self.end(run, run.missed())
+        elif registration.failure is not None:
+            self.end(run, run.failed(registration.failure))
+        elif registration.ready or self.core.status == "draining":
+            self.submit_to(run)
+        elif self.run_count >= run.task.limits.max_instances:
+            raise MaximumInstancesError(run.task.id, run.task.limits.max_instances)
+        else:
+            registration.pending.append(lambda: self.submit_pending(run))
+
+    def submit_pending(self, run: TaskRun[ResultT]) -> None:
+        """The same for a run that waited for the start of its executor: nobody is there to hear of a refusal."""
+        try:
+            self.submit(run)
+        except Exception as error:
+            self.end(run, run.failed(error))
+
+    def end_as_cancelled(self, run: TaskRun[ResultT]) -> None:
+        """What is done instead of submitting a run that there is no time for."""
+        self.end(run, run.cancelled())
+
+    def end(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT]) -> None:
+        """Tell how a run ended that no executor works on."""
+        self.core.scheduler.notify(run, notification)
+        self.core.scheduler.released(run)
+
+    @override
+    def over(self, run_id: int) -> None:
+        if self.running is not None:
+            self.running.pop(run_id, None)
+            if not self.running:
+                self.running = None
+
+    # What its task calls
+
+    def run_now(self) -> RunHandle[ResultT]:
+        """Submit a run now; `Task.run` does."""
+        if not self.core.running:
+            raise SchedulerNotRunningError(f"running the task {self.typed_task.id!r}")
+        if self.removed:
+            raise TaskLookupError(self.typed_task.id)
+        clock_now = self.core.clock.now
+        run = TaskRun(self.typed_task, context=contextvars.copy_context(), clock_now=clock_now)
+        self.hand_over(run, self.submit)
+        return RunHandle(run, lambda: self.cancel_run(run.run_id))
+
+    @override
+    def cancel_runs(self) -> int:
+        return sum(self.cancel_run(run_id) for run_id in list(self.running or ()))
+
+    def cancel_run(self, run_id: int) -> bool:
+        """Ask for the cancellation of a run; tells whether the request took."""
+        run = (self.running or {}).get(run_id)
+        if run is None:
+            return False
+        if self.attempts is not None and run_id in self.attempts:
+            self.attempts.pop(run_id).timer.cancel()
+            self.end(run, run.cancelled())
+            return True
+        executor = self.registration.executor
+        return is_cancelling(executor) and executor.cancel(run)
+
+    # Further attempts
+
+    @override
+    def try_again(self, run_id: int, attempt: int, failure: TaskError) -> bool:
+        retry = self.typed_task.limits.retry
+        if retry is None or self.removed or not self.core.running or not retry.follows(attempt, failure.exception):
+            return False
+        run = (self.running or {}).get(run_id)
+        following = run.try_again(failure) if run is not None and run.attempt == attempt else None
+        if self.running is None or following is None:
+            return False
+        self.running[run_id] = following
+        delay = retry.delay_after(attempt)
+        logger.warning(
+            "Attempt %d of a run of the task %r failed: %r; another follows in %g seconds",
+            attempt,
+            self.typed_task.id,
+            failure.exception,
+            delay,
+        )
+        event = events.TaskRetrying(
+            failure.task_id, failure.exception, delay, traceback=failure.traceback, details=failure.details
+        )
+        self.core.dispatcher.emit(event)
+        self.wait_for_attempt(run_id, _Attempt(failure, self.call_later(delay, run_id)))
+        return True
+
+    def call_later(self, delay: float, run_id: int) -> Timer:
+        """Submit the next attempt of a run after so many seconds."""
+        return self.core.clock.call_later(delay, lambda: self.submit_attempt(run_id))
+
+    def wait_for_attempt(self, run_id: int, attempt: _Attempt) -> None:
+        """Note that a run waits for its next attempt."""
+        self.attempts = {} if self.attempts is None else self.attempts
+        self.attempts[run_id] = attempt
+
+    def submit_attempt(self, run_id: int) -> None:
+        """Submit the attempt that a run waits for; one that is refused waits on."""
+        attempt, run = (self.attempts or {}).pop(run_id, None), (self.running or {}).get(run_id)
+        if attempt is None or run is None:
+            return
+        attempt.timer.cancel()
+        try:
+            self.submit_to(run)
+        except (MaximumInstancesError, QueueFullError):
+            attempt.refused = True
+            attempt.timer = self.call_later(_REFUSED_ATTEMPT_WAITS, run_id)
+            self.wait_for_attempt(run_id, attempt)
+        except Exception as error:
+            self.end(run, run.failed(error))
+
+    @override
+    def submit_attempts(self) -> None:
+        for run_id in [run_id for run_id, attempt in (self.attempts or {}).items() if attempt.refused]:
+            self.submit_attempt(run_id)
+
+    @override
+    def end_attempts(self) -> None:
+        attempts, self.attempts = self.attempts or {}, None
+        for run_id, attempt in attempts.items():
+            attempt.timer.cancel()
+            run = (self.running or {}).get(run_id)
+            if run is not None:
+                self.end(run, attempt.failure)
+
+    # The end
+
+    @override
+    def end_what_waits(self) -> None:
+        while self.waiting:
+            run = TaskRun(self.typed_task, scheduled=self.waiting.popleft(), clock_now=self.core.clock.now)
+            self.hand_over(run, self.end_as_cancelled)
+
+    @override
+    def end_what_is_left(self) -> int:
+        left = [run for run in (self.running or {}).values() if not run.ended]
+        for run in left:
+            self.end(run, run.cancelled())
+        return len(left)
+
+
+class _Announcement:
+    """Tells that a run was submitted, unless it was refused."""
+
+    __slots__ = ("dispatcher", "event", "withdrawn")
+
+    def __init__(self, dispatcher: Dispatcher, event: events.TaskSubmitted) -> None:
+        self.dispatcher = dispatcher
+        self.event = event
+        self.withdrawn = False
+
+    def __call__(self) -> None:
+        if not self.withdrawn:
+            self.dispatcher.emit(self.event)
+
+
+def next_fire(trigger: Trigger, previous: datetime | None, now: datetime) -> datetime | None:
+    """Ask a trigger for its next due time in UTC, and hold it to its contract."""
+    following = trigger.next_fire_time(previous, now)
+    if following is None:
+        return None
+    if not _is_aware(following):
+        raise InvalidInputError("a fire time", repr(following), f"{trigger!r} must give time zone aware datetimes")
+    if previous is not None and following <= previous:
+        raise InvalidInputError("a fire time", repr(following), f"{trigger!r} must give one later than {previous!r}")
+    return following if following.tzinfo is UTC else following.astimezone(UTC)
+
+
+def _is_aware(value: object) -> bool:
+    return isinstance(value, datetime) and value.tzinfo is not None
+
+
+def is_cancelling(executor: object) -> TypeIs[SupportsCancel]:
+    """Whether an executor can be asked to cancel runs."""
+    return callable(getattr(executor, "cancel", None))
