@@ -256,7 +256,17 @@ class SchedulerResumed:
 
 @frozen(eq=False)
 class SchedulerShutdown:
-    """The scheduler has shut down. The last event."""
+    """The scheduler has shut down. The last event.
+
+    Attributes:
+        finished: How many runs came to their own end, well or not, while it shut down.
+        cancelled: How many were cancelled.
+        abandoned: How many ended as told although their function has not returned; it blocks a thread.
+    """
+
+    finished: int = 0
+    cancelled: int = 0
+    abandoned: int = 0
 
 
 @frozen(eq=False)

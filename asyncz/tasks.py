@@ -435,6 +435,7 @@ class TaskRun(Generic[ResultT]):
         "started",
         "successor",
         "task",
+        "worker",
     )
 
     def __init__(
@@ -452,6 +453,7 @@ class TaskRun(Generic[ResultT]):
         self.context: Context | None = context
         self.attempt: int = 1
         self.started: float | None = None
+        self.worker: Worker | None = None
         self.released: bool = False
         self.successor: TaskRun[ResultT] | None = None
         self._clock_now = clock_now
@@ -475,27 +477,25 @@ class TaskRun(Generic[ResultT]):
         grace = self.task.limits.misfire_grace_time
         return grace is not None and self.attempt == 1 and self._clock_now() - self.scheduled > grace
 
-    def executed(self, result: ResultT, /, *, worker: Worker | None = None) -> TaskExecuted[ResultT]:
+    def executed(self, result: ResultT, /) -> TaskExecuted[ResultT]:
         """It ended with this result."""
-        return TaskExecuted(self.task.id, result, details=self.details(worker))
+        return TaskExecuted(self.task.id, result, details=self.details())
 
-    def failed(
-        self, exception: BaseException, /, *, traceback_text: str = "", worker: Worker | None = None
-    ) -> TaskError:
+    def failed(self, exception: BaseException, /, *, traceback_text: str = "") -> TaskError:
         """It ended with this exception."""
         text = traceback_text or "".join(traceback.format_exception(exception))
         _clear_frames(exception)
-        return TaskError(self.task.id, exception, traceback=text, details=self.details(worker))
+        return TaskError(self.task.id, exception, traceback=text, details=self.details())
 
     def missed(self) -> TaskMissed:
         """It did not start, because it was too late."""
         return TaskMissed(self.task.id, details=self.details())
 
-    def cancelled(self, *, worker: Worker | None = None) -> TaskCancelled:
+    def cancelled(self) -> TaskCancelled:
         """It was cancelled."""
-        return TaskCancelled(self.task.id, details=self.details(worker))
+        return TaskCancelled(self.task.id, details=self.details())
 
-    def details(self, worker: Worker | None = None) -> RunDetails:
+    def details(self) -> RunDetails:
         """When and where it ran, as of now."""
         return RunDetails(
             run_id=self.run_id,
@@ -503,7 +503,7 @@ class TaskRun(Generic[ResultT]):
             scheduled=self.scheduled,
             started=self.started,
             finished=self._clock_now(),
-            worker=worker,
+            worker=self.worker,
         )
 
     @property
@@ -564,9 +564,15 @@ class TaskRun(Generic[ResultT]):
             if not waiter.done():
                 waiter.set_result(None)
 
-    def begin(self) -> None:
-        """Note that its function is being called now."""
-        self.started = self._clock_now()
+    def begin(self, started: float | None = None, worker: Worker | None = None) -> None:
+        """Note that its function is being called; `execute` and `execute_async` do so themselves.
+
+        Args:
+            started: When, in seconds since the epoch; None is now.
+            worker: By what; None is the present thread.
+        """
+        self.started = self._clock_now() if started is None else started
+        self.worker = worker or this_worker()
 
     def execute(
         self, await_outcome: Callable[[Awaitable[ResultT]], ResultT] | None = None
@@ -580,14 +586,13 @@ class TaskRun(Generic[ResultT]):
         if self.is_too_late():
             return self.missed()
         self.begin()
-        worker = this_worker()
         try:
             result = self._call(await_outcome) if self.context is None else self.context.run(self._call, await_outcome)
-            return self.executed(result, worker=worker)
+            return self.executed(result)
         except asyncio.CancelledError:
-            return self.cancelled(worker=worker)
+            return self.cancelled()
         except BaseException as error:
-            return self.failed(error, worker=worker)
+            return self.failed(error)
 
     def _call(self, await_outcome: Callable[[Awaitable[ResultT]], ResultT] | None) -> ResultT:
         outcome = self.task.call()
@@ -596,16 +601,13 @@ class TaskRun(Generic[ResultT]):
     async def execute_async(self) -> TaskNotification[ResultT]:
         """Call its function on the running loop, await what it returns, and tell how that ended."""
         self.begin()
-        worker = this_worker()
         try:
             outcome = self.task.call()
-            if is_awaitable(outcome):
-                return self.executed(await outcome, worker=worker)
-            return self.executed(outcome, worker=worker)
+            return self.executed((await outcome) if is_awaitable(outcome) else outcome)
         except asyncio.CancelledError:
-            return self.cancelled(worker=worker)
+            return self.cancelled()
         except BaseException as error:
-            return self.failed(error, worker=worker)
+            return self.failed(error)
 
 
 async def as_coroutine(awaitable: Awaitable[ResultT]) -> ResultT:

@@ -32,8 +32,17 @@ def demo(
 
 
 @app.command()
-def run(target: Annotated[str, typer.Argument(help="Where the scheduler is, as module:name.")]) -> None:
-    """Run your own scheduler until SIGINT or SIGTERM."""
+def run(
+    target: Annotated[str, typer.Argument(help="Where the scheduler is, as module:name.")],
+    drain_timeout: Annotated[
+        float | None,
+        typer.Option(min=0, help="Seconds that runs have to end after a signal, before they are cancelled."),
+    ] = None,
+) -> None:
+    """Run your own scheduler until SIGINT or SIGTERM, then let what runs come to its end.
+
+    A second signal cuts that short.
+    """
     module_name, _, name = target.partition(":")
     if not module_name or not name:
         raise typer.BadParameter(f"{target!r} is not of the form module:name", param_hint="TARGET")
@@ -46,4 +55,4 @@ def run(target: Annotated[str, typer.Argument(help="Where the scheduler is, as m
         raise typer.BadParameter(
             f"{target!r} is a {type(scheduler).__name__}, an AsyncIOScheduler is needed", param_hint="TARGET"
         )
-    scheduler.run_forever()
+    scheduler.run_forever(drain_timeout)

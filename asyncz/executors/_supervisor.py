@@ -30,8 +30,10 @@ import attrs
 from typing_extensions import override
 
 from asyncz.config import ProcessPoolKwargs
+from asyncz.events import Worker
 from asyncz.exceptions import RemoteError, WorkerLostError, WorkerStartError
 from asyncz.executors import _worker
+from asyncz.tasks import this_worker
 
 logger = logging.getLogger("asyncz.executors")
 
@@ -52,16 +54,16 @@ class Job:
     Attributes:
         run_id: The number of the run.
         prepare: Takes it out of the queue and pickles it; None where it has ended instead.
-        started: Told when its function is called, in seconds since the epoch.
-        deliver: Told what the worker sent at its end, and by which process.
+        started: Told when its function is called, in seconds since the epoch, and by which worker.
+        deliver: Told what the worker sent at its end.
         fail: Ends it with an exception.
         cancelled: Ends it as cancelled.
     """
 
     run_id: int
     prepare: Callable[[], bytes | None]
-    started: Callable[[float], None]
-    deliver: Callable[[int, bytes, int], None]
+    started: Callable[[float, Worker], None]
+    deliver: Callable[[int, bytes], None]
     fail: Callable[[BaseException], None]
     cancelled: Callable[[], None]
 
@@ -73,6 +75,7 @@ class _Slot:
     connection: socket.socket
     pool: ProcessPoolExecutor
     process: BaseProcess
+    worker: Worker
     death: int
     reader: _worker.FrameReader = attrs.field(factory=_worker.FrameReader)
     outgoing: bytearray = attrs.field(factory=bytearray)
@@ -276,7 +279,8 @@ class Supervisor:
         finally:
             theirs.close()
         ours.setblocking(False)
-        slot = _Slot(ours, pool, process, death)
+        worker = Worker(host=this_worker().host, pid=process.pid, thread="MainThread")
+        slot = _Slot(ours, pool, process, worker, death)
         self._slots.append(slot)
         if self._to_replace:
             self._to_replace -= 1
@@ -343,7 +347,7 @@ class Supervisor:
         elif kind == _worker.STARTED:
             slot.current = number
             (slot.current_since,) = _worker.TIME.unpack(content)
-            slot.in_flight[number][0].started(slot.current_since)
+            slot.in_flight[number][0].started(slot.current_since, slot.worker)
             if number in self._kills:
                 self._kill_wanted()
         else:
@@ -352,7 +356,7 @@ class Supervisor:
             took = time.time() - slot.current_since
             before = self._seconds_a_run
             self._seconds_a_run = took if before is None else max(took, 0.9 * before + 0.1 * took)
-            job.deliver(kind, content, slot.pid)
+            job.deliver(kind, content)
 
     def _kill_wanted(self) -> None:
         later: list[int] = []

@@ -18,7 +18,7 @@ from asyncz.executors._pool import PoolExecutor
 from asyncz.executors._supervisor import Job, Supervisor, error_of
 from asyncz.protocols import Notifier
 from asyncz.states import ExecutorState
-from asyncz.tasks import TaskRun, function_reference, this_worker
+from asyncz.tasks import TaskRun, function_reference
 
 ResultT = TypeVar("ResultT")
 
@@ -104,8 +104,8 @@ class ProcessPoolExecutor(PoolExecutor):
             Job(
                 run_id=run.id,
                 prepare=lambda: self._prepare(run),
-                started=lambda at: self._started(run, at),
-                deliver=lambda kind, content, pid: self.finish(run, _ending(run, kind, content, pid)),
+                started=lambda at, worker: self._started(run, at, worker),
+                deliver=lambda kind, content: self.finish(run, _ending(run, kind, content)),
                 fail=lambda error: self.finish(run, run.failed(error)),
                 cancelled=lambda: self.finish(run, run.cancelled()),
             )
@@ -137,8 +137,8 @@ class ProcessPoolExecutor(PoolExecutor):
             self.finish(run, run.failed(error))
             return None
 
-    def _started(self, run: TaskRun[ResultT], at: float) -> None:
-        run.started = at
+    def _started(self, run: TaskRun[ResultT], at: float, worker: Worker) -> None:
+        run.begin(at, worker)
         self.limit_time(run)
 
 
@@ -149,22 +149,21 @@ def _pickled(call: Callable[[], object]) -> bytes:
         raise SerializationError("function or argument", function_reference(call), f"{error}") from error
 
 
-def _ending(run: TaskRun[ResultT], kind: int, content: bytes, pid: int) -> TaskNotification[ResultT]:
+def _ending(run: TaskRun[ResultT], kind: int, content: bytes) -> TaskNotification[ResultT]:
     """How a run ended, from what its worker sent. The one place that takes a type on trust."""
-    worker = Worker(host=this_worker().host, pid=pid, thread="MainThread")
     if kind == _worker.CANCELLED:
-        return run.cancelled(worker=worker)
+        return run.cancelled()
     if kind == _worker.RESULT:
         try:
             result: ResultT = pickle.loads(content)
         except BaseException as error:
             unloadable = SerializationError("result", f"of {run.task.function}", f"it cannot be unpickled: {error!r}")
             unloadable.__cause__ = error
-            return run.failed(unloadable, worker=worker)
-        return run.executed(result, worker=worker)
+            return run.failed(unloadable)
+        return run.executed(result)
     if kind == _worker.UNPICKLABLE:
         description, reason = pickle.loads(content)
-        return run.failed(SerializationError("result", description, reason), worker=worker)
+        return run.failed(SerializationError("result", description, reason))
     exception, text = error_of(content)
     if kind == _worker.UNLOADABLE:
         unloadable = SerializationError(
@@ -172,4 +171,4 @@ def _ending(run: TaskRun[ResultT], kind: int, content: bytes, pid: int) -> TaskN
         )
         unloadable.__cause__ = exception
         exception = unloadable
-    return run.failed(exception, traceback_text=text, worker=worker)
+    return run.failed(exception, traceback_text=text)

@@ -56,6 +56,11 @@ class Counts:
         ends = ("executed", "errors", "missed", "cancelled", "refused", "submitted")
         return {name: getattr(self, name) for name in ends}
 
+    @property
+    def finished(self) -> int:
+        """How many ended by themselves, well or not."""
+        return self.executed + self.errors + self.missed
+
     def count(self, notification: TaskNotification[object]) -> None:
         """Count an ending."""
         kind = type(notification)
@@ -88,7 +93,7 @@ class Registration:
     ready: bool = False
     starting: asyncio.Task[None] | None = None
     failure: BaseException | None = None
-    pending: list[Callable[[], None]] = attrs.Factory(list[Callable[[], None]])
+    pending: dict[int, Callable[[], None]] = attrs.Factory(dict[int, Callable[[], None]])
 
 
 @attrs.define(eq=False)
@@ -370,7 +375,7 @@ class TypedEntry(Entry, Generic[ResultT]):
         elif self.run_count >= run.task.limits.max_instances:
             raise MaximumInstancesError(run.task.id, run.task.limits.max_instances)
         else:
-            registration.pending.append(lambda: self.submit_pending(run))
+            registration.pending[run.id] = lambda: self.submit_pending(run)
 
     def submit_pending(self, run: TaskRun[ResultT]) -> None:
         """The same for a run that waited for the start of its executor: nobody is there to hear of a refusal."""
@@ -419,6 +424,9 @@ class TypedEntry(Entry, Generic[ResultT]):
             return False
         if self.attempts is not None and run_id in self.attempts:
             self.attempts.pop(run_id).timer.cancel()
+            self.end(run, run.cancelled())
+            return True
+        if self.registration.pending.pop(run.id, None) is not None:
             self.end(run, run.cancelled())
             return True
         executor = self.registration.executor

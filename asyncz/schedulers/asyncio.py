@@ -44,7 +44,7 @@ from asyncz.plugins import (
 from asyncz.protocols import Clock, Executor, Timer, Trigger, UniversalExecutor
 from asyncz.retries import Retry
 from asyncz.schedulers._dispatch import Subscription as Subscription
-from asyncz.schedulers._entries import Core, Entry, Registration, SubmitsAnything, TypedEntry, next_fire
+from asyncz.schedulers._entries import Core, Counts, Entry, Registration, SubmitsAnything, TypedEntry, next_fire
 from asyncz.schedulers._inbox import TURN
 from asyncz.states import SchedulerState
 from asyncz.tasks import DEFAULT_LIMITS, Task, TaskFunction, TaskLimits, TaskRun, function_name
@@ -202,6 +202,7 @@ class AsyncIOScheduler:
             await self._closed.wait()
             return
         core.status = "draining"
+        before = attrs.evolve(core.totals)
         self._cancel_timer()
         for entry in self._all_entries():
             entry.end_attempts()
@@ -215,7 +216,7 @@ class AsyncIOScheduler:
                 logger.error("The executor %r never told how %d run(s) of %r ended", alias, left, entry.task.id)
         core.inbox.drain_all()
         await core.dispatcher.until_all_have_heard(core.inbox.drain_all)
-        core.dispatcher.emit(events.SchedulerShutdown())
+        self._report_shutdown(before)
         core.inbox.close()
         core.status = "stopped"
         for entry in self._all_entries():
@@ -615,7 +616,7 @@ class AsyncIOScheduler:
     def _conclude(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT]) -> None:
         core, task = self._core, run.task
         if notification.details.run_id == 0:
-            notification = attrs.evolve(notification, details=run.details(notification.details.worker))
+            notification = attrs.evolve(notification, details=run.details())
         entry = self._entry_of(task)
         if (
             isinstance(notification, TaskError)
@@ -725,6 +726,14 @@ class AsyncIOScheduler:
                 raise
             logger.exception("The executor %r did not shut down", registration.alias)
 
+    def _report_shutdown(self, before: Counts) -> None:
+        totals = self._core.totals
+        finished, cancelled = totals.finished - before.finished, totals.cancelled - before.cancelled
+        abandoned = sum(registration.state().abandoned for registration in self._registrations.values())
+        logger.info("Shut down: %d run(s) finished, %d cancelled, %d abandoned", finished, cancelled, abandoned)
+        event = events.SchedulerShutdown(finished=finished, cancelled=cancelled, abandoned=abandoned)
+        self._core.dispatcher.emit(event)
+
     def _cut_short(self, registration: Registration) -> bool:
         """Cancel what still runs on an executor that shuts down; False where it may wait for it all the same."""
         executor = registration.executor
@@ -747,7 +756,7 @@ class AsyncIOScheduler:
                 self._registrations.pop(registration.alias, None)
             else:
                 registration.ready = True
-            pending = list(registration.pending)
+            pending = list(registration.pending.values())
             registration.pending.clear()
             for submit in pending:
                 submit()
