@@ -71,14 +71,13 @@ class AsyncIOExecutor(BaseExecutor):
     def _submit_function(self, run: TaskRun[ResultT]) -> None:
         # The loop's executor is not ours: whoever owns it may drop what waits there.
         def ended(future: asyncio.Future[None]) -> None:
-            if future.cancelled():
+            if future.cancelled() and self.claim(run):
                 self.finish(run, run.cancelled())
 
         self._running_loop.run_in_executor(None, self._run_in_thread, run).add_done_callback(ended)
 
     def _run_in_thread(self, run: TaskRun[ResultT]) -> None:
         if not self.claim(run):
-            self.finish(run, run.cancelled())
             return
         self.limit_time(run)
         self.finish(run, run.execute(self._await_on_loop))

@@ -222,14 +222,16 @@ class BaseExecutor:
         """Take a run out of the queue to run it now; for executors that set `has_queue`. From any thread.
 
         Returns:
-            False where it was cancelled while it waited: do not run it, only `finish` it.
+            False where it was cancelled while it waited: it is over, do nothing for it.
         """
         with self._lock:
-            live = self._live[run.id]
+            live = self._live.get(run.id)
+            if live is None:
+                return False
             if live.queued:
                 live.queued = False
                 self._queued -= 1
-            return not live.notified
+            return True
 
     def limit_time(self, run: TaskRun[ResultT], /) -> None:
         """Start the clock of its task's `timeout`, as its function is called now. From any thread."""
@@ -253,6 +255,8 @@ class BaseExecutor:
     def give_up(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> bool:
         """Tell how a run ended although its work goes on: it stays counted until `finish` is called.
 
+        One that still waits in the queue has no work that could go on: that is over at once.
+
         Returns:
             False where it had ended already. May be called from any thread.
         """
@@ -260,12 +264,14 @@ class BaseExecutor:
             live = self._live.get(run.id)
             if live is None or live.notified:
                 return False
-            live.notified = True
-            self._abandoned += 1
-            if live.queued:
-                live.queued = False
-                self._queued -= 1
+            if over := live.queued:
+                self._take_out(run.id, live)
+            else:
+                live.notified = True
+                self._abandoned += 1
         self.scheduler.notify(run, notification)
+        if over:
+            self.scheduler.released(run)
         self._tell_if_drained()
         return True
 
@@ -302,19 +308,24 @@ class BaseExecutor:
 
     def _forget(self, run_id: int) -> _LiveRun | None:
         with self._lock:
-            live = self._live.pop(run_id, None)
+            live = self._live.get(run_id)
             if live is None:
                 return None
-            self._queued -= live.queued
-            self._abandoned -= live.notified
-            running = self._instances[live.task_id] - 1
-            if running:
-                self._instances[live.task_id] = running
-            else:
-                del self._instances[live.task_id]
+            self._take_out(run_id, live)
         if live.timer is not None and self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(live.timer.cancel)
         return live
+
+    def _take_out(self, run_id: int, live: _LiveRun) -> None:
+        """Count a run no more; under the lock."""
+        del self._live[run_id]
+        self._queued -= live.queued
+        self._abandoned -= live.notified
+        running = self._instances[live.task_id] - 1
+        if running:
+            self._instances[live.task_id] = running
+        else:
+            del self._instances[live.task_id]
 
     def _change_status(self, status: ExecutorStatus) -> None:
         with self._lock:

@@ -126,7 +126,6 @@ class ProcessPoolExecutor(PoolExecutor):
 
     def _prepare(self, run: TaskRun[ResultT]) -> bytes | None:
         if not self.claim(run):
-            self.finish(run, run.cancelled())
             return None
         if run.is_too_late():
             self.finish(run, run.missed())

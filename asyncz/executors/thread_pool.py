@@ -120,7 +120,6 @@ class ThreadPoolExecutor(PoolExecutor):
 
     def _run_in_thread(self, run: TaskRun[ResultT], loops: _Loops) -> None:
         if not self.claim(run):
-            self.finish(run, run.cancelled())
             return
         if loops.broken_by is not None:
             self.finish(run, run.failed(loops.broken_by))
