@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from collections.abc import Callable
 from typing import ClassVar, Generic
 
 from typing_extensions import TypeVar, override
@@ -250,7 +251,7 @@ class BaseExecutor:
             if run.id in self._live:
                 live.timer = loop.call_later(timeout, expire)
 
-        loop.call_soon_threadsafe(start_timer)
+        self._on_loop(start_timer)
 
     def give_up(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> bool:
         """Tell how a run ended although its work goes on: it stays counted until `finish` is called.
@@ -312,8 +313,8 @@ class BaseExecutor:
             if live is None:
                 return None
             self._take_out(run_id, live)
-        if live.timer is not None and self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(live.timer.cancel)
+        if live.timer is not None:
+            self._on_loop(live.timer.cancel)
         return live
 
     def _take_out(self, run_id: int, live: _LiveRun) -> None:
@@ -341,10 +342,14 @@ class BaseExecutor:
             self._drained = None
 
     def _tell_if_drained(self) -> None:
-        if self._drained is None or self._loop is None or len(self._live) > self._abandoned:
-            return
+        drained = self._drained
+        if drained is not None and len(self._live) <= self._abandoned:
+            self._on_loop(drained.set)
+
+    def _on_loop(self, callback: Callable[[], object]) -> None:
+        assert self._loop is not None
         try:
-            self._loop.call_soon_threadsafe(self._drained.set)
+            self._loop.call_soon_threadsafe(callback)
         except RuntimeError:
             # The loop was closed under a shutdown that was cut short; nobody waits any more.
-            self.logger.debug("The loop of the executor %r was closed before it had drained", self._alias)
+            self.logger.debug("The loop of the executor %r was closed before its runs had ended", self._alias)
