@@ -24,6 +24,9 @@ class Inbox:
         self._thread_id: int | None = None
         self._awake = False
 
+    def __len__(self) -> int:
+        return len(self._calls)
+
     def open(self, loop: asyncio.AbstractEventLoop) -> None:
         """From now on, make the calls on this loop, whose thread is the present one."""
         self._loop = loop
