@@ -1,14 +1,15 @@
 """What the scheduler tells its listeners: how runs end, and what else happens.
 
-Events are immutable values. The four endings of a run form `TaskNotification[ResultT]`; a `match` over
-them is exhaustive for the type checkers. Times are kept as seconds since the epoch and read as time
-zone aware UTC datetimes.
+Events are immutable values of final classes: listeners are found by the class, and where a type checker has ruled
+one out, nothing of it is left. The four endings of a run form `TaskNotification[ResultT]`; a `match` over them is
+exhaustive for the type checkers. Times are kept as seconds since the epoch and read as time zone aware UTC
+datetimes.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Generic, TypeAlias, Union
+from typing import Generic, TypeAlias, Union, final
 
 import attrs
 from typing_extensions import TypeVar
@@ -75,6 +76,7 @@ class RunDetails:
 _NO_DETAILS = RunDetails()
 
 
+@final
 @attrs.frozen(eq=False)
 class TaskExecuted(RunEvent, Generic[ResultT_co]):
     """A run ended with a result.
@@ -89,6 +91,7 @@ class TaskExecuted(RunEvent, Generic[ResultT_co]):
     details: RunDetails = attrs.field(default=_NO_DETAILS, kw_only=True)
 
 
+@final
 @attrs.frozen(eq=False)
 class TaskError(RunEvent):
     """A run ended with an exception: its function's own, a time limit, a lost worker.
@@ -105,6 +108,7 @@ class TaskError(RunEvent):
     details: RunDetails = attrs.field(default=_NO_DETAILS, kw_only=True)
 
 
+@final
 @attrs.frozen(eq=False)
 class TaskMissed(RunEvent):
     """A run did not start because it would have started after its misfire grace time.
@@ -117,6 +121,7 @@ class TaskMissed(RunEvent):
     details: RunDetails = attrs.field(default=_NO_DETAILS, kw_only=True)
 
 
+@final
 @attrs.frozen(eq=False)
 class TaskCancelled(RunEvent):
     """A run was cancelled, before or after its start: by a call, by a shutdown, or by itself.
@@ -133,6 +138,7 @@ TaskNotification: TypeAlias = Union[TaskExecuted[ResultT_co], TaskError, TaskMis
 """How a run ended. Every submitted run ends in exactly one of these."""
 
 
+@final
 @attrs.frozen(eq=False)
 class TaskSubmitted(RunEvent):
     """A run was handed to its executor; exactly one `TaskNotification` follows.
@@ -145,6 +151,7 @@ class TaskSubmitted(RunEvent):
     details: RunDetails = attrs.field(default=_NO_DETAILS, kw_only=True)
 
 
+@final
 @attrs.frozen(eq=False)
 class TaskMaxInstances(RunEvent):
     """A due run was refused: the task had its maximum of running instances. Nothing else follows for it.
@@ -157,6 +164,7 @@ class TaskMaxInstances(RunEvent):
     details: RunDetails = attrs.field(default=_NO_DETAILS, kw_only=True)
 
 
+@final
 @attrs.frozen(eq=False)
 class TaskQueueFull(RunEvent):
     """A due run was refused: the queue of its executor was full. Nothing else follows for it.
@@ -169,6 +177,7 @@ class TaskQueueFull(RunEvent):
     details: RunDetails = attrs.field(default=_NO_DETAILS, kw_only=True)
 
 
+@final
 @attrs.frozen(eq=False)
 class TaskAdded:
     """A task was added to the scheduler."""
@@ -176,6 +185,7 @@ class TaskAdded:
     task_id: str
 
 
+@final
 @attrs.frozen(eq=False)
 class TaskModified:
     """A task was paused or resumed, or its schedule ended because its trigger raised (see `exception`)."""
@@ -185,6 +195,7 @@ class TaskModified:
     exception: BaseException | None = None
 
 
+@final
 @attrs.frozen(eq=False)
 class TaskRemoved:
     """A task left the scheduler: it was removed, or its trigger is exhausted and its last run has ended."""
@@ -192,26 +203,31 @@ class TaskRemoved:
     task_id: str
 
 
+@final
 @attrs.frozen(eq=False)
 class SchedulerStarted:
     """The scheduler runs."""
 
 
+@final
 @attrs.frozen(eq=False)
 class SchedulerPaused:
     """The scheduler submits no due runs until it is resumed."""
 
 
+@final
 @attrs.frozen(eq=False)
 class SchedulerResumed:
     """The scheduler submits due runs again."""
 
 
+@final
 @attrs.frozen(eq=False)
 class SchedulerShutdown:
     """The scheduler has shut down. The last event."""
 
 
+@final
 @attrs.frozen(eq=False)
 class ExecutorAdded:
     """An executor was registered under an alias."""
@@ -219,6 +235,7 @@ class ExecutorAdded:
     alias: str
 
 
+@final
 @attrs.frozen(eq=False)
 class ExecutorRemoved:
     """An executor was removed and has released its resources."""
