@@ -1,0 +1,54 @@
+"""Whether `conformance.py` lists every class of the package that looks like one that satisfies a protocol."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Iterator
+
+import asyncz
+from asyncz import Clock, Executor, Notifier, Trigger
+from typecheck import conformance
+
+
+def members_of(protocol: type[object]) -> frozenset[str]:
+    """The names of what a protocol asks for."""
+    return frozenset(name for name in vars(protocol) if not name.startswith("_"))
+
+
+LISTED: dict[str, tuple[frozenset[str], tuple[list[object], ...]]] = {
+    "Executor": (
+        members_of(Executor),
+        ([*conformance.of_int], [*conformance.of_lists], [*conformance.universal]),
+    ),
+    "Trigger": (members_of(Trigger), ([*conformance.triggers],)),
+    "Clock": (members_of(Clock), ([*conformance.clocks],)),
+    "Notifier": (members_of(Notifier), ([*conformance.notifiers],)),
+    "SupportsCancel": (members_of(Executor) | {"cancel"}, ([*conformance.cancelling],)),
+}
+"""The members by which a class is known for one that satisfies a protocol, and the lists of such."""
+
+
+def public_classes() -> Iterator[type[object]]:
+    """Each class of the package that a user can name; neither protocols nor what private modules hold."""
+    for module in pkgutil.walk_packages(asyncz.__path__, "asyncz."):
+        if any(part.startswith("_") for part in module.name.split(".")):
+            continue
+        for name, value in vars(importlib.import_module(module.name)).items():
+            if inspect.isclass(value) and value.__module__ == module.name and not name.startswith("_"):
+                if not getattr(value, "_is_protocol", False):
+                    yield value
+
+
+def unlisted_classes() -> list[str]:
+    """What is missing in `conformance.py`, a line each."""
+    lines: list[str] = []
+    for cls in public_classes():
+        for protocol, (members, lists) in LISTED.items():
+            if all(hasattr(cls, member) for member in members):
+                if not all(any(type(instance) is cls for instance in instances) for instances in lists):
+                    lines.append(
+                        f"typecheck/conformance.py: {cls.__module__}.{cls.__qualname__} is not checked against {protocol}"
+                    )
+    return lines

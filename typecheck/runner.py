@@ -1,0 +1,277 @@
+"""Runs the type checkers over the files of a project's `typecheck/`, and compares what they say with the marks.
+
+A mark is a comment at the end of a line that is to be refused:
+
+    # E                       by every checker
+    # E[mypy,pyright]: why    by these
+    # E[-ty]: why             by every checker but these
+
+A mark that names checkers says where they disagree, and has to say why; on a line that is right it marks the
+false alarm of a checker. The marks know no checker's dialect.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import subprocess
+import sys
+import time
+import tokenize
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+PROJECT: Path = Path(__file__).resolve().parent.parent
+"""The folder that holds this `typecheck/`, and the settings of the checkers."""
+
+_MARK = re.compile(r"# E(?:\[(?P<but>-)?(?P<names>\w+(?:, ?\w+)*)\]: \S.*)?")
+
+
+class Place(NamedTuple):
+    """A line of a file, which is named from the project's folder."""
+
+    file: str
+    line: int
+
+
+class Mark(NamedTuple):
+    """A place that checkers are to refuse, and why only these."""
+
+    place: Place
+    checkers: frozenset[str]
+    comment: str
+
+
+class CheckerFailedError(Exception):
+    """A checker did not do its work: that must not look like silence."""
+
+
+class MarkError(Exception):
+    """A comment that looks like a mark and is none."""
+
+
+class _MypyEntry(BaseModel):
+    file: str
+    line: int
+    severity: str
+
+
+class _Position(BaseModel):
+    line: int
+
+
+class _Range(BaseModel):
+    start: _Position
+
+
+class _PyrightEntry(BaseModel):
+    file: str
+    severity: str
+    range: _Range = _Range(start=_Position(line=-1))
+
+
+class _PyrightSummary(BaseModel):
+    filesAnalyzed: int  # noqa: N815  # pyright's name
+
+
+class _PyrightReport(BaseModel):
+    generalDiagnostics: list[_PyrightEntry]  # noqa: N815  # pyright's name
+    summary: _PyrightSummary
+
+
+class _PyreflyEntry(BaseModel):
+    path: str
+    line: int
+
+
+class _PyreflyReport(BaseModel):
+    errors: list[_PyreflyEntry]
+
+
+class _GitlabPositions(BaseModel):
+    begin: _Position
+
+
+class _GitlabLocation(BaseModel):
+    path: str
+    positions: _GitlabPositions
+
+
+class _GitlabEntry(BaseModel):
+    location: _GitlabLocation
+
+
+_GITLAB_REPORT = TypeAdapter(list[_GitlabEntry])
+
+
+def _read_mypy(output: str, _: int) -> list[Place]:
+    entries = [_MypyEntry.model_validate_json(line) for line in output.splitlines()]
+    return [Place(entry.file, entry.line) for entry in entries if entry.severity == "error"]
+
+
+def _read_pyright(output: str, files: int) -> list[Place]:
+    report = _PyrightReport.model_validate_json(output)
+    if report.summary.filesAnalyzed != files:
+        raise ValueError(f"it read {report.summary.filesAnalyzed} of {files} files")
+    return [Place(entry.file, entry.range.start.line + 1) for entry in report.generalDiagnostics]
+
+
+def _read_pyrefly(output: str, _: int) -> list[Place]:
+    return [Place(entry.path, entry.line) for entry in _PyreflyReport.model_validate_json(output).errors]
+
+
+def _read_ty(output: str, _: int) -> list[Place]:
+    entries = _GITLAB_REPORT.validate_json(output)
+    return [Place(entry.location.path, entry.location.positions.begin.line) for entry in entries]
+
+
+class Checker(NamedTuple):
+    """How a checker is called, and how its report is read; both get no say in what counts as an error.
+
+    Attributes:
+        command: The program and its arguments, before the files; run in the project's folder.
+        read: Gives the places that a report names. The number of files is what the checker was given.
+    """
+
+    command: tuple[str, ...]
+    read: Callable[[str, int], list[Place]]
+
+
+def _program(name: str) -> str:
+    return str(Path(sys.executable).with_name(name))
+
+
+# The settings that pyproject.toml does not hold are here: all that a checker has.
+CHECKERS: dict[str, Checker] = {
+    "mypy": Checker((_program("mypy"), "--output=json", "--no-error-summary"), _read_mypy),
+    "pyright": Checker((_program("pyright"), "--outputjson", "--pythonpath", sys.executable), _read_pyright),
+    "basedpyright": Checker(
+        (
+            *(_program("basedpyright"), "--outputjson", "--pythonpath", sys.executable),
+            *("--project", "typecheck/basedpyright.json"),
+        ),
+        _read_pyright,
+    ),
+    "pyrefly": Checker(
+        (
+            *(
+                _program("pyrefly"),
+                "check",
+                "--output-format=json",
+                "--preset=all",
+                "--ignore=unused-call-result,implicit-bool",
+            ),
+            *("--python-interpreter-path", sys.executable),
+        ),
+        _read_pyrefly,
+    ),
+    "ty": Checker(
+        (_program("ty"), "check", "--output-format=gitlab", "--error=all", "--python", sys.executable), _read_ty
+    ),
+}
+
+
+class Report(NamedTuple):
+    """What one checker says of all files.
+
+    Attributes:
+        seconds: How long it took.
+        silent: The places that it was to refuse, and did not.
+        surplus: The places that it refused, and was not to.
+        failure: Why it gave no answer; empty where it gave one.
+    """
+
+    seconds: float
+    silent: frozenset[Place] = frozenset()
+    surplus: frozenset[Place] = frozenset()
+    failure: str = ""
+
+    @property
+    def agrees(self) -> bool:
+        """Whether it says what the marks say."""
+        return not (self.failure or self.silent or self.surplus)
+
+
+def files_of(project: Path) -> list[Path]:
+    """The files that are checked: what users might write, and the classes that satisfy the protocols."""
+    folder = project / "typecheck"
+    users = [file for name in ("accept", "reject") for file in sorted((folder / name).rglob("*.py"))]
+    conformance = folder / "conformance.py"
+    return [*users, conformance] if conformance.exists() else users
+
+
+def marks_of(project: Path) -> list[Mark]:
+    """The marks of all files.
+
+    Raises:
+        MarkError: One names a checker that does not exist, or gives no reason.
+    """
+    return [mark for file in files_of(project) for mark in _marks_in(file, file.relative_to(project).as_posix())]
+
+
+def _marks_in(file: Path, name: str) -> Iterable[Mark]:
+    for token in tokenize.generate_tokens(io.StringIO(file.read_text()).readline):
+        if token.type != tokenize.COMMENT or not re.match(r"#\s*E\b", token.string):
+            continue
+        place = Place(name, token.start[0])
+        mark = _MARK.fullmatch(token.string)
+        if mark is None:
+            raise MarkError(f"{name}:{place.line}: a mark is `# E`, `# E[mypy]: why` or `# E[-ty]: why`")
+        named = frozenset(re.split(r", ?", mark["names"])) if mark["names"] else frozenset(CHECKERS)
+        if unknown := named - set(CHECKERS):
+            raise MarkError(f"{name}:{place.line}: there is no checker {', '.join(sorted(unknown))}")
+        yield Mark(place, frozenset(CHECKERS) - named if mark["but"] else named, token.string)
+
+
+def errors_of(project: Path, checker: Checker) -> frozenset[Place]:
+    """The places that a checker refuses in the files that are checked.
+
+    Raises:
+        CheckerFailedError: It crashed, or its report cannot be read or contradicts its exit status.
+    """
+    files = [file.relative_to(project).as_posix() for file in files_of(project)]
+    command = [*checker.command, *files]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=project)
+    shown = f"{result.stdout[:1000]}\n{result.stderr[:1000]}".strip()
+    if result.returncode not in {0, 1}:
+        raise CheckerFailedError(f"ended with {result.returncode}: {shown}")
+    try:
+        found = checker.read(result.stdout, len(files))
+    except (ValidationError, ValueError) as error:
+        raise CheckerFailedError(f"gave no report that can be read ({error}): {shown}") from error
+    if bool(found) != (result.returncode == 1):
+        raise CheckerFailedError(f"ended with {result.returncode} and reported {len(found)} errors: {shown}")
+    # Some follow the imports: what they say of the library is not asked here.
+    places = {Place(_from_project(place.file, project), place.line) for place in found}
+    return frozenset(place for place in places if place.file in files)
+
+
+def _from_project(file: str, project: Path) -> str:
+    return os.path.relpath((project / file).resolve(), project)
+
+
+def check(project: Path, checkers: Mapping[str, Checker]) -> dict[str, Report]:
+    """Run each checker once over all files, as many at a time as there are processors.
+
+    Raises:
+        MarkError: A mark cannot be understood.
+    """
+    project = project.resolve()
+    marks = marks_of(project)
+
+    def report(name: str) -> Report:
+        expected = {mark.place for mark in marks if name in mark.checkers}
+        started = time.perf_counter()
+        try:
+            found = errors_of(project, checkers[name])
+        except (CheckerFailedError, OSError) as error:
+            return Report(time.perf_counter() - started, failure=f"{name} {error}")
+        return Report(time.perf_counter() - started, frozenset(expected - found), frozenset(found - expected))
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return dict(zip(checkers, pool.map(report, checkers), strict=True))
