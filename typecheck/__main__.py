@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -50,24 +51,22 @@ def print_table(project: Path, reports: Mapping[str, Report]) -> None:
     for file in files:
         cells: list[str] = []
         for name, report in reports.items():
-            wrong = sum(place.file == file for place in (*report.silent, *report.surplus))
+            wrong = sum(place.file == file for place in report.wrong)
             right = sum(mark.place.file == file and name in mark.checkers for mark in marks)
             cells.append("no answer" if report.failure else f"{wrong} WRONG" if wrong else f"ok {right or ''}".strip())
         print(f"{file:{width}}", *(f"{cell:>13}" for cell in cells))
     print(f"{'seconds':{width}}", *(f"{report.seconds:>13.1f}" for report in reports.values()))
-    disputed = [mark for mark in marks if len(mark.checkers) < len(CHECKERS)]
-    print(f"{len(marks)} marks, of which {len(disputed)} name the checkers that disagree:")
-    for mark in disputed:
-        print(f"  {mark.place.file}:{mark.place.line}: {mark.comment.removeprefix('# ')}")
+    disputed = Counter((mark.place.file, mark.comment) for mark in marks if len(mark.checkers) < len(CHECKERS))
+    print(f"{len(marks)} marks, of which {disputed.total()} name the checkers that disagree:")
+    for (file, comment), times in disputed.items():
+        print(f"{times:>4} times in {file}: {comment.removeprefix('# ')}")
 
 
 def complaints(reports: Mapping[str, Report]) -> list[str]:
     """What is wrong, a line each."""
-    lines = [report.failure for report in reports.values() if report.failure]
-    for name, report in reports.items():
-        lines += [f"{place.file}:{place.line}: {name} is silent on a marked line" for place in sorted(report.silent)]
-        lines += [f"{place.file}:{place.line}: {name} refuses an unmarked line" for place in sorted(report.surplus)]
-    return lines
+    failures = [report.failure for report in reports.values() if report.failure]
+    wrong = [(place, name, said) for name, report in reports.items() for place, said in report.wrong.items()]
+    return failures + [f"{place.file}:{place.line}: {name} {said}" for place, name, said in sorted(wrong)]
 
 
 if __name__ == "__main__":

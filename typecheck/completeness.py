@@ -36,19 +36,17 @@ def public_classes() -> Iterator[type[object]]:
         if any(part.startswith("_") for part in module.name.split(".")):
             continue
         for name, value in vars(importlib.import_module(module.name)).items():
-            if inspect.isclass(value) and value.__module__ == module.name and not name.startswith("_"):
-                if not getattr(value, "_is_protocol", False):
-                    yield value
+            is_own = inspect.isclass(value) and value.__module__ == module.name and not name.startswith("_")
+            if is_own and not getattr(value, "_is_protocol", False):
+                yield value
 
 
 def unlisted_classes() -> list[str]:
     """What is missing in `conformance.py`, a line each."""
-    lines: list[str] = []
-    for cls in public_classes():
-        for protocol, (members, lists) in LISTED.items():
-            if all(hasattr(cls, member) for member in members):
-                if not all(any(type(instance) is cls for instance in instances) for instances in lists):
-                    lines.append(
-                        f"typecheck/conformance.py: {cls.__module__}.{cls.__qualname__} is not checked against {protocol}"
-                    )
-    return lines
+    return [
+        f"typecheck/conformance.py: {cls.__module__}.{cls.__qualname__} is not checked against {protocol}"
+        for cls in public_classes()
+        for protocol, (members, lists) in LISTED.items()
+        if all(hasattr(cls, member) for member in members)
+        and not all(any(type(instance) is cls for instance in instances) for instances in lists)
+    ]

@@ -22,9 +22,9 @@ import tokenize
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter
 
 PROJECT: Path = Path(__file__).resolve().parent.parent
 """The folder that holds this `typecheck/`, and the settings of the checkers."""
@@ -59,6 +59,7 @@ class _MypyEntry(BaseModel):
     file: str
     line: int
     severity: str
+    message: str
 
 
 class _Position(BaseModel):
@@ -72,6 +73,7 @@ class _Range(BaseModel):
 class _PyrightEntry(BaseModel):
     file: str
     severity: str
+    message: str
     range: _Range = _Range(start=_Position(line=-1))
 
 
@@ -87,6 +89,7 @@ class _PyrightReport(BaseModel):
 class _PyreflyEntry(BaseModel):
     path: str
     line: int
+    concise_description: str
 
 
 class _PyreflyReport(BaseModel):
@@ -104,49 +107,57 @@ class _GitlabLocation(BaseModel):
 
 class _GitlabEntry(BaseModel):
     location: _GitlabLocation
+    description: str
 
 
 _GITLAB_REPORT = TypeAdapter(list[_GitlabEntry])
 
+Messages: TypeAlias = Mapping[Place, str]
+"""What a checker says, by the line of which it says it."""
 
-def _read_mypy(output: str, _: int) -> list[Place]:
+
+def _read_mypy(output: str, _: int) -> Messages:
     entries = [_MypyEntry.model_validate_json(line) for line in output.splitlines()]
-    return [Place(entry.file, entry.line) for entry in entries if entry.severity == "error"]
+    return {Place(entry.file, entry.line): entry.message for entry in entries if entry.severity == "error"}
 
 
-def _read_pyright(output: str, files: int) -> list[Place]:
+def _read_pyright(output: str, files: int) -> Messages:
     report = _PyrightReport.model_validate_json(output)
     if report.summary.filesAnalyzed != files:
-        raise ValueError(f"it read {report.summary.filesAnalyzed} of {files} files")
-    return [Place(entry.file, entry.range.start.line + 1) for entry in report.generalDiagnostics]
+        message = f"it read {report.summary.filesAnalyzed} of {files} files"
+        raise ValueError(message)
+    errors = [entry for entry in report.generalDiagnostics if entry.severity == "error"]
+    return {Place(entry.file, entry.range.start.line + 1): entry.message for entry in errors}
 
 
-def _read_pyrefly(output: str, _: int) -> list[Place]:
-    return [Place(entry.path, entry.line) for entry in _PyreflyReport.model_validate_json(output).errors]
+def _read_pyrefly(output: str, _: int) -> Messages:
+    report = _PyreflyReport.model_validate_json(output)
+    return {Place(entry.path, entry.line): entry.concise_description for entry in report.errors}
 
 
-def _read_ty(output: str, _: int) -> list[Place]:
+def _read_ty(output: str, _: int) -> Messages:
     entries = _GITLAB_REPORT.validate_json(output)
-    return [Place(entry.location.path, entry.location.positions.begin.line) for entry in entries]
+    return {Place(entry.location.path, entry.location.positions.begin.line): entry.description for entry in entries}
 
 
 class Checker(NamedTuple):
-    """How a checker is called, and how its report is read; both get no say in what counts as an error.
+    """How a checker is called, and how its report is read.
 
     Attributes:
         command: The program and its arguments, before the files; run in the project's folder.
-        read: Gives the places that a report names. The number of files is what the checker was given.
+        read: Takes a report and the number of files that were to be checked, and gives the errors.
     """
 
     command: tuple[str, ...]
-    read: Callable[[str, int], list[Place]]
+    read: Callable[[str, int], Messages]
 
 
 def _program(name: str) -> str:
     return str(Path(sys.executable).with_name(name))
 
 
-# The settings that pyproject.toml does not hold are here: all that a checker has.
+# Each at its strictest. Left out are only rules about how code is written and not about its types: results of calls
+# that are not used, and conditions that are no bool.
 CHECKERS: dict[str, Checker] = {
     "mypy": Checker((_program("mypy"), "--output=json", "--no-error-summary"), _read_mypy),
     "pyright": Checker((_program("pyright"), "--outputjson", "--pythonpath", sys.executable), _read_pyright),
@@ -181,20 +192,19 @@ class Report(NamedTuple):
 
     Attributes:
         seconds: How long it took.
-        silent: The places that it was to refuse, and did not.
-        surplus: The places that it refused, and was not to.
+        wrong: What is wrong with what it says, by the line: that it is silent on a marked one, or what it says of
+            another one.
         failure: Why it gave no answer; empty where it gave one.
     """
 
     seconds: float
-    silent: frozenset[Place] = frozenset()
-    surplus: frozenset[Place] = frozenset()
+    wrong: Messages
     failure: str = ""
 
     @property
     def agrees(self) -> bool:
         """Whether it says what the marks say."""
-        return not (self.failure or self.silent or self.surplus)
+        return not (self.failure or self.wrong)
 
 
 def files_of(project: Path) -> list[Path]:
@@ -228,8 +238,8 @@ def _marks_in(file: Path, name: str) -> Iterable[Mark]:
         yield Mark(place, frozenset(CHECKERS) - named if mark["but"] else named, token.string)
 
 
-def errors_of(project: Path, checker: Checker) -> frozenset[Place]:
-    """The places that a checker refuses in the files that are checked.
+def errors_of(project: Path, checker: Checker) -> Messages:
+    """What a checker refuses in the files that are checked.
 
     Raises:
         CheckerFailedError: It crashed, or its report cannot be read or contradicts its exit status.
@@ -242,17 +252,17 @@ def errors_of(project: Path, checker: Checker) -> frozenset[Place]:
         raise CheckerFailedError(f"ended with {result.returncode}: {shown}")
     try:
         found = checker.read(result.stdout, len(files))
-    except (ValidationError, ValueError) as error:
+    except ValueError as error:
         raise CheckerFailedError(f"gave no report that can be read ({error}): {shown}") from error
     if bool(found) != (result.returncode == 1):
         raise CheckerFailedError(f"ended with {result.returncode} and reported {len(found)} errors: {shown}")
+    named = {Place(_from_project(place.file, project), place.line): said for place, said in found.items()}
     # Some follow the imports: what they say of the library is not asked here.
-    places = {Place(_from_project(place.file, project), place.line) for place in found}
-    return frozenset(place for place in places if place.file in files)
+    return {place: said for place, said in named.items() if place.file in files}
 
 
 def _from_project(file: str, project: Path) -> str:
-    return os.path.relpath((project / file).resolve(), project)
+    return Path(os.path.relpath((project / file).resolve(), project)).as_posix()
 
 
 def check(project: Path, checkers: Mapping[str, Checker]) -> dict[str, Report]:
@@ -270,8 +280,14 @@ def check(project: Path, checkers: Mapping[str, Checker]) -> dict[str, Report]:
         try:
             found = errors_of(project, checkers[name])
         except (CheckerFailedError, OSError) as error:
-            return Report(time.perf_counter() - started, failure=f"{name} {error}")
-        return Report(time.perf_counter() - started, frozenset(expected - found), frozenset(found - expected))
+            return Report(time.perf_counter() - started, {}, failure=f"{name} {error}")
+        silent = {place: "says nothing, and a mark says that it will" for place in expected if place not in found}
+        surplus = {
+            place: f"says, and no mark does: {said.partition(chr(10))[0]}"
+            for place, said in found.items()
+            if place not in expected
+        }
+        return Report(time.perf_counter() - started, {**silent, **surplus})
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return dict(zip(checkers, pool.map(report, checkers), strict=True))

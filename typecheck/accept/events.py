@@ -89,3 +89,24 @@ def every_event(event: Event) -> str:
 
 def plain_is_an_event(event: PlainEvent) -> Event:
     return event
+
+
+def each_is_an_event(event: TaskExecuted[bytes], modified: TaskModified, details: RunDetails) -> list[Event]:
+    return [
+        event,
+        TaskError("task", ValueError()),
+        TaskMissed("task"),
+        TaskCancelled("task"),
+        TaskSubmitted("task", details=details),
+        TaskMaxInstances("task"),
+        TaskQueueFull("task"),
+        TaskAdded("task"),
+        modified,
+        TaskRemoved("task"),
+        SchedulerStarted(),
+        SchedulerPaused(),
+        SchedulerResumed(),
+        SchedulerShutdown(),
+        ExecutorAdded("alias"),
+        ExecutorRemoved("alias"),
+    ]

@@ -1,6 +1,8 @@
-"""The package itself: every public name is to be had from it."""
+"""The package itself and its subpackages: every public name is to be had from them."""
 
 from __future__ import annotations
+
+from typing import assert_type
 
 from asyncz import (
     AsyncIOExecutor as AsyncIOExecutor,
@@ -251,6 +253,18 @@ from asyncz import (
 from asyncz import (
     executor_aliases as executor_aliases,
 )
+from asyncz import executors, testing, triggers
 from asyncz import (
     trigger_aliases as trigger_aliases,
 )
+
+
+def of_the_subpackages() -> None:
+    assert_type(executors.AsyncIOExecutor(), AsyncIOExecutor)
+    assert_type(executors.BaseExecutor(), BaseExecutor)
+    assert_type(executors.DebugExecutor(), DebugExecutor)
+    assert_type(executors.ProcessPoolExecutor(), ProcessPoolExecutor)
+    assert_type(executors.ThreadPoolExecutor(), ThreadPoolExecutor)
+    assert_type(triggers.DateTrigger(), DateTrigger)
+    assert_type(triggers.IntervalTrigger(seconds=1), IntervalTrigger)
+    assert_type(testing.FakeClock().now(), float)

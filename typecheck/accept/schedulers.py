@@ -91,8 +91,8 @@ def adding_tasks() -> None:
     assert_type(scheduler.add_task(future_of, 1), Task[str])
     assert_type(scheduler.add_task(awaitable_of, 1), Task[str])
     # Generic functions
-    assert_type(scheduler.add_task(same, pinger), Task[Pinger])  # E[ty]: sees Unknown in generic functions
-    assert_type(scheduler.add_task(same_later, pinger), Task[Pinger])  # E[ty]: the same
+    assert_type(scheduler.add_task(same, pinger), Task[Pinger])  # E[ty]: gives Unknown
+    assert_type(scheduler.add_task(same_later, pinger), Task[Pinger])  # E[ty]: gives Unknown
 
 
 def adding_tasks_with_options(trigger: Trigger, universal: UniversalExecutor) -> None:

@@ -1,4 +1,9 @@
-"""Mistakes with the options of the built-in executors."""
+"""Mistakes with the options of the built-in executors.
+
+Why some checkers miss some of them:
+
+- unpacked TypedDict: pyright and basedpyright do not see the keys that one has too much, ty sees none.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +44,5 @@ other_thread_kwargs: ThreadPoolKwargs = process_kwargs  # E
 def used() -> None:
     scheduler.add_executor("debug", alias="debug", **options)  # E
     scheduler.add_executor("kubernetes", alias="jobs", **options)  # E
-    scheduler.add_executor(
-        "threadpool", alias="io", **thread_kwargs
-    )  # E[-pyright,basedpyright,ty]: they do not know unknown keys of an unpacked TypedDict
-    scheduler.add_executor("threadpool", alias="io", options=options)  # E[-ty]: the same
+    scheduler.add_executor("threadpool", alias="io", **thread_kwargs)  # E[mypy,pyrefly]: unpacked TypedDict
+    scheduler.add_executor("threadpool", alias="io", options=options)  # E[-ty]: unpacked TypedDict

@@ -1,4 +1,10 @@
-"""Mistakes with executors: custom ones that would lie or break, and built-in ones used wrongly."""
+"""Mistakes with executors: custom ones that would lie or break, and built-in ones used wrongly.
+
+Why some checkers miss some of them:
+
+- generic method: ty takes a method for one type where a protocol asks for a method that is generic.
+- parameter name: mypy lets a parameter that has a position have another name than the protocol's.
+"""
 
 from __future__ import annotations
 
@@ -70,7 +76,7 @@ class Extending(BaseExecutor):
         await super().start(scheduler, "alias")
 
     @override
-    def submit_run(self, run: TaskRun[bytes], /) -> None:  # E[-ty]: ty takes one result type for all of them
+    def submit_run(self, run: TaskRun[bytes], /) -> None:  # E[-ty]: generic method
         self.finish(run, run.execute())
 
     @override
@@ -211,15 +217,13 @@ shuts_down_without_wait: UniversalExecutor = ShutsDownWithoutWait()  # E
 shuts_down_synchronously: UniversalExecutor = ShutsDownSynchronously()  # E
 always_needs_wait: UniversalExecutor = AlwaysNeedsWait()  # E
 waits_for_a_second: UniversalExecutor = WaitsForASecond()  # E
-shuts_down_with_another_name: UniversalExecutor = (
-    ShutsDownWithAnotherName()
-)  # E[-mypy]: mypy lets a parameter with a position have another name
+shuts_down_with_another_name: UniversalExecutor = ShutsDownWithAnotherName()  # E[-mypy]: parameter name
 submits_asynchronously: UniversalExecutor = SubmitsAsynchronously()  # E
 submits_nothing: UniversalExecutor = SubmitsNothing()  # E
-submits_texts: UniversalExecutor = SubmitsTexts()  # E[-ty]: ty takes one result type for all of them
-submits_objects: UniversalExecutor = SubmitsObjects()  # E[-ty]: ty takes one result type for all of them
+submits_texts: UniversalExecutor = SubmitsTexts()  # E[-ty]: generic method
+submits_objects: UniversalExecutor = SubmitsObjects()  # E[-ty]: generic method
 submits_with_more: UniversalExecutor = SubmitsWithMore()  # E
-restricted: UniversalExecutor = BytesExecutor()  # E[-ty]: ty takes one result type for all of them
+restricted: UniversalExecutor = BytesExecutor()  # E[-ty]: generic method
 the_class_itself: UniversalExecutor = ThreadPoolExecutor  # E
 
 no_state_of_int: Executor[int] = NoState()  # E
@@ -240,8 +244,8 @@ cannot_cancel: SupportsCancel = BytesExecutor()  # E
 
 
 def narrowing(of_bytes: Executor[bytes], of_object: Executor[object], of_bool: Executor[bool]) -> None:
-    universal: UniversalExecutor = of_bytes  # E[-ty]: ty takes one result type for all of them
-    universal_too: UniversalExecutor = of_object  # E[-ty]: ty takes one result type for all of them
+    universal: UniversalExecutor = of_bytes  # E[-ty]: generic method
+    universal_too: UniversalExecutor = of_object  # E[-ty]: generic method
     narrowed: Executor[bytes] = of_object  # E
     widened: Executor[int] = of_bool  # E
     print(universal, universal_too, narrowed, widened)

@@ -1,4 +1,12 @@
-"""Mistakes with schedulers: adding tasks, decorating, executors by alias, subscriptions."""
+"""Mistakes with schedulers: adding tasks, decorating, executors by alias, subscriptions.
+
+Why some checkers miss some of them:
+
+- TypeVarTuple: ty does not check arguments that go to one; pyrefly does not where there are too few.
+- partial: mypy does not know what arguments a `functools.partial` leaves open.
+- generic method: ty takes a method for one type where a protocol asks for a method that is generic.
+- unpacked TypedDict: ty does not see keys that it has not.
+"""
 
 from __future__ import annotations
 
@@ -36,51 +44,45 @@ from typecheck.accept.schedulers import (
 
 
 def wrong_arguments() -> None:
-    scheduler.add_task(fetch, 3)  # E[-ty]: ty does not check arguments against a TypeVarTuple
-    scheduler.add_task(size, 3)  # E[-ty]: ty does not check arguments against a TypeVarTuple
-    scheduler.add_task(size, "path", "deep")  # E[-ty]: ty does not check arguments against a TypeVarTuple
-    scheduler.add_task(total, 1.5, "2.5")  # E[-ty]: ty does not check arguments against a TypeVarTuple
-    scheduler.add_task(future_of, "1")  # E[-ty]: ty does not check arguments against a TypeVarTuple
-    scheduler.add_task(pinger.once, "soon")  # E[-ty]: ty does not check arguments against a TypeVarTuple
-    scheduler.add_task(pinger.later, "soon")  # E[-ty]: ty does not check arguments against a TypeVarTuple
-    scheduler.add_task(pinger, "often")  # E[-ty]: ty does not check arguments against a TypeVarTuple
-    scheduler.add_task(Pinger.localhost, "80")  # E[-ty]: ty does not check arguments against a TypeVarTuple
-    scheduler.add_task(Pinger.parse, 80)  # E[-ty]: ty does not check arguments against a TypeVarTuple
-    scheduler.add_task(Page, 3)  # E[-ty]: ty does not check arguments against a TypeVarTuple
+    scheduler.add_task(fetch, 3)  # E[-ty]: TypeVarTuple
+    scheduler.add_task(size, 3)  # E[-ty]: TypeVarTuple
+    scheduler.add_task(size, "path", "deep")  # E[-ty]: TypeVarTuple
+    scheduler.add_task(total, 1.5, "2.5")  # E[-ty]: TypeVarTuple
+    scheduler.add_task(future_of, "1")  # E[-ty]: TypeVarTuple
+    scheduler.add_task(pinger.once, "soon")  # E[-ty]: TypeVarTuple
+    scheduler.add_task(pinger.later, "soon")  # E[-ty]: TypeVarTuple
+    scheduler.add_task(pinger, "often")  # E[-ty]: TypeVarTuple
+    scheduler.add_task(Pinger.localhost, "80")  # E[-ty]: TypeVarTuple
+    scheduler.add_task(Pinger.parse, 80)  # E[-ty]: TypeVarTuple
+    scheduler.add_task(Page, 3)  # E[-ty]: TypeVarTuple
     scheduler.add_task(partial(fetch, 3))  # E
     scheduler.add_task(partial(clean, "folder", older_than="long"))  # E
-    scheduler.add_task(
-        partial(clean, older_than=60), 3
-    )  # E[-mypy,ty]: mypy does not know what a partial leaves open; for ty see above
+    scheduler.add_task(partial(clean, older_than=60), 3)  # E[-mypy,ty]: partial, TypeVarTuple
 
 
 def missing_arguments() -> None:
-    scheduler.add_task(fetch)  # E[-pyrefly,ty]: they do not miss arguments of a TypeVarTuple
-    scheduler.add_task(size)  # E[-pyrefly,ty]: they do not miss arguments of a TypeVarTuple
-    scheduler.add_task(future_of)  # E[-pyrefly,ty]: they do not miss arguments of a TypeVarTuple
-    scheduler.add_task(pinger)  # E[-pyrefly,ty]: they do not miss arguments of a TypeVarTuple
-    scheduler.add_task(pinger.once)  # E[-pyrefly,ty]: they do not miss arguments of a TypeVarTuple
-    scheduler.add_task(pinger.later)  # E[-pyrefly,ty]: they do not miss arguments of a TypeVarTuple
-    scheduler.add_task(Pinger.localhost)  # E[-pyrefly,ty]: they do not miss arguments of a TypeVarTuple
-    scheduler.add_task(Page)  # E[-pyrefly,ty]: they do not miss arguments of a TypeVarTuple
-    scheduler.add_task(same)  # E[-pyrefly,ty]: they do not miss arguments of a TypeVarTuple
-    scheduler.add_task(
-        partial(clean, older_than=60)
-    )  # E[-mypy,pyrefly,ty]: mypy does not know what a partial leaves open; for the others see above
-    scheduler.add_task(lambda path: size(path))  # E[-ty]: ty does not check arguments against a TypeVarTuple
+    scheduler.add_task(fetch)  # E[-pyrefly,ty]: TypeVarTuple
+    scheduler.add_task(size)  # E[-pyrefly,ty]: TypeVarTuple
+    scheduler.add_task(future_of)  # E[-pyrefly,ty]: TypeVarTuple
+    scheduler.add_task(pinger)  # E[-pyrefly,ty]: TypeVarTuple
+    scheduler.add_task(pinger.once)  # E[-pyrefly,ty]: TypeVarTuple
+    scheduler.add_task(pinger.later)  # E[-pyrefly,ty]: TypeVarTuple
+    scheduler.add_task(Pinger.localhost)  # E[-pyrefly,ty]: TypeVarTuple
+    scheduler.add_task(Page)  # E[-pyrefly,ty]: TypeVarTuple
+    scheduler.add_task(same)  # E[-pyrefly,ty]: TypeVarTuple
+    scheduler.add_task(partial(clean, older_than=60))  # E[-mypy,pyrefly,ty]: partial, TypeVarTuple
+    scheduler.add_task(lambda path: size(path))  # E[-ty]: TypeVarTuple
 
 
 def surplus_arguments() -> None:
-    scheduler.add_task(fetch, "url", "another")  # E[-ty]: ty does not check arguments against a TypeVarTuple
-    scheduler.add_task(size, "path", 1, 2)  # E[-ty]: ty does not check arguments against a TypeVarTuple
-    scheduler.add_task(fetch_pages, "url", 1, 2)  # E[-ty]: ty does not check arguments against a TypeVarTuple
-    scheduler.add_task(pinger, 3, 4)  # E[-ty]: ty does not check arguments against a TypeVarTuple
-    scheduler.add_task(pinger.once, 1.5, 2.5)  # E[-ty]: ty does not check arguments against a TypeVarTuple
-    scheduler.add_task(Page, "url", 1, 2)  # E[-ty]: ty does not check arguments against a TypeVarTuple
-    scheduler.add_task(lambda: size("path"), "path")  # E[-ty]: ty does not check arguments against a TypeVarTuple
-    scheduler.add_task(
-        partial(fetch, "url"), "another"
-    )  # E[-mypy,ty]: mypy does not know what a partial leaves open; for ty see above
+    scheduler.add_task(fetch, "url", "another")  # E[-ty]: TypeVarTuple
+    scheduler.add_task(size, "path", 1, 2)  # E[-ty]: TypeVarTuple
+    scheduler.add_task(fetch_pages, "url", 1, 2)  # E[-ty]: TypeVarTuple
+    scheduler.add_task(pinger, 3, 4)  # E[-ty]: TypeVarTuple
+    scheduler.add_task(pinger.once, 1.5, 2.5)  # E[-ty]: TypeVarTuple
+    scheduler.add_task(Page, "url", 1, 2)  # E[-ty]: TypeVarTuple
+    scheduler.add_task(lambda: size("path"), "path")  # E[-ty]: TypeVarTuple
+    scheduler.add_task(partial(fetch, "url"), "another")  # E[-mypy,ty]: partial, TypeVarTuple
 
 
 def not_callable() -> None:
@@ -110,10 +112,10 @@ def restricted_executors(of_bytes: Executor[bytes], of_objects: Executor[object]
     scheduler.add_task(size, "path", executor=of_bytes)  # E
     scheduler.add_task(words, "text", executor=of_bytes)  # E
     scheduler.add_task(future_of, 1, executor=of_bytes)  # E
-    scheduler.add_executor(BytesExecutor(), alias="bytes")  # E[-ty]: ty takes one result type for all of them
-    scheduler.add_executor(of_bytes, alias="bytes")  # E[-ty]: ty takes one result type for all of them
-    scheduler.add_executor(of_objects, alias="objects")  # E[-ty]: ty takes one result type for all of them
-    AsyncIOScheduler(executors={"bytes": BytesExecutor()})  # E[-ty]: ty takes one result type for all of them
+    scheduler.add_executor(BytesExecutor(), alias="bytes")  # E[-ty]: generic method
+    scheduler.add_executor(of_bytes, alias="bytes")  # E[-ty]: generic method
+    scheduler.add_executor(of_objects, alias="objects")  # E[-ty]: generic method
+    AsyncIOScheduler(executors={"bytes": BytesExecutor()})  # E[-ty]: generic method
 
 
 wrong_result: Task[str] = scheduler.add_task(size, "path")  # E
@@ -124,9 +126,7 @@ wrong_alias: Task[object] = scheduler.get_task(3)  # E
 
 
 def adding_executors() -> None:
-    scheduler.add_executor(
-        "threadpool", alias="io", max_wrkers=3
-    )  # E[-ty]: ty does not know unknown keys of an unpacked TypedDict
+    scheduler.add_executor("threadpool", alias="io", max_wrkers=3)  # E[-ty]: unpacked TypedDict
     scheduler.add_executor("threadpool", alias="io", max_workers="3")  # E
     scheduler.add_executor("threadpool", alias="io", pool_kwargs={"prefix": "io"})  # E
     scheduler.add_executor("processpool", alias="cpu", pool_kwargs={"max_tasks_per_child": "5"})  # E

@@ -1,4 +1,9 @@
-"""Mistakes with states: changing them, making them wrongly, wrong words for a status."""
+"""Mistakes with states: changing them, making them wrongly, wrong words for a status.
+
+Why some checkers let some of them pass:
+
+- conversion: pyrefly and ty know that pydantic tries to convert what it is given.
+"""
 
 from __future__ import annotations
 
@@ -25,20 +30,16 @@ def made() -> None:
     ExecutorState(alias=3)  # E
     ExecutorState(alias="io", status="runing")  # E
     ExecutorState(alias="io", status="paused")  # E
-    ExecutorState(alias="io", running="3")  # E[-pyrefly,ty]: they know that pydantic would convert it
-    ExecutorState(
-        alias="io", instances=[InstanceCount(task_id="task", running=1)]
-    )  # E[-pyrefly,ty]: they know that pydantic would convert it
-    ExecutorState(alias="io", instances={"task": 1})  # E[-pyrefly]: the same
+    ExecutorState(alias="io", running="3")  # E[-pyrefly,ty]: conversion
+    ExecutorState(alias="io", instances=[InstanceCount(task_id="task", running=1)])  # E[-pyrefly,ty]: conversion
+    ExecutorState(alias="io", instances={"task": 1})  # E[-pyrefly]: conversion
     ExecutorState("io")  # E
     ExecutorState(alias="io", rnning=3)  # E
     InstanceCount(task_id="task")  # E
     TaskState(task_id="task", executor="io")  # E
-    TaskState(
-        task_id="task", function="f", executor="io", next_run_at="today"
-    )  # E[-pyrefly,ty]: they know that pydantic would convert it
+    TaskState(task_id="task", function="f", executor="io", next_run_at="today")  # E[-pyrefly,ty]: conversion
     SchedulerState(status="broken")  # E
-    SchedulerState(tasks=[])  # E[-pyrefly,ty]: they know that pydantic would convert it
+    SchedulerState(tasks=[])  # E[-pyrefly,ty]: conversion
 
 
 def statuses(state: ExecutorState, scheduler: SchedulerState) -> None:

@@ -34,7 +34,7 @@ async def awaiting(task: Task[bytes]) -> tuple[str, str, str, int]:
     await task.state  # E
     await task  # E
     task.result().upper()  # E
-    task.run()  # E[mypy]: only its rule unused-awaitable knows awaitables that are no coroutines
+    task.run()  # E[mypy]: its rule unused-awaitable
     task.result()  # E
     return text, await task.run(), "", await task.result()  # E
 
@@ -62,7 +62,7 @@ def forgets_the_missed(notification: TaskNotification[bytes]) -> int:
 
 
 def forgets_the_cancelled(notification: TaskNotification[bytes]) -> int:  # E
-    match notification:  # E[mypy,pyright,basedpyright,pyrefly]: ty tells it once, at the function
+    match notification:  # E[-ty]: told at the function
         case TaskExecuted() | TaskError() | TaskMissed():
             return 1
 
