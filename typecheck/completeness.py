@@ -12,22 +12,24 @@ from asyncz import Clock, Executor, Notifier, Trigger
 from typecheck import conformance
 
 
-def members_of(protocol: type[object]) -> frozenset[str]:
-    """The names of what a protocol asks for."""
-    return frozenset(name for name in vars(protocol) if not name.startswith("_"))
+def methods_of(protocol: type[object]) -> frozenset[str]:
+    """The methods that a protocol asks for; attributes may be there only when an instance is made."""
+    return frozenset(
+        name for name, value in vars(protocol).items() if inspect.isfunction(value) and not name.startswith("_")
+    )
 
 
-LISTED: dict[str, tuple[frozenset[str], tuple[list[object], ...]]] = {
+METHODS_AND_LISTS: dict[str, tuple[frozenset[str], tuple[list[object], ...]]] = {
     "Executor": (
-        members_of(Executor),
+        methods_of(Executor),
         ([*conformance.of_int], [*conformance.of_lists], [*conformance.universal]),
     ),
-    "Trigger": (members_of(Trigger), ([*conformance.triggers],)),
-    "Clock": (members_of(Clock), ([*conformance.clocks],)),
-    "Notifier": (members_of(Notifier), ([*conformance.notifiers],)),
-    "SupportsCancel": (members_of(Executor) | {"cancel"}, ([*conformance.cancelling],)),
+    "Trigger": (methods_of(Trigger), ([*conformance.triggers],)),
+    "Clock": (methods_of(Clock), ([*conformance.clocks],)),
+    "Notifier": (methods_of(Notifier), ([*conformance.notifiers],)),
+    "SupportsCancel": (methods_of(Executor) | {"cancel"}, ([*conformance.cancelling],)),
 }
-"""The members by which a class is known for one that satisfies a protocol, and the lists of such."""
+"""By which methods a class is known for one that satisfies a protocol, and the lists where it then has to be."""
 
 
 def public_classes() -> Iterator[type[object]]:
@@ -46,7 +48,7 @@ def unlisted_classes() -> list[str]:
     return [
         f"typecheck/conformance.py: {cls.__module__}.{cls.__qualname__} is not checked against {protocol}"
         for cls in public_classes()
-        for protocol, (members, lists) in LISTED.items()
-        if all(hasattr(cls, member) for member in members)
+        for protocol, (methods, lists) in METHODS_AND_LISTS.items()
+        if all(hasattr(cls, method) for method in methods)
         and not all(any(type(instance) is cls for instance in instances) for instances in lists)
     ]

@@ -12,6 +12,8 @@ from asyncz import (
     ExecutorRemoved,
     PlainEvent,
     RunDetails,
+    SchedulerPaused,
+    SchedulerResumed,
     SchedulerShutdown,
     TaskAdded,
     TaskCancelled,
@@ -71,6 +73,8 @@ def made() -> None:
     RunDetails(attempt="first")  # E
     RunDetails(scheduled="today")  # E
     ExecutorAdded()  # E
+    SchedulerPaused("now")  # E
+    SchedulerResumed("now")  # E
     SchedulerShutdown("now")  # E
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from asyncz import (
     AsynczError,
+    DuplicateExecutorError,
     DuplicateTaskError,
     ExecutorInUseError,
     ExecutorNotRunningError,
+    IllegalTransitionError,
     InvalidInputError,
     MaximumInstancesError,
     PluginError,
     QueueFullError,
     RemoteError,
+    SchedulerAlreadyRunningError,
     SchedulerNotRunningError,
     SerializationError,
     TaskCancelledError,
@@ -66,3 +69,13 @@ def not_standard(lost: WorkerLostError, lookup: TaskLookupError, started: Worker
     value: ValueError = lookup  # E
     start: WorkerStartError = started  # E
     print(timeout, value, start)
+
+
+def more_fields(
+    taken: DuplicateExecutorError, illegal: IllegalTransitionError, running: SchedulerAlreadyRunningError
+) -> None:
+    DuplicateExecutorError()  # E
+    taken.alias + 1  # E
+    IllegalTransitionError("alias", "running")  # E
+    illegal.wanted + 1  # E
+    running.action  # E

@@ -21,8 +21,10 @@ from asyncz import (
     Subscription,
     Task,
     TaskCancelled,
+    TaskDecorator,
     TaskError,
     TaskExecuted,
+    TaskFunction,
     TaskMissed,
     TaskRun,
     ThreadPoolExecutor,
@@ -122,6 +124,10 @@ wrong_result: Task[str] = scheduler.add_task(size, "path")  # E
 wrong_item: Task[list[int]] = scheduler.add_task(words, "text")  # E
 not_awaited_result: Task[int] = scheduler.add_task(fetch, "url")  # E
 wrong_decorated_result: Task[str] = count.schedule("path")  # E
+wrong_call: TaskFunction[[], int, list[str]] = no_parameters  # E
+wrong_parameters: TaskFunction[[int], list[str], list[str]] = no_parameters  # E
+wrong_decorated: TaskFunction[[], list[str], int] = no_parameters  # E
+not_a_decorator: TaskDecorator = no_parameters  # E
 wrong_alias: Task[object] = scheduler.get_task(3)  # E
 
 

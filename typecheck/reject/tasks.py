@@ -14,6 +14,7 @@ from asyncz import (
     TaskCancelled,
     TaskError,
     TaskExecuted,
+    TaskLimits,
     TaskMissed,
     TaskNotification,
     TaskRun,
@@ -147,6 +148,14 @@ def reading(task: Task[bytes]) -> None:
     task.state.running = 3  # E
     task.limits.max_instances = "3"  # E
     len(task.last_notification)  # E
+
+
+def limits() -> None:
+    TaskLimits(3)  # E
+    TaskLimits(max_instances="3")  # E
+    TaskLimits(misfire_grace_time="1 s")  # E
+    TaskLimits(timeout="1 s")  # E
+    TaskLimits(coalesce=None)  # E
 
 
 def variance(
