@@ -60,5 +60,5 @@ clocks: list[Clock] = [SystemClock(), FakeClock()]
 timers: list[Timer] = [FakeTimer(None)]
 notifiers: list[Notifier] = [AsyncIOScheduler()]
 
-# A protocol is a protocol's instance where it asks for no less.
+# Whoever takes an executor of one type takes one that is universal.
 executor_of_int: Executor[int] = universal[0]

@@ -1,4 +1,4 @@
-"""Proves that the matrix bites: `python -m typecheck.mutations [--checkers mypy,pyright] [--sample 4]`.
+"""Proves that the matrix bites: `python -m typecheck.mutations [--checkers mypy,pyright] [--only task] [--sample 4]`.
 
 Each mutation makes one annotation of the library wrong, in a copy. A user's checker has to notice: one of the lines
 of `accept/`, `reject/` or `conformance.py` must be judged otherwise than before. What a checker would say of the
@@ -165,7 +165,7 @@ MUTATIONS: list[Mutation] = [
         "add_task takes executors of any type",
         SCHEDULER,
         "executor: Executor[ResultT] | PoolAlias",
-        "executor: Executor[Never] | PoolAlias",
+        "executor: Executor[bytes] | PoolAlias",
     ),
     Mutation(
         "add_task takes no restricted executor",
@@ -183,7 +183,7 @@ MUTATIONS: list[Mutation] = [
         "add_executor takes restricted executors",
         SCHEDULER,
         "def add_executor(self, executor: UniversalExecutor, /, alias: str) -> None: ...",
-        "def add_executor(self, executor: Executor[Never], /, alias: str) -> None: ...",
+        "def add_executor(self, executor: Executor[bytes], /, alias: str) -> None: ...",
     ),
     Mutation(
         "add_executor takes any options",
@@ -195,7 +195,7 @@ MUTATIONS: list[Mutation] = [
         "a scheduler takes restricted executors",
         SCHEDULER,
         "executors: Mapping[str, UniversalExecutor | PoolAlias",
-        "executors: Mapping[str, Executor[Never] | PoolAlias",
+        "executors: Mapping[str, Executor[bytes] | PoolAlias",
     ),
     Mutation(
         "on_done takes any listener",
@@ -534,10 +534,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(prog="python -m typecheck.mutations", description=__doc__)
     parser.add_argument("--checkers", default=",".join(CHECKERS), help="those to run; by default all")
-    parser.add_argument("--sample", type=int, default=len(MUTATIONS), help="so many, spread over all")
+    parser.add_argument("--only", default="", help="those whose name holds this text; by default all")
+    parser.add_argument("--sample", type=int, default=len(MUTATIONS), help="so many of them, evenly spread")
     options = parser.parse_args(arguments)
     names: list[str] = options.checkers.split(",")
-    sample: int = options.sample
+    chosen = [mutation for mutation in MUTATIONS if options.only in mutation.name]
+    sample: int = min(options.sample, len(chosen))
+    if sample < 1:
+        parser.error("there is no such mutation")
     checkers = {name: CHECKERS[name] for name in names}
     width = max(len(mutation.name) for mutation in MUTATIONS)
     failed = 0
@@ -546,7 +550,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print("python -m typecheck fails already without a mutation")
             return 1
         print(" " * width, *(f"{name:>13}" for name in names))
-        for mutation in MUTATIONS[:: max(1, len(MUTATIONS) // sample)][:sample]:
+        for mutation in chosen[:: len(chosen) // sample][:sample]:
             original = (project / mutation.file).read_text()
             mutate(mutation, project)
             reports = check(project, checkers)
