@@ -11,7 +11,7 @@ import argparse
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -516,7 +516,7 @@ def mutate(mutation: Mutation, project: Path) -> None:
 
 
 @contextmanager
-def copied_project() -> Iterator[Path]:
+def copied_project() -> Generator[Path]:
     """A copy of what the checkers read, in a folder of its own."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder).resolve()

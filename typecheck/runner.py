@@ -152,38 +152,28 @@ class Checker(NamedTuple):
     read: Callable[[str, int], Messages]
 
 
-def _program(name: str) -> str:
-    return str(Path(sys.executable).with_name(name))
+def _command(words: str) -> tuple[str, ...]:
+    """A program of this environment with its options, of which the last one takes the interpreter."""
+    program, *options = words.split()
+    return str(Path(sys.executable).with_name(program)), *options, sys.executable
 
 
 # Each at its strictest. Left out are only rules about how code is written and not about its types: results of calls
 # that are not used, and conditions that are no bool.
 CHECKERS: dict[str, Checker] = {
-    "mypy": Checker((_program("mypy"), "--output=json", "--no-error-summary"), _read_mypy),
-    "pyright": Checker((_program("pyright"), "--outputjson", "--pythonpath", sys.executable), _read_pyright),
+    "mypy": Checker(_command("mypy --output=json --no-error-summary --python-executable"), _read_mypy),
+    "pyright": Checker(_command("pyright --outputjson --pythonpath"), _read_pyright),
     "basedpyright": Checker(
-        (
-            *(_program("basedpyright"), "--outputjson", "--pythonpath", sys.executable),
-            *("--project", "typecheck/basedpyright.json"),
-        ),
-        _read_pyright,
+        _command("basedpyright --outputjson --project typecheck/basedpyright.json --pythonpath"), _read_pyright
     ),
     "pyrefly": Checker(
-        (
-            *(
-                _program("pyrefly"),
-                "check",
-                "--output-format=json",
-                "--preset=all",
-                "--ignore=unused-call-result,implicit-bool",
-            ),
-            *("--python-interpreter-path", sys.executable),
+        _command(
+            "pyrefly check --output-format=json --preset=all --ignore=unused-call-result,implicit-bool"
+            " --python-interpreter-path"
         ),
         _read_pyrefly,
     ),
-    "ty": Checker(
-        (_program("ty"), "check", "--output-format=gitlab", "--error=all", "--python", sys.executable), _read_ty
-    ),
+    "ty": Checker(_command("ty check --output-format=gitlab --error=all --python"), _read_ty),
 }
 
 
