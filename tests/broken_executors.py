@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import contextvars
 import queue
 import threading
@@ -332,8 +333,9 @@ class DiesOfSystemExit(BaseExecutor):
         self._queue.put(lambda: self._run(run))
 
     def _work(self) -> None:
-        while (execute := self._queue.get()) is not None:
-            execute()
+        with contextlib.suppress(SystemExit):
+            while (execute := self._queue.get()) is not None:
+                execute()
 
     def _run(self, run: TaskRun[ResultT]) -> None:
         self.limit_time(run)

@@ -109,7 +109,7 @@ class Trial(Generic[ResultT]):
 
     def task(self, call: Callable[[], ResultT | Awaitable[ResultT]], limits: TaskLimits | None = None) -> Task[ResultT]:
         """A task of its own."""
-        return Task(f"task-{next(_task_numbers)}", call, limits=limits or TaskLimits())
+        return Task[ResultT](f"task-{next(_task_numbers)}", call, limits=limits or TaskLimits())
 
     def gate(self) -> _work.Gate:
         """A gate that holds work until it is opened, or the trial is over."""

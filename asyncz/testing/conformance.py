@@ -55,7 +55,7 @@ def _checks(
             run_in_own_loop(lambda: check(suite), suite.patience)
 
         test.__doc__ = rule.sentence
-        _rule_of_check[check.__name__] = rule
+        _rule_of_check[test.__name__] = rule
         return test
 
     return decorate
@@ -447,7 +447,7 @@ class RestrictedExecutorConformance(Generic[ResultT]):
             if not self.runs_inline:
                 await trial.begun(trial.hold(self.make_result(0)))
             first, second = asyncio.ensure_future(trial.shutdown()), asyncio.ensure_future(trial.shutdown())
-            await asyncio.sleep(0)
+            _ = await trial.comes_true(lambda: first.done() or trial.state().status != "running")
             trial.open_gates()
             _ = await asyncio.wait([first, second])
             await first
