@@ -123,6 +123,9 @@ if TYPE_CHECKING:
         RemoteError as RemoteError,
     )
     from asyncz.exceptions import (
+        RunsStillRunningError as RunsStillRunningError,
+    )
+    from asyncz.exceptions import (
         SchedulerAlreadyRunningError as SchedulerAlreadyRunningError,
     )
     from asyncz.exceptions import (
@@ -306,6 +309,7 @@ else:
                 "PluginError",
                 "QueueFullError",
                 "RemoteError",
+                "RunsStillRunningError",
                 "SchedulerAlreadyRunningError",
                 "SchedulerNotRunningError",
                 "SerializationError",
@@ -403,6 +407,7 @@ __all__ = [
     "RemoteError",
     "RunDetails",
     "RunHandle",
+    "RunsStillRunningError",
     "SchedulerAlreadyRunningError",
     "SchedulerNotRunningError",
     "SchedulerPaused",

@@ -1,7 +1,7 @@
 """What tests of programs that use asyncz, and of executors, need. Importing it needs no test framework."""
 
 from asyncz.testing.clock import FakeClock
-from asyncz.testing.conformance import ExecutorConformance, RestrictedExecutorConformance, RuleVerdict
+from asyncz.testing.conformance import ExecutorConformance, RestrictedExecutorConformance, RuleVerdict, Verdict
 from asyncz.testing.recorder import RecordingNotifier, RunRecord
 from asyncz.testing.rules import RULES, Rule, RuleBrokenError
 
@@ -15,4 +15,5 @@ __all__ = [
     "RuleBrokenError",
     "RuleVerdict",
     "RunRecord",
+    "Verdict",
 ]

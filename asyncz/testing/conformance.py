@@ -155,7 +155,7 @@ class RestrictedExecutorConformance(Generic[ResultT]):
         except RuleBrokenError as error:
             if error.rule == rule:
                 return _Outcome(rule, "broken", error.problem, rule)
-            return _Outcome(rule, "undecided", f"{error.rule} is broken: {error.problem}", error.rule)
+            return _Outcome(rule, "undecided", error.problem, error.rule)
         except SkipTest as skip:
             return _Outcome(rule, "not applicable", f"{skip}")
         except BaseException as error:
@@ -636,12 +636,11 @@ def _verdict(rule: Rule, outcomes: tuple[_Outcome, ...]) -> RuleVerdict:
     own = [outcome for outcome in outcomes if outcome.rule == rule]
     for outcome in (*own, *outcomes):
         if outcome.broken == rule:
-            return RuleVerdict(rule, "broken", outcome.message.removeprefix(f"{rule} is broken: "))
-    for verdict in _IN_DOUBT:
-        for outcome in own:
-            if outcome.verdict == verdict:
-                return RuleVerdict(rule, verdict, outcome.message)
+            return RuleVerdict(rule, "broken", outcome.message)
+    for outcome in own:
+        if outcome.broken is not None:
+            return RuleVerdict(rule, "undecided", f"{outcome.broken} is broken")
+    for outcome in own:
+        if outcome.verdict == "not applicable":
+            return RuleVerdict(rule, "not applicable", outcome.message)
     return RuleVerdict(rule, "kept")
-
-
-_IN_DOUBT: tuple[Verdict, ...] = ("undecided", "not applicable")
