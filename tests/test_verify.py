@@ -13,11 +13,11 @@ from typing_extensions import override
 
 from asyncz import Executor, ThreadPoolExecutor
 from asyncz.testing import RULES, RestrictedExecutorConformance, rules
-from tests.test_readme_and_cli import asyncz_command
+from tests.test_readme_and_cli import BLOCKS, asyncz_command
 
 EXECUTORS = """
 import threading
-from asyncz import BaseExecutor, Executor, ExecutorState, Notifier, TaskRun, ThreadPoolExecutor
+from asyncz import BaseExecutor, Executor, ExecutorState, Notifier, ProcessPoolExecutor, TaskRun, ThreadPoolExecutor
 from asyncz.testing import RestrictedExecutorConformance
 from typing_extensions import TypeVar
 
@@ -49,6 +49,10 @@ class OnlyOf(ThreadPoolExecutor):
 
 def of_two_workers() -> OnlyOf:
     return OnlyOf(2)
+
+
+def of_one_process() -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(1)
 
 
 class Restricted:
@@ -148,6 +152,14 @@ def test_functions_restricted_executors_and_suites_are_verified(
     assert len(verdicts(found)) == len(RULES)
 
 
+def test_the_executors_of_the_readme_pass(tmp_path: Path) -> None:
+    for name in ("ThreadPerRunExecutor", "BytesExecutor"):
+        (block,) = (block for block in BLOCKS if f"class {name}" in block)
+        (tmp_path / "mine.py").write_text(block)
+        found = report(tmp_path, f"mine:{name}", status=0)
+        assert of_types(found)["verdict"] == "kept"
+
+
 def test_a_broken_rule_is_named_and_what_it_was(folder: Path) -> None:
     found = report(folder, "own:NotifiesTwice", status=1)
     assert verdicts(found)[rules.TOLD_ONCE.number] == "broken"
@@ -157,7 +169,9 @@ def test_a_broken_rule_is_named_and_what_it_was(folder: Path) -> None:
     assert "rule 2 (told once), broken: notify was called 2 times" in re.sub(r"\s+", " ", shown)
 
 
-@pytest.mark.parametrize(("target", "message"), [("own:ShutdownOfAnotherType", "shutdown"), ("own:Untyped", "TaskRun")])
+@pytest.mark.parametrize(
+    ("target", "message"), [("own:ShutdownOfAnotherType", "shutdown"), ("own:Untyped", "is not annotated")]
+)
 def test_a_wrong_type_is_found_by_mypy(folder: Path, target: str, message: str) -> None:
     found = report(folder, target, status=1)
     assert of_types(found)["verdict"] == "broken"
@@ -174,7 +188,7 @@ def test_what_is_declared_is_not_asked_for(folder: Path) -> None:
     declared = ["--inline", "--no-time-limits"]
     found = report(folder, "asyncz:DebugExecutor", *declared, status=0)
     assert verdicts(found)[rules.MAXIMUM_OF_INSTANCES.number] == "not applicable"
-    found = report(folder, "asyncz:ProcessPoolExecutor", "--other-process", "--patience", "30", status=0)
+    found = report(folder, "own:of_one_process", "--other-process", "--patience", "30", status=0)
     assert verdicts(found)[rules.DEAD_WORKERS.number] == "kept"
     assert verdicts(found)[rules.CONTEXT.number] == "not applicable"
 
