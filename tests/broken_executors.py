@@ -32,18 +32,6 @@ from asyncz.testing import Rule, rules
 ResultT = TypeVar("ResultT")
 
 
-class ThreadPerRun(BaseExecutor):
-    """Breaks nothing: what the others have in common."""
-
-    @override
-    def submit_run(self, run: TaskRun[ResultT], /) -> None:
-        threading.Thread(target=self.work, args=(run,), daemon=True).start()
-
-    def work(self, run: TaskRun[ResultT]) -> None:
-        self.limit_time(run)
-        self.finish(run, run.execute())
-
-
 class PassedOn:
     """A notifier between an executor and its scheduler; its subclasses tamper with what passes."""
 
@@ -57,6 +45,24 @@ class PassedOn:
         self.scheduler.released(run)
 
 
+class ThreadPerRun(BaseExecutor):
+    """Breaks nothing: what the others have in common."""
+
+    Tampered: type[PassedOn] = PassedOn
+
+    @override
+    async def start(self, scheduler: Notifier, alias: str, /) -> None:
+        await super().start(self.Tampered(scheduler), alias)
+
+    @override
+    def submit_run(self, run: TaskRun[ResultT], /) -> None:
+        threading.Thread(target=self.work, args=(run,), daemon=True).start()
+
+    def work(self, run: TaskRun[ResultT]) -> None:
+        self.limit_time(run)
+        self.finish(run, run.execute())
+
+
 def failed_by_its_function(notification: TaskNotification[object]) -> bool:
     return isinstance(notification, TaskError) and isinstance(notification.exception, Exception)
 
@@ -68,10 +74,6 @@ class LosesErrors(ThreadPerRun):
             if not failed_by_its_function(notification) or run.task.limits.timeout is not None:
                 super().notify(run, notification)
 
-    @override
-    async def start(self, scheduler: Notifier, alias: str, /) -> None:
-        await super().start(self.Tampered(scheduler), alias)
-
 
 class NotifiesTwice(ThreadPerRun):
     class Tampered(PassedOn):
@@ -80,20 +82,12 @@ class NotifiesTwice(ThreadPerRun):
             super().notify(run, notification)
             super().notify(run, notification)
 
-    @override
-    async def start(self, scheduler: Notifier, alias: str, /) -> None:
-        await super().start(self.Tampered(scheduler), alias)
-
 
 class NeverReleases(ThreadPerRun):
     class Tampered(PassedOn):
         @override
         def released(self, run: TaskRun[ResultT], /) -> None:
             pass
-
-    @override
-    async def start(self, scheduler: Notifier, alias: str, /) -> None:
-        await super().start(self.Tampered(scheduler), alias)
 
 
 class ReleasesTwice(ThreadPerRun):
@@ -102,10 +96,6 @@ class ReleasesTwice(ThreadPerRun):
         def released(self, run: TaskRun[ResultT], /) -> None:
             super().released(run)
             super().released(run)
-
-    @override
-    async def start(self, scheduler: Notifier, alias: str, /) -> None:
-        await super().start(self.Tampered(scheduler), alias)
 
 
 class ReleasesBeforeNotifying(ThreadPerRun):
@@ -118,10 +108,6 @@ class ReleasesBeforeNotifying(ThreadPerRun):
         @override
         def released(self, run: TaskRun[ResultT], /) -> None:
             pass
-
-    @override
-    async def start(self, scheduler: Notifier, alias: str, /) -> None:
-        await super().start(self.Tampered(scheduler), alias)
 
 
 class ReleasesWhileWorkGoesOn(ThreadPerRun):
@@ -136,10 +122,6 @@ class ReleasesWhileWorkGoesOn(ThreadPerRun):
         @override
         def released(self, run: TaskRun[ResultT], /) -> None:
             pass
-
-    @override
-    async def start(self, scheduler: Notifier, alias: str, /) -> None:
-        await super().start(self.Tampered(scheduler), alias)
 
 
 class MixesUpResults(ThreadPerRun):
