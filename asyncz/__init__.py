@@ -129,6 +129,9 @@ if TYPE_CHECKING:
         RemoteError as RemoteError,
     )
     from asyncz.exceptions import (
+        RunsStillRunningError as RunsStillRunningError,
+    )
+    from asyncz.exceptions import (
         SchedulerAlreadyRunningError as SchedulerAlreadyRunningError,
     )
     from asyncz.exceptions import (
@@ -317,6 +320,7 @@ else:
                 "PluginError",
                 "QueueFullError",
                 "RemoteError",
+                "RunsStillRunningError",
                 "SchedulerAlreadyRunningError",
                 "SchedulerNotRunningError",
                 "SerializationError",
@@ -416,6 +420,7 @@ __all__ = [
     "Retry",
     "RunDetails",
     "RunHandle",
+    "RunsStillRunningError",
     "SchedulerAlreadyRunningError",
     "SchedulerNotRunningError",
     "SchedulerPaused",
