@@ -7,7 +7,6 @@ instead of the queues of a pool. All that is here happens in the supervisor's th
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import logging
 import multiprocessing
@@ -34,6 +33,7 @@ from asyncz.config import ProcessPoolKwargs
 from asyncz.events import Worker
 from asyncz.exceptions import RemoteError, WorkerLostError, WorkerStartError
 from asyncz.executors import _worker
+from asyncz.executors._threads import call_before_exit_waits
 from asyncz.tasks import this_worker
 
 logger = logging.getLogger("asyncz.executors")
@@ -647,10 +647,7 @@ def _let_go_of_all() -> None:
     _running.clear()
 
 
+# A pool waits at the interpreter's exit for its call to end, and `serve` ends only when it is told to.
+call_before_exit_waits(_stop_all)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_let_go_of_all)
-
-
-# A pool waits at the interpreter's exit for its call to end, and `serve` ends only when it is told to.
-# `atexit` comes after that wait; the one hook that comes before it is this one, which pools use themselves.
-getattr(threading, "_register_atexit", atexit.register)(_stop_all)

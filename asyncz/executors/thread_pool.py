@@ -14,6 +14,7 @@ from typing_extensions import TypeVar, override
 from asyncz.config import ThreadPoolKwargs
 from asyncz.exceptions import InvalidInputError, WorkerStartError
 from asyncz.executors._pool import PoolExecutor
+from asyncz.executors._threads import tell_at_exit, tell_unreturned
 from asyncz.protocols import Notifier
 from asyncz.states import ExecutorState
 from asyncz.tasks import TaskRun, as_coroutine
@@ -65,6 +66,7 @@ class ThreadPoolExecutor(PoolExecutor):
         except (TypeError, ValueError) as error:
             raise InvalidInputError("pool_kwargs", repr(self._pool_kwargs), str(error)) from error
         await super().start(scheduler, alias)
+        tell_at_exit(self)
 
     @property
     @override
@@ -86,7 +88,9 @@ class ThreadPoolExecutor(PoolExecutor):
         """End the threads, without blocking the loop; one that does not return is left to itself."""
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
-            if not self.state.abandoned:
+            if self.state.abandoned:
+                tell_unreturned(self, "Not this shutdown, but the interpreter's exit")
+            else:
                 await asyncio.to_thread(self._pool.shutdown)
             self._pool = None
 
