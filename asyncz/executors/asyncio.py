@@ -8,7 +8,7 @@ from collections.abc import Awaitable
 from typing_extensions import TypeVar, override
 
 from asyncz.events import TaskNotification
-from asyncz.executors._threads import tell_at_exit, tell_unreturned
+from asyncz.executors._threads import ThreadedFunctions
 from asyncz.executors.base import BaseExecutor
 from asyncz.protocols import Notifier
 from asyncz.tasks import TaskRun, as_coroutine
@@ -31,6 +31,7 @@ class AsyncIOExecutor(BaseExecutor):
     def __init__(self) -> None:
         super().__init__()
         self._coroutines: dict[int, asyncio.Task[object]] = {}
+        self._functions = ThreadedFunctions(self)
         self._watch: asyncio.Task[None] | None = None
 
     @override
@@ -38,7 +39,7 @@ class AsyncIOExecutor(BaseExecutor):
         """Remember the running loop; the loop's default executor stays the loop's own."""
         self._running_loop = asyncio.get_running_loop()
         await super().start(scheduler, alias)
-        tell_at_exit(self)
+        self._functions.watch_exit()
 
     @override
     def submit_run(self, run: TaskRun[ResultT], /) -> None:
@@ -61,7 +62,7 @@ class AsyncIOExecutor(BaseExecutor):
         if hanging:
             self.logger.warning("%d coroutine(s) go on although they were cancelled: %s", len(hanging), hanging)
         else:
-            tell_unreturned(self, "Not this shutdown, but the end of the event loop")
+            self._functions.tell_unreturned("Not this shutdown, but the end of the event loop")
         if self._watch is not None:
             self._watch.cancel()
             await asyncio.wait([self._watch])
@@ -89,8 +90,7 @@ class AsyncIOExecutor(BaseExecutor):
             await self._running_loop.create_future()
         finally:
             if self.state.status == "running":
-                self.cancel_queued()
-                tell_unreturned(self, "The end of the event loop")
+                self._functions.drop_queue("The end of the event loop")
 
     def _submit_function(self, run: TaskRun[ResultT]) -> None:
         if self._watch is None:
@@ -107,7 +107,7 @@ class AsyncIOExecutor(BaseExecutor):
         if not self.claim(run):
             return
         self.limit_time(run)
-        self.finish(run, run.execute(self._await_on_loop))
+        self.finish(run, self._functions.call(run, self._await_on_loop))
 
     def _await_on_loop(self, awaitable: Awaitable[ResultT]) -> ResultT:
         return asyncio.run_coroutine_threadsafe(as_coroutine(awaitable), self._running_loop).result()
