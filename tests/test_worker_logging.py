@@ -46,8 +46,9 @@ def test_a_signal_handler_that_logs_in_the_midst_of_a_record_neither_hangs_nor_g
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     messages = messages_of(caplog, partial(functions.log_in_signal_handlers, "tried", 200))
-    handled = [message for message in messages if message.startswith("handler")]
-    assert handled == [f"handler {number}" for number in range(len(handled))]
+    # One handler may interrupt another, so only their number is sure.
+    handled = {message for message in messages if message.startswith("handler")}
+    assert handled == {f"handler {number}" for number in range(len(handled))}
     others = [message for message in messages if not message.startswith("handler")]
     assert [message.split(" ")[0] for message in others] == [str(number) for number in range(200)]
     assert {len(message.split(" ")[1]) for message in others} == {100_000}
