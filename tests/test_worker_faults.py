@@ -147,6 +147,17 @@ def test_an_idle_worker_that_is_killed_costs_no_run() -> None:
     asyncio.run(main())
 
 
+def test_a_run_that_is_given_to_a_worker_which_was_just_killed_runs_elsewhere() -> None:
+    async def main() -> None:
+        async with AsyncIOScheduler(executors={"tried": pool_of(2, "fork")}) as scheduler:
+            for round_ in range(40):
+                os.kill(await run(scheduler, functions.process_id), signal.SIGKILL)
+                handles = [run(scheduler, functions.add, round_, number) for number in range(4)]
+                assert [await handle for handle in handles] == [round_ + number for number in range(4)]
+
+    asyncio.run(main())
+
+
 def test_a_worker_that_is_killed_while_it_starts_costs_no_run(tmp_path: Path) -> None:
     deaths = tmp_path / "deaths"
     deaths.write_text("4")

@@ -40,9 +40,9 @@ logger = logging.getLogger("asyncz.executors")
 
 _STARTS_BEFORE_BROKEN = 3
 # A start that is killed from outside says little about the next one; but the killer may never tire.
-_KILLED_STARTS_BEFORE_BROKEN = 10
+_KILLED_STARTS_BEFORE_BROKEN = 30
 _FIRST_BACK_OFF = 0.1
-_LONGEST_BACK_OFF = 3.0
+_LONGEST_BACK_OFF = 1.0
 # A worker that was told to end may be held up by threads that functions have left in it.
 _SECONDS_TO_QUIT = 5.0
 # Runs of up to so many seconds together may be on their way to a worker that is busy.
@@ -89,6 +89,7 @@ class _Slot:
     current_since: float = 0.0
     killed_run: int = 0
     ready: bool = False
+    connected: bool = True
     retiring: bool = False
     ends_by: float | None = None
     taken: int = 0
@@ -327,7 +328,7 @@ class Supervisor:
                 self._send(slot)
 
     def _free_slot(self) -> _Slot | None:
-        open_slots = [slot for slot in self._slots if not slot.retiring]
+        open_slots = [slot for slot in self._slots if slot.connected and not slot.retiring]
         idle = [slot for slot in open_slots if not slot.in_flight]
         if idle:
             return idle[0]
@@ -404,7 +405,15 @@ class Supervisor:
         if not slot.in_flight:
             slot.ends_by = time.monotonic() + _SECONDS_TO_QUIT
 
+    def _hear_no_more(self, slot: _Slot) -> None:
+        if slot.connected:
+            slot.connected = False
+            self._selector.unregister(slot.connection)
+
     def _send(self, slot: _Slot) -> None:
+        if not slot.connected:
+            slot.outgoing.clear()
+            return
         try:
             while slot.outgoing:
                 del slot.outgoing[: slot.connection.send(slot.outgoing)]
@@ -426,8 +435,7 @@ class Supervisor:
         except OSError:
             data = b""
         if not data:
-            with contextlib.suppress(KeyError, ValueError):
-                self._selector.unregister(slot.connection)
+            self._hear_no_more(slot)
             # It is ending, or a function has closed what it could find: nothing more can be heard of it.
             _kill(slot.process)
             return False
@@ -490,8 +498,7 @@ class Supervisor:
         """A worker has ended: take in what it still said, end the run that it was executing, go on."""
         while self._receive(slot):
             pass
-        with contextlib.suppress(KeyError, ValueError):
-            self._selector.unregister(slot.connection)
+        self._hear_no_more(slot)
         self._selector.unregister(slot.process.sentinel)
         self._slots.remove(slot)
         _kill(slot.process)
