@@ -14,8 +14,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Never
 
 from typing_extensions import TypeVar, override
 
@@ -290,3 +291,39 @@ def log_in_signal_handlers(name: str, records: int) -> None:
     for number in range(records):
         logging.getLogger(name).warning("%s %s", number, "x" * 100_000)
     signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+class OwnBaseException(BaseException):
+    """Neither an error nor a request to exit."""
+
+
+def raise_base_exception() -> None:
+    raise OwnBaseException("own")
+
+
+async def raise_base_exception_async() -> None:
+    raise OwnBaseException("own")
+
+
+async def leave_async() -> None:
+    sys.exit(3)
+
+
+async def interrupt_async() -> None:
+    raise KeyboardInterrupt
+
+
+async def cancel_itself_async() -> None:
+    raise asyncio.CancelledError
+
+
+def fail_with_cause() -> None:
+    try:
+        raise LookupError("the cause")
+    except LookupError as error:
+        raise ValueError("the effect") from error
+
+
+def returns_coroutine() -> Coroutine[object, Never, int]:
+    """A plain function, as far as can be known before it is called."""
+    return add_async(1, 2)
