@@ -140,7 +140,8 @@ def test_an_exit_that_waits_for_a_thread_says_for_which_task(kind: str, end: str
         assert program.status() == STATUS[end]
 
 
-def test_the_exit_after_a_clean_shutdown_says_nothing(tmp_path: Path) -> None:
-    with Program(tmp_path, "threadpool", "idle", "shutdown") as program:
+@pytest.mark.parametrize("kind", ["asyncio", "threadpool", "processpool", "debug"])
+def test_the_exit_after_a_clean_shutdown_says_nothing(kind: str, tmp_path: Path) -> None:
+    with Program(tmp_path, kind, "idle", "shutdown") as program:
         assert program.status() == 0
         assert (program.output, program.errors) == ("1\n", "")

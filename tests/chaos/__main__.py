@@ -37,7 +37,11 @@ def run_peer(runs: int, seconds: float, seed: int, kill_every: float) -> None:
         subprocess.run([python, "-m", "pip", "install", "-q", PEER], check=True, stderr=subprocess.DEVNULL)
         print(f"\n{PEER}", flush=True)
         arguments = [str(runs), str(seconds), str(seed), str(kill_every)]
-        subprocess.run([python, "-m", "tests.chaos.peer_apscheduler", *arguments], check=False, timeout=seconds + 120)
+        subprocess.run(
+            [python, "-W", "ignore", "-m", "tests.chaos.peer_apscheduler", *arguments],
+            check=False,
+            timeout=seconds + 120,
+        )
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from tests.chaos.workload import KINDS, kinds
 _AT_A_TIME = 100
 _EXECUTORS = ("asyncio", "threadpool", "processpool", "debug")
 _SECONDS_TO_SETTLE = 15.0
+_SECONDS_TO_START = 1.0
 
 
 class Peer:
@@ -34,6 +35,7 @@ class Peer:
         self.deadline = time.monotonic() + seconds
         self.chance = random.Random(seed)
         self.killed = 0
+        self.seen: dict[int, float] = {}
         self.added: Counter[str] = Counter()
         self.submitted: dict[str, set[str]] = {executor: set() for executor in _EXECUTORS}
         self.ends: dict[str, Counter[str]] = {executor: Counter() for executor in _EXECUTORS}
@@ -108,7 +110,11 @@ class Peer:
     async def _kill(self) -> None:
         while self.kill_every:
             await asyncio.sleep(self.chance.uniform(0, 2 * self.kill_every))
+            # As with asyncz, one that just starts is seldom killed: where none ever gets ready, nothing can run.
             alive = [process.pid for process in multiprocessing.active_children() if process.pid]
+            seen = {pid: self.seen.get(pid, time.monotonic()) for pid in alive}
+            self.seen = seen
+            alive = [pid for pid in alive if time.monotonic() - seen[pid] > _SECONDS_TO_START]
             for victim in self.chance.sample(alive, min(1, len(alive))):
                 os.kill(victim, signal.SIGKILL)
                 self.killed += 1
