@@ -327,3 +327,11 @@ def fail_with_cause() -> None:
 def returns_coroutine() -> Coroutine[object, Never, int]:
     """A plain function, as far as can be known before it is called."""
     return add_async(1, 2)
+
+
+def fork_and_return(number: int) -> int:
+    """Return in the worker, and in a child that it has forked as well, which is the first to do so."""
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
+    return number

@@ -75,10 +75,11 @@ def child_killed_in_the_end(path: Path) -> Iterator[None]:
     [
         (partial(functions.die, signal.SIGKILL), -signal.SIGKILL),
         (partial(functions.die, signal.SIGTERM), -signal.SIGTERM),
+        (partial(functions.die, signal.SIGRTMIN + 5), -(signal.SIGRTMIN + 5)),
         (functions.die_by_segmentation_fault, -signal.SIGSEGV),
         (partial(functions.exit_at_once, 7), 7),
     ],
-    ids=["SIGKILL", "SIGTERM", "segmentation fault", "os._exit"],
+    ids=["SIGKILL", "SIGTERM", "a real-time signal", "segmentation fault", "os._exit"],
 )
 @pytest.mark.parametrize("method", METHODS)
 def test_a_worker_that_dies_costs_one_run(method: str, die: Callable[[], None], exit_code: int) -> None:
@@ -270,6 +271,20 @@ def test_a_function_that_closes_the_channel_of_its_worker_is_lost_with_it() -> N
             assert await run(scheduler, functions.add, 1, 1) == 2
 
     asyncio.run(main())
+
+
+def test_a_child_that_a_function_forks_and_lets_return_does_not_speak_for_its_worker(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def main() -> None:
+        async with AsyncIOScheduler(executors={"tried": pool_of(1)}) as scheduler:
+            for number in range(5):
+                assert await run(scheduler, functions.fork_and_return, number) == number
+            state = scheduler.state
+            assert (state.executed, state.executors[0].status, state.executors[0].lost_workers) == (5, "running", 0)
+
+    asyncio.run(main())
+    assert not caplog.records
 
 
 def test_a_retired_worker_that_does_not_quit_does_not_hold_up_the_next(tmp_path: Path) -> None:

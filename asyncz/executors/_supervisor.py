@@ -604,7 +604,10 @@ def _reason(exit_code: int | None) -> str:
     if exit_code is None:
         return "ended with an unknown exit status"
     if exit_code < 0:
-        return f"was killed by {signal.Signals(-exit_code).name}"
+        try:
+            return f"was killed by {signal.Signals(-exit_code).name}"
+        except ValueError:  # most real-time signals have no name
+            return f"was killed by the signal {-exit_code}"
     return f"ended with the exit status {exit_code}"
 
 

@@ -74,6 +74,7 @@ class _Channel:
         self._lock = threading.RLock()
         self._outgoing: deque[bytes] = deque()
         self._sending = False
+        self.closed = False
 
     def send(self, kind: int, number: int = 0, content: bytes = b"") -> None:
         with self._lock:
@@ -87,6 +88,11 @@ class _Channel:
                     self._connection.sendall(self._outgoing.popleft())
             finally:
                 self._sending = False
+
+    def close(self) -> None:
+        """Leave it to the worker alone: a process that a function has forked would garble it."""
+        self.closed = True
+        self._connection.close()
 
     def frames(self) -> Iterator[tuple[int, int, bytes]]:
         reader = FrameReader()
@@ -103,6 +109,10 @@ class _ForwardingHandler(logging.Handler):
 
     @override
     def emit(self, record: logging.LogRecord) -> None:
+        if self._channel.closed:
+            if logging.lastResort is not None:
+                logging.lastResort.handle(record)
+            return
         try:
             fields = dict(record.__dict__)
             fields["msg"], fields["args"] = record.getMessage(), None
@@ -142,6 +152,8 @@ def start_worker(
     """
     global _channel
     _channel = _Channel(connection)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_channel.close)
     # A fork has copied what the parent does on signals, and the way by which its event loop learns of them.
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
