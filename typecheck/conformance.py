@@ -24,7 +24,7 @@ from asyncz import (
     Trigger,
     UniversalExecutor,
 )
-from asyncz.testing import FakeClock
+from asyncz.testing import FakeClock, RecordingNotifier
 from asyncz.testing.clock import FakeTimer
 
 of_int: list[Executor[int]] = [
@@ -58,7 +58,7 @@ cancelling: list[SupportsCancel] = [
 triggers: list[Trigger] = [DateTrigger(), IntervalTrigger(seconds=1)]
 clocks: list[Clock] = [SystemClock(), FakeClock()]
 timers: list[Timer] = [FakeTimer(None)]
-notifiers: list[Notifier] = [AsyncIOScheduler()]
+notifiers: list[Notifier] = [AsyncIOScheduler(), RecordingNotifier()]
 
 # Whoever takes an executor of one type takes one that is universal.
 executor_of_int: Executor[int] = universal[0]
