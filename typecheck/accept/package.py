@@ -119,6 +119,9 @@ from asyncz import (
     RunHandle as RunHandle,
 )
 from asyncz import (
+    RunsStillRunningError as RunsStillRunningError,
+)
+from asyncz import (
     SchedulerAlreadyRunningError as SchedulerAlreadyRunningError,
 )
 from asyncz import (
