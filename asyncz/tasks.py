@@ -128,20 +128,22 @@ def result_of(notification: TaskNotification[ResultT]) -> ResultT:
 
 
 class _ThisThread(threading.local):
-    worker: Worker | None = None
+    def __init__(self) -> None:
+        self.look()
+
+    def look(self) -> None:
+        self.worker = Worker(host=_host, pid=os.getpid(), thread=threading.current_thread().name)
 
 
-_this_thread = _ThisThread()
 _host = socket.gethostname()
+_this_thread = _ThisThread()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_this_thread.look)
 
 
 def this_worker() -> Worker:
     """The present thread, process and machine. May be called from any thread."""
-    worker = _this_thread.worker
-    if worker is None or worker.pid != os.getpid():
-        worker = Worker(host=_host, pid=os.getpid(), thread=threading.current_thread().name)
-        _this_thread.worker = worker
-    return worker
+    return _this_thread.worker
 
 
 class TaskOwner(Protocol[ResultT_co]):
@@ -497,19 +499,13 @@ class TaskRun(Generic[ResultT]):
 
     def details(self) -> RunDetails:
         """When and where it ran, as of now."""
-        return RunDetails(
-            run_id=self.run_id,
-            attempt=self.attempt,
-            scheduled=self.scheduled,
-            started=self.started,
-            finished=self._clock_now(),
-            worker=self.worker,
-        )
+        return RunDetails(self.run_id, self.attempt, self.scheduled, self.started, self._clock_now(), self.worker)
 
     @property
     def listeners(self) -> tuple[Callable[[TaskNotification[ResultT]], object], ...]:
         """What its task wants called with its ending; of a run, whose type is exact, and not of the covariant task."""
-        return tuple(listener for _, listener in self.task._listeners or ())
+        listeners = self.task._listeners
+        return tuple(listener for _, listener in listeners) if listeners else ()
 
     @property
     def ended(self) -> bool:

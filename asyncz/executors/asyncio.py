@@ -42,6 +42,10 @@ class AsyncIOExecutor(BaseExecutor):
         self._functions.watch_exit()
 
     @override
+    def waits_in_queue(self, run: TaskRun[ResultT], /) -> bool:
+        return not run.task.is_coroutine
+
+    @override
     def submit_run(self, run: TaskRun[ResultT], /) -> None:
         if run.task.is_coroutine:
             self._submit_coroutine(run)
@@ -69,7 +73,6 @@ class AsyncIOExecutor(BaseExecutor):
             self._watch = None
 
     def _submit_coroutine(self, run: TaskRun[ResultT]) -> None:
-        self.claim(run)
         if run.is_too_late():
             self.finish(run, run.missed())
             return

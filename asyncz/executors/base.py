@@ -6,9 +6,9 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable
-from typing import ClassVar, Generic
+from typing import ClassVar, Generic, Protocol
 
-from typing_extensions import TypeVar, override
+from typing_extensions import TypeIs, TypeVar, override
 
 from asyncz._checks import check_optional_count
 from asyncz.events import TaskNotification
@@ -24,6 +24,16 @@ from asyncz.states import ExecutorState, ExecutorStatus, InstanceCount, check_tr
 from asyncz.tasks import TaskRun
 
 ResultT = TypeVar("ResultT")
+
+
+class _IsToldEnds(Protocol):
+    """A notifier that can be told of an end and of the release in one call, which costs half."""
+
+    def ended(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None: ...
+
+
+def _is_told_ends(scheduler: object) -> TypeIs[_IsToldEnds]:
+    return callable(getattr(scheduler, "ended", None))
 
 
 class _LiveRun:
@@ -54,8 +64,8 @@ class _TypedLiveRun(_LiveRun, Generic[ResultT]):
 
     __slots__ = ("run",)
 
-    def __init__(self, run: TaskRun[ResultT], queued: bool) -> None:
-        super().__init__(run.task.id, queued)
+    def __init__(self, run: TaskRun[ResultT], task_id: str, queued: bool) -> None:
+        super().__init__(task_id, queued)
         self.run = run
 
     @override
@@ -82,7 +92,7 @@ class BaseExecutor:
     """
 
     has_queue: ClassVar[bool] = False
-    """Whether runs wait here until `claim` takes them out; those that wait can always be cancelled."""
+    """Whether runs wait here until `claim` takes them out; where only some do, extend `waits_in_queue`."""
 
     def __init__(self, *, max_queue: int | None = None) -> None:
         check_optional_count("max_queue", max_queue, at_least=0)
@@ -91,6 +101,7 @@ class BaseExecutor:
         self._alias = ""
         self._status: ExecutorStatus = "created"
         self._scheduler: Notifier | None = None
+        self._tells_ends: _IsToldEnds | None = None
         self._live: dict[int, _LiveRun] = {}
         self._instances: dict[str, int] = {}
         self._abandoned = 0
@@ -110,6 +121,7 @@ class BaseExecutor:
         """
         self._change_status("starting")
         self._scheduler = scheduler
+        self._tells_ends = scheduler if _is_told_ends(scheduler) else None
         self._alias = alias
         self._loop = asyncio.get_running_loop()
         self._shutdown_lock = asyncio.Lock()
@@ -119,6 +131,10 @@ class BaseExecutor:
     def submit_run(self, run: TaskRun[ResultT], /) -> None:
         """Hand a run over to what will run it, without blocking; sooner or later call `finish` for it."""
         raise NotImplementedError
+
+    def waits_in_queue(self, run: TaskRun[ResultT], /) -> bool:  # noqa: ARG002  # some executors look at it
+        """Whether a run will wait here until `claim` takes it out; one that waits can always be cancelled."""
+        return self.has_queue
 
     def cancel_run(self, run: TaskRun[ResultT], /) -> bool:  # noqa: ARG002  # executors that can will need it
         """Cancel a run that has not ended; `finish` is still to be called for it.
@@ -162,16 +178,18 @@ class BaseExecutor:
         """
         if self._status != "running":
             raise ExecutorNotRunningError(self._alias, self._status)
-        task = run.task
+        task, queued = run.task, self.waits_in_queue(run)
+        task_id, max_instances = task.id, task.limits.max_instances
         with self._lock:
-            running = self._instances.get(task.id, 0)
-            if running >= task.limits.max_instances:
-                raise MaximumInstancesError(task.id, running)
-            if self._max_queue is not None and self._queued >= self._max_queue and self.has_queue:
-                raise QueueFullError(self._alias, self._max_queue)
-            self._instances[task.id] = running + 1
-            self._live[run.id] = _TypedLiveRun(run, self.has_queue)
-            self._queued += self.has_queue
+            running = self._instances.get(task_id, 0)
+            if running >= max_instances:
+                raise MaximumInstancesError(task_id, running)
+            if queued:
+                if self._max_queue is not None and self._queued >= self._max_queue:
+                    raise QueueFullError(self._alias, self._max_queue)
+                self._queued += 1
+            self._instances[task_id] = running + 1
+            self._live[run.id] = _TypedLiveRun(run, task_id, queued)
         try:
             self.submit_run(run)
         except BaseException:
@@ -217,10 +235,14 @@ class BaseExecutor:
         """Tell how a run ended, now that its work is over. May be called from any thread, once a run."""
         live = self._forget(run.id)
         # The place is free before anybody hears of the end: who hears may want to run the task again.
-        if live is None or not live.notified:
-            self.scheduler.notify(run, notification)
-        if live is not None:
-            self.scheduler.released(run)
+        if self._tells_ends is not None and live is not None and not live.notified:
+            self._tells_ends.ended(run, notification)
+        else:
+            if live is None or not live.notified:
+                self.scheduler.notify(run, notification)
+            if live is not None:
+                self.scheduler.released(run)
+        if self._drained is not None:
             self._tell_if_drained()
 
     def claim(self, run: TaskRun[ResultT], /) -> bool:
@@ -324,8 +346,10 @@ class BaseExecutor:
     def _take_out(self, run_id: int, live: _LiveRun) -> None:
         """Count a run no more; under the lock."""
         del self._live[run_id]
-        self._queued -= live.queued
-        self._abandoned -= live.notified
+        if live.queued:
+            self._queued -= 1
+        if live.notified:
+            self._abandoned -= 1
         running = self._instances[live.task_id] - 1
         if running:
             self._instances[live.task_id] = running

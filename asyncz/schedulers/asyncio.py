@@ -557,6 +557,10 @@ class AsyncIOScheduler:
         """Tell that a run's work is over; executors do. May be called from any thread."""
         self._core.inbox.put(partial(self._release, run))
 
+    def ended(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
+        """Tell both at once: how a run ended, and that its work is over. May be called from any thread."""
+        self._core.inbox.put(partial(self._end, run, notification))
+
     # On the loop's thread only: due runs
 
     def _activate(self, entry: Entry) -> None:
@@ -600,7 +604,7 @@ class AsyncIOScheduler:
             if entry is None:
                 break
             entry.fire(now_utc)
-            if entry.finished:
+            if entry.next_fire is None and entry.finished:
                 core.inbox.put(partial(self._forget_if_finished, entry))
         self._set_timer()
 
@@ -612,6 +616,10 @@ class AsyncIOScheduler:
                 entry.schedule()
 
     # On the loop's thread only: ends
+
+    def _end(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT]) -> None:
+        self._conclude(run, notification)
+        self._release(run)
 
     def _conclude(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT]) -> None:
         core, task = self._core, run.task
@@ -658,7 +666,7 @@ class AsyncIOScheduler:
 
     def _forget_if_finished(self, entry: Entry) -> None:
         core = self._core
-        if not entry.finished or entry.removed or core.status == "draining":
+        if entry.next_fire is not None or not entry.finished or entry.removed or core.status == "draining":
             return
         with core.lock:
             del core.entries[entry.task.id]
@@ -668,8 +676,9 @@ class AsyncIOScheduler:
     def _removed(self, entry: Entry) -> None:
         core, task = self._core, entry.task
         core.timetable.remove(entry)
-        entry.end_attempts()
-        if not entry.run_count:
+        if entry.run_count:
+            entry.end_attempts()
+        else:
             self._leaving.pop(id(task), None)
         if core.dispatcher.listens(events.TaskRemoved):
             core.dispatcher.emit(events.TaskRemoved(task.id))

@@ -70,7 +70,7 @@ def made() -> None:
     TaskError("task", ValueError(), "text")  # E
     TaskMissed()  # E
     TaskCancelled("task", details="text")  # E
-    RunDetails(3)  # E
+    RunDetails("3")  # E
     RunDetails(attempt="first")  # E
     RunDetails(scheduled="today")  # E
     ExecutorAdded()  # E
