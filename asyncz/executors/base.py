@@ -69,6 +69,7 @@ class BaseExecutor:
         self._live: dict[int, _LiveRun] = {}
         self._instances: dict[str, int] = {}
         self._abandoned = 0
+        self._being_told = 0
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._drained: asyncio.Event | None = None
@@ -192,13 +193,13 @@ class BaseExecutor:
 
     def finish(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
         """Tell how a run ended, now that its work is over. May be called from any thread, once a run."""
-        live = self._forget(run.id)
+        live = self._forget(run.id, being_told=1)
         # The place is free before anybody hears of the end: who hears may want to run the task again.
         if live is None or not live.notified:
             self.scheduler.notify(run, notification)
         if live is not None:
             self.scheduler.released(run)
-            self._tell_if_drained()
+            self._has_been_told()
 
     def claim(self, run: TaskRun[ResultT], /) -> bool:
         """Take a run out of the queue to run it now; for executors that set `has_queue`. From any thread.
@@ -244,11 +245,12 @@ class BaseExecutor:
                 return False
             live.notified = True
             self._abandoned += 1
+            self._being_told += 1
             if live.queued:
                 live.queued = False
                 self._queued -= 1
         self.scheduler.notify(run, notification)
-        self._tell_if_drained()
+        self._has_been_told()
         return True
 
     @property
@@ -282,11 +284,12 @@ class BaseExecutor:
             return
         self.logger.error("The executor %r is broken and takes no more runs", self._alias)
 
-    def _forget(self, run_id: int) -> _LiveRun | None:
+    def _forget(self, run_id: int, *, being_told: int = 0) -> _LiveRun | None:
         with self._lock:
             live = self._live.pop(run_id, None)
             if live is None:
                 return None
+            self._being_told += being_told
             self._queued -= live.queued
             self._abandoned -= live.notified
             running = self._instances[live.task_id] - 1
@@ -303,19 +306,29 @@ class BaseExecutor:
             check_transition(self._alias, self._status, status)
             self._status = status
 
-    async def _wait_until_drained(self) -> None:
+    @property
+    def _has_drained(self) -> bool:
         # Abandoned runs are not waited for: nobody knows whether they ever return.
-        if len(self._live) > self._abandoned:
+        return len(self._live) <= self._abandoned and not self._being_told
+
+    async def _wait_until_drained(self) -> None:
+        if not self._has_drained:
             self._drained = asyncio.Event()
             self._tell_if_drained()
             await self._drained.wait()
             self._drained = None
 
+    def _has_been_told(self) -> None:
+        with self._lock:
+            self._being_told -= 1
+        self._tell_if_drained()
+
     def _tell_if_drained(self) -> None:
-        if self._drained is None or self._loop is None or len(self._live) > self._abandoned:
+        drained = self._drained
+        if drained is None or self._loop is None or not self._has_drained:
             return
         try:
-            self._loop.call_soon_threadsafe(self._drained.set)
+            self._loop.call_soon_threadsafe(drained.set)
         except RuntimeError:
             # The loop was closed under a shutdown that was cut short; nobody waits any more.
             self.logger.debug("The loop of the executor %r was closed before it had drained", self._alias)
