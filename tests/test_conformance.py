@@ -50,7 +50,7 @@ class Suite(ExecutorConformance):
     """For what is broken on purpose; not for pytest."""
 
     __test__ = False
-    patience = 1.0
+    patience = 2.0
 
     def __init__(self, broken: Broken) -> None:
         self.make = broken.make
@@ -65,13 +65,13 @@ class Suite(ExecutorConformance):
 
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.make.__name__)
 def test_the_suite_finds_what_is_broken_and_nothing_else(broken: Broken) -> None:
-    verdicts = Suite(broken).verify(at_once=8)
+    verdicts = Suite(broken).verify(at_once=16)
     found = {verdict.rule: verdict.message for verdict in verdicts if verdict.verdict == "broken"}
     assert found.keys() == broken.breaks, found
 
 
 def test_the_suite_finds_nothing_in_what_is_not_broken() -> None:
-    verdicts = Suite(Broken(ThreadPerRun, set())).verify(at_once=8)
+    verdicts = Suite(Broken(ThreadPerRun, set())).verify(at_once=16)
     assert {verdict.rule.number: verdict.verdict for verdict in verdicts} == {
         rule.number: "not applicable" if rule in {rules.NOT_PICKLABLE, rules.DEAD_WORKERS} else "kept" for rule in RULES
     }

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from typing_extensions import override
 
 from asyncz import (
     AsyncIOExecutor,
@@ -31,6 +32,7 @@ from asyncz import (
     TaskExecuted,
     TaskExitError,
     TaskLimits,
+    TaskNotification,
     TaskRun,
     TaskSubmitted,
     TaskTimeoutError,
@@ -40,7 +42,7 @@ from asyncz import (
     WorkerStartError,
 )
 from tests import functions
-from tests.functions import Recorder
+from tests.functions import Recorder, ResultT
 
 MAKERS: dict[str, Callable[[], UniversalExecutor]] = {
     "asyncio": AsyncIOExecutor,
@@ -514,3 +516,34 @@ def test_a_late_run_is_missed_on_every_executor(recorder: Recorder) -> None:
 
     asyncio.run(main())
     assert [type(notification).__name__ for notification in recorder.notifications] == ["TaskMissed"] * 4
+
+
+def test_shutdown_waits_until_the_end_of_a_run_is_told() -> None:
+    class SlowRecorder(Recorder):
+        def __init__(self) -> None:
+            super().__init__()
+            self.called, self.go_on = threading.Event(), threading.Event()
+
+        @override
+        def notify(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
+            self.called.set()
+            assert self.go_on.wait(30)
+            super().notify(run, notification)
+
+    async def main() -> None:
+        recorder = SlowRecorder()
+        executor = AsyncIOExecutor()
+        await executor.start(recorder, "slow")
+        run = TaskRun(Task("t", partial(functions.add, 1, 2)))
+        executor.submit(run)
+        assert await asyncio.to_thread(recorder.called.wait, 30)
+        shutdown = asyncio.ensure_future(executor.shutdown())
+        for _ in range(10):
+            await asyncio.sleep(0)
+        came_back = shutdown.done()
+        recorder.go_on.set()
+        await shutdown
+        assert not came_back
+        assert recorder.told == [("notified", run.id), ("released", run.id)]
+
+    asyncio.run(main())

@@ -105,6 +105,7 @@ class BaseExecutor:
         self._live: dict[int, _LiveRun] = {}
         self._instances: dict[str, int] = {}
         self._abandoned = 0
+        self._being_told = 0
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._drained: asyncio.Event | None = None
@@ -233,7 +234,7 @@ class BaseExecutor:
 
     def finish(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
         """Tell how a run ended, now that its work is over. May be called from any thread, once a run."""
-        live = self._forget(run.id)
+        live = self._forget(run.id, being_told=1)
         # The place is free before anybody hears of the end: who hears may want to run the task again.
         if self._tells_ends is not None and live is not None and not live.notified:
             self._tells_ends.ended(run, notification)
@@ -242,8 +243,8 @@ class BaseExecutor:
                 self.scheduler.notify(run, notification)
             if live is not None:
                 self.scheduler.released(run)
-        if self._drained is not None:
-            self._tell_if_drained()
+        if live is not None:
+            self._has_been_told()
 
     def claim(self, run: TaskRun[ResultT], /) -> bool:
         """Take a run out of the queue to run it now; for executors that set `has_queue`. From any thread.
@@ -291,6 +292,7 @@ class BaseExecutor:
             live = self._live.get(run.id)
             if live is None or live.notified:
                 return False
+            self._being_told += 1
             if over := live.queued:
                 self._take_out(run.id, live)
             else:
@@ -299,7 +301,7 @@ class BaseExecutor:
         self.scheduler.notify(run, notification)
         if over:
             self.scheduler.released(run)
-        self._tell_if_drained()
+        self._has_been_told()
         return True
 
     @property
@@ -333,11 +335,12 @@ class BaseExecutor:
             return
         self.logger.error("The executor %r is broken and takes no more runs", self._alias)
 
-    def _forget(self, run_id: int) -> _LiveRun | None:
+    def _forget(self, run_id: int, *, being_told: int = 0) -> _LiveRun | None:
         with self._lock:
             live = self._live.get(run_id)
             if live is None:
                 return None
+            self._being_told += being_told
             self._take_out(run_id, live)
         if live.timer is not None:
             self._on_loop(live.timer.cancel)
@@ -361,17 +364,27 @@ class BaseExecutor:
             check_transition(self._alias, self._status, status)
             self._status = status
 
-    async def _wait_until_drained(self) -> None:
+    @property
+    def _has_drained(self) -> bool:
         # Abandoned runs are not waited for: nobody knows whether they ever return.
-        if len(self._live) > self._abandoned:
+        return len(self._live) <= self._abandoned and not self._being_told
+
+    async def _wait_until_drained(self) -> None:
+        if not self._has_drained:
             self._drained = asyncio.Event()
             self._tell_if_drained()
             await self._drained.wait()
             self._drained = None
 
+    def _has_been_told(self) -> None:
+        with self._lock:
+            self._being_told -= 1
+        if self._drained is not None:
+            self._tell_if_drained()
+
     def _tell_if_drained(self) -> None:
         drained = self._drained
-        if drained is not None and len(self._live) <= self._abandoned:
+        if drained is not None and self._has_drained:
             self._on_loop(drained.set)
 
     def _on_loop(self, callback: Callable[[], object]) -> None:
