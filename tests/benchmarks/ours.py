@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import gc
 import json
 import sys
 import time
@@ -56,14 +57,33 @@ class Countdown:
             self.reached.set()
 
 
-async def longest_turn(until: asyncio.Event) -> float:
-    """The longest turn of the loop, in milliseconds."""
-    longest, before = 0.0, time.perf_counter()
-    while not until.is_set():
-        await asyncio.sleep(0)
-        now = time.perf_counter()
-        longest, before = max(longest, now - before), now
-    return longest * 1e3
+class Turns:
+    """The longest turns of the loop, in milliseconds: with the garbage collection that fell into them, and without."""
+
+    def __init__(self) -> None:
+        self.longest = 0.0
+        self.longest_without_collection = 0.0
+        self._collecting_since = 0.0
+        self._collected = 0.0
+
+    async def watch(self, until: asyncio.Event) -> Turns:
+        """Time each turn until an event is set."""
+        gc.callbacks.append(self._collection)
+        before, collected = time.perf_counter(), self._collected
+        while not until.is_set():
+            await asyncio.sleep(0)
+            turn, collection = time.perf_counter() - before, self._collected - collected
+            before, collected = time.perf_counter(), self._collected
+            self.longest = max(self.longest, turn * 1e3)
+            self.longest_without_collection = max(self.longest_without_collection, (turn - collection) * 1e3)
+        gc.callbacks.remove(self._collection)
+        return self
+
+    def _collection(self, phase: str, _: dict[str, int]) -> None:
+        if phase == "start":
+            self._collecting_since = time.perf_counter()
+        else:
+            self._collected += time.perf_counter() - self._collecting_since
 
 
 async def scheduled(kind: str, runs: int) -> dict[str, float]:
@@ -93,13 +113,18 @@ async def scheduled(kind: str, runs: int) -> dict[str, float]:
 
 async def timed(countdown: Countdown, runs: int, start: Callable[[], object]) -> dict[str, float]:
     """The time from a start until all has ended."""
-    turns = asyncio.ensure_future(longest_turn(countdown.reached))
+    watching = asyncio.ensure_future(Turns().watch(countdown.reached))
     await asyncio.sleep(0)
     started = time.perf_counter()
     start()
     await countdown.reached.wait()
     elapsed = time.perf_counter() - started
-    return {"microseconds": elapsed / runs * 1e6, "milliseconds": await turns}
+    turns = await watching
+    return {
+        "microseconds": elapsed / runs * 1e6,
+        "milliseconds": turns.longest,
+        "milliseconds without garbage collection": turns.longest_without_collection,
+    }
 
 
 async def bare(kind: str, runs: int) -> dict[str, float]:
