@@ -24,8 +24,8 @@ ResultT = TypeVar("ResultT")
 class ThreadPoolExecutor(PoolExecutor):
     """Runs each run in a `concurrent.futures` thread pool. Aliases `threadpool` and `pool`.
 
-    A coroutine function runs to its end in an event loop of its thread. A function that runs cannot be
-    stopped: one that exceeds its time limit ends as `TaskTimeoutError` and stays counted until it returns.
+    A coroutine function runs to its end in an event loop of its thread. A function that runs cannot be stopped. One
+    that exceeds its time limit ends as `TaskTimeoutError` and stays counted until it returns.
 
     Args:
         max_workers: The maximum number of threads.
