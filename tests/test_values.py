@@ -61,7 +61,7 @@ def test_counts_of_a_state_have_to_agree() -> None:
     with pytest.raises(ValidationError):
         ExecutorState(alias="x", running=-1)
     with pytest.raises(ValidationError):
-        ExecutorState(alias="x", status="asleep")
+        ExecutorState.model_validate({"alias": "x", "status": "asleep"})
     with pytest.raises(ValidationError, match="were submitted"):
         TaskState(task_id="a", function="f", executor="x", executed=1)
     with pytest.raises(ValidationError, match="were submitted"):
