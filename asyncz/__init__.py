@@ -3,6 +3,8 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    __all__: list[str]
+
     from asyncz.clock import SystemClock as SystemClock
     from asyncz.config import (
         LoopAlias as LoopAlias,
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
         PluginError as PluginError,
         QueueFullError as QueueFullError,
         RemoteError as RemoteError,
+        RunsStillRunningError as RunsStillRunningError,
         SchedulerAlreadyRunningError as SchedulerAlreadyRunningError,
         SchedulerNotRunningError as SchedulerNotRunningError,
         SerializationError as SerializationError,
@@ -159,6 +162,7 @@ else:
                 "PluginError",
                 "QueueFullError",
                 "RemoteError",
+                "RunsStillRunningError",
                 "SchedulerAlreadyRunningError",
                 "SchedulerNotRunningError",
                 "SerializationError",

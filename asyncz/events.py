@@ -1,33 +1,25 @@
 """What the scheduler tells its listeners: how runs end, and what else happens.
 
-Events are immutable values. The four endings of a run form `TaskNotification[ResultT]`; a `match` over
-them is exhaustive for the type checkers. Times are kept as seconds since the epoch and read as time
-zone aware UTC datetimes.
+Events are immutable values of final classes: listeners are found by the class, and where a type checker has ruled
+one out, nothing of it is left. The four endings of a run form `TaskNotification[ResultT]`; a `match` over them is
+exhaustive for the type checkers. Times are kept as seconds since the epoch and read as time zone aware UTC
+datetimes.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Generic, TypeAlias, Union
+from typing import Generic, TypeAlias, Union, final
 
 import attrs
 from typing_extensions import TypeVar, override
 
 from asyncz.clock import utc
 
-if TYPE_CHECKING:
-    from attrs import frozen
-else:
-    # `attrs.frozen` stores each field through `object.__setattr__`, at more than twice the cost; this
-    # refuses to set a field just the same.
-    def frozen(**options: object) -> object:  # noqa: D103  # known as `attrs.frozen`
-        return attrs.define(on_setattr=attrs.setters.frozen, **options)
-
-
 ResultT_co = TypeVar("ResultT_co", covariant=True)
 
 
-@frozen(eq=False)
+@attrs.frozen(eq=False)
 class RunEvent:
     """What every event of a run tells.
 
@@ -58,7 +50,7 @@ class Worker:
         return " ".join(part for part in (self.thread, process, self.host and f"on {self.host}") if part)
 
 
-@frozen(eq=False, kw_only=True)
+@attrs.frozen(eq=False, kw_only=True)
 class RunDetails:
     """When and where a run took place.
 
@@ -104,7 +96,8 @@ class RunDetails:
 _NO_DETAILS = RunDetails()
 
 
-@frozen(eq=False)
+@final
+@attrs.frozen(eq=False)
 class TaskExecuted(RunEvent, Generic[ResultT_co]):
     """A run ended with a result.
 
@@ -118,7 +111,8 @@ class TaskExecuted(RunEvent, Generic[ResultT_co]):
     details: RunDetails = attrs.field(default=_NO_DETAILS, kw_only=True)
 
 
-@frozen(eq=False)
+@final
+@attrs.frozen(eq=False)
 class TaskError(RunEvent):
     """A run ended with an exception: its function's own, a time limit, a lost worker.
 
@@ -134,7 +128,8 @@ class TaskError(RunEvent):
     details: RunDetails = attrs.field(default=_NO_DETAILS, kw_only=True)
 
 
-@frozen(eq=False)
+@final
+@attrs.frozen(eq=False)
 class TaskMissed(RunEvent):
     """A run did not start because it would have started after its misfire grace time.
 
@@ -146,7 +141,8 @@ class TaskMissed(RunEvent):
     details: RunDetails = attrs.field(default=_NO_DETAILS, kw_only=True)
 
 
-@frozen(eq=False)
+@final
+@attrs.frozen(eq=False)
 class TaskCancelled(RunEvent):
     """A run was cancelled, before or after its start: by a call, by a shutdown, or by itself.
 
@@ -162,7 +158,8 @@ TaskNotification: TypeAlias = Union[TaskExecuted[ResultT_co], TaskError, TaskMis
 """How a run ended. Every submitted run ends in exactly one of these."""
 
 
-@frozen(eq=False)
+@final
+@attrs.frozen(eq=False)
 class TaskSubmitted(RunEvent):
     """A run was handed to its executor; exactly one `TaskNotification` follows.
 
@@ -174,7 +171,8 @@ class TaskSubmitted(RunEvent):
     details: RunDetails = attrs.field(default=_NO_DETAILS, kw_only=True)
 
 
-@frozen(eq=False)
+@final
+@attrs.frozen(eq=False)
 class TaskMaxInstances(RunEvent):
     """A due run was refused: the task had its maximum of running instances. Nothing else follows for it.
 
@@ -186,7 +184,8 @@ class TaskMaxInstances(RunEvent):
     details: RunDetails = attrs.field(default=_NO_DETAILS, kw_only=True)
 
 
-@frozen(eq=False)
+@final
+@attrs.frozen(eq=False)
 class TaskQueueFull(RunEvent):
     """A due run was refused: the queue of its executor was full. Nothing else follows for it.
 
@@ -198,7 +197,8 @@ class TaskQueueFull(RunEvent):
     details: RunDetails = attrs.field(default=_NO_DETAILS, kw_only=True)
 
 
-@frozen(eq=False)
+@final
+@attrs.frozen(eq=False)
 class TaskRetrying(RunEvent):
     """An attempt of a run failed, and another one follows: the run itself has not ended.
 
@@ -216,14 +216,16 @@ class TaskRetrying(RunEvent):
     details: RunDetails = attrs.field(default=_NO_DETAILS, kw_only=True)
 
 
-@frozen(eq=False)
+@final
+@attrs.frozen(eq=False)
 class TaskAdded:
     """A task was added to the scheduler."""
 
     task_id: str
 
 
-@frozen(eq=False)
+@final
+@attrs.frozen(eq=False)
 class TaskModified:
     """A task was paused or resumed, or its schedule ended because its trigger raised (see `exception`)."""
 
@@ -232,29 +234,34 @@ class TaskModified:
     exception: BaseException | None = None
 
 
-@frozen(eq=False)
+@final
+@attrs.frozen(eq=False)
 class TaskRemoved:
     """A task left the scheduler: it was removed, or its trigger is exhausted and its last run has ended."""
 
     task_id: str
 
 
-@frozen(eq=False)
+@final
+@attrs.frozen(eq=False)
 class SchedulerStarted:
     """The scheduler runs."""
 
 
-@frozen(eq=False)
+@final
+@attrs.frozen(eq=False)
 class SchedulerPaused:
     """The scheduler submits no due runs until it is resumed."""
 
 
-@frozen(eq=False)
+@final
+@attrs.frozen(eq=False)
 class SchedulerResumed:
     """The scheduler submits due runs again."""
 
 
-@frozen(eq=False)
+@final
+@attrs.frozen(eq=False)
 class SchedulerShutdown:
     """The scheduler has shut down. The last event.
 
@@ -269,14 +276,16 @@ class SchedulerShutdown:
     abandoned: int = 0
 
 
-@frozen(eq=False)
+@final
+@attrs.frozen(eq=False)
 class ExecutorAdded:
     """An executor was registered under an alias."""
 
     alias: str
 
 
-@frozen(eq=False)
+@final
+@attrs.frozen(eq=False)
 class ExecutorRemoved:
     """An executor was removed and has released its resources."""
 

@@ -377,3 +377,25 @@ class RemoteError(AsynczError, RuntimeError):
     @override
     def __str__(self) -> str:
         return f"{self.type_name}: {self.message}"
+
+
+class RunsStillRunningError(AsynczError, TimeoutError):
+    """A test waited for runs that have not ended; where they wait for the test, it is not to wait for them.
+
+    Attributes:
+        task_ids: The tasks whose runs still run.
+        patience: How many seconds it waited.
+    """
+
+    def __init__(self, task_ids: tuple[str, ...], patience: float) -> None:
+        super().__init__(task_ids, patience)
+        self.task_ids = task_ids
+        self.patience = patience
+
+    @override
+    def __str__(self) -> str:
+        tasks = ", ".join(repr(task_id) for task_id in self.task_ids[:5])
+        return (
+            f"runs of {tasks} have not ended after {self.patience:g} seconds;"
+            " where they wait for what the test does later, leave out wait_for_runs"
+        )

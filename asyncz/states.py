@@ -12,9 +12,9 @@ Example:
 from __future__ import annotations
 
 from datetime import datetime
-from typing import ClassVar, Literal, Self, TypeAlias
+from typing import Literal, Self, TypeAlias
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, NonNegativeInt, PositiveInt, model_validator
+from pydantic import AwareDatetime, BaseModel, NonNegativeInt, PositiveInt, model_validator
 
 from asyncz.exceptions import IllegalTransitionError
 
@@ -34,18 +34,19 @@ _FOLLOWING: dict[ExecutorStatus, tuple[ExecutorStatus, ...]] = {
 }
 
 
-class _Snapshot(BaseModel):
-    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid")
+# Each subclass says `frozen` in its own class statement: pyright knows it from there only.
+class _Snapshot(BaseModel, frozen=True, extra="forbid"):
+    """What every snapshot is: it cannot be changed, and has no fields but its own."""
 
 
-class InstanceCount(_Snapshot):
+class InstanceCount(_Snapshot, frozen=True):
     """How many runs of one task run on an executor."""
 
     task_id: str
     running: PositiveInt
 
 
-class ExecutorState(_Snapshot):
+class ExecutorState(_Snapshot, frozen=True):
     """What an executor does at one moment.
 
     Attributes:
@@ -106,7 +107,7 @@ def check_transition(alias: str, current: ExecutorStatus, wanted: ExecutorStatus
         raise IllegalTransitionError(alias, current, wanted)
 
 
-class TaskState(_Snapshot):
+class TaskState(_Snapshot, frozen=True):
     """What the scheduler knows of a task at one moment.
 
     Attributes:
@@ -150,7 +151,7 @@ class TaskState(_Snapshot):
         return self
 
 
-class SchedulerState(_Snapshot):
+class SchedulerState(_Snapshot, frozen=True):
     """What a scheduler does at one moment.
 
     Attributes:

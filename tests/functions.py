@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import itertools
 import logging
+import logging.config
 import os
+import resource
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Never
 
 from typing_extensions import TypeVar, override
 
@@ -164,3 +170,168 @@ def initialized_with() -> list[str]:
 
 def failing_initializer() -> None:
     raise OSError("no licence")
+
+
+def die_by_segmentation_fault() -> None:
+    ctypes.string_at(0)
+
+
+def limit_memory(limit: int) -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+
+def allocate(size: int) -> int:
+    return len(bytearray(size))
+
+
+def allocate_result(size: int) -> bytes:
+    return bytes(size)
+
+
+class UnprintableError(Exception):
+    """Has no text."""
+
+    @override
+    def __str__(self) -> str:
+        raise LookupError("no text")
+
+
+def fail_unprintably() -> None:
+    raise UnprintableError
+
+
+def hang_initializer() -> None:
+    time.sleep(60)
+
+
+def mark_and_wait(mark: str, go_on: str) -> int:
+    """Write the process id to a file, and wait until another file exists."""
+    Path(mark).write_text(str(os.getpid()))
+    until_exists(go_on)
+    return os.getpid()
+
+
+def until_exists(path: str) -> None:
+    deadline = time.monotonic() + 60
+    while not Path(path).exists():
+        if time.monotonic() > deadline:
+            raise TimeoutError(path)
+        time.sleep(0.005)
+
+
+def die_if_new(path: str) -> int:
+    """Die the first so many times that a file says; then succeed."""
+    left = int(Path(path).read_text())
+    if left:
+        Path(path).write_text(str(left - 1))
+        os.kill(os.getpid(), signal.SIGKILL)
+    return os.getpid()
+
+
+def fork_a_child_that_leaves(path: str) -> None:
+    """Fork a child into a session of its own, which keeps every pipe of the worker open; then die."""
+    if os.fork() == 0:
+        os.setsid()
+        Path(f"{path}.part").write_text(str(os.getpid()))
+        Path(f"{path}.part").rename(path)
+        time.sleep(60)
+        os._exit(0)
+    until_exists(path)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def close_everything() -> None:
+    os.closerange(3, 256)
+    time.sleep(60)
+
+
+def leave_a_thread() -> int:
+    threading.Thread(target=time.sleep, args=(60,)).start()
+    return os.getpid()
+
+
+def log_many(name: str, records: int, size: int) -> None:
+    """Log from several threads at a time, large records among them, and die."""
+
+    def log_all(thread: int) -> None:
+        for number in range(records):
+            padding = "x" * size if number % 10 == 0 else ""
+            logging.getLogger(name).warning("%d %d %s", thread, number, padding)
+
+    threads = [threading.Thread(target=log_all, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def log_in_initializer() -> None:
+    logging.getLogger("initializer").warning("before the configuration")
+    logging.config.dictConfig(
+        {
+            "version": 1,
+            "disable_existing_loggers": False,
+            "handlers": {"own": {"class": "logging.NullHandler"}},
+            "root": {"handlers": ["own"], "level": "DEBUG"},
+        }
+    )
+    logging.getLogger("initializer").warning("after the configuration")
+
+
+def set_handlers_in_initializer() -> None:
+    logging.getLogger().handlers = [logging.NullHandler()]
+
+
+def log_in_signal_handlers(name: str, records: int) -> None:
+    """Log from a signal handler while the same thread logs: one interrupts the other."""
+    handled = itertools.count()
+    signal.signal(signal.SIGALRM, lambda *_: logging.getLogger(name).warning("handler %d", next(handled)))
+    signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+    for number in range(records):
+        logging.getLogger(name).warning("%s %s", number, "x" * 100_000)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+class OwnBaseException(BaseException):
+    """Neither an error nor a request to exit."""
+
+
+def raise_base_exception() -> None:
+    raise OwnBaseException("own")
+
+
+async def raise_base_exception_async() -> None:
+    raise OwnBaseException("own")
+
+
+async def leave_async() -> None:
+    sys.exit(3)
+
+
+async def interrupt_async() -> None:
+    raise KeyboardInterrupt
+
+
+async def cancel_itself_async() -> None:
+    raise asyncio.CancelledError
+
+
+def fail_with_cause() -> None:
+    try:
+        raise LookupError("the cause")
+    except LookupError as error:
+        raise ValueError("the effect") from error
+
+
+def returns_coroutine() -> Coroutine[object, Never, int]:
+    """A plain function, as far as can be known before it is called."""
+    return add_async(1, 2)
+
+
+def fork_and_return(number: int) -> int:
+    """Return in the worker, and in a child that it has forked as well, which is the first to do so."""
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
+    return number

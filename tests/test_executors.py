@@ -6,7 +6,6 @@ import asyncio
 import contextvars
 import logging
 import os
-import signal
 import threading
 import time
 from collections.abc import Callable
@@ -338,37 +337,6 @@ def test_context_variables_of_add_task_are_visible(kind: str) -> None:
 
 
 # What only processes can suffer
-
-
-@pytest.mark.parametrize(
-    ("function", "argument", "exit_code"),
-    [
-        (functions.die, signal.SIGKILL, -signal.SIGKILL),
-        (functions.die, signal.SIGSEGV, -signal.SIGSEGV),
-        (functions.exit_at_once, 7, 7),
-    ],
-)
-@pytest.mark.parametrize("method", ["spawn", "forkserver"])
-def test_a_worker_that_dies_costs_one_run(
-    method: str, function: Callable[[int], None], argument: int, exit_code: int
-) -> None:
-    import multiprocessing
-
-    async def main() -> None:
-        pool = ProcessPoolExecutor(2, {"mp_context": multiprocessing.get_context(method)})
-        async with AsyncIOScheduler(executors={"tried": pool}) as scheduler:
-            tasks = [scheduler.add_task(functions.add, number, 1, executor="tried") for number in range(10)]
-            victim = scheduler.add_task(function, argument, executor="tried")
-            tasks += [scheduler.add_task(functions.add, number, 1, executor="tried") for number in range(10, 20)]
-            with pytest.raises(WorkerLostError) as lost:
-                await victim.result()
-            # A fork server may have told the status to the pool already; then it is not known.
-            assert lost.value.exit_code in ({exit_code} if method == "spawn" else {exit_code, None})
-            assert [await task.result() for task in tasks] == list(range(1, 21))
-            assert scheduler.state.executors[0].lost_workers == 1
-            assert scheduler.state.executors[0].status == "running"
-
-    asyncio.run(main())
 
 
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])

@@ -58,6 +58,7 @@ NAMES: dict[str, list[str]] = {
         "Retry",
         "RunDetails",
         "RunHandle",
+        "RunsStillRunningError",
         "SchedulerAlreadyRunningError",
         "SchedulerNotRunningError",
         "SchedulerPaused",
@@ -116,7 +117,18 @@ NAMES: dict[str, list[str]] = {
         "ThreadPoolExecutor",
     ],
     "asyncz.schedulers": ["AsyncIOScheduler"],
-    "asyncz.testing": ["FakeClock"],
+    "asyncz.testing": [
+        "ExecutorConformance",
+        "FakeClock",
+        "RULES",
+        "RecordingNotifier",
+        "RestrictedExecutorConformance",
+        "Rule",
+        "RuleBrokenError",
+        "RuleVerdict",
+        "RunRecord",
+        "Verdict",
+    ],
     "asyncz.triggers": ["DateTrigger", "IntervalTrigger"],
 }
 
@@ -334,7 +346,9 @@ def imports_for_checkers(package: ModuleType) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for node in ast.parse(inspect.getsource(package)).body:
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            for statement in node.body:
+            declaration, *imports = node.body
+            assert ast.unparse(declaration) == "__all__: list[str]"
+            for statement in imports:
                 assert isinstance(statement, ast.ImportFrom)
                 assert all(alias.name == alias.asname for alias in statement.names), "a re-export is `X as X`"
                 found.setdefault(str(statement.module), []).extend(alias.name for alias in statement.names)

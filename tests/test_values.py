@@ -40,6 +40,7 @@ def test_errors_survive_pickling(error_class: type[AsynczError]) -> None:
         "max_instances": 2,
         "max_queue": 2,
         "timeout": 1.5,
+        "patience": 1.5,
         "known": ("a",),
         "task_ids": ("a",) * 7,
     }

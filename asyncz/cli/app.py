@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from asyncz.cli._targets import bad_target, imported
 from asyncz.cli.demo import Demo, installed_packages
+from asyncz.cli.verify import Declarations, verify as verify_executor
 from asyncz.schedulers import AsyncIOScheduler
 
 app: typer.Typer = typer.Typer(no_args_is_help=True, add_completion=False, help="Typed schedules on any executor.")
@@ -43,16 +43,35 @@ def run(
 
     A second signal cuts that short.
     """
-    module_name, _, name = target.partition(":")
-    if not module_name or not name:
-        raise typer.BadParameter(f"{target!r} is not of the form module:name", param_hint="TARGET")
-    sys.path.insert(0, str(Path.cwd()))
-    try:
-        scheduler: object = getattr(import_module(module_name), name)
-    except (ModuleNotFoundError, AttributeError) as error:
-        raise typer.BadParameter(f"{target!r} cannot be imported: {error}", param_hint="TARGET") from error
+    scheduler = imported(target)
     if not isinstance(scheduler, AsyncIOScheduler):
-        raise typer.BadParameter(
-            f"{target!r} is a {type(scheduler).__name__}, an AsyncIOScheduler is needed", param_hint="TARGET"
-        )
+        raise bad_target(target, f"is a {type(scheduler).__name__}, an AsyncIOScheduler is needed")
     scheduler.run_forever(drain_timeout)
+
+
+@app.command()
+def verify(
+    target: Annotated[
+        str, typer.Argument(help="An executor's class, a function that makes one, or a suite, as module:name.")
+    ],
+    inline: Annotated[bool, typer.Option("--inline", help="Its submit runs the function itself.")] = False,
+    other_process: Annotated[
+        bool, typer.Option("--other-process", help="Functions are pickled and run in another process.")
+    ] = False,
+    no_time_limits: Annotated[
+        bool, typer.Option("--no-time-limits", help="It does not enforce the timeout of a task.")
+    ] = False,
+    patience: Annotated[
+        float | None,
+        typer.Option(min=0.1, help="After how many seconds what does not happen counts as not happening at all."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Verify an executor of your own: its types, and every rule that an executor has to keep."""
+    declared = Declarations(
+        runs_inline=inline,
+        runs_in_another_process=other_process,
+        limits_time=not no_time_limits,
+        patience=patience,
+    )
+    raise typer.Exit(verify_executor(target, declared, as_json=json))

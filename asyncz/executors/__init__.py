@@ -3,6 +3,8 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    __all__: list[str]
+
     from asyncz.executors.asyncio import AsyncIOExecutor as AsyncIOExecutor
     from asyncz.executors.base import BaseExecutor as BaseExecutor
     from asyncz.executors.debug import DebugExecutor as DebugExecutor

@@ -7,7 +7,6 @@ instead of the queues of a pool. All that is here happens in the supervisor's th
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import logging
 import multiprocessing
@@ -23,6 +22,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from multiprocessing.connection import wait
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 
@@ -33,12 +33,18 @@ from asyncz.config import ProcessPoolKwargs
 from asyncz.events import Worker
 from asyncz.exceptions import RemoteError, WorkerLostError, WorkerStartError
 from asyncz.executors import _worker
+from asyncz.executors._threads import call_before_exit_waits
 from asyncz.tasks import this_worker
 
 logger = logging.getLogger("asyncz.executors")
 
 _STARTS_BEFORE_BROKEN = 3
+# A start that is killed from outside says little about the next one; but the killer may never tire.
+_KILLED_STARTS_BEFORE_BROKEN = 30
 _FIRST_BACK_OFF = 0.1
+_LONGEST_BACK_OFF = 1.0
+# A worker that was told to end may be held up by threads that functions have left in it.
+_SECONDS_TO_QUIT = 5.0
 # Runs of up to so many seconds together may be on their way to a worker that is busy.
 _SECONDS_IN_FLIGHT = 0.002
 _RUNS_IN_FLIGHT = 32
@@ -74,24 +80,96 @@ class _Slot:
 
     connection: socket.socket
     pool: ProcessPoolExecutor
-    process: BaseProcess
+    process: _WorkerProcess
     worker: Worker
-    death: int
     reader: _worker.FrameReader = attrs.field(factory=_worker.FrameReader)
     outgoing: bytearray = attrs.field(factory=bytearray)
     in_flight: dict[int, tuple[Job, bytes]] = attrs.Factory(dict[int, tuple[Job, bytes]])
     current: int = 0
     current_since: float = 0.0
-    killed: bool = False
+    killed_run: int = 0
     ready: bool = False
+    connected: bool = True
     retiring: bool = False
+    ends_by: float | None = None
     taken: int = 0
     start_failure: BaseException | None = None
+
+
+_process_lock = threading.Lock()
+
+
+class _WorkerProcess:
+    """A process, as its pool and the supervisor see it.
+
+    Both ask it for its end, in threads of their own, and each start of another process asks as well. The
+    status can be read once only: without a lock, one of two who ask at a time may be told a wrong one.
+    """
+
+    def __init__(self, process: BaseProcess, *, served: bool) -> None:
+        self._process = process
+        self._served = served
+        self._joined = threading.Event()
+        self.sentinel: int = -1
 
     @property
     def pid(self) -> int:
         """The process id."""
-        return self.process.pid or 0
+        return self._process.pid or 0
+
+    def start(self) -> None:
+        """Start it. From now on its sentinel is readable once it has ended."""
+        with _process_lock:
+            self._process.start()
+        # The sentinel of multiprocessing is a pipe that the worker's own children keep open, for as long
+        # as they live; the process itself cannot be kept open.
+        try:
+            self.sentinel = os.pidfd_open(self.pid)
+        except (AttributeError, OSError):
+            self.sentinel = self._process.sentinel
+
+    def is_alive(self) -> bool:
+        """Whether it has not ended."""
+        with _process_lock:
+            return self._process.is_alive()
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+        with _process_lock:
+            self._process.terminate()
+
+    def join(self) -> None:
+        """Wait until it has ended; the last that its pool does with it."""
+        wait([self.sentinel])
+        with _process_lock:
+            self._process.join()
+        self._joined.set()
+
+    @property
+    def exitcode(self) -> int | None:
+        """Its exit status; None while it runs, and where it is not known."""
+        with _process_lock:
+            exit_code = self._process.exitcode
+        # A fork server that has died, and took the status along, reads like this one.
+        return None if exit_code == 255 and self._served else exit_code
+
+    def ended_with(self) -> int | None:
+        """Its exit status, once its sentinel is readable: a fork server tells it a moment later."""
+        for _ in range(200):
+            with _process_lock:
+                if self._process.exitcode is not None:
+                    break
+            time.sleep(0.005)
+        return self.exitcode
+
+    def close(self) -> None:
+        """Give back what it takes to see its end, once its pool does not look at it any more."""
+        if not self._joined.wait(_SECONDS_TO_QUIT):
+            return
+        if self.sentinel != self._process.sentinel:
+            os.close(self.sentinel)
+        with _process_lock:
+            self._process.close()
 
 
 class _RecordingContext(BaseContext):
@@ -99,16 +177,17 @@ class _RecordingContext(BaseContext):
 
     def __init__(self, context: BaseContext) -> None:
         self._context = context
-        self.processes: list[BaseProcess] = []
+        self.processes: list[_WorkerProcess] = []
 
     @override
     def get_start_method(self, allow_none: bool = False) -> str:
         return self._context.get_start_method()
 
-    def Process(self, *args: object, **kwargs: object) -> BaseProcess:  # noqa: N802  # the name that pools call
+    def Process(self, *args: object, **kwargs: object) -> _WorkerProcess:  # noqa: N802  # the name that pools call
         process: BaseProcess = getattr(self._context, "Process")(*args, **kwargs)  # noqa: B009  # the stubs lack it
-        self.processes.append(process)
-        return process
+        recorded = _WorkerProcess(process, served=self.get_start_method() == "forkserver")
+        self.processes.append(recorded)
+        return recorded
 
 
 class Supervisor:
@@ -130,10 +209,12 @@ class Supervisor:
         self._queue: deque[Job] = deque()
         self._kills: deque[int] = deque()
         self._slots: list[_Slot] = []
+        self._connections: set[socket.socket] = set()
         self._selector = selectors.DefaultSelector()
         self._wake_receiver, self._wake_sender = socket.socketpair()
         self._awake = False
         self._stopping = False
+        self._ended = False
         self._broken_by: BaseException | None = None
         self._failed_starts = 0
         self._start_again_at = 0.0
@@ -163,9 +244,11 @@ class Supervisor:
         """Run a job as soon as a worker is free."""
         self._queue.append(job)
         self._wake()
+        if self._ended:
+            self._cancel_queue()
 
     def kill(self, run_id: int) -> None:
-        """Kill the worker that executes a run, if there is one."""
+        """End a run as cancelled, with the worker that executes it where there is one."""
         self._kills.append(run_id)
         self._wake()
 
@@ -176,6 +259,12 @@ class Supervisor:
         if self._thread is not None:
             self._thread.join()
             self._thread = None
+
+    def let_go(self) -> None:
+        """Close what a fork has copied, in the new process: a worker sees the end of this one by its connection."""
+        self._selector.close()
+        for copied in (*self._connections, self._wake_sender, self._wake_receiver):
+            copied.close()
 
     def _wake(self) -> None:
         if not self._awake:
@@ -190,6 +279,7 @@ class Supervisor:
             while not self._stopping:
                 self._kill_wanted()
                 self._feed()
+                self._kill_what_does_not_quit()
                 for key, events in self._selector.select(self._patience()):
                     slot: _Slot | None = key.data
                     if slot is None:
@@ -198,7 +288,7 @@ class Supervisor:
                         # Only then: a byte sent in between would be read away, and its sender forgotten.
                         self._awake = False
                     elif slot in self._slots:
-                        if key.fd == slot.death:
+                        if key.fd == slot.process.sentinel:
                             self._bury(slot)
                             continue
                         if events & selectors.EVENT_WRITE:
@@ -213,9 +303,10 @@ class Supervisor:
             self._end()
 
     def _patience(self) -> float | None:
-        if self._queue and not self._slots:
-            return max(0.0, self._start_again_at - time.monotonic())
-        return None
+        wanted = [slot.ends_by for slot in self._slots if slot.ends_by is not None]
+        if self._queue and len(self._slots) < self._max_workers:
+            wanted.append(self._start_again_at)
+        return max(0.0, min(wanted) - time.monotonic()) if wanted else None
 
     def _feed(self) -> None:
         while self._queue:
@@ -237,7 +328,7 @@ class Supervisor:
                 self._send(slot)
 
     def _free_slot(self) -> _Slot | None:
-        open_slots = [slot for slot in self._slots if not slot.retiring]
+        open_slots = [slot for slot in self._slots if slot.connected and not slot.retiring]
         idle = [slot for slot in open_slots if not slot.in_flight]
         if idle:
             return idle[0]
@@ -258,6 +349,7 @@ class Supervisor:
 
     def _start_worker(self) -> _Slot | None:
         ours, theirs = socket.socketpair()
+        self._connections.add(ours)
         context = _RecordingContext(self._context)
         pool = ProcessPoolExecutor(
             1,
@@ -268,10 +360,12 @@ class Supervisor:
         try:
             pool.submit(_worker.serve)
             process = context.processes[0]
-            death = _death_of(process)
         except Exception as error:
             pool.shutdown(wait=False, cancel_futures=True)
-            ours.close()
+            for process in context.processes:
+                if process.pid:
+                    _kill(process)
+            self._disconnect(ours)
             failure = WorkerStartError("could not start", hint=str(error))
             failure.__cause__ = error
             self._start_failed(failure)
@@ -280,20 +374,22 @@ class Supervisor:
             theirs.close()
         ours.setblocking(False)
         worker = Worker(host=this_worker().host, pid=process.pid, thread="MainThread")
-        slot = _Slot(ours, pool, process, worker, death)
+        slot = _Slot(ours, pool, process, worker)
         self._slots.append(slot)
         if self._to_replace:
             self._to_replace -= 1
             self.replaced_workers += 1
         self._selector.register(ours, selectors.EVENT_READ, slot)
-        self._selector.register(death, selectors.EVENT_READ, slot)
+        self._selector.register(process.sentinel, selectors.EVENT_READ, slot)
         return slot
 
-    def _start_failed(self, failure: BaseException) -> None:
+    def _start_failed(self, failure: WorkerStartError) -> None:
         self._failed_starts += 1
-        self._start_again_at = time.monotonic() + _FIRST_BACK_OFF * 2**self._failed_starts
+        back_off = min(_LONGEST_BACK_OFF, _FIRST_BACK_OFF * 2**self._failed_starts)
+        self._start_again_at = time.monotonic() + back_off
         logger.error("A worker process could not start (%d in a row): %s", self._failed_starts, failure)
-        if self._failed_starts >= _STARTS_BEFORE_BROKEN:
+        from_outside = failure.exit_code in {-signal.SIGKILL, -signal.SIGTERM}
+        if self._failed_starts >= (_KILLED_STARTS_BEFORE_BROKEN if from_outside else _STARTS_BEFORE_BROKEN):
             self._broken_by = failure
             self._break_down()
 
@@ -306,8 +402,18 @@ class Supervisor:
         slot.retiring = True
         slot.outgoing += _worker.frame(_worker.QUIT)
         slot.pool.shutdown(wait=False)
+        if not slot.in_flight:
+            slot.ends_by = time.monotonic() + _SECONDS_TO_QUIT
+
+    def _hear_no_more(self, slot: _Slot) -> None:
+        if slot.connected:
+            slot.connected = False
+            self._selector.unregister(slot.connection)
 
     def _send(self, slot: _Slot) -> None:
+        if not slot.connected:
+            slot.outgoing.clear()
+            return
         try:
             while slot.outgoing:
                 del slot.outgoing[: slot.connection.send(slot.outgoing)]
@@ -329,8 +435,9 @@ class Supervisor:
         except OSError:
             data = b""
         if not data:
-            with contextlib.suppress(KeyError, ValueError):
-                self._selector.unregister(slot.connection)
+            self._hear_no_more(slot)
+            # It is ending, or a function has closed what it could find: nothing more can be heard of it.
+            _kill(slot.process)
             return False
         for kind, number, content in slot.reader.feed(data):
             self._handle(slot, kind, number, content)
@@ -357,70 +464,90 @@ class Supervisor:
             before = self._seconds_a_run
             self._seconds_a_run = took if before is None else max(took, 0.9 * before + 0.1 * took)
             job.deliver(kind, content)
+            if slot.retiring and not slot.in_flight:
+                slot.ends_by = time.monotonic() + _SECONDS_TO_QUIT
 
     def _kill_wanted(self) -> None:
         later: list[int] = []
         while self._kills:
             run_id = self._kills.popleft()
-            for slot in self._slots:
-                if run_id in slot.in_flight:
-                    if slot.current == run_id:
-                        slot.killed = True
-                        _kill(slot.pid)
-                    else:
-                        later.append(run_id)
+            slot = next((slot for slot in self._slots if run_id in slot.in_flight), None)
+            if slot is None:
+                self._cancel_in_queue(run_id)
+            elif slot.current == run_id or not slot.ready:
+                slot.killed_run = run_id
+                _kill(slot.process)
+            else:
+                later.append(run_id)
         self._kills.extend(later)
+
+    def _cancel_in_queue(self, run_id: int) -> None:
+        # What a lost worker had been sent and had not begun waits here again.
+        for job in list(self._queue):
+            if job.run_id == run_id:
+                self._queue.remove(job)
+                job.cancelled()
+
+    def _kill_what_does_not_quit(self) -> None:
+        for slot in self._slots:
+            if slot.ends_by is not None and time.monotonic() >= slot.ends_by:
+                slot.ends_by = None
+                _kill(slot.process)
 
     def _bury(self, slot: _Slot) -> None:
         """A worker has ended: take in what it still said, end the run that it was executing, go on."""
         while self._receive(slot):
             pass
-        with contextlib.suppress(KeyError, ValueError):
-            self._selector.unregister(slot.connection)
-        self._selector.unregister(slot.death)
+        self._hear_no_more(slot)
+        self._selector.unregister(slot.process.sentinel)
         self._slots.remove(slot)
-        _kill(slot.pid)
-        exit_code = _exit_code(slot.process)
-        if slot.retiring and not slot.in_flight:
-            self._close(slot)
-            return
-        self._to_replace += 1
-        lost: WorkerLostError
-        if slot.ready:
-            self.lost_workers += 1
-            lost = WorkerLostError(_reason(exit_code), exit_code, slot.pid)
-            ended = [run_id for run_id in slot.in_flight if run_id == slot.current]
-        else:
-            cause = slot.start_failure
-            hint = _UNGUARDED if cause is None else f"its initializer raised {cause!r}"
-            lost = WorkerStartError(f"{_reason(exit_code)} while it started", exit_code, slot.pid, hint)
-            lost.__cause__ = cause
-            ended = list(slot.in_flight)
-            self._start_failed(lost)
-        for run_id in ended:
-            job, _ = slot.in_flight.pop(run_id)
-            if slot.killed:
-                job.cancelled()
+        _kill(slot.process)
+        exit_code = slot.process.ended_with()
+        if slot.in_flight or not slot.retiring:
+            self._to_replace += 1
+            if slot.killed_run:
+                self._end_killed(slot, exit_code)
+            elif slot.ready:
+                self.lost_workers += 1
+                self._end_current(slot, WorkerLostError(_reason(exit_code), exit_code, slot.process.pid))
             else:
-                job.fail(lost)
-        # What it had been sent in advance runs elsewhere, in the same order.
+                self._start_failed(_failure_of(slot, exit_code))
+        # What it had been sent and had not begun runs elsewhere, in the same order.
         for job, content in reversed(slot.in_flight.values()):
             self._queue.appendleft(attrs.evolve(job, prepare=partial(bytes, content)))
-        self._close(slot)
-
-    def _close(self, slot: _Slot) -> None:
-        slot.connection.close()
-        # A file descriptor of a process is our own, a sentinel is not.
-        if slot.death != slot.process.sentinel:
-            os.close(slot.death)
+        self._disconnect(slot.connection)
         slot.pool.shutdown(wait=True, cancel_futures=True)
+        slot.process.close()
+
+    def _end_killed(self, slot: _Slot, exit_code: int | None) -> None:
+        killed = slot.in_flight.pop(slot.killed_run, None)
+        if killed is not None:
+            killed[0].cancelled()
+        # The run that was to be killed may have ended just before, and the next one begun.
+        self._end_current(
+            slot, WorkerLostError("was killed to end another run, which had just ended", exit_code, slot.process.pid)
+        )
+
+    def _end_current(self, slot: _Slot, lost: WorkerLostError) -> None:
+        current = slot.in_flight.pop(slot.current, None)
+        if current is not None:
+            current[0].fail(lost)
+
+    def _cancel_queue(self) -> None:
+        while self._queue:
+            with contextlib.suppress(IndexError):
+                self._queue.popleft().cancelled()
+
+    def _disconnect(self, connection: socket.socket) -> None:
+        self._connections.discard(connection)
+        connection.close()
 
     def _end(self) -> None:
         """Let go of everything."""
         for slot in self._slots:
             if slot.in_flight:
-                slot.killed = True
-                _kill(slot.pid)
+                slot.killed_run = slot.current or next(iter(slot.in_flight))
+                _kill(slot.process)
             elif not slot.retiring:
                 self._retire(slot)
                 self._send(slot)
@@ -429,7 +556,7 @@ class Supervisor:
             for key, _ in ready:
                 slot_or_none: _Slot | None = key.data
                 if slot_or_none is not None and slot_or_none in self._slots:
-                    if key.fd == slot_or_none.death:
+                    if key.fd == slot_or_none.process.sentinel:
                         self._bury(slot_or_none)
                     else:
                         self._receive(slot_or_none)
@@ -438,9 +565,10 @@ class Supervisor:
                         self._wake_receiver.recv(1 << 12)
             if not ready:
                 for slot in self._slots:
-                    _kill(slot.pid)
-        while self._queue:
-            self._queue.popleft().cancelled()
+                    _kill(slot.process)
+        # From here on `put` looks after itself.
+        self._ended = True
+        self._cancel_queue()
         self._selector.close()
         self._wake_receiver.close()
         self._wake_sender.close()
@@ -452,38 +580,34 @@ def default_context() -> BaseContext:
     return multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
 
 
-def _death_of(process: BaseProcess) -> int:
-    # A sentinel is a pipe that the worker's own children keep open; the process itself cannot be kept open.
-    try:
-        return os.pidfd_open(process.pid or 0)
-    except (AttributeError, OSError):
-        return process.sentinel
-
-
-def _exit_code(process: BaseProcess) -> int | None:
-    # The pool waits for its process too: whoever asks second has to wait for the first one's answer.
-    for _ in range(100):
-        with contextlib.suppress(ValueError, AssertionError):
-            exit_code = process.exitcode
-            if exit_code is not None:
-                # A fork server tells the status once; whoever reads second, we or the pool, is given 255.
-                return None if exit_code == 255 else exit_code
-        time.sleep(0.01)
-    return None
-
-
-def _kill(pid: int) -> None:
+def _kill(process: _WorkerProcess) -> None:
     """Kill a worker and what it has started: it leads a process group of its own."""
-    for kill in (os.killpg, os.kill):
+    with contextlib.suppress(OSError):
+        os.killpg(process.pid, signal.SIGKILL)
+    if process.is_alive():
         with contextlib.suppress(OSError):
-            kill(pid, signal.SIGKILL)
+            os.kill(process.pid, signal.SIGKILL)
+
+
+def _failure_of(slot: _Slot, exit_code: int | None) -> WorkerStartError:
+    """Why a worker ended before it was ready."""
+    cause = slot.start_failure
+    hint = "" if cause is None else f"its initializer raised {cause!r}"
+    if cause is None and not (exit_code is not None and exit_code < 0):
+        hint = _UNGUARDED
+    failure = WorkerStartError(f"{_reason(exit_code)} while it started", exit_code, slot.process.pid, hint)
+    failure.__cause__ = cause
+    return failure
 
 
 def _reason(exit_code: int | None) -> str:
     if exit_code is None:
-        return "ended"
+        return "ended with an unknown exit status"
     if exit_code < 0:
-        return f"was killed by {signal.Signals(-exit_code).name}"
+        try:
+            return f"was killed by {signal.Signals(-exit_code).name}"
+        except ValueError:  # most real-time signals have no name
+            return f"was killed by the signal {-exit_code}"
     return f"ended with the exit status {exit_code}"
 
 
@@ -527,6 +651,13 @@ def _stop_all() -> None:
         supervisor.stop()
 
 
+def _let_go_of_all() -> None:
+    for supervisor in list(_running):
+        supervisor.let_go()
+    _running.clear()
+
+
 # A pool waits at the interpreter's exit for its call to end, and `serve` ends only when it is told to.
-# `atexit` comes after that wait; the one hook that comes before it is this one, which pools use themselves.
-getattr(threading, "_register_atexit", atexit.register)(_stop_all)
+call_before_exit_waits(_stop_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_go_of_all)

@@ -13,6 +13,7 @@ import struct
 import threading
 import time
 import traceback
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, TypeAlias, TypeGuard
 
@@ -32,6 +33,9 @@ TIME = struct.Struct("!d")
 # Kinds of frames, from the parent and to it.
 RUN, QUIT = 1, 2
 READY, START_FAILED, STARTED, RESULT, ERROR, CANCELLED, UNLOADABLE, UNPICKLABLE, LOG = range(10, 19)
+
+EXIT_UNTOLD = 70
+"""The exit status of a worker that could not tell how a run ended."""
 
 ErrorReport: TypeAlias = tuple[str, str, str, bytes | None]
 """The class of an exception, its text, its traceback as text, and itself where it can be pickled."""
@@ -67,11 +71,28 @@ class _Channel:
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._outgoing: deque[bytes] = deque()
+        self._sending = False
+        self.closed = False
 
     def send(self, kind: int, number: int = 0, content: bytes = b"") -> None:
         with self._lock:
-            self._connection.sendall(frame(kind, number, content))
+            self._outgoing.append(frame(kind, number, content))
+            # A signal handler that logs comes here in the midst of a frame: its own goes after that.
+            if self._sending:
+                return
+            self._sending = True
+            try:
+                while self._outgoing:
+                    self._connection.sendall(self._outgoing.popleft())
+            finally:
+                self._sending = False
+
+    def close(self) -> None:
+        """Leave it to the worker alone: a process that a function has forked would garble it."""
+        self.closed = True
+        self._connection.close()
 
     def frames(self) -> Iterator[tuple[int, int, bytes]]:
         reader = FrameReader()
@@ -88,6 +109,10 @@ class _ForwardingHandler(logging.Handler):
 
     @override
     def emit(self, record: logging.LogRecord) -> None:
+        if self._channel.closed:
+            if logging.lastResort is not None:
+                logging.lastResort.handle(record)
+            return
         try:
             fields = dict(record.__dict__)
             fields["msg"], fields["args"] = record.getMessage(), None
@@ -97,6 +122,15 @@ class _ForwardingHandler(logging.Handler):
             self._channel.send(LOG, 0, pickle.dumps(fields))
         except Exception:
             self.handleError(record)
+
+
+class _RootLogger(logging.RootLogger):
+    """A root logger that keeps sending records to the parent, whatever the logging is configured to."""
+
+    @override
+    def removeHandler(self, hdlr: logging.Handler) -> None:  # noqa: N802  # the name in `logging`
+        if not isinstance(hdlr, _ForwardingHandler):
+            super().removeHandler(hdlr)
 
 
 _channel: _Channel | None = None
@@ -118,13 +152,20 @@ def start_worker(
     """
     global _channel
     _channel = _Channel(connection)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_channel.close)
+    # A fork has copied what the parent does on signals, and the way by which its event loop learns of them.
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Of its own process group, so that what a function started can be killed together with the worker.
     with contextlib.suppress(OSError, AttributeError):
         os.setpgid(0, 0)
     for name in list(logging.Logger.manager.loggerDict):
         logging.getLogger(name).handlers.clear()
-    logging.getLogger().handlers[:] = [_ForwardingHandler(_channel)]
+    root = logging.getLogger()
+    root.__class__ = _RootLogger
+    root.handlers[:] = [_ForwardingHandler(_channel)]
     for name, level in log_levels.items():
         logging.getLogger(name).setLevel(level)
     try:
@@ -133,6 +174,9 @@ def start_worker(
     except BaseException as error:
         _channel.send(START_FAILED, 0, _report(error))
         raise
+    # It may have set the list of handlers itself.
+    if not any(isinstance(handler, _ForwardingHandler) for handler in root.handlers):
+        root.addHandler(_ForwardingHandler(_channel))
 
 
 def serve() -> None:
@@ -140,11 +184,16 @@ def serve() -> None:
     assert _channel is not None
     _channel.send(READY)
     with asyncio.Runner() as runner:
-        for kind, number, content in _channel.frames():
-            if kind == QUIT:
-                return
-            _channel.send(STARTED, number, TIME.pack(time.time()))
-            _channel.send(*_executed(runner, number, content))
+        try:
+            for kind, number, content in _channel.frames():
+                if kind == QUIT:
+                    return
+                _channel.send(STARTED, number, TIME.pack(time.time()))
+                _channel.send(*_executed(runner, number, content))
+        except BaseException:
+            # How the run ended could not be told, for want of memory for example: the end of the worker can.
+            traceback.print_exc()
+            os._exit(EXIT_UNTOLD)
     # The parent is gone, and with it everybody who could want something of this process.
     os._exit(0)
 
@@ -187,5 +236,9 @@ def _report(error: BaseException) -> bytes:
         pickle.loads(pickle.dumps(error))
     except BaseException:
         pickled = None
-    report: ErrorReport = (f"{type(error).__module__}.{type(error).__qualname__}", str(error), text, pickled)
+    try:
+        message = str(error)
+    except BaseException as unprintable:
+        message = f"its text cannot be had: {type(unprintable).__name__}"
+    report: ErrorReport = (f"{type(error).__module__}.{type(error).__qualname__}", message, text, pickled)
     return pickle.dumps(report)

@@ -8,11 +8,15 @@ from collections.abc import Awaitable
 from typing_extensions import TypeVar, override
 
 from asyncz.events import TaskNotification
+from asyncz.executors._threads import ThreadedFunctions
 from asyncz.executors.base import BaseExecutor
 from asyncz.protocols import Notifier
 from asyncz.tasks import TaskRun, as_coroutine
 
 ResultT = TypeVar("ResultT")
+
+# Coroutines that were cancelled are given so long to clean up.
+_SECONDS_TO_CLEAN_UP = 10.0
 
 
 class AsyncIOExecutor(BaseExecutor):
@@ -27,12 +31,15 @@ class AsyncIOExecutor(BaseExecutor):
     def __init__(self) -> None:
         super().__init__()
         self._coroutines: dict[int, asyncio.Task[object]] = {}
+        self._functions = ThreadedFunctions(self)
+        self._watch: asyncio.Task[None] | None = None
 
     @override
     async def start(self, scheduler: Notifier, alias: str, /) -> None:
         """Remember the running loop; the loop's default executor stays the loop's own."""
         self._running_loop = asyncio.get_running_loop()
         await super().start(scheduler, alias)
+        self._functions.watch_exit()
 
     @override
     def submit_run(self, run: TaskRun[ResultT], /) -> None:
@@ -48,9 +55,18 @@ class AsyncIOExecutor(BaseExecutor):
 
     @override
     async def release(self, *, wait: bool) -> None:
-        """Wait for cancelled coroutines, so that their clean-up is not cut off."""
+        """Wait for cancelled coroutines, so that their clean-up is not cut off; one may take 10 seconds."""
+        hanging: set[asyncio.Task[object]] = set()
         if self._coroutines:
-            await asyncio.wait(self._coroutines.values())
+            _, hanging = await asyncio.wait(self._coroutines.values(), timeout=_SECONDS_TO_CLEAN_UP)
+        if hanging:
+            self.logger.warning("%d coroutine(s) go on although they were cancelled: %s", len(hanging), hanging)
+        else:
+            self._functions.tell_unreturned("Not this shutdown, but the end of the event loop")
+        if self._watch is not None:
+            self._watch.cancel()
+            await asyncio.wait([self._watch])
+            self._watch = None
 
     def _submit_coroutine(self, run: TaskRun[ResultT]) -> None:
         self.claim(run)
@@ -68,7 +84,18 @@ class AsyncIOExecutor(BaseExecutor):
         coroutine.add_done_callback(ended)
         self.limit_time(run)
 
+    async def _watch_loop(self) -> None:
+        # What ends a loop cancels its tasks, and then waits for the threads of its default executor.
+        try:
+            await self._running_loop.create_future()
+        finally:
+            if self.state.status == "running":
+                self._functions.drop_queue("The end of the event loop")
+
     def _submit_function(self, run: TaskRun[ResultT]) -> None:
+        if self._watch is None:
+            self._watch = self._running_loop.create_task(self._watch_loop())
+
         # The loop's executor is not ours: whoever owns it may drop what waits there.
         def ended(future: asyncio.Future[None]) -> None:
             if future.cancelled() and self.claim(run):
@@ -80,7 +107,7 @@ class AsyncIOExecutor(BaseExecutor):
         if not self.claim(run):
             return
         self.limit_time(run)
-        self.finish(run, run.execute(self._await_on_loop))
+        self.finish(run, self._functions.call(run, self._await_on_loop))
 
     def _await_on_loop(self, awaitable: Awaitable[ResultT]) -> ResultT:
         return asyncio.run_coroutine_threadsafe(as_coroutine(awaitable), self._running_loop).result()

@@ -97,6 +97,7 @@ class BaseExecutor:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._drained: asyncio.Event | None = None
+        self._shutdown_lock = asyncio.Lock()
         self.logger: logging.Logger = logging.getLogger("asyncz.executors")
 
     # What a custom executor extends
@@ -111,6 +112,7 @@ class BaseExecutor:
         self._scheduler = scheduler
         self._alias = alias
         self._loop = asyncio.get_running_loop()
+        self._shutdown_lock = asyncio.Lock()
         self.logger = logging.getLogger(f"asyncz.executors.{alias}")
         self._change_status("running")
 
@@ -191,21 +193,23 @@ class BaseExecutor:
         return self.cancel_run(run) if live is None else self.give_up(run, run.cancelled())
 
     async def shutdown(self, wait: bool = True) -> None:
-        """Take no more runs, end those it has, and give everything back. May be called again.
+        """Take no more runs, end those it has, and give everything back. May be called again, at any time.
 
         Args:
             wait: Let the runs come to their end, without blocking the loop; else end them as cancelled
                 at once and cancel what can be cancelled.
         """
-        if self._status == "stopped":
-            return
         if self._status in {"running", "broken"}:
             self._change_status("draining")
-            if not wait:
-                self.cancel_all()
-            await self._wait_until_drained()
-            await self.release(wait=wait)
-        self._change_status("stopped")
+        if not wait:
+            self.cancel_all()
+        # Who calls it while another call is at it waits for the same end.
+        async with self._shutdown_lock:
+            if self._status == "draining":
+                await self._wait_until_drained()
+                await self.release(wait=wait)
+            if self._status != "stopped":
+                self._change_status("stopped")
 
     # What a custom executor calls
 

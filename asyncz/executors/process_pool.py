@@ -106,8 +106,8 @@ class ProcessPoolExecutor(PoolExecutor):
                 prepare=lambda: self._prepare(run),
                 started=lambda at, worker: self._started(run, at, worker),
                 deliver=lambda kind, content: self.finish(run, _ending(run, kind, content)),
-                fail=lambda error: self.finish(run, run.failed(error)),
-                cancelled=lambda: self.finish(run, run.cancelled()),
+                fail=lambda error: self._end(run, run.failed(error)),
+                cancelled=lambda: self._end(run, run.cancelled()),
             )
         )
 
@@ -123,6 +123,11 @@ class ProcessPoolExecutor(PoolExecutor):
         """End the workers, without blocking the loop."""
         if self._supervisor is not None:
             await asyncio.to_thread(self._supervisor.stop)
+
+    def _end(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT]) -> None:
+        """End a run that may still wait in the queue, where it may have been cancelled before."""
+        if self.claim(run):
+            self.finish(run, notification)
 
     def _prepare(self, run: TaskRun[ResultT]) -> bytes | None:
         if not self.claim(run):

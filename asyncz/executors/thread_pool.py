@@ -14,6 +14,7 @@ from typing_extensions import TypeVar, override
 from asyncz.config import ThreadPoolKwargs
 from asyncz.exceptions import InvalidInputError, WorkerStartError
 from asyncz.executors._pool import PoolExecutor
+from asyncz.executors._threads import ThreadedFunctions
 from asyncz.protocols import Notifier
 from asyncz.states import ExecutorState
 from asyncz.tasks import TaskRun, as_coroutine
@@ -55,6 +56,7 @@ class ThreadPoolExecutor(PoolExecutor):
         self._queue: deque[Callable[[_Loops], None]] = deque()
         self._queue_lock = threading.Lock()
         self._busy = 0
+        self._functions = ThreadedFunctions(self)
         self._pool: concurrent.futures.ThreadPoolExecutor | None = None
 
     @override
@@ -65,6 +67,7 @@ class ThreadPoolExecutor(PoolExecutor):
         except (TypeError, ValueError) as error:
             raise InvalidInputError("pool_kwargs", repr(self._pool_kwargs), str(error)) from error
         await super().start(scheduler, alias)
+        self._functions.watch_exit()
 
     @property
     @override
@@ -86,12 +89,15 @@ class ThreadPoolExecutor(PoolExecutor):
         """End the threads, without blocking the loop; one that does not return is left to itself."""
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
-            if not self.state.abandoned:
+            if self.state.abandoned:
+                self._functions.tell_unreturned("Not this shutdown, but the interpreter's exit")
+            else:
                 await asyncio.to_thread(self._pool.shutdown)
             self._pool = None
 
     def _new_pool(self) -> concurrent.futures.ThreadPoolExecutor:
-        return concurrent.futures.ThreadPoolExecutor(self._max_workers, **self._pool_kwargs)
+        # A TypedDict that others extend cannot be closed.
+        return concurrent.futures.ThreadPoolExecutor(self._max_workers, **self._pool_kwargs)  # pyrefly: ignore[open-unpacking]
 
     def _start_worker(self) -> None:
         assert self._pool is not None
@@ -125,7 +131,7 @@ class ThreadPoolExecutor(PoolExecutor):
             self.finish(run, run.failed(loops.broken_by))
             return
         self.limit_time(run)
-        self.finish(run, run.execute(loops.run))
+        self.finish(run, self._functions.call(run, loops.run))
 
     def _worker_ended(self, future: concurrent.futures.Future[None]) -> None:
         if not future.cancelled() and isinstance(error := future.exception(), BaseException):

@@ -1,0 +1,646 @@
+"""The suite that verifies executors: subclass it, tell how yours is made, and run pytest."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import time
+import traceback
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from contextvars import Context
+from functools import partial
+from typing import Generic, Literal, Never, Protocol, TypeAlias
+from unittest import SkipTest
+
+import attrs
+from typing_extensions import TypeVar, override
+
+from asyncz.events import TaskCancelled, TaskError, TaskExecuted, TaskMissed
+from asyncz.exceptions import ExecutorNotRunningError, MaximumInstancesError, TaskTimeoutError
+from asyncz.protocols import Executor, UniversalExecutor
+from asyncz.states import ExecutorState, ExecutorStatus
+from asyncz.tasks import Task, TaskLimits
+from asyncz.testing import _work, rules
+from asyncz.testing._own_loop import run_in_own_loop
+from asyncz.testing._trial import Submitted, Trial, can_cancel
+from asyncz.testing.rules import RULES, Rule, RuleBrokenError
+
+ResultT = TypeVar("ResultT")
+
+_HOUR = 3600.0
+_MANY = 40
+
+_rule_of_check: dict[str, Rule] = {}
+
+
+class _Patient(Protocol):
+    @property
+    def patience(self) -> float: ...
+
+
+PatientT = TypeVar("PatientT", bound=_Patient)
+
+
+def _checks(
+    rule: Rule,
+) -> Callable[[Callable[[PatientT], Coroutine[object, Never, None]]], Callable[[PatientT], None]]:
+    """Make a test method of a coroutine function, run in a loop of its own; and note which rule it checks."""
+
+    def decorate(check: Callable[[PatientT], Coroutine[object, Never, None]]) -> Callable[[PatientT], None]:
+        @functools.wraps(check)
+        def test(suite: PatientT) -> None:
+            run_in_own_loop(lambda: check(suite), suite.patience)
+
+        test.__doc__ = rule.sentence
+        _rule_of_check[test.__name__] = rule
+        return test
+
+    return decorate
+
+
+Verdict: TypeAlias = Literal["kept", "broken", "not applicable", "undecided"]
+"""What became of a rule: `undecided` is one whose check was cut short because another rule is broken."""
+
+
+@attrs.frozen
+class RuleVerdict:
+    """What a suite found out about one rule.
+
+    Attributes:
+        rule: The rule.
+        verdict: Whether it is kept.
+        message: What was seen, or why it is not applicable or undecided; empty where it is kept.
+    """
+
+    rule: Rule
+    verdict: Verdict
+    message: str = ""
+
+
+@attrs.frozen
+class _Outcome:
+    rule: Rule
+    verdict: Verdict
+    message: str
+    broken: Rule | None = None
+
+
+class RestrictedExecutorConformance(Generic[ResultT]):
+    """Verifies an executor that runs only tasks whose result is `ResultT`, an `Executor[ResultT]`.
+
+    Each test method checks one rule of `asyncz.testing.RULES` in an event loop of its own, which it
+    leaves behind where the executor blocks it. What it calls is importable, so that it can travel to
+    other processes, and signals through files of this machine.
+
+    What an executor cannot do is declared by overriding an attribute.
+
+    Attributes:
+        runs_inline: Whether `submit` runs the function itself, as `DebugExecutor` does: then it may block the loop.
+        runs_in_another_process: Whether functions, arguments and results are pickled and run in another process.
+        limits_time: Whether it enforces the `timeout` of a task.
+        patience: After how many seconds something that does not happen counts as not happening at all.
+
+    Example:
+        >>> class TestBytesExecutor(RestrictedExecutorConformance[bytes]):
+        ...     def make_executor(self) -> Executor[bytes]:
+        ...         return BytesExecutor()
+        ...
+        ...     def make_result(self, number: int, /) -> bytes:
+        ...         return str(number).encode()
+    """
+
+    runs_inline: bool = False
+    runs_in_another_process: bool = False
+    limits_time: bool = True
+    patience: float = 10.0
+
+    # Only subclasses that make an executor are for pytest, wherever this class is imported.
+    __test__: bool = False
+
+    @override
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "__test__" not in vars(cls):
+            cls.__test__ = cls.make_executor.__module__ != __name__
+
+    def make_executor(self) -> Executor[ResultT]:
+        """Make the executor, not started; called anew for each test, on its loop."""
+        raise NotImplementedError
+
+    def make_result(self, number: int, /) -> ResultT:
+        """Make a result that is equal to another one only where the number is the same."""
+        raise NotImplementedError
+
+    def verify(self, *, at_once: int = 1) -> tuple[RuleVerdict, ...]:
+        """Check every rule, without pytest.
+
+        Args:
+            at_once: How many checks to run at the same time, at least 1.
+
+        Returns:
+            What became of each rule, in the order of their numbers.
+        """
+        with ThreadPoolExecutor(at_once, "asyncz-verify") as pool:
+            outcomes = tuple(pool.map(self._outcome, (name for name in _rule_of_check if hasattr(self, name))))
+        return tuple(_verdict(rule, outcomes) for rule in RULES)
+
+    def _outcome(self, name: str) -> _Outcome:
+        rule = _rule_of_check[name]
+        check: Callable[[], None] = getattr(self, name)
+        try:
+            check()
+        except RuleBrokenError as error:
+            if error.rule == rule:
+                return _Outcome(rule, "broken", error.problem, rule)
+            return _Outcome(rule, "undecided", error.problem, error.rule)
+        except SkipTest as skip:
+            return _Outcome(rule, "not applicable", f"{skip}")
+        except BaseException as error:
+            return _Outcome(rule, "broken", "".join(traceback.format_exception(error)), rule)
+        return _Outcome(rule, "kept", "")
+
+    # The tests
+
+    @_checks(rules.NO_RUN_IS_LOST)
+    async def test_every_run_is_told(self) -> None:
+        async with self._trial() as trial:
+            for submitted in self._runs_of_every_kind(trial):
+                _ = await trial.ending(submitted)
+
+    @_checks(rules.TOLD_ONCE)
+    async def test_every_run_is_told_once(self) -> None:
+        async with self._trial() as trial:
+            _ = self._runs_of_every_kind(trial)
+
+    @_checks(rules.RELEASED_ONCE)
+    async def test_every_run_is_released_once(self) -> None:
+        async with self._trial() as trial:
+            for submitted in self._runs_of_every_kind(trial):
+                await trial.released(submitted)
+
+    @_checks(rules.RELEASED_AT_ITS_END)
+    async def test_a_run_is_released_when_its_work_has_ended(self) -> None:
+        async with self._trial() as trial:
+            if self.runs_inline:
+                _ = self._runs_of_every_kind(trial)
+                return
+            for hold in (trial.hold, trial.hold_async):
+                submitted = hold(self.make_result(0))
+                await trial.begun(submitted)
+                if trial.notifier.record_of(submitted.run).released:
+                    raise RuleBrokenError(rules.RELEASED_AT_ITS_END, "a run was released when its work had just begun")
+                trial.open_gates()
+
+    @_checks(rules.RESULTS)
+    async def test_each_run_ends_with_its_own_result(self) -> None:
+        async with self._trial() as trial:
+            runs: list[tuple[Submitted[ResultT], ResultT]] = []
+            for number in range(_MANY):
+                expected = self.make_result(number)
+                runs.append((await trial.submit_when_possible(trial.task(partial(_work.give, expected))), expected))
+            for submitted, expected in runs:
+                result = await trial.executed(submitted, rules.RESULTS)
+                if result != expected:
+                    raise RuleBrokenError(
+                        rules.RESULTS, f"a run whose function returned {expected!r} ended with {result!r}"
+                    )
+                told_of = (await trial.ending(submitted)).task_id
+                if told_of != submitted.run.task.id:
+                    raise RuleBrokenError(
+                        rules.RESULTS, f"the end of a run of {submitted.run.task.id!r} was told as one of {told_of!r}"
+                    )
+
+    @_checks(rules.EXCEPTIONS)
+    async def test_what_a_function_raises_is_told(self) -> None:
+        async with self._trial() as trial:
+            for error in (_work.WorkError("lost", 3), KeyError("key"), StopIteration("over"), OSError(2, "no file")):
+                calls: list[Callable[[], Never] | Callable[[], Coroutine[object, Never, Never]]] = [
+                    partial(_work.fail, error)
+                ]
+                if not isinstance(error, StopIteration):
+                    # A coroutine cannot raise that one.
+                    calls.append(partial(_work.fail_async, error))
+                for call in calls:
+                    submitted = trial.submit(trial.task(call), what=f"raises {error!r}")
+                    told = (await trial.failed(submitted, type(error), rules.EXCEPTIONS)).exception
+                    if told.args != error.args:
+                        raise RuleBrokenError(rules.EXCEPTIONS, f"a run that raised {error!r} ended with {told!r}")
+
+    @_checks(rules.EXIT_REQUESTS)
+    async def test_a_request_to_exit_ends_the_run_only(self) -> None:
+        async with self._trial() as trial:
+            for call, exception in (
+                (_work.leave, SystemExit),
+                (_work.interrupt, KeyboardInterrupt),
+                (_work.leave_async, SystemExit),
+            ):
+                submitted = trial.submit(trial.task(call), what=f"raises {exception.__name__}")
+                _ = await trial.failed(submitted, exception, rules.EXIT_REQUESTS, lost_breaks=rules.EXIT_REQUESTS)
+            _ = await trial.ended_as(
+                self._give(trial), TaskExecuted, rules.EXIT_REQUESTS, lost_breaks=rules.EXIT_REQUESTS
+            )
+
+    @_checks(rules.CANCELLED_BY_ITSELF)
+    async def test_a_function_that_cancels_itself_is_cancelled(self) -> None:
+        async with self._trial() as trial:
+            for call in (_work.cancel_itself, _work.cancel_itself_async):
+                submitted = trial.submit(trial.task(call), what="raises CancelledError")
+                _ = await trial.ended_as(submitted, TaskCancelled, rules.CANCELLED_BY_ITSELF)
+            _ = await trial.ended_as(self._give(trial), TaskExecuted, rules.CANCELLED_BY_ITSELF)
+
+    @_checks(rules.AWAITABLES)
+    async def test_what_a_function_returns_is_awaited(self) -> None:
+        async with self._trial() as trial:
+            expected = self.make_result(1)
+            for task, what in (
+                (trial.task(partial(_work.give_async, expected)), "calls a coroutine function"),
+                (trial.task(_work.AsyncGiver(expected)), "calls an object whose __call__ is a coroutine function"),
+                (trial.task(partial(_work.give_coroutine, expected)), "calls a plain function that gives a coroutine"),
+                (trial.task(partial(_work.give_awaitable, expected)), "calls a function that gives another awaitable"),
+            ):
+                submitted = trial.submit(task, what=what)
+                result = await trial.executed(submitted, rules.AWAITABLES)
+                if result != expected:
+                    raise RuleBrokenError(rules.AWAITABLES, f"a run that {what} ended with {result!r}")
+
+    @_checks(rules.DETAILS)
+    async def test_a_notification_has_its_details(self) -> None:
+        async with self._trial() as trial:
+            error = trial.submit(trial.task(partial(_work.fail, _work.WorkError("details"))))
+            for submitted in (self._give(trial), error):
+                notification = await trial.ending(submitted)
+                details, run = notification.details, submitted.run
+                if details.run_id not in {0, run.id}:
+                    raise RuleBrokenError(rules.DETAILS, f"the run {run.id} was told as the run {details.run_id}")
+                # Where they were left out a scheduler fills in what the run itself knows.
+                started, finished = (
+                    (run.started, time.time()) if details.run_id == 0 else (details.started, details.finished)
+                )
+                if started is None or finished is None or finished < started:
+                    raise RuleBrokenError(
+                        rules.DETAILS,
+                        f"a run is told to have started at {started} and finished at {finished};"
+                        " call run.begin(), or let run.execute() or run.execute_async() do it all",
+                    )
+                if isinstance(notification, TaskError) and "in fail" not in notification.traceback:
+                    raise RuleBrokenError(
+                        rules.DETAILS,
+                        f"the traceback of an error does not show where it was raised: {notification.traceback!r}",
+                    )
+
+    @_checks(rules.LOOP_GOES_ON)
+    async def test_the_loop_goes_on(self) -> None:
+        self._unless_inline("it may block the loop")
+        async with self._trial() as trial:
+            for hold in (trial.hold, trial.hold_async):
+                submitted = hold(self.make_result(0))
+                await trial.begun(submitted)
+                if trial.notifier.record_of(submitted.run).notified:
+                    raise RuleBrokenError(rules.RESULTS, "the end of a run was told while its work went on")
+                trial.open_gates()
+
+    @_checks(rules.SUBMIT_ONLY_REFUSES)
+    async def test_submit_raises_nothing_of_a_function(self) -> None:
+        async with self._trial() as trial:
+            _ = self._runs_of_every_kind(trial)
+            _ = trial.submit(trial.task(_work.leave))
+            _ = trial.submit(trial.task(_work.interrupt))
+
+    @_checks(rules.NO_RUN_BEFORE_START)
+    async def test_no_run_is_taken_before_start(self) -> None:
+        async with self._trial(start=False) as trial:
+            trial.have_refused(
+                self._task(trial), ExecutorNotRunningError, rules.NO_RUN_BEFORE_START, "before its start"
+            )
+
+    @_checks(rules.NO_RUN_AFTER_SHUTDOWN)
+    async def test_no_run_is_taken_after_shutdown(self) -> None:
+        for wait in (True, False):
+            async with self._trial() as trial:
+                _ = await trial.executed(self._give(trial))
+                await trial.shutdown(wait=wait)
+                trial.have_refused(
+                    self._task(trial),
+                    ExecutorNotRunningError,
+                    rules.NO_RUN_AFTER_SHUTDOWN,
+                    f"after shutdown(wait={wait})",
+                )
+
+    @_checks(rules.MAXIMUM_OF_INSTANCES)
+    async def test_more_than_max_instances_are_refused(self) -> None:
+        self._unless_inline("a run has ended when submit returns")
+        async with self._trial() as trial:
+            gate = trial.gate()
+            task = trial.task(partial(_work.hold, gate, self.make_result(0)), TaskLimits(max_instances=2))
+            taken = [trial.submit(task), trial.submit(task)]
+            trial.have_refused(
+                task, MaximumInstancesError, rules.MAXIMUM_OF_INSTANCES, "with 2 of at most 2 instances of its task"
+            )
+            another = trial.submit(trial.task(partial(_work.hold, gate, self.make_result(1))))
+            gate.open()
+            for submitted in (*taken, another):
+                _ = await trial.executed(submitted)
+
+    @_checks(rules.INSTANCES_COUNT_DOWN)
+    async def test_a_released_run_counts_no_more(self) -> None:
+        async with self._trial() as trial:
+            for task in (self._task(trial), trial.task(partial(_work.fail, _work.WorkError("again")))):
+                for _ in range(3):
+                    submitted = trial.submit(task, refusal_breaks=rules.INSTANCES_COUNT_DOWN)
+                    await trial.released(submitted)
+
+    @_checks(rules.ALIAS_AND_STATUS)
+    async def test_the_state_tells_alias_and_status(self) -> None:
+        async with self._trial(start=False) as trial:
+            if trial.state().status == "running":
+                raise RuleBrokenError(rules.ALIAS_AND_STATUS, "the state tells that it is running before its start")
+            await trial.start("some alias")
+            _expect_alias_and_status(trial.state(), "running")
+            _ = await trial.executed(self._give(trial))
+            await trial.shutdown()
+            _expect_alias_and_status(trial.state(), "stopped")
+
+    @_checks(rules.COUNTS)
+    async def test_the_state_counts_what_is_there(self) -> None:
+        async with self._trial() as trial:
+            await trial.expect_counts("after the start")
+            if self.runs_inline:
+                await trial.released(self._give(trial))
+            else:
+                gate = trial.gate()
+                several = trial.task(partial(_work.hold, gate, self.make_result(0)), TaskLimits(max_instances=2))
+                once = trial.task(partial(_work.hold, gate, self.make_result(1)))
+                runs = [trial.submit(several), trial.submit(several), trial.submit(once)]
+                await trial.expect_counts("with two runs of one task and one of another", (several, 2), (once, 1))
+                gate.open()
+                for submitted in runs:
+                    await trial.released(submitted)
+            await trial.expect_counts("when all runs are released")
+
+    @_checks(rules.LATE_RUNS)
+    async def test_a_run_that_is_too_late_is_missed(self) -> None:
+        async with self._trial() as trial:
+            an_hour_ago = time.time() - _HOUR
+            for hold in (_work.hold, _work.hold_async):
+                gate = trial.gate()
+                gate.open()
+                late = trial.task(partial(hold, gate, self.make_result(0)), TaskLimits(misfire_grace_time=1))
+                submitted = trial.submit(late, scheduled=an_hour_ago, what="was due an hour ago, with 1 s of grace")
+                _ = await trial.ended_as(submitted, TaskMissed, rules.LATE_RUNS)
+                if gate.count("begun"):
+                    raise RuleBrokenError(rules.LATE_RUNS, "the function of a missed run was called")
+            for grace in (None, 2 * _HOUR):
+                in_time = trial.task(partial(_work.give, self.make_result(1)), TaskLimits(misfire_grace_time=grace))
+                _ = await trial.executed(trial.submit(in_time, scheduled=an_hour_ago), rules.LATE_RUNS)
+
+    @_checks(rules.SHUTDOWN_WAITS)
+    async def test_shutdown_waits_for_runs(self) -> None:
+        async with self._trial() as trial:
+            if self.runs_inline:
+                _ = self._give(trial)
+                await trial.shutdown()
+                trial.call_to_account()
+                return
+            held = [trial.hold(self.make_result(number)) for number in range(3)]
+            held.append(trial.hold_async(self.make_result(3)))
+            await trial.begun(held[0])
+            shutdown = asyncio.ensure_future(trial.shutdown())
+            # It comes back too early, or waits; the second is seen when it takes no runs any more.
+            _ = await trial.comes_true(lambda: shutdown.done() or trial.state().status != "running")
+            await asyncio.sleep(0.02)
+            came_back = shutdown.done()
+            trial.open_gates()
+            await shutdown
+            if came_back:
+                raise RuleBrokenError(rules.SHUTDOWN_WAITS, "shutdown(wait=True) came back while work went on")
+            for submitted in held:
+                if not trial.notifier.record_of(submitted.run).notified:
+                    raise RuleBrokenError(rules.SHUTDOWN_WAITS, "shutdown(wait=True) left a run without an end")
+                _ = await trial.ended_as(submitted, TaskExecuted, rules.SHUTDOWN_WAITS)
+
+    @_checks(rules.SHUTDOWN_WITHOUT_WAITING)
+    async def test_shutdown_without_waiting_ends_runs_at_once(self) -> None:
+        self._unless_inline("a run has ended when submit returns")
+        async with self._trial() as trial:
+            held = [trial.hold(self.make_result(number)) for number in range(3)]
+            held.append(trial.hold_async(self.make_result(3)))
+            await trial.begun(held[0])
+            if self.runs_in_another_process:
+                for submitted in held:
+                    trial.may_be_killed(submitted)
+            await trial.shutdown(wait=False)
+            for submitted in held:
+                if not trial.notifier.record_of(submitted.run).notified:
+                    raise RuleBrokenError(
+                        rules.SHUTDOWN_WITHOUT_WAITING, "shutdown(wait=False) left a run without an end"
+                    )
+                _ = await trial.ended_as(submitted, TaskCancelled, rules.SHUTDOWN_WITHOUT_WAITING)
+
+    @_checks(rules.SHUTDOWN_RETURNS)
+    async def test_shutdown_returns_again_and_again(self) -> None:
+        async with self._trial(start=False) as trial:
+            await trial.shutdown()
+        async with self._trial() as trial:
+            if not self.runs_inline:
+                await trial.begun(trial.hold(self.make_result(0)))
+            first, second = asyncio.ensure_future(trial.shutdown()), asyncio.ensure_future(trial.shutdown())
+            _ = await trial.comes_true(lambda: first.done() or trial.state().status != "running")
+            trial.open_gates()
+            _ = await asyncio.wait([first, second])
+            await first
+            await second
+            await trial.shutdown(wait=False)
+            await trial.shutdown()
+
+    @_checks(rules.STARTS_AGAIN)
+    async def test_it_starts_again_after_a_shutdown(self) -> None:
+        async with self._trial() as trial:
+            for alias in ("second", "third"):
+                await trial.released(self._give(trial))
+                await trial.shutdown(wait=alias == "second")
+                await trial.start(alias)
+            _ = await trial.ended_as(self._give(trial), TaskExecuted, rules.STARTS_AGAIN)
+
+    @_checks(rules.CANCEL)
+    async def test_cancel_tells_the_truth(self) -> None:
+        self._unless_inline("a run has ended when submit returns")
+        async with self._trial() as trial:
+            executor = trial.executor
+            if not can_cancel(executor):
+                raise SkipTest("it has no `cancel`")
+            for hold in (trial.hold, trial.hold_async):
+                for begun in (True, False):
+                    submitted = hold(self.make_result(0))
+                    if self.runs_in_another_process:
+                        trial.may_be_killed(submitted)
+                    if begun:
+                        await trial.begun(submitted)
+                    taken = executor.cancel(submitted.run)
+                    if not taken:
+                        if trial.notifier.record_of(submitted.run).notified:
+                            raise RuleBrokenError(rules.CANCEL, "cancel gave False, but ended the run")
+                        trial.open_gates()
+                    wanted = TaskCancelled if taken else TaskExecuted
+                    _ = await trial.ended_as(submitted, wanted, rules.CANCEL, lost_breaks=rules.CANCEL)
+                    trial.open_gates()
+                    await trial.released(submitted)
+                    if executor.cancel(submitted.run):
+                        raise RuleBrokenError(rules.CANCEL, "cancel gave True for a run that had ended")
+
+    @_checks(rules.TIME_LIMITS)
+    async def test_a_time_limit_is_kept(self) -> None:
+        self._unless_inline("nobody can end what blocks the loop")
+        if not self.limits_time:
+            raise SkipTest("`limits_time` is False: it does not enforce time limits")
+        async with self._trial() as trial:
+            for hold in (trial.hold, trial.hold_async):
+                submitted = hold(self.make_result(0), limits=TaskLimits(timeout=0.05))
+                if self.runs_in_another_process:
+                    trial.may_be_killed(submitted)
+                _ = await trial.failed(submitted, TaskTimeoutError, rules.TIME_LIMITS, lost_breaks=rules.TIME_LIMITS)
+                running = trial.state().running
+                if not running and not trial.notifier.record_of(submitted.run).released:
+                    raise RuleBrokenError(
+                        rules.TIME_LIMITS, "a run over its time limit is not counted any more, but not released either"
+                    )
+                trial.open_gates()
+                await trial.released(submitted)
+            in_time = trial.task(partial(_work.give, self.make_result(1)), TaskLimits(timeout=_HOUR))
+            _ = await trial.ended_as(trial.submit(in_time), TaskExecuted, rules.TIME_LIMITS)
+
+    @_checks(rules.CONTEXT)
+    async def test_context_variables_reach_the_function(self) -> None:
+        if self.runs_in_another_process:
+            raise SkipTest("context variables do not travel to another process")
+        async with self._trial() as trial:
+            context = Context()
+            context.run(_work.variable.set, "set")
+            for task in (
+                trial.task(partial(_work.give_where_variable_is, "set", self.make_result(0))),
+                trial.task(partial(_work.give_where_variable_is_async, "set", self.make_result(0))),
+            ):
+                submitted = trial.submit(task, context=context.copy(), what="looks at a context variable")
+                _ = await trial.ended_as(submitted, TaskExecuted, rules.CONTEXT)
+
+    @_checks(rules.NOT_PICKLABLE)
+    async def test_what_cannot_be_pickled_ends_only_its_run(self) -> None:
+        self._only_in_another_process()
+        async with self._trial() as trial:
+            local_function: Callable[[], ResultT] = lambda: self.make_result(0)  # noqa: E731  # it must have no name
+            await self._expect_to_fail(trial, trial.task(local_function), "calls a function that cannot be pickled")
+            await self._expect_to_fail(
+                trial, trial.task(_work.fail_unpicklably), "raises an exception that cannot be pickled"
+            )
+            _ = await trial.ended_as(self._give(trial), TaskExecuted, rules.NOT_PICKLABLE)
+
+    @_checks(rules.DEAD_WORKERS)
+    async def test_a_dead_worker_costs_one_run(self) -> None:
+        self._only_in_another_process()
+        async with self._trial() as trial:
+            submitted = trial.submit(trial.task(partial(_work.die, os.getpid())), what="ends its process")
+            _ = await trial.ended_as(submitted, TaskError, rules.DEAD_WORKERS, lost_breaks=rules.DEAD_WORKERS)
+            _ = await trial.ended_as(
+                self._give(trial), TaskExecuted, rules.DEAD_WORKERS, lost_breaks=rules.DEAD_WORKERS
+            )
+
+    # What the tests share
+
+    @asynccontextmanager
+    async def _trial(self, *, start: bool = True) -> AsyncGenerator[Trial[ResultT]]:
+        """An executor on trial; where the block is left without an error, it is called to account."""
+        trial = Trial(self.make_executor(), self.patience)
+        try:
+            if start:
+                await trial.start()
+            yield trial
+            await trial.finish()
+        finally:
+            await trial.clear_up()
+
+    def _task(self, trial: Trial[ResultT]) -> Task[ResultT]:
+        return trial.task(partial(_work.give, self.make_result(0)))
+
+    def _give(self, trial: Trial[ResultT]) -> Submitted[ResultT]:
+        return trial.submit(self._task(trial))
+
+    def _runs_of_every_kind(self, trial: Trial[ResultT]) -> list[Submitted[ResultT]]:
+        return [
+            trial.submit(trial.task(call))
+            for call in (
+                partial(_work.give, self.make_result(0)),
+                partial(_work.give_async, self.make_result(1)),
+                partial(_work.fail, _work.WorkError("of every kind")),
+                partial(_work.fail_async, _work.WorkError("of every kind")),
+                _work.cancel_itself,
+                _work.cancel_itself_async,
+            )
+        ]
+
+    async def _expect_to_fail(self, trial: Trial[ResultT], task: Task[ResultT], what: str) -> None:
+        submitted = trial.submit_unless_refused(task, what)
+        if submitted is not None:
+            _ = await trial.ended_as(submitted, TaskError, rules.NOT_PICKLABLE, lost_breaks=rules.NOT_PICKLABLE)
+
+    def _unless_inline(self, reason: str) -> None:
+        if self.runs_inline:
+            raise SkipTest(f"`runs_inline` is True: {reason}")
+
+    def _only_in_another_process(self) -> None:
+        if not self.runs_in_another_process:
+            raise SkipTest("`runs_in_another_process` is False: it runs in this process")
+
+
+class ExecutorConformance(RestrictedExecutorConformance[object]):
+    """Verifies an executor that runs every task, a `UniversalExecutor`; see `RestrictedExecutorConformance`.
+
+    Example:
+        >>> class TestMyExecutor(ExecutorConformance):
+        ...     def make_executor(self) -> UniversalExecutor:
+        ...         return MyExecutor()
+    """
+
+    @override
+    def make_executor(self) -> UniversalExecutor:
+        """Make the executor, not started; called anew for each test, on its loop."""
+        raise NotImplementedError
+
+    @override
+    def make_result(self, number: int, /) -> object:
+        """Make results of many types, as an executor may meet them."""
+        results = (number, f"text {number}", {"number": number}, [number], number / 8, None, False, ValueError)
+        return (number, results[number % len(results)])
+
+    @_checks(rules.NOT_PICKLABLE)
+    async def test_a_result_that_cannot_be_pickled_ends_only_its_run(self) -> None:
+        self._only_in_another_process()
+        async with self._trial() as trial:
+            await self._expect_to_fail(trial, trial.task(_work.unpicklable_result), "returns what cannot be pickled")
+            _ = await trial.ended_as(self._give(trial), TaskExecuted, rules.NOT_PICKLABLE)
+
+
+def _expect_alias_and_status(state: ExecutorState, status: ExecutorStatus) -> None:
+    if (state.alias, state.status) != ("some alias", status):
+        raise RuleBrokenError(
+            rules.ALIAS_AND_STATUS,
+            f"the state has to tell 'some alias' and {status}, but tells {state.alias!r} and {state.status}",
+        )
+    if type(state).model_validate_json(state.model_dump_json()) != state:
+        raise RuleBrokenError(rules.ALIAS_AND_STATUS, f"the state does not survive JSON: {state!r}")
+
+
+def _verdict(rule: Rule, outcomes: tuple[_Outcome, ...]) -> RuleVerdict:
+    """What the outcomes of all checks say of one rule: a check can find another rule broken than its own."""
+    own = [outcome for outcome in outcomes if outcome.rule == rule]
+    for outcome in (*own, *outcomes):
+        if outcome.broken == rule:
+            return RuleVerdict(rule, "broken", outcome.message)
+    for outcome in own:
+        if outcome.broken is not None:
+            return RuleVerdict(rule, "undecided", f"{outcome.broken} is broken")
+    for outcome in own:
+        if outcome.verdict == "not applicable":
+            return RuleVerdict(rule, "not applicable", outcome.message)
+    return RuleVerdict(rule, "kept")

@@ -1,0 +1,142 @@
+"""One measurement of asyncz, or of what it is built on, in a process of its own: `python -m … WHO KIND RUNS`.
+
+Measured is what a run costs from being due to its listener having been told, functions doing nothing; for
+`stall` also the longest turn of the loop meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import json
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from asyncz import (
+    AsyncIOExecutor,
+    AsyncIOScheduler,
+    DebugExecutor,
+    ProcessPoolExecutor,
+    TaskExecuted,
+    ThreadPoolExecutor,
+    UniversalExecutor,
+)
+
+EXECUTORS: dict[str, Callable[[], UniversalExecutor]] = {
+    "coroutine": AsyncIOExecutor,
+    "threads": partial(ThreadPoolExecutor, 2),
+    "processes": partial(ProcessPoolExecutor, 2),
+    "inline": DebugExecutor,
+    "add": DebugExecutor,
+    "stall": AsyncIOExecutor,
+}
+
+
+async def nothing_async() -> None:
+    """Does nothing, on the loop."""
+
+
+def nothing() -> None:
+    """Does nothing, anywhere."""
+
+
+class Countdown:
+    """Counts ends, on the loop's thread, until there are as many as there were submissions."""
+
+    def __init__(self, runs: int) -> None:
+        self.left = runs
+        self.reached = asyncio.Event()
+
+    def ended(self, _: object) -> None:
+        """Count one."""
+        self.left -= 1
+        if not self.left:
+            self.reached.set()
+
+
+async def longest_turn(until: asyncio.Event) -> float:
+    """The longest turn of the loop, in milliseconds."""
+    longest, before = 0.0, time.perf_counter()
+    while not until.is_set():
+        await asyncio.sleep(0)
+        now = time.perf_counter()
+        longest, before = max(longest, now - before), now
+    return longest * 1e3
+
+
+async def scheduled(kind: str, runs: int) -> dict[str, float]:
+    """asyncz: one-off tasks that are all due at once."""
+    countdown = Countdown(runs)
+    async with AsyncIOScheduler(executors={"measured": EXECUTORS[kind]()}) as scheduler:
+
+        def add() -> object:
+            if kind in {"coroutine", "stall"}:
+                return scheduler.add_task(nothing_async, executor="measured")
+            return scheduler.add_task(nothing, executor="measured")
+
+        scheduler.pause()
+        await asyncio.sleep(0.1)
+        started = time.perf_counter()
+        for _ in range(runs):
+            add()
+        added = time.perf_counter() - started
+        scheduler.subscribe(TaskExecuted, countdown.ended)
+        while len(scheduler.tasks) < runs:
+            await asyncio.sleep(0)
+        await asyncio.sleep(0.1)
+        if kind == "add":
+            return {"microseconds": added / runs * 1e6}
+        return await timed(countdown, runs, scheduler.resume)
+
+
+async def timed(countdown: Countdown, runs: int, start: Callable[[], object]) -> dict[str, float]:
+    """The time from a start until all has ended."""
+    turns = asyncio.ensure_future(longest_turn(countdown.reached))
+    await asyncio.sleep(0)
+    started = time.perf_counter()
+    start()
+    await countdown.reached.wait()
+    elapsed = time.perf_counter() - started
+    return {"microseconds": elapsed / runs * 1e6, "milliseconds": await turns}
+
+
+async def bare(kind: str, runs: int) -> dict[str, float]:
+    """asyncio's own tasks with a callback, or a pool of `concurrent.futures` with a relay to the loop."""
+    countdown = Countdown(runs)
+    loop = asyncio.get_running_loop()
+    if kind in {"coroutine", "stall"}:
+        tasks: set[asyncio.Task[None]] = set()
+
+        def create() -> None:
+            for _ in range(runs):
+                task = loop.create_task(nothing_async())
+                tasks.add(task)
+                task.add_done_callback(countdown.ended)
+
+        return await timed(countdown, runs, create)
+    pool = (concurrent.futures.ThreadPoolExecutor if kind == "threads" else concurrent.futures.ProcessPoolExecutor)(2)
+
+    def relay(future: concurrent.futures.Future[None]) -> None:
+        loop.call_soon_threadsafe(countdown.ended, future)
+
+    def submit() -> None:
+        for _ in range(runs):
+            pool.submit(nothing).add_done_callback(relay)
+
+    with pool:
+        await loop.run_in_executor(pool, nothing)
+        return await timed(countdown, runs, submit)
+
+
+WHO: dict[str, Callable[[str, int], Awaitable[dict[str, float]]]] = {"asyncz": scheduled, "bare": bare}
+
+
+async def main(who: str, kind: str, runs: int) -> dict[str, float]:
+    """Make one measurement."""
+    return await WHO[who](kind, runs)
+
+
+if __name__ == "__main__":
+    print(json.dumps(asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))))

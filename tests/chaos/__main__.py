@@ -1,0 +1,48 @@
+"""The chaos, from the command line. Its exit status is 1 where the ledger does not add up."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.chaos.storm import Storm
+
+PEER = "apscheduler==3.11.3"
+
+
+def main() -> int:
+    """Run it."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--runs", type=int, default=3000, help="how many runs there are on each executor")
+    parser.add_argument("--seconds", type=float, default=120, help="when to begin no more runs")
+    parser.add_argument("--seed", type=int, default=1, help="what comes in which order")
+    parser.add_argument("--kill-every", type=float, default=0.3, help="seconds between two kills; 0 is none")
+    parser.add_argument("--peer", action="store_true", help=f"run the same on {PEER} as well")
+    options = parser.parse_args()
+    adds_up = asyncio.run(Storm(options.runs, options.seconds, options.seed, options.kill_every).run())
+    if options.peer:
+        run_peer(options.runs, options.seconds, options.seed, options.kill_every)
+    return 0 if adds_up else 1
+
+
+def run_peer(runs: int, seconds: float, seed: int, kill_every: float) -> None:
+    """Run the peer in an environment of its own, and let it print its ledger."""
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+        python = str(Path(folder) / "bin" / "python")
+        subprocess.run([python, "-m", "pip", "install", "-q", PEER], check=True, stderr=subprocess.DEVNULL)
+        print(f"\n{PEER}", flush=True)
+        arguments = [str(runs), str(seconds), str(seed), str(kill_every)]
+        subprocess.run(
+            [python, "-W", "ignore", "-m", "tests.chaos.peer_apscheduler", *arguments],
+            check=False,
+            timeout=seconds + 120,
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

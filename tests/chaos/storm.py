@@ -1,0 +1,150 @@
+"""Many runs of every kind on every executor, while workers are killed at random."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+import signal
+import time
+from itertools import islice
+
+from asyncz import (
+    AsyncIOExecutor,
+    AsyncIOScheduler,
+    DebugExecutor,
+    ExecutorNotRunningError,
+    MaximumInstancesError,
+    ProcessPoolExecutor,
+    Retry,
+    Task,
+    ThreadPoolExecutor,
+)
+from tests.chaos.ledger import HEADING, Ledger
+from tests.chaos.workload import KINDS, kinds
+
+EXECUTORS = ("asyncio", "threadpool", "processpool", "debug")
+_AT_A_TIME = 100
+
+
+class Storm:
+    """One storm.
+
+    Args:
+        runs: How many runs there are on each executor.
+        seconds: After how many seconds no more runs are begun.
+        seed: Decides which kinds of runs come in which order, and whom the killer chooses.
+        kill_every: How many seconds the killer waits, on average; 0 is no killer.
+    """
+
+    def __init__(self, runs: int, seconds: float, seed: int, kill_every: float) -> None:
+        self.runs = runs
+        self.seed = seed
+        self.kill_every = kill_every
+        self.deadline = time.monotonic() + seconds
+        self.chance = random.Random(seed)
+        self.processes = ProcessPoolExecutor(3)
+        self.killed = 0
+        self.problems: list[str] = []
+        self.scheduler = AsyncIOScheduler(
+            executors={
+                "asyncio": AsyncIOExecutor(),
+                "threadpool": ThreadPoolExecutor(8),
+                "processpool": self.processes,
+                "debug": DebugExecutor(),
+            }
+        )
+        self.ledger = Ledger(self.scheduler, EXECUTORS)
+
+    async def run(self) -> bool:
+        """Run it and print the ledger; tells whether everything adds up."""
+        # Failures are what is wanted here.
+        logging.getLogger("asyncz").setLevel(logging.CRITICAL + 1)
+        started = time.monotonic()
+        await self.scheduler.start()
+        killer = asyncio.ensure_future(self._kill())
+        await asyncio.gather(*(self._feed(executor) for executor in EXECUTORS))
+        killer.cancel()
+        await self._look_for_leaks()
+        await self.scheduler.shutdown()
+        print(HEADING)
+        for executor, account in self.ledger.accounts.items():
+            print(account.row(executor))
+        took = time.monotonic() - started
+        print(f"{self.killed} workers were killed from outside, in {took:.1f} s; seed {self.seed}")
+        self.problems += self.ledger.disagreements(self.scheduler.state)
+        for problem in self.problems:
+            print(f"PROBLEM: {problem}")
+        return not self.problems and all(account.adds_up for account in self.ledger.accounts.values())
+
+    async def _feed(self, executor: str) -> None:
+        tasks = {kind: self._task(executor, kind) for kind in KINDS}
+        places = asyncio.Semaphore(_AT_A_TIME)
+        async with asyncio.TaskGroup() as group:
+            for kind in islice(kinds(self.seed, executor), self.runs):
+                if time.monotonic() > self.deadline:
+                    break
+                await places.acquire()
+                group.create_task(self._one(tasks[kind], kind)).add_done_callback(lambda _: places.release())
+
+    def _task(self, executor: str, kind: str) -> Task[object]:
+        return self.scheduler.add_task(
+            KINDS[kind][0],
+            id=f"{executor} {kind}",
+            trigger=None,
+            executor=executor,
+            max_instances=_AT_A_TIME,
+            timeout=0.05 if kind.startswith("timing out") else None,
+            misfire_grace_time=0.01 if kind == "late" else None,
+            retry=Retry(attempts=3, delay=0.01) if kind == "retried" else None,
+        )
+
+    async def _one(self, task: Task[object], kind: str) -> None:
+        try:
+            handle = task.run()
+        except MaximumInstancesError:
+            # Runs that were given up hold their places.
+            self.ledger.account_of(task.id).refused += 1
+            await asyncio.sleep(0.05)
+            return
+        except ExecutorNotRunningError as error:
+            self.problems.append(str(error))
+            return
+        if kind.startswith("cancelled"):
+            await asyncio.sleep(self.chance.uniform(0, 0.03))
+            handle.cancel()
+        try:
+            async with asyncio.timeout(60):
+                await handle.notification()
+        except TimeoutError:
+            self.problems.append(f"{handle} has not ended in a minute")
+
+    async def _kill(self) -> None:
+        while self.kill_every:
+            await asyncio.sleep(self.chance.uniform(0, 2 * self.kill_every))
+            supervisor = self.processes._supervisor
+            assert supervisor is not None
+            # Of those that just start only some: where none ever gets ready, nothing can run.
+            slots = list(supervisor._slots)
+            alive = [slot.process.pid for slot in slots if slot.ready or self.chance.random() < 0.2]
+            # Now and then all of them at once.
+            victims = alive if self.chance.random() < 0.1 else self.chance.sample(alive, min(1, len(alive)))
+            for victim in victims:
+                try:
+                    os.kill(victim, signal.SIGKILL)
+                except ProcessLookupError:
+                    continue
+                self.killed += 1
+
+    async def _look_for_leaks(self) -> None:
+        # Functions that were given up return in a moment; what counts is what does not.
+        patience = time.monotonic() + 20
+        while any(state.running for state in self.scheduler.state.executors) and time.monotonic() < patience:
+            await asyncio.sleep(0.01)
+        for executor_state in self.scheduler.state.executors:
+            self.ledger.accounts[executor_state.alias].leaked = executor_state.running
+        await asyncio.sleep(0.1)
+        for task in self.scheduler.state.tasks:
+            if task.running or task.waiting:
+                self.problems.append(f"{task.task_id} still has {task.running} running, {task.waiting} waiting runs")

@@ -1,0 +1,24 @@
+"""Nothing is left after a shutdown, however often."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.chaos.cycles import cycles
+
+
+@pytest.mark.parametrize(
+    ("kind", "number"), [("asyncio", 200), ("threadpool", 200), ("debug", 200), ("processpool", 15)]
+)
+def test_cycles_leave_no_descriptor_thread_process_or_semaphore(kind: str, number: int) -> None:
+    before, after = cycles(kind, number)
+    assert not after.more_than(before), (before, after)
+
+
+def test_a_program_that_used_processes_ends_without_complaints() -> None:
+    command = [sys.executable, "-m", "tests.chaos.cycles", "--kind", "processpool", "--cycles", "2"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
+    assert (result.returncode, result.stderr) == (0, "")

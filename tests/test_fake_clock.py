@@ -1,0 +1,130 @@
+"""A test of a schedule moves its clock, and does not depend on the speed of the machine."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from typing_extensions import override
+
+from asyncz import AsyncIOScheduler, IntervalTrigger, InvalidInputError, RunsStillRunningError, TaskExecuted
+from asyncz.testing import FakeClock
+from asyncz.testing.clock import FakeTimer
+
+START = datetime(2030, 1, 1, tzinfo=UTC)
+
+
+def work_for_a_while() -> str:
+    time.sleep(0.01)
+    return "done"
+
+
+async def await_for_a_while() -> str:
+    await asyncio.sleep(0.01)
+    return "done"
+
+
+@pytest.mark.parametrize("executor", ["asyncio", "threadpool", "processpool", "debug"])
+def test_every_run_of_a_daily_task_ends_on_its_day(executor: str) -> None:
+    async def main() -> None:
+        clock = FakeClock()
+        finished: list[datetime | None] = []
+        async with AsyncIOScheduler(clock=clock) as scheduler:
+            for function in (work_for_a_while, await_for_a_while):
+                task = scheduler.add_task(function, trigger=IntervalTrigger(days=1), executor=executor)
+                task.on_executed(lambda event: finished.append(event.details.finished_at))
+            await clock.advance(days=7, wait_for_runs=True)
+            assert scheduler.state.refused == 0
+        days = [START + timedelta(days=day) for day in range(1, 8)]
+        assert finished == sorted(days * 2)
+
+    asyncio.run(main())
+
+
+def test_schedulers_on_one_clock_take_turns_in_the_order_of_time() -> None:
+    async def main() -> None:
+        clock = FakeClock()
+        order: list[str] = []
+
+        def heard(name: str) -> Callable[[TaskExecuted[str]], None]:
+            return lambda _: order.append(name)
+
+        async with AsyncIOScheduler(clock=clock) as first, AsyncIOScheduler(clock=clock) as second:
+            for name, scheduler, hours in (("every 2", first, 2), ("every 3", second, 3)):
+                task = scheduler.add_task(work_for_a_while, trigger=IntervalTrigger(hours=hours), executor="threadpool")
+                task.on_executed(heard(name))
+            await clock.advance(hours=5, wait_for_runs=True)
+        assert order == ["every 2", "every 3", "every 2"]
+
+    asyncio.run(main())
+
+
+def test_a_year_takes_a_few_steps_a_day() -> None:
+    class CountingClock(FakeClock):
+        timers = 0
+
+        @override
+        def call_later(self, delay: float, callback: Callable[[], object], /) -> FakeTimer:
+            self.timers += 1
+            return super().call_later(delay, callback)
+
+    async def main() -> None:
+        clock = CountingClock()
+        async with AsyncIOScheduler(clock=clock) as scheduler:
+            task = scheduler.add_task(await_for_a_while, trigger=IntervalTrigger(days=1), max_instances=400)
+            await clock.advance(days=365)
+            assert task.state.submitted == 365
+        assert clock.timers < 3 * 365
+
+    asyncio.run(main())
+
+
+def test_a_task_that_is_added_while_time_goes_on_is_not_late() -> None:
+    async def main() -> None:
+        clock = FakeClock()
+        due: list[datetime | None] = []
+        async with AsyncIOScheduler(clock=clock) as scheduler:
+
+            def add_another() -> None:
+                if not due:
+                    task = scheduler.add_task(work_for_a_while, trigger=IntervalTrigger(minutes=1), executor="debug")
+                    task.on_executed(lambda event: due.append(event.details.finished_at))
+
+            scheduler.add_task(add_another, trigger=IntervalTrigger(days=1), executor="debug")
+            await clock.advance(days=1, minutes=2)
+        assert due == [START + timedelta(days=1, minutes=minutes) for minutes in (1, 2)]
+
+    asyncio.run(main())
+
+
+def test_a_run_that_waits_for_the_test_fails_it_and_does_not_hang_it() -> None:
+    async def main() -> None:
+        clock = FakeClock(patience=0.05)
+        go_on = threading.Event()
+        async with AsyncIOScheduler(clock=clock) as scheduler:
+            task = scheduler.add_task(
+                go_on.wait, trigger=IntervalTrigger(days=1), executor="threadpool", id="waits-for-the-test"
+            )
+            with pytest.raises(RunsStillRunningError, match="waits-for-the-test"):
+                await clock.advance(days=1, wait_for_runs=True)
+            await clock.advance(days=1)
+            assert (task.state.running, task.state.refused) == (1, 1)
+            go_on.set()
+            assert await task.result()
+
+    asyncio.run(main())
+
+
+def test_time_goes_on_and_has_a_zone() -> None:
+    with pytest.raises(InvalidInputError, match="time zone"):
+        FakeClock(datetime(2030, 1, 1))
+    clock = FakeClock()
+    with pytest.raises(InvalidInputError, match="use set"):
+        asyncio.run(clock.advance(-1))
+    with pytest.raises(InvalidInputError, match="time zone"):
+        clock.set(datetime(2030, 1, 1))
+    assert clock.now() == START.timestamp()

@@ -1,0 +1,265 @@
+"""`asyncz verify` tells of a custom executor which rules it keeps."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typing_extensions import override
+
+from asyncz import Executor, ThreadPoolExecutor
+from asyncz.testing import RULES, RestrictedExecutorConformance, rules
+from tests.test_readme_and_cli import BLOCKS, asyncz_command
+
+EXECUTORS = """
+import threading
+from asyncz import BaseExecutor, Executor, ExecutorState, Notifier, ProcessPoolExecutor, TaskRun, ThreadPoolExecutor
+from asyncz.testing import RestrictedExecutorConformance
+from typing_extensions import TypeVar
+
+ResultT = TypeVar("ResultT")
+
+
+class Good(BaseExecutor):
+    def submit_run(self, run: TaskRun[ResultT], /) -> None:
+        self.limit_time(run)
+        threading.Thread(target=lambda: self.finish(run, run.execute())).start()
+
+
+class NotifiesTwice(Good):
+    def finish(self, run, notification, /):
+        self.scheduler.notify(run, notification)
+        super().finish(run, notification)
+
+
+class Hangs(BaseExecutor):
+    def submit_run(self, run: TaskRun[ResultT], /) -> None:
+        threading.Thread(target=threading.Event().wait).start()
+        threading.Event().wait()
+
+
+class OnlyOf(ThreadPoolExecutor):
+    def __init__(self, workers: int) -> None:
+        super().__init__(workers)
+
+
+def of_two_workers() -> OnlyOf:
+    return OnlyOf(2)
+
+
+def of_one_process() -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(1)
+
+
+class Restricted:
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(2)
+
+    @property
+    def state(self) -> ExecutorState:
+        return self._threads.state
+
+    async def start(self, scheduler: Notifier, alias: str, /) -> None:
+        await self._threads.start(scheduler, alias)
+
+    async def shutdown(self, wait: bool = True) -> None:
+        await self._threads.shutdown(wait)
+
+
+class BytesExecutor(Restricted):
+    def submit(self, run: TaskRun[bytes], /) -> None:
+        self._threads.submit(run)
+
+
+class ListExecutor(Restricted):
+    def submit(self, run: TaskRun[list[str]], /) -> None:
+        self._threads.submit(run)
+
+
+class TestListExecutor(RestrictedExecutorConformance[list[str]]):
+    def make_executor(self) -> Executor[list[str]]:
+        return ListExecutor()
+
+    def make_result(self, number: int, /) -> list[str]:
+        return [str(number)]
+
+
+class Untyped(Restricted):
+    def submit(self, run, /):
+        self._threads.submit(run)
+
+
+class ShutdownOfAnotherType(BytesExecutor):
+    async def shutdown(self, wait: int) -> None:
+        await self._threads.shutdown(bool(wait))
+
+
+number = 1
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "own.py").write_text(EXECUTORS)
+    return tmp_path
+
+
+def report(folder: Path, *arguments: str, status: int) -> dict[str, object]:
+    result = asyncz_command("verify", "--json", "--patience", "3", *arguments, folder=folder)
+    assert result.returncode == status, result.stdout + result.stderr
+    found: dict[str, object] = json.loads(result.stdout)
+    assert found["passed"] == (status == 0)
+    return found
+
+
+def of_types(found: dict[str, object]) -> dict[str, str]:
+    types = found["types"]
+    assert isinstance(types, dict)
+    return types
+
+
+def verdicts(found: dict[str, object]) -> dict[int, str]:
+    entries = found["rules"]
+    assert isinstance(entries, list)
+    return {entry["number"]: entry["verdict"] for entry in entries}
+
+
+def test_an_executor_that_keeps_the_rules_passes(folder: Path) -> None:
+    result = asyncz_command("verify", "own:Good", folder=folder)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "26 kept, 2 not applicable" in result.stdout
+    assert "UniversalExecutor" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("target", "protocol", "types_verdict"),
+    [
+        ("own:of_two_workers", "UniversalExecutor", "kept"),
+        ("own:BytesExecutor", "Executor[bytes]", "kept"),
+        ("own:TestListExecutor", "Executor[list[str]]", "not checked"),
+    ],
+)
+def test_functions_restricted_executors_and_suites_are_verified(
+    folder: Path, target: str, protocol: str, types_verdict: str
+) -> None:
+    found = report(folder, target, status=0)
+    assert of_types(found)["protocol"] == protocol
+    assert of_types(found)["verdict"] == types_verdict
+    assert len(verdicts(found)) == len(RULES)
+
+
+def test_the_executors_of_the_readme_pass(tmp_path: Path) -> None:
+    for name in ("ThreadPerRunExecutor", "BytesExecutor"):
+        (block,) = (block for block in BLOCKS if f"class {name}" in block)
+        (tmp_path / "mine.py").write_text(block)
+        found = report(tmp_path, f"mine:{name}", status=0)
+        assert of_types(found)["verdict"] == "kept"
+
+
+def test_a_broken_rule_is_named_and_what_it_was(folder: Path) -> None:
+    found = report(folder, "own:NotifiesTwice", status=1)
+    assert verdicts(found)[rules.TOLD_ONCE.number] == "broken"
+    assert verdicts(found)[rules.NO_RUN_BEFORE_START.number] == "kept"
+    assert "broken" not in {verdicts(found)[rule.number] for rule in RULES if rule != rules.TOLD_ONCE}
+    shown = asyncz_command("verify", "own:NotifiesTwice", folder=folder).stdout
+    assert "rule 2 (told once), broken: notify was called 2 times" in re.sub(r"\s+", " ", shown)
+
+
+@pytest.mark.parametrize(
+    ("target", "message"), [("own:ShutdownOfAnotherType", "shutdown"), ("own:Untyped", "is not annotated")]
+)
+def test_a_wrong_type_is_found_by_mypy(folder: Path, target: str, message: str) -> None:
+    found = report(folder, target, status=1)
+    assert of_types(found)["verdict"] == "broken"
+    assert message in of_types(found)["message"]
+
+
+def test_an_executor_that_blocks_the_loop_for_ever_does_not_hang_the_command(folder: Path) -> None:
+    found = report(folder, "own:Hangs", "--patience", "0.5", status=1)
+    assert verdicts(found)[rules.LOOP_GOES_ON.number] == "broken"
+    assert verdicts(found)[rules.RESULTS.number] == "undecided"
+
+
+def test_what_is_declared_is_not_asked_for(folder: Path) -> None:
+    declared = ["--inline", "--no-time-limits"]
+    found = report(folder, "asyncz:DebugExecutor", *declared, status=0)
+    assert verdicts(found)[rules.MAXIMUM_OF_INSTANCES.number] == "not applicable"
+    found = report(folder, "own:of_one_process", "--other-process", "--patience", "30", status=0)
+    assert verdicts(found)[rules.DEAD_WORKERS.number] == "kept"
+    assert verdicts(found)[rules.CONTEXT.number] == "not applicable"
+
+
+def test_without_mypy_the_types_are_not_checked(folder: Path) -> None:
+    program = (
+        "import sys; sys.modules['mypy'] = None; sys.argv = ['asyncz', 'verify', 'own:Good', '--json']\n"
+        "from asyncz.cli import main; main()"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=100, cwd=folder
+    )
+    assert result.returncode == 0, result.stderr
+    assert of_types(json.loads(result.stdout))["message"] == "mypy is not installed"
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("own", "module:name"),
+        ("there_is_none:Executor", "cannot be imported"),
+        ("own:number", "is a int"),
+        ("own:OnlyOf", "name a function"),
+        ("builtins:dict", "has not the state"),
+        ("own:ListExecutor", "RestrictedExecutorConformance"),
+        ("asyncz.testing:ExecutorConformance", "makes no executor"),
+    ],
+)
+def test_bad_targets_are_told(folder: Path, target: str, message: str) -> None:
+    result = asyncz_command("verify", target, folder=folder)
+    assert result.returncode == 2, result.stdout + result.stderr
+    assert message in re.sub(r"[\s│]+", " ", result.stderr)
+
+
+class BytesConformance(RestrictedExecutorConformance[bytes]):
+    __test__ = False
+
+    @override
+    def make_executor(self) -> Executor[bytes]:
+        return ThreadPoolExecutor(2)
+
+    @override
+    def make_result(self, number: int, /) -> bytes:
+        return str(number).encode()
+
+
+def test_a_suite_for_one_result_type_verifies_without_pytest() -> None:
+    program = "import asyncz.testing, sys; print('pytest' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "False"
+    verdicts = BytesConformance().verify(at_once=8)
+    assert tuple(verdict.rule for verdict in verdicts) == RULES
+    assert {verdict.verdict for verdict in verdicts} == {"kept", "not applicable"}
+
+
+def test_pytest_collects_only_what_makes_an_executor(tmp_path: Path) -> None:
+    (tmp_path / "test_own.py").write_text(
+        "from asyncz import ThreadPoolExecutor, UniversalExecutor\n"
+        "from asyncz.testing import ExecutorConformance, RestrictedExecutorConformance\n"
+        "class TestBase(ExecutorConformance): ...\n"
+        "class TestOwn(TestBase):\n"
+        "    def make_executor(self) -> UniversalExecutor:\n"
+        "        return ThreadPoolExecutor(2)\n"
+    )
+    options = ["-q", "-o", "python_classes=*", "-p", "no:cacheprovider", "--rootdir", str(tmp_path)]
+    result = subprocess.run(
+        [sys.executable, "-m", "pytest", "--collect-only", *options, "test_own.py"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    collected = {line.split("::")[1] for line in result.stdout.splitlines() if "::" in line}
+    assert collected == {"TestOwn"}, result.stdout

@@ -1,0 +1,87 @@
+"""States: typed and immutable, from JSON and to JSON."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import assert_never, assert_type
+
+from asyncz import ExecutorState, ExecutorStatus, InstanceCount, SchedulerState, SchedulerStatus, TaskState
+
+
+def executor(state: ExecutorState) -> None:
+    assert_type(state.alias, str)
+    assert_type(state.status, ExecutorStatus)
+    assert_type(state.running, int)
+    assert_type(state.instances, tuple[InstanceCount, ...])
+    assert_type(state.instances[0].task_id, str)
+    assert_type(state.instances[0].running, int)
+    assert_type(state.queued, int)
+    assert_type(state.abandoned, int)
+    assert_type(state.workers, int)
+    assert_type(state.lost_workers, int)
+    assert_type(state.replaced_workers, int)
+    assert_type(state.changed_to("running"), ExecutorState)
+
+
+def task(state: TaskState) -> None:
+    assert_type(state.task_id, str)
+    assert_type(state.function, str)
+    assert_type(state.trigger, str)
+    assert_type(state.executor, str)
+    assert_type(state.paused, bool)
+    assert_type(state.next_run_at, datetime | None)
+    assert_type(state.running, int)
+    assert_type(state.waiting, int)
+    assert_type(state.submitted, int)
+    assert_type(state.executed, int)
+    assert_type(state.errors, int)
+    assert_type(state.missed, int)
+    assert_type(state.cancelled, int)
+    assert_type(state.refused, int)
+
+
+def scheduler(state: SchedulerState) -> None:
+    assert_type(state.status, SchedulerStatus)
+    assert_type(state.tasks, tuple[TaskState, ...])
+    assert_type(state.executors, tuple[ExecutorState, ...])
+    assert_type(state.next_run_at, datetime | None)
+    assert_type(state.submitted, int)
+    assert_type(state.executed, int)
+    assert_type(state.errors, int)
+    assert_type(state.missed, int)
+    assert_type(state.cancelled, int)
+    assert_type(state.refused, int)
+
+
+def json(state: ExecutorState, text: str) -> None:
+    assert_type(state.model_dump_json(), str)
+    assert_type(ExecutorState.model_validate_json(text), ExecutorState)
+    assert_type(SchedulerState.model_validate_json(text), SchedulerState)
+
+
+def made_by_an_executor() -> None:
+    one = InstanceCount(task_id="task", running=1)
+    assert_type(ExecutorState(alias="io", status="running", running=1, instances=(one,)), ExecutorState)
+    assert_type(ExecutorState(alias=""), ExecutorState)
+    assert_type(TaskState(task_id="task", function="module:name", executor="io"), TaskState)
+    assert_type(SchedulerState(), SchedulerState)
+
+
+def every_executor_status(status: ExecutorStatus) -> bool:
+    match status:
+        case "created" | "starting" | "running" | "draining":
+            return True
+        case "stopped" | "broken":
+            return False
+        case _:
+            assert_never(status)
+
+
+def every_scheduler_status(status: SchedulerStatus) -> bool:
+    match status:
+        case "created" | "running" | "paused" | "draining":
+            return True
+        case "stopped":
+            return False
+        case _:
+            assert_never(status)

@@ -1,0 +1,188 @@
+"""Tasks: awaiting them, listening to them, reading them, and their runs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import datetime
+from typing import assert_never, assert_type
+
+from typing_extensions import TypeVar
+
+from asyncz import (
+    NotificationStream,
+    RunDetails,
+    RunHandle,
+    Task,
+    TaskCancelled,
+    TaskError,
+    TaskExecuted,
+    TaskLimits,
+    TaskMissed,
+    TaskNotification,
+    TaskRun,
+    TaskState,
+)
+from typecheck.accept.schedulers import scheduler
+
+ResultT = TypeVar("ResultT")
+
+
+async def awaiting(task: Task[bytes]) -> None:
+    assert_type(await task.run(), bytes)
+    assert_type(await task.result(), bytes)
+    handle = assert_type(task.run(), RunHandle[bytes])
+    assert_type(await handle, bytes)
+    assert_type(await handle.notification(), TaskNotification[bytes])
+    assert_type(handle.run_id, int)
+    assert_type(handle.task_id, str)
+    assert_type(handle.done(), bool)
+    assert_type(handle.cancel(), bool)
+    awaitable: Awaitable[bytes] = task.run()
+    assert_type(await awaitable, bytes)
+
+
+async def reading_a_stream(task: Task[bytes]) -> None:
+    assert_type(task.notifications(), NotificationStream[bytes])
+    iterator: AsyncIterator[TaskNotification[bytes]] = task.notifications()
+    assert_type(await anext(iterator), TaskNotification[bytes])
+    async for notification in task.notifications():
+        assert_type(notification, TaskNotification[bytes])
+        if isinstance(notification, TaskExecuted):
+            assert_type(notification.result, bytes)
+        elif isinstance(notification, TaskError):
+            assert_type(notification.exception, BaseException)
+    async with task.notifications() as stream:
+        assert_type(stream, NotificationStream[bytes])
+        await stream.aclose()
+        stream.close()
+
+
+def ended(notification: TaskNotification[bytes]) -> None:
+    match notification:
+        case TaskExecuted(result=result):
+            assert_type(result, bytes)
+        case TaskError(exception=error):
+            assert_type(error, BaseException)
+        case TaskMissed(details=details) | TaskCancelled(details=details):
+            assert_type(details, RunDetails)
+        case _:
+            assert_never(notification)
+
+
+def ended_of_any(notification: TaskNotification[ResultT]) -> ResultT | None:
+    match notification:
+        case TaskExecuted():
+            return notification.result
+        case TaskError() | TaskMissed() | TaskCancelled():
+            return None
+
+
+async def ended_later(notification: TaskNotification[bytes]) -> None: ...
+
+
+async def executed_later(event: TaskExecuted[bytes]) -> int:
+    return len(event.result)
+
+
+def any_result(event: TaskExecuted[object]) -> None: ...
+
+
+def anything(event: object) -> None: ...
+
+
+class Listening:
+    def executed(self, event: TaskExecuted[bytes]) -> int:
+        return len(event.result)
+
+    def error(self, event: TaskError) -> str:
+        return event.traceback
+
+    def __call__(self, notification: TaskNotification[bytes]) -> None: ...
+
+
+def listening(task: Task[bytes]) -> None:
+    @task.on_executed
+    def executed(event: TaskExecuted[bytes]) -> int:
+        return len(event.result)
+
+    @task.on_error
+    def failed(event: TaskError) -> None: ...
+
+    @task.on_missed
+    def missed(event: TaskMissed) -> None: ...
+
+    @task.on_cancelled
+    async def cancelled(event: TaskCancelled) -> None: ...
+
+    @task.on_done
+    async def done(notification: TaskNotification[bytes]) -> None: ...
+
+    listener = Listening()
+    assert_type(task.on_executed(executed_later), Callable[[TaskExecuted[bytes]], object])
+    assert_type(task.on_executed(listener.executed), Callable[[TaskExecuted[bytes]], object])
+    assert_type(task.on_executed(any_result), Callable[[TaskExecuted[bytes]], object])
+    assert_type(task.on_executed(lambda event: event.result.decode()), Callable[[TaskExecuted[bytes]], object])
+    assert_type(task.on_error(listener.error), Callable[[TaskError], object])
+    assert_type(task.on_error(lambda event: event.exception), Callable[[TaskError], object])
+    assert_type(task.on_missed(anything), Callable[[TaskMissed], object])
+    assert_type(task.on_missed(lambda event: event.details.scheduled), Callable[[TaskMissed], object])
+    assert_type(task.on_cancelled(anything), Callable[[TaskCancelled], object])
+    assert_type(task.on_cancelled(lambda event: event.task_id), Callable[[TaskCancelled], object])
+    assert_type(task.on_done(ended), Callable[[TaskNotification[bytes]], object])
+    assert_type(task.on_done(ended_later), Callable[[TaskNotification[bytes]], object])
+    assert_type(task.on_done(listener), Callable[[TaskNotification[bytes]], object])
+    assert_type(task.on_done(lambda notification: notification.task_id), Callable[[TaskNotification[bytes]], object])
+    assert_type(task.remove_listener(executed), bool)
+    assert_type(task.remove_listener(listener.executed), bool)
+
+
+def reading(task: Task[bytes]) -> None:
+    assert_type(task.id, str)
+    assert_type(task.function, str)
+    assert_type(task.executor, str)
+    assert_type(task.limits, TaskLimits)
+    assert_type(task.limits.max_instances, int)
+    assert_type(task.limits.misfire_grace_time, float | None)
+    assert_type(task.limits.coalesce, bool)
+    assert_type(task.limits.timeout, float | None)
+    assert_type(task.is_coroutine, bool)
+    assert_type(task.last_notification, TaskNotification[bytes] | None)
+    assert_type(task.state, TaskState)
+    assert_type(task.next_run_at, datetime | None)
+    assert_type(task.cancel_runs(), int)
+
+
+def covariance(
+    bytes_task: Task[bytes], bool_task: Task[bool], handle: RunHandle[bool]
+) -> tuple[Task[int], RunHandle[int], NotificationStream[int], TaskNotification[int] | None]:
+    every: dict[str, Task[object]] = {"bytes": bytes_task, "bool": bool_task}
+    scheduler.remove_task(every["bytes"])
+    return bool_task, handle, bool_task.notifications(), bool_task.last_notification
+
+
+async def runs(run: TaskRun[bytes], await_it: Callable[[Awaitable[bytes]], bytes]) -> None:
+    assert_type(run.task, Task[bytes])
+    assert_type(run.id, int)
+    assert_type(run.attempt, int)
+    assert_type(run.scheduled, float)
+    assert_type(run.scheduled_at, datetime)
+    assert_type(run.started, float | None)
+    assert_type(run.ended, bool)
+    assert_type(run.is_too_late(), bool)
+    assert_type(run.execute(), TaskNotification[bytes])
+    assert_type(run.execute(await_it), TaskNotification[bytes])
+    assert_type(await run.execute_async(), TaskNotification[bytes])
+    assert_type(await run.notification(), TaskNotification[bytes])
+    assert_type(run.executed(b"result"), TaskExecuted[bytes])
+    assert_type(run.failed(ValueError("text"), traceback_text="text"), TaskError)
+    assert_type(run.missed(), TaskMissed)
+    assert_type(run.cancelled(), TaskCancelled)
+    assert_type(run.task.call(), bytes | Awaitable[bytes])
+
+
+async def of_any_result(task: Task[ResultT]) -> ResultT:
+    return await task.run()
+
+
+async def through_a_generic_function(task: Task[bytes]) -> None:
+    assert_type(await of_any_result(task), bytes)

@@ -1,0 +1,64 @@
+"""Each class of the package against the protocols that it is to satisfy: every line must pass in every checker.
+
+A public class of the package that has the members of one of these protocols and is not listed here fails the
+run of `python -m typecheck`.
+"""
+
+from __future__ import annotations
+
+from asyncz import (
+    AsyncIOExecutor,
+    AsyncIOScheduler,
+    BaseExecutor,
+    Clock,
+    DateTrigger,
+    DebugExecutor,
+    Executor,
+    IntervalTrigger,
+    Notifier,
+    ProcessPoolExecutor,
+    SupportsCancel,
+    SystemClock,
+    ThreadPoolExecutor,
+    Timer,
+    Trigger,
+    UniversalExecutor,
+)
+from asyncz.testing import FakeClock
+from asyncz.testing.clock import FakeTimer
+
+of_int: list[Executor[int]] = [
+    AsyncIOExecutor(),
+    BaseExecutor(),
+    DebugExecutor(),
+    ProcessPoolExecutor(),
+    ThreadPoolExecutor(),
+]
+of_lists: list[Executor[list[str]]] = [
+    AsyncIOExecutor(),
+    BaseExecutor(),
+    DebugExecutor(),
+    ProcessPoolExecutor(),
+    ThreadPoolExecutor(),
+]
+universal: list[UniversalExecutor] = [
+    AsyncIOExecutor(),
+    BaseExecutor(),
+    DebugExecutor(),
+    ProcessPoolExecutor(),
+    ThreadPoolExecutor(),
+]
+cancelling: list[SupportsCancel] = [
+    AsyncIOExecutor(),
+    BaseExecutor(),
+    DebugExecutor(),
+    ProcessPoolExecutor(),
+    ThreadPoolExecutor(),
+]
+triggers: list[Trigger] = [DateTrigger(), IntervalTrigger(seconds=1)]
+clocks: list[Clock] = [SystemClock(), FakeClock()]
+timers: list[Timer] = [FakeTimer(None)]
+notifiers: list[Notifier] = [AsyncIOScheduler()]
+
+# Whoever takes an executor of one type takes one that is universal.
+executor_of_int: Executor[int] = universal[0]

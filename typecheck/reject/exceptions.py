@@ -1,0 +1,81 @@
+"""Mistakes with errors: fields that they have not, and making them wrongly."""
+
+from __future__ import annotations
+
+from asyncz import (
+    AsynczError,
+    DuplicateExecutorError,
+    DuplicateTaskError,
+    ExecutorInUseError,
+    ExecutorNotRunningError,
+    IllegalTransitionError,
+    InvalidInputError,
+    MaximumInstancesError,
+    PluginError,
+    QueueFullError,
+    RemoteError,
+    SchedulerAlreadyRunningError,
+    SchedulerNotRunningError,
+    SerializationError,
+    TaskCancelledError,
+    TaskExitError,
+    TaskLookupError,
+    TaskMissedError,
+    TaskTimeoutError,
+    UnknownAliasError,
+    WorkerLostError,
+    WorkerStartError,
+)
+
+
+def fields(root: AsynczError, lost: WorkerLostError, timeout: TaskTimeoutError, unknown: UnknownAliasError) -> None:
+    root.task_id  # E
+    lost.task_id  # E
+    lost.exit_code + 1  # E
+    lost.pid + 1  # E
+    timeout.timeout.seconds  # E
+    unknown.known.append("alias")  # E
+    unknown.kind + 1  # E
+
+
+def texts(invalid: InvalidInputError, plugin: PluginError, remote: RemoteError, exit_error: TaskExitError) -> None:
+    invalid.value + 1  # E
+    plugin.reason + 1  # E
+    remote.type_name + 1  # E
+    exit_error.exception.args  # E
+
+
+def made() -> None:
+    InvalidInputError("name", "value")  # E
+    InvalidInputError("name", 3, "allowed")  # E
+    UnknownAliasError("executor", "alias", ["known"])  # E
+    TaskLookupError()  # E
+    DuplicateTaskError(3)  # E
+    ExecutorInUseError("alias", ["task"])  # E
+    SchedulerNotRunningError()  # E
+    ExecutorNotRunningError("alias")  # E
+    MaximumInstancesError("task", "3")  # E
+    QueueFullError("alias", None)  # E
+    TaskTimeoutError("task", "1 s")  # E
+    TaskMissedError()  # E
+    TaskCancelledError("task", 3)  # E
+    WorkerLostError("reason", "SIGKILL")  # E
+    WorkerStartError()  # E
+    SerializationError("result")  # E
+
+
+def not_standard(lost: WorkerLostError, lookup: TaskLookupError, started: WorkerLostError) -> None:
+    timeout: TimeoutError = lost  # E
+    value: ValueError = lookup  # E
+    start: WorkerStartError = started  # E
+    print(timeout, value, start)
+
+
+def more_fields(
+    taken: DuplicateExecutorError, illegal: IllegalTransitionError, running: SchedulerAlreadyRunningError
+) -> None:
+    DuplicateExecutorError()  # E
+    taken.alias + 1  # E
+    IllegalTransitionError("alias", "running")  # E
+    illegal.wanted + 1  # E
+    running.action  # E

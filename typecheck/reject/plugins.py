@@ -1,0 +1,22 @@
+"""Mistakes with executors and triggers by their aliases."""
+
+from __future__ import annotations
+
+from asyncz import ThreadPoolExecutor, create_executor, create_trigger, executor_aliases, trigger_aliases
+from asyncz.plugins import is_executor
+
+threads: ThreadPoolExecutor = create_executor("threadpool")  # E
+create_executor()  # E
+create_executor(ThreadPoolExecutor)  # E
+create_executor("threadpool").cancel_all()  # E
+create_trigger("interval").interval  # E
+create_trigger(5)  # E
+executor_aliases().append("mine")  # E
+executor_aliases("mine")  # E
+first: int = trigger_aliases()[0]  # E
+
+
+def asked(value: object) -> None:
+    value.shutdown()  # E
+    if is_executor(value):
+        value.cancel_all()  # E

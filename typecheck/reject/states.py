@@ -1,0 +1,77 @@
+"""Mistakes with states: changing them, making them wrongly, wrong words for a status.
+
+Why some checkers let some of them pass:
+
+- conversion: pyrefly and ty know that pydantic tries to convert what it is given.
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from asyncz import ExecutorState, ExecutorStatus, InstanceCount, SchedulerState, SchedulerStatus, TaskState
+
+
+def changed(state: ExecutorState, count: InstanceCount, task: TaskState, scheduler: SchedulerState) -> None:
+    state.running = 3  # E
+    state.status = "running"  # E
+    state.instances = ()  # E
+    state.instances[0] = count  # E
+    state.instances.append(count)  # E
+    count.running = 3  # E
+    task.paused = True  # E
+    task.submitted += 1  # E
+    scheduler.status = "running"  # E
+    scheduler.next_run_at = None  # E
+
+
+def made() -> None:
+    ExecutorState()  # E
+    ExecutorState(alias=3)  # E
+    ExecutorState(alias="io", status="runing")  # E
+    ExecutorState(alias="io", status="paused")  # E
+    ExecutorState(alias="io", running="3")  # E[-pyrefly,ty]: conversion
+    ExecutorState(alias="io", instances=[InstanceCount(task_id="task", running=1)])  # E[-pyrefly,ty]: conversion
+    ExecutorState(alias="io", instances={"task": 1})  # E[-pyrefly]: conversion
+    ExecutorState("io")  # E
+    ExecutorState(alias="io", rnning=3)  # E
+    InstanceCount(task_id="task")  # E
+    TaskState(task_id="task", executor="io")  # E
+    TaskState(task_id="task", function="f", executor="io", next_run_at="today")  # E[-pyrefly,ty]: conversion
+    SchedulerState(status="broken")  # E
+    SchedulerState(tasks=[])  # E[-pyrefly,ty]: conversion
+
+
+def statuses(state: ExecutorState, scheduler: SchedulerState) -> None:
+    state.changed_to("runing")  # E
+    state.changed_to("paused")  # E
+    state.changed_to()  # E
+    scheduler.changed_to("running")  # E
+    state.unknown  # E
+
+
+wrong_status: ExecutorStatus = "paused"  # E
+wrong_scheduler_status: SchedulerStatus = "broken"  # E
+a_word: str = "running"
+any_word: ExecutorStatus = a_word.lower()  # E
+any_scheduler_word: SchedulerStatus = a_word.lower()  # E
+
+
+def of_another(state: SchedulerState) -> ExecutorState:
+    return state  # E
+
+
+def forgets_the_broken(status: ExecutorStatus) -> bool:
+    match status:
+        case "created" | "starting" | "running" | "draining" | "stopped":
+            return True
+        case _:
+            assert_never(status)  # E
+
+
+def forgets_the_paused(status: SchedulerStatus) -> bool:
+    match status:
+        case "created" | "running" | "draining" | "stopped":
+            return True
+        case _:
+            assert_never(status)  # E

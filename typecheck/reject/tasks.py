@@ -1,0 +1,216 @@
+"""Mistakes with tasks: awaiting, listening, reading, and with their runs."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import assert_never
+
+from typing_extensions import TypeVar
+
+from asyncz import (
+    NotificationStream,
+    RunHandle,
+    Task,
+    TaskCancelled,
+    TaskError,
+    TaskExecuted,
+    TaskLimits,
+    TaskMissed,
+    TaskNotification,
+    TaskRun,
+)
+
+ResultT = TypeVar("ResultT")
+OtherT = TypeVar("OtherT")
+
+
+async def awaiting(task: Task[bytes]) -> tuple[str, str, str, int]:
+    text: str = ""
+    text = await task.run()  # E
+    text = await task.result()  # E
+    text = task.run()  # E
+    text = await task.run().notification()  # E
+    task.run(3)  # E
+    task.run().result()  # E
+    await task.state  # E
+    await task  # E
+    task.result().upper()  # E
+    task.run()  # E[mypy]: its rule unused-awaitable
+    task.result()  # E
+    return text, await task.run(), "", await task.result()  # E
+
+
+async def reading_a_stream(task: Task[bytes]) -> None:
+    for _ in task.notifications():  # E
+        pass
+    async for ending in task.notifications():
+        len(ending)  # E
+        len(ending.result)  # E
+        if isinstance(ending, TaskExecuted):
+            ending.result.encode()  # E
+        if isinstance(ending, TaskError):
+            len(ending.exception)  # E
+    with task.notifications():  # E
+        pass
+
+
+def forgets_the_missed(notification: TaskNotification[bytes]) -> int:
+    match notification:
+        case TaskExecuted() | TaskError() | TaskCancelled():
+            return 1
+        case _:
+            assert_never(notification)  # E
+
+
+def forgets_the_cancelled(notification: TaskNotification[bytes]) -> int:  # E
+    match notification:  # E[-ty]: told at the function
+        case TaskExecuted() | TaskError() | TaskMissed():
+            return 1
+
+
+def takes_the_wrong_field(notification: TaskNotification[bytes]) -> str | BaseException:
+    match notification:
+        case TaskExecuted(result=result):
+            return result  # E
+        case TaskError():
+            return notification.result  # E
+        case TaskMissed() | TaskCancelled():
+            return notification.exception  # E
+
+
+def of_text(event: TaskExecuted[str]) -> None: ...
+
+
+def of_text_ending(notification: TaskNotification[str]) -> None: ...
+
+
+async def of_text_later(event: TaskExecuted[str]) -> None: ...
+
+
+def on_executed(event: TaskExecuted[bytes]) -> None: ...
+
+
+def on_error(event: TaskError) -> None: ...
+
+
+def on_missed(event: TaskMissed) -> None: ...
+
+
+def on_cancelled(event: TaskCancelled) -> None: ...
+
+
+def of_nothing() -> None: ...
+
+
+class Listening:
+    def executed(self, event: TaskExecuted[str]) -> None: ...
+
+    def __call__(self, notification: TaskNotification[str]) -> None: ...
+
+
+def listening(task: Task[bytes]) -> None:
+    task.on_executed(of_text)  # E
+    task.on_executed(of_text_later)  # E
+    task.on_executed(on_error)  # E
+    task.on_executed(Listening().executed)  # E
+    task.on_executed(lambda event: event.result.encode())  # E
+    task.on_executed(lambda event: event.exception)  # E
+    task.on_executed(of_nothing)  # E
+    task.on_error(on_executed)  # E
+    task.on_error(on_missed)  # E
+    task.on_error(lambda event: event.result)  # E
+    task.on_error(of_nothing)  # E
+    task.on_missed(on_cancelled)  # E
+    task.on_missed(on_executed)  # E
+    task.on_missed(lambda event: event.exception)  # E
+    task.on_cancelled(on_missed)  # E
+    task.on_cancelled(on_error)  # E
+    task.on_cancelled(lambda event: event.exception)  # E
+    task.on_done(of_text_ending)  # E
+    task.on_done(on_executed)  # E
+    task.on_done(on_error)  # E
+    task.on_done(Listening())  # E
+    task.on_done(lambda notification: notification.result)  # E
+    task.on_done(None)  # E
+    task.on_executed()  # E
+
+    @task.on_executed  # E
+    def decorated(event: TaskExecuted[str]) -> None: ...
+
+
+def reading(task: Task[bytes]) -> None:
+    task.id = "id"  # E
+    task.executor = "asyncio"  # E
+    task.limits = task.limits  # E
+    task.last_notification = None  # E
+    task.call(3)  # E
+    task.pause()  # E
+    task.state.running = 3  # E
+    task.limits.max_instances = "3"  # E
+    len(task.last_notification)  # E
+
+
+def limits() -> None:
+    TaskLimits(3)  # E
+    TaskLimits(max_instances="3")  # E
+    TaskLimits(misfire_grace_time="1 s")  # E
+    TaskLimits(timeout="1 s")  # E
+    TaskLimits(coalesce=None)  # E
+
+
+def variance(
+    task: Task[object], handle: RunHandle[object], run: TaskRun[bool], stream: NotificationStream[int]
+) -> None:
+    narrowed: Task[bytes] = task  # E
+    narrowed_handle: RunHandle[bytes] = handle  # E
+    narrowed_stream: NotificationStream[bool] = stream  # E
+    widened_run: TaskRun[int] = run  # E
+    print(narrowed, narrowed_handle, narrowed_stream, widened_run)
+
+
+def wanted_of(task: Task[str], handle: RunHandle[str], run: TaskRun[str]) -> None: ...
+
+
+def handed_over(task: Task[int], handle: RunHandle[int], run: TaskRun[int], good: Task[str]) -> None:
+    wanted_of(task, good.run(), TaskRun(good))  # E
+    wanted_of(good, handle, TaskRun(good))  # E
+    wanted_of(good, good.run(), run)  # E
+    wanted_of(good, task.run(), TaskRun(good))  # E
+
+
+def invents_a_result(run: TaskRun[ResultT]) -> TaskNotification[ResultT]:
+    return TaskExecuted(run.task.id, "junk")  # E
+
+
+def invents_a_result_of_the_run(run: TaskRun[ResultT]) -> TaskNotification[ResultT]:
+    return run.executed("junk")  # E
+
+
+def swaps(first: TaskRun[ResultT], second: TaskRun[OtherT]) -> TaskNotification[ResultT]:
+    return second.execute()  # E
+
+
+async def swaps_later(first: TaskRun[ResultT], second: TaskRun[OtherT]) -> TaskNotification[ResultT]:
+    return await second.execute_async()  # E
+
+
+def runs(run: TaskRun[bytes]) -> None:
+    run.executed(3)  # E
+    run.executed()  # E
+    run.failed("text")  # E
+    run.failed()  # E
+    run.missed(3)  # E
+    run.execute(3)  # E
+    run.conclude(TaskExecuted("id", 3))  # E
+    run.ended = True  # E
+    run.result  # E
+    run.execute(lambda awaitable: awaitable)  # E
+
+
+def wrong_awaiter(awaitable: Awaitable[bytes]) -> int:
+    return 3
+
+
+def runs_with(run: TaskRun[bytes], of_object: TaskRun[object]) -> TaskExecuted[int]:
+    run.execute(wrong_awaiter)  # E
+    return run.executed(b"")  # E
