@@ -6,6 +6,8 @@ run of `python -m typecheck`.
 
 from __future__ import annotations
 
+import asyncio
+
 from asyncz import (
     AsyncIOExecutor,
     AsyncIOScheduler,
@@ -24,8 +26,14 @@ from asyncz import (
     Trigger,
     UniversalExecutor,
 )
-from asyncz.testing import FakeClock
+from asyncz.testing import FakeClock, RecordingNotifier
 from asyncz.testing.clock import FakeTimer
+
+
+async def made_on_a_loop() -> RecordingNotifier:
+    """One that records needs a running loop."""
+    return RecordingNotifier()
+
 
 of_int: list[Executor[int]] = [
     AsyncIOExecutor(),
@@ -58,7 +66,7 @@ cancelling: list[SupportsCancel] = [
 triggers: list[Trigger] = [DateTrigger(), IntervalTrigger(seconds=1)]
 clocks: list[Clock] = [SystemClock(), FakeClock()]
 timers: list[Timer] = [FakeTimer(None)]
-notifiers: list[Notifier] = [AsyncIOScheduler()]
+notifiers: list[Notifier] = [AsyncIOScheduler(), asyncio.run(made_on_a_loop())]
 
 # Whoever takes an executor of one type takes one that is universal.
 executor_of_int: Executor[int] = universal[0]

@@ -16,6 +16,7 @@ from asyncz import (
     PluginError,
     QueueFullError,
     RemoteError,
+    RunsStillRunningError,
     SchedulerAlreadyRunningError,
     SchedulerNotRunningError,
     SerializationError,
@@ -142,6 +143,12 @@ def serialization_error(error: SerializationError) -> tuple[AsynczError, ValueEr
 def remote_error(error: RemoteError) -> tuple[AsynczError, RuntimeError]:
     assert_type(error.type_name, str)
     assert_type(error.message, str)
+    return error, error
+
+
+def still_running(error: RunsStillRunningError) -> tuple[AsynczError, TimeoutError]:
+    assert_type(error.task_ids, tuple[str, ...])
+    assert_type(error.patience, float)
     return error, error
 
 

@@ -43,6 +43,7 @@ from asyncz import (
     Retry as Retry,
     RunDetails as RunDetails,
     RunHandle as RunHandle,
+    RunsStillRunningError as RunsStillRunningError,
     SchedulerAlreadyRunningError as SchedulerAlreadyRunningError,
     SchedulerNotRunningError as SchedulerNotRunningError,
     SchedulerPaused as SchedulerPaused,

@@ -5,9 +5,32 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import assert_type
 
-from asyncz import AsyncIOScheduler, Clock, Timer
-from asyncz.testing import FakeClock
+from typing_extensions import override
+
+from asyncz import (
+    AsyncIOScheduler,
+    Clock,
+    Executor,
+    Notifier,
+    Task,
+    TaskRun,
+    ThreadPoolExecutor,
+    Timer,
+    UniversalExecutor,
+)
+from asyncz.testing import (
+    RULES,
+    ExecutorConformance,
+    FakeClock,
+    RecordingNotifier,
+    RestrictedExecutorConformance,
+    Rule,
+    RuleBrokenError,
+    RuleVerdict,
+    RunRecord,
+)
 from asyncz.testing.clock import FakeTimer
+from typecheck.accept.executors import BytesExecutor
 
 clock = FakeClock()
 as_clock: Clock = clock
@@ -21,3 +44,43 @@ async def fake_clock() -> None:
     await clock.advance(seconds=1, minutes=2, hours=3, days=4)
     clock.set(datetime(2031, 1, 1, tzinfo=UTC))
     assert_type(clock.call_later(1.5, print), FakeTimer)
+
+
+class TestThreads(ExecutorConformance):
+    patience = 3.0
+
+    @override
+    def make_executor(self) -> UniversalExecutor:
+        return ThreadPoolExecutor(2)
+
+
+class TestBytes(RestrictedExecutorConformance[bytes]):
+    runs_inline = True
+
+    @override
+    def make_executor(self) -> Executor[bytes]:
+        return BytesExecutor()
+
+    @override
+    def make_result(self, number: int, /) -> bytes:
+        return str(number).encode()
+
+
+def verified() -> None:
+    assert_type(TestThreads().verify(at_once=2), tuple[RuleVerdict, ...])
+    assert_type(RULES, tuple[Rule, ...])
+    for found in TestBytes().verify():
+        assert_type(found.rule.name, str)
+        assert_type(found.message, str)
+
+
+def rule_of(error: RuleBrokenError) -> tuple[Rule, AssertionError]:
+    return error.rule, error
+
+
+async def recorded(run: TaskRun[int], task: Task[int]) -> None:
+    notifier = RecordingNotifier()
+    as_notifier: Notifier = notifier
+    as_notifier.notify(run, run.executed(3))
+    assert_type(notifier.record_of(run), RunRecord)
+    assert_type(await notifier.until(lambda: True, timeout=1), bool)

@@ -14,6 +14,7 @@ from asyncz import (
     PluginError,
     QueueFullError,
     RemoteError,
+    RunsStillRunningError,
     SchedulerAlreadyRunningError,
     SchedulerNotRunningError,
     SerializationError,
@@ -47,6 +48,8 @@ def texts(invalid: InvalidInputError, plugin: PluginError, remote: RemoteError, 
 
 def made() -> None:
     InvalidInputError("name", "value")  # E
+    RunsStillRunningError(["task"], 1.0)  # E
+    RunsStillRunningError(("task",), "1 s")  # E
     InvalidInputError("name", 3, "allowed")  # E
     UnknownAliasError("executor", "alias", ["known"])  # E
     TaskLookupError()  # E

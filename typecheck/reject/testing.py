@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from asyncz import SystemClock, Timer
-from asyncz.testing import FakeClock
+from typing_extensions import override
+
+from asyncz import Executor, SystemClock, TaskRun, ThreadPoolExecutor, Timer, UniversalExecutor
+from asyncz.testing import (
+    ExecutorConformance,
+    FakeClock,
+    RecordingNotifier,
+    RestrictedExecutorConformance,
+    Rule,
+    RuleBrokenError,
+    RuleVerdict,
+)
+from typecheck.accept.executors import BytesExecutor
 
 clock = FakeClock()
 FakeClock(0.0)  # E
@@ -26,3 +37,41 @@ async def moved() -> None:
     await clock.advance(timedelta(seconds=1))  # E
     await clock.advance(1, 2)  # E
     await clock.advance(weeks=1)  # E
+
+
+class TestBytesAsUniversal(ExecutorConformance):
+    @override
+    def make_executor(self) -> UniversalExecutor:
+        return BytesExecutor()  # E[-ty]: generic method
+
+
+class TestOtherResult(RestrictedExecutorConformance[bytes]):
+    @override
+    def make_executor(self) -> Executor[bytes]:
+        return BytesExecutor()
+
+    @override
+    def make_result(self, number: int, /) -> str:  # E
+        return ""
+
+
+class TestNoExecutor(ExecutorConformance):
+    @override
+    def make_executor(self) -> UniversalExecutor:
+        return ThreadPoolExecutor  # E
+
+
+def verdicts(verdict: RuleVerdict, rule: Rule) -> None:
+    verdict.message = ""  # E
+    rule.number = 3  # E
+    RuleVerdict(rule, "fine")  # E
+    RuleBrokenError("rule", "problem")  # E
+    TestNoExecutor().verify(at_once="2")  # E
+
+
+async def recorded(run: TaskRun[int], other: TaskRun[str]) -> None:
+    notifier = RecordingNotifier()
+    notifier.notify(run, other.executed(""))  # E
+    notifier.released("run")  # E
+    await notifier.until(True, timeout=1)  # E
+    await notifier.until(lambda: True)  # E
