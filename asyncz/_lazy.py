@@ -7,8 +7,10 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 
 
-def lazy_exports(package: str, modules: Mapping[str, tuple[str, ...]]) -> Callable[[str], object]:
-    """Make a package's `__getattr__` from a table of its modules and the names that each gives.
+def lazy_exports(
+    package: str, modules: Mapping[str, tuple[str, ...]]
+) -> tuple[list[str], Callable[[str], object], Callable[[], list[str]]]:
+    """Make a package's `__all__`, `__getattr__` and `__dir__` from a table of its modules and their names.
 
     A name that was used once is kept in the package, so that the next use costs nothing.
     """
@@ -22,4 +24,7 @@ def lazy_exports(package: str, modules: Mapping[str, tuple[str, ...]]) -> Callab
         setattr(sys.modules[package], name, value)
         return value
 
-    return get
+    def names() -> list[str]:
+        return sorted({*vars(sys.modules[package]), *module_of})
+
+    return sorted(module_of), get, names

@@ -119,8 +119,7 @@ class Trigger(Protocol):
             now: The present time, UTC.
 
         Returns:
-            A time zone aware datetime later than `previous`, which may lie in the past; None if there
-            is none any more.
+            A time zone aware datetime later than `previous`, also one in the past; None if there is none any more.
         """
         ...
 

@@ -15,9 +15,9 @@ class Retry:
     """How often a failed run is tried again, and how long it waits before.
 
     A run is one run, however many attempts it takes: each failed attempt but the last is a `TaskRetrying`
-    event, and the last one its only notification. A timeout counts for each attempt, and a worker that was
-    lost may have done its work already: name `WorkerLostError` only where that does no harm. A shutdown makes
-    no more attempts: what waits for one ends with the error of its last.
+    event, and the last one its only notification. A timeout counts for each attempt. A worker that was lost
+    may have done its work already, so name `WorkerLostError` only where that does no harm. A shutdown makes no
+    more attempts, and what waits for one ends with the error of its last.
 
     Args:
         attempts: How many attempts there are at most, the first one included; at least 1.

@@ -422,6 +422,18 @@ class TaskRun(Generic[ResultT]):
 
     An executor calls `execute()` or `execute_async()`, or makes the ending itself with `executed()`,
     `failed()`, `missed()` or `cancelled()`.
+
+    Attributes:
+        task: The task.
+        id: The number of this attempt, unique in its process.
+        run_id: The number of the run, the same for all its attempts; events carry it.
+        attempt: 1 for a run's first attempt, 2 for its first retry, and so on.
+        scheduled: When it was due, in seconds since the epoch.
+        started: When its function was called, in seconds since the epoch; None while it was not.
+        worker: Which thread or process runs it; None while that is not known.
+        context: The context variables that its function sees; None is those of whoever calls it.
+        released: Whether its executor has told that its work is over.
+        successor: The attempt that follows this one; None while there is none.
     """
 
     __slots__ = (

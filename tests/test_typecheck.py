@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import asyncz
+from asyncz import clock
 from asyncz.clock import SystemClock
 from asyncz.executors import debug
 from asyncz.executors.debug import DebugExecutor
@@ -163,7 +164,7 @@ class StrayNotifier(asyncz.AsyncIOScheduler):
     [
         (debug, StrayExecutor, {"Executor", "SupportsCancel"}),
         (date, StrayTrigger, {"Trigger"}),
-        (asyncz.clock, StrayClock, {"Clock"}),
+        (clock, StrayClock, {"Clock"}),
         (scheduler_module, StrayNotifier, {"Notifier"}),
     ],
 )

@@ -1,4 +1,4 @@
-"""States, errors, the public names and the layers."""
+"""States, errors and the layers."""
 
 from __future__ import annotations
 
@@ -75,24 +75,6 @@ def test_an_illegal_transition_is_refused() -> None:
         state.changed_to("created")
     with pytest.raises(ValidationError):
         state.status = "stopped"  # type: ignore[misc]  # wrong on purpose
-
-
-def test_every_public_name_can_be_imported() -> None:
-    assert len(set(asyncz.__all__)) == len(asyncz.__all__) > 60
-    for name in asyncz.__all__:
-        assert getattr(asyncz, name) is not None
-    with pytest.raises(AttributeError, match="no attribute"):
-        _ = asyncz.missing  # type: ignore[attr-defined]  # wrong on purpose
-
-
-def test_every_public_class_and_function_is_documented() -> None:
-    undocumented = [
-        name
-        for name in asyncz.__all__
-        if (inspect.isclass(getattr(asyncz, name)) or inspect.isfunction(getattr(asyncz, name)))
-        and not inspect.getdoc(getattr(asyncz, name))
-    ]
-    assert undocumented == []
 
 
 def test_imports_point_down_only() -> None:

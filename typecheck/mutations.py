@@ -164,14 +164,14 @@ MUTATIONS: list[Mutation] = [
     Mutation(
         "add_task takes executors of any type",
         SCHEDULER,
-        "executor: Executor[ResultT] | PoolAlias",
-        "executor: Executor[bytes] | PoolAlias",
+        "        executor: Executor[ResultT],\n",
+        "        executor: Executor[bytes],\n",
     ),
     Mutation(
         "add_task takes no restricted executor",
         SCHEDULER,
-        "executor: Executor[ResultT] | PoolAlias",
-        "executor: UniversalExecutor | PoolAlias",
+        "        executor: Executor[ResultT],\n",
+        "        executor: UniversalExecutor,\n",
     ),
     Mutation(
         "add_task awaits coroutines only",
@@ -496,7 +496,7 @@ MUTATIONS: list[Mutation] = [
     Mutation(
         "a name is not re-exported by its subpackage",
         "asyncz/executors/__init__.py",
-        "    from asyncz.executors.debug import DebugExecutor\n",
+        "    from asyncz.executors.debug import DebugExecutor as DebugExecutor\n",
         "",
     ),
 ]

@@ -10,8 +10,7 @@ import typer
 
 from asyncz.cli._targets import bad_target, imported
 from asyncz.cli.demo import Demo, installed_packages
-from asyncz.cli.verify import Declarations
-from asyncz.cli.verify import verify as verify_executor
+from asyncz.cli.verify import Declarations, verify as verify_executor
 from asyncz.schedulers import AsyncIOScheduler
 
 app: typer.Typer = typer.Typer(no_args_is_help=True, add_completion=False, help="Typed schedules on any executor.")

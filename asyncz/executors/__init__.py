@@ -2,17 +2,19 @@
 
 from typing import TYPE_CHECKING
 
-from asyncz._lazy import lazy_exports
-
 if TYPE_CHECKING:
-    from asyncz.executors.asyncio import AsyncIOExecutor
-    from asyncz.executors.base import BaseExecutor
-    from asyncz.executors.debug import DebugExecutor
-    from asyncz.executors.process_pool import ProcessPoolExecutor
-    from asyncz.executors.thread_pool import ThreadPoolExecutor
+    __all__: list[str]
+
+    from asyncz.executors.asyncio import AsyncIOExecutor as AsyncIOExecutor
+    from asyncz.executors.base import BaseExecutor as BaseExecutor
+    from asyncz.executors.debug import DebugExecutor as DebugExecutor
+    from asyncz.executors.process_pool import ProcessPoolExecutor as ProcessPoolExecutor
+    from asyncz.executors.thread_pool import ThreadPoolExecutor as ThreadPoolExecutor
 else:
+    from asyncz._lazy import lazy_exports
+
     # A worker process imports this package too: it must not pay for what it does not use.
-    __getattr__ = lazy_exports(
+    __all__, __getattr__, __dir__ = lazy_exports(
         __name__,
         {
             "asyncz.executors.asyncio": ("AsyncIOExecutor",),
@@ -22,5 +24,3 @@ else:
             "asyncz.executors.thread_pool": ("ThreadPoolExecutor",),
         },
     )
-
-__all__ = ["AsyncIOExecutor", "BaseExecutor", "DebugExecutor", "ProcessPoolExecutor", "ThreadPoolExecutor"]

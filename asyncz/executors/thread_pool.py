@@ -25,8 +25,8 @@ ResultT = TypeVar("ResultT")
 class ThreadPoolExecutor(PoolExecutor):
     """Runs each run in a `concurrent.futures` thread pool. Aliases `threadpool` and `pool`.
 
-    A coroutine function runs to its end in an event loop of its thread. A function that runs cannot be
-    stopped: one that exceeds its time limit ends as `TaskTimeoutError` and stays counted until it returns.
+    A coroutine function runs to its end in an event loop of its thread. A function that runs cannot be stopped. One
+    that exceeds its time limit ends as `TaskTimeoutError` and stays counted until it returns.
 
     Args:
         max_workers: The maximum number of threads.
@@ -96,7 +96,8 @@ class ThreadPoolExecutor(PoolExecutor):
             self._pool = None
 
     def _new_pool(self) -> concurrent.futures.ThreadPoolExecutor:
-        return concurrent.futures.ThreadPoolExecutor(self._max_workers, **self._pool_kwargs)
+        # A TypedDict that others extend cannot be closed.
+        return concurrent.futures.ThreadPoolExecutor(self._max_workers, **self._pool_kwargs)  # pyrefly: ignore[open-unpacking]
 
     def _start_worker(self) -> None:
         assert self._pool is not None

@@ -340,6 +340,8 @@ class AsyncIOScheduler:
 
     # Its tasks
 
+    # An alias and an executor have overloads of their own: editors offer the aliases only where the
+    # parameter's type has no type variable.
     @overload
     def add_task(
         self,
@@ -347,7 +349,7 @@ class AsyncIOScheduler:
         /,
         *args: Unpack[Ts],
         trigger: Trigger | None = NOW,
-        executor: Executor[ResultT] | PoolAlias | LoopAlias | str = "asyncio",
+        executor: PoolAlias | LoopAlias | str = "asyncio",
         id: str | None = None,
         max_instances: int = 1,
         misfire_grace_time: float | None = None,
@@ -363,7 +365,39 @@ class AsyncIOScheduler:
         /,
         *args: Unpack[Ts],
         trigger: Trigger | None = NOW,
-        executor: Executor[ResultT] | PoolAlias | LoopAlias | str = "asyncio",
+        executor: PoolAlias | LoopAlias | str = "asyncio",
+        id: str | None = None,
+        max_instances: int = 1,
+        misfire_grace_time: float | None = None,
+        coalesce: bool = True,
+        timeout: float | None = None,
+        retry: Retry | None = None,
+        paused: bool = False,
+    ) -> Task[ResultT]: ...
+    @overload
+    def add_task(
+        self,
+        fn: Callable[[Unpack[Ts]], Awaitable[ResultT]],
+        /,
+        *args: Unpack[Ts],
+        trigger: Trigger | None = NOW,
+        executor: Executor[ResultT],
+        id: str | None = None,
+        max_instances: int = 1,
+        misfire_grace_time: float | None = None,
+        coalesce: bool = True,
+        timeout: float | None = None,
+        retry: Retry | None = None,
+        paused: bool = False,
+    ) -> Task[ResultT]: ...
+    @overload
+    def add_task(
+        self,
+        fn: Callable[[Unpack[Ts]], ResultT],
+        /,
+        *args: Unpack[Ts],
+        trigger: Trigger | None = NOW,
+        executor: Executor[ResultT],
         id: str | None = None,
         max_instances: int = 1,
         misfire_grace_time: float | None = None,

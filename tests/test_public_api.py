@@ -1,0 +1,431 @@
+"""The public names and members: a change of the API, wanted or not, has to be made here too."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import itertools
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from importlib import import_module
+from types import FunctionType, ModuleType
+
+import pytest
+from pydantic import BaseModel
+
+import asyncz
+import asyncz.executors
+
+NAMES: dict[str, list[str]] = {
+    "asyncz": [
+        "AsyncIOExecutor",
+        "AsyncIOScheduler",
+        "AsynczError",
+        "BaseExecutor",
+        "Clock",
+        "DateTrigger",
+        "DebugExecutor",
+        "DuplicateExecutorError",
+        "DuplicateTaskError",
+        "Event",
+        "Executor",
+        "ExecutorAdded",
+        "ExecutorInUseError",
+        "ExecutorNotRunningError",
+        "ExecutorRemoved",
+        "ExecutorState",
+        "ExecutorStatus",
+        "IllegalTransitionError",
+        "InstanceCount",
+        "IntervalTrigger",
+        "InvalidInputError",
+        "Listener",
+        "LoopAlias",
+        "MaximumInstancesError",
+        "NotificationStream",
+        "Notifier",
+        "PlainEvent",
+        "PluginError",
+        "PoolAlias",
+        "PoolKwargs",
+        "PoolOptions",
+        "ProcessPoolExecutor",
+        "ProcessPoolKwargs",
+        "QueueFullError",
+        "RemoteError",
+        "Retry",
+        "RunDetails",
+        "RunHandle",
+        "RunsStillRunningError",
+        "SchedulerAlreadyRunningError",
+        "SchedulerNotRunningError",
+        "SchedulerPaused",
+        "SchedulerResumed",
+        "SchedulerShutdown",
+        "SchedulerStarted",
+        "SchedulerState",
+        "SchedulerStatus",
+        "SerializationError",
+        "Subscription",
+        "SupportsCancel",
+        "SystemClock",
+        "Task",
+        "TaskAdded",
+        "TaskCancelled",
+        "TaskCancelledError",
+        "TaskDecorator",
+        "TaskError",
+        "TaskExecuted",
+        "TaskExitError",
+        "TaskFunction",
+        "TaskLimits",
+        "TaskLookupError",
+        "TaskMaxInstances",
+        "TaskMissed",
+        "TaskMissedError",
+        "TaskModified",
+        "TaskNotification",
+        "TaskQueueFull",
+        "TaskRemoved",
+        "TaskRetrying",
+        "TaskRun",
+        "TaskState",
+        "TaskSubmitted",
+        "TaskTimeoutError",
+        "ThreadPoolExecutor",
+        "ThreadPoolKwargs",
+        "Timer",
+        "Trigger",
+        "TriggerAlias",
+        "UniversalExecutor",
+        "UnknownAliasError",
+        "Worker",
+        "WorkerLostError",
+        "WorkerStartError",
+        "create_executor",
+        "create_trigger",
+        "executor_aliases",
+        "trigger_aliases",
+    ],
+    "asyncz.executors": [
+        "AsyncIOExecutor",
+        "BaseExecutor",
+        "DebugExecutor",
+        "ProcessPoolExecutor",
+        "ThreadPoolExecutor",
+    ],
+    "asyncz.schedulers": ["AsyncIOScheduler"],
+    "asyncz.testing": [
+        "ExecutorConformance",
+        "FakeClock",
+        "RULES",
+        "RecordingNotifier",
+        "RestrictedExecutorConformance",
+        "Rule",
+        "RuleBrokenError",
+        "RuleVerdict",
+        "RunRecord",
+        "Verdict",
+    ],
+    "asyncz.triggers": ["DateTrigger", "IntervalTrigger"],
+}
+
+MEMBERS: dict[str, list[str]] = {
+    "AsyncIOScheduler": [
+        "add_executor",
+        "add_task",
+        "ended",
+        "get_task",
+        "notify",
+        "pause",
+        "pause_task",
+        "released",
+        "remove_executor",
+        "remove_task",
+        "resume",
+        "resume_task",
+        "run_forever",
+        "running",
+        "shutdown",
+        "start",
+        "state",
+        "subscribe",
+        "task",
+        "tasks",
+        "wait_closed",
+    ],
+    "Subscription": ["unsubscribe"],
+    "Task": [
+        "call",
+        "cancel_runs",
+        "end_streams",
+        "executor",
+        "function",
+        "id",
+        "is_coroutine",
+        "last_notification",
+        "limits",
+        "next_run_at",
+        "notifications",
+        "on_cancelled",
+        "on_done",
+        "on_error",
+        "on_executed",
+        "on_missed",
+        "remove_listener",
+        "result",
+        "run",
+        "state",
+    ],
+    "TaskFunction": ["schedule"],
+    "TaskRun": [
+        "attempt",
+        "begin",
+        "cancelled",
+        "conclude",
+        "context",
+        "details",
+        "ended",
+        "execute",
+        "execute_async",
+        "executed",
+        "failed",
+        "id",
+        "is_too_late",
+        "listeners",
+        "missed",
+        "notification",
+        "released",
+        "run_id",
+        "scheduled",
+        "scheduled_at",
+        "started",
+        "successor",
+        "task",
+        "try_again",
+        "worker",
+    ],
+    "RunHandle": ["cancel", "done", "notification", "run_id", "task_id"],
+    "NotificationStream": ["aclose", "close"],
+    "TaskLimits": ["coalesce", "max_instances", "misfire_grace_time", "retry", "timeout"],
+    "BaseExecutor": [
+        "break_down",
+        "cancel",
+        "cancel_all",
+        "cancel_queued",
+        "cancel_run",
+        "claim",
+        "finish",
+        "give_up",
+        "has_queue",
+        "limit_time",
+        "logger",
+        "release",
+        "scheduler",
+        "shutdown",
+        "start",
+        "state",
+        "submit",
+        "submit_run",
+        "waits_in_queue",
+    ],
+    "Executor": ["shutdown", "start", "state", "submit"],
+    "UniversalExecutor": ["shutdown", "start", "state", "submit"],
+    "Notifier": ["notify", "released"],
+    "SupportsCancel": ["cancel"],
+    "Trigger": ["next_fire_time"],
+    "Timer": ["cancel"],
+    "Clock": ["call_later", "now"],
+    "SystemClock": ["call_later", "now"],
+    "DateTrigger": ["next_fire_time", "run_at"],
+    "IntervalTrigger": ["interval", "next_fire_time"],
+    "ExecutorState": [
+        "abandoned",
+        "alias",
+        "changed_to",
+        "instances",
+        "lost_workers",
+        "queued",
+        "replaced_workers",
+        "running",
+        "status",
+        "workers",
+    ],
+    "InstanceCount": ["running", "task_id"],
+    "TaskState": [
+        "cancelled",
+        "errors",
+        "executed",
+        "executor",
+        "function",
+        "missed",
+        "next_run_at",
+        "paused",
+        "refused",
+        "running",
+        "submitted",
+        "task_id",
+        "trigger",
+        "waiting",
+    ],
+    "SchedulerState": [
+        "cancelled",
+        "errors",
+        "executed",
+        "executors",
+        "missed",
+        "next_run_at",
+        "refused",
+        "status",
+        "submitted",
+        "tasks",
+    ],
+    "RunDetails": [
+        "attempt",
+        "duration",
+        "finished",
+        "finished_at",
+        "run_id",
+        "scheduled",
+        "scheduled_at",
+        "started",
+        "started_at",
+        "worker",
+    ],
+    "TaskExecuted": ["details", "result", "task_id"],
+    "TaskError": ["details", "exception", "task_id", "traceback"],
+    "TaskMissed": ["details", "task_id"],
+    "TaskCancelled": ["details", "task_id"],
+    "TaskSubmitted": ["details", "task_id"],
+    "TaskMaxInstances": ["details", "task_id"],
+    "TaskQueueFull": ["details", "task_id"],
+    "TaskAdded": ["task_id"],
+    "TaskRemoved": ["task_id"],
+    "ExecutorAdded": ["alias"],
+    "ExecutorRemoved": ["alias"],
+    "SchedulerShutdown": ["abandoned", "cancelled", "finished"],
+    "TaskModified": ["change", "exception", "task_id"],
+    "Retry": ["attempts", "backoff", "delay", "delay_after", "follows", "jitter", "max_delay", "on"],
+    "Worker": ["host", "pid", "thread"],
+    "TaskRetrying": ["delay", "details", "exception", "task_id", "traceback"],
+}
+
+
+EXECUTORS = {  # what they add to the members of `BaseExecutor`
+    asyncz.AsyncIOExecutor: [],
+    asyncz.DebugExecutor: [],
+    asyncz.ProcessPoolExecutor: ["check_call"],
+    asyncz.ThreadPoolExecutor: [],
+}
+LAZY_PACKAGES = [asyncz, asyncz.executors]
+
+
+def declared_members(owner: type[object]) -> Iterator[str]:
+    """What the source of a class declares: in its body, and as attributes of its instances."""
+    (definition,) = ast.parse(textwrap.dedent(inspect.getsource(owner))).body
+    assert isinstance(definition, ast.ClassDef)
+    for statement in definition.body:
+        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield statement.name
+        elif isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+            yield statement.target.id
+    for node in ast.walk(definition):
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and ast.unparse(node.value) == "self":
+            yield node.attr
+
+
+def public_members(owner: type[object]) -> set[str]:
+    """What a class offers, with what it has inherited from other classes of asyncz."""
+    own = [each for each in owner.__mro__ if each.__module__.startswith("asyncz.")]
+    names = {name for each in own for name in declared_members(each) if not name.startswith("_")}
+    return names - set(dir(BaseModel)) if issubclass(owner, BaseModel) else names
+
+
+def imports_for_checkers(package: ModuleType) -> dict[str, list[str]]:
+    """What a package imports where a type checker reads it, by module."""
+    found: dict[str, list[str]] = {}
+    for node in ast.parse(inspect.getsource(package)).body:
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            declaration, *imports = node.body
+            assert ast.unparse(declaration) == "__all__: list[str]"
+            for statement in imports:
+                assert isinstance(statement, ast.ImportFrom)
+                assert all(alias.name == alias.asname for alias in statement.names), "a re-export is `X as X`"
+                found.setdefault(str(statement.module), []).extend(alias.name for alias in statement.names)
+    return found
+
+
+def table_of_lazy_exports(package: ModuleType) -> dict[str, list[str]]:
+    """What a package imports on first use, by module."""
+    for node in ast.walk(ast.parse(inspect.getsource(package))):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "lazy_exports":
+            return {module: list(names) for module, names in ast.literal_eval(node.args[1]).items()}
+    pytest.fail(f"{package.__name__} has no lazy exports")
+
+
+@pytest.mark.parametrize("package", NAMES)
+def test_a_package_exports_its_public_names(package: str) -> None:
+    module = import_module(package)
+    assert sorted(module.__all__) == sorted(NAMES[package])
+    assert set(NAMES[package]) <= set(dir(module))
+    for name in NAMES[package]:
+        assert getattr(module, name) is not None
+
+
+@pytest.mark.parametrize("package", LAZY_PACKAGES)
+def test_checkers_see_what_is_exported_on_first_use(package: ModuleType) -> None:
+    table = table_of_lazy_exports(package)
+    assert imports_for_checkers(package) == table
+    assert sorted(itertools.chain.from_iterable(table.values())) == sorted(NAMES[package.__name__])
+
+
+@pytest.mark.parametrize("package", LAZY_PACKAGES)
+def test_names_are_told_before_they_are_used(package: ModuleType) -> None:
+    code = f"import sys, {package.__name__} as package; print(*dir(package)); assert 'pydantic' not in sys.modules"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert set(NAMES[package.__name__]) <= set(result.stdout.split())
+
+
+def test_a_name_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(AttributeError, match=r"'asyncz.executors' has no attribute 'missing'"):
+        _ = asyncz.executors.missing  # type: ignore[attr-defined]  # wrong on purpose
+
+
+@pytest.mark.parametrize("name", MEMBERS)
+def test_a_class_has_its_public_members(name: str) -> None:
+    assert public_members(getattr(asyncz, name)) == set(MEMBERS[name])
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_an_executor_has_the_members_of_the_base_executor(executor: type[asyncz.BaseExecutor]) -> None:
+    assert public_members(executor) == {*MEMBERS["BaseExecutor"], *EXECUTORS[executor]}
+
+
+def documentation() -> dict[str, str]:
+    """The public classes, functions and methods as a user writes them, each with what it says of itself."""
+    found: dict[str, str] = {}
+    for name in NAMES["asyncz"]:
+        value = getattr(asyncz, name)
+        if inspect.isclass(value) or inspect.isfunction(value):
+            # Not `inspect.getdoc`, which answers with what a base class says.
+            found[f"asyncz.{name}"] = inspect.cleandoc(value.__doc__ or "")
+        for member in MEMBERS.get(name, ()):
+            attribute = inspect.getattr_static(value, member, None)
+            if isinstance(attribute, FunctionType | property):
+                found[f"asyncz.{name}.{member}"] = inspect.cleandoc(attribute.__doc__ or "")
+    return found
+
+
+def test_every_public_class_and_function_and_method_is_documented() -> None:
+    found = documentation()
+    assert len(found) > 150
+    assert [name for name, text in found.items() if not text] == []
+
+
+def test_members_are_told_of_every_public_class_with_members() -> None:
+    public = [getattr(asyncz, name) for name in NAMES["asyncz"]]
+    told = {getattr(asyncz, name) for name in MEMBERS} | set(EXECUTORS)
+    classes = [value for value in public if inspect.isclass(value) and not issubclass(value, Exception | dict)]
+    assert [owner for owner in classes if public_members(owner) and owner not in told] == []
