@@ -314,10 +314,12 @@ def test_a_coroutine_that_ignores_its_cancellation_cannot_keep_a_shutdown_for_ev
         await scheduler.start()
         scheduler.add_task(stubborn, executor="tried", trigger=None).run()
         await asyncio.sleep(0.01)
-        async with asyncio.timeout(30):
-            await scheduler.shutdown(wait=False)
-        let_go.set()
-        await asyncio.sleep(0.01)
+        try:
+            async with asyncio.timeout(10):
+                await scheduler.shutdown(wait=False)
+        finally:
+            let_go.set()
+            await asyncio.sleep(0.01)
 
     with caplog.at_level(logging.WARNING):
         asyncio.run(main())

@@ -110,6 +110,7 @@ class _WorkerProcess:
         self._process = process
         self._served = served
         self._joined = threading.Event()
+        self._pool_thread: threading.Thread | None = None
         self.sentinel: int = -1
 
     @property
@@ -143,6 +144,7 @@ class _WorkerProcess:
         wait([self.sentinel])
         with _process_lock:
             self._process.join()
+        self._pool_thread = threading.current_thread()
         self._joined.set()
 
     @property
@@ -166,6 +168,11 @@ class _WorkerProcess:
         """Give back what it takes to see its end, once its pool does not look at it any more."""
         if not self._joined.wait(_SECONDS_TO_QUIT):
             return
+        # It holds the semaphores of the pool: were it the last to do so, the interpreter might exit while it
+        # gives them back. A pool that was shut down without waiting does not know it any more.
+        if self._pool_thread is not None:
+            self._pool_thread.join(_SECONDS_TO_QUIT)
+            self._pool_thread = None
         if self.sentinel != self._process.sentinel:
             os.close(self.sentinel)
         with _process_lock:
