@@ -107,7 +107,7 @@ def test_a_run_that_waits_for_the_test_fails_it_and_does_not_hang_it() -> None:
         go_on = threading.Event()
         async with AsyncIOScheduler(clock=clock) as scheduler:
             task = scheduler.add_task(
-                go_on.wait, trigger=IntervalTrigger(days=1), executor="threadpool", id="waits-for-the-test"
+                go_on.wait, 30, trigger=IntervalTrigger(days=1), executor="threadpool", id="waits-for-the-test"
             )
             with pytest.raises(RunsStillRunningError, match="waits-for-the-test"):
                 await clock.advance(days=1, wait_for_runs=True)

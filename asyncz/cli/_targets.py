@@ -26,6 +26,6 @@ def imported(target: str) -> object:
     sys.path.insert(0, str(Path.cwd()))
     try:
         value: object = getattr(import_module(module_name), name)
-    except (ModuleNotFoundError, AttributeError) as error:
+    except (ImportError, AttributeError) as error:
         raise bad_target(target, f"cannot be imported: {error}") from error
     return value
