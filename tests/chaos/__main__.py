@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
+import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -37,11 +40,17 @@ def run_peer(runs: int, seconds: float, seed: int, kill_every: float) -> None:
         subprocess.run([python, "-m", "pip", "install", "-q", PEER], check=True, stderr=subprocess.DEVNULL)
         print(f"\n{PEER}", flush=True)
         arguments = [str(runs), str(seconds), str(seed), str(kill_every)]
-        subprocess.run(
-            [python, "-W", "ignore", "-m", "tests.chaos.peer_apscheduler", *arguments],
-            check=False,
-            timeout=seconds + 120,
-        )
+        command = [python, "-W", "ignore", "-m", "tests.chaos.peer_apscheduler", *arguments]
+        # Its workers log each failure there, and failures are what is wanted.
+        peer = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
+        try:
+            if status := peer.wait(timeout=seconds + 120):
+                print(f"the peer ended with the exit status {status}")
+        finally:
+            # Workers that it has lost track of would stay.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(peer.pid, signal.SIGKILL)
+            peer.wait()
 
 
 if __name__ == "__main__":
