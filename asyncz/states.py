@@ -118,6 +118,7 @@ class TaskState(_Snapshot, frozen=True):
         paused: Whether its schedule is held.
         next_run_at: When it is due next, UTC; None if never.
         running: How many of its runs have not ended.
+        retrying: How many of these wait for their next attempt.
         waiting: How many of its due runs wait in the scheduler because of `max_instances`.
         submitted: How many of its runs were handed over so far; the sum of the four endings and what runs.
         executed: How many ended with a result.
@@ -134,6 +135,7 @@ class TaskState(_Snapshot, frozen=True):
     paused: bool = False
     next_run_at: AwareDatetime | None = None
     running: NonNegativeInt = 0
+    retrying: NonNegativeInt = 0
     waiting: NonNegativeInt = 0
     submitted: NonNegativeInt = 0
     executed: NonNegativeInt = 0

@@ -81,6 +81,14 @@ def is_awaitable(outcome: ResultT | Awaitable[ResultT]) -> TypeIs[Awaitable[Resu
     return hasattr(type(outcome), "__await__")
 
 
+def _formatted(exception: BaseException) -> str:
+    """Its traceback as text; what cannot be formatted must not keep its run from ending."""
+    try:
+        return "".join(traceback.format_exception(exception))
+    except Exception as error:
+        return f"{type(exception).__qualname__}; its traceback cannot be formatted: {type(error).__qualname__}\n"
+
+
 _SUSPENDABLE = inspect.CO_COROUTINE | inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 
 
@@ -497,7 +505,7 @@ class TaskRun(Generic[ResultT]):
 
     def failed(self, exception: BaseException, /, *, traceback_text: str = "") -> TaskError:
         """It ended with this exception."""
-        text = traceback_text or "".join(traceback.format_exception(exception))
+        text = traceback_text or _formatted(exception)
         _clear_frames(exception)
         return TaskError(self.task.id, exception, traceback=text, details=self.details())
 

@@ -264,6 +264,7 @@ MEMBERS: dict[str, list[str]] = {
         "next_run_at",
         "paused",
         "refused",
+        "retrying",
         "running",
         "submitted",
         "task_id",

@@ -247,6 +247,21 @@ def test_what_waits_for_its_next_attempt_can_be_cancelled(way: str) -> None:
     asyncio.run(main())
 
 
+def test_a_fake_clock_that_waits_for_runs_does_not_wait_for_what_waits_for_it() -> None:
+    async def main() -> None:
+        clock = FakeClock()
+        async with AsyncIOScheduler(clock=clock) as scheduler:
+            task = scheduler.add_task(Flaky(2), retry=Retry(attempts=3, delay=60), trigger=None)
+            handle = task.run()
+            await clock.advance(seconds=59, wait_for_runs=True)
+            assert (task.state.running, task.state.retrying) == (1, 1)
+            await clock.advance(minutes=2, wait_for_runs=True)
+            assert handle.done()
+            assert await handle == 3
+
+    asyncio.run(main())
+
+
 def test_a_further_attempt_is_never_too_late() -> None:
     async def main() -> None:
         clock = FakeClock()

@@ -33,6 +33,7 @@ from asyncz import (
     SchedulerState,
     TaskAdded,
     TaskCancelled,
+    TaskError,
     TaskExecuted,
     TaskLookupError,
     TaskMaxInstances,
@@ -246,6 +247,22 @@ def test_listeners_that_raise_harm_only_themselves_and_coroutine_listeners_are_a
 
     asyncio.run(main())
     assert sum("A listener raised" in record.getMessage() for record in caplog.records) == 4
+
+
+def test_an_exception_that_cannot_be_formatted_ends_its_run_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    def cannot(*_: object) -> list[str]:
+        raise SystemError("AST constructor recursion depth mismatch")
+
+    async def main() -> None:
+        async with AsyncIOScheduler() as scheduler:
+            task = scheduler.add_task(functions.fail, "x", trigger=None)
+            with monkeypatch.context() as patched:
+                patched.setattr("traceback.format_exception", cannot)
+                ending = await task.run().notification()
+            assert isinstance(ending, TaskError)
+            assert "ValueError" in ending.traceback
+
+    asyncio.run(main())
 
 
 class BrokenTrigger:

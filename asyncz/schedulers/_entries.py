@@ -274,6 +274,7 @@ class Entry:
             paused=self.paused,
             next_run_at=self.next_fire,
             running=self.run_count,
+            retrying=len(self.attempts or ()),
             waiting=len(self.waiting or ()),
             **counts.read(),
         )

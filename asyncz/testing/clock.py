@@ -149,7 +149,11 @@ class FakeClock:
 
     def _running_tasks(self) -> tuple[str, ...]:
         return tuple(
-            task.task_id for scheduler in self._schedulers.values() for task in scheduler.state.tasks if task.running
+            task.task_id
+            for scheduler in self._schedulers.values()
+            for task in scheduler.state.tasks
+            # A run that waits for its next attempt waits for this clock.
+            if task.running > task.retrying
         )
 
 
