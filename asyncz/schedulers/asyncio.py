@@ -834,11 +834,12 @@ class AsyncIOScheduler:
                 if executor not in BUILTIN_EXECUTORS:
                     known = tuple(sorted({*self._registrations, *executor_aliases()}))
                     raise UnknownAliasError("executor", executor, known)
-                self.add_executor(executor, alias=executor)
-                registration = self._registrations[executor]
-            assert registration.submit is not None
+                made = create_executor(executor)
+                _check_call(made, call)
+                return self._register(executor, made, made.submit), made.submit
             _check_call(registration.executor, call)
             return registration, registration.submit
+        _check_call(executor, call)
         for registration in self._registrations.values():
             if registration.executor is executor:
                 break
@@ -847,7 +848,6 @@ class AsyncIOScheduler:
             while (alias := f"{name}-{number}") in self._registrations:
                 number += 1
             registration = self._register(alias, executor, None)
-        _check_call(executor, call)
         return registration, executor.submit
 
     def _register(self, alias: str, executor: Executor[ResultT], submit: SubmitsAnything | None) -> Registration:
