@@ -611,9 +611,8 @@ class AsyncIOScheduler:
     def _follow_clock_back(self, now: float) -> None:
         logger.warning("The clock was set back by %.0f seconds; all schedules start anew", self._last_seen - now)
         for entry in list(self._core.entries.values()):
-            if entry.trigger is not None and entry.next_fire is not None:
-                entry.next_fire = next_fire(entry.trigger, None, utc(now))
-                entry.schedule()
+            entry.start_anew(utc(now))
+            self._forget_if_finished(entry)
 
     # On the loop's thread only: ends
 
@@ -730,7 +729,7 @@ class AsyncIOScheduler:
                 shutdown.cancel()
         try:
             await shutdown
-        except (Exception, asyncio.CancelledError) as error:
+        except BaseException as error:
             if isinstance(error, asyncio.CancelledError) and not shutdown.cancelled():
                 raise
             logger.exception("The executor %r did not shut down", registration.alias)
@@ -759,7 +758,7 @@ class AsyncIOScheduler:
         async def start() -> None:
             try:
                 await registration.start(self, registration.alias)
-            except Exception as error:
+            except BaseException as error:
                 logger.exception("The executor %r could not start and is not registered any more", registration.alias)
                 registration.failure = error
                 self._registrations.pop(registration.alias, None)
