@@ -48,6 +48,7 @@ from asyncz import (
     TaskSubmitted,
     TaskTimeoutError,
     ThreadPoolExecutor,
+    WorkerLostError,
 )
 from asyncz.executors.base import BaseExecutor
 from asyncz.testing import FakeClock
@@ -200,6 +201,72 @@ def test_the_backlog_goes_on_when_a_run_is_released() -> None:
     asyncio.run(main())
 
 
+def test_an_abandoned_run_holds_its_place_until_it_is_released() -> None:
+    async def main() -> None:
+        clock = FakeClock()
+        go_on = threading.Event()
+        async with AsyncIOScheduler(executors={"tried": ThreadPoolExecutor(2)}, clock=clock) as scheduler:
+            trigger = IntervalTrigger(seconds=1, end_at=START + timedelta(seconds=2))
+            task = scheduler.add_task(
+                go_on.wait, 30, executor="tried", trigger=trigger, coalesce=False, timeout=0.02, max_instances=1
+            )
+            await clock.advance(5)
+            await until(lambda: task.state.errors == 1)
+            assert (task.state.running, task.state.waiting) == (1, 1)
+            go_on.set()
+            await until(lambda: not scheduler.tasks)
+        assert (scheduler.state.submitted, scheduler.state.errors, scheduler.state.executed) == (2, 1, 1)
+
+    asyncio.run(main())
+
+
+class Own:
+    """An executor of a user's own, with no base class: it tells ends where its `tell` says, and releases so often."""
+
+    def __init__(self, tell: Callable[[Callable[[], None]], object], releases: int = 1) -> None:
+        self.state = ExecutorState(alias="own")
+        self.tell = tell
+        self.releases = releases
+        self.taken: list[datetime] = []
+
+    async def start(self, scheduler: asyncz.Notifier, alias: str, /) -> None:
+        self.scheduler = scheduler
+        self.state = self.state.changed_to("starting").changed_to("running")
+
+    def submit(self, run: TaskRun[ResultT], /) -> None:
+        def end() -> None:
+            self.scheduler.notify(run, run.execute())
+            for _ in range(self.releases):
+                self.scheduler.released(run)
+
+        self.taken.append(run.scheduled_at)
+        self.tell(end)
+
+    async def shutdown(self, wait: bool = True) -> None:
+        self.state = self.state.changed_to("stopped")
+
+
+def inline(call: Callable[[], None]) -> None:
+    call()
+
+
+def in_a_thread(call: Callable[[], None]) -> None:
+    thread = threading.Thread(target=call)
+    thread.start()
+    thread.join(30)
+
+
+def test_a_second_release_of_a_run_is_refused_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        async with AsyncIOScheduler(executors={"tried": Own(inline, releases=2)}) as scheduler:
+            task = scheduler.add_task(functions.add, 1, 2, executor="tried", trigger=None)
+            assert [await task.run(), await task.run()] == [3, 3]
+            await until(lambda: task.state.running == 0)
+
+    asyncio.run(main())
+    assert sum("A second release of a run was refused" in record.getMessage() for record in caplog.records) == 2
+
+
 # 4: everything happens on the loop's thread, and not inside submit
 
 
@@ -216,6 +283,25 @@ def test_nobody_hears_of_a_run_before_submit_has_returned(kind: str) -> None:
             assert heard == []
             assert await handle == 3
             assert [type(event) for event in heard] == [TaskSubmitted, TaskExecuted]
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("tell", [inline, in_a_thread])
+def test_an_end_is_told_on_the_thread_of_the_loop_however_it_is_told(
+    tell: Callable[[Callable[[], None]], object],
+) -> None:
+    async def main() -> None:
+        async with AsyncIOScheduler(executors={"tried": Own(tell)}) as scheduler:
+            threads: list[int] = []
+            task = scheduler.add_task(functions.add, 1, 2, executor="tried", trigger=None)
+            task.on_executed(lambda _: threads.append(threading.get_ident()))
+            handle = task.run()
+            # How it ended has been told by now, and nobody has heard of it.
+            assert (threads, handle.done(), task.state.running) == ([], False, 1)
+            assert await handle == 3
+            await until(lambda: task.state.running == 0)
+            assert threads == [threading.get_ident()]
 
     asyncio.run(main())
 
@@ -276,14 +362,15 @@ def test_a_burst_from_other_threads_wakes_the_loop_once() -> None:
 
 
 @every_executor
+@pytest.mark.parametrize("function", [functions.add, functions.add_async])
 @pytest.mark.parametrize(("late", "ending"), [(60.0, "TaskExecuted"), (60.001, "TaskMissed")])
 def test_a_run_may_start_as_late_as_its_grace_time_and_no_later(
-    kind: str, late: float, ending: str, recorder: Recorder
+    kind: str, late: float, ending: str, function: Callable[[int, int], int | Awaitable[int]], recorder: Recorder
 ) -> None:
     async def main() -> None:
         executor = MAKERS[kind]()
         await executor.start(recorder, "tried")
-        task = Task("t", partial(functions.add, 1, 2), limits=TaskLimits(misfire_grace_time=60.0))
+        task: Task[object] = Task("t", partial(function, 1, 2), limits=TaskLimits(misfire_grace_time=60.0))
         executor.submit(TaskRun(task, scheduled=1000.0, clock_now=lambda: 1000.0 + late))
         await recorder.until(lambda: len(recorder.told) == 2)
         await executor.shutdown()
@@ -292,29 +379,9 @@ def test_a_run_may_start_as_late_as_its_grace_time_and_no_later(
     assert [type(notification).__name__ for notification in recorder.notifications] == [ending]
 
 
-class Trusting:
-    """An executor of a user's own that never asks whether a run is too late."""
-
-    def __init__(self) -> None:
-        self.state = ExecutorState(alias="trusting")
-        self.taken: list[datetime] = []
-
-    async def start(self, scheduler: asyncz.Notifier, alias: str, /) -> None:
-        self.scheduler = scheduler
-        self.state = self.state.changed_to("starting").changed_to("running")
-
-    def submit(self, run: TaskRun[ResultT], /) -> None:
-        self.taken.append(run.scheduled_at)
-        self.scheduler.notify(run, run.cancelled())
-        self.scheduler.released(run)
-
-    async def shutdown(self, wait: bool = True) -> None:
-        self.state = self.state.changed_to("stopped")
-
-
 def test_what_is_too_late_when_it_is_due_never_reaches_its_executor() -> None:
     async def main() -> None:
-        clock, trusting = FakeClock(), Trusting()
+        clock, trusting = FakeClock(), Own(inline)
         async with AsyncIOScheduler(executors={"tried": trusting}, clock=clock) as scheduler:
             missed: list[TaskMissed] = []
             scheduler.subscribe(TaskMissed, missed.append)
@@ -714,6 +781,26 @@ def test_the_loop_goes_on_while_a_worker_does_not_quit() -> None:
     asyncio.run(main())
 
 
+def test_an_executor_that_is_started_in_another_loop_keeps_time_and_drains_there() -> None:
+    executor = ThreadPoolExecutor(2)
+
+    async def main() -> None:
+        go_on = threading.Event()
+        scheduler = AsyncIOScheduler(executors={"tried": executor})
+        async with asyncio.timeout(30):
+            await scheduler.start()
+            limited = scheduler.add_task(go_on.wait, 30, executor="tried", trigger=None, timeout=0.01)
+            with pytest.raises(TaskTimeoutError):
+                await limited.run()
+            handle = scheduler.add_task(go_on.wait, 30, executor="tried", trigger=None).run()
+            asyncio.get_running_loop().call_later(0.05, go_on.set)
+            await scheduler.shutdown()
+        assert await handle is True
+
+    asyncio.run(main())
+    asyncio.run(main())
+
+
 class EndsBadly(AsyncIOExecutor):
     @override
     async def release(self, *, wait: bool) -> None:
@@ -805,6 +892,24 @@ def test_what_a_run_does_to_context_variables_is_its_own(kind: str) -> None:
             await clock.advance(3.5, wait_for_runs=True)
             assert results == [11] * 6
             assert variable.get() == 20
+
+    asyncio.run(main())
+
+
+def test_coroutines_of_one_thread_see_each_its_own_context() -> None:
+    variable = contextvars.ContextVar("variable", default="unset")
+
+    async def read() -> str:
+        return variable.get()
+
+    async def main() -> None:
+        async with AsyncIOScheduler(executors={"tried": ThreadPoolExecutor(1)}) as scheduler:
+            task = scheduler.add_task(read, executor="tried", trigger=None, max_instances=2)
+            variable.set("first")
+            first = task.run()
+            variable.set("second")
+            second = task.run()
+            assert [await first, await second] == ["first", "second"]
 
     asyncio.run(main())
 
@@ -970,5 +1075,25 @@ def test_a_time_limit_does_not_count_the_time_in_the_queue(kind: str, tmp_path: 
             go_on.touch()
             await first
             assert await limited == 3
+
+    asyncio.run(main())
+
+
+# A crash costs one run
+
+
+def test_a_worker_that_dies_leaves_what_the_others_execute_alone(tmp_path: Path) -> None:
+    mark, go_on = tmp_path / "mark", tmp_path / "go-on"
+
+    async def main() -> None:
+        async with asyncio.timeout(60), scheduler_with("processpool") as scheduler:
+            handle = scheduler.add_task(
+                functions.mark_and_wait, str(mark), str(go_on), executor="tried", trigger=None
+            ).run()
+            await until(mark.exists)
+            with pytest.raises(WorkerLostError):
+                await scheduler.add_task(functions.die, executor="tried", trigger=None).run()
+            go_on.touch()
+            assert await handle == int(mark.read_text())
 
     asyncio.run(main())
