@@ -1467,7 +1467,7 @@ def run_tests(project: Path, tests: Sequence[str]) -> Verdict:
             process.wait()
     if process.returncode == 0:
         return Verdict(None)
-    failed = re.search(r"^(?:FAILED|ERROR) tests/(\w+)\.py::([^ \[]+)", output, re.MULTILINE)
+    failed = re.search(r"^(?:FAILED|ERROR) tests/(\w+)\.py::([^\s\[]+)", output, re.MULTILINE)
     if process.returncode == 1 and failed is not None:
         return Verdict("::".join(failed.groups()))
     return Verdict(None, f"pytest ended with {process.returncode}: {output.strip()[-500:]}")

@@ -13,6 +13,8 @@ from typecheck.mutations import mutate
 
 LIBRARY = Path(asyncz.__file__).parent
 TESTS = Path(__file__).parent
+# So long that pytest leaves no room for why it failed.
+WRONG = f"test_wrong_{'_and_wrong' * 20}"
 
 
 @pytest.mark.parametrize("each", MUTATIONS, ids=lambda each: each.mutation.name)
@@ -48,13 +50,10 @@ def test_the_first_test_that_fails_is_who_noticed(tmp_path: Path) -> None:
     folder = tmp_path / "tests"
     folder.mkdir()
     (folder / "test_example.py").write_text(
-        "import os\n"
-        "def test_right():\n    pass\n"
-        "def test_wrong():\n    assert False\n"
-        "def test_gone():\n    os._exit(3)\n"
+        f"import os\ndef test_right():\n    pass\ndef {WRONG}():\n    assert False\ndef test_gone():\n    os._exit(3)\n"
     )
     assert run_tests(tmp_path, ["test_example::test_right"]) == Verdict(None)
-    assert run_tests(tmp_path, ["test_example"]) == Verdict("test_example::test_wrong")
+    assert run_tests(tmp_path, ["test_example"]) == Verdict(f"test_example::{WRONG}")
     assert run_tests(tmp_path, ["test_example::test_gone"]).trouble.startswith("pytest ended with 3")
     assert run_tests(tmp_path, ["test_example::test_missing"]).trouble.startswith("pytest ended with 4")
 
