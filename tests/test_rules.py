@@ -55,7 +55,7 @@ from asyncz.testing import FakeClock
 from tests import functions
 from tests.functions import Recorder, ResultT
 from tests.test_defects import until
-from tests.test_executors import MAKERS, every_executor, scheduler_with
+from tests.test_executors import MAKERS, every_executor, every_queueing_executor, scheduler_with
 
 Ts = TypeVarTuple("Ts")
 
@@ -64,6 +64,14 @@ START = datetime(2030, 1, 1, tzinfo=UTC)
 
 async def nothing() -> None:
     pass
+
+
+def with_one_worker(kind: str) -> BaseExecutor:
+    """An executor that runs one function at a time; in the default executor of the running loop, where it does that."""
+    if kind == "asyncio":
+        asyncio.get_running_loop().set_default_executor(concurrent.futures.ThreadPoolExecutor(1))
+        return AsyncIOExecutor()
+    return ThreadPoolExecutor(1) if kind == "threadpool" else ProcessPoolExecutor(1)
 
 
 # 1: every run ends once
@@ -107,6 +115,35 @@ def test_a_run_whose_executor_raises_a_base_exception_is_its_error_and_the_sched
 
 
 # 2: submit does not block, and what it refuses is not counted
+
+
+@every_queueing_executor
+def test_submit_returns_while_every_worker_is_busy(kind: str, tmp_path: Path) -> None:
+    mark, go_on = tmp_path / "mark", tmp_path / "go-on"
+    blocked: list[bool] = []
+
+    def help_out() -> None:
+        blocked.append(True)
+        go_on.touch()
+
+    async def main() -> None:
+        async with asyncio.timeout(60), AsyncIOScheduler(executors={"tried": with_one_worker(kind)}) as scheduler:
+            first = scheduler.add_task(
+                functions.mark_and_wait, str(mark), str(go_on), executor="tried", trigger=None
+            ).run()
+            await until(mark.exists)
+            # If `submit` waits for the worker, the worker waits for this.
+            guard = threading.Timer(10, help_out)
+            guard.start()
+            task = scheduler.add_task(functions.add, 1, 2, executor="tried", trigger=None, max_instances=20)
+            handles = [task.run() for _ in range(20)]
+            guard.cancel()
+            go_on.touch()
+            await first
+            assert [await handle for handle in handles] == [3] * 20
+        assert blocked == []
+
+    asyncio.run(main())
 
 
 def test_what_is_refused_is_neither_counted_nor_told() -> None:
@@ -398,37 +435,27 @@ def test_what_is_too_late_when_it_is_due_never_reaches_its_executor() -> None:
     asyncio.run(main())
 
 
-@pytest.mark.parametrize("kind", ["asyncio", "threadpool", "processpool"])
-def test_what_becomes_too_late_in_the_queue_of_its_executor_is_missed(kind: str, recorder: Recorder) -> None:
-    gate, now = threading.Event(), [1000.0]
+@every_queueing_executor
+def test_what_becomes_too_late_in_the_queue_of_its_executor_is_missed(
+    kind: str, recorder: Recorder, tmp_path: Path
+) -> None:
+    mark, go_on, now = tmp_path / "mark", tmp_path / "go-on", [1000.0]
 
     async def main() -> None:
-        if kind == "processpool":
-            # What is on its way to the only worker keeps it from taking another run.
-            executor: BaseExecutor = ProcessPoolExecutor(1)
-            first = Task("first", partial(functions.sleep, 0.3))
-        else:
-            executor = AsyncIOExecutor() if kind == "asyncio" else ThreadPoolExecutor(1)
-            first = Task("first", partial(gate.wait, 30))  # type: ignore[arg-type]  # only its end is of interest
-        asyncio.get_running_loop().set_default_executor(asyncz_pool := _one_thread())
+        executor = with_one_worker(kind)
         await executor.start(recorder, "tried")
-        executor.submit(TaskRun(first))
-        await until(lambda: executor.state.queued == 0)
+        executor.submit(TaskRun(Task("first", partial(functions.mark_and_wait, str(mark), str(go_on)))))
+        await until(mark.exists)
         second = Task("second", partial(functions.add, 1, 2), limits=TaskLimits(misfire_grace_time=60.0))
         executor.submit(TaskRun(second, scheduled=1000.0, clock_now=lambda: now[0]))
         now[0] = 2000.0
-        gate.set()
-        await until(lambda: len(recorder.told) == 4)
+        go_on.touch()
+        await recorder.until(lambda: len(recorder.told) == 4)
         await executor.shutdown()
-        asyncz_pool.shutdown()
 
     asyncio.run(main())
     ends = {notification.task_id: type(notification) for notification in recorder.notifications}
     assert ends == {"first": TaskExecuted, "second": TaskMissed}
-
-
-def _one_thread() -> concurrent.futures.ThreadPoolExecutor:
-    return concurrent.futures.ThreadPoolExecutor(1)
 
 
 @pytest.mark.parametrize("kind", MAKERS)
@@ -852,7 +879,7 @@ def give_coroutine() -> Awaitable[tuple[int, str]]:
 
 
 @pytest.mark.parametrize("function", [where_coroutines_run, give_coroutine])
-@pytest.mark.parametrize("kind", ["asyncio", "threadpool", "processpool"])
+@every_queueing_executor
 def test_coroutines_run_in_a_loop_of_the_worker(kind: str, function: Callable[[], Awaitable[tuple[int, str]]]) -> None:
     async def main() -> None:
         async with scheduler_with(kind) as scheduler:
@@ -1058,20 +1085,18 @@ def test_an_attempt_that_was_refused_is_made_as_soon_as_there_is_a_place() -> No
     asyncio.run(main())
 
 
-@pytest.mark.parametrize("kind", ["threadpool", "processpool"])
+@every_queueing_executor
 def test_a_time_limit_does_not_count_the_time_in_the_queue(kind: str, tmp_path: Path) -> None:
     mark, go_on = tmp_path / "mark", tmp_path / "go-on"
 
     async def main() -> None:
-        pool = ThreadPoolExecutor(1) if kind == "threadpool" else ProcessPoolExecutor(1)
-        async with asyncio.timeout(60), AsyncIOScheduler(executors={"tried": pool}) as scheduler:
+        async with asyncio.timeout(60), AsyncIOScheduler(executors={"tried": with_one_worker(kind)}) as scheduler:
             first = scheduler.add_task(
                 functions.mark_and_wait, str(mark), str(go_on), executor="tried", trigger=None
             ).run()
             await until(mark.exists)
             limited = scheduler.add_task(functions.add, 1, 2, executor="tried", trigger=None, timeout=2.0).run()
             await asyncio.sleep(2.5)
-            assert not limited.done()
             go_on.touch()
             await first
             assert await limited == 3
