@@ -172,8 +172,7 @@ class AsyncIOScheduler:
                 started.append(registration)
         except BaseException:
             for registration in started:
-                registration.ready = False
-                await registration.shutdown(False)
+                await self._shut_down(registration, False, None)
             core.inbox.close()
             core.status = "stopped"
             self._closed.set()
