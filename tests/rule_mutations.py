@@ -926,9 +926,22 @@ _breaks(
     "9",
     "a start that fails leaves the others started",
     SCHEDULER,
-    "                await registration.shutdown(False)\n            core.inbox.close()\n",
+    "                await self._shut_down(registration, False, None)\n            core.inbox.close()\n",
     "            core.inbox.close()\n",
     "test_scheduler::test_an_executor_that_cannot_start_stops_the_start",
+)
+
+_breaks(
+    "9",
+    "what cannot be ended after a failed start hides why that failed",
+    SCHEDULER,
+    "                await self._shut_down(registration, False, None)\n            core.inbox.close()\n",
+    """\
+                registration.ready = False
+                await registration.shutdown(False)
+            core.inbox.close()
+""",
+    "test_rules::test_a_start_that_fails_tells_why_also_where_ending_what_had_started_fails",
 )
 
 # 10: shutdown

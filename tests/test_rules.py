@@ -710,6 +710,22 @@ def test_whatever_a_late_start_raises_ends_the_runs_that_wait_for_it(error: Base
     asyncio.run(main())
 
 
+class EndsBadly(AsyncIOExecutor):
+    @override
+    async def release(self, *, wait: bool) -> None:
+        raise functions.OwnBaseException("at the end")
+
+
+def test_a_start_that_fails_tells_why_also_where_ending_what_had_started_fails() -> None:
+    async def main() -> None:
+        scheduler = AsyncIOScheduler(executors={"good": EndsBadly(), "bad": FailsToStart(OSError("no licence"))})
+        with pytest.raises(OSError, match="no licence"):
+            await scheduler.start()
+        assert scheduler.state.status == "stopped"
+
+    asyncio.run(main())
+
+
 def test_a_removed_executor_is_shut_down() -> None:
     async def main() -> None:
         executor = ThreadPoolExecutor(1)
@@ -826,12 +842,6 @@ def test_an_executor_that_is_started_in_another_loop_keeps_time_and_drains_there
 
     asyncio.run(main())
     asyncio.run(main())
-
-
-class EndsBadly(AsyncIOExecutor):
-    @override
-    async def release(self, *, wait: bool) -> None:
-        raise functions.OwnBaseException("at the end")
 
 
 def test_an_executor_whose_shutdown_raises_does_not_keep_the_scheduler_from_its_end() -> None:
