@@ -395,6 +395,22 @@ def test_a_burst_from_other_threads_wakes_the_loop_once() -> None:
         runner.run(main())
 
 
+def test_what_a_listener_does_takes_effect_though_nothing_else_happens() -> None:
+    async def main() -> None:
+        ran = asyncio.Event()
+
+        async def follow() -> None:
+            ran.set()
+
+        async with asyncio.timeout(30), AsyncIOScheduler() as scheduler:
+            task = scheduler.add_task(nothing, trigger=None)
+            task.on_executed(lambda _: scheduler.add_task(follow))
+            task.run()
+            await ran.wait()
+
+    asyncio.run(main())
+
+
 # 5: too late
 
 
