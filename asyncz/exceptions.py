@@ -107,7 +107,7 @@ class DuplicateTaskError(AsynczError, ValueError):
 
 
 class DuplicateExecutorError(AsynczError, ValueError):
-    """An executor is registered already, under this alias or, for one instance, anywhere.
+    """An executor is registered already, under this alias or, for one instance, with this or another scheduler.
 
     Attributes:
         alias: The alias that is taken, or under which the instance is registered.

@@ -222,6 +222,8 @@ def test_every_mutation_still_finds_what_it_changes(mutation: Mutation, tmp_path
 
 
 def test_a_mutation_that_finds_nothing_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "example.py").write_text("x: int = 3\n")
+    (tmp_path / "example.py").write_text("x: int = int(3)\n")
     with pytest.raises(NothingToMutateError, match=r"not there.*example\.py"):
         mutate(Mutation("not there", "example.py", "y: int", "y: str"), tmp_path)
+    with pytest.raises(NothingToMutateError, match=r"too often.*example\.py 2 times"):
+        mutate(Mutation("too often", "example.py", "int", "str"), tmp_path, once=True)

@@ -36,7 +36,7 @@ class Mutation(NamedTuple):
 
 
 class NothingToMutateError(Exception):
-    """The text that a mutation replaces is not in its file any more."""
+    """The text that a mutation replaces is not in its file any more, or is there too often."""
 
 
 TASKS = "asyncz/tasks.py"
@@ -502,25 +502,28 @@ MUTATIONS: list[Mutation] = [
 ]
 
 
-def mutate(mutation: Mutation, project: Path) -> None:
-    """Make one annotation wrong, in the project in that folder.
+def mutate(mutation: Mutation, project: Path, *, once: bool = False) -> None:
+    """Make one thing wrong, in the project in that folder; with `once`, in one place.
 
     Raises:
-        NothingToMutateError: Its text is not there any more.
+        NothingToMutateError: Its text is not there any more; with `once`, or it is there several times.
     """
     file = project / mutation.file
     source = file.read_text()
-    if mutation.search not in source:
+    found = source.count(mutation.search)
+    if not found:
         raise NothingToMutateError(f"{mutation.name}: {mutation.search!r} is not in {mutation.file} any more")
+    if once and found > 1:
+        raise NothingToMutateError(f"{mutation.name}: {mutation.search!r} is in {mutation.file} {found} times")
     file.write_text(source.replace(mutation.search, mutation.replacement))
 
 
 @contextmanager
-def copied_project() -> Generator[Path]:
-    """A copy of what the checkers read, in a folder of its own."""
+def copied_project(*folders: str) -> Generator[Path]:
+    """A copy of those folders of the project and of its configuration, in a folder of its own."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder).resolve()
-        for name in ("asyncz", "typecheck", "stubs"):
+        for name in folders:
             shutil.copytree(PROJECT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(PROJECT / "pyproject.toml", copy)
         yield copy
@@ -545,7 +548,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     checkers = {name: CHECKERS[name] for name in names}
     width = max(len(mutation.name) for mutation in MUTATIONS)
     failed = 0
-    with copied_project() as project:
+    with copied_project("asyncz", "typecheck", "stubs") as project:
         if not all(report.agrees for report in check(project, checkers).values()):
             print("python -m typecheck fails already without a mutation")
             return 1

@@ -37,8 +37,8 @@ class AsyncIOExecutor(BaseExecutor):
     @override
     async def start(self, scheduler: Notifier, alias: str, /) -> None:
         """Remember the running loop; the loop's default executor stays the loop's own."""
-        self._running_loop = asyncio.get_running_loop()
         await super().start(scheduler, alias)
+        self._running_loop = asyncio.get_running_loop()
         self._functions.watch_exit()
 
     @override

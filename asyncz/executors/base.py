@@ -13,6 +13,7 @@ from typing_extensions import TypeIs, TypeVar, override
 from asyncz._checks import check_optional_count
 from asyncz.events import TaskNotification
 from asyncz.exceptions import (
+    DuplicateExecutorError,
     ExecutorNotRunningError,
     IllegalTransitionError,
     MaximumInstancesError,
@@ -118,8 +119,9 @@ class BaseExecutor:
         """Acquire what it needs. Call this one first: from then on runs may be finished.
 
         Raises:
-            IllegalTransitionError: It runs already.
+            DuplicateExecutorError: It runs already, for this or another scheduler; that goes on undisturbed.
         """
+        self.refuse_second_start()
         self._change_status("starting")
         self._scheduler = scheduler
         self._tells_ends = scheduler if _is_told_ends(scheduler) else None
@@ -326,6 +328,15 @@ class BaseExecutor:
         for live in list(self._live.values()):
             if live.queued:
                 live.cancel(self)
+
+    def refuse_second_start(self) -> None:
+        """Raise where it runs already; for a `start` that has something to acquire before it calls this one's.
+
+        Raises:
+            DuplicateExecutorError: It has been started, and not shut down.
+        """
+        if self._status not in {"created", "stopped"}:
+            raise DuplicateExecutorError(self._alias)
 
     def break_down(self) -> None:
         """Become `broken`: take no more runs. May be called from any thread."""

@@ -66,7 +66,9 @@ class ProcessPoolExecutor(PoolExecutor):
             RuntimeError: This is a worker that is just importing the main module: the program starts
                 its scheduler without `if __name__ == "__main__":`.
             InvalidInputError: `pool_kwargs` are not what the pool takes.
+            DuplicateExecutorError: It runs already.
         """
+        self.refuse_second_start()
         # Says so here, where the program fails; in a thread nobody would hear of it.
         multiprocessing.spawn.get_preparation_data("asyncz")
         supervisor = Supervisor(self._max_workers, self._pool_kwargs, self.break_down)

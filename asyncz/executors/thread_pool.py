@@ -62,6 +62,7 @@ class ThreadPoolExecutor(PoolExecutor):
     @override
     async def start(self, scheduler: Notifier, alias: str, /) -> None:
         """Make the pool; its threads start as they are needed."""
+        self.refuse_second_start()
         try:
             self._pool = self._new_pool()
         except (TypeError, ValueError) as error:

@@ -226,10 +226,9 @@ class Entry:
                     waiting = deque[float]() if waiting is None else waiting
                     waiting.append(fire_time.timestamp())
                 fire_time = next_fire(trigger, fire_time, now)
-        except Exception as error:
-            logger.exception("The trigger of the task %r raised; its schedule ends", self.task.id)
+        except BaseException as error:
             fire_time = None
-            self.core.dispatcher.emit(events.TaskModified(self.task.id, "its trigger raised", error))
+            self.tell_trigger_raised(error)
         self.next_fire = fire_time
         self.schedule()
         if not coalesce:
@@ -237,6 +236,22 @@ class Entry:
             self.submit_waiting()
         elif latest is not None:
             self.submit_due(latest.timestamp())
+
+    def start_anew(self, now: datetime) -> None:
+        """Ask its trigger as if it were new, because the clock was set back."""
+        if self.trigger is None or self.next_fire is None:
+            return
+        try:
+            self.next_fire = next_fire(self.trigger, None, now)
+        except BaseException as error:
+            self.next_fire = None
+            self.tell_trigger_raised(error)
+        self.schedule()
+
+    def tell_trigger_raised(self, error: BaseException) -> None:
+        """Tell why its schedule ends."""
+        logger.error("The trigger of the task %r raised; its schedule ends", self.task.id, exc_info=error)
+        self.core.dispatcher.emit(events.TaskModified(self.task.id, "its trigger raised", error))
 
     def submit_waiting(self) -> None:
         """Submit what was due and waits, as far as there are places."""
@@ -355,7 +370,7 @@ class TypedEntry(Entry, Generic[ResultT]):
             if announcement is not None:
                 announcement.withdrawn = True
             raise
-        except Exception as error:
+        except BaseException as error:
             self.end(run, run.failed(error))
         # Only now: how it ended, should that be told already, waits in the inbox.
         if self.running is None:
@@ -382,7 +397,7 @@ class TypedEntry(Entry, Generic[ResultT]):
         """The same for a run that waited for the start of its executor: nobody is there to hear of a refusal."""
         try:
             self.submit(run)
-        except Exception as error:
+        except BaseException as error:
             self.end(run, run.failed(error))
 
     def end_as_cancelled(self, run: TaskRun[ResultT]) -> None:
@@ -481,7 +496,7 @@ class TypedEntry(Entry, Generic[ResultT]):
             attempt.refused = True
             attempt.timer = self.call_later(_REFUSED_ATTEMPT_WAITS, run_id)
             self.wait_for_attempt(run_id, attempt)
-        except Exception as error:
+        except BaseException as error:
             self.end(run, run.failed(error))
 
     @override

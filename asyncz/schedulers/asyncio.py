@@ -172,8 +172,7 @@ class AsyncIOScheduler:
                 started.append(registration)
         except BaseException:
             for registration in started:
-                registration.ready = False
-                await registration.shutdown(False)
+                await self._shut_down(registration, False, None)
             core.inbox.close()
             core.status = "stopped"
             self._closed.set()
@@ -645,9 +644,8 @@ class AsyncIOScheduler:
     def _follow_clock_back(self, now: float) -> None:
         logger.warning("The clock was set back by %.0f seconds; all schedules start anew", self._last_seen - now)
         for entry in list(self._core.entries.values()):
-            if entry.trigger is not None and entry.next_fire is not None:
-                entry.next_fire = next_fire(entry.trigger, None, utc(now))
-                entry.schedule()
+            entry.start_anew(utc(now))
+            self._forget_if_finished(entry)
 
     # On the loop's thread only: ends
 
@@ -764,7 +762,7 @@ class AsyncIOScheduler:
                 shutdown.cancel()
         try:
             await shutdown
-        except (Exception, asyncio.CancelledError) as error:
+        except BaseException as error:
             if isinstance(error, asyncio.CancelledError) and not shutdown.cancelled():
                 raise
             logger.exception("The executor %r did not shut down", registration.alias)
@@ -793,7 +791,7 @@ class AsyncIOScheduler:
         async def start() -> None:
             try:
                 await registration.start(self, registration.alias)
-            except Exception as error:
+            except BaseException as error:
                 logger.exception("The executor %r could not start and is not registered any more", registration.alias)
                 registration.failure = error
                 self._registrations.pop(registration.alias, None)
@@ -868,11 +866,12 @@ class AsyncIOScheduler:
                 if executor not in BUILTIN_EXECUTORS:
                     known = tuple(sorted({*self._registrations, *executor_aliases()}))
                     raise UnknownAliasError("executor", executor, known)
-                self.add_executor(executor, alias=executor)
-                registration = self._registrations[executor]
-            assert registration.submit is not None
+                made = create_executor(executor)
+                _check_call(made, call)
+                return self._register(executor, made, made.submit), made.submit
             _check_call(registration.executor, call)
             return registration, registration.submit
+        _check_call(executor, call)
         for registration in self._registrations.values():
             if registration.executor is executor:
                 break
@@ -881,7 +880,6 @@ class AsyncIOScheduler:
             while (alias := f"{name}-{number}") in self._registrations:
                 number += 1
             registration = self._register(alias, executor, None)
-        _check_call(executor, call)
         return registration, executor.submit
 
     def _register(self, alias: str, executor: Executor[ResultT], submit: SubmitsAnything | None) -> Registration:

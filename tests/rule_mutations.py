@@ -1,0 +1,1537 @@
+"""Proves that the tests bite: `python -m tests.rule_mutations [name …]`.
+
+Each mutation breaks one clause of the rules of a run, in a copy of the library; the tests that are named with it
+have to fail there. The table says which one did so first. Not for each change: all of them take many minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from typecheck.mutations import Mutation, copied_project, mutate
+
+BASE = "asyncz/executors/base.py"
+LOOP = "asyncz/executors/asyncio.py"
+THREADS = "asyncz/executors/thread_pool.py"
+POOL = "asyncz/executors/_pool.py"
+PROCESSES = "asyncz/executors/process_pool.py"
+SUPERVISOR = "asyncz/executors/_supervisor.py"
+WORKER = "asyncz/executors/_worker.py"
+SCHEDULER = "asyncz/schedulers/asyncio.py"
+ENTRIES = "asyncz/schedulers/_entries.py"
+INBOX = "asyncz/schedulers/_inbox.py"
+DISPATCH = "asyncz/schedulers/_dispatch.py"
+TASKS = "asyncz/tasks.py"
+
+# So many seconds one test may take, and all that are run for a mutation.
+_TEST_LIMIT = 60
+_LIMIT = 600
+
+
+class RuleMutation(NamedTuple):
+    """One clause broken.
+
+    Attributes:
+        rule: The rule that is broken then, by its number, or what it is about.
+        mutation: What is changed; its text is in its file exactly once.
+        tests: Those that have to notice, from the folder of the tests, without `.py`.
+    """
+
+    rule: str
+    mutation: Mutation
+    tests: tuple[str, ...]
+
+
+MUTATIONS: list[RuleMutation] = []
+
+
+def _breaks(rule: str, name: str, file: str, search: str, replacement: str, *tests: str) -> None:
+    MUTATIONS.append(RuleMutation(rule, Mutation(name, file, search, replacement), tests))
+
+
+# 1: every run ends in exactly one notification, after its submission, and is counted
+
+_breaks(
+    "1",
+    "a base exception of a coroutine is not told",
+    TASKS,
+    """\
+            return self.executed((await outcome) if is_awaitable(outcome) else outcome)
+        except asyncio.CancelledError:
+            return self.cancelled()
+        except BaseException as error:
+""",
+    """\
+            return self.executed((await outcome) if is_awaitable(outcome) else outcome)
+        except asyncio.CancelledError:
+            return self.cancelled()
+        except Exception as error:
+""",
+    "test_endings::test_what_a_function_does_is_told_once",
+)
+_breaks(
+    "1",
+    "a base exception of a function is not told",
+    TASKS,
+    """\
+            return self.executed(result)
+        except asyncio.CancelledError:
+            return self.cancelled()
+        except BaseException as error:
+""",
+    """\
+            return self.executed(result)
+        except asyncio.CancelledError:
+            return self.cancelled()
+        except Exception as error:
+""",
+    "test_endings::test_what_a_function_does_is_told_once",
+)
+_breaks(
+    "1",
+    "a function that cancels itself has failed",
+    TASKS,
+    """\
+            return self.executed(result)
+        except asyncio.CancelledError:
+            return self.cancelled()
+""",
+    """\
+            return self.executed(result)
+        except asyncio.CancelledError as error:
+            return self.failed(error)
+""",
+    "test_endings::test_what_a_function_does_is_told_once",
+)
+_breaks(
+    "1",
+    "a second notification is told as well",
+    TASKS,
+    "            return False\n        self._ending = self.task._last = notification\n",
+    "            pass\n        self._ending = self.task._last = notification\n",
+    "test_scheduler::test_an_executor_that_raises_or_tells_twice_harms_only_its_run",
+)
+_breaks(
+    "1",
+    "a second notification is refused in silence",
+    SCHEDULER,
+    'logger.error("A second notification of a run was refused',
+    'logger.debug("A second notification of a run was refused',
+    "test_scheduler::test_an_executor_that_raises_or_tells_twice_harms_only_its_run",
+)
+_breaks(
+    "1",
+    "the submission is told after the end",
+    ENTRIES,
+    "            core.inbox.put(announcement)\n",
+    "            asyncio.get_running_loop().call_later(0.05, announcement)\n",
+    "test_executors::test_submitted_comes_before_every_end_and_the_ledger_agrees",
+)
+_breaks(
+    "1",
+    "a submission is not counted",
+    ENTRIES,
+    "        core.totals.submitted += 1\n",
+    "",
+    "test_executors::test_submitted_comes_before_every_end_and_the_ledger_agrees",
+)
+_breaks(
+    "1",
+    "a submission is not counted for its task",
+    ENTRIES,
+    "        self.counted().submitted += 1\n",
+    "",
+    "test_rules::test_a_run_that_is_refused_for_its_instances_is_neither_counted_nor_told",
+)
+_breaks(
+    "1",
+    "an error is counted as executed",
+    ENTRIES,
+    "            self.errors += 1\n",
+    "            self.executed += 1\n",
+    "test_executors::test_submitted_comes_before_every_end_and_the_ledger_agrees",
+)
+_breaks(
+    "1",
+    "a missed run is counted as cancelled",
+    ENTRIES,
+    "            self.missed += 1\n",
+    "            self.cancelled += 1\n",
+    "test_scheduler::test_a_run_after_its_grace_time_is_missed",
+)
+_breaks(
+    "1",
+    "what submit raises loses the run",
+    ENTRIES,
+    """\
+            raise
+        except BaseException as error:
+            self.end(run, run.failed(error))
+        # Only now""",
+    """\
+            raise
+        except BaseException as error:
+            pass
+        # Only now""",
+    "test_scheduler::test_an_executor_that_raises_or_tells_twice_harms_only_its_run",
+)
+_breaks(
+    "1",
+    "what cannot be pickled loses the run",
+    PROCESSES,
+    "            self.finish(run, run.failed(error))\n",
+    "            pass\n",
+    "test_rules::test_an_argument_that_can_no_longer_be_pickled_when_the_run_is_due_ends_the_run",
+)
+_breaks(
+    "1",
+    "a result that cannot be pickled costs the worker",
+    WORKER,
+    "        return UNPICKLABLE, number, pickle.dumps((_shortened(repr(type(outcome))), repr(error)))\n",
+    "        raise error\n",
+    "test_executors::test_what_cannot_be_pickled_is_told",
+)
+_breaks(
+    "1",
+    "a result that cannot be unpickled is not told",
+    PROCESSES,
+    "        except BaseException as error:\n            unloadable",
+    "        except MemoryError as error:\n            unloadable",
+    "test_executors::test_what_cannot_be_pickled_is_told",
+)
+_breaks(
+    "1",
+    "a killed worker loses its run",
+    SUPERVISOR,
+    "                self._end_current(slot, WorkerLostError(_reason(exit_code), exit_code, slot.process.pid))\n",
+    "                slot.in_flight.pop(slot.current, None)\n",
+    "test_endings::test_what_happens_to_a_process_is_told_once",
+)
+_breaks(
+    "1",
+    "a broken pool loses what waits",
+    SUPERVISOR,
+    "                self._queue.popleft().fail(self._broken_by)\n",
+    "                self._queue.popleft()\n",
+    "test_executors::test_a_failing_initializer_ends_runs_with_its_cause_and_breaks_the_executor",
+)
+_breaks(
+    "1",
+    "a pool whose threads cannot start loses what waits",
+    THREADS,
+    "                return\n            execute(loops)\n",
+    "                return\n",
+    "test_executors::test_a_failing_initializer_of_threads_ends_runs_with_its_cause",
+)
+_breaks(
+    "1",
+    "what the default executor drops is not told",
+    LOOP,
+    "            if future.cancelled() and self.claim(run):\n",
+    "            if False:\n",
+    "test_endings::test_a_run_that_the_owner_of_the_default_executor_drops_is_told_as_cancelled",
+)
+_breaks(
+    "1",
+    "a shutdown leaves what its executor never told",
+    ENTRIES,
+    "        for run in left:\n            self.end(run, run.cancelled())\n",
+    "        for run in left:\n            pass\n",
+    "test_drain::test_an_executor_that_never_tells_cannot_keep_a_shutdown_from_its_end",
+)
+_breaks(
+    "1",
+    "a run that is killed is not told as cancelled",
+    SUPERVISOR,
+    "            killed[0].cancelled()\n",
+    "            pass\n",
+    "test_executors::test_running_runs_can_be_cancelled",
+)
+
+# 2: submit does not block, and counts nothing that it refuses
+
+_breaks(
+    "2",
+    "submit waits until a worker is free",
+    BASE,
+    "        try:\n            self.submit_run(run)\n",
+    """\
+        try:
+            self.submit_run(run)
+            while self._queued:
+                __import__("time").sleep(0.01)
+""",
+    "test_rules::test_submit_returns_while_every_worker_is_busy",
+)
+_breaks(
+    "2",
+    "a plain function runs on the loop",
+    LOOP,
+    "        self._running_loop.run_in_executor(None, self._run_in_thread, run).add_done_callback(ended)\n",
+    "        self._run_in_thread(run)\n",
+    "test_specification",
+)
+_breaks(
+    "2",
+    "a run is counted before it is refused for its instances",
+    BASE,
+    "            if running >= max_instances:\n",
+    "            self._instances[task_id] = running + 1\n            if running >= max_instances:\n",
+    "test_rules::test_a_run_that_is_refused_for_its_instances_is_neither_counted_nor_told",
+)
+_breaks(
+    "2",
+    "a run is counted before the queue refuses it",
+    BASE,
+    "            if queued:\n                if self._max_queue",
+    "            self._instances[task_id] = running + 1\n            if queued:\n                if self._max_queue",
+    "test_rules::test_what_is_refused_is_neither_counted_nor_told",
+)
+_breaks(
+    "2",
+    "the queue has no limit",
+    BASE,
+    "self._queued >= self._max_queue:\n",
+    "False:\n",
+    "test_executors::test_a_full_queue_refuses",
+)
+_breaks(
+    "2",
+    "an executor that does not run takes runs",
+    BASE,
+    '        if self._status != "running":\n',
+    '        if self._status == "stopped" and self._live:\n',
+    "test_executors::test_takes_no_runs_before_start_and_after_shutdown",
+)
+_breaks(
+    "2",
+    "what failed to be handed over stays counted",
+    BASE,
+    "            self._forget(run.id)\n            raise\n",
+    "            raise\n",
+    "test_scheduler::test_an_executor_that_raises_or_tells_twice_harms_only_its_run",
+    "test_defects",
+)
+_breaks(
+    "2",
+    "a run that is refused is told as submitted",
+    ENTRIES,
+    "                announcement.withdrawn = True\n",
+    "                pass\n",
+    "test_rules::test_what_is_refused_is_neither_counted_nor_told",
+)
+_breaks(
+    "2",
+    "a run that is refused is counted as submitted",
+    ENTRIES,
+    "                announcement.withdrawn = True\n            raise\n",
+    "                announcement.withdrawn = True\n            core.totals.submitted += 1\n            raise\n",
+    "test_rules::test_what_is_refused_is_neither_counted_nor_told",
+)
+_breaks(
+    "2",
+    "a due run that the queue refuses is not told",
+    ENTRIES,
+    "            self.refuse(events.TaskQueueFull(task.id, details=run.details()))\n",
+    "            pass\n",
+    "test_rules::test_a_due_run_that_the_queue_refuses_is_told_as_refused",
+)
+
+# 3: instances are counted until the work has ended
+
+_breaks(
+    "3",
+    "one instance too many is taken",
+    BASE,
+    "            if running >= max_instances:\n",
+    "            if running > max_instances:\n",
+    "test_executors::test_refuses_more_than_max_instances_and_counts_down",
+)
+_breaks(
+    "3",
+    "a run is counted after the hand-over",
+    BASE,
+    """\
+            self._live[run.id] = _TypedLiveRun(run, task_id, queued)
+        try:
+            self.submit_run(run)
+""",
+    """\
+        try:
+            self.submit_run(run)
+            self._live[run.id] = _TypedLiveRun(run, task_id, queued)
+""",
+    "test_rules::test_a_run_is_counted_when_it_is_handed_over",
+)
+_breaks(
+    "3",
+    "a run that was given up is released at once",
+    BASE,
+    "            if over := live.queued:\n",
+    "            if over := True:\n",
+    "test_executors::test_a_run_that_exceeds_its_timeout_ends_at_once",
+)
+_breaks(
+    "3",
+    "the state does not tell what was abandoned",
+    BASE,
+    "                abandoned=self._abandoned,\n",
+    "",
+    "test_executors::test_a_run_that_exceeds_its_timeout_ends_at_once",
+)
+_breaks(
+    "3",
+    "a run is released before it is told",
+    BASE,
+    """\
+                self.scheduler.notify(run, notification)
+            if live is not None:
+                self.scheduler.released(run)
+""",
+    """\
+                self.scheduler.released(run)
+                self.scheduler.notify(run, notification)
+""",
+    "test_executors::test_takes_no_runs_before_start_and_after_shutdown",
+)
+_breaks(
+    "3",
+    "a run is released twice",
+    BASE,
+    "            if live is not None:\n                self.scheduler.released(run)\n",
+    """\
+            if live is not None:
+                self.scheduler.released(run)
+                self.scheduler.released(run)
+""",
+    "test_conformance::TestThreadPoolExecutor::test_every_run_is_released_once",
+)
+_breaks(
+    "3",
+    "a second release is not refused",
+    SCHEDULER,
+    "        if run.released:\n",
+    "        if False:\n",
+    "test_rules::test_a_second_release_of_a_run_is_refused_and_logged",
+)
+_breaks(
+    "3",
+    "the scheduler counts a run only until its end",
+    SCHEDULER,
+    "        core.dispatcher.tell(run, notification)\n",
+    """\
+        core.dispatcher.tell(run, notification)
+        if entry is not None:
+            entry.over(run.run_id)
+""",
+    "test_rules::test_an_abandoned_run_holds_its_place_until_it_is_released",
+)
+_breaks(
+    "3",
+    "the backlog does not go on at a release",
+    SCHEDULER,
+    "            entry.submit_waiting()\n",
+    "            pass\n",
+    "test_rules::test_the_backlog_goes_on_when_a_run_is_released",
+)
+_breaks(
+    "3",
+    "a drain does not hear of a release",
+    BASE,
+    "        if self._drained is not None:\n            self._tell_if_drained()\n",
+    "",
+    "test_executors::test_shutdown_waits_for_runs_without_blocking_the_loop",
+)
+
+# 4: everything on the loop's thread, in bursts
+
+_breaks(
+    "4",
+    "an end is told inside notify",
+    SCHEDULER,
+    "        self._core.inbox.put(partial(self._conclude, run, notification))\n",
+    "        self._conclude(run, notification)\n",
+    "test_rules::test_an_end_is_told_on_the_thread_of_the_loop_however_it_is_told",
+)
+_breaks(
+    "4",
+    "an end with its release is told inside finish",
+    SCHEDULER,
+    "        self._core.inbox.put(partial(self._end, run, notification))\n",
+    "        self._end(run, notification)\n",
+    "test_rules::test_nobody_hears_of_a_run_before_submit_has_returned",
+)
+_breaks(
+    "4",
+    "a release takes effect inside released",
+    SCHEDULER,
+    "        self._core.inbox.put(partial(self._release, run))\n",
+    "        self._release(run)\n",
+    "test_rules::test_an_end_is_told_on_the_thread_of_the_loop_however_it_is_told",
+)
+_breaks(
+    "4",
+    "a submission is told inside submit",
+    ENTRIES,
+    "            core.inbox.put(announcement)\n",
+    "            announcement()\n",
+    "test_rules::test_nobody_hears_of_a_run_before_submit_has_returned",
+)
+_breaks(
+    "4",
+    "each call wakes the loop",
+    INBOX,
+    "        if not self._awake:\n            self._wake()\n",
+    "        self._wake()\n",
+    "test_rules::test_a_burst_from_other_threads_wakes_the_loop_once",
+)
+_breaks(
+    "4",
+    "another thread does not wake the loop",
+    INBOX,
+    "                loop.call_soon_threadsafe(self._drain)\n",
+    "                loop.call_soon(self._drain)\n",
+    "test_defects::test_a_task_that_another_thread_adds_runs_at_once",
+)
+_breaks(
+    "4",
+    "what comes during a drain is forgotten",
+    INBOX,
+    "        self._awake = False\n        if self._calls:\n            self._wake()\n\n    def _make",
+    "        self._awake = False\n\n    def _make",
+    "test_rules::test_what_a_listener_does_takes_effect_though_nothing_else_happens",
+)
+
+# 5: too late
+
+_breaks(
+    "5",
+    "no run is ever too late",
+    TASKS,
+    "        return grace is not None and self.attempt == 1 and ",
+    "        return grace is not None and self.attempt == 0 and ",
+    "test_scheduler::test_a_run_after_its_grace_time_is_missed",
+)
+_breaks(
+    "5",
+    "a run is too late at its grace time",
+    TASKS,
+    "self._clock_now() - self.scheduled > grace",
+    "self._clock_now() - self.scheduled >= grace",
+    "test_rules::test_a_run_may_start_as_late_as_its_grace_time_and_no_later",
+)
+_breaks(
+    "5",
+    "lateness is not looked at when a run is due",
+    ENTRIES,
+    "        if run.is_too_late():\n            self.end(run, run.missed())\n        elif",
+    "        if False:\n            self.end(run, run.missed())\n        elif",
+    "test_rules::test_what_is_too_late_when_it_is_due_never_reaches_its_executor",
+)
+_breaks(
+    "5",
+    "lateness is not looked at when a function leaves the queue",
+    TASKS,
+    "        if self.is_too_late():\n            return self.missed()\n        self.begin()\n",
+    "        self.begin()\n",
+    "test_rules::test_what_becomes_too_late_in_the_queue_of_its_executor_is_missed",
+)
+_breaks(
+    "5",
+    "lateness is not looked at before a run is sent to a process",
+    PROCESSES,
+    "        if run.is_too_late():\n",
+    "        if False:\n",
+    "test_rules::test_what_becomes_too_late_in_the_queue_of_its_executor_is_missed",
+)
+_breaks(
+    "5",
+    "lateness of a coroutine is not looked at",
+    LOOP,
+    "        if run.is_too_late():\n",
+    "        if False:\n",
+    "test_rules::test_a_run_may_start_as_late_as_its_grace_time_and_no_later",
+)
+_breaks(
+    "5",
+    "the default grace time is a second",
+    TASKS,
+    "    misfire_grace_time: float | None = None\n",
+    "    misfire_grace_time: float | None = 1.0\n",
+    "test_rules::test_by_default_no_run_is_too_late_and_of_several_due_times_the_latest_runs_alone",
+)
+_breaks(
+    "5",
+    "a further attempt is too late",
+    TASKS,
+    "grace is not None and self.attempt == 1 and ",
+    "grace is not None and ",
+    "test_retries::test_a_further_attempt_is_never_too_late",
+)
+
+# 6: coalesce
+
+_breaks(
+    "6",
+    "the earliest of several due times runs",
+    ENTRIES,
+    "                latest = fire_time\n",
+    "                latest = latest or fire_time\n",
+    "test_scheduler::test_coalesce_decides_about_several_due_times",
+)
+_breaks(
+    "6",
+    "the default is to run each due time",
+    TASKS,
+    "    coalesce: bool = True\n",
+    "    coalesce: bool = False\n",
+    "test_rules::test_by_default_no_run_is_too_late_and_of_several_due_times_the_latest_runs_alone",
+)
+_breaks(
+    "6",
+    "the default is two instances",
+    SCHEDULER,
+    'Executor[ResultT] | str = "asyncio",\n        id: str | None = None,\n        max_instances: int = 1,\n',
+    'Executor[ResultT] | str = "asyncio",\n        id: str | None = None,\n        max_instances: int = 2,\n',
+    "test_rules::test_one_instance_at_a_time_is_the_default",
+)
+_breaks(
+    "6",
+    "each due time runs, in the wrong order",
+    ENTRIES,
+    "                    waiting.append(fire_time.timestamp())\n",
+    "                    waiting.appendleft(fire_time.timestamp())\n",
+    "test_scheduler::test_coalesce_decides_about_several_due_times",
+)
+_breaks(
+    "6",
+    "due times at the maximum are refused, not kept",
+    ENTRIES,
+    """\
+        while self.waiting and self.run_count < self.task.limits.max_instances:
+            if not self.submit_due(self.waiting[0]):
+                return
+""",
+    """\
+        while self.waiting:
+            self.submit_due(self.waiting[0])
+""",
+    "test_scheduler::test_uncoalesced_runs_wait_at_the_maximum_and_are_cancelled_by_a_shutdown",
+)
+_breaks(
+    "6",
+    "many due times are more than one run",
+    ENTRIES,
+    "                    latest = None if coalesce else latest\n",
+    "",
+    "test_rules::test_more_due_times_than_are_looked_at_in_one_turn_are_still_one_run",
+)
+_breaks(
+    "6",
+    "a shutdown forgets the backlog",
+    ENTRIES,
+    "            self.hand_over(run, self.end_as_cancelled)\n",
+    "",
+    "test_scheduler::test_uncoalesced_runs_wait_at_the_maximum_and_are_cancelled_by_a_shutdown",
+)
+
+# 7: what a user's code raises harms only itself
+
+_breaks(
+    "7",
+    "a listener that raises stops the others",
+    DISPATCH,
+    "        except BaseException:\n",
+    "        except ValueError:\n",
+    "test_scheduler::test_listeners_that_raise_harm_only_themselves_and_coroutine_listeners_are_awaited",
+)
+_breaks(
+    "7",
+    "a listener that raises is not logged",
+    DISPATCH,
+    '            logger.exception("A listener raised")\n            return\n',
+    "            return\n",
+    "test_scheduler::test_listeners_that_raise_harm_only_themselves_and_coroutine_listeners_are_awaited",
+)
+_breaks(
+    "7",
+    "a coroutine of a listener that raises is not logged",
+    DISPATCH,
+    '        logger.exception("A listener raised")\n        if isinstance',
+    "        if isinstance",
+    "test_scheduler::test_listeners_that_raise_harm_only_themselves_and_coroutine_listeners_are_awaited",
+)
+_breaks(
+    "7",
+    "a trigger that raises stops the scheduler",
+    ENTRIES,
+    "        except BaseException as error:\n            fire_time = None\n",
+    "        except MemoryError as error:\n            fire_time = None\n",
+    "test_rules::test_whatever_a_trigger_raises_ends_its_own_schedule_and_is_told",
+)
+_breaks(
+    "7",
+    "a trigger that raises no Exception stops the scheduler",
+    ENTRIES,
+    "        except BaseException as error:\n            fire_time = None\n",
+    "        except Exception as error:\n            fire_time = None\n",
+    "test_rules::test_whatever_a_trigger_raises_ends_its_own_schedule_and_is_told",
+)
+_breaks(
+    "7",
+    "a trigger that raised is asked again",
+    ENTRIES,
+    "        except BaseException as error:\n            fire_time = None\n",
+    "        except BaseException as error:\n",
+    "test_rules::test_whatever_a_trigger_raises_ends_its_own_schedule_and_is_told",
+)
+_breaks(
+    "7",
+    "a trigger that raised is not told",
+    ENTRIES,
+    '        self.core.dispatcher.emit(events.TaskModified(self.task.id, "its trigger raised", error))\n',
+    "",
+    "test_rules::test_whatever_a_trigger_raises_ends_its_own_schedule_and_is_told",
+)
+_breaks(
+    "7",
+    "a trigger that raises after the clock was set back stops the scheduler",
+    ENTRIES,
+    "        except BaseException as error:\n            self.next_fire = None\n",
+    "        except MemoryError as error:\n            self.next_fire = None\n",
+    "test_rules::test_a_trigger_that_raises_after_the_clock_was_set_back_ends_its_own_schedule_only",
+)
+_breaks(
+    "7",
+    "a base exception of an executor stops the scheduler",
+    ENTRIES,
+    """\
+            raise
+        except BaseException as error:
+            self.end(run, run.failed(error))
+        # Only now""",
+    """\
+            raise
+        except Exception as error:
+            self.end(run, run.failed(error))
+        # Only now""",
+    "test_rules::test_a_run_whose_executor_raises_a_base_exception_is_its_error_and_the_schedule_goes_on",
+)
+_breaks(
+    "7",
+    "a failed run is not logged",
+    SCHEDULER,
+    '            logger.error("A run of the task %r failed',
+    '            logger.debug("A run of the task %r failed',
+    "test_scheduler::test_failed_runs_are_logged_where_nobody_listens",
+)
+
+# 8: from any thread, at once
+
+_breaks(
+    "8",
+    "a task that is added takes its place at once",
+    SCHEDULER,
+    "        core.inbox.put(partial(self._activate, entry))\n",
+    "        self._activate(entry) if self.running else core.inbox.put(partial(self._activate, entry))\n",
+    "test_rules::test_what_another_thread_does_takes_effect_on_the_thread_of_the_loop_and_waits_for_nothing",
+)
+_breaks(
+    "8",
+    "adding a task waits for the loop",
+    SCHEDULER,
+    "        core.inbox.put(partial(self._activate, entry))\n",
+    """\
+        core.inbox.put(partial(self._activate, entry))
+        if self.running and threading.current_thread() is not threading.main_thread():
+            added = threading.Event()
+            core.inbox.put(added.set)
+            added.wait(20)
+""",
+    "test_rules::test_what_another_thread_does_takes_effect_on_the_thread_of_the_loop_and_waits_for_nothing",
+)
+_breaks(
+    "8",
+    "an id is reserved late",
+    SCHEDULER,
+    "            core.entries[task_id] = entry\n",
+    "            core.inbox.put(partial(core.entries.__setitem__, task_id, entry))\n",
+    "test_scheduler::test_other_bad_input_is_refused",
+)
+_breaks(
+    "8",
+    "a taken id is not refused",
+    SCHEDULER,
+    "            elif task_id in core.entries:\n",
+    "            elif False:\n",
+    "test_scheduler::test_other_bad_input_is_refused",
+)
+_breaks(
+    "8",
+    "what was added before the start is not looked at",
+    INBOX,
+    "        self._awake = False\n        if self._calls:\n            self._wake()\n\n    def close",
+    "        self._awake = bool(self._calls)\n\n    def close",
+    "test_scheduler::test_tasks_may_be_added_from_any_thread_and_before_the_start",
+)
+_breaks(
+    "8",
+    "a task that is removed leaves at once",
+    SCHEDULER,
+    "        self._core.inbox.put(partial(self._removed, entry))\n",
+    "        self._removed(entry)\n",
+    "test_rules::test_what_another_thread_does_takes_effect_on_the_thread_of_the_loop_and_waits_for_nothing",
+)
+_breaks(
+    "8",
+    "a task is paused at once",
+    SCHEDULER,
+    "        self._core.inbox.put(lambda: self._set_paused(entry, True))\n",
+    "        self._set_paused(entry, True)\n",
+    "test_rules::test_what_another_thread_does_takes_effect_on_the_thread_of_the_loop_and_waits_for_nothing",
+)
+_breaks(
+    "8",
+    "a refused task leaves its executor registered",
+    SCHEDULER,
+    """\
+                _check_call(made, call)
+                return self._register(executor, made, made.submit), made.submit
+""",
+    "                registration = self._register(executor, made, made.submit)\n",
+    "test_rules::test_a_task_that_is_refused_leaves_no_trace",
+)
+_breaks(
+    "8",
+    "a task with a taken id leaves its executor registered",
+    SCHEDULER,
+    "            if task_id is None:\n                task_id = self._new_id(call)\n",
+    """\
+            self._resolve(executor, call)
+            if task_id is None:
+                task_id = self._new_id(call)
+""",
+    "test_rules::test_a_task_that_is_refused_leaves_no_trace",
+)
+_breaks(
+    "8",
+    "bad limits are not refused",
+    SCHEDULER,
+    '    check_count("max_instances", max_instances)\n',
+    "",
+    "test_scheduler::test_bad_options_of_a_task_are_refused_and_change_nothing",
+)
+
+# 9: executors
+
+_breaks(
+    "9",
+    "an executor that failed to start late stays registered",
+    SCHEDULER,
+    "                self._registrations.pop(registration.alias, None)\n",
+    "",
+    "test_defects::test_an_executor_that_fails_to_start_late_leaves_its_alias_free",
+)
+_breaks(
+    "9",
+    "what waits for a start that fails is forgotten",
+    SCHEDULER,
+    "            for submit in pending:\n                submit()\n",
+    "            for submit in pending if registration.ready else ():\n                submit()\n",
+    "test_rules::test_whatever_a_late_start_raises_ends_the_runs_that_wait_for_it",
+)
+_breaks(
+    "9",
+    "a start that raises no Exception is not seen to have failed",
+    SCHEDULER,
+    '            except BaseException as error:\n                logger.exception("The executor %r could not start',
+    '            except Exception as error:\n                logger.exception("The executor %r could not start',
+    "test_rules::test_whatever_a_late_start_raises_ends_the_runs_that_wait_for_it",
+)
+_breaks(
+    "9",
+    "runs do not wait for the start of their executor",
+    ENTRIES,
+    '        elif registration.ready or self.core.status == "draining":\n',
+    "        elif True:\n",
+    "test_drain::test_a_run_that_waits_for_the_start_of_its_executor_can_be_cancelled",
+)
+_breaks(
+    "9",
+    "an executor that is added late is not started",
+    SCHEDULER,
+    "        if self.running:\n            self._core.inbox.put(lambda: self._start_late(registration))\n",
+    "",
+    "test_scheduler::test_events_of_a_life_come_in_order",
+)
+_breaks(
+    "9",
+    "an executor that tasks name can be removed",
+    SCHEDULER,
+    "        if using:\n",
+    "        if False:\n",
+    "test_scheduler::test_events_of_a_life_come_in_order",
+)
+_breaks(
+    "9",
+    "an executor that is removed is not shut down",
+    SCHEDULER,
+    "        await self._shut_down(registration, wait, None)\n",
+    "",
+    "test_rules::test_a_removed_executor_is_shut_down",
+)
+_breaks(
+    "9",
+    "one instance has two aliases",
+    SCHEDULER,
+    "                raise DuplicateExecutorError(registration.alias)\n",
+    "                pass\n",
+    "test_scheduler::test_other_bad_input_is_refused",
+)
+_breaks(
+    "9",
+    "one alias has two instances",
+    SCHEDULER,
+    "                raise DuplicateExecutorError(alias)\n",
+    "                pass\n",
+    "test_scheduler::test_other_bad_input_is_refused",
+)
+_breaks(
+    "9",
+    "what is no executor is registered",
+    SCHEDULER,
+    "        if not is_executor(executor):\n",
+    "        if False:\n",
+    "test_scheduler::test_bad_options_of_a_task_are_refused_and_change_nothing",
+)
+_breaks(
+    "9",
+    "one instance serves two schedulers",
+    BASE,
+    '        if self._status not in {"created", "stopped"}:\n            raise DuplicateExecutorError(self._alias)\n',
+    '        if self._status == "running":\n            self._status = "stopped"\n',
+    "test_rules::test_an_executor_belongs_to_one_scheduler",
+)
+_breaks(
+    "9",
+    "a start that fails leaves the others started",
+    SCHEDULER,
+    "                await self._shut_down(registration, False, None)\n            core.inbox.close()\n",
+    "                pass\n            core.inbox.close()\n",
+    "test_scheduler::test_an_executor_that_cannot_start_stops_the_start",
+)
+
+_breaks(
+    "9",
+    "what cannot be ended after a failed start hides why that failed",
+    SCHEDULER,
+    "                await self._shut_down(registration, False, None)\n            core.inbox.close()\n",
+    """\
+                registration.ready = False
+                await registration.shutdown(False)
+            core.inbox.close()
+""",
+    "test_rules::test_a_start_that_fails_tells_why_also_where_ending_what_had_started_fails",
+)
+
+# 10: shutdown
+
+_breaks(
+    "10",
+    "a shutdown does not wait",
+    BASE,
+    "                await self._wait_until_drained()\n",
+    "",
+    "test_executors::test_shutdown_waits_for_runs_without_blocking_the_loop",
+)
+_breaks(
+    "10",
+    "a shutdown blocks the loop",
+    BASE,
+    "            await self._drained.wait()\n",
+    '            while not self._has_drained:\n                __import__("time").sleep(0.01)\n',
+    "test_executors::test_shutdown_waits_for_runs_without_blocking_the_loop[threadpool]",
+)
+_breaks(
+    "10",
+    "a shutdown blocks the loop until workers have quit",
+    PROCESSES,
+    "            await asyncio.to_thread(self._supervisor.stop)\n",
+    "            self._supervisor.stop()\n",
+    "test_rules::test_the_loop_goes_on_while_a_worker_does_not_quit",
+)
+_breaks(
+    "10",
+    "a shutdown waits for what was abandoned",
+    BASE,
+    "        return len(self._live) <= self._abandoned and not self._being_told\n",
+    "        return not self._live and not self._being_told\n",
+    "test_rules::test_a_shutdown_waits_for_what_runs_and_not_for_what_was_abandoned",
+)
+_breaks(
+    "10",
+    "a shutdown waits for threads that were abandoned",
+    THREADS,
+    "            if self.state.abandoned:\n",
+    "            if False:\n",
+    "test_rules::test_a_shutdown_waits_for_what_runs_and_not_for_what_was_abandoned",
+)
+_breaks(
+    "10",
+    "a shutdown that does not wait tells nothing",
+    BASE,
+    "            live.cancel(self)\n            live.end_as_cancelled(self)\n",
+    "            live.cancel(self)\n",
+    "test_endings::test_a_shutdown_is_told_after_every_run",
+)
+_breaks(
+    "10",
+    "a shutdown that does not wait cancels nothing",
+    BASE,
+    "            live.cancel(self)\n            live.end_as_cancelled(self)\n",
+    "            live.end_as_cancelled(self)\n",
+    "test_defects::test_a_cancelled_coroutine_cleans_up_before_the_shutdown_is_over",
+)
+_breaks(
+    "10",
+    "cancel_futures is ignored",
+    POOL,
+    "        if self._cancel_futures:\n",
+    "        if False:\n",
+    "test_executors::test_cancel_futures_drops_the_queue_at_shutdown",
+)
+_breaks(
+    "10",
+    "overwrite_wait is ignored",
+    POOL,
+    "super().shutdown(wait if self._overwrite_wait is None else self._overwrite_wait)",
+    "super().shutdown(wait)",
+    "test_executors::test_overwrite_wait_wins",
+)
+_breaks(
+    "10",
+    "a scheduler that drains takes runs",
+    ENTRIES,
+    '        if not self.core.running:\n            raise SchedulerNotRunningError(f"running the task',
+    '        if self.core.status == "stopped":\n            raise SchedulerNotRunningError(f"running the task',
+    "test_drain::test_a_scheduler_that_shuts_down_takes_no_new_runs",
+)
+_breaks(
+    "10",
+    "the shutdown is told at its beginning",
+    SCHEDULER,
+    '        core.status = "draining"\n        before = attrs.evolve(core.totals)\n',
+    """\
+        core.status = "draining"
+        before = attrs.evolve(core.totals)
+        self._report_shutdown(before)
+""",
+    "test_endings::test_a_shutdown_is_told_after_every_run",
+)
+_breaks(
+    "10",
+    "the shutdown is told before listeners have heard all",
+    SCHEDULER,
+    """\
+        await core.dispatcher.until_all_have_heard(core.inbox.drain_all)
+        self._report_shutdown(before)
+""",
+    """\
+        self._report_shutdown(before)
+        await core.dispatcher.until_all_have_heard(core.inbox.drain_all)
+""",
+    "test_rules::test_the_shutdown_is_the_last_event_also_where_a_listener_goes_on_after_the_last_run",
+)
+_breaks(
+    "10",
+    "a second shutdown does it all again",
+    SCHEDULER,
+    """\
+        if core.status in {"created", "stopped"}:
+            return
+        assert""",
+    """\
+        if core.status in {"created"}:
+            return
+        assert""",
+    "test_rules::test_a_second_shutdown_waits_for_the_first_and_tells_nothing",
+)
+_breaks(
+    "10",
+    "a second shutdown does not wait for the first",
+    SCHEDULER,
+    "            await self._closed.wait()\n            return\n        core.status",
+    "            return\n        core.status",
+    "test_rules::test_a_second_shutdown_waits_for_the_first_and_tells_nothing",
+)
+_breaks(
+    "10",
+    "a scheduler cannot be started again",
+    SCHEDULER,
+    '        if core.status not in {"created", "stopped"}:\n',
+    '        if core.status not in {"created"}:\n',
+    "test_scheduler::test_a_scheduler_can_be_started_again_in_another_loop",
+)
+_breaks(
+    "10",
+    "an executor stays with its first loop",
+    BASE,
+    "        self._loop = asyncio.get_running_loop()\n        self._shutdown_lock",
+    "        self._loop = self._loop or asyncio.get_running_loop()\n        self._shutdown_lock",
+    "test_rules::test_an_executor_that_is_started_in_another_loop_keeps_time_and_drains_there",
+)
+_breaks(
+    "10",
+    "an executor whose shutdown raises stops that of the scheduler",
+    SCHEDULER,
+    "            await shutdown\n        except BaseException as error:\n",
+    "            await shutdown\n        except Exception as error:\n",
+    "test_rules::test_an_executor_whose_shutdown_raises_does_not_keep_the_scheduler_from_its_end",
+)
+
+# 11: awaitables
+
+_breaks(
+    "11",
+    "what a function returns is not awaited",
+    TASKS,
+    "        return (await_outcome or _run_to_its_end)(outcome) if is_awaitable(outcome) else outcome\n",
+    "        return outcome\n",
+    "test_endings::test_what_a_function_does_is_told_once",
+)
+_breaks(
+    "11",
+    "only coroutines are awaited",
+    TASKS,
+    '    return hasattr(type(outcome), "__await__")\n',
+    "    return inspect.iscoroutine(outcome)\n",
+    "test_rules::test_a_returned_awaitable_of_any_class_is_awaited",
+)
+_breaks(
+    "11",
+    "only coroutines are awaited in processes",
+    WORKER,
+    '    return hasattr(type(outcome), "__await__")\n',
+    "    return asyncio.iscoroutine(outcome)\n",
+    "test_rules::test_a_returned_awaitable_of_any_class_is_awaited",
+)
+_breaks(
+    "11",
+    "what a thread of asyncio returns is awaited in the thread",
+    LOOP,
+    "        return asyncio.run_coroutine_threadsafe(as_coroutine(awaitable), self._running_loop).result()\n",
+    "        return asyncio.run(as_coroutine(awaitable))\n",
+    "test_rules::test_coroutines_run_in_a_loop_of_the_worker",
+)
+_breaks(
+    "11",
+    "coroutines of a thread pool run on the scheduler's loop",
+    THREADS,
+    "        return self._runner.run(as_coroutine(awaitable), context=copy_context())\n",
+    """\
+        return asyncio.run_coroutine_threadsafe(as_coroutine(awaitable), _the_loop[0]).result()
+
+
+_the_loop: list[asyncio.AbstractEventLoop] = []
+_start = ThreadPoolExecutor.start
+
+
+async def _noting_start(self: ThreadPoolExecutor, scheduler: Notifier, alias: str) -> None:
+    _the_loop[:] = [asyncio.get_running_loop()]
+    await _start(self, scheduler, alias)
+
+
+ThreadPoolExecutor.start = _noting_start
+""",
+    "test_rules::test_coroutines_run_in_a_loop_of_the_worker",
+)
+_breaks(
+    "11",
+    "a coroutine cancelled before its first step is not told",
+    LOOP,
+    "            self.finish(run, run.cancelled() if future.cancelled() else future.result())\n",
+    "            if not future.cancelled():\n                self.finish(run, future.result())\n",
+    "test_endings::test_a_coroutine_that_is_cancelled_before_its_first_step_is_told_as_cancelled",
+)
+_breaks(
+    "11",
+    "plain functions have threads of their own",
+    LOOP,
+    "        self._running_loop.run_in_executor(None, ",
+    '        self._running_loop.run_in_executor(__import__("concurrent.futures").futures.ThreadPoolExecutor(1), ',
+    "test_specification",
+)
+
+# 12: context variables
+
+_breaks(
+    "12",
+    "a scheduled run sees the present context",
+    ENTRIES,
+    "        run = TaskRun(task, scheduled=at, context=self.context.copy(), clock_now=core.clock.now)\n",
+    "        run = TaskRun(task, scheduled=at, context=contextvars.copy_context(), clock_now=core.clock.now)\n",
+    "test_rules::test_what_a_run_does_to_context_variables_is_its_own",
+)
+_breaks(
+    "12",
+    "runs share one context",
+    ENTRIES,
+    "context=self.context.copy()",
+    "context=self.context",
+    "test_rules::test_what_a_run_does_to_context_variables_is_its_own",
+)
+_breaks(
+    "12",
+    "a run that is called for sees the context of its task",
+    ENTRIES,
+    "context=contextvars.copy_context(), clock_now=clock_now)",
+    "context=self.context.copy(), clock_now=clock_now)",
+    "test_executors::test_context_variables_of_add_task_are_visible",
+)
+_breaks(
+    "12",
+    "coroutines do not see the context",
+    LOOP,
+    "create_task(run.execute_async(), context=run.context)",
+    "create_task(run.execute_async())",
+    "test_executors::test_context_variables_of_add_task_are_visible",
+)
+_breaks(
+    "12",
+    "threads do not see the context",
+    TASKS,
+    "self._call(await_outcome) if self.context is None else self.context.run(self._call, await_outcome)",
+    "self._call(await_outcome)",
+    "test_executors::test_context_variables_of_add_task_are_visible",
+)
+_breaks(
+    "12",
+    "coroutines of a thread see the context of the first",
+    THREADS,
+    "self._runner.run(as_coroutine(awaitable), context=copy_context())",
+    "self._runner.run(as_coroutine(awaitable))",
+    "test_executors::test_context_variables_of_add_task_are_visible",
+    "test_rules::test_coroutines_of_one_thread_see_each_its_own_context",
+)
+_breaks(
+    "12",
+    "a further attempt sees the present context",
+    TASKS,
+    "        context = None if self.context is None else self.context.copy()\n",
+    "        context = None\n",
+    "test_rules::test_a_further_attempt_sees_the_context_of_the_first",
+)
+
+# 13: signals and processes
+
+_breaks(
+    "13",
+    "signal handlers are not restored",
+    SCHEDULER,
+    "                signal.signal(number, handler)\n",
+    "                pass\n",
+    "test_rules::test_signals_are_handled_inside_wait_closed_only",
+)
+_breaks(
+    "13",
+    "signals are handled from the start on",
+    SCHEDULER,
+    "        self._last_seen = core.clock.now()\n        started",
+    """\
+        self._last_seen = core.clock.now()
+        signal.signal(signal.SIGTERM, lambda *_: None)
+        started""",
+    "test_rules::test_signals_are_handled_inside_wait_closed_only",
+)
+_breaks(
+    "13",
+    "signals are handled in any thread",
+    SCHEDULER,
+    "        if threading.current_thread() is not threading.main_thread():\n            yield\n",
+    "        if False:\n            yield\n",
+    "test_scheduler::test_wait_closed_works_outside_the_main_thread",
+)
+_breaks(
+    "13",
+    "SIGTERM is not handled",
+    SCHEDULER,
+    "for number in (signal.SIGINT, signal.SIGTERM)}",
+    "for number in (signal.SIGINT,)}",
+    "test_rules::test_signals_are_handled_inside_wait_closed_only",
+)
+_breaks(
+    "13",
+    "the first signal cancels",
+    SCHEDULER,
+    "            wait = next(received) == 0\n",
+    "            wait = next(received) == 1\n",
+    "test_scheduler::test_run_forever_ends_cleanly_on_a_signal",
+)
+_breaks(
+    "13",
+    "a second signal changes nothing",
+    SCHEDULER,
+    "            wait = next(received) == 0\n",
+    "            wait = next(received) >= 0\n",
+    "test_scheduler::test_a_second_signal_cuts_the_drain_short",
+)
+_breaks(
+    "13",
+    "workers end on SIGINT",
+    WORKER,
+    "    signal.signal(signal.SIGINT, signal.SIG_IGN)\n",
+    "    signal.signal(signal.SIGINT, signal.SIG_DFL)\n",
+    "test_rules::test_workers_ignore_sigint",
+)
+_breaks(
+    "13",
+    "processes start by fork",
+    SUPERVISOR,
+    'get_context("forkserver" if "forkserver" in methods else "spawn")',
+    'get_context("fork")',
+    "test_rules::test_processes_start_by_forkserver_unless_the_context_says_otherwise",
+)
+_breaks(
+    "13",
+    "there is no start without a fork server",
+    SUPERVISOR,
+    'get_context("forkserver" if "forkserver" in methods else "spawn")',
+    'get_context("forkserver")',
+    "test_rules::test_processes_start_by_spawn_where_there_is_no_forkserver",
+)
+_breaks(
+    "13",
+    "mp_context is ignored",
+    SUPERVISOR,
+    'pool_kwargs.get("mp_context") or default_context()',
+    "default_context()",
+    "test_rules::test_processes_start_by_forkserver_unless_the_context_says_otherwise",
+)
+
+# Retries
+
+_breaks(
+    "retries",
+    "each failed attempt is an end",
+    SCHEDULER,
+    "            return\n        if not run.conclude(notification):\n",
+    """\
+            core.dispatcher.tell(run, notification)
+            return
+        if not run.conclude(notification):
+""",
+    "test_retries::test_each_failed_attempt_but_the_last_is_an_event_and_the_run_ends_once",
+)
+_breaks(
+    "retries",
+    "a failed attempt is concluded as well",
+    SCHEDULER,
+    "            return\n        if not run.conclude(notification):\n",
+    "            pass\n        if not run.conclude(notification):\n",
+    "test_rules::test_a_run_that_is_tried_again_is_told_once_and_logs_no_second_end",
+)
+_breaks(
+    "retries",
+    "one attempt too many",
+    "asyncz/retries.py",
+    "attempt < self.attempts",
+    "attempt <= self.attempts",
+    "test_retries::test_the_last_attempt_s_error_is_the_run_s",
+)
+_breaks(
+    "retries",
+    "a shutdown lets attempts wait",
+    SCHEDULER,
+    "            entry.end_attempts()\n            entry.end_what_waits()\n",
+    "            entry.end_what_waits()\n",
+    "test_retries::test_a_shutdown_makes_no_more_attempts",
+)
+_breaks(
+    "retries",
+    "attempts are made while the scheduler drains",
+    ENTRIES,
+    "        if retry is None or self.removed or not self.core.running or not",
+    "        if retry is None or self.removed or not",
+    "test_retries::test_a_run_that_fails_while_the_scheduler_drains_is_not_tried_again",
+)
+_breaks(
+    "retries",
+    "an attempt that is refused is dropped",
+    ENTRIES,
+    "            self.wait_for_attempt(run_id, attempt)\n        except",
+    "        except",
+    "test_retries::test_an_attempt_that_is_refused_waits_for_the_abandoned_one_before",
+)
+_breaks(
+    "retries",
+    "an attempt that is refused does not hear of a place",
+    SCHEDULER,
+    "            entry.submit_attempts()\n",
+    "            pass\n",
+    "test_rules::test_an_attempt_that_was_refused_is_made_as_soon_as_there_is_a_place",
+)
+
+# Time limits
+
+_breaks(
+    "time limits",
+    "a time limit is not told",
+    BASE,
+    "            if self.give_up(run, run.failed(exceeded)):\n",
+    "            if False:\n",
+    "test_executors::test_a_run_that_exceeds_its_timeout_ends_at_once",
+)
+_breaks(
+    "time limits",
+    "what exceeded its time limit is not cancelled",
+    BASE,
+    "                self.cancel_run(run)\n",
+    "",
+    "test_executors::test_a_coroutine_that_exceeds_its_timeout_is_cancelled",
+)
+_breaks(
+    "time limits",
+    "the time in the queue counts",
+    BASE,
+    "        try:\n            self.submit_run(run)\n",
+    "        self.limit_time(run)\n        try:\n            self.submit_run(run)\n",
+    "test_rules::test_a_time_limit_does_not_count_the_time_in_the_queue",
+)
+
+# A crash costs one run
+
+_breaks(
+    "isolation",
+    "what was sent to a worker that died is lost",
+    SUPERVISOR,
+    "            self._queue.appendleft(attrs.evolve(job, prepare=partial(bytes, content)))\n",
+    "            pass\n",
+    "test_worker_faults::test_of_many_runs_in_flight_those_before_a_death_keep_their_results_and_those_behind_run_elsewhere",
+)
+_breaks(
+    "isolation",
+    "what was sent to a worker that died fails with it",
+    SUPERVISOR,
+    "            self._queue.appendleft(attrs.evolve(job, prepare=partial(bytes, content)))\n",
+    '            job.fail(WorkerLostError("died with another run"))\n',
+    "test_worker_faults::test_of_many_runs_in_flight_those_before_a_death_keep_their_results_and_those_behind_run_elsewhere",
+)
+_breaks(
+    "isolation",
+    "one worker that dies takes all along",
+    SUPERVISOR,
+    "        _kill(slot.process)\n        exit_code = slot.process.ended_with()\n",
+    """\
+        for each in [slot, *self._slots]:
+            _kill(each.process)
+        exit_code = slot.process.ended_with()
+""",
+    "test_rules::test_a_worker_that_dies_leaves_what_the_others_execute_alone",
+)
+_breaks(
+    "isolation",
+    "a worker that died is not replaced",
+    SUPERVISOR,
+    "        if len(self._slots) < self._max_workers and time.monotonic() >= self._start_again_at:\n",
+    "        if len(self._slots) + self.lost_workers < self._max_workers:\n",
+    "test_executors::test_pool_kwargs_reach_the_pool_and_its_replacement",
+)
+
+
+class Verdict(NamedTuple):
+    """What the tests said.
+
+    Attributes:
+        noticed_by: The first test that failed; None where all passed.
+        trouble: Why there is no verdict, or nothing.
+    """
+
+    noticed_by: str | None
+    trouble: str = ""
+
+
+def run_tests(project: Path, tests: Sequence[str]) -> Verdict:
+    """Run tests of the project in that folder until one fails."""
+    names = [re.sub(r"^(\w+)", r"tests/\1.py", test) for test in tests]
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", f"--timeout={_TEST_LIMIT}", *names]
+    # First on the path also of the processes that tests start.
+    environment = {**os.environ, "PYTHONPATH": str(project), "PYTHONDONTWRITEBYTECODE": "1"}
+    process = subprocess.Popen(
+        command,
+        cwd=project,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        output, _ = process.communicate(timeout=_LIMIT)
+    except subprocess.TimeoutExpired:
+        # A test may have failed, and what it left behind keep the process from its end.
+        os.killpg(process.pid, signal.SIGKILL)
+        output, _ = process.communicate()
+    if process.returncode == 0:
+        return Verdict(None)
+    failed = re.search(r"^(?:FAILED|ERROR) tests/(\w+)\.py::([^\s\[]+)", output, re.MULTILINE)
+    if failed is not None:
+        return Verdict("::".join(failed.groups()))
+    return Verdict(None, f"pytest ended with {process.returncode}: {output.strip()[-500:]}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the mutations and print who noticed each.
+
+    Returns:
+        The exit status: 0 where each was noticed.
+    """
+    parser = argparse.ArgumentParser(prog="python -m tests.rule_mutations", description=__doc__)
+    parser.add_argument(
+        "names", nargs="*", help="those whose rule, colon and name begin so or hold this; by default all"
+    )
+    parser.add_argument("--unproven", action="store_true", help="do not run the tests without a mutation first")
+    options = parser.parse_args(arguments)
+    names: list[str] = options.names
+    chosen = [each for each in MUTATIONS if not names or any(wanted_by(name, each) for name in names)]
+    if not chosen:
+        parser.error("there is no such mutation")
+    width = max(len(each.mutation.name) for each in MUTATIONS)
+    unnoticed = 0
+    with copied_project("asyncz", "tests", "typecheck", "stubs") as project:
+        if not options.unproven:
+            verdict = run_tests(project, sorted({test for each in chosen for test in each.tests}))
+            if verdict != Verdict(None):
+                print(f"without a mutation: {verdict.noticed_by} fails {verdict.trouble}")
+                return 1
+        for each in chosen:
+            file = project / each.mutation.file
+            original = file.read_text()
+            mutate(each.mutation, project, once=True)
+            verdict = run_tests(project, each.tests)
+            file.write_text(original)
+            unnoticed += verdict.noticed_by is None
+            print(
+                f"{each.rule:11} {each.mutation.name:{width}}  {verdict.noticed_by or verdict.trouble or 'NOBODY'}",
+                flush=True,
+            )
+    print(
+        f"{unnoticed} of {len(chosen)} mutations were not noticed" if unnoticed else f"all {len(chosen)} were noticed"
+    )
+    return 1 if unnoticed else 0
+
+
+def wanted_by(name: str, mutation: RuleMutation) -> bool:
+    """Whether a mutation is among those that a user named: by `rule:`, or by a part of its name."""
+    return f"{mutation.rule}:" == name or name in mutation.mutation.name
+
+
+if __name__ == "__main__":
+    sys.exit(main())

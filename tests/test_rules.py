@@ -1,0 +1,1150 @@
+"""Clauses of the rules of a run that no other test is about; `tests/rule_mutations.py` shows that each test bites."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextvars
+import logging
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Awaitable, Callable, Generator
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+import pytest
+from typing_extensions import TypeVarTuple, Unpack, override
+
+import asyncz
+from asyncz import (
+    AsyncIOExecutor,
+    AsyncIOScheduler,
+    DateTrigger,
+    DuplicateExecutorError,
+    DuplicateTaskError,
+    ExecutorState,
+    IntervalTrigger,
+    MaximumInstancesError,
+    ProcessPoolExecutor,
+    QueueFullError,
+    Retry,
+    SchedulerShutdown,
+    SerializationError,
+    Task,
+    TaskAdded,
+    TaskCancelled,
+    TaskError,
+    TaskExecuted,
+    TaskLimits,
+    TaskMissed,
+    TaskModified,
+    TaskQueueFull,
+    TaskRemoved,
+    TaskRetrying,
+    TaskRun,
+    TaskSubmitted,
+    TaskTimeoutError,
+    ThreadPoolExecutor,
+    WorkerLostError,
+)
+from asyncz.executors.base import BaseExecutor
+from asyncz.testing import FakeClock
+from tests import functions
+from tests.functions import Recorder, ResultT
+from tests.test_defects import until
+from tests.test_executors import MAKERS, every_executor, every_queueing_executor, scheduler_with
+
+Ts = TypeVarTuple("Ts")
+
+START = datetime(2030, 1, 1, tzinfo=UTC)
+
+
+async def nothing() -> None:
+    pass
+
+
+def with_one_worker(kind: str) -> BaseExecutor:
+    """An executor that runs one function at a time; in the default executor of the running loop, where it does that."""
+    if kind == "asyncio":
+        asyncio.get_running_loop().set_default_executor(concurrent.futures.ThreadPoolExecutor(1))
+        return AsyncIOExecutor()
+    return ThreadPoolExecutor(1) if kind == "threadpool" else ProcessPoolExecutor(1)
+
+
+# 1: every run ends once
+
+
+def test_an_argument_that_can_no_longer_be_pickled_when_the_run_is_due_ends_the_run() -> None:
+    async def main() -> None:
+        async with asyncio.timeout(30), scheduler_with("processpool") as scheduler:
+            numbers: list[object] = [1, 2]
+            task = scheduler.add_task(len, numbers, executor="tried", trigger=None)
+            numbers.append(lambda: None)
+            with pytest.raises(SerializationError, match="function or argument"):
+                await task.run()
+            numbers.pop()
+            assert await task.run() == 2
+
+    asyncio.run(main())
+
+
+class RefusesBadly(AsyncIOExecutor):
+    """Lets what is no `Exception` out of `submit`."""
+
+    @override
+    def submit_run(self, run: TaskRun[ResultT], /) -> None:
+        raise functions.OwnBaseException("in submit")
+
+
+def test_a_run_whose_executor_raises_a_base_exception_is_its_error_and_the_schedule_goes_on() -> None:
+    async def main() -> None:
+        clock = FakeClock()
+        async with AsyncIOScheduler(executors={"tried": RefusesBadly()}, clock=clock) as scheduler:
+            heard: list[object] = []
+            scheduler.subscribe(TaskSubmitted, heard.append)
+            scheduler.subscribe(TaskError, heard.append)
+            scheduler.add_task(functions.add, 1, 2, executor="tried", trigger=IntervalTrigger(seconds=1))
+            await clock.advance(3)
+            assert [type(event) for event in heard] == [TaskSubmitted, TaskError] * 3
+            assert scheduler.state.submitted == scheduler.state.errors == 3
+
+    asyncio.run(main())
+
+
+# 2: submit does not block, and what it refuses is not counted
+
+
+@every_queueing_executor
+def test_submit_returns_while_every_worker_is_busy(kind: str, tmp_path: Path) -> None:
+    mark, go_on = tmp_path / "mark", tmp_path / "go-on"
+    blocked: list[bool] = []
+
+    def help_out() -> None:
+        blocked.append(True)
+        go_on.touch()
+
+    async def main() -> None:
+        async with asyncio.timeout(60), AsyncIOScheduler(executors={"tried": with_one_worker(kind)}) as scheduler:
+            first = scheduler.add_task(
+                functions.mark_and_wait, str(mark), str(go_on), executor="tried", trigger=None
+            ).run()
+            await until(mark.exists)
+            # If `submit` waits for the worker, the worker waits for this.
+            guard = threading.Timer(10, help_out)
+            guard.start()
+            task = scheduler.add_task(functions.add, 1, 2, executor="tried", trigger=None, max_instances=20)
+            handles = [task.run() for _ in range(20)]
+            guard.cancel()
+            go_on.touch()
+            await first
+            assert [await handle for handle in handles] == [3] * 20
+        assert blocked == []
+
+    asyncio.run(main())
+
+
+def test_what_is_refused_is_neither_counted_nor_told() -> None:
+    async def main() -> None:
+        go_on = threading.Event()
+        async with AsyncIOScheduler(executors={"tried": ThreadPoolExecutor(1, max_queue=0)}) as scheduler:
+            submitted: list[object] = []
+            scheduler.subscribe(TaskSubmitted, submitted.append)
+            task = scheduler.add_task(go_on.wait, 30, executor="tried", trigger=None)
+            other = scheduler.add_task(functions.add, 1, 2, executor="tried", trigger=None)
+            with pytest.raises(QueueFullError):
+                other.run()
+            executor = scheduler.state.executors[0]
+            assert (executor.running, executor.queued, executor.instances) == (0, 0, ())
+            assert scheduler.state.submitted == other.state.submitted == task.state.submitted == 0
+            await asyncio.sleep(0.01)
+            assert submitted == []
+
+    asyncio.run(main())
+
+
+def test_a_run_that_is_refused_for_its_instances_is_neither_counted_nor_told() -> None:
+    async def main() -> None:
+        go_on = asyncio.Event()
+        async with scheduler_with("asyncio") as scheduler:
+            submitted: list[object] = []
+            scheduler.subscribe(TaskSubmitted, submitted.append)
+            task = scheduler.add_task(go_on.wait, executor="tried", trigger=None, max_instances=2)
+            handles = [task.run(), task.run()]
+            for _ in range(3):
+                with pytest.raises(MaximumInstancesError):
+                    task.run()
+            assert scheduler.state.executors[0].instances[0].running == task.state.running == 2
+            go_on.set()
+            assert [await handle for handle in handles] == [True, True]
+            assert len(submitted) == scheduler.state.submitted == task.state.submitted == 2
+
+    asyncio.run(main())
+
+
+def test_a_due_run_that_the_queue_refuses_is_told_as_refused() -> None:
+    async def main() -> None:
+        clock = FakeClock()
+        async with AsyncIOScheduler(executors={"tried": ThreadPoolExecutor(1, max_queue=0)}, clock=clock) as scheduler:
+            refused: list[TaskQueueFull] = []
+            scheduler.subscribe(TaskQueueFull, refused.append)
+            task = scheduler.add_task(functions.add, 1, 2, executor="tried", trigger=IntervalTrigger(seconds=1))
+            await clock.advance(2)
+            assert len(refused) == task.state.refused == 2
+            assert (task.state.submitted, task.state.running) == (0, 0)
+
+    asyncio.run(main())
+
+
+# 3: counted before the hand-over, until the work has ended
+
+
+def test_a_run_is_counted_when_it_is_handed_over() -> None:
+    counted: list[int] = []
+
+    class Looking(BaseExecutor):
+        @override
+        def submit_run(self, run: TaskRun[ResultT], /) -> None:
+            counted.append(self.state.running)
+            self.finish(run, run.execute())
+
+    async def main() -> None:
+        async with AsyncIOScheduler(executors={"tried": Looking()}) as scheduler:
+            assert await scheduler.add_task(functions.add, 1, 2, executor="tried").result() == 3
+            assert scheduler.state.executors[0].running == 0
+
+    asyncio.run(main())
+    assert counted == [1]
+
+
+def test_the_backlog_goes_on_when_a_run_is_released() -> None:
+    async def main() -> None:
+        clock = FakeClock()
+        go_on = asyncio.Event()
+        due: list[datetime | None] = []
+        async with AsyncIOScheduler(clock=clock) as scheduler:
+            end = START + timedelta(seconds=3)
+            task = scheduler.add_task(go_on.wait, trigger=IntervalTrigger(seconds=1, end_at=end), coalesce=False)
+            task.on_executed(lambda event: due.append(event.details.scheduled_at))
+            await clock.advance(10)
+            assert (task.state.running, task.state.waiting) == (1, 2)
+            go_on.set()
+            # The trigger gives no more times: nothing but the end of a run can make the next one go.
+            await until(lambda: len(due) == 3)
+        assert due == [START + timedelta(seconds=number) for number in (1, 2, 3)]
+
+    asyncio.run(main())
+
+
+def test_an_abandoned_run_holds_its_place_until_it_is_released() -> None:
+    async def main() -> None:
+        clock = FakeClock()
+        go_on = threading.Event()
+        async with AsyncIOScheduler(executors={"tried": ThreadPoolExecutor(2)}, clock=clock) as scheduler:
+            trigger = IntervalTrigger(seconds=1, end_at=START + timedelta(seconds=2))
+            task = scheduler.add_task(
+                go_on.wait, 30, executor="tried", trigger=trigger, coalesce=False, timeout=0.02, max_instances=1
+            )
+            await clock.advance(5)
+            await until(lambda: task.state.errors == 1)
+            assert (task.state.running, task.state.waiting) == (1, 1)
+            go_on.set()
+            await until(lambda: not scheduler.tasks)
+        assert (scheduler.state.submitted, scheduler.state.errors, scheduler.state.executed) == (2, 1, 1)
+
+    asyncio.run(main())
+
+
+class Own:
+    """An executor of a user's own, with no base class: it tells ends where its `tell` says, and releases so often."""
+
+    def __init__(self, tell: Callable[[Callable[[], None]], object], releases: int = 1) -> None:
+        self.state = ExecutorState(alias="own")
+        self.tell = tell
+        self.releases = releases
+        self.taken: list[datetime] = []
+
+    async def start(self, scheduler: asyncz.Notifier, alias: str, /) -> None:
+        self.scheduler = scheduler
+        self.state = self.state.changed_to("starting").changed_to("running")
+
+    def submit(self, run: TaskRun[ResultT], /) -> None:
+        def end() -> None:
+            self.scheduler.notify(run, run.execute())
+            for _ in range(self.releases):
+                self.scheduler.released(run)
+
+        self.taken.append(run.scheduled_at)
+        self.tell(end)
+
+    async def shutdown(self, wait: bool = True) -> None:
+        self.state = self.state.changed_to("stopped")
+
+
+def inline(call: Callable[[], None]) -> None:
+    call()
+
+
+def in_a_thread(call: Callable[[], None]) -> None:
+    thread = threading.Thread(target=call)
+    thread.start()
+    thread.join(30)
+
+
+def test_a_second_release_of_a_run_is_refused_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        async with AsyncIOScheduler(executors={"tried": Own(inline, releases=2)}) as scheduler:
+            task = scheduler.add_task(functions.add, 1, 2, executor="tried", trigger=None)
+            assert [await task.run(), await task.run()] == [3, 3]
+            await until(lambda: task.state.running == 0)
+
+    asyncio.run(main())
+    assert sum("A second release of a run was refused" in record.getMessage() for record in caplog.records) == 2
+
+
+# 4: everything happens on the loop's thread, and not inside submit
+
+
+@every_executor
+def test_nobody_hears_of_a_run_before_submit_has_returned(kind: str) -> None:
+    async def main() -> None:
+        async with scheduler_with(kind) as scheduler:
+            heard: list[object] = []
+            scheduler.subscribe(TaskSubmitted, heard.append)
+            scheduler.subscribe(TaskExecuted, heard.append)
+            task = scheduler.add_task(functions.add, 1, 2, executor="tried", trigger=None)
+            await asyncio.sleep(0)
+            handle = task.run()
+            assert heard == []
+            assert await handle == 3
+            assert [type(event) for event in heard] == [TaskSubmitted, TaskExecuted]
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("tell", [inline, in_a_thread])
+def test_an_end_is_told_on_the_thread_of_the_loop_however_it_is_told(
+    tell: Callable[[Callable[[], None]], object],
+) -> None:
+    async def main() -> None:
+        async with AsyncIOScheduler(executors={"tried": Own(tell)}) as scheduler:
+            threads: list[int] = []
+            task = scheduler.add_task(functions.add, 1, 2, executor="tried", trigger=None)
+            task.on_executed(lambda _: threads.append(threading.get_ident()))
+            handle = task.run()
+            # How it ended has been told by now, and nobody has heard of it.
+            assert (threads, handle.done(), task.state.running) == ([], False, 1)
+            assert await handle == 3
+            await until(lambda: task.state.running == 0)
+            assert threads == [threading.get_ident()]
+
+    asyncio.run(main())
+
+
+class CountingLoop(asyncio.SelectorEventLoop):
+    """Counts by how many calls other threads have woken it."""
+
+    woken = 0
+
+    @override
+    def call_soon_threadsafe(
+        self,
+        callback: Callable[[Unpack[Ts]], object],
+        *args: Unpack[Ts],
+        context: contextvars.Context | None = None,
+    ) -> asyncio.Handle:
+        self.woken += 1
+        return super().call_soon_threadsafe(callback, *args, context=context)
+
+
+def test_a_burst_from_other_threads_wakes_the_loop_once() -> None:
+    loops: list[CountingLoop] = []
+
+    def make_loop() -> asyncio.AbstractEventLoop:
+        loops.append(CountingLoop())
+        return loops[-1]
+
+    async def main() -> None:
+        class Kept(BaseExecutor):
+            @override
+            def submit_run(self, run: TaskRun[ResultT], /) -> None:
+                endings.append(lambda: self.finish(run, run.cancelled()))
+
+        endings: list[Callable[[], None]] = []
+        async with AsyncIOScheduler(executors={"tried": Kept()}) as scheduler:
+            handles = [
+                scheduler.add_task(functions.add, 1, 2, executor="tried", trigger=None).run() for _ in range(100)
+            ]
+            await asyncio.sleep(0.01)
+            before = loops[0].woken
+
+            def end_all() -> None:
+                for end in endings:
+                    end()
+
+            thread = threading.Thread(target=end_all)
+            thread.start()
+            # The loop is held up meanwhile, so that the hundred are one burst.
+            thread.join(30)
+            assert loops[0].woken - before == 1
+            assert {type(await handle.notification()) for handle in handles} == {TaskCancelled}
+
+    with asyncio.Runner(loop_factory=make_loop) as runner:
+        runner.run(main())
+
+
+def test_what_a_listener_does_takes_effect_though_nothing_else_happens() -> None:
+    async def main() -> None:
+        ran = asyncio.Event()
+
+        async def follow() -> None:
+            ran.set()
+
+        async with asyncio.timeout(30), AsyncIOScheduler() as scheduler:
+            task = scheduler.add_task(nothing, trigger=None)
+            task.on_executed(lambda _: scheduler.add_task(follow))
+            task.run()
+            await ran.wait()
+
+    asyncio.run(main())
+
+
+# 5: too late
+
+
+@every_executor
+@pytest.mark.parametrize("function", [functions.add, functions.add_async])
+@pytest.mark.parametrize(("late", "ending"), [(60.0, "TaskExecuted"), (60.001, "TaskMissed")])
+def test_a_run_may_start_as_late_as_its_grace_time_and_no_later(
+    kind: str, late: float, ending: str, function: Callable[[int, int], int | Awaitable[int]], recorder: Recorder
+) -> None:
+    async def main() -> None:
+        executor = MAKERS[kind]()
+        await executor.start(recorder, "tried")
+        task: Task[object] = Task("t", partial(function, 1, 2), limits=TaskLimits(misfire_grace_time=60.0))
+        executor.submit(TaskRun(task, scheduled=1000.0, clock_now=lambda: 1000.0 + late))
+        await recorder.until(lambda: len(recorder.told) == 2)
+        await executor.shutdown()
+
+    asyncio.run(main())
+    assert [type(notification).__name__ for notification in recorder.notifications] == [ending]
+
+
+def test_what_is_too_late_when_it_is_due_never_reaches_its_executor() -> None:
+    async def main() -> None:
+        clock, trusting = FakeClock(), Own(inline)
+        async with AsyncIOScheduler(executors={"tried": trusting}, clock=clock) as scheduler:
+            missed: list[TaskMissed] = []
+            scheduler.subscribe(TaskMissed, missed.append)
+            at = START + timedelta(hours=1)
+            scheduler.add_task(functions.add, 1, 2, executor="tried", trigger=DateTrigger(at), misfire_grace_time=60)
+            await clock.advance()
+            scheduler.pause()
+            await clock.advance(hours=2)
+            scheduler.resume()
+            await clock.advance(seconds=1)
+        assert len(missed) == 1
+        assert trusting.taken == []
+
+    asyncio.run(main())
+
+
+@every_queueing_executor
+def test_what_becomes_too_late_in_the_queue_of_its_executor_is_missed(
+    kind: str, recorder: Recorder, tmp_path: Path
+) -> None:
+    mark, go_on, now = tmp_path / "mark", tmp_path / "go-on", [1000.0]
+
+    async def main() -> None:
+        executor = with_one_worker(kind)
+        await executor.start(recorder, "tried")
+        executor.submit(TaskRun(Task("first", partial(functions.mark_and_wait, str(mark), str(go_on)))))
+        await until(mark.exists)
+        second = Task("second", partial(functions.add, 1, 2), limits=TaskLimits(misfire_grace_time=60.0))
+        executor.submit(TaskRun(second, scheduled=1000.0, clock_now=lambda: now[0]))
+        now[0] = 2000.0
+        go_on.touch()
+        await recorder.until(lambda: len(recorder.told) == 4)
+        await executor.shutdown()
+
+    asyncio.run(main())
+    ends = {notification.task_id: type(notification) for notification in recorder.notifications}
+    assert ends == {"first": TaskExecuted, "second": TaskMissed}
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_by_default_no_run_is_too_late_and_of_several_due_times_the_latest_runs_alone(kind: str) -> None:
+    async def main() -> None:
+        clock = FakeClock()
+        due: list[datetime | None] = []
+        async with AsyncIOScheduler(executors={"tried": MAKERS[kind]()}, clock=clock) as scheduler:
+            task = scheduler.add_task(functions.add, 1, 2, executor="tried", trigger=IntervalTrigger(days=1))
+            task.on_done(lambda event: due.append(event.details.scheduled_at))
+            await clock.advance()
+            scheduler.pause()
+            await clock.advance(days=3.5)
+            scheduler.resume()
+            await clock.advance(seconds=1, wait_for_runs=True)
+            assert isinstance(task.last_notification, TaskExecuted)
+        assert due == [START + timedelta(days=3)]
+
+    asyncio.run(main())
+
+
+# 6: coalesce
+
+
+def test_more_due_times_than_are_looked_at_in_one_turn_are_still_one_run() -> None:
+    async def main() -> None:
+        clock = FakeClock()
+        due: list[datetime | None] = []
+        async with AsyncIOScheduler(clock=clock) as scheduler:
+            task = scheduler.add_task(nothing, trigger=IntervalTrigger(seconds=1))
+            task.on_executed(lambda event: due.append(event.details.scheduled_at))
+            await clock.advance()
+            scheduler.pause_task(task)
+            await clock.advance(seconds=1800)
+            scheduler.resume_task(task)
+            await clock.advance(seconds=0.5)
+        assert due == [START + timedelta(seconds=1800)]
+
+    asyncio.run(main())
+
+
+def test_one_instance_at_a_time_is_the_default() -> None:
+    async def main() -> None:
+        go_on = asyncio.Event()
+        async with AsyncIOScheduler() as scheduler:
+            task = scheduler.add_task(go_on.wait, trigger=None)
+            handle = task.run()
+            with pytest.raises(MaximumInstancesError):
+                task.run()
+            go_on.set()
+            assert await handle is True
+
+    asyncio.run(main())
+
+
+# 7: what a user's code raises harms only itself
+
+
+class Raises:
+    """A trigger that is due after a second, and raises when it is asked again."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+        self.asked = 0
+
+    def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+        self.asked += 1
+        if self.asked > 1:
+            raise self.error
+        return now + timedelta(seconds=1)
+
+
+raised_by_triggers = pytest.mark.parametrize(
+    "error", [ValueError("no idea"), functions.OwnBaseException("no idea"), SystemExit(3)], ids=repr
+)
+
+
+@raised_by_triggers
+def test_whatever_a_trigger_raises_ends_its_own_schedule_and_is_told(
+    error: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        clock, trigger = FakeClock(), Raises(error)
+        modified: list[TaskModified] = []
+        removed: list[str] = []
+        due: list[datetime | None] = []
+        async with AsyncIOScheduler(clock=clock) as scheduler:
+            scheduler.subscribe(TaskModified, modified.append)
+            scheduler.subscribe(TaskRemoved, lambda event: removed.append(event.task_id))
+            broken = scheduler.add_task(nothing, trigger=trigger, id="broken")
+            other = scheduler.add_task(nothing, trigger=IntervalTrigger(seconds=1))
+            other.on_executed(lambda event: due.append(event.details.scheduled_at))
+            await clock.advance(5)
+            assert isinstance(broken.last_notification, TaskExecuted)
+        assert [(event.task_id, event.exception) for event in modified] == [("broken", error)]
+        assert removed == ["broken"]
+        assert trigger.asked == 2
+        assert len(due) == 5
+
+    asyncio.run(main())
+    assert "The trigger of the task 'broken' raised" in caplog.text
+
+
+@raised_by_triggers
+def test_a_trigger_that_raises_after_the_clock_was_set_back_ends_its_own_schedule_only(error: BaseException) -> None:
+    async def main() -> None:
+        clock = FakeClock()
+        modified: list[TaskModified] = []
+        runs: list[object] = []
+        async with AsyncIOScheduler(clock=clock) as scheduler:
+            scheduler.subscribe(TaskModified, modified.append)
+            scheduler.add_task(nothing, trigger=Raises(error), id="broken")
+            scheduler.add_task(nothing, trigger=IntervalTrigger(seconds=5)).on_executed(runs.append)
+            await clock.advance(0.5)
+            clock.set(START - timedelta(days=1))
+            # The timer was set on the old time: it is made when that comes.
+            clock._timers = [(clock.now() + 1, number, timer) for _, number, timer in clock._timers]
+            await clock.advance(12)
+            assert [task.id for task in scheduler.tasks] != ["broken"]
+            assert len(scheduler.tasks) == 1
+        assert [(event.task_id, event.exception) for event in modified] == [("broken", error)]
+        assert len(runs) == 2
+
+    asyncio.run(main())
+
+
+# 8: from any thread
+
+
+def test_what_another_thread_does_takes_effect_on_the_thread_of_the_loop_and_waits_for_nothing() -> None:
+    async def main() -> None:
+        async with AsyncIOScheduler() as scheduler:
+            heard: list[tuple[str, int]] = []
+            scheduler.subscribe(TaskAdded, lambda event: heard.append((event.task_id, threading.get_ident())))
+            scheduler.subscribe(TaskModified, lambda event: heard.append((event.task_id, threading.get_ident())))
+            scheduler.subscribe(TaskRemoved, lambda event: heard.append((event.task_id, threading.get_ident())))
+            refused: list[str] = []
+
+            def use() -> None:
+                first = scheduler.add_task(nothing, trigger=IntervalTrigger(hours=1), id="first")
+                scheduler.add_task(nothing, trigger=IntervalTrigger(hours=1), id="second")
+                scheduler.pause_task(first)
+                scheduler.resume_task(first)
+                scheduler.pause()
+                scheduler.resume()
+                scheduler.remove_task("second")
+                try:
+                    scheduler.add_task(nothing, id="first")
+                except DuplicateTaskError as error:
+                    refused.append(error.task_id)
+
+            thread = threading.Thread(target=use)
+            thread.start()
+            # The loop does nothing meanwhile, and nothing waits for it.
+            thread.join(10)
+            assert not thread.is_alive()
+            assert refused == ["first"]
+            assert heard == []
+            assert scheduler._core.timetable.earliest is None
+            await until(lambda: len(heard) == 5)
+            here = threading.get_ident()
+            assert sorted(heard) == sorted([("first", here)] * 3 + [("second", here)] * 2)
+            assert scheduler._core.timetable.earliest is not None
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("running", [False, True])
+def test_a_task_that_is_refused_leaves_no_trace(running: bool) -> None:
+    async def main() -> None:
+        scheduler = AsyncIOScheduler()
+        scheduler.add_task(functions.add, 1, 2, id="taken", trigger=None, executor="debug")
+        if running:
+            await scheduler.start()
+        with pytest.raises(SerializationError):
+            scheduler.add_task(lambda: 1, executor="processpool")
+        with pytest.raises(SerializationError):
+            scheduler.add_task(lambda: 1, executor=ProcessPoolExecutor(1))
+        with pytest.raises(DuplicateTaskError):
+            scheduler.add_task(functions.add, 1, 2, id="taken", executor="threadpool")
+        with pytest.raises(DuplicateTaskError):
+            scheduler.add_task(functions.add, 1, 2, id="taken", executor=ThreadPoolExecutor(1))
+        assert [executor.alias for executor in scheduler.state.executors] == [""] if not running else ["debug"]
+        assert [task.id for task in scheduler.tasks] == ["taken"]
+        await scheduler.shutdown()
+
+    asyncio.run(main())
+
+
+# 9: executors
+
+
+@every_executor
+@pytest.mark.parametrize("late", [False, True])
+def test_an_executor_belongs_to_one_scheduler(kind: str, late: bool) -> None:
+    async def main() -> None:
+        executor = MAKERS[kind]()
+        async with asyncio.timeout(60), AsyncIOScheduler(executors={"mine": executor}) as owner:
+            task = owner.add_task(functions.add, 1, 2, executor="mine", trigger=None)
+            assert await task.run() == 3
+            other = AsyncIOScheduler()
+            if late:
+                await other.start()
+                other.add_executor(executor, alias="yours")
+                with pytest.raises(DuplicateExecutorError, match="'mine'"):
+                    await other.add_task(functions.add, 1, 2, executor="yours").result()
+                assert other.state.executors == ()
+            else:
+                other.add_executor(executor, alias="yours")
+                with pytest.raises(DuplicateExecutorError, match="'mine'"):
+                    await other.start()
+            await other.shutdown()
+            # Whose it is, it goes on for.
+            assert await task.run() == 3
+            assert owner.state.executors[0].status == "running"
+        # Once that has let go of it, another may have it.
+        async with AsyncIOScheduler(executors={"yours": executor}) as heir:
+            assert await heir.add_task(functions.add, 1, 2, executor="yours").result() == 3
+
+    asyncio.run(main())
+
+
+class FailsToStart(AsyncIOExecutor):
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()
+        self.error = error
+
+    @override
+    async def start(self, scheduler: asyncz.Notifier, alias: str, /) -> None:
+        await asyncio.sleep(0)
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    "error", [OSError("no licence"), functions.OwnBaseException("no licence"), asyncio.CancelledError()], ids=repr
+)
+def test_whatever_a_late_start_raises_ends_the_runs_that_wait_for_it(error: BaseException) -> None:
+    async def main() -> None:
+        async with asyncio.timeout(30), AsyncIOScheduler() as scheduler:
+            scheduler.add_executor(FailsToStart(error), alias="tried")
+            task = scheduler.add_task(functions.add, 1, 2, executor="tried", trigger=None, max_instances=2)
+            handles = [task.run(), task.run()]
+            for handle in handles:
+                ending = await handle.notification()
+                assert isinstance(ending, TaskError)
+                assert ending.exception is error
+            assert scheduler.state.executors == ()
+            # So does one that comes later.
+            assert isinstance(await task.run().notification(), TaskError)
+        assert scheduler.state.submitted == scheduler.state.errors == 3
+
+    asyncio.run(main())
+
+
+class EndsBadly(AsyncIOExecutor):
+    @override
+    async def release(self, *, wait: bool) -> None:
+        raise functions.OwnBaseException("at the end")
+
+
+def test_a_start_that_fails_tells_why_also_where_ending_what_had_started_fails() -> None:
+    async def main() -> None:
+        scheduler = AsyncIOScheduler(executors={"good": EndsBadly(), "bad": FailsToStart(OSError("no licence"))})
+        with pytest.raises(OSError, match="no licence"):
+            await scheduler.start()
+        assert scheduler.state.status == "stopped"
+
+    asyncio.run(main())
+
+
+def test_a_removed_executor_is_shut_down() -> None:
+    async def main() -> None:
+        executor = ThreadPoolExecutor(1)
+        async with AsyncIOScheduler(executors={"tried": executor}) as scheduler:
+            await scheduler.remove_executor("tried")
+            assert executor.state.status == "stopped"
+
+    asyncio.run(main())
+
+
+# 10: shutdown
+
+
+def test_a_second_shutdown_waits_for_the_first_and_tells_nothing() -> None:
+    async def main() -> None:
+        go_on = asyncio.Event()
+        scheduler = AsyncIOScheduler()
+        reports: list[object] = []
+        scheduler.subscribe(SchedulerShutdown, reports.append)
+        await scheduler.start()
+        handle = scheduler.add_task(go_on.wait, trigger=None).run()
+        first = asyncio.ensure_future(scheduler.shutdown())
+        second = asyncio.ensure_future(scheduler.shutdown())
+        await asyncio.sleep(0.01)
+        assert (first.done(), second.done()) == (False, False)
+        go_on.set()
+        await second
+        assert handle.done()
+        await first
+        await scheduler.shutdown()
+        assert len(reports) == 1
+
+    asyncio.run(main())
+
+
+def test_the_shutdown_is_the_last_event_also_where_a_listener_goes_on_after_the_last_run() -> None:
+    async def main() -> None:
+        heard: list[str] = []
+        scheduler = AsyncIOScheduler()
+        scheduler.subscribe(TaskExecuted, lambda _: heard.append("executed"))
+        scheduler.subscribe(TaskRemoved, lambda _: heard.append("removed"))
+        scheduler.subscribe(SchedulerShutdown, lambda _: heard.append("shutdown"))
+        await scheduler.start()
+        task = scheduler.add_task(functions.add_async, 1, 2, trigger=None)
+
+        @task.on_executed
+        async def remove_later(_: TaskExecuted[int]) -> None:
+            await asyncio.sleep(0.02)
+            scheduler.remove_task(task)
+
+        task.run()
+        await scheduler.shutdown()
+        assert heard == ["executed", "removed", "shutdown"]
+
+    asyncio.run(main())
+
+
+def test_a_shutdown_waits_for_what_runs_and_not_for_what_was_abandoned() -> None:
+    async def main() -> None:
+        never, go_on = threading.Event(), threading.Event()
+        executor = ThreadPoolExecutor(2)
+        scheduler = AsyncIOScheduler(executors={"tried": executor})
+        await scheduler.start()
+        hanging = scheduler.add_task(never.wait, 60, executor="tried", trigger=None, timeout=0.01)
+        with pytest.raises(TaskTimeoutError):
+            await hanging.run()
+        handle = scheduler.add_task(go_on.wait, 30, executor="tried", trigger=None).run()
+        await until(lambda: executor.state.queued == 0)
+        shutdown = asyncio.ensure_future(scheduler.shutdown())
+        await asyncio.sleep(0.02)
+        assert not shutdown.done()
+        go_on.set()
+        async with asyncio.timeout(20):
+            await shutdown
+        assert await handle is True
+        assert executor.state.abandoned == 1
+        never.set()
+        await until(lambda: executor.state.running == 0)
+
+    asyncio.run(main())
+
+
+def test_the_loop_goes_on_while_a_worker_does_not_quit() -> None:
+    async def main() -> None:
+        scheduler = scheduler_with("processpool")
+        await scheduler.start()
+        # The thread holds the process up, so that its end takes seconds.
+        await scheduler.add_task(functions.leave_a_thread, executor="tried").result()
+        turns = 0
+        shutdown = asyncio.ensure_future(scheduler.shutdown())
+        while not shutdown.done():
+            await asyncio.sleep(0.01)
+            turns += 1
+        assert turns > 10
+
+    asyncio.run(main())
+
+
+def test_an_executor_that_is_started_in_another_loop_keeps_time_and_drains_there() -> None:
+    executor = ThreadPoolExecutor(2)
+
+    async def main() -> None:
+        go_on = threading.Event()
+        scheduler = AsyncIOScheduler(executors={"tried": executor})
+        async with asyncio.timeout(30):
+            await scheduler.start()
+            limited = scheduler.add_task(go_on.wait, 30, executor="tried", trigger=None, timeout=0.01)
+            with pytest.raises(TaskTimeoutError):
+                await limited.run()
+            handle = scheduler.add_task(go_on.wait, 30, executor="tried", trigger=None).run()
+            asyncio.get_running_loop().call_later(0.05, go_on.set)
+            await scheduler.shutdown()
+        assert await handle is True
+
+    asyncio.run(main())
+    asyncio.run(main())
+
+
+def test_an_executor_whose_shutdown_raises_does_not_keep_the_scheduler_from_its_end() -> None:
+    async def main() -> None:
+        scheduler = AsyncIOScheduler(executors={"bad": EndsBadly(), "good": AsyncIOExecutor()})
+        await scheduler.start()
+        async with asyncio.timeout(30):
+            await scheduler.shutdown()
+        assert scheduler.state.status == "stopped"
+        assert scheduler.state.executors[1].status == "stopped"
+
+    asyncio.run(main())
+
+
+# 11: awaitables
+
+
+class Later:
+    """An awaitable that is no coroutine."""
+
+    def __await__(self) -> Generator[object, None, int]:
+        return functions.add_async(1, 2).__await__()
+
+
+def give_later() -> Later:
+    return Later()
+
+
+@every_executor
+def test_a_returned_awaitable_of_any_class_is_awaited(kind: str) -> None:
+    async def main() -> None:
+        async with scheduler_with(kind) as scheduler:
+            assert await scheduler.add_task(give_later, executor="tried", trigger=None).run() == 3
+
+    asyncio.run(main())
+
+
+async def where_coroutines_run() -> tuple[int, str]:
+    asyncio.get_running_loop()
+    return os.getpid(), threading.current_thread().name
+
+
+def give_coroutine() -> Awaitable[tuple[int, str]]:
+    return where_coroutines_run()
+
+
+@pytest.mark.parametrize("function", [where_coroutines_run, give_coroutine])
+@every_queueing_executor
+def test_coroutines_run_in_a_loop_of_the_worker(kind: str, function: Callable[[], Awaitable[tuple[int, str]]]) -> None:
+    async def main() -> None:
+        async with scheduler_with(kind) as scheduler:
+            pid, thread = await scheduler.add_task(function, executor="tried", trigger=None).run()
+        here = threading.current_thread().name
+        if kind == "processpool":
+            assert pid != os.getpid()
+        else:
+            assert (pid, thread == here) == (os.getpid(), kind == "asyncio")
+
+    asyncio.run(main())
+
+
+# 12: context variables
+
+
+@pytest.mark.parametrize("kind", ["asyncio", "threadpool", "debug"])
+def test_what_a_run_does_to_context_variables_is_its_own(kind: str) -> None:
+    variable = contextvars.ContextVar("variable", default=0)
+
+    def count() -> int:
+        variable.set(variable.get() + 1)
+        return variable.get()
+
+    async def count_async() -> int:
+        return count()
+
+    async def main() -> None:
+        clock = FakeClock()
+        async with AsyncIOScheduler(executors={"tried": MAKERS[kind]()}, clock=clock) as scheduler:
+            variable.set(10)
+            results: list[object] = []
+            for function in (count, count_async):
+                task = scheduler.add_task(function, executor="tried", trigger=IntervalTrigger(seconds=1))
+                task.on_executed(lambda event: results.append(event.result))
+            variable.set(20)
+            await clock.advance(3.5, wait_for_runs=True)
+            assert results == [11] * 6
+            assert variable.get() == 20
+
+    asyncio.run(main())
+
+
+def test_coroutines_of_one_thread_see_each_its_own_context() -> None:
+    variable = contextvars.ContextVar("variable", default="unset")
+
+    async def read() -> str:
+        return variable.get()
+
+    async def main() -> None:
+        async with AsyncIOScheduler(executors={"tried": ThreadPoolExecutor(1)}) as scheduler:
+            task = scheduler.add_task(read, executor="tried", trigger=None, max_instances=2)
+            variable.set("first")
+            first = task.run()
+            variable.set("second")
+            second = task.run()
+            assert [await first, await second] == ["first", "second"]
+
+    asyncio.run(main())
+
+
+def test_a_further_attempt_sees_the_context_of_the_first() -> None:
+    variable = contextvars.ContextVar("variable", default="unset")
+    seen: list[str] = []
+
+    async def work() -> None:
+        seen.append(variable.get())
+        if len(seen) < 3:
+            raise OSError("no answer")
+
+    async def main() -> None:
+        async with AsyncIOScheduler() as scheduler:
+            variable.set("at the call")
+            handle = scheduler.add_task(work, retry=Retry(attempts=3), trigger=None).run()
+            variable.set("later")
+            await handle
+
+    asyncio.run(main())
+    assert seen == ["at the call"] * 3
+
+
+# 13: signals and processes
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_signals_are_handled_inside_wait_closed_only(kind: str) -> None:
+    numbers = (signal.SIGINT, signal.SIGTERM)
+
+    def handlers() -> list[object]:
+        return [signal.getsignal(number) for number in numbers]
+
+    async def main() -> None:
+        before = handlers()
+        scheduler = scheduler_with(kind)
+        await scheduler.start()
+        assert await scheduler.add_task(functions.add, 1, 2, executor="tried", trigger=None).run() == 3
+        assert handlers() == before
+        waiting = asyncio.ensure_future(scheduler.wait_closed())
+        await asyncio.sleep(0)
+        assert all(now is not handler for now, handler in zip(handlers(), before, strict=True))
+        await scheduler.shutdown()
+        await waiting
+        assert handlers() == before
+
+    asyncio.run(main())
+
+
+def survives_interrupt() -> str:
+    os.kill(os.getpid(), signal.SIGINT)
+    return "went on"
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_workers_ignore_sigint(method: str) -> None:
+    async def main() -> None:
+        pool = ProcessPoolExecutor(1, {"mp_context": multiprocessing.get_context(method)})
+        async with asyncio.timeout(60), AsyncIOScheduler(executors={"tried": pool}) as scheduler:
+            assert await scheduler.add_task(survives_interrupt, executor="tried").result() == "went on"
+
+    asyncio.run(main())
+
+
+def how_it_was_started() -> str:
+    return type(multiprocessing.current_process()).__name__
+
+
+@pytest.mark.parametrize(
+    ("method", "expected"),
+    [
+        (None, "ForkServerProcess"),
+        ("fork", "ForkProcess"),
+        ("spawn", "SpawnProcess"),
+        ("forkserver", "ForkServerProcess"),
+    ],
+)
+def test_processes_start_by_forkserver_unless_the_context_says_otherwise(method: str | None, expected: str) -> None:
+    async def main() -> None:
+        pool = ProcessPoolExecutor(1, {"mp_context": multiprocessing.get_context(method)} if method else None)
+        async with asyncio.timeout(60), AsyncIOScheduler(executors={"tried": pool}) as scheduler:
+            assert await scheduler.add_task(how_it_was_started, executor="tried").result() == expected
+
+    asyncio.run(main())
+
+
+def test_processes_start_by_spawn_where_there_is_no_forkserver(monkeypatch: pytest.MonkeyPatch) -> None:
+    from asyncz.executors import _supervisor
+
+    monkeypatch.setattr(multiprocessing, "get_all_start_methods", lambda: ["spawn"])
+    assert _supervisor.default_context().get_start_method() == "spawn"
+
+
+# Retries and time limits
+
+
+def test_a_run_that_is_tried_again_is_told_once_and_logs_no_second_end(caplog: pytest.LogCaptureFixture) -> None:
+    calls: list[int] = []
+
+    async def flaky() -> int:
+        calls.append(1)
+        if len(calls) < 3:
+            raise OSError("no answer")
+        return len(calls)
+
+    async def main() -> None:
+        async with AsyncIOScheduler() as scheduler:
+            endings: list[object] = []
+            task = scheduler.add_task(flaky, retry=Retry(attempts=3), trigger=None)
+            task.on_done(endings.append)
+            assert await task.run() == 3
+            assert [type(ending) for ending in endings] == [TaskExecuted]
+
+    with caplog.at_level(logging.ERROR):
+        asyncio.run(main())
+    assert caplog.records == []
+
+
+def test_an_attempt_that_was_refused_is_made_as_soon_as_there_is_a_place() -> None:
+    async def main() -> None:
+        clock = FakeClock()
+        go_on = threading.Event()
+        calls: list[bool] = []
+
+        def slow_at_first() -> int:
+            calls.append(True)
+            if len(calls) == 1:
+                go_on.wait(30)
+            return len(calls)
+
+        async with AsyncIOScheduler(executors={"io": ThreadPoolExecutor(2)}, clock=clock) as scheduler:
+            retrying: list[object] = []
+            scheduler.subscribe(TaskRetrying, retrying.append)
+            retry = Retry(attempts=2, on=(TaskTimeoutError,))
+            task = scheduler.add_task(slow_at_first, timeout=0.05, retry=retry, executor="io", trigger=None)
+            handle = task.run()
+            await until(lambda: bool(retrying))
+            # The attempt is due, and is refused: the first one's function goes on.
+            await clock.advance(0.1)
+            assert (scheduler.state.executors[0].abandoned, handle.done()) == (1, False)
+            go_on.set()
+            async with asyncio.timeout(30):
+                assert await handle == 2
+
+    asyncio.run(main())
+
+
+@every_queueing_executor
+def test_a_time_limit_does_not_count_the_time_in_the_queue(kind: str, tmp_path: Path) -> None:
+    mark, go_on = tmp_path / "mark", tmp_path / "go-on"
+
+    async def main() -> None:
+        async with asyncio.timeout(60), AsyncIOScheduler(executors={"tried": with_one_worker(kind)}) as scheduler:
+            first = scheduler.add_task(
+                functions.mark_and_wait, str(mark), str(go_on), executor="tried", trigger=None
+            ).run()
+            await until(mark.exists)
+            limited = scheduler.add_task(functions.add, 1, 2, executor="tried", trigger=None, timeout=2.0).run()
+            await asyncio.sleep(2.5)
+            go_on.touch()
+            await first
+            assert await limited == 3
+
+    asyncio.run(main())
+
+
+# A crash costs one run
+
+
+def test_a_worker_that_dies_leaves_what_the_others_execute_alone(tmp_path: Path) -> None:
+    mark, go_on = tmp_path / "mark", tmp_path / "go-on"
+
+    async def main() -> None:
+        async with asyncio.timeout(60), scheduler_with("processpool") as scheduler:
+            handle = scheduler.add_task(
+                functions.mark_and_wait, str(mark), str(go_on), executor="tried", trigger=None
+            ).run()
+            await until(mark.exists)
+            with pytest.raises(WorkerLostError):
+                await scheduler.add_task(functions.die, executor="tried", trigger=None).run()
+            go_on.touch()
+            assert await handle == int(mark.read_text())
+
+    asyncio.run(main())
