@@ -17,7 +17,14 @@ from asyncz.cli.demo import Demo
 
 README = Path(__file__).parent.parent / "README.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
-OUTPUTS = ["499500", "1024", "b'text'", "broken: []", "7 runs, the next one at 2030-01-09 00:00:00+00:00"]
+OUTPUTS = [
+    "499500",
+    "hello at last",
+    "1024",
+    "b'text'",
+    "broken: []",
+    "7 runs, the next one at 2030-01-09 00:00:00+00:00",
+]
 
 
 @pytest.mark.parametrize(("block", "output"), list(zip(BLOCKS, OUTPUTS, strict=True)))
