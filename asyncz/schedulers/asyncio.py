@@ -770,7 +770,7 @@ class AsyncIOScheduler:
     def _report_shutdown(self, before: Counts) -> None:
         totals = self._core.totals
         finished, cancelled = totals.finished - before.finished, totals.cancelled - before.cancelled
-        abandoned = sum(registration.state().abandoned for registration in self._registrations.values())
+        abandoned = sum(_abandoned_by(registration) for registration in self._registrations.values())
         logger.info("Shut down: %d run(s) finished, %d cancelled, %d abandoned", finished, cancelled, abandoned)
         event = events.SchedulerShutdown(finished=finished, cancelled=cancelled, abandoned=abandoned)
         self._core.dispatcher.emit(event)
@@ -779,12 +779,15 @@ class AsyncIOScheduler:
         """Cancel what still runs on an executor that shuts down; False where it may wait for it all the same."""
         executor = registration.executor
         logger.warning("What still runs on the executor %r is cancelled", registration.alias)
-        if _cancels_all(executor):
-            executor.cancel_all()
-            return True
-        for entry in self._all_entries():
-            if entry.registration is registration:
-                entry.cancel_runs()
+        try:
+            if _cancels_all(executor):
+                executor.cancel_all()
+                return True
+            for entry in self._all_entries():
+                if entry.registration is registration:
+                    entry.cancel_runs()
+        except Exception:
+            logger.exception("The executor %r could not cancel what runs", registration.alias)
         return False
 
     def _start_late(self, registration: Registration) -> None:
@@ -940,6 +943,14 @@ def _checked_limits(
         timeout=timeout,
         retry=retry,
     )
+
+
+def _abandoned_by(registration: Registration) -> int:
+    try:
+        return registration.state().abandoned
+    except Exception:
+        logger.exception("The executor %r could not tell its state", registration.alias)
+        return 0
 
 
 class _ChecksCalls(Protocol):
