@@ -256,6 +256,15 @@ _breaks(
     "test_executors::test_running_runs_can_be_cancelled",
 )
 
+_breaks(
+    "1",
+    "what was given up is told again when it returns",
+    BASE,
+    "            if live is None or not live.notified:\n                self.scheduler.notify(run, notification)\n",
+    "            self.scheduler.notify(run, notification)\n",
+    "test_rules::test_a_run_that_returns_after_its_time_limit_is_released_and_not_told_again",
+)
+
 # 2: submit does not block, and counts nothing that it refuses
 
 _breaks(
@@ -1095,6 +1104,23 @@ _breaks(
     "            await shutdown\n        except BaseException as error:\n",
     "            await shutdown\n        except Exception as error:\n",
     "test_rules::test_an_executor_whose_shutdown_raises_does_not_keep_the_scheduler_from_its_end",
+)
+
+_breaks(
+    "10",
+    "an executor that cannot cancel stops the shutdown",
+    SCHEDULER,
+    '        except Exception:\n            logger.exception("The executor %r could not cancel what runs"',
+    '        except MemoryError:\n            logger.exception("The executor %r could not cancel what runs"',
+    "test_rules::test_an_executor_that_fails_in_all_that_it_is_asked_does_not_keep_the_scheduler_from_its_end",
+)
+_breaks(
+    "10",
+    "an executor that cannot tell its state stops the shutdown",
+    SCHEDULER,
+    '    except Exception:\n        logger.exception("The executor %r could not tell its state"',
+    '    except MemoryError:\n        logger.exception("The executor %r could not tell its state"',
+    "test_rules::test_an_executor_that_fails_in_all_that_it_is_asked_does_not_keep_the_scheduler_from_its_end",
 )
 
 # 11: awaitables

@@ -257,6 +257,22 @@ def test_an_abandoned_run_holds_its_place_until_it_is_released() -> None:
     asyncio.run(main())
 
 
+def test_a_run_that_returns_after_its_time_limit_is_released_and_not_told_again(recorder: Recorder) -> None:
+    async def main() -> None:
+        go_on = threading.Event()
+        executor = ThreadPoolExecutor(1)
+        await executor.start(recorder, "tried")
+        run = TaskRun(Task("t", partial(go_on.wait, 30), limits=TaskLimits(timeout=0.01)))
+        executor.submit(run)
+        await recorder.until(lambda: bool(recorder.told))
+        go_on.set()
+        await recorder.until(lambda: len(recorder.told) == 2)
+        await executor.shutdown()
+        assert recorder.told == [("notified", run.id), ("released", run.id)]
+
+    asyncio.run(main())
+
+
 class Own:
     """An executor of a user's own, with no base class: it tells ends where its `tell` says, and releases so often."""
 
@@ -870,6 +886,53 @@ def test_an_executor_whose_shutdown_raises_does_not_keep_the_scheduler_from_its_
             await scheduler.shutdown()
         assert scheduler.state.status == "stopped"
         assert scheduler.state.executors[1].status == "stopped"
+
+    asyncio.run(main())
+
+
+class Ill:
+    """Takes runs and never tells how they end; raises whatever else it is asked."""
+
+    def __init__(self) -> None:
+        self.asked_to_cancel = False
+        self.asked_to_end = False
+
+    @property
+    def state(self) -> ExecutorState:
+        if self.asked_to_end:
+            raise OSError("cannot tell")
+        return ExecutorState(alias="ill", status="running")
+
+    async def start(self, scheduler: asyncz.Notifier, alias: str, /) -> None:
+        pass
+
+    def submit(self, run: TaskRun[ResultT], /) -> None:
+        pass
+
+    def cancel_all(self) -> None:
+        self.asked_to_cancel = True
+        raise OSError("cannot cancel")
+
+    async def shutdown(self, wait: bool = True) -> None:
+        self.asked_to_end = True
+        if wait:
+            await asyncio.Event().wait()
+        raise OSError("cannot shut down")
+
+
+def test_an_executor_that_fails_in_all_that_it_is_asked_does_not_keep_the_scheduler_from_its_end() -> None:
+    async def main() -> None:
+        ill = Ill()
+        scheduler = AsyncIOScheduler(executors={"ill": ill})
+        reports: list[SchedulerShutdown] = []
+        scheduler.subscribe(SchedulerShutdown, reports.append)
+        await scheduler.start()
+        handle = scheduler.add_task(functions.add, 1, 2, executor="ill", trigger=None).run()
+        async with asyncio.timeout(30):
+            await scheduler.shutdown(timeout=0.01)
+        assert ill.asked_to_cancel
+        assert isinstance(await handle.notification(), TaskCancelled)
+        assert (len(reports), scheduler.running) == (1, False)
 
     asyncio.run(main())
 
