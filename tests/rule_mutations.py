@@ -1220,7 +1220,7 @@ _breaks(
     ENTRIES,
     "context=contextvars.copy_context(), clock_now=clock_now)",
     "context=self.context.copy(), clock_now=clock_now)",
-    "test_executors::test_context_variables_of_add_task_are_visible",
+    "test_rules::test_coroutines_of_one_thread_see_each_its_own_context",
 )
 _breaks(
     "12",
