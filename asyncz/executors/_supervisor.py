@@ -21,10 +21,10 @@ import weakref
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from functools import partial
 from multiprocessing.connection import wait
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
+from typing import Protocol
 
 import attrs
 from typing_extensions import override
@@ -47,31 +47,36 @@ _LONGEST_BACK_OFF = 1.0
 _SECONDS_TO_QUIT = 5.0
 # Runs of up to so many seconds together may be on their way to a worker that is busy.
 _SECONDS_IN_FLIGHT = 0.002
-_RUNS_IN_FLIGHT = 32
+_RUNS_IN_FLIGHT = 256
 _UNGUARDED = (
     'does the main module start its scheduler under `if __name__ == "__main__":`? Each worker imports that module'
 )
 
 
-@attrs.frozen(eq=False)
-class Job:
-    """A run, as the supervisor sees it: closures, because runs of different result types share no type.
-
-    Attributes:
-        run_id: The number of the run.
-        prepare: Takes it out of the queue and pickles it; None where it has ended instead.
-        started: Told when its function is called, in seconds since the epoch, and by which worker.
-        deliver: Told what the worker sent at its end.
-        fail: Ends it with an exception.
-        cancelled: Ends it as cancelled.
-    """
+class Job(Protocol):
+    """A run, as the supervisor sees it: without its type, which runs of different result types do not share."""
 
     run_id: int
-    prepare: Callable[[], bytes | None]
-    started: Callable[[float, Worker], None]
-    deliver: Callable[[int, bytes], None]
-    fail: Callable[[BaseException], None]
-    cancelled: Callable[[], None]
+
+    def prepare(self) -> bytes | None:
+        """Take it out of the queue and pickle it; None where it has ended instead."""
+        ...
+
+    def started(self, at: float, worker: Worker) -> None:
+        """Its function is called, at that time in seconds since the epoch, by that worker."""
+        ...
+
+    def deliver(self, kind: int, content: bytes) -> None:
+        """It ended as the worker has sent."""
+        ...
+
+    def fail(self, error: BaseException) -> None:
+        """End it with an exception."""
+        ...
+
+    def cancelled(self) -> None:
+        """End it as cancelled."""
+        ...
 
 
 @attrs.define(eq=False)
@@ -213,7 +218,8 @@ class Supervisor:
         self._initargs = pool_kwargs.get("initargs", ())
         self._runs_per_worker = pool_kwargs.get("max_tasks_per_child")
         self._break_down = break_down
-        self._queue: deque[Job] = deque()
+        # With what it was pickled to, where it had been sent to a worker that was lost.
+        self._queue: deque[tuple[Job, bytes | None]] = deque()
         self._kills: deque[int] = deque()
         self._slots: list[_Slot] = []
         self._connections: set[socket.socket] = set()
@@ -225,7 +231,8 @@ class Supervisor:
         self._broken_by: BaseException | None = None
         self._failed_starts = 0
         self._start_again_at = 0.0
-        self._seconds_a_run: float | None = None
+        self._seconds_a_run = 0.0
+        self._window = 1
         self._thread: threading.Thread | None = None
         self.lost_workers = 0
         self.replaced_workers = 0
@@ -249,7 +256,7 @@ class Supervisor:
 
     def put(self, job: Job) -> None:
         """Run a job as soon as a worker is free."""
-        self._queue.append(job)
+        self._queue.append((job, None))
         self._wake()
         if self._ended:
             self._cancel_queue()
@@ -318,13 +325,13 @@ class Supervisor:
     def _feed(self) -> None:
         while self._queue:
             if self._broken_by is not None:
-                self._queue.popleft().fail(self._broken_by)
+                self._queue.popleft()[0].fail(self._broken_by)
                 continue
             slot = self._free_slot()
             if slot is None:
                 break
-            job = self._queue.popleft()
-            content = job.prepare()
+            job, content = self._queue.popleft()
+            content = job.prepare() if content is None else content
             if content is not None:
                 slot.in_flight[job.run_id] = (job, content)
                 slot.taken += 1
@@ -335,24 +342,19 @@ class Supervisor:
                 self._send(slot)
 
     def _free_slot(self) -> _Slot | None:
-        open_slots = [slot for slot in self._slots if slot.connected and not slot.retiring]
-        idle = [slot for slot in open_slots if not slot.in_flight]
-        if idle:
-            return idle[0]
-        if len(self._slots) < self._max_workers and time.monotonic() >= self._start_again_at:
-            return self._start_worker()
         # Short runs go out in advance, so that a worker need not wait for each; long ones never do,
         # because what has been sent to one worker cannot run on another.
-        window = 1
-        if self._seconds_a_run is not None:
-            window = max(1, min(_RUNS_IN_FLIGHT, int(_SECONDS_IN_FLIGHT / max(self._seconds_a_run, 1e-6))))
-        now = time.time()
-        fillable = [
-            slot
-            for slot in open_slots
-            if slot.ready and len(slot.in_flight) < window and now - slot.current_since < _SECONDS_IN_FLIGHT
-        ]
-        return min(fillable, key=lambda slot: len(slot.in_flight), default=None)
+        fewest, fillable, started_lately = self._window, None, time.time() - _SECONDS_IN_FLIGHT
+        for slot in self._slots:
+            if slot.connected and not slot.retiring:
+                in_flight = len(slot.in_flight)
+                if not in_flight:
+                    return slot
+                if in_flight < fewest and slot.ready and (not slot.current or slot.current_since > started_lately):
+                    fewest, fillable = in_flight, slot
+        if len(self._slots) < self._max_workers and time.monotonic() >= self._start_again_at:
+            return self._start_worker()
+        return fillable
 
     def _start_worker(self) -> _Slot | None:
         ours, theirs = socket.socketpair()
@@ -467,12 +469,16 @@ class Supervisor:
         else:
             job, _ = slot.in_flight.pop(number)
             slot.current = 0
-            took = time.time() - slot.current_since
-            before = self._seconds_a_run
-            self._seconds_a_run = took if before is None else max(took, 0.9 * before + 0.1 * took)
-            job.deliver(kind, content)
+            # As the worker measured it: what is heard here may be heard late.
+            self._note_duration(_worker.TIME.unpack_from(content)[0] - slot.current_since)
+            job.deliver(kind, content[_worker.TIME.size :])
             if slot.retiring and not slot.in_flight:
                 slot.ends_by = time.monotonic() + _SECONDS_TO_QUIT
+
+    def _note_duration(self, seconds: float) -> None:
+        """Decide how many runs may be on their way to a worker: at once fewer, by and by more."""
+        self._seconds_a_run = max(seconds, 0.9 * self._seconds_a_run + 0.1 * seconds)
+        self._window = max(1, min(_RUNS_IN_FLIGHT, int(_SECONDS_IN_FLIGHT / max(self._seconds_a_run, 1e-6))))
 
     def _kill_wanted(self) -> None:
         later: list[int] = []
@@ -490,10 +496,10 @@ class Supervisor:
 
     def _cancel_in_queue(self, run_id: int) -> None:
         # What a lost worker had been sent and had not begun waits here again.
-        for job in list(self._queue):
-            if job.run_id == run_id:
-                self._queue.remove(job)
-                job.cancelled()
+        for waiting in list(self._queue):
+            if waiting[0].run_id == run_id:
+                self._queue.remove(waiting)
+                waiting[0].cancelled()
 
     def _kill_what_does_not_quit(self) -> None:
         for slot in self._slots:
@@ -520,8 +526,7 @@ class Supervisor:
             else:
                 self._start_failed(_failure_of(slot, exit_code))
         # What it had been sent and had not begun runs elsewhere, in the same order.
-        for job, content in reversed(slot.in_flight.values()):
-            self._queue.appendleft(attrs.evolve(job, prepare=partial(bytes, content)))
+        self._queue.extendleft(reversed(slot.in_flight.values()))
         self._disconnect(slot.connection)
         slot.pool.shutdown(wait=True, cancel_futures=True)
         slot.process.close()
@@ -543,7 +548,7 @@ class Supervisor:
     def _cancel_queue(self) -> None:
         while self._queue:
             with contextlib.suppress(IndexError):
-                self._queue.popleft().cancelled()
+                self._queue.popleft()[0].cancelled()
 
     def _disconnect(self, connection: socket.socket) -> None:
         self._connections.discard(connection)

@@ -79,13 +79,23 @@ class _Channel:
     def send(self, kind: int, number: int = 0, content: bytes = b"") -> None:
         with self._lock:
             self._outgoing.append(frame(kind, number, content))
+            self.flush()
+
+    def hold(self, kind: int, number: int, content: bytes) -> None:
+        """Send it together with what comes next, or before the worker waits for more: a send costs as much as a run."""
+        with self._lock:
+            self._outgoing.append(frame(kind, number, content))
+
+    def flush(self) -> None:
+        with self._lock:
             # A signal handler that logs comes here in the midst of a frame: its own goes after that.
             if self._sending:
                 return
             self._sending = True
             try:
                 while self._outgoing:
-                    self._connection.sendall(self._outgoing.popleft())
+                    frames = [self._outgoing.popleft() for _ in range(len(self._outgoing))]
+                    self._connection.sendall(b"".join(frames))
             finally:
                 self._sending = False
 
@@ -98,6 +108,7 @@ class _Channel:
         reader = FrameReader()
         while data := self._connection.recv(1 << 16):
             yield from reader.feed(data)
+            self.flush()
 
 
 class _ForwardingHandler(logging.Handler):
@@ -187,9 +198,11 @@ def serve() -> None:
         try:
             for kind, number, content in _channel.frames():
                 if kind == QUIT:
+                    _channel.flush()
                     return
                 _channel.send(STARTED, number, TIME.pack(time.time()))
-                _channel.send(*_executed(runner, number, content))
+                kind_of_end, report = _executed(runner, content)
+                _channel.hold(kind_of_end, number, TIME.pack(time.time()) + report)
         except BaseException:
             # How the run ended could not be told, for want of memory for example: the end of the worker can.
             traceback.print_exc()
@@ -198,23 +211,23 @@ def serve() -> None:
     os._exit(0)
 
 
-def _executed(runner: asyncio.Runner, number: int, content: bytes) -> tuple[int, int, bytes]:
+def _executed(runner: asyncio.Runner, content: bytes) -> tuple[int, bytes]:
     try:
         call: Callable[[], object] = pickle.loads(content)
     except BaseException as error:
-        return UNLOADABLE, number, _report(error)
+        return UNLOADABLE, _report(error)
     try:
         outcome = call()
         if _is_awaitable(outcome):
             outcome = runner.run(_awaited(outcome))
     except asyncio.CancelledError:
-        return CANCELLED, number, b""
+        return CANCELLED, b""
     except BaseException as error:
-        return ERROR, number, _report(error)
+        return ERROR, _report(error)
     try:
-        return RESULT, number, pickle.dumps(outcome, pickle.HIGHEST_PROTOCOL)
+        return RESULT, pickle.dumps(outcome, pickle.HIGHEST_PROTOCOL)
     except BaseException as error:
-        return UNPICKLABLE, number, pickle.dumps((_shortened(repr(type(outcome))), repr(error)))
+        return UNPICKLABLE, pickle.dumps((_shortened(repr(type(outcome))), repr(error)))
 
 
 def _is_awaitable(outcome: object) -> TypeGuard[Awaitable[object]]:

@@ -6,6 +6,7 @@ import asyncio
 import multiprocessing.spawn
 import pickle
 from collections.abc import Callable
+from typing import Generic
 
 from typing_extensions import TypeVar, override
 
@@ -15,7 +16,7 @@ from asyncz.events import TaskNotification, Worker
 from asyncz.exceptions import SerializationError
 from asyncz.executors import _worker
 from asyncz.executors._pool import PoolExecutor
-from asyncz.executors._supervisor import Job, Supervisor, error_of
+from asyncz.executors._supervisor import Supervisor, error_of
 from asyncz.protocols import Notifier
 from asyncz.states import ExecutorState
 from asyncz.tasks import TaskRun, function_reference
@@ -102,16 +103,7 @@ class ProcessPoolExecutor(PoolExecutor):
     @override
     def submit_run(self, run: TaskRun[ResultT], /) -> None:
         assert self._supervisor is not None
-        self._supervisor.put(
-            Job(
-                run_id=run.id,
-                prepare=lambda: self._prepare(run),
-                started=lambda at, worker: self._started(run, at, worker),
-                deliver=lambda kind, content: self.finish(run, _ending(run, kind, content)),
-                fail=lambda error: self._end(run, run.failed(error)),
-                cancelled=lambda: self._end(run, run.cancelled()),
-            )
-        )
+        self._supervisor.put(_Job(self, run))
 
     @override
     def cancel_run(self, run: TaskRun[ResultT], /) -> bool:
@@ -126,26 +118,52 @@ class ProcessPoolExecutor(PoolExecutor):
         if self._supervisor is not None:
             await asyncio.to_thread(self._supervisor.stop)
 
-    def _end(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT]) -> None:
-        """End a run that may still wait in the queue, where it may have been cancelled before."""
-        if self.claim(run):
-            self.finish(run, notification)
 
-    def _prepare(self, run: TaskRun[ResultT]) -> bytes | None:
-        if not self.claim(run):
+class _Job(Generic[ResultT]):
+    """A run on its way through a worker; for the supervisor's thread."""
+
+    __slots__ = ("executor", "run", "run_id")
+
+    def __init__(self, executor: ProcessPoolExecutor, run: TaskRun[ResultT]) -> None:
+        self.executor = executor
+        self.run = run
+        self.run_id = run.id
+
+    def prepare(self) -> bytes | None:
+        """Take the run out of the queue and pickle it; None where it has ended instead."""
+        executor, run = self.executor, self.run
+        if not executor.claim(run):
             return None
         if run.is_too_late():
-            self.finish(run, run.missed())
+            executor.finish(run, run.missed())
             return None
         try:
             return _pickled(run.task.call)
         except SerializationError as error:
-            self.finish(run, run.failed(error))
+            executor.finish(run, run.failed(error))
             return None
 
-    def _started(self, run: TaskRun[ResultT], at: float, worker: Worker) -> None:
-        run.begin(at, worker)
-        self.limit_time(run)
+    def started(self, at: float, worker: Worker) -> None:
+        """Its function is called, by that worker."""
+        self.run.begin(at, worker)
+        self.executor.limit_time(self.run)
+
+    def deliver(self, kind: int, content: bytes) -> None:
+        """It ended as its worker has sent."""
+        self.executor.finish(self.run, _ending(self.run, kind, content))
+
+    def fail(self, error: BaseException) -> None:
+        """End it with an exception."""
+        self._end(self.run.failed(error))
+
+    def cancelled(self) -> None:
+        """End it as cancelled."""
+        self._end(self.run.cancelled())
+
+    def _end(self, notification: TaskNotification[ResultT]) -> None:
+        # In the queue it may have been cancelled before.
+        if self.executor.claim(self.run):
+            self.executor.finish(self.run, notification)
 
 
 def _pickled(call: Callable[[], object]) -> bytes:

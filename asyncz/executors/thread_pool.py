@@ -139,19 +139,21 @@ class ThreadPoolExecutor(PoolExecutor):
             self._fail_queued(error)
 
     def _fail_queued(self, error: BaseException) -> None:
-        """End what waits, as no thread of the pool can start (its initializer raised), and use a new pool."""
+        """End what waits, as no thread of the pool can start (its initializer raised), and use a new pool.
+
+        Where other threads still work, they take what waits.
+        """
         with self._queue_lock:
             self._busy -= 1
-            if self._busy == 0:
-                self._pool = self._new_pool()
+            if self._busy:
+                return
+            self._pool = self._new_pool()
+            # What is submitted from here on has a thread of the new pool.
+            waiting = [self._queue.popleft() for _ in range(len(self._queue))]
         failure = WorkerStartError("could not start", hint=f"the initializer of the thread pool failed: {error}")
         failure.__cause__ = error
         loops = _Loops(broken_by=failure)
-        while self._queue:
-            try:
-                execute = self._queue.popleft()
-            except IndexError:
-                return
+        for execute in waiting:
             execute(loops)
 
 

@@ -65,7 +65,14 @@ class Inbox:
             logger.debug("The event loop was closed while the scheduler was running")
 
     def _drain(self) -> None:
-        self._make_calls()
+        if self._loop is None:
+            return
+        if self._calls:
+            self._make_calls()
+            # Awake for one more turn: a wake-up from another thread costs more than all that it announces, and
+            # who adds one call often has another.
+            self._wake()
+            return
         # In this order: who adds a call after the look below finds nobody awake, and wakes the loop itself.
         self._awake = False
         if self._calls:
