@@ -187,7 +187,7 @@ _breaks(
     "1",
     "what cannot be pickled loses the run",
     PROCESSES,
-    "            self.finish(run, run.failed(error))\n",
+    "            executor.finish(run, run.failed(error))\n",
     "            pass\n",
     "test_rules::test_an_argument_that_can_no_longer_be_pickled_when_the_run_is_due_ends_the_run",
 )
@@ -195,7 +195,7 @@ _breaks(
     "1",
     "a result that cannot be pickled costs the worker",
     WORKER,
-    "        return UNPICKLABLE, number, pickle.dumps((_shortened(repr(type(outcome))), repr(error)))\n",
+    "        return UNPICKLABLE, pickle.dumps((_shortened(repr(type(outcome))), repr(error)))\n",
     "        raise error\n",
     "test_executors::test_what_cannot_be_pickled_is_told",
 )
@@ -219,7 +219,7 @@ _breaks(
     "1",
     "a broken pool loses what waits",
     SUPERVISOR,
-    "                self._queue.popleft().fail(self._broken_by)\n",
+    "                self._queue.popleft()[0].fail(self._broken_by)\n",
     "                self._queue.popleft()\n",
     "test_executors::test_a_failing_initializer_ends_runs_with_its_cause_and_breaks_the_executor",
 )
@@ -227,9 +227,22 @@ _breaks(
     "1",
     "a pool whose threads cannot start loses what waits",
     THREADS,
-    "                return\n            execute(loops)\n",
-    "                return\n",
+    "        for execute in waiting:\n            execute(loops)\n",
+    "",
     "test_executors::test_a_failing_initializer_of_threads_ends_runs_with_its_cause",
+)
+_breaks(
+    "1",
+    "what is submitted after a failed start of threads fails as well",
+    THREADS,
+    "        for execute in waiting:\n            execute(loops)\n",
+    """\
+        for execute in waiting:
+            execute(loops)
+        while self._queue:
+            self._queue.popleft()(loops)
+""",
+    "test_rules::test_what_is_submitted_when_a_failed_start_of_a_thread_is_told_runs_on_the_next_thread",
 )
 _breaks(
     "1",
@@ -1438,16 +1451,19 @@ _breaks(
     "isolation",
     "what was sent to a worker that died is lost",
     SUPERVISOR,
-    "            self._queue.appendleft(attrs.evolve(job, prepare=partial(bytes, content)))\n",
-    "            pass\n",
+    "        self._queue.extendleft(reversed(slot.in_flight.values()))\n",
+    "",
     "test_worker_faults::test_of_many_runs_in_flight_those_before_a_death_keep_their_results_and_those_behind_run_elsewhere",
 )
 _breaks(
     "isolation",
     "what was sent to a worker that died fails with it",
     SUPERVISOR,
-    "            self._queue.appendleft(attrs.evolve(job, prepare=partial(bytes, content)))\n",
-    '            job.fail(WorkerLostError("died with another run"))\n',
+    "        self._queue.extendleft(reversed(slot.in_flight.values()))\n",
+    """\
+        for job, _ in slot.in_flight.values():
+            job.fail(WorkerLostError("died with another run"))
+""",
     "test_worker_faults::test_of_many_runs_in_flight_those_before_a_death_keep_their_results_and_those_behind_run_elsewhere",
 )
 _breaks(

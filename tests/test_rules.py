@@ -91,6 +91,35 @@ def test_an_argument_that_can_no_longer_be_pickled_when_the_run_is_due_ends_the_
     asyncio.run(main())
 
 
+def test_what_is_submitted_when_a_failed_start_of_a_thread_is_told_runs_on_the_next_thread() -> None:
+    starts: list[bool] = []
+
+    def fails_once() -> None:
+        starts.append(True)
+        if len(starts) == 1:
+            raise OSError("no licence")
+
+    executor = ThreadPoolExecutor(1, {"initializer": fails_once})
+    task = Task("t", partial(functions.add, 1, 2))
+
+    class SubmitsAgain(Recorder):
+        @override
+        def released(self, run: TaskRun[ResultT], /) -> None:
+            super().released(run)
+            if len(self.notifications) == 1:
+                executor.submit(TaskRun(task))
+
+    async def main() -> None:
+        notifier = SubmitsAgain()
+        await executor.start(notifier, "tried")
+        executor.submit(TaskRun(task))
+        await notifier.until(lambda: len(notifier.told) == 4)
+        await executor.shutdown()
+        assert [type(notification) for notification in notifier.notifications] == [TaskError, TaskExecuted]
+
+    asyncio.run(main())
+
+
 class RefusesBadly(AsyncIOExecutor):
     """Lets what is no `Exception` out of `submit`."""
 

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -477,8 +478,15 @@ def test_run_forever_ends_cleanly_on_a_signal(number: int) -> None:
 
 def test_a_second_signal_cuts_the_drain_short() -> None:
     scheduler = AsyncIOScheduler()
-    for _ in range(2):
-        scheduler.add_task(os.kill, os.getpid(), signal.SIGTERM)
+
+    def kill_twice() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        # Two at a time would be one.
+        while scheduler.state.status != "draining":
+            time.sleep(0.005)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    scheduler.add_task(kill_twice)
     slow = scheduler.add_task(functions.sleep_async, 60.0)
     scheduler.run_forever()
     assert isinstance(slow.last_notification, TaskCancelled)
