@@ -222,6 +222,7 @@ MEMBERS: dict[str, list[str]] = {
         "has_queue",
         "limit_time",
         "logger",
+        "refuse_second_start",
         "release",
         "scheduler",
         "shutdown",
