@@ -185,6 +185,26 @@ def test_runs_of_a_removed_task_still_end_and_can_be_cancelled() -> None:
     asyncio.run(main())
 
 
+def test_a_thread_that_a_shutdown_left_to_itself_takes_no_place_in_the_next_start() -> None:
+    async def main() -> None:
+        go_on = threading.Event()
+        scheduler = AsyncIOScheduler(executors={"io": ThreadPoolExecutor(1)})
+        await scheduler.start()
+        stuck = scheduler.add_task(go_on.wait, 60, executor="io", trigger=None).run()
+        while scheduler.state.executors[0].queued:
+            await asyncio.sleep(0.01)
+        await scheduler.shutdown(wait=False)
+        assert isinstance(await stuck.notification(), TaskCancelled)
+        async with scheduler:
+            try:
+                async with asyncio.timeout(30):
+                    assert await scheduler.add_task(functions.add, 1, 2, executor="io").result() == 3
+            finally:
+                go_on.set()
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize("timeout", [-1, "soon"])
 def test_a_timeout_that_makes_no_sense_is_refused(timeout: float) -> None:
     async def main() -> None:

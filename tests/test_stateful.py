@@ -355,7 +355,8 @@ class SchedulerMachine(RuleBasedStateMachine):
     async def until_nothing_is_counted(self) -> None:
         """What was abandoned returns now that the gate is open: then no instance may be left anywhere."""
         await self.scheduler.start()
-        while any(task.running for task in self.scheduler.state.tasks):
+        # Those of removed tasks are counted by the executor alone.
+        while any(executor.running for executor in self.scheduler.state.executors):
             await asyncio.sleep(0.001)
         await self.scheduler.shutdown()
         state = self.scheduler.state

@@ -53,18 +53,15 @@ class ThreadPoolExecutor(PoolExecutor):
         super().__init__(max_workers, cancel_futures=cancel_futures, overwrite_wait=overwrite_wait, max_queue=max_queue)
         self._pool_kwargs: ThreadPoolKwargs = {**(pool_kwargs or {})}
         self._pool_kwargs.setdefault("thread_name_prefix", "asyncz")
-        self._queue: deque[Callable[[_Loops], None]] = deque()
-        self._queue_lock = threading.Lock()
-        self._busy = 0
         self._functions = ThreadedFunctions(self)
-        self._pool: concurrent.futures.ThreadPoolExecutor | None = None
+        self._workers: _Workers | None = None
 
     @override
     async def start(self, scheduler: Notifier, alias: str, /) -> None:
         """Make the pool; its threads start as they are needed."""
         self.refuse_second_start()
         try:
-            self._pool = self._new_pool()
+            self._workers = _Workers(self._new_pool())
         except (TypeError, ValueError) as error:
             raise InvalidInputError("pool_kwargs", repr(self._pool_kwargs), str(error)) from error
         await super().start(scheduler, alias)
@@ -74,56 +71,43 @@ class ThreadPoolExecutor(PoolExecutor):
     @override
     def state(self) -> ExecutorState:
         """A snapshot of what it does. May be read from any thread."""
-        return super().state.model_copy(update={"workers": self._busy})
+        workers = self._workers
+        return super().state.model_copy(update={"workers": 0 if workers is None else workers.busy})
 
     @override
     def submit_run(self, run: TaskRun[ResultT], /) -> None:
-        self._queue.append(lambda loops: self._run_in_thread(run, loops))
-        with self._queue_lock:
-            if self._busy == self._max_workers:
+        assert self._workers is not None
+        workers = self._workers
+        workers.queue.append(lambda loops: self._run_in_thread(run, loops))
+        with workers.lock:
+            if workers.busy == self._max_workers:
                 return
-            self._busy += 1
-        self._start_worker()
+            workers.busy += 1
+        self._start_worker(workers)
 
     @override
     async def release(self, *, wait: bool) -> None:
         """End the threads, without blocking the loop; one that does not return is left to itself."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
+        if self._workers is not None:
+            pool = self._workers.pool
+            pool.shutdown(wait=False, cancel_futures=True)
             if self.state.abandoned:
                 self._functions.tell_unreturned("Not this shutdown, but the interpreter's exit")
             else:
-                await asyncio.to_thread(self._pool.shutdown)
-            self._pool = None
+                await asyncio.to_thread(pool.shutdown)
+            self._workers = None
 
     def _new_pool(self) -> concurrent.futures.ThreadPoolExecutor:
         # A TypedDict that others extend cannot be closed.
         return concurrent.futures.ThreadPoolExecutor(self._max_workers, **self._pool_kwargs)  # pyrefly: ignore[open-unpacking]
 
-    def _start_worker(self) -> None:
-        assert self._pool is not None
+    def _start_worker(self, workers: _Workers) -> None:
         try:
-            future = self._pool.submit(self._work)
+            future = workers.pool.submit(workers.work)
         except concurrent.futures.BrokenExecutor as error:
-            self._fail_queued(error)
+            self._fail_queued(workers, error)
         else:
-            future.add_done_callback(self._worker_ended)
-
-    def _work(self) -> None:
-        # One job of the pool takes run after run: a future for each would cost more than the run itself.
-        with _Loops() as loops:
-            while True:
-                try:
-                    execute = self._queue.popleft()
-                except IndexError:
-                    with self._queue_lock:
-                        # Looked at again under the lock: a run that came in between found no idle thread.
-                        if self._queue:
-                            continue
-                        self._busy -= 1
-                        return
-                execute(loops)
-                del execute
+            future.add_done_callback(lambda future: self._worker_ended(workers, future))
 
     def _run_in_thread(self, run: TaskRun[ResultT], loops: _Loops) -> None:
         if not self.claim(run):
@@ -134,27 +118,57 @@ class ThreadPoolExecutor(PoolExecutor):
         self.limit_time(run)
         self.finish(run, self._functions.call(run, loops.run))
 
-    def _worker_ended(self, future: concurrent.futures.Future[None]) -> None:
+    def _worker_ended(self, workers: _Workers, future: concurrent.futures.Future[None]) -> None:
         if not future.cancelled() and isinstance(error := future.exception(), BaseException):
-            self._fail_queued(error)
+            self._fail_queued(workers, error)
 
-    def _fail_queued(self, error: BaseException) -> None:
+    def _fail_queued(self, workers: _Workers, error: BaseException) -> None:
         """End what waits, as no thread of the pool can start (its initializer raised), and use a new pool.
 
         Where other threads still work, they take what waits.
         """
-        with self._queue_lock:
-            self._busy -= 1
-            if self._busy:
+        with workers.lock:
+            workers.busy -= 1
+            if workers.busy:
                 return
-            self._pool = self._new_pool()
+            workers.pool = self._new_pool()
             # What is submitted from here on has a thread of the new pool.
-            waiting = [self._queue.popleft() for _ in range(len(self._queue))]
+            waiting = [workers.queue.popleft() for _ in range(len(workers.queue))]
         failure = WorkerStartError("could not start", hint=f"the initializer of the thread pool failed: {error}")
         failure.__cause__ = error
         loops = _Loops(broken_by=failure)
         for execute in waiting:
             execute(loops)
+
+
+class _Workers:
+    """The threads of one start of the executor, and what waits for them.
+
+    A thread that a shutdown has left to itself goes on with its own, and counts no more in the next start.
+    """
+
+    def __init__(self, pool: concurrent.futures.ThreadPoolExecutor) -> None:
+        self.pool = pool
+        self.queue: deque[Callable[[_Loops], None]] = deque()
+        self.busy = 0
+        self.lock = threading.Lock()
+
+    def work(self) -> None:
+        """Take run after run, as long as any waits: a future for each would cost more than the run itself."""
+        with _Loops() as loops:
+            while True:
+                try:
+                    execute = self.queue.popleft()
+                except IndexError:
+                    loops.close()
+                    with self.lock:
+                        # Looked at again under the lock: a run that came in between found no idle thread.
+                        if self.queue:
+                            continue
+                        self.busy -= 1
+                        return
+                execute(loops)
+                del execute
 
 
 class _Loops:
@@ -168,8 +182,13 @@ class _Loops:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the loop back; another is made when it is needed."""
         if self._runner is not None:
-            self._runner.close()
+            runner, self._runner = self._runner, None
+            runner.close()
 
     def run(self, awaitable: Awaitable[ResultT]) -> ResultT:
         """Run an awaitable to its end."""
