@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Awaitable, Callable, Generator
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -98,6 +99,8 @@ def test_what_is_submitted_when_a_failed_start_of_a_thread_is_told_runs_on_the_n
         starts.append(True)
         if len(starts) == 1:
             raise OSError("no licence")
+        # Were it still at it, the thread that failed would be faster than this one.
+        time.sleep(0.2)
 
     executor = ThreadPoolExecutor(1, {"initializer": fails_once})
     task = Task("t", partial(functions.add, 1, 2))
@@ -818,6 +821,42 @@ def test_a_second_shutdown_waits_for_the_first_and_tells_nothing() -> None:
         await first
         await scheduler.shutdown()
         assert len(reports) == 1
+
+    asyncio.run(main())
+
+
+@every_queueing_executor
+@pytest.mark.parametrize("timeout", [None, 60.0])
+@pytest.mark.parametrize("waiting", [False, True])
+def test_a_shutdown_that_was_cancelled_is_gone_on_with_by_the_next(
+    kind: str, timeout: float | None, waiting: bool, tmp_path: Path
+) -> None:
+    mark, go_on = tmp_path / "mark", tmp_path / "go-on"
+
+    async def main() -> None:
+        scheduler = scheduler_with(kind)
+        reports: list[SchedulerShutdown] = []
+        scheduler.subscribe(SchedulerShutdown, reports.append)
+        await scheduler.start()
+        task = scheduler.add_task(functions.mark_and_wait, str(mark), str(go_on), executor="tried", trigger=None)
+        handle = task.run()
+        await until(mark.exists)
+        first = asyncio.ensure_future(scheduler.shutdown(timeout=timeout))
+        await asyncio.sleep(0)
+        # Another call may wait for that one already, or come later.
+        next_one = asyncio.ensure_future(scheduler.shutdown(wait=False)) if waiting else None
+        await asyncio.sleep(0.01)
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        async with asyncio.timeout(30):
+            await (next_one or scheduler.shutdown(wait=False))
+        assert isinstance(await handle.notification(), TaskCancelled)
+        assert [report.cancelled for report in reports] == [1]
+        assert scheduler.state.executors[0].status == "stopped"
+        go_on.touch()
+        async with asyncio.timeout(30), scheduler:
+            assert await scheduler.add_task(functions.add, 1, 2, executor="tried", trigger=None).run() == 3
 
     asyncio.run(main())
 

@@ -129,6 +129,8 @@ class AsyncIOScheduler:
         self._timer_at = 0.0
         self._last_seen = 0.0
         self._closed: asyncio.Event | None = None
+        self._shutdown_lock = asyncio.Lock()
+        self._before_shutdown = Counts()
         self._stopping: asyncio.Future[None] | None = None
         for alias, executor in (executors or {}).items():
             if isinstance(executor, str):
@@ -162,6 +164,7 @@ class AsyncIOScheduler:
             raise SchedulerAlreadyRunningError
         core.status = "running"
         self._closed = asyncio.Event()
+        self._shutdown_lock = asyncio.Lock()
         core.inbox.open(asyncio.get_running_loop())
         self._last_seen = core.clock.now()
         started: list[Registration] = []
@@ -196,13 +199,17 @@ class AsyncIOScheduler:
         core = self._core
         if core.status in {"created", "stopped"}:
             return
-        assert self._closed is not None
-        if core.status == "draining":
-            await self._closed.wait()
-            return
-        core.status = "draining"
-        before = attrs.evolve(core.totals)
-        self._cancel_timer()
+        if core.status != "draining":
+            core.status = "draining"
+            self._before_shutdown = attrs.evolve(core.totals)
+            self._cancel_timer()
+        # Who calls it while another call is at it waits for the same end; where that call is cancelled, goes on itself.
+        async with self._shutdown_lock:
+            if core.status == "draining":
+                await self._shut_down_all(wait, timeout)
+
+    async def _shut_down_all(self, wait: bool, timeout: float | None) -> None:
+        core = self._core
         for entry in self._all_entries():
             entry.end_attempts()
             entry.end_what_waits()
@@ -215,12 +222,13 @@ class AsyncIOScheduler:
                 logger.error("The executor %r never told how %d run(s) of %r ended", alias, left, entry.task.id)
         core.inbox.drain_all()
         await core.dispatcher.until_all_have_heard(core.inbox.drain_all)
-        self._report_shutdown(before)
+        self._report_shutdown(self._before_shutdown)
         core.inbox.close()
         core.status = "stopped"
         for entry in self._all_entries():
             entry.task.end_streams()
         self._leaving.clear()
+        assert self._closed is not None
         self._closed.set()
 
     async def wait_closed(self, drain_timeout: float | None = None) -> None:
@@ -752,18 +760,21 @@ class AsyncIOScheduler:
             return
         registration.ready = False
         shutdown = asyncio.ensure_future(registration.shutdown(wait))
-        if wait and timeout is not None:
-            await asyncio.wait([shutdown], timeout=timeout)
-            if not shutdown.done() and not self._cut_short(registration):
-                # One that cannot be told to cancel all may wait for its runs for ever.
-                shutdown.cancel()
-                shutdown = asyncio.ensure_future(registration.shutdown(False))
-                await asyncio.wait([shutdown], timeout=_LAST_PATIENCE)
-                shutdown.cancel()
         try:
+            if wait and timeout is not None:
+                await asyncio.wait([shutdown], timeout=timeout)
+                if not shutdown.done() and not self._cut_short(registration):
+                    # One that cannot be told to cancel all may wait for its runs for ever.
+                    shutdown.cancel()
+                    shutdown = asyncio.ensure_future(registration.shutdown(False))
+                    await asyncio.wait([shutdown], timeout=_LAST_PATIENCE)
+                    shutdown.cancel()
             await shutdown
-        except BaseException as error:
-            if isinstance(error, asyncio.CancelledError) and not shutdown.cancelled():
+        except BaseException:
+            if _is_being_cancelled():
+                # Not its fault: the next call of a shutdown asks it again.
+                shutdown.cancel()
+                registration.ready = True
                 raise
             logger.exception("The executor %r did not shut down", registration.alias)
 
@@ -943,6 +954,11 @@ def _checked_limits(
         timeout=timeout,
         retry=retry,
     )
+
+
+def _is_being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _abandoned_by(registration: Registration) -> int:
