@@ -1515,6 +1515,8 @@ def run_tests(project: Path, tests: Sequence[str]) -> Verdict:
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", f"--timeout={_TEST_LIMIT}", *names]
     # First on the path also of the processes that tests start.
     environment = {**os.environ, "PYTHONPATH": str(project), "PYTHONDONTWRITEBYTECODE": "1"}
+    # What the run around this one was asked for, coverage for example, is not for this one.
+    environment.pop("PYTEST_ADDOPTS", None)
     process = subprocess.Popen(
         command,
         cwd=project,
