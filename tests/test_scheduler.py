@@ -89,6 +89,50 @@ def test_coalesce_decides_about_several_due_times(coalesce: bool, expected: int)
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("coalesce", [True, False])
+def test_hours_of_due_times_are_caught_up_with_while_the_loop_goes_on(coalesce: bool) -> None:
+    async def main() -> None:
+        clock = FakeClock()
+        due: list[datetime | None] = []
+        async with AsyncIOScheduler(clock=clock) as scheduler:
+            task = scheduler.add_task(nothing, trigger=IntervalTrigger(seconds=1), coalesce=coalesce, max_instances=9)
+            task.on_executed(lambda event: due.append(event.details.scheduled_at))
+            await clock.advance()
+            scheduler.pause_task(task)
+            await clock.advance(hours=1)
+            scheduler.resume_task(task)
+            while not due or due[-1] != START + timedelta(hours=1):
+                await clock.advance()
+        expected = [START + timedelta(seconds=number) for number in range(1, 3601)]
+        assert due == (expected[-1:] if coalesce else expected)
+
+    asyncio.run(main())
+
+
+def test_removed_and_paused_tasks_leave_nothing_behind_in_the_timetable() -> None:
+    async def main() -> None:
+        clock = FakeClock()
+        runs: list[object] = []
+        async with AsyncIOScheduler(clock=clock) as scheduler:
+            kept = [scheduler.add_task(nothing, trigger=IntervalTrigger(days=1)) for _ in range(10)]
+            for task in kept:
+                task.on_executed(runs.append)
+            for _ in range(20):
+                passing = [scheduler.add_task(nothing, trigger=IntervalTrigger(days=30)) for _ in range(50)]
+                await clock.advance()
+                for task in passing:
+                    scheduler.remove_task(task)
+                for task in kept:
+                    scheduler.pause_task(task)
+                    scheduler.resume_task(task)
+                await clock.advance()
+            assert len(scheduler._core.timetable._heap) < 200
+            await clock.advance(days=1)
+            assert len(runs) == 10
+
+    asyncio.run(main())
+
+
 def test_a_run_after_its_grace_time_is_missed() -> None:
     async def main() -> None:
         clock = FakeClock()
