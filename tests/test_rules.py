@@ -963,7 +963,7 @@ class Ill:
 
     def __init__(self) -> None:
         self.asked_to_cancel = False
-        self.asked_to_end = False
+        self.asked_to_end: list[bool] = []
 
     @property
     def state(self) -> ExecutorState:
@@ -982,7 +982,7 @@ class Ill:
         raise OSError("cannot cancel")
 
     async def shutdown(self, wait: bool = True) -> None:
-        self.asked_to_end = True
+        self.asked_to_end.append(wait)
         if wait:
             await asyncio.Event().wait()
         raise OSError("cannot shut down")
@@ -999,6 +999,7 @@ def test_an_executor_that_fails_in_all_that_it_is_asked_does_not_keep_the_schedu
         async with asyncio.timeout(30):
             await scheduler.shutdown(timeout=0.01)
         assert ill.asked_to_cancel
+        assert ill.asked_to_end == [True, False]
         assert isinstance(await handle.notification(), TaskCancelled)
         assert (len(reports), scheduler.running) == (1, False)
 

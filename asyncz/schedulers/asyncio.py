@@ -205,11 +205,13 @@ class AsyncIOScheduler:
             self._cancel_timer()
         # Who calls it while another call is at it waits for the same end; where that call is cancelled, goes on itself.
         async with self._shutdown_lock:
-            if core.status == "draining":
-                await self._shut_down_all(wait, timeout)
+            await self._shut_down_all(wait, timeout)
 
     async def _shut_down_all(self, wait: bool, timeout: float | None) -> None:
         core = self._core
+        if core.status == "stopped":
+            # By the call that this one waited for.
+            return
         for entry in self._all_entries():
             entry.end_attempts()
             entry.end_what_waits()
