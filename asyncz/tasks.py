@@ -532,6 +532,11 @@ class TaskRun(Generic[ResultT]):
         """Whether the run has ended, with all its attempts."""
         return self._ending is not None and (self.successor is None or self.successor.ended)
 
+    @property
+    def attempt_ended(self) -> bool:
+        """Whether this attempt has ended; another one may follow."""
+        return self._ending is not None
+
     def conclude(self, notification: TaskNotification[ResultT]) -> bool:
         """Keep how it ended and wake who awaits it; the scheduler does, once.
 

@@ -440,8 +440,8 @@ _breaks(
     "3",
     "a second release is not refused",
     SCHEDULER,
-    "        if run.released:\n",
-    "        if False:\n",
+    "        if run.released:\n            logger",
+    "        if False:\n            logger",
     "test_rules::test_a_second_release_of_a_run_is_refused_and_logged",
 )
 _breaks(

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,22 @@ class Stubborn:
         self.shutdowns.append(wait)
         if wait or not self.returns_without_waiting:
             await asyncio.Event().wait()
+
+
+class ReleasesOnly(Stubborn):
+    """Tells that the work of a run is over, and never how it ended, or only later."""
+
+    @override
+    async def start(self, scheduler: Notifier, alias: str, /) -> None:
+        await super().start(scheduler, alias)
+        self.scheduler = scheduler
+        self.late: list[Callable[[], None]] = []
+
+    @override
+    def submit(self, run: TaskRun[ResultT], /) -> None:
+        super().submit(run)
+        self.scheduler.released(run)
+        self.late.append(lambda: self.scheduler.notify(run, run.execute()))
 
 
 def pools() -> dict[str, UniversalExecutor]:
@@ -138,6 +155,29 @@ def test_an_executor_that_never_tells_cannot_keep_a_shutdown_from_its_end(
 
     asyncio.run(main())
     assert "never told how 1 run(s)" in caplog.text
+
+
+def test_a_run_that_is_released_before_its_end_is_told_is_not_lost(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        executor = ReleasesOnly(returns_without_waiting=True)
+        scheduler = AsyncIOScheduler(executors={"early": executor})
+        await scheduler.start()
+        late = scheduler.add_task(functions.add, 1, 2, executor="early", trigger=None)
+        never = scheduler.add_task(functions.add, 1, 2, executor="early", trigger=None)
+        handles = late.run(), never.run()
+        await asyncio.sleep(0.01)
+        assert late.state.running == 1
+        executor.late[0]()
+        assert await handles[0] == 3
+        await asyncio.sleep(0.01)
+        assert (late.state.running, never.state.running) == (0, 1)
+        await scheduler.shutdown(wait=False)
+        assert isinstance(await handles[1].notification(), TaskCancelled)
+        assert scheduler.state.submitted == scheduler.state.executed + scheduler.state.cancelled == 2
+        assert never.state.running == 0
+
+    asyncio.run(main())
+    assert "released before its end was told" in caplog.text
 
 
 def test_a_run_that_waits_for_the_start_of_its_executor_can_be_cancelled() -> None:

@@ -182,6 +182,7 @@ MEMBERS: dict[str, list[str]] = {
     "TaskFunction": ["schedule"],
     "TaskRun": [
         "attempt",
+        "attempt_ended",
         "begin",
         "cancelled",
         "conclude",

@@ -660,8 +660,10 @@ class AsyncIOScheduler:
     # On the loop's thread only: ends
 
     def _end(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT]) -> None:
-        self._conclude(run, notification)
-        self._release(run)
+        try:
+            self._conclude(run, notification)
+        finally:
+            self._release(run)
 
     def _conclude(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT]) -> None:
         core, task = self._core, run.task
@@ -685,12 +687,21 @@ class AsyncIOScheduler:
         elif isinstance(notification, TaskMissed):
             logger.warning("A run of the task %r was missed", task.id)
         core.dispatcher.tell(run, notification)
+        if run.released:
+            self._free(run)
 
     def _release(self, run: TaskRun[ResultT]) -> None:
         if run.released:
             logger.error("A second release of a run was refused: %r", run)
             return
         run.released = True
+        if run.attempt_ended:
+            self._free(run)
+        else:
+            # It holds its place until its end is told, by its executor or at the latest by a shutdown.
+            logger.error("A run was released before its end was told: %r", run)
+
+    def _free(self, run: TaskRun[ResultT]) -> None:
         entry = self._entry_of(run.task)
         if entry is None:
             return
