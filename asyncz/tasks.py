@@ -447,6 +447,7 @@ class TaskRun(Generic[ResultT]):
     __slots__ = (
         "_clock_now",
         "_ending",
+        "_untouched",
         "_waiters",
         "attempt",
         "context",
@@ -473,6 +474,8 @@ class TaskRun(Generic[ResultT]):
         self.run_id: int = self.id
         self.scheduled: float = clock_now() if scheduled is None else scheduled
         self.context: Context | None = context
+        # What an attempt does to its context is not for the next one to see.
+        self._untouched = None if context is None or task.limits.retry is None else context.copy()
         self.attempt: int = 1
         self.started: float | None = None
         self.worker: Worker | None = None
@@ -559,7 +562,7 @@ class TaskRun(Generic[ResultT]):
         if self._ending is not None:
             return None
         self._ending = failure
-        context = None if self.context is None else self.context.copy()
+        context = None if self._untouched is None else self._untouched.copy()
         following = TaskRun(self.task, scheduled=self.scheduled, context=context, clock_now=self._clock_now)
         following.run_id = self.run_id
         following.attempt = self.attempt + 1

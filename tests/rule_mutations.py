@@ -1273,7 +1273,7 @@ _breaks(
     "12",
     "a further attempt sees the present context",
     TASKS,
-    "        context = None if self.context is None else self.context.copy()\n",
+    "        context = None if self._untouched is None else self._untouched.copy()\n",
     "        context = None\n",
     "test_rules::test_a_further_attempt_sees_the_context_of_the_first",
 )

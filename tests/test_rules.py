@@ -1107,6 +1107,7 @@ def test_a_further_attempt_sees_the_context_of_the_first() -> None:
 
     async def work() -> None:
         seen.append(variable.get())
+        variable.set("in an attempt")
         if len(seen) < 3:
             raise OSError("no answer")
 
