@@ -96,6 +96,8 @@ async def scheduled(kind: str, runs: int) -> dict[str, float]:
                 return scheduler.add_task(nothing_async, executor="measured")
             return scheduler.add_task(nothing, executor="measured")
 
+        # So that workers have started, as those of the bare pools have.
+        await asyncio.gather(*(scheduler.add_task(nothing, executor="measured").result() for _ in range(4)))
         scheduler.pause()
         await asyncio.sleep(0.1)
         started = time.perf_counter()
