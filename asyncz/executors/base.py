@@ -390,8 +390,7 @@ class BaseExecutor:
     def _has_been_told(self) -> None:
         with self._lock:
             self._being_told -= 1
-        if self._drained is not None:
-            self._tell_if_drained()
+        self._tell_if_drained()
 
     def _tell_if_drained(self) -> None:
         drained = self._drained

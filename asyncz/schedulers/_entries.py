@@ -401,7 +401,7 @@ class TypedEntry(Entry, Generic[ResultT]):
             self.end(run, run.failed(error))
 
     def end_as_cancelled(self, run: TaskRun[ResultT]) -> None:
-        """What is done instead of submitting a run that there is no time for."""
+        """End a run that no executor works on, and that there is no time for or no wish."""
         self.end(run, run.cancelled())
 
     def end(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT]) -> None:
@@ -438,12 +438,11 @@ class TypedEntry(Entry, Generic[ResultT]):
         run = (self.running or {}).get(run_id)
         if run is None:
             return False
-        if self.attempts is not None and run_id in self.attempts:
-            self.attempts.pop(run_id).timer.cancel()
-            self.end(run, run.cancelled())
-            return True
-        if self.registration.pending.pop(run.id, None) is not None:
-            self.end(run, run.cancelled())
+        attempt = (self.attempts or {}).pop(run_id, None)
+        if attempt is not None:
+            attempt.timer.cancel()
+        if attempt is not None or self.registration.pending.pop(run.id, None) is not None:
+            self.end_as_cancelled(run)
             return True
         executor = self.registration.executor
         return is_cancelling(executor) and executor.cancel(run)
@@ -525,7 +524,7 @@ class TypedEntry(Entry, Generic[ResultT]):
     def end_what_is_left(self) -> int:
         left = [run for run in (self.running or {}).values() if not run.ended]
         for run in left:
-            self.end(run, run.cancelled())
+            self.end_as_cancelled(run)
         return len(left)
 
 

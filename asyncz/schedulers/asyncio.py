@@ -647,7 +647,7 @@ class AsyncIOScheduler:
             if entry is None:
                 break
             entry.fire(now_utc)
-            if entry.next_fire is None and entry.finished:
+            if entry.finished:
                 core.inbox.put(partial(self._forget_if_finished, entry))
         self._set_timer()
 
@@ -719,7 +719,7 @@ class AsyncIOScheduler:
 
     def _forget_if_finished(self, entry: Entry) -> None:
         core = self._core
-        if entry.next_fire is not None or not entry.finished or entry.removed or core.status == "draining":
+        if not entry.finished or entry.removed or core.status == "draining":
             return
         with core.lock:
             del core.entries[entry.task.id]

@@ -9,9 +9,8 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
-from pathlib import Path
 
+from tests.benchmarks.venvs import python_with
 from tests.chaos.storm import Storm
 
 PEER = "apscheduler==3.11.3"
@@ -34,23 +33,20 @@ def main() -> int:
 
 def run_peer(runs: int, seconds: float, seed: int, kill_every: float) -> None:
     """Run the peer in an environment of its own, and let it print its ledger."""
-    with tempfile.TemporaryDirectory() as folder:
-        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-        python = str(Path(folder) / "bin" / "python")
-        subprocess.run([python, "-m", "pip", "install", "-q", PEER], check=True, stderr=subprocess.DEVNULL)
-        print(f"\n{PEER}", flush=True)
-        arguments = [str(runs), str(seconds), str(seed), str(kill_every)]
-        command = [python, "-W", "ignore", "-m", "tests.chaos.peer_apscheduler", *arguments]
-        # Its workers log each failure there, and failures are what is wanted.
-        peer = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
-        try:
-            if status := peer.wait(timeout=seconds + 120):
-                print(f"the peer ended with the exit status {status}")
-        finally:
-            # Workers that it has lost track of would stay.
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(peer.pid, signal.SIGKILL)
-            peer.wait()
+    python = str(python_with(PEER))
+    print(f"\n{PEER}", flush=True)
+    arguments = [str(runs), str(seconds), str(seed), str(kill_every)]
+    command = [python, "-W", "ignore", "-m", "tests.chaos.peer_apscheduler", *arguments]
+    # Its workers log each failure there, and failures are what is wanted.
+    peer = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        if status := peer.wait(timeout=seconds + 120):
+            print(f"the peer ended with the exit status {status}")
+    finally:
+        # Workers that it has lost track of would stay.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(peer.pid, signal.SIGKILL)
+        peer.wait()
 
 
 if __name__ == "__main__":
