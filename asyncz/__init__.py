@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         IllegalTransitionError as IllegalTransitionError,
         InvalidInputError as InvalidInputError,
         MaximumInstancesError as MaximumInstancesError,
+        NoCurrentRunError as NoCurrentRunError,
         PluginError as PluginError,
         QueueFullError as QueueFullError,
         RemoteError as RemoteError,
@@ -86,6 +87,7 @@ if TYPE_CHECKING:
         UniversalExecutor as UniversalExecutor,
     )
     from asyncz.retries import Retry as Retry
+    from asyncz.running import CurrentRun as CurrentRun, current_run as current_run
     from asyncz.schedulers.asyncio import (
         AsyncIOScheduler as AsyncIOScheduler,
         Subscription as Subscription,
@@ -159,6 +161,7 @@ else:
                 "IllegalTransitionError",
                 "InvalidInputError",
                 "MaximumInstancesError",
+                "NoCurrentRunError",
                 "PluginError",
                 "QueueFullError",
                 "RemoteError",
@@ -197,6 +200,7 @@ else:
                 "UniversalExecutor",
             ),
             "asyncz.retries": ("Retry",),
+            "asyncz.running": ("CurrentRun", "current_run"),
             "asyncz.schedulers.asyncio": (
                 "AsyncIOScheduler",
                 "Subscription",

@@ -168,6 +168,17 @@ class SchedulerAlreadyRunningError(AsynczError, RuntimeError):
         return "the scheduler has been started already; shut it down before it is started again"
 
 
+class NoCurrentRunError(AsynczError, RuntimeError):
+    """`current_run()` was called by what no run has called."""
+
+    @override
+    def __str__(self) -> str:
+        return (
+            "current_run() was called outside of a run: it works in the function of a task and in what that calls,"
+            " and not in a thread that the function has started itself"
+        )
+
+
 class ExecutorNotRunningError(AsynczError, RuntimeError):
     """A run was submitted to an executor that has not been started, or has been shut down or is broken.
 

@@ -22,6 +22,7 @@ from typing import Generic, Protocol, Self
 import attrs
 from typing_extensions import ParamSpec, TypeIs, TypeVar, override
 
+from asyncz._running import running_run
 from asyncz.clock import SystemClock, utc
 from asyncz.events import (
     RunDetails,
@@ -433,6 +434,7 @@ class TaskRun(Generic[ResultT]):
 
     Attributes:
         task: The task.
+        call: What it calls: the task's function with the arguments of this run.
         id: The number of this attempt, unique in its process.
         run_id: The number of the run, the same for all its attempts; events carry it.
         attempt: 1 for a run's first attempt, 2 for its first retry, and so on.
@@ -440,6 +442,7 @@ class TaskRun(Generic[ResultT]):
         started: When its function was called, in seconds since the epoch; None while it was not.
         worker: Which thread or process runs it; None while that is not known.
         context: The context variables that its function sees; None is those of whoever calls it.
+        cancel_requested: Whether its cancellation was asked for, whatever its executor can do about that.
         released: Whether its executor has told that its work is over.
         successor: The attempt that follows this one; None while there is none.
     """
@@ -450,6 +453,8 @@ class TaskRun(Generic[ResultT]):
         "_untouched",
         "_waiters",
         "attempt",
+        "call",
+        "cancel_requested",
         "context",
         "id",
         "released",
@@ -468,8 +473,10 @@ class TaskRun(Generic[ResultT]):
         scheduled: float | None = None,
         context: Context | None = None,
         clock_now: Callable[[], float] = _system_clock.now,
+        call: Callable[[], ResultT | Awaitable[ResultT]] | None = None,
     ) -> None:
         self.task: Task[ResultT] = task
+        self.call: Callable[[], ResultT | Awaitable[ResultT]] = task._call if call is None else call
         self.id: int = next(_run_ids)
         self.run_id: int = self.id
         self.scheduled: float = clock_now() if scheduled is None else scheduled
@@ -479,6 +486,7 @@ class TaskRun(Generic[ResultT]):
         self.attempt: int = 1
         self.started: float | None = None
         self.worker: Worker | None = None
+        self.cancel_requested: bool = False
         self.released: bool = False
         self.successor: TaskRun[ResultT] | None = None
         self._clock_now = clock_now
@@ -490,9 +498,18 @@ class TaskRun(Generic[ResultT]):
         return f"<TaskRun {self.id} of the task {self.task.id!r}>"
 
     @property
+    def task_id(self) -> str:
+        """The id of its task."""
+        return self.task.id
+
+    @property
     def scheduled_at(self) -> datetime:
         """When it was due, UTC."""
         return utc(self.scheduled)
+
+    def is_cancelled(self) -> bool:
+        """Whether its function is to return: it was asked to end, or its end was told already. From any thread."""
+        return self.cancel_requested or self._ending is not None
 
     def is_too_late(self) -> bool:
         """Whether it would start after its misfire grace time now; then it is to end as `missed()`.
@@ -563,7 +580,9 @@ class TaskRun(Generic[ResultT]):
             return None
         self._ending = failure
         context = None if self._untouched is None else self._untouched.copy()
-        following = TaskRun(self.task, scheduled=self.scheduled, context=context, clock_now=self._clock_now)
+        following = TaskRun(
+            self.task, scheduled=self.scheduled, context=context, clock_now=self._clock_now, call=self.call
+        )
         following.run_id = self.run_id
         following.attempt = self.attempt + 1
         following._waiters, self._waiters = self._waiters, None
@@ -619,19 +638,31 @@ class TaskRun(Generic[ResultT]):
             return self.failed(error)
 
     def _call(self, await_outcome: Callable[[Awaitable[ResultT]], ResultT] | None) -> ResultT:
-        outcome = self.task.call()
-        return (await_outcome or _run_to_its_end)(outcome) if is_awaitable(outcome) else outcome
+        token = running_run.set(self)
+        try:
+            outcome = self.call()
+            return (await_outcome or _run_to_its_end)(outcome) if is_awaitable(outcome) else outcome
+        finally:
+            # A run that its own context holds would be let go of by the garbage collection only.
+            running_run.reset(token)
 
     async def execute_async(self) -> TaskNotification[ResultT]:
         """Call its function on the running loop, await what it returns, and tell how that ended."""
         self.begin()
+        token = running_run.set(self)
         try:
-            outcome = self.task.call()
+            outcome = self.call()
             return self.executed((await outcome) if is_awaitable(outcome) else outcome)
         except asyncio.CancelledError:
             return self.cancelled()
         except BaseException as error:
             return self.failed(error)
+        finally:
+            try:  # noqa: SIM105  # this costs a run nothing
+                running_run.reset(token)
+            except ValueError:
+                # Its loop was closed under it, and the garbage collection ends it in a context of others.
+                pass
 
 
 async def as_coroutine(awaitable: Awaitable[ResultT]) -> ResultT:

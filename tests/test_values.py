@@ -28,8 +28,8 @@ LAYERS = [
     {"executors"},
     {"triggers", "plugins", "config"},
     {"protocols"},
-    {"tasks", "events", "states", "exceptions", "retries", "clock", "_checks"},
-    {"_lazy"},
+    {"tasks", "events", "states", "exceptions", "retries", "clock", "running", "_checks"},
+    {"_lazy", "_running"},
 ]
 ERRORS = [value for value in vars(exceptions).values() if inspect.isclass(value) and issubclass(value, AsynczError)]
 

@@ -45,6 +45,8 @@ _FIRST_BACK_OFF = 0.1
 _LONGEST_BACK_OFF = 1.0
 # A worker that was told to end may be held up by threads that functions have left in it.
 _SECONDS_TO_QUIT = 5.0
+# A function that asks whether it is cancelled has so long to return when it is.
+_SECONDS_TO_RETURN = 5.0
 # Runs of up to so many seconds together may be on their way to a worker that is busy.
 _SECONDS_IN_FLIGHT = 0.002
 _RUNS_IN_FLIGHT = 256
@@ -92,6 +94,9 @@ class _Slot:
     in_flight: dict[int, tuple[Job, bytes]] = attrs.Factory(dict[int, tuple[Job, bytes]])
     current: int = 0
     current_since: float = 0.0
+    asking_run: int = 0
+    returning_run: int = 0
+    returns_by: float | None = None
     killed_run: int = 0
     ready: bool = False
     connected: bool = True
@@ -317,7 +322,7 @@ class Supervisor:
             self._end()
 
     def _patience(self) -> float | None:
-        wanted = [slot.ends_by for slot in self._slots if slot.ends_by is not None]
+        wanted = [at for slot in self._slots for at in (slot.ends_by, slot.returns_by) if at is not None]
         if self._queue and len(self._slots) < self._max_workers:
             wanted.append(self._start_again_at)
         return max(0.0, min(wanted) - time.monotonic()) if wanted else None
@@ -466,12 +471,18 @@ class Supervisor:
             slot.in_flight[number][0].started(slot.current_since, slot.worker)
             if number in self._kills:
                 self._kill_wanted()
+        elif kind == _worker.ASKS:
+            slot.asking_run = number
         else:
             job, _ = slot.in_flight.pop(number)
             slot.current = 0
             # As the worker measured it: what is heard here may be heard late.
             self._note_duration(_worker.TIME.unpack_from(content)[0] - slot.current_since)
-            job.deliver(kind, content[_worker.TIME.size :])
+            if slot.returning_run == number:
+                slot.returning_run, slot.returns_by = 0, None
+                job.cancelled()
+            else:
+                job.deliver(kind, content[_worker.TIME.size :])
             if slot.retiring and not slot.in_flight:
                 slot.ends_by = time.monotonic() + _SECONDS_TO_QUIT
 
@@ -487,12 +498,21 @@ class Supervisor:
             slot = next((slot for slot in self._slots if run_id in slot.in_flight), None)
             if slot is None:
                 self._cancel_in_queue(run_id)
+            elif slot.asking_run == run_id:
+                self._let_return(slot, run_id)
             elif slot.current == run_id or not slot.ready:
                 slot.killed_run = run_id
                 _kill(slot.process)
             else:
                 later.append(run_id)
         self._kills.extend(later)
+
+    def _let_return(self, slot: _Slot, run_id: int) -> None:
+        """Tell a function that asks for it that it is cancelled; it is killed if it does not return soon."""
+        if slot.returning_run != run_id:
+            slot.returning_run, slot.returns_by = run_id, time.monotonic() + _SECONDS_TO_RETURN
+            slot.outgoing += _worker.frame(_worker.CANCEL, run_id)
+            self._send(slot)
 
     def _cancel_in_queue(self, run_id: int) -> None:
         # What a lost worker had been sent and had not begun waits here again.
@@ -506,6 +526,9 @@ class Supervisor:
             if slot.ends_by is not None and time.monotonic() >= slot.ends_by:
                 slot.ends_by = None
                 _kill(slot.process)
+            if slot.returns_by is not None and time.monotonic() >= slot.returns_by:
+                slot.returns_by = None
+                _kill(slot.process)
 
     def _bury(self, slot: _Slot) -> None:
         """A worker has ended: take in what it still said, end the run that it was executing, go on."""
@@ -518,6 +541,7 @@ class Supervisor:
         exit_code = slot.process.ended_with()
         if slot.in_flight or not slot.retiring:
             self._to_replace += 1
+            slot.killed_run = slot.killed_run or slot.returning_run
             if slot.killed_run:
                 self._end_killed(slot, exit_code)
             elif slot.ready:

@@ -444,6 +444,7 @@ class TypedEntry(Entry, Generic[ResultT]):
         if attempt is not None or self.registration.pending.pop(run.id, None) is not None:
             self.end_as_cancelled(run)
             return True
+        run.cancel_requested = True
         executor = self.registration.executor
         return is_cancelling(executor) and executor.cancel(run)
 
@@ -455,7 +456,9 @@ class TypedEntry(Entry, Generic[ResultT]):
         if retry is None or self.removed or not self.core.running or not retry.follows(attempt, failure.exception):
             return False
         run = (self.running or {}).get(run_id)
-        following = run.try_again(failure) if run is not None and run.attempt == attempt else None
+        if run is None or run.attempt != attempt or run.cancel_requested:
+            return False
+        following = run.try_again(failure)
         if self.running is None or following is None:
             return False
         self.running[run_id] = following
