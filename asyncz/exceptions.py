@@ -305,6 +305,22 @@ class TaskCancelledError(AsynczError, RuntimeError):
         return f"a run of the task {self.task_id!r} was cancelled"
 
 
+class NoResultError(AsynczError, LookupError):
+    """A task that is given the results of another was to run, and there is none to give it.
+
+    Attributes:
+        task_id: The other task: its last run did not end with a result, or it had no run yet.
+    """
+
+    def __init__(self, task_id: str) -> None:
+        super().__init__(task_id)
+        self.task_id = task_id
+
+    @override
+    def __str__(self) -> str:
+        return f"the task {self.task_id!r} has no result to hand over: its last run gave none, or it had no run yet"
+
+
 class TaskExitError(AsynczError, RuntimeError):
     """Raised to who awaits a run whose function raised `SystemExit` or the like.
 

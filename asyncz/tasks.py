@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from contextvars import Context
 from datetime import datetime
 from types import FunctionType
-from typing import Generic, Protocol, Self
+from typing import TYPE_CHECKING, Generic, Protocol, Self, overload
 
 import attrs
 from typing_extensions import ParamSpec, TypeIs, TypeVar, override
@@ -33,17 +33,32 @@ from asyncz.events import (
     TaskNotification,
     Worker,
 )
-from asyncz.exceptions import SchedulerNotRunningError, TaskCancelledError, TaskExitError, TaskMissedError
+from asyncz.exceptions import (
+    NoResultError,
+    SchedulerNotRunningError,
+    TaskCancelledError,
+    TaskExitError,
+    TaskMissedError,
+)
 from asyncz.retries import Retry
 from asyncz.states import TaskState
 
+if TYPE_CHECKING:
+    # A task names what runs the one that it hands its results to.
+    from asyncz.config import LoopAlias, PoolAlias
+    from asyncz.protocols import Executor
+
 P = ParamSpec("P")
 CallT = TypeVar("CallT")
+ArgumentT = TypeVar("ArgumentT")
 ResultT = TypeVar("ResultT")
+NextT = TypeVar("NextT")
 ResultT_co = TypeVar("ResultT_co", covariant=True)
 
 _run_ids = itertools.count(1)
 _system_clock = SystemClock()
+# One for all tasks: it is held for a moment only, and seldom.
+_listening = threading.Lock()
 
 
 def function_reference(function: object) -> str:
@@ -57,7 +72,7 @@ def function_name(function: object) -> str:
 
 
 def _named(function: object) -> object:
-    while isinstance(function, functools.partial):
+    while isinstance(function, _WRAPPERS):
         function = function.func
     return function if hasattr(function, "__qualname__") else type(function)
 
@@ -67,7 +82,7 @@ def is_coroutine_function(function: object) -> bool:
 
     Looks through partials, and at the `__call__` of callable objects.
     """
-    while isinstance(function, functools.partial):
+    while isinstance(function, _WRAPPERS):
         function = function.func
     if type(function) is FunctionType and not function.__dict__:
         # Most functions, told in no time; a function that is only marked as a coroutine function has attributes.
@@ -155,6 +170,56 @@ def this_worker() -> Worker:
     return _this_thread.worker
 
 
+class _OfOneArgument:
+    """A call of a function that has no argument yet."""
+
+    __slots__ = ("func",)
+
+    def __init__(self, func: object) -> None:
+        self.func = func
+
+
+# Both say in `func` what they call.
+_WRAPPERS = (functools.partial, _OfOneArgument)
+
+
+class ChainedCall(_OfOneArgument, Generic[ArgumentT, ResultT]):
+    """What a task calls that `Task.then` gave: a function, with a result of the task before it."""
+
+    __slots__ = ("_function", "upstream")
+
+    def __init__(
+        self, function: Callable[[ArgumentT], ResultT | Awaitable[ResultT]], upstream: Task[ArgumentT]
+    ) -> None:
+        super().__init__(function)
+        self._function = function
+        self.upstream = upstream
+
+    def with_result(self, result: ArgumentT) -> Callable[[], ResultT | Awaitable[ResultT]]:
+        """The call with one result."""
+        return functools.partial(self._function, result)
+
+    def with_last_result(self) -> Callable[[], ResultT | Awaitable[ResultT]]:
+        """The call with the result of the last run of the task before it.
+
+        Raises:
+            NoResultError: That run gave none, or there was none yet.
+        """
+        last = self.upstream.last_notification
+        if not isinstance(last, TaskExecuted):
+            raise NoResultError(self.upstream.id)
+        return self.with_result(last.result)
+
+    @override
+    def __reduce__(self) -> tuple[object, ...]:
+        """Only the function is to be picklable: each run takes its result along."""
+        return functools.partial, (self.func,)
+
+    def __call__(self) -> ResultT | Awaitable[ResultT]:
+        """Call it with the result of the last run of the task before it."""
+        return self.with_last_result()()
+
+
 class TaskOwner(Protocol[ResultT_co]):
     """What a task needs of the scheduler that holds it: its place there."""
 
@@ -164,6 +229,17 @@ class TaskOwner(Protocol[ResultT_co]):
 
     def cancel_runs(self) -> int:
         """Ask for the cancellation of all its runs; tells how many requests took."""
+        ...
+
+    def chain(
+        self,
+        fn: Callable[[ResultT_co], NextT | Awaitable[NextT]],
+        executor: Executor[NextT] | str,
+        task_id: str | None,
+        limits: TaskLimits,
+        paused: bool,
+    ) -> Task[NextT]:
+        """Add a task that is given its results."""
         ...
 
     def current_state(self) -> TaskState:
@@ -328,6 +404,123 @@ class Task(Generic[ResultT_co]):
             raise SchedulerNotRunningError(f"awaiting a result of the task {self._id!r}")
         return result_of(self._last)
 
+    @overload
+    def then(
+        self,
+        fn: Callable[[ResultT_co], Awaitable[NextT]],
+        /,
+        *,
+        executor: PoolAlias | LoopAlias | str = "asyncio",
+        id: str | None = None,
+        max_instances: int = 1,
+        misfire_grace_time: float | None = None,
+        coalesce: bool = False,
+        timeout: float | None = None,
+        retry: Retry | None = None,
+        paused: bool = False,
+    ) -> Task[NextT]: ...
+    @overload
+    def then(
+        self,
+        fn: Callable[[ResultT_co], NextT],
+        /,
+        *,
+        executor: PoolAlias | LoopAlias | str = "asyncio",
+        id: str | None = None,
+        max_instances: int = 1,
+        misfire_grace_time: float | None = None,
+        coalesce: bool = False,
+        timeout: float | None = None,
+        retry: Retry | None = None,
+        paused: bool = False,
+    ) -> Task[NextT]: ...
+    @overload
+    def then(
+        self,
+        fn: Callable[[ResultT_co], Awaitable[NextT]],
+        /,
+        *,
+        executor: Executor[NextT],
+        id: str | None = None,
+        max_instances: int = 1,
+        misfire_grace_time: float | None = None,
+        coalesce: bool = False,
+        timeout: float | None = None,
+        retry: Retry | None = None,
+        paused: bool = False,
+    ) -> Task[NextT]: ...
+    @overload
+    def then(
+        self,
+        fn: Callable[[ResultT_co], NextT],
+        /,
+        *,
+        executor: Executor[NextT],
+        id: str | None = None,
+        max_instances: int = 1,
+        misfire_grace_time: float | None = None,
+        coalesce: bool = False,
+        timeout: float | None = None,
+        retry: Retry | None = None,
+        paused: bool = False,
+    ) -> Task[NextT]: ...
+    def then(
+        self,
+        fn: Callable[[ResultT_co], NextT | Awaitable[NextT]],
+        /,
+        *,
+        executor: Executor[NextT] | str = "asyncio",
+        id: str | None = None,
+        max_instances: int = 1,
+        misfire_grace_time: float | None = None,
+        coalesce: bool = False,
+        timeout: float | None = None,
+        retry: Retry | None = None,
+        paused: bool = False,
+    ) -> Task[NextT]:
+        """Add a task that is given each result of this one, from now on, and has results of its own.
+
+        May be called from any thread, before the start too; can be used as a decorator. Each `TaskExecuted` of this
+        task is a run of the new one, due at that moment; a run that ends otherwise is none. Results that come while
+        the new task is at `max_instances`, or is paused, wait for their turn, in their order: none is lost. A shutdown
+        that waits lets the chain come to its end; where it does not wait, or its time is over, results that wait end
+        as `TaskCancelled`. The context variables are those of this call.
+
+        The new task goes when this one has, and its last run is over. One that has finished before hands over its
+        last result. `run()` of the new task takes the last result of this one.
+
+        Args:
+            fn: A function of one argument, a coroutine function, or any other callable.
+            executor: The alias of an executor, or an executor itself; it need not be the one of this task.
+            id: Its id; by default one is made from the function's name.
+            max_instances: How many results it may work on at the same time.
+            misfire_grace_time: How many seconds a result may wait; one that waits longer is `TaskMissed`. None is
+                no limit.
+            coalesce: Whether of several results that wait only the latest is worked on.
+            timeout: How many seconds an attempt of a run may take; None is no limit.
+            retry: Whether a run that failed is tried again, with the same result; None is never.
+            paused: Have results wait, until `resume_task`.
+
+        Raises:
+            DuplicateTaskError: There is a task with that id.
+            UnknownAliasError: There is no executor with that alias; the error lists those that exist.
+            InvalidInputError: `fn` or a limit cannot be used.
+            SerializationError: The executor is a process pool and the function cannot be pickled.
+
+        Example:
+            >>> page = scheduler.add_task(fetch, "https://example.org", trigger=IntervalTrigger(minutes=5))
+            >>> links = page.then(find_links, executor="processpool")
+            >>> links.then(store, executor="threadpool")
+        """
+        limits = TaskLimits(
+            max_instances=max_instances,
+            misfire_grace_time=misfire_grace_time,
+            coalesce=coalesce,
+            timeout=timeout,
+            retry=retry,
+        )
+        return self._owned(f"chaining a task to {self._id!r}").chain(fn, executor, id, limits, paused)
+
     def cancel_runs(self) -> int:
         """Cancel its queued and running runs, as far as its executor can.
 
@@ -392,9 +585,10 @@ class Task(Generic[ResultT_co]):
         Returns:
             Whether it was there.
         """
-        listeners = self._listeners or []
-        remaining = [entry for entry in listeners if entry[0] is not listener]
-        self._listeners = remaining
+        with _listening:
+            listeners = self._listeners or []
+            remaining = [entry for entry in listeners if entry[0] is not listener]
+            self._listeners = remaining
         return len(remaining) < len(listeners)
 
     def notifications(self) -> NotificationStream[ResultT_co]:
@@ -415,7 +609,8 @@ class Task(Generic[ResultT_co]):
                 key.end()
 
     def _listen(self, key: object, listener: Callable[[TaskNotification[ResultT_co]], object]) -> None:
-        self._listeners = [*(self._listeners or ()), (key, listener)]
+        with _listening:
+            self._listeners = [*(self._listeners or ()), (key, listener)]
 
     def _owned(self, action: str) -> TaskOwner[ResultT_co]:
         if self._owner is None:

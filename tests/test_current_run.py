@@ -11,7 +11,6 @@ import time
 import weakref
 from collections.abc import Callable, Generator
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -190,13 +189,14 @@ def test_a_run_is_let_go_of_as_soon_as_it_is_over(function: Callable[[], object]
 
 
 class NeverDone:
-    def __await__(self) -> Generator[None, None, None]:
-        yield
+    def __await__(self) -> Generator[object, None, None]:
+        yield None
 
 
 def test_a_coroutine_that_is_thrown_away_elsewhere_harms_nobody() -> None:
     other = TaskRun(Task("other", seen))
-    coroutine = TaskRun(Task("t", NeverDone)).execute_async()
+    task: Task[None] = Task("t", NeverDone)
+    coroutine = TaskRun(task).execute_async()
     contextvars.copy_context().run(coroutine.send, None)
     # What is raised where the garbage collection ends it fails a test.
     del coroutine
@@ -245,7 +245,7 @@ def test_a_function_over_its_time_limit_learns_of_it(kind: str, tmp_path: Path) 
         mark, cleaned_up = tmp_path / "mark", tmp_path / "mark-cleaned-up"
         async with asyncio.timeout(60), scheduler_with(kind) as scheduler:
             # A worker that has imported this module: its time limit is for the function.
-            assert await scheduler.add_task(asks, executor="tried").result()
+            assert not (await scheduler.add_task(asks, executor="tried").result())[1]
             task = scheduler.add_task(run_until_cancelled, str(mark), executor="tried", trigger=None, timeout=0.5)
             with pytest.raises(TaskTimeoutError):
                 await task.run()

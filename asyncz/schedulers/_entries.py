@@ -23,14 +23,16 @@ from asyncz.exceptions import (
     SchedulerNotRunningError,
     TaskLookupError,
 )
-from asyncz.protocols import Clock, Notifier, SupportsCancel, Timer, Trigger
+from asyncz.protocols import Clock, Executor, Notifier, SupportsCancel, Timer, Trigger
 from asyncz.schedulers._dispatch import Dispatcher
 from asyncz.schedulers._inbox import Inbox
 from asyncz.schedulers._timetable import Timetable
 from asyncz.states import ExecutorState, SchedulerStatus, TaskState
 from asyncz.tasks import RunHandle, Task, TaskLimits, TaskRun
 
+ArgumentT = TypeVar("ArgumentT")
 ResultT = TypeVar("ResultT")
+NextT = TypeVar("NextT")
 
 logger = logging.getLogger("asyncz.scheduler")
 
@@ -80,6 +82,21 @@ class SubmitsAnything(Protocol):
     def __call__(self, run: TaskRun[ResultT], /) -> None: ...
 
 
+class AddsChained(Protocol):
+    """Adds a task that is given the results of another."""
+
+    def __call__(
+        self,
+        upstream: TypedEntry[ArgumentT],
+        fn: Callable[[ArgumentT], ResultT | Awaitable[ResultT]],
+        executor: Executor[ResultT] | str,
+        task_id: str | None,
+        limits: TaskLimits,
+        paused: bool,
+        /,
+    ) -> Task[ResultT]: ...
+
+
 @attrs.define(eq=False)
 class Registration:
     """An executor, and its way from being registered to being started."""
@@ -102,6 +119,7 @@ class Core:
 
     scheduler: Notifier
     clock: Clock
+    add_chained: AddsChained
     inbox: Inbox = attrs.Factory(Inbox)
     dispatcher: Dispatcher = attrs.Factory(Dispatcher)
     timetable: Timetable[Entry] = attrs.Factory(lambda: Timetable[Entry]())
@@ -109,6 +127,8 @@ class Core:
     entries: dict[str, Entry] = attrs.Factory(dict[str, "Entry"])
     totals: Counts = attrs.Factory(Counts)
     status: SchedulerStatus = "created"
+    # While it drains: whether results are still handed on.
+    chains_go_on: bool = False
 
     @property
     def running(self) -> bool:
@@ -127,6 +147,7 @@ class Entry:
         "context",
         "core",
         "counts",
+        "following",
         "next_fire",
         "paused",
         "place",
@@ -150,6 +171,8 @@ class Entry:
         self.waiting: deque[float] | None = None
         self.attempts: dict[int, _Attempt] | None = None
         self.counts: Counts | None = None
+        # What tells the tasks that are given its results that it is gone.
+        self.following: list[Callable[[], None]] | None = None
 
     @property
     def task(self) -> Task[object]:
@@ -164,7 +187,27 @@ class Entry:
     @property
     def finished(self) -> bool:
         """Whether it was here for its trigger, which has no more due times, and its last run is over."""
-        return self.next_fire is None and self.trigger is not None and not self.waiting and not self.run_count
+        return self.comes_to_its_end and not self.waiting and not self.run_count
+
+    @property
+    def comes_to_its_end(self) -> bool:
+        """Whether it was here for its trigger, which has no more due times."""
+        return self.next_fire is None and self.trigger is not None
+
+    @property
+    def is_working(self) -> bool:
+        """Whether it has runs whose end has not been told."""
+        raise NotImplementedError
+
+    @property
+    def feeds_a_chain(self) -> bool:
+        """Whether a run that has not ended, or a result that waits, may still lead to another run."""
+        return self.following is not None and self.is_working
+
+    @property
+    def schedule_text(self) -> str:
+        """When it runs, as text; empty if on demand only."""
+        return "" if self.trigger is None else str(self.trigger)
 
     def submit_due(self, at: float) -> bool:
         """Submit a run for that time; False where it has to wait for a place."""
@@ -197,6 +240,11 @@ class Entry:
     def cancel_runs(self) -> int:
         """Ask for the cancellation of its runs; tells how many requests took."""
         raise NotImplementedError
+
+    def leave(self) -> None:
+        """It is removed: end what will not run any more."""
+        if self.run_count:
+            self.end_attempts()
 
     # Its schedule
 
@@ -277,14 +325,14 @@ class Entry:
 
     def current_state(self) -> TaskState:
         """A snapshot of what is known of the task."""
-        task, trigger = self.task, self.trigger
+        task = self.task
         if self.removed:
             raise TaskLookupError(task.id)
         counts = self.counts or Counts()
         return TaskState(
             task_id=task.id,
             function=task.function,
-            trigger="" if trigger is None else str(trigger),
+            trigger=self.schedule_text,
             executor=task.executor,
             paused=self.paused,
             next_run_at=self.next_fire,
@@ -341,6 +389,11 @@ class TypedEntry(Entry, Generic[ResultT]):
     @override
     def run_count(self) -> int:
         return len(self.running) if self.running else 0
+
+    @property
+    @override
+    def is_working(self) -> bool:
+        return any(not run.ended for run in (self.running or {}).values())
 
     @override
     def submit_due(self, at: float) -> bool:
@@ -425,9 +478,25 @@ class TypedEntry(Entry, Generic[ResultT]):
         if self.removed:
             raise TaskLookupError(self.typed_task.id)
         clock_now = self.core.clock.now
-        run = TaskRun(self.typed_task, context=contextvars.copy_context(), clock_now=clock_now)
+        call = self.call_on_demand()
+        run = TaskRun(self.typed_task, context=contextvars.copy_context(), clock_now=clock_now, call=call)
         self.hand_over(run, self.submit)
         return RunHandle(run, lambda: self.cancel_run(run.run_id))
+
+    def call_on_demand(self) -> Callable[[], ResultT | Awaitable[ResultT]]:
+        """What a run calls that is not due, but wanted now."""
+        return self.typed_task.call
+
+    def chain(
+        self,
+        fn: Callable[[ResultT], NextT | Awaitable[NextT]],
+        executor: Executor[NextT] | str,
+        task_id: str | None,
+        limits: TaskLimits,
+        paused: bool,
+    ) -> Task[NextT]:
+        """Add a task that is given the results of this one; `Task.then` does."""
+        return self.core.add_chained(self, fn, executor, task_id, limits, paused)
 
     @override
     def cancel_runs(self) -> int:

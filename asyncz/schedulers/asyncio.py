@@ -43,16 +43,18 @@ from asyncz.plugins import (
 )
 from asyncz.protocols import Clock, Executor, Timer, Trigger, UniversalExecutor
 from asyncz.retries import Retry
+from asyncz.schedulers._chains import ChainedEntry
 from asyncz.schedulers._dispatch import Subscription as Subscription
 from asyncz.schedulers._entries import Core, Counts, Entry, Registration, SubmitsAnything, TypedEntry, next_fire
 from asyncz.schedulers._inbox import TURN
 from asyncz.states import SchedulerState
-from asyncz.tasks import DEFAULT_LIMITS, Task, TaskFunction, TaskLimits, TaskRun, function_name
+from asyncz.tasks import DEFAULT_LIMITS, ChainedCall, Task, TaskFunction, TaskLimits, TaskRun, function_name
 from asyncz.triggers.date import DateTrigger
 
 P = ParamSpec("P")
 Ts = TypeVarTuple("Ts")
 CallT = TypeVar("CallT")
+ArgumentT = TypeVar("ArgumentT")
 ResultT = TypeVar("ResultT")
 EventT = TypeVar("EventT")
 PlainEventT = TypeVar(
@@ -75,6 +77,7 @@ PlainEventT = TypeVar(
     events.ExecutorRemoved,
 )
 
+_ENDINGS: tuple[type[object], ...] = (TaskExecuted, TaskError, TaskMissed, events.TaskCancelled)
 _EVENT_CLASSES: frozenset[type[object]] = frozenset({TaskExecuted, *get_args(events.PlainEvent)})
 
 logger: logging.Logger = logging.getLogger("asyncz.scheduler")
@@ -120,7 +123,7 @@ class AsyncIOScheduler:
         executors: Mapping[str, UniversalExecutor | PoolAlias | LoopAlias | str] | None = None,
         clock: Clock | None = None,
     ) -> None:
-        self._core = Core(self, clock or SystemClock())
+        self._core = Core(self, clock or SystemClock(), self._add_chained)
         self._names = itertools.count(1)
         self._registrations: dict[str, Registration] = {}
         # Removed tasks whose last runs are not over, by the identity of the task: ids may be used again.
@@ -212,8 +215,13 @@ class AsyncIOScheduler:
         if core.status == "stopped":
             # By the call that this one waited for.
             return
+        core.chains_go_on = wait
         for entry in self._all_entries():
             entry.end_attempts()
+        if any(entry.feeds_a_chain for entry in self._all_entries()):
+            timeout = await self._drain_chains(timeout)
+        core.chains_go_on = False
+        for entry in self._all_entries():
             entry.end_what_waits()
         registrations = list(self._registrations.values())
         await asyncio.gather(*(self._shut_down(registration, wait, timeout) for registration in registrations))
@@ -232,6 +240,24 @@ class AsyncIOScheduler:
         self._leaving.clear()
         assert self._closed is not None
         self._closed.set()
+
+    async def _drain_chains(self, timeout: float | None) -> float | None:
+        """Wait until no run can lead to another one; tells how many seconds of a time limit are left then."""
+        core, started = self._core, time.monotonic()
+        something_ended = asyncio.Event()
+        with core.lock:
+            listening = [core.dispatcher.subscribe(each, lambda _: something_ended.set()) for each in _ENDINGS]
+        try:
+            async with asyncio.timeout(timeout):
+                while core.chains_go_on and any(entry.feeds_a_chain for entry in self._all_entries()):
+                    something_ended.clear()
+                    await something_ended.wait()
+        except TimeoutError:
+            logger.warning("What is left of the chains is cancelled")
+        finally:
+            for subscription in listening:
+                subscription.unsubscribe()
+        return None if timeout is None else max(0.0, timeout - (time.monotonic() - started))
 
     async def wait_closed(self, drain_timeout: float | None = None) -> None:
         """Wait until the scheduler has shut down: by `shutdown()`, or by SIGINT or SIGTERM.
@@ -482,14 +508,39 @@ class AsyncIOScheduler:
         core = self._core
         first = None if trigger is None else next_fire(trigger, None, utc(core.clock.now()))
         with core.lock:
-            if task_id is None:
-                task_id = self._new_id(call)
-            elif task_id in core.entries:
-                raise DuplicateTaskError(task_id)
+            task_id = self._free_id(task_id, call)
             registration, submit_to = self._resolve(executor, call)
             entry = TypedEntry(core, registration, trigger, first, paused, task_id, call, limits, submit_to)
             core.entries[task_id] = entry
         core.inbox.put(partial(self._activate, entry))
+        return entry.typed_task
+
+    def _add_chained(
+        self,
+        upstream: TypedEntry[ArgumentT],
+        fn: Callable[[ArgumentT], ResultT | Awaitable[ResultT]],
+        executor: Executor[ResultT] | str,
+        task_id: str | None,
+        limits: TaskLimits,
+        paused: bool,
+        /,
+    ) -> Task[ResultT]:
+        if not callable(fn):
+            raise InvalidInputError("fn", repr(fn), "it must be a function or another callable")
+        limits = _checked_limits(
+            limits.max_instances, limits.misfire_grace_time, limits.coalesce, limits.timeout, limits.retry
+        )
+        if task_id is not None:
+            check_text("id", task_id)
+        core = self._core
+        call = ChainedCall[ArgumentT, ResultT](fn, upstream.typed_task)
+        with core.lock:
+            task_id = self._free_id(task_id, call)
+            registration, submit_to = self._resolve(executor, call)
+            entry = ChainedEntry(core, registration, paused, task_id, upstream, call, limits, submit_to)
+            core.entries[task_id] = entry
+            upstream.following = [*(upstream.following or ()), partial(self._lose_upstream, entry)]
+        core.inbox.put(partial(self._activate_chained, entry))
         return entry.typed_task
 
     def task(
@@ -612,6 +663,15 @@ class AsyncIOScheduler:
         self._schedule(entry)
         self._forget_if_finished(entry)
 
+    def _activate_chained(self, entry: ChainedEntry[ArgumentT, ResultT]) -> None:
+        self._activate(entry)
+        entry.activate()
+        self._forget_if_finished(entry)
+
+    def _lose_upstream(self, entry: ChainedEntry[ArgumentT, ResultT]) -> None:
+        entry.upstream_is_gone = True
+        self._forget_if_finished(entry)
+
     def _schedule(self, entry: Entry) -> None:
         entry.schedule()
         earliest = self._core.timetable.earliest
@@ -709,7 +769,7 @@ class AsyncIOScheduler:
             entry.over(run.run_id)
         if entry.removed:
             if not entry.run_count:
-                self._leaving.pop(id(run.task), None)
+                self._be_gone(entry)
             return
         if entry.attempts:
             entry.submit_attempts()
@@ -729,13 +789,17 @@ class AsyncIOScheduler:
     def _removed(self, entry: Entry) -> None:
         core, task = self._core, entry.task
         core.timetable.remove(entry)
-        if entry.run_count:
-            entry.end_attempts()
-        else:
-            self._leaving.pop(id(task), None)
+        entry.leave()
         if core.dispatcher.listens(events.TaskRemoved):
             core.dispatcher.emit(events.TaskRemoved(task.id))
         task.end_streams()
+        if not entry.run_count:
+            self._be_gone(entry)
+
+    def _be_gone(self, entry: Entry) -> None:
+        self._leaving.pop(id(entry.task), None)
+        for tell in entry.following or ():
+            tell()
 
     # On the loop's thread only: the rest
 
@@ -853,6 +917,7 @@ class AsyncIOScheduler:
 
     def _stop(self, wait: bool, drain_timeout: float | None) -> None:
         if not wait:
+            self._core.chains_go_on = False
             for registration in list(self._registrations.values()):
                 self._cut_short(registration)
         future = asyncio.ensure_future(self.shutdown(wait, drain_timeout))
@@ -871,6 +936,13 @@ class AsyncIOScheduler:
         if entry is None or not (isinstance(task, str) or entry.task is task):
             raise TaskLookupError(task_id)
         return entry
+
+    def _free_id(self, wanted: str | None, function: object) -> str:
+        if wanted is None:
+            return self._new_id(function)
+        if wanted in self._core.entries:
+            raise DuplicateTaskError(wanted)
+        return wanted
 
     def _new_id(self, function: object) -> str:
         name = function_name(function)

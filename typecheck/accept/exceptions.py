@@ -13,6 +13,8 @@ from asyncz import (
     IllegalTransitionError,
     InvalidInputError,
     MaximumInstancesError,
+    NoCurrentRunError,
+    NoResultError,
     PluginError,
     QueueFullError,
     RemoteError,
@@ -115,6 +117,15 @@ def task_missed_error(error: TaskMissedError) -> tuple[AsynczError, RuntimeError
 
 
 def task_cancelled_error(error: TaskCancelledError) -> tuple[AsynczError, RuntimeError]:
+    assert_type(error.task_id, str)
+    return error, error
+
+
+def no_current_run_error(error: NoCurrentRunError) -> tuple[AsynczError, RuntimeError]:
+    return error, error
+
+
+def no_result_error(error: NoResultError) -> tuple[AsynczError, LookupError]:
     assert_type(error.task_id, str)
     return error, error
 

@@ -11,6 +11,8 @@ from asyncz import (
     IllegalTransitionError,
     InvalidInputError,
     MaximumInstancesError,
+    NoCurrentRunError,
+    NoResultError,
     PluginError,
     QueueFullError,
     RemoteError,
@@ -61,6 +63,8 @@ def made() -> None:
     QueueFullError("alias", None)  # E
     TaskTimeoutError("task", "1 s")  # E
     TaskMissedError()  # E
+    NoResultError()  # E
+    NoCurrentRunError().task_id  # E
     TaskCancelledError("task", 3)  # E
     WorkerLostError("reason", "SIGKILL")  # E
     WorkerStartError()  # E
