@@ -29,6 +29,7 @@ SCHEDULER = "asyncz/schedulers/asyncio.py"
 ENTRIES = "asyncz/schedulers/_entries.py"
 INBOX = "asyncz/schedulers/_inbox.py"
 DISPATCH = "asyncz/schedulers/_dispatch.py"
+CHAINS = "asyncz/schedulers/_chains.py"
 TASKS = "asyncz/tasks.py"
 
 # So many seconds one test may take, and all that are run for a mutation.
@@ -792,8 +793,8 @@ _breaks(
     "8",
     "a taken id is not refused",
     SCHEDULER,
-    "            elif task_id in core.entries:\n",
-    "            elif False:\n",
+    "        if wanted in self._core.entries:\n",
+    "        if False:\n",
     "test_scheduler::test_other_bad_input_is_refused",
 )
 _breaks(
@@ -835,12 +836,14 @@ _breaks(
     "8",
     "a task with a taken id leaves its executor registered",
     SCHEDULER,
-    "            if task_id is None:\n                task_id = self._new_id(call)\n",
     """\
-            self._resolve(executor, call)
-            if task_id is None:
-                task_id = self._new_id(call)
-""",
+            task_id = self._free_id(task_id, call)
+            registration, submit_to = self._resolve(executor, call)
+            entry = TypedEntry(""",
+    """\
+            registration, submit_to = self._resolve(executor, call)
+            task_id = self._free_id(task_id, call)
+            entry = TypedEntry(""",
     "test_rules::test_a_task_that_is_refused_leaves_no_trace",
 )
 _breaks(
@@ -1240,8 +1243,8 @@ _breaks(
     "12",
     "a run that is called for sees the context of its task",
     ENTRIES,
-    "context=contextvars.copy_context(), clock_now=clock_now)",
-    "context=self.context.copy(), clock_now=clock_now)",
+    "context=contextvars.copy_context(), clock_now=clock_now",
+    "context=self.context.copy(), clock_now=clock_now",
     "test_rules::test_coroutines_of_one_thread_see_each_its_own_context",
 )
 _breaks(
@@ -1398,8 +1401,8 @@ _breaks(
     "retries",
     "a shutdown lets attempts wait",
     SCHEDULER,
-    "            entry.end_attempts()\n            entry.end_what_waits()\n",
-    "            entry.end_what_waits()\n",
+    "        for entry in self._all_entries():\n            entry.end_attempts()\n",
+    "",
     "test_retries::test_a_shutdown_makes_no_more_attempts",
 )
 _breaks(
@@ -1494,6 +1497,170 @@ _breaks(
     "        if len(self._slots) < self._max_workers and time.monotonic() >= self._start_again_at:\n",
     "        if len(self._slots) + self.lost_workers < self._max_workers:\n",
     "test_executors::test_pool_kwargs_reach_the_pool_and_its_replacement",
+)
+
+
+# Chains, and the run that is running
+
+_breaks(
+    "chains",
+    "a result that comes before its task is added is forgotten",
+    CHAINS,
+    "        self.results.append(event.result)\n",
+    "        if self.is_active:\n            self.results.append(event.result)\n",
+    "test_chains::test_whenever_it_is_chained_to_a_run_its_result_comes_exactly_once",
+)
+_breaks(
+    "chains",
+    "what has finished hands nothing over",
+    CHAINS,
+    "            self.receive(last)\n",
+    "            pass\n",
+    "test_chains::test_a_task_that_has_finished_hands_over_its_last_result_once",
+)
+_breaks(
+    "chains",
+    "what has finished hands its result over twice",
+    CHAINS,
+    "not upstream.is_working and not self.results and isinstance",
+    "not upstream.is_working and isinstance",
+    "test_chains::test_whenever_it_is_chained_to_a_run_its_result_comes_exactly_once",
+)
+_breaks(
+    "chains",
+    "the next task goes while a result waits",
+    CHAINS,
+    "        return self.upstream_is_gone and self.is_active\n",
+    "        return self.is_active\n",
+    "test_chains::test_each_result_is_handed_to_the_next_task",
+)
+_breaks(
+    "chains",
+    "the next task never goes",
+    SCHEDULER,
+    "        entry.upstream_is_gone = True\n",
+    "        entry.upstream_is_gone = False\n",
+    "test_chains::test_the_next_task_goes_when_the_first_has_gone_and_its_last_result_is_worked_on",
+)
+_breaks(
+    "chains",
+    "results come while the next task is paused",
+    CHAINS,
+    "if not self.is_active or self.paused or self.removed:",
+    "if not self.is_active or self.removed:",
+    "test_chains::test_results_wait_while_the_next_task_is_paused",
+)
+_breaks(
+    "chains",
+    "a result that the executor refuses is forgotten",
+    CHAINS,
+    "                self.retry_timer = self.core.clock.call_later(_REFUSED_RESULT_WAITS, self.submit_waiting)\n",
+    "                self.due_since.popleft()\n                self.results.popleft()\n",
+    "test_chains::test_results_wait_for_a_place_in_the_queue_of_their_executor",
+)
+_breaks(
+    "chains",
+    "of results that wait only the latest is worked on",
+    CHAINS,
+    "        if self.typed_task.limits.coalesce:\n",
+    "        if True:\n",
+    "test_chains::test_results_wait_for_their_turn_in_their_order_and_none_is_lost",
+)
+_breaks(
+    "chains",
+    "the results of a removed task are forgotten in silence",
+    CHAINS,
+    "        self.cancel_results()\n        super().leave()\n",
+    "        super().leave()\n",
+    "test_chains::test_results_that_wait_when_their_task_is_removed_are_cancelled_and_told",
+)
+_breaks(
+    "chains",
+    "a shutdown does not wait for a chain",
+    SCHEDULER,
+    "        core.chains_go_on = wait\n",
+    "        core.chains_go_on = False\n",
+    "test_chains::test_a_shutdown_that_waits_lets_the_chain_come_to_its_end",
+)
+_breaks(
+    "chains",
+    "a shutdown waits for a chain that a thread holds up",
+    ENTRIES,
+    "        return any(not run.ended for run in (self.running or {}).values())\n",
+    "        return bool(self.running)\n",
+    "test_chains::test_a_thread_that_does_not_return_does_not_hold_up_the_end_of_a_chain",
+)
+_breaks(
+    "chains",
+    "a further attempt has the last result, and not its own",
+    TASKS,
+    "context=context, clock_now=self._clock_now, call=self.call\n",
+    "context=context, clock_now=self._clock_now\n",
+    "test_chains::test_a_further_attempt_has_the_result_of_its_own_run",
+)
+_breaks(
+    "current run",
+    "a run stays the current one",
+    TASKS,
+    "            running_run.reset(token)\n\n",
+    "            pass\n\n",
+    "test_current_run::test_a_run_that_runs_another_one_inline_is_the_current_one_again_after_it",
+)
+_breaks(
+    "current run",
+    "a run is held by its own context",
+    TASKS,
+    "                running_run.reset(token)\n            except",
+    "                pass\n            except",
+    "test_current_run::test_a_run_is_let_go_of_as_soon_as_it_is_over",
+)
+_breaks(
+    "current run",
+    "a coroutine that is thrown away raises",
+    TASKS,
+    "            except ValueError:\n                # Its loop",
+    "            except KeyError:\n                # Its loop",
+    "test_current_run::test_a_coroutine_that_is_thrown_away_elsewhere_harms_nobody",
+)
+_breaks(
+    "current run",
+    "a function that was given up is not told",
+    TASKS,
+    "        return self.cancel_requested or self._ending is not None\n",
+    "        return self.cancel_requested\n",
+    "test_current_run::test_a_function_over_its_time_limit_learns_of_it",
+)
+_breaks(
+    "current run",
+    "a run that was asked to end is tried again",
+    ENTRIES,
+    " or run.cancel_requested:\n",
+    ":\n",
+    "test_current_run::test_a_run_that_was_asked_to_end_is_not_tried_again",
+)
+_breaks(
+    "current run",
+    "a process that asks is killed at once",
+    SUPERVISOR,
+    "            elif slot.asking_run == run_id:\n",
+    "            elif False:\n",
+    "test_current_run::test_a_process_that_asks_is_given_the_time_to_return",
+)
+_breaks(
+    "current run",
+    "a process that asks and goes on is never killed",
+    SUPERVISOR,
+    "                slot.returns_by = None\n                _kill(slot.process)\n",
+    "                slot.returns_by = None\n",
+    "test_current_run::test_a_process_that_asks_and_goes_on_is_killed",
+)
+_breaks(
+    "current run",
+    "coroutines of a worker see the first run",
+    WORKER,
+    "runner.run(_awaited(outcome), context=contextvars.copy_context())",
+    "runner.run(_awaited(outcome))",
+    "test_current_run::test_a_function_sees_its_own_run_and_so_does_what_it_calls",
 )
 
 

@@ -329,22 +329,28 @@ def test_results_wait_while_the_next_task_is_paused() -> None:
     asyncio.run(main())
 
 
-def test_a_failed_run_is_tried_again_with_the_same_result() -> None:
+def test_a_further_attempt_has_the_result_of_its_own_run() -> None:
     async def main() -> None:
-        async with AsyncIOScheduler() as scheduler:
-            seen: list[int] = []
+        clock = FakeClock()
+        async with asyncio.timeout(30), AsyncIOScheduler(clock=clock) as scheduler:
+            numbers = iter([1, 2])
+            first = scheduler.add_task(lambda: next(numbers), trigger=None)
 
-            def fail_once(number: int) -> int:
-                seen.append(number)
-                if len(seen) == 1:
+            def fail_at_first(number: int) -> int:
+                if current_run().attempt == 1:
                     raise OSError("not yet")
                 return number
 
-            first = scheduler.add_task(functions.add, 1, 2, trigger=None)
-            second = first.then(fail_once, retry=Retry(attempts=2, delay=0.0))
-            await first.run()
-            assert await second.result() == 3
-            assert seen == [3, 3]
+            second = first.then(fail_at_first, retry=Retry(attempts=2, delay=60))
+            log = Log(second)
+            for _ in range(2):
+                await first.run()
+            await until(lambda: second.state.retrying == 1 and second.state.waiting == 1)
+            await clock.advance(60)
+            await until(lambda: second.state.executed == 1 and second.state.retrying == 1)
+            await clock.advance(60)
+            await until(lambda: len(log.endings) == 2)
+            assert log.results(second) == [1, 2]
 
     asyncio.run(main())
 

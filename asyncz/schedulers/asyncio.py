@@ -538,7 +538,7 @@ class AsyncIOScheduler:
             task_id = self._free_id(task_id, call)
             registration, submit_to = self._resolve(executor, call)
             entry = ChainedEntry(core, registration, paused, task_id, upstream, call, limits, submit_to)
-            core.entries[task_id] = entry
+            self._core.entries[task_id] = entry
             upstream.following = [*(upstream.following or ()), partial(self._lose_upstream, entry)]
         core.inbox.put(partial(self._activate_chained, entry))
         return entry.typed_task
