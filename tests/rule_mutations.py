@@ -1522,16 +1522,16 @@ _breaks(
     "chains",
     "what has finished hands its result over twice",
     CHAINS,
-    "not upstream.is_working and not self.results and isinstance",
-    "not upstream.is_working and isinstance",
+    "if upstream.has_ended and not self.results and isinstance",
+    "if upstream.has_ended and isinstance",
     "test_chains::test_whenever_it_is_chained_to_a_run_its_result_comes_exactly_once",
 )
 _breaks(
     "chains",
     "the next task goes while a result waits",
     CHAINS,
-    "        return self.upstream_is_gone and self.is_active\n",
-    "        return self.is_active\n",
+    "        return self.upstream_is_gone and self.is_active and",
+    "        return self.is_active and",
     "test_chains::test_each_result_is_handed_to_the_next_task",
 )
 _breaks(
@@ -1602,8 +1602,8 @@ _breaks(
     "current run",
     "a run stays the current one",
     TASKS,
-    "            running_run.reset(token)\n\n",
-    "            pass\n\n",
+    "let go of by the garbage collection only.\n            running_run.reset(token)\n",
+    "let go of by the garbage collection only.\n            pass\n",
     "test_current_run::test_a_run_that_runs_another_one_inline_is_the_current_one_again_after_it",
 )
 _breaks(

@@ -32,7 +32,7 @@ from asyncz import (
 from asyncz.executors import _supervisor
 from asyncz.testing import FakeClock
 from tests.test_defects import until
-from tests.test_executors import every_executor, scheduler_with
+from tests.test_executors import MAKERS, every_executor, scheduler_with
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -67,9 +67,7 @@ def fails_at_first(attempts: int) -> tuple[int, str, int, datetime]:
 @pytest.mark.parametrize("function", [seen, seen_later, gives_a_coroutine])
 def test_a_function_sees_its_own_run_and_so_does_what_it_calls(kind: str, function: Callable[[], object]) -> None:
     async def main() -> None:
-        clock = FakeClock()
-        async with scheduler_with(kind) as scheduler:
-            scheduler._core.clock = clock
+        async with AsyncIOScheduler(executors={"tried": MAKERS[kind]()}, clock=FakeClock()) as scheduler:
             task = scheduler.add_task(function, executor="tried", trigger=None, id="näme-😀", max_instances=20)
             for _ in range(2):
                 handles = [task.run() for _ in range(2)]

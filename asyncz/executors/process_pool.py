@@ -144,7 +144,7 @@ class _Job(Generic[ResultT]):
         except SerializationError as error:
             executor.finish(run, run.failed(error))
             return None
-        return _worker.run_content(run.run_id, run.attempt, run.scheduled, run.task.id, call)
+        return _worker.run_content(run.run_id, run.attempt, run.scheduled, run.task_id, call)
 
     def started(self, at: float, worker: Worker) -> None:
         """Its function is called, by that worker."""

@@ -63,8 +63,13 @@ class ChainedEntry(TypedEntry[ResultT], Generic[ArgumentT, ResultT]):
 
     @property
     @override
-    def comes_to_its_end(self) -> bool:
-        return self.upstream_is_gone and self.is_active
+    def finished(self) -> bool:
+        return self.upstream_is_gone and self.is_active and not self.results and not self.run_count
+
+    @property
+    @override
+    def has_ended(self) -> bool:
+        return (self.removed or (self.upstream_is_gone and not self.results)) and not self.is_working
 
     @property
     @override
@@ -82,9 +87,8 @@ class ChainedEntry(TypedEntry[ResultT], Generic[ArgumentT, ResultT]):
         """Begin with the results there are. What came to its end before this was added gives its last one."""
         self.is_active = True
         upstream = self.upstream
-        has_ended = upstream.removed or (upstream.comes_to_its_end and not upstream.waiting)
         last = upstream.typed_task.last_notification
-        if has_ended and not upstream.is_working and not self.results and isinstance(last, TaskExecuted):
+        if upstream.has_ended and not self.results and isinstance(last, TaskExecuted):
             self.receive(last)
         self.upstream_is_gone = upstream.removed and not upstream.run_count
         self.submit_waiting()
@@ -98,7 +102,7 @@ class ChainedEntry(TypedEntry[ResultT], Generic[ArgumentT, ResultT]):
             self.due_since.clear()
         self.results.append(event.result)
         finished = event.details.finished
-        self.due_since.append(self.core.clock.now() if finished is None else finished)
+        self.due_since.append(self.core.now() if finished is None else finished)
         self.submit_waiting()
 
     @override
@@ -129,7 +133,7 @@ class ChainedEntry(TypedEntry[ResultT], Generic[ArgumentT, ResultT]):
             self.typed_task,
             scheduled=self.due_since[0],
             context=self.context.copy(),
-            clock_now=self.core.clock.now,
+            clock_now=self.core.now,
             call=self.chained_call.with_result(self.results[0]),
         )
 
