@@ -49,7 +49,9 @@ if TYPE_CHECKING:
         InvalidInputError as InvalidInputError,
         MaximumInstancesError as MaximumInstancesError,
         NoCurrentRunError as NoCurrentRunError,
+        NoEventLoopError as NoEventLoopError,
         NoResultError as NoResultError,
+        NoResultInTimeError as NoResultInTimeError,
         PluginError as PluginError,
         QueueFullError as QueueFullError,
         RemoteError as RemoteError,
@@ -65,6 +67,7 @@ if TYPE_CHECKING:
         UnknownAliasError as UnknownAliasError,
         WorkerLostError as WorkerLostError,
         WorkerStartError as WorkerStartError,
+        WrongThreadError as WrongThreadError,
     )
     from asyncz.executors.asyncio import AsyncIOExecutor as AsyncIOExecutor
     from asyncz.executors.base import BaseExecutor as BaseExecutor
@@ -94,10 +97,13 @@ if TYPE_CHECKING:
         Subscription as Subscription,
         TaskDecorator as TaskDecorator,
     )
+    from asyncz.schedulers.thread import SchedulerThread as SchedulerThread
     from asyncz.states import (
+        EndedRun as EndedRun,
         ExecutorState as ExecutorState,
         ExecutorStatus as ExecutorStatus,
         InstanceCount as InstanceCount,
+        RunOutcome as RunOutcome,
         SchedulerState as SchedulerState,
         SchedulerStatus as SchedulerStatus,
         TaskState as TaskState,
@@ -163,7 +169,9 @@ else:
                 "InvalidInputError",
                 "MaximumInstancesError",
                 "NoCurrentRunError",
+                "NoEventLoopError",
                 "NoResultError",
+                "NoResultInTimeError",
                 "PluginError",
                 "QueueFullError",
                 "RemoteError",
@@ -179,6 +187,7 @@ else:
                 "UnknownAliasError",
                 "WorkerLostError",
                 "WorkerStartError",
+                "WrongThreadError",
             ),
             "asyncz.executors.asyncio": ("AsyncIOExecutor",),
             "asyncz.executors.base": ("BaseExecutor",),
@@ -208,10 +217,13 @@ else:
                 "Subscription",
                 "TaskDecorator",
             ),
+            "asyncz.schedulers.thread": ("SchedulerThread",),
             "asyncz.states": (
+                "EndedRun",
                 "ExecutorState",
                 "ExecutorStatus",
                 "InstanceCount",
+                "RunOutcome",
                 "SchedulerState",
                 "SchedulerStatus",
                 "TaskState",

@@ -257,6 +257,10 @@ class TaskOwner(Protocol[ResultT_co]):
         """Whether another run of the task can still end."""
         ...
 
+    def check_thread(self, action: str) -> None:
+        """Refuse what is for the thread of its scheduler only."""
+        ...
+
 
 @attrs.define(eq=False, kw_only=True)
 class TaskLimits:
@@ -385,6 +389,8 @@ class Task(Generic[ResultT_co]):
             MaximumInstancesError: It has its maximum of running instances.
             QueueFullError: The queue of its executor is full.
             TaskLookupError: It was removed, or has finished.
+            WrongThreadError: The scheduler runs in another thread; `SchedulerThread.run` waits there.
+            NoResultError: It is given the results of another task, whose last run gave none.
 
         Example:
             >>> result = await task.run()
@@ -401,6 +407,7 @@ class Task(Generic[ResultT_co]):
             TaskMissedError: That run was missed.
             TaskCancelledError: That run was cancelled.
             SchedulerNotRunningError: The scheduler shut down, or the task was removed, before any run ended.
+            WrongThreadError: The scheduler runs in another thread; `SchedulerThread.result` waits there.
         """
         if self._owned("awaiting a result").can_run():
             async with self.notifications() as endings:
@@ -619,6 +626,10 @@ class Task(Generic[ResultT_co]):
         with _listening:
             self._listeners = [*(self._listeners or ()), (key, listener)]
 
+    def _check_thread(self, action: str) -> None:
+        if self._owner is not None:
+            self._owner.check_thread(action)
+
     def _owned(self, action: str) -> TaskOwner[ResultT_co]:
         if self._owner is None:
             raise SchedulerNotRunningError(action)
@@ -815,6 +826,7 @@ class TaskRun(AnyRun, Generic[ResultT]):
             if run.successor is not None:
                 run = run.successor
                 continue
+            self.task._check_thread("awaiting a run")
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             run._waiters = [*(run._waiters or ()), waiter]
             await waiter
@@ -978,6 +990,7 @@ class NotificationStream(AsyncIterator[TaskNotification[ResultT_co]]):
         while not self._pending:
             if self._closed:
                 raise StopAsyncIteration
+            self._task._check_thread("awaiting the ends of runs")
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
         return self._pending.popleft()

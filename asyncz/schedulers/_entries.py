@@ -15,19 +15,20 @@ import attrs
 from typing_extensions import TypeIs, TypeVar, override
 
 from asyncz import events
-from asyncz.events import TaskError, TaskNotification
+from asyncz.events import RunDetails, TaskError, TaskNotification
 from asyncz.exceptions import (
     InvalidInputError,
     MaximumInstancesError,
     QueueFullError,
     SchedulerNotRunningError,
     TaskLookupError,
+    WrongThreadError,
 )
 from asyncz.protocols import Clock, Executor, Notifier, SupportsCancel, Timer, Trigger
 from asyncz.schedulers._dispatch import Dispatcher
 from asyncz.schedulers._inbox import Inbox
 from asyncz.schedulers._timetable import Timetable
-from asyncz.states import ExecutorState, SchedulerStatus, TaskState
+from asyncz.states import EndedRun, ExecutorState, RunOutcome, SchedulerStatus, TaskState
 from asyncz.tasks import RunHandle, Task, TaskLimits, TaskRun
 
 ArgumentT = TypeVar("ArgumentT")
@@ -42,6 +43,10 @@ _DUE_TIMES_AT_ONCE = 500
 _REFUSED_ATTEMPT_WAITS = 1.0
 
 
+# Of the text of an exception so much is kept, in characters.
+_LONGEST_ERROR = 1000
+
+_Ended: TypeAlias = tuple[type[object], RunDetails, str]
 Counts: TypeAlias = defaultdict[type[object], int]
 """How many events of each class there were, of what is counted."""
 
@@ -112,6 +117,7 @@ class Core:
     scheduler: Notifier
     clock: Clock
     add_chained: AddsChained
+    recent_runs: int = 0
     now: Callable[[], float] = attrs.field(init=False)
     inbox: Inbox = attrs.Factory(Inbox)
     dispatcher: Dispatcher = attrs.Factory(Dispatcher)
@@ -125,6 +131,16 @@ class Core:
 
     def __attrs_post_init__(self) -> None:
         self.now = self.clock.now
+
+    def check_thread(self, action: str) -> None:
+        """Refuse what is for the thread of the scheduler only.
+
+        Raises:
+            WrongThreadError: This is another thread.
+        """
+        if self.inbox.is_of_another_thread:
+            advice = "it is for the event loop's own; SchedulerThread, which in_thread() gives, waits in other threads"
+            raise WrongThreadError(action, threading.current_thread().name, advice)
 
     @property
     def running(self) -> bool:
@@ -147,6 +163,7 @@ class Entry:
         "next_fire",
         "paused",
         "place",
+        "recent",
         "registration",
         "removed",
         "task",
@@ -169,6 +186,7 @@ class Entry:
         self.removed = False
         self.waiting: deque[float] | None = None
         self.attempts: dict[int, _Attempt] | None = None
+        self.recent: list[_Ended] | None = None
         self.counts: Counts | None = None
         # What tells the tasks that are given its results that it is gone.
         self.following: list[Callable[[], None]] | None = None
@@ -312,6 +330,18 @@ class Entry:
         counts[kind] += 1
         self.core.totals[kind] += 1
 
+    def remember(self, notification: TaskNotification[object]) -> None:
+        """Keep how a run ended, without its result, among those that ended last."""
+        recent, core = self.recent, self.core
+        if recent is None:
+            if not core.recent_runs:
+                return
+            recent = self.recent = []
+        error = _text_of(notification.exception) if isinstance(notification, TaskError) else ""
+        recent.append((type(notification), notification.details, error))
+        if len(recent) > core.recent_runs:
+            del recent[0]
+
     def refuse(self, event: events.TaskMaxInstances | events.TaskQueueFull) -> None:
         """Tell that a due run was refused."""
         self.count(type(event))
@@ -335,8 +365,13 @@ class Entry:
             running=self.run_count,
             retrying=len(self.attempts or ()),
             waiting=len(self.waiting or ()),
+            recent_runs=tuple(_snapshot_of(*ended) for ended in list(self.recent or ())),
             **read_counts(self.counts or {}),
         )
+
+    def check_thread(self, action: str) -> None:
+        """Refuse what is for the thread of the scheduler only."""
+        self.core.check_thread(action)
 
     def can_run(self) -> bool:
         """Whether another run of the task can still end."""
@@ -472,6 +507,7 @@ class TypedEntry(Entry, Generic[ResultT]):
             raise SchedulerNotRunningError(f"running the task {self.typed_task.id!r}")
         if self.removed:
             raise TaskLookupError(self.typed_task.id)
+        self.core.check_thread("Task.run()")
         call = self.call_on_demand()
         run = TaskRun(self.typed_task, context=contextvars.copy_context(), clock_now=self.core.now, call=call)
         self.hand_over(run, self.submit)
@@ -498,6 +534,7 @@ class TypedEntry(Entry, Generic[ResultT]):
 
     def cancel_run(self, run_id: int) -> bool:
         """Ask for the cancellation of a run; tells whether the request took."""
+        self.core.check_thread("what cancels runs")
         run = (self.running or {}).get(run_id)
         if run is None:
             return False
@@ -607,6 +644,34 @@ class _Announcement:
     def __call__(self) -> None:
         if not self.withdrawn:
             self.dispatcher.emit(self.event)
+
+
+_OUTCOMES: dict[type[object], RunOutcome] = {
+    events.TaskExecuted: "executed",
+    TaskError: "error",
+    events.TaskMissed: "missed",
+    events.TaskCancelled: "cancelled",
+}
+
+
+def _snapshot_of(kind: type[object], details: RunDetails, error: str) -> EndedRun:
+    return EndedRun(
+        run_id=details.run_id,
+        outcome=_OUTCOMES[kind],
+        attempt=details.attempt,
+        scheduled_at=details.scheduled_at,
+        started_at=details.started_at,
+        finished_at=details.finished_at,
+        error=error,
+    )
+
+
+def _text_of(exception: BaseException) -> str:
+    name = type(exception).__qualname__
+    try:
+        return f"{name}: {exception}"[:_LONGEST_ERROR]
+    except Exception:
+        return name
 
 
 def next_fire(trigger: Trigger, previous: datetime | None, now: datetime) -> datetime | None:

@@ -27,6 +27,12 @@ class Inbox:
     def __len__(self) -> int:
         return len(self._calls)
 
+    @property
+    def is_of_another_thread(self) -> bool:
+        """Whether the calls are made in another thread than the present one."""
+        loop = self._loop
+        return loop is not None and threading.get_ident() != self._thread_id and not loop.is_closed()
+
     def open(self, loop: asyncio.AbstractEventLoop) -> None:
         """From now on, make the calls on this loop, whose thread is the present one."""
         self._loop = loop

@@ -10,7 +10,7 @@ import signal
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from types import FrameType
 from typing import Never, Protocol, Self, get_args, overload
@@ -28,6 +28,7 @@ from asyncz.exceptions import (
     DuplicateTaskError,
     ExecutorInUseError,
     InvalidInputError,
+    NoEventLoopError,
     SchedulerAlreadyRunningError,
     SchedulerNotRunningError,
     TaskLookupError,
@@ -57,6 +58,7 @@ from asyncz.schedulers._entries import (
     read_counts,
 )
 from asyncz.schedulers._inbox import TURN
+from asyncz.schedulers.thread import SchedulerThread
 from asyncz.states import SchedulerState
 from asyncz.tasks import DEFAULT_LIMITS, ChainedCall, Task, TaskFunction, TaskLimits, TaskRun, function_name
 from asyncz.triggers.date import DateTrigger
@@ -120,6 +122,10 @@ class AsyncIOScheduler:
     Args:
         executors: Executors by their alias; an executor or the alias of a plugin.
         clock: Where it gets the time; a test can bring its own.
+        recent_runs: Of how many runs of each task that ended last `Task.state` tells, at least 0.
+
+    Raises:
+        InvalidInputError: `recent_runs` is not a whole number, or negative.
 
     Example:
         >>> async with AsyncIOScheduler(executors={"io": "threadpool"}) as scheduler:
@@ -132,8 +138,10 @@ class AsyncIOScheduler:
         *,
         executors: Mapping[str, UniversalExecutor | PoolAlias | LoopAlias | str] | None = None,
         clock: Clock | None = None,
+        recent_runs: int = 5,
     ) -> None:
-        self._core = Core(self, clock or SystemClock(), self._add_chained)
+        check_count("recent_runs", recent_runs, at_least=0)
+        self._core = Core(self, clock or SystemClock(), self._add_chained, recent_runs)
         self._names = itertools.count(1)
         self._registrations: dict[str, Registration] = {}
         # Removed tasks whose last runs are not over, by the identity of the task: ids may be used again.
@@ -170,15 +178,20 @@ class AsyncIOScheduler:
 
         Raises:
             SchedulerAlreadyRunningError: It runs already.
+            NoEventLoopError: No event loop of asyncio is running, as under trio.
             Exception: What an executor raised at its start; those that had started are shut down again.
         """
         core = self._core
         if core.status not in {"created", "stopped"}:
             raise SchedulerAlreadyRunningError
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            raise NoEventLoopError("starting the scheduler") from None
         core.status = "running"
         self._closed = asyncio.Event()
         self._shutdown_lock = asyncio.Lock()
-        core.inbox.open(asyncio.get_running_loop())
+        core.inbox.open(loop)
         self._last_seen = core.clock.now()
         started: list[Registration] = []
         try:
@@ -207,9 +220,11 @@ class AsyncIOScheduler:
 
         Raises:
             InvalidInputError: `timeout` is negative.
+            WrongThreadError: It runs in another thread; `SchedulerThread.shutdown` waits there.
         """
         check_optional_seconds("timeout", timeout, zero_allowed=True)
         core = self._core
+        core.check_thread("AsyncIOScheduler.shutdown()")
         if core.status in {"created", "stopped"}:
             return
         if core.status != "draining":
@@ -281,11 +296,13 @@ class AsyncIOScheduler:
 
         Raises:
             InvalidInputError: `drain_timeout` is negative.
+            WrongThreadError: It runs in another thread; `SchedulerThread.wait_closed` waits there.
         """
         check_optional_seconds("drain_timeout", drain_timeout, zero_allowed=True)
         if self._closed is None or self._core.status == "stopped":
             return
-        with self._handled_signals(drain_timeout):
+        self._core.check_thread("AsyncIOScheduler.wait_closed()")
+        with self._handled_signals(asyncio.get_running_loop(), drain_timeout):
             await self._closed.wait()
 
     def run_forever(self, drain_timeout: float | None = None) -> None:
@@ -303,6 +320,33 @@ class AsyncIOScheduler:
                 await self.wait_closed(drain_timeout)
 
         asyncio.run(run())
+
+    def in_thread(
+        self,
+        *,
+        drain_timeout: float | None = None,
+        loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
+    ) -> SchedulerThread:
+        """The scheduler for a program that is not asynchronous: `with` runs it in a thread of its own.
+
+        It starts with the block and is shut down at its end, where what runs comes to its end; where an exception
+        leaves the block, KeyboardInterrupt too, what runs is cancelled. May be called from any thread.
+
+        Args:
+            drain_timeout: How many seconds what runs has for that at the end of the block, before it is cancelled;
+                None is no limit.
+            loop_factory: What makes the event loop, such as `uvloop.new_event_loop`; by default asyncio does.
+
+        Raises:
+            InvalidInputError: `drain_timeout` is negative.
+
+        Example:
+            >>> with scheduler.in_thread(drain_timeout=25) as thread:
+            ...     task = scheduler.add_task(fetch, "https://example.org", trigger=IntervalTrigger(minutes=5))
+            ...     page = thread.run(task, timeout=30)
+            ...     thread.wait_closed()
+        """
+        return SchedulerThread(self, drain_timeout=drain_timeout, loop_factory=loop_factory)
 
     def pause(self) -> None:
         """Submit no due runs until `resume()`. What runs goes on. May be called from any thread.
@@ -375,6 +419,7 @@ class AsyncIOScheduler:
             UnknownAliasError: No executor is registered under that alias.
             ExecutorInUseError: Tasks name it; remove them first.
         """
+        self._core.check_thread("AsyncIOScheduler.remove_executor()")
         registration = self._registration(alias)
         using = tuple(entry.task.id for entry in list(self._core.entries.values()) if entry.task.executor == alias)
         if using:
@@ -750,6 +795,7 @@ class AsyncIOScheduler:
             return
         if entry is not None:
             entry.count(type(notification))
+            entry.remember(notification)
         else:
             self._core.totals[type(notification)] += 1
         if isinstance(notification, TaskError):
@@ -913,17 +959,18 @@ class AsyncIOScheduler:
         registration.starting = asyncio.get_running_loop().create_task(start())
 
     @contextmanager
-    def _handled_signals(self, drain_timeout: float | None) -> Generator[None]:
+    def _handled_signals(self, loop: asyncio.AbstractEventLoop, drain_timeout: float | None) -> Generator[None]:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        loop = asyncio.get_running_loop()
         received = itertools.count()
 
         def stop(number: int, _: FrameType | None) -> None:
             wait = next(received) == 0
             logger.info("Received %s; %s", signal.Signals(number).name, "draining" if wait else "cancelling what runs")
-            loop.call_soon_threadsafe(self._stop, wait, drain_timeout)
+            # A loop in another thread may have just been closed.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._stop, wait, drain_timeout)
 
         before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
         try:

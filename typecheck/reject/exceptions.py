@@ -12,7 +12,9 @@ from asyncz import (
     InvalidInputError,
     MaximumInstancesError,
     NoCurrentRunError,
+    NoEventLoopError,
     NoResultError,
+    NoResultInTimeError,
     PluginError,
     QueueFullError,
     RemoteError,
@@ -28,6 +30,7 @@ from asyncz import (
     UnknownAliasError,
     WorkerLostError,
     WorkerStartError,
+    WrongThreadError,
 )
 
 
@@ -65,6 +68,9 @@ def made() -> None:
     TaskMissedError()  # E
     NoResultError()  # E
     NoCurrentRunError().task_id  # E
+    NoEventLoopError()  # E
+    WrongThreadError("action", "thread")  # E
+    NoResultInTimeError("task", "1 s")  # E
     TaskCancelledError("task", 3)  # E
     WorkerLostError("reason", "SIGKILL")  # E
     WorkerStartError()  # E

@@ -9,7 +9,16 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from asyncz import ExecutorState, ExecutorStatus, InstanceCount, SchedulerState, SchedulerStatus, TaskState
+from asyncz import (
+    EndedRun,
+    RunOutcome,
+    ExecutorState,
+    ExecutorStatus,
+    InstanceCount,
+    SchedulerState,
+    SchedulerStatus,
+    TaskState,
+)
 
 
 def changed(state: ExecutorState, count: InstanceCount, task: TaskState, scheduler: SchedulerState) -> None:
@@ -75,3 +84,13 @@ def forgets_the_paused(status: SchedulerStatus) -> bool:
             return True
         case _:
             assert_never(status)  # E
+
+
+def ended_runs(state: TaskState, run: EndedRun, outcome: RunOutcome) -> str:
+    state.recent_runs[0].outcome = "executed"  # E
+    run.result  # E
+    EndedRun(run_id=1, outcome="failed")  # E
+    EndedRun(run_id=1)  # E
+    if outcome == "cancelled":
+        return run.run_id  # E
+    return run.error
