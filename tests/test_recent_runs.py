@@ -11,7 +11,6 @@ from typing_extensions import override
 from asyncz import AsyncIOScheduler, IntervalTrigger, InvalidInputError, Retry, TaskState
 from asyncz.testing import FakeClock
 from tests import functions
-from tests.test_defects import until
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -70,17 +69,23 @@ def test_an_error_is_kept_as_text_and_a_missed_run_was_never_started() -> None:
             scheduler.pause()
             await clock.advance(hours=1, minutes=30)
             scheduler.resume()
-            await until(lambda: task.state.missed == 1)
+            await clock.advance(1, wait_for_runs=True)
             failed, missed = task.state.recent_runs
             assert (failed.outcome, failed.error) == ("error", "ValueError: broken")
             assert (missed.outcome, missed.error, missed.started_at) == ("missed", "", None)
-            for error, text in (
-                (UnprintableError(), "UnprintableError"),
-                (ValueError("x" * 9999), f"ValueError: {'x' * 988}"),
-            ):
-                unprintable = scheduler.add_task(raise_it, error, trigger=None)
-                await unprintable.run().notification()
-                assert [run.error for run in unprintable.state.recent_runs] == [text]
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("error", "text"), [(UnprintableError(), "UnprintableError"), (ValueError("x" * 9999), f"ValueError: {'x' * 988}")]
+)
+def test_the_text_of_an_error_is_kept_as_far_as_it_can_be_had(error: Exception, text: str) -> None:
+    async def main() -> None:
+        async with AsyncIOScheduler() as scheduler:
+            task = scheduler.add_task(raise_it, error, trigger=None)
+            await task.run().notification()
+            assert [run.error for run in task.state.recent_runs] == [text]
 
     asyncio.run(main())
 
