@@ -28,6 +28,7 @@ WORKER = "asyncz/executors/_worker.py"
 SCHEDULER = "asyncz/schedulers/asyncio.py"
 ENTRIES = "asyncz/schedulers/_entries.py"
 INBOX = "asyncz/schedulers/_inbox.py"
+THREAD = "asyncz/schedulers/thread.py"
 DISPATCH = "asyncz/schedulers/_dispatch.py"
 CHAINS = "asyncz/schedulers/_chains.py"
 TASKS = "asyncz/tasks.py"
@@ -1705,6 +1706,74 @@ _breaks(
     "runner.run(_awaited(outcome), context=contextvars.copy_context())",
     "runner.run(_awaited(outcome))",
     "test_current_run::test_a_function_sees_its_own_run_and_so_does_what_it_calls",
+)
+
+
+# Other threads, and other loops
+
+_breaks(
+    "threads",
+    "a start that fails in the thread is not raised",
+    THREAD,
+    "                self._started.set_exception(error)\n",
+    "                self._started.set_result(None)\n",
+    "test_in_thread::test_a_start_that_fails_raises_where_the_block_begins_and_leaves_nothing",
+)
+_breaks(
+    "threads",
+    "an exception in the block waits for what runs",
+    THREAD,
+    "self.shutdown(wait=exc_type is None, timeout=self._drain_timeout)",
+    "self.shutdown(wait=True, timeout=self._drain_timeout)",
+    "test_in_thread::test_an_exception_in_the_block_cancels_what_runs_and_goes_on",
+)
+_breaks(
+    "threads",
+    "an interrupt at the end of the block waits for what runs",
+    THREAD,
+    "            self._cut_short()\n            raise\n        finally:\n",
+    "            raise\n        finally:\n",
+    "test_in_thread::test_an_interrupt_at_the_end_of_the_block_cancels_what_it_waits_for",
+)
+_breaks(
+    "threads",
+    "what would wait for itself is not refused",
+    THREAD,
+    "        if current is self._thread:\n",
+    "        if False:\n",
+    "test_in_thread::test_what_would_wait_for_itself_or_in_the_wrong_thread_is_refused_and_does_not_hang",
+)
+_breaks(
+    "threads",
+    "what is for the thread of the loop is not refused in another one",
+    INBOX,
+    "        return loop is not None and threading.get_ident() != self._thread_id and not loop.is_closed()\n",
+    "        return False\n",
+    "test_in_thread::test_what_would_wait_for_itself_or_in_the_wrong_thread_is_refused_and_does_not_hang",
+)
+_breaks(
+    "threads",
+    "an error of the loop is not told",
+    THREAD,
+    "                self._failure = error\n",
+    "                pass\n",
+    "test_in_thread::test_an_error_of_the_loop_itself_is_raised_at_the_end_of_the_block",
+)
+_breaks(
+    "threads",
+    "a program that never leaves the block does not end",
+    THREAD,
+    "call_before_exit_waits(_cut_short_all)\n",
+    "",
+    "test_in_thread::test_a_block_that_is_never_left_does_not_keep_the_program_from_its_end",
+)
+_breaks(
+    "state",
+    "all ends of a task are kept",
+    ENTRIES,
+    "            del recent[0]\n",
+    "            pass\n",
+    "test_recent_runs::test_five_are_kept_unless_said_otherwise_and_none_where_that_is_wanted",
 )
 
 
