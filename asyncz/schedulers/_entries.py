@@ -29,6 +29,7 @@ from asyncz.schedulers._inbox import Inbox
 from asyncz.schedulers._timetable import Timetable
 from asyncz.states import ExecutorState, SchedulerStatus, TaskState
 from asyncz.tasks import RunHandle, Task, TaskLimits, TaskRun
+from asyncz.triggers.base import start_trigger
 
 ResultT = TypeVar("ResultT")
 
@@ -242,6 +243,7 @@ class Entry:
         if self.trigger is None or self.next_fire is None:
             return
         try:
+            self.trigger = start_trigger(self.trigger, now)
             self.next_fire = next_fire(self.trigger, None, now)
         except BaseException as error:
             self.next_fire = None
