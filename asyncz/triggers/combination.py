@@ -16,7 +16,7 @@ from asyncz.triggers._values import JitteredTrigger
 from asyncz.triggers.base import start_trigger
 
 # So many times the triggers are compared before it is concluded that they have no due time in common.
-_COMPARISONS = 2000
+_COMPARISONS = 1000
 _MICROSECOND = timedelta(microseconds=1)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING
@@ -225,7 +226,8 @@ def _schedule_of(expression: str) -> _Schedule:
     except ModuleNotFoundError as error:
         raise MissingExtraError("CronTrigger", "cronsim", "cron") from error
     text = _ALIASES.get(expression.lower(), expression)
-    fields = text.split()
+    # A range of a single number, which cronsim takes for an open one where it has a step.
+    fields = re.sub(r"\b(\w+)-\1/\d+", r"\1", text, flags=re.IGNORECASE).split()
     if len(fields) not in {5, 6}:
         hint = "; at the start of a program is what DateTrigger() does" if expression.lower() == "@reboot" else ""
         raise InvalidInputError("expression", repr(expression), _FORM + hint)
@@ -239,7 +241,7 @@ def _schedule_of(expression: str) -> _Schedule:
                 "expression", repr(expression), f"{field!r} is no {name}, which is {allowed}"
             ) from None
     try:
-        schedule = _Schedule(CronSim(text, _ANY_TIME))
+        schedule = _Schedule(CronSim(" ".join(fields), _ANY_TIME))
     except CronSimError:
         schedule = None
     if schedule is None or schedule.following(_ANY_TIME) is None:
