@@ -87,5 +87,10 @@ def check_iterable(name: str, value: object) -> None:
         raise InvalidInputError(name, repr(value), "it must be a list or another iterable")
 
 
+def is_aware(value: object) -> bool:
+    """Whether something is a datetime with a time zone."""
+    return isinstance(value, datetime) and value.tzinfo is not None
+
+
 def _is_number(value: object) -> TypeIs[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool)

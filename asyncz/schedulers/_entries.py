@@ -15,6 +15,7 @@ import attrs
 from typing_extensions import TypeIs, TypeVar, override
 
 from asyncz import events
+from asyncz._checks import is_aware
 from asyncz.events import TaskError, TaskNotification
 from asyncz.exceptions import (
     InvalidInputError,
@@ -550,15 +551,11 @@ def next_fire(trigger: Trigger, previous: datetime | None, now: datetime) -> dat
     following = trigger.next_fire_time(previous, now)
     if following is None:
         return None
-    if not _is_aware(following):
+    if not is_aware(following):
         raise InvalidInputError("a fire time", repr(following), f"{trigger!r} must give time zone aware datetimes")
     if previous is not None and following <= previous:
         raise InvalidInputError("a fire time", repr(following), f"{trigger!r} must give one later than {previous!r}")
     return following if following.tzinfo is UTC else following.astimezone(UTC)
-
-
-def _is_aware(value: object) -> bool:
-    return isinstance(value, datetime) and value.tzinfo is not None
 
 
 def is_cancelling(executor: object) -> TypeIs[SupportsCancel]:
