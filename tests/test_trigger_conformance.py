@@ -95,7 +95,7 @@ class Suite(TriggerConformance):
 def test_the_suite_finds_what_is_broken_and_nothing_else(broken: Broken) -> None:
     suite = Suite(broken)
     suite.due_times = 12
-    suite.patience = 0.5 if broken.make is NeverComesBack else suite.patience
+    suite.patience = 0.5 if broken.make is NeverComesBack else 2.0
     verdicts = suite.verify(at_once=16)
     found = {verdict.rule: verdict.message for verdict in verdicts if verdict.verdict == "broken"}
     assert found.keys() == broken.breaks, found
