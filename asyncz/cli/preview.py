@@ -67,7 +67,8 @@ def preview(given: str, options: list[str], timezone: str, count: int, start: st
     width = max((len(_text(due.local)) for due in shown), default=0)
     for number, due in enumerate(shown, 1):
         note = f", clocks set {_signed(due.clocks_set)}" if due.clocks_set else ""
-        print(f"{number:>4}  {_text(due.local):{width}}   {due.utc:%Y-%m-%d %H:%M:%S} UTC   {_signed(due.distance)}{note}")
+        in_utc = f"{due.utc:%Y-%m-%d %H:%M:%S} UTC"
+        print(f"{number:>4}  {_text(due.local):{width}}   {in_utc}   {_signed(due.distance)}{note}")
     if len(shown) < count:
         print("      and no more" if shown else "      never")
 
