@@ -75,7 +75,7 @@ def preview(given: str, options: list[str], timezone: str, count: int, start: st
 
 def _trigger_of(given: str, options: list[str], timezone: str) -> Trigger:
     if given in trigger_aliases():
-        parsed = dict(map(_parsed, options))
+        parsed = dict(_parsed(option, of=given) for option in options)
         return create_trigger(given, **({"timezone": timezone} if given in _LOCAL else {}), **parsed)
     if options:
         known = ", ".join(trigger_aliases())
@@ -89,11 +89,15 @@ def _trigger_of(given: str, options: list[str], timezone: str) -> Trigger:
     return made
 
 
-def _parsed(option: str) -> tuple[str, object]:
+def _parsed(option: str, *, of: str) -> tuple[str, object]:
     name, equals, text = option.partition("=")
     if not name or not equals:
         raise typer.BadParameter(f"{option!r} is not of the form name=value", param_hint="OPTIONS")
-    kinds: tuple[Callable[[str], object], ...] = (int, float, date.fromisoformat, datetime.fromisoformat)
+    kinds: tuple[Callable[[str], object], ...] = (
+        int,
+        float,
+        date.fromisoformat if of == "calendar" else datetime.fromisoformat,
+    )
     for kind in kinds:
         try:
             return name, kind(text)
