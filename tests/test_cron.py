@@ -131,6 +131,7 @@ def test_what_is_for_every_hour_goes_on_in_real_time(name: str, change: datetime
 )
 @example("45 * * * *", ("Australia/Lord_Howe", datetime(2026, 4, 4, 15, tzinfo=UTC)), 1, 5)
 @example("0 0 * * *", ("Pacific/Apia", datetime(2011, 12, 30, 10, tzinfo=UTC)), 26, 30)
+@example("30 2 * * *", ("Europe/Berlin", datetime(2026, 10, 25, 1, tzinfo=UTC)), 0, 30)
 @example("* * 5-5/2 * *", ("Europe/Berlin", datetime(2026, 3, 29, 1, tzinfo=UTC)), 1, 5)
 def test_due_times_are_those_that_are_reckoned_minute_by_minute(
     expression: str, where: tuple[str, datetime], before: int, hours: int
