@@ -135,6 +135,8 @@ NAMES: dict[str, list[str]] = {
         "RuleBrokenError",
         "RuleVerdict",
         "RunRecord",
+        "TRIGGER_RULES",
+        "TriggerConformance",
         "Verdict",
     ],
     "asyncz.triggers": [
