@@ -93,8 +93,8 @@ def is_executor(value: object) -> TypeIs[UniversalExecutor]:
 
 
 def is_trigger(value: object) -> TypeIs[Trigger]:
-    """Whether a value has the member of a trigger."""
-    return callable(getattr(value, "next_fire_time", None))
+    """Whether a value has the member of a trigger; a class has it only for its instances."""
+    return not isinstance(value, type) and callable(getattr(value, "next_fire_time", None))
 
 
 def _create(kind: str, group: str, builtin: Mapping[str, str], alias: str, options: Mapping[str, object]) -> object:

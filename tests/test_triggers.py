@@ -11,6 +11,7 @@ import zoneinfo
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from pathlib import Path
+from time import sleep
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -198,6 +199,7 @@ REFUSED: list[tuple[Callable[[], object], str]] = [
     (lambda: IntervalTrigger(seconds=5, start_at=datetime(2030, 1, 1)), "start_at cannot be .*no time zone"),
     (lambda: AndTrigger([]), "at least one trigger"),
     (lambda: OrTrigger(DateTrigger()), "triggers cannot be DateTrigger"),  # type: ignore[arg-type]  # wrong on purpose
+    (lambda: AsyncIOScheduler().add_task(print, trigger=CronTrigger), "a trigger is needed"),  # type: ignore[call-arg]  # wrong on purpose
     (lambda: OrTrigger([DateTrigger]), "each must be a trigger"),  # type: ignore[list-item]  # wrong on purpose
     (lambda: DateTrigger() | 5, "triggers cannot be 5"),  # type: ignore[operator]  # wrong on purpose
     (lambda: DateTrigger() & IntervalTrigger(hours=1, jitter=5), "jitter=5.*would not meet"),
@@ -305,6 +307,28 @@ def test_an_interval_is_due_at_the_multiples_of_its_distance(
     due = started.next_fire_time(START + after, START + after)
     multiple = first + max(0, (START + after - first) // interval + 1) * interval
     assert due == (multiple if end is None or multiple <= end else None)
+
+
+# Start and end of cron expressions
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    expression=st.sampled_from(["*/7 * * * *", "30 2 * * *", "*/20 5 * * * *", "0 0 1 * *"]),
+    zone=st.sampled_from(ZONES),
+    start=st.none() | st.timedeltas(timedelta(days=-2), timedelta(days=2)),
+    length=st.none() | st.timedeltas(timedelta(0), timedelta(days=2)),
+)
+def test_a_start_and_an_end_take_away_what_lies_beyond(
+    expression: str, zone: str, start: timedelta | None, length: timedelta | None
+) -> None:
+    begin = None if start is None else START + start
+    end = None if length is None else (begin or START) + length
+    trigger = CronTrigger(expression, timezone=zone, start=begin, end=end)
+    until = START + timedelta(days=4)
+    every = due_until(CronTrigger(expression, timezone=zone), START, until)
+    inside = [due for due in every if (begin is None or due >= begin) and (end is None or due <= end)]
+    assert due_until(trigger, START, until) == inside
 
 
 # Calendar intervals
@@ -551,6 +575,21 @@ def test_triggers_of_ones_own_can_be_combined() -> None:
     for either in (Odd() | every_third, every_third | Odd()):
         assert [due.second for due in due_times(either, START + timedelta(seconds=2), 5)] == [0, 1, 3, 5, 6]
     assert [due.hour for due in due_times(FullHours() & CronTrigger("0 */5 * * *"), START, 3)] == [5, 10, 15]
+
+
+def test_a_search_for_a_common_due_time_is_given_up_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Slow(Odd):
+        @override
+        def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+            answers.append(previous)
+            sleep(0.01)
+            return super().next_fire_time(previous, now)
+
+    answers: list[datetime | None] = []
+    monkeypatch.setattr("asyncz.triggers.combination._PATIENCE", 0.05)
+    with pytest.raises(NeverDueError, match="every 2 seconds from"):
+        (IntervalTrigger(seconds=2, start_at=START) & Slow()).next_fire_time(None, START)
+    assert len(answers) < 10
 
 
 def test_triggers_that_never_meet_are_refused_when_a_task_is_added() -> None:

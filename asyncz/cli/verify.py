@@ -176,7 +176,7 @@ def verify(target: str, declared: Declarations, *, as_json: bool) -> int:
 def _suite(target: str, given: object) -> RestrictedExecutorConformance[object] | TriggerConformance:
     if _is_executor_suite(given) or _is_trigger_suite(given):
         return given()
-    if is_trigger(given) and not inspect.isclass(given):
+    if is_trigger(given):
         return _GivenTrigger(lambda: given)
     if not callable(given):
         raise bad_target(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
@@ -17,6 +18,8 @@ from asyncz.triggers.base import start_trigger
 
 # So many times the triggers are compared before it is concluded that they have no due time in common.
 _COMPARISONS = 1000
+# And no longer than so many seconds, as each answer of a trigger may be the outcome of such a search itself.
+_PATIENCE = 2.0
 _MICROSECOND = timedelta(microseconds=1)
 
 
@@ -30,8 +33,7 @@ class _Combination(JitteredTrigger):
         if not self._triggers:
             raise InvalidInputError("triggers", repr(triggers), "at least one trigger is needed")
         for trigger in self._triggers:
-            if isinstance(trigger, type) or not is_trigger(trigger):
-                raise InvalidInputError("triggers", repr(trigger), "each must be a trigger, with a next_fire_time")
+            _check_trigger(trigger)
 
     @property
     def triggers(self) -> tuple[Trigger, ...]:
@@ -87,17 +89,20 @@ class AndTrigger(_Combination):
             NeverDueError: None was found, though none of the triggers has an end so far.
         """
         latest = first = _latest(trigger.next_fire_time(previous, now) for trigger in self._triggers)
+        give_up_at = time.perf_counter() + _PATIENCE
         for _ in range(_COMPARISONS):
             if latest is None:
                 return None
             before, latest = latest, _latest(self._due_from(latest, now))
             if latest == before:
                 return latest
+            if time.perf_counter() > give_up_at:
+                break
         texts = tuple(f"{trigger}" for trigger in self._triggers)
-        raise NeverDueError(texts, *(text_of(time or now) for time in (previous or first, latest)))
+        raise NeverDueError(texts, *(text_of(moment or now) for moment in (previous or first, latest)))
 
-    def _due_from(self, time: datetime, now: datetime) -> Iterable[datetime | None]:
-        return (trigger.next_fire_time(time - _MICROSECOND, now) for trigger in self._triggers)
+    def _due_from(self, moment: datetime, now: datetime) -> Iterable[datetime | None]:
+        return (trigger.next_fire_time(moment - _MICROSECOND, now) for trigger in self._triggers)
 
     @override
     def __str__(self) -> str:
@@ -131,12 +136,17 @@ class OrTrigger(_Combination):
         return self._joined(" or ")
 
 
+def _check_trigger(value: object) -> None:
+    if not is_trigger(value):
+        raise InvalidInputError("triggers", repr(value), "each must be a trigger, with a next_fire_time")
+
+
 def _latest(times: Iterable[datetime | None]) -> datetime | None:
     latest: datetime | None = None
-    for time in times:
-        if time is None:
+    for moment in times:
+        if moment is None:
             return None
-        latest = time if latest is None or time > latest else latest
+        latest = moment if latest is None or moment > latest else latest
     return None if latest is None else latest.astimezone(UTC)
 
 

@@ -146,7 +146,9 @@ class CronTrigger(JitteredTrigger):
         if self._start is not None:
             after = max(after, self._start - SECOND if not self._start.microsecond else self._start)
         try:
-            following = _following(_schedule_of(self._expression), after.replace(microsecond=0), self._zone)
+            following = _following(
+                _schedule_of(self._expression), after.astimezone(UTC).replace(microsecond=0), self._zone
+            )
         except OverflowError:
             # It would lie after the last year that a datetime can tell.
             return None
