@@ -256,6 +256,15 @@ def test_local_is_the_zone_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> N
     assert CronTrigger("@daily", timezone="local") == CronTrigger("@daily", timezone="Europe/Berlin")
 
 
+def test_a_machine_that_does_not_know_its_zone_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def get_localzone() -> tzinfo:
+        raise zoneinfo.ZoneInfoNotFoundError("TZ is set to Mars/Olympus")
+
+    monkeypatch.setattr("tzlocal.get_localzone", get_localzone)
+    with pytest.raises(InvalidInputError, match=r"'local'.*Mars/Olympus.*name one such as"):
+        CronTrigger("@daily", timezone="local")
+
+
 def test_a_zone_of_this_machine_without_a_name_is_kept_itself() -> None:
     paths = (Path(folder, "Europe", "Berlin") for folder in zoneinfo.TZPATH)
     path = next((each for each in paths if each.exists()), None)
