@@ -100,12 +100,15 @@ if TYPE_CHECKING:
         TaskState as TaskState,
     )
     from asyncz.tasks import (
+        UNSET as UNSET,
         NotificationStream as NotificationStream,
+        OverlapPolicy as OverlapPolicy,
         RunHandle as RunHandle,
         Task as Task,
         TaskFunction as TaskFunction,
         TaskLimits as TaskLimits,
         TaskRun as TaskRun,
+        Unset as Unset,
     )
     from asyncz.triggers.date import DateTrigger as DateTrigger
     from asyncz.triggers.interval import IntervalTrigger as IntervalTrigger
@@ -211,12 +214,15 @@ else:
                 "TaskState",
             ),
             "asyncz.tasks": (
+                "UNSET",
                 "NotificationStream",
+                "OverlapPolicy",
                 "RunHandle",
                 "Task",
                 "TaskFunction",
                 "TaskLimits",
                 "TaskRun",
+                "Unset",
             ),
             "asyncz.triggers.date": ("DateTrigger",),
             "asyncz.triggers.interval": ("IntervalTrigger",),

@@ -93,6 +93,17 @@ def is_trigger(value: object) -> TypeIs[Trigger]:
     return callable(getattr(value, "next_fire_time", None))
 
 
+def check_trigger(value: object) -> None:
+    """Refuse what is neither None nor has the member of a trigger.
+
+    Raises:
+        InvalidInputError: It has not; the error lists the aliases from which triggers are made.
+    """
+    if value is not None and not is_trigger(value):
+        known = ", ".join(trigger_aliases())
+        raise InvalidInputError("trigger", repr(value), f"a trigger is needed; create_trigger() knows: {known}")
+
+
 def _create(kind: str, group: str, builtin: Mapping[str, str], alias: str, options: Mapping[str, object]) -> object:
     try:
         if alias in builtin:

@@ -16,12 +16,14 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from contextvars import Context
 from datetime import datetime
+from enum import Enum
 from types import FunctionType
-from typing import Generic, Protocol, Self
+from typing import Final, Generic, Literal, Protocol, Self, TypeAlias, get_args
 
 import attrs
 from typing_extensions import ParamSpec, TypeIs, TypeVar, override
 
+from asyncz._checks import check_choice, check_count, check_flag, check_optional_instance, check_optional_seconds
 from asyncz.clock import SystemClock, utc
 from asyncz.events import (
     RunDetails,
@@ -161,6 +163,22 @@ class TaskOwner(Protocol[ResultT_co]):
         """Submit a run now."""
         ...
 
+    def submit_soon(self) -> None:
+        """Have it due once, now."""
+        ...
+
+    def modify(self, change: Callable[[TaskLimits], TaskLimits], executor: str | Unset) -> None:
+        """Change its limits, and where it runs."""
+        ...
+
+    def reschedule(self, trigger: Trigger | None) -> None:
+        """Have it due by another trigger."""
+        ...
+
+    def set_paused(self, paused: bool) -> None:
+        """Hold its schedule, or go on with it."""
+        ...
+
     def cancel_runs(self) -> int:
         """Ask for the cancellation of all its runs; tells how many requests took."""
         ...
@@ -174,16 +192,65 @@ class TaskOwner(Protocol[ResultT_co]):
         ...
 
 
-@attrs.define(eq=False, kw_only=True)
-class TaskLimits:
-    """What limits a task's runs.
+class Trigger(Protocol):
+    """When a task is due.
 
-    Attributes:
+    Its `str()` is shown to people.
+    """
+
+    def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+        """The first due time after `previous`, or the very first one where `previous` is None.
+
+        Called on the loop's thread, and once in the thread that adds or reschedules the task. Must not block.
+
+        Args:
+            previous: The due time before, UTC.
+            now: The present time, UTC.
+
+        Returns:
+            A time zone aware datetime later than `previous`, also one in the past; None if there is none any more.
+        """
+        ...
+
+
+class Unset(Enum):
+    """The class of `UNSET`, which stands for an option that is not given, as None often means something itself."""
+
+    UNSET = "unset"
+
+    @override
+    def __repr__(self) -> str:
+        return "UNSET"
+
+
+UNSET: Final = Unset.UNSET
+"""An option that is not given: a new task takes the scheduler's default, and a change leaves it as it is."""
+
+OverlapPolicy: TypeAlias = Literal["skip", "queue_one", "queue_all", "cancel_running"]
+"""What becomes of a run that is due while its task has its maximum of running instances."""
+
+
+@attrs.frozen(kw_only=True)
+class TaskLimits:
+    """What limits a task's runs; also the defaults of a scheduler.
+
+    Args:
         max_instances: How many of its runs may run at the same time, at least 1.
         misfire_grace_time: How many seconds late a run may start; None is no limit.
-        coalesce: Whether of several due times only the latest runs.
+        coalesce: Whether of several due times only the latest runs; if False, each does.
         timeout: How many seconds an attempt of a run may take; None is no limit.
         retry: Whether a run that failed is tried again; None is never.
+        overlap: What becomes of a run that is due at `max_instances`; None is `skip`, or `queue_all` where `coalesce`
+            is False. `skip` refuses it, and tells so with `TaskMaxInstances`. `queue_all` lets it wait in the
+            scheduler until a run ends. `queue_one` lets only the latest wait, and refuses the one it replaces.
+            `cancel_running` asks for the cancellation of the oldest run that can be cancelled, and lets the new one
+            wait until a run has ended; of these, as many wait as may run, and the latest replace the oldest.
+
+    Raises:
+        InvalidInputError: A limit cannot be used.
+
+    Example:
+        >>> scheduler = AsyncIOScheduler(defaults=TaskLimits(timeout=60, retry=Retry(attempts=3)))
     """
 
     max_instances: int = 1
@@ -191,10 +258,63 @@ class TaskLimits:
     coalesce: bool = True
     timeout: float | None = None
     retry: Retry | None = None
+    _overlap: OverlapPolicy | None = attrs.field(default=None, alias="overlap")
 
+    def __attrs_post_init__(self) -> None:
+        check_count("max_instances", self.max_instances)
+        check_optional_seconds("misfire_grace_time", self.misfire_grace_time, zero_allowed=True)
+        check_flag("coalesce", self.coalesce)
+        check_optional_seconds("timeout", self.timeout, zero_allowed=False)
+        check_optional_instance("retry", self.retry, Retry)
+        if self._overlap is not None:
+            check_choice("overlap", self._overlap, get_args(OverlapPolicy))
+
+    @property
+    def overlap(self) -> OverlapPolicy:
+        """What becomes of a run that is due at `max_instances`."""
+        return self._overlap or ("skip" if self.coalesce else "queue_all")
+
+    def changed_to(
+        self,
+        *,
+        max_instances: int | Unset = UNSET,
+        misfire_grace_time: float | Unset | None = UNSET,
+        coalesce: bool | Unset = UNSET,
+        timeout: float | Unset | None = UNSET,
+        retry: Retry | Unset | None = UNSET,
+        overlap: OverlapPolicy | Unset | None = UNSET,
+    ) -> TaskLimits:
+        """The same limits but for those that are given.
+
+        Raises:
+            InvalidInputError: A limit cannot be used.
+        """
+        given = (max_instances, misfire_grace_time, coalesce, timeout, retry, overlap)
+        if all(each is UNSET for each in given):
+            return self
+        return TaskLimits(
+            max_instances=_or_else(max_instances, self.max_instances),
+            misfire_grace_time=_or_else(misfire_grace_time, self.misfire_grace_time),
+            coalesce=_or_else(coalesce, self.coalesce),
+            timeout=_or_else(timeout, self.timeout),
+            retry=_or_else(retry, self.retry),
+            overlap=_or_else(overlap, self._overlap),
+        )
+
+    def differing_from(self, other: TaskLimits) -> dict[str, str]:
+        """What differs, by name: both values as text, the other one first."""
+        pairs = {name: (getattr(other, name), getattr(self, name)) for name in _LIMIT_NAMES}
+        return {name: f"{before!r} to {now!r}" for name, (before, now) in pairs.items() if before != now}
+
+
+def _or_else(value: CallT | Unset, otherwise: CallT) -> CallT:
+    return otherwise if isinstance(value, Unset) else value
+
+
+_LIMIT_NAMES = ("max_instances", "misfire_grace_time", "coalesce", "timeout", "retry", "overlap")
 
 DEFAULT_LIMITS: TaskLimits = TaskLimits()
-"""What limits the runs of a task that was added without limits of its own."""
+"""What limits the runs of a task where neither it nor its scheduler says otherwise."""
 
 
 class Task(Generic[ResultT_co]):
@@ -327,6 +447,66 @@ class Task(Generic[ResultT_co]):
             raise SchedulerNotRunningError(f"awaiting a result of the task {self._id!r}")
         return result_of(self._last)
 
+    def submit(self) -> None:
+        """Have it due once, now, beside its schedule, and wait for nothing. May be called from any thread.
+
+        What becomes of it is told by events alone: at the maximum of instances its `overlap` decides, as for every
+        run that is due. `run` gives the run itself.
+
+        Raises:
+            SchedulerNotRunningError: The scheduler is not running.
+            TaskLookupError: It was removed, or has finished.
+
+        Example:
+            >>> threading.Thread(target=lambda: watch(folder, on_change=task.submit)).start()
+        """
+        self._owned(f"submitting the task {self._id!r}").submit_soon()
+
+    def modify(
+        self,
+        *,
+        executor: str | Unset = UNSET,
+        max_instances: int | Unset = UNSET,
+        misfire_grace_time: float | Unset | None = UNSET,
+        coalesce: bool | Unset = UNSET,
+        timeout: float | Unset | None = UNSET,
+        retry: Retry | Unset | None = UNSET,
+        overlap: OverlapPolicy | Unset | None = UNSET,
+    ) -> None:
+        """Change what is given of it, and leave the rest as it is; see `AsyncIOScheduler.modify_task`.
+
+        Example:
+            >>> task.modify(timeout=30, executor="processpool")
+        """
+
+        def change(limits: TaskLimits) -> TaskLimits:
+            return limits.changed_to(
+                max_instances=max_instances,
+                misfire_grace_time=misfire_grace_time,
+                coalesce=coalesce,
+                timeout=timeout,
+                retry=retry,
+                overlap=overlap,
+            )
+
+        self._owned("modifying a task").modify(change, executor)
+
+    def reschedule(self, trigger: Trigger | None, /) -> None:
+        """Have it due by another trigger from now on; see `AsyncIOScheduler.reschedule_task`.
+
+        Example:
+            >>> task.reschedule(IntervalTrigger(minutes=1))
+        """
+        self._owned("rescheduling a task").reschedule(trigger)
+
+    def pause(self) -> None:
+        """Hold its schedule until `resume()`; see `AsyncIOScheduler.pause_task`."""
+        self._owned("pausing a task").set_paused(True)
+
+    def resume(self) -> None:
+        """Go on with its schedule; see `AsyncIOScheduler.resume_task`."""
+        self._owned("resuming a task").set_paused(False)
+
     def cancel_runs(self) -> int:
         """Cancel its queued and running runs, as far as its executor can.
 
@@ -412,6 +592,11 @@ class Task(Generic[ResultT_co]):
         for key, _ in self._listeners or ():
             if isinstance(key, _StreamKey):
                 key.end()
+
+    def adopt(self, *, executor: str, limits: TaskLimits) -> None:
+        """Go on with another executor and other limits; the scheduler calls this where it was modified."""
+        self._executor = executor
+        self._limits = limits
 
     def _listen(self, key: object, listener: Callable[[TaskNotification[ResultT_co]], object]) -> None:
         self._listeners = [*(self._listeners or ()), (key, listener)]

@@ -247,6 +247,7 @@ def test_events_of_a_life_come_in_order() -> None:
             "SchedulerStarted",
             "ExecutorAdded",
             "TaskAdded",
+            "TaskModified",
             "ExecutorRemoved",
             "TaskRemoved",
             "SchedulerPaused",
