@@ -83,14 +83,16 @@ def create_trigger(alias: str, **options: object) -> Trigger:
 
 def is_executor(value: object) -> TypeIs[UniversalExecutor]:
     """Whether a value has the members of an executor; their types are what type checkers are for."""
-    return hasattr(value, "state") and all(
-        callable(getattr(value, name, None)) for name in ("start", "shutdown", "submit")
+    return (
+        not isinstance(value, type)
+        and hasattr(value, "state")
+        and all(callable(getattr(value, name, None)) for name in ("start", "shutdown", "submit"))
     )
 
 
 def is_trigger(value: object) -> TypeIs[Trigger]:
     """Whether a value has the member of a trigger."""
-    return callable(getattr(value, "next_fire_time", None))
+    return not isinstance(value, type) and callable(getattr(value, "next_fire_time", None))
 
 
 def check_trigger(value: object) -> None:
