@@ -169,7 +169,7 @@ def test_a_task_that_is_rescheduled_is_due_by_its_new_trigger_alone() -> None:
             assert task.next_run_at == START + timedelta(seconds=19)
             await clock.advance(8)
             scheduler.reschedule_task(task.id, None)
-            assert task.next_run_at is None
+            assert task.state.next_run_at is None
             await clock.advance(hours=1)
             assert due == [10, 19, 23]
             # It is not finished: it can be run, and be scheduled again.
@@ -395,6 +395,48 @@ def test_the_next_attempt_of_a_run_is_made_on_the_new_executor() -> None:
             await clock.advance(5)
             assert await handle == 2
         assert [thread[:3] for thread in threads] == ["one", "two"]
+
+    asyncio.run(main())
+
+
+def test_an_attempt_waits_for_the_start_of_the_executor_that_its_task_was_moved_to() -> None:
+    async def main() -> None:
+        clock, slow = FakeClock(), StartsSlowly()
+        async with asyncio.timeout(30), AsyncIOScheduler(executors={"ready": "asyncio"}, clock=clock) as scheduler:
+            retry = Retry(attempts=2, delay=1)
+            task = scheduler.add_task(functions.fail_async, "no", executor="ready", trigger=None, retry=retry)
+            handle = task.run()
+            await clock.advance()
+            scheduler.add_executor(slow, alias="slow")
+            task.modify(executor="slow")
+            await clock.advance(2)
+            assert not handle.done()
+            slow.may_start.set()
+            await clock.advance(2)
+            ending = await handle.notification()
+            assert isinstance(ending, TaskError)
+            assert (type(ending.exception), ending.details.attempt) == (ValueError, 2)
+
+    asyncio.run(main())
+
+
+def test_a_task_that_is_moved_counts_as_any_other_once_nothing_is_left_behind() -> None:
+    async def main() -> None:
+        async with AsyncIOScheduler(executors={"one": "asyncio", "two": "asyncio"}) as scheduler:
+            task = scheduler.add_task(functions.add_async, 1, 2, executor="one", trigger=None)
+            assert await task.run() == 3
+            task.modify(executor="two")
+            results: list[int] = []
+
+            def run_again(event: TaskExecuted[int]) -> None:
+                # Its executor has a place again by the time its end is told; the scheduler frees its own after that.
+                results.append(event.result)
+                if len(results) < 3:
+                    task.run()
+
+            task.on_executed(run_again)
+            assert await task.run() == 3
+            await until(lambda: len(results) == 3)
 
     asyncio.run(main())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -94,17 +94,16 @@ class Trial:
         self.ended[type(event)].append(second(event))
 
     def add(self, overlap: OverlapPolicy | None, max_instances: int = 1, coalesce: bool = True) -> Task[None]:
-        function: Callable[[], Awaitable[None] | None] = (
-            self.gate.wait if self.kind == "coroutine" else partial(wait_at_gate, str(self.gate.path))
-        )
-        return self.scheduler.add_task(
-            function,
+        decorate = self.scheduler.task(
             trigger=EVERY_SECOND,
             executor="tried",
             max_instances=max_instances,
             overlap=overlap,
             coalesce=coalesce,
         )
+        if self.kind == "coroutine":
+            return decorate(self.gate.wait).schedule()
+        return decorate(wait_at_gate).schedule(str(self.gate.path))
 
     async def until_runs(self, number: int) -> None:
         """So many runs are at the gate: none of them could be taken back from a queue."""

@@ -315,7 +315,8 @@ class Entry:
     def tell_trigger_raised(self, error: BaseException) -> None:
         """Tell why its schedule ends."""
         logger.error("The trigger of the task %r raised; its schedule ends", self.task.id, exc_info=error)
-        self.core.dispatcher.emit(events.TaskModified(self.task.id, "its trigger raised", error, fields=("trigger",)))
+        event = events.TaskModified(self.task.id, "its trigger raised", error, fields=("trigger",))
+        self.core.dispatcher.emit(event)
 
     def submit_waiting(self) -> None:
         """Submit what was due and waits, as far as there are places, and unless it is held."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import assert_type
 
 from asyncz import (
+    UNSET as UNSET,
     AsyncIOExecutor as AsyncIOExecutor,
     AsyncIOScheduler as AsyncIOScheduler,
     AsynczError as AsynczError,
@@ -31,6 +32,7 @@ from asyncz import (
     MaximumInstancesError as MaximumInstancesError,
     NotificationStream as NotificationStream,
     Notifier as Notifier,
+    OverlapPolicy as OverlapPolicy,
     PlainEvent as PlainEvent,
     PluginError as PluginError,
     PoolAlias as PoolAlias,
@@ -86,6 +88,7 @@ from asyncz import (
     TriggerAlias as TriggerAlias,
     UniversalExecutor as UniversalExecutor,
     UnknownAliasError as UnknownAliasError,
+    Unset as Unset,
     Worker as Worker,
     WorkerLostError as WorkerLostError,
     WorkerStartError as WorkerStartError,
