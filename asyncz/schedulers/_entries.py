@@ -338,7 +338,8 @@ class Entry:
         self.counted().refused += 1
         self.core.totals.refused += 1
         logger.warning("A due run of the task %r was refused: %s", self.task.id, type(event).__name__)
-        self.core.dispatcher.emit(event)
+        # As submissions are: of several due times, the one that was submitted is told before those that were refused.
+        self.core.tell(event)
 
     # Its changes
 
