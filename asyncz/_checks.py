@@ -27,6 +27,12 @@ def check_flag(name: str, value: object) -> None:
         raise InvalidInputError(name, repr(value), "it must be True or False")
 
 
+def check_callable(name: str, value: object) -> None:
+    """Refuse what cannot be called."""
+    if not callable(value):
+        raise InvalidInputError(name, repr(value), "it must be a function or another callable")
+
+
 def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
     """Refuse what is not one of the texts that there are to choose from."""
     if value not in choices:

@@ -90,6 +90,18 @@ def is_executor(value: object) -> TypeIs[UniversalExecutor]:
     )
 
 
+def check_executor(value: object) -> None:
+    """Refuse what has not the members of an executor.
+
+    Raises:
+        InvalidInputError: It has not.
+    """
+    if not is_executor(value):
+        raise InvalidInputError(
+            "executor", repr(value), "it needs the state, start, shutdown and submit of an executor"
+        )
+
+
 def is_trigger(value: object) -> TypeIs[Trigger]:
     """Whether a value has the member of a trigger."""
     return not isinstance(value, type) and callable(getattr(value, "next_fire_time", None))

@@ -23,7 +23,14 @@ from typing import Final, Generic, Literal, Protocol, Self, TypeAlias, get_args
 import attrs
 from typing_extensions import ParamSpec, TypeIs, TypeVar, override
 
-from asyncz._checks import check_choice, check_count, check_flag, check_optional_instance, check_optional_seconds
+from asyncz._checks import (
+    check_callable,
+    check_choice,
+    check_count,
+    check_flag,
+    check_optional_instance,
+    check_optional_seconds,
+)
 from asyncz.clock import SystemClock, utc
 from asyncz.events import (
     RunDetails,
@@ -599,6 +606,8 @@ class Task(Generic[ResultT_co]):
         self._limits = limits
 
     def _listen(self, key: object, listener: Callable[[TaskNotification[ResultT_co]], object]) -> None:
+        if not isinstance(key, _StreamKey):
+            check_callable("listener", key)
         self._listeners = [*(self._listeners or ()), (key, listener)]
 
     def _owned(self, action: str) -> TaskOwner[ResultT_co]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing_extensions import override
 
-from asyncz._checks import check_count
+from asyncz._checks import check_count, check_flag
 from asyncz.executors.base import BaseExecutor
 
 
@@ -28,6 +28,9 @@ class PoolExecutor(BaseExecutor):
     ) -> None:
         super().__init__(max_queue=max_queue)
         check_count("max_workers", max_workers)
+        check_flag("cancel_futures", cancel_futures)
+        if overwrite_wait is not None:
+            check_flag("overwrite_wait", overwrite_wait)
         self._max_workers = max_workers
         self._cancel_futures = cancel_futures
         self._overwrite_wait = overwrite_wait

@@ -18,7 +18,14 @@ import attrs
 from typing_extensions import ParamSpec, TypeIs, TypeVar, TypeVarTuple, Unpack
 
 from asyncz import events
-from asyncz._checks import check_flag, check_instance, check_optional_seconds, check_text
+from asyncz._checks import (
+    check_callable,
+    check_flag,
+    check_instance,
+    check_optional_instance,
+    check_optional_seconds,
+    check_text,
+)
 from asyncz.clock import SystemClock, utc
 from asyncz.config import LoopAlias, PoolAlias, PoolOptions
 from asyncz.events import TaskError, TaskExecuted, TaskMissed, TaskNotification
@@ -34,10 +41,10 @@ from asyncz.exceptions import (
 )
 from asyncz.plugins import (
     BUILTIN_EXECUTORS,
+    check_executor,
     check_trigger,
     create_executor,
     executor_aliases,
-    is_executor,
 )
 from asyncz.protocols import Clock, Executor, Timer, Trigger, UniversalExecutor
 from asyncz.retries import Retry
@@ -118,7 +125,7 @@ class AsyncIOScheduler:
         clock: Where it gets the time; a test can bring its own.
 
     Raises:
-        InvalidInputError: What was given is not an executor, or `defaults` are no `TaskLimits`.
+        InvalidInputError: One of these is not what it should be.
 
     Example:
         >>> async with AsyncIOScheduler(executors={"io": "threadpool"}) as scheduler:
@@ -133,7 +140,9 @@ class AsyncIOScheduler:
         defaults: TaskLimits = DEFAULT_LIMITS,
         clock: Clock | None = None,
     ) -> None:
+        check_optional_instance("executors", executors, Mapping)
         check_instance("defaults", defaults, TaskLimits)
+        _check_clock(clock)
         self._defaults = defaults
         self._core = Core(self, clock or SystemClock(), self._universal_executor, self._after_change)
         self._names = itertools.count(1)
@@ -349,6 +358,7 @@ class AsyncIOScheduler:
             if alias in self._registrations:
                 raise DuplicateExecutorError(alias)
             made = create_executor(executor, **options) if isinstance(executor, str) else executor
+            check_executor(made)
             self._register(alias, made, made.submit)
 
     async def remove_executor(self, alias: str, *, wait: bool = True) -> None:
@@ -495,8 +505,7 @@ class AsyncIOScheduler:
         Example:
             >>> task = scheduler.add_task(checksum, "image.iso", executor="processpool")
         """
-        if not callable(fn):
-            raise InvalidInputError("fn", repr(fn), "it must be a function or another callable")
+        check_callable("fn", fn)
         limits = self._defaults.changed_to(
             max_instances=max_instances,
             misfire_grace_time=misfire_grace_time,
@@ -558,7 +567,7 @@ class AsyncIOScheduler:
         For the other parameters see `add_task`. May be called from any thread.
 
         Raises:
-            InvalidInputError: A limit cannot be used.
+            InvalidInputError: A limit or the trigger cannot be used.
 
         Example:
             >>> @scheduler.task(trigger=IntervalTrigger(hours=1), executor="threadpool")
@@ -573,6 +582,7 @@ class AsyncIOScheduler:
             retry=retry,
             overlap=overlap,
         )
+        check_trigger(trigger)
         return _Decorator(lambda call: self._add(call, trigger, executor, None, limits))
 
     @property
@@ -711,7 +721,8 @@ class AsyncIOScheduler:
         A coroutine function is awaited. May be called from any thread.
 
         Raises:
-            InvalidInputError: `event` is not an event class; a subscripted one is none.
+            InvalidInputError: `event` is not an event class, as a subscripted one is none, or the listener is not
+                callable.
 
         Example:
             >>> scheduler.subscribe(TaskError, lambda event: print(event.exception))
@@ -719,7 +730,7 @@ class AsyncIOScheduler:
         if not _is_event_class(event):
             allowed = ", ".join(sorted(known.__name__ for known in _EVENT_CLASSES))
             raise InvalidInputError("event", repr(event), f"one of the event classes is needed: {allowed}")
-
+        check_callable("listener", listener)
         with self._core.lock:
             return self._core.dispatcher.subscribe(event, listener)
 
@@ -1018,6 +1029,8 @@ class AsyncIOScheduler:
             raise SchedulerNotRunningError(action)
 
     def _entry(self, task: Task[object] | str) -> Entry:
+        if not isinstance(task, str):
+            check_instance("task", task, Task)
         task_id = task if isinstance(task, str) else task.id
         entry = self._core.entries.get(task_id)
         if entry is None or not (isinstance(task, str) or entry.task is task):
@@ -1068,10 +1081,7 @@ class AsyncIOScheduler:
         return self._resolve(executor, call)[0]
 
     def _register(self, alias: str, executor: Executor[ResultT], submit: SubmitsAnything | None) -> Registration:
-        if not is_executor(executor):
-            raise InvalidInputError(
-                "executor", repr(executor), "it needs the state, start, shutdown and submit of an executor"
-            )
+        check_executor(executor)
         for registration in self._registrations.values():
             if registration.executor is executor:
                 raise DuplicateExecutorError(registration.alias)
@@ -1096,10 +1106,17 @@ class _Decorator:
     @overload
     def __call__(self, fn: Callable[P, ResultT], /) -> TaskFunction[P, ResultT, ResultT]: ...
     def __call__(self, fn: Callable[P, CallT], /) -> TaskFunction[P, CallT, object]:
+        check_callable("fn", fn)
+
         def schedule(*args: P.args, **kwargs: P.kwargs) -> Task[object]:
             return self._add(partial(fn, *args, **kwargs))
 
         return TaskFunction(fn, schedule)
+
+
+def _check_clock(clock: object) -> None:
+    if clock is not None and not all(callable(getattr(clock, name, None)) for name in ("now", "call_later")):
+        raise InvalidInputError("clock", repr(clock), "it needs the now and call_later of a clock")
 
 
 def _is_event_class(value: object) -> bool:
