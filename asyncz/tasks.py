@@ -785,7 +785,8 @@ class TaskRun(AnyRun, Generic[ResultT]):
         if self._ending is not None:
             return None
         self._ending = failure
-        context = None if self._untouched is None else self._untouched.copy()
+        # A retry may have been set since: then there is only the context that this attempt has used.
+        context = self.context if self._untouched is None else self._untouched.copy()
         following = TaskRun(self.task, scheduled=self.scheduled, context=context, clock_now=self._clock_now)
         following.run_id = self.run_id
         following.attempt = self.attempt + 1

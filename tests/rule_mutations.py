@@ -1097,7 +1097,7 @@ _breaks(
     TASKS,
     '        check_count("max_instances", self.max_instances)\n',
     "",
-    "test_scheduler::test_bad_options_of_a_task_are_refused_and_change_nothing",
+    "test_bad_input::test_bad_input_is_refused_with_a_message_that_tells_what_and_why",
 )
 
 # 9: executors
@@ -1180,7 +1180,7 @@ _breaks(
     SCHEDULER,
     "        if not is_executor(executor):\n",
     "        if False:\n",
-    "test_scheduler::test_bad_options_of_a_task_are_refused_and_change_nothing",
+    "test_bad_input::test_bad_input_is_refused_with_a_message_that_tells_what_and_why",
 )
 _breaks(
     "9",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import itertools
 import threading
 import time
@@ -120,10 +121,11 @@ def test_a_changed_time_limit_and_retry_are_those_of_the_next_attempt() -> None:
 def test_a_retry_that_is_set_while_a_run_is_under_way_gives_it_another_attempt() -> None:
     async def main() -> None:
         go_on = asyncio.Event()
-        attempts: list[bool] = []
+        variable = contextvars.ContextVar("variable", default="unset")
+        attempts: list[str] = []
 
         async def fail_once() -> int:
-            attempts.append(True)
+            attempts.append(variable.get())
             await go_on.wait()
             if len(attempts) == 1:
                 raise OSError("no answer")
@@ -131,11 +133,14 @@ def test_a_retry_that_is_set_while_a_run_is_under_way_gives_it_another_attempt()
 
         async with asyncio.timeout(30), AsyncIOScheduler() as scheduler:
             task = scheduler.add_task(fail_once, trigger=None)
+            variable.set("at the call")
             handle = task.run()
+            variable.set("later")
             await asyncio.sleep(0)
             task.modify(retry=Retry(attempts=2))
             go_on.set()
             assert await handle == 2
+            assert attempts == ["at the call"] * 2
 
     asyncio.run(main())
 

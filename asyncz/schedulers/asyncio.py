@@ -640,8 +640,9 @@ class AsyncIOScheduler:
         """Change what is given of a task, and leave the rest as it is. May be called from any thread.
 
         On the loop's thread it takes effect at once, from another one soon, in the order of the calls; a
-        `TaskModified` tells of it. A run whose function has been called keeps its time limit. On another executor go
-        the next runs and attempts: a run that is under way stays where it is, and has its place until it ends.
+        `TaskModified` tells of it. What was submitted before keeps its limits; its further attempts have the new ones.
+        To another executor go the next runs and attempts: a run that is under way stays where it is, and has its place
+        until it ends.
 
         Args:
             task: The task, or its id.
