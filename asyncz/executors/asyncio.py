@@ -45,11 +45,11 @@ class AsyncIOExecutor(BaseExecutor):
 
     @override
     def waits_in_queue(self, run: TaskRun[ResultT], /) -> bool:
-        return not run.task.is_coroutine
+        return not run.task._is_coroutine
 
     @override
     def submit_run(self, run: TaskRun[ResultT], /) -> None:
-        if not run.task.is_coroutine:
+        if not run.task._is_coroutine:
             self._submit_function(run)
             return
         if run.limits.misfire_grace_time is not None and run.is_too_late():
@@ -94,7 +94,7 @@ class AsyncIOExecutor(BaseExecutor):
         loop = self._running_loop
         if loop.get_task_factory() is not None:
             return loop.create_task(run.execute_async(), name=run.task_id, context=run.context)
-        if sys.version_info >= (3, 12):  # noqa: SIM102  # so that type checkers see whose parameter it is
+        if sys.version_info >= (3, 12):
             # Driven to where it first waits at once; but not one from within another, which could go on without end.
             if not self._starting:
                 self._starting = True
