@@ -20,6 +20,7 @@ BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
 OUTPUTS = [
     "499500",
     "hello at last",
+    "backup timeout: 60 to None, executor: 'asyncio' to 'threadpool'",
     "1024",
     "b'text'",
     "broken: []",
