@@ -303,8 +303,7 @@ class TaskLimits:
         Raises:
             InvalidInputError: A limit cannot be used.
         """
-        given = (max_instances, misfire_grace_time, coalesce, timeout, retry, overlap)
-        if all(each is UNSET for each in given):
+        if (max_instances, misfire_grace_time, coalesce, timeout, retry, overlap) == _NOTHING_GIVEN:
             return self
         return TaskLimits(
             max_instances=_or_else(max_instances, self.max_instances),
@@ -325,6 +324,7 @@ def _or_else(value: CallT | Unset, otherwise: CallT) -> CallT:
     return otherwise if isinstance(value, Unset) else value
 
 
+_NOTHING_GIVEN = (UNSET,) * 6
 _LIMIT_NAMES = ("max_instances", "misfire_grace_time", "coalesce", "timeout", "retry", "overlap")
 
 DEFAULT_LIMITS: TaskLimits = TaskLimits()
@@ -465,7 +465,7 @@ class Task(Generic[ResultT_co]):
         """Have it due once, now, beside its schedule, and wait for nothing. May be called from any thread.
 
         What becomes of it is told by events alone: at the maximum of instances its `overlap` decides, as for every
-        run that is due. `run` gives the run itself.
+        run that is due, and it sees the context variables that those see. `run` gives the run itself.
 
         Raises:
             SchedulerNotRunningError: The scheduler is not running.

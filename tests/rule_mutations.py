@@ -757,8 +757,8 @@ _breaks(
     "overlap",
     "a run that waits for its next attempt has no place in the line",
     ENTRIES,
-    "        if self.waiting or self.attempts or not self.submit_due(at):\n",
-    "        if self.waiting or not self.submit_due(at):\n",
+    'overlap policy of its task."""\n        if self.waiting or self.attempts or',
+    'overlap policy of its task."""\n        if self.waiting or',
     "test_retries::test_uncoalesced_runs_wait_until_the_one_before_has_had_all_its_attempts",
 )
 

@@ -485,8 +485,9 @@ def test_a_task_can_leave_a_restricted_executor_and_none_can_be_moved_to_it() ->
             restricted = task.executor
             assert await task.run() == b"restricted"
             other = scheduler.add_task(functions.add, 1, 2, trigger=None)
-            with pytest.raises(UnknownAliasError):
+            with pytest.raises(UnknownAliasError) as caught:
                 other.modify(executor=restricted)
+            assert restricted not in caught.value.known
             assert await other.run() == 3
             task.modify(executor="asyncio")
             assert await task.run() == b"\0"

@@ -270,7 +270,10 @@ class Entry:
             for at in due:
                 self.come_due(at)
         elif latest is not None:
-            self.come_due(latest.timestamp())
+            # As in `come_due`, without its call: every run that is due comes here.
+            at = latest.timestamp()
+            if self.waiting or self.attempts or not self.submit_due(at):
+                self.come_due_at_maximum(at)
 
     def come_due(self, at: float) -> None:
         """Submit a run for that time, unless it has to go by the overlap policy of its task."""
@@ -281,8 +284,8 @@ class Entry:
         """Refuse a run for that time, or let it wait."""
         overlap, max_instances = self.task.limits.overlap, self.task.limits.max_instances
         if overlap == "skip":
-            # A run that waits for its next attempt has a place in the line, and none on the executor.
-            if not (self.attempts and self.submit_due(at)):
+            # A run that waits for its next attempt has a place here, and none on its executor: that can tell.
+            if self.waiting or not (self.attempts and self.submit_due(at)):
                 self.refuse_at_maximum(at)
             return
         self.waiting = deque[float]() if self.waiting is None else self.waiting

@@ -1070,8 +1070,8 @@ class AsyncIOScheduler:
             registration = self._registrations.get(executor)
             if registration is None or registration.submit is None:
                 if executor not in BUILTIN_EXECUTORS:
-                    known = tuple(sorted({*self._registrations, *executor_aliases()}))
-                    raise UnknownAliasError("executor", executor, known)
+                    universal = {alias for alias, each in self._registrations.items() if each.submit is not None}
+                    raise UnknownAliasError("executor", executor, tuple(sorted({*universal, *executor_aliases()})))
                 made = create_executor(executor)
                 _check_call(made, call)
                 return self._register(executor, made, made.submit), made.submit
