@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from types import FrameType
-from typing import Never, Protocol, Self, get_args, overload
+from typing import Never, Protocol, Self, TypeGuard, get_args, overload
 
 import attrs
 from typing_extensions import ParamSpec, TypeIs, TypeVar, TypeVarTuple, Unpack
@@ -524,7 +524,7 @@ class AsyncIOScheduler:
             retry=retry,
             overlap=overlap,
         )
-        call: Callable[[], ResultT | Awaitable[ResultT]] = partial(fn, *args)
+        call = fn if _is_complete(fn, args) else partial(fn, *args)
         return self._add(call, trigger, executor, id, limits, paused, replace_existing)
 
     def _add(
@@ -1131,6 +1131,11 @@ class _Decorator:
 def _check_clock(clock: object) -> None:
     if clock is not None and not all(callable(getattr(clock, name, None)) for name in ("now", "call_later")):
         raise InvalidInputError("clock", repr(clock), "it needs the now and call_later of a clock")
+
+
+def _is_complete(fn: Callable[[Unpack[Ts]], CallT], args: tuple[Unpack[Ts]]) -> TypeGuard[Callable[[], CallT]]:
+    """Whether a function is called without arguments: it needs no partial, which would take up 144 bytes."""
+    return not args and callable(fn)
 
 
 def _is_event_class(value: object) -> bool:
