@@ -11,7 +11,7 @@ from asyncz.exceptions import InvalidInputError
 from asyncz.executors.base import BaseExecutor
 
 
-def check_pool_kwargs(given: object, known: type[object]) -> None:
+def check_pool_kwargs(given: Mapping[str, object] | None, known: type[object]) -> None:
     """Refuse what is not a mapping, or holds what a pool does not take.
 
     Args:
@@ -20,7 +20,7 @@ def check_pool_kwargs(given: object, known: type[object]) -> None:
     """
     check_optional_instance("pool_kwargs", given, Mapping)
     names = known.__annotations__
-    if isinstance(given, Mapping) and not given.keys() <= names.keys():
+    if given is not None and not given.keys() <= names.keys():
         raise InvalidInputError("pool_kwargs", repr(given), f"the pool takes: {', '.join(names)}")
 
 
