@@ -248,6 +248,11 @@ OverlapPolicy: TypeAlias = Literal["skip", "queue_one", "queue_all", "cancel_run
 class TaskLimits:
     """What limits a task's runs; also the defaults of a scheduler.
 
+    A run that is due while its task has `max_instances` of them goes by `overlap`. With `skip` it is refused, and told
+    as `TaskMaxInstances`. With `queue_all` it waits in the scheduler until a run has ended, and with `queue_one` only
+    the latest does, while the one it replaces is refused. With `cancel_running` the oldest run that can be cancelled is
+    asked to end, and the new one waits for that; of these as many wait as may run, and the latest replace the oldest.
+
     Args:
         max_instances: How many of its runs may run at the same time, at least 1.
         misfire_grace_time: How many seconds late a run may start; None is no limit.
@@ -255,10 +260,7 @@ class TaskLimits:
         timeout: How many seconds an attempt of a run may take; None is no limit.
         retry: Whether a run that failed is tried again; None is never.
         overlap: What becomes of a run that is due at `max_instances`; None is `skip`, or `queue_all` where `coalesce`
-            is False. `skip` refuses it, and tells so with `TaskMaxInstances`. `queue_all` lets it wait in the
-            scheduler until a run ends. `queue_one` lets only the latest wait, and refuses the one it replaces.
-            `cancel_running` asks for the cancellation of the oldest run that can be cancelled, and lets the new one
-            wait until a run has ended; of these, as many wait as may run, and the latest replace the oldest.
+            is False.
 
     Raises:
         InvalidInputError: A limit cannot be used.

@@ -641,8 +641,8 @@ class AsyncIOScheduler:
 
         On the loop's thread it takes effect at once, from another one soon, in the order of the calls; a
         `TaskModified` tells of it. What was submitted before keeps its limits; its further attempts have the new ones.
-        To another executor go the next runs and attempts: a run that is under way stays where it is, and has its place
-        until it ends.
+        The next runs and attempts go to the new executor, while a run that is under way stays where it is, and has its
+        place until it ends.
 
         Args:
             task: The task, or its id.
