@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import logging
 import threading
+import time
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ import attrs
 from typing_extensions import TypeIs, TypeVar, override
 
 from asyncz import events
-from asyncz.clock import utc
+from asyncz.clock import SystemClock, utc
 from asyncz.events import TaskError, TaskNotification
 from asyncz.exceptions import (
     InvalidInputError,
@@ -110,7 +111,8 @@ class Core:
     status: SchedulerStatus = "created"
 
     def __attrs_post_init__(self) -> None:
-        self.now = self.clock.now
+        # Twice a run: the machine's own clock is read without a method in between.
+        self.now = time.time if type(self.clock) is SystemClock else self.clock.now
 
     @property
     def running(self) -> bool:
