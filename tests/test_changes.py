@@ -619,6 +619,33 @@ def test_what_is_submitted_as_a_shutdown_begins_is_cancelled_and_not_forgotten()
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("executor", ["debug", "asyncio", "threadpool"])
+def test_a_run_can_change_its_own_task(executor: str) -> None:
+    async def main() -> None:
+        clock = FakeClock()
+        async with asyncio.timeout(30), AsyncIOScheduler(clock=clock) as scheduler:
+
+            def change() -> None:
+                if task.limits.max_instances == 1:
+                    task.modify(max_instances=2, executor="threadpool")
+                    task.reschedule(IntervalTrigger(seconds=5))
+                else:
+                    task.pause()
+                    task.submit()
+                    scheduler.remove_task(task)
+
+            task = scheduler.add_task(change, trigger=EVERY_SECOND, executor=executor)
+            heard = listen_to_changes(scheduler)
+            await clock.advance(1, wait_for_runs=True)
+            assert (task.limits.max_instances, task.executor) == (2, "threadpool")
+            assert task.next_run_at == START + timedelta(seconds=6)
+            await clock.advance(5, wait_for_runs=True)
+            await until(lambda: isinstance(heard[-1], TaskRemoved))
+            assert (scheduler.state.executed, scheduler.state.submitted) == (2, 2)
+
+    asyncio.run(main())
+
+
 # Events
 
 
