@@ -185,7 +185,7 @@ class TaskOwner(Protocol[ResultT_co]):
         """Change its limits, and where it runs."""
         ...
 
-    def reschedule(self, trigger: Trigger | None) -> None:
+    def reschedule(self, trigger: Trigger | None, /) -> None:
         """Have it due by another trigger."""
         ...
 
@@ -507,7 +507,7 @@ class Task(Generic[ResultT_co]):
 
         self._owned("modifying a task").modify(change, executor)
 
-    def reschedule(self, trigger: Trigger | None, /) -> None:
+    def reschedule(self, trigger: Trigger | None) -> None:
         """Have it due by another trigger from now on; see `AsyncIOScheduler.reschedule_task`.
 
         Example:

@@ -193,20 +193,20 @@ MUTATIONS: list[Mutation] = [
     Mutation(
         "a task is rescheduled by name",
         SCHEDULER,
-        "task: Task[object] | str, trigger: Trigger | None, /) -> None:",
-        "task: Task[object] | str, trigger: Trigger | str | None, /) -> None:",
+        "task: Task[object] | str, trigger: Trigger | None) -> None:",
+        "task: Task[object] | str, trigger: Trigger | str | None) -> None:",
     ),
     Mutation(
         "a task reschedules itself by name",
         TASKS,
-        "def reschedule(self, trigger: Trigger | None, /) -> None:",
-        "def reschedule(self, trigger: Trigger | str | None, /) -> None:",
+        "def reschedule(self, trigger: Trigger | None) -> None:",
+        "def reschedule(self, trigger: Trigger | str | None) -> None:",
     ),
     Mutation(
         "anything is submitted",
         SCHEDULER,
-        "def submit_task(self, task: Task[object] | str, /) -> None:",
-        "def submit_task(self, task: object, /) -> None:",
+        "def submit_task(self, task: Task[object] | str) -> None:",
+        "def submit_task(self, task: object) -> None:",
     ),
     Mutation(
         "a task changes to any limit",

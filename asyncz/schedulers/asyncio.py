@@ -504,7 +504,7 @@ class AsyncIOScheduler:
                 or `cancel_running`.
             paused: Add it with its schedule held, until `resume_task`.
             replace_existing: Where there is a task with that id, remove it. Runs of it that are under way end as
-                usual, and count for the new task's maximum of instances until then.
+                usual, and on the same executor count for the new task's maximum of instances until then.
 
         Raises:
             DuplicateTaskError: There is a task with that id, and it is not to be replaced.
@@ -627,7 +627,6 @@ class AsyncIOScheduler:
     def modify_task(
         self,
         task: Task[object] | str,
-        /,
         *,
         executor: PoolAlias | LoopAlias | str | Unset = UNSET,
         max_instances: int | Unset = UNSET,
@@ -674,7 +673,7 @@ class AsyncIOScheduler:
             overlap=overlap,
         )
 
-    def reschedule_task(self, task: Task[object] | str, trigger: Trigger | None, /) -> None:
+    def reschedule_task(self, task: Task[object] | str, trigger: Trigger | None) -> None:
         """Have a task due by another trigger, which starts anew. May be called from any thread.
 
         What was due before and waits goes on waiting. On the loop's thread it takes effect at once, from another one
@@ -693,7 +692,7 @@ class AsyncIOScheduler:
         """
         self._entry(task).reschedule(trigger)
 
-    def submit_task(self, task: Task[object] | str, /) -> None:
+    def submit_task(self, task: Task[object] | str) -> None:
         """Have a task due once, now, beside its schedule; see `Task.submit`. May be called from any thread.
 
         Raises:

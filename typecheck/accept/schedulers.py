@@ -224,7 +224,7 @@ def changing_tasks(
     scheduler.modify_task(task, executor="kubernetes", max_instances=UNSET)
     scheduler.modify_task(task)
     scheduler.reschedule_task(task, trigger)
-    scheduler.reschedule_task("id", IntervalTrigger(hours=1))
+    scheduler.reschedule_task("id", trigger=IntervalTrigger(hours=1))
     scheduler.reschedule_task(task, None)
     scheduler.submit_task(task)
     scheduler.submit_task("id")

@@ -163,7 +163,7 @@ def changing(task: Task[bytes], limits: TaskLimits) -> None:
     task.modify(timeout=1.5, retry=Retry(attempts=2), overlap="cancel_running")
     task.modify(timeout=UNSET, retry=None, overlap=None)
     task.reschedule(IntervalTrigger(hours=1))
-    task.reschedule(None)
+    task.reschedule(trigger=None)
     task.pause()
     task.resume()
     task.submit()
