@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import assert_type
 
 from asyncz import (
+    UNSET as UNSET,
     AndTrigger as AndTrigger,
     AsyncIOExecutor as AsyncIOExecutor,
     AsyncIOScheduler as AsyncIOScheduler,
@@ -38,6 +39,7 @@ from asyncz import (
     NotificationStream as NotificationStream,
     Notifier as Notifier,
     OrTrigger as OrTrigger,
+    OverlapPolicy as OverlapPolicy,
     PlainEvent as PlainEvent,
     PluginError as PluginError,
     PoolAlias as PoolAlias,
@@ -94,6 +96,7 @@ from asyncz import (
     TriggerAlias as TriggerAlias,
     UniversalExecutor as UniversalExecutor,
     UnknownAliasError as UnknownAliasError,
+    Unset as Unset,
     Worker as Worker,
     WorkerLostError as WorkerLostError,
     WorkerStartError as WorkerStartError,
