@@ -417,8 +417,13 @@ def test_an_interrupt_where_nothing_waits_for_it_ends_the_program(tmp_path: Path
 
 def test_an_interrupt_at_the_end_of_the_block_cancels_what_it_waits_for(tmp_path: Path) -> None:
     main = """
+    async def wait_at_the_end():
+        while scheduler.state.status != "draining":
+            await asyncio.sleep(0.005)
+        await wait()
+
     with scheduler.in_thread() as thread:
-        scheduler.add_task(wait)
+        scheduler.add_task(wait_at_the_end)
         while not scheduler.state.submitted:
             time.sleep(0.005)
     """

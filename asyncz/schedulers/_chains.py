@@ -9,8 +9,8 @@ from typing import Generic
 from typing_extensions import TypeVar, override
 
 from asyncz.events import TaskExecuted
-from asyncz.exceptions import MaximumInstancesError, QueueFullError
-from asyncz.protocols import Timer
+from asyncz.exceptions import InvalidInputError, MaximumInstancesError, NoResultError, QueueFullError
+from asyncz.protocols import Timer, Trigger
 from asyncz.schedulers._entries import Core, Registration, TypedEntry
 from asyncz.tasks import ChainedCall, TaskLimits, TaskRun
 
@@ -97,13 +97,38 @@ class ChainedEntry(TypedEntry[ResultT], Generic[ArgumentT, ResultT]):
         """Take a result."""
         if self.removed:
             return
-        if self.typed_task.limits.coalesce:
-            self.results.clear()
-            self.due_since.clear()
-        self.results.append(event.result)
         finished = event.details.finished
-        self.due_since.append(self.core.now() if finished is None else finished)
+        self.take(event.result, self.core.now() if finished is None else finished)
+
+    def take(self, result: ArgumentT, at: float) -> None:
+        """Work on a result, as soon as there is a place."""
+        if self.typed_task.limits.coalesce:
+            while self.results:
+                self.results.popleft()
+                self.refuse_at_maximum(self.due_since.popleft())
+        self.results.append(result)
+        self.due_since.append(at)
         self.submit_waiting()
+
+    @override
+    def come_due_now(self, at: float) -> None:
+        if self.removed:
+            return
+        last = self.upstream.typed_task.last_notification
+        if isinstance(last, TaskExecuted):
+            self.take(last.result, at)
+        else:
+            run = TaskRun(self.typed_task, scheduled=at, clock_now=self.core.now)
+            self.hand_over(run, self.end_without_result)
+
+    def end_without_result(self, run: TaskRun[ResultT]) -> None:
+        """End a run that was wanted when there was no result."""
+        self.end(run, run.failed(NoResultError(self.upstream.task.id)))
+
+    @override
+    def reschedule(self, trigger: Trigger | None) -> None:
+        reason = f"{self.task.id!r} is due by the results of {self.upstream.task.id!r}; add a task of its own"
+        raise InvalidInputError("trigger", repr(trigger), reason)
 
     @override
     def schedule(self) -> None:
@@ -111,7 +136,7 @@ class ChainedEntry(TypedEntry[ResultT], Generic[ArgumentT, ResultT]):
 
     @override
     def submit_waiting(self) -> None:
-        if not self.is_active or self.paused or self.removed:
+        if not self.is_active or self.paused or self.removed or self.core.status == "paused":
             return
         if self.retry_timer is not None:
             self.retry_timer.cancel()

@@ -28,8 +28,8 @@ class Inbox:
         return len(self._calls)
 
     @property
-    def is_of_another_thread(self) -> bool:
-        """Whether the calls are made in another thread than the present one."""
+    def is_elsewhere(self) -> bool:
+        """Whether calls are made in another thread than the present one."""
         loop = self._loop
         return loop is not None and threading.get_ident() != self._thread_id and not loop.is_closed()
 
