@@ -1130,13 +1130,13 @@ _breaks(
     "a task with a taken id leaves its executor registered",
     SCHEDULER,
     """\
-            task_id = self._free_id(task_id, call)
+            task_id = self._free_id(task_id, call, replace_existing)
             registration, submit_to = self._resolve(executor, call)
-            entry = TypedEntry(""",
+""",
     """\
             registration, submit_to = self._resolve(executor, call)
-            task_id = self._free_id(task_id, call)
-            entry = TypedEntry(""",
+            task_id = self._free_id(task_id, call, replace_existing)
+""",
     "test_rules::test_a_task_that_is_refused_leaves_no_trace",
 )
 _breaks(
@@ -1962,6 +1962,15 @@ _breaks(
     "test_current_run::test_a_function_sees_its_own_run_and_so_does_what_it_calls",
 )
 
+
+_breaks(
+    "chains",
+    "a result that is replaced while it waits is forgotten in silence",
+    CHAINS,
+    "                self.refuse_at_maximum(self.due_since.popleft())\n",
+    "                self.due_since.popleft()\n",
+    "test_chains::test_only_the_latest_result_waits_where_that_is_wanted",
+)
 
 # Other threads, and other loops
 

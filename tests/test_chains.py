@@ -29,6 +29,8 @@ from asyncz import (
     TaskCancelled,
     TaskError,
     TaskExecuted,
+    TaskLimits,
+    TaskMaxInstances,
     TaskMissed,
     TaskNotification,
     TaskRemoved,
@@ -252,6 +254,8 @@ def test_only_the_latest_result_waits_where_that_is_wanted() -> None:
 
             second = first.then(wait, coalesce=True)
             log = Log(second)
+            refused: list[TaskMaxInstances] = []
+            scheduler.subscribe(TaskMaxInstances, refused.append)
             for _ in range(5):
                 await first.run()
             await until(lambda: second.state.running == 1 and first.state.executed == 5)
@@ -259,6 +263,8 @@ def test_only_the_latest_result_waits_where_that_is_wanted() -> None:
             go_on.set()
             await until(lambda: len(log.endings) == 2)
             assert log.results(second) == [0, 4]
+            # Those that it did not get to are told.
+            assert second.state.refused == len(refused) == 3
 
     asyncio.run(main())
 
@@ -512,6 +518,63 @@ def test_on_demand_it_takes_the_last_result() -> None:
             with pytest.raises(NoResultError):
                 second.run()
             assert second.state.submitted == 1
+
+    asyncio.run(main())
+
+
+def test_it_can_be_submitted_from_any_thread_with_the_last_result() -> None:
+    async def main() -> None:
+        async with asyncio.timeout(30), AsyncIOScheduler() as scheduler:
+            texts = iter(["1", "no number"])
+            first = scheduler.add_task(lambda: int(next(texts)), trigger=None)
+            second = first.then(double)
+            log = Log(second)
+            await first.run()
+            await until(lambda: len(log.endings) == 1)
+            await asyncio.to_thread(second.submit)
+            await until(lambda: len(log.endings) == 2)
+            await first.run().notification()
+            await asyncio.to_thread(second.submit)
+            await until(lambda: len(log.endings) == 3)
+            assert log.results(second) == [2, 2]
+            assert isinstance(last := log.endings[-1], TaskError)
+            assert isinstance(last.exception, NoResultError)
+
+    asyncio.run(main())
+
+
+def test_what_limits_it_is_the_default_of_the_scheduler_and_can_be_changed() -> None:
+    async def main() -> None:
+        retry = Retry(attempts=2)
+        scheduler = AsyncIOScheduler(defaults=TaskLimits(max_instances=3, timeout=60, retry=retry, coalesce=True))
+        first = scheduler.add_task(functions.add, 1, 2, trigger=None)
+        second = first.then(double, timeout=30)
+        limits = second.limits
+        assert (limits.max_instances, limits.timeout, limits.retry, limits.coalesce) == (3, 30, retry, False)
+        second.modify(max_instances=1, executor="threadpool")
+        with pytest.raises(InvalidInputError, match="due by the results of"):
+            second.reschedule(IntervalTrigger(hours=1))
+        async with asyncio.timeout(30), scheduler:
+            log = Log(second)
+            for _ in range(3):
+                await first.run()
+            await until(lambda: len(log.endings) == 3)
+            assert log.results(second) == [6, 6, 6]
+            assert (second.executor, second.limits.max_instances) == ("threadpool", 1)
+
+    asyncio.run(main())
+
+
+def test_nothing_is_handed_on_while_the_scheduler_is_paused() -> None:
+    async def main() -> None:
+        async with asyncio.timeout(30), AsyncIOScheduler() as scheduler:
+            first = scheduler.add_task(functions.add, 1, 2, trigger=None)
+            second = first.then(double)
+            scheduler.pause()
+            await first.run()
+            await until(lambda: second.state.waiting == 1)
+            scheduler.resume()
+            await until(lambda: second.state.executed == 1)
 
     asyncio.run(main())
 

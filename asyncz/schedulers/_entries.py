@@ -411,7 +411,7 @@ class Entry:
         if recent is None:
             if not core.recent_runs:
                 return
-            recent = self.recent = []
+            recent = self.recent = list[_Ended]()
         error = _text_of(notification.exception) if isinstance(notification, TaskError) else ""
         recent.append((type(notification), notification.details, error))
         if len(recent) > core.recent_runs:

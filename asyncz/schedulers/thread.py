@@ -6,6 +6,7 @@ import asyncio
 import concurrent.futures
 import contextlib
 import threading
+import time
 import weakref
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Never, Self
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from asyncz.schedulers.asyncio import AsyncIOScheduler
 
 ResultT = TypeVar("ResultT")
+
+# A signal that comes just before a thread goes to sleep is seen when it wakes: it wakes so often, in seconds.
+_SIGNALS_WAIT = 0.5
 
 
 class SchedulerThread:
@@ -140,7 +144,8 @@ class SchedulerThread:
         if loop is None:
             return
         with self._scheduler._handled_signals(loop, self._drain_timeout):
-            self._closed.wait()
+            while not self._closed.wait(_SIGNALS_WAIT):
+                pass
 
     def shutdown(self, wait: bool = True, *, timeout: float | None = None) -> None:
         """Shut the scheduler down, and wait until that is done, as `AsyncIOScheduler.shutdown` does.
@@ -167,9 +172,12 @@ class SchedulerThread:
             has_heard: concurrent.futures.Future[None] = concurrent.futures.Future()
             self._waiting.add(has_heard)
         try:
-            concurrent.futures.wait([future], timeout)
-            if timeout is not None and not future.done():
-                raise NoResultInTimeError(task_id, timeout)
+            give_up_at = None if timeout is None else time.monotonic() + timeout
+            while not future.done():
+                left = _SIGNALS_WAIT if give_up_at is None else give_up_at - time.monotonic()
+                if timeout is not None and left <= 0:
+                    raise NoResultInTimeError(task_id, timeout)
+                concurrent.futures.wait([future], min(left, _SIGNALS_WAIT))
             return future.result()
         finally:
             # Only the waiting ends; what was waited for goes on.

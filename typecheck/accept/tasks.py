@@ -174,6 +174,7 @@ async def chaining(task: Task[bytes], universal: UniversalExecutor) -> None:
     assert_type(task.then(length, executor="kubernetes", max_instances=3, coalesce=True, paused=True), Task[int])
     assert_type(task.then(links, executor=ThreadPoolExecutor(), id="links", timeout=30), Task[list[str]])
     assert_type(task.then(length, executor=universal, misfire_grace_time=1.5, retry=Retry(attempts=3)), Task[int])
+    assert_type(task.then(length, max_instances=UNSET, timeout=None), Task[int])
     assert_type(task.then(links).then(len).then(anything_of), Task[str])
     assert_type(await task.then(links).result(), list[str])
 
