@@ -670,6 +670,7 @@ def test_a_trigger_to_which_tasks_are_rescheduled_counts_for_each_from_its_own_s
             task = scheduler.add_task(functions.add, 1, 2, trigger=trigger, executor="debug")
             await clock.advance(minutes=30)
             task.reschedule(trigger)
+            await clock.advance(minutes=10)
             for hours in range(1, 20):
                 due = task.next_run_at
                 assert due is not None
