@@ -1807,7 +1807,7 @@ _breaks(
     CHAINS,
     "        self.take(event.result, self.core.now() if finished is None else finished)\n",
     "        if self.is_active:\n            self.take(event.result, self.core.now())\n",
-    "test_chains::test_whenever_it_is_chained_to_a_run_its_result_comes_exactly_once",
+    "test_chains::test_a_result_that_comes_before_others_have_heard_of_the_next_task_waits_for_that",
 )
 _breaks(
     "chains",

@@ -478,6 +478,25 @@ def test_whenever_it_is_chained_to_a_run_its_result_comes_exactly_once(turns: in
     asyncio.run(main())
 
 
+def test_a_result_that_comes_before_others_have_heard_of_the_next_task_waits_for_that() -> None:
+    async def main() -> None:
+        async with asyncio.timeout(30), AsyncIOScheduler() as scheduler:
+            first = scheduler.add_task(functions.add, 1, 2, trigger=None, executor="debug")
+            await first.run()
+            heard: list[object] = []
+            # Its end is told at the next turn of the loop, and that of the next task was added after that.
+            first.run()
+            second = first.then(double, executor="debug")
+            scheduler.subscribe(TaskAdded, heard.append)
+            scheduler.subscribe(TaskSubmitted, heard.append)
+            log = Log(second)
+            await until(lambda: len(log.endings) == 1)
+            assert log.results(second) == [6]
+            assert [type(event) for event in heard] == [TaskAdded, TaskSubmitted]
+
+    asyncio.run(main())
+
+
 def test_chains_are_made_from_any_thread_while_results_come() -> None:
     async def main() -> None:
         async with asyncio.timeout(60), AsyncIOScheduler() as scheduler:
