@@ -71,9 +71,8 @@ class CronTrigger(JitteredTrigger):
     with `*`, both must agree.
 
     Args:
-        expression: Five fields, minute, hour, day of the month, month and day of the week, or six with the second
-            before them, or an alias such as `@daily`. Names of months and days, `L`, `LW`, `MON#2` and steps
-            are understood, in capitals or not.
+        expression: Minute, hour, day of the month, month and day of the week, or the second before these, or an
+            alias such as `@daily`. Names, in capitals or not, `L`, `LW`, `MON#2` and steps are understood.
         timezone: Whose clocks: an IANA name, `local` for those of this machine, or a tzinfo.
         start: No due time is earlier than this; one without a zone is a time of `timezone`.
         end: No due time is later than this; likewise.
