@@ -64,8 +64,8 @@ class CronTrigger(JitteredTrigger):
     """Due when the clocks of a time zone show what a cron expression tells.
 
     Where the clocks are set forward or back, an expression for every hour goes on in real time. Any other is
-    due once for each local time: at the first one where there are two, and where there is none, because the
-    clocks were set forward over it, at the moment they were set. So nothing is lost or doubled.
+    due once for each local time, the first time where clocks show it twice, and at the moment of the change where
+    they are set forward over it. So nothing is lost or doubled.
 
     The two fields for days are joined as cron does: if both say which days, one of them suffices; if one starts
     with `*`, both must agree.
