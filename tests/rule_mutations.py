@@ -1898,7 +1898,7 @@ _breaks(
     "triggers",
     "a start changes the trigger that is given",
     VALUES,
-    "        started = copy.copy(self)\n",
+    "        started = self._copied()\n",
     "        started = self\n",
     "test_triggers::test_one_trigger_serves_many_tasks_each_from_its_own_start",
 )
