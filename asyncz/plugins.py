@@ -1,6 +1,6 @@
-"""Executors by their aliases: the built-in ones, and those that other packages add.
+"""Executors and triggers by their aliases: the built-in ones, and those that other packages add.
 
-Another package adds one through the entry point group `asyncz.executors`:
+Another package adds one through the entry point group `asyncz.executors`, or `asyncz.triggers`:
 
     [project.entry-points."asyncz.executors"]
     kubernetes = "their_package.executors:KubernetesExecutor"
@@ -31,8 +31,12 @@ BUILTIN_EXECUTORS = {
     "processpool": "asyncz.executors.process_pool:ProcessPoolExecutor",
 }
 BUILTIN_TRIGGERS = {
+    "and": "asyncz.triggers.combination:AndTrigger",
+    "calendar": "asyncz.triggers.calendar:CalendarIntervalTrigger",
+    "cron": "asyncz.triggers.cron:CronTrigger",
     "date": "asyncz.triggers.date:DateTrigger",
     "interval": "asyncz.triggers.interval:IntervalTrigger",
+    "or": "asyncz.triggers.combination:OrTrigger",
 }
 
 
@@ -103,7 +107,7 @@ def check_executor(value: object) -> None:
 
 
 def is_trigger(value: object) -> TypeIs[Trigger]:
-    """Whether a value has the member of a trigger."""
+    """Whether a value has the member of a trigger; a class has it only for its instances."""
     return not isinstance(value, type) and callable(getattr(value, "next_fire_time", None))
 
 

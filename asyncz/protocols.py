@@ -7,6 +7,7 @@ is there for those who would rather write less.
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Protocol
 
 from typing_extensions import TypeVar
@@ -98,6 +99,20 @@ class SupportsCancel(Protocol):
 
         Returns:
             Whether the request took. The run ends in its one notification either way.
+        """
+        ...
+
+
+class SupportsStart(Protocol):
+    """A trigger that is not the same for every task: one that counts from the start of a task, say."""
+
+    def started(self, now: datetime, /) -> Trigger:
+        """The trigger of a task that is added now; the scheduler asks only this one when the task is due.
+
+        Called once in the thread that adds the task, and again on the loop's thread if the clock is set back.
+
+        Args:
+            now: The present time, UTC.
         """
         ...
 

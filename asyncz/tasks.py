@@ -209,7 +209,8 @@ class TaskOwner(Protocol[ResultT_co]):
 class Trigger(Protocol):
     """When a task is due.
 
-    Its `str()` is shown to people.
+    One trigger may serve many tasks, so it remembers nothing: what it answers depends on what it is asked
+    only. Its `str()` is shown to people. `asyncz.testing.TriggerConformance` verifies one.
     """
 
     def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
@@ -218,8 +219,8 @@ class Trigger(Protocol):
         Called on the loop's thread, and once in the thread that adds or reschedules the task. Must not block.
 
         Args:
-            previous: The due time before, UTC.
-            now: The present time, UTC.
+            previous: The due time before, UTC; one of another trigger where triggers are combined.
+            now: The present time, UTC; it matters only where there is no `previous`.
 
         Returns:
             A time zone aware datetime later than `previous`, also one in the past; None if there is none any more.

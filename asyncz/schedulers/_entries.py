@@ -17,6 +17,7 @@ import attrs
 from typing_extensions import TypeIs, TypeVar, override
 
 from asyncz import events
+from asyncz._checks import is_aware
 from asyncz.clock import SystemClock, utc
 from asyncz.events import TaskError, TaskNotification
 from asyncz.exceptions import (
@@ -33,6 +34,7 @@ from asyncz.schedulers._inbox import Inbox
 from asyncz.schedulers._timetable import Timetable
 from asyncz.states import ExecutorState, SchedulerStatus, TaskState
 from asyncz.tasks import RunHandle, Task, TaskLimits, TaskRun, Unset
+from asyncz.triggers.base import start_trigger
 
 ResultT = TypeVar("ResultT")
 
@@ -306,6 +308,7 @@ class Entry:
         if self.trigger is None or self.next_fire is None:
             return
         try:
+            self.trigger = start_trigger(self.trigger, now)
             self.next_fire = next_fire(self.trigger, None, now)
         except BaseException as error:
             self.next_fire = None
@@ -372,10 +375,10 @@ class Entry:
         """Have it due by another trigger; from any thread."""
         core = self.core
         check_trigger(trigger)
-        first = None if trigger is None else next_fire(trigger, None, utc(core.clock.now()))
+        own, first = as_of(trigger, core.clock.now())
         with core.lock:
             self.require_here()
-            core.change(lambda: self.make_schedule(trigger, first))
+            core.change(lambda: self.make_schedule(own, first))
 
     def make_schedule(self, trigger: Trigger | None, first: datetime | None) -> None:
         """Go on with another trigger, and its first due time."""
@@ -753,20 +756,24 @@ class _Announcement:
             self.dispatcher.emit(self.event)
 
 
+def as_of(trigger: Trigger | None, now: float) -> tuple[Trigger | None, datetime | None]:
+    """The trigger of a task that has it from now on, in seconds since the epoch, and its first due time."""
+    if trigger is None:
+        return None, None
+    own = start_trigger(trigger, utc(now))
+    return own, next_fire(own, None, utc(now))
+
+
 def next_fire(trigger: Trigger, previous: datetime | None, now: datetime) -> datetime | None:
     """Ask a trigger for its next due time in UTC, and hold it to its contract."""
     following = trigger.next_fire_time(previous, now)
     if following is None:
         return None
-    if not _is_aware(following):
+    if not is_aware(following):
         raise InvalidInputError("a fire time", repr(following), f"{trigger!r} must give time zone aware datetimes")
     if previous is not None and following <= previous:
         raise InvalidInputError("a fire time", repr(following), f"{trigger!r} must give one later than {previous!r}")
     return following if following.tzinfo is UTC else following.astimezone(UTC)
-
-
-def _is_aware(value: object) -> bool:
-    return isinstance(value, datetime) and value.tzinfo is not None
 
 
 def is_cancelling(executor: object) -> TypeIs[SupportsCancel]:
