@@ -1906,17 +1906,24 @@ _breaks(
     "triggers",
     "a scheduler does not start triggers",
     ENTRIES,
-    "    own = start_trigger(trigger, utc(now))\n",
-    "    own = trigger\n",
+    "    started = start_trigger(trigger, now)\n",
+    "    started = trigger\n",
     "test_triggers::test_one_trigger_serves_many_tasks_each_from_its_own_start",
-    "test_changes::test_a_trigger_that_counts_from_its_start_starts_when_a_task_is_rescheduled",
+)
+_breaks(
+    "triggers",
+    "a trigger is not started where a task is rescheduled to it",
+    ENTRIES,
+    "self.make_schedule(started, first)",
+    "self.make_schedule(trigger, first)",
+    "test_triggers::test_a_trigger_to_which_tasks_are_rescheduled_counts_for_each_from_its_own_start",
 )
 _breaks(
     "triggers",
     "a clock that was set back does not start triggers again",
     ENTRIES,
-    "            self.trigger = start_trigger(self.trigger, now)\n",
-    "",
+    "            self.trigger, self.next_fire = start_schedule(self.trigger, now)\n",
+    "            self.next_fire = start_schedule(self.trigger, now)[1]\n",
     "test_triggers::test_a_clock_that_is_set_back_starts_a_trigger_anew",
 )
 _breaks(

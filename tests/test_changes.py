@@ -189,31 +189,6 @@ def test_a_task_that_is_rescheduled_is_due_by_its_new_trigger_alone() -> None:
     asyncio.run(main())
 
 
-class InTenSeconds:
-    """Due once, ten seconds after it is given to a task."""
-
-    def __init__(self, at: datetime | None = None) -> None:
-        self.at = at
-
-    def started(self, now: datetime, /) -> InTenSeconds:
-        return InTenSeconds(now + timedelta(seconds=10))
-
-    def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
-        return self.at if previous is None else None
-
-
-def test_a_trigger_that_counts_from_its_start_starts_when_a_task_is_rescheduled() -> None:
-    async def main() -> None:
-        clock = FakeClock()
-        async with AsyncIOScheduler(clock=clock) as scheduler:
-            task = scheduler.add_task(nothing, trigger=None)
-            await clock.advance(5)
-            task.reschedule(InTenSeconds())
-            assert task.next_run_at == START + timedelta(seconds=15)
-
-    asyncio.run(main())
-
-
 def test_a_task_without_a_schedule_gets_one_also_before_the_start() -> None:
     async def main() -> None:
         clock = FakeClock()

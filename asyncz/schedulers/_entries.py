@@ -308,8 +308,7 @@ class Entry:
         if self.trigger is None or self.next_fire is None:
             return
         try:
-            self.trigger = start_trigger(self.trigger, now)
-            self.next_fire = next_fire(self.trigger, None, now)
+            self.trigger, self.next_fire = start_schedule(self.trigger, now)
         except BaseException as error:
             self.next_fire = None
             self.tell_trigger_raised(error)
@@ -375,10 +374,10 @@ class Entry:
         """Have it due by another trigger; from any thread."""
         core = self.core
         check_trigger(trigger)
-        own, first = as_of(trigger, core.clock.now())
+        started, first = start_schedule(trigger, utc(core.now()))
         with core.lock:
             self.require_here()
-            core.change(lambda: self.make_schedule(own, first))
+            core.change(lambda: self.make_schedule(started, first))
 
     def make_schedule(self, trigger: Trigger | None, first: datetime | None) -> None:
         """Go on with another trigger, and its first due time."""
@@ -756,12 +755,12 @@ class _Announcement:
             self.dispatcher.emit(self.event)
 
 
-def as_of(trigger: Trigger | None, now: float) -> tuple[Trigger | None, datetime | None]:
-    """The trigger of a task that has it from now on, in seconds since the epoch, and its first due time."""
+def start_schedule(trigger: Trigger | None, now: datetime) -> tuple[Trigger | None, datetime | None]:
+    """A trigger as it is for a task that gets it now, and its first due time."""
     if trigger is None:
         return None, None
-    own = start_trigger(trigger, utc(now))
-    return own, next_fire(own, None, utc(now))
+    started = start_trigger(trigger, now)
+    return started, next_fire(started, None, now)
 
 
 def next_fire(trigger: Trigger, previous: datetime | None, now: datetime) -> datetime | None:

@@ -56,9 +56,9 @@ from asyncz.schedulers._entries import (
     Registration,
     SubmitsAnything,
     TypedEntry,
-    as_of,
     counted,
     read_counts,
+    start_schedule,
 )
 from asyncz.schedulers._inbox import TURN
 from asyncz.states import SchedulerState
@@ -545,7 +545,7 @@ class AsyncIOScheduler:
         check_flag("paused", paused)
         check_flag("replace_existing", replace_existing)
         core = self._core
-        own, first = as_of(trigger, core.clock.now())
+        trigger, first = start_schedule(trigger, utc(core.now()))
         with core.lock:
             if task_id is None:
                 task_id = self._new_id(call)
@@ -554,7 +554,7 @@ class AsyncIOScheduler:
             registration, submit_to = self._resolve(executor, call)
             if task_id in core.entries:
                 self.remove_task(task_id)
-            entry = TypedEntry(core, registration, own, first, paused, task_id, call, limits, submit_to)
+            entry = TypedEntry(core, registration, trigger, first, paused, task_id, call, limits, submit_to)
             core.entries[task_id] = entry
         core.inbox.put(partial(self._activate, entry))
         return entry.typed_task
