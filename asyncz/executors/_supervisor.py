@@ -95,7 +95,8 @@ class _Slot:
     in_flight: dict[int, Job] = attrs.Factory(dict[int, Job])
     current: int = 0
     current_since: float = 0.0
-    heard_at: float = 0.0
+    goes_on_since: float = 0.0
+    recalled: bool = False
     killed_run: int = 0
     ready: bool = False
     connected: bool = True
@@ -103,6 +104,16 @@ class _Slot:
     ends_by: float | None = None
     taken: int = 0
     start_failure: BaseException | None = None
+
+    def goes_on(self) -> None:
+        """Note that it begins with something: what waits behind that need not be recalled for a while."""
+        self.goes_on_since = time.monotonic()
+        self.recalled = False
+
+    @property
+    def recall_at(self) -> float | None:
+        """When what waits in its hands is to be recalled; None where nothing waits there."""
+        return self.goes_on_since + _SECONDS_UNTIL_RECALL if len(self.in_flight) > 1 and not self.recalled else None
 
 
 class _Permits:
@@ -269,7 +280,7 @@ class Supervisor:
         self._broken_by: BaseException | None = None
         self._failed_starts = 0
         self._start_again_at = 0.0
-        self._seconds_a_run = 0.0
+        self._seconds_a_run = _SECONDS_UNTIL_RECALL
         self._window = 1
         self._thread: threading.Thread | None = None
         self.lost_workers = 0
@@ -357,7 +368,7 @@ class Supervisor:
 
     def _patience(self) -> float | None:
         wanted = [slot.ends_by for slot in self._slots if slot.ends_by is not None]
-        wanted += [slot.heard_at + _SECONDS_UNTIL_RECALL for slot in self._slots if len(slot.in_flight) > 1]
+        wanted += [slot.recall_at for slot in self._slots if slot.recall_at is not None]
         if self._queue and len(self._slots) < self._max_workers:
             wanted.append(self._start_again_at)
         return max(0.0, min(wanted) - time.monotonic()) if wanted else None
@@ -374,12 +385,11 @@ class Supervisor:
             content = job.prepare()
             if content is not None:
                 if not slot.in_flight:
-                    slot.heard_at = time.monotonic()
+                    slot.goes_on()
                 slot.in_flight[job.run_id] = job
                 slot.taken += 1
                 slot.permits.give(job.run_id)
                 slot.outgoing += _worker.frame(_worker.RUN, job.run_id, content)
-                self._retire_if_used_up(slot)
         for slot in self._slots:
             if slot.outgoing:
                 slot.permits.hand_out()
@@ -389,11 +399,11 @@ class Supervisor:
         # Short runs go out in advance, so that a worker need not wait for each; long ones never do.
         fewest, fillable, lately = self._window, None, time.monotonic() - _SECONDS_IN_FLIGHT
         for slot in self._slots:
-            if slot.connected and not slot.retiring:
+            if slot.connected and not slot.retiring and not self._is_used_up(slot):
                 in_flight = len(slot.in_flight)
                 if not in_flight:
                     return slot
-                if in_flight < fewest and slot.ready and slot.heard_at > lately:
+                if in_flight < fewest and slot.ready and not slot.recalled and slot.goes_on_since > lately:
                     fewest, fillable = in_flight, slot
         if len(self._slots) < self._max_workers and time.monotonic() >= self._start_again_at:
             return self._start_worker()
@@ -401,13 +411,12 @@ class Supervisor:
 
     def _recall_from_long_runs(self) -> None:
         """Take back what waits behind a run that turned out to be long, so that any worker can run it."""
-        long_ago = time.monotonic() - _SECONDS_UNTIL_RECALL
         for slot in self._slots:
-            if len(slot.in_flight) > 1 and slot.heard_at <= long_ago:
+            if slot.recall_at is not None and time.monotonic() >= slot.recall_at:
                 self._recall(slot)
-                slot.heard_at = time.monotonic()
 
     def _recall(self, slot: _Slot) -> None:
+        slot.recalled = True
         recalled = [slot.in_flight.pop(run_id) for run_id in slot.permits.take_back()]
         slot.taken -= len(recalled)
         self._queue.extendleft(reversed(recalled))
@@ -461,17 +470,15 @@ class Supervisor:
             self._broken_by = failure
             self._break_down()
 
-    def _retire_if_used_up(self, slot: _Slot) -> None:
-        if self._runs_per_worker is not None and slot.taken >= self._runs_per_worker:
-            self._retire(slot)
+    def _is_used_up(self, slot: _Slot) -> bool:
+        return self._runs_per_worker is not None and slot.taken >= self._runs_per_worker
 
     def _retire(self, slot: _Slot) -> None:
-        """Let a worker end once it has done what it was sent."""
+        """Let a worker end that has nothing in flight."""
         slot.retiring = True
         slot.outgoing += _worker.frame(_worker.QUIT)
         slot.pool.shutdown(wait=False)
-        if not slot.in_flight:
-            slot.ends_by = time.monotonic() + _SECONDS_TO_QUIT
+        slot.ends_by = time.monotonic() + _SECONDS_TO_QUIT
 
     def _hear_no_more(self, slot: _Slot) -> None:
         if slot.connected:
@@ -516,13 +523,14 @@ class Supervisor:
             _log(content)
         elif kind == _worker.READY:
             slot.ready = True
+            slot.goes_on()
             self._failed_starts = 0
         elif kind == _worker.START_FAILED:
             slot.start_failure = error_of(content)[0]
         elif kind == _worker.STARTED:
             slot.current = number
             (slot.current_since,) = _worker.TIME.unpack(content)
-            slot.heard_at = time.monotonic()
+            slot.goes_on()
             slot.in_flight[number].started(slot.current_since, slot.worker)
             if number in self._kills:
                 self._kill_wanted()
@@ -532,12 +540,14 @@ class Supervisor:
             # As the worker measured it: what is heard here may be heard late.
             self._note_duration(_worker.TIME.unpack_from(content)[0] - slot.current_since)
             job.deliver(kind, content[_worker.TIME.size :])
-            if slot.retiring and not slot.in_flight:
-                slot.ends_by = time.monotonic() + _SECONDS_TO_QUIT
+            if not slot.in_flight and self._is_used_up(slot):
+                self._retire(slot)
 
     def _note_duration(self, seconds: float) -> None:
-        """Decide how many runs may be on their way to a worker: at once fewer, by and by more."""
-        self._seconds_a_run = max(seconds, 0.9 * self._seconds_a_run + 0.1 * seconds)
+        """Decide how many runs may be on their way to a worker."""
+        # No longer does one make those behind it wait.
+        seconds = min(seconds, _SECONDS_UNTIL_RECALL)
+        self._seconds_a_run += 0.1 * (seconds - self._seconds_a_run)
         self._window = max(1, min(_RUNS_IN_FLIGHT, int(_SECONDS_IN_FLIGHT / max(self._seconds_a_run, 1e-6))))
 
     def _kill_wanted(self) -> None:
