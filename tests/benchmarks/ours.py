@@ -1,4 +1,4 @@
-"""One measurement of asyncz, or of what it is built on, in a process of its own: `python -m … WHO KIND RUNS`.
+"""What a run costs with asyncz, and with what it is built on.
 
 Measured is what a run costs from being due to its listener having been told, functions doing nothing; for
 `stall` also the longest turn of the loop meanwhile.
@@ -9,10 +9,8 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import gc
-import json
-import sys
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -165,15 +163,3 @@ async def bare(kind: str, runs: int) -> dict[str, float]:
     with pool:
         await loop.run_in_executor(pool, nothing)
         return await timed(countdown, runs, submit)
-
-
-WHO: dict[str, Callable[[str, int], Awaitable[dict[str, float]]]] = {"asyncz": scheduled, "bare": bare}
-
-
-async def main(who: str, kind: str, runs: int) -> dict[str, float]:
-    """Make one measurement."""
-    return await WHO[who](kind, runs)
-
-
-if __name__ == "__main__":
-    print(json.dumps(asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))))
