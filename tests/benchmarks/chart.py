@@ -35,11 +35,11 @@ def draw(results: Results, path: Path) -> None:
         panel.grid(axis="y", alpha=0.3)
         if contenders:
             panel.legend(fontsize=8)
-    for panel, names, label in (
+    for panel, lines_of, label in (
         (scale, ("add", "fire"), "one task among many (us)"),
         (memory, ("memory",), "memory (bytes a task)"),
     ):
-        for name, style in zip(names, ("--", "-"), strict=False):
+        for name, style in zip(lines_of, ("--", "-"), strict=False):
             lines: dict[str, dict[int, float]] = {}
             for (kind, figure_name), figures in results.items():
                 if kind.startswith("scale ") and figure_name == name:
