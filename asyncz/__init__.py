@@ -48,6 +48,8 @@ if TYPE_CHECKING:
         IllegalTransitionError as IllegalTransitionError,
         InvalidInputError as InvalidInputError,
         MaximumInstancesError as MaximumInstancesError,
+        MissingExtraError as MissingExtraError,
+        NeverDueError as NeverDueError,
         PluginError as PluginError,
         QueueFullError as QueueFullError,
         RemoteError as RemoteError,
@@ -81,6 +83,7 @@ if TYPE_CHECKING:
         Listener as Listener,
         Notifier as Notifier,
         SupportsCancel as SupportsCancel,
+        SupportsStart as SupportsStart,
         Timer as Timer,
         Trigger as Trigger,
         UniversalExecutor as UniversalExecutor,
@@ -100,13 +103,20 @@ if TYPE_CHECKING:
         TaskState as TaskState,
     )
     from asyncz.tasks import (
+        UNSET as UNSET,
         NotificationStream as NotificationStream,
+        OverlapPolicy as OverlapPolicy,
         RunHandle as RunHandle,
         Task as Task,
         TaskFunction as TaskFunction,
         TaskLimits as TaskLimits,
         TaskRun as TaskRun,
+        Unset as Unset,
     )
+    from asyncz.triggers.base import BaseTrigger as BaseTrigger
+    from asyncz.triggers.calendar import CalendarIntervalTrigger as CalendarIntervalTrigger
+    from asyncz.triggers.combination import AndTrigger as AndTrigger, OrTrigger as OrTrigger
+    from asyncz.triggers.cron import CronTrigger as CronTrigger
     from asyncz.triggers.date import DateTrigger as DateTrigger
     from asyncz.triggers.interval import IntervalTrigger as IntervalTrigger
 else:
@@ -159,6 +169,8 @@ else:
                 "IllegalTransitionError",
                 "InvalidInputError",
                 "MaximumInstancesError",
+                "MissingExtraError",
+                "NeverDueError",
                 "PluginError",
                 "QueueFullError",
                 "RemoteError",
@@ -192,6 +204,7 @@ else:
                 "Listener",
                 "Notifier",
                 "SupportsCancel",
+                "SupportsStart",
                 "Timer",
                 "Trigger",
                 "UniversalExecutor",
@@ -211,13 +224,23 @@ else:
                 "TaskState",
             ),
             "asyncz.tasks": (
+                "UNSET",
                 "NotificationStream",
+                "OverlapPolicy",
                 "RunHandle",
                 "Task",
                 "TaskFunction",
                 "TaskLimits",
                 "TaskRun",
+                "Unset",
             ),
+            "asyncz.triggers.base": ("BaseTrigger",),
+            "asyncz.triggers.calendar": ("CalendarIntervalTrigger",),
+            "asyncz.triggers.combination": (
+                "AndTrigger",
+                "OrTrigger",
+            ),
+            "asyncz.triggers.cron": ("CronTrigger",),
             "asyncz.triggers.date": ("DateTrigger",),
             "asyncz.triggers.interval": ("IntervalTrigger",),
         },

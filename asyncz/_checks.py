@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import math
+from collections.abc import Iterable
+from datetime import date, datetime
 
 from typing_extensions import TypeIs
 
@@ -21,6 +23,24 @@ def check_count(name: str, value: object, *, at_least: int = 1) -> None:
         raise InvalidInputError(name, repr(value), f"it must be a whole number, at least {at_least}")
 
 
+def check_flag(name: str, value: object) -> None:
+    """Refuse what is neither True nor False."""
+    if not isinstance(value, bool):
+        raise InvalidInputError(name, repr(value), "it must be True or False")
+
+
+def check_callable(name: str, value: object) -> None:
+    """Refuse what cannot be called."""
+    if not callable(value):
+        raise InvalidInputError(name, repr(value), "it must be a function or another callable")
+
+
+def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
+    """Refuse what is not one of the texts that there are to choose from."""
+    if value not in choices:
+        raise InvalidInputError(name, repr(value), f"it must be one of: {', '.join(choices)}")
+
+
 def check_optional_count(name: str, value: object, *, at_least: int = 1) -> None:
     """The same where None means that there is no limit."""
     if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < at_least):
@@ -37,10 +57,28 @@ def check_optional_seconds(name: str, value: object, *, zero_allowed: bool) -> N
     raise InvalidInputError(name, repr(value), f"it must be {bound}, or None for no limit")
 
 
+def check_instance(name: str, value: object, wanted: type[object]) -> None:
+    """Refuse what is not an instance of a class."""
+    if not isinstance(value, wanted):
+        raise InvalidInputError(name, repr(value), f"it must be a {wanted.__name__}")
+
+
 def check_optional_instance(name: str, value: object, wanted: type[object]) -> None:
     """Refuse what is neither None nor an instance of a class."""
     if value is not None and not isinstance(value, wanted):
         raise InvalidInputError(name, repr(value), f"it must be a {wanted.__name__}, or None")
+
+
+def check_number(name: str, value: object) -> None:
+    """Refuse what is not a number, or is none that one can count to."""
+    if not _is_number(value) or not math.isfinite(value):
+        raise InvalidInputError(name, repr(value), "it must be a number")
+
+
+def check_count_in(name: str, value: object, allowed: range) -> None:
+    """Refuse what is not a whole number of a range."""
+    if isinstance(value, bool) or not isinstance(value, int) or value not in allowed:
+        raise InvalidInputError(name, repr(value), f"it must be a whole number from {allowed[0]} to {allowed[-1]}")
 
 
 def check_seconds(name: str, value: object) -> None:
@@ -59,6 +97,23 @@ def check_datetime(name: str, value: object) -> None:
     """Refuse what is not a datetime."""
     if not isinstance(value, datetime):
         raise InvalidInputError(name, repr(value), "a datetime is needed")
+
+
+def check_optional_date(name: str, value: object) -> None:
+    """Refuse what is neither None nor a day; a datetime is more than that."""
+    if value is not None and (isinstance(value, datetime) or not isinstance(value, date)):
+        raise InvalidInputError(name, repr(value), "it must be a date, which has no time of the day, or None")
+
+
+def check_iterable(name: str, value: object) -> None:
+    """Refuse what cannot be gone through."""
+    if not isinstance(value, Iterable):
+        raise InvalidInputError(name, repr(value), "it must be a list or another iterable")
+
+
+def is_aware(value: object) -> bool:
+    """Whether something is a datetime with a time zone."""
+    return isinstance(value, datetime) and value.tzinfo is not None
 
 
 def _is_number(value: object) -> TypeIs[int | float]:

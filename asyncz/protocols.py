@@ -14,7 +14,7 @@ from typing_extensions import TypeVar
 
 from asyncz.events import TaskNotification
 from asyncz.states import ExecutorState
-from asyncz.tasks import TaskRun
+from asyncz.tasks import TaskRun, Trigger as Trigger
 
 ResultT = TypeVar("ResultT")
 EventT_contra = TypeVar("EventT_contra", contravariant=True)
@@ -103,23 +103,16 @@ class SupportsCancel(Protocol):
         ...
 
 
-class Trigger(Protocol):
-    """When a task is due.
+class SupportsStart(Protocol):
+    """A trigger that is not the same for every task: one that counts from the start of a task, say."""
 
-    Its `str()` is shown to people.
-    """
+    def started(self, now: datetime, /) -> Trigger:
+        """The trigger of a task that is added now; the scheduler asks only this one when the task is due.
 
-    def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
-        """The first due time after `previous`, or the very first one where `previous` is None.
-
-        Called on the loop's thread, and once in the thread that adds the task. Must not block.
+        Called once in the thread that adds the task, and again on the loop's thread if the clock is set back.
 
         Args:
-            previous: The due time before, UTC.
             now: The present time, UTC.
-
-        Returns:
-            A time zone aware datetime later than `previous`, also one in the past; None if there is none any more.
         """
         ...
 
