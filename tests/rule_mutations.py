@@ -227,7 +227,7 @@ _breaks(
     "1",
     "a broken pool loses what waits",
     SUPERVISOR,
-    "                self._queue.popleft()[0].fail(self._broken_by)\n",
+    "                self._queue.popleft().fail(self._broken_by)\n",
     "                self._queue.popleft()\n",
     "test_executors::test_a_failing_initializer_ends_runs_with_its_cause_and_breaks_the_executor",
 )
@@ -278,7 +278,7 @@ _breaks(
     "1",
     "a run that is killed is not told as cancelled",
     SUPERVISOR,
-    "            killed[0].cancelled()\n",
+    "            killed.cancelled()\n",
     "            pass\n",
     "test_executors::test_running_runs_can_be_cancelled",
 )
@@ -1768,10 +1768,34 @@ _breaks(
     SUPERVISOR,
     "        self._queue.extendleft(reversed(slot.in_flight.values()))\n",
     """\
-        for job, _ in slot.in_flight.values():
+        for job in slot.in_flight.values():
             job.fail(WorkerLostError("died with another run"))
 """,
     "test_worker_faults::test_of_many_runs_in_flight_those_before_a_death_keep_their_results_and_those_behind_run_elsewhere",
+)
+_breaks(
+    "isolation",
+    "what was sent behind a long run waits for it",
+    SUPERVISOR,
+    "                self._recall_from_long_runs()\n",
+    "",
+    "test_recall::test_what_was_sent_behind_a_long_run_runs_on_the_worker_that_gets_free",
+)
+_breaks(
+    "isolation",
+    "a worker begins what was taken back from it",
+    WORKER,
+    "        if self._permitted != number:\n            return False\n",
+    "",
+    "test_recall::test_a_worker_that_dies_takes_nothing_along_that_was_taken_back_from_it",
+)
+_breaks(
+    "isolation",
+    "a run that was sent in advance is cancelled only once it has begun, with its worker",
+    SUPERVISOR,
+    "                self._recall(slot)\n                if run_id",
+    "                if run_id",
+    "test_recall::test_what_was_taken_back_may_be_sent_to_the_same_worker_again",
 )
 _breaks(
     "isolation",
