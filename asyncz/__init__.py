@@ -86,6 +86,7 @@ if TYPE_CHECKING:
         UniversalExecutor as UniversalExecutor,
     )
     from asyncz.retries import Retry as Retry
+    from asyncz.schedulers.asgi import AppWithScheduler as AppWithScheduler
     from asyncz.schedulers.asyncio import (
         AsyncIOScheduler as AsyncIOScheduler,
         Subscription as Subscription,
@@ -197,6 +198,7 @@ else:
                 "UniversalExecutor",
             ),
             "asyncz.retries": ("Retry",),
+            "asyncz.schedulers.asgi": ("AppWithScheduler",),
             "asyncz.schedulers.asyncio": (
                 "AsyncIOScheduler",
                 "Subscription",

@@ -20,6 +20,7 @@ import asyncz.executors
 
 NAMES: dict[str, list[str]] = {
     "asyncz": [
+        "AppWithScheduler",
         "AsyncIOExecutor",
         "AsyncIOScheduler",
         "AsynczError",
@@ -136,8 +137,10 @@ MEMBERS: dict[str, list[str]] = {
     "AsyncIOScheduler": [
         "add_executor",
         "add_task",
+        "asgi",
         "ended",
         "get_task",
+        "lifespan",
         "notify",
         "pause",
         "pause_task",

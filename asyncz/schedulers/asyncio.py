@@ -9,8 +9,8 @@ import operator
 import signal
 import threading
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from types import FrameType
 from typing import Never, Protocol, Self, get_args, overload
@@ -46,6 +46,7 @@ from asyncz.retries import Retry
 from asyncz.schedulers._dispatch import Subscription as Subscription
 from asyncz.schedulers._entries import Core, Counts, Entry, Registration, SubmitsAnything, TypedEntry, next_fire
 from asyncz.schedulers._inbox import TURN
+from asyncz.schedulers.asgi import AppWithScheduler, ReceiveT, ScopeT, SendT
 from asyncz.states import SchedulerState
 from asyncz.tasks import DEFAULT_LIMITS, Task, TaskFunction, TaskLimits, TaskRun, function_name
 from asyncz.triggers.date import DateTrigger
@@ -267,6 +268,63 @@ class AsyncIOScheduler:
                 await self.wait_closed(drain_timeout)
 
         asyncio.run(run())
+
+    @asynccontextmanager
+    async def lifespan(
+        self,
+        app: object = None,  # noqa: ARG002  # frameworks hand it over
+        /,
+        *,
+        drain_timeout: float | None = None,
+    ) -> AsyncGenerator[None]:
+        """Run while an ASGI app is served: the lifespan of Starlette and FastAPI, one of the lifespans of Litestar.
+
+        Started before the server takes requests and drained after the last one. Each process of a server with
+        several of them runs a scheduler of its own. For the loop's thread only.
+
+        Args:
+            app: The app, which the framework hands over.
+            drain_timeout: How many seconds the runs have to end with the server before they are cancelled; None is no
+                limit. `functools.partial` gives it.
+
+        Raises:
+            InvalidInputError: `drain_timeout` is negative.
+            SchedulerAlreadyRunningError: It runs already.
+
+        Example:
+            >>> app = Starlette(lifespan=scheduler.lifespan)
+            >>> app = FastAPI(lifespan=partial(scheduler.lifespan, drain_timeout=25))
+            >>> app = Litestar(lifespan=[scheduler.lifespan])
+        """
+        check_optional_seconds("drain_timeout", drain_timeout, zero_allowed=True)
+        async with self:
+            yield
+            await self.shutdown(timeout=drain_timeout)
+
+    def asgi(
+        self, app: Callable[[ScopeT, ReceiveT, SendT], Awaitable[None]], /, *, drain_timeout: float | None = None
+    ) -> AppWithScheduler[ScopeT, ReceiveT, SendT]:
+        """Wrap any ASGI app so that the scheduler is started and drained with its server.
+
+        It starts after the app's own startup and is drained before the app's own shutdown, so that runs find what the
+        app has made. The app needs no lifespan of its own; the server needs one (uvicorn: not `--lifespan off`). A
+        start that fails is told to the server, which then ends. May be called from any thread.
+
+        Args:
+            app: The app; its types stay as they are.
+            drain_timeout: How many seconds the runs have to end with the server before they are cancelled; None is no
+                limit.
+
+        Raises:
+            InvalidInputError: `app` is not callable, or `drain_timeout` is negative.
+
+        Example:
+            >>> app = scheduler.asgi(app, drain_timeout=25)
+        """
+        if not callable(app):
+            raise InvalidInputError("app", repr(app), "an ASGI app is needed, which takes scope, receive and send")
+        check_optional_seconds("drain_timeout", drain_timeout, zero_allowed=True)
+        return AppWithScheduler(app, self, drain_timeout)
 
     def pause(self) -> None:
         """Submit no due runs until `resume()`. What runs goes on. May be called from any thread.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import assert_type
 
 from asyncz import (
+    AppWithScheduler as AppWithScheduler,
     AsyncIOExecutor as AsyncIOExecutor,
     AsyncIOScheduler as AsyncIOScheduler,
     AsynczError as AsynczError,
