@@ -16,6 +16,7 @@ import pytest
 from pydantic import BaseModel
 
 import asyncz
+import asyncz.config
 import asyncz.executors
 
 NAMES: dict[str, list[str]] = {
@@ -26,6 +27,9 @@ NAMES: dict[str, list[str]] = {
         "AsynczError",
         "BaseExecutor",
         "Clock",
+        "ConfigSource",
+        "ConfigurationError",
+        "ConfigurationProblem",
         "DateTrigger",
         "DebugExecutor",
         "DuplicateExecutorError",
@@ -33,6 +37,7 @@ NAMES: dict[str, list[str]] = {
         "Event",
         "Executor",
         "ExecutorAdded",
+        "ExecutorConfig",
         "ExecutorInUseError",
         "ExecutorNotRunningError",
         "ExecutorRemoved",
@@ -42,6 +47,7 @@ NAMES: dict[str, list[str]] = {
         "InstanceCount",
         "IntervalTrigger",
         "InvalidInputError",
+        "LimitsConfig",
         "Listener",
         "LoopAlias",
         "MaximumInstancesError",
@@ -57,10 +63,12 @@ NAMES: dict[str, list[str]] = {
         "QueueFullError",
         "RemoteError",
         "Retry",
+        "RetryConfig",
         "RunDetails",
         "RunHandle",
         "RunsStillRunningError",
         "SchedulerAlreadyRunningError",
+        "SchedulerConfig",
         "SchedulerNotRunningError",
         "SchedulerPaused",
         "SchedulerResumed",
@@ -76,6 +84,7 @@ NAMES: dict[str, list[str]] = {
         "TaskAdded",
         "TaskCancelled",
         "TaskCancelledError",
+        "TaskConfig",
         "TaskDecorator",
         "TaskError",
         "TaskExecuted",
@@ -100,6 +109,7 @@ NAMES: dict[str, list[str]] = {
         "Timer",
         "Trigger",
         "TriggerAlias",
+        "TriggerConfig",
         "UniversalExecutor",
         "UnknownAliasError",
         "Worker",
@@ -109,6 +119,34 @@ NAMES: dict[str, list[str]] = {
         "create_trigger",
         "executor_aliases",
         "trigger_aliases",
+    ],
+    "asyncz.config": [
+        "AsyncIOExecutorConfig",
+        "ConfigSource",
+        "CustomExecutorConfig",
+        "CustomTriggerConfig",
+        "DateTriggerConfig",
+        "DebugExecutorConfig",
+        "ExecutorConfig",
+        "Initializer",
+        "IntervalTriggerConfig",
+        "LimitsConfig",
+        "LoopAlias",
+        "OnDemandConfig",
+        "PoolAlias",
+        "PoolKwargs",
+        "PoolOptions",
+        "ProcessPoolExecutorConfig",
+        "ProcessPoolKwargs",
+        "ProcessPoolKwargsConfig",
+        "RetryConfig",
+        "SchedulerConfig",
+        "TaskConfig",
+        "ThreadPoolExecutorConfig",
+        "ThreadPoolKwargs",
+        "ThreadPoolKwargsConfig",
+        "TriggerAlias",
+        "TriggerConfig",
     ],
     "asyncz.executors": [
         "AsyncIOExecutor",
@@ -139,6 +177,7 @@ MEMBERS: dict[str, list[str]] = {
         "add_task",
         "asgi",
         "ended",
+        "from_config",
         "get_task",
         "lifespan",
         "notify",
@@ -315,6 +354,25 @@ MEMBERS: dict[str, list[str]] = {
     "TaskModified": ["change", "exception", "task_id"],
     "Retry": ["attempts", "backoff", "delay", "delay_after", "follows", "jitter", "max_delay", "on"],
     "Worker": ["host", "pid", "thread"],
+    "LimitsConfig": ["coalesce", "limits", "max_instances", "misfire_grace_time", "retry", "timeout"],
+    "RetryConfig": ["attempts", "backoff", "create", "delay", "jitter", "max_delay", "on"],
+    "SchedulerConfig": ["defaults", "executors", "tasks"],
+    "TaskConfig": [
+        "args",
+        "call",
+        "coalesce",
+        "executor",
+        "kwargs",
+        "limits",
+        "load_call",
+        "max_instances",
+        "misfire_grace_time",
+        "paused",
+        "retry",
+        "timeout",
+        "trigger",
+    ],
+    "ConfigurationProblem": ["allowed", "explanation", "file", "key", "line", "path", "reason", "suggestion", "value"],
     "TaskRetrying": ["delay", "details", "exception", "task_id", "traceback"],
 }
 
@@ -325,7 +383,7 @@ EXECUTORS = {  # what they add to the members of `BaseExecutor`
     asyncz.ProcessPoolExecutor: ["check_call"],
     asyncz.ThreadPoolExecutor: [],
 }
-LAZY_PACKAGES = [asyncz, asyncz.executors]
+LAZY_PACKAGES = [asyncz, asyncz.config, asyncz.executors]
 
 
 def declared_members(owner: type[object]) -> Iterator[str]:

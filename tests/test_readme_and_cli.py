@@ -86,7 +86,8 @@ def test_run_runs_a_scheduler_of_ones_own(tmp_path: Path) -> None:
         "scheduler.add_task(print, 'it ran')\nscheduler.add_task(os.kill, os.getpid(), signal.SIGTERM)\n"
     )
     result = asyncz_command("run", "own:scheduler", folder=tmp_path)
-    assert (result.returncode, result.stdout.strip()) == (0, "it ran"), result.stderr
+    assert result.returncode == 0, result.stderr
+    assert "it ran" in result.stdout.splitlines()
 
 
 def test_a_missing_main_guard_is_told_and_does_not_hang(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Gene
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from types import FrameType
-from typing import Never, Protocol, Self, get_args, overload
+from typing import TYPE_CHECKING, Never, Protocol, Self, get_args, overload
 
 import attrs
 from typing_extensions import ParamSpec, TypeIs, TypeVar, TypeVarTuple, Unpack
@@ -50,6 +50,9 @@ from asyncz.schedulers.asgi import AppWithScheduler, ReceiveT, ScopeT, SendT
 from asyncz.states import SchedulerState
 from asyncz.tasks import DEFAULT_LIMITS, Task, TaskFunction, TaskLimits, TaskRun, function_name
 from asyncz.triggers.date import DateTrigger
+
+if TYPE_CHECKING:
+    from asyncz.config import ConfigSource
 
 P = ParamSpec("P")
 Ts = TypeVarTuple("Ts")
@@ -138,6 +141,30 @@ class AsyncIOScheduler:
                 self.add_executor(executor, alias=alias)
             else:
                 self.add_executor(executor, alias=alias)
+
+    @classmethod
+    def from_config(cls, source: ConfigSource, *, clock: Clock | None = None) -> Self:
+        """Make a scheduler with the executors, limits and tasks of a configuration; nothing is started.
+
+        What the configuration names is imported. The scheduler can be given more executors and tasks, and its tasks
+        are to be had by `get_task`. May be called from any thread.
+
+        Args:
+            source: The path of a TOML file, the same as a dict, or a `SchedulerConfig`.
+            clock: Where it gets the time; a test can bring its own.
+
+        Raises:
+            ConfigurationError: Anything in it cannot be used; the error tells all of it, each with its line and key.
+            InvalidInputError: `source` is none of these.
+
+        Example:
+            >>> scheduler = AsyncIOScheduler.from_config("asyncz.toml")
+        """
+        from asyncz.schedulers._configured import configure
+
+        scheduler = cls(clock=clock)
+        configure(scheduler, source)
+        return scheduler
 
     # Its life
 

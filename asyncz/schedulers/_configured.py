@@ -1,0 +1,65 @@
+"""Gives a scheduler what its configuration says."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from asyncz.config._reading import ConfigReader
+from asyncz.config.models import ExecutorConfig, TaskConfig
+from asyncz.plugins import BUILTIN_EXECUTORS
+from asyncz.tasks import DEFAULT_LIMITS, TaskLimits
+
+if TYPE_CHECKING:
+    from asyncz.config import ConfigSource
+    from asyncz.schedulers.asyncio import AsyncIOScheduler
+
+
+def configure(scheduler: AsyncIOScheduler, source: ConfigSource) -> None:
+    """Add the executors and tasks of a configuration.
+
+    Raises:
+        ConfigurationError: Anything in it cannot be used.
+    """
+    reader = ConfigReader(source)
+    for alias, executor in reader.config.executors.items():
+        reader.tried(("executors", alias), partial(_add_executor, scheduler, alias, executor))
+    defaults = reader.tried(("defaults",), reader.config.defaults.limits) or DEFAULT_LIMITS
+    for task_id, task in reader.config.tasks.items():
+        _add_task(scheduler, reader, task_id, task, defaults)
+    reader.raise_problems()
+
+
+def _add_executor(scheduler: AsyncIOScheduler, alias: str, executor: ExecutorConfig) -> None:
+    scheduler.add_executor(executor.create(), alias=alias)
+
+
+def _add_task(
+    scheduler: AsyncIOScheduler, reader: ConfigReader, task_id: str, task: TaskConfig, defaults: TaskLimits
+) -> None:
+    path = ("tasks", task_id)
+    call = reader.tried(path, task.load_call)
+    limits = reader.tried(path, partial(task.limits, defaults))
+    trigger = reader.tried((*path, "trigger"), task.trigger.create)
+    aliases = {*reader.executors, *BUILTIN_EXECUTORS}
+    if task.executor not in aliases:
+        reader.refuse((*path, "executor"), "there is no such executor", repr(task.executor), tuple(sorted(aliases)))
+    if call is None or limits is None or not reader.is_usable(*path):
+        return
+    if not reader.is_usable("executors", task.executor):
+        return
+    reader.tried(
+        path,
+        lambda: scheduler.add_task(
+            call,
+            trigger=trigger,
+            executor=task.executor,
+            id=task_id,
+            max_instances=limits.max_instances,
+            misfire_grace_time=limits.misfire_grace_time,
+            coalesce=limits.coalesce,
+            timeout=limits.timeout,
+            retry=limits.retry,
+            paused=task.paused,
+        ),
+    )
