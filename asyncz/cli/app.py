@@ -81,7 +81,7 @@ def check(
     try:
         with redirect_stdout(sys.stderr):  # what modules print when they are imported
             state = AsyncIOScheduler.from_config(file).state
-        right = f"{file} is right: {len(state.executors)} executor(s), {len(state.tasks)} task(s)"
+        right = f"{file} is right: {len(state.tasks)} task(s) on {len(state.executors)} executor(s)"
     except ConfigurationError as error:
         problems, right = error.problems, ""
     if json:

@@ -22,6 +22,8 @@ from asyncz.events import Event, TaskNotification
 from asyncz.schedulers import AsyncIOScheduler
 from asyncz.states import SchedulerState, TaskState
 
+_STANDARD_OUTPUT, _STANDARD_ERROR = 1, 2
+
 _shortened = reprlib.Repr()
 _shortened.maxstring = _shortened.maxother = 100
 
@@ -31,13 +33,13 @@ def shown(scheduler: AsyncIOScheduler, *, as_json: bool) -> Generator[None]:
     """Show what a scheduler does, as long as this is entered."""
     console = Console()
     if as_json:
-        with _own_output() as write, _told(scheduler, lambda event: write(json.dumps(fields_of(event)))):
+        with _own_output() as output, _told(scheduler, output, lambda event: json.dumps(fields_of(event))):
             yield
     elif console.is_terminal:
         with Live(get_renderable=lambda: overview(scheduler, console.height), console=console, refresh_per_second=4):
             yield
     else:
-        with _told(scheduler, lambda event: print(as_line(fields_of(event)), flush=True)):
+        with _told(scheduler, _STANDARD_OUTPUT, lambda event: as_line(fields_of(event))):
             yield
 
 
@@ -45,16 +47,20 @@ def shown(scheduler: AsyncIOScheduler, *, as_json: bool) -> Generator[None]:
 
 
 @contextmanager
-def _told(scheduler: AsyncIOScheduler, tell: Callable[[Event], None]) -> Generator[None]:
-    """Tell of everything but submissions, of which each has its end."""
+def _told(scheduler: AsyncIOScheduler, output: int, as_text: Callable[[Event], str]) -> Generator[None]:
+    """Write a line for everything but submissions, of which each has its end."""
     with ExitStack() as subscriptions:
 
         def receive(event: Event) -> None:
             try:
-                tell(event)
+                sys.stdout.flush()
+                os.write(output, f"{as_text(event)}\n".encode())
             except BrokenPipeError:
-                # Nobody reads any more; the tasks go on.
+                # Nobody reads any more; the tasks go on, and what they print must not fail.
                 subscriptions.close()
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, output)
+                os.close(nowhere)
 
         for subscription in (
             scheduler.subscribe(events.TaskExecuted, receive),
@@ -79,17 +85,17 @@ def _told(scheduler: AsyncIOScheduler, tell: Callable[[Event], None]) -> Generat
 
 
 @contextmanager
-def _own_output() -> Generator[Callable[[str], None]]:
+def _own_output() -> Generator[int]:
     """Keep standard output for the lines: what functions print, in worker processes too, goes to standard error."""
     sys.stdout.flush()
-    output = os.dup(1)
-    os.dup2(2, 1)
-    with os.fdopen(output, "w", encoding="utf-8") as file:
-        try:
-            yield lambda line: print(line, file=file, flush=True)
-        finally:
-            sys.stdout.flush()
-            os.dup2(output, 1)
+    output = os.dup(_STANDARD_OUTPUT)
+    os.dup2(_STANDARD_ERROR, _STANDARD_OUTPUT)
+    try:
+        yield output
+    finally:
+        sys.stdout.flush()
+        os.dup2(output, _STANDARD_OUTPUT)
+        os.close(output)
 
 
 def fields_of(event: Event) -> dict[str, object]:
@@ -134,7 +140,7 @@ def as_line(fields: dict[str, object]) -> str:
 
 
 def _quoted(text: str) -> str:
-    return text if re.fullmatch(r'[^\s"=]+', text) else json.dumps(text, ensure_ascii=False)
+    return text if re.fullmatch(r"[^\s'\"=\\]+", text) else json.dumps(text, ensure_ascii=False)
 
 
 def _as_text(time: datetime | None) -> str | None:
@@ -153,7 +159,7 @@ def overview(scheduler: AsyncIOScheduler, height: int) -> Group:
     state, now = scheduler.state, datetime.now(UTC)
     last = {task.id: task.last_notification for task in scheduler.tasks}
     # Beside the tasks: the heads of both tables, the lines between them, and what stands below.
-    room = max(1, height - len(state.executors) - 9)
+    room = max(1, height - len(state.executors) - 11)
     soonest = sorted(state.tasks, key=lambda task: (task.next_run_at is None, task.next_run_at or now, task.task_id))
     tasks = _table("task", "next run", "executor", "running", "executed", "errors", "last outcome")
     for task in soonest[:room]:
