@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import signal
 import socket
@@ -251,7 +252,9 @@ async def starts_only(scope: Message, receive: Receive, send: Send) -> None:
 
 
 @pytest.mark.parametrize("app", [raises, returns, starts_only])
-def test_an_app_needs_no_lifespan(app: App) -> None:
+def test_an_app_needs_no_lifespan(app: App, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+
     async def main() -> None:
         scheduler = AsyncIOScheduler()
         lifespan = Lifespan(scheduler.asgi(app))
@@ -262,6 +265,8 @@ def test_an_app_needs_no_lifespan(app: App) -> None:
         assert scheduler.state.status == "stopped"
 
     asyncio.run(main())
+    told = [record.message for record in caplog.records if "app" in record.message]
+    assert told == (["The lifespan of the app ended with KeyError('lifespan')"] if app is raises else [])
 
 
 def test_a_server_that_goes_without_a_word_leaves_nothing_running() -> None:

@@ -10,7 +10,7 @@ import signal
 import threading
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Never, Protocol, Self, get_args, overload
@@ -306,18 +306,17 @@ class AsyncIOScheduler:
 
         asyncio.run(run())
 
-    @asynccontextmanager
-    async def lifespan(
+    def lifespan(
         self,
         app: object = None,  # noqa: ARG002  # frameworks hand it over
         /,
         *,
         drain_timeout: float | None = None,
-    ) -> AsyncGenerator[None]:
+    ) -> AbstractAsyncContextManager[None]:
         """Run while an ASGI app is served: the lifespan of Starlette and FastAPI, one of the lifespans of Litestar.
 
         Started before the server takes requests and drained after the last one. Each process of a server with
-        several of them runs a scheduler of its own. For the loop's thread only.
+        several of them runs a scheduler of its own. May be called from any thread.
 
         Args:
             app: The app, which the framework hands over.
@@ -326,7 +325,7 @@ class AsyncIOScheduler:
 
         Raises:
             InvalidInputError: `drain_timeout` is negative.
-            SchedulerAlreadyRunningError: It runs already.
+            SchedulerAlreadyRunningError: When it is entered, it runs already.
 
         Example:
             >>> app = Starlette(lifespan=scheduler.lifespan)
@@ -334,6 +333,10 @@ class AsyncIOScheduler:
             >>> app = Litestar(lifespan=[scheduler.lifespan])
         """
         check_optional_seconds("drain_timeout", drain_timeout, zero_allowed=True)
+        return self._living(drain_timeout)
+
+    @asynccontextmanager
+    async def _living(self, drain_timeout: float | None) -> AsyncGenerator[None]:
         async with self:
             yield
             await self.shutdown(timeout=drain_timeout)

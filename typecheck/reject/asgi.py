@@ -2,7 +2,6 @@
 
 Why some checkers miss some of them:
 
-- union of callables: ty takes what is no callable for one of several callables whose parameter is generic.
 - class as callable: pyrefly does not compare the parameters of a class with those of a function.
 - bounds: pyrefly and ty do not hold what they infer for a type variable in a callable to its bound.
 """
@@ -20,8 +19,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from asyncz import AppWithScheduler
 from typecheck.accept.asgi import of_starlette, precise, scheduler, starlette_app
 
-Starlette(lifespan=scheduler.lifespan())  # E[-ty]: union of callables
-FastAPI(lifespan=scheduler.lifespan())  # E[-ty]: union of callables
+Starlette(lifespan=scheduler.lifespan())  # E
+FastAPI(lifespan=scheduler.lifespan())  # E
 Starlette(lifespan=scheduler)  # E
 FastAPI(lifespan=scheduler.shutdown)  # E
 Litestar(lifespan=scheduler.lifespan)  # E

@@ -103,6 +103,7 @@ SchedulerConfig(tasks=[task])  # E
 SchedulerConfig(executors={"io": "threadpool"})  # E
 AsyncIOExecutorConfig(type="threadpool")  # E
 DebugExecutorConfig(type="asyncio")  # E
+ThreadPoolExecutorConfig(type="processpool")  # E
 ThreadPoolExecutorConfig(type="threadpool", max_workers="3")  # E
 ThreadPoolExecutorConfig(type="threadpool", pool_kwargs=kwargs_of_processes)  # E
 ThreadPoolKwargsConfig(mp_context="spawn")  # E
