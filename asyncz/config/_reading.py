@@ -6,7 +6,7 @@ import os
 import re
 import reprlib
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import TypeAlias, get_args, get_origin
@@ -21,6 +21,7 @@ from asyncz.config._lines import lines_of
 from asyncz.config.models import (
     BUILTIN_EXECUTOR_CONFIGS,
     BUILTIN_TRIGGER_CONFIGS,
+    MOMENT_NEEDED,
     ConfigSource,
     CustomExecutorConfig,
     CustomTriggerConfig,
@@ -43,8 +44,10 @@ _MODELS: tuple[type[BaseModel], ...] = (
 _TAGGED = {model.__name__: model for model in _MODELS}
 
 _NEEDED = {
+    **dict.fromkeys(("datetime_from_date_parsing", "datetime_parsing", "datetime_type"), MOMENT_NEEDED),
     "bool_type": "true or false is needed",
     "dict_type": "a table is needed",
+    "finite_number": "a finite number is needed",
     "float_type": "a number is needed",
     "int_type": "a whole number is needed",
     "mapping_type": "a table is needed",
@@ -141,9 +144,9 @@ class ConfigReader:
         self._unusable.add(path[:2])
         return None
 
-    def refuse(self, path: _Path, reason: str, value: str, allowed: tuple[str, ...]) -> None:
-        """Note a problem whose value is one of several others."""
-        self._add(ConfigurationProblem(path, reason, value, allowed, closest(value.strip("'"), allowed)))
+    def refuse(self, path: _Path, reason: str, name: str, allowed: Iterable[str]) -> None:
+        """Note that there is a name which is none of those that are allowed."""
+        self._add(_unknown(path, reason, name, tuple(sorted(allowed))))
         self._unusable.add(path[:2])
 
     def _add(self, problem: ConfigurationProblem) -> None:
@@ -166,27 +169,21 @@ class ConfigReader:
 
     def _problem_of(self, error: ErrorDetails) -> ConfigurationProblem:
         location = error["loc"]
-        path = tuple(part for part in location if part not in _TAGGED)
+        path = tuple(part for part in location if part not in _TAGGED and part != "[key]")
         kind, value, context = error["type"], _shown(error["input"]), error.get("ctx", {})
         match kind:
             case "extra_forbidden":
-                allowed = tuple(_model_at(location).model_fields)
-                return ConfigurationProblem(path, "there is no such key", "", allowed, closest(str(path[-1]), allowed))
+                return _unknown(path, "there is no such key", str(path[-1]), tuple(_model_at(location).model_fields))
             case "missing":
                 return ConfigurationProblem(path, "it is missing")
             case "union_tag_not_found":
                 return ConfigurationProblem((*path, "type"), "it is missing", allowed=_aliases(path))
             case "union_tag_invalid":
-                allowed, alias = _aliases(path), str(context["tag"])
-                thing = "executor" if path[0] == "executors" else "trigger"
-                return ConfigurationProblem(
-                    (*path, "type"), f"there is no such {thing}", repr(alias), allowed, closest(alias, allowed)
-                )
+                reason = f"there is no such {'executor' if path[0] == 'executors' else 'trigger'}"
+                return _unknown((*path, "type"), reason, str(context["tag"]), _aliases(path))
             case "literal_error":
                 allowed = tuple(re.findall(r"'([^']*)'", str(context["expected"])))
-                return ConfigurationProblem(
-                    path, "it is none of those", value, allowed, closest(value.strip("'"), allowed)
-                )
+                return _unknown(path, "that is not known", str(error["input"]), allowed)
             case "greater_than":
                 return ConfigurationProblem(path, f"it must be more than {context['gt']:g}", value)
             case "greater_than_equal":
@@ -195,6 +192,11 @@ class ConfigReader:
                 return ConfigurationProblem(path, str(context["error"]), value)
             case _:
                 return ConfigurationProblem(path, _NEEDED.get(kind, error["msg"]), value)
+
+
+def _unknown(path: _Path, reason: str, name: str, allowed: tuple[str, ...]) -> ConfigurationProblem:
+    value = "" if path[-1] == name else repr(name)
+    return ConfigurationProblem(path, reason, value, allowed, closest(name, allowed))
 
 
 def _without(value: object, wrong: set[_Path], path: _Path = ()) -> object:

@@ -37,16 +37,16 @@ from asyncz.exceptions import ConfigurationError, ConfigurationProblem
 from asyncz.plugins import create_executor, create_trigger, executor_aliases, trigger_aliases
 from asyncz.protocols import Trigger, UniversalExecutor
 from asyncz.retries import Retry
-from asyncz.tasks import DEFAULT_LIMITS, TaskLimits
+from asyncz.tasks import DEFAULT_LIMITS, TaskLimits, function_name
 
 REFERENCE_PATTERN = r"^[^\s:]+:[^\s:]+$"
+MOMENT_NEEDED = "a date and time is needed, such as 2030-01-31T08:00:00"
 
 
 def _refuse_numbers(value: object) -> object:
     # Pydantic would take one for seconds since 1970.
     if not isinstance(value, str | date):
-        message = "a date and time is needed, such as 2030-01-31T08:00:00"
-        raise ValueError(message)  # noqa: TRY004  # pydantic tells those only
+        raise ValueError(MOMENT_NEEDED)  # noqa: TRY004  # pydantic tells those only
     return value
 
 
@@ -71,8 +71,11 @@ Moment: TypeAlias = Annotated[datetime, BeforeValidator(_refuse_numbers), Field(
 Values: TypeAlias = Annotated[tuple[object, ...], Field(strict=False)]
 """Any values."""
 
-Seconds: TypeAlias = NonNegativeFloat
-"""A duration in seconds, or `inf` for one without an end."""
+Amount: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+"""How much of something, such as seconds."""
+
+Limit: TypeAlias = NonNegativeFloat
+"""A number of seconds, where `inf` is no limit."""
 
 
 class _Config(BaseModel, frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True):
@@ -231,15 +234,15 @@ class IntervalTriggerConfig(_TriggerConfig, frozen=True):
     """Due again and again, at equal distances."""
 
     type: Literal["interval"]
-    weeks: NonNegativeFloat = 0
+    weeks: Amount = 0
     """The distance; all five are added up."""
-    days: NonNegativeFloat = 0
+    days: Amount = 0
     """The distance; all five are added up."""
-    hours: NonNegativeFloat = 0
+    hours: Amount = 0
     """The distance; all five are added up."""
-    minutes: NonNegativeFloat = 0
+    minutes: Amount = 0
     """The distance; all five are added up."""
-    seconds: NonNegativeFloat = 0
+    seconds: Amount = 0
     """The distance; all five are added up."""
     start_at: Moment | None = None
     """The first due time; one distance after the start where it is left out."""
@@ -247,7 +250,7 @@ class IntervalTriggerConfig(_TriggerConfig, frozen=True):
     """No due time is later than this."""
     timezone: str | None = None
     """The zone of times without one, such as "Europe/Berlin"."""
-    jitter: NonNegativeFloat = 0
+    jitter: Amount = 0
     """Each due time is put off by a random time of up to so many seconds."""
 
 
@@ -282,7 +285,7 @@ def _tag(
 ) -> str | None:
     alias: object = value.get("type") if _is_table(value) else getattr(value, "type", None)
     if not isinstance(alias, str):
-        return None
+        return None if alias is None else str(alias)
     if alias in builtin:
         return builtin[alias].__name__
     return custom.__name__ if alias in known or ":" in alias else alias
@@ -329,13 +332,13 @@ class RetryConfig(_Config, frozen=True):
 
     attempts: PositiveInt
     """How many attempts there are at most, the first one included."""
-    delay: NonNegativeFloat = 0.0
+    delay: Amount = 0.0
     """How many seconds the second attempt waits."""
-    backoff: Annotated[float, Field(ge=1)] = 1.0
+    backoff: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 1.0
     """Each further attempt waits so many times as long as the one before."""
-    max_delay: Seconds | None = None
+    max_delay: Limit | None = None
     """No attempt waits longer, in seconds."""
-    jitter: NonNegativeFloat = 0.0
+    jitter: Amount = 0.0
     """Up to so many seconds are added to each wait, at random."""
     on: Annotated[tuple[str, ...], Field(strict=False)] = ("Exception",)
     """Which exceptions are tried again: names of built-in ones, or "package.module:Class"."""
@@ -361,7 +364,7 @@ class LimitsConfig(_Config, frozen=True):
 
     max_instances: PositiveInt = 1
     """How many runs of a task may run at the same time."""
-    misfire_grace_time: Seconds | None = None
+    misfire_grace_time: Limit | None = None
     """How many seconds late a run may start; `inf`, or left out, is no limit."""
     coalesce: bool = True
     """Whether of several due times only the latest runs."""
@@ -440,8 +443,8 @@ ConfigSource: TypeAlias = SchedulerConfig | Mapping[str, object] | str | os.Path
 """A configuration, as data or in a TOML file."""
 
 
-def _problem(path: tuple[str | int, ...], reason: str, value: str = "", **more: str) -> ConfigurationError:
-    return ConfigurationError((ConfigurationProblem(path, reason, value, suggestion=more.get("suggestion", "")),))
+def _problem(path: tuple[str | int, ...], reason: str, value: str = "") -> ConfigurationError:
+    return ConfigurationError((ConfigurationProblem(path, reason, value),))
 
 
 def _finite(seconds: float | None) -> float | None:
@@ -469,19 +472,16 @@ def _check_arguments(function: _Function, args: tuple[object, ...], kwargs: Mapp
     except (TypeError, ValueError):
         # Some functions that are written in C do not tell what they take.
         return
-    named = {
-        each.name
-        for each in signature.parameters.values()
-        if each.kind in {each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY}
-    }
-    takes_any = any(each.kind is each.VAR_KEYWORD for each in signature.parameters.values())
+    parameters = signature.parameters.values()
+    named = [each.name for each in parameters if each.kind in {each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY}]
+    takes_any = any(each.kind is each.VAR_KEYWORD for each in parameters)
     unknown = [name for name in kwargs if name not in named and not takes_any]
     if unknown:
         raise ConfigurationError(
             tuple(
                 ConfigurationProblem(
                     ("kwargs", name),
-                    f"{_shown(function)} has no such parameter",
+                    f"{function_name(function)} has no such parameter",
                     allowed=tuple(named),
                     suggestion=closest(name, named),
                 )
@@ -492,8 +492,6 @@ def _check_arguments(function: _Function, args: tuple[object, ...], kwargs: Mapp
         signature.bind(*args, **kwargs)
     except TypeError as error:
         where = "kwargs" if kwargs and not args else "args" if args else "call"
-        raise _problem((where,), f"{_shown(function)}{signature} does not take these arguments: {error}") from None
-
-
-def _shown(function: object) -> str:
-    return str(getattr(function, "__qualname__", type(function).__qualname__))
+        raise _problem(
+            (where,), f"{function_name(function)}{signature} does not take these arguments: {error}"
+        ) from None
