@@ -35,7 +35,7 @@ def test_each_example_of_the_readme_runs(block: str, output: str, tmp_path: Path
     (tmp_path / "asyncz.toml").write_text(CONFIGURATION)
     program = tmp_path / "jobs.py"
     program.write_text(block)
-    command = [sys.executable, program]
+    command = [sys.executable, str(program)]
     result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert output in result.stdout
