@@ -375,7 +375,7 @@ def test_nobody_hears_of_a_run_before_submit_has_returned(kind: str) -> None:
 
 @pytest.mark.parametrize("tell", [inline, in_a_thread])
 def test_an_end_is_told_on_the_thread_of_the_loop_however_it_is_told(
-    tell: Callable[[Callable[[], None]], object],
+    tell: Callable[[Callable[[], None]], object], caplog: pytest.LogCaptureFixture
 ) -> None:
     async def main() -> None:
         async with AsyncIOScheduler(executors={"tried": Own(tell)}) as scheduler:
@@ -390,6 +390,8 @@ def test_an_end_is_told_on_the_thread_of_the_loop_however_it_is_told(
             assert threads == [threading.get_ident()]
 
     asyncio.run(main())
+    # Its release had its turn after its end.
+    assert caplog.records == []
 
 
 class CountingLoop(asyncio.SelectorEventLoop):
