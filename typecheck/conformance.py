@@ -9,15 +9,20 @@ from __future__ import annotations
 import asyncio
 
 from asyncz import (
+    AndTrigger,
     AsyncIOExecutor,
     AsyncIOScheduler,
     BaseExecutor,
+    BaseTrigger,
+    CalendarIntervalTrigger,
     Clock,
+    CronTrigger,
     DateTrigger,
     DebugExecutor,
     Executor,
     IntervalTrigger,
     Notifier,
+    OrTrigger,
     ProcessPoolExecutor,
     SupportsCancel,
     SystemClock,
@@ -63,7 +68,15 @@ cancelling: list[SupportsCancel] = [
     ProcessPoolExecutor(),
     ThreadPoolExecutor(),
 ]
-triggers: list[Trigger] = [DateTrigger(), IntervalTrigger(seconds=1)]
+triggers: list[Trigger] = [
+    AndTrigger([DateTrigger()]),
+    BaseTrigger(),
+    CalendarIntervalTrigger(months=1),
+    CronTrigger("@daily"),
+    DateTrigger(),
+    IntervalTrigger(seconds=1),
+    OrTrigger([DateTrigger()]),
+]
 clocks: list[Clock] = [SystemClock(), FakeClock()]
 timers: list[Timer] = [FakeTimer(None)]
 notifiers: list[Notifier] = [AsyncIOScheduler(), asyncio.run(made_on_a_loop())]

@@ -5,15 +5,19 @@ from __future__ import annotations
 from typing import assert_type
 
 from asyncz import (
+    AndTrigger as AndTrigger,
     AppWithScheduler as AppWithScheduler,
     AsyncIOExecutor as AsyncIOExecutor,
     AsyncIOScheduler as AsyncIOScheduler,
     AsynczError as AsynczError,
     BaseExecutor as BaseExecutor,
+    BaseTrigger as BaseTrigger,
+    CalendarIntervalTrigger as CalendarIntervalTrigger,
     Clock as Clock,
     ConfigSource as ConfigSource,
     ConfigurationError as ConfigurationError,
     ConfigurationProblem as ConfigurationProblem,
+    CronTrigger as CronTrigger,
     DateTrigger as DateTrigger,
     DebugExecutor as DebugExecutor,
     DuplicateExecutorError as DuplicateExecutorError,
@@ -35,8 +39,11 @@ from asyncz import (
     Listener as Listener,
     LoopAlias as LoopAlias,
     MaximumInstancesError as MaximumInstancesError,
+    MissingExtraError as MissingExtraError,
+    NeverDueError as NeverDueError,
     NotificationStream as NotificationStream,
     Notifier as Notifier,
+    OrTrigger as OrTrigger,
     PlainEvent as PlainEvent,
     PluginError as PluginError,
     PoolAlias as PoolAlias,
@@ -63,6 +70,7 @@ from asyncz import (
     SerializationError as SerializationError,
     Subscription as Subscription,
     SupportsCancel as SupportsCancel,
+    SupportsStart as SupportsStart,
     SystemClock as SystemClock,
     Task as Task,
     TaskAdded as TaskAdded,
@@ -115,6 +123,11 @@ def of_the_subpackages() -> None:
     assert_type(executors.DebugExecutor(), DebugExecutor)
     assert_type(executors.ProcessPoolExecutor(), ProcessPoolExecutor)
     assert_type(executors.ThreadPoolExecutor(), ThreadPoolExecutor)
+    assert_type(triggers.AndTrigger([DateTrigger()]), AndTrigger)
+    assert_type(triggers.BaseTrigger(), BaseTrigger)
+    assert_type(triggers.CalendarIntervalTrigger(months=1), CalendarIntervalTrigger)
+    assert_type(triggers.CronTrigger("@daily"), CronTrigger)
     assert_type(triggers.DateTrigger(), DateTrigger)
     assert_type(triggers.IntervalTrigger(seconds=1), IntervalTrigger)
+    assert_type(triggers.OrTrigger([DateTrigger()]), OrTrigger)
     assert_type(testing.FakeClock().now(), float)
