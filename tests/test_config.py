@@ -11,7 +11,7 @@ import sys
 import textwrap
 import tomllib
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import NamedTuple
@@ -21,11 +21,16 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from asyncz import (
+    AndTrigger,
     AsyncIOScheduler,
+    CalendarIntervalTrigger,
     ConfigurationError,
     ConfigurationProblem,
+    CronTrigger,
+    DateTrigger,
     IntervalTrigger,
     InvalidInputError,
+    OrTrigger,
     Retry,
     SchedulerConfig,
     TaskError,
@@ -246,8 +251,41 @@ def test_every_option_of_what_is_built_in_can_be_configured(
     fields = {name: field for name, field in models[alias].model_fields.items() if name != "type"}
     assert fields.keys() == wanted.keys()
     for name, default in wanted.items():
-        if name != "pool_kwargs":
+        assert fields[name].is_required() == (default is inspect.Parameter.empty), name
+        if name != "pool_kwargs" and not fields[name].is_required():
             assert fields[name].default == default, name
+
+
+def test_triggers_of_every_kind_and_of_one_another_can_be_configured() -> None:
+    noon = CronTrigger("0 12 * * *", timezone="Europe/Berlin")
+    first = CalendarIntervalTrigger(months=1, hour=12, timezone="Europe/Berlin", start=date(2030, 1, 1))
+    scheduler = AsyncIOScheduler.from_config(
+        tomllib.loads("""
+            [tasks.one]
+            call = "builtins:abs"
+            args = [-1]
+            [[tasks.one.trigger.triggers]]
+            type = "and"
+            [[tasks.one.trigger.triggers.triggers]]
+            type = "cron"
+            expression = "0 12 * * *"
+            timezone = "Europe/Berlin"
+            [[tasks.one.trigger.triggers.triggers]]
+            type = "calendar"
+            months = 1
+            hour = 12
+            timezone = "Europe/Berlin"
+            start = 2030-01-01
+            [[tasks.one.trigger.triggers]]
+            type = "date"
+            run_at = 2030-01-01T00:00:00Z
+            [tasks.one.trigger]
+            type = "or"
+        """)
+    )
+    assert scheduler.state.tasks[0].trigger == str(
+        OrTrigger([AndTrigger([noon, first]), DateTrigger(datetime(2030, 1, 1, tzinfo=UTC))])
+    )
 
 
 def test_models_are_loaded_by_those_who_configure_only() -> None:
@@ -412,6 +450,25 @@ WRONG = [
         "an IANA name such as 'Europe/Berlin'",
         False,
     ),
+    Wrong(f"{ONE}trigger = {{ type = 'cron' }}", 3, "tasks.one.trigger.expression", "it is missing"),
+    Wrong(f"{ONE}trigger = {{ type = 'calendar', days = 1, hour = 24 }}", 3, "tasks.one.trigger.hour", "at most 23"),
+    Wrong(f"{ONE}trigger = {{ type = 'calendar', end = 3 }}", 3, "tasks.one.trigger.end", "a date"),
+    Wrong(
+        f"{ONE}trigger = {{ type = 'and', triggers = [] }}", 3, "tasks.one.trigger.triggers", "list that is not empty"
+    ),
+    Wrong(
+        f"{ONE}trigger = {{ type = 'or', triggers = [{{ type = 'date' }}, {{ type = 'cron', expresion = '' }}] }}",
+        3,
+        "tasks.one.trigger.triggers[1].expresion",
+        "there is no such key; did you mean 'expression'?",
+    ),
+    Wrong(
+        f"{ONE}trigger = {{ type = 'or', triggers = [{{ type = 'crom' }}] }}",
+        3,
+        "tasks.one.trigger.triggers[0].type",
+        "there is no such trigger; did you mean 'cron'?",
+    ),
+    Wrong(f"{ONE}trigger = {{ type = 'cron', expression = '* *' }}", 3, "tasks.one.trigger", "* *", False),
     Wrong('[executors.io]\ntype = "nowhere:Pool"', 1, "executors.io", "No module named 'nowhere'", False),
     Wrong('[executors.io]\ntype = "builtins:dict"', 1, "executors.io", "state, start, shutdown and submit", False),
     Wrong('[executors.io]\ntype = "some_jobs:Named"', 1, "executors.io", "missing 1 required positional", False),

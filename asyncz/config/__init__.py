@@ -6,8 +6,11 @@ if TYPE_CHECKING:
     __all__: list[str]
 
     from asyncz.config.models import (
+        AndTriggerConfig as AndTriggerConfig,
         AsyncIOExecutorConfig as AsyncIOExecutorConfig,
+        CalendarIntervalTriggerConfig as CalendarIntervalTriggerConfig,
         ConfigSource as ConfigSource,
+        CronTriggerConfig as CronTriggerConfig,
         CustomExecutorConfig as CustomExecutorConfig,
         CustomTriggerConfig as CustomTriggerConfig,
         DateTriggerConfig as DateTriggerConfig,
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
         IntervalTriggerConfig as IntervalTriggerConfig,
         LimitsConfig as LimitsConfig,
         OnDemandConfig as OnDemandConfig,
+        OrTriggerConfig as OrTriggerConfig,
         ProcessPoolExecutorConfig as ProcessPoolExecutorConfig,
         ProcessPoolKwargsConfig as ProcessPoolKwargsConfig,
         RetryConfig as RetryConfig,
@@ -43,8 +47,11 @@ else:
         __name__,
         {
             "asyncz.config.models": (
+                "AndTriggerConfig",
                 "AsyncIOExecutorConfig",
+                "CalendarIntervalTriggerConfig",
                 "ConfigSource",
+                "CronTriggerConfig",
                 "CustomExecutorConfig",
                 "CustomTriggerConfig",
                 "DateTriggerConfig",
@@ -53,6 +60,7 @@ else:
                 "IntervalTriggerConfig",
                 "LimitsConfig",
                 "OnDemandConfig",
+                "OrTriggerConfig",
                 "ProcessPoolExecutorConfig",
                 "ProcessPoolKwargsConfig",
                 "RetryConfig",

@@ -45,6 +45,7 @@ _TAGGED = {model.__name__: model for model in _MODELS}
 
 _NEEDED = {
     **dict.fromkeys(("datetime_from_date_parsing", "datetime_parsing", "datetime_type"), MOMENT_NEEDED),
+    **dict.fromkeys(("date_from_datetime_inexact", "date_from_datetime_parsing", "date_parsing"), "a date is needed"),
     "bool_type": "true or false is needed",
     "dict_type": "a table is needed",
     "finite_number": "a finite number is needed",
@@ -56,6 +57,7 @@ _NEEDED = {
     "string_pattern_mismatch": 'the form "package.module:name" is needed',
     "string_too_short": "a text that is not empty is needed",
     "string_type": "a text is needed",
+    "too_short": "a list that is not empty is needed",
     "tuple_type": "a list is needed",
 }
 
@@ -188,6 +190,8 @@ class ConfigReader:
                 return ConfigurationProblem(path, f"it must be more than {context['gt']:g}", value)
             case "greater_than_equal":
                 return ConfigurationProblem(path, f"it must be at least {context['ge']:g}", value)
+            case "less_than_equal":
+                return ConfigurationProblem(path, f"it must be at most {context['le']:g}", value)
             case "value_error":
                 return ConfigurationProblem(path, str(context["error"]), value)
             case _:
@@ -225,7 +229,9 @@ def _model_at(location: _Path) -> type[BaseModel]:
         if part in _TAGGED:
             model = _TAGGED[str(part)]
             continue
-        field = model.model_fields[str(part)]
+        if isinstance(part, int):
+            continue
+        field = model.model_fields[part]
         if _is_mapping(field.annotation):
             next(parts, None)
         found = list(_models_in(field.annotation))

@@ -68,6 +68,9 @@ Reference: TypeAlias = Annotated[str, StringConstraints(pattern=REFERENCE_PATTER
 Moment: TypeAlias = Annotated[datetime, BeforeValidator(_refuse_numbers), Field(strict=False)]
 """A date and time of TOML, or the same as ISO 8601 text."""
 
+Day: TypeAlias = Annotated[date, BeforeValidator(_refuse_numbers), Field(strict=False)]
+"""A date of TOML, or the same as ISO 8601 text."""
+
 Values: TypeAlias = Annotated[tuple[object, ...], Field(strict=False)]
 """Any values."""
 
@@ -254,6 +257,73 @@ class IntervalTriggerConfig(_TriggerConfig, frozen=True):
     """Each due time is put off by a random time of up to so many seconds."""
 
 
+class CronTriggerConfig(_TriggerConfig, frozen=True):
+    """Due by the rules of cron."""
+
+    type: Literal["cron"]
+    expression: Annotated[str, Field(min_length=1)]
+    """Five fields, six with seconds, or an alias such as "@daily"."""
+    timezone: str = "UTC"
+    """Whose clocks: a name such as "Europe/Berlin", or "local" for those of this machine."""
+    start: Moment | None = None
+    """No due time is earlier than this."""
+    end: Moment | None = None
+    """No due time is later than this."""
+    jitter: Amount = 0
+    """Each due time is put off by a random time of up to so many seconds."""
+
+
+class CalendarIntervalTriggerConfig(_TriggerConfig, frozen=True):
+    """Due every so many years, months, weeks and days, at the same time of the day."""
+
+    type: Literal["calendar"]
+    years: NonNegativeInt = 0
+    """The distance; all four are added up."""
+    months: NonNegativeInt = 0
+    """The distance; all four are added up."""
+    weeks: NonNegativeInt = 0
+    """The distance; all four are added up."""
+    days: NonNegativeInt = 0
+    """The distance; all four are added up."""
+    hour: Annotated[int, Field(ge=0, le=23)] = 0
+    """The time of the day."""
+    minute: Annotated[int, Field(ge=0, le=59)] = 0
+    """The time of the day."""
+    second: Annotated[int, Field(ge=0, le=59)] = 0
+    """The time of the day."""
+    timezone: str = "UTC"
+    """Whose clocks: a name such as "Europe/Berlin", or "local" for those of this machine."""
+    start: Day | None = None
+    """The first day, from which the distances count; the day on which the task is added where it is left out."""
+    end: Day | None = None
+    """The last day that may be one."""
+    jitter: Amount = 0
+    """Each due time is put off by a random time of up to so many seconds."""
+
+
+class _CombinationConfig(_TriggerConfig, frozen=True):
+    triggers: Annotated[tuple[TriggerConfig, ...], Field(strict=False, min_length=1)]
+    """What it is made of."""
+    jitter: Amount = 0
+    """Each due time is put off by a random time of up to so many seconds."""
+
+    @override
+    def options(self) -> dict[str, object]:
+        return {**super().options(), "triggers": tuple(trigger.create() for trigger in self.triggers)}
+
+
+class AndTriggerConfig(_CombinationConfig, frozen=True):
+    """Due when all of its triggers are, at the very same time."""
+
+    type: Literal["and"]
+
+
+class OrTriggerConfig(_CombinationConfig, frozen=True):
+    """Due whenever one of its triggers is."""
+
+    type: Literal["or"]
+
+
 class CustomTriggerConfig(_TriggerConfig, frozen=True, extra="allow"):
     """A trigger of your own or of another package; all other keys are its options."""
 
@@ -276,7 +346,13 @@ BUILTIN_EXECUTOR_CONFIGS: Mapping[str, type[_Chosen]] = _by_alias(
     AsyncIOExecutorConfig, DebugExecutorConfig, ThreadPoolExecutorConfig, ProcessPoolExecutorConfig
 )
 BUILTIN_TRIGGER_CONFIGS: Mapping[str, type[_Chosen]] = _by_alias(
-    OnDemandConfig, DateTriggerConfig, IntervalTriggerConfig
+    OnDemandConfig,
+    DateTriggerConfig,
+    IntervalTriggerConfig,
+    CronTriggerConfig,
+    CalendarIntervalTriggerConfig,
+    AndTriggerConfig,
+    OrTriggerConfig,
 )
 
 
@@ -318,6 +394,10 @@ TriggerConfig: TypeAlias = Annotated[
     Annotated[OnDemandConfig, Tag("OnDemandConfig")]
     | Annotated[DateTriggerConfig, Tag("DateTriggerConfig")]
     | Annotated[IntervalTriggerConfig, Tag("IntervalTriggerConfig")]
+    | Annotated[CronTriggerConfig, Tag("CronTriggerConfig")]
+    | Annotated[CalendarIntervalTriggerConfig, Tag("CalendarIntervalTriggerConfig")]
+    | Annotated[AndTriggerConfig, Tag("AndTriggerConfig")]
+    | Annotated[OrTriggerConfig, Tag("OrTriggerConfig")]
     | Annotated[CustomTriggerConfig, Tag("CustomTriggerConfig")],
     Discriminator(_trigger_tag),
 ]

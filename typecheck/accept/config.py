@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import assert_never, assert_type
 
@@ -32,13 +32,17 @@ from asyncz import (
     UniversalExecutor,
 )
 from asyncz.config import (
+    AndTriggerConfig,
     AsyncIOExecutorConfig,
+    CalendarIntervalTriggerConfig,
+    CronTriggerConfig,
     CustomExecutorConfig,
     CustomTriggerConfig,
     DateTriggerConfig,
     DebugExecutorConfig,
     IntervalTriggerConfig,
     OnDemandConfig,
+    OrTriggerConfig,
     ProcessPoolExecutorConfig,
     ProcessPoolKwargsConfig,
     ThreadPoolExecutorConfig,
@@ -119,6 +123,10 @@ triggers: list[TriggerConfig] = [
     OnDemandConfig(type="on_demand"),
     DateTriggerConfig(type="date", run_at=datetime(2030, 1, 1, tzinfo=UTC)),
     IntervalTriggerConfig(type="interval", hours=1, jitter=5, timezone="Europe/Berlin"),
+    CronTriggerConfig(type="cron", expression="@daily", timezone="local"),
+    CalendarIntervalTriggerConfig(type="calendar", months=1, hour=12, start=date(2030, 1, 31)),
+    AndTriggerConfig(type="and", triggers=(CronTriggerConfig(type="cron", expression="@daily"),)),
+    OrTriggerConfig(type="or", triggers=(OnDemandConfig(type="on_demand"),), jitter=5),
     CustomTriggerConfig(type="module:Trigger"),
 ]
 task = TaskConfig(call="jobs:clean", args=(1, "a"), kwargs={"b": None}, trigger=triggers[0], executor="io", timeout=3)
@@ -160,5 +168,12 @@ def every_trigger(trigger: TriggerConfig) -> str:
             return trigger.timezone or ""
         case IntervalTriggerConfig():
             return f"{trigger.hours}"
+        case CronTriggerConfig():
+            return trigger.expression
+        case CalendarIntervalTriggerConfig():
+            return f"{trigger.months}"
+        case AndTriggerConfig() | OrTriggerConfig():
+            assert_type(trigger.triggers, tuple[TriggerConfig, ...])
+            return trigger.type
         case _:
             assert_never(trigger)

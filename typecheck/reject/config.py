@@ -24,6 +24,10 @@ from asyncz import (
     TriggerConfig,
 )
 from asyncz.config import (
+    AndTriggerConfig,
+    CalendarIntervalTriggerConfig,
+    CronTriggerConfig,
+    OrTriggerConfig,
     AsyncIOExecutorConfig,
     CustomExecutorConfig,
     CustomTriggerConfig,
@@ -115,6 +119,12 @@ CustomTriggerConfig()  # E
 OnDemandConfig(type="interval")  # E
 DateTriggerConfig(type="date", run_at="soon")  # E
 IntervalTriggerConfig(type="interval", minuts=3)  # E
+CronTriggerConfig(type="cron")  # E
+CronTriggerConfig(type="cron", expression="@daily", timezone=3)  # E
+CalendarIntervalTriggerConfig(type="calendar", months="1")  # E
+AndTriggerConfig(type="and")  # E
+AndTriggerConfig(type="or", triggers=())  # E
+OrTriggerConfig(type="or", triggers=("@daily",))  # E
 whole.tasks["clean"] = task  # E
 whole.defaults = limits  # E
 task.timeout = 3  # E
