@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta, tzinfo
 
@@ -11,7 +10,7 @@ import attrs
 import typer
 
 from asyncz.cli._targets import bad_target, imported
-from asyncz.clock import utc
+from asyncz.clock import SystemClock, utc
 from asyncz.exceptions import AsynczError
 from asyncz.plugins import create_trigger, is_trigger, trigger_aliases
 from asyncz.protocols import Trigger
@@ -55,7 +54,7 @@ def preview(given: str, options: list[str], timezone: str, count: int, start: st
     """
     try:
         zone = zone_of(timezone)
-        begin = utc(time.time()) if start is None else utc_time("--from", _time_of(start), zone)
+        begin = utc(SystemClock().now()) if start is None else utc_time("--from", _time_of(start), zone)
         trigger = _trigger_of(given, options, timezone)
         shown = list(_due_times(trigger, zone, begin, count))
     except AsynczError as error:
@@ -75,8 +74,8 @@ def preview(given: str, options: list[str], timezone: str, count: int, start: st
 
 def _trigger_of(given: str, options: list[str], timezone: str) -> Trigger:
     if given in trigger_aliases():
-        parsed = dict(_parsed(option, of=given) for option in options)
-        return create_trigger(given, **({"timezone": timezone} if given in _LOCAL else {}), **parsed)
+        default = {"timezone": timezone} if given in _LOCAL else {}
+        return create_trigger(given, **{**default, **dict(_parsed(option, of=given) for option in options)})
     if options:
         known = ", ".join(trigger_aliases())
         raise bad_target(given, f"takes no options: these are for the alias of a trigger, which are {known}")
