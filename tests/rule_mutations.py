@@ -1706,8 +1706,8 @@ _breaks(
     "config",
     "an option of a pool gets lost",
     MODELS,
-    "given[name] = value.create() if isinstance(value, _PoolKwargsConfig) else value",
-    "given[name] = {} if isinstance(value, _PoolKwargsConfig) else value",
+    "given[name] = value.create() if isinstance(value, _KwargsConfig) else value",
+    "given[name] = {} if isinstance(value, _KwargsConfig) else value",
     "test_config::test_the_options_of_pools_reach_them",
 )
 

@@ -136,6 +136,8 @@ NAMES: dict[str, list[str]] = {
         "CronTriggerConfig",
         "CustomExecutorConfig",
         "CustomTriggerConfig",
+        "DaskClusterKwargsConfig",
+        "DaskExecutorConfig",
         "DateTriggerConfig",
         "DebugExecutorConfig",
         "ExecutorConfig",

@@ -93,22 +93,28 @@ class _Chosen(_Config, frozen=True):
         given: dict[str, object] = {}
         for name in self.model_fields_set - {"type"}:
             value: object = getattr(self, name)
-            given[name] = value.create() if isinstance(value, _PoolKwargsConfig) else value
+            given[name] = value.create() if isinstance(value, _KwargsConfig) else value
         return given
 
 
 # Executors
 
 
-class _PoolKwargsConfig(_Config, frozen=True):
+class _KwargsConfig(_Config, frozen=True):
+    def create(self) -> dict[str, object]:
+        """The keyword arguments for what is made."""
+        return {name: getattr(self, name) for name in self.model_fields_set}
+
+
+class _PoolKwargsConfig(_KwargsConfig, frozen=True):
     initializer: Reference | None = None
     """A function that is called once in each worker, as "package.module:function"."""
     initargs: Values = ()
     """The arguments of the initializer."""
 
+    @override
     def create(self) -> dict[str, object]:
-        """The keyword arguments of the pool."""
-        given: dict[str, object] = {name: getattr(self, name) for name in self.model_fields_set}
+        given = super().create()
         if self.initializer is not None:
             given["initializer"] = load(self.initializer, "pool_kwargs", "initializer")
         return given
@@ -186,6 +192,41 @@ class ProcessPoolExecutorConfig(_PoolConfig, frozen=True):
     type: Literal["processpool"]
     pool_kwargs: ProcessPoolKwargsConfig = ProcessPoolKwargsConfig()
     """What the pool of processes takes itself."""
+
+
+class DaskClusterKwargsConfig(_KwargsConfig, frozen=True):
+    """What a cluster takes that is started on this machine."""
+
+    n_workers: PositiveInt | None = None
+    """How many processes."""
+    threads_per_worker: PositiveInt | None = None
+    """How many threads each of them has."""
+    memory_limit: str | None = None
+    """How much memory each of them may use, such as "2GiB"; "auto" shares out what there is."""
+    host: str | None = None
+    """The address on which it listens; no other machine can reach it where it is left out."""
+    dashboard_address: str | None = None
+    """Where its dashboard is; at a free port that no other machine can reach where it is left out."""
+
+
+class DaskExecutorConfig(_ExecutorConfig, frozen=True):
+    """A Dask cluster; needs the extra `dask`."""
+
+    type: Literal["dask"]
+    address: str | None = None
+    """The address of the cluster's scheduler; where it is left out, a cluster is started on this machine."""
+    resources: Mapping[str, Amount] | None = None
+    """What a run takes of the resources that workers declare."""
+    retries: NonNegativeInt = 0
+    """How many times Dask executes a run again that failed or was lost."""
+    cluster_kwargs: DaskClusterKwargsConfig | None = None
+    """What the cluster takes that is started on this machine."""
+    cancel_futures: bool = False
+    """Cancel the runs that have not left for the cluster at shutdown."""
+    overwrite_wait: bool | None = None
+    """Where set, it is used instead of the `wait` of `shutdown`."""
+    max_queue: NonNegativeInt | None = None
+    """How many runs may wait to leave at most; no limit where it is left out."""
 
 
 class CustomExecutorConfig(_ExecutorConfig, frozen=True, extra="allow"):
@@ -343,7 +384,11 @@ def _by_alias(*models: type[_Chosen]) -> dict[str, type[_Chosen]]:
 
 
 BUILTIN_EXECUTOR_CONFIGS: Mapping[str, type[_Chosen]] = _by_alias(
-    AsyncIOExecutorConfig, DebugExecutorConfig, ThreadPoolExecutorConfig, ProcessPoolExecutorConfig
+    AsyncIOExecutorConfig,
+    DebugExecutorConfig,
+    ThreadPoolExecutorConfig,
+    ProcessPoolExecutorConfig,
+    DaskExecutorConfig,
 )
 BUILTIN_TRIGGER_CONFIGS: Mapping[str, type[_Chosen]] = _by_alias(
     OnDemandConfig,
@@ -385,6 +430,7 @@ ExecutorConfig: TypeAlias = Annotated[
     | Annotated[DebugExecutorConfig, Tag("DebugExecutorConfig")]
     | Annotated[ThreadPoolExecutorConfig, Tag("ThreadPoolExecutorConfig")]
     | Annotated[ProcessPoolExecutorConfig, Tag("ProcessPoolExecutorConfig")]
+    | Annotated[DaskExecutorConfig, Tag("DaskExecutorConfig")]
     | Annotated[CustomExecutorConfig, Tag("CustomExecutorConfig")],
     Discriminator(_executor_tag),
 ]

@@ -38,6 +38,8 @@ from asyncz.config import (
     CronTriggerConfig,
     CustomExecutorConfig,
     CustomTriggerConfig,
+    DaskClusterKwargsConfig,
+    DaskExecutorConfig,
     DateTriggerConfig,
     DebugExecutorConfig,
     IntervalTriggerConfig,
@@ -117,6 +119,9 @@ executors: list[ExecutorConfig] = [
     DebugExecutorConfig(type="debug"),
     ThreadPoolExecutorConfig(type="threadpool", max_workers=3, pool_kwargs=kwargs_of_threads),
     ProcessPoolExecutorConfig(type="processpool", max_queue=10, overwrite_wait=False, pool_kwargs=kwargs_of_processes),
+    DaskExecutorConfig(
+        type="dask", resources={"GPU": 1}, cluster_kwargs=DaskClusterKwargsConfig(n_workers=2, memory_limit="2GiB")
+    ),
     CustomExecutorConfig(type="module:Executor"),
 ]
 triggers: list[TriggerConfig] = [
@@ -154,6 +159,8 @@ def every_executor(executor: ExecutorConfig) -> int:
             return 1
         case ThreadPoolExecutorConfig() | ProcessPoolExecutorConfig():
             return executor.max_workers
+        case DaskExecutorConfig():
+            return executor.retries
         case CustomExecutorConfig():
             return len(executor.type)
         case _:

@@ -3,6 +3,7 @@
 Why some checkers miss some of them:
 
 - unpacked TypedDict: pyright and basedpyright do not see the keys that one has too much, ty sees none.
+- conversion: pyrefly knows that pydantic tries to convert what it is given.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from asyncz import (
     TriggerConfig,
 )
 from asyncz.config import (
+    DaskClusterKwargsConfig,
+    DaskExecutorConfig,
     AndTriggerConfig,
     CalendarIntervalTriggerConfig,
     CronTriggerConfig,
@@ -114,6 +117,9 @@ ThreadPoolKwargsConfig(mp_context="spawn")  # E
 ProcessPoolExecutorConfig(type="processpool", pool_kwargs=kwargs_of_threads)  # E
 ProcessPoolExecutorConfig(type="processpool", workers=3)  # E
 ProcessPoolKwargsConfig(mp_context="thread")  # E
+DaskExecutorConfig(type="cluster")  # E
+DaskExecutorConfig(type="dask", resources={"GPU": "1"})  # E
+DaskClusterKwargsConfig(workers=2)  # E
 CustomExecutorConfig(type=3)  # E
 CustomTriggerConfig()  # E
 OnDemandConfig(type="interval")  # E
@@ -124,7 +130,7 @@ CronTriggerConfig(type="cron", expression="@daily", timezone=3)  # E
 CalendarIntervalTriggerConfig(type="calendar", months="1")  # E
 AndTriggerConfig(type="and")  # E
 AndTriggerConfig(type="or", triggers=())  # E
-OrTriggerConfig(type="or", triggers=("@daily",))  # E
+OrTriggerConfig(type="or", triggers=("@daily",))  # E[-pyrefly]: conversion
 whole.tasks["clean"] = task  # E
 whole.defaults = limits  # E
 task.timeout = 3  # E
