@@ -449,6 +449,9 @@ TriggerConfig: TypeAlias = Annotated[
 ]
 """Any trigger; `type` tells which."""
 
+for _combination in (_CombinationConfig, AndTriggerConfig, OrTriggerConfig):
+    _combination.model_rebuild()
+
 
 # Tasks
 
