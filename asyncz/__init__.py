@@ -113,12 +113,15 @@ if TYPE_CHECKING:
         TaskState as TaskState,
     )
     from asyncz.tasks import (
+        UNSET as UNSET,
         NotificationStream as NotificationStream,
+        OverlapPolicy as OverlapPolicy,
         RunHandle as RunHandle,
         Task as Task,
         TaskFunction as TaskFunction,
         TaskLimits as TaskLimits,
         TaskRun as TaskRun,
+        Unset as Unset,
     )
     from asyncz.triggers.base import BaseTrigger as BaseTrigger
     from asyncz.triggers.calendar import CalendarIntervalTrigger as CalendarIntervalTrigger
@@ -241,12 +244,15 @@ else:
                 "TaskState",
             ),
             "asyncz.tasks": (
+                "UNSET",
                 "NotificationStream",
+                "OverlapPolicy",
                 "RunHandle",
                 "Task",
                 "TaskFunction",
                 "TaskLimits",
                 "TaskRun",
+                "Unset",
             ),
             "asyncz.triggers.base": ("BaseTrigger",),
             "asyncz.triggers.calendar": ("CalendarIntervalTrigger",),

@@ -88,14 +88,39 @@ def create_trigger(alias: str, **options: object) -> Trigger:
 
 def is_executor(value: object) -> TypeIs[UniversalExecutor]:
     """Whether a value has the members of an executor; their types are what type checkers are for."""
-    return hasattr(value, "state") and all(
-        callable(getattr(value, name, None)) for name in ("start", "shutdown", "submit")
+    return (
+        not isinstance(value, type)
+        and hasattr(value, "state")
+        and all(callable(getattr(value, name, None)) for name in ("start", "shutdown", "submit"))
     )
+
+
+def check_executor(value: object) -> None:
+    """Refuse what has not the members of an executor.
+
+    Raises:
+        InvalidInputError: It has not.
+    """
+    if not is_executor(value):
+        raise InvalidInputError(
+            "executor", repr(value), "it needs the state, start, shutdown and submit of an executor"
+        )
 
 
 def is_trigger(value: object) -> TypeIs[Trigger]:
     """Whether a value has the member of a trigger; a class has it only for its instances."""
     return not isinstance(value, type) and callable(getattr(value, "next_fire_time", None))
+
+
+def check_trigger(value: object) -> None:
+    """Refuse what is neither None nor has the member of a trigger.
+
+    Raises:
+        InvalidInputError: It has not; the error lists the aliases from which triggers are made.
+    """
+    if value is not None and not is_trigger(value):
+        known = ", ".join(trigger_aliases())
+        raise InvalidInputError("trigger", repr(value), f"a trigger is needed; create_trigger() knows: {known}")
 
 
 def _create(kind: str, group: str, builtin: Mapping[str, str], alias: str, options: Mapping[str, object]) -> object:

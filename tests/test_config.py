@@ -16,6 +16,7 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import NamedTuple
 
+import attrs
 import jsonschema_rs
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -30,10 +31,13 @@ from asyncz import (
     DateTrigger,
     IntervalTrigger,
     InvalidInputError,
+    LimitsConfig,
     OrTrigger,
     Retry,
+    RetryConfig,
     SchedulerConfig,
     TaskError,
+    TaskLimits,
     TaskTimeoutError,
     plugins,
 )
@@ -152,12 +156,15 @@ def test_a_task_takes_from_the_defaults_what_it_does_not_say() -> None:
         {
             "defaults": {"timeout": 5, "max_instances": 3, "coalesce": False, "retry": {"attempts": 2}},
             "tasks": {
+                "latest": {"call": "some_jobs:outer", "overlap": "queue_one"},
                 "silent": {"call": "some_jobs:outer"},
                 "own": {"call": "some_jobs:outer", "timeout": float("inf"), "coalesce": True, "retry": {"attempts": 1}},
             },
         }
     )
-    silent, own = (scheduler.get_task(name).limits for name in ("silent", "own"))
+    silent, own, latest = (scheduler.get_task(name).limits for name in ("silent", "own", "latest"))
+    assert (silent.overlap, own.overlap, latest.overlap) == ("queue_all", "skip", "queue_one")
+    assert scheduler.add_task(abs, -1).limits == silent
     assert (silent.timeout, silent.max_instances, silent.coalesce, silent.retry) == (5, 3, False, Retry(attempts=2))
     assert (own.timeout, own.max_instances, own.coalesce, own.retry) == (None, 3, True, Retry(attempts=1))
 
@@ -232,6 +239,13 @@ def test_executors_and_triggers_of_others_take_any_options(executor: str, trigge
     (state,) = AsyncIOScheduler.from_config(config).state.tasks
     assert (state.trigger, state.executor) == (str(IntervalTrigger(hours=2)), "mine")
     jsonschema_rs.validate(SchedulerConfig.model_json_schema(), config)
+
+
+def test_every_limit_can_be_configured() -> None:
+    limits = {name.removeprefix("_") for name in attrs.fields_dict(TaskLimits)}
+    assert set(LimitsConfig.model_fields) == limits
+    assert set(RetryConfig.model_fields) == set(attrs.fields_dict(Retry))
+    assert LimitsConfig().limits() == TaskLimits()
 
 
 BUILTIN = [
@@ -368,6 +382,7 @@ WRONG = [
     Wrong(f"{ONE}timeout = true", 3, "tasks.one.timeout", "a number is needed"),
     Wrong(f"{ONE}misfire_grace_time = -1", 3, "tasks.one.misfire_grace_time", "it must be at least 0"),
     Wrong(f'{ONE}coalesce = "yes"', 3, "tasks.one.coalesce", "true or false is needed"),
+    Wrong(f"{ONE}overlap = 'queue'", 3, "tasks.one.overlap", "allowed: skip, queue_one, queue_all, cancel_running"),
     Wrong(f"{ONE}paused = 1", 3, "tasks.one.paused", "true or false is needed"),
     Wrong(f'{ONE}args = "folder"', 3, "tasks.one.args", "a list is needed"),
     Wrong(f"{ONE}kwargs = [1]", 3, "tasks.one.kwargs", "a table is needed"),

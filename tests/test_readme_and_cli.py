@@ -22,6 +22,7 @@ OUTPUTS = [
     "499500",
     "2026-03-29 01:00:00+00:00",
     "hello at last",
+    "backup timeout: 60 to None, executor: 'asyncio' to 'threadpool'",
     "1024",
     "b'text'",
     "broken: []",

@@ -37,7 +37,7 @@ from asyncz.exceptions import ConfigurationError, ConfigurationProblem
 from asyncz.plugins import create_executor, create_trigger, executor_aliases, trigger_aliases
 from asyncz.protocols import Trigger, UniversalExecutor
 from asyncz.retries import Retry
-from asyncz.tasks import DEFAULT_LIMITS, TaskLimits, function_name
+from asyncz.tasks import DEFAULT_LIMITS, UNSET, OverlapPolicy, TaskLimits, function_name
 
 REFERENCE_PATTERN = r"^[^\s:]+:[^\s:]+$"
 MOMENT_NEEDED = "a date and time is needed, such as 2030-01-31T08:00:00"
@@ -501,6 +501,8 @@ class LimitsConfig(_Config, frozen=True):
     """How many seconds an attempt of a run may take; `inf`, or left out, is no limit."""
     retry: RetryConfig | None = None
     """Whether a run that failed is tried again; never where it is left out."""
+    overlap: OverlapPolicy | None = None
+    """What becomes of a run that is due at `max_instances`: "skip", or "queue_all" where `coalesce` is false."""
 
     def limits(self, defaults: TaskLimits = DEFAULT_LIMITS) -> TaskLimits:
         """What it says, and where it says nothing what the defaults say. May be called from any thread.
@@ -510,14 +512,13 @@ class LimitsConfig(_Config, frozen=True):
         """
         own = self.model_fields_set
         retry = None if self.retry is None else self.retry.create()
-        return TaskLimits(
-            max_instances=self.max_instances if "max_instances" in own else defaults.max_instances,
-            misfire_grace_time=(
-                _finite(self.misfire_grace_time) if "misfire_grace_time" in own else defaults.misfire_grace_time
-            ),
-            coalesce=self.coalesce if "coalesce" in own else defaults.coalesce,
-            timeout=_finite(self.timeout) if "timeout" in own else defaults.timeout,
-            retry=retry if "retry" in own else defaults.retry,
+        return defaults.changed_to(
+            max_instances=self.max_instances if "max_instances" in own else UNSET,
+            misfire_grace_time=_finite(self.misfire_grace_time) if "misfire_grace_time" in own else UNSET,
+            coalesce=self.coalesce if "coalesce" in own else UNSET,
+            timeout=_finite(self.timeout) if "timeout" in own else UNSET,
+            retry=retry if "retry" in own else UNSET,
+            overlap=self.overlap if "overlap" in own else UNSET,
         )
 
 

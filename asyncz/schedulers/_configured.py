@@ -1,9 +1,12 @@
-"""Gives a scheduler what its configuration says."""
+"""Makes a scheduler of its configuration."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
+
+from typing_extensions import TypeVar
 
 from asyncz.config._reading import ConfigReader
 from asyncz.config.models import ExecutorConfig, TaskConfig
@@ -14,20 +17,24 @@ if TYPE_CHECKING:
     from asyncz.config import ConfigSource
     from asyncz.schedulers.asyncio import AsyncIOScheduler
 
+SchedulerT = TypeVar("SchedulerT", bound="AsyncIOScheduler")
 
-def configure(scheduler: AsyncIOScheduler, source: ConfigSource) -> None:
-    """Add the executors and tasks of a configuration.
+
+def configured(make: Callable[[TaskLimits], SchedulerT], source: ConfigSource) -> SchedulerT:
+    """Make a scheduler with the defaults, executors and tasks of a configuration.
 
     Raises:
         ConfigurationError: Anything in it cannot be used.
     """
     reader = ConfigReader(source)
+    defaults = reader.tried(("defaults",), reader.config.defaults.limits) or DEFAULT_LIMITS
+    scheduler = make(defaults)
     for alias, executor in reader.config.executors.items():
         reader.tried(("executors", alias), partial(_add_executor, scheduler, alias, executor))
-    defaults = reader.tried(("defaults",), reader.config.defaults.limits) or DEFAULT_LIMITS
     for task_id, task in reader.config.tasks.items():
         _add_task(scheduler, reader, task_id, task, defaults)
     reader.raise_problems()
+    return scheduler
 
 
 def _add_executor(scheduler: AsyncIOScheduler, alias: str, executor: ExecutorConfig) -> None:
@@ -46,20 +53,5 @@ def _add_task(
         reader.refuse((*path, "executor"), "there is no such executor", task.executor, aliases)
     if call is None or limits is None or not reader.is_usable(*path):
         return
-    if not reader.is_usable("executors", task.executor):
-        return
-    reader.tried(
-        path,
-        lambda: scheduler.add_task(
-            call,
-            trigger=trigger,
-            executor=task.executor,
-            id=task_id,
-            max_instances=limits.max_instances,
-            misfire_grace_time=limits.misfire_grace_time,
-            coalesce=limits.coalesce,
-            timeout=limits.timeout,
-            retry=limits.retry,
-            paused=task.paused,
-        ),
-    )
+    if reader.is_usable("executors", task.executor):
+        reader.tried(path, partial(scheduler._add, call, trigger, task.executor, task_id, limits, task.paused))

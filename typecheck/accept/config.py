@@ -111,7 +111,7 @@ def configured(path: Path) -> None:
 
 
 retry = RetryConfig(attempts=3, delay=1, backoff=2.0, max_delay=None, jitter=0.5, on=("OSError", "asyncz:PluginError"))
-limits = LimitsConfig(max_instances=2, misfire_grace_time=1.5, coalesce=False, timeout=30, retry=retry)
+limits = LimitsConfig(max_instances=2, misfire_grace_time=1.5, coalesce=False, timeout=30, retry=retry, overlap="skip")
 kwargs_of_threads = ThreadPoolKwargsConfig(thread_name_prefix="io", initializer="module:prepare", initargs=("a", 1))
 kwargs_of_processes = ProcessPoolKwargsConfig(mp_context="spawn", max_tasks_per_child=3)
 executors: list[ExecutorConfig] = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import assert_type
 
 from asyncz import (
+    UNSET as UNSET,
     AndTrigger as AndTrigger,
     AppWithScheduler as AppWithScheduler,
     AsyncIOExecutor as AsyncIOExecutor,
@@ -44,6 +45,7 @@ from asyncz import (
     NotificationStream as NotificationStream,
     Notifier as Notifier,
     OrTrigger as OrTrigger,
+    OverlapPolicy as OverlapPolicy,
     PlainEvent as PlainEvent,
     PluginError as PluginError,
     PoolAlias as PoolAlias,
@@ -104,6 +106,7 @@ from asyncz import (
     TriggerConfig as TriggerConfig,
     UniversalExecutor as UniversalExecutor,
     UnknownAliasError as UnknownAliasError,
+    Unset as Unset,
     Worker as Worker,
     WorkerLostError as WorkerLostError,
     WorkerStartError as WorkerStartError,
