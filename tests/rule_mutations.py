@@ -2106,16 +2106,24 @@ _breaks(
     "triggers",
     "a scheduler does not start triggers",
     ENTRIES,
-    "    trigger = start_trigger(trigger, now)\n",
-    "",
+    "    started = start_trigger(trigger, now)\n",
+    "    started = trigger\n",
     "test_triggers::test_one_trigger_serves_many_tasks_each_from_its_own_start",
+)
+_breaks(
+    "triggers",
+    "a trigger is not started where a task is rescheduled to it",
+    ENTRIES,
+    "self.make_schedule(started, first)",
+    "self.make_schedule(trigger, first)",
+    "test_triggers::test_a_trigger_to_which_tasks_are_rescheduled_counts_for_each_from_its_own_start",
 )
 _breaks(
     "triggers",
     "a clock that was set back does not start triggers again",
     ENTRIES,
-    "            self.trigger, self.next_fire = started(self.trigger, now)\n",
-    "            self.next_fire = next_fire(self.trigger, None, now)\n",
+    "            self.trigger, self.next_fire = start_schedule(self.trigger, now)\n",
+    "            self.next_fire = start_schedule(self.trigger, now)[1]\n",
     "test_triggers::test_a_clock_that_is_set_back_starts_a_trigger_anew",
 )
 _breaks(

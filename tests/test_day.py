@@ -100,12 +100,12 @@ def expected_of(number: int) -> Expected:
             trigger_of_both = IntervalTrigger(minutes=5, start_at=begin) & cron
             return Expected(trigger_of_both, tuple(sorted(counted & set(reckoned(expression, zone)))))
         case 5:
-            hours = timedelta(hours=3 + variant % 5)
+            hours = timedelta(hours=5 + variant % 5)
             trigger_put_off = IntervalTrigger(seconds=hours.total_seconds(), jitter=100)
             return Expected(trigger_put_off, multiples(hours), timedelta(seconds=100))
         case 6:
-            times = tuple(due for due in reckoned("20 1-23/5 * * *", zone) if due + timedelta(minutes=5) <= END)
-            trigger_with_jitter = OrTrigger([CronTrigger("20 1-23/5 * * *", timezone=zone, end=END)], jitter=300)
+            times = tuple(due for due in reckoned("20 1-23/8 * * *", zone) if due + timedelta(minutes=5) <= END)
+            trigger_with_jitter = OrTrigger([CronTrigger("20 1-23/8 * * *", timezone=zone, end=END)], jitter=300)
             return Expected(trigger_with_jitter, times, timedelta(seconds=300))
         case _:
             moment = START + timedelta(seconds=61 * variant)

@@ -256,6 +256,15 @@ def test_local_is_the_zone_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> N
     assert CronTrigger("@daily", timezone="local") == CronTrigger("@daily", timezone="Europe/Berlin")
 
 
+def test_a_machine_that_does_not_know_its_zone_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def get_localzone() -> tzinfo:
+        raise zoneinfo.ZoneInfoNotFoundError("TZ is set to Mars/Olympus")
+
+    monkeypatch.setattr("tzlocal.get_localzone", get_localzone)
+    with pytest.raises(InvalidInputError, match=r"'local'.*Mars/Olympus.*name one such as"):
+        CronTrigger("@daily", timezone="local")
+
+
 def test_a_zone_of_this_machine_without_a_name_is_kept_itself() -> None:
     paths = (Path(folder, "Europe", "Berlin") for folder in zoneinfo.TZPATH)
     path = next((each for each in paths if each.exists()), None)
@@ -650,6 +659,23 @@ def test_one_trigger_serves_many_tasks_each_from_its_own_start() -> None:
                     assert timedelta(0) <= due - START - timedelta(hours=hours, minutes=minutes) <= timedelta(minutes=1)
                 await clock.advance(hours=1)
             assert first.state.trigger == "every 1 hour, up to 60 s later"
+
+    asyncio.run(main())
+
+
+def test_a_trigger_to_which_tasks_are_rescheduled_counts_for_each_from_its_own_start() -> None:
+    async def main() -> None:
+        clock, trigger = FakeClock(START), IntervalTrigger(hours=1, jitter=60)
+        async with AsyncIOScheduler(clock=clock) as scheduler:
+            task = scheduler.add_task(functions.add, 1, 2, trigger=trigger, executor="debug")
+            await clock.advance(minutes=30)
+            task.reschedule(trigger)
+            await clock.advance(minutes=10)
+            for hours in range(1, 20):
+                due = task.next_run_at
+                assert due is not None
+                assert timedelta(0) <= due - START - timedelta(hours=hours, minutes=30) <= timedelta(minutes=1)
+                await clock.advance(hours=1)
 
     asyncio.run(main())
 

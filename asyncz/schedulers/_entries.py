@@ -308,7 +308,7 @@ class Entry:
         if self.trigger is None or self.next_fire is None:
             return
         try:
-            self.trigger, self.next_fire = started(self.trigger, now)
+            self.trigger, self.next_fire = start_schedule(self.trigger, now)
         except BaseException as error:
             self.next_fire = None
             self.tell_trigger_raised(error)
@@ -374,10 +374,10 @@ class Entry:
         """Have it due by another trigger; from any thread."""
         core = self.core
         check_trigger(trigger)
-        trigger, first = started(trigger, utc(core.clock.now()))
+        started, first = start_schedule(trigger, utc(core.now()))
         with core.lock:
             self.require_here()
-            core.change(lambda: self.make_schedule(trigger, first))
+            core.change(lambda: self.make_schedule(started, first))
 
     def make_schedule(self, trigger: Trigger | None, first: datetime | None) -> None:
         """Go on with another trigger, and its first due time."""
@@ -755,12 +755,12 @@ class _Announcement:
             self.dispatcher.emit(self.event)
 
 
-def started(trigger: Trigger | None, now: datetime) -> tuple[Trigger | None, datetime | None]:
-    """A trigger as it is for a task from now on, and its first due time; each None where there is none."""
+def start_schedule(trigger: Trigger | None, now: datetime) -> tuple[Trigger | None, datetime | None]:
+    """A trigger as it is for a task that gets it now, and its first due time."""
     if trigger is None:
         return None, None
-    trigger = start_trigger(trigger, now)
-    return trigger, next_fire(trigger, None, now)
+    started = start_trigger(trigger, now)
+    return started, next_fire(started, None, now)
 
 
 def next_fire(trigger: Trigger, previous: datetime | None, now: datetime) -> datetime | None:

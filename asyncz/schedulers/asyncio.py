@@ -58,7 +58,7 @@ from asyncz.schedulers._entries import (
     TypedEntry,
     counted,
     read_counts,
-    started,
+    start_schedule,
 )
 from asyncz.schedulers._inbox import TURN
 from asyncz.schedulers.asgi import AppWithScheduler, ReceiveT, ScopeT, SendT
@@ -631,7 +631,7 @@ class AsyncIOScheduler:
         check_flag("paused", paused)
         check_flag("replace_existing", replace_existing)
         core = self._core
-        trigger, first = started(trigger, utc(core.clock.now()))
+        trigger, first = start_schedule(trigger, utc(core.now()))
         with core.lock:
             if task_id is None:
                 task_id = self._new_id(call)

@@ -45,7 +45,12 @@ def _zone_of_this_machine() -> tzinfo:
         from tzlocal import get_localzone
     except ModuleNotFoundError as error:
         raise MissingExtraError("timezone='local'", "tzlocal", "cron") from error
-    return get_localzone()
+    try:
+        return get_localzone()
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise InvalidInputError(
+            "timezone", "'local'", f"the zone of this machine is not known ({error}); name one such as 'Europe/Berlin'"
+        ) from error
 
 
 def zone_name(zone: tzinfo) -> str:
