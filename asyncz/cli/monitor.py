@@ -161,13 +161,14 @@ def overview(scheduler: AsyncIOScheduler, height: int) -> Group:
     # Beside the tasks: the heads of both tables, the lines between them, and what stands below.
     room = max(1, height - len(state.executors) - 11)
     soonest = sorted(state.tasks, key=lambda task: (task.next_run_at is None, task.next_run_at or now, task.task_id))
-    tasks = _table("task", "next run", "executor", "running", "executed", "errors", "last outcome")
+    tasks = _table("task", "next run", "executor", "running", "waiting", "executed", "errors", "last outcome")
     for task in soonest[:room]:
         tasks.add_row(
             task.task_id,
             _due(task, now),
             task.executor,
-            str(task.running + task.waiting),
+            str(task.running),
+            str(task.waiting),
             str(task.executed),
             Text(str(task.errors), "bold red" if task.errors else ""),
             _outcome(last.get(task.task_id), now),

@@ -227,7 +227,7 @@ def _model_at(location: _Path) -> type[BaseModel]:
     parts = iter(location[:-1])
     for part in parts:
         if part in _TAGGED:
-            model = _TAGGED[str(part)]
+            model = _TAGGED[part]
             continue
         if isinstance(part, int):
             continue
