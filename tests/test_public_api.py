@@ -212,6 +212,7 @@ MEMBERS: dict[str, list[str]] = {
         "pause",
         "pause_task",
         "released",
+        "remove_all_tasks",
         "remove_executor",
         "remove_task",
         "reschedule_task",

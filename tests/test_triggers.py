@@ -703,6 +703,10 @@ def test_a_clock_that_is_set_back_starts_a_trigger_anew(trigger: Trigger) -> Non
             due = task.next_run_at
             assert due is not None
             assert due < START + timedelta(hours=2)
+            await clock.advance(hours=3)
+            following = task.next_run_at
+            assert following is not None
+            assert following < START + timedelta(days=2)
 
     asyncio.run(main())
 

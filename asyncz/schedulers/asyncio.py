@@ -15,7 +15,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Never, Protocol, Self, TypeGuard, get_args, overload
 
 import attrs
-from typing_extensions import ParamSpec, TypeIs, TypeVar, TypeVarTuple, Unpack
+from typing_extensions import ParamSpec, TypeIs, TypeVar, TypeVarTuple, Unpack, override
 
 from asyncz import events
 from asyncz._checks import (
@@ -207,22 +207,36 @@ class AsyncIOScheduler:
     async def __aexit__(self, exc_type: type[BaseException] | None, *_: object) -> None:
         await self.shutdown(wait=exc_type is None)
 
+    @override
+    def __reduce__(self) -> Never:
+        # What else is said is about a lock, deep inside of it.
+        message = (
+            "a scheduler cannot be pickled, and so not be an argument of a function that runs in another process;"
+            " give that what it needs of the scheduler instead"
+        )
+        raise TypeError(message)
+
     @property
     def running(self) -> bool:
         """Whether it has been started and not shut down."""
         return self._core.running
 
-    async def start(self) -> None:
+    async def start(self, *, paused: bool = False) -> None:
         """Start its executors, then submit what is due, on the running loop.
+
+        Args:
+            paused: Submit no due runs before `resume()`, as after `pause()`.
 
         Raises:
             SchedulerAlreadyRunningError: It runs already.
+            InvalidInputError: `paused` is neither True nor False.
             Exception: What an executor raised at its start; those that had started are shut down again.
         """
         core = self._core
         if core.status not in {"created", "stopped"}:
             raise SchedulerAlreadyRunningError
-        core.status = "running"
+        check_flag("paused", paused)
+        core.status = "paused" if paused else "running"
         self._closed = asyncio.Event()
         self._shutdown_lock = asyncio.Lock()
         with core.lock:
@@ -243,6 +257,8 @@ class AsyncIOScheduler:
             self._closed.set()
             raise
         core.dispatcher.emit(events.SchedulerStarted())
+        if paused:
+            core.dispatcher.emit(events.SchedulerPaused())
         core.inbox.put(self._set_timer)
 
     async def shutdown(self, wait: bool = True, timeout: float | None = None) -> None:
@@ -709,6 +725,12 @@ class AsyncIOScheduler:
             entry.removed = True
             self._leaving[id(entry.task)] = entry
         self._core.inbox.put(partial(self._removed, entry))
+
+    def remove_all_tasks(self) -> None:
+        """Forget all tasks, as `remove_task` forgets one. May be called from any thread."""
+        with self._core.lock:
+            for task in self.tasks:
+                self.remove_task(task)
 
     def modify_task(
         self,
