@@ -16,10 +16,12 @@ import pytest
 from pydantic import BaseModel
 
 import asyncz
+import asyncz.config
 import asyncz.executors
 
 NAMES: dict[str, list[str]] = {
     "asyncz": [
+        "AppWithScheduler",
         "AndTrigger",
         "AsyncIOExecutor",
         "AsyncIOScheduler",
@@ -28,6 +30,9 @@ NAMES: dict[str, list[str]] = {
         "BaseTrigger",
         "CalendarIntervalTrigger",
         "Clock",
+        "ConfigSource",
+        "ConfigurationError",
+        "ConfigurationProblem",
         "CronTrigger",
         "DateTrigger",
         "DebugExecutor",
@@ -36,6 +41,7 @@ NAMES: dict[str, list[str]] = {
         "Event",
         "Executor",
         "ExecutorAdded",
+        "ExecutorConfig",
         "ExecutorInUseError",
         "ExecutorNotRunningError",
         "ExecutorRemoved",
@@ -45,6 +51,7 @@ NAMES: dict[str, list[str]] = {
         "InstanceCount",
         "IntervalTrigger",
         "InvalidInputError",
+        "LimitsConfig",
         "Listener",
         "LoopAlias",
         "MaximumInstancesError",
@@ -64,10 +71,12 @@ NAMES: dict[str, list[str]] = {
         "QueueFullError",
         "RemoteError",
         "Retry",
+        "RetryConfig",
         "RunDetails",
         "RunHandle",
         "RunsStillRunningError",
         "SchedulerAlreadyRunningError",
+        "SchedulerConfig",
         "SchedulerNotRunningError",
         "SchedulerPaused",
         "SchedulerResumed",
@@ -84,6 +93,7 @@ NAMES: dict[str, list[str]] = {
         "TaskAdded",
         "TaskCancelled",
         "TaskCancelledError",
+        "TaskConfig",
         "TaskDecorator",
         "TaskError",
         "TaskExecuted",
@@ -108,6 +118,7 @@ NAMES: dict[str, list[str]] = {
         "Timer",
         "Trigger",
         "TriggerAlias",
+        "TriggerConfig",
         "UNSET",
         "UniversalExecutor",
         "UnknownAliasError",
@@ -119,6 +130,40 @@ NAMES: dict[str, list[str]] = {
         "create_trigger",
         "executor_aliases",
         "trigger_aliases",
+    ],
+    "asyncz.config": [
+        "AndTriggerConfig",
+        "AsyncIOExecutorConfig",
+        "CalendarIntervalTriggerConfig",
+        "ConfigSource",
+        "CronTriggerConfig",
+        "CustomExecutorConfig",
+        "CustomTriggerConfig",
+        "DaskClusterKwargsConfig",
+        "DaskExecutorConfig",
+        "DateTriggerConfig",
+        "DebugExecutorConfig",
+        "ExecutorConfig",
+        "Initializer",
+        "IntervalTriggerConfig",
+        "LimitsConfig",
+        "LoopAlias",
+        "OnDemandConfig",
+        "OrTriggerConfig",
+        "PoolAlias",
+        "PoolKwargs",
+        "PoolOptions",
+        "ProcessPoolExecutorConfig",
+        "ProcessPoolKwargs",
+        "ProcessPoolKwargsConfig",
+        "RetryConfig",
+        "SchedulerConfig",
+        "TaskConfig",
+        "ThreadPoolExecutorConfig",
+        "ThreadPoolKwargs",
+        "ThreadPoolKwargsConfig",
+        "TriggerAlias",
+        "TriggerConfig",
     ],
     "asyncz.executors": [
         "AsyncIOExecutor",
@@ -157,8 +202,11 @@ MEMBERS: dict[str, list[str]] = {
     "AsyncIOScheduler": [
         "add_executor",
         "add_task",
+        "asgi",
         "ended",
+        "from_config",
         "get_task",
+        "lifespan",
         "modify_task",
         "notify",
         "pause",
@@ -360,6 +408,26 @@ MEMBERS: dict[str, list[str]] = {
     "TaskModified": ["change", "exception", "fields", "task_id"],
     "Retry": ["attempts", "backoff", "delay", "delay_after", "follows", "jitter", "max_delay", "on"],
     "Worker": ["host", "pid", "thread"],
+    "LimitsConfig": ["coalesce", "limits", "max_instances", "misfire_grace_time", "overlap", "retry", "timeout"],
+    "RetryConfig": ["attempts", "backoff", "create", "delay", "jitter", "max_delay", "on"],
+    "SchedulerConfig": ["defaults", "executors", "tasks"],
+    "TaskConfig": [
+        "args",
+        "call",
+        "coalesce",
+        "executor",
+        "kwargs",
+        "limits",
+        "load_call",
+        "max_instances",
+        "misfire_grace_time",
+        "overlap",
+        "paused",
+        "retry",
+        "timeout",
+        "trigger",
+    ],
+    "ConfigurationProblem": ["allowed", "explanation", "file", "key", "line", "path", "reason", "suggestion", "value"],
     "TaskRetrying": ["delay", "details", "exception", "task_id", "traceback"],
 }
 
@@ -370,7 +438,7 @@ EXECUTORS = {  # what they add to the members of `BaseExecutor`
     asyncz.ProcessPoolExecutor: ["check_call"],
     asyncz.ThreadPoolExecutor: [],
 }
-LAZY_PACKAGES = [asyncz, asyncz.executors]
+LAZY_PACKAGES = [asyncz, asyncz.config, asyncz.executors]
 
 
 def declared_members(owner: type[object]) -> Iterator[str]:
