@@ -7,13 +7,20 @@ if TYPE_CHECKING:
 
     from asyncz.clock import SystemClock as SystemClock
     from asyncz.config import (
+        ConfigSource as ConfigSource,
+        ExecutorConfig as ExecutorConfig,
+        LimitsConfig as LimitsConfig,
         LoopAlias as LoopAlias,
         PoolAlias as PoolAlias,
         PoolKwargs as PoolKwargs,
         PoolOptions as PoolOptions,
         ProcessPoolKwargs as ProcessPoolKwargs,
+        RetryConfig as RetryConfig,
+        SchedulerConfig as SchedulerConfig,
+        TaskConfig as TaskConfig,
         ThreadPoolKwargs as ThreadPoolKwargs,
         TriggerAlias as TriggerAlias,
+        TriggerConfig as TriggerConfig,
     )
     from asyncz.events import (
         Event as Event,
@@ -41,6 +48,8 @@ if TYPE_CHECKING:
     )
     from asyncz.exceptions import (
         AsynczError as AsynczError,
+        ConfigurationError as ConfigurationError,
+        ConfigurationProblem as ConfigurationProblem,
         DuplicateExecutorError as DuplicateExecutorError,
         DuplicateTaskError as DuplicateTaskError,
         ExecutorInUseError as ExecutorInUseError,
@@ -89,6 +98,7 @@ if TYPE_CHECKING:
         UniversalExecutor as UniversalExecutor,
     )
     from asyncz.retries import Retry as Retry
+    from asyncz.schedulers.asgi import AppWithScheduler as AppWithScheduler
     from asyncz.schedulers.asyncio import (
         AsyncIOScheduler as AsyncIOScheduler,
         Subscription as Subscription,
@@ -128,13 +138,20 @@ else:
         {
             "asyncz.clock": ("SystemClock",),
             "asyncz.config": (
+                "ConfigSource",
+                "ExecutorConfig",
+                "LimitsConfig",
                 "LoopAlias",
                 "PoolAlias",
                 "PoolKwargs",
                 "PoolOptions",
                 "ProcessPoolKwargs",
+                "RetryConfig",
+                "SchedulerConfig",
+                "TaskConfig",
                 "ThreadPoolKwargs",
                 "TriggerAlias",
+                "TriggerConfig",
             ),
             "asyncz.events": (
                 "Event",
@@ -162,6 +179,8 @@ else:
             ),
             "asyncz.exceptions": (
                 "AsynczError",
+                "ConfigurationError",
+                "ConfigurationProblem",
                 "DuplicateExecutorError",
                 "DuplicateTaskError",
                 "ExecutorInUseError",
@@ -210,6 +229,7 @@ else:
                 "UniversalExecutor",
             ),
             "asyncz.retries": ("Retry",),
+            "asyncz.schedulers.asgi": ("AppWithScheduler",),
             "asyncz.schedulers.asyncio": (
                 "AsyncIOScheduler",
                 "Subscription",

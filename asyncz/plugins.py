@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 
 from typing_extensions import TypeIs
@@ -56,7 +55,7 @@ def trigger_aliases() -> tuple[str, ...]:
 
 
 def create_executor(alias: str, **options: object) -> UniversalExecutor:
-    """Make the executor that an alias stands for.
+    """Make the executor that an alias stands for, or a class of your own as `package.module:Class`.
 
     Raises:
         UnknownAliasError: There is none; the error lists those that exist.
@@ -73,6 +72,8 @@ def create_executor(alias: str, **options: object) -> UniversalExecutor:
 
 def create_trigger(alias: str, **options: object) -> Trigger:
     """Make the trigger that an alias stands for, such as `create_trigger("interval", minutes=5)`.
+
+    A class of your own is named as `package.module:Class`.
 
     Raises:
         UnknownAliasError: There is none; the error lists those that exist.
@@ -123,17 +124,16 @@ def check_trigger(value: object) -> None:
 
 
 def _create(kind: str, group: str, builtin: Mapping[str, str], alias: str, options: Mapping[str, object]) -> object:
+    if alias in builtin or ":" in alias:
+        entry_point = EntryPoint(alias, builtin.get(alias, alias), group)
+    elif alias in _found(group):
+        entry_point = _found(group)[alias]
+    else:
+        raise UnknownAliasError(kind, alias, tuple(sorted({*builtin, *_found(group)})))
     try:
-        if alias in builtin:
-            module, _, name = builtin[alias].partition(":")
-            factory = getattr(import_module(module), name)
-        elif alias in _found(group):
-            factory = _found(group)[alias].load()
-        else:
-            raise UnknownAliasError(kind, alias, tuple(sorted({*builtin, *_found(group)})))
+        factory = entry_point.load()
     except (ImportError, AttributeError) as error:
-        reference = builtin.get(alias) or _found(group)[alias].value
-        raise PluginError(alias, reference, f"{type(error).__name__}: {error}") from error
+        raise PluginError(alias, entry_point.value, f"{type(error).__name__}: {error}") from error
     try:
         made: object = factory(**options)
     except TypeError as error:

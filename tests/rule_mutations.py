@@ -30,6 +30,12 @@ ENTRIES = "asyncz/schedulers/_entries.py"
 INBOX = "asyncz/schedulers/_inbox.py"
 DISPATCH = "asyncz/schedulers/_dispatch.py"
 TASKS = "asyncz/tasks.py"
+ASGI = "asyncz/schedulers/asgi.py"
+MODELS = "asyncz/config/models.py"
+READING = "asyncz/config/_reading.py"
+LINES = "asyncz/config/_lines.py"
+APP = "asyncz/cli/app.py"
+MONITOR = "asyncz/cli/monitor.py"
 TIMES = "asyncz/triggers/_times.py"
 VALUES = "asyncz/triggers/_values.py"
 CRON = "asyncz/triggers/cron.py"
@@ -1818,6 +1824,200 @@ _breaks(
     "test_executors::test_pool_kwargs_reach_the_pool_and_its_replacement",
 )
 
+# ASGI: a scheduler starts and drains with a server
+
+_breaks(
+    "asgi",
+    "the scheduler starts before its app",
+    ASGI,
+    """\
+            answer = await app.ask("lifespan.startup")
+            if answer is not None and answer["type"] != "lifespan.startup.complete":
+                await send(answer)
+                return
+            try:
+                await self._scheduler.start()
+""",
+    """\
+            try:
+                await self._scheduler.start()
+                answer = await app.ask("lifespan.startup")
+                if answer is not None and answer["type"] != "lifespan.startup.complete":
+                    await send(answer)
+                    return
+""",
+    "test_asgi",
+)
+_breaks(
+    "asgi",
+    "runs in flight are cancelled with the server",
+    ASGI,
+    "await self._scheduler.shutdown(timeout=self._drain_timeout)",
+    "await self._scheduler.shutdown(wait=False)",
+    "test_asgi",
+)
+_breaks(
+    "asgi",
+    "the drain of an app has no limit",
+    ASGI,
+    "await self._scheduler.shutdown(timeout=self._drain_timeout)",
+    "await self._scheduler.shutdown()",
+    "test_asgi::test_the_drain_after_sigterm_can_be_bounded",
+)
+_breaks(
+    "asgi",
+    "the drain of a lifespan has no limit",
+    SCHEDULER,
+    "            await self.shutdown(timeout=drain_timeout)\n",
+    "            await self.shutdown()\n",
+    "test_asgi::test_the_drain_after_sigterm_can_be_bounded",
+)
+_breaks(
+    "asgi",
+    "an app that knows no lifespan fails the start",
+    ASGI,
+    """\
+        except Exception as error:
+            # By the specification this is how an app says that it has no lifespan.
+""",
+    """\
+        except TypeError as error:
+            # By the specification this is how an app says that it has no lifespan.
+""",
+    "test_asgi::test_an_app_needs_no_lifespan",
+)
+_breaks(
+    "asgi",
+    "a start that fails leaves its app started",
+    ASGI,
+    """\
+                await app.ask("lifespan.shutdown")
+                await send({"type": "lifespan.startup.failed\
+""",
+    """\
+                await send({"type": "lifespan.startup.failed\
+""",
+    "test_asgi::test_a_start_of_the_scheduler_that_fails_is_told_and_ends_the_app",
+)
+_breaks(
+    "asgi",
+    "a server that goes leaves its scheduler running",
+    ASGI,
+    "            ending.push_async_callback(self._scheduler.shutdown, wait=False)\n",
+    "",
+    "test_asgi::test_a_server_that_goes_without_a_word_leaves_nothing_running",
+)
+_breaks(
+    "asgi",
+    "a server that goes leaves its app running",
+    ASGI,
+    "            ending.push_async_callback(app.close)\n",
+    "",
+    "test_asgi::test_a_server_that_goes_without_a_word_leaves_nothing_running",
+)
+
+# Configuration: all that is wrong is told, with its place
+
+_breaks(
+    "config",
+    "lines are counted without those in texts",
+    LINES,
+    """line += token.count("\\n")""",
+    """line += token == "\\n\"""",
+    "test_config::test_every_key_of_a_toml_text_is_found_in_its_line",
+)
+_breaks(
+    "config",
+    "only the first thing that is wrong is told",
+    READING,
+    "raise ConfigurationError(tuple(sorted(self._problems, key=lambda problem: problem.line or 0)))",
+    "raise ConfigurationError(tuple(self._problems[:1]))",
+    "test_config::test_all_that_is_wrong_is_told_at_once_in_the_order_of_the_file",
+)
+_breaks(
+    "config",
+    "what is right in a wrong part is not looked at",
+    READING,
+    "wrong.add(path[: 2 if whole else 3])",
+    "wrong.add(path[:2])",
+    "test_config::test_all_that_is_wrong_is_told_at_once_in_the_order_of_the_file",
+)
+_breaks(
+    "config",
+    "what follows from a wrong executor is told too",
+    READING,
+    "return {*self.config.executors, *unusable}",
+    "return {*self.config.executors} - unusable",
+    "test_config::test_all_that_is_wrong_is_told_at_once_in_the_order_of_the_file",
+)
+_breaks(
+    "config",
+    "arguments are not compared with the function",
+    MODELS,
+    "        _check_arguments(function, self.args, self.kwargs)\n",
+    "",
+    "test_config::test_what_is_wrong_is_told_with_its_place",
+)
+_breaks(
+    "config",
+    "a number is taken for a time",
+    MODELS,
+    "Annotated[datetime, BeforeValidator(_refuse_numbers), ",
+    "Annotated[datetime, ",
+    "test_config::test_what_is_wrong_is_told_with_its_place",
+)
+_breaks(
+    "config",
+    "what a task says is lost to the defaults",
+    MODELS,
+    """_finite(self.timeout) if "timeout" in own else UNSET""",
+    """_finite(self.timeout) or UNSET""",
+    "test_config::test_a_task_takes_from_the_defaults_what_it_does_not_say",
+)
+_breaks(
+    "config",
+    "an option of a pool gets lost",
+    MODELS,
+    "given[name] = value.create() if isinstance(value, _KwargsConfig) else value",
+    "given[name] = {} if isinstance(value, _KwargsConfig) else value",
+    "test_config::test_the_options_of_pools_reach_them",
+)
+
+# What `asyncz run` shows
+
+_breaks(
+    "monitor",
+    "what functions print gets among the JSON",
+    MONITOR,
+    "    os.dup2(_STANDARD_ERROR, _STANDARD_OUTPUT)\n",
+    "",
+    "test_run_command::test_json_lines_are_the_only_output_whoever_else_prints",
+)
+_breaks(
+    "monitor",
+    "a reader that goes away is not noticed",
+    MONITOR,
+    "except BrokenPipeError:",
+    "except ZeroDivisionError:",
+    "test_run_command::test_a_reader_that_goes_away_does_not_end_the_tasks",
+)
+_breaks(
+    "monitor",
+    "more tasks are shown than fit",
+    MONITOR,
+    "soonest[:room]",
+    "soonest",
+    "test_run_command::test_the_table_shows_the_soonest_tasks_where_not_all_fit",
+)
+_breaks(
+    "monitor",
+    "the time to drain is not handed on",
+    APP,
+    "await scheduler.wait_closed(drain_timeout)",
+    "await scheduler.wait_closed()",
+    "test_run_command::test_a_run_in_flight_at_a_signal",
+)
+
 
 # Triggers: nothing is lost or doubled where clocks are set, nothing drifts, and one trigger serves many tasks
 
@@ -1922,7 +2122,7 @@ _breaks(
     "triggers",
     "a start changes the trigger that is given",
     VALUES,
-    "        started = copy.copy(self)\n",
+    "        started = self._copied()\n",
     "        started = self\n",
     "test_triggers::test_one_trigger_serves_many_tasks_each_from_its_own_start",
 )

@@ -46,7 +46,9 @@ SCHEDULER = "asyncz/schedulers/asyncio.py"
 BASE = "asyncz/executors/base.py"
 THREADS = "asyncz/executors/thread_pool.py"
 PROCESSES = "asyncz/executors/process_pool.py"
-CONFIG = "asyncz/config.py"
+ASGI = "asyncz/schedulers/asgi.py"
+CONFIG = "asyncz/config/options.py"
+MODELS = "asyncz/config/models.py"
 STATES = "asyncz/states.py"
 EXCEPTIONS = "asyncz/exceptions.py"
 PLUGINS = "asyncz/plugins.py"
@@ -609,6 +611,77 @@ MUTATIONS: list[Mutation] = [
         "asyncz/executors/__init__.py",
         "    from asyncz.executors.debug import DebugExecutor as DebugExecutor\n",
         "",
+    ),
+    # Configuration and ASGI
+    Mutation(
+        "an ASGI app loses its types",
+        SCHEDULER,
+        ") -> AppWithScheduler[ScopeT, ReceiveT, SendT]:",
+        ") -> AppWithScheduler[Mapping[str, object], ReceiveT, SendT]:",
+    ),
+    Mutation(
+        "an ASGI app takes its arguments in another order",
+        ASGI,
+        "async def __call__(self, scope: ScopeT, receive: ReceiveT, send: SendT, /) -> None:",
+        "async def __call__(self, scope: ScopeT, send: SendT, receive: ReceiveT, /) -> None:",
+    ),
+    Mutation(
+        "a lifespan is any object",
+        SCHEDULER,
+        ") -> AbstractAsyncContextManager[None]:",
+        ") -> object:",
+    ),
+    Mutation(
+        "a lifespan takes no app",
+        SCHEDULER,
+        """\
+        app: object = None,  # noqa: ARG002  # frameworks hand it over
+        /,
+        *,
+""",
+        """\
+        *,
+""",
+    ),
+    Mutation(
+        "from_config gives any scheduler",
+        SCHEDULER,
+        "def from_config(cls, source: ConfigSource, *, clock: Clock | None = None) -> Self:",
+        "def from_config(cls, source: ConfigSource, *, clock: Clock | None = None) -> object:",
+    ),
+    Mutation(
+        "a configuration of anything",
+        MODELS,
+        "ConfigSource: TypeAlias = SchedulerConfig | Mapping[str, object] | str | os.PathLike[str]",
+        "ConfigSource: TypeAlias = object",
+    ),
+    Mutation(
+        "tasks of anything", MODELS, "    tasks: Mapping[str, TaskConfig] = {}", "    tasks: Mapping[str, object] = {}"
+    ),
+    Mutation(
+        "configured tasks can be changed",
+        MODELS,
+        "    tasks: Mapping[str, TaskConfig] = {}",
+        "    tasks: dict[str, TaskConfig] = {}",
+    ),
+    Mutation("any kind of a pool", MODELS, '    type: Literal["threadpool", "pool"]', "    type: str"),
+    Mutation(
+        "any way to start a process",
+        MODELS,
+        '    mp_context: Literal["fork", "forkserver", "spawn"] | None = None',
+        "    mp_context: str | None = None",
+    ),
+    Mutation(
+        "a configured call of anything",
+        MODELS,
+        "    def load_call(self) -> Callable[[], object]:",
+        "    def load_call(self) -> object:",
+    ),
+    Mutation(
+        "problems that are texts",
+        EXCEPTIONS,
+        "    def __init__(self, problems: tuple[ConfigurationProblem, ...]) -> None:",
+        "    def __init__(self, problems: tuple[str, ...]) -> None:",
     ),
 ]
 

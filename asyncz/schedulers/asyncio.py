@@ -8,14 +8,14 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from functools import partial
 from types import FrameType
-from typing import Never, Protocol, Self, TypeGuard, get_args, overload
+from typing import TYPE_CHECKING, Never, Protocol, Self, TypeGuard, get_args, overload
 
 import attrs
-from typing_extensions import ParamSpec, TypeIs, TypeVar, TypeVarTuple, Unpack
+from typing_extensions import ParamSpec, TypeIs, TypeVar, TypeVarTuple, Unpack, override
 
 from asyncz import events
 from asyncz._checks import (
@@ -61,6 +61,7 @@ from asyncz.schedulers._entries import (
     start_schedule,
 )
 from asyncz.schedulers._inbox import TURN
+from asyncz.schedulers.asgi import AppWithScheduler, ReceiveT, ScopeT, SendT
 from asyncz.states import SchedulerState
 from asyncz.tasks import (
     DEFAULT_LIMITS,
@@ -74,6 +75,9 @@ from asyncz.tasks import (
     function_name,
 )
 from asyncz.triggers.date import DateTrigger
+
+if TYPE_CHECKING:
+    from asyncz.config import ConfigSource
 
 P = ParamSpec("P")
 Ts = TypeVarTuple("Ts")
@@ -172,6 +176,28 @@ class AsyncIOScheduler:
             else:
                 self.add_executor(executor, alias=alias)
 
+    @classmethod
+    def from_config(cls, source: ConfigSource, *, clock: Clock | None = None) -> Self:
+        """Make a scheduler with the executors, limits and tasks of a configuration; nothing is started.
+
+        What the configuration names is imported. The scheduler can be given more executors and tasks, and its tasks
+        are to be had by `get_task`. May be called from any thread.
+
+        Args:
+            source: The path of a TOML file, the same as a dict, or a `SchedulerConfig`.
+            clock: Where it gets the time; a test can bring its own.
+
+        Raises:
+            ConfigurationError: Anything in it cannot be used; the error tells all of it, each with its line and key.
+            InvalidInputError: `source` is none of these.
+
+        Example:
+            >>> scheduler = AsyncIOScheduler.from_config("asyncz.toml")
+        """
+        from asyncz.schedulers._configured import configured
+
+        return configured(lambda defaults: cls(defaults=defaults, clock=clock), source)
+
     # Its life
 
     async def __aenter__(self) -> Self:
@@ -181,22 +207,36 @@ class AsyncIOScheduler:
     async def __aexit__(self, exc_type: type[BaseException] | None, *_: object) -> None:
         await self.shutdown(wait=exc_type is None)
 
+    @override
+    def __reduce__(self) -> Never:
+        # What else is said is about a lock, deep inside of it.
+        message = (
+            "a scheduler cannot be pickled, and so not be an argument of a function that runs in another process;"
+            " give that what it needs of the scheduler instead"
+        )
+        raise TypeError(message)
+
     @property
     def running(self) -> bool:
         """Whether it has been started and not shut down."""
         return self._core.running
 
-    async def start(self) -> None:
+    async def start(self, *, paused: bool = False) -> None:
         """Start its executors, then submit what is due, on the running loop.
+
+        Args:
+            paused: Submit no due runs before `resume()`, as after `pause()`.
 
         Raises:
             SchedulerAlreadyRunningError: It runs already.
+            InvalidInputError: `paused` is neither True nor False.
             Exception: What an executor raised at its start; those that had started are shut down again.
         """
         core = self._core
         if core.status not in {"created", "stopped"}:
             raise SchedulerAlreadyRunningError
-        core.status = "running"
+        check_flag("paused", paused)
+        core.status = "paused" if paused else "running"
         self._closed = asyncio.Event()
         self._shutdown_lock = asyncio.Lock()
         with core.lock:
@@ -217,6 +257,8 @@ class AsyncIOScheduler:
             self._closed.set()
             raise
         core.dispatcher.emit(events.SchedulerStarted())
+        if paused:
+            core.dispatcher.emit(events.SchedulerPaused())
         core.inbox.put(self._set_timer)
 
     async def shutdown(self, wait: bool = True, timeout: float | None = None) -> None:
@@ -303,6 +345,66 @@ class AsyncIOScheduler:
                 await self.wait_closed(drain_timeout)
 
         asyncio.run(run())
+
+    def lifespan(
+        self,
+        app: object = None,  # noqa: ARG002  # frameworks hand it over
+        /,
+        *,
+        drain_timeout: float | None = None,
+    ) -> AbstractAsyncContextManager[None]:
+        """Run while an ASGI app is served: the lifespan of Starlette and FastAPI, one of the lifespans of Litestar.
+
+        Started before the server takes requests and drained after the last one. Each process of a server with
+        several of them runs a scheduler of its own. May be called from any thread.
+
+        Args:
+            app: The app, which the framework hands over.
+            drain_timeout: How many seconds the runs have to end with the server before they are cancelled; None is no
+                limit. `functools.partial` gives it.
+
+        Raises:
+            InvalidInputError: `drain_timeout` is negative.
+            SchedulerAlreadyRunningError: When it is entered, it runs already.
+
+        Example:
+            >>> app = Starlette(lifespan=scheduler.lifespan)
+            >>> app = FastAPI(lifespan=partial(scheduler.lifespan, drain_timeout=25))
+            >>> app = Litestar(lifespan=[scheduler.lifespan])
+        """
+        check_optional_seconds("drain_timeout", drain_timeout, zero_allowed=True)
+        return self._living(drain_timeout)
+
+    @asynccontextmanager
+    async def _living(self, drain_timeout: float | None) -> AsyncGenerator[None]:
+        async with self:
+            yield
+            await self.shutdown(timeout=drain_timeout)
+
+    def asgi(
+        self, app: Callable[[ScopeT, ReceiveT, SendT], Awaitable[None]], /, *, drain_timeout: float | None = None
+    ) -> AppWithScheduler[ScopeT, ReceiveT, SendT]:
+        """Wrap any ASGI app so that the scheduler is started and drained with its server.
+
+        It starts after the app's own startup and is drained before the app's own shutdown, so that runs find what the
+        app has made. The app needs no lifespan of its own; the server needs one (uvicorn: not `--lifespan off`). A
+        start that fails is told to the server, which then ends. May be called from any thread.
+
+        Args:
+            app: The app; its types stay as they are.
+            drain_timeout: How many seconds the runs have to end with the server before they are cancelled; None is no
+                limit.
+
+        Raises:
+            InvalidInputError: `app` is not callable, or `drain_timeout` is negative.
+
+        Example:
+            >>> app = scheduler.asgi(app, drain_timeout=25)
+        """
+        if not callable(app):
+            raise InvalidInputError("app", repr(app), "an ASGI app is needed, which takes scope, receive and send")
+        check_optional_seconds("drain_timeout", drain_timeout, zero_allowed=True)
+        return AppWithScheduler(app, self, drain_timeout)
 
     def pause(self) -> None:
         """Submit no due runs of any task until `resume()`. What runs goes on. May be called from any thread.
@@ -623,6 +725,12 @@ class AsyncIOScheduler:
             entry.removed = True
             self._leaving[id(entry.task)] = entry
         self._core.inbox.put(partial(self._removed, entry))
+
+    def remove_all_tasks(self) -> None:
+        """Forget all tasks, as `remove_task` forgets one. May be called from any thread."""
+        with self._core.lock:
+            for task in self.tasks:
+                self.remove_task(task)
 
     def modify_task(
         self,
