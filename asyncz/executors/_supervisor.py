@@ -21,7 +21,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing.connection import wait
+from multiprocessing.connection import Connection, wait
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from typing import Protocol
@@ -129,7 +129,10 @@ class _Permits:
     """
 
     def __init__(self) -> None:
-        self.theirs, self._giving = multiprocessing.Pipe(duplex=False)
+        reading, writing = os.pipe()
+        # As connections, which are passed on to processes however these start.
+        self.theirs: Connection[bytes, bytes] = Connection(reading, writable=False)
+        self._giving: Connection[bytes, bytes] = Connection(writing, readable=False)
         os.set_blocking(self.theirs.fileno(), False)
         self._to_give = bytearray()
 
