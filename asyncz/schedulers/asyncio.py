@@ -1156,7 +1156,8 @@ class AsyncIOScheduler:
 
     def _catch_up(self) -> None:
         for entry in self._all_entries():
-            self._fill_places(entry)
+            if entry.waiting or entry.attempts:
+                self._fill_places(entry)
         self._set_timer()
 
     def _after_change(self, entry: Entry) -> None:
