@@ -789,7 +789,7 @@ _breaks(
     "overlap",
     "what waits goes on although it is held",
     ENTRIES,
-    """        if self.paused or self.core.status == "paused":\n            return\n""",
+    """        if self.paused or self.core.holds(self):\n            return\n""",
     "",
     "test_overlap::test_what_waits_is_held_while_its_task_or_the_scheduler_is",
 )
@@ -797,8 +797,8 @@ _breaks(
     "overlap",
     "what waited while the scheduler was held stays there",
     SCHEDULER,
-    "                self._fill_places(entry)\n        self._set_timer()\n",
-    "                str(entry)\n        self._set_timer()\n",
+    "            self._fill_places(entry)\n        self._set_timer()\n",
+    "            str(entry)\n        self._set_timer()\n",
     "test_overlap::test_what_waits_is_held_while_its_task_or_the_scheduler_is",
 )
 _breaks(

@@ -136,7 +136,7 @@ class ChainedEntry(TypedEntry[ResultT], Generic[ArgumentT, ResultT]):
 
     @override
     def submit_waiting(self) -> None:
-        if not self.is_active or self.paused or self.removed or self.core.status == "paused":
+        if not self.is_active or self.paused or self.removed or self.core.holds(self):
             return
         if self.retry_timer is not None:
             self.retry_timer.cancel()

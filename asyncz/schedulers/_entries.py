@@ -134,6 +134,7 @@ class Core:
     entries: dict[str, Entry] = attrs.Factory(dict[str, "Entry"])
     totals: Counts = attrs.Factory(lambda: defaultdict(int))
     changes: deque[Callable[[], None]] = attrs.Factory(deque[Callable[[], None]])
+    held: set[Entry] = attrs.Factory(set["Entry"])
     status: SchedulerStatus = "created"
     # While it drains: whether results are still handed on.
     chains_go_on: bool = False
@@ -156,6 +157,13 @@ class Core:
     def running(self) -> bool:
         """Whether the scheduler has been started and not shut down."""
         return self.status == "running" or self.status == "paused"
+
+    def holds(self, entry: Entry) -> bool:
+        """Whether what waits has to go on waiting, as the scheduler is paused; then it has its turn once that ends."""
+        if self.status != "paused":
+            return False
+        self.held.add(entry)
+        return True
 
     def change(self, change: Callable[[], None]) -> None:
         """Make a change where nothing else looks at what is changed; in the order of the calls, from any thread.
@@ -390,7 +398,7 @@ class Entry:
 
     def submit_waiting(self) -> None:
         """Submit what was due and waits, as far as there are places, and unless it is held."""
-        if self.paused or self.core.status == "paused":
+        if self.paused or self.core.holds(self):
             return
         while self.waiting and self.run_count < self.task.limits.max_instances:
             if not self.submit_due(self.waiting[0]):

@@ -1154,9 +1154,9 @@ class AsyncIOScheduler:
             self._core.inbox.put(self._catch_up)
 
     def _catch_up(self) -> None:
-        for entry in self._all_entries():
-            if entry.waiting or entry.attempts:
-                self._fill_places(entry)
+        held, self._core.held = self._core.held, set()
+        for entry in held:
+            self._fill_places(entry)
         self._set_timer()
 
     def _after_change(self, entry: Entry) -> None:
