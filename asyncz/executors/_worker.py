@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import os
 import pickle
@@ -14,8 +15,8 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, TypeAlias, TypeGuard
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from typing import TYPE_CHECKING, Never, TypeAlias, TypeGuard
 
 if TYPE_CHECKING:
     from typing_extensions import override
@@ -36,6 +37,9 @@ READY, START_FAILED, STARTED, RESULT, ERROR, CANCELLED, UNLOADABLE, UNPICKLABLE,
 
 EXIT_UNTOLD = 70
 """The exit status of a worker that could not tell how a run ended."""
+
+dumps: Callable[[object], bytes] = functools.partial(pickle.dumps, protocol=pickle.HIGHEST_PROTOCOL)
+"""How calls and results are pickled, unless somebody brings a way of their own."""
 
 ErrorReport: TypeAlias = tuple[str, str, str, bytes | None]
 """The class of an exception, its text, its traceback as text, and itself where it can be pickled."""
@@ -183,7 +187,7 @@ def start_worker(
         if initializer is not None:
             initializer(*initargs)
     except BaseException as error:
-        _channel.send(START_FAILED, 0, _report(error))
+        _channel.send(START_FAILED, 0, _report(error, dumps))
         raise
     # It may have set the list of handlers itself.
     if not any(isinstance(handler, _ForwardingHandler) for handler in root.handlers):
@@ -201,7 +205,7 @@ def serve() -> None:
                     _channel.flush()
                     return
                 _channel.send(STARTED, number, TIME.pack(time.time()))
-                kind_of_end, report = _executed(runner, content)
+                kind_of_end, report = execute(content, runner.run, dumps)
                 _channel.hold(kind_of_end, number, TIME.pack(time.time()) + report)
         except BaseException:
             # How the run ended could not be told, for want of memory for example: the end of the worker can.
@@ -211,21 +215,32 @@ def serve() -> None:
     os._exit(0)
 
 
-def _executed(runner: asyncio.Runner, content: bytes) -> tuple[int, bytes]:
+def execute(
+    content: bytes,
+    run_coroutine: Callable[[Coroutine[object, Never, object]], object],
+    dumps: Callable[[object], bytes],
+) -> tuple[int, bytes]:
+    """Make a call that arrived as bytes, and give the kind of its end and the report of it; never raises.
+
+    Args:
+        content: The call, pickled.
+        run_coroutine: Runs a coroutine to its end.
+        dumps: Pickles the result, or the exception.
+    """
     try:
         call: Callable[[], object] = pickle.loads(content)
     except BaseException as error:
-        return UNLOADABLE, _report(error)
+        return UNLOADABLE, _report(error, dumps)
     try:
         outcome = call()
         if _is_awaitable(outcome):
-            outcome = runner.run(_awaited(outcome))
+            outcome = run_coroutine(_awaited(outcome))
     except asyncio.CancelledError:
         return CANCELLED, b""
     except BaseException as error:
-        return ERROR, _report(error)
+        return ERROR, _report(error, dumps)
     try:
-        return RESULT, pickle.dumps(outcome, pickle.HIGHEST_PROTOCOL)
+        return RESULT, dumps(outcome)
     except BaseException as error:
         return UNPICKLABLE, pickle.dumps((_shortened(repr(type(outcome))), repr(error)))
 
@@ -242,11 +257,11 @@ def _shortened(text: str) -> str:
     return text if len(text) <= 200 else f"{text[:200]}…"
 
 
-def _report(error: BaseException) -> bytes:
+def _report(error: BaseException, dumps: Callable[[object], bytes]) -> bytes:
     text = "".join(traceback.format_exception(error))
     try:
-        pickled: bytes | None = pickle.dumps(error)
-        pickle.loads(pickle.dumps(error))
+        pickled: bytes | None = dumps(error)
+        pickle.loads(dumps(error))
     except BaseException:
         pickled = None
     try:
