@@ -7,6 +7,9 @@ if TYPE_CHECKING:
 
     from asyncz.clock import SystemClock as SystemClock
     from asyncz.config import (
+        ClusterAlias as ClusterAlias,
+        DaskClusterKwargs as DaskClusterKwargs,
+        DaskOptions as DaskOptions,
         LoopAlias as LoopAlias,
         PoolAlias as PoolAlias,
         PoolKwargs as PoolKwargs,
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
     )
     from asyncz.exceptions import (
         AsynczError as AsynczError,
+        ClusterConnectionError as ClusterConnectionError,
         DuplicateExecutorError as DuplicateExecutorError,
         DuplicateTaskError as DuplicateTaskError,
         ExecutorInUseError as ExecutorInUseError,
@@ -66,6 +70,7 @@ if TYPE_CHECKING:
     )
     from asyncz.executors.asyncio import AsyncIOExecutor as AsyncIOExecutor
     from asyncz.executors.base import BaseExecutor as BaseExecutor
+    from asyncz.executors.dask import DaskExecutor as DaskExecutor
     from asyncz.executors.debug import DebugExecutor as DebugExecutor
     from asyncz.executors.futures import FuturesExecutor as FuturesExecutor
     from asyncz.executors.process_pool import ProcessPoolExecutor as ProcessPoolExecutor
@@ -93,6 +98,7 @@ if TYPE_CHECKING:
         TaskDecorator as TaskDecorator,
     )
     from asyncz.states import (
+        ClusterState as ClusterState,
         ExecutorState as ExecutorState,
         ExecutorStatus as ExecutorStatus,
         InstanceCount as InstanceCount,
@@ -119,6 +125,9 @@ else:
         {
             "asyncz.clock": ("SystemClock",),
             "asyncz.config": (
+                "ClusterAlias",
+                "DaskClusterKwargs",
+                "DaskOptions",
                 "LoopAlias",
                 "PoolAlias",
                 "PoolKwargs",
@@ -153,6 +162,7 @@ else:
             ),
             "asyncz.exceptions": (
                 "AsynczError",
+                "ClusterConnectionError",
                 "DuplicateExecutorError",
                 "DuplicateTaskError",
                 "ExecutorInUseError",
@@ -178,6 +188,7 @@ else:
             ),
             "asyncz.executors.asyncio": ("AsyncIOExecutor",),
             "asyncz.executors.base": ("BaseExecutor",),
+            "asyncz.executors.dask": ("DaskExecutor",),
             "asyncz.executors.debug": ("DebugExecutor",),
             "asyncz.executors.futures": ("FuturesExecutor",),
             "asyncz.executors.process_pool": ("ProcessPoolExecutor",),
@@ -205,6 +216,7 @@ else:
                 "TaskDecorator",
             ),
             "asyncz.states": (
+                "ClusterState",
                 "ExecutorState",
                 "ExecutorStatus",
                 "InstanceCount",

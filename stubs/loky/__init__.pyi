@@ -1,0 +1,3 @@
+from concurrent.futures import ProcessPoolExecutor
+
+def get_reusable_executor(max_workers: int | None = None) -> ProcessPoolExecutor: ...
