@@ -2,22 +2,10 @@
 
 from __future__ import annotations
 
-import concurrent.futures
-import multiprocessing
-from functools import partial
-
-import loky
 import pytest
 from typing_extensions import override
 
-from asyncz import (
-    AsyncIOExecutor,
-    DebugExecutor,
-    FuturesExecutor,
-    ProcessPoolExecutor,
-    ThreadPoolExecutor,
-    UniversalExecutor,
-)
+from asyncz import AsyncIOExecutor, DebugExecutor, ProcessPoolExecutor, ThreadPoolExecutor, UniversalExecutor
 from asyncz.testing import RULES, ExecutorConformance, rules
 from tests.broken_executors import BROKEN, Broken, ThreadPerRun
 
@@ -47,32 +35,6 @@ class TestProcessPoolExecutor(ExecutorConformance):
     @override
     def make_executor(self) -> UniversalExecutor:
         return ProcessPoolExecutor(max_workers=1)
-
-
-class TestFuturesExecutorOfThreads(ExecutorConformance):
-    @override
-    def make_executor(self) -> UniversalExecutor:
-        return FuturesExecutor(partial(concurrent.futures.ThreadPoolExecutor, 4))
-
-
-class TestFuturesExecutorOfProcesses(ExecutorConformance):
-    runs_in_another_process = True
-    patience = 30.0
-
-    @override
-    def make_executor(self) -> UniversalExecutor:
-        return FuturesExecutor(
-            partial(concurrent.futures.ProcessPoolExecutor, 1, multiprocessing.get_context("forkserver"))
-        )
-
-
-class TestFuturesExecutorOfLoky(ExecutorConformance):
-    runs_in_another_process = True
-    patience = 30.0
-
-    @override
-    def make_executor(self) -> UniversalExecutor:
-        return FuturesExecutor(partial(loky.get_reusable_executor, 1), shutdown_pool=False)
 
 
 class TestDebugExecutor(ExecutorConformance):

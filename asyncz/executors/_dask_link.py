@@ -7,7 +7,7 @@ import logging
 import multiprocessing.spawn
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib import import_module
-from typing import Protocol
+from typing import Literal, Protocol
 
 from typing_extensions import TypeIs
 
@@ -65,7 +65,7 @@ class Client(Awaitable[object], Protocol):
         ...
 
     def run(
-        self, function: Callable[[list[str]], list[str]], keys: list[str], /, *, on_error: str
+        self, function: Callable[[list[str]], list[str]], keys: list[str], /, *, on_error: Literal["return"]
     ) -> Awaitable[Mapping[str, object]]:
         """Call a function in the event loop of every worker."""
         ...

@@ -375,7 +375,10 @@ def _translated(error: Exception) -> Exception:
 
     if not isinstance(error, KilledWorker):
         return error
-    lost = WorkerLostError(f"was lost: {error.last_worker.address}")
+    lost = WorkerLostError(
+        f"was lost: {error.last_worker.address}",
+        hint="its log may tell why; asyncz of this version has to be installed there",
+    )
     lost.__cause__ = error
     return lost
 

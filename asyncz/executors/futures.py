@@ -45,8 +45,8 @@ class FuturesExecutor(QueueExecutor):
     `WorkerLostError`.
 
     Args:
-        pool: A pool, which stays its owner's, or what makes one, which is called on the event loop's thread at
-            each start and again when the pool has broken. Where a given pool breaks, the executor is `broken`.
+        pool: A pool, which stays its owner's, or what makes one, which is called at each start, and in a
+            thread of the executor's when the pool has broken. Where a given pool breaks, the executor is `broken`.
         dumps: How calls and results are pickled on their way to another process and back, for example
             `cloudpickle.dumps`.
         shutdown_pool: Whether the pool is shut down with the executor; by default one that was made is.
@@ -79,7 +79,6 @@ class FuturesExecutor(QueueExecutor):
         self._shutdown_pool = self._make_pool is not None if shutdown_pool is None else shutdown_pool
         self._dumps = dumps
         self._functions = ThreadedFunctions(self)
-        self._pool_lock = threading.Lock()
         self._breaks = 0
         self._lost: WorkerLostError | None = None
         self._futures: dict[int, Future[_remote.Report | None]] = {}
@@ -157,7 +156,8 @@ class FuturesExecutor(QueueExecutor):
         try:
             future = pool.submit(call)
         except BrokenExecutor as error:
-            self._pool_broke(pool, call, error)
+            self._replace(pool, _lost_by(error))
+            self.submit_call(call)
         except BaseException as error:
             # A pool that has been shut down takes nothing any more, and says so with a RuntimeError.
             call.end(call.run.failed(error))
@@ -173,7 +173,13 @@ class FuturesExecutor(QueueExecutor):
             return
         error = future.exception()
         if isinstance(error, BrokenExecutor):
-            self._pool_broke(pool, call, error)
+            # A pool may hold its own lock while it tells this: what is done with it is done in another thread.
+            lost = _lost_by(error)
+            self._feed.put(lambda: self._replace(pool, lost))
+            if call.has_left:
+                call.end(run.failed(lost))
+            else:
+                self._feed.put(call.submit)
         elif error is not None:
             call.end(run.failed(error))
         else:
@@ -182,33 +188,23 @@ class FuturesExecutor(QueueExecutor):
             if report is not None:
                 call.end(ending_of_report(run, report))
 
-    def _pool_broke(self, pool: Executor, call: _Call[ResultT], error: BrokenExecutor) -> None:
-        lost = WorkerLostError(f"died and broke the pool: {error}")
-        lost.__cause__ = error
-        self._replace(pool, lost)
-        if self._lost is None and not call.has_left:
-            self._feed.put(call.submit)
-        else:
-            call.end(call.run.failed(lost))
-
     def _replace(self, broken: Executor, lost: WorkerLostError) -> None:
-        """Have another pool in place of a broken one, or break down; once for each."""
-        with self._pool_lock:
-            if self._pool is not broken or self._lost is not None:
-                return
-            self._breaks += 1
-            if self._make_pool is None or self._breaks > _BREAKS_IN_A_ROW:
+        """Have another pool in place of a broken one, or break down; in the feeding thread, once for each."""
+        if self._pool is not broken or self._lost is not None:
+            return
+        self._breaks += 1
+        if self._make_pool is None or self._breaks > _BREAKS_IN_A_ROW:
+            self._lost = lost
+        else:
+            try:
+                self._pool = _made(self._make_pool)
+            except Exception:
+                self.logger.exception("No pool could be made in place of the one that broke")
                 self._lost = lost
-            else:
-                try:
-                    self._pool = _made(self._make_pool)
-                except Exception:
-                    self.logger.exception("No pool could be made in place of the one that broke")
-                    self._lost = lost
-        if self._shutdown_pool:
-            broken.shutdown(wait=False)
         if self._lost is not None:
             self.break_down()
+        if self._shutdown_pool:
+            broken.shutdown(wait=False)
 
 
 class _Call(Generic[ResultT]):
@@ -251,6 +247,12 @@ class _Call(Generic[ResultT]):
         """Tell how the run ended, unless it was cancelled while it waited."""
         if self.executor.claim(self.run):
             self.executor.finish(self.run, notification)
+
+
+def _lost_by(error: BrokenExecutor) -> WorkerLostError:
+    lost = WorkerLostError(f"died and broke the pool: {error}")
+    lost.__cause__ = error
+    return lost
 
 
 def _made(make_pool: MakePool) -> Executor:

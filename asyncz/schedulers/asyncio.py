@@ -21,7 +21,7 @@ from typing_extensions import ParamSpec, TypeIs, TypeVar, TypeVarTuple, Unpack
 from asyncz import events
 from asyncz._checks import check_count, check_optional_instance, check_optional_seconds, check_text
 from asyncz.clock import SystemClock, utc
-from asyncz.config import LoopAlias, PoolAlias, PoolOptions
+from asyncz.config import ClusterAlias, DaskOptions, LoopAlias, PoolAlias, PoolOptions
 from asyncz.events import TaskError, TaskExecuted, TaskMissed, TaskNotification
 from asyncz.exceptions import (
     DuplicateExecutorError,
@@ -117,7 +117,7 @@ class AsyncIOScheduler:
     def __init__(
         self,
         *,
-        executors: Mapping[str, UniversalExecutor | PoolAlias | LoopAlias | str] | None = None,
+        executors: Mapping[str, UniversalExecutor | PoolAlias | ClusterAlias | LoopAlias | str] | None = None,
         clock: Clock | None = None,
     ) -> None:
         self._core = Core(self, clock or SystemClock())
@@ -306,6 +306,8 @@ class AsyncIOScheduler:
     @overload
     def add_executor(self, executor: PoolAlias, /, alias: str, **options: Unpack[PoolOptions]) -> None: ...
     @overload
+    def add_executor(self, executor: ClusterAlias, /, alias: str, **options: Unpack[DaskOptions]) -> None: ...
+    @overload
     def add_executor(self, executor: LoopAlias | str, /, alias: str) -> None: ...
     def add_executor(self, executor: UniversalExecutor | str, /, alias: str, **options: object) -> None:
         """Register an executor under an alias; it is started with the scheduler, or now if that runs.
@@ -315,7 +317,7 @@ class AsyncIOScheduler:
         Args:
             executor: An executor, or the alias of one to be made.
             alias: The name by which tasks choose it.
-            options: The options of a pool that is made.
+            options: The options of the pool, or of the connection to a cluster, that is made.
 
         Raises:
             DuplicateExecutorError: The alias is taken, or the instance is registered already.
@@ -358,7 +360,7 @@ class AsyncIOScheduler:
         /,
         *args: Unpack[Ts],
         trigger: Trigger | None = NOW,
-        executor: PoolAlias | LoopAlias | str = "asyncio",
+        executor: PoolAlias | ClusterAlias | LoopAlias | str = "asyncio",
         id: str | None = None,
         max_instances: int = 1,
         misfire_grace_time: float | None = None,
@@ -374,7 +376,7 @@ class AsyncIOScheduler:
         /,
         *args: Unpack[Ts],
         trigger: Trigger | None = NOW,
-        executor: PoolAlias | LoopAlias | str = "asyncio",
+        executor: PoolAlias | ClusterAlias | LoopAlias | str = "asyncio",
         id: str | None = None,
         max_instances: int = 1,
         misfire_grace_time: float | None = None,
@@ -496,7 +498,7 @@ class AsyncIOScheduler:
         self,
         *,
         trigger: Trigger | None = NOW,
-        executor: PoolAlias | LoopAlias | str = "asyncio",
+        executor: PoolAlias | ClusterAlias | LoopAlias | str = "asyncio",
         max_instances: int = 1,
         misfire_grace_time: float | None = None,
         coalesce: bool = True,
