@@ -76,9 +76,16 @@ def is_coroutine_function(function: object) -> bool:
     return inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004  # this asks what it calls
 
 
+# What most functions return: to ask a class for what it does not have costs more than all the rest of the question.
+_NEVER_AWAITABLE: frozenset[type[object]] = frozenset(
+    {type(None), bool, int, float, str, bytes, tuple, list, dict, set}
+)
+
+
 def is_awaitable(outcome: ResultT | Awaitable[ResultT]) -> TypeIs[Awaitable[ResultT]]:
     """Whether a call has returned something that still has to be awaited."""
-    return hasattr(type(outcome), "__await__")
+    kind = type(outcome)
+    return kind not in _NEVER_AWAITABLE and hasattr(kind, "__await__")
 
 
 def _formatted(exception: BaseException) -> str:
@@ -422,7 +429,28 @@ class Task(Generic[ResultT_co]):
         return self._owner
 
 
-class TaskRun(Generic[ResultT]):
+class ReceivesRuns(Protocol):
+    """What can be given a run of any task."""
+
+    def __call__(self, run: TaskRun[ResultT], /) -> None:
+        """Take the run."""
+        ...
+
+
+class AnyRun:
+    """A run, whatever its result is: what a collection of the runs of different tasks holds."""
+
+    __slots__ = ("id", "task_id")
+
+    id: int
+    task_id: str
+
+    def give_to(self, receiver: ReceivesRuns, /) -> None:
+        """Call a function that takes the runs of every task with this one, whose type it knows itself."""
+        raise NotImplementedError
+
+
+class TaskRun(AnyRun, Generic[ResultT]):
     """One execution of a task, for one scheduled time: what an executor is given.
 
     Invariant in its result: a value of that type is to be had only by executing a run of that type, so a
@@ -433,6 +461,8 @@ class TaskRun(Generic[ResultT]):
 
     Attributes:
         task: The task.
+        task_id: The id of the task.
+        limits: What limits the task's runs, as it was when this attempt was made.
         id: The number of this attempt, unique in its process.
         run_id: The number of the run, the same for all its attempts; events carry it.
         attempt: 1 for a run's first attempt, 2 for its first retry, and so on.
@@ -451,7 +481,7 @@ class TaskRun(Generic[ResultT]):
         "_waiters",
         "attempt",
         "context",
-        "id",
+        "limits",
         "released",
         "run_id",
         "scheduled",
@@ -470,12 +500,13 @@ class TaskRun(Generic[ResultT]):
         clock_now: Callable[[], float] = _system_clock.now,
     ) -> None:
         self.task: Task[ResultT] = task
-        self.id: int = next(_run_ids)
-        self.run_id: int = self.id
+        self.task_id = task._id
+        self.limits: TaskLimits = task._limits
+        self.id = self.run_id = next(_run_ids)
         self.scheduled: float = clock_now() if scheduled is None else scheduled
         self.context: Context | None = context
         # What an attempt does to its context is not for the next one to see.
-        self._untouched = None if context is None or task.limits.retry is None else context.copy()
+        self._untouched = None if context is None or self.limits.retry is None else context.copy()
         self.attempt: int = 1
         self.started: float | None = None
         self.worker: Worker | None = None
@@ -487,7 +518,11 @@ class TaskRun(Generic[ResultT]):
 
     @override
     def __repr__(self) -> str:
-        return f"<TaskRun {self.id} of the task {self.task.id!r}>"
+        return f"<TaskRun {self.id} of the task {self.task_id!r}>"
+
+    @override
+    def give_to(self, receiver: ReceivesRuns, /) -> None:
+        receiver(self)
 
     @property
     def scheduled_at(self) -> datetime:
@@ -499,36 +534,30 @@ class TaskRun(Generic[ResultT]):
 
         A further attempt never is: the run it belongs to started in time.
         """
-        grace = self.task.limits.misfire_grace_time
+        grace = self.limits.misfire_grace_time
         return grace is not None and self.attempt == 1 and self._clock_now() - self.scheduled > grace
 
     def executed(self, result: ResultT, /) -> TaskExecuted[ResultT]:
         """It ended with this result."""
-        return TaskExecuted(self.task.id, result, details=self.details())
+        return TaskExecuted(self.task_id, result, details=self.details())
 
     def failed(self, exception: BaseException, /, *, traceback_text: str = "") -> TaskError:
         """It ended with this exception."""
         text = traceback_text or _formatted(exception)
         _clear_frames(exception)
-        return TaskError(self.task.id, exception, traceback=text, details=self.details())
+        return TaskError(self.task_id, exception, traceback=text, details=self.details())
 
     def missed(self) -> TaskMissed:
         """It did not start, because it was too late."""
-        return TaskMissed(self.task.id, details=self.details())
+        return TaskMissed(self.task_id, details=self.details())
 
     def cancelled(self) -> TaskCancelled:
         """It was cancelled."""
-        return TaskCancelled(self.task.id, details=self.details())
+        return TaskCancelled(self.task_id, details=self.details())
 
     def details(self) -> RunDetails:
         """When and where it ran, as of now."""
         return RunDetails(self.run_id, self.attempt, self.scheduled, self.started, self._clock_now(), self.worker)
-
-    @property
-    def listeners(self) -> tuple[Callable[[TaskNotification[ResultT]], object], ...]:
-        """What its task wants called with its ending; of a run, whose type is exact, and not of the covariant task."""
-        listeners = self.task._listeners
-        return tuple(listener for _, listener in listeners) if listeners else ()
 
     @property
     def ended(self) -> bool:
@@ -607,26 +636,26 @@ class TaskRun(Generic[ResultT]):
             await_outcome: Runs what the function returned to its end, where that is an awaitable; by
                 default in an event loop of its own.
         """
-        if self.is_too_late():
+        if self.limits.misfire_grace_time is not None and self.is_too_late():
             return self.missed()
-        self.begin()
+        self.started, self.worker = self._clock_now(), _this_thread.worker
+        call, context = self.task._call, self.context
         try:
-            result = self._call(await_outcome) if self.context is None else self.context.run(self._call, await_outcome)
-            return self.executed(result)
+            outcome = call() if context is None else context.run(call)
+            if not is_awaitable(outcome):
+                return self.executed(outcome)
+            await_it = await_outcome or _run_to_its_end
+            return self.executed(await_it(outcome) if context is None else context.run(await_it, outcome))
         except asyncio.CancelledError:
             return self.cancelled()
         except BaseException as error:
             return self.failed(error)
 
-    def _call(self, await_outcome: Callable[[Awaitable[ResultT]], ResultT] | None) -> ResultT:
-        outcome = self.task.call()
-        return (await_outcome or _run_to_its_end)(outcome) if is_awaitable(outcome) else outcome
-
     async def execute_async(self) -> TaskNotification[ResultT]:
         """Call its function on the running loop, await what it returns, and tell how that ended."""
-        self.begin()
+        self.started, self.worker = self._clock_now(), _this_thread.worker
         try:
-            outcome = self.task.call()
+            outcome = self.task._call()
             return self.executed((await outcome) if is_awaitable(outcome) else outcome)
         except asyncio.CancelledError:
             return self.cancelled()

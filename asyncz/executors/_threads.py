@@ -38,7 +38,7 @@ class ThreadedFunctions:
         self, run: TaskRun[ResultT], await_outcome: Callable[[Awaitable[ResultT]], ResultT] | None = None
     ) -> TaskNotification[ResultT]:
         """Execute a run in the present thread."""
-        self._task_ids[run.id] = run.task.id
+        self._task_ids[run.id] = run.task_id
         notification = run.execute(await_outcome)
         del self._task_ids[run.id]
         return notification

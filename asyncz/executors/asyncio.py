@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Awaitable
 
 from typing_extensions import TypeVar, override
@@ -33,6 +34,7 @@ class AsyncIOExecutor(BaseExecutor):
         self._coroutines: dict[int, asyncio.Task[object]] = {}
         self._functions = ThreadedFunctions(self)
         self._watch: asyncio.Task[None] | None = None
+        self._starting = False
 
     @override
     async def start(self, scheduler: Notifier, alias: str, /) -> None:
@@ -43,14 +45,30 @@ class AsyncIOExecutor(BaseExecutor):
 
     @override
     def waits_in_queue(self, run: TaskRun[ResultT], /) -> bool:
-        return not run.task.is_coroutine
+        return not run.task._is_coroutine
 
     @override
     def submit_run(self, run: TaskRun[ResultT], /) -> None:
-        if run.task.is_coroutine:
-            self._submit_coroutine(run)
-        else:
+        if not run.task._is_coroutine:
             self._submit_function(run)
+            return
+        if run.limits.misfire_grace_time is not None and run.is_too_late():
+            self.finish(run, run.missed())
+            return
+        coroutine = self._start(run)
+        if coroutine.done():
+            self.finish(run, coroutine.result())
+            return
+        self._coroutines[run.id] = coroutine
+
+        # One that is cancelled before its first step never runs its body: only a callback is sure to come.
+        def ended(future: asyncio.Task[TaskNotification[ResultT]]) -> None:
+            del self._coroutines[run.id]
+            self.finish(run, run.cancelled() if future.cancelled() else future.result())
+
+        coroutine.add_done_callback(ended)
+        if run.limits.timeout is not None:
+            self.limit_time(run)
 
     @override
     def cancel_run(self, run: TaskRun[ResultT], /) -> bool:
@@ -72,20 +90,21 @@ class AsyncIOExecutor(BaseExecutor):
             await asyncio.wait([self._watch])
             self._watch = None
 
-    def _submit_coroutine(self, run: TaskRun[ResultT]) -> None:
-        if run.is_too_late():
-            self.finish(run, run.missed())
-            return
-        coroutine = self._running_loop.create_task(run.execute_async(), context=run.context)
-        self._coroutines[run.id] = coroutine
-
-        # One that is cancelled before its first step never runs its body: only a callback is sure to come.
-        def ended(future: asyncio.Task[TaskNotification[ResultT]]) -> None:
-            del self._coroutines[run.id]
-            self.finish(run, run.cancelled() if future.cancelled() else future.result())
-
-        coroutine.add_done_callback(ended)
-        self.limit_time(run)
+    def _start(self, run: TaskRun[ResultT]) -> asyncio.Task[TaskNotification[ResultT]]:
+        loop = self._running_loop
+        if loop.get_task_factory() is not None:
+            return loop.create_task(run.execute_async(), name=run.task_id, context=run.context)
+        if sys.version_info >= (3, 12):
+            # Driven to where it first waits at once; but not one from within another, which could go on without end.
+            if not self._starting:
+                self._starting = True
+                try:
+                    return asyncio.Task(
+                        run.execute_async(), loop=loop, name=run.task_id, context=run.context, eager_start=True
+                    )
+                finally:
+                    self._starting = False
+        return asyncio.Task(run.execute_async(), loop=loop, name=run.task_id, context=run.context)
 
     async def _watch_loop(self) -> None:
         # What ends a loop cancels its tasks, and then waits for the threads of its default executor.

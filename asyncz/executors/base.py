@@ -6,9 +6,9 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable
-from typing import ClassVar, Generic, Protocol
+from typing import ClassVar, Protocol
 
-from typing_extensions import TypeIs, TypeVar, override
+from typing_extensions import TypeIs, TypeVar
 
 from asyncz._checks import check_optional_count
 from asyncz.events import TaskNotification
@@ -22,60 +22,22 @@ from asyncz.exceptions import (
 )
 from asyncz.protocols import Notifier
 from asyncz.states import ExecutorState, ExecutorStatus, InstanceCount, check_transition
-from asyncz.tasks import TaskRun
+from asyncz.tasks import AnyRun, TaskRun
 
 ResultT = TypeVar("ResultT")
 
 
 class _IsToldEnds(Protocol):
-    """A notifier that can be told of an end and of the release in one call, which costs half."""
+    """A notifier that can be told of an end and of the release in one call, which costs half.
+
+    It is called under the executor's lock, and so must not ask the executor for anything.
+    """
 
     def ended(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None: ...
 
 
 def _is_told_ends(scheduler: object) -> TypeIs[_IsToldEnds]:
     return callable(getattr(scheduler, "ended", None))
-
-
-class _LiveRun:
-    """A run that was submitted and whose work has not ended.
-
-    Runs of different result types cannot share a collection; what is done with each, whatever its type, can.
-    """
-
-    __slots__ = ("notified", "queued", "task_id", "timer")
-
-    def __init__(self, task_id: str, queued: bool) -> None:
-        self.task_id = task_id
-        self.queued = queued
-        self.notified = False
-        self.timer: asyncio.TimerHandle | None = None
-
-    def cancel(self, executor: BaseExecutor) -> bool:
-        """Ask for its cancellation."""
-        raise NotImplementedError
-
-    def end_as_cancelled(self, executor: BaseExecutor) -> bool:
-        """Tell that it was cancelled although its work may go on."""
-        raise NotImplementedError
-
-
-class _TypedLiveRun(_LiveRun, Generic[ResultT]):
-    """The same, and the run itself."""
-
-    __slots__ = ("run",)
-
-    def __init__(self, run: TaskRun[ResultT], task_id: str, queued: bool) -> None:
-        super().__init__(task_id, queued)
-        self.run = run
-
-    @override
-    def cancel(self, executor: BaseExecutor) -> bool:
-        return executor.cancel(self.run)
-
-    @override
-    def end_as_cancelled(self, executor: BaseExecutor) -> bool:
-        return executor.give_up(self.run, self.run.cancelled())
 
 
 class BaseExecutor:
@@ -98,14 +60,17 @@ class BaseExecutor:
     def __init__(self, *, max_queue: int | None = None) -> None:
         check_optional_count("max_queue", max_queue, at_least=0)
         self._max_queue = max_queue
-        self._queued = 0
         self._alias = ""
         self._status: ExecutorStatus = "created"
         self._scheduler: Notifier | None = None
         self._tells_ends: _IsToldEnds | None = None
-        self._live: dict[int, _LiveRun] = {}
+        # Runs that were submitted and whose work has not ended, and which of them wait in the queue, were given up
+        # although their work goes on, and have a time limit running.
+        self._live: dict[int, AnyRun] = {}
+        self._waiting: set[int] = set()
+        self._given_up: set[int] = set()
+        self._timers: dict[int, asyncio.TimerHandle] = {}
         self._instances: dict[str, int] = {}
-        self._abandoned = 0
         self._being_told = 0
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -167,8 +132,8 @@ class BaseExecutor:
                 instances=tuple(
                     InstanceCount(task_id=task_id, running=running) for task_id, running in self._instances.items()
                 ),
-                queued=self._queued,
-                abandoned=self._abandoned,
+                queued=len(self._waiting),
+                abandoned=len(self._given_up),
             )
 
     def submit(self, run: TaskRun[ResultT], /) -> None:
@@ -181,22 +146,23 @@ class BaseExecutor:
         """
         if self._status != "running":
             raise ExecutorNotRunningError(self._alias, self._status)
-        task, queued = run.task, self.waits_in_queue(run)
-        task_id, max_instances = task.id, task.limits.max_instances
+        task_id, max_instances, waits = run.task_id, run.limits.max_instances, self.waits_in_queue(run)
         with self._lock:
             running = self._instances.get(task_id, 0)
             if running >= max_instances:
                 raise MaximumInstancesError(task_id, running)
-            if queued:
-                if self._max_queue is not None and self._queued >= self._max_queue:
+            if waits:
+                if self._max_queue is not None and len(self._waiting) >= self._max_queue:
                     raise QueueFullError(self._alias, self._max_queue)
-                self._queued += 1
+                self._waiting.add(run.id)
             self._instances[task_id] = running + 1
-            self._live[run.id] = _TypedLiveRun(run, task_id, queued)
+            self._live[run.id] = run
         try:
             self.submit_run(run)
         except BaseException:
-            self._forget(run.id)
+            with self._lock:
+                if run.id in self._live:
+                    self._take_out(run)
             raise
 
     def cancel(self, run: TaskRun[ResultT], /) -> bool:
@@ -206,12 +172,10 @@ class BaseExecutor:
             Whether the request took; False where the run has ended or this executor cannot.
         """
         with self._lock:
-            live = self._live.get(run.id)
-            if live is None or live.notified:
+            if run.id not in self._live or run.id in self._given_up:
                 return False
-            if not live.queued:
-                live = None
-        return self.cancel_run(run) if live is None else self.give_up(run, run.cancelled())
+            waits = run.id in self._waiting
+        return self.give_up(run, run.cancelled()) if waits else self.cancel_run(run)
 
     async def shutdown(self, wait: bool = True) -> None:
         """Take no more runs, end those it has, and give everything back. May be called again, at any time.
@@ -236,17 +200,24 @@ class BaseExecutor:
 
     def finish(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
         """Tell how a run ended, now that its work is over. May be called from any thread, once a run."""
-        live = self._forget(run.id, being_told=1)
-        # The place is free before anybody hears of the end: who hears may want to run the task again.
-        if self._tells_ends is not None and live is not None and not live.notified:
-            self._tells_ends.ended(run, notification)
-        else:
-            if live is None or not live.notified:
+        with self._lock:
+            live, told = run.id in self._live, run.id in self._given_up
+            if live:
+                # The place is free before anybody hears of the end: who hears may want to run the task again.
+                self._take_out(run)
+            all_at_once = self._tells_ends if live and not told else None
+            if all_at_once is not None:
+                all_at_once.ended(run, notification)
+            else:
+                self._being_told += 1
+        if all_at_once is None:
+            if not told:
                 self.scheduler.notify(run, notification)
-            if live is not None:
+            if live:
                 self.scheduler.released(run)
-        if live is not None:
             self._has_been_told()
+        elif self._drained is not None:
+            self._tell_if_drained()
 
     def claim(self, run: TaskRun[ResultT], /) -> bool:
         """Take a run out of the queue to run it now; for executors that set `has_queue`. From any thread.
@@ -254,31 +225,32 @@ class BaseExecutor:
         Returns:
             False where it was cancelled while it waited: it is over, do nothing for it.
         """
-        with self._lock:
-            live = self._live.get(run.id)
-            if live is None:
-                return False
-            if live.queued:
-                live.queued = False
-                self._queued -= 1
-            return True
+        try:
+            # Done in one step: of a claim and a cancellation, one gets it.
+            self._waiting.remove(run.id)
+        except KeyError:
+            with self._lock:
+                return run.id in self._live
+        return True
 
     def limit_time(self, run: TaskRun[ResultT], /) -> None:
         """Start the clock of its task's `timeout`, as its function is called now. From any thread."""
         timeout = run.task.limits.timeout
         if timeout is None or self._loop is None:
             return
-        loop, live = self._loop, self._live[run.id]
+        loop = self._loop
 
         def expire() -> None:
+            self._timers.pop(run.id, None)
             exceeded = TaskTimeoutError(run.task.id, timeout)
             if self.give_up(run, run.failed(exceeded)):
                 self.logger.warning("%s", exceeded)
                 self.cancel_run(run)
 
         def start_timer() -> None:
-            if run.id in self._live:
-                live.timer = loop.call_later(timeout, expire)
+            with self._lock:
+                if run.id in self._live:
+                    self._timers[run.id] = loop.call_later(timeout, expire)
 
         self._on_loop(start_timer)
 
@@ -291,15 +263,17 @@ class BaseExecutor:
             False where it had ended already. May be called from any thread.
         """
         with self._lock:
-            live = self._live.get(run.id)
-            if live is None or live.notified:
+            if run.id not in self._live or run.id in self._given_up:
                 return False
             self._being_told += 1
-            if over := live.queued:
-                self._take_out(run.id, live)
+            try:
+                self._waiting.remove(run.id)
+            except KeyError:
+                over = False
+                self._given_up.add(run.id)
             else:
-                live.notified = True
-                self._abandoned += 1
+                over = True
+                self._take_out(run)
         self.scheduler.notify(run, notification)
         if over:
             self.scheduler.released(run)
@@ -319,15 +293,14 @@ class BaseExecutor:
 
     def cancel_all(self) -> None:
         """End every run as cancelled at once, and cancel what can be cancelled."""
-        for live in list(self._live.values()):
-            live.cancel(self)
-            live.end_as_cancelled(self)
+        for run in list(self._live.values()):
+            run.give_to(self._cancel_at_once)
 
     def cancel_queued(self) -> None:
         """End the runs that still wait in the queue as cancelled."""
-        for live in list(self._live.values()):
-            if live.queued:
-                live.cancel(self)
+        for run in list(self._live.values()):
+            if run.id in self._waiting:
+                run.give_to(self._cancel)
 
     def refuse_second_start(self) -> None:
         """Raise where it runs already; for a `start` that has something to acquire before it calls this one's.
@@ -346,29 +319,26 @@ class BaseExecutor:
             return
         self.logger.error("The executor %r is broken and takes no more runs", self._alias)
 
-    def _forget(self, run_id: int, *, being_told: int = 0) -> _LiveRun | None:
-        with self._lock:
-            live = self._live.get(run_id)
-            if live is None:
-                return None
-            self._being_told += being_told
-            self._take_out(run_id, live)
-        if live.timer is not None:
-            self._on_loop(live.timer.cancel)
-        return live
+    def _cancel(self, run: TaskRun[ResultT]) -> None:
+        self.cancel(run)
 
-    def _take_out(self, run_id: int, live: _LiveRun) -> None:
+    def _cancel_at_once(self, run: TaskRun[ResultT]) -> None:
+        self.cancel(run)
+        self.give_up(run, run.cancelled())
+
+    def _take_out(self, run: AnyRun) -> None:
         """Count a run no more; under the lock."""
+        run_id, task_id, instances = run.id, run.task_id, self._instances
         del self._live[run_id]
-        if live.queued:
-            self._queued -= 1
-        if live.notified:
-            self._abandoned -= 1
-        running = self._instances[live.task_id] - 1
+        if self._waiting:
+            self._waiting.discard(run_id)
+        if self._given_up:
+            self._given_up.discard(run_id)
+        running = instances.pop(task_id) - 1
         if running:
-            self._instances[live.task_id] = running
-        else:
-            del self._instances[live.task_id]
+            instances[task_id] = running
+        if self._timers and (timer := self._timers.pop(run_id, None)) is not None:
+            self._on_loop(timer.cancel)
 
     def _change_status(self, status: ExecutorStatus) -> None:
         with self._lock:
@@ -378,7 +348,7 @@ class BaseExecutor:
     @property
     def _has_drained(self) -> bool:
         # Abandoned runs are not waited for: nobody knows whether they ever return.
-        return len(self._live) <= self._abandoned and not self._being_told
+        return len(self._live) <= len(self._given_up) and not self._being_told
 
     async def _wait_until_drained(self) -> None:
         if not self._has_drained:

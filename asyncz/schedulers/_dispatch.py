@@ -39,10 +39,13 @@ class Dispatcher:
     """Calls listeners, one after another on the loop's thread, and awaits what they give.
 
     A listener that raises is logged and harms nobody else.
+
+    Attributes:
+        listeners: Those of each event class that has any; an event that nobody would hear of need not be made.
     """
 
     def __init__(self) -> None:
-        self._subscribers: dict[type[object], tuple[Callable[[object], object], ...]] = {}
+        self.listeners: dict[type[object], tuple[Callable[[object], object], ...]] = {}
         self._awaited: set[asyncio.Task[None]] = set()
 
     def subscribe(self, event: type[EventT], listener: Callable[[EventT], object]) -> Subscription:
@@ -52,25 +55,26 @@ class Dispatcher:
             return listener(happened) if isinstance(happened, event) else None
 
         def remove() -> None:
-            self._subscribers[event] = tuple(each for each in self._subscribers.get(event, ()) if each is not receive)
+            remaining = tuple(each for each in self.listeners.get(event, ()) if each is not receive)
+            if remaining:
+                self.listeners[event] = remaining
+            else:
+                self.listeners.pop(event, None)
 
-        self._subscribers[event] = (*self._subscribers.get(event, ()), receive)
+        self.listeners[event] = (*self.listeners.get(event, ()), receive)
         return Subscription(remove)
-
-    def listens(self, event: type[object]) -> bool:
-        """Whether anybody would hear of such an event; else it need not be made."""
-        return bool(self._subscribers.get(event))
 
     def emit(self, event: Event) -> None:
         """Tell all who subscribed to the class of an event."""
-        for listener in self._subscribers.get(type(event), ()):
+        for listener in self.listeners.get(type(event), ()):
             self._call(listener, event)
 
     def tell(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT]) -> None:
         """Tell the listeners of a run's task how it ended, then those of all tasks."""
-        for listener in run.listeners:
+        for _, heard_by_task in run.task._listeners or ():
+            self._call(heard_by_task, notification)
+        for listener in self.listeners.get(type(notification), ()):
             self._call(listener, notification)
-        self.emit(notification)
 
     async def until_all_have_heard(self, meanwhile: Callable[[], None]) -> None:
         """Wait for the coroutines of listeners, and for those that follow from what they do."""

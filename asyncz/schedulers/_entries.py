@@ -6,10 +6,10 @@ import asyncio
 import contextvars
 import logging
 import threading
-from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections import defaultdict, deque
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import UTC, datetime
-from typing import Generic, Never, Protocol
+from typing import Generic, Never, Protocol, TypeAlias
 
 import attrs
 from typing_extensions import TypeIs, TypeVar, override
@@ -40,38 +40,30 @@ _DUE_TIMES_AT_ONCE = 500
 _REFUSED_ATTEMPT_WAITS = 1.0
 
 
-@attrs.define(eq=False)
-class Counts:
-    """How many runs were submitted, and how many of them ended how."""
+Counts: TypeAlias = defaultdict[type[object], int]
+"""How many events of each class there were, of what is counted."""
 
-    submitted: int = 0
-    executed: int = 0
-    errors: int = 0
-    missed: int = 0
-    cancelled: int = 0
-    refused: int = 0
+# Ends before submissions, which come first: who reads them from another thread sees no more ends than submissions.
+_COUNTED: dict[str, tuple[type[object], ...]] = {
+    "executed": (events.TaskExecuted,),
+    "errors": (TaskError,),
+    "missed": (events.TaskMissed,),
+    "cancelled": (events.TaskCancelled,),
+    "refused": (events.TaskMaxInstances, events.TaskQueueFull),
+    "submitted": (events.TaskSubmitted,),
+}
+FINISHED = (events.TaskExecuted, TaskError, events.TaskMissed)
+"""How a run ends by itself, well or not."""
 
-    def read(self) -> dict[str, int]:
-        """All of them by name, from any thread: ends before submissions, which come first and so are no fewer."""
-        ends = ("executed", "errors", "missed", "cancelled", "refused", "submitted")
-        return {name: getattr(self, name) for name in ends}
 
-    @property
-    def finished(self) -> int:
-        """How many ended by themselves, well or not."""
-        return self.executed + self.errors + self.missed
+def read_counts(counts: Mapping[type[object], int]) -> dict[str, int]:
+    """Counts by the names that snapshots have for them. From any thread."""
+    return {name: counted(counts, kinds) for name, kinds in _COUNTED.items()}
 
-    def count(self, notification: TaskNotification[object]) -> None:
-        """Count an ending."""
-        kind = type(notification)
-        if kind is events.TaskExecuted:
-            self.executed += 1
-        elif kind is TaskError:
-            self.errors += 1
-        elif kind is events.TaskMissed:
-            self.missed += 1
-        else:
-            self.cancelled += 1
+
+def counted(counts: Mapping[type[object], int], kinds: tuple[type[object], ...]) -> int:
+    """How many events there were of some classes."""
+    return sum(counts.get(kind, 0) for kind in kinds)
 
 
 class SubmitsAnything(Protocol):
@@ -102,13 +94,17 @@ class Core:
 
     scheduler: Notifier
     clock: Clock
+    now: Callable[[], float] = attrs.field(init=False)
     inbox: Inbox = attrs.Factory(Inbox)
     dispatcher: Dispatcher = attrs.Factory(Dispatcher)
     timetable: Timetable[Entry] = attrs.Factory(lambda: Timetable[Entry]())
     lock: threading.RLock = attrs.Factory(threading.RLock)
     entries: dict[str, Entry] = attrs.Factory(dict[str, "Entry"])
-    totals: Counts = attrs.Factory(Counts)
+    totals: Counts = attrs.Factory(lambda: defaultdict(int))
     status: SchedulerStatus = "created"
+
+    def __attrs_post_init__(self) -> None:
+        self.now = self.clock.now
 
     @property
     def running(self) -> bool:
@@ -132,9 +128,12 @@ class Entry:
         "place",
         "registration",
         "removed",
+        "task",
         "trigger",
         "waiting",
     )
+
+    task: Task[object]
 
     def __init__(
         self, core: Core, registration: Registration, trigger: Trigger | None, next_fire: datetime | None, paused: bool
@@ -150,11 +149,6 @@ class Entry:
         self.waiting: deque[float] | None = None
         self.attempts: dict[int, _Attempt] | None = None
         self.counts: Counts | None = None
-
-    @property
-    def task(self) -> Task[object]:
-        """The user's handle."""
-        raise NotImplementedError
 
     @property
     def run_count(self) -> int:
@@ -211,7 +205,7 @@ class Entry:
         """Submit what is due, once it has caught up with its trigger."""
         fire_time, trigger, waiting = self.next_fire, self.trigger, self.waiting
         assert trigger is not None
-        coalesce = self.task.limits.coalesce
+        coalesce = self.task._limits.coalesce
         latest: datetime | None = None
         looked_at = 0
         try:
@@ -230,7 +224,8 @@ class Entry:
             fire_time = None
             self.tell_trigger_raised(error)
         self.next_fire = fire_time
-        self.schedule()
+        if fire_time is not None:
+            self.schedule()
         if not coalesce:
             self.waiting = waiting
             self.submit_waiting()
@@ -260,16 +255,17 @@ class Entry:
                 return
             self.waiting.popleft()
 
-    def counted(self) -> Counts:
-        """Its counts, for counting."""
-        if self.counts is None:
-            self.counts = Counts()
-        return self.counts
+    def count(self, kind: type[object]) -> None:
+        """Count an event of its runs."""
+        counts = self.counts
+        if counts is None:
+            counts = self.counts = defaultdict(int)
+        counts[kind] += 1
+        self.core.totals[kind] += 1
 
     def refuse(self, event: events.TaskMaxInstances | events.TaskQueueFull) -> None:
         """Tell that a due run was refused."""
-        self.counted().refused += 1
-        self.core.totals.refused += 1
+        self.count(type(event))
         logger.warning("A due run of the task %r was refused: %s", self.task.id, type(event).__name__)
         self.core.dispatcher.emit(event)
 
@@ -280,7 +276,6 @@ class Entry:
         task, trigger = self.task, self.trigger
         if self.removed:
             raise TaskLookupError(task.id)
-        counts = self.counts or Counts()
         return TaskState(
             task_id=task.id,
             function=task.function,
@@ -291,7 +286,7 @@ class Entry:
             running=self.run_count,
             retrying=len(self.attempts or ()),
             waiting=len(self.waiting or ()),
-            **counts.read(),
+            **read_counts(self.counts or {}),
         )
 
     def can_run(self) -> bool:
@@ -329,13 +324,9 @@ class TypedEntry(Entry, Generic[ResultT]):
         self.typed_task: Task[ResultT] = Task(  # ty: ignore[invalid-assignment]  # takes the union for the result
             task_id, call, owner=self, executor=registration.alias, limits=limits
         )
+        self.task = self.typed_task
         self.submit_to = submit_to
         self.running: dict[int, TaskRun[ResultT]] | None = None
-
-    @property
-    @override
-    def task(self) -> Task[object]:
-        return self.typed_task
 
     @property
     @override
@@ -345,7 +336,7 @@ class TypedEntry(Entry, Generic[ResultT]):
     @override
     def submit_due(self, at: float) -> bool:
         core, task = self.core, self.typed_task
-        run = TaskRun(task, scheduled=at, context=self.context.copy(), clock_now=core.clock.now)
+        run = TaskRun(task, scheduled=at, context=self.context.copy(), clock_now=core.now)
         try:
             self.hand_over(run, self.submit)
         except MaximumInstancesError:
@@ -360,36 +351,38 @@ class TypedEntry(Entry, Generic[ResultT]):
         """Submit a run, or end it where that is known already; only a refusal is raised."""
         core = self.core
         announcement: _Announcement | None = None
-        if core.dispatcher.listens(events.TaskSubmitted):
+        if events.TaskSubmitted in core.dispatcher.listeners:
             # Put before the run is handed over: in a thread it may end before `submit` returns.
-            announcement = _Announcement(core.dispatcher, events.TaskSubmitted(run.task.id, details=run.details()))
+            announcement = _Announcement(core.dispatcher, events.TaskSubmitted(run.task_id, details=run.details()))
             core.inbox.put(announcement)
+        # Before the function is called, which may happen inside `submit`, and may ask for its runs.
+        if self.running is None:
+            self.running = {}
+        self.running[run.run_id] = run
         try:
             submit(run)
         except (MaximumInstancesError, QueueFullError):
             if announcement is not None:
                 announcement.withdrawn = True
+            self.over(run.run_id)
             raise
         except BaseException as error:
             self.end(run, run.failed(error))
-        # Only now: how it ended, should that be told already, waits in the inbox.
-        if self.running is None:
-            self.running = {}
-        self.running[run.run_id] = run
-        self.counted().submitted += 1
-        core.totals.submitted += 1
+        # How it ended, should that be told already, waits in the inbox.
+        self.count(events.TaskSubmitted)
 
     def submit(self, run: TaskRun[ResultT]) -> None:
         """Give a run to its executor, once that has started."""
         registration = self.registration
-        if run.is_too_late():
+        if run.limits.misfire_grace_time is not None and run.is_too_late():
             self.end(run, run.missed())
         elif registration.failure is not None:
             self.end(run, run.failed(registration.failure))
         elif registration.ready or self.core.status == "draining":
             self.submit_to(run)
-        elif self.run_count >= run.task.limits.max_instances:
-            raise MaximumInstancesError(run.task.id, run.task.limits.max_instances)
+        elif self.run_count > run.limits.max_instances:
+            # It is counted itself by now.
+            raise MaximumInstancesError(run.task_id, run.limits.max_instances)
         else:
             registration.pending[run.id] = lambda: self.submit_pending(run)
 
@@ -411,9 +404,10 @@ class TypedEntry(Entry, Generic[ResultT]):
 
     @override
     def over(self, run_id: int) -> None:
-        if self.running is not None:
-            self.running.pop(run_id, None)
-            if not self.running:
+        running = self.running
+        if running is not None:
+            running.pop(run_id, None)
+            if not running:
                 self.running = None
 
     # What its task calls
@@ -424,8 +418,7 @@ class TypedEntry(Entry, Generic[ResultT]):
             raise SchedulerNotRunningError(f"running the task {self.typed_task.id!r}")
         if self.removed:
             raise TaskLookupError(self.typed_task.id)
-        clock_now = self.core.clock.now
-        run = TaskRun(self.typed_task, context=contextvars.copy_context(), clock_now=clock_now)
+        run = TaskRun(self.typed_task, context=contextvars.copy_context(), clock_now=self.core.now)
         self.hand_over(run, self.submit)
         return RunHandle(run, lambda: self.cancel_run(run.run_id))
 
@@ -517,7 +510,7 @@ class TypedEntry(Entry, Generic[ResultT]):
     @override
     def end_what_waits(self) -> None:
         while self.waiting:
-            run = TaskRun(self.typed_task, scheduled=self.waiting.popleft(), clock_now=self.core.clock.now)
+            run = TaskRun(self.typed_task, scheduled=self.waiting.popleft(), clock_now=self.core.now)
             self.hand_over(run, self.end_as_cancelled)
 
     @override

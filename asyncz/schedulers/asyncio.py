@@ -44,7 +44,17 @@ from asyncz.plugins import (
 from asyncz.protocols import Clock, Executor, Timer, Trigger, UniversalExecutor
 from asyncz.retries import Retry
 from asyncz.schedulers._dispatch import Subscription as Subscription
-from asyncz.schedulers._entries import Core, Counts, Entry, Registration, SubmitsAnything, TypedEntry, next_fire
+from asyncz.schedulers._entries import (
+    FINISHED,
+    Core,
+    Entry,
+    Registration,
+    SubmitsAnything,
+    TypedEntry,
+    counted,
+    next_fire,
+    read_counts,
+)
 from asyncz.schedulers._inbox import TURN
 from asyncz.states import SchedulerState
 from asyncz.tasks import DEFAULT_LIMITS, Task, TaskFunction, TaskLimits, TaskRun, function_name
@@ -130,7 +140,7 @@ class AsyncIOScheduler:
         self._last_seen = 0.0
         self._closed: asyncio.Event | None = None
         self._shutdown_lock = asyncio.Lock()
-        self._before_shutdown = Counts()
+        self._before_shutdown: Mapping[type[object], int] = {}
         self._stopping: asyncio.Future[None] | None = None
         for alias, executor in (executors or {}).items():
             if isinstance(executor, str):
@@ -201,7 +211,7 @@ class AsyncIOScheduler:
             return
         if core.status != "draining":
             core.status = "draining"
-            self._before_shutdown = attrs.evolve(core.totals)
+            self._before_shutdown = core.totals.copy()
             self._cancel_timer()
         # Who calls it while another call is at it waits for the same end; where that call is cancelled, goes on itself.
         async with self._shutdown_lock:
@@ -296,7 +306,7 @@ class AsyncIOScheduler:
             status=core.status,
             tasks=tuple(entry.current_state() for entry in entries if not entry.removed),
             executors=tuple(registration.state() for registration in registrations),
-            **core.totals.read(),
+            **read_counts(core.totals),
         )
 
     # Its executors
@@ -596,11 +606,11 @@ class AsyncIOScheduler:
 
     def notify(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
         """Tell how a run ended; executors do. May be called from any thread."""
-        self._core.inbox.put(partial(self._conclude, run, notification))
+        self._core.inbox.put(partial(self._conclude, self._entry_of(run.task), run, notification))
 
     def released(self, run: TaskRun[ResultT], /) -> None:
         """Tell that a run's work is over; executors do. May be called from any thread."""
-        self._core.inbox.put(partial(self._release, run))
+        self._core.inbox.put(partial(self._release, self._entry_of(run.task), run))
 
     def ended(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
         """Tell both at once: how a run ended, and that its work is over. May be called from any thread."""
@@ -609,7 +619,7 @@ class AsyncIOScheduler:
     # On the loop's thread only: due runs
 
     def _activate(self, entry: Entry) -> None:
-        if self._core.dispatcher.listens(events.TaskAdded):
+        if events.TaskAdded in self._core.dispatcher.listeners:
             self._core.dispatcher.emit(events.TaskAdded(entry.task.id))
         self._schedule(entry)
         self._forget_if_finished(entry)
@@ -649,7 +659,7 @@ class AsyncIOScheduler:
             if entry is None:
                 break
             entry.fire(now_utc)
-            if entry.finished:
+            if entry.next_fire is None and not entry.run_count:
                 core.inbox.put(partial(self._forget_if_finished, entry))
         self._set_timer()
 
@@ -662,16 +672,15 @@ class AsyncIOScheduler:
     # On the loop's thread only: ends
 
     def _end(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT]) -> None:
+        entry = self._entry_of(run.task)
         try:
-            self._conclude(run, notification)
+            self._conclude(entry, run, notification)
         finally:
-            self._release(run)
+            self._release(entry, run)
 
-    def _conclude(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT]) -> None:
-        core, task = self._core, run.task
-        if notification.details.run_id == 0:
+    def _conclude(self, entry: Entry | None, run: TaskRun[ResultT], notification: TaskNotification[ResultT]) -> None:
+        if not notification.details.run_id:
             notification = attrs.evolve(notification, details=run.details())
-        entry = self._entry_of(task)
         if (
             isinstance(notification, TaskError)
             and entry is not None
@@ -681,63 +690,67 @@ class AsyncIOScheduler:
         if not run.conclude(notification):
             logger.error("A second notification of a run was refused: %r of %r", notification, run)
             return
-        core.totals.count(notification)
         if entry is not None:
-            entry.counted().count(notification)
+            entry.count(type(notification))
+        else:
+            self._core.totals[type(notification)] += 1
         if isinstance(notification, TaskError):
-            logger.error("A run of the task %r failed\n%s", task.id, notification.traceback)
+            logger.error("A run of the task %r failed\n%s", run.task_id, notification.traceback)
         elif isinstance(notification, TaskMissed):
-            logger.warning("A run of the task %r was missed", task.id)
-        core.dispatcher.tell(run, notification)
+            logger.warning("A run of the task %r was missed", run.task_id)
+        self._core.dispatcher.tell(run, notification)
         if run.released:
-            self._free(run)
+            self._free(entry, run)
 
-    def _release(self, run: TaskRun[ResultT]) -> None:
+    def _release(self, entry: Entry | None, run: TaskRun[ResultT]) -> None:
         if run.released:
             logger.error("A second release of a run was refused: %r", run)
             return
         run.released = True
-        if run.attempt_ended:
-            self._free(run)
+        if run._ending is not None:
+            self._free(entry, run)
         else:
             # It holds its place until its end is told, by its executor or at the latest by a shutdown.
             logger.error("A run was released before its end was told: %r", run)
 
-    def _free(self, run: TaskRun[ResultT]) -> None:
-        entry = self._entry_of(run.task)
+    def _free(self, entry: Entry | None, run: TaskRun[ResultT]) -> None:
         if entry is None:
             return
         if run.successor is None:
             entry.over(run.run_id)
         if entry.removed:
             if not entry.run_count:
-                self._leaving.pop(id(run.task), None)
+                self._leaving.pop(id(entry.task), None)
             return
         if entry.attempts:
             entry.submit_attempts()
         if entry.waiting:
             entry.submit_waiting()
-        self._forget_if_finished(entry)
+        if entry.next_fire is None:
+            self._forget_if_finished(entry)
 
     def _forget_if_finished(self, entry: Entry) -> None:
         core = self._core
-        if not entry.finished or entry.removed or core.status == "draining":
+        if entry.removed or not entry.finished or core.status == "draining":
             return
         with core.lock:
-            del core.entries[entry.task.id]
+            del core.entries[entry.task._id]
             entry.removed = True
-        self._removed(entry)
+        self._tell_removed(entry.task)
 
     def _removed(self, entry: Entry) -> None:
-        core, task = self._core, entry.task
-        core.timetable.remove(entry)
+        self._core.timetable.remove(entry)
         if entry.run_count:
             entry.end_attempts()
         else:
-            self._leaving.pop(id(task), None)
-        if core.dispatcher.listens(events.TaskRemoved):
-            core.dispatcher.emit(events.TaskRemoved(task.id))
-        task.end_streams()
+            self._leaving.pop(id(entry.task), None)
+        self._tell_removed(entry.task)
+
+    def _tell_removed(self, task: Task[object]) -> None:
+        if events.TaskRemoved in self._core.dispatcher.listeners:
+            self._core.dispatcher.emit(events.TaskRemoved(task.id))
+        if task._listeners:
+            task.end_streams()
 
     # On the loop's thread only: the rest
 
@@ -746,8 +759,8 @@ class AsyncIOScheduler:
             return [*self._core.entries.values(), *self._leaving.values()]
 
     def _entry_of(self, task: Task[object]) -> Entry | None:
-        entry = self._core.entries.get(task.id)
-        return entry if entry is not None and entry.task is task else self._leaving.get(id(task))
+        owner: object = task._owner
+        return owner if isinstance(owner, Entry) and owner.core is self._core else None
 
     def _pause(self) -> None:
         if self._core.status == "running":
@@ -793,9 +806,10 @@ class AsyncIOScheduler:
                 raise
             logger.exception("The executor %r did not shut down", registration.alias)
 
-    def _report_shutdown(self, before: Counts) -> None:
+    def _report_shutdown(self, before: Mapping[type[object], int]) -> None:
         totals = self._core.totals
-        finished, cancelled = totals.finished - before.finished, totals.cancelled - before.cancelled
+        finished = counted(totals, FINISHED) - counted(before, FINISHED)
+        cancelled = totals[events.TaskCancelled] - before.get(events.TaskCancelled, 0)
         abandoned = sum(_abandoned_by(registration) for registration in self._registrations.values())
         logger.info("Shut down: %d run(s) finished, %d cancelled, %d abandoned", finished, cancelled, abandoned)
         event = events.SchedulerShutdown(finished=finished, cancelled=cancelled, abandoned=abandoned)
