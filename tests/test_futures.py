@@ -17,6 +17,7 @@ import loky
 import pytest
 from typing_extensions import ParamSpec, TypeVarTuple, Unpack, override
 
+import asyncz
 from asyncz import (
     AsyncIOScheduler,
     ExecutorState,
@@ -125,14 +126,14 @@ def test_a_pool_that_was_shut_down_by_its_owner_ends_each_run_with_what_it_says(
 
 @pytest.mark.parametrize("pool", [3, "threads", None])
 def test_what_is_no_pool_is_refused(pool: object) -> None:
-    make: Callable[[object], object] = partial(FuturesExecutor)
+    # Not every user has a type checker.
+    make: Callable[[object], UniversalExecutor] = getattr(asyncz, "FuturesExecutor")  # noqa: B009
     with pytest.raises(InvalidInputError, match="pool"):
         make(pool)
-    made: Callable[[], Executor] = lambda: pool  # type: ignore[assignment,return-value]  # noqa: E731  # that is tried
 
     async def main() -> None:
         with pytest.raises(InvalidInputError, match="must give"):
-            async with AsyncIOScheduler(executors={"tried": FuturesExecutor(made)}):
+            async with AsyncIOScheduler(executors={"tried": make(lambda: pool)}):
                 pass
 
     asyncio.run(main())

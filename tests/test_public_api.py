@@ -25,6 +25,12 @@ NAMES: dict[str, list[str]] = {
         "AsynczError",
         "BaseExecutor",
         "Clock",
+        "ClusterAlias",
+        "ClusterConnectionError",
+        "ClusterState",
+        "DaskClusterKwargs",
+        "DaskExecutor",
+        "DaskOptions",
         "DateTrigger",
         "DebugExecutor",
         "DuplicateExecutorError",
@@ -37,6 +43,7 @@ NAMES: dict[str, list[str]] = {
         "ExecutorRemoved",
         "ExecutorState",
         "ExecutorStatus",
+        "FuturesExecutor",
         "IllegalTransitionError",
         "InstanceCount",
         "IntervalTrigger",
@@ -112,7 +119,9 @@ NAMES: dict[str, list[str]] = {
     "asyncz.executors": [
         "AsyncIOExecutor",
         "BaseExecutor",
+        "DaskExecutor",
         "DebugExecutor",
+        "FuturesExecutor",
         "ProcessPoolExecutor",
         "ThreadPoolExecutor",
     ],
@@ -247,6 +256,7 @@ MEMBERS: dict[str, list[str]] = {
         "abandoned",
         "alias",
         "changed_to",
+        "cluster",
         "instances",
         "lost_workers",
         "queued",
@@ -255,6 +265,7 @@ MEMBERS: dict[str, list[str]] = {
         "status",
         "workers",
     ],
+    "ClusterState": ["address", "connected", "memory", "threads", "workers"],
     "InstanceCount": ["running", "task_id"],
     "TaskState": [
         "cancelled",
@@ -318,7 +329,9 @@ MEMBERS: dict[str, list[str]] = {
 
 EXECUTORS = {  # what they add to the members of `BaseExecutor`
     asyncz.AsyncIOExecutor: [],
+    asyncz.DaskExecutor: ["check_call"],
     asyncz.DebugExecutor: [],
+    asyncz.FuturesExecutor: [],
     asyncz.ProcessPoolExecutor: ["check_call"],
     asyncz.ThreadPoolExecutor: [],
 }

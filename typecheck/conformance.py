@@ -7,15 +7,18 @@ run of `python -m typecheck`.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 
 from asyncz import (
     AsyncIOExecutor,
     AsyncIOScheduler,
     BaseExecutor,
     Clock,
+    DaskExecutor,
     DateTrigger,
     DebugExecutor,
     Executor,
+    FuturesExecutor,
     IntervalTrigger,
     Notifier,
     ProcessPoolExecutor,
@@ -38,28 +41,36 @@ async def made_on_a_loop() -> RecordingNotifier:
 of_int: list[Executor[int]] = [
     AsyncIOExecutor(),
     BaseExecutor(),
+    DaskExecutor(),
     DebugExecutor(),
+    FuturesExecutor(concurrent.futures.ThreadPoolExecutor),
     ProcessPoolExecutor(),
     ThreadPoolExecutor(),
 ]
 of_lists: list[Executor[list[str]]] = [
     AsyncIOExecutor(),
     BaseExecutor(),
+    DaskExecutor(),
     DebugExecutor(),
+    FuturesExecutor(concurrent.futures.ThreadPoolExecutor),
     ProcessPoolExecutor(),
     ThreadPoolExecutor(),
 ]
 universal: list[UniversalExecutor] = [
     AsyncIOExecutor(),
     BaseExecutor(),
+    DaskExecutor(),
     DebugExecutor(),
+    FuturesExecutor(concurrent.futures.ThreadPoolExecutor),
     ProcessPoolExecutor(),
     ThreadPoolExecutor(),
 ]
 cancelling: list[SupportsCancel] = [
     AsyncIOExecutor(),
     BaseExecutor(),
+    DaskExecutor(),
     DebugExecutor(),
+    FuturesExecutor(concurrent.futures.ThreadPoolExecutor),
     ProcessPoolExecutor(),
     ThreadPoolExecutor(),
 ]

@@ -25,9 +25,8 @@ from asyncz.exceptions import (
     SerializationError,
     WorkerLostError,
 )
-from asyncz.executors import _dask_link, _dask_worker
+from asyncz.executors import _dask_link, _dask_worker, _remote
 from asyncz.executors._pool import QueueExecutor
-from asyncz.executors._remote import Place, Report
 from asyncz.executors._travel import ending_of_report, latest_start, pickled
 from asyncz.protocols import Notifier
 from asyncz.states import ExecutorState
@@ -167,7 +166,7 @@ class DaskExecutor(QueueExecutor):
                 following.cancel()
         self._outgoing.clear()
 
-    def parcel_of(self, run: TaskRun[ResultT], key: str) -> bytes | None:
+    def _parcel_of(self, run: TaskRun[ResultT], key: str) -> bytes | None:
         """Take a run out of the queue and pickle it for the cluster; None where it has ended instead."""
         if not self.claim(run):
             return None
@@ -236,7 +235,7 @@ class DaskExecutor(QueueExecutor):
             self._on_cluster[job.run_id] = job
             _keep(self._following, self._follow(job, future))
 
-    async def _follow(self, job: _Outgoing, future: Awaitable[Report]) -> None:
+    async def _follow(self, job: _Outgoing, future: Awaitable[_remote.Report]) -> None:
         try:
             job.deliver(await future)
         except asyncio.CancelledError:
@@ -265,7 +264,7 @@ class DaskExecutor(QueueExecutor):
         else:
             job.cancelled()
 
-    def _began(self, run_id: int, place: Place) -> None:
+    def _began(self, run_id: int, place: _remote.Place) -> None:
         job = self._on_cluster.get(run_id)
         if job is not None:
             job.began(place)
@@ -308,17 +307,17 @@ class _Outgoing(Protocol):
 
     key: str
     run_id: int
-    future: Awaitable[Report] | None
+    future: Awaitable[_remote.Report] | None
 
     def parcel(self) -> bytes | None:
         """What is handed over; None where it has ended instead."""
         ...
 
-    def began(self, place: Place) -> None:
+    def began(self, place: _remote.Place) -> None:
         """Its function is called, there."""
         ...
 
-    def deliver(self, report: Report) -> None:
+    def deliver(self, report: _remote.Report) -> None:
         """It ended as its worker reports."""
         ...
 
@@ -342,12 +341,12 @@ class _Job(Generic[ResultT]):
         self._has_begun = False
         self.key = key
         self.run_id = run.id
-        self.future: Awaitable[Report] | None = None
+        self.future: Awaitable[_remote.Report] | None = None
 
     def parcel(self) -> bytes | None:
-        return self._executor.parcel_of(self._run, self.key)
+        return self._executor._parcel_of(self._run, self.key)
 
-    def began(self, place: Place) -> None:
+    def began(self, place: _remote.Place) -> None:
         # What Dask executes again has no more time for that.
         if not self._has_begun:
             self._has_begun = True
@@ -355,7 +354,7 @@ class _Job(Generic[ResultT]):
             self._run.begin(time.time(), Worker(host=host, pid=pid, thread=thread))
             self._executor.limit_time(self._run)
 
-    def deliver(self, report: Report) -> None:
+    def deliver(self, report: _remote.Report) -> None:
         self._end(ending_of_report(self._run, report))
 
     def fail(self, error: BaseException) -> None:

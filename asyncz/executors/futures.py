@@ -126,7 +126,7 @@ class FuturesExecutor(QueueExecutor):
 
     # What a run's call needs, in any thread
 
-    def prepared(self, run: TaskRun[ResultT]) -> tuple[object, ...]:
+    def _prepared(self, run: TaskRun[ResultT]) -> tuple[object, ...]:
         """A run as it is pickled for another process: what is called there, and with what."""
         if not self.claim(run):
             return (_remote.nothing,)
@@ -141,13 +141,13 @@ class FuturesExecutor(QueueExecutor):
         self.limit_time(run)
         return _remote.execute, content, self._dumps, latest_start(run)
 
-    def run_here(self, run: TaskRun[ResultT]) -> None:
+    def _run_here(self, run: TaskRun[ResultT]) -> None:
         """Execute a run in the present thread, which belongs to a pool of this process."""
         if self.claim(run):
             self.limit_time(run)
             self.finish(run, self._functions.call(run))
 
-    def submit_call(self, call: _Call[ResultT]) -> None:
+    def _submit_call(self, call: _Call[ResultT]) -> None:
         """Hand a run over to the pool."""
         pool = self._pool
         if self._lost is not None or pool is None:
@@ -157,7 +157,7 @@ class FuturesExecutor(QueueExecutor):
             future = pool.submit(call)
         except BrokenExecutor as error:
             self._replace(pool, _lost_by(error))
-            self.submit_call(call)
+            self._submit_call(call)
         except BaseException as error:
             # A pool that has been shut down takes nothing any more, and says so with a RuntimeError.
             call.end(call.run.failed(error))
@@ -224,7 +224,7 @@ class _Call(Generic[ResultT]):
 
     def __call__(self) -> _remote.Report | None:
         self.has_left = True
-        self.executor.run_here(self.run)
+        self.executor._run_here(self.run)
         return None
 
     @override
@@ -232,7 +232,7 @@ class _Call(Generic[ResultT]):
         self.has_left = True
         # Some pools try several ways of pickling, one after another.
         if self._away is None:
-            self._away = self.executor.prepared(self.run)
+            self._away = self.executor._prepared(self.run)
         return partial, self._away
 
     def __dask_tokenize__(self) -> str:
@@ -241,7 +241,7 @@ class _Call(Generic[ResultT]):
 
     def submit(self) -> None:
         """Hand it over to the pool."""
-        self.executor.submit_call(self)
+        self.executor._submit_call(self)
 
     def end(self, notification: TaskNotification[ResultT]) -> None:
         """Tell how the run ended, unless it was cancelled while it waited."""

@@ -5,7 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import assert_never, assert_type
 
-from asyncz import ExecutorState, ExecutorStatus, InstanceCount, SchedulerState, SchedulerStatus, TaskState
+from asyncz import (
+    ClusterState,
+    ExecutorState,
+    ExecutorStatus,
+    InstanceCount,
+    SchedulerState,
+    SchedulerStatus,
+    TaskState,
+)
 
 
 def executor(state: ExecutorState) -> None:
@@ -20,7 +28,16 @@ def executor(state: ExecutorState) -> None:
     assert_type(state.workers, int)
     assert_type(state.lost_workers, int)
     assert_type(state.replaced_workers, int)
+    assert_type(state.cluster, ClusterState | None)
     assert_type(state.changed_to("running"), ExecutorState)
+
+
+def cluster(state: ClusterState) -> None:
+    assert_type(state.address, str)
+    assert_type(state.connected, bool)
+    assert_type(state.workers, int)
+    assert_type(state.threads, int)
+    assert_type(state.memory, int)
 
 
 def task(state: TaskState) -> None:

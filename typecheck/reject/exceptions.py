@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from asyncz import (
     AsynczError,
+    ClusterConnectionError,
     DuplicateExecutorError,
     DuplicateTaskError,
     ExecutorInUseError,
@@ -63,6 +64,7 @@ def made() -> None:
     TaskMissedError()  # E
     TaskCancelledError("task", 3)  # E
     WorkerLostError("reason", "SIGKILL")  # E
+    ClusterConnectionError("tcp://10.0.0.5:8786")  # E
     WorkerStartError()  # E
     SerializationError("result")  # E
 
