@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import Executor
@@ -527,3 +529,12 @@ def test_a_shutdown_that_does_not_wait_lets_go_of_what_runs(cluster: str, tmp_pa
         go_on.touch()
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("executor", ["processpool", "dask"])
+def test_one_word_moves_a_task_from_a_pool_to_a_cluster(executor: str) -> None:
+    command = [sys.executable, "-m", "tests.examples.pool_or_cluster", executor]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == "2262 primes\n"
+    assert "the first ones: [2, 3, 5, 7, 11]" in result.stderr

@@ -24,6 +24,7 @@ KINDS = {
     "coroutine": 20_000,
     "threads": 20_000,
     "processes": 10_000,
+    "dask": 2_000,
     "inline": 20_000,
     "add": 20_000,
     "stall": 100_000,
