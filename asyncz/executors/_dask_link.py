@@ -141,6 +141,7 @@ class Link:
         self._cluster: _Cluster | None = None
         self._client: Client | None = None
         self._prepared_for: object = None
+        self._is_lost = False
         self._topic = ""
         self._heard: Callable[[int, Place], None] = _ignore
         self._watcher: asyncio.Task[None] | None = None
@@ -172,7 +173,7 @@ class Link:
             ClusterConnectionError: It cannot be reached, or its version does not fit.
             InvalidInputError: The client of the user's cannot be used.
         """
-        self._topic, self._heard, self._logger = topic, heard, logger
+        self._topic, self._heard, self._logger, self._is_lost = topic, heard, logger, False
         # It takes a second, in which the loop goes on.
         distributed = await asyncio.to_thread(import_module, "distributed")
         # What they are made with has no types there.
@@ -243,26 +244,30 @@ class Link:
 
     async def _watch(self, make_client: _MakesClient) -> None:
         """See connections come and go; Dask does not tell."""
-        pause = _LOOK_EVERY
-        while True:
-            await asyncio.sleep(pause)
+        while not self._is_lost:
+            try:
+                await self._keep_connected(make_client)
+            except Exception as error:
+                self._logger.warning("%s", error)
+                await asyncio.sleep(_PAUSE_BETWEEN_ATTEMPTS)
             self._look()
-            client, pause = self._client, _LOOK_EVERY
-            if client is None or client.status == "closed":
-                if self._given is not None:
-                    self._lost()
-                    return
-                try:
-                    await self._connect(make_client)
-                except ClusterConnectionError as error:
-                    self._logger.warning("%s", error)
-                    pause = _PAUSE_BETWEEN_ATTEMPTS
-                    continue
-                client = self._client
-            if client is not None and client.status == "running" and self.client is None:
-                await self._prepare()
-                self._look()
-                self._ready()
+            await asyncio.sleep(_LOOK_EVERY)
+
+    async def _keep_connected(self, make_client: _MakesClient) -> None:
+        client = self._client
+        if client is None or client.status == "closed":
+            if self._given is not None:
+                self._is_lost = True
+                self._lost()
+                return
+            await self._connect(make_client)
+        elif client.status != "running":
+            # It tries by itself, for some time.
+            return
+        if self.client is None:
+            await self._prepare()
+            self._look()
+            self._ready()
 
     def _hear(self, event: tuple[float, object]) -> None:
         match event:

@@ -186,7 +186,7 @@ class FuturesExecutor(QueueExecutor):
             self._breaks = 0
             report = future.result()
             if report is not None:
-                call.end(ending_of_report(run, report))
+                call.end(_ending_of(run, report))
 
     def _replace(self, broken: Executor, lost: WorkerLostError) -> None:
         """Have another pool in place of a broken one, or break down; in the feeding thread, once for each."""
@@ -253,6 +253,14 @@ def _lost_by(error: BrokenExecutor) -> WorkerLostError:
     lost = WorkerLostError(f"died and broke the pool: {error}")
     lost.__cause__ = error
     return lost
+
+
+def _ending_of(run: TaskRun[ResultT], report: _remote.Report) -> TaskNotification[ResultT]:
+    try:
+        return ending_of_report(run, report)
+    except Exception as error:
+        # A worker with another version of asyncz may report in another way; a pool swallows what is raised here.
+        return run.failed(error)
 
 
 def _made(make_pool: MakePool) -> Executor:
