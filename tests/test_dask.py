@@ -42,7 +42,6 @@ from asyncz import (
     create_executor,
 )
 from asyncz.executors import _dask_link, dask
-from asyncz.executors._remote import Report
 from asyncz.testing import ExecutorConformance
 from tests import functions
 from tests.cluster import Proxy, part
@@ -209,14 +208,14 @@ def test_runs_that_are_due_together_go_out_in_few_submissions(cluster: str, monk
             hand_over = client.map
 
             def counting(
-                execute: Callable[[bytes], Report],
+                execute: Callable[[bytes], bytes],
                 parcels: Sequence[bytes],
                 /,
                 key: list[str],
                 pure: bool,
                 resources: dict[str, float] | None,
                 retries: int | None,
-            ) -> Sequence[Awaitable[Report]]:
+            ) -> Sequence[Awaitable[bytes]]:
                 submissions.append(len(parcels))
                 return hand_over(execute, parcels, key=key, pure=pure, resources=resources, retries=retries)
 

@@ -13,7 +13,7 @@ from typing_extensions import TypeIs
 
 from asyncz.config import DaskClusterKwargs
 from asyncz.exceptions import ClusterConnectionError, InvalidInputError
-from asyncz.executors._remote import Place, Report
+from asyncz.executors._remote import Place
 from asyncz.states import ClusterState
 from asyncz.tasks import as_coroutine
 
@@ -52,7 +52,7 @@ class Client(Awaitable[object], Protocol):
 
     def map(
         self,
-        func: Callable[[bytes], Report],
+        func: Callable[[bytes], bytes],
         iterable: Sequence[bytes],
         /,
         *,
@@ -60,7 +60,7 @@ class Client(Awaitable[object], Protocol):
         pure: bool,
         resources: dict[str, float] | None,
         retries: int | None,
-    ) -> Sequence[Awaitable[Report]]:
+    ) -> Sequence[Awaitable[bytes]]:
         """Hand many calls over in one submission."""
         ...
 
@@ -70,7 +70,7 @@ class Client(Awaitable[object], Protocol):
         """Call a function in the event loop of every worker."""
         ...
 
-    def cancel(self, futures: Sequence[Awaitable[Report]], /, *, force: bool) -> Awaitable[object]:
+    def cancel(self, futures: Sequence[Awaitable[bytes]], /, *, force: bool) -> Awaitable[object]:
         """Have the scheduler forget calls."""
         ...
 

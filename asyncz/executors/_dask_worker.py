@@ -52,8 +52,11 @@ def dumps(value: object) -> bytes:
     return cloudpickle.dumps(value)
 
 
-def execute(packed: bytes) -> _remote.Report:
+def execute(packed: bytes) -> bytes:
     """Make the call of a parcel in the present thread of a worker, unless it was cancelled.
+
+    Returns:
+        The report, pickled: Dask would take it to pieces.
 
     Raises:
         FailedAttempt: It failed, and Dask may run it again.
@@ -62,7 +65,7 @@ def execute(packed: bytes) -> _remote.Report:
     key, content, latest_start, topic, may_repeat = parcel
     with _lock:
         if key in _cancelled:
-            return _worker.CANCELLED, b"", None, _remote.place()
+            return pickle.dumps((_worker.CANCELLED, b"", None, _remote.place()))
         _running[key] = None
     try:
         if topic:
@@ -73,7 +76,7 @@ def execute(packed: bytes) -> _remote.Report:
             del _running[key]
     if may_repeat and report[0] in {_worker.ERROR, _worker.UNLOADABLE, _worker.UNPICKLABLE}:
         raise FailedAttempt(report)
-    return report
+    return pickle.dumps(report)
 
 
 def cancel(keys: list[str]) -> list[str]:

@@ -235,9 +235,10 @@ class DaskExecutor(QueueExecutor):
             self._on_cluster[job.run_id] = job
             _keep(self._following, self._follow(job, future))
 
-    async def _follow(self, job: _Outgoing, future: Awaitable[_remote.Report]) -> None:
+    async def _follow(self, job: _Outgoing, future: Awaitable[bytes]) -> None:
         try:
-            job.deliver(await future)
+            report: _remote.Report = pickle.loads(await future)
+            job.deliver(report)
         except asyncio.CancelledError:
             job.cancelled()
             raise
@@ -307,7 +308,7 @@ class _Outgoing(Protocol):
 
     key: str
     run_id: int
-    future: Awaitable[_remote.Report] | None
+    future: Awaitable[bytes] | None
 
     def parcel(self) -> bytes | None:
         """What is handed over; None where it has ended instead."""
@@ -341,7 +342,7 @@ class _Job(Generic[ResultT]):
         self._has_begun = False
         self.key = key
         self.run_id = run.id
-        self.future: Awaitable[_remote.Report] | None = None
+        self.future: Awaitable[bytes] | None = None
 
     def parcel(self) -> bytes | None:
         return self._executor._parcel_of(self._run, self.key)

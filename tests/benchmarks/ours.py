@@ -173,7 +173,7 @@ async def bare_dask(countdown: Countdown, runs: int) -> dict[str, float]:
     ):
         awaited: set[asyncio.Task[None]] = set()
 
-        async def follow(future: Awaitable[None]) -> None:
+        async def follow(future: Awaitable[object]) -> None:
             countdown.ended(await future)
 
         def submit() -> None:
