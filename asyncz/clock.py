@@ -16,8 +16,9 @@ def utc(timestamp: float) -> datetime:
 class SystemClock:
     """The clock of the machine: `time.time()`, and timers on the running event loop."""
 
-    now = staticmethod(time.time)
-    """Seconds since the epoch, UTC. May be called from any thread."""
+    def now(self) -> float:
+        """Seconds since the epoch, UTC. May be called from any thread."""
+        return time.time()
 
     def call_later(self, delay: float, callback: Callable[[], object], /) -> asyncio.TimerHandle:
         """Call `callback` on the running loop after `delay` seconds. For the loop's thread only."""

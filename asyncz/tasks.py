@@ -522,6 +522,7 @@ class TaskRun(AnyRun, Generic[ResultT]):
 
     @override
     def give_to(self, receiver: ReceivesRuns, /) -> None:
+        """Call a function that takes the runs of every task with this one."""
         receiver(self)
 
     @property

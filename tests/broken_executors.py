@@ -276,7 +276,7 @@ class LetsRunsGoOnAtShutdown(ThreadPerRun):
 
     @override
     def cancel_all(self) -> None:
-        self._abandoned = len(self._live)
+        self._given_up = set(self._live)
 
 
 class DoesNotAwait(ThreadPerRun):

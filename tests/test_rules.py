@@ -11,10 +11,11 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Never
 
 import pytest
 from typing_extensions import TypeVarTuple, Unpack, override
@@ -374,7 +375,7 @@ def test_nobody_hears_of_a_run_before_submit_has_returned(kind: str) -> None:
 
 @pytest.mark.parametrize("tell", [inline, in_a_thread])
 def test_an_end_is_told_on_the_thread_of_the_loop_however_it_is_told(
-    tell: Callable[[Callable[[], None]], object],
+    tell: Callable[[Callable[[], None]], object], caplog: pytest.LogCaptureFixture
 ) -> None:
     async def main() -> None:
         async with AsyncIOScheduler(executors={"tried": Own(tell)}) as scheduler:
@@ -389,6 +390,8 @@ def test_an_end_is_told_on_the_thread_of_the_loop_however_it_is_told(
             assert threads == [threading.get_ident()]
 
     asyncio.run(main())
+    # Its release had its turn after its end.
+    assert caplog.records == []
 
 
 class CountingLoop(asyncio.SelectorEventLoop):
@@ -1079,6 +1082,62 @@ def test_what_a_run_does_to_context_variables_is_its_own(kind: str) -> None:
             await clock.advance(3.5, wait_for_runs=True)
             assert results == [11] * 6
             assert variable.get() == 20
+
+    asyncio.run(main())
+
+
+def test_a_coroutine_that_is_driven_at_once_sees_its_own_run_and_may_start_others() -> None:
+    seen: list[str] = []
+
+    async def look(task: list[Task[None]]) -> None:
+        state = task[0].state
+        seen.append(f"{state.submitted} submitted, {state.running} running, {task[0].cancel_runs()} cancelled")
+
+    async def main() -> None:
+        async with AsyncIOScheduler() as scheduler:
+            itself: list[Task[None]] = []
+            itself.append(scheduler.add_task(look, itself, trigger=None))
+            run = itself[0].run()
+            # It asked for its cancellation before it had ended.
+            assert isinstance(await run.notification(), TaskCancelled)
+            assert seen == ["1 submitted, 1 running, 1 cancelled"]
+            remaining, ended = 3000, asyncio.Event()
+
+            async def start_another() -> None:
+                nonlocal remaining
+                remaining -= 1
+                if remaining:
+                    scheduler.add_task(nothing, id=f"beside-{remaining}", trigger=None).run()
+                    chain.run()
+                else:
+                    ended.set()
+
+            chain = scheduler.add_task(start_another, trigger=None, max_instances=5000)
+            chain.run()
+            await asyncio.wait_for(ended.wait(), 30)
+
+    asyncio.run(main())
+
+
+def test_a_task_factory_of_the_loop_makes_the_tasks_of_coroutines() -> None:
+    made: list[asyncio.Task[object]] = []
+
+    def factory(
+        loop: asyncio.AbstractEventLoop,
+        coroutine: Coroutine[object, Never, ResultT] | Generator[object, None, ResultT],
+        *,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.Task[ResultT]:
+        assert isinstance(coroutine, Coroutine)
+        task = asyncio.Task(coroutine, loop=loop, context=context)
+        made.append(task)
+        return task
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_task_factory(factory)
+        async with AsyncIOScheduler() as scheduler:
+            await scheduler.add_task(nothing, id="named-as-its-task").result()
+        assert "named-as-its-task" in [task.get_name() for task in made]
 
     asyncio.run(main())
 

@@ -34,7 +34,8 @@ class AsyncIOExecutor(BaseExecutor):
         self._coroutines: dict[int, asyncio.Task[object]] = {}
         self._functions = ThreadedFunctions(self)
         self._watch: asyncio.Task[None] | None = None
-        self._starting = False
+        # The run whose coroutine is being driven to where it first waits; 0 is none.
+        self._starting = 0
 
     @override
     async def start(self, scheduler: Notifier, alias: str, /) -> None:
@@ -55,24 +56,24 @@ class AsyncIOExecutor(BaseExecutor):
         if run.limits.misfire_grace_time is not None and run.is_too_late():
             self.finish(run, run.missed())
             return
-        coroutine = self._start(run)
-        if coroutine.done():
-            self.finish(run, coroutine.result())
-            return
-        self._coroutines[run.id] = coroutine
 
         # One that is cancelled before its first step never runs its body: only a callback is sure to come.
         def ended(future: asyncio.Task[TaskNotification[ResultT]]) -> None:
-            del self._coroutines[run.id]
+            self._coroutines.pop(run.id, None)
             self.finish(run, run.cancelled() if future.cancelled() else future.result())
 
+        coroutine = self._start(run)
+        if coroutine.done():
+            ended(coroutine)
+            return
+        self._coroutines[run.id] = coroutine
         coroutine.add_done_callback(ended)
         if run.limits.timeout is not None:
             self.limit_time(run)
 
     @override
     def cancel_run(self, run: TaskRun[ResultT], /) -> bool:
-        coroutine = self._coroutines.get(run.id)
+        coroutine = asyncio.current_task() if run.id == self._starting else self._coroutines.get(run.id)
         return coroutine is not None and coroutine.cancel()
 
     @override
@@ -97,13 +98,13 @@ class AsyncIOExecutor(BaseExecutor):
         if sys.version_info >= (3, 12):
             # Driven to where it first waits at once; but not one from within another, which could go on without end.
             if not self._starting:
-                self._starting = True
+                self._starting = run.id
                 try:
                     return asyncio.Task(
                         run.execute_async(), loop=loop, name=run.task_id, context=run.context, eager_start=True
                     )
                 finally:
-                    self._starting = False
+                    self._starting = 0
         return asyncio.Task(run.execute_async(), loop=loop, name=run.task_id, context=run.context)
 
     async def _watch_loop(self) -> None:
@@ -128,7 +129,8 @@ class AsyncIOExecutor(BaseExecutor):
     def _run_in_thread(self, run: TaskRun[ResultT]) -> None:
         if not self.claim(run):
             return
-        self.limit_time(run)
+        if run.limits.timeout is not None:
+            self.limit_time(run)
         self.finish(run, self._functions.call(run, self._await_on_loop))
 
     def _await_on_loop(self, awaitable: Awaitable[ResultT]) -> ResultT:

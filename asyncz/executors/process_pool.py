@@ -145,7 +145,8 @@ class _Job(Generic[ResultT]):
     def started(self, at: float, worker: Worker) -> None:
         """Its function is called, by that worker."""
         self.run.begin(at, worker)
-        self.executor.limit_time(self.run)
+        if self.run.limits.timeout is not None:
+            self.executor.limit_time(self.run)
 
     def deliver(self, kind: int, content: bytes) -> None:
         """It ended as its worker has sent."""

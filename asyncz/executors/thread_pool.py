@@ -6,8 +6,10 @@ import asyncio
 import concurrent.futures
 import threading
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from contextvars import copy_context
+from functools import partial
+from typing import Protocol
 
 from typing_extensions import TypeVar, override
 
@@ -17,7 +19,7 @@ from asyncz.executors._pool import PoolExecutor
 from asyncz.executors._threads import ThreadedFunctions
 from asyncz.protocols import Notifier
 from asyncz.states import ExecutorState
-from asyncz.tasks import TaskRun, as_coroutine
+from asyncz.tasks import AnyRun, TaskRun, as_coroutine
 
 ResultT = TypeVar("ResultT")
 
@@ -61,7 +63,7 @@ class ThreadPoolExecutor(PoolExecutor):
         """Make the pool; its threads start as they are needed."""
         self.refuse_second_start()
         try:
-            self._workers = _Workers(self._new_pool())
+            self._workers = _Workers(self._new_pool(), self._max_workers)
         except (TypeError, ValueError) as error:
             raise InvalidInputError("pool_kwargs", repr(self._pool_kwargs), str(error)) from error
         await super().start(scheduler, alias)
@@ -78,12 +80,9 @@ class ThreadPoolExecutor(PoolExecutor):
     def submit_run(self, run: TaskRun[ResultT], /) -> None:
         assert self._workers is not None
         workers = self._workers
-        workers.queue.append(lambda loops: self._run_in_thread(run, loops))
-        with workers.lock:
-            if workers.busy == self._max_workers:
-                return
-            workers.busy += 1
-        self._start_worker(workers)
+        workers.queue.append(run)
+        if workers.busy < workers.most and workers.take_place():
+            self._start_worker(workers)
 
     @override
     async def release(self, *, wait: bool) -> None:
@@ -103,19 +102,20 @@ class ThreadPoolExecutor(PoolExecutor):
 
     def _start_worker(self, workers: _Workers) -> None:
         try:
-            future = workers.pool.submit(workers.work)
+            future = workers.pool.submit(workers.work, self._run_in_thread)
         except concurrent.futures.BrokenExecutor as error:
             self._fail_queued(workers, error)
         else:
             future.add_done_callback(lambda future: self._worker_ended(workers, future))
 
-    def _run_in_thread(self, run: TaskRun[ResultT], loops: _Loops) -> None:
+    def _run_in_thread(self, run: TaskRun[ResultT], /, loops: _Loops) -> None:
         if not self.claim(run):
             return
         if loops.broken_by is not None:
             self.finish(run, run.failed(loops.broken_by))
             return
-        self.limit_time(run)
+        if run.limits.timeout is not None:
+            self.limit_time(run)
         self.finish(run, self._functions.call(run, loops.run))
 
     def _worker_ended(self, workers: _Workers, future: concurrent.futures.Future[None]) -> None:
@@ -136,9 +136,12 @@ class ThreadPoolExecutor(PoolExecutor):
             waiting = [workers.queue.popleft() for _ in range(len(workers.queue))]
         failure = WorkerStartError("could not start", hint=f"the initializer of the thread pool failed: {error}")
         failure.__cause__ = error
-        loops = _Loops(broken_by=failure)
-        for execute in waiting:
-            execute(loops)
+        for run in waiting:
+            run.give_to(partial(self._run_in_thread, loops=_Loops(broken_by=failure)))
+
+
+class _RunsInThread(Protocol):
+    def __call__(self, run: TaskRun[ResultT], /, loops: _Loops) -> None: ...
 
 
 class _Workers:
@@ -147,28 +150,38 @@ class _Workers:
     A thread that a shutdown has left to itself goes on with its own, and counts no more in the next start.
     """
 
-    def __init__(self, pool: concurrent.futures.ThreadPoolExecutor) -> None:
+    def __init__(self, pool: concurrent.futures.ThreadPoolExecutor, most: int) -> None:
         self.pool = pool
-        self.queue: deque[Callable[[_Loops], None]] = deque()
+        self.most = most
+        self.queue: deque[AnyRun] = deque()
         self.busy = 0
         self.lock = threading.Lock()
 
-    def work(self) -> None:
+    def take_place(self) -> bool:
+        """Count one more thread, where there may be one more."""
+        with self.lock:
+            if self.busy >= self.most:
+                return False
+            self.busy += 1
+            return True
+
+    def work(self, execute: _RunsInThread) -> None:
         """Take run after run, as long as any waits: a future for each would cost more than the run itself."""
         with _Loops() as loops:
+            execute_here = partial(execute, loops=loops)
             while True:
                 try:
-                    execute = self.queue.popleft()
+                    run = self.queue.popleft()
                 except IndexError:
                     loops.close()
                     with self.lock:
-                        # Looked at again under the lock: a run that came in between found no idle thread.
-                        if self.queue:
-                            continue
                         self.busy -= 1
+                    # Looked at again: who put a run there before has seen this thread at work, and has started none.
+                    if not self.queue or not self.take_place():
                         return
-                execute(loops)
-                del execute
+                else:
+                    run.give_to(execute_here)
+                    del run
 
 
 class _Loops:

@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import logging
 import threading
+import time
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ import attrs
 from typing_extensions import TypeIs, TypeVar, override
 
 from asyncz import events
+from asyncz.clock import SystemClock
 from asyncz.events import TaskError, TaskNotification
 from asyncz.exceptions import (
     InvalidInputError,
@@ -104,7 +106,8 @@ class Core:
     status: SchedulerStatus = "created"
 
     def __attrs_post_init__(self) -> None:
-        self.now = self.clock.now
+        # Twice a run: the machine's own clock is read without a method in between.
+        self.now = time.time if type(self.clock) is SystemClock else self.clock.now
 
     @property
     def running(self) -> bool:
@@ -255,13 +258,13 @@ class Entry:
                 return
             self.waiting.popleft()
 
-    def count(self, kind: type[object]) -> None:
+    def count(self, kind: type[object], more: int = 1) -> None:
         """Count an event of its runs."""
         counts = self.counts
         if counts is None:
             counts = self.counts = defaultdict(int)
-        counts[kind] += 1
-        self.core.totals[kind] += 1
+        counts[kind] += more
+        self.core.totals[kind] += more
 
     def refuse(self, event: events.TaskMaxInstances | events.TaskQueueFull) -> None:
         """Tell that a due run was refused."""
@@ -355,21 +358,22 @@ class TypedEntry(Entry, Generic[ResultT]):
             # Put before the run is handed over: in a thread it may end before `submit` returns.
             announcement = _Announcement(core.dispatcher, events.TaskSubmitted(run.task_id, details=run.details()))
             core.inbox.put(announcement)
-        # Before the function is called, which may happen inside `submit`, and may ask for its runs.
+        # Before the function is called: that may happen inside `submit`, and it may ask for its own run.
         if self.running is None:
             self.running = {}
         self.running[run.run_id] = run
+        self.count(events.TaskSubmitted)
         try:
             submit(run)
         except (MaximumInstancesError, QueueFullError):
             if announcement is not None:
                 announcement.withdrawn = True
+            self.count(events.TaskSubmitted, -1)
             self.over(run.run_id)
             raise
         except BaseException as error:
+            # How it ended, should that be told already, waits in the inbox.
             self.end(run, run.failed(error))
-        # How it ended, should that be told already, waits in the inbox.
-        self.count(events.TaskSubmitted)
 
     def submit(self, run: TaskRun[ResultT]) -> None:
         """Give a run to its executor, once that has started."""

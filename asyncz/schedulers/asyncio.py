@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from types import FrameType
-from typing import Never, Protocol, Self, get_args, overload
+from typing import Never, Protocol, Self, TypeGuard, get_args, overload
 
 import attrs
 from typing_extensions import ParamSpec, TypeIs, TypeVar, TypeVarTuple, Unpack
@@ -473,7 +473,7 @@ class AsyncIOScheduler:
         if not callable(fn):
             raise InvalidInputError("fn", repr(fn), "it must be a function or another callable")
         limits = _checked_limits(max_instances, misfire_grace_time, coalesce, timeout, retry)
-        call: Callable[[], ResultT | Awaitable[ResultT]] = partial(fn, *args)
+        call = fn if _is_complete(fn, args) else partial(fn, *args)
         return self._add(call, trigger, executor, id, limits, paused)
 
     def _add(
@@ -958,6 +958,11 @@ class _Decorator:
             return self._add(partial(fn, *args, **kwargs))
 
         return TaskFunction(fn, schedule)
+
+
+def _is_complete(fn: Callable[[Unpack[Ts]], CallT], args: tuple[Unpack[Ts]]) -> TypeGuard[Callable[[], CallT]]:
+    """Whether a function is called without arguments: it needs no partial, which would take up 144 bytes."""
+    return not args and callable(fn)
 
 
 def _is_event_class(value: object) -> bool:
