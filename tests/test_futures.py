@@ -7,7 +7,7 @@ import concurrent.futures
 import multiprocessing
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -42,6 +42,37 @@ Ts = TypeVarTuple("Ts")
 pool_of_one_process = partial(ProcessPoolExecutor, 1, multiprocessing.get_context("forkserver"))
 
 
+class KeptPool:
+    """Gives each executor the same pool, as long as that is whole: processes take their time to start."""
+
+    def __init__(self) -> None:
+        self._pools = [pool_of_one_process()]
+
+    def maker(self) -> Callable[[], Executor]:
+        """What an executor calls at its start, and again where the pool has broken."""
+        before: list[Executor] = []
+
+        def make() -> Executor:
+            if before and before[-1] is self._pools[-1]:
+                self._pools.append(pool_of_one_process())
+            before.append(self._pools[-1])
+            return self._pools[-1]
+
+        return make
+
+    def end(self) -> None:
+        """Shut down all that were made."""
+        for pool in self._pools:
+            pool.shutdown()
+
+
+@pytest.fixture(scope="module")
+def kept_pool() -> Iterator[KeptPool]:
+    pool = KeptPool()
+    yield pool
+    pool.end()
+
+
 class TestFuturesExecutorOfThreads(ExecutorConformance):
     @override
     def make_executor(self) -> UniversalExecutor:
@@ -52,9 +83,13 @@ class TestFuturesExecutorOfProcesses(ExecutorConformance):
     runs_in_another_process = True
     patience = 30.0
 
+    @pytest.fixture(autouse=True)
+    def _with_pool(self, kept_pool: KeptPool) -> None:
+        self.pool = kept_pool
+
     @override
     def make_executor(self) -> UniversalExecutor:
-        return FuturesExecutor(pool_of_one_process)
+        return FuturesExecutor(self.pool.maker(), shutdown_pool=False)
 
 
 class TestFuturesExecutorOfLoky(ExecutorConformance):
