@@ -124,13 +124,14 @@ class WithoutAsyncz(MetaPathFinder):
             raise ModuleNotFoundError(f"No module named {fullname!r}")
 
 
-async def _serve(role: str, scheduler_address: str = "") -> None:
+async def _serve(role: str, address_of_scheduler: str = "tcp://127.0.0.1:0") -> None:
     import distributed
 
     server: _Server
     match role:
         case "scheduler":
-            scheduler = distributed.Scheduler(host="127.0.0.1", dashboard_address="127.0.0.1:0")
+            port = int(address_of_scheduler.rpartition(":")[2])
+            scheduler = distributed.Scheduler(host="127.0.0.1", port=port, dashboard_address="127.0.0.1:0")
             server = await scheduler
             address = scheduler.address
         case "scheduler of another version":
@@ -140,11 +141,11 @@ async def _serve(role: str, scheduler_address: str = "") -> None:
             address = scheduler.address
         case "worker without asyncz":
             sys.meta_path.insert(0, WithoutAsyncz())
-            worker = distributed.Worker(scheduler_address, nthreads=1, host="127.0.0.1", resources={"bare": 1})
+            worker = distributed.Worker(address_of_scheduler, nthreads=1, host="127.0.0.1", resources={"bare": 1})
             server = await worker
             address = worker.address
         case "worker":
-            nanny = distributed.Nanny(scheduler_address, nthreads=2, host="127.0.0.1")
+            nanny = distributed.Nanny(address_of_scheduler, nthreads=2, host="127.0.0.1")
             server = await nanny
             address = nanny.worker_address
         case _:

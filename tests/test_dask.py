@@ -442,6 +442,24 @@ def test_a_cut_connection_ends_what_was_there_and_holds_what_is_due(cluster: str
     asyncio.run(main())
 
 
+def test_a_scheduler_that_is_started_again_is_found_again() -> None:
+    async def main() -> None:
+        with part("scheduler") as address:
+            scheduler = AsyncIOScheduler(executors={"tried": DaskExecutor(address)})
+            await scheduler.start()
+            # It has no worker, so what it has been given waits there.
+            lost = run(scheduler, functions.add, 1, 2)
+            await until(lambda: scheduler.state.executors[0].queued == 0)
+        with pytest.raises(ClusterConnectionError):
+            await lost
+        waiting = run(scheduler, functions.add, 1, 2)
+        with part("scheduler", address), part("worker", address):
+            assert await waiting == 3
+            await scheduler.shutdown()
+
+    asyncio.run(main())
+
+
 def test_a_client_that_has_given_up_is_replaced(cluster: str) -> None:
     async def main() -> None:
         proxy = Proxy(cluster)
