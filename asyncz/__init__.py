@@ -52,6 +52,8 @@ if TYPE_CHECKING:
         IllegalTransitionError as IllegalTransitionError,
         InvalidInputError as InvalidInputError,
         MaximumInstancesError as MaximumInstancesError,
+        MissingExtraError as MissingExtraError,
+        NeverDueError as NeverDueError,
         PluginError as PluginError,
         QueueFullError as QueueFullError,
         RemoteError as RemoteError,
@@ -87,6 +89,7 @@ if TYPE_CHECKING:
         Listener as Listener,
         Notifier as Notifier,
         SupportsCancel as SupportsCancel,
+        SupportsStart as SupportsStart,
         Timer as Timer,
         Trigger as Trigger,
         UniversalExecutor as UniversalExecutor,
@@ -114,6 +117,10 @@ if TYPE_CHECKING:
         TaskLimits as TaskLimits,
         TaskRun as TaskRun,
     )
+    from asyncz.triggers.base import BaseTrigger as BaseTrigger
+    from asyncz.triggers.calendar import CalendarIntervalTrigger as CalendarIntervalTrigger
+    from asyncz.triggers.combination import AndTrigger as AndTrigger, OrTrigger as OrTrigger
+    from asyncz.triggers.cron import CronTrigger as CronTrigger
     from asyncz.triggers.date import DateTrigger as DateTrigger
     from asyncz.triggers.interval import IntervalTrigger as IntervalTrigger
 else:
@@ -170,6 +177,8 @@ else:
                 "IllegalTransitionError",
                 "InvalidInputError",
                 "MaximumInstancesError",
+                "MissingExtraError",
+                "NeverDueError",
                 "PluginError",
                 "QueueFullError",
                 "RemoteError",
@@ -205,6 +214,7 @@ else:
                 "Listener",
                 "Notifier",
                 "SupportsCancel",
+                "SupportsStart",
                 "Timer",
                 "Trigger",
                 "UniversalExecutor",
@@ -232,6 +242,13 @@ else:
                 "TaskLimits",
                 "TaskRun",
             ),
+            "asyncz.triggers.base": ("BaseTrigger",),
+            "asyncz.triggers.calendar": ("CalendarIntervalTrigger",),
+            "asyncz.triggers.combination": (
+                "AndTrigger",
+                "OrTrigger",
+            ),
+            "asyncz.triggers.cron": ("CronTrigger",),
             "asyncz.triggers.date": ("DateTrigger",),
             "asyncz.triggers.interval": ("IntervalTrigger",),
         },

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import math
+from collections.abc import Iterable
+from datetime import date, datetime
 
 from typing_extensions import TypeIs
 
@@ -43,6 +45,18 @@ def check_optional_instance(name: str, value: object, wanted: type[object]) -> N
         raise InvalidInputError(name, repr(value), f"it must be a {wanted.__name__}, or None")
 
 
+def check_number(name: str, value: object) -> None:
+    """Refuse what is not a number, or is none that one can count to."""
+    if not _is_number(value) or not math.isfinite(value):
+        raise InvalidInputError(name, repr(value), "it must be a number")
+
+
+def check_count_in(name: str, value: object, allowed: range) -> None:
+    """Refuse what is not a whole number of a range."""
+    if isinstance(value, bool) or not isinstance(value, int) or value not in allowed:
+        raise InvalidInputError(name, repr(value), f"it must be a whole number from {allowed[0]} to {allowed[-1]}")
+
+
 def check_seconds(name: str, value: object) -> None:
     """Refuse what is no number of seconds, or is negative."""
     if not _is_number(value) or not value >= 0:
@@ -59,6 +73,23 @@ def check_datetime(name: str, value: object) -> None:
     """Refuse what is not a datetime."""
     if not isinstance(value, datetime):
         raise InvalidInputError(name, repr(value), "a datetime is needed")
+
+
+def check_optional_date(name: str, value: object) -> None:
+    """Refuse what is neither None nor a day; a datetime is more than that."""
+    if value is not None and (isinstance(value, datetime) or not isinstance(value, date)):
+        raise InvalidInputError(name, repr(value), "it must be a date, which has no time of the day, or None")
+
+
+def check_iterable(name: str, value: object) -> None:
+    """Refuse what cannot be gone through."""
+    if not isinstance(value, Iterable):
+        raise InvalidInputError(name, repr(value), "it must be a list or another iterable")
+
+
+def is_aware(value: object) -> bool:
+    """Whether something is a datetime with a time zone."""
+    return isinstance(value, datetime) and value.tzinfo is not None
 
 
 def _is_number(value: object) -> TypeIs[int | float]:

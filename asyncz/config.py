@@ -20,7 +20,7 @@ ClusterAlias: TypeAlias = Literal["dask"]
 LoopAlias: TypeAlias = Literal["asyncio", "default", "debug"]
 """The aliases of the built-in executors that take none."""
 
-TriggerAlias: TypeAlias = Literal["date", "interval"]
+TriggerAlias: TypeAlias = Literal["and", "calendar", "cron", "date", "interval", "or"]
 """The aliases of the built-in triggers."""
 
 

@@ -34,6 +34,49 @@ class InvalidInputError(AsynczError, ValueError):
         return f"{self.name} cannot be {self.value}: {self.allowed}"
 
 
+class MissingExtraError(AsynczError, ImportError):
+    """Something needs a package that is not installed; it comes with an extra of asyncz.
+
+    Attributes:
+        what: What was asked for.
+        package: The package that it needs.
+        extra: The extra that brings the package.
+    """
+
+    def __init__(self, what: str, package: str, extra: str) -> None:
+        super().__init__(what, package, extra)
+        self.what = what
+        self.package = package
+        self.extra = extra
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.what} needs {self.package}, which is not installed: pip install 'asyncz[{self.extra}]'"
+
+
+class NeverDueError(AsynczError, ValueError):
+    """Triggers that are due only when all of them are were not found to be due at the same time.
+
+    Attributes:
+        triggers: The triggers, as text.
+        after: The time after which a common due time was looked for, UTC, as text.
+        until: How far it was looked for, UTC, as text.
+    """
+
+    def __init__(self, triggers: tuple[str, ...], after: str, until: str) -> None:
+        super().__init__(triggers, after, until)
+        self.triggers = triggers
+        self.after = after
+        self.until = until
+
+    @override
+    def __str__(self) -> str:
+        return (
+            f"{' and '.join(self.triggers)} have no due time in common after {self.after}, as far as was looked,"
+            f" until {self.until}: give them a common start and distances that meet, or join them with | instead"
+        )
+
+
 class UnknownAliasError(AsynczError, LookupError):
     """No executor or trigger is known under an alias.
 

@@ -1,6 +1,6 @@
-"""Executors by their aliases: the built-in ones, and those that other packages add.
+"""Executors and triggers by their aliases: the built-in ones, and those that other packages add.
 
-Another package adds one through the entry point group `asyncz.executors`:
+Another package adds one through the entry point group `asyncz.executors`, or `asyncz.triggers`:
 
     [project.entry-points."asyncz.executors"]
     kubernetes = "their_package.executors:KubernetesExecutor"
@@ -32,8 +32,12 @@ BUILTIN_EXECUTORS = {
     "processpool": "asyncz.executors.process_pool:ProcessPoolExecutor",
 }
 BUILTIN_TRIGGERS = {
+    "and": "asyncz.triggers.combination:AndTrigger",
+    "calendar": "asyncz.triggers.calendar:CalendarIntervalTrigger",
+    "cron": "asyncz.triggers.cron:CronTrigger",
     "date": "asyncz.triggers.date:DateTrigger",
     "interval": "asyncz.triggers.interval:IntervalTrigger",
+    "or": "asyncz.triggers.combination:OrTrigger",
 }
 
 
@@ -90,8 +94,8 @@ def is_executor(value: object) -> TypeIs[UniversalExecutor]:
 
 
 def is_trigger(value: object) -> TypeIs[Trigger]:
-    """Whether a value has the member of a trigger."""
-    return callable(getattr(value, "next_fire_time", None))
+    """Whether a value has the member of a trigger; a class has it only for its instances."""
+    return not isinstance(value, type) and callable(getattr(value, "next_fire_time", None))
 
 
 def _create(kind: str, group: str, builtin: Mapping[str, str], alias: str, options: Mapping[str, object]) -> object:

@@ -106,7 +106,8 @@ class SupportsCancel(Protocol):
 class Trigger(Protocol):
     """When a task is due.
 
-    Its `str()` is shown to people.
+    One trigger may serve many tasks, so it remembers nothing: what it answers depends on what it is asked
+    only. Its `str()` is shown to people. `asyncz.testing.TriggerConformance` verifies one.
     """
 
     def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
@@ -115,11 +116,25 @@ class Trigger(Protocol):
         Called on the loop's thread, and once in the thread that adds the task. Must not block.
 
         Args:
-            previous: The due time before, UTC.
-            now: The present time, UTC.
+            previous: The due time before, UTC; one of another trigger where triggers are combined.
+            now: The present time, UTC; it matters only where there is no `previous`.
 
         Returns:
             A time zone aware datetime later than `previous`, also one in the past; None if there is none any more.
+        """
+        ...
+
+
+class SupportsStart(Protocol):
+    """A trigger that is not the same for every task: one that counts from the start of a task, say."""
+
+    def started(self, now: datetime, /) -> Trigger:
+        """The trigger of a task that is added now; the scheduler asks only this one when the task is due.
+
+        Called once in the thread that adds the task, and again on the loop's thread if the clock is set back.
+
+        Args:
+            now: The present time, UTC.
         """
         ...
 

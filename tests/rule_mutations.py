@@ -36,6 +36,12 @@ ENTRIES = "asyncz/schedulers/_entries.py"
 INBOX = "asyncz/schedulers/_inbox.py"
 DISPATCH = "asyncz/schedulers/_dispatch.py"
 TASKS = "asyncz/tasks.py"
+TIMES = "asyncz/triggers/_times.py"
+VALUES = "asyncz/triggers/_values.py"
+CRON = "asyncz/triggers/cron.py"
+CALENDAR = "asyncz/triggers/calendar.py"
+INTERVAL = "asyncz/triggers/interval.py"
+COMBINATION = "asyncz/triggers/combination.py"
 
 # So many seconds one test may take, and all that are run for a mutation.
 _TEST_LIMIT = 60
@@ -1644,6 +1650,147 @@ _breaks(
     "        if len(self._slots) < self._max_workers and time.monotonic() >= self._start_again_at:\n",
     "        if len(self._slots) + self.lost_workers < self._max_workers:\n",
     "test_executors::test_pool_kwargs_reach_the_pool_and_its_replacement",
+)
+
+
+# Triggers: nothing is lost or doubled where clocks are set, nothing drifts, and one trigger serves many tasks
+
+_breaks(
+    "triggers",
+    "what clocks leave out is due an hour later",
+    TIMES,
+    "    return _change_between(local.replace(tzinfo=zone, fold=1).astimezone(UTC), instant, zone)\n",
+    "    return instant\n",
+    "test_cron::test_nothing_is_lost_or_doubled_where_clocks_are_set",
+    "test_triggers::test_a_calendar_interval_is_due_when_the_calendar_says",
+)
+_breaks(
+    "triggers",
+    "what clocks show twice is due twice",
+    CRON,
+    "len(simulation.hours) == 24",
+    "True",
+    "test_cron::test_nothing_is_lost_or_doubled_where_clocks_are_set",
+)
+_breaks(
+    "triggers",
+    "what is for every hour stands still while clocks show an hour again",
+    CRON,
+    "        if repeated is not None:\n",
+    "        if False:\n",
+    "test_cron::test_what_is_for_every_hour_goes_on_in_real_time",
+)
+_breaks(
+    "triggers",
+    "what was shown already is due again while clocks show it again",
+    CRON,
+    "        local = set_back.end - SECOND\n",
+    "        pass\n",
+    "test_cron::test_what_was_shown_before_is_not_due_while_clocks_show_it_again",
+)
+_breaks(
+    "triggers",
+    "a range of one number goes on to the end",
+    CRON,
+    'fields = re.sub(r"\\b(\\w+)-\\1/\\d+", r"\\1", text, flags=re.IGNORECASE).split()',
+    "fields = text.split()",
+    "test_cron::test_due_times_are_those_that_are_reckoned_minute_by_minute",
+)
+_breaks(
+    "triggers",
+    "an expression is not due at the time at which its task is added",
+    CRON,
+    "after = now - SECOND if previous is None and not now.microsecond else previous or now",
+    "after = previous or now",
+    "test_cron::test_an_expression_is_due_when_it_says",
+)
+_breaks(
+    "triggers",
+    "a month later is counted from the month before and not from the start",
+    CALENDAR,
+    "start = self._start or self._day_of(now if previous is None else previous)",
+    "start = self._day_of(now if previous is None else previous)",
+    "test_triggers::test_a_calendar_interval_is_due_when_the_calendar_says",
+)
+_breaks(
+    "triggers",
+    "an interval counts from whatever was due before",
+    INTERVAL,
+    "following = previous + interval - (previous - start) % interval",
+    "following = previous + interval",
+    "test_triggers::test_intervals_of_a_combination_keep_their_own_distance",
+)
+_breaks(
+    "triggers",
+    "jitter goes over the next due time",
+    VALUES,
+    "            longest = min(longest, following - planned)\n",
+    "            pass\n",
+    "test_triggers::test_jitter_puts_off_each_due_time_but_not_over_the_next",
+)
+_breaks(
+    "triggers",
+    "jitter goes over the end",
+    VALUES,
+    "            longest = min(longest, self._latest - planned + _MICROSECOND)\n",
+    "            pass\n",
+    "test_triggers::test_jitter_goes_over_no_end_and_takes_no_last_run",
+)
+_breaks(
+    "triggers",
+    "what is put off is lost where another trigger is due meanwhile",
+    VALUES,
+    "else self._planned_around(previous, now)",
+    "else self._planned_time(previous, now)",
+    "test_triggers::test_what_is_put_off_is_not_lost_where_others_are_due_meanwhile",
+)
+_breaks(
+    "triggers",
+    "all tasks have the same jitter",
+    VALUES,
+    "            started._seed = random.getrandbits(64)\n",
+    "            pass\n",
+    "test_triggers::test_jitter_does_not_add_up_and_is_each_tasks_own",
+)
+_breaks(
+    "triggers",
+    "a start changes the trigger that is given",
+    VALUES,
+    "        started = copy.copy(self)\n",
+    "        started = self\n",
+    "test_triggers::test_one_trigger_serves_many_tasks_each_from_its_own_start",
+)
+_breaks(
+    "triggers",
+    "a scheduler does not start triggers",
+    SCHEDULER,
+    "            trigger = start_trigger(trigger, now)\n",
+    "",
+    "test_triggers::test_one_trigger_serves_many_tasks_each_from_its_own_start",
+)
+_breaks(
+    "triggers",
+    "a clock that was set back does not start triggers again",
+    ENTRIES,
+    "            self.trigger = start_trigger(self.trigger, now)\n",
+    "",
+    "test_triggers::test_a_clock_that_is_set_back_starts_a_trigger_anew",
+)
+_breaks(
+    "triggers",
+    "any of several is the last of them",
+    COMBINATION,
+    "return min((each.astimezone(UTC)",
+    "return max((each.astimezone(UTC)",
+    "test_triggers::test_combinations_are_due_when_any_or_all_of_their_triggers_are",
+)
+_breaks(
+    "triggers",
+    "all of several need not be due at the same time",
+    COMBINATION,
+    "            if latest == before:\n",
+    "            if True:\n",
+    "test_triggers::test_combinations_are_due_when_any_or_all_of_their_triggers_are",
 )
 
 

@@ -62,8 +62,8 @@ def test_a_trigger_plugin_has_to_be_a_trigger() -> None:
 
 
 def test_triggers_have_aliases() -> None:
-    assert trigger_aliases() == ("date", "interval")
-    assert str(create_trigger("interval", hours=1)) == "IntervalTrigger(1:00:00)"
+    assert trigger_aliases() == ("and", "calendar", "cron", "date", "interval", "or")
+    assert str(create_trigger("interval", hours=1)) == "every 1 hour"
 
 
 def test_options_of_an_executor_are_checked() -> None:

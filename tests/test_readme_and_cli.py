@@ -19,6 +19,7 @@ README = Path(__file__).parent.parent / "README.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
 OUTPUTS = [
     "499500",
+    "2026-03-29 01:00:00+00:00",
     "hello at last",
     "1024",
     "b'text'",

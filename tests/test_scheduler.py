@@ -642,7 +642,7 @@ def test_interval_triggers_start_and_end_and_do_not_drift_with_jitter() -> None:
         fires.append(following)
         following = trigger.next_fire_time(following, START)
     assert fires == [START + timedelta(hours=hours) for hours in range(4)]
-    jittered = IntervalTrigger(hours=1, jitter=600)
+    jittered = IntervalTrigger(hours=1, jitter=600).started(START)
     previous = jittered.next_fire_time(None, START)
     for slot in range(1, 200):
         assert previous is not None

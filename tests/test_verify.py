@@ -13,7 +13,7 @@ import pytest
 from typing_extensions import override
 
 from asyncz import Executor, ThreadPoolExecutor
-from asyncz.testing import RULES, RestrictedExecutorConformance, rules
+from asyncz.testing import RULES, TRIGGER_RULES, RestrictedExecutorConformance, rules
 from tests.test_readme_and_cli import BLOCKS, asyncz_command
 
 with_mypy = pytest.mark.skipif(find_spec("mypy") is None, reason="mypy is not installed")
@@ -21,8 +21,10 @@ KEPT = "not checked" if find_spec("mypy") is None else "kept"
 
 EXECUTORS = """
 import threading
+from datetime import datetime, timedelta
 from asyncz import BaseExecutor, Executor, ExecutorState, Notifier, ProcessPoolExecutor, TaskRun, ThreadPoolExecutor
-from asyncz.testing import RestrictedExecutorConformance
+from asyncz import CronTrigger, Trigger
+from asyncz.testing import RestrictedExecutorConformance, TriggerConformance
 from typing_extensions import TypeVar
 
 ResultT = TypeVar("ResultT")
@@ -102,6 +104,30 @@ class ShutdownOfAnotherType(BytesExecutor):
         await self._threads.shutdown(bool(wait))
 
 
+class GoodTrigger:
+    def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+        return (previous or now).replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+
+    def __str__(self) -> str:
+        return "each full hour"
+
+
+class DriftingTrigger(GoodTrigger):
+    def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+        return max(previous or now, now) + timedelta(hours=1)
+
+
+class UntypedTrigger(GoodTrigger):
+    def next_fire_time(self, previous, now, /):
+        return super().next_fire_time(previous, now)
+
+
+class TestGoodTrigger(TriggerConformance):
+    def make_trigger(self) -> Trigger:
+        return GoodTrigger()
+
+
+trigger = CronTrigger("*/5 * * * *", timezone="Europe/Berlin") & GoodTrigger()
 number = 1
 """
 
@@ -173,9 +199,29 @@ def test_a_broken_rule_is_named_and_what_it_was(folder: Path) -> None:
     assert "rule 2 (told once), broken: notify was called 2 times" in re.sub(r"\s+", " ", shown)
 
 
+@pytest.mark.parametrize("target", ["own:TestGoodTrigger", "own:trigger"])
+def test_triggers_are_verified_too(folder: Path, target: str) -> None:
+    found = report(folder, target, status=0)
+    assert of_types(found) == {"verdict": KEPT, "protocol": "Trigger", "message": of_types(found)["message"]}
+    assert len(verdicts(found)) == len(TRIGGER_RULES)
+    assert set(verdicts(found).values()) == {"kept", "not applicable"}
+
+
+def test_a_rule_that_a_trigger_breaks_is_named(folder: Path) -> None:
+    found = report(folder, "own:DriftingTrigger", status=1)
+    assert {number for number, verdict in verdicts(found).items() if verdict == "broken"} == {
+        rules.DOES_NOT_DRIFT.number
+    }
+
+
 @with_mypy
 @pytest.mark.parametrize(
-    ("target", "message"), [("own:ShutdownOfAnotherType", "shutdown"), ("own:Untyped", "is not annotated")]
+    ("target", "message"),
+    [
+        ("own:ShutdownOfAnotherType", "shutdown"),
+        ("own:Untyped", "is not annotated"),
+        ("own:UntypedTrigger", "is not annotated"),
+    ],
 )
 def test_a_wrong_type_is_found_by_mypy(folder: Path, target: str, message: str) -> None:
     found = report(folder, target, status=1)
@@ -217,9 +263,11 @@ def test_without_mypy_the_types_are_not_checked(folder: Path) -> None:
         ("there_is_none:Executor", "cannot be imported"),
         ("own:number", "is a int"),
         ("own:OnlyOf", "name a function"),
-        ("builtins:dict", "has not the state"),
+        ("builtins:dict", "nor the next_fire_time of a trigger"),
         ("own:ListExecutor", "RestrictedExecutorConformance"),
         ("asyncz.testing:ExecutorConformance", "makes no executor"),
+        ("asyncz.testing:TriggerConformance", "no trigger"),
+        ("asyncz:IntervalTrigger", "name a function"),
     ],
 )
 def test_bad_targets_are_told(folder: Path, target: str, message: str) -> None:

@@ -10,10 +10,14 @@ import asyncio
 import concurrent.futures
 
 from asyncz import (
+    AndTrigger,
     AsyncIOExecutor,
     AsyncIOScheduler,
     BaseExecutor,
+    BaseTrigger,
+    CalendarIntervalTrigger,
     Clock,
+    CronTrigger,
     DaskExecutor,
     DateTrigger,
     DebugExecutor,
@@ -21,6 +25,7 @@ from asyncz import (
     FuturesExecutor,
     IntervalTrigger,
     Notifier,
+    OrTrigger,
     ProcessPoolExecutor,
     SupportsCancel,
     SystemClock,
@@ -74,7 +79,15 @@ cancelling: list[SupportsCancel] = [
     ProcessPoolExecutor(),
     ThreadPoolExecutor(),
 ]
-triggers: list[Trigger] = [DateTrigger(), IntervalTrigger(seconds=1)]
+triggers: list[Trigger] = [
+    AndTrigger([DateTrigger()]),
+    BaseTrigger(),
+    CalendarIntervalTrigger(months=1),
+    CronTrigger("@daily"),
+    DateTrigger(),
+    IntervalTrigger(seconds=1),
+    OrTrigger([DateTrigger()]),
+]
 clocks: list[Clock] = [SystemClock(), FakeClock()]
 timers: list[Timer] = [FakeTimer(None)]
 notifiers: list[Notifier] = [AsyncIOScheduler(), asyncio.run(made_on_a_loop())]

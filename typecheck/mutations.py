@@ -52,6 +52,10 @@ CONFIG = "asyncz/config.py"
 STATES = "asyncz/states.py"
 EXCEPTIONS = "asyncz/exceptions.py"
 PLUGINS = "asyncz/plugins.py"
+CRON = "asyncz/triggers/cron.py"
+CALENDAR = "asyncz/triggers/calendar.py"
+COMBINATION = "asyncz/triggers/combination.py"
+TRIGGER_BASE = "asyncz/triggers/base.py"
 
 _DECORATOR = """\
     @overload
@@ -279,6 +283,21 @@ MUTATIONS: list[Mutation] = [
     Mutation(
         "a date of anything", "asyncz/triggers/date.py", "run_at: datetime | None = None,", "run_at: object = None,"
     ),
+    Mutation("a cron expression of anything", CRON, "expression: str,", "expression: object,"),
+    Mutation(
+        "a cron trigger by the clocks of anything", CRON, 'timezone: str | tzinfo = "UTC",', "timezone: object = UTC,"
+    ),
+    Mutation("a cron trigger starts at anything", CRON, "start: datetime | None = None,", "start: object = None,"),
+    Mutation("months of anything", CALENDAR, "months: int = 0,", "months: object = 0,"),
+    Mutation("a calendar interval starts at anything", CALENDAR, "start: date | None = None,", "start: object = None,"),
+    Mutation(
+        "combinations of anything", COMBINATION, "triggers: Iterable[Trigger], *,", "triggers: Iterable[object], *,"
+    ),
+    Mutation("jitter of anything", COMBINATION, "jitter: float = 0.0", "jitter: object = 0.0"),
+    Mutation("any with anything", TRIGGER_BASE, "def __or__(self, other: Trigger)", "def __or__(self, other: object)"),
+    Mutation(
+        "all with anything", TRIGGER_BASE, "def __and__(self, other: Trigger)", "def __and__(self, other: object)"
+    ),
     Mutation("an error of any fields", EXCEPTIONS, "task_id: str, timeout: float)", "task_id: str, timeout: object)"),
     Mutation("a lost worker of any exit", EXCEPTIONS, "exit_code: int | None = None,", "exit_code: object = None,"),
     # Parameters that are forgotten
@@ -391,6 +410,14 @@ MUTATIONS: list[Mutation] = [
     Mutation(
         "a trigger gives anything", PROTOCOLS, "now: datetime, /) -> datetime | None:", "now: datetime, /) -> object:"
     ),
+    Mutation("a start gives anything", PROTOCOLS, "now: datetime, /) -> Trigger:", "now: datetime, /) -> object:"),
+    Mutation(
+        "a started trigger is any",
+        "asyncz/triggers/_values.py",
+        "now: datetime, /) -> Self:",
+        "now: datetime, /) -> BaseTrigger:",
+    ),
+    Mutation("all triggers together are any of them", TRIGGER_BASE, "-> AndTrigger:", "-> AndTrigger | OrTrigger:"),
     Mutation(
         "a trigger always knows the time before",
         PROTOCOLS,

@@ -10,7 +10,8 @@ import typer
 
 from asyncz.cli._targets import bad_target, imported
 from asyncz.cli.demo import Demo, installed_packages
-from asyncz.cli.verify import Declarations, verify as verify_executor
+from asyncz.cli.preview import preview as preview_trigger
+from asyncz.cli.verify import Declarations, verify as verify_target
 from asyncz.schedulers import AsyncIOScheduler
 
 app: typer.Typer = typer.Typer(no_args_is_help=True, add_completion=False, help="Typed schedules on any executor.")
@@ -52,7 +53,10 @@ def run(
 @app.command()
 def verify(
     target: Annotated[
-        str, typer.Argument(help="An executor's class, a function that makes one, or a suite, as module:name.")
+        str,
+        typer.Argument(
+            help="An executor's or trigger's class, a function that makes one, a trigger, or a suite, as module:name."
+        ),
     ],
     inline: Annotated[bool, typer.Option("--inline", help="Its submit runs the function itself.")] = False,
     other_process: Annotated[
@@ -67,11 +71,39 @@ def verify(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Verify an executor of your own: its types, and every rule that an executor has to keep."""
+    """Verify an executor or trigger of your own: its types, and every rule that it has to keep."""
     declared = Declarations(
         runs_inline=inline,
         runs_in_another_process=other_process,
         limits_time=not no_time_limits,
         patience=patience,
     )
-    raise typer.Exit(verify_executor(target, declared, as_json=json))
+    raise typer.Exit(verify_target(target, declared, as_json=json))
+
+
+@app.command()
+def preview(
+    trigger: Annotated[
+        str,
+        typer.Argument(
+            help="A cron expression, the alias of a trigger such as interval or calendar, or a trigger as module:name."
+        ),
+    ],
+    options: Annotated[
+        list[str] | None, typer.Argument(help="The options of an alias, such as months=1 hour=9.", metavar="NAME=VALUE")
+    ] = None,
+    timezone: Annotated[
+        str, typer.Option("--tz", help="Whose clocks: an IANA name, or local for those of this machine.")
+    ] = "UTC",
+    count: Annotated[int, typer.Option("-n", "--count", min=1, help="How many due times to show.")] = 10,
+    start: Annotated[
+        str | None,
+        typer.Option("--from", help="When the task would be added, such as 2030-01-31T12:00; by default now."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the due times as JSON.")] = False,
+) -> None:
+    """Show when a trigger is due: by the clocks of a time zone, in UTC, and how far apart.
+
+    It takes "*/5 * * * *" and @daily, and also: interval minutes=5, or calendar months=1 start=2030-01-31.
+    """
+    preview_trigger(trigger, options or [], timezone, count, start, as_json=json)

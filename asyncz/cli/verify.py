@@ -1,4 +1,4 @@
-"""Verifies a custom executor: its types with mypy, then rule by rule what it does."""
+"""Verifies a custom executor or trigger: its types with mypy, then rule by rule what it does."""
 
 from __future__ import annotations
 
@@ -27,10 +27,16 @@ from rich.text import Text
 from typing_extensions import TypeIs, override
 
 from asyncz.cli._targets import bad_target, imported
-from asyncz.plugins import is_executor
-from asyncz.protocols import UniversalExecutor
+from asyncz.plugins import is_executor, is_trigger
+from asyncz.protocols import Trigger, UniversalExecutor
 from asyncz.tasks import TaskRun
-from asyncz.testing import ExecutorConformance, RestrictedExecutorConformance, RuleVerdict, Verdict
+from asyncz.testing import (
+    ExecutorConformance,
+    RestrictedExecutorConformance,
+    RuleVerdict,
+    TriggerConformance,
+    Verdict,
+)
 
 TypesVerdict: TypeAlias = Literal["kept", "broken", "not checked"]
 
@@ -67,7 +73,7 @@ class Declarations:
 
 @attrs.frozen
 class TypesReport:
-    """What mypy says of the class of an executor.
+    """What mypy says of the class of an executor or trigger.
 
     Attributes:
         verdict: Whether it satisfies its protocol.
@@ -114,8 +120,21 @@ class _Given(ExecutorConformance):
         return super().make_result(number) if self._make_result is None else self._make_result(number)
 
 
+class _GivenTrigger(TriggerConformance):
+    """The suite for a trigger that somebody else makes."""
+
+    def __init__(self, make: Callable[[], object]) -> None:
+        self._make = make
+
+    @override
+    def make_trigger(self) -> Trigger:
+        made = self._make()
+        assert is_trigger(made)
+        return made
+
+
 def verify(target: str, declared: Declarations, *, as_json: bool) -> int:
-    """Verify an executor, and print what was found out.
+    """Verify an executor or a trigger, and print what was found out.
 
     Each rule is checked in an event loop in a daemon thread of its own, which is left behind where the
     executor blocks it; and where the executor leaves threads or processes that would keep the program
@@ -123,7 +142,7 @@ def verify(target: str, declared: Declarations, *, as_json: bool) -> int:
     ends it, cannot be helped.
 
     Args:
-        target: An executor's class, a function that makes one, or a suite, as `module:name`.
+        target: The class of an executor or trigger, a function that makes one, a trigger, or a suite, as `module:name`.
         declared: What the executor declares of itself.
         as_json: Print JSON, and nothing else, to standard output.
 
@@ -131,17 +150,17 @@ def verify(target: str, declared: Declarations, *, as_json: bool) -> int:
         The exit status: 0 if nothing is broken, else 1.
 
     Raises:
-        BadParameter: The target is nothing of that kind, or no executor can be made of it.
+        BadParameter: The target is nothing of that kind, or neither executor nor trigger can be made of it.
     """
     suite = _suite(target, imported(target))
-    suite.runs_inline = suite.runs_inline or declared.runs_inline
-    suite.runs_in_another_process = suite.runs_in_another_process or declared.runs_in_another_process
-    suite.limits_time = suite.limits_time and declared.limits_time
     suite.patience = suite.patience if declared.patience is None else declared.patience
-    example = _made_by(suite.make_executor, target)
+    if isinstance(suite, RestrictedExecutorConformance):
+        suite.runs_inline = suite.runs_inline or declared.runs_inline
+        suite.runs_in_another_process = suite.runs_in_another_process or declared.runs_in_another_process
+        suite.limits_time = suite.limits_time and declared.limits_time
     console = Console()
     with console.status("verifying") if console.is_terminal and not as_json else nullcontext():
-        report = Report(target, _check_types(example), suite.verify(at_once=_AT_ONCE))
+        report = Report(target, _check_types_of(suite, target), suite.verify(at_once=_AT_ONCE))
     if as_json:
         print(json.dumps(_as_json(report), indent=2))
     else:
@@ -154,12 +173,20 @@ def verify(target: str, declared: Declarations, *, as_json: bool) -> int:
     return status
 
 
-def _suite(target: str, given: object) -> RestrictedExecutorConformance[object]:
-    if _is_suite_class(given):
+def _suite(target: str, given: object) -> RestrictedExecutorConformance[object] | TriggerConformance:
+    if _is_executor_suite(given) or _is_trigger_suite(given):
         return given()
+    if is_trigger(given):
+        return _GivenTrigger(lambda: given)
     if not callable(given):
-        raise bad_target(target, f"is a {type(given).__name__}; a class or function that makes an executor is needed")
-    result = _result_type(_made_by(given, target))
+        raise bad_target(
+            target,
+            f"is a {type(given).__name__}; a trigger, or a class or function that makes one or an executor is needed",
+        )
+    made = _made_by(given, target)
+    if is_trigger(made):
+        return _GivenTrigger(given)
+    result = _result_type(_as_executor(made, target))
     if result is object:
         return _Given(given, None)
     if result not in _RESULTS:
@@ -171,26 +198,36 @@ def _suite(target: str, given: object) -> RestrictedExecutorConformance[object]:
     return _Given(given, _RESULTS[result][1])
 
 
-def _made_by(make: Callable[[], object], target: str) -> UniversalExecutor:
+def _made_by(make: Callable[[], object], target: str) -> object:
     async def on_a_loop() -> object:
         return make()
 
     try:
-        made = asyncio.run(on_a_loop())
+        return asyncio.run(on_a_loop())
     except Exception as error:
         raise bad_target(
             target,
-            f"makes no executor: {error!r}; it is called without arguments: name a function that gives them",
+            f"makes no executor and no trigger: {error!r}; it is called without arguments: name a function that gives"
+            " them",
         ) from error
+
+
+def _as_executor(made: object, target: str) -> UniversalExecutor:
     if not is_executor(made):
         raise bad_target(
-            target, f"makes a {type(made).__name__}, which has not the state, start, shutdown and submit of an executor"
+            target,
+            f"makes a {type(made).__name__}, which has not the state, start, shutdown and submit of an executor, nor"
+            " the next_fire_time of a trigger",
         )
     return made
 
 
-def _is_suite_class(value: object) -> TypeIs[type[RestrictedExecutorConformance[object]]]:
+def _is_executor_suite(value: object) -> TypeIs[type[RestrictedExecutorConformance[object]]]:
     return inspect.isclass(value) and issubclass(value, RestrictedExecutorConformance)
+
+
+def _is_trigger_suite(value: object) -> TypeIs[type[TriggerConformance]]:
+    return inspect.isclass(value) and issubclass(value, TriggerConformance)
 
 
 def _result_type(executor: UniversalExecutor) -> object:
@@ -207,12 +244,19 @@ def _result_type(executor: UniversalExecutor) -> object:
     return object
 
 
-def _check_types(executor: UniversalExecutor) -> TypesReport:
-    """Have mypy check that a scheduler may take an executor of this class."""
-    result, made_by = _result_type(executor), type(executor)
+def _check_types_of(suite: RestrictedExecutorConformance[object] | TriggerConformance, target: str) -> TypesReport:
+    """Have mypy check that a scheduler may take what the suite makes."""
+    if isinstance(suite, TriggerConformance):
+        return _check_types(type(_made_by(suite.make_trigger, target)), "Trigger", "next_fire_time", "datetime")
+    executor = _as_executor(_made_by(suite.make_executor, target), target)
+    result = _result_type(executor)
     if result not in _RESULTS and result is not object:
         return TypesReport("not checked", f"Executor[{result}]", "check the types of the suite itself")
     protocol = "UniversalExecutor" if result is object else f"Executor[{_RESULTS[result][0]}]"
+    return _check_types(type(executor), protocol, "submit", "TaskRun")
+
+
+def _check_types(made_by: type[object], protocol: str, method: str, annotation: str) -> TypesReport:
     if find_spec("mypy") is None:
         return TypesReport("not checked", protocol, "mypy is not installed")
     if "<locals>" in made_by.__qualname__:
@@ -221,8 +265,8 @@ def _check_types(executor: UniversalExecutor) -> TypesReport:
         program = Path(folder) / "verified_types.py"
         program.write_text(
             f"import asyncz\nimport {made_by.__module__}\n\n\n"
-            f"def verified(executor: {made_by.__module__}.{made_by.__qualname__}) -> asyncz.{protocol}:\n"
-            "    return executor\n"
+            f"def verified(value: {made_by.__module__}.{made_by.__qualname__}) -> asyncz.{protocol}:\n"
+            "    return value\n"
         )
         command = [sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent", "--config-file="]
         command += ["--no-error-summary", "--cache-dir", f"{folder}/cache", str(program)]
@@ -231,9 +275,10 @@ def _check_types(executor: UniversalExecutor) -> TypesReport:
         mypy = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)  # noqa: S603
     if mypy.returncode:
         return TypesReport("broken", protocol, (mypy.stdout + mypy.stderr).replace(f"{program}:", "line ").strip())
-    if not any("TaskRun" in f"{annotation}" for annotation in inspect.get_annotations(made_by.submit).values()):
+    annotations = inspect.get_annotations(getattr(made_by, method)).values()
+    if not any(annotation in f"{each}" for each in annotations):
         return TypesReport(
-            "broken", protocol, "the run that `submit` takes is not annotated: mypy checks nothing there"
+            "broken", protocol, f"what `{method}` takes is not annotated with {annotation}: mypy checks nothing there"
         )
     return TypesReport("kept", protocol)
 

@@ -16,6 +16,7 @@ import attrs
 from typing_extensions import TypeIs, TypeVar, override
 
 from asyncz import events
+from asyncz._checks import is_aware
 from asyncz.clock import SystemClock
 from asyncz.events import TaskError, TaskNotification
 from asyncz.exceptions import (
@@ -31,6 +32,7 @@ from asyncz.schedulers._inbox import Inbox
 from asyncz.schedulers._timetable import Timetable
 from asyncz.states import ExecutorState, SchedulerStatus, TaskState
 from asyncz.tasks import RunHandle, Task, TaskLimits, TaskRun
+from asyncz.triggers.base import start_trigger
 
 ResultT = TypeVar("ResultT")
 
@@ -240,6 +242,7 @@ class Entry:
         if self.trigger is None or self.next_fire is None:
             return
         try:
+            self.trigger = start_trigger(self.trigger, now)
             self.next_fire = next_fire(self.trigger, None, now)
         except BaseException as error:
             self.next_fire = None
@@ -545,15 +548,11 @@ def next_fire(trigger: Trigger, previous: datetime | None, now: datetime) -> dat
     following = trigger.next_fire_time(previous, now)
     if following is None:
         return None
-    if not _is_aware(following):
+    if not is_aware(following):
         raise InvalidInputError("a fire time", repr(following), f"{trigger!r} must give time zone aware datetimes")
     if previous is not None and following <= previous:
         raise InvalidInputError("a fire time", repr(following), f"{trigger!r} must give one later than {previous!r}")
     return following if following.tzinfo is UTC else following.astimezone(UTC)
-
-
-def _is_aware(value: object) -> bool:
-    return isinstance(value, datetime) and value.tzinfo is not None
 
 
 def is_cancelling(executor: object) -> TypeIs[SupportsCancel]:

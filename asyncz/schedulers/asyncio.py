@@ -58,6 +58,7 @@ from asyncz.schedulers._entries import (
 from asyncz.schedulers._inbox import TURN
 from asyncz.states import SchedulerState
 from asyncz.tasks import DEFAULT_LIMITS, Task, TaskFunction, TaskLimits, TaskRun, function_name
+from asyncz.triggers.base import start_trigger
 from asyncz.triggers.date import DateTrigger
 
 P = ParamSpec("P")
@@ -492,7 +493,11 @@ class AsyncIOScheduler:
         if task_id is not None:
             check_text("id", task_id)
         core = self._core
-        first = None if trigger is None else next_fire(trigger, None, utc(core.clock.now()))
+        first = None
+        if trigger is not None:
+            now = utc(core.clock.now())
+            trigger = start_trigger(trigger, now)
+            first = next_fire(trigger, None, now)
         with core.lock:
             if task_id is None:
                 task_id = self._new_id(call)

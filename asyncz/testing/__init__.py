@@ -1,12 +1,15 @@
-"""What tests of programs that use asyncz, and of executors, need. Importing it needs no test framework."""
+"""What tests of programs that use asyncz, and of executors and triggers, need. Importing it needs no test framework."""
 
+from asyncz.testing._suite import RuleVerdict, Verdict
 from asyncz.testing.clock import FakeClock
-from asyncz.testing.conformance import ExecutorConformance, RestrictedExecutorConformance, RuleVerdict, Verdict
+from asyncz.testing.conformance import ExecutorConformance, RestrictedExecutorConformance
 from asyncz.testing.recorder import RecordingNotifier, RunRecord
-from asyncz.testing.rules import RULES, Rule, RuleBrokenError
+from asyncz.testing.rules import RULES, TRIGGER_RULES, Rule, RuleBrokenError
+from asyncz.testing.trigger_conformance import TriggerConformance
 
 __all__ = [
     "RULES",
+    "TRIGGER_RULES",
     "ExecutorConformance",
     "FakeClock",
     "RecordingNotifier",
@@ -15,5 +18,6 @@ __all__ = [
     "RuleBrokenError",
     "RuleVerdict",
     "RunRecord",
+    "TriggerConformance",
     "Verdict",
 ]

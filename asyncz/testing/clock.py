@@ -132,29 +132,33 @@ class FakeClock:
         scheduler = None if timer.callback is None else _scheduler_of(timer.callback)
         if scheduler is None or self._was_set:
             return at
-        due = scheduler.state.next_run_at
+        due = scheduler._core.timetable.earliest
         others = self._timers[0][0] if self._timers else float("inf")
-        return max(at, min(others, float("inf") if due is None else due.timestamp()))
+        return max(at, min(others, float("inf") if due is None else due))
 
     async def _settle(self, wait_for_runs: bool) -> None:
         await _let_the_loop_go_on()
         if not wait_for_runs:
             return
         give_up_at = time.monotonic() + self._patience
+        # A short run in a thread has ended before the shortest sleep would be over.
+        naps = itertools.chain(itertools.repeat(0.0, 5), itertools.repeat(0.001))
         while running := self._running_tasks():
             if time.monotonic() > give_up_at:
                 raise RunsStillRunningError(running, self._patience)
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(next(naps))
         await _let_the_loop_go_on()
 
     def _running_tasks(self) -> tuple[str, ...]:
-        return tuple(
-            task.task_id
-            for scheduler in self._schedulers.values()
-            for task in scheduler.state.tasks
+        running: list[str] = []
+        for scheduler in self._schedulers.values():
+            core = scheduler._core
+            # Not by its state, which is built anew at each look.
+            with core.lock:
+                entries = list(core.entries.values())
             # A run that waits for its next attempt waits for this clock.
-            if task.running > task.retrying
-        )
+            running += (entry.task.id for entry in entries if entry.run_count > len(entry.attempts or ()))
+        return tuple(running)
 
 
 async def _let_the_loop_go_on() -> None:

@@ -7,16 +7,13 @@ import functools
 import os
 import threading
 import time
-import traceback
 from collections.abc import AsyncGenerator, Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from contextvars import Context
 from functools import partial
-from typing import Generic, Literal, Never, Protocol, TypeAlias
+from typing import Generic, Never, Protocol
 from unittest import SkipTest
 
-import attrs
 from typing_extensions import TypeVar, override
 
 from asyncz.events import TaskCancelled, TaskError, TaskExecuted, TaskMissed
@@ -26,6 +23,7 @@ from asyncz.states import ExecutorState, ExecutorStatus
 from asyncz.tasks import Task, TaskLimits
 from asyncz.testing import _work, rules
 from asyncz.testing._own_loop import run_in_own_loop
+from asyncz.testing._suite import RuleSuite, note_rule
 from asyncz.testing._trial import Submitted, Trial, can_cancel
 from asyncz.testing.rules import RULES, Rule, RuleBrokenError
 
@@ -33,8 +31,6 @@ ResultT = TypeVar("ResultT")
 
 _HOUR = 3600.0
 _MANY = 40
-
-_rule_of_check: dict[str, Rule] = {}
 
 
 class _Patient(Protocol):
@@ -56,40 +52,13 @@ def _checks(
             run_in_own_loop(lambda: check(suite), suite.patience)
 
         test.__doc__ = rule.sentence
-        _rule_of_check[test.__name__] = rule
+        note_rule(test.__name__, rule)
         return test
 
     return decorate
 
 
-Verdict: TypeAlias = Literal["kept", "broken", "not applicable", "undecided"]
-"""What became of a rule: `undecided` is one whose check was cut short because another rule is broken."""
-
-
-@attrs.frozen
-class RuleVerdict:
-    """What a suite found out about one rule.
-
-    Attributes:
-        rule: The rule.
-        verdict: Whether it is kept.
-        message: What was seen, or why it is not applicable or undecided; empty where it is kept.
-    """
-
-    rule: Rule
-    verdict: Verdict
-    message: str = ""
-
-
-@attrs.frozen
-class _Outcome:
-    rule: Rule
-    verdict: Verdict
-    message: str
-    broken: Rule | None = None
-
-
-class RestrictedExecutorConformance(Generic[ResultT]):
+class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
     """Verifies an executor that runs only tasks whose result is `ResultT`, an `Executor[ResultT]`.
 
     Each test method checks one rule of `asyncz.testing.RULES` in an event loop of its own, which it
@@ -113,19 +82,13 @@ class RestrictedExecutorConformance(Generic[ResultT]):
         ...         return str(number).encode()
     """
 
+    _rules = RULES
+    _maker = "make_executor"
+
     runs_inline: bool = False
     runs_in_another_process: bool = False
     limits_time: bool = True
     patience: float = 10.0
-
-    # Only subclasses that make an executor are for pytest, wherever this class is imported.
-    __test__: bool = False
-
-    @override
-    def __init_subclass__(cls) -> None:
-        super().__init_subclass__()
-        if "__test__" not in vars(cls):
-            cls.__test__ = cls.make_executor.__module__ != __name__
 
     def make_executor(self) -> Executor[ResultT]:
         """Make the executor, not started; called anew for each test, on its loop."""
@@ -134,34 +97,6 @@ class RestrictedExecutorConformance(Generic[ResultT]):
     def make_result(self, number: int, /) -> ResultT:
         """Make a result that is equal to another one only where the number is the same."""
         raise NotImplementedError
-
-    def verify(self, *, at_once: int = 1) -> tuple[RuleVerdict, ...]:
-        """Check every rule, without pytest.
-
-        Args:
-            at_once: How many checks to run at the same time, at least 1.
-
-        Returns:
-            What became of each rule, in the order of their numbers.
-        """
-        with ThreadPoolExecutor(at_once, "asyncz-verify") as pool:
-            outcomes = tuple(pool.map(self._outcome, (name for name in _rule_of_check if hasattr(self, name))))
-        return tuple(_verdict(rule, outcomes) for rule in RULES)
-
-    def _outcome(self, name: str) -> _Outcome:
-        rule = _rule_of_check[name]
-        check: Callable[[], None] = getattr(self, name)
-        try:
-            check()
-        except RuleBrokenError as error:
-            if error.rule == rule:
-                return _Outcome(rule, "broken", error.problem, rule)
-            return _Outcome(rule, "undecided", error.problem, error.rule)
-        except SkipTest as skip:
-            return _Outcome(rule, "not applicable", f"{skip}")
-        except BaseException as error:
-            return _Outcome(rule, "broken", "".join(traceback.format_exception(error)), rule)
-        return _Outcome(rule, "kept", "")
 
     # The tests
 
@@ -630,18 +565,3 @@ def _expect_alias_and_status(state: ExecutorState, status: ExecutorStatus) -> No
         )
     if type(state).model_validate_json(state.model_dump_json()) != state:
         raise RuleBrokenError(rules.ALIAS_AND_STATUS, f"the state does not survive JSON: {state!r}")
-
-
-def _verdict(rule: Rule, outcomes: tuple[_Outcome, ...]) -> RuleVerdict:
-    """What the outcomes of all checks say of one rule: a check can find another rule broken than its own."""
-    own = [outcome for outcome in outcomes if outcome.rule == rule]
-    for outcome in (*own, *outcomes):
-        if outcome.broken == rule:
-            return RuleVerdict(rule, "broken", outcome.message)
-    for outcome in own:
-        if outcome.broken is not None:
-            return RuleVerdict(rule, "undecided", f"{outcome.broken} is broken")
-    for outcome in own:
-        if outcome.verdict == "not applicable":
-            return RuleVerdict(rule, "not applicable", outcome.message)
-    return RuleVerdict(rule, "kept")

@@ -1,4 +1,4 @@
-"""The rules that an executor has to keep, and the error that tells which one is broken."""
+"""The rules that an executor has to keep, those of a trigger, and the error that tells which one is broken."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from asyncz.exceptions import AsynczError
 
 @attrs.frozen
 class Rule:
-    """One thing that every user of an executor relies on.
+    """One thing that every user of an executor, or of a trigger, relies on.
 
     Attributes:
         number: Its number, from 1 on.
@@ -28,7 +28,7 @@ class Rule:
 
 
 class RuleBrokenError(AsynczError, AssertionError):
-    """An executor broke a rule.
+    """An executor or a trigger broke a rule.
 
     Attributes:
         rule: The rule.
@@ -88,7 +88,7 @@ RULES: tuple[Rule, ...] = _numbered(
     ("what cannot be pickled", "What cannot travel to another process is refused at once or ends as a `TaskError`."),
     ("dead workers", "A worker that dies costs the run that it ran, which ends as a `TaskError`."),
 )
-"""All rules, in the order of their numbers."""
+"""All rules of executors, in the order of their numbers."""
 
 (
     NO_RUN_IS_LOST,
@@ -120,3 +120,41 @@ RULES: tuple[Rule, ...] = _numbered(
     NOT_PICKLABLE,
     DEAD_WORKERS,
 ) = RULES
+
+TRIGGER_RULES: tuple[Rule, ...] = _numbered(
+    (
+        "raises nothing",
+        "`next_fire_time` raises nothing, whatever times it is asked about; None says that there is none.",
+    ),
+    ("time zone", "Each due time is a datetime with a time zone."),
+    ("always later", "Each due time is later than the one before: none comes twice."),
+    ("does not block", "Each answer is there at once: the event loop waits for it."),
+    ("remembers nothing", "Asked the same again it answers the same, whatever it was asked meanwhile."),
+    (
+        "does not drift",
+        "After a due time the next one does not depend on the present time: a late run delays no other.",
+    ),
+    ("any time before", "What it gives is the first due time after any `previous`, not only after one of its own."),
+    ("the end is the end", "Where it has no due time any more, it has none at a later time either."),
+    (
+        "own start",
+        "`started` gives a task a trigger of its own, and changes neither the given one nor that of another.",
+    ),
+    ("survives pickling", "A copy that was pickled and unpickled gives the same due times."),
+    ("text for people", "`str()` tells people what it is, and not where its object lies in memory."),
+)
+"""All rules of triggers, in the order of their numbers."""
+
+(
+    RAISES_NOTHING,
+    TIME_ZONE,
+    ALWAYS_LATER,
+    DOES_NOT_BLOCK,
+    REMEMBERS_NOTHING,
+    DOES_NOT_DRIFT,
+    ANY_TIME_BEFORE,
+    THE_END,
+    OWN_START,
+    SURVIVES_PICKLING,
+    TEXT_FOR_PEOPLE,
+) = TRIGGER_RULES

@@ -14,6 +14,8 @@ from asyncz import (
     IllegalTransitionError,
     InvalidInputError,
     MaximumInstancesError,
+    MissingExtraError,
+    NeverDueError,
     PluginError,
     QueueFullError,
     RemoteError,
@@ -151,6 +153,17 @@ def remote_error(error: RemoteError) -> tuple[AsynczError, RuntimeError]:
     assert_type(error.type_name, str)
     assert_type(error.message, str)
     return error, error
+
+
+def missing_extra(error: MissingExtraError) -> tuple[AsynczError, ImportError]:
+    assert_type((error.what, error.package, error.extra), tuple[str, str, str])
+    return error, MissingExtraError("what", "package", "extra")
+
+
+def never_due(error: NeverDueError) -> tuple[AsynczError, ValueError]:
+    assert_type(error.triggers, tuple[str, ...])
+    assert_type((error.after, error.until), tuple[str, str])
+    return error, NeverDueError(("a", "b"), "after", "until")
 
 
 def still_running(error: RunsStillRunningError) -> tuple[AsynczError, TimeoutError]:

@@ -5,14 +5,18 @@ from __future__ import annotations
 from typing import assert_type
 
 from asyncz import (
+    AndTrigger as AndTrigger,
     AsyncIOExecutor as AsyncIOExecutor,
     AsyncIOScheduler as AsyncIOScheduler,
     AsynczError as AsynczError,
     BaseExecutor as BaseExecutor,
+    BaseTrigger as BaseTrigger,
+    CalendarIntervalTrigger as CalendarIntervalTrigger,
     Clock as Clock,
     ClusterAlias as ClusterAlias,
     ClusterConnectionError as ClusterConnectionError,
     ClusterState as ClusterState,
+    CronTrigger as CronTrigger,
     DaskClusterKwargs as DaskClusterKwargs,
     DaskExecutor as DaskExecutor,
     DaskOptions as DaskOptions,
@@ -36,8 +40,11 @@ from asyncz import (
     Listener as Listener,
     LoopAlias as LoopAlias,
     MaximumInstancesError as MaximumInstancesError,
+    MissingExtraError as MissingExtraError,
+    NeverDueError as NeverDueError,
     NotificationStream as NotificationStream,
     Notifier as Notifier,
+    OrTrigger as OrTrigger,
     PlainEvent as PlainEvent,
     PluginError as PluginError,
     PoolAlias as PoolAlias,
@@ -62,6 +69,7 @@ from asyncz import (
     SerializationError as SerializationError,
     Subscription as Subscription,
     SupportsCancel as SupportsCancel,
+    SupportsStart as SupportsStart,
     SystemClock as SystemClock,
     Task as Task,
     TaskAdded as TaskAdded,
@@ -112,6 +120,11 @@ def of_the_subpackages() -> None:
     assert_type(executors.DebugExecutor(), DebugExecutor)
     assert_type(executors.ProcessPoolExecutor(), ProcessPoolExecutor)
     assert_type(executors.ThreadPoolExecutor(), ThreadPoolExecutor)
+    assert_type(triggers.AndTrigger([DateTrigger()]), AndTrigger)
+    assert_type(triggers.BaseTrigger(), BaseTrigger)
+    assert_type(triggers.CalendarIntervalTrigger(months=1), CalendarIntervalTrigger)
+    assert_type(triggers.CronTrigger("@daily"), CronTrigger)
     assert_type(triggers.DateTrigger(), DateTrigger)
     assert_type(triggers.IntervalTrigger(seconds=1), IntervalTrigger)
+    assert_type(triggers.OrTrigger([DateTrigger()]), OrTrigger)
     assert_type(testing.FakeClock().now(), float)

@@ -10,16 +10,19 @@ from typing_extensions import override
 from asyncz import (
     AsyncIOScheduler,
     Clock,
+    CronTrigger,
     Executor,
     Notifier,
     Task,
     TaskRun,
     ThreadPoolExecutor,
     Timer,
+    Trigger,
     UniversalExecutor,
 )
 from asyncz.testing import (
     RULES,
+    TRIGGER_RULES,
     ExecutorConformance,
     FakeClock,
     RecordingNotifier,
@@ -28,6 +31,7 @@ from asyncz.testing import (
     RuleBrokenError,
     RuleVerdict,
     RunRecord,
+    TriggerConformance,
 )
 from asyncz.testing.clock import FakeTimer
 from typecheck.accept.executors import BytesExecutor
@@ -66,7 +70,20 @@ class TestBytes(RestrictedExecutorConformance[bytes]):
         return str(number).encode()
 
 
+class TestDaily(TriggerConformance):
+    now = datetime(2031, 1, 1, tzinfo=UTC)
+    due_times = 5
+    longest_answer = 0.1
+    can_be_pickled = False
+
+    @override
+    def make_trigger(self) -> Trigger:
+        return CronTrigger("@daily")
+
+
 def verified() -> None:
+    assert_type(TestDaily().verify(), tuple[RuleVerdict, ...])
+    assert_type(TRIGGER_RULES, tuple[Rule, ...])
     assert_type(TestThreads().verify(at_once=2), tuple[RuleVerdict, ...])
     assert_type(RULES, tuple[Rule, ...])
     for found in TestBytes().verify():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from asyncz import (
     AsynczError,
     ClusterConnectionError,
@@ -15,6 +17,8 @@ from asyncz import (
     PluginError,
     QueueFullError,
     RemoteError,
+    MissingExtraError,
+    NeverDueError,
     RunsStillRunningError,
     SchedulerAlreadyRunningError,
     SchedulerNotRunningError,
@@ -28,6 +32,8 @@ from asyncz import (
     WorkerLostError,
     WorkerStartError,
 )
+
+now = datetime.now().astimezone()
 
 
 def fields(root: AsynczError, lost: WorkerLostError, timeout: TaskTimeoutError, unknown: UnknownAliasError) -> None:
@@ -50,6 +56,10 @@ def texts(invalid: InvalidInputError, plugin: PluginError, remote: RemoteError, 
 def made() -> None:
     InvalidInputError("name", "value")  # E
     RunsStillRunningError(["task"], 1.0)  # E
+    MissingExtraError("what", "package")  # E
+    MissingExtraError("what", 3, "extra")  # E
+    NeverDueError("a and b", "after", "until")  # E
+    NeverDueError(("a", "b"), now, "until")  # E
     RunsStillRunningError(("task",), "1 s")  # E
     InvalidInputError("name", 3, "allowed")  # E
     UnknownAliasError("executor", "alias", ["known"])  # E

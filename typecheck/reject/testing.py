@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from typing_extensions import override
 
-from asyncz import Executor, SystemClock, TaskRun, ThreadPoolExecutor, Timer, UniversalExecutor
+from asyncz import DateTrigger, Executor, SystemClock, TaskRun, ThreadPoolExecutor, Timer, Trigger, UniversalExecutor
 from asyncz.testing import (
     ExecutorConformance,
     FakeClock,
@@ -15,6 +15,7 @@ from asyncz.testing import (
     Rule,
     RuleBrokenError,
     RuleVerdict,
+    TriggerConformance,
 )
 from typecheck.accept.executors import BytesExecutor
 
@@ -59,6 +60,20 @@ class TestNoExecutor(ExecutorConformance):
     @override
     def make_executor(self) -> UniversalExecutor:
         return ThreadPoolExecutor  # E
+
+
+class TestNoTrigger(TriggerConformance):
+    due_times = "5"  # E
+
+    @override
+    def make_trigger(self) -> Trigger:
+        return DateTrigger  # E
+
+
+class TestTriggerFromATime(TriggerConformance):
+    @override
+    def make_trigger(self, when: float) -> Trigger:  # E
+        return DateTrigger()
 
 
 def verdicts(verdict: RuleVerdict, rule: Rule) -> None:

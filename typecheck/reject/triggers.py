@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 
-from asyncz import AsyncIOScheduler, DateTrigger, IntervalTrigger, TriggerAlias
+from typing_extensions import override
+
+from asyncz import (
+    AndTrigger,
+    AsyncIOScheduler,
+    BaseTrigger,
+    CalendarIntervalTrigger,
+    CronTrigger,
+    DateTrigger,
+    IntervalTrigger,
+    OrTrigger,
+    SupportsStart,
+    Trigger,
+    TriggerAlias,
+)
 
 scheduler = AsyncIOScheduler()
 now = datetime.now().astimezone()
@@ -35,3 +49,64 @@ scheduler.add_task(print, trigger=timedelta(minutes=5))  # E
 scheduler.add_task(print, trigger=IntervalTrigger)  # E
 scheduler.add_task(print, trigger=now)  # E
 wrong_alias: TriggerAlias = "cron-like"  # E
+CronTrigger()  # E
+CronTrigger(5)  # E
+CronTrigger(["*", "*", "*", "*", "*"])  # E
+CronTrigger("@daily", "Europe/Berlin")  # E
+CronTrigger("@daily", tz="Europe/Berlin")  # E
+CronTrigger("@daily", timezone=3)  # E
+CronTrigger("@daily", timezone=None)  # E
+CronTrigger("@daily", start="2030-01-01")  # E
+CronTrigger("@daily", end=date(2030, 1, 1))  # E
+CronTrigger("@daily", jitter=timedelta(seconds=5))  # E
+CronTrigger("@daily", minute=5)  # E
+CronTrigger("@daily").expression = "@hourly"  # E
+CronTrigger("@daily").start.year  # E
+CronTrigger("@daily").timezone.key  # E
+CalendarIntervalTrigger(1)  # E
+CalendarIntervalTrigger(months=1.5)  # E
+CalendarIntervalTrigger(months="1")  # E
+CalendarIntervalTrigger(month=1)  # E
+CalendarIntervalTrigger(days=1, hours=9)  # E
+CalendarIntervalTrigger(days=1, hour="9")  # E
+CalendarIntervalTrigger(days=1, start="2030-01-01")  # E
+CalendarIntervalTrigger(days=1, timezone=1)  # E
+CalendarIntervalTrigger(days=1).end = date(2030, 1, 1)  # E
+AndTrigger()  # E
+AndTrigger(DateTrigger())  # E
+AndTrigger(DateTrigger(), DateTrigger())  # E
+AndTrigger([DateTrigger(), "interval"])  # E
+AndTrigger([DateTrigger], jitter=1)  # E
+OrTrigger([DateTrigger()], jitter="1 s")  # E
+OrTrigger([DateTrigger()]).triggers.append(DateTrigger())  # E
+OrTrigger([DateTrigger()]).options["jitter"] = 5  # E
+DateTrigger() | "interval"  # E
+DateTrigger() & now  # E
+3 | DateTrigger()  # E
+DateTrigger() + DateTrigger()  # E
+OrTrigger([DateTrigger()]).started()  # E
+started: AndTrigger = OrTrigger([DateTrigger()]).started(now)  # E
+with_a_start: SupportsStart = DateTrigger()  # E
+base: CronTrigger = BaseTrigger()  # E
+scheduler.add_task(print, trigger=CronTrigger)  # E
+scheduler.add_task(print, trigger="@daily")  # E
+scheduler.add_task(print, trigger=[DateTrigger()])  # E
+
+
+class Texts(BaseTrigger):
+    @override
+    def next_fire_time(self, previous: datetime | None, now: datetime, /) -> str:  # E
+        return ""
+
+
+class StartsAsAText:
+    def started(self, now: datetime, /) -> str:
+        return ""
+
+
+starts: SupportsStart = StartsAsAText()  # E
+
+
+def parts(trigger: Trigger) -> None:
+    trigger & trigger  # E
+    trigger.options  # E

@@ -1,0 +1,163 @@
+"""Due times at distances that the calendar tells, such as a month."""
+
+from __future__ import annotations
+
+from calendar import monthrange
+from collections.abc import Mapping
+from datetime import MAXYEAR, date, datetime, time, timedelta, tzinfo
+
+from typing_extensions import override
+
+from asyncz._checks import check_count, check_count_in, check_optional_date
+from asyncz.exceptions import InvalidInputError
+from asyncz.triggers._times import first_instant, local_time, zone_name, zone_of, zone_option
+from asyncz.triggers._values import JitteredTrigger
+
+_DAYS_OF_A_MONTH = 30.436875  # on average
+_LONGEST = (MAXYEAR + 1) * 366
+
+
+class CalendarIntervalTrigger(JitteredTrigger):
+    """Due every so many years, months, weeks and days, at the same time of the day.
+
+    All distances are counted from `start`. In a month that is too short for its day, the last day takes its place: from
+    January 31 on, a month later is February 28 or 29, and two months later March 31. Where the clocks show the
+    time twice on a day, the first one counts; where they are set forward over it, the moment they were set.
+
+    Args:
+        years, months, weeks, days: Together the distance; more than zero.
+        hour, minute, second: The time of the day.
+        timezone: Whose clocks: an IANA name, `local` for those of this machine, or a tzinfo.
+        start: The first day, from which the distances count; None is the day on which the task is added. Days
+            before that are not made up for.
+        end: The last day that may be one; None is no end.
+        jitter: Each due time is put off by a random time of up to so many seconds, though not over the next one.
+
+    Raises:
+        InvalidInputError: There is no distance, a number is not whole or out of its range, there is no such zone, the
+            end lies before the start, or `jitter` is negative.
+        MissingExtraError: `local` needs a package of the extra `cron`.
+
+    Example:
+        >>> str(CalendarIntervalTrigger(months=1, hour=9, timezone="Europe/Berlin", start=date(2030, 1, 31)))
+        'every 1 month at 09:00:00 in Europe/Berlin from 2030-01-31'
+    """
+
+    __slots__ = ("_days", "_end", "_is_given", "_months", "_start", "_time", "_weeks", "_years", "_zone")
+
+    def __init__(
+        self,
+        *,
+        years: int = 0,
+        months: int = 0,
+        weeks: int = 0,
+        days: int = 0,
+        hour: int = 0,
+        minute: int = 0,
+        second: int = 0,
+        timezone: str | tzinfo = "UTC",
+        start: date | None = None,
+        end: date | None = None,
+        jitter: float = 0.0,
+    ) -> None:
+        super().__init__(jitter)
+        for name, value in (("years", years), ("months", months), ("weeks", weeks), ("days", days)):
+            check_count(name, value, at_least=0)
+        if not (years or months or weeks or days):
+            raise InvalidInputError("the interval", "nothing", "years, months, weeks or days must be more than zero")
+        check_count_in("hour", hour, range(24))
+        check_count_in("minute", minute, range(60))
+        check_count_in("second", second, range(60))
+        check_optional_date("start", start)
+        check_optional_date("end", end)
+        if start is not None and end is not None and end < start:
+            raise InvalidInputError("end", end.isoformat(), f"it must not lie before start, {start.isoformat()}")
+        self._years, self._months, self._weeks, self._days = years, months, weeks, days
+        self._time = time(hour, minute, second)
+        self._zone = zone_of(timezone)
+        self._start = start
+        self._end = end
+        self._is_given = start is not None
+
+    @property
+    def timezone(self) -> tzinfo:
+        """The time zone by whose clocks it goes."""
+        return self._zone
+
+    @property
+    def start(self) -> date | None:
+        """The first day; None is the day on which the task is added."""
+        return self._start
+
+    @property
+    def end(self) -> date | None:
+        """The last day that may be one; None is no end."""
+        return self._end
+
+    @override
+    def _all_options(self) -> Mapping[str, object]:
+        return {
+            "years": self._years,
+            "months": self._months,
+            "weeks": self._weeks,
+            "days": self._days,
+            "hour": self._time.hour,
+            "minute": self._time.minute,
+            "second": self._time.second,
+            "timezone": zone_option(self._zone),
+            "start": self._start,
+            "end": self._end,
+            "jitter": self.jitter,
+        }
+
+    @override
+    def _start_counting(self, now: datetime) -> None:
+        if not self._is_given:
+            self._start = self._day_of(now)
+
+    @override
+    def _planned_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+        earliest = (now if previous is None else previous) - timedelta(days=1)
+        start = self._start or self._day_of(now if previous is None else previous)
+        # Not the day itself: clocks that leave out a day have it due on the next one.
+        number = self._number_before(self._day_of(earliest), start)
+        while (day := self._day(number, start)) is not None and (self._end is None or day <= self._end):
+            try:
+                due = first_instant(datetime.combine(day, self._time), self._zone)
+            except OverflowError:
+                # It would lie after the last year that a datetime can tell.
+                return None
+            if due > previous if previous is not None else due >= now:
+                return due
+            number += 1
+        return None
+
+    def _day_of(self, instant: datetime) -> date:
+        return local_time(instant, self._zone).date()
+
+    def _day(self, number: int, start: date) -> date | None:
+        """The day that is so many distances after the start; None after the last year."""
+        year, month = divmod(start.year * 12 + start.month - 1 + number * (self._years * 12 + self._months), 12)
+        days = number * (self._weeks * 7 + self._days)
+        if year > MAXYEAR or days > _LONGEST:
+            return None
+        in_month = date(year, month + 1, min(start.day, monthrange(year, month + 1)[1]))
+        return in_month + timedelta(days) if days <= (date.max - in_month).days else None
+
+    def _number_before(self, day: date, start: date) -> int:
+        """How many distances after the start the last one is that lies before a day, 0 if none does."""
+        distance = (self._years * 12 + self._months) * _DAYS_OF_A_MONTH + self._weeks * 7 + self._days
+        number = max(0, int((day - start).days / distance))
+        while number and ((found := self._day(number, start)) is None or found >= day):
+            number -= 1
+        while (found := self._day(number + 1, start)) is not None and found < day:
+            number += 1
+        return number
+
+    @override
+    def __str__(self) -> str:
+        counts = {"year": self._years, "month": self._months, "week": self._weeks, "day": self._days}
+        distance = " ".join(f"{count} {unit}{'s' * (count > 1)}" for unit, count in counts.items() if count)
+        start = f" from {self._start}" if self._is_given else ""
+        until = "" if self._end is None else f" until {self._end}"
+        return f"every {distance} at {self._time} in {zone_name(self._zone)}{start}{until}{self._text_of_rest}"

@@ -1,0 +1,252 @@
+"""Triggers that are broken on purpose, each in one way, and the rules that each breaks."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Self
+
+import attrs
+from typing_extensions import override
+
+from asyncz import BaseTrigger, Trigger
+from asyncz.testing import Rule, rules
+
+HOUR = timedelta(hours=1)
+
+
+class FullHours(BaseTrigger):
+    """Breaks nothing: what the others have in common."""
+
+    @override
+    def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+        return (previous or now).replace(minute=0, second=0, microsecond=0) + HOUR
+
+    @override
+    def __str__(self) -> str:
+        return "each full hour"
+
+
+class RaisesInTheEnd(FullHours):
+    @override
+    def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+        if previous is not None and previous.day > 1:
+            raise StopIteration
+        return super().next_fire_time(previous, now)
+
+
+class RaisesForOtherTimes(FullHours):
+    """Takes for granted that it is only asked about due times of its own."""
+
+    @override
+    def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+        if previous is not None and previous.year < 2030:
+            raise KeyError(previous)
+        return super().next_fire_time(previous, now)
+
+
+class TellsLocalTimes(FullHours):
+    @override
+    def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+        due = super().next_fire_time(previous, now)
+        return None if due is None else due.replace(tzinfo=None)
+
+
+class TellsTexts(FullHours):
+    @override
+    def next_fire_time(  # type: ignore[override]  # what the types forbid
+        self, previous: datetime | None, now: datetime, /
+    ) -> str:
+        return f"{super().next_fire_time(previous, now)}"
+
+
+class StandsStill(FullHours):
+    """Is due when an hour begins, and so again at once."""
+
+    @override
+    def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+        return (previous or now).replace(minute=0, second=0, microsecond=0)
+
+
+class GoesBack(FullHours):
+    """Knows the time of the day only."""
+
+    @override
+    def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+        time = previous or now
+        return time.replace(hour=(time.hour + 1) % 24, minute=0, second=0, microsecond=0)
+
+
+class Blocks(FullHours):
+    @override
+    def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+        time.sleep(0.05)
+        return super().next_fire_time(previous, now)
+
+
+class NeverComesBack(FullHours):
+    """Looks for a common due time of what has none."""
+
+    @override
+    def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+        threading.Event().wait()
+        return None
+
+
+class CountsItsAnswers(FullHours):
+    """Ends after so many answers, whomever it gave them."""
+
+    def __init__(self) -> None:
+        self._left = 24
+
+    @override
+    def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+        self._left -= 1
+        return super().next_fire_time(previous, now) if self._left > 0 else None
+
+
+class RemembersWhenItBegan(BaseTrigger):
+    """Counts from the time when it was last asked for its first due time."""
+
+    def __init__(self) -> None:
+        self._begin: datetime | None = None
+
+    @override
+    def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+        if previous is None or self._begin is None:
+            self._begin = now
+        return (previous or now) + HOUR - ((previous or now) - self._begin) % HOUR
+
+    @override
+    def __str__(self) -> str:
+        return "each hour"
+
+
+class ThrowsDice(FullHours):
+    @override
+    def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+        due = super().next_fire_time(previous, now)
+        return None if due is None else due + timedelta(seconds=random.randrange(3000))
+
+
+class Drifts(FullHours):
+    """Counts the hour from the time when it is asked, or from the due time before where that is later."""
+
+    @override
+    def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+        return now + HOUR if previous is None else max(previous, now) + HOUR
+
+
+class CountsFromTheTimeBefore(FullHours):
+    """An hour after whatever was due before: combined with others it waits for ever."""
+
+    @override
+    def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+        return (previous or now) + HOUR
+
+
+class BeginsAgain(FullHours):
+    """Has no due time in the night, but in the next morning."""
+
+    @override
+    def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+        due = super().next_fire_time(previous, now)
+        return None if due is None or (previous is not None and due.hour > 20) else due
+
+
+class StartsItself(FullHours):
+    """Counts from its start, which it notes in itself: only the last task has its own."""
+
+    def __init__(self) -> None:
+        self._start: datetime | None = None
+
+    def started(self, now: datetime, /) -> Trigger:
+        self._start = now
+        return Started(self)
+
+    @override
+    def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+        start = self._start or now
+        time = previous or start
+        return time + HOUR - (time - start) % HOUR
+
+
+class Started(BaseTrigger):
+    def __init__(self, given: StartsItself) -> None:
+        self._given = given
+
+    @override
+    def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+        return self._given.next_fire_time(previous, now)
+
+    @override
+    def __str__(self) -> str:
+        return f"{self._given}"
+
+
+class HoldsALock(FullHours):
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+
+class LosesItsOptions(FullHours):
+    def __init__(self, distance: timedelta = HOUR * 2) -> None:
+        self._distance = distance
+
+    @override
+    def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+        midnight = (previous or now).replace(hour=0, minute=0, second=0, microsecond=0)
+        return (previous or now) + self._distance - ((previous or now) - midnight) % self._distance
+
+    @override
+    def __reduce__(self) -> tuple[type[Self], tuple[timedelta]]:
+        return type(self), (HOUR,)
+
+
+class HasNoText(FullHours):
+    __str__ = object.__str__
+
+
+class HasAnEmptyText(FullHours):
+    @override
+    def __str__(self) -> str:
+        return ""
+
+
+@attrs.frozen
+class Broken:
+    """A broken trigger.
+
+    Attributes:
+        make: Makes it.
+        breaks: The rules that it breaks; the suite has to find these, and no other.
+    """
+
+    make: Callable[[], Trigger]
+    breaks: set[Rule]
+
+
+BROKEN = [
+    Broken(RaisesInTheEnd, {rules.RAISES_NOTHING}),
+    Broken(RaisesForOtherTimes, {rules.RAISES_NOTHING}),
+    Broken(TellsLocalTimes, {rules.TIME_ZONE}),
+    Broken(TellsTexts, {rules.TIME_ZONE}),  # type: ignore[arg-type]  # what the types forbid
+    Broken(StandsStill, {rules.ALWAYS_LATER}),
+    Broken(GoesBack, {rules.ALWAYS_LATER}),
+    Broken(Blocks, {rules.DOES_NOT_BLOCK}),
+    Broken(NeverComesBack, {rules.DOES_NOT_BLOCK}),
+    Broken(CountsItsAnswers, {rules.REMEMBERS_NOTHING}),
+    Broken(RemembersWhenItBegan, {rules.REMEMBERS_NOTHING}),
+    Broken(ThrowsDice, {rules.REMEMBERS_NOTHING}),
+    Broken(Drifts, {rules.DOES_NOT_DRIFT}),
+    Broken(CountsFromTheTimeBefore, {rules.ANY_TIME_BEFORE}),
+    Broken(BeginsAgain, {rules.THE_END}),
+    Broken(StartsItself, {rules.OWN_START}),
+    Broken(HoldsALock, {rules.SURVIVES_PICKLING}),
+    Broken(LosesItsOptions, {rules.SURVIVES_PICKLING}),
+    Broken(HasNoText, {rules.TEXT_FOR_PEOPLE}),
+    Broken(HasAnEmptyText, {rules.TEXT_FOR_PEOPLE}),
+]

@@ -1,0 +1,112 @@
+"""The conformance suite passes on every trigger of asyncz, and finds what is broken in broken ones."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from typing_extensions import override
+
+from asyncz import (
+    AndTrigger,
+    CalendarIntervalTrigger,
+    CronTrigger,
+    DateTrigger,
+    IntervalTrigger,
+    OrTrigger,
+    Trigger,
+)
+from asyncz.testing import TRIGGER_RULES, TriggerConformance, rules
+from tests.broken_triggers import BROKEN, Broken, FullHours, NeverComesBack
+
+NOW = TriggerConformance.now
+TRIGGERS: list[Trigger] = [
+    DateTrigger(),
+    DateTrigger(NOW + timedelta(days=1)),
+    DateTrigger(NOW - timedelta(days=1)),
+    IntervalTrigger(minutes=5),
+    IntervalTrigger(seconds=0.001),
+    IntervalTrigger(hours=7, start_at=NOW - timedelta(days=1), end_at=NOW + timedelta(days=3)),
+    IntervalTrigger(minutes=5, jitter=299),
+    IntervalTrigger(minutes=5, jitter=30, end_at=NOW + timedelta(hours=1)),
+    CronTrigger("*/5 * * * *"),
+    CronTrigger("30 2 * * *", timezone="Europe/Berlin"),
+    CronTrigger("*/10 * * * * *", timezone="America/Santiago", end=NOW + timedelta(minutes=2)),
+    CronTrigger("0 9-17 * * MON-FRI", timezone="Europe/Berlin", jitter=90),
+    CronTrigger("* * * * * *", jitter=3600),
+    CronTrigger("@monthly", start=NOW + timedelta(days=40), end=NOW + timedelta(days=200), jitter=86400),
+    CalendarIntervalTrigger(months=1, start=date(2029, 1, 31), hour=9),
+    CalendarIntervalTrigger(years=1, timezone="Europe/Berlin", start=date(2028, 2, 29)),
+    CalendarIntervalTrigger(weeks=2, days=1, hour=2, minute=30, timezone="Europe/Berlin", jitter=60),
+    CalendarIntervalTrigger(days=1, timezone="America/Santiago", end=date(2030, 1, 20)),
+    CronTrigger("0 12 * * FRI") & CronTrigger("0 12 13 * *"),
+    IntervalTrigger(hours=2) & IntervalTrigger(hours=3),
+    AndTrigger([CronTrigger("* * * * MON-FRI"), CalendarIntervalTrigger(days=2)], jitter=600),
+    IntervalTrigger(hours=2) | IntervalTrigger(hours=3, jitter=60) | DateTrigger(),
+    OrTrigger([FullHours()], jitter=4000),
+    (CronTrigger("@hourly") | IntervalTrigger(minutes=35)) & CronTrigger("* 8-18 * * *"),
+]
+
+
+@pytest.mark.parametrize("trigger", TRIGGERS, ids=str)
+def test_every_trigger_of_asyncz_keeps_the_rules(trigger: Trigger) -> None:
+    verdicts = Suite(Broken(lambda: trigger, set())).verify()
+    assert {verdict.rule: verdict.message for verdict in verdicts if verdict.verdict in {"broken", "undecided"}} == {}
+
+
+class TestFullHours(TriggerConformance):
+    @override
+    def make_trigger(self) -> Trigger:
+        return FullHours()
+
+
+class TestWhereClocksAreSetForward(TriggerConformance):
+    now = datetime(2026, 3, 27, 12, tzinfo=UTC)
+
+    @override
+    def make_trigger(self) -> Trigger:
+        return CronTrigger("30 2,3 * * *", timezone="Europe/Berlin") | CronTrigger("@hourly", timezone="Europe/Berlin")
+
+
+class TestWhereClocksAreSetBack(TriggerConformance):
+    now = datetime(2026, 10, 24, 23, 10, tzinfo=UTC)
+
+    @override
+    def make_trigger(self) -> Trigger:
+        return CronTrigger("*/7 * * * *", timezone="Europe/Berlin") | CronTrigger("5 2 * * *", timezone="Europe/Berlin")
+
+
+class Suite(TriggerConformance):
+    """For what is given; not for pytest."""
+
+    __test__ = False
+    longest_answer = 0.02
+    patience = 5.0
+
+    def __init__(self, broken: Broken) -> None:
+        self.make = broken.make
+
+    @override
+    def make_trigger(self) -> Trigger:
+        return self.make()
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.make.__name__)
+def test_the_suite_finds_what_is_broken_and_nothing_else(broken: Broken) -> None:
+    suite = Suite(broken)
+    suite.due_times = 12
+    suite.patience = 0.5 if broken.make is NeverComesBack else 2.0
+    verdicts = suite.verify(at_once=16)
+    found = {verdict.rule: verdict.message for verdict in verdicts if verdict.verdict == "broken"}
+    assert found.keys() == broken.breaks, found
+
+
+def test_every_rule_is_broken_by_one() -> None:
+    assert set().union(*(broken.breaks for broken in BROKEN)) == set(TRIGGER_RULES)
+
+
+def test_the_suite_finds_nothing_in_what_is_not_broken() -> None:
+    verdicts = Suite(Broken(FullHours, set())).verify()
+    assert tuple(verdict.rule for verdict in verdicts) == TRIGGER_RULES
+    assert {verdict.rule for verdict in verdicts if verdict.verdict != "kept"} == {rules.THE_END, rules.OWN_START}
+    assert {verdict.verdict for verdict in verdicts} == {"kept", "not applicable"}
