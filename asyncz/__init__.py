@@ -8,15 +8,22 @@ if TYPE_CHECKING:
     from asyncz.clock import SystemClock as SystemClock
     from asyncz.config import (
         ClusterAlias as ClusterAlias,
+        ConfigSource as ConfigSource,
         DaskClusterKwargs as DaskClusterKwargs,
         DaskOptions as DaskOptions,
+        ExecutorConfig as ExecutorConfig,
+        LimitsConfig as LimitsConfig,
         LoopAlias as LoopAlias,
         PoolAlias as PoolAlias,
         PoolKwargs as PoolKwargs,
         PoolOptions as PoolOptions,
         ProcessPoolKwargs as ProcessPoolKwargs,
+        RetryConfig as RetryConfig,
+        SchedulerConfig as SchedulerConfig,
+        TaskConfig as TaskConfig,
         ThreadPoolKwargs as ThreadPoolKwargs,
         TriggerAlias as TriggerAlias,
+        TriggerConfig as TriggerConfig,
     )
     from asyncz.events import (
         Event as Event,
@@ -45,6 +52,8 @@ if TYPE_CHECKING:
     from asyncz.exceptions import (
         AsynczError as AsynczError,
         ClusterConnectionError as ClusterConnectionError,
+        ConfigurationError as ConfigurationError,
+        ConfigurationProblem as ConfigurationProblem,
         DuplicateExecutorError as DuplicateExecutorError,
         DuplicateTaskError as DuplicateTaskError,
         ExecutorInUseError as ExecutorInUseError,
@@ -95,6 +104,7 @@ if TYPE_CHECKING:
         UniversalExecutor as UniversalExecutor,
     )
     from asyncz.retries import Retry as Retry
+    from asyncz.schedulers.asgi import AppWithScheduler as AppWithScheduler
     from asyncz.schedulers.asyncio import (
         AsyncIOScheduler as AsyncIOScheduler,
         Subscription as Subscription,
@@ -110,12 +120,15 @@ if TYPE_CHECKING:
         TaskState as TaskState,
     )
     from asyncz.tasks import (
+        UNSET as UNSET,
         NotificationStream as NotificationStream,
+        OverlapPolicy as OverlapPolicy,
         RunHandle as RunHandle,
         Task as Task,
         TaskFunction as TaskFunction,
         TaskLimits as TaskLimits,
         TaskRun as TaskRun,
+        Unset as Unset,
     )
     from asyncz.triggers.base import BaseTrigger as BaseTrigger
     from asyncz.triggers.calendar import CalendarIntervalTrigger as CalendarIntervalTrigger
@@ -135,13 +148,20 @@ else:
                 "ClusterAlias",
                 "DaskClusterKwargs",
                 "DaskOptions",
+                "ConfigSource",
+                "ExecutorConfig",
+                "LimitsConfig",
                 "LoopAlias",
                 "PoolAlias",
                 "PoolKwargs",
                 "PoolOptions",
                 "ProcessPoolKwargs",
+                "RetryConfig",
+                "SchedulerConfig",
+                "TaskConfig",
                 "ThreadPoolKwargs",
                 "TriggerAlias",
+                "TriggerConfig",
             ),
             "asyncz.events": (
                 "Event",
@@ -170,6 +190,8 @@ else:
             "asyncz.exceptions": (
                 "AsynczError",
                 "ClusterConnectionError",
+                "ConfigurationError",
+                "ConfigurationProblem",
                 "DuplicateExecutorError",
                 "DuplicateTaskError",
                 "ExecutorInUseError",
@@ -220,6 +242,7 @@ else:
                 "UniversalExecutor",
             ),
             "asyncz.retries": ("Retry",),
+            "asyncz.schedulers.asgi": ("AppWithScheduler",),
             "asyncz.schedulers.asyncio": (
                 "AsyncIOScheduler",
                 "Subscription",
@@ -235,12 +258,15 @@ else:
                 "TaskState",
             ),
             "asyncz.tasks": (
+                "UNSET",
                 "NotificationStream",
+                "OverlapPolicy",
                 "RunHandle",
                 "Task",
                 "TaskFunction",
                 "TaskLimits",
                 "TaskRun",
+                "Unset",
             ),
             "asyncz.triggers.base": ("BaseTrigger",),
             "asyncz.triggers.calendar": ("CalendarIntervalTrigger",),

@@ -23,6 +23,24 @@ def check_count(name: str, value: object, *, at_least: int = 1) -> None:
         raise InvalidInputError(name, repr(value), f"it must be a whole number, at least {at_least}")
 
 
+def check_flag(name: str, value: object) -> None:
+    """Refuse what is neither True nor False."""
+    if not isinstance(value, bool):
+        raise InvalidInputError(name, repr(value), "it must be True or False")
+
+
+def check_callable(name: str, value: object) -> None:
+    """Refuse what cannot be called."""
+    if not callable(value):
+        raise InvalidInputError(name, repr(value), "it must be a function or another callable")
+
+
+def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
+    """Refuse what is not one of the texts that there are to choose from."""
+    if value not in choices:
+        raise InvalidInputError(name, repr(value), f"it must be one of: {', '.join(choices)}")
+
+
 def check_optional_count(name: str, value: object, *, at_least: int = 1) -> None:
     """The same where None means that there is no limit."""
     if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < at_least):
@@ -37,6 +55,12 @@ def check_optional_seconds(name: str, value: object, *, zero_allowed: bool) -> N
         return
     bound = "at least 0 seconds" if zero_allowed else "more than 0 seconds"
     raise InvalidInputError(name, repr(value), f"it must be {bound}, or None for no limit")
+
+
+def check_instance(name: str, value: object, wanted: type[object]) -> None:
+    """Refuse what is not an instance of a class."""
+    if not isinstance(value, wanted):
+        raise InvalidInputError(name, repr(value), f"it must be a {wanted.__name__}")
 
 
 def check_optional_instance(name: str, value: object, wanted: type[object]) -> None:

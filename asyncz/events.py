@@ -226,11 +226,19 @@ class TaskAdded:
 @final
 @attrs.frozen(eq=False)
 class TaskModified:
-    """A task was paused or resumed, or its schedule ended because its trigger raised (see `exception`)."""
+    """A task was changed while it is with the scheduler.
+
+    Attributes:
+        task_id: The task.
+        change: What changed, as text: `paused`, `resumed`, `rescheduled to …`, `timeout: None to 30`.
+        exception: What its trigger raised, where its schedule ended because of that.
+        fields: The names of what changed: options of `modify_task`, `trigger` or `paused`.
+    """
 
     task_id: str
     change: str
     exception: BaseException | None = None
+    fields: tuple[str, ...] = attrs.field(default=(), kw_only=True)
 
 
 @final

@@ -7,6 +7,10 @@ text is made on demand, so that an error survives pickling between processes.
 
 from __future__ import annotations
 
+import json
+import re
+
+import attrs
 from typing_extensions import override
 
 
@@ -32,6 +36,72 @@ class InvalidInputError(AsynczError, ValueError):
     @override
     def __str__(self) -> str:
         return f"{self.name} cannot be {self.value}: {self.allowed}"
+
+
+@attrs.frozen
+class ConfigurationProblem:
+    """One thing that is wrong in a configuration.
+
+    Attributes:
+        path: The keys, and the numbers of list items, that lead to it.
+        reason: What is wrong.
+        value: The text of the value that is there; empty where none is, or it does not matter.
+        allowed: What may be there instead, where that can be listed.
+        suggestion: What was probably meant; empty where nothing is alike.
+        file: The file; empty where there is none.
+        line: The line in the file, counted from 1; None where there is none.
+    """
+
+    path: tuple[str | int, ...]
+    reason: str
+    value: str = ""
+    allowed: tuple[str, ...] = ()
+    suggestion: str = ""
+    file: str = ""
+    line: int | None = None
+
+    @property
+    def key(self) -> str:
+        """The path as TOML writes it, such as `tasks."clean up".args[0]`."""
+        return "".join(f"[{part}]" if isinstance(part, int) else f".{_as_key(part)}" for part in self.path)[1:]
+
+    @property
+    def explanation(self) -> str:
+        """What is wrong, and what may be there instead; without the place."""
+        text = self.reason
+        if self.suggestion:
+            text += f"; did you mean {self.suggestion!r}?"
+        if self.allowed:
+            text += f"{'' if self.suggestion else ';'} allowed: {', '.join(self.allowed)}"
+        return text
+
+    @override
+    def __str__(self) -> str:
+        place = ":".join(str(part) for part in (self.file, self.line) if part)
+        what = f"{self.key} cannot be {self.value}" if self.key and self.value else self.key
+        return ": ".join(part for part in (place, what, self.explanation) if part)
+
+
+def _as_key(name: str) -> str:
+    return name if re.fullmatch(r"[\w-]+", name) else json.dumps(name, ensure_ascii=False)
+
+
+class ConfigurationError(AsynczError, ValueError):
+    """A configuration cannot be used; nothing has been started.
+
+    Attributes:
+        problems: All that is wrong, not only the first thing, in the order of the configuration.
+    """
+
+    def __init__(self, problems: tuple[ConfigurationProblem, ...]) -> None:
+        super().__init__(problems)
+        self.problems = problems
+
+    @override
+    def __str__(self) -> str:
+        if len(self.problems) == 1:
+            return str(self.problems[0])
+        return "\n".join((f"the configuration has {len(self.problems)} problems:", *map(str, self.problems)))
 
 
 class MissingExtraError(AsynczError, ImportError):

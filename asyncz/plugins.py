@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 
 from typing_extensions import TypeIs
@@ -57,7 +56,7 @@ def trigger_aliases() -> tuple[str, ...]:
 
 
 def create_executor(alias: str, **options: object) -> UniversalExecutor:
-    """Make the executor that an alias stands for.
+    """Make the executor that an alias stands for, or a class of your own as `package.module:Class`.
 
     Raises:
         UnknownAliasError: There is none; the error lists those that exist.
@@ -75,6 +74,8 @@ def create_executor(alias: str, **options: object) -> UniversalExecutor:
 def create_trigger(alias: str, **options: object) -> Trigger:
     """Make the trigger that an alias stands for, such as `create_trigger("interval", minutes=5)`.
 
+    A class of your own is named as `package.module:Class`.
+
     Raises:
         UnknownAliasError: There is none; the error lists those that exist.
         PluginError: It cannot be loaded, or does not satisfy the protocol.
@@ -88,9 +89,23 @@ def create_trigger(alias: str, **options: object) -> Trigger:
 
 def is_executor(value: object) -> TypeIs[UniversalExecutor]:
     """Whether a value has the members of an executor; their types are what type checkers are for."""
-    return hasattr(value, "state") and all(
-        callable(getattr(value, name, None)) for name in ("start", "shutdown", "submit")
+    return (
+        not isinstance(value, type)
+        and hasattr(value, "state")
+        and all(callable(getattr(value, name, None)) for name in ("start", "shutdown", "submit"))
     )
+
+
+def check_executor(value: object) -> None:
+    """Refuse what has not the members of an executor.
+
+    Raises:
+        InvalidInputError: It has not.
+    """
+    if not is_executor(value):
+        raise InvalidInputError(
+            "executor", repr(value), "it needs the state, start, shutdown and submit of an executor"
+        )
 
 
 def is_trigger(value: object) -> TypeIs[Trigger]:
@@ -98,18 +113,28 @@ def is_trigger(value: object) -> TypeIs[Trigger]:
     return not isinstance(value, type) and callable(getattr(value, "next_fire_time", None))
 
 
+def check_trigger(value: object) -> None:
+    """Refuse what is neither None nor has the member of a trigger.
+
+    Raises:
+        InvalidInputError: It has not; the error lists the aliases from which triggers are made.
+    """
+    if value is not None and not is_trigger(value):
+        known = ", ".join(trigger_aliases())
+        raise InvalidInputError("trigger", repr(value), f"a trigger is needed; create_trigger() knows: {known}")
+
+
 def _create(kind: str, group: str, builtin: Mapping[str, str], alias: str, options: Mapping[str, object]) -> object:
+    if alias in builtin or ":" in alias:
+        entry_point = EntryPoint(alias, builtin.get(alias, alias), group)
+    elif alias in _found(group):
+        entry_point = _found(group)[alias]
+    else:
+        raise UnknownAliasError(kind, alias, tuple(sorted({*builtin, *_found(group)})))
     try:
-        if alias in builtin:
-            module, _, name = builtin[alias].partition(":")
-            factory = getattr(import_module(module), name)
-        elif alias in _found(group):
-            factory = _found(group)[alias].load()
-        else:
-            raise UnknownAliasError(kind, alias, tuple(sorted({*builtin, *_found(group)})))
+        factory = entry_point.load()
     except (ImportError, AttributeError) as error:
-        reference = builtin.get(alias) or _found(group)[alias].value
-        raise PluginError(alias, reference, f"{type(error).__name__}: {error}") from error
+        raise PluginError(alias, entry_point.value, f"{type(error).__name__}: {error}") from error
     try:
         made: object = factory(**options)
     except TypeError as error:

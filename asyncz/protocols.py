@@ -14,7 +14,7 @@ from typing_extensions import TypeVar
 
 from asyncz.events import TaskNotification
 from asyncz.states import ExecutorState
-from asyncz.tasks import TaskRun
+from asyncz.tasks import TaskRun, Trigger as Trigger
 
 ResultT = TypeVar("ResultT")
 EventT_contra = TypeVar("EventT_contra", contravariant=True)
@@ -99,28 +99,6 @@ class SupportsCancel(Protocol):
 
         Returns:
             Whether the request took. The run ends in its one notification either way.
-        """
-        ...
-
-
-class Trigger(Protocol):
-    """When a task is due.
-
-    One trigger may serve many tasks, so it remembers nothing: what it answers depends on what it is asked
-    only. Its `str()` is shown to people. `asyncz.testing.TriggerConformance` verifies one.
-    """
-
-    def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
-        """The first due time after `previous`, or the very first one where `previous` is None.
-
-        Called on the loop's thread, and once in the thread that adds the task. Must not block.
-
-        Args:
-            previous: The due time before, UTC; one of another trigger where triggers are combined.
-            now: The present time, UTC; it matters only where there is no `previous`.
-
-        Returns:
-            A time zone aware datetime later than `previous`, also one in the past; None if there is none any more.
         """
         ...
 

@@ -16,12 +16,21 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from contextvars import Context
 from datetime import datetime
+from enum import Enum
 from types import FunctionType
-from typing import Generic, Protocol, Self
+from typing import Final, Generic, Literal, Protocol, Self, TypeAlias, get_args
 
 import attrs
 from typing_extensions import ParamSpec, TypeIs, TypeVar, override
 
+from asyncz._checks import (
+    check_callable,
+    check_choice,
+    check_count,
+    check_flag,
+    check_optional_instance,
+    check_optional_seconds,
+)
 from asyncz.clock import SystemClock, utc
 from asyncz.events import (
     RunDetails,
@@ -168,6 +177,22 @@ class TaskOwner(Protocol[ResultT_co]):
         """Submit a run now."""
         ...
 
+    def submit_soon(self) -> None:
+        """Have it due once, now."""
+        ...
+
+    def modify(self, change: Callable[[TaskLimits], TaskLimits], executor: str | Unset) -> None:
+        """Change its limits, and where it runs."""
+        ...
+
+    def reschedule(self, trigger: Trigger | None, /) -> None:
+        """Have it due by another trigger."""
+        ...
+
+    def set_paused(self, paused: bool) -> None:
+        """Hold its schedule, or go on with it."""
+        ...
+
     def cancel_runs(self) -> int:
         """Ask for the cancellation of all its runs; tells how many requests took."""
         ...
@@ -181,16 +206,68 @@ class TaskOwner(Protocol[ResultT_co]):
         ...
 
 
-@attrs.define(eq=False, kw_only=True)
-class TaskLimits:
-    """What limits a task's runs.
+class Trigger(Protocol):
+    """When a task is due.
 
-    Attributes:
+    One trigger may serve many tasks, so it remembers nothing: what it answers depends on what it is asked
+    only. Its `str()` is shown to people. `asyncz.testing.TriggerConformance` verifies one.
+    """
+
+    def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+        """The first due time after `previous`, or the very first one where `previous` is None.
+
+        Called on the loop's thread, and once in the thread that adds or reschedules the task. Must not block.
+
+        Args:
+            previous: The due time before, UTC; one of another trigger where triggers are combined.
+            now: The present time, UTC; it matters only where there is no `previous`.
+
+        Returns:
+            A time zone aware datetime later than `previous`, also one in the past; None if there is none any more.
+        """
+        ...
+
+
+class Unset(Enum):
+    """The class of `UNSET`, which stands for an option that is not given, as None often means something itself."""
+
+    UNSET = "unset"
+
+    @override
+    def __repr__(self) -> str:
+        return "UNSET"
+
+
+UNSET: Final = Unset.UNSET
+"""An option that is not given: a new task takes the scheduler's default, and a change leaves it as it is."""
+
+OverlapPolicy: TypeAlias = Literal["skip", "queue_one", "queue_all", "cancel_running"]
+"""What becomes of a run that is due while its task has its maximum of running instances."""
+
+
+@attrs.frozen(kw_only=True)
+class TaskLimits:
+    """What limits a task's runs; also the defaults of a scheduler.
+
+    A run that is due while its task has `max_instances` of them goes by `overlap`. With `skip` it is refused, and told
+    as `TaskMaxInstances`. With `queue_all` it waits in the scheduler until a run has ended, and with `queue_one` only
+    the latest does, while the one it replaces is refused. With `cancel_running` the oldest run that can be cancelled is
+    asked to end, and the new one waits for that; of these as many wait as may run, and the latest replace the oldest.
+
+    Args:
         max_instances: How many of its runs may run at the same time, at least 1.
         misfire_grace_time: How many seconds late a run may start; None is no limit.
-        coalesce: Whether of several due times only the latest runs.
+        coalesce: Whether of several due times only the latest runs; if False, each does.
         timeout: How many seconds an attempt of a run may take; None is no limit.
         retry: Whether a run that failed is tried again; None is never.
+        overlap: What becomes of a run that is due at `max_instances`; None is `skip`, or `queue_all` where `coalesce`
+            is False.
+
+    Raises:
+        InvalidInputError: A limit cannot be used.
+
+    Example:
+        >>> scheduler = AsyncIOScheduler(defaults=TaskLimits(timeout=60, retry=Retry(attempts=3)))
     """
 
     max_instances: int = 1
@@ -198,10 +275,63 @@ class TaskLimits:
     coalesce: bool = True
     timeout: float | None = None
     retry: Retry | None = None
+    _overlap: OverlapPolicy | None = attrs.field(default=None, alias="overlap")
 
+    def __attrs_post_init__(self) -> None:
+        check_count("max_instances", self.max_instances)
+        check_optional_seconds("misfire_grace_time", self.misfire_grace_time, zero_allowed=True)
+        check_flag("coalesce", self.coalesce)
+        check_optional_seconds("timeout", self.timeout, zero_allowed=False)
+        check_optional_instance("retry", self.retry, Retry)
+        if self._overlap is not None:
+            check_choice("overlap", self._overlap, get_args(OverlapPolicy))
+
+    @property
+    def overlap(self) -> OverlapPolicy:
+        """What becomes of a run that is due at `max_instances`."""
+        return self._overlap or ("skip" if self.coalesce else "queue_all")
+
+    def changed_to(
+        self,
+        *,
+        max_instances: int | Unset = UNSET,
+        misfire_grace_time: float | Unset | None = UNSET,
+        coalesce: bool | Unset = UNSET,
+        timeout: float | Unset | None = UNSET,
+        retry: Retry | Unset | None = UNSET,
+        overlap: OverlapPolicy | Unset | None = UNSET,
+    ) -> TaskLimits:
+        """The same limits but for those that are given.
+
+        Raises:
+            InvalidInputError: A limit cannot be used.
+        """
+        if (max_instances, misfire_grace_time, coalesce, timeout, retry, overlap) == _NOTHING_GIVEN:
+            return self
+        return TaskLimits(
+            max_instances=_or_else(max_instances, self.max_instances),
+            misfire_grace_time=_or_else(misfire_grace_time, self.misfire_grace_time),
+            coalesce=_or_else(coalesce, self.coalesce),
+            timeout=_or_else(timeout, self.timeout),
+            retry=_or_else(retry, self.retry),
+            overlap=_or_else(overlap, self._overlap),
+        )
+
+    def differing_from(self, other: TaskLimits) -> dict[str, str]:
+        """What differs, by name: both values as text, the other one first."""
+        pairs = {name: (getattr(other, name), getattr(self, name)) for name in _LIMIT_NAMES}
+        return {name: f"{before!r} to {now!r}" for name, (before, now) in pairs.items() if before != now}
+
+
+def _or_else(value: CallT | Unset, otherwise: CallT) -> CallT:
+    return otherwise if isinstance(value, Unset) else value
+
+
+_NOTHING_GIVEN = (UNSET,) * 6
+_LIMIT_NAMES = ("max_instances", "misfire_grace_time", "coalesce", "timeout", "retry", "overlap")
 
 DEFAULT_LIMITS: TaskLimits = TaskLimits()
-"""What limits the runs of a task that was added without limits of its own."""
+"""What limits the runs of a task where neither it nor its scheduler says otherwise."""
 
 
 class Task(Generic[ResultT_co]):
@@ -334,6 +464,66 @@ class Task(Generic[ResultT_co]):
             raise SchedulerNotRunningError(f"awaiting a result of the task {self._id!r}")
         return result_of(self._last)
 
+    def submit(self) -> None:
+        """Have it due once, now, beside its schedule, and wait for nothing. May be called from any thread.
+
+        What becomes of it is told by events alone: at the maximum of instances its `overlap` decides, as for every
+        run that is due, and it sees the context variables that those see. `run` gives the run itself.
+
+        Raises:
+            SchedulerNotRunningError: The scheduler is not running.
+            TaskLookupError: It was removed, or has finished.
+
+        Example:
+            >>> threading.Thread(target=lambda: watch(folder, on_change=task.submit)).start()
+        """
+        self._owned(f"submitting the task {self._id!r}").submit_soon()
+
+    def modify(
+        self,
+        *,
+        executor: str | Unset = UNSET,
+        max_instances: int | Unset = UNSET,
+        misfire_grace_time: float | Unset | None = UNSET,
+        coalesce: bool | Unset = UNSET,
+        timeout: float | Unset | None = UNSET,
+        retry: Retry | Unset | None = UNSET,
+        overlap: OverlapPolicy | Unset | None = UNSET,
+    ) -> None:
+        """Change what is given of it, and leave the rest as it is; see `AsyncIOScheduler.modify_task`.
+
+        Example:
+            >>> task.modify(timeout=30, executor="processpool")
+        """
+
+        def change(limits: TaskLimits) -> TaskLimits:
+            return limits.changed_to(
+                max_instances=max_instances,
+                misfire_grace_time=misfire_grace_time,
+                coalesce=coalesce,
+                timeout=timeout,
+                retry=retry,
+                overlap=overlap,
+            )
+
+        self._owned("modifying a task").modify(change, executor)
+
+    def reschedule(self, trigger: Trigger | None) -> None:
+        """Have it due by another trigger from now on; see `AsyncIOScheduler.reschedule_task`.
+
+        Example:
+            >>> task.reschedule(IntervalTrigger(minutes=1))
+        """
+        self._owned("rescheduling a task").reschedule(trigger)
+
+    def pause(self) -> None:
+        """Hold its schedule until `resume()`; see `AsyncIOScheduler.pause_task`."""
+        self._owned("pausing a task").set_paused(True)
+
+    def resume(self) -> None:
+        """Go on with its schedule; see `AsyncIOScheduler.resume_task`."""
+        self._owned("resuming a task").set_paused(False)
+
     def cancel_runs(self) -> int:
         """Cancel its queued and running runs, as far as its executor can.
 
@@ -420,7 +610,14 @@ class Task(Generic[ResultT_co]):
             if isinstance(key, _StreamKey):
                 key.end()
 
+    def adopt(self, *, executor: str, limits: TaskLimits) -> None:
+        """Go on with another executor and other limits; the scheduler calls this where it was modified."""
+        self._executor = executor
+        self._limits = limits
+
     def _listen(self, key: object, listener: Callable[[TaskNotification[ResultT_co]], object]) -> None:
+        if not isinstance(key, _StreamKey):
+            check_callable("listener", key)
         self._listeners = [*(self._listeners or ()), (key, listener)]
 
     def _owned(self, action: str) -> TaskOwner[ResultT_co]:
@@ -592,7 +789,8 @@ class TaskRun(AnyRun, Generic[ResultT]):
         if self._ending is not None:
             return None
         self._ending = failure
-        context = None if self._untouched is None else self._untouched.copy()
+        # A retry may have been set since: then there is only the context that this attempt has used.
+        context = self.context if self._untouched is None else self._untouched.copy()
         following = TaskRun(self.task, scheduled=self.scheduled, context=context, clock_now=self._clock_now)
         following.run_id = self.run_id
         following.attempt = self.attempt + 1

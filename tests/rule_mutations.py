@@ -36,6 +36,12 @@ ENTRIES = "asyncz/schedulers/_entries.py"
 INBOX = "asyncz/schedulers/_inbox.py"
 DISPATCH = "asyncz/schedulers/_dispatch.py"
 TASKS = "asyncz/tasks.py"
+ASGI = "asyncz/schedulers/asgi.py"
+MODELS = "asyncz/config/models.py"
+READING = "asyncz/config/_reading.py"
+LINES = "asyncz/config/_lines.py"
+APP = "asyncz/cli/app.py"
+MONITOR = "asyncz/cli/monitor.py"
 TIMES = "asyncz/triggers/_times.py"
 VALUES = "asyncz/triggers/_values.py"
 CRON = "asyncz/triggers/cron.py"
@@ -273,7 +279,7 @@ _breaks(
     "1",
     "a broken pool loses what waits",
     SUPERVISOR,
-    "                self._queue.popleft()[0].fail(self._broken_by)\n",
+    "                self._queue.popleft().fail(self._broken_by)\n",
     "                self._queue.popleft()\n",
     "test_executors::test_a_failing_initializer_ends_runs_with_its_cause_and_breaks_the_executor",
 )
@@ -324,7 +330,7 @@ _breaks(
     "1",
     "a run that is killed is not told as cancelled",
     SUPERVISOR,
-    "            killed[0].cancelled()\n",
+    "            killed.cancelled()\n",
     "            pass\n",
     "test_executors::test_running_runs_can_be_cancelled",
 )
@@ -556,8 +562,8 @@ _breaks(
     "3",
     "the backlog does not go on at a release",
     SCHEDULER,
-    "            entry.submit_waiting()\n",
-    "            pass\n",
+    "        entry.submit_waiting()\n",
+    "",
     "test_rules::test_the_backlog_goes_on_when_a_run_is_released",
 )
 _breaks(
@@ -757,17 +763,17 @@ _breaks(
 _breaks(
     "6",
     "the default is two instances",
-    SCHEDULER,
-    'Executor[ResultT] | str = "asyncio",\n        id: str | None = None,\n        max_instances: int = 1,\n',
-    'Executor[ResultT] | str = "asyncio",\n        id: str | None = None,\n        max_instances: int = 2,\n',
+    TASKS,
+    "    max_instances: int = 1\n",
+    "    max_instances: int = 2\n",
     "test_rules::test_one_instance_at_a_time_is_the_default",
 )
 _breaks(
     "6",
     "each due time runs, in the wrong order",
     ENTRIES,
-    "                    waiting.append(fire_time.timestamp())\n",
-    "                    waiting.appendleft(fire_time.timestamp())\n",
+    "                    due.append(fire_time.timestamp())\n",
+    "                    due.insert(0, fire_time.timestamp())\n",
     "test_scheduler::test_coalesce_decides_about_several_due_times",
 )
 _breaks(
@@ -800,6 +806,254 @@ _breaks(
     "            self.hand_over(run, self.end_as_cancelled)\n",
     "",
     "test_scheduler::test_uncoalesced_runs_wait_at_the_maximum_and_are_cancelled_by_a_shutdown",
+)
+
+# Overlap policies
+
+_breaks(
+    "overlap",
+    "without coalescing what is due at the maximum is refused",
+    TASKS,
+    """self._overlap or ("skip" if self.coalesce else "queue_all")""",
+    """self._overlap or "skip\"""",
+    "test_scheduler::test_uncoalesced_runs_wait_at_the_maximum_and_are_cancelled_by_a_shutdown",
+)
+_breaks(
+    "overlap",
+    "the latest is refused, not what it replaces",
+    ENTRIES,
+    "                self.refuse_at_maximum(self.waiting.popleft())\n",
+    "                self.refuse_at_maximum(self.waiting.pop())\n",
+    "test_overlap::test_the_latest_that_is_due_at_the_maximum_can_wait_alone",
+)
+_breaks(
+    "overlap",
+    "what is replaced is passed over in silence",
+    ENTRIES,
+    "                self.refuse_at_maximum(self.waiting.popleft())\n",
+    "                self.waiting.popleft()\n",
+    "test_overlap::test_the_latest_that_is_due_at_the_maximum_can_wait_alone",
+)
+_breaks(
+    "overlap",
+    "nothing is cancelled for what is due",
+    ENTRIES,
+    "            self.cancel_oldest()\n",
+    "            pass\n",
+    "test_overlap::test_what_runs_can_be_cancelled_for_what_is_due",
+)
+_breaks(
+    "overlap",
+    "the youngest is cancelled",
+    ENTRIES,
+    "        for run_id in list(self.running or ()):\n            try:\n",
+    "        for run_id in reversed(list(self.running or ())):\n            try:\n",
+    "test_overlap::test_what_runs_can_be_cancelled_for_what_is_due",
+)
+_breaks(
+    "overlap",
+    "a run is asked again and again to make place",
+    ENTRIES,
+    "if run_id not in asked and self.cancel_run(run_id):",
+    "if self.cancel_run(run_id):",
+    "test_overlap::test_a_run_is_asked_once_to_make_place_so_that_its_clean_up_is_not_cut_off",
+)
+_breaks(
+    "overlap",
+    "an executor that cannot cancel stops the schedule",
+    ENTRIES,
+    """\
+            except Exception:
+                logger.exception("A run of the task %r could not be asked to make place", self.typed_task.id)
+""",
+    """\
+            except MemoryError:
+                logger.exception("A run of the task %r could not be asked to make place", self.typed_task.id)
+""",
+    "test_overlap::test_an_executor_whose_cancel_raises_does_not_stop_the_schedule",
+)
+_breaks(
+    "overlap",
+    "what waits goes on although it is held",
+    ENTRIES,
+    """        if self.paused or self.core.status == "paused":\n            return\n""",
+    "",
+    "test_overlap::test_what_waits_is_held_while_its_task_or_the_scheduler_is",
+)
+_breaks(
+    "overlap",
+    "what waited while the scheduler was held stays there",
+    SCHEDULER,
+    "        for entry in self._all_entries():\n            self._fill_places(entry)\n",
+    "",
+    "test_overlap::test_what_waits_is_held_while_its_task_or_the_scheduler_is",
+)
+_breaks(
+    "overlap",
+    "what waits does not see a changed maximum",
+    SCHEDULER,
+    "        self._schedule(entry)\n        self._fill_places(entry)\n",
+    "        self._schedule(entry)\n",
+    "test_overlap::test_what_waits_gets_the_places_that_a_change_makes",
+)
+_breaks(
+    "overlap",
+    "a run that waits for its next attempt has no place in the line",
+    ENTRIES,
+    'overlap policy of its task."""\n        if self.waiting or self.attempts or',
+    'overlap policy of its task."""\n        if self.waiting or',
+    "test_retries::test_uncoalesced_runs_wait_until_the_one_before_has_had_all_its_attempts",
+)
+
+# Changes at run time
+
+_breaks(
+    "changes",
+    "a change is made in the thread that asks for it",
+    ENTRIES,
+    "            if not self.inbox.is_elsewhere:\n",
+    "            if True:\n",
+    "test_changes::test_a_change_from_another_thread_is_made_in_its_order_by_the_loop",
+)
+_breaks(
+    "changes",
+    "a change overtakes those of other threads",
+    ENTRIES,
+    "            self.changes.append(change)\n",
+    "            self.changes.appendleft(change)\n",
+    "test_changes::test_a_change_from_another_thread_is_made_in_its_order_by_the_loop",
+)
+_breaks(
+    "changes",
+    "a bad change is found when it is made",
+    ENTRIES,
+    "            change(self.task.limits)\n",
+    "",
+    "test_changes::test_a_change_with_one_bad_option_is_refused_and_changes_nothing",
+)
+_breaks(
+    "changes",
+    "an executor is registered before the limits are looked at",
+    ENTRIES,
+    "            self.require_here()\n            # Refused",
+    """\
+            self.require_here()
+            isinstance(executor, Unset) or core.find_executor(executor, self.task.call)
+            # Refused""",
+    "test_changes::test_a_change_with_one_bad_option_is_refused_and_changes_nothing",
+)
+_breaks(
+    "changes",
+    "a paused task is due until the loop has gone on",
+    ENTRIES,
+    "        self.core.timetable.remove(self)\n        self.core.tell",
+    "        self.core.tell",
+    "test_changes::test_a_paused_task_is_not_due_from_that_moment_on",
+)
+_breaks(
+    "changes",
+    "a task is forgotten although a thread has rescheduled it",
+    SCHEDULER,
+    "            core.make_changes()\n            if entry.removed",
+    "            if entry.removed",
+    "test_changes::test_what_is_rescheduled_while_its_last_run_ends_goes_on",
+)
+_breaks(
+    "changes",
+    "a changed trigger is forgotten",
+    ENTRIES,
+    "            self.trigger, self.next_fire = trigger, first\n",
+    "            self.next_fire = first\n",
+    "test_changes::test_a_task_that_is_rescheduled_is_due_by_its_new_trigger_alone",
+)
+_breaks(
+    "changes",
+    "a run is looked for where its task is now",
+    ENTRIES,
+    "        return (self.elsewhere or {}).get(run_id, self.registration)\n",
+    "        return self.registration\n",
+    "test_changes::test_a_run_is_cancelled_on_the_executor_where_it_is",
+    "test_changes::test_a_drain_that_is_cut_short_cancels_runs_where_they_are",
+)
+_breaks(
+    "changes",
+    "a run that stays behind has no place",
+    ENTRIES,
+    "        elif len(others) >= max_instances:\n            raise MaximumInstancesError(run.task.id, max_instances)\n",
+    "",
+    "test_changes::test_a_run_that_is_under_way_stays_where_it_is_and_keeps_its_place",
+)
+_breaks(
+    "changes",
+    "a moved task counts by itself for ever",
+    ENTRIES,
+    "        if not self.elsewhere:\n            self.submit_to = submit\n        elif",
+    "        if",
+    "test_changes::test_a_task_that_is_moved_counts_as_any_other_once_nothing_is_left_behind",
+)
+_breaks(
+    "changes",
+    "a run that waits for a start stays behind",
+    ENTRIES,
+    "        pending = [run for run in runs if before.pending.pop(run.id, None) is not None]\n",
+    "        pending: list[TaskRun[ResultT]] = []\n",
+    "test_changes::test_a_run_that_waits_for_the_start_of_its_executor_is_moved_with_its_task",
+)
+_breaks(
+    "changes",
+    "an attempt does not wait for the start of its new executor",
+    ENTRIES,
+    "        attempt.timer.cancel()\n        try:\n            self.submit(run)\n",
+    "        attempt.timer.cancel()\n        try:\n            self.submit_to(run)\n",
+    "test_changes::test_an_attempt_waits_for_the_start_of_the_executor_that_its_task_was_moved_to",
+)
+_breaks(
+    "changes",
+    "nobody wakes what waits for a run of the task that was replaced",
+    SCHEDULER,
+    "            if successor is not None:\n                self._fill_places(successor)\n",
+    "",
+    "test_changes::test_what_waits_of_a_new_task_gets_the_place_of_a_run_of_the_replaced_one",
+)
+_breaks(
+    "changes",
+    "a task is replaced before the new one is known to be good",
+    SCHEDULER,
+    """\
+            registration, submit_to = self._resolve(executor, call)
+            if task_id in core.entries:
+                self.remove_task(task_id)
+""",
+    """\
+            if task_id in core.entries:
+                self.remove_task(task_id)
+            registration, submit_to = self._resolve(executor, call)
+""",
+    "test_changes::test_every_other_change_that_is_refused_changes_nothing",
+)
+_breaks(
+    "changes",
+    "what is submitted as a shutdown begins is forgotten",
+    ENTRIES,
+    "            self.waiting = deque([*(self.waiting or ()), at])\n            self.end_what_waits()\n",
+    "            pass\n",
+    "test_changes::test_what_is_submitted_as_a_shutdown_begins_is_cancelled_and_not_forgotten",
+)
+_breaks(
+    "changes",
+    "a change that changes nothing is told",
+    ENTRIES,
+    "        if differences:\n",
+    "        if True:\n",
+    "test_changes::test_nothing_is_told_where_nothing_changes",
+)
+_breaks(
+    "changes",
+    "a scheduler has no defaults of its own",
+    SCHEDULER,
+    "        self._defaults = defaults\n",
+    "        self._defaults = DEFAULT_LIMITS\n",
+    "test_changes::test_the_defaults_of_a_scheduler_are_those_of_tasks_that_do_not_say_otherwise",
 )
 
 # 7: what a user's code raises harms only itself
@@ -856,8 +1110,8 @@ _breaks(
     "7",
     "a trigger that raised is not told",
     ENTRIES,
-    '        self.core.dispatcher.emit(events.TaskModified(self.task.id, "its trigger raised", error))\n',
-    "",
+    "        self.core.dispatcher.emit(event)\n\n    def submit_waiting",
+    "\n    def submit_waiting",
     "test_rules::test_whatever_a_trigger_raises_ends_its_own_schedule_and_is_told",
 )
 _breaks(
@@ -925,7 +1179,7 @@ _breaks(
     "8",
     "a taken id is not refused",
     SCHEDULER,
-    "            elif task_id in core.entries:\n",
+    "            elif task_id in core.entries and not replace_existing:\n",
     "            elif False:\n",
     "test_scheduler::test_other_bad_input_is_refused",
 )
@@ -948,9 +1202,9 @@ _breaks(
 _breaks(
     "8",
     "a task is paused at once",
-    SCHEDULER,
-    "        self._core.inbox.put(lambda: self._set_paused(entry, True))\n",
-    "        self._set_paused(entry, True)\n",
+    ENTRIES,
+    "            self.core.change(lambda: self.make_paused(paused))\n",
+    "            self.make_paused(paused)\n",
     "test_rules::test_what_another_thread_does_takes_effect_on_the_thread_of_the_loop_and_waits_for_nothing",
 )
 _breaks(
@@ -979,10 +1233,10 @@ _breaks(
 _breaks(
     "8",
     "bad limits are not refused",
-    SCHEDULER,
-    '    check_count("max_instances", max_instances)\n',
+    TASKS,
+    '        check_count("max_instances", self.max_instances)\n',
     "",
-    "test_scheduler::test_bad_options_of_a_task_are_refused_and_change_nothing",
+    "test_bad_input::test_bad_input_is_refused_with_a_message_that_tells_what_and_why",
 )
 
 # 9: executors
@@ -1063,9 +1317,9 @@ _breaks(
     "9",
     "what is no executor is registered",
     SCHEDULER,
-    "        if not is_executor(executor):\n",
-    "        if False:\n",
-    "test_scheduler::test_bad_options_of_a_task_are_refused_and_change_nothing",
+    "        check_executor(executor)\n",
+    "",
+    "test_bad_input::test_bad_input_is_refused_with_a_message_that_tells_what_and_why",
 )
 _breaks(
     "9",
@@ -1429,7 +1683,7 @@ _breaks(
     "12",
     "a further attempt sees the present context",
     TASKS,
-    "        context = None if self._untouched is None else self._untouched.copy()\n",
+    "        context = self.context if self._untouched is None else self._untouched.copy()\n",
     "        context = None\n",
     "test_rules::test_a_further_attempt_sees_the_context_of_the_first",
 )
@@ -1578,8 +1832,8 @@ _breaks(
     "retries",
     "an attempt that is refused does not hear of a place",
     SCHEDULER,
-    "            entry.submit_attempts()\n",
-    "            pass\n",
+    "        entry.submit_attempts()\n",
+    "",
     "test_rules::test_an_attempt_that_was_refused_is_made_as_soon_as_there_is_a_place",
 )
 
@@ -1626,10 +1880,34 @@ _breaks(
     SUPERVISOR,
     "        self._queue.extendleft(reversed(slot.in_flight.values()))\n",
     """\
-        for job, _ in slot.in_flight.values():
+        for job in slot.in_flight.values():
             job.fail(WorkerLostError("died with another run"))
 """,
     "test_worker_faults::test_of_many_runs_in_flight_those_before_a_death_keep_their_results_and_those_behind_run_elsewhere",
+)
+_breaks(
+    "isolation",
+    "what was sent behind a long run waits for it",
+    SUPERVISOR,
+    "                self._recall_from_long_runs()\n",
+    "",
+    "test_recall::test_what_was_sent_behind_a_long_run_runs_on_the_worker_that_gets_free",
+)
+_breaks(
+    "isolation",
+    "a worker begins what was taken back from it",
+    WORKER,
+    "        if self._permitted != number:\n            return False\n",
+    "",
+    "test_recall::test_a_worker_that_dies_takes_nothing_along_that_was_taken_back_from_it",
+)
+_breaks(
+    "isolation",
+    "a run that was sent in advance is cancelled only once it has begun, with its worker",
+    SUPERVISOR,
+    "                self._recall(slot)\n                if run_id",
+    "                if run_id",
+    "test_recall::test_what_was_taken_back_may_be_sent_to_the_same_worker_again",
 )
 _breaks(
     "isolation",
@@ -1650,6 +1928,200 @@ _breaks(
     "        if len(self._slots) < self._max_workers and time.monotonic() >= self._start_again_at:\n",
     "        if len(self._slots) + self.lost_workers < self._max_workers:\n",
     "test_executors::test_pool_kwargs_reach_the_pool_and_its_replacement",
+)
+
+# ASGI: a scheduler starts and drains with a server
+
+_breaks(
+    "asgi",
+    "the scheduler starts before its app",
+    ASGI,
+    """\
+            answer = await app.ask("lifespan.startup")
+            if answer is not None and answer["type"] != "lifespan.startup.complete":
+                await send(answer)
+                return
+            try:
+                await self._scheduler.start()
+""",
+    """\
+            try:
+                await self._scheduler.start()
+                answer = await app.ask("lifespan.startup")
+                if answer is not None and answer["type"] != "lifespan.startup.complete":
+                    await send(answer)
+                    return
+""",
+    "test_asgi",
+)
+_breaks(
+    "asgi",
+    "runs in flight are cancelled with the server",
+    ASGI,
+    "await self._scheduler.shutdown(timeout=self._drain_timeout)",
+    "await self._scheduler.shutdown(wait=False)",
+    "test_asgi",
+)
+_breaks(
+    "asgi",
+    "the drain of an app has no limit",
+    ASGI,
+    "await self._scheduler.shutdown(timeout=self._drain_timeout)",
+    "await self._scheduler.shutdown()",
+    "test_asgi::test_the_drain_after_sigterm_can_be_bounded",
+)
+_breaks(
+    "asgi",
+    "the drain of a lifespan has no limit",
+    SCHEDULER,
+    "            await self.shutdown(timeout=drain_timeout)\n",
+    "            await self.shutdown()\n",
+    "test_asgi::test_the_drain_after_sigterm_can_be_bounded",
+)
+_breaks(
+    "asgi",
+    "an app that knows no lifespan fails the start",
+    ASGI,
+    """\
+        except Exception as error:
+            # By the specification this is how an app says that it has no lifespan.
+""",
+    """\
+        except TypeError as error:
+            # By the specification this is how an app says that it has no lifespan.
+""",
+    "test_asgi::test_an_app_needs_no_lifespan",
+)
+_breaks(
+    "asgi",
+    "a start that fails leaves its app started",
+    ASGI,
+    """\
+                await app.ask("lifespan.shutdown")
+                await send({"type": "lifespan.startup.failed\
+""",
+    """\
+                await send({"type": "lifespan.startup.failed\
+""",
+    "test_asgi::test_a_start_of_the_scheduler_that_fails_is_told_and_ends_the_app",
+)
+_breaks(
+    "asgi",
+    "a server that goes leaves its scheduler running",
+    ASGI,
+    "            ending.push_async_callback(self._scheduler.shutdown, wait=False)\n",
+    "",
+    "test_asgi::test_a_server_that_goes_without_a_word_leaves_nothing_running",
+)
+_breaks(
+    "asgi",
+    "a server that goes leaves its app running",
+    ASGI,
+    "            ending.push_async_callback(app.close)\n",
+    "",
+    "test_asgi::test_a_server_that_goes_without_a_word_leaves_nothing_running",
+)
+
+# Configuration: all that is wrong is told, with its place
+
+_breaks(
+    "config",
+    "lines are counted without those in texts",
+    LINES,
+    """line += token.count("\\n")""",
+    """line += token == "\\n\"""",
+    "test_config::test_every_key_of_a_toml_text_is_found_in_its_line",
+)
+_breaks(
+    "config",
+    "only the first thing that is wrong is told",
+    READING,
+    "raise ConfigurationError(tuple(sorted(self._problems, key=lambda problem: problem.line or 0)))",
+    "raise ConfigurationError(tuple(self._problems[:1]))",
+    "test_config::test_all_that_is_wrong_is_told_at_once_in_the_order_of_the_file",
+)
+_breaks(
+    "config",
+    "what is right in a wrong part is not looked at",
+    READING,
+    "wrong.add(path[: 2 if whole else 3])",
+    "wrong.add(path[:2])",
+    "test_config::test_all_that_is_wrong_is_told_at_once_in_the_order_of_the_file",
+)
+_breaks(
+    "config",
+    "what follows from a wrong executor is told too",
+    READING,
+    "return {*self.config.executors, *unusable}",
+    "return {*self.config.executors} - unusable",
+    "test_config::test_all_that_is_wrong_is_told_at_once_in_the_order_of_the_file",
+)
+_breaks(
+    "config",
+    "arguments are not compared with the function",
+    MODELS,
+    "        _check_arguments(function, self.args, self.kwargs)\n",
+    "",
+    "test_config::test_what_is_wrong_is_told_with_its_place",
+)
+_breaks(
+    "config",
+    "a number is taken for a time",
+    MODELS,
+    "Annotated[datetime, BeforeValidator(_refuse_numbers), ",
+    "Annotated[datetime, ",
+    "test_config::test_what_is_wrong_is_told_with_its_place",
+)
+_breaks(
+    "config",
+    "what a task says is lost to the defaults",
+    MODELS,
+    """_finite(self.timeout) if "timeout" in own else UNSET""",
+    """_finite(self.timeout) or UNSET""",
+    "test_config::test_a_task_takes_from_the_defaults_what_it_does_not_say",
+)
+_breaks(
+    "config",
+    "an option of a pool gets lost",
+    MODELS,
+    "given[name] = value.create() if isinstance(value, _KwargsConfig) else value",
+    "given[name] = {} if isinstance(value, _KwargsConfig) else value",
+    "test_config::test_the_options_of_pools_reach_them",
+)
+
+# What `asyncz run` shows
+
+_breaks(
+    "monitor",
+    "what functions print gets among the JSON",
+    MONITOR,
+    "    os.dup2(_STANDARD_ERROR, _STANDARD_OUTPUT)\n",
+    "",
+    "test_run_command::test_json_lines_are_the_only_output_whoever_else_prints",
+)
+_breaks(
+    "monitor",
+    "a reader that goes away is not noticed",
+    MONITOR,
+    "except BrokenPipeError:",
+    "except ZeroDivisionError:",
+    "test_run_command::test_a_reader_that_goes_away_does_not_end_the_tasks",
+)
+_breaks(
+    "monitor",
+    "more tasks are shown than fit",
+    MONITOR,
+    "soonest[:room]",
+    "soonest",
+    "test_run_command::test_the_table_shows_the_soonest_tasks_where_not_all_fit",
+)
+_breaks(
+    "monitor",
+    "the time to drain is not handed on",
+    APP,
+    "await scheduler.wait_closed(drain_timeout)",
+    "await scheduler.wait_closed()",
+    "test_run_command::test_a_run_in_flight_at_a_signal",
 )
 
 
@@ -1756,24 +2228,32 @@ _breaks(
     "triggers",
     "a start changes the trigger that is given",
     VALUES,
-    "        started = copy.copy(self)\n",
+    "        started = self._copied()\n",
     "        started = self\n",
     "test_triggers::test_one_trigger_serves_many_tasks_each_from_its_own_start",
 )
 _breaks(
     "triggers",
     "a scheduler does not start triggers",
-    SCHEDULER,
-    "            trigger = start_trigger(trigger, now)\n",
-    "",
+    ENTRIES,
+    "    started = start_trigger(trigger, now)\n",
+    "    started = trigger\n",
     "test_triggers::test_one_trigger_serves_many_tasks_each_from_its_own_start",
+)
+_breaks(
+    "triggers",
+    "a trigger is not started where a task is rescheduled to it",
+    ENTRIES,
+    "self.make_schedule(started, first)",
+    "self.make_schedule(trigger, first)",
+    "test_triggers::test_a_trigger_to_which_tasks_are_rescheduled_counts_for_each_from_its_own_start",
 )
 _breaks(
     "triggers",
     "a clock that was set back does not start triggers again",
     ENTRIES,
-    "            self.trigger = start_trigger(self.trigger, now)\n",
-    "",
+    "            self.trigger, self.next_fire = start_schedule(self.trigger, now)\n",
+    "            self.next_fire = start_schedule(self.trigger, now)[1]\n",
     "test_triggers::test_a_clock_that_is_set_back_starts_a_trigger_anew",
 )
 _breaks(

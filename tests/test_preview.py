@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Protocol
 
@@ -22,6 +23,7 @@ class Preview(Protocol):
 def preview(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Preview:
     """Call the command in this process, in a folder of its own."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
     return lambda *arguments: CliRunner().invoke(app, ["preview", *arguments])
 
 
@@ -66,15 +68,15 @@ def test_json_holds_the_same(preview: Preview) -> None:
         (["date", "run_at=2030-01-01T12:00"], ["12:00:00"]),
         (["cron", "expression=*/20 * * * *"], ["00:00:00", "00:20:00", "00:40:00"]),
         (["cron", "expression=@daily", "timezone=UTC"], ["01:00:00", "01:00:00", "01:00:00"]),
-        (["own:trigger"], ["00:07:00", "00:14:00", "00:21:00"]),
-        (["own:make_trigger"], ["00:08:00", "00:16:00", "00:24:00"]),
+        (["previewed_triggers:trigger"], ["00:07:00", "00:14:00", "00:21:00"]),
+        (["previewed_triggers:make_trigger"], ["00:08:00", "00:16:00", "00:24:00"]),
         (["*/30 * * * * *"], ["00:00:00", "00:00:30", "00:01:00"]),
     ],
 )
 def test_every_trigger_can_be_shown(
     preview: Preview, tmp_path: Path, arguments: list[str], expected: list[str]
 ) -> None:
-    (tmp_path / "own.py").write_text(
+    (tmp_path / "previewed_triggers.py").write_text(
         "from asyncz import IntervalTrigger\ntrigger = IntervalTrigger(minutes=7)\n"
         "def make_trigger(): return IntervalTrigger(minutes=8)\n"
     )

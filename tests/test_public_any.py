@@ -140,7 +140,7 @@ def test_an_explanation_that_is_not_needed_any_more_fails(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(EXPLAINED, "asyncz.tasks.Task.run", "there is none")
-    monkeypatch.setattr(public_any, "public_symbols", lambda package: {"asyncz.config.Initializer": True})
+    monkeypatch.setattr(public_any, "public_symbols", lambda package: {"asyncz.config.options.Initializer": True})
     assert main([]) == 1
     assert "asyncz.tasks.Task.run is explained but has no Any" in capsys.readouterr().out
 

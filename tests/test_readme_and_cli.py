@@ -17,22 +17,28 @@ from asyncz.cli.demo import Demo
 
 README = Path(__file__).parent.parent / "README.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+(CONFIGURATION,) = re.findall(r"```toml\n(.*?)```", README.read_text(), re.DOTALL)
 OUTPUTS = [
     "499500",
     "2026-03-29 01:00:00+00:00",
     "hello at last",
+    "backup timeout: 60 to None, executor: 'asyncio' to 'threadpool'",
     "1024",
     "b'text'",
     "broken: []",
+    "13 lines",
+    "the scheduler is running",
     "7 runs, the next one at 2030-01-09 00:00:00+00:00",
 ]
 
 
 @pytest.mark.parametrize(("block", "output"), list(zip(BLOCKS, OUTPUTS, strict=True)))
 def test_each_example_of_the_readme_runs(block: str, output: str, tmp_path: Path) -> None:
-    program = tmp_path / "example.py"
+    (tmp_path / "asyncz.toml").write_text(CONFIGURATION)
+    program = tmp_path / "jobs.py"
     program.write_text(block)
-    result = subprocess.run([sys.executable, program], capture_output=True, text=True, check=False, timeout=60)
+    command = [sys.executable, str(program)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert output in result.stdout
 
@@ -87,7 +93,8 @@ def test_run_runs_a_scheduler_of_ones_own(tmp_path: Path) -> None:
         "scheduler.add_task(print, 'it ran')\nscheduler.add_task(os.kill, os.getpid(), signal.SIGTERM)\n"
     )
     result = asyncz_command("run", "own:scheduler", folder=tmp_path)
-    assert (result.returncode, result.stdout.strip()) == (0, "it ran"), result.stderr
+    assert result.returncode == 0, result.stderr
+    assert "it ran" in result.stdout.splitlines()
 
 
 def test_a_missing_main_guard_is_told_and_does_not_hang(tmp_path: Path) -> None:

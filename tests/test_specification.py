@@ -164,10 +164,13 @@ def test_all_the_states_are_pydantic_models(state: type[object]) -> None:
 
 
 def test_pool_kwargs_that_the_pool_does_not_take_are_refused() -> None:
+    with pytest.raises(ValueError, match="thread_prefix"):
+        ThreadPoolExecutor(1, {"thread_prefix": "x"})  # type: ignore[arg-type]  # wrong on purpose
+    unready = ThreadPoolExecutor(1, {"initializer": "x"})  # type: ignore[arg-type]  # wrong on purpose
+
     async def main() -> None:
-        scheduler = AsyncIOScheduler(executors={"io": ThreadPoolExecutor(1, {"thread_prefix": "x"})})  # type: ignore[arg-type]  # wrong on purpose
-        with pytest.raises(ValueError, match="thread_prefix"):
-            await scheduler.start()
+        with pytest.raises(ValueError, match="initializer must be a callable"):
+            await AsyncIOScheduler(executors={"io": unready}).start()
 
     asyncio.run(main())
 

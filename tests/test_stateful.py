@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
-from typing import Never, Protocol
+from typing import Never, Protocol, get_args
 
 import attrs
 import pytest
@@ -35,6 +35,7 @@ from asyncz import (
     DebugExecutor,
     IntervalTrigger,
     MaximumInstancesError,
+    OverlapPolicy,
     ProcessPoolExecutor,
     Retry,
     Task,
@@ -197,11 +198,19 @@ class SchedulerMachine(RuleBasedStateMachine):
         period=st.none() | st.integers(1, 7),
         max_instances=st.integers(1, 3),
         coalesce=st.booleans(),
+        overlap=st.none() | st.sampled_from(get_args(OverlapPolicy)),
         attempts=st.integers(1, 3),
         paused=st.booleans(),
     )
     def add(
-        self, what: str, period: int | None, max_instances: int, coalesce: bool, attempts: int, paused: bool
+        self,
+        what: str,
+        period: int | None,
+        max_instances: int,
+        coalesce: bool,
+        overlap: OverlapPolicy | None,
+        attempts: int,
+        paused: bool,
     ) -> Modelled:
         async def add() -> Task[str]:
             options = partial(
@@ -210,6 +219,7 @@ class SchedulerMachine(RuleBasedStateMachine):
                 executor="tried",
                 max_instances=max_instances,
                 coalesce=coalesce,
+                overlap=overlap,
                 retry=Retry(attempts=attempts, delay=1, on=(OSError, WorkerLostError)),
                 paused=paused,
             )
@@ -240,6 +250,35 @@ class SchedulerMachine(RuleBasedStateMachine):
 
         self.wait_for(change())
         return modelled
+
+    @rule(modelled=tasks, max_instances=st.integers(1, 4), attempts=st.integers(1, 3))
+    def modify(self, modelled: Modelled, max_instances: int, attempts: int) -> None:
+        async def change() -> None:
+            retry = Retry(attempts=attempts, delay=1, on=(OSError, WorkerLostError))
+            modelled.task.modify(max_instances=max_instances, retry=retry)
+            await self.clock.advance()
+
+        self.wait_for(change())
+
+    @rule(modelled=tasks, own=st.booleans())
+    def move(self, modelled: Modelled, own: bool) -> None:
+        async def change() -> None:
+            modelled.task.modify(executor="tried" if own else "asyncio")
+            await self.clock.advance()
+
+        self.wait_for(change())
+
+    @rule(modelled=tasks, period=st.none() | st.integers(1, 7))
+    def reschedule(self, modelled: Modelled, period: int | None) -> None:
+        async def change() -> None:
+            self.reckon()
+            modelled.task.reschedule(None if period is None else IntervalTrigger(seconds=period))
+            modelled.period, modelled.anchor = period, self.clock.now()
+            # What was held back by the old trigger is due no more.
+            modelled.held_back.clear()
+            await self.clock.advance()
+
+        self.wait_for(change())
 
     @rule(held=st.booleans())
     def pause_or_resume_scheduler(self, held: bool) -> None:

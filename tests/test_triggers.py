@@ -663,6 +663,23 @@ def test_one_trigger_serves_many_tasks_each_from_its_own_start() -> None:
     asyncio.run(main())
 
 
+def test_a_trigger_to_which_tasks_are_rescheduled_counts_for_each_from_its_own_start() -> None:
+    async def main() -> None:
+        clock, trigger = FakeClock(START), IntervalTrigger(hours=1, jitter=60)
+        async with AsyncIOScheduler(clock=clock) as scheduler:
+            task = scheduler.add_task(functions.add, 1, 2, trigger=trigger, executor="debug")
+            await clock.advance(minutes=30)
+            task.reschedule(trigger)
+            await clock.advance(minutes=10)
+            for hours in range(1, 20):
+                due = task.next_run_at
+                assert due is not None
+                assert timedelta(0) <= due - START - timedelta(hours=hours, minutes=30) <= timedelta(minutes=1)
+                await clock.advance(hours=1)
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize(
     "trigger",
     [
@@ -686,6 +703,10 @@ def test_a_clock_that_is_set_back_starts_a_trigger_anew(trigger: Trigger) -> Non
             due = task.next_run_at
             assert due is not None
             assert due < START + timedelta(hours=2)
+            await clock.advance(hours=3)
+            following = task.next_run_at
+            assert following is not None
+            assert following < START + timedelta(days=2)
 
     asyncio.run(main())
 

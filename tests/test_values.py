@@ -13,6 +13,7 @@ from pydantic import ValidationError
 import asyncz
 from asyncz import (
     AsynczError,
+    ConfigurationProblem,
     ExecutorState,
     IllegalTransitionError,
     InstanceCount,
@@ -28,7 +29,7 @@ LAYERS = [
     {"executors"},
     {"triggers", "plugins", "config"},
     {"protocols"},
-    {"tasks", "events", "states", "exceptions", "retries", "clock", "_checks"},
+    {"tasks", "events", "states", "exceptions", "retries", "clock", "_checks", "_references"},
     {"_lazy"},
 ]
 ERRORS = [value for value in vars(exceptions).values() if inspect.isclass(value) and issubclass(value, AsynczError)]
@@ -43,6 +44,7 @@ def test_errors_survive_pickling(error_class: type[AsynczError]) -> None:
         "patience": 1.5,
         "known": ("a",),
         "task_ids": ("a",) * 7,
+        "problems": (ConfigurationProblem(("tasks", "a b", 0), "it is wrong", "3", ("1",), "1", "a.toml", 7),) * 2,
     }
     parameters = inspect.signature(error_class.__init__).parameters.values()
     names = [each.name for each in parameters if each.kind is each.POSITIONAL_OR_KEYWORD and each.name != "self"]

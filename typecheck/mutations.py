@@ -48,7 +48,9 @@ THREADS = "asyncz/executors/thread_pool.py"
 PROCESSES = "asyncz/executors/process_pool.py"
 FUTURES = "asyncz/executors/futures.py"
 DASK = "asyncz/executors/dask.py"
-CONFIG = "asyncz/config.py"
+ASGI = "asyncz/schedulers/asgi.py"
+CONFIG = "asyncz/config/options.py"
+MODELS = "asyncz/config/models.py"
 STATES = "asyncz/states.py"
 EXCEPTIONS = "asyncz/exceptions.py"
 PLUGINS = "asyncz/plugins.py"
@@ -159,8 +161,92 @@ MUTATIONS: list[Mutation] = [
     ),
     # Parameters that take too much
     Mutation("add_task takes any arguments", SCHEDULER, "*args: Unpack[Ts],", "*args: object,"),
-    Mutation("add_task takes any maximum", SCHEDULER, "max_instances: int = 1,", "max_instances: object = 1,"),
-    Mutation("add_task takes any timeout", SCHEDULER, "timeout: float | None = None,", "timeout: object = None,"),
+    Mutation(
+        "add_task takes any maximum", SCHEDULER, "max_instances: int | Unset = UNSET,", "max_instances: object = UNSET,"
+    ),
+    Mutation(
+        "add_task takes any timeout", SCHEDULER, "timeout: float | Unset | None = UNSET,", "timeout: object = UNSET,"
+    ),
+    Mutation(
+        "add_task takes any overlap policy",
+        SCHEDULER,
+        "overlap: OverlapPolicy | Unset | None = UNSET,",
+        "overlap: str | Unset | None = UNSET,",
+    ),
+    Mutation(
+        "add_task takes no overlap policy of the default kind",
+        SCHEDULER,
+        "overlap: OverlapPolicy | Unset | None = UNSET,",
+        "overlap: OverlapPolicy | Unset = UNSET,",
+    ),
+    Mutation(
+        "add_task takes anything for replace_existing",
+        SCHEDULER,
+        "replace_existing: bool = False,",
+        "replace_existing: object = False,",
+    ),
+    Mutation("a scheduler takes any defaults", SCHEDULER, "defaults: TaskLimits =", "defaults: object ="),
+    Mutation(
+        "a task is moved to any executor",
+        SCHEDULER,
+        "executor: PoolAlias | LoopAlias | str | Unset = UNSET,",
+        "executor: object = UNSET,",
+    ),
+    Mutation(
+        "a task is moved to executors themselves",
+        TASKS,
+        "executor: str | Unset = UNSET,",
+        "executor: object = UNSET,",
+    ),
+    Mutation(
+        "a task is rescheduled by name",
+        SCHEDULER,
+        "task: Task[object] | str, trigger: Trigger | None) -> None:",
+        "task: Task[object] | str, trigger: Trigger | str | None) -> None:",
+    ),
+    Mutation(
+        "a task reschedules itself by name",
+        TASKS,
+        "def reschedule(self, trigger: Trigger | None) -> None:",
+        "def reschedule(self, trigger: Trigger | str | None) -> None:",
+    ),
+    Mutation(
+        "anything is submitted",
+        SCHEDULER,
+        "def submit_task(self, task: Task[object] | str) -> None:",
+        "def submit_task(self, task: object) -> None:",
+    ),
+    Mutation(
+        "a task changes to any limit",
+        TASKS,
+        "        timeout: float | Unset | None = UNSET,\n",
+        "        timeout: object = UNSET,\n",
+    ),
+    Mutation(
+        "limits change to anything",
+        TASKS,
+        '    ) -> TaskLimits:\n        """The same limits',
+        '    ) -> object:\n        """The same limits',
+    ),
+    Mutation(
+        "a policy is any text",
+        TASKS,
+        'OverlapPolicy: TypeAlias = Literal["skip", "queue_one", "queue_all", "cancel_running"]',
+        "OverlapPolicy: TypeAlias = str",
+    ),
+    Mutation(
+        "the policy of limits is any text", TASKS, "def overlap(self) -> OverlapPolicy:", "def overlap(self) -> str:"
+    ),
+    Mutation(
+        "limits can be set",
+        TASKS,
+        "@attrs.frozen(kw_only=True)\nclass TaskLimits",
+        "@attrs.define(kw_only=True)\nclass TaskLimits",
+    ),
+    Mutation(
+        "an option is not given by its class", TASKS, "UNSET: Final = Unset.UNSET", "UNSET: Final[object] = Unset.UNSET"
+    ),
+    Mutation("a change has other fields", EVENTS, "    fields: tuple[str, ...] =", "    fields: tuple[object, ...] ="),
     Mutation(
         "add_task takes triggers by name",
         SCHEDULER,
@@ -408,7 +494,7 @@ MUTATIONS: list[Mutation] = [
         "def cancel(self, run: TaskRun[ResultT], /) -> object:",
     ),
     Mutation(
-        "a trigger gives anything", PROTOCOLS, "now: datetime, /) -> datetime | None:", "now: datetime, /) -> object:"
+        "a trigger gives anything", TASKS, "now: datetime, /) -> datetime | None:", "now: datetime, /) -> object:"
     ),
     Mutation("a start gives anything", PROTOCOLS, "now: datetime, /) -> Trigger:", "now: datetime, /) -> object:"),
     Mutation(
@@ -420,7 +506,7 @@ MUTATIONS: list[Mutation] = [
     Mutation("all triggers together are any of them", TRIGGER_BASE, "-> AndTrigger:", "-> AndTrigger | OrTrigger:"),
     Mutation(
         "a trigger always knows the time before",
-        PROTOCOLS,
+        TASKS,
         "previous: datetime | None, now",
         "previous: datetime, now",
     ),
@@ -537,6 +623,77 @@ MUTATIONS: list[Mutation] = [
         "asyncz/executors/__init__.py",
         "    from asyncz.executors.debug import DebugExecutor as DebugExecutor\n",
         "",
+    ),
+    # Configuration and ASGI
+    Mutation(
+        "an ASGI app loses its types",
+        SCHEDULER,
+        ") -> AppWithScheduler[ScopeT, ReceiveT, SendT]:",
+        ") -> AppWithScheduler[Mapping[str, object], ReceiveT, SendT]:",
+    ),
+    Mutation(
+        "an ASGI app takes its arguments in another order",
+        ASGI,
+        "async def __call__(self, scope: ScopeT, receive: ReceiveT, send: SendT, /) -> None:",
+        "async def __call__(self, scope: ScopeT, send: SendT, receive: ReceiveT, /) -> None:",
+    ),
+    Mutation(
+        "a lifespan is any object",
+        SCHEDULER,
+        ") -> AbstractAsyncContextManager[None]:",
+        ") -> object:",
+    ),
+    Mutation(
+        "a lifespan takes no app",
+        SCHEDULER,
+        """\
+        app: object = None,  # noqa: ARG002  # frameworks hand it over
+        /,
+        *,
+""",
+        """\
+        *,
+""",
+    ),
+    Mutation(
+        "from_config gives any scheduler",
+        SCHEDULER,
+        "def from_config(cls, source: ConfigSource, *, clock: Clock | None = None) -> Self:",
+        "def from_config(cls, source: ConfigSource, *, clock: Clock | None = None) -> object:",
+    ),
+    Mutation(
+        "a configuration of anything",
+        MODELS,
+        "ConfigSource: TypeAlias = SchedulerConfig | Mapping[str, object] | str | os.PathLike[str]",
+        "ConfigSource: TypeAlias = object",
+    ),
+    Mutation(
+        "tasks of anything", MODELS, "    tasks: Mapping[str, TaskConfig] = {}", "    tasks: Mapping[str, object] = {}"
+    ),
+    Mutation(
+        "configured tasks can be changed",
+        MODELS,
+        "    tasks: Mapping[str, TaskConfig] = {}",
+        "    tasks: dict[str, TaskConfig] = {}",
+    ),
+    Mutation("any kind of a pool", MODELS, '    type: Literal["threadpool", "pool"]', "    type: str"),
+    Mutation(
+        "any way to start a process",
+        MODELS,
+        '    mp_context: Literal["fork", "forkserver", "spawn"] | None = None',
+        "    mp_context: str | None = None",
+    ),
+    Mutation(
+        "a configured call of anything",
+        MODELS,
+        "    def load_call(self) -> Callable[[], object]:",
+        "    def load_call(self) -> object:",
+    ),
+    Mutation(
+        "problems that are texts",
+        EXCEPTIONS,
+        "    def __init__(self, problems: tuple[ConfigurationProblem, ...]) -> None:",
+        "    def __init__(self, problems: tuple[str, ...]) -> None:",
     ),
 ]
 

@@ -40,7 +40,9 @@ from mypy.types import (
 from typing_extensions import override
 
 EXPLAINED = {
-    "asyncz.config.Initializer": "what it takes is in `initargs`; ty knows no TypedDict that could say so (0.0.107)",
+    "asyncz.config.options.Initializer": (
+        "what it takes is in `initargs`; ty knows no TypedDict that could say so (0.0.107)"
+    ),
 }
 """The public names with an `Any`, each with the reason why it has to be there."""
 

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import sys
-from importlib import import_module
 from pathlib import Path
 
 import typer
+
+from asyncz._references import load
+from asyncz.exceptions import ConfigurationError
 
 
 def bad_target(target: str, problem: str) -> typer.BadParameter:
     """The error for a target that cannot be used; the command ends with the exit status 2."""
     return typer.BadParameter(f"{target!r} {problem}", param_hint="TARGET")
+
+
+def look_in_current_folder() -> None:
+    """Let modules be found in the current folder, before all others."""
+    sys.path.insert(0, str(Path.cwd()))
 
 
 def imported(target: str) -> object:
@@ -20,12 +27,8 @@ def imported(target: str) -> object:
     Raises:
         BadParameter: The target has another form, or cannot be imported.
     """
-    module_name, _, name = target.partition(":")
-    if not module_name or not name:
-        raise bad_target(target, "is not of the form module:name")
-    sys.path.insert(0, str(Path.cwd()))
+    look_in_current_folder()
     try:
-        value: object = getattr(import_module(module_name), name)
-    except (ImportError, AttributeError) as error:
-        raise bad_target(target, f"cannot be imported: {error}") from error
-    return value
+        return load(target)
+    except ConfigurationError as error:
+        raise bad_target(target, f"cannot be used: {error.problems[0].explanation}") from error

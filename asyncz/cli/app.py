@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from contextlib import redirect_stdout
+from json import dumps
 from pathlib import Path
 from typing import Annotated
 
+import attrs
 import typer
 
-from asyncz.cli._targets import bad_target, imported
+from asyncz.cli._targets import bad_target, imported, look_in_current_folder
 from asyncz.cli.demo import Demo, installed_packages
+from asyncz.cli.monitor import shown
 from asyncz.cli.preview import preview as preview_trigger
 from asyncz.cli.verify import Declarations, verify as verify_target
+from asyncz.config import SchedulerConfig
+from asyncz.exceptions import ConfigurationError, ConfigurationProblem
 from asyncz.schedulers import AsyncIOScheduler
+
+SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 app: typer.Typer = typer.Typer(no_args_is_help=True, add_completion=False, help="Typed schedules on any executor.")
 
@@ -34,20 +43,77 @@ def demo(
 
 @app.command()
 def run(
-    target: Annotated[str, typer.Argument(help="Where the scheduler is, as module:name.")],
+    target: Annotated[str | None, typer.Argument(help="Where the scheduler is, as module:name.")] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="A TOML file that says what the scheduler is, instead of TARGET.")
+    ] = None,
     drain_timeout: Annotated[
         float | None,
         typer.Option(min=0, help="Seconds that runs have to end after a signal, before they are cancelled."),
     ] = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print events as JSON lines; what functions print goes to standard error.")
+    ] = False,
 ) -> None:
     """Run your own scheduler until SIGINT or SIGTERM, then let what runs come to its end.
 
-    A second signal cuts that short.
+    A second signal cuts that short. On a terminal a table shows what it does, elsewhere each event is a line.
     """
+    if (target is None) == (config is None):
+        raise typer.BadParameter("name either a scheduler, as module:name, or --config FILE", param_hint="TARGET")
+    scheduler = _configured(config) if config is not None else _imported_scheduler(target or "")
+
+    async def run() -> None:
+        with shown(scheduler, as_json=json):
+            async with scheduler:
+                await scheduler.wait_closed(drain_timeout)
+
+    asyncio.run(run())
+
+
+@app.command()
+def check(
+    file: Annotated[Path, typer.Argument(help="A TOML file as `asyncz run --config` takes it.")],
+    json: Annotated[bool, typer.Option("--json", help="Print what is wrong as JSON.")] = False,
+) -> None:
+    """Say all that is wrong in a configuration, without running it; what it names is imported."""
+    look_in_current_folder()
+    problems: tuple[ConfigurationProblem, ...] = ()
+    try:
+        with redirect_stdout(sys.stderr):  # what modules print when they are imported
+            state = AsyncIOScheduler.from_config(file).state
+        right = f"{file} is right: {len(state.tasks)} task(s) on {len(state.executors)} executor(s)"
+    except ConfigurationError as error:
+        problems, right = error.problems, ""
+    if json:
+        print(dumps([{"key": problem.key, **attrs.asdict(problem)} for problem in problems], indent=2))
+    elif right:
+        print(right)
+    for problem in () if json else problems:
+        print(problem, file=sys.stderr)
+    raise typer.Exit(int(bool(problems)))
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of the configuration, by which editors complete and check it."""
+    print(dumps({"$schema": SCHEMA_DIALECT, **SchedulerConfig.model_json_schema()}, indent=2))
+
+
+def _imported_scheduler(target: str) -> AsyncIOScheduler:
     scheduler = imported(target)
     if not isinstance(scheduler, AsyncIOScheduler):
         raise bad_target(target, f"is a {type(scheduler).__name__}, an AsyncIOScheduler is needed")
-    scheduler.run_forever(drain_timeout)
+    return scheduler
+
+
+def _configured(file: Path) -> AsyncIOScheduler:
+    look_in_current_folder()
+    try:
+        return AsyncIOScheduler.from_config(file)
+    except ConfigurationError as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(1) from error
 
 
 @app.command()

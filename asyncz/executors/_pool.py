@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from typing_extensions import override
 
-from asyncz._checks import check_count
+from asyncz._checks import check_count, check_flag, check_optional_instance
+from asyncz.exceptions import InvalidInputError
 from asyncz.executors.base import BaseExecutor
+
+
+def check_pool_kwargs(given: Mapping[str, object] | None, known: type[object]) -> None:
+    """Refuse what is not a mapping, or holds what a pool does not take.
+
+    Args:
+        given: What was given for `pool_kwargs`.
+        known: The TypedDict of what the pool takes.
+    """
+    check_optional_instance("pool_kwargs", given, Mapping)
+    names = known.__annotations__
+    if given is not None and not given.keys() <= names.keys():
+        raise InvalidInputError("pool_kwargs", repr(given), f"the pool takes: {', '.join(names)}")
 
 
 class QueueExecutor(BaseExecutor):
@@ -17,13 +33,16 @@ class QueueExecutor(BaseExecutor):
         max_queue: How many runs may wait for a worker at most; None is no limit.
 
     Raises:
-        InvalidInputError: `max_queue` is negative.
+        InvalidInputError: One of these is not what it should be.
     """
 
     has_queue = True
 
     def __init__(self, *, cancel_futures: bool, overwrite_wait: bool | None, max_queue: int | None) -> None:
         super().__init__(max_queue=max_queue)
+        check_flag("cancel_futures", cancel_futures)
+        if overwrite_wait is not None:
+            check_flag("overwrite_wait", overwrite_wait)
         self._cancel_futures = cancel_futures
         self._overwrite_wait = overwrite_wait
 
@@ -44,7 +63,7 @@ class PoolExecutor(QueueExecutor):
         max_queue: How many runs may wait for a worker at most; None is no limit.
 
     Raises:
-        InvalidInputError: `max_workers` is less than 1, or `max_queue` is negative.
+        InvalidInputError: One of these is not what it should be.
     """
 
     def __init__(

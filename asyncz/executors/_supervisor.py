@@ -49,6 +49,8 @@ _SECONDS_TO_QUIT = 5.0
 # Runs of up to so many seconds together may be on their way to a worker that is busy.
 _SECONDS_IN_FLIGHT = 0.002
 _RUNS_IN_FLIGHT = 256
+# A run that takes longer than this lets those run elsewhere that were sent behind it.
+_SECONDS_UNTIL_RECALL = 0.005
 _UNGUARDED = (
     'does the main module start its scheduler under `if __name__ == "__main__":`? Each worker imports that module'
 )
@@ -85,14 +87,17 @@ class _Slot:
     """One worker process and what it has been sent."""
 
     connection: socket.socket
+    permits: _Permits
     pool: ProcessPoolExecutor
     process: _WorkerProcess
     worker: Worker
     reader: _worker.FrameReader = attrs.field(factory=_worker.FrameReader)
     outgoing: bytearray = attrs.field(factory=bytearray)
-    in_flight: dict[int, tuple[Job, bytes]] = attrs.Factory(dict[int, tuple[Job, bytes]])
+    in_flight: dict[int, Job] = attrs.Factory(dict[int, Job])
     current: int = 0
     current_since: float = 0.0
+    goes_on_since: float = 0.0
+    recalled: bool = False
     killed_run: int = 0
     ready: bool = False
     connected: bool = True
@@ -100,6 +105,51 @@ class _Slot:
     ends_by: float | None = None
     taken: int = 0
     start_failure: BaseException | None = None
+
+    def goes_on(self) -> None:
+        """Note that it begins with something: what waits behind that need not be recalled for a while."""
+        self.goes_on_since = time.monotonic()
+        self.recalled = False
+
+    @property
+    def recall_at(self) -> float | None:
+        """When what waits in its hands is to be recalled; None where nothing waits there."""
+        return self.goes_on_since + _SECONDS_UNTIL_RECALL if len(self.in_flight) > 1 and not self.recalled else None
+
+
+class _Permits:
+    """The right to begin the runs that a worker has been sent: it takes one for each, or they are taken back.
+
+    A pipe that both read, of which each permit goes to one of them only. So no run begins twice, and the worker
+    need not be asked, which answers nobody while it executes.
+    """
+
+    def __init__(self) -> None:
+        self.theirs, self._giving = multiprocessing.Pipe(duplex=False)
+        os.set_blocking(self.theirs.fileno(), False)
+        self._to_give = bytearray()
+
+    def give(self, run_id: int) -> None:
+        """Let the worker begin a run, from the next `hand_out` on."""
+        self._to_give += _worker.PERMIT.pack(run_id)
+
+    def hand_out(self) -> None:
+        """Let the worker begin what it is sent now. There is room: so many runs are never in flight."""
+        if self._to_give:
+            os.write(self._giving.fileno(), self._to_give)
+            self._to_give.clear()
+
+    def take_back(self) -> list[int]:
+        """The runs that the worker has not begun, in their order: it will not begin them any more."""
+        with contextlib.suppress(BlockingIOError):
+            taken = os.read(self.theirs.fileno(), _RUNS_IN_FLIGHT * _worker.PERMIT.size)
+            return [run_id for (run_id,) in _worker.PERMIT.iter_unpack(taken)]
+        return []
+
+    def close(self) -> None:
+        """Give back the pipe."""
+        self.theirs.close()
+        self._giving.close()
 
 
 _process_lock = threading.Lock()
@@ -219,11 +269,10 @@ class Supervisor:
         self._initargs = pool_kwargs.get("initargs", ())
         self._runs_per_worker = pool_kwargs.get("max_tasks_per_child")
         self._break_down = break_down
-        # With what it was pickled to, where it had been sent to a worker that was lost.
-        self._queue: deque[tuple[Job, bytes | None]] = deque()
+        self._queue: deque[Job] = deque()
         self._kills: deque[int] = deque()
         self._slots: list[_Slot] = []
-        self._connections: set[socket.socket] = set()
+        self._connections: set[socket.socket | _Permits] = set()
         self._selector = selectors.DefaultSelector()
         self._wake_receiver, self._wake_sender = socket.socketpair()
         self._awake = False
@@ -232,7 +281,7 @@ class Supervisor:
         self._broken_by: BaseException | None = None
         self._failed_starts = 0
         self._start_again_at = 0.0
-        self._seconds_a_run = 0.0
+        self._seconds_a_run = _SECONDS_UNTIL_RECALL
         self._window = 1
         self._thread: threading.Thread | None = None
         self.lost_workers = 0
@@ -257,7 +306,7 @@ class Supervisor:
 
     def put(self, job: Job) -> None:
         """Run a job as soon as a worker is free."""
-        self._queue.append((job, None))
+        self._queue.append(job)
         self._wake()
         if self._ended:
             self._cancel_queue()
@@ -293,6 +342,7 @@ class Supervisor:
         try:
             while not self._stopping:
                 self._kill_wanted()
+                self._recall_from_long_runs()
                 self._feed()
                 self._kill_what_does_not_quit()
                 for key, events in self._selector.select(self._patience()):
@@ -319,6 +369,7 @@ class Supervisor:
 
     def _patience(self) -> float | None:
         wanted = [slot.ends_by for slot in self._slots if slot.ends_by is not None]
+        wanted += [slot.recall_at for slot in self._slots if slot.recall_at is not None]
         if self._queue and len(self._slots) < self._max_workers:
             wanted.append(self._start_again_at)
         return max(0.0, min(wanted) - time.monotonic()) if wanted else None
@@ -326,46 +377,61 @@ class Supervisor:
     def _feed(self) -> None:
         while self._queue:
             if self._broken_by is not None:
-                self._queue.popleft()[0].fail(self._broken_by)
+                self._queue.popleft().fail(self._broken_by)
                 continue
             slot = self._free_slot()
             if slot is None:
                 break
-            job, content = self._queue.popleft()
-            content = job.prepare() if content is None else content
+            job = self._queue.popleft()
+            content = job.prepare()
             if content is not None:
-                slot.in_flight[job.run_id] = (job, content)
+                if not slot.in_flight:
+                    slot.goes_on()
+                slot.in_flight[job.run_id] = job
                 slot.taken += 1
+                slot.permits.give(job.run_id)
                 slot.outgoing += _worker.frame(_worker.RUN, job.run_id, content)
-                self._retire_if_used_up(slot)
         for slot in self._slots:
             if slot.outgoing:
+                slot.permits.hand_out()
                 self._send(slot)
 
     def _free_slot(self) -> _Slot | None:
-        # Short runs go out in advance, so that a worker need not wait for each; long ones never do,
-        # because what has been sent to one worker cannot run on another.
-        fewest, fillable, started_lately = self._window, None, time.time() - _SECONDS_IN_FLIGHT
+        # Short runs go out in advance, so that a worker need not wait for each; long ones never do.
+        fewest, fillable, lately = self._window, None, time.monotonic() - _SECONDS_IN_FLIGHT
         for slot in self._slots:
-            if slot.connected and not slot.retiring:
+            if slot.connected and not slot.retiring and not self._is_used_up(slot):
                 in_flight = len(slot.in_flight)
                 if not in_flight:
                     return slot
-                if in_flight < fewest and slot.ready and (not slot.current or slot.current_since > started_lately):
+                if in_flight < fewest and slot.ready and not slot.recalled and slot.goes_on_since > lately:
                     fewest, fillable = in_flight, slot
         if len(self._slots) < self._max_workers and time.monotonic() >= self._start_again_at:
             return self._start_worker()
         return fillable
 
+    def _recall_from_long_runs(self) -> None:
+        """Take back what waits behind a run that turned out to be long, so that any worker can run it."""
+        for slot in self._slots:
+            if slot.recall_at is not None and time.monotonic() >= slot.recall_at:
+                self._recall(slot)
+
+    def _recall(self, slot: _Slot) -> None:
+        slot.recalled = True
+        recalled = [slot.in_flight.pop(run_id) for run_id in slot.permits.take_back()]
+        slot.taken -= len(recalled)
+        self._queue.extendleft(reversed(recalled))
+
     def _start_worker(self) -> _Slot | None:
         ours, theirs = socket.socketpair()
+        permits = _Permits()
         self._connections.add(ours)
         context = _RecordingContext(self._context)
         pool = ProcessPoolExecutor(
             1,
             mp_context=context,
             initializer=_worker.start_worker,
-            initargs=(theirs, _log_levels(), self._initializer, self._initargs),
+            initargs=(theirs, permits.theirs, _log_levels(), self._initializer, self._initargs),
         )
         try:
             pool.submit(_worker.serve)
@@ -375,7 +441,7 @@ class Supervisor:
             for process in context.processes:
                 if process.pid:
                     _kill(process)
-            self._disconnect(ours)
+            self._disconnect(ours, permits)
             failure = WorkerStartError("could not start", hint=str(error))
             failure.__cause__ = error
             self._start_failed(failure)
@@ -384,7 +450,9 @@ class Supervisor:
             theirs.close()
         ours.setblocking(False)
         worker = Worker(host=this_worker().host, pid=process.pid, thread="MainThread")
-        slot = _Slot(ours, pool, process, worker)
+        # Not before: a worker that starts by fork needs its own.
+        self._connections.add(permits)
+        slot = _Slot(ours, permits, pool, process, worker)
         self._slots.append(slot)
         if self._to_replace:
             self._to_replace -= 1
@@ -403,17 +471,15 @@ class Supervisor:
             self._broken_by = failure
             self._break_down()
 
-    def _retire_if_used_up(self, slot: _Slot) -> None:
-        if self._runs_per_worker is not None and slot.taken >= self._runs_per_worker:
-            self._retire(slot)
+    def _is_used_up(self, slot: _Slot) -> bool:
+        return self._runs_per_worker is not None and slot.taken >= self._runs_per_worker
 
     def _retire(self, slot: _Slot) -> None:
-        """Let a worker end once it has done what it was sent."""
+        """Let a worker end that has nothing in flight."""
         slot.retiring = True
         slot.outgoing += _worker.frame(_worker.QUIT)
         slot.pool.shutdown(wait=False)
-        if not slot.in_flight:
-            slot.ends_by = time.monotonic() + _SECONDS_TO_QUIT
+        slot.ends_by = time.monotonic() + _SECONDS_TO_QUIT
 
     def _hear_no_more(self, slot: _Slot) -> None:
         if slot.connected:
@@ -458,27 +524,31 @@ class Supervisor:
             _log(content)
         elif kind == _worker.READY:
             slot.ready = True
+            slot.goes_on()
             self._failed_starts = 0
         elif kind == _worker.START_FAILED:
             slot.start_failure = error_of(content)[0]
         elif kind == _worker.STARTED:
             slot.current = number
             (slot.current_since,) = _worker.TIME.unpack(content)
-            slot.in_flight[number][0].started(slot.current_since, slot.worker)
+            slot.goes_on()
+            slot.in_flight[number].started(slot.current_since, slot.worker)
             if number in self._kills:
                 self._kill_wanted()
         else:
-            job, _ = slot.in_flight.pop(number)
+            job = slot.in_flight.pop(number)
             slot.current = 0
             # As the worker measured it: what is heard here may be heard late.
             self._note_duration(_worker.TIME.unpack_from(content)[0] - slot.current_since)
             job.deliver(kind, content[_worker.TIME.size :])
-            if slot.retiring and not slot.in_flight:
-                slot.ends_by = time.monotonic() + _SECONDS_TO_QUIT
+            if not slot.in_flight and self._is_used_up(slot):
+                self._retire(slot)
 
     def _note_duration(self, seconds: float) -> None:
-        """Decide how many runs may be on their way to a worker: at once fewer, by and by more."""
-        self._seconds_a_run = max(seconds, 0.9 * self._seconds_a_run + 0.1 * seconds)
+        """Decide how many runs may be on their way to a worker."""
+        # No longer does one make those behind it wait.
+        seconds = min(seconds, _SECONDS_UNTIL_RECALL)
+        self._seconds_a_run += 0.1 * (seconds - self._seconds_a_run)
         self._window = max(1, min(_RUNS_IN_FLIGHT, int(_SECONDS_IN_FLIGHT / max(self._seconds_a_run, 1e-6))))
 
     def _kill_wanted(self) -> None:
@@ -492,15 +562,20 @@ class Supervisor:
                 slot.killed_run = run_id
                 _kill(slot.process)
             else:
-                later.append(run_id)
+                self._recall(slot)
+                if run_id in slot.in_flight:
+                    # It begins at this moment.
+                    later.append(run_id)
+                else:
+                    self._cancel_in_queue(run_id)
         self._kills.extend(later)
 
     def _cancel_in_queue(self, run_id: int) -> None:
-        # What a lost worker had been sent and had not begun waits here again.
+        # What a worker had been sent and had not begun waits here again.
         for waiting in list(self._queue):
-            if waiting[0].run_id == run_id:
+            if waiting.run_id == run_id:
                 self._queue.remove(waiting)
-                waiting[0].cancelled()
+                waiting.cancelled()
 
     def _kill_what_does_not_quit(self) -> None:
         for slot in self._slots:
@@ -528,14 +603,14 @@ class Supervisor:
                 self._start_failed(_failure_of(slot, exit_code))
         # What it had been sent and had not begun runs elsewhere, in the same order.
         self._queue.extendleft(reversed(slot.in_flight.values()))
-        self._disconnect(slot.connection)
+        self._disconnect(slot.connection, slot.permits)
         slot.pool.shutdown(wait=True, cancel_futures=True)
         slot.process.close()
 
     def _end_killed(self, slot: _Slot, exit_code: int | None) -> None:
         killed = slot.in_flight.pop(slot.killed_run, None)
         if killed is not None:
-            killed[0].cancelled()
+            killed.cancelled()
         # The run that was to be killed may have ended just before, and the next one begun.
         self._end_current(
             slot, WorkerLostError("was killed to end another run, which had just ended", exit_code, slot.process.pid)
@@ -544,16 +619,17 @@ class Supervisor:
     def _end_current(self, slot: _Slot, lost: WorkerLostError) -> None:
         current = slot.in_flight.pop(slot.current, None)
         if current is not None:
-            current[0].fail(lost)
+            current.fail(lost)
 
     def _cancel_queue(self) -> None:
         while self._queue:
             with contextlib.suppress(IndexError):
-                self._queue.popleft()[0].cancelled()
+                self._queue.popleft().cancelled()
 
-    def _disconnect(self, connection: socket.socket) -> None:
-        self._connections.discard(connection)
+    def _disconnect(self, connection: socket.socket, permits: _Permits) -> None:
+        self._connections -= {connection, permits}
         connection.close()
+        permits.close()
 
     def _end(self) -> None:
         """Let go of everything."""

@@ -19,6 +19,8 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from typing import TYPE_CHECKING, Never, TypeAlias, TypeGuard
 
 if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
     from typing_extensions import override
 
     from asyncz.config import Initializer
@@ -30,6 +32,7 @@ else:
 
 HEADER = struct.Struct("!BQQ")
 TIME = struct.Struct("!d")
+PERMIT = struct.Struct("!Q")
 
 # Kinds of frames, from the parent and to it.
 RUN, QUIT = 1, 2
@@ -73,8 +76,10 @@ def frame(kind: int, number: int = 0, content: bytes = b"") -> bytes:
 class _Channel:
     """The way to the parent, for every thread of the worker."""
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: socket.socket, permits: Connection[bytes, bytes]) -> None:
         self._connection = connection
+        self._permits = permits
+        self._permitted = 0
         self._lock = threading.RLock()
         self._outgoing: deque[bytes] = deque()
         self._sending = False
@@ -103,10 +108,26 @@ class _Channel:
             finally:
                 self._sending = False
 
+    def may_begin(self, number: int) -> bool:
+        """Whether a run that was sent here may begin; the parent has taken back the permits of the others.
+
+        Permits come in the order of the runs: one for a later run says that all before it were taken back.
+        """
+        if not self._permitted:
+            try:
+                (self._permitted,) = PERMIT.unpack(os.read(self._permits.fileno(), PERMIT.size))
+            except BlockingIOError:
+                return False
+        if self._permitted != number:
+            return False
+        self._permitted = 0
+        return True
+
     def close(self) -> None:
         """Leave it to the worker alone: a process that a function has forked would garble it."""
         self.closed = True
         self._connection.close()
+        self._permits.close()
 
     def frames(self) -> Iterator[tuple[int, int, bytes]]:
         reader = FrameReader()
@@ -153,6 +174,7 @@ _channel: _Channel | None = None
 
 def start_worker(
     connection: socket.socket,
+    permits: Connection[bytes, bytes],
     log_levels: Mapping[str, int],
     initializer: Initializer | None,
     initargs: tuple[object, ...],
@@ -161,12 +183,13 @@ def start_worker(
 
     Args:
         connection: Its end of the channel to the parent.
+        permits: Where it takes the permit to begin a run.
         log_levels: The levels of the parent's loggers by their names; the root's is the empty one.
         initializer: The user's own initializer.
         initargs: The arguments of that.
     """
     global _channel
-    _channel = _Channel(connection)
+    _channel = _Channel(connection, permits)
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=_channel.close)
     # A fork has copied what the parent does on signals, and the way by which its event loop learns of them.
@@ -204,6 +227,8 @@ def serve() -> None:
                 if kind == QUIT:
                     _channel.flush()
                     return
+                if not _channel.may_begin(number):
+                    continue
                 _channel.send(STARTED, number, TIME.pack(time.time()))
                 kind_of_end, report = execute(content, runner.run, dumps)
                 _channel.hold(kind_of_end, number, TIME.pack(time.time()) + report)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import multiprocessing.spawn
 from collections.abc import Callable
+from multiprocessing.context import BaseContext
 from typing import Generic
 
 from typing_extensions import TypeVar, override
 
-from asyncz._checks import check_optional_count
+from asyncz._checks import check_optional_count, check_optional_instance
 from asyncz.config import ProcessPoolKwargs
 from asyncz.events import TaskNotification, Worker
 from asyncz.exceptions import SerializationError
-from asyncz.executors._pool import PoolExecutor
+from asyncz.executors._pool import PoolExecutor, check_pool_kwargs
 from asyncz.executors._supervisor import Supervisor
 from asyncz.executors._travel import ending_of, pickled
 from asyncz.protocols import Notifier
@@ -39,7 +40,7 @@ class ProcessPoolExecutor(PoolExecutor):
         max_queue: How many runs may wait for a process at most; None is no limit.
 
     Raises:
-        InvalidInputError: `max_workers` is less than 1, or `max_queue` is negative.
+        InvalidInputError: One of these is not what it should be.
 
     Example:
         >>> scheduler.add_executor(ProcessPoolExecutor(max_workers=4), alias="cpu")
@@ -54,7 +55,9 @@ class ProcessPoolExecutor(PoolExecutor):
         max_queue: int | None = None,
     ) -> None:
         super().__init__(max_workers, cancel_futures=cancel_futures, overwrite_wait=overwrite_wait, max_queue=max_queue)
+        check_pool_kwargs(pool_kwargs, ProcessPoolKwargs)
         self._pool_kwargs: ProcessPoolKwargs = {**(pool_kwargs or {})}
+        check_optional_instance("mp_context", self._pool_kwargs.get("mp_context"), BaseContext)
         check_optional_count("max_tasks_per_child", self._pool_kwargs.get("max_tasks_per_child"))
         self._supervisor: Supervisor | None = None
 

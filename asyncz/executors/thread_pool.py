@@ -15,7 +15,7 @@ from typing_extensions import TypeVar, override
 
 from asyncz.config import ThreadPoolKwargs
 from asyncz.exceptions import InvalidInputError, WorkerStartError
-from asyncz.executors._pool import PoolExecutor
+from asyncz.executors._pool import PoolExecutor, check_pool_kwargs
 from asyncz.executors._threads import ThreadedFunctions
 from asyncz.protocols import Notifier
 from asyncz.states import ExecutorState
@@ -38,7 +38,7 @@ class ThreadPoolExecutor(PoolExecutor):
         max_queue: How many runs may wait for a thread at most; None is no limit.
 
     Raises:
-        InvalidInputError: `max_workers` is less than 1, or `max_queue` is negative.
+        InvalidInputError: One of these is not what it should be.
 
     Example:
         >>> scheduler.add_executor(ThreadPoolExecutor(max_workers=20), alias="io")
@@ -53,6 +53,7 @@ class ThreadPoolExecutor(PoolExecutor):
         max_queue: int | None = None,
     ) -> None:
         super().__init__(max_workers, cancel_futures=cancel_futures, overwrite_wait=overwrite_wait, max_queue=max_queue)
+        check_pool_kwargs(pool_kwargs, ThreadPoolKwargs)
         self._pool_kwargs: ThreadPoolKwargs = {**(pool_kwargs or {})}
         self._pool_kwargs.setdefault("thread_name_prefix", "asyncz")
         self._functions = ThreadedFunctions(self)

@@ -10,6 +10,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Generic, Never, Protocol, TypeAlias
 
 import attrs
@@ -17,7 +18,7 @@ from typing_extensions import TypeIs, TypeVar, override
 
 from asyncz import events
 from asyncz._checks import is_aware
-from asyncz.clock import SystemClock
+from asyncz.clock import SystemClock, utc
 from asyncz.events import TaskError, TaskNotification
 from asyncz.exceptions import (
     InvalidInputError,
@@ -26,12 +27,13 @@ from asyncz.exceptions import (
     SchedulerNotRunningError,
     TaskLookupError,
 )
+from asyncz.plugins import check_trigger
 from asyncz.protocols import Clock, Notifier, SupportsCancel, Timer, Trigger
 from asyncz.schedulers._dispatch import Dispatcher
 from asyncz.schedulers._inbox import Inbox
 from asyncz.schedulers._timetable import Timetable
 from asyncz.states import ExecutorState, SchedulerStatus, TaskState
-from asyncz.tasks import RunHandle, Task, TaskLimits, TaskRun
+from asyncz.tasks import RunHandle, Task, TaskLimits, TaskRun, Unset
 from asyncz.triggers.base import start_trigger
 
 ResultT = TypeVar("ResultT")
@@ -98,6 +100,8 @@ class Core:
 
     scheduler: Notifier
     clock: Clock
+    find_executor: Callable[[str, Callable[[], object]], Registration]
+    after_change: Callable[[Entry], None]
     now: Callable[[], float] = attrs.field(init=False)
     inbox: Inbox = attrs.Factory(Inbox)
     dispatcher: Dispatcher = attrs.Factory(Dispatcher)
@@ -105,6 +109,7 @@ class Core:
     lock: threading.RLock = attrs.Factory(threading.RLock)
     entries: dict[str, Entry] = attrs.Factory(dict[str, "Entry"])
     totals: Counts = attrs.Factory(lambda: defaultdict(int))
+    changes: deque[Callable[[], None]] = attrs.Factory(deque[Callable[[], None]])
     status: SchedulerStatus = "created"
 
     def __attrs_post_init__(self) -> None:
@@ -115,6 +120,28 @@ class Core:
     def running(self) -> bool:
         """Whether the scheduler has been started and not shut down."""
         return self.status == "running" or self.status == "paused"
+
+    def change(self, change: Callable[[], None]) -> None:
+        """Make a change where nothing else looks at what is changed; in the order of the calls, from any thread.
+
+        That is on the loop's thread: at once where this is it, or there is no loop; else soon.
+        """
+        with self.lock:
+            self.changes.append(change)
+            if not self.inbox.is_elsewhere:
+                self.make_changes()
+                return
+        self.inbox.put(self.make_changes)
+
+    def make_changes(self) -> None:
+        """Make the changes that wait. For the loop's thread."""
+        with self.lock:
+            while self.changes:
+                self.changes.popleft()()
+
+    def tell(self, event: events.Event) -> None:
+        """Tell an event soon, after those of what was done before. May be called from any thread."""
+        self.inbox.put(lambda: self.dispatcher.emit(event))
 
 
 class Entry:
@@ -166,7 +193,11 @@ class Entry:
         return self.next_fire is None and self.trigger is not None and not self.waiting and not self.run_count
 
     def submit_due(self, at: float) -> bool:
-        """Submit a run for that time; False where it has to wait for a place."""
+        """Submit a run for that time; False where its task has its maximum of instances."""
+        raise NotImplementedError
+
+    def refuse_at_maximum(self, at: float) -> None:
+        """Tell that the run for that time was refused, because its task has its maximum of instances."""
         raise NotImplementedError
 
     def try_again(self, run_id: int, attempt: int, failure: TaskError) -> bool:
@@ -193,8 +224,16 @@ class Entry:
         """The work of a run is over, that of its last attempt."""
         raise NotImplementedError
 
-    def cancel_runs(self) -> int:
-        """Ask for the cancellation of its runs; tells how many requests took."""
+    def cancel_runs_on(self, registration: Registration) -> None:
+        """Ask for the cancellation of its runs on an executor."""
+        raise NotImplementedError
+
+    def cancel_oldest(self) -> None:
+        """Ask for the cancellation of its oldest run that can be cancelled, and was not asked before."""
+        raise NotImplementedError
+
+    def move(self, registration: Registration) -> None:
+        """Submit its runs to another executor, one for runs of any type; those that are under way stay."""
         raise NotImplementedError
 
     # Its schedule
@@ -208,10 +247,11 @@ class Entry:
 
     def fire(self, now: datetime) -> None:
         """Submit what is due, once it has caught up with its trigger."""
-        fire_time, trigger, waiting = self.next_fire, self.trigger, self.waiting
+        fire_time, trigger = self.next_fire, self.trigger
         assert trigger is not None
         coalesce = self.task._limits.coalesce
         latest: datetime | None = None
+        due: list[float] | None = None if coalesce else []
         looked_at = 0
         try:
             while fire_time is not None and fire_time <= now:
@@ -221,9 +261,8 @@ class Entry:
                     break
                 looked_at += 1
                 latest = fire_time
-                if not coalesce:
-                    waiting = deque[float]() if waiting is None else waiting
-                    waiting.append(fire_time.timestamp())
+                if due is not None:
+                    due.append(fire_time.timestamp())
                 fire_time = next_fire(trigger, fire_time, now)
         except BaseException as error:
             fire_time = None
@@ -231,19 +270,45 @@ class Entry:
         self.next_fire = fire_time
         if fire_time is not None:
             self.schedule()
-        if not coalesce:
-            self.waiting = waiting
-            self.submit_waiting()
+        if due is not None:
+            for at in due:
+                self.come_due(at)
         elif latest is not None:
-            self.submit_due(latest.timestamp())
+            # As in `come_due`, without its call: every run that is due comes here.
+            at = latest.timestamp()
+            if self.waiting or self.attempts or not self.submit_due(at):
+                self.come_due_at_maximum(at)
+
+    def come_due(self, at: float) -> None:
+        """Submit a run for that time, unless it has to go by the overlap policy of its task."""
+        if self.waiting or self.attempts or not self.submit_due(at):
+            self.come_due_at_maximum(at)
+
+    def come_due_at_maximum(self, at: float) -> None:
+        """Refuse a run for that time, or let it wait."""
+        overlap, max_instances = self.task.limits.overlap, self.task.limits.max_instances
+        if overlap == "skip":
+            # A run that waits for its next attempt has a place here, and none on its executor: that can tell.
+            if self.waiting or not (self.attempts and self.submit_due(at)):
+                self.refuse_at_maximum(at)
+            return
+        self.waiting = deque[float]() if self.waiting is None else self.waiting
+        self.waiting.append(at)
+        if overlap == "cancel_running" and self.run_count >= max_instances:
+            self.cancel_oldest()
+        if overlap != "queue_all":
+            # Whose turn never comes is told like what is refused at once: nothing is passed over in silence.
+            may_wait = 1 if overlap == "queue_one" else max_instances
+            while len(self.waiting) > may_wait:
+                self.refuse_at_maximum(self.waiting.popleft())
+        self.submit_waiting()
 
     def start_anew(self, now: datetime) -> None:
         """Ask its trigger as if it were new, because the clock was set back."""
         if self.trigger is None or self.next_fire is None:
             return
         try:
-            self.trigger = start_trigger(self.trigger, now)
-            self.next_fire = next_fire(self.trigger, None, now)
+            self.trigger, self.next_fire = start_schedule(self.trigger, now)
         except BaseException as error:
             self.next_fire = None
             self.tell_trigger_raised(error)
@@ -252,10 +317,13 @@ class Entry:
     def tell_trigger_raised(self, error: BaseException) -> None:
         """Tell why its schedule ends."""
         logger.error("The trigger of the task %r raised; its schedule ends", self.task.id, exc_info=error)
-        self.core.dispatcher.emit(events.TaskModified(self.task.id, "its trigger raised", error))
+        event = events.TaskModified(self.task.id, "its trigger raised", error, fields=("trigger",))
+        self.core.dispatcher.emit(event)
 
     def submit_waiting(self) -> None:
-        """Submit what was due and waits, as far as there are places."""
+        """Submit what was due and waits, as far as there are places, and unless it is held."""
+        if self.paused or self.core.status == "paused":
+            return
         while self.waiting and self.run_count < self.task.limits.max_instances:
             if not self.submit_due(self.waiting[0]):
                 return
@@ -273,7 +341,94 @@ class Entry:
         """Tell that a due run was refused."""
         self.count(type(event))
         logger.warning("A due run of the task %r was refused: %s", self.task.id, type(event).__name__)
-        self.core.dispatcher.emit(event)
+        # As submissions are: of several due times, the one that was submitted is told before those that were refused.
+        self.core.tell(event)
+
+    # Its changes
+
+    def modify(self, change: Callable[[TaskLimits], TaskLimits], executor: str | Unset) -> None:
+        """Change its limits, and its executor where one is given; from any thread."""
+        core = self.core
+        with core.lock:
+            self.require_here()
+            # Refused here, before anything is changed; made on what the changes before it have left.
+            change(self.task.limits)
+            to = None if isinstance(executor, Unset) else core.find_executor(executor, self.task.call)
+            core.change(lambda: self.make_modification(change, to))
+
+    def make_modification(self, change: Callable[[TaskLimits], TaskLimits], to: Registration | None) -> None:
+        """Go on with other limits, and on another executor."""
+        task = self.task
+        if self.removed:
+            return
+        limits = change(task.limits)
+        differences = limits.differing_from(task.limits)
+        if to is not None and to is not self.registration:
+            differences["executor"] = f"{task.executor!r} to {to.alias!r}"
+            self.move(to)
+        if differences:
+            task.adopt(executor=self.registration.alias, limits=limits)
+            self.changed(", ".join(f"{name}: {values}" for name, values in differences.items()), *differences)
+
+    def reschedule(self, trigger: Trigger | None) -> None:
+        """Have it due by another trigger; from any thread."""
+        core = self.core
+        check_trigger(trigger)
+        started, first = start_schedule(trigger, utc(core.now()))
+        with core.lock:
+            self.require_here()
+            core.change(lambda: self.make_schedule(started, first))
+
+    def make_schedule(self, trigger: Trigger | None, first: datetime | None) -> None:
+        """Go on with another trigger, and its first due time."""
+        if not self.removed:
+            self.trigger, self.next_fire = trigger, first
+            self.changed(f"rescheduled to {'none' if trigger is None else trigger}", "trigger")
+
+    def set_paused(self, paused: bool) -> None:
+        """Hold its schedule and what waits, or go on with them; from any thread."""
+        with self.core.lock:
+            self.require_here()
+            self.core.change(lambda: self.make_paused(paused))
+
+    def make_paused(self, paused: bool) -> None:
+        """Be held, or go on."""
+        if self.paused != paused and not self.removed:
+            self.paused = paused
+            self.changed("paused" if paused else "resumed", "paused")
+
+    def changed(self, change: str, *fields: str) -> None:
+        """Tell of a change, and do what follows from it."""
+        # Due no more by what it was before.
+        self.core.timetable.remove(self)
+        self.core.tell(events.TaskModified(self.task.id, change, fields=fields))
+        # Later, and so after its submission where that is still to come.
+        self.core.inbox.put(lambda: self.core.after_change(self))
+
+    def submit_soon(self) -> None:
+        """Have it due once, now; from any thread."""
+        core = self.core
+        if not core.running:
+            raise SchedulerNotRunningError(f"submitting the task {self.task.id!r}")
+        with core.lock:
+            self.require_here()
+        at = core.clock.now()
+        core.inbox.put(lambda: self.come_due_now(at))
+
+    def come_due_now(self, at: float) -> None:
+        """Be due as it was asked, unless it is gone; a shutdown that came in between cancels it."""
+        if self.removed:
+            return
+        if self.core.running:
+            self.come_due(at)
+        else:
+            self.waiting = deque([*(self.waiting or ()), at])
+            self.end_what_waits()
+
+    def require_here(self) -> None:
+        """Refuse what is asked of a task that is gone; under the lock."""
+        if self.removed:
+            raise TaskLookupError(self.task.id)
 
     # From any thread
 
@@ -312,7 +467,7 @@ class _Attempt:
 class TypedEntry(Entry, Generic[ResultT]):
     """An entry that knows its task's result type, and so can handle its runs."""
 
-    __slots__ = ("running", "submit_to", "typed_task")
+    __slots__ = ("asked_to_end", "elsewhere", "running", "submit_to", "typed_task")
 
     def __init__(
         self,
@@ -333,6 +488,10 @@ class TypedEntry(Entry, Generic[ResultT]):
         self.task = self.typed_task
         self.submit_to = submit_to
         self.running: dict[int, TaskRun[ResultT]] | None = None
+        # Where its runs are that were under way when it was moved to another executor.
+        self.elsewhere: dict[int, Registration] | None = None
+        # Those of its runs that took the request to make place for another.
+        self.asked_to_end: set[int] | None = None
 
     @property
     @override
@@ -346,12 +505,15 @@ class TypedEntry(Entry, Generic[ResultT]):
         try:
             self.hand_over(run, self.submit)
         except MaximumInstancesError:
-            if not task.limits.coalesce:
-                return False
-            self.refuse(events.TaskMaxInstances(task.id, details=run.details()))
+            return False
         except QueueFullError:
             self.refuse(events.TaskQueueFull(task.id, details=run.details()))
         return True
+
+    @override
+    def refuse_at_maximum(self, at: float) -> None:
+        run = TaskRun(self.typed_task, scheduled=at, clock_now=self.core.clock.now)
+        self.refuse(events.TaskMaxInstances(run.task.id, details=run.details()))
 
     def hand_over(self, run: TaskRun[ResultT], submit: Callable[[TaskRun[ResultT]], None]) -> None:
         """Submit a run, or end it where that is known already; only a refusal is raised."""
@@ -429,9 +591,58 @@ class TypedEntry(Entry, Generic[ResultT]):
         self.hand_over(run, self.submit)
         return RunHandle(run, lambda: self.cancel_run(run.run_id))
 
-    @override
     def cancel_runs(self) -> int:
+        """Ask for the cancellation of its runs; tells how many requests took."""
         return sum(self.cancel_run(run_id) for run_id in list(self.running or ()))
+
+    @override
+    def cancel_runs_on(self, registration: Registration) -> None:
+        for run_id in list(self.running or ()):
+            if self.place_of(run_id) is registration:
+                self.cancel_run(run_id)
+
+    @override
+    def cancel_oldest(self) -> None:
+        asked = self.asked_to_end = {run_id for run_id in self.asked_to_end or () if run_id in (self.running or ())}
+        for run_id in list(self.running or ()):
+            try:
+                # Asked a second time, a run would be torn from its clean-up.
+                if run_id not in asked and self.cancel_run(run_id):
+                    asked.add(run_id)
+                    return
+            except Exception:
+                logger.exception("A run of the task %r could not be asked to make place", self.typed_task.id)
+
+    def place_of(self, run_id: int) -> Registration:
+        """The executor that a run is on."""
+        return (self.elsewhere or {}).get(run_id, self.registration)
+
+    @override
+    def move(self, registration: Registration) -> None:
+        submit = registration.submit
+        assert submit is not None
+        before, runs = self.registration, list((self.running or {}).values())
+        # What waits for the start of an executor is not there yet.
+        pending = [run for run in runs if before.pending.pop(run.id, None) is not None]
+        self.elsewhere = {run.run_id: self.place_of(run.run_id) for run in runs if run not in pending}
+        self.registration = registration
+        self.submit_to = partial(self.submit_moved, submit)
+        for run in pending:
+            if registration.ready:
+                self.submit_pending(run)
+            else:
+                registration.pending[run.id] = partial(self.submit_pending, run)
+
+    def submit_moved(self, submit: SubmitsAnything, run: TaskRun[ResultT]) -> None:
+        """Submit a run while others may be on the executor that its task was moved from: these have a place as well."""
+        others = [run_id for run_id in self.running or () if run_id != run.run_id]
+        self.elsewhere = {run_id: place for run_id, place in (self.elsewhere or {}).items() if run_id in others}
+        max_instances = run.task.limits.max_instances
+        if not self.elsewhere:
+            self.submit_to = submit
+        elif len(others) >= max_instances:
+            raise MaximumInstancesError(run.task.id, max_instances)
+        submit(run)
 
     def cancel_run(self, run_id: int) -> bool:
         """Ask for the cancellation of a run; tells whether the request took."""
@@ -441,10 +652,11 @@ class TypedEntry(Entry, Generic[ResultT]):
         attempt = (self.attempts or {}).pop(run_id, None)
         if attempt is not None:
             attempt.timer.cancel()
-        if attempt is not None or self.registration.pending.pop(run.id, None) is not None:
+        place = self.place_of(run_id)
+        if attempt is not None or place.pending.pop(run.id, None) is not None:
             self.end_as_cancelled(run)
             return True
-        executor = self.registration.executor
+        executor = place.executor
         return is_cancelling(executor) and executor.cancel(run)
 
     # Further attempts
@@ -490,7 +702,7 @@ class TypedEntry(Entry, Generic[ResultT]):
             return
         attempt.timer.cancel()
         try:
-            self.submit_to(run)
+            self.submit(run)
         except (MaximumInstancesError, QueueFullError):
             attempt.refused = True
             attempt.timer = self.call_later(_REFUSED_ATTEMPT_WAITS, run_id)
@@ -541,6 +753,14 @@ class _Announcement:
     def __call__(self) -> None:
         if not self.withdrawn:
             self.dispatcher.emit(self.event)
+
+
+def start_schedule(trigger: Trigger | None, now: datetime) -> tuple[Trigger | None, datetime | None]:
+    """A trigger as it is for a task that gets it now, and its first due time."""
+    if trigger is None:
+        return None, None
+    started = start_trigger(trigger, now)
+    return started, next_fire(started, None, now)
 
 
 def next_fire(trigger: Trigger, previous: datetime | None, now: datetime) -> datetime | None:

@@ -27,6 +27,11 @@ class Inbox:
     def __len__(self) -> int:
         return len(self._calls)
 
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether calls are made in another thread than the present one."""
+        return self._loop is not None and threading.get_ident() != self._thread_id
+
     def open(self, loop: asyncio.AbstractEventLoop) -> None:
         """From now on, make the calls on this loop, whose thread is the present one."""
         self._loop = loop

@@ -5,21 +5,27 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-import operator
 import signal
 import threading
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from functools import partial
 from types import FrameType
-from typing import Never, Protocol, Self, TypeGuard, get_args, overload
+from typing import TYPE_CHECKING, Never, Protocol, Self, TypeGuard, get_args, overload
 
 import attrs
-from typing_extensions import ParamSpec, TypeIs, TypeVar, TypeVarTuple, Unpack
+from typing_extensions import ParamSpec, TypeIs, TypeVar, TypeVarTuple, Unpack, override
 
 from asyncz import events
-from asyncz._checks import check_count, check_optional_instance, check_optional_seconds, check_text
+from asyncz._checks import (
+    check_callable,
+    check_flag,
+    check_instance,
+    check_optional_instance,
+    check_optional_seconds,
+    check_text,
+)
 from asyncz.clock import SystemClock, utc
 from asyncz.config import ClusterAlias, DaskOptions, LoopAlias, PoolAlias, PoolOptions
 from asyncz.events import TaskError, TaskExecuted, TaskMissed, TaskNotification
@@ -35,11 +41,10 @@ from asyncz.exceptions import (
 )
 from asyncz.plugins import (
     BUILTIN_EXECUTORS,
+    check_executor,
+    check_trigger,
     create_executor,
     executor_aliases,
-    is_executor,
-    is_trigger,
-    trigger_aliases,
 )
 from asyncz.protocols import Clock, Executor, Timer, Trigger, UniversalExecutor
 from asyncz.retries import Retry
@@ -52,14 +57,27 @@ from asyncz.schedulers._entries import (
     SubmitsAnything,
     TypedEntry,
     counted,
-    next_fire,
     read_counts,
+    start_schedule,
 )
 from asyncz.schedulers._inbox import TURN
+from asyncz.schedulers.asgi import AppWithScheduler, ReceiveT, ScopeT, SendT
 from asyncz.states import SchedulerState
-from asyncz.tasks import DEFAULT_LIMITS, Task, TaskFunction, TaskLimits, TaskRun, function_name
-from asyncz.triggers.base import start_trigger
+from asyncz.tasks import (
+    DEFAULT_LIMITS,
+    UNSET,
+    OverlapPolicy,
+    Task,
+    TaskFunction,
+    TaskLimits,
+    TaskRun,
+    Unset,
+    function_name,
+)
 from asyncz.triggers.date import DateTrigger
+
+if TYPE_CHECKING:
+    from asyncz.config import ConfigSource
 
 P = ParamSpec("P")
 Ts = TypeVarTuple("Ts")
@@ -117,7 +135,11 @@ class AsyncIOScheduler:
 
     Args:
         executors: Executors by their alias; an executor or the alias of a plugin.
+        defaults: What limits the runs of tasks that do not say otherwise.
         clock: Where it gets the time; a test can bring its own.
+
+    Raises:
+        InvalidInputError: One of these is not what it should be.
 
     Example:
         >>> async with AsyncIOScheduler(executors={"io": "threadpool"}) as scheduler:
@@ -129,9 +151,14 @@ class AsyncIOScheduler:
         self,
         *,
         executors: Mapping[str, UniversalExecutor | PoolAlias | ClusterAlias | LoopAlias | str] | None = None,
+        defaults: TaskLimits = DEFAULT_LIMITS,
         clock: Clock | None = None,
     ) -> None:
-        self._core = Core(self, clock or SystemClock())
+        check_optional_instance("executors", executors, Mapping)
+        check_instance("defaults", defaults, TaskLimits)
+        _check_clock(clock)
+        self._defaults = defaults
+        self._core = Core(self, clock or SystemClock(), self._universal_executor, self._after_change)
         self._names = itertools.count(1)
         self._registrations: dict[str, Registration] = {}
         # Removed tasks whose last runs are not over, by the identity of the task: ids may be used again.
@@ -149,6 +176,28 @@ class AsyncIOScheduler:
             else:
                 self.add_executor(executor, alias=alias)
 
+    @classmethod
+    def from_config(cls, source: ConfigSource, *, clock: Clock | None = None) -> Self:
+        """Make a scheduler with the executors, limits and tasks of a configuration; nothing is started.
+
+        What the configuration names is imported. The scheduler can be given more executors and tasks, and its tasks
+        are to be had by `get_task`. May be called from any thread.
+
+        Args:
+            source: The path of a TOML file, the same as a dict, or a `SchedulerConfig`.
+            clock: Where it gets the time; a test can bring its own.
+
+        Raises:
+            ConfigurationError: Anything in it cannot be used; the error tells all of it, each with its line and key.
+            InvalidInputError: `source` is none of these.
+
+        Example:
+            >>> scheduler = AsyncIOScheduler.from_config("asyncz.toml")
+        """
+        from asyncz.schedulers._configured import configured
+
+        return configured(lambda defaults: cls(defaults=defaults, clock=clock), source)
+
     # Its life
 
     async def __aenter__(self) -> Self:
@@ -158,25 +207,41 @@ class AsyncIOScheduler:
     async def __aexit__(self, exc_type: type[BaseException] | None, *_: object) -> None:
         await self.shutdown(wait=exc_type is None)
 
+    @override
+    def __reduce__(self) -> Never:
+        # What else is said is about a lock, deep inside of it.
+        message = (
+            "a scheduler cannot be pickled, and so not be an argument of a function that runs in another process;"
+            " give that what it needs of the scheduler instead"
+        )
+        raise TypeError(message)
+
     @property
     def running(self) -> bool:
         """Whether it has been started and not shut down."""
         return self._core.running
 
-    async def start(self) -> None:
+    async def start(self, *, paused: bool = False) -> None:
         """Start its executors, then submit what is due, on the running loop.
+
+        Args:
+            paused: Submit no due runs before `resume()`, as after `pause()`.
 
         Raises:
             SchedulerAlreadyRunningError: It runs already.
+            InvalidInputError: `paused` is neither True nor False.
             Exception: What an executor raised at its start; those that had started are shut down again.
         """
         core = self._core
         if core.status not in {"created", "stopped"}:
             raise SchedulerAlreadyRunningError
-        core.status = "running"
+        check_flag("paused", paused)
+        core.status = "paused" if paused else "running"
         self._closed = asyncio.Event()
         self._shutdown_lock = asyncio.Lock()
-        core.inbox.open(asyncio.get_running_loop())
+        with core.lock:
+            # Who was making a change where there was no loop has made it by now.
+            core.inbox.open(asyncio.get_running_loop())
         self._last_seen = core.clock.now()
         started: list[Registration] = []
         try:
@@ -192,6 +257,8 @@ class AsyncIOScheduler:
             self._closed.set()
             raise
         core.dispatcher.emit(events.SchedulerStarted())
+        if paused:
+            core.dispatcher.emit(events.SchedulerPaused())
         core.inbox.put(self._set_timer)
 
     async def shutdown(self, wait: bool = True, timeout: float | None = None) -> None:
@@ -279,14 +346,76 @@ class AsyncIOScheduler:
 
         asyncio.run(run())
 
+    def lifespan(
+        self,
+        app: object = None,  # noqa: ARG002  # frameworks hand it over
+        /,
+        *,
+        drain_timeout: float | None = None,
+    ) -> AbstractAsyncContextManager[None]:
+        """Run while an ASGI app is served: the lifespan of Starlette and FastAPI, one of the lifespans of Litestar.
+
+        Started before the server takes requests and drained after the last one. Each process of a server with
+        several of them runs a scheduler of its own. May be called from any thread.
+
+        Args:
+            app: The app, which the framework hands over.
+            drain_timeout: How many seconds the runs have to end with the server before they are cancelled; None is no
+                limit. `functools.partial` gives it.
+
+        Raises:
+            InvalidInputError: `drain_timeout` is negative.
+            SchedulerAlreadyRunningError: When it is entered, it runs already.
+
+        Example:
+            >>> app = Starlette(lifespan=scheduler.lifespan)
+            >>> app = FastAPI(lifespan=partial(scheduler.lifespan, drain_timeout=25))
+            >>> app = Litestar(lifespan=[scheduler.lifespan])
+        """
+        check_optional_seconds("drain_timeout", drain_timeout, zero_allowed=True)
+        return self._living(drain_timeout)
+
+    @asynccontextmanager
+    async def _living(self, drain_timeout: float | None) -> AsyncGenerator[None]:
+        async with self:
+            yield
+            await self.shutdown(timeout=drain_timeout)
+
+    def asgi(
+        self, app: Callable[[ScopeT, ReceiveT, SendT], Awaitable[None]], /, *, drain_timeout: float | None = None
+    ) -> AppWithScheduler[ScopeT, ReceiveT, SendT]:
+        """Wrap any ASGI app so that the scheduler is started and drained with its server.
+
+        It starts after the app's own startup and is drained before the app's own shutdown, so that runs find what the
+        app has made. The app needs no lifespan of its own; the server needs one (uvicorn: not `--lifespan off`). A
+        start that fails is told to the server, which then ends. May be called from any thread.
+
+        Args:
+            app: The app; its types stay as they are.
+            drain_timeout: How many seconds the runs have to end with the server before they are cancelled; None is no
+                limit.
+
+        Raises:
+            InvalidInputError: `app` is not callable, or `drain_timeout` is negative.
+
+        Example:
+            >>> app = scheduler.asgi(app, drain_timeout=25)
+        """
+        if not callable(app):
+            raise InvalidInputError("app", repr(app), "an ASGI app is needed, which takes scope, receive and send")
+        check_optional_seconds("drain_timeout", drain_timeout, zero_allowed=True)
+        return AppWithScheduler(app, self, drain_timeout)
+
     def pause(self) -> None:
-        """Submit no due runs until `resume()`. What runs goes on. May be called from any thread.
+        """Submit no due runs of any task until `resume()`. What runs goes on. May be called from any thread.
+
+        It holds tasks that are added meanwhile as well, and `resume()` leaves those held that `pause_task` holds.
 
         Raises:
             SchedulerNotRunningError: It is not running.
         """
         self._require_running("pause()")
-        self._core.inbox.put(self._pause)
+        self._core.change(self._pause)
 
     def resume(self) -> None:
         """Submit due runs again, those that were due meanwhile as well. May be called from any thread.
@@ -295,7 +424,7 @@ class AsyncIOScheduler:
             SchedulerNotRunningError: It is not running.
         """
         self._require_running("resume()")
-        self._core.inbox.put(self._resume)
+        self._core.change(self._resume)
 
     @property
     def state(self) -> SchedulerState:
@@ -343,6 +472,7 @@ class AsyncIOScheduler:
             if alias in self._registrations:
                 raise DuplicateExecutorError(alias)
             made = create_executor(executor, **options) if isinstance(executor, str) else executor
+            check_executor(made)
             self._register(alias, made, made.submit)
 
     async def remove_executor(self, alias: str, *, wait: bool = True) -> None:
@@ -352,13 +482,16 @@ class AsyncIOScheduler:
             UnknownAliasError: No executor is registered under that alias.
             ExecutorInUseError: Tasks name it; remove them first.
         """
-        registration = self._registration(alias)
-        using = tuple(entry.task.id for entry in list(self._core.entries.values()) if entry.task.executor == alias)
-        if using:
-            raise ExecutorInUseError(alias, using)
-        del self._registrations[alias]
+        core = self._core
+        with core.lock:
+            core.make_changes()
+            registration = self._registration(alias)
+            using = tuple(entry.task.id for entry in core.entries.values() if entry.task.executor == alias)
+            if using:
+                raise ExecutorInUseError(alias, using)
+            del self._registrations[alias]
         await self._shut_down(registration, wait, None)
-        self._core.dispatcher.emit(events.ExecutorRemoved(alias))
+        core.dispatcher.emit(events.ExecutorRemoved(alias))
 
     # Its tasks
 
@@ -373,12 +506,14 @@ class AsyncIOScheduler:
         trigger: Trigger | None = NOW,
         executor: PoolAlias | ClusterAlias | LoopAlias | str = "asyncio",
         id: str | None = None,
-        max_instances: int = 1,
-        misfire_grace_time: float | None = None,
-        coalesce: bool = True,
-        timeout: float | None = None,
-        retry: Retry | None = None,
+        max_instances: int | Unset = UNSET,
+        misfire_grace_time: float | Unset | None = UNSET,
+        coalesce: bool | Unset = UNSET,
+        timeout: float | Unset | None = UNSET,
+        retry: Retry | Unset | None = UNSET,
+        overlap: OverlapPolicy | Unset | None = UNSET,
         paused: bool = False,
+        replace_existing: bool = False,
     ) -> Task[ResultT]: ...
     @overload
     def add_task(
@@ -389,12 +524,14 @@ class AsyncIOScheduler:
         trigger: Trigger | None = NOW,
         executor: PoolAlias | ClusterAlias | LoopAlias | str = "asyncio",
         id: str | None = None,
-        max_instances: int = 1,
-        misfire_grace_time: float | None = None,
-        coalesce: bool = True,
-        timeout: float | None = None,
-        retry: Retry | None = None,
+        max_instances: int | Unset = UNSET,
+        misfire_grace_time: float | Unset | None = UNSET,
+        coalesce: bool | Unset = UNSET,
+        timeout: float | Unset | None = UNSET,
+        retry: Retry | Unset | None = UNSET,
+        overlap: OverlapPolicy | Unset | None = UNSET,
         paused: bool = False,
+        replace_existing: bool = False,
     ) -> Task[ResultT]: ...
     @overload
     def add_task(
@@ -405,12 +542,14 @@ class AsyncIOScheduler:
         trigger: Trigger | None = NOW,
         executor: Executor[ResultT],
         id: str | None = None,
-        max_instances: int = 1,
-        misfire_grace_time: float | None = None,
-        coalesce: bool = True,
-        timeout: float | None = None,
-        retry: Retry | None = None,
+        max_instances: int | Unset = UNSET,
+        misfire_grace_time: float | Unset | None = UNSET,
+        coalesce: bool | Unset = UNSET,
+        timeout: float | Unset | None = UNSET,
+        retry: Retry | Unset | None = UNSET,
+        overlap: OverlapPolicy | Unset | None = UNSET,
         paused: bool = False,
+        replace_existing: bool = False,
     ) -> Task[ResultT]: ...
     @overload
     def add_task(
@@ -421,12 +560,14 @@ class AsyncIOScheduler:
         trigger: Trigger | None = NOW,
         executor: Executor[ResultT],
         id: str | None = None,
-        max_instances: int = 1,
-        misfire_grace_time: float | None = None,
-        coalesce: bool = True,
-        timeout: float | None = None,
-        retry: Retry | None = None,
+        max_instances: int | Unset = UNSET,
+        misfire_grace_time: float | Unset | None = UNSET,
+        coalesce: bool | Unset = UNSET,
+        timeout: float | Unset | None = UNSET,
+        retry: Retry | Unset | None = UNSET,
+        overlap: OverlapPolicy | Unset | None = UNSET,
         paused: bool = False,
+        replace_existing: bool = False,
     ) -> Task[ResultT]: ...
     def add_task(
         self,
@@ -436,12 +577,14 @@ class AsyncIOScheduler:
         trigger: Trigger | None = NOW,
         executor: Executor[ResultT] | str = "asyncio",
         id: str | None = None,
-        max_instances: int = 1,
-        misfire_grace_time: float | None = None,
-        coalesce: bool = True,
-        timeout: float | None = None,
-        retry: Retry | None = None,
+        max_instances: int | Unset = UNSET,
+        misfire_grace_time: float | Unset | None = UNSET,
+        coalesce: bool | Unset = UNSET,
+        timeout: float | Unset | None = UNSET,
+        retry: Retry | Unset | None = UNSET,
+        overlap: OverlapPolicy | Unset | None = UNSET,
         paused: bool = False,
+        replace_existing: bool = False,
     ) -> Task[ResultT]:
         """Add a task: a function, its arguments, and when and where it is to run.
 
@@ -454,16 +597,21 @@ class AsyncIOScheduler:
             trigger: When it is due; by default once, at once. None: only when `task.run()` is called.
             executor: The alias of an executor, or an executor itself, which is registered on first use.
             id: Its id; by default one is made from the function's name.
-            max_instances: How many of its runs may run at the same time.
+            max_instances: How many of its runs may run at the same time. This and the next five are by default
+                the scheduler's `defaults`, as `TaskLimits` tells them.
             misfire_grace_time: How many seconds late a run may start; None is no limit.
             coalesce: Whether of several due times only the latest runs. If False, each runs, and those
                 that are due at the maximum of instances wait.
             timeout: How many seconds an attempt of a run may take; None is no limit.
             retry: Whether a run that failed is tried again, how often and when; None is never.
+            overlap: What becomes of a run that is due at the maximum of instances: `skip`, `queue_one`, `queue_all`
+                or `cancel_running`.
             paused: Add it with its schedule held, until `resume_task`.
+            replace_existing: Where there is a task with that id, remove it. Runs of it that are under way end as
+                usual, and on the same executor count for the new task's maximum of instances until then.
 
         Raises:
-            DuplicateTaskError: There is a task with that id.
+            DuplicateTaskError: There is a task with that id, and it is not to be replaced.
             UnknownAliasError: There is no executor with that alias; the error lists those that exist.
             InvalidInputError: A limit or the trigger cannot be used.
             SerializationError: The executor is a process pool and the function cannot be pickled.
@@ -471,11 +619,17 @@ class AsyncIOScheduler:
         Example:
             >>> task = scheduler.add_task(checksum, "image.iso", executor="processpool")
         """
-        if not callable(fn):
-            raise InvalidInputError("fn", repr(fn), "it must be a function or another callable")
-        limits = _checked_limits(max_instances, misfire_grace_time, coalesce, timeout, retry)
+        check_callable("fn", fn)
+        limits = self._defaults.changed_to(
+            max_instances=max_instances,
+            misfire_grace_time=misfire_grace_time,
+            coalesce=coalesce,
+            timeout=timeout,
+            retry=retry,
+            overlap=overlap,
+        )
         call = fn if _is_complete(fn, args) else partial(fn, *args)
-        return self._add(call, trigger, executor, id, limits, paused)
+        return self._add(call, trigger, executor, id, limits, paused, replace_existing)
 
     def _add(
         self,
@@ -485,25 +639,25 @@ class AsyncIOScheduler:
         task_id: str | None,
         limits: TaskLimits,
         paused: bool = False,
+        replace_existing: bool = False,
     ) -> Task[ResultT]:
-        if trigger is not None and not is_trigger(trigger):
-            raise InvalidInputError(
-                "trigger", repr(trigger), f"a trigger is needed; create_trigger() knows: {', '.join(trigger_aliases())}"
-            )
+        check_trigger(trigger)
         if task_id is not None:
             check_text("id", task_id)
+        elif replace_existing:
+            raise InvalidInputError("replace_existing", "True", "give the id of the task that is to be replaced")
+        check_flag("paused", paused)
+        check_flag("replace_existing", replace_existing)
         core = self._core
-        first = None
-        if trigger is not None:
-            now = utc(core.clock.now())
-            trigger = start_trigger(trigger, now)
-            first = next_fire(trigger, None, now)
+        trigger, first = start_schedule(trigger, utc(core.now()))
         with core.lock:
             if task_id is None:
                 task_id = self._new_id(call)
-            elif task_id in core.entries:
+            elif task_id in core.entries and not replace_existing:
                 raise DuplicateTaskError(task_id)
             registration, submit_to = self._resolve(executor, call)
+            if task_id in core.entries:
+                self.remove_task(task_id)
             entry = TypedEntry(core, registration, trigger, first, paused, task_id, call, limits, submit_to)
             core.entries[task_id] = entry
         core.inbox.put(partial(self._activate, entry))
@@ -514,11 +668,12 @@ class AsyncIOScheduler:
         *,
         trigger: Trigger | None = NOW,
         executor: PoolAlias | ClusterAlias | LoopAlias | str = "asyncio",
-        max_instances: int = 1,
-        misfire_grace_time: float | None = None,
-        coalesce: bool = True,
-        timeout: float | None = None,
-        retry: Retry | None = None,
+        max_instances: int | Unset = UNSET,
+        misfire_grace_time: float | Unset | None = UNSET,
+        coalesce: bool | Unset = UNSET,
+        timeout: float | Unset | None = UNSET,
+        retry: Retry | Unset | None = UNSET,
+        overlap: OverlapPolicy | Unset | None = UNSET,
     ) -> TaskDecorator:
         """Decorate a function so that it can schedule itself: `function.schedule(...)` adds a task.
 
@@ -526,14 +681,22 @@ class AsyncIOScheduler:
         For the other parameters see `add_task`. May be called from any thread.
 
         Raises:
-            InvalidInputError: A limit cannot be used.
+            InvalidInputError: A limit or the trigger cannot be used.
 
         Example:
             >>> @scheduler.task(trigger=IntervalTrigger(hours=1), executor="threadpool")
             ... def clean_up(folder: str, *, older_than: float = 3600) -> int: ...
             >>> task = clean_up.schedule("/tmp", older_than=60)
         """
-        limits = _checked_limits(max_instances, misfire_grace_time, coalesce, timeout, retry)
+        limits = self._defaults.changed_to(
+            max_instances=max_instances,
+            misfire_grace_time=misfire_grace_time,
+            coalesce=coalesce,
+            timeout=timeout,
+            retry=retry,
+            overlap=overlap,
+        )
+        check_trigger(trigger)
         return _Decorator(lambda call: self._add(call, trigger, executor, None, limits))
 
     @property
@@ -551,7 +714,9 @@ class AsyncIOScheduler:
         return self._entry(task_id).task
 
     def remove_task(self, task: Task[object] | str) -> None:
-        """Forget a task: it is due no more. Its running runs go on. May be called from any thread.
+        """Forget a task: it is due no more, and what was due and waits is forgotten too. From any thread.
+
+        Its running runs go on.
 
         Raises:
             TaskLookupError: It is not here.
@@ -563,14 +728,96 @@ class AsyncIOScheduler:
             self._leaving[id(entry.task)] = entry
         self._core.inbox.put(partial(self._removed, entry))
 
+    def remove_all_tasks(self) -> None:
+        """Forget all tasks, as `remove_task` forgets one. May be called from any thread."""
+        with self._core.lock:
+            for task in self.tasks:
+                self.remove_task(task)
+
+    def modify_task(
+        self,
+        task: Task[object] | str,
+        *,
+        executor: PoolAlias | ClusterAlias | LoopAlias | str | Unset = UNSET,
+        max_instances: int | Unset = UNSET,
+        misfire_grace_time: float | Unset | None = UNSET,
+        coalesce: bool | Unset = UNSET,
+        timeout: float | Unset | None = UNSET,
+        retry: Retry | Unset | None = UNSET,
+        overlap: OverlapPolicy | Unset | None = UNSET,
+    ) -> None:
+        """Change what is given of a task, and leave the rest as it is. May be called from any thread.
+
+        On the loop's thread it takes effect at once, from another one soon, in the order of the calls; a
+        `TaskModified` tells of it. What was submitted before keeps its limits; its further attempts have the new ones.
+        The next runs and attempts go to the new executor, while a run that is under way stays where it is, and has its
+        place until it ends.
+
+        Args:
+            task: The task, or its id.
+            executor: The alias of an executor, which takes runs of every task. An executor that takes runs of one
+                type only has to be given to `add_task`, where the types are compared.
+            max_instances: As `add_task` takes it, like those that follow.
+            misfire_grace_time: In seconds.
+            coalesce: Whether of several due times only the latest runs.
+            timeout: In seconds.
+            retry: Whether a run that failed is tried again.
+            overlap: What becomes of a run that is due at the maximum of instances. What waits goes on waiting.
+
+        Raises:
+            TaskLookupError: It is not here.
+            InvalidInputError: A limit cannot be used; nothing was changed.
+            UnknownAliasError: There is no executor with that alias for runs of every task; nothing was changed.
+            SerializationError: The executor is a process pool and the function cannot be pickled; nothing was changed.
+
+        Example:
+            >>> scheduler.modify_task("nightly", timeout=3600, executor="processpool")
+        """
+        self._entry(task).task.modify(
+            executor=executor,
+            max_instances=max_instances,
+            misfire_grace_time=misfire_grace_time,
+            coalesce=coalesce,
+            timeout=timeout,
+            retry=retry,
+            overlap=overlap,
+        )
+
+    def reschedule_task(self, task: Task[object] | str, trigger: Trigger | None) -> None:
+        """Have a task due by another trigger, which starts anew. May be called from any thread.
+
+        What was due before and waits goes on waiting. On the loop's thread it takes effect at once, from another one
+        soon; a `TaskModified` tells of it.
+
+        Args:
+            task: The task, or its id.
+            trigger: When it is due from now on; None: only when it is run or submitted by a call.
+
+        Raises:
+            TaskLookupError: It is not here.
+            InvalidInputError: That is not a trigger; nothing was changed.
+
+        Example:
+            >>> scheduler.reschedule_task(task, IntervalTrigger(minutes=5))
+        """
+        self._entry(task).reschedule(trigger)
+
+    def submit_task(self, task: Task[object] | str) -> None:
+        """Have a task due once, now, beside its schedule; see `Task.submit`. May be called from any thread.
+
+        Raises:
+            TaskLookupError: It is not here.
+            SchedulerNotRunningError: The scheduler is not running.
+        """
+        self._entry(task).submit_soon()
+
     def pause_task(self, task: Task[object] | str) -> None:
-        """Hold a task's schedule until `resume_task`. May be called from any thread.
+        """Hold a task's schedule, and what waits of it, until `resume_task`. May be called from any thread.
 
         Raises:
             TaskLookupError: It is not here.
         """
-        entry = self._entry(task)
-        self._core.inbox.put(lambda: self._set_paused(entry, True))
+        self._entry(task).set_paused(True)
 
     def resume_task(self, task: Task[object] | str) -> None:
         """Go on with a task's schedule; what was due meanwhile is due now. May be called from any thread.
@@ -578,8 +825,7 @@ class AsyncIOScheduler:
         Raises:
             TaskLookupError: It is not here.
         """
-        entry = self._entry(task)
-        self._core.inbox.put(lambda: self._set_paused(entry, False))
+        self._entry(task).set_paused(False)
 
     # Who is told
 
@@ -595,7 +841,8 @@ class AsyncIOScheduler:
         A coroutine function is awaited. May be called from any thread.
 
         Raises:
-            InvalidInputError: `event` is not an event class; a subscripted one is none.
+            InvalidInputError: `event` is not an event class, as a subscripted one is none, or the listener is not
+                callable.
 
         Example:
             >>> scheduler.subscribe(TaskError, lambda event: print(event.exception))
@@ -603,7 +850,7 @@ class AsyncIOScheduler:
         if not _is_event_class(event):
             allowed = ", ".join(sorted(known.__name__ for known in _EVENT_CLASSES))
             raise InvalidInputError("event", repr(event), f"one of the event classes is needed: {allowed}")
-
+        check_callable("listener", listener)
         with self._core.lock:
             return self._core.dispatcher.subscribe(event, listener)
 
@@ -726,25 +973,38 @@ class AsyncIOScheduler:
         if entry.removed:
             if not entry.run_count:
                 self._leaving.pop(id(entry.task), None)
+            # Executors count by the id: the task that has it now may have waited for this place.
+            successor = self._core.entries.get(run.task_id)
+            if successor is not None:
+                self._fill_places(successor)
             return
-        if entry.attempts:
-            entry.submit_attempts()
-        if entry.waiting:
-            entry.submit_waiting()
+        if entry.attempts or entry.waiting:
+            self._fill_places(entry)
         if entry.next_fire is None:
             self._forget_if_finished(entry)
 
+    def _fill_places(self, entry: Entry) -> None:
+        entry.submit_attempts()
+        entry.submit_waiting()
+
     def _forget_if_finished(self, entry: Entry) -> None:
+        if entry.finished:
+            self._forget(entry)
+
+    def _forget(self, entry: Entry) -> None:
         core = self._core
-        if entry.removed or not entry.finished or core.status == "draining":
-            return
         with core.lock:
+            # What another thread has changed while the last run ended may let it go on.
+            core.make_changes()
+            if entry.removed or not entry.finished or core.status == "draining":
+                return
             del core.entries[entry.task._id]
             entry.removed = True
         self._tell_removed(entry.task)
 
     def _removed(self, entry: Entry) -> None:
         self._core.timetable.remove(entry)
+        entry.waiting = None
         if entry.run_count:
             entry.end_attempts()
         else:
@@ -771,19 +1031,25 @@ class AsyncIOScheduler:
         if self._core.status == "running":
             self._core.status = "paused"
             self._cancel_timer()
-            self._core.dispatcher.emit(events.SchedulerPaused())
+            self._core.tell(events.SchedulerPaused())
 
     def _resume(self) -> None:
         if self._core.status == "paused":
             self._core.status = "running"
-            self._core.dispatcher.emit(events.SchedulerResumed())
-            self._set_timer()
+            self._core.tell(events.SchedulerResumed())
+            self._core.inbox.put(self._catch_up)
 
-    def _set_paused(self, entry: Entry, paused: bool) -> None:
-        if entry.paused != paused and not entry.removed:
-            entry.paused = paused
-            self._core.dispatcher.emit(events.TaskModified(entry.task.id, "paused" if paused else "resumed"))
-            self._schedule(entry)
+    def _catch_up(self) -> None:
+        for entry in self._all_entries():
+            self._fill_places(entry)
+        self._set_timer()
+
+    def _after_change(self, entry: Entry) -> None:
+        if entry.removed:
+            return
+        self._schedule(entry)
+        self._fill_places(entry)
+        self._forget_if_finished(entry)
 
     async def _shut_down(self, registration: Registration, wait: bool, timeout: float | None) -> None:
         if registration.starting is not None:
@@ -829,8 +1095,7 @@ class AsyncIOScheduler:
                 executor.cancel_all()
                 return True
             for entry in self._all_entries():
-                if entry.registration is registration:
-                    entry.cancel_runs()
+                entry.cancel_runs_on(registration)
         except Exception:
             logger.exception("The executor %r could not cancel what runs", registration.alias)
         return False
@@ -887,6 +1152,8 @@ class AsyncIOScheduler:
             raise SchedulerNotRunningError(action)
 
     def _entry(self, task: Task[object] | str) -> Entry:
+        if not isinstance(task, str):
+            check_instance("task", task, Task)
         task_id = task if isinstance(task, str) else task.id
         entry = self._core.entries.get(task_id)
         if entry is None or not (isinstance(task, str) or entry.task is task):
@@ -912,8 +1179,8 @@ class AsyncIOScheduler:
             registration = self._registrations.get(executor)
             if registration is None or registration.submit is None:
                 if executor not in BUILTIN_EXECUTORS:
-                    known = tuple(sorted({*self._registrations, *executor_aliases()}))
-                    raise UnknownAliasError("executor", executor, known)
+                    universal = {alias for alias, each in self._registrations.items() if each.submit is not None}
+                    raise UnknownAliasError("executor", executor, tuple(sorted({*universal, *executor_aliases()})))
                 made = create_executor(executor)
                 _check_call(made, call)
                 return self._register(executor, made, made.submit), made.submit
@@ -930,11 +1197,14 @@ class AsyncIOScheduler:
             registration = self._register(alias, executor, None)
         return registration, executor.submit
 
+    def _universal_executor(self, alias: str, call: Callable[[], object]) -> Registration:
+        """Find the executor that a task is to be moved to: one that takes runs of every type."""
+        check_text("executor", alias)
+        executor: Executor[object] | str = alias
+        return self._resolve(executor, call)[0]
+
     def _register(self, alias: str, executor: Executor[ResultT], submit: SubmitsAnything | None) -> Registration:
-        if not is_executor(executor):
-            raise InvalidInputError(
-                "executor", repr(executor), "it needs the state, start, shutdown and submit of an executor"
-            )
+        check_executor(executor)
         for registration in self._registrations.values():
             if registration.executor is executor:
                 raise DuplicateExecutorError(registration.alias)
@@ -959,10 +1229,17 @@ class _Decorator:
     @overload
     def __call__(self, fn: Callable[P, ResultT], /) -> TaskFunction[P, ResultT, ResultT]: ...
     def __call__(self, fn: Callable[P, CallT], /) -> TaskFunction[P, CallT, object]:
+        check_callable("fn", fn)
+
         def schedule(*args: P.args, **kwargs: P.kwargs) -> Task[object]:
             return self._add(partial(fn, *args, **kwargs))
 
         return TaskFunction(fn, schedule)
+
+
+def _check_clock(clock: object) -> None:
+    if clock is not None and not all(callable(getattr(clock, name, None)) for name in ("now", "call_later")):
+        raise InvalidInputError("clock", repr(clock), "it needs the now and call_later of a clock")
 
 
 def _is_complete(fn: Callable[[Unpack[Ts]], CallT], args: tuple[Unpack[Ts]]) -> TypeGuard[Callable[[], CallT]]:
@@ -972,27 +1249,6 @@ def _is_complete(fn: Callable[[Unpack[Ts]], CallT], args: tuple[Unpack[Ts]]) -> 
 
 def _is_event_class(value: object) -> bool:
     return isinstance(value, type) and value in _EVENT_CLASSES
-
-
-def _checked_limits(
-    max_instances: int, misfire_grace_time: float | None, coalesce: bool, timeout: float | None, retry: Retry | None
-) -> TaskLimits:
-    # Which is not the same as `== (1, True, …)`: True is equal to 1.
-    defaults = DEFAULT_LIMITS.max_instances, None, True, None, None
-    given = max_instances, misfire_grace_time, coalesce, timeout, retry
-    if all(map(operator.is_, given, defaults)):
-        return DEFAULT_LIMITS
-    check_count("max_instances", max_instances)
-    check_optional_seconds("misfire_grace_time", misfire_grace_time, zero_allowed=True)
-    check_optional_seconds("timeout", timeout, zero_allowed=False)
-    check_optional_instance("retry", retry, Retry)
-    return TaskLimits(
-        max_instances=max_instances,
-        misfire_grace_time=misfire_grace_time,
-        coalesce=coalesce,
-        timeout=timeout,
-        retry=retry,
-    )
 
 
 def _is_being_cancelled() -> bool:

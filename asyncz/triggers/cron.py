@@ -64,16 +64,15 @@ class CronTrigger(JitteredTrigger):
     """Due when the clocks of a time zone show what a cron expression tells.
 
     Where the clocks are set forward or back, an expression for every hour goes on in real time. Any other is
-    due once for each local time: at the first one where there are two, and where there is none, because the
-    clocks were set forward over it, at the moment they were set. So nothing is lost or doubled.
+    due once for each local time, the first time where clocks show it twice, and at the moment of the change where
+    they are set forward over it. So nothing is lost or doubled.
 
     The two fields for days are joined as cron does: if both say which days, one of them suffices; if one starts
     with `*`, both must agree.
 
     Args:
-        expression: Five fields, minute, hour, day of the month, month and day of the week, or six with the second
-            before them, or an alias such as `@daily`. Names of months and days, `L`, `LW`, `MON#2` and steps
-            are understood, in capitals or not.
+        expression: Minute, hour, day of the month, month and day of the week, or the second before these, or an
+            alias such as `@daily`. Names, in capitals or not, `L`, `LW`, `MON#2` and steps are understood.
         timezone: Whose clocks: an IANA name, `local` for those of this machine, or a tzinfo.
         start: No due time is earlier than this; one without a zone is a time of `timezone`.
         end: No due time is later than this; likewise.

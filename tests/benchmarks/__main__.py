@@ -7,7 +7,10 @@ What counts are the ratios: the times of two machines, or of two hours, do not c
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -17,84 +20,112 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
+from tests.benchmarks.chart import draw
+from tests.benchmarks.results import APSCHEDULER, ASYNCZ_0_17, targets
 from tests.benchmarks.venvs import python_with
 
 FOLDER = Path(__file__).parent
-KINDS = {
-    "coroutine": 20_000,
-    "threads": 20_000,
-    "processes": 10_000,
-    "dask": 2_000,
-    "inline": 20_000,
-    "add": 20_000,
-    "stall": 100_000,
+# Each kind's measurements: what is measured, with which number of runs or tasks.
+KINDS: dict[str, dict[str, int]] = {
+    "coroutine": {"coroutine": 20_000},
+    "threads": {"threads": 20_000},
+    "processes": {"processes": 10_000},
+    "dask": {"dask": 2_000},
+    "inline": {"inline": 20_000},
+    "add": {"add": 20_000},
+    "stall": {"stall": 100_000},
+    "mixed": {"mixed": 5_000},
+    "lateness": {f"lateness {executor}": 20_000 for executor in ("coroutine", "threads", "processes", "inline")},
+    "scale": {f"scale {tasks}": tasks for tasks in (1_000, 10_000, 100_000, 1_000_000)},
+    "import": {"import": 1},
 }
-UNITS = {"stall": "milliseconds"}
+UNITS = {"longest turn": "ms", "makespan": "ms", "p50": "ms", "p99": "ms", "max": "ms", "memory": "B", "time": "ms"}
+HIDDEN = {"longest turn without garbage collection"}
+BARE = {"coroutine", "threads", "processes", "dask", "stall", "mixed"}
 PEERS = {
-    "APScheduler 3.11.3": ("apscheduler==3.11.3", "apscheduler_3.py"),
-    "asyncz 0.17.2": ("asyncz==0.17.2", "asyncz_0_17.py"),
+    APSCHEDULER: ("apscheduler==3.11.3", "apscheduler_3.py", "apscheduler.schedulers.asyncio"),
+    ASYNCZ_0_17: ("asyncz==0.17.2", "asyncz_0_17.py", "asyncz.schedulers"),
 }
-# A peer may hang where we must not.
+IMPORT = """\
+import time
+started = time.perf_counter()
+from {} import {}
+print('{{"time": %f}}' % ((time.perf_counter() - started) * 1e3))"""
+# A peer may hang where we must not, or take hours where its cost grows with the tasks it has.
 PATIENCE = 180.0
+MOST_TASKS_OF_PEERS = 100_000
 
 
-def command_of(contender: str) -> list[str]:
-    """What measures a contender; the kind and the number of runs are to follow."""
-    if contender in PEERS:
-        requirement, script = PEERS[contender]
-        return [str(python_with(requirement)), str(FOLDER / "peers" / script)]
-    return [sys.executable, "-m", "tests.benchmarks.ours", contender]
+def commands_of(measurement: str, number: int, peers: bool) -> dict[str, list[str]]:
+    """What measures each contender that takes part."""
+    kind = measurement.split()[0]
+    ours = [sys.executable, "-m", "tests.benchmarks.measure"]
+    if kind == "import":
+        commands = {
+            "asyncz": [sys.executable, "-c", IMPORT.format("asyncz", "AsyncIOScheduler")],
+            "pydantic": [sys.executable, "-c", IMPORT.format("pydantic", "BaseModel")],
+        }
+    else:
+        commands = {"asyncz": [*ours, "asyncz", measurement.replace(str(number), "").strip(), str(number)]}
+    if kind in BARE:
+        commands["bare"] = [*ours, "bare", kind, str(number)]
+    if peers and kind not in {"dask", "mixed"} and not (kind == "scale" and number > MOST_TASKS_OF_PEERS):
+        for peer, (requirement, script, module) in PEERS.items():
+            python = str(python_with(requirement))
+            if kind == "import":
+                commands[peer] = [python, "-P", "-c", IMPORT.format(module, "AsyncIOScheduler")]
+            else:
+                what = "scale" if kind == "scale" else measurement
+                commands[peer] = [python, str(FOLDER / "peers" / script), what, str(number)]
+    return commands
 
 
-def measured(command: list[str], kind: str, runs: int) -> float | None:
+def measured(command: list[str]) -> dict[str, float] | None:
     """One measurement; None where there is none, because it fails, or does not end."""
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True
+    )
     try:
-        result = subprocess.run(
-            [*command, kind, str(runs)], capture_output=True, text=True, timeout=PATIENCE, check=True
-        )
-    except subprocess.SubprocessError:
+        output, _ = process.communicate(timeout=PATIENCE)
+        figures: dict[str, float] = json.loads(output.splitlines()[-1])
+    except (subprocess.TimeoutExpired, ValueError, IndexError):
         return None
-    figures: dict[str, float] = json.loads(result.stdout.splitlines()[-1])
-    return figures[UNITS.get(kind, "microseconds")]
+    else:
+        return figures
+    finally:
+        # Its workers too, which hold its output open.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
-def medians(kind: str, runs: int, repeat: int, commands: Mapping[str, list[str]]) -> dict[str, float]:
-    """The median of each contender that could be measured."""
-    figures: dict[str, list[float]] = {contender: [] for contender in commands}
+def medians(commands: Mapping[str, list[str]], repeat: int) -> dict[str, dict[str, float]]:
+    """The median of each figure by contender, of those that could be measured."""
+    measurements: dict[str, list[dict[str, float]]] = {who: [] for who in commands}
     missing: set[str] = set()
     for _ in range(repeat):
-        for contender in commands.keys() - missing:
-            figure = measured(commands[contender], kind, runs)
-            if figure is None:
-                missing.add(contender)
+        for who in [who for who in commands if who not in missing]:
+            figures = measured(commands[who])
+            if figures is None:
+                missing.add(who)
             else:
-                figures[contender].append(figure)
-    return {contender: median(each) for contender, each in figures.items() if contender not in missing}
+                measurements[who].append(figures)
+    found: dict[str, dict[str, float]] = {}
+    for who in commands.keys() - missing:
+        for name in measurements[who][0].keys() - HIDDEN:
+            found.setdefault(name, {})[who] = median(each[name] for each in measurements[who])
+    return found
 
 
-def cell(figure: float | None, ours: float, unit: str) -> str:
-    """A figure, and how many times ours it is."""
-    if figure is None:
-        return "did not end"
-    return f"{figure:.1f} {unit} ({figure / ours:.1f} x)"
-
-
-def plot(results: Mapping[str, Mapping[str, float]], path: Path) -> None:
-    """Draw the figures of each kind beside each other, to a logarithmic scale."""
-    import matplotlib.pyplot as plt
-
-    kinds = [kind for kind in results if kind not in UNITS]
-    contenders = list(dict.fromkeys(contender for kind in kinds for contender in results[kind]))
-    figure, axes = plt.subplots(figsize=(10, 5))
-    width = 0.8 / len(contenders)
-    for number, contender in enumerate(contenders):
-        heights = [results[kind].get(contender, 0.0) for kind in kinds]
-        axes.bar([position + number * width for position in range(len(kinds))], heights, width, label=contender)
-    axes.set_xticks([position + 0.4 - width / 2 for position in range(len(kinds))], kinds)
-    axes.set_yscale("log")
-    axes.set_ylabel("microseconds a run, from due to notified")
-    axes.legend()
-    figure.savefig(path, dpi=120)
+def print_targets(results: Mapping[tuple[str, str], Mapping[str, float]], console: Console) -> None:
+    """Say which of the targets hold."""
+    table = Table("target", "figure", "limit", "", title="targets")
+    for target in targets(results):
+        sign = ">=" if target.at_least else "<="
+        table.add_row(
+            target.name, f"{target.figure:.2f}", f"{sign} {target.limit:g}", "holds" if target.holds else "MISSED"
+        )
+    console.print(table)
 
 
 def main() -> int:
@@ -106,7 +137,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("kinds", nargs="*", help=f"what to measure, of {', '.join(KINDS)}; all by default")
     parser.add_argument("--repeat", type=int, default=5, help="measurements each")
-    parser.add_argument("--runs", type=int, help="runs a measurement; a fitting number by default")
+    parser.add_argument("--runs", type=int, help="runs or tasks a measurement; a fitting number by default")
     parser.add_argument(
         "--peers", action="store_true", help="measure the peers too, in virtual environments of their own"
     )
@@ -115,29 +146,33 @@ def main() -> int:
     unknown = set(options.kinds) - KINDS.keys()
     if unknown:
         parser.error(f"there is no {', '.join(sorted(unknown))}; known are {', '.join(KINDS)}")
-    contenders = ["asyncz", "bare", *(PEERS if options.peers else ())]
-    commands = {contender: command_of(contender) for contender in contenders}
-    table = Table(title="from due to notified, a run; stall: the longest turn of the loop with 100,000 due runs")
-    for column in ("", *contenders):
+    console = Console(width=140)
+    table = Table(title="medians, and how many times the figure of asyncz; what did not end is left out")
+    columns = ["asyncz", "bare", "pydantic", *(PEERS if options.peers else ())]
+    for column in ("", "figure", *columns):
         table.add_column(column)
-    results: dict[str, dict[str, float]] = {}
+    results: dict[tuple[str, str], dict[str, float]] = {}
     for kind in options.kinds or KINDS:
-        theirs = [each for each in contenders if not (each == "bare" and kind in {"inline", "add"})]
-        results[kind] = medians(
-            kind, options.runs or KINDS[kind], options.repeat, {each: commands[each] for each in theirs}
-        )
-        if "asyncz" not in results[kind]:
-            print(f"asyncz itself could not be measured: {kind}")
-            return 1
-        ours, unit = results[kind]["asyncz"], "ms" if kind in UNITS else "us"
-        table.add_row(
-            kind,
-            f"{ours:.1f} {unit}",
-            *(cell(results[kind].get(each), ours, unit) if each in theirs else "" for each in contenders[1:]),
-        )
-    Console(width=140).print(table)
+        for measurement, number in KINDS[kind].items():
+            runs = number if kind == "scale" else options.runs or number
+            found = medians(commands_of(measurement, runs, options.peers), options.repeat)
+            if not all("asyncz" in figures for figures in found.values()) or not found:
+                print(f"asyncz itself could not be measured: {measurement}")
+                return 1
+            if kind != "stall":
+                found.pop("longest turn", None)
+            for name, figures in sorted(found.items()):
+                results[measurement, name] = figures
+                unit, ours = UNITS.get(name, "us"), figures["asyncz"]
+                cells = [
+                    f"{figures[who]:.1f} {unit} ({figures[who] / ours:.2f} x)" if who in figures else ""
+                    for who in columns[1:]
+                ]
+                table.add_row(measurement, name, f"{ours:.1f} {unit}", *cells)
+    console.print(table)
+    print_targets(results, console)
     if options.plot is not None:
-        plot(results, options.plot)
+        draw(results, options.plot)
     return 0
 
 

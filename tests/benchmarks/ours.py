@@ -1,4 +1,4 @@
-"""One measurement of asyncz, or of what it is built on, in a process of its own: `python -m … WHO KIND RUNS`.
+"""What a run costs with asyncz, and with what it is built on.
 
 Measured is what a run costs from being due to its listener having been told, functions doing nothing; for
 `stall` also the longest turn of the loop meanwhile.
@@ -9,10 +9,9 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import gc
-import json
-import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 from importlib import import_module
 
@@ -89,9 +88,11 @@ class Turns:
             self._collected += time.perf_counter() - self._collecting_since
 
 
-async def scheduled(kind: str, runs: int) -> dict[str, float]:
-    """asyncz: one-off tasks that are all due at once."""
-    countdown = Countdown(runs)
+@asynccontextmanager
+async def loaded_scheduler(
+    kind: str, runs: int, countdown: Countdown, meter: Callable[[], float]
+) -> AsyncGenerator[tuple[AsyncIOScheduler, float]]:
+    """A paused scheduler with one-off tasks that are all due, and what it took to add them by some measure."""
     async with AsyncIOScheduler(executors={"measured": EXECUTORS[kind]()}) as scheduler:
 
         def add() -> object:
@@ -103,16 +104,23 @@ async def scheduled(kind: str, runs: int) -> dict[str, float]:
         await asyncio.gather(*(scheduler.add_task(nothing, executor="measured").result() for _ in range(4)))
         scheduler.pause()
         await asyncio.sleep(0.1)
-        started = time.perf_counter()
+        before = meter()
         for _ in range(runs):
             add()
-        added = time.perf_counter() - started
+        added = meter() - before
         scheduler.subscribe(TaskExecuted, countdown.ended)
         while len(scheduler.tasks) < runs:
             await asyncio.sleep(0)
         await asyncio.sleep(0.1)
+        yield scheduler, added
+
+
+async def scheduled(kind: str, runs: int) -> dict[str, float]:
+    """asyncz: one-off tasks that are all due at once."""
+    countdown = Countdown(runs)
+    async with loaded_scheduler(kind, runs, countdown, time.perf_counter) as (scheduler, added):
         if kind == "add":
-            return {"microseconds": added / runs * 1e6}
+            return {"cost": added / runs * 1e6}
         return await timed(countdown, runs, scheduler.resume)
 
 
@@ -126,9 +134,9 @@ async def timed(countdown: Countdown, runs: int, start: Callable[[], object]) ->
     elapsed = time.perf_counter() - started
     turns = await watching
     return {
-        "microseconds": elapsed / runs * 1e6,
-        "milliseconds": turns.longest,
-        "milliseconds without garbage collection": turns.longest_without_collection,
+        "cost": elapsed / runs * 1e6,
+        "longest turn": turns.longest,
+        "longest turn without garbage collection": turns.longest_without_collection,
     }
 
 
@@ -184,15 +192,3 @@ async def bare_dask(countdown: Countdown, runs: int) -> dict[str, float]:
 
         await asyncio.gather(*(client.submit(nothing, pure=False) for _ in range(4)))
         return await timed(countdown, runs, submit)
-
-
-WHO: dict[str, Callable[[str, int], Awaitable[dict[str, float]]]] = {"asyncz": scheduled, "bare": bare}
-
-
-async def main(who: str, kind: str, runs: int) -> dict[str, float]:
-    """Make one measurement."""
-    return await WHO[who](kind, runs)
-
-
-if __name__ == "__main__":
-    print(json.dumps(asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))))

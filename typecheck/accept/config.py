@@ -1,24 +1,59 @@
-"""The options of the built-in executors."""
+"""The options of the built-in executors, and whole schedulers as data."""
 
 from __future__ import annotations
 
 import multiprocessing
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import assert_never, assert_type
 
 from asyncz import (
     AsyncIOScheduler,
     ClusterAlias,
+    ConfigSource,
     DaskClusterKwargs,
     DaskOptions,
+    ExecutorConfig,
+    LimitsConfig,
     LoopAlias,
     PoolAlias,
     PoolKwargs,
     PoolOptions,
     ProcessPoolExecutor,
     ProcessPoolKwargs,
+    Retry,
+    RetryConfig,
+    SchedulerConfig,
+    Task,
+    TaskConfig,
+    TaskLimits,
     ThreadPoolExecutor,
     ThreadPoolKwargs,
+    Trigger,
+    TriggerConfig,
+    UniversalExecutor,
 )
+from asyncz.config import (
+    AndTriggerConfig,
+    AsyncIOExecutorConfig,
+    CalendarIntervalTriggerConfig,
+    CronTriggerConfig,
+    CustomExecutorConfig,
+    CustomTriggerConfig,
+    DaskClusterKwargsConfig,
+    DaskExecutorConfig,
+    DateTriggerConfig,
+    DebugExecutorConfig,
+    IntervalTriggerConfig,
+    OnDemandConfig,
+    OrTriggerConfig,
+    ProcessPoolExecutorConfig,
+    ProcessPoolKwargsConfig,
+    ThreadPoolExecutorConfig,
+    ThreadPoolKwargsConfig,
+)
+from asyncz.testing import FakeClock
 
 
 def prepare(name: str, level: int) -> None: ...
@@ -92,3 +127,89 @@ def every_other(alias: LoopAlias) -> int:
             return 2
         case _:
             assert_never(alias)
+
+
+def configured(path: Path) -> None:
+    assert_type(AsyncIOScheduler.from_config("asyncz.toml"), AsyncIOScheduler)
+    assert_type(AsyncIOScheduler.from_config(path, clock=FakeClock()), AsyncIOScheduler)
+    assert_type(AsyncIOScheduler.from_config({"executors": {"io": {"type": "threadpool"}}}), AsyncIOScheduler)
+    assert_type(AsyncIOScheduler.from_config(whole), AsyncIOScheduler)
+    assert_type(AsyncIOScheduler.from_config(whole).get_task("clean"), Task[object])
+    sources: list[ConfigSource] = [whole, path, "asyncz.toml", {"tasks": {}}]
+    AsyncIOScheduler.from_config(sources[0])
+
+
+retry = RetryConfig(attempts=3, delay=1, backoff=2.0, max_delay=None, jitter=0.5, on=("OSError", "asyncz:PluginError"))
+limits = LimitsConfig(max_instances=2, misfire_grace_time=1.5, coalesce=False, timeout=30, retry=retry, overlap="skip")
+kwargs_of_threads = ThreadPoolKwargsConfig(thread_name_prefix="io", initializer="module:prepare", initargs=("a", 1))
+kwargs_of_processes = ProcessPoolKwargsConfig(mp_context="spawn", max_tasks_per_child=3)
+executors: list[ExecutorConfig] = [
+    AsyncIOExecutorConfig(type="asyncio"),
+    DebugExecutorConfig(type="debug"),
+    ThreadPoolExecutorConfig(type="threadpool", max_workers=3, pool_kwargs=kwargs_of_threads),
+    ProcessPoolExecutorConfig(type="processpool", max_queue=10, overwrite_wait=False, pool_kwargs=kwargs_of_processes),
+    DaskExecutorConfig(
+        type="dask", resources={"GPU": 1}, cluster_kwargs=DaskClusterKwargsConfig(n_workers=2, memory_limit="2GiB")
+    ),
+    CustomExecutorConfig(type="module:Executor"),
+]
+triggers: list[TriggerConfig] = [
+    OnDemandConfig(type="on_demand"),
+    DateTriggerConfig(type="date", run_at=datetime(2030, 1, 1, tzinfo=UTC)),
+    IntervalTriggerConfig(type="interval", hours=1, jitter=5, timezone="Europe/Berlin"),
+    CronTriggerConfig(type="cron", expression="@daily", timezone="local"),
+    CalendarIntervalTriggerConfig(type="calendar", months=1, hour=12, start=date(2030, 1, 31)),
+    AndTriggerConfig(type="and", triggers=(CronTriggerConfig(type="cron", expression="@daily"),)),
+    OrTriggerConfig(type="or", triggers=(OnDemandConfig(type="on_demand"),), jitter=5),
+    CustomTriggerConfig(type="module:Trigger"),
+]
+task = TaskConfig(call="jobs:clean", args=(1, "a"), kwargs={"b": None}, trigger=triggers[0], executor="io", timeout=3)
+whole = SchedulerConfig(executors={"io": executors[2]}, defaults=limits, tasks={"clean": task})
+
+
+def its_parts(executor: ExecutorConfig, trigger: TriggerConfig) -> None:
+    assert_type(whole.executors, Mapping[str, ExecutorConfig])
+    assert_type(whole.tasks["clean"], TaskConfig)
+    assert_type(task.args, tuple[object, ...])
+    assert_type(task.kwargs, Mapping[str, object])
+    assert_type(task.timeout, float | None)
+    assert_type(task.trigger, TriggerConfig)
+    assert_type(task.load_call(), Callable[[], object])
+    assert_type(task.limits(limits.limits()), TaskLimits)
+    assert_type(retry.create(), Retry)
+    assert_type(executor.create(), UniversalExecutor)
+    assert_type(trigger.create(), Trigger | None)
+    assert_type(kwargs_of_processes.create(), dict[str, object])
+
+
+def every_executor(executor: ExecutorConfig) -> int:
+    match executor:
+        case AsyncIOExecutorConfig() | DebugExecutorConfig():
+            return 1
+        case ThreadPoolExecutorConfig() | ProcessPoolExecutorConfig():
+            return executor.max_workers
+        case DaskExecutorConfig():
+            return executor.retries
+        case CustomExecutorConfig():
+            return len(executor.type)
+        case _:
+            assert_never(executor)
+
+
+def every_trigger(trigger: TriggerConfig) -> str:
+    match trigger:
+        case OnDemandConfig() | CustomTriggerConfig():
+            return trigger.type
+        case DateTriggerConfig():
+            return trigger.timezone or ""
+        case IntervalTriggerConfig():
+            return f"{trigger.hours}"
+        case CronTriggerConfig():
+            return trigger.expression
+        case CalendarIntervalTriggerConfig():
+            return f"{trigger.months}"
+        case AndTriggerConfig() | OrTriggerConfig():
+            assert_type(trigger.triggers, tuple[TriggerConfig, ...])
+            return trigger.type
+        case _:
+            assert_never(trigger)

@@ -83,7 +83,8 @@ def every_event(event: Event) -> str:
             return event.task_id
         case TaskAdded(task_id=task_id) | TaskRemoved(task_id=task_id):
             return task_id
-        case TaskModified(change=change, exception=exception):
+        case TaskModified(change=change, exception=exception, fields=fields):
+            assert_type(fields, tuple[str, ...])
             assert_type(exception, BaseException | None)
             return change
         case SchedulerStarted() | SchedulerPaused() | SchedulerResumed() | SchedulerShutdown():

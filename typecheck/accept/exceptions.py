@@ -7,6 +7,8 @@ from typing import assert_type
 from asyncz import (
     AsynczError,
     ClusterConnectionError,
+    ConfigurationError,
+    ConfigurationProblem,
     DuplicateExecutorError,
     DuplicateTaskError,
     ExecutorInUseError,
@@ -193,3 +195,14 @@ def handled() -> None:
         assert_type(error.task_id, str)
     except TimeoutError:
         print()
+
+
+def configuration(error: ConfigurationError) -> None:
+    assert_type(error.problems, tuple[ConfigurationProblem, ...])
+    problem = ConfigurationProblem(("tasks", "one", "args", 0), "it is wrong", line=3)
+    assert_type(problem.path, tuple[str | int, ...])
+    assert_type(problem.key, str)
+    assert_type(problem.line, int | None)
+    assert_type(problem.allowed, tuple[str, ...])
+    assert_type(problem.explanation, str)
+    assert_type(ConfigurationError((problem,)), ConfigurationError)

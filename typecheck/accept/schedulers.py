@@ -7,13 +7,16 @@ from functools import partial
 from typing import assert_type
 
 from asyncz import (
+    UNSET,
     AsyncIOScheduler,
     DateTrigger,
     ExecutorAdded,
     IntervalTrigger,
     LoopAlias,
+    OverlapPolicy,
     PoolAlias,
     ProcessPoolExecutor,
+    Retry,
     SchedulerShutdown,
     SchedulerState,
     Subscription,
@@ -21,6 +24,7 @@ from asyncz import (
     TaskCancelled,
     TaskError,
     TaskExecuted,
+    TaskLimits,
     TaskMissed,
     TaskModified,
     TaskState,
@@ -28,6 +32,7 @@ from asyncz import (
     ThreadPoolExecutor,
     Trigger,
     UniversalExecutor,
+    Unset,
 )
 from asyncz.testing import FakeClock
 from typecheck.accept.functions import (
@@ -107,6 +112,28 @@ def adding_tasks_with_options(trigger: Trigger, universal: UniversalExecutor) ->
     assert_type(scheduler.add_task(size, "path", max_instances=3, coalesce=False, paused=True), Task[int])
     assert_type(scheduler.add_task(fetch, "url", misfire_grace_time=1.5, timeout=30), Task[bytes])
     assert_type(scheduler.add_task(fetch, "url", misfire_grace_time=None, timeout=None, id=None), Task[bytes])
+    assert_type(scheduler.add_task(fetch, "url", overlap="queue_one", retry=Retry(attempts=3)), Task[bytes])
+    assert_type(scheduler.add_task(size, "path", overlap="cancel_running", retry=None), Task[int])
+    assert_type(scheduler.add_task(size, "path", overlap=None, executor=universal), Task[int])
+    assert_type(scheduler.add_task(size, "path", id="sizes", replace_existing=True), Task[int])
+    assert_type(scheduler.add_task(fetch, "url", id="pages", executor=universal, replace_existing=True), Task[bytes])
+
+
+def adding_tasks_with_options_that_may_not_be_given(
+    max_instances: int | Unset = UNSET, timeout: float | Unset | None = UNSET, overlap: OverlapPolicy = "skip"
+) -> None:
+    task = scheduler.add_task(size, "path", max_instances=max_instances, timeout=timeout, overlap=overlap)
+    assert_type(task, Task[int])
+    assert_type(UNSET if max_instances is UNSET else max_instances, int | Unset)
+    if max_instances is not UNSET:
+        assert_type(max_instances, int)
+    if timeout is not UNSET:
+        assert_type(timeout, float | None)
+
+
+def defaults_of_all_tasks(limits: TaskLimits) -> None:
+    AsyncIOScheduler(defaults=limits)
+    AsyncIOScheduler(defaults=TaskLimits(timeout=60, retry=Retry(attempts=3), overlap="queue_all"))
 
 
 @scheduler.task(executor="threadpool")
@@ -121,6 +148,8 @@ def count(path: str, *, limit: int = 3) -> int:
     misfire_grace_time=60,
     coalesce=False,
     timeout=30,
+    retry=Retry(attempts=2),
+    overlap="queue_all",
 )
 async def count_later(path: str, *, limit: int = 3) -> int:
     return len(path) * limit
@@ -183,6 +212,23 @@ def known_tasks(task: Task[bytes]) -> None:
     scheduler.pause_task(task)
     scheduler.resume_task("id")
     scheduler.remove_task(task)
+
+
+def changing_tasks(
+    task: Task[bytes], trigger: Trigger, pool_alias: PoolAlias, loop_alias: LoopAlias, overlap: OverlapPolicy
+) -> None:
+    scheduler.modify_task(task, max_instances=3, misfire_grace_time=1.5, coalesce=False, timeout=30)
+    scheduler.modify_task("id", misfire_grace_time=None, timeout=None, retry=None, overlap=None)
+    scheduler.modify_task(task, retry=Retry(attempts=3), overlap=overlap, executor="processpool")
+    scheduler.modify_task(task, executor=pool_alias)
+    scheduler.modify_task(task, executor=loop_alias)
+    scheduler.modify_task(task, executor="kubernetes", max_instances=UNSET)
+    scheduler.modify_task(task)
+    scheduler.reschedule_task(task, trigger)
+    scheduler.reschedule_task("id", trigger=IntervalTrigger(hours=1))
+    scheduler.reschedule_task(task, None)
+    scheduler.submit_task(task)
+    scheduler.submit_task("id")
 
 
 def on_error(event: TaskError) -> None: ...

@@ -9,7 +9,11 @@ from typing import assert_never, assert_type
 from typing_extensions import TypeVar
 
 from asyncz import (
+    UNSET,
+    IntervalTrigger,
     NotificationStream,
+    OverlapPolicy,
+    Retry,
     RunDetails,
     RunHandle,
     Task,
@@ -145,11 +149,27 @@ def reading(task: Task[bytes]) -> None:
     assert_type(task.limits.misfire_grace_time, float | None)
     assert_type(task.limits.coalesce, bool)
     assert_type(task.limits.timeout, float | None)
+    assert_type(task.limits.retry, Retry | None)
+    assert_type(task.limits.overlap, OverlapPolicy)
     assert_type(task.is_coroutine, bool)
     assert_type(task.last_notification, TaskNotification[bytes] | None)
     assert_type(task.state, TaskState)
     assert_type(task.next_run_at, datetime | None)
     assert_type(task.cancel_runs(), int)
+
+
+def changing(task: Task[bytes], limits: TaskLimits) -> None:
+    task.modify(executor="processpool", max_instances=3, misfire_grace_time=None, coalesce=False)
+    task.modify(timeout=1.5, retry=Retry(attempts=2), overlap="cancel_running")
+    task.modify(timeout=UNSET, retry=None, overlap=None)
+    task.reschedule(IntervalTrigger(hours=1))
+    task.reschedule(trigger=None)
+    task.pause()
+    task.resume()
+    task.submit()
+    assert_type(limits.changed_to(timeout=30, overlap="queue_one"), TaskLimits)
+    assert_type(limits.changed_to(max_instances=UNSET, retry=None), TaskLimits)
+    assert_type(limits.differing_from(TaskLimits(overlap="queue_all")), dict[str, str])
 
 
 def covariance(

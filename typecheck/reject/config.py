@@ -1,8 +1,9 @@
-"""Mistakes with the options of the built-in executors.
+"""Mistakes with the options of the built-in executors, and with schedulers as data.
 
 Why some checkers miss some of them:
 
 - unpacked TypedDict: pyright and basedpyright do not see the keys that one has too much, ty sees none.
+- conversion: pyrefly knows that pydantic tries to convert what it is given.
 """
 
 from __future__ import annotations
@@ -11,14 +12,52 @@ from asyncz import (
     ClusterAlias,
     DaskClusterKwargs,
     DaskOptions,
+    AsyncIOScheduler,
+    ConfigSource,
+    ExecutorConfig,
+    LimitsConfig,
     LoopAlias,
     PoolAlias,
     PoolKwargs,
     PoolOptions,
     ProcessPoolKwargs,
+    RetryConfig,
+    SchedulerConfig,
+    TaskConfig,
     ThreadPoolKwargs,
+    TriggerConfig,
 )
-from typecheck.accept.config import options, process_kwargs, thread_kwargs
+from asyncz.config import (
+    DaskClusterKwargsConfig,
+    DaskExecutorConfig,
+    AndTriggerConfig,
+    CalendarIntervalTriggerConfig,
+    CronTriggerConfig,
+    OrTriggerConfig,
+    AsyncIOExecutorConfig,
+    CustomExecutorConfig,
+    CustomTriggerConfig,
+    DateTriggerConfig,
+    DebugExecutorConfig,
+    IntervalTriggerConfig,
+    OnDemandConfig,
+    ProcessPoolExecutorConfig,
+    ProcessPoolKwargsConfig,
+    ThreadPoolExecutorConfig,
+    ThreadPoolKwargsConfig,
+)
+from typecheck.accept.config import (
+    executors,
+    kwargs_of_processes,
+    kwargs_of_threads,
+    limits,
+    options,
+    process_kwargs,
+    task,
+    thread_kwargs,
+    triggers,
+    whole,
+)
 from typecheck.accept.schedulers import scheduler
 
 unknown_option: PoolOptions = {"max_wrkers": 3}  # E
@@ -57,3 +96,57 @@ def used() -> None:
     scheduler.add_executor("kubernetes", alias="jobs", **options)  # E
     scheduler.add_executor("threadpool", alias="io", **thread_kwargs)  # E[mypy,pyrefly]: unpacked TypedDict
     scheduler.add_executor("threadpool", alias="io", options=options)  # E[-ty]: unpacked TypedDict
+
+
+AsyncIOScheduler.from_config(3)  # E
+AsyncIOScheduler.from_config()  # E
+AsyncIOScheduler.from_config(["asyncz.toml"])  # E
+AsyncIOScheduler.from_config({1: "asyncz"})  # E
+AsyncIOScheduler.from_config("asyncz.toml", clock=3)  # E
+AsyncIOScheduler.from_config("asyncz.toml", executors={})  # E
+AsyncIOScheduler.from_config(task)  # E
+not_a_source: ConfigSource = b"asyncz.toml"  # E
+RetryConfig()  # E
+RetryConfig(attempts="3")  # E
+RetryConfig(attempts=3, on=OSError)  # E
+RetryConfig(attempts=3, retries=3)  # E
+LimitsConfig(timeout="1 s")  # E
+LimitsConfig(retry=3)  # E
+LimitsConfig(overlap="queue")  # E
+TaskConfig()  # E
+TaskConfig(call=print)  # E
+TaskConfig(call="jobs:clean", trigger="interval")  # E
+TaskConfig(call="jobs:clean", kwargs=["a"])  # E
+TaskConfig(call="jobs:clean", id="clean")  # E
+SchedulerConfig(tasks=[task])  # E
+SchedulerConfig(executors={"io": "threadpool"})  # E
+AsyncIOExecutorConfig(type="threadpool")  # E
+DebugExecutorConfig(type="asyncio")  # E
+ThreadPoolExecutorConfig(type="processpool")  # E
+ThreadPoolExecutorConfig(type="threadpool", max_workers="3")  # E
+ThreadPoolExecutorConfig(type="threadpool", pool_kwargs=kwargs_of_processes)  # E
+ThreadPoolKwargsConfig(mp_context="spawn")  # E
+ProcessPoolExecutorConfig(type="processpool", pool_kwargs=kwargs_of_threads)  # E
+ProcessPoolExecutorConfig(type="processpool", workers=3)  # E
+ProcessPoolKwargsConfig(mp_context="thread")  # E
+DaskExecutorConfig(type="cluster")  # E
+DaskExecutorConfig(type="dask", resources={"GPU": "1"})  # E
+DaskClusterKwargsConfig(workers=2)  # E
+CustomExecutorConfig(type=3)  # E
+CustomTriggerConfig()  # E
+OnDemandConfig(type="interval")  # E
+DateTriggerConfig(type="date", run_at="soon")  # E
+IntervalTriggerConfig(type="interval", minuts=3)  # E
+CronTriggerConfig(type="cron")  # E
+CronTriggerConfig(type="cron", expression="@daily", timezone=3)  # E
+CalendarIntervalTriggerConfig(type="calendar", months="1")  # E
+AndTriggerConfig(type="and")  # E
+AndTriggerConfig(type="or", triggers=())  # E
+OrTriggerConfig(type="or", triggers=("@daily",))  # E[-pyrefly]: conversion
+whole.tasks["clean"] = task  # E
+whole.defaults = limits  # E
+task.timeout = 3  # E
+task.kwargs["a"] = 3  # E
+wrong_trigger: TriggerConfig = executors[0]  # E
+wrong_executor: ExecutorConfig = triggers[0]  # E
+wrong_call: int = task.load_call()()  # E

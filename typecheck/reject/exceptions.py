@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from asyncz import (
+    ConfigurationError,
+    ConfigurationProblem,
     AsynczError,
     ClusterConnectionError,
     DuplicateExecutorError,
@@ -94,3 +96,13 @@ def more_fields(
     IllegalTransitionError("alias", "running")  # E
     illegal.wanted + 1  # E
     running.action  # E
+
+
+def configuration(error: ConfigurationError, problem: ConfigurationProblem) -> None:
+    ConfigurationError(problem)  # E
+    ConfigurationError("it is wrong")  # E
+    ConfigurationProblem("tasks.one", "it is wrong")  # E
+    ConfigurationProblem(("tasks",))  # E
+    ConfigurationProblem(("tasks",), "it is wrong", line="3")  # E
+    problem.line = 3  # E
+    error.problems[0].key()  # E

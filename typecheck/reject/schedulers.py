@@ -13,6 +13,7 @@ from __future__ import annotations
 from functools import partial
 
 from asyncz import (
+    UNSET,
     AsyncIOScheduler,
     DateTrigger,
     Executor,
@@ -29,6 +30,7 @@ from asyncz import (
     TaskRun,
     ThreadPoolExecutor,
     UniversalExecutor,
+    Unset,
 )
 from typecheck.accept.executors import BytesExecutor
 from typecheck.accept.functions import Pinger, clean, fetch, fetch_pages, future_of, same, size, total, words
@@ -105,7 +107,17 @@ def wrong_options() -> None:
     scheduler.add_task(fetch, "url", misfire_grace_time="1 s")  # E
     scheduler.add_task(fetch, "url", coalesce=None)  # E
     scheduler.add_task(fetch, "url", timeout="1 s")  # E
+    scheduler.add_task(fetch, "url", retry=3)  # E
+    scheduler.add_task(fetch, "url", overlap="queue")  # E
+    scheduler.add_task(fetch, "url", overlap=True)  # E
+    scheduler.add_task(fetch, "url", max_instances=Unset)  # E
     scheduler.add_task(fetch, "url", paused="yes")  # E
+    scheduler.add_task(fetch, "url", paused=UNSET)  # E
+    scheduler.add_task(fetch, "url", replace_existing="yes")  # E
+    scheduler.add_task(size, "path", executor=ThreadPoolExecutor(), overlap="queue")  # E
+    scheduler.add_task(size, "path", executor=ThreadPoolExecutor(), replace_existing="yes")  # E
+    scheduler.task(overlap="queue")  # E
+    scheduler.task(max_instances="3")  # E
     scheduler.add_task(fetch, "url", name="fetching")  # E
 
 
@@ -120,6 +132,36 @@ def restricted_executors(of_bytes: Executor[bytes], of_objects: Executor[object]
     AsyncIOScheduler(executors={"bytes": BytesExecutor()})  # E[-ty]: generic method
 
 
+def changing_tasks(task: Task[bytes], of_bytes: Executor[bytes], universal: UniversalExecutor) -> None:
+    scheduler.modify_task(task, max_instances="3")  # E
+    scheduler.modify_task(task, max_instances=None)  # E
+    scheduler.modify_task(task, misfire_grace_time="1 s")  # E
+    scheduler.modify_task(task, coalesce=None)  # E
+    scheduler.modify_task(task, timeout="1 s")  # E
+    scheduler.modify_task(task, retry=3)  # E
+    scheduler.modify_task(task, overlap="queue")  # E
+    scheduler.modify_task(task, executor=of_bytes)  # E
+    scheduler.modify_task(task, executor=universal)  # E
+    scheduler.modify_task(task, executor=None)  # E
+    scheduler.modify_task(task, trigger=None)  # E
+    scheduler.modify_task(task, 3)  # E
+    scheduler.modify_task(3, timeout=1)  # E
+    scheduler.modify_task(timeout=1)  # E
+    scheduler.reschedule_task(task)  # E
+    scheduler.reschedule_task(task, "hourly")  # E
+    scheduler.reschedule_task(task, DateTrigger)  # E
+    scheduler.reschedule_task(3, None)  # E
+    scheduler.submit_task(3)  # E
+    scheduler.submit_task()  # E
+
+
+def wrong_defaults() -> None:
+    AsyncIOScheduler(defaults=3)  # E
+    AsyncIOScheduler(defaults=None)  # E
+    AsyncIOScheduler(defaults={"timeout": 60})  # E
+
+
+wrong_replacement: Task[bytes] = scheduler.add_task(size, "path", id="sizes", replace_existing=True)  # E
 wrong_result: Task[str] = scheduler.add_task(size, "path")  # E
 wrong_item: Task[list[int]] = scheduler.add_task(words, "text")  # E
 not_awaited_result: Task[int] = scheduler.add_task(fetch, "url")  # E

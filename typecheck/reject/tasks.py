@@ -8,7 +8,10 @@ from typing import assert_never
 from typing_extensions import TypeVar
 
 from asyncz import (
+    UNSET,
+    IntervalTrigger,
     NotificationStream,
+    OverlapPolicy,
     RunHandle,
     Task,
     TaskCancelled,
@@ -18,6 +21,8 @@ from asyncz import (
     TaskMissed,
     TaskNotification,
     TaskRun,
+    UniversalExecutor,
+    Unset,
 )
 
 ResultT = TypeVar("ResultT")
@@ -144,9 +149,10 @@ def reading(task: Task[bytes]) -> None:
     task.limits = task.limits  # E
     task.last_notification = None  # E
     task.call(3)  # E
-    task.pause()  # E
+    task.remove()  # E
     task.state.running = 3  # E
-    task.limits.max_instances = "3"  # E
+    task.limits.max_instances = 3  # E
+    task.limits.overlap = "skip"  # E
     len(task.last_notification)  # E
 
 
@@ -156,6 +162,37 @@ def limits() -> None:
     TaskLimits(misfire_grace_time="1 s")  # E
     TaskLimits(timeout="1 s")  # E
     TaskLimits(coalesce=None)  # E
+    TaskLimits(retry=3)  # E
+    TaskLimits(overlap="queue")  # E
+    TaskLimits(timeout=UNSET)  # E
+    TaskLimits().changed_to(3)  # E
+    TaskLimits().changed_to(max_instances="3")  # E
+    TaskLimits().changed_to(overlap="queue")  # E
+    TaskLimits().differing_from(3)  # E
+
+
+def changing(task: Task[bytes], universal: UniversalExecutor) -> None:
+    task.modify(max_instances="3")  # E
+    task.modify(misfire_grace_time="1 s")  # E
+    task.modify(coalesce=None)  # E
+    task.modify(timeout="1 s")  # E
+    task.modify(retry=3)  # E
+    task.modify(overlap="queue")  # E
+    task.modify(executor=universal)  # E
+    task.modify(executor=None)  # E
+    task.modify(3)  # E
+    task.modify(trigger=None)  # E
+    task.reschedule()  # E
+    task.reschedule("hourly")  # E
+    task.reschedule(IntervalTrigger)  # E
+    task.submit(3)  # E
+    len(task.submit())  # E
+    task.adopt(executor=3, limits=task.limits)  # E
+    task.adopt(executor="asyncio", limits=3)  # E
+
+
+unset: Unset = None  # E
+policy: OverlapPolicy = "queue"  # E
 
 
 def variance(

@@ -1,0 +1,94 @@
+"""Configuration: the options of the built-in executors for checkers and editors, and whole schedulers as data."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    __all__: list[str]
+
+    from asyncz.config.models import (
+        AndTriggerConfig as AndTriggerConfig,
+        AsyncIOExecutorConfig as AsyncIOExecutorConfig,
+        CalendarIntervalTriggerConfig as CalendarIntervalTriggerConfig,
+        ConfigSource as ConfigSource,
+        CronTriggerConfig as CronTriggerConfig,
+        CustomExecutorConfig as CustomExecutorConfig,
+        CustomTriggerConfig as CustomTriggerConfig,
+        DaskClusterKwargsConfig as DaskClusterKwargsConfig,
+        DaskExecutorConfig as DaskExecutorConfig,
+        DateTriggerConfig as DateTriggerConfig,
+        DebugExecutorConfig as DebugExecutorConfig,
+        ExecutorConfig as ExecutorConfig,
+        IntervalTriggerConfig as IntervalTriggerConfig,
+        LimitsConfig as LimitsConfig,
+        OnDemandConfig as OnDemandConfig,
+        OrTriggerConfig as OrTriggerConfig,
+        ProcessPoolExecutorConfig as ProcessPoolExecutorConfig,
+        ProcessPoolKwargsConfig as ProcessPoolKwargsConfig,
+        RetryConfig as RetryConfig,
+        SchedulerConfig as SchedulerConfig,
+        TaskConfig as TaskConfig,
+        ThreadPoolExecutorConfig as ThreadPoolExecutorConfig,
+        ThreadPoolKwargsConfig as ThreadPoolKwargsConfig,
+        TriggerConfig as TriggerConfig,
+    )
+    from asyncz.config.options import (
+        ClusterAlias as ClusterAlias,
+        DaskClusterKwargs as DaskClusterKwargs,
+        DaskOptions as DaskOptions,
+        Initializer as Initializer,
+        LoopAlias as LoopAlias,
+        PoolAlias as PoolAlias,
+        PoolKwargs as PoolKwargs,
+        PoolOptions as PoolOptions,
+        ProcessPoolKwargs as ProcessPoolKwargs,
+        ThreadPoolKwargs as ThreadPoolKwargs,
+        TriggerAlias as TriggerAlias,
+    )
+else:
+    from asyncz._lazy import lazy_exports
+
+    # Imported on first use: who configures nothing pays for no model.
+    __all__, __getattr__, __dir__ = lazy_exports(
+        __name__,
+        {
+            "asyncz.config.models": (
+                "AndTriggerConfig",
+                "AsyncIOExecutorConfig",
+                "CalendarIntervalTriggerConfig",
+                "ConfigSource",
+                "CronTriggerConfig",
+                "CustomExecutorConfig",
+                "CustomTriggerConfig",
+                "DaskClusterKwargsConfig",
+                "DaskExecutorConfig",
+                "DateTriggerConfig",
+                "DebugExecutorConfig",
+                "ExecutorConfig",
+                "IntervalTriggerConfig",
+                "LimitsConfig",
+                "OnDemandConfig",
+                "OrTriggerConfig",
+                "ProcessPoolExecutorConfig",
+                "ProcessPoolKwargsConfig",
+                "RetryConfig",
+                "SchedulerConfig",
+                "TaskConfig",
+                "ThreadPoolExecutorConfig",
+                "ThreadPoolKwargsConfig",
+                "TriggerConfig",
+            ),
+            "asyncz.config.options": (
+                "ClusterAlias",
+                "DaskClusterKwargs",
+                "DaskOptions",
+                "Initializer",
+                "LoopAlias",
+                "PoolAlias",
+                "PoolKwargs",
+                "PoolOptions",
+                "ProcessPoolKwargs",
+                "ThreadPoolKwargs",
+                "TriggerAlias",
+            ),
+        },
+    )

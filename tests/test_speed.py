@@ -1,0 +1,30 @@
+"""The library executes no more for a run than it has to: counted, not timed, so that no machine is too busy for it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+from tests.benchmarks.guard import KINDS
+
+# Instructions of the library a run, and for `add` a task; a good sixth above what it was when they were written.
+# Python 3.11 needs some more for the same.
+LIMITS = (
+    {"coroutine": 1290, "threads": 1330, "processes": 2040, "inline": 1200, "add": 545}
+    if sys.version_info < (3, 12)
+    else {"coroutine": 1200, "threads": 1240, "processes": 1880, "inline": 1100, "add": 485}
+)
+
+
+def test_a_run_costs_no_more_instructions_than_it_did() -> None:
+    # A process of its own, whose instructions nobody else traces.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
+    result = subprocess.run(
+        [sys.executable, "-m", "tests.benchmarks.guard"], capture_output=True, text=True, timeout=110, env=environment
+    )
+    assert result.returncode == 0, result.stderr
+    counted: dict[str, float] = json.loads(result.stdout)
+    assert counted.keys() == LIMITS.keys() == set(KINDS)
+    assert not {kind: (count, LIMITS[kind]) for kind, count in counted.items() if count > LIMITS[kind]}
