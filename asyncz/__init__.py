@@ -146,9 +146,9 @@ else:
             "asyncz.clock": ("SystemClock",),
             "asyncz.config": (
                 "ClusterAlias",
+                "ConfigSource",
                 "DaskClusterKwargs",
                 "DaskOptions",
-                "ConfigSource",
                 "ExecutorConfig",
                 "LimitsConfig",
                 "LoopAlias",
