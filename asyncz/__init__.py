@@ -63,6 +63,10 @@ if TYPE_CHECKING:
         MaximumInstancesError as MaximumInstancesError,
         MissingExtraError as MissingExtraError,
         NeverDueError as NeverDueError,
+        NoCurrentRunError as NoCurrentRunError,
+        NoEventLoopError as NoEventLoopError,
+        NoResultError as NoResultError,
+        NoResultInTimeError as NoResultInTimeError,
         PluginError as PluginError,
         QueueFullError as QueueFullError,
         RemoteError as RemoteError,
@@ -78,6 +82,7 @@ if TYPE_CHECKING:
         UnknownAliasError as UnknownAliasError,
         WorkerLostError as WorkerLostError,
         WorkerStartError as WorkerStartError,
+        WrongThreadError as WrongThreadError,
     )
     from asyncz.executors.asyncio import AsyncIOExecutor as AsyncIOExecutor
     from asyncz.executors.base import BaseExecutor as BaseExecutor
@@ -104,17 +109,21 @@ if TYPE_CHECKING:
         UniversalExecutor as UniversalExecutor,
     )
     from asyncz.retries import Retry as Retry
+    from asyncz.running import CurrentRun as CurrentRun, current_run as current_run
     from asyncz.schedulers.asgi import AppWithScheduler as AppWithScheduler
     from asyncz.schedulers.asyncio import (
         AsyncIOScheduler as AsyncIOScheduler,
         Subscription as Subscription,
         TaskDecorator as TaskDecorator,
     )
+    from asyncz.schedulers.thread import SchedulerThread as SchedulerThread
     from asyncz.states import (
         ClusterState as ClusterState,
+        EndedRun as EndedRun,
         ExecutorState as ExecutorState,
         ExecutorStatus as ExecutorStatus,
         InstanceCount as InstanceCount,
+        RunOutcome as RunOutcome,
         SchedulerState as SchedulerState,
         SchedulerStatus as SchedulerStatus,
         TaskState as TaskState,
@@ -201,6 +210,10 @@ else:
                 "MaximumInstancesError",
                 "MissingExtraError",
                 "NeverDueError",
+                "NoCurrentRunError",
+                "NoEventLoopError",
+                "NoResultError",
+                "NoResultInTimeError",
                 "PluginError",
                 "QueueFullError",
                 "RemoteError",
@@ -216,6 +229,7 @@ else:
                 "UnknownAliasError",
                 "WorkerLostError",
                 "WorkerStartError",
+                "WrongThreadError",
             ),
             "asyncz.executors.asyncio": ("AsyncIOExecutor",),
             "asyncz.executors.base": ("BaseExecutor",),
@@ -242,17 +256,21 @@ else:
                 "UniversalExecutor",
             ),
             "asyncz.retries": ("Retry",),
+            "asyncz.running": ("CurrentRun", "current_run"),
             "asyncz.schedulers.asgi": ("AppWithScheduler",),
             "asyncz.schedulers.asyncio": (
                 "AsyncIOScheduler",
                 "Subscription",
                 "TaskDecorator",
             ),
+            "asyncz.schedulers.thread": ("SchedulerThread",),
             "asyncz.states": (
                 "ClusterState",
+                "EndedRun",
                 "ExecutorState",
                 "ExecutorStatus",
                 "InstanceCount",
+                "RunOutcome",
                 "SchedulerState",
                 "SchedulerStatus",
                 "TaskState",

@@ -281,6 +281,75 @@ class SchedulerAlreadyRunningError(AsynczError, RuntimeError):
         return "the scheduler has been started already; shut it down before it is started again"
 
 
+class NoEventLoopError(AsynczError, RuntimeError):
+    """The scheduler was to start where no event loop of asyncio is running.
+
+    Attributes:
+        action: What was asked for.
+    """
+
+    def __init__(self, action: str) -> None:
+        super().__init__(action)
+        self.action = action
+
+    @override
+    def __str__(self) -> str:
+        return (
+            f"{self.action} needs a running event loop of asyncio, such as asyncio.run() or uvloop.run() give; trio, or"
+            ' anyio.run(..., backend="trio"), has none: run the scheduler with `with scheduler.in_thread()` there, and'
+            " in a program that is not asynchronous"
+        )
+
+
+class WrongThreadError(AsynczError, RuntimeError):
+    """Something was called in a thread where it would never return, or do harm.
+
+    Attributes:
+        action: What was called.
+        thread: The name of the thread.
+        advice: What to do instead.
+    """
+
+    def __init__(self, action: str, thread: str, advice: str) -> None:
+        super().__init__(action, thread, advice)
+        self.action = action
+        self.thread = thread
+        self.advice = advice
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.action} cannot be called in the thread {self.thread!r}: {self.advice}"
+
+
+class NoResultInTimeError(AsynczError, TimeoutError):
+    """Who waits for a result has waited for long enough; what it waited for goes on.
+
+    Attributes:
+        task_id: The task.
+        timeout: How many seconds it waited.
+    """
+
+    def __init__(self, task_id: str, timeout: float) -> None:
+        super().__init__(task_id, timeout)
+        self.task_id = task_id
+        self.timeout = timeout
+
+    @override
+    def __str__(self) -> str:
+        return f"the task {self.task_id!r} has given no result within {self.timeout:g} seconds; it goes on"
+
+
+class NoCurrentRunError(AsynczError, RuntimeError):
+    """`current_run()` was called by what no run has called."""
+
+    @override
+    def __str__(self) -> str:
+        return (
+            "current_run() was called outside of a run: it works in the function of a task and in what that calls,"
+            " and not in a thread that the function has started itself"
+        )
+
+
 class ExecutorNotRunningError(AsynczError, RuntimeError):
     """A run was submitted to an executor that has not been started, or has been shut down or is broken.
 
@@ -405,6 +474,22 @@ class TaskCancelledError(AsynczError, RuntimeError):
     @override
     def __str__(self) -> str:
         return f"a run of the task {self.task_id!r} was cancelled"
+
+
+class NoResultError(AsynczError, LookupError):
+    """A task that is given the results of another was to run, and there is none to give it.
+
+    Attributes:
+        task_id: The other task: its last run did not end with a result, or it had no run yet.
+    """
+
+    def __init__(self, task_id: str) -> None:
+        super().__init__(task_id)
+        self.task_id = task_id
+
+    @override
+    def __str__(self) -> str:
+        return f"the task {self.task_id!r} has no result to hand over: its last run gave none, or it had no run yet"
 
 
 class TaskExitError(AsynczError, RuntimeError):

@@ -24,6 +24,9 @@ ExecutorStatus: TypeAlias = Literal["created", "starting", "running", "draining"
 SchedulerStatus: TypeAlias = Literal["created", "running", "paused", "draining", "stopped"]
 """What a scheduler is doing."""
 
+RunOutcome: TypeAlias = Literal["executed", "error", "missed", "cancelled"]
+"""How a run ended."""
+
 _FOLLOWING: dict[ExecutorStatus, tuple[ExecutorStatus, ...]] = {
     "created": ("starting", "stopped"),
     "starting": ("running", "broken", "stopped"),
@@ -127,6 +130,28 @@ def check_transition(alias: str, current: ExecutorStatus, wanted: ExecutorStatus
         raise IllegalTransitionError(alias, current, wanted)
 
 
+class EndedRun(_Snapshot, frozen=True):
+    """How a run of a task ended, without its result.
+
+    Attributes:
+        run_id: The number of the run.
+        outcome: How it ended: `executed` is with a result, `error` with an exception.
+        attempt: Which attempt was its last, 1 for the first.
+        scheduled_at: When it was due, UTC; None where that was not told.
+        started_at: When its function was called, UTC; None if it never was.
+        finished_at: When it had ended, UTC; None where that was not told.
+        error: The class and the text of the exception; empty if there was none.
+    """
+
+    run_id: int
+    outcome: RunOutcome
+    attempt: PositiveInt = 1
+    scheduled_at: AwareDatetime | None = None
+    started_at: AwareDatetime | None = None
+    finished_at: AwareDatetime | None = None
+    error: str = ""
+
+
 class TaskState(_Snapshot, frozen=True):
     """What the scheduler knows of a task at one moment.
 
@@ -146,6 +171,7 @@ class TaskState(_Snapshot, frozen=True):
         missed: How many were missed.
         cancelled: How many were cancelled.
         refused: How many due runs were refused, at the maximum of instances or by a full queue.
+        recent_runs: Its runs that ended last, the latest at the end; the scheduler's `recent_runs` says how many.
     """
 
     task_id: str
@@ -163,6 +189,7 @@ class TaskState(_Snapshot, frozen=True):
     missed: NonNegativeInt = 0
     cancelled: NonNegativeInt = 0
     refused: NonNegativeInt = 0
+    recent_runs: tuple[EndedRun, ...] = ()
 
     @model_validator(mode="after")
     def _nothing_ends_unsubmitted(self) -> Self:

@@ -18,7 +18,7 @@ from contextvars import Context
 from datetime import datetime
 from enum import Enum
 from types import FunctionType
-from typing import Final, Generic, Literal, Protocol, Self, TypeAlias, get_args
+from typing import TYPE_CHECKING, Final, Generic, Literal, Protocol, Self, TypeAlias, get_args, overload
 
 import attrs
 from typing_extensions import ParamSpec, TypeIs, TypeVar, override
@@ -31,6 +31,7 @@ from asyncz._checks import (
     check_optional_instance,
     check_optional_seconds,
 )
+from asyncz._running import running_run
 from asyncz.clock import SystemClock, utc
 from asyncz.events import (
     RunDetails,
@@ -41,17 +42,32 @@ from asyncz.events import (
     TaskNotification,
     Worker,
 )
-from asyncz.exceptions import SchedulerNotRunningError, TaskCancelledError, TaskExitError, TaskMissedError
+from asyncz.exceptions import (
+    NoResultError,
+    SchedulerNotRunningError,
+    TaskCancelledError,
+    TaskExitError,
+    TaskMissedError,
+)
 from asyncz.retries import Retry
 from asyncz.states import TaskState
 
+if TYPE_CHECKING:
+    # A task names what runs the one that it hands its results to.
+    from asyncz.config import LoopAlias, PoolAlias
+    from asyncz.protocols import Executor
+
 P = ParamSpec("P")
 CallT = TypeVar("CallT")
+ArgumentT = TypeVar("ArgumentT")
 ResultT = TypeVar("ResultT")
+NextT = TypeVar("NextT")
 ResultT_co = TypeVar("ResultT_co", covariant=True)
 
 _run_ids = itertools.count(1)
 _system_clock = SystemClock()
+# One for all tasks: it is held for a moment only, and seldom.
+_listening = threading.Lock()
 
 
 def function_reference(function: object) -> str:
@@ -65,7 +81,7 @@ def function_name(function: object) -> str:
 
 
 def _named(function: object) -> object:
-    while isinstance(function, functools.partial):
+    while isinstance(function, _WRAPPERS):
         function = function.func
     return function if hasattr(function, "__qualname__") else type(function)
 
@@ -75,7 +91,7 @@ def is_coroutine_function(function: object) -> bool:
 
     Looks through partials, and at the `__call__` of callable objects.
     """
-    while isinstance(function, functools.partial):
+    while isinstance(function, _WRAPPERS):
         function = function.func
     if type(function) is FunctionType and not function.__dict__:
         # Most functions, told in no time; a function that is only marked as a coroutine function has attributes.
@@ -170,6 +186,56 @@ def this_worker() -> Worker:
     return _this_thread.worker
 
 
+class _OfOneArgument:
+    """A call of a function that has no argument yet."""
+
+    __slots__ = ("func",)
+
+    def __init__(self, func: object) -> None:
+        self.func = func
+
+
+# Both say in `func` what they call.
+_WRAPPERS = (functools.partial, _OfOneArgument)
+
+
+class ChainedCall(_OfOneArgument, Generic[ArgumentT, ResultT]):
+    """What a task calls that `Task.then` gave: a function, with a result of the task before it."""
+
+    __slots__ = ("_function", "upstream")
+
+    def __init__(
+        self, function: Callable[[ArgumentT], ResultT | Awaitable[ResultT]], upstream: Task[ArgumentT]
+    ) -> None:
+        super().__init__(function)
+        self._function = function
+        self.upstream = upstream
+
+    def with_result(self, result: ArgumentT) -> Callable[[], ResultT | Awaitable[ResultT]]:
+        """The call with one result."""
+        return functools.partial(self._function, result)
+
+    def with_last_result(self) -> Callable[[], ResultT | Awaitable[ResultT]]:
+        """The call with the result of the last run of the task before it.
+
+        Raises:
+            NoResultError: That run gave none, or there was none yet.
+        """
+        last = self.upstream.last_notification
+        if not isinstance(last, TaskExecuted):
+            raise NoResultError(self.upstream.id)
+        return self.with_result(last.result)
+
+    @override
+    def __reduce__(self) -> tuple[object, ...]:
+        """Only the function is to be picklable: each run takes its result along."""
+        return functools.partial, (self.func,)
+
+    def __call__(self) -> ResultT | Awaitable[ResultT]:
+        """Call it with the result of the last run of the task before it."""
+        return self.with_last_result()()
+
+
 class TaskOwner(Protocol[ResultT_co]):
     """What a task needs of the scheduler that holds it: its place there."""
 
@@ -197,12 +263,27 @@ class TaskOwner(Protocol[ResultT_co]):
         """Ask for the cancellation of all its runs; tells how many requests took."""
         ...
 
+    def chain(
+        self,
+        fn: Callable[[ResultT_co], NextT | Awaitable[NextT]],
+        executor: Executor[NextT] | str,
+        task_id: str | None,
+        limit: Callable[[TaskLimits], TaskLimits],
+        paused: bool,
+    ) -> Task[NextT]:
+        """Add a task that is given its results."""
+        ...
+
     def current_state(self) -> TaskState:
         """What is known of the task."""
         ...
 
     def can_run(self) -> bool:
         """Whether another run of the task can still end."""
+        ...
+
+    def check_thread(self, action: str) -> None:
+        """Refuse what is for the thread of its scheduler only."""
         ...
 
 
@@ -438,6 +519,8 @@ class Task(Generic[ResultT_co]):
             MaximumInstancesError: It has its maximum of running instances.
             QueueFullError: The queue of its executor is full.
             TaskLookupError: It was removed, or has finished.
+            WrongThreadError: The scheduler runs in another thread; `SchedulerThread.run` waits there.
+            NoResultError: It is given the results of another task, whose last run gave none.
 
         Example:
             >>> result = await task.run()
@@ -454,6 +537,7 @@ class Task(Generic[ResultT_co]):
             TaskMissedError: That run was missed.
             TaskCancelledError: That run was cancelled.
             SchedulerNotRunningError: The scheduler shut down, or the task was removed, before any run ended.
+            WrongThreadError: The scheduler runs in another thread; `SchedulerThread.result` waits there.
         """
         if self._owned("awaiting a result").can_run():
             async with self.notifications() as endings:
@@ -463,6 +547,129 @@ class Task(Generic[ResultT_co]):
         if self._last is None:
             raise SchedulerNotRunningError(f"awaiting a result of the task {self._id!r}")
         return result_of(self._last)
+
+    @overload
+    def then(
+        self,
+        fn: Callable[[ResultT_co], Awaitable[NextT]],
+        /,
+        *,
+        executor: PoolAlias | LoopAlias | str = "asyncio",
+        id: str | None = None,
+        max_instances: int | Unset = UNSET,
+        misfire_grace_time: float | Unset | None = UNSET,
+        coalesce: bool = False,
+        timeout: float | Unset | None = UNSET,
+        retry: Retry | Unset | None = UNSET,
+        paused: bool = False,
+    ) -> Task[NextT]: ...
+    @overload
+    def then(
+        self,
+        fn: Callable[[ResultT_co], NextT],
+        /,
+        *,
+        executor: PoolAlias | LoopAlias | str = "asyncio",
+        id: str | None = None,
+        max_instances: int | Unset = UNSET,
+        misfire_grace_time: float | Unset | None = UNSET,
+        coalesce: bool = False,
+        timeout: float | Unset | None = UNSET,
+        retry: Retry | Unset | None = UNSET,
+        paused: bool = False,
+    ) -> Task[NextT]: ...
+    @overload
+    def then(
+        self,
+        fn: Callable[[ResultT_co], Awaitable[NextT]],
+        /,
+        *,
+        executor: Executor[NextT],
+        id: str | None = None,
+        max_instances: int | Unset = UNSET,
+        misfire_grace_time: float | Unset | None = UNSET,
+        coalesce: bool = False,
+        timeout: float | Unset | None = UNSET,
+        retry: Retry | Unset | None = UNSET,
+        paused: bool = False,
+    ) -> Task[NextT]: ...
+    @overload
+    def then(
+        self,
+        fn: Callable[[ResultT_co], NextT],
+        /,
+        *,
+        executor: Executor[NextT],
+        id: str | None = None,
+        max_instances: int | Unset = UNSET,
+        misfire_grace_time: float | Unset | None = UNSET,
+        coalesce: bool = False,
+        timeout: float | Unset | None = UNSET,
+        retry: Retry | Unset | None = UNSET,
+        paused: bool = False,
+    ) -> Task[NextT]: ...
+    def then(
+        self,
+        fn: Callable[[ResultT_co], NextT | Awaitable[NextT]],
+        /,
+        *,
+        executor: Executor[NextT] | str = "asyncio",
+        id: str | None = None,
+        max_instances: int | Unset = UNSET,
+        misfire_grace_time: float | Unset | None = UNSET,
+        coalesce: bool = False,
+        timeout: float | Unset | None = UNSET,
+        retry: Retry | Unset | None = UNSET,
+        paused: bool = False,
+    ) -> Task[NextT]:
+        """Add a task that is given each result of this one, from now on, and has results of its own.
+
+        May be called from any thread, before the start too; can be used as a decorator. Each `TaskExecuted` of this
+        task is a run of the new one, due at that moment; a run that ends otherwise is none. Results that come while
+        the new task is at `max_instances`, or is paused, wait for their turn, in their order: none is lost. A shutdown
+        that waits lets the chain come to its end; where it does not wait, or its time is over, results that wait end
+        as `TaskCancelled`. The context variables are those of this call.
+
+        The new task goes when this one has, and its last run is over. One that has finished before hands over its
+        last result. `run()` of the new task takes the last result of this one.
+
+        Args:
+            fn: A function of one argument, a coroutine function, or any other callable.
+            executor: The alias of an executor, or an executor itself; it need not be the one of this task.
+            id: Its id; by default one is made from the function's name.
+            max_instances: How many results it may work on at the same time. What is not given of this and of the
+                following, but for `coalesce`, is the scheduler's default.
+            misfire_grace_time: How many seconds a result may wait; one that waits longer is `TaskMissed`. None is
+                no limit.
+            coalesce: Whether of several results that wait only the latest is worked on; the others are refused, and
+                told as `TaskMaxInstances`.
+            timeout: How many seconds an attempt of a run may take; None is no limit.
+            retry: Whether a run that failed is tried again, with the same result; None is never.
+            paused: Have results wait, until `resume_task`.
+
+        Raises:
+            DuplicateTaskError: There is a task with that id.
+            UnknownAliasError: There is no executor with that alias; the error lists those that exist.
+            InvalidInputError: `fn` or a limit cannot be used.
+            SerializationError: The executor is a process pool and the function cannot be pickled.
+
+        Example:
+            >>> page = scheduler.add_task(fetch, "https://example.org", trigger=IntervalTrigger(minutes=5))
+            >>> links = page.then(find_links, executor="processpool")
+            >>> links.then(store, executor="threadpool")
+        """
+
+        def limit(defaults: TaskLimits) -> TaskLimits:
+            return defaults.changed_to(
+                max_instances=max_instances,
+                misfire_grace_time=misfire_grace_time,
+                coalesce=coalesce,
+                timeout=timeout,
+                retry=retry,
+                overlap="queue_one" if coalesce else "queue_all",
+            )
+
+        return self._owned(f"chaining a task to {self._id!r}").chain(fn, executor, id, limit, paused)
 
     def submit(self) -> None:
         """Have it due once, now, beside its schedule, and wait for nothing. May be called from any thread.
@@ -588,9 +795,10 @@ class Task(Generic[ResultT_co]):
         Returns:
             Whether it was there.
         """
-        listeners = self._listeners or []
-        remaining = [entry for entry in listeners if entry[0] is not listener]
-        self._listeners = remaining
+        with _listening:
+            listeners = self._listeners or []
+            remaining = [entry for entry in listeners if entry[0] is not listener]
+            self._listeners = remaining
         return len(remaining) < len(listeners)
 
     def notifications(self) -> NotificationStream[ResultT_co]:
@@ -618,7 +826,12 @@ class Task(Generic[ResultT_co]):
     def _listen(self, key: object, listener: Callable[[TaskNotification[ResultT_co]], object]) -> None:
         if not isinstance(key, _StreamKey):
             check_callable("listener", key)
-        self._listeners = [*(self._listeners or ()), (key, listener)]
+        with _listening:
+            self._listeners = [*(self._listeners or ()), (key, listener)]
+
+    def _check_thread(self, action: str) -> None:
+        if self._owner is not None:
+            self._owner.check_thread(action)
 
     def _owned(self, action: str) -> TaskOwner[ResultT_co]:
         if self._owner is None:
@@ -660,6 +873,7 @@ class TaskRun(AnyRun, Generic[ResultT]):
         task: The task.
         task_id: The id of the task.
         limits: What limits the task's runs, as it was when this attempt was made.
+        call: What it calls: the task's function with the arguments of this run.
         id: The number of this attempt, unique in its process.
         run_id: The number of the run, the same for all its attempts; events carry it.
         attempt: 1 for a run's first attempt, 2 for its first retry, and so on.
@@ -667,6 +881,7 @@ class TaskRun(AnyRun, Generic[ResultT]):
         started: When its function was called, in seconds since the epoch; None while it was not.
         worker: Which thread or process runs it; None while that is not known.
         context: The context variables that its function sees; None is those of whoever calls it.
+        cancel_requested: Whether its cancellation was asked for, whatever its executor can do about that.
         released: Whether its executor has told that its work is over.
         successor: The attempt that follows this one; None while there is none.
     """
@@ -677,6 +892,8 @@ class TaskRun(AnyRun, Generic[ResultT]):
         "_untouched",
         "_waiters",
         "attempt",
+        "call",
+        "cancel_requested",
         "context",
         "limits",
         "released",
@@ -695,10 +912,12 @@ class TaskRun(AnyRun, Generic[ResultT]):
         scheduled: float | None = None,
         context: Context | None = None,
         clock_now: Callable[[], float] = _system_clock.now,
+        call: Callable[[], ResultT | Awaitable[ResultT]] | None = None,
     ) -> None:
         self.task: Task[ResultT] = task
         self.task_id = task._id
         self.limits: TaskLimits = task._limits
+        self.call: Callable[[], ResultT | Awaitable[ResultT]] = task._call if call is None else call
         self.id = self.run_id = next(_run_ids)
         self.scheduled: float = clock_now() if scheduled is None else scheduled
         self.context: Context | None = context
@@ -707,6 +926,7 @@ class TaskRun(AnyRun, Generic[ResultT]):
         self.attempt: int = 1
         self.started: float | None = None
         self.worker: Worker | None = None
+        self.cancel_requested: bool = False
         self.released: bool = False
         self.successor: TaskRun[ResultT] | None = None
         self._clock_now = clock_now
@@ -726,6 +946,10 @@ class TaskRun(AnyRun, Generic[ResultT]):
     def scheduled_at(self) -> datetime:
         """When it was due, UTC."""
         return utc(self.scheduled)
+
+    def is_cancelled(self) -> bool:
+        """Whether its function is to return: it was asked to end, or its end was told already. From any thread."""
+        return self.cancel_requested or self._ending is not None
 
     def is_too_late(self) -> bool:
         """Whether it would start after its misfire grace time now; then it is to end as `missed()`.
@@ -791,7 +1015,9 @@ class TaskRun(AnyRun, Generic[ResultT]):
         self._ending = failure
         # A retry may have been set since: then there is only the context that this attempt has used.
         context = self.context if self._untouched is None else self._untouched.copy()
-        following = TaskRun(self.task, scheduled=self.scheduled, context=context, clock_now=self._clock_now)
+        following = TaskRun(
+            self.task, scheduled=self.scheduled, context=context, clock_now=self._clock_now, call=self.call
+        )
         following.run_id = self.run_id
         following.attempt = self.attempt + 1
         following._waiters, self._waiters = self._waiters, None
@@ -805,6 +1031,7 @@ class TaskRun(AnyRun, Generic[ResultT]):
             if run.successor is not None:
                 run = run.successor
                 continue
+            self.task._check_thread("awaiting a run")
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             run._waiters = [*(run._waiters or ()), waiter]
             await waiter
@@ -838,28 +1065,52 @@ class TaskRun(AnyRun, Generic[ResultT]):
         if self.limits.misfire_grace_time is not None and self.is_too_late():
             return self.missed()
         self.started, self.worker = self._clock_now(), _this_thread.worker
-        call, context = self.task._call, self.context
+        context = self.context
         try:
-            outcome = call() if context is None else context.run(call)
+            outcome = self._call() if context is None else context.run(self._call)
             if not is_awaitable(outcome):
                 return self.executed(outcome)
             await_it = await_outcome or _run_to_its_end
-            return self.executed(await_it(outcome) if context is None else context.run(await_it, outcome))
+            if context is None:
+                return self.executed(self._await(await_it, outcome))
+            return self.executed(context.run(self._await, await_it, outcome))
         except asyncio.CancelledError:
             return self.cancelled()
         except BaseException as error:
             return self.failed(error)
 
+    def _call(self) -> ResultT | Awaitable[ResultT]:
+        token = running_run.set(self)
+        try:
+            return self.call()
+        finally:
+            # A run that its own context holds would be let go of by the garbage collection only.
+            running_run.reset(token)
+
+    def _await(self, await_it: Callable[[Awaitable[ResultT]], ResultT], outcome: Awaitable[ResultT]) -> ResultT:
+        token = running_run.set(self)
+        try:
+            return await_it(outcome)
+        finally:
+            running_run.reset(token)
+
     async def execute_async(self) -> TaskNotification[ResultT]:
         """Call its function on the running loop, await what it returns, and tell how that ended."""
         self.started, self.worker = self._clock_now(), _this_thread.worker
+        token = running_run.set(self)
         try:
-            outcome = self.task._call()
+            outcome = self.call()
             return self.executed((await outcome) if is_awaitable(outcome) else outcome)
         except asyncio.CancelledError:
             return self.cancelled()
         except BaseException as error:
             return self.failed(error)
+        finally:
+            try:  # noqa: SIM105  # this costs a run nothing
+                running_run.reset(token)
+            except ValueError:
+                # Its loop was closed under it, and the garbage collection ends it in a context of others.
+                pass
 
 
 async def as_coroutine(awaitable: Awaitable[ResultT]) -> ResultT:
@@ -944,6 +1195,7 @@ class NotificationStream(AsyncIterator[TaskNotification[ResultT_co]]):
         while not self._pending:
             if self._closed:
                 raise StopAsyncIteration
+            self._task._check_thread("awaiting the ends of runs")
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
         return self._pending.popleft()

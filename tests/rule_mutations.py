@@ -34,7 +34,9 @@ DASK_WORKER = "asyncz/executors/_dask_worker.py"
 SCHEDULER = "asyncz/schedulers/asyncio.py"
 ENTRIES = "asyncz/schedulers/_entries.py"
 INBOX = "asyncz/schedulers/_inbox.py"
+THREAD = "asyncz/schedulers/thread.py"
 DISPATCH = "asyncz/schedulers/_dispatch.py"
+CHAINS = "asyncz/schedulers/_chains.py"
 TASKS = "asyncz/tasks.py"
 ASGI = "asyncz/schedulers/asgi.py"
 MODELS = "asyncz/config/models.py"
@@ -100,13 +102,13 @@ _breaks(
     "a base exception of a function is not told",
     TASKS,
     """\
-context.run(await_it, outcome))
+context.run(self._await, await_it, outcome))
         except asyncio.CancelledError:
             return self.cancelled()
         except BaseException as error:
 """,
     """\
-context.run(await_it, outcome))
+context.run(self._await, await_it, outcome))
         except asyncio.CancelledError:
             return self.cancelled()
         except Exception as error:
@@ -118,12 +120,12 @@ _breaks(
     "a function that cancels itself has failed",
     TASKS,
     """\
-context.run(await_it, outcome))
+context.run(self._await, await_it, outcome))
         except asyncio.CancelledError:
             return self.cancelled()
 """,
     """\
-context.run(await_it, outcome))
+context.run(self._await, await_it, outcome))
         except asyncio.CancelledError as error:
             return self.failed(error)
 """,
@@ -1179,8 +1181,8 @@ _breaks(
     "8",
     "a taken id is not refused",
     SCHEDULER,
-    "            elif task_id in core.entries and not replace_existing:\n",
-    "            elif False:\n",
+    "        if wanted in self._core.entries and not replace_existing:\n",
+    "        if False:\n",
     "test_scheduler::test_other_bad_input_is_refused",
 )
 _breaks(
@@ -1222,11 +1224,13 @@ _breaks(
     "8",
     "a task with a taken id leaves its executor registered",
     SCHEDULER,
-    "            if task_id is None:\n                task_id = self._new_id(call)\n",
     """\
-            self._resolve(executor, call)
-            if task_id is None:
-                task_id = self._new_id(call)
+            task_id = self._free_id(task_id, call, replace_existing)
+            registration, submit_to = self._resolve(executor, call)
+""",
+    """\
+            registration, submit_to = self._resolve(executor, call)
+            task_id = self._free_id(task_id, call, replace_existing)
 """,
     "test_rules::test_a_task_that_is_refused_leaves_no_trace",
 )
@@ -1650,8 +1654,8 @@ _breaks(
     "12",
     "a run that is called for sees the context of its task",
     ENTRIES,
-    "context=contextvars.copy_context(), clock_now=self.core.now)",
-    "context=self.context.copy(), clock_now=self.core.now)",
+    "context=contextvars.copy_context(), clock_now=self.core.now, call=",
+    "context=self.context.copy(), clock_now=self.core.now, call=",
     "test_rules::test_coroutines_of_one_thread_see_each_its_own_context",
 )
 _breaks(
@@ -1666,8 +1670,8 @@ _breaks(
     "12",
     "threads do not see the context",
     TASKS,
-    "            outcome = call() if context is None else context.run(call)\n",
-    "            outcome = call()\n",
+    "            outcome = self._call() if context is None else context.run(self._call)\n",
+    "            outcome = self._call()\n",
     "test_executors::test_context_variables_of_add_task_are_visible",
 )
 _breaks(
@@ -1808,8 +1812,8 @@ _breaks(
     "retries",
     "a shutdown lets attempts wait",
     SCHEDULER,
-    "            entry.end_attempts()\n            entry.end_what_waits()\n",
-    "            entry.end_what_waits()\n",
+    "        for entry in self._all_entries():\n            entry.end_attempts()\n",
+    "",
     "test_retries::test_a_shutdown_makes_no_more_attempts",
 )
 _breaks(
@@ -2122,6 +2126,247 @@ _breaks(
     "await scheduler.wait_closed(drain_timeout)",
     "await scheduler.wait_closed()",
     "test_run_command::test_a_run_in_flight_at_a_signal",
+)
+
+
+# Chains, and the run that is running
+
+_breaks(
+    "chains",
+    "a result that comes before its task is added is forgotten",
+    CHAINS,
+    "        self.take(event.result, self.core.now() if finished is None else finished)\n",
+    "        if self.is_active:\n            self.take(event.result, self.core.now())\n",
+    "test_chains::test_a_result_that_comes_before_others_have_heard_of_the_next_task_waits_for_that",
+)
+_breaks(
+    "chains",
+    "what has finished hands nothing over",
+    CHAINS,
+    "            self.receive(last)\n",
+    "            pass\n",
+    "test_chains::test_a_task_that_has_finished_hands_over_its_last_result_once",
+)
+_breaks(
+    "chains",
+    "what has finished hands its result over twice",
+    CHAINS,
+    "if upstream.has_ended and not self.results and isinstance",
+    "if upstream.has_ended and isinstance",
+    "test_chains::test_whenever_it_is_chained_to_a_run_its_result_comes_exactly_once",
+)
+_breaks(
+    "chains",
+    "the next task goes while a result waits",
+    CHAINS,
+    "        return self.upstream_is_gone and self.is_active and",
+    "        return self.is_active and",
+    "test_chains::test_each_result_is_handed_to_the_next_task",
+)
+_breaks(
+    "chains",
+    "the next task never goes",
+    SCHEDULER,
+    "        entry.upstream_is_gone = True\n",
+    "        entry.upstream_is_gone = False\n",
+    "test_chains::test_the_next_task_goes_when_the_first_has_gone_and_its_last_result_is_worked_on",
+)
+_breaks(
+    "chains",
+    "results come while the next task is paused",
+    CHAINS,
+    "if not self.is_active or self.paused or self.removed or",
+    "if not self.is_active or self.removed or",
+    "test_chains::test_results_wait_while_the_next_task_is_paused",
+)
+_breaks(
+    "chains",
+    "a result that the executor refuses is forgotten",
+    CHAINS,
+    "                self.retry_timer = self.core.clock.call_later(_REFUSED_RESULT_WAITS, self.submit_waiting)\n",
+    "                self.due_since.popleft()\n                self.results.popleft()\n",
+    "test_chains::test_results_wait_for_a_place_in_the_queue_of_their_executor",
+)
+_breaks(
+    "chains",
+    "of results that wait only the latest is worked on",
+    CHAINS,
+    "        if self.typed_task.limits.coalesce:\n            while",
+    "        if True:\n            while",
+    "test_chains::test_results_wait_for_their_turn_in_their_order_and_none_is_lost",
+)
+_breaks(
+    "chains",
+    "the results of a removed task are forgotten in silence",
+    CHAINS,
+    "        self.cancel_results()\n        super().leave()\n",
+    "        super().leave()\n",
+    "test_chains::test_results_that_wait_when_their_task_is_removed_are_cancelled_and_told",
+)
+_breaks(
+    "chains",
+    "a shutdown does not wait for a chain",
+    SCHEDULER,
+    "        core.chains_go_on = wait\n",
+    "        core.chains_go_on = False\n",
+    "test_chains::test_a_shutdown_that_waits_lets_the_chain_come_to_its_end",
+)
+_breaks(
+    "chains",
+    "a shutdown waits for a chain that a thread holds up",
+    ENTRIES,
+    "        return any(not run.ended for run in (self.running or {}).values())\n",
+    "        return bool(self.running)\n",
+    "test_chains::test_a_thread_that_does_not_return_does_not_hold_up_the_end_of_a_chain",
+)
+_breaks(
+    "chains",
+    "a further attempt has the last result, and not its own",
+    TASKS,
+    "context=context, clock_now=self._clock_now, call=self.call\n",
+    "context=context, clock_now=self._clock_now\n",
+    "test_chains::test_a_further_attempt_has_the_result_of_its_own_run",
+)
+_breaks(
+    "current run",
+    "a run stays the current one",
+    TASKS,
+    "let go of by the garbage collection only.\n            running_run.reset(token)\n",
+    "let go of by the garbage collection only.\n            pass\n",
+    "test_current_run::test_a_run_that_runs_another_one_inline_is_the_current_one_again_after_it",
+)
+_breaks(
+    "current run",
+    "a run is held by its own context",
+    TASKS,
+    "                running_run.reset(token)\n            except",
+    "                pass\n            except",
+    "test_current_run::test_a_run_is_let_go_of_as_soon_as_it_is_over",
+)
+_breaks(
+    "current run",
+    "a coroutine that is thrown away raises",
+    TASKS,
+    "            except ValueError:\n                # Its loop",
+    "            except KeyError:\n                # Its loop",
+    "test_current_run::test_a_coroutine_that_is_thrown_away_elsewhere_harms_nobody",
+)
+_breaks(
+    "current run",
+    "a function that was given up is not told",
+    TASKS,
+    "        return self.cancel_requested or self._ending is not None\n",
+    "        return self.cancel_requested\n",
+    "test_current_run::test_a_function_over_its_time_limit_learns_of_it",
+)
+_breaks(
+    "current run",
+    "a run that was asked to end is tried again",
+    ENTRIES,
+    " or run.cancel_requested:\n",
+    ":\n",
+    "test_current_run::test_a_run_that_was_asked_to_end_is_not_tried_again",
+)
+_breaks(
+    "current run",
+    "a process that asks is killed at once",
+    SUPERVISOR,
+    "            elif slot.asking_run == run_id:\n",
+    "            elif False:\n",
+    "test_current_run::test_a_process_that_asks_is_given_the_time_to_return",
+)
+_breaks(
+    "current run",
+    "a process that asks and goes on is never killed",
+    SUPERVISOR,
+    "                slot.returns_by = None\n                _kill(slot.process)\n",
+    "                slot.returns_by = None\n",
+    "test_current_run::test_a_process_that_asks_and_goes_on_is_killed",
+)
+_breaks(
+    "current run",
+    "coroutines of a worker see the first run",
+    WORKER,
+    "runner.run(_awaited(outcome), context=contextvars.copy_context())",
+    "runner.run(_awaited(outcome))",
+    "test_current_run::test_a_function_sees_its_own_run_and_so_does_what_it_calls",
+)
+
+
+_breaks(
+    "chains",
+    "a result that is replaced while it waits is forgotten in silence",
+    CHAINS,
+    "                self.refuse_at_maximum(self.due_since.popleft())\n",
+    "                self.due_since.popleft()\n",
+    "test_chains::test_only_the_latest_result_waits_where_that_is_wanted",
+)
+
+# Other threads, and other loops
+
+_breaks(
+    "threads",
+    "a start that fails in the thread is not raised",
+    THREAD,
+    "                self._started.set_exception(error)\n",
+    "                self._started.set_result(None)\n",
+    "test_in_thread::test_a_start_that_fails_raises_where_the_block_begins_and_leaves_nothing",
+)
+_breaks(
+    "threads",
+    "an exception in the block waits for what runs",
+    THREAD,
+    "self.shutdown(wait=exc_type is None, timeout=self._drain_timeout)",
+    "self.shutdown(wait=True, timeout=self._drain_timeout)",
+    "test_in_thread::test_an_exception_in_the_block_cancels_what_runs_and_goes_on",
+)
+_breaks(
+    "threads",
+    "an interrupt at the end of the block waits for what runs",
+    THREAD,
+    "            self._cut_short()\n            raise\n        finally:\n",
+    "            raise\n        finally:\n",
+    "test_in_thread::test_an_interrupt_at_the_end_of_the_block_cancels_what_it_waits_for",
+)
+_breaks(
+    "threads",
+    "what would wait for itself is not refused",
+    THREAD,
+    "        if current is self._thread:\n",
+    "        if False:\n",
+    "test_in_thread::test_what_would_wait_for_itself_or_in_the_wrong_thread_is_refused_and_does_not_hang",
+)
+_breaks(
+    "threads",
+    "what is for the thread of the loop is not refused in another one",
+    INBOX,
+    "        return loop is not None and threading.get_ident() != self._thread_id and not loop.is_closed()\n",
+    "        return False\n",
+    "test_in_thread::test_what_would_wait_for_itself_or_in_the_wrong_thread_is_refused_and_does_not_hang",
+)
+_breaks(
+    "threads",
+    "an error of the loop is not told",
+    THREAD,
+    "                self._failure = error\n",
+    "                pass\n",
+    "test_in_thread::test_an_error_of_the_loop_itself_is_raised_at_the_end_of_the_block",
+)
+_breaks(
+    "threads",
+    "a program that never leaves the block does not end",
+    THREAD,
+    "call_before_exit_waits(_cut_short_all)\n",
+    "",
+    "test_in_thread::test_a_block_that_is_never_left_does_not_keep_the_program_from_its_end",
+)
+_breaks(
+    "state",
+    "all ends of a task are kept",
+    ENTRIES,
+    "            del recent[0]\n",
+    "            pass\n",
+    "test_recent_runs::test_five_are_kept_unless_said_otherwise_and_none_where_that_is_wanted",
 )
 
 

@@ -800,6 +800,10 @@ def test_threads_change_everything_while_the_loop_fires_and_every_run_ends_once(
     submitted: set[int] = set()
     ended: list[int] = []
 
+    def replace_task(scheduler: AsyncIOScheduler, task_id: str, number: int) -> None:
+        function = functions.add_async if number % 2 else functions.add
+        scheduler.add_task(function, 1, number, trigger=EVERY_SECOND, id=task_id, replace_existing=True)
+
     def change(scheduler: AsyncIOScheduler, seed: int) -> None:
         executors = itertools.cycle(["asyncio", "threadpool", "debug"])
         overlaps = itertools.cycle(get_args(OverlapPolicy))
@@ -814,15 +818,7 @@ def test_threads_change_everything_while_the_loop_fires_and_every_run_ends_once(
                 partial(scheduler.submit_task, task_id),
                 scheduler.pause,
                 scheduler.resume,
-                partial(
-                    scheduler.add_task,
-                    functions.add_async if number % 2 else functions.add,
-                    1,
-                    number,
-                    trigger=EVERY_SECOND,
-                    id=task_id,
-                    replace_existing=True,
-                ),
+                partial(replace_task, scheduler, task_id, number),
             ]
             actions[(number * 7 + seed) % len(actions)]()
 

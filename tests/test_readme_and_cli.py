@@ -23,6 +23,7 @@ OUTPUTS = [
     "2026-03-29 01:00:00+00:00",
     "hello at last",
     "backup timeout: 60 to None, executor: 'asyncio' to 'threadpool'",
+    "6 words",
     "1024",
     "b'text'",
     "broken: []",

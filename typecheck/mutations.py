@@ -43,6 +43,7 @@ TASKS = "asyncz/tasks.py"
 EVENTS = "asyncz/events.py"
 PROTOCOLS = "asyncz/protocols.py"
 SCHEDULER = "asyncz/schedulers/asyncio.py"
+THREAD = "asyncz/schedulers/thread.py"
 BASE = "asyncz/executors/base.py"
 THREADS = "asyncz/executors/thread_pool.py"
 PROCESSES = "asyncz/executors/process_pool.py"
@@ -81,6 +82,54 @@ MUTATIONS: list[Mutation] = [
         TASKS,
         "def run(self) -> RunHandle[ResultT_co]:",
         "def run(self) -> RunHandle[object]:",
+    ),
+    Mutation(
+        "Task.then gives anything",
+        TASKS,
+        "        paused: bool = False,\n    ) -> Task[NextT]: ...",
+        "        paused: bool = False,\n    ) -> Task[object]: ...",
+    ),
+    Mutation(
+        "Task.then takes functions of anything only",
+        TASKS,
+        "        fn: Callable[[ResultT_co], NextT],\n",
+        "        fn: Callable[[object], NextT],\n",
+    ),
+    Mutation(
+        "Task.then takes coroutine functions of anything only",
+        TASKS,
+        "        fn: Callable[[ResultT_co], Awaitable[NextT]],\n",
+        "        fn: Callable[[object], Awaitable[NextT]],\n",
+    ),
+    Mutation(
+        "Task.then takes an executor of anything",
+        TASKS,
+        "        executor: Executor[NextT],\n",
+        "        executor: object,\n",
+    ),
+    Mutation(
+        "SchedulerThread.run gives anything",
+        THREAD,
+        "def run(self, task: Task[ResultT], *, timeout: float | None = None) -> ResultT:",
+        "def run(self, task: Task[ResultT], *, timeout: float | None = None) -> object:",
+    ),
+    Mutation(
+        "SchedulerThread.result gives anything",
+        THREAD,
+        "def result(self, task: Task[ResultT], *, timeout: float | None = None) -> ResultT:",
+        "def result(self, task: Task[ResultT], *, timeout: float | None = None) -> object:",
+    ),
+    Mutation(
+        "current_run gives anything",
+        "asyncz/running.py",
+        "def current_run() -> CurrentRun:",
+        "def current_run() -> object:",
+    ),
+    Mutation(
+        "what recent runs are is not known",
+        STATES,
+        "    recent_runs: tuple[EndedRun, ...] = ()\n",
+        "    recent_runs: tuple[object, ...] = ()\n",
     ),
     Mutation(
         "Task.result gives anything",

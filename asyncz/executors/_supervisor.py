@@ -21,7 +21,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing.connection import wait
+from multiprocessing.connection import Connection, wait
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from typing import Protocol
@@ -46,6 +46,8 @@ _FIRST_BACK_OFF = 0.1
 _LONGEST_BACK_OFF = 1.0
 # A worker that was told to end may be held up by threads that functions have left in it.
 _SECONDS_TO_QUIT = 5.0
+# A function that asks whether it is cancelled has so long to return when it is.
+_SECONDS_TO_RETURN = 5.0
 # Runs of up to so many seconds together may be on their way to a worker that is busy.
 _SECONDS_IN_FLIGHT = 0.002
 _RUNS_IN_FLIGHT = 256
@@ -98,6 +100,9 @@ class _Slot:
     current_since: float = 0.0
     goes_on_since: float = 0.0
     recalled: bool = False
+    asking_run: int = 0
+    returning_run: int = 0
+    returns_by: float | None = None
     killed_run: int = 0
     ready: bool = False
     connected: bool = True
@@ -125,7 +130,10 @@ class _Permits:
     """
 
     def __init__(self) -> None:
-        self.theirs, self._giving = multiprocessing.Pipe(duplex=False)
+        reading, writing = os.pipe()
+        # As connections, which are passed on to processes however these start.
+        self.theirs: Connection[bytes, bytes] = Connection(reading, writable=False)
+        self._giving: Connection[bytes, bytes] = Connection(writing, readable=False)
         os.set_blocking(self.theirs.fileno(), False)
         self._to_give = bytearray()
 
@@ -368,8 +376,9 @@ class Supervisor:
             self._end()
 
     def _patience(self) -> float | None:
-        wanted = [slot.ends_by for slot in self._slots if slot.ends_by is not None]
-        wanted += [slot.recall_at for slot in self._slots if slot.recall_at is not None]
+        wanted = [
+            at for slot in self._slots for at in (slot.ends_by, slot.returns_by, slot.recall_at) if at is not None
+        ]
         if self._queue and len(self._slots) < self._max_workers:
             wanted.append(self._start_again_at)
         return max(0.0, min(wanted) - time.monotonic()) if wanted else None
@@ -535,12 +544,18 @@ class Supervisor:
             slot.in_flight[number].started(slot.current_since, slot.worker)
             if number in self._kills:
                 self._kill_wanted()
+        elif kind == _worker.ASKS:
+            slot.asking_run = number
         else:
             job = slot.in_flight.pop(number)
             slot.current = 0
             # As the worker measured it: what is heard here may be heard late.
             self._note_duration(_worker.TIME.unpack_from(content)[0] - slot.current_since)
-            job.deliver(kind, content[_worker.TIME.size :])
+            if slot.returning_run == number:
+                slot.returning_run, slot.returns_by = 0, None
+                job.cancelled()
+            else:
+                job.deliver(kind, content[_worker.TIME.size :])
             if not slot.in_flight and self._is_used_up(slot):
                 self._retire(slot)
 
@@ -558,6 +573,8 @@ class Supervisor:
             slot = next((slot for slot in self._slots if run_id in slot.in_flight), None)
             if slot is None:
                 self._cancel_in_queue(run_id)
+            elif slot.asking_run == run_id:
+                self._let_return(slot, run_id)
             elif slot.current == run_id or not slot.ready:
                 slot.killed_run = run_id
                 _kill(slot.process)
@@ -569,6 +586,13 @@ class Supervisor:
                 else:
                     self._cancel_in_queue(run_id)
         self._kills.extend(later)
+
+    def _let_return(self, slot: _Slot, run_id: int) -> None:
+        """Tell a function that asks for it that it is cancelled; it is killed if it does not return soon."""
+        if slot.returning_run != run_id:
+            slot.returning_run, slot.returns_by = run_id, time.monotonic() + _SECONDS_TO_RETURN
+            slot.outgoing += _worker.frame(_worker.CANCEL, run_id)
+            self._send(slot)
 
     def _cancel_in_queue(self, run_id: int) -> None:
         # What a worker had been sent and had not begun waits here again.
@@ -582,6 +606,9 @@ class Supervisor:
             if slot.ends_by is not None and time.monotonic() >= slot.ends_by:
                 slot.ends_by = None
                 _kill(slot.process)
+            if slot.returns_by is not None and time.monotonic() >= slot.returns_by:
+                slot.returns_by = None
+                _kill(slot.process)
 
     def _bury(self, slot: _Slot) -> None:
         """A worker has ended: take in what it still said, end the run that it was executing, go on."""
@@ -594,6 +621,7 @@ class Supervisor:
         exit_code = slot.process.ended_with()
         if slot.in_flight or not slot.retiring:
             self._to_replace += 1
+            slot.killed_run = slot.killed_run or slot.returning_run
             if slot.killed_run:
                 self._end_killed(slot, exit_code)
             elif slot.ready:

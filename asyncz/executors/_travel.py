@@ -67,7 +67,7 @@ def ending_of_report(run: TaskRun[ResultT], report: _remote.Report) -> TaskNotif
 
 def latest_start(run: TaskRun[ResultT]) -> float | None:
     """Until when a worker may call its function, in seconds since the epoch; None where there is no limit."""
-    grace = run.task.limits.misfire_grace_time
+    grace = run.limits.misfire_grace_time
     finished = run.details().finished
     if grace is None or finished is None or run.attempt > 1:
         return None

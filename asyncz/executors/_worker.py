@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
+import contextvars
 import logging
 import os
 import pickle
@@ -16,7 +16,10 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Never, TypeAlias, TypeGuard
+
+from asyncz._running import running_run
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -33,15 +36,16 @@ else:
 HEADER = struct.Struct("!BQQ")
 TIME = struct.Struct("!d")
 PERMIT = struct.Struct("!Q")
+_RUN_INFO = struct.Struct("!QIdI")
 
 # Kinds of frames, from the parent and to it.
-RUN, QUIT = 1, 2
-READY, START_FAILED, STARTED, RESULT, ERROR, CANCELLED, UNLOADABLE, UNPICKLABLE, LOG = range(10, 19)
+RUN, QUIT, CANCEL = 1, 2, 3
+READY, START_FAILED, STARTED, RESULT, ERROR, CANCELLED, UNLOADABLE, UNPICKLABLE, LOG, ASKS = range(10, 20)
 
 EXIT_UNTOLD = 70
 """The exit status of a worker that could not tell how a run ended."""
 
-dumps: Callable[[object], bytes] = functools.partial(pickle.dumps, protocol=pickle.HIGHEST_PROTOCOL)
+dumps: Callable[[object], bytes] = partial(pickle.dumps, protocol=pickle.HIGHEST_PROTOCOL)
 """How calls and results are pickled, unless somebody brings a way of their own."""
 
 ErrorReport: TypeAlias = tuple[str, str, str, bytes | None]
@@ -73,6 +77,42 @@ def frame(kind: int, number: int = 0, content: bytes = b"") -> bytes:
     return HEADER.pack(kind, number, len(content)) + content
 
 
+def run_content(run_id: int, attempt: int, scheduled: float, task_id: str, call: bytes) -> bytes:
+    """The content of a frame that sends a run: what its function can ask for, and its pickled call."""
+    name = task_id.encode("utf-8", "surrogatepass")
+    return b"".join((_RUN_INFO.pack(run_id, attempt, scheduled, len(name)), name, call))
+
+
+class _Run:
+    """A run that was sent here."""
+
+    def __init__(self, number: int, content: bytes, channel: _Channel) -> None:
+        self.run_id, self.attempt, self.scheduled, length = _RUN_INFO.unpack_from(content)
+        start = _RUN_INFO.size + length
+        self._name = content[_RUN_INFO.size : start]
+        self.call = memoryview(content)[start:]
+        self._number = number
+        self._channel = channel
+        self._asks = False
+
+    @property
+    def task_id(self) -> str:
+        return self._name.decode("utf-8", "surrogatepass")
+
+    def is_cancelled(self) -> bool:
+        # A process that the function has forked knows nothing of what happens to the run.
+        if self._channel.closed:
+            return False
+        # Where the parent is gone, this worker ends as soon as the function has returned.
+        with contextlib.suppress(OSError):
+            if not self._asks:
+                # Who asks is given the time to return.
+                self._asks = True
+                self._channel.send(ASKS, self._number)
+            self._channel.look(self._number)
+        return self._channel.cancelled == self._number
+
+
 class _Channel:
     """The way to the parent, for every thread of the worker."""
 
@@ -81,6 +121,10 @@ class _Channel:
         self._permits = permits
         self._permitted = 0
         self._lock = threading.RLock()
+        self._reader = FrameReader()
+        self._incoming: deque[tuple[int, int, bytes]] = deque()
+        self.running = 0
+        self.cancelled = 0
         self._outgoing: deque[bytes] = deque()
         self._sending = False
         self.closed = False
@@ -130,10 +174,34 @@ class _Channel:
         self._permits.close()
 
     def frames(self) -> Iterator[tuple[int, int, bytes]]:
-        reader = FrameReader()
-        while data := self._connection.recv(1 << 16):
-            yield from reader.feed(data)
+        while True:
+            while self._incoming:
+                yield self._incoming.popleft()
             self.flush()
+            if not self._receive():
+                return
+
+    def runs(self, number: int) -> None:
+        """Note which run is running; 0 is none."""
+        with self._lock:
+            self.running = number
+
+    def look(self, number: int) -> None:
+        """Take in what has come while a run runs: it may be cancelled."""
+        with self._lock, contextlib.suppress(BlockingIOError):
+            # Not once the run is over: who waits for the next one reads then.
+            if self.running == number:
+                self._receive(socket.MSG_DONTWAIT)
+
+    def _receive(self, flags: int = 0) -> bool:
+        """Take in what has come; False where nothing more can come."""
+        data = self._connection.recv(1 << 16, flags)
+        for kind, number, content in self._reader.feed(data):
+            if kind == CANCEL:
+                self.cancelled = number
+            else:
+                self._incoming.append((kind, number, content))
+        return bool(data)
 
 
 class _ForwardingHandler(logging.Handler):
@@ -230,7 +298,11 @@ def serve() -> None:
                 if not _channel.may_begin(number):
                     continue
                 _channel.send(STARTED, number, TIME.pack(time.time()))
-                kind_of_end, report = execute(content, runner.run, dumps)
+                _channel.runs(number)
+                run = _Run(number, content, _channel)
+                running_run.set(run)
+                kind_of_end, report = execute(run.call, partial(_run_coroutine, runner), dumps)
+                _channel.runs(0)
                 _channel.hold(kind_of_end, number, TIME.pack(time.time()) + report)
         except BaseException:
             # How the run ended could not be told, for want of memory for example: the end of the worker can.
@@ -240,8 +312,13 @@ def serve() -> None:
     os._exit(0)
 
 
+def _run_coroutine(runner: asyncio.Runner, coroutine: Coroutine[object, Never, object]) -> object:
+    # Without one, all runs would see the context of the first.
+    return runner.run(coroutine, context=contextvars.copy_context())
+
+
 def execute(
-    content: bytes,
+    content: bytes | memoryview,
     run_coroutine: Callable[[Coroutine[object, Never, object]], object],
     dumps: Callable[[object], bytes],
 ) -> tuple[int, bytes]:

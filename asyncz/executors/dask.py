@@ -135,9 +135,7 @@ class DaskExecutor(QueueExecutor):
 
     @override
     def submit_run(self, run: TaskRun[ResultT], /) -> None:
-        self._outgoing.append(
-            _Job(self, run, f"{function_name(run.task.call)}{_dask_worker.MARK}{self._token}-{run.id}")
-        )
+        self._outgoing.append(_Job(self, run, f"{function_name(run.call)}{_dask_worker.MARK}{self._token}-{run.id}"))
         self._flush_soon()
 
     @override
@@ -174,7 +172,7 @@ class DaskExecutor(QueueExecutor):
             self.finish(run, run.missed())
             return None
         try:
-            content = pickled(run.task.call, _dask_worker.dumps)
+            content = pickled(run.call, _dask_worker.dumps)
         except SerializationError as error:
             self.finish(run, run.failed(error))
             return None
@@ -184,7 +182,7 @@ class DaskExecutor(QueueExecutor):
             content,
             # What is executed again has started in time.
             None if may_repeat else latest_start(run),
-            "" if run.task.limits.timeout is None else f"asyncz-{self._token}",
+            "" if run.limits.timeout is None else f"asyncz-{self._token}",
             may_repeat,
         )
         return pickle.dumps(parcel)

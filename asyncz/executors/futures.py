@@ -134,7 +134,7 @@ class FuturesExecutor(QueueExecutor):
             self.finish(run, run.missed())
             return (_remote.nothing,)
         try:
-            content = pickled(run.task.call, self._dumps)
+            content = pickled(run.call, self._dumps)
         except SerializationError as error:
             self.finish(run, run.failed(error))
             return (_remote.nothing,)

@@ -14,6 +14,7 @@ from asyncz._checks import check_optional_count, check_optional_instance
 from asyncz.config import ProcessPoolKwargs
 from asyncz.events import TaskNotification, Worker
 from asyncz.exceptions import SerializationError
+from asyncz.executors import _worker
 from asyncz.executors._pool import PoolExecutor, check_pool_kwargs
 from asyncz.executors._supervisor import Supervisor
 from asyncz.executors._travel import ending_of, pickled
@@ -31,6 +32,8 @@ class ProcessPoolExecutor(PoolExecutor):
     of its worker. A worker that dies costs the run that it was executing, which ends as
     `WorkerLostError`; another worker takes its place. What functions log reaches the logging of this
     process. Workers ignore SIGINT, and start by forkserver, or spawn, unless `mp_context` says otherwise.
+    A run that is cancelled is killed together with its worker; one whose function asks
+    `current_run().is_cancelled()` has five seconds to return before.
 
     Args:
         max_workers: The maximum number of processes.
@@ -140,10 +143,11 @@ class _Job(Generic[ResultT]):
             executor.finish(run, run.missed())
             return None
         try:
-            return pickled(run.task.call)
+            call = pickled(run.call)
         except SerializationError as error:
             executor.finish(run, run.failed(error))
             return None
+        return _worker.run_content(run.run_id, run.attempt, run.scheduled, run.task_id, call)
 
     def started(self, at: float, worker: Worker) -> None:
         """Its function is called, by that worker."""

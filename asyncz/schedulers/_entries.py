@@ -19,24 +19,27 @@ from typing_extensions import TypeIs, TypeVar, override
 from asyncz import events
 from asyncz._checks import is_aware
 from asyncz.clock import SystemClock, utc
-from asyncz.events import TaskError, TaskNotification
+from asyncz.events import RunDetails, TaskError, TaskNotification
 from asyncz.exceptions import (
     InvalidInputError,
     MaximumInstancesError,
     QueueFullError,
     SchedulerNotRunningError,
     TaskLookupError,
+    WrongThreadError,
 )
 from asyncz.plugins import check_trigger
-from asyncz.protocols import Clock, Notifier, SupportsCancel, Timer, Trigger
+from asyncz.protocols import Clock, Executor, Notifier, SupportsCancel, Timer, Trigger
 from asyncz.schedulers._dispatch import Dispatcher
 from asyncz.schedulers._inbox import Inbox
 from asyncz.schedulers._timetable import Timetable
-from asyncz.states import ExecutorState, SchedulerStatus, TaskState
+from asyncz.states import EndedRun, ExecutorState, RunOutcome, SchedulerStatus, TaskState
 from asyncz.tasks import RunHandle, Task, TaskLimits, TaskRun, Unset
 from asyncz.triggers.base import start_trigger
 
+ArgumentT = TypeVar("ArgumentT")
 ResultT = TypeVar("ResultT")
+NextT = TypeVar("NextT")
 
 logger = logging.getLogger("asyncz.scheduler")
 
@@ -46,6 +49,10 @@ _DUE_TIMES_AT_ONCE = 500
 _REFUSED_ATTEMPT_WAITS = 1.0
 
 
+# Of the text of an exception so much is kept, in characters.
+_LONGEST_ERROR = 1000
+
+_Ended: TypeAlias = tuple[type[object], RunDetails, str]
 Counts: TypeAlias = defaultdict[type[object], int]
 """How many events of each class there were, of what is counted."""
 
@@ -78,6 +85,21 @@ class SubmitsAnything(Protocol):
     def __call__(self, run: TaskRun[ResultT], /) -> None: ...
 
 
+class AddsChained(Protocol):
+    """Adds a task that is given the results of another."""
+
+    def __call__(
+        self,
+        upstream: TypedEntry[ArgumentT],
+        fn: Callable[[ArgumentT], ResultT | Awaitable[ResultT]],
+        executor: Executor[ResultT] | str,
+        task_id: str | None,
+        limit: Callable[[TaskLimits], TaskLimits],
+        paused: bool,
+        /,
+    ) -> Task[ResultT]: ...
+
+
 @attrs.define(eq=False)
 class Registration:
     """An executor, and its way from being registered to being started."""
@@ -102,6 +124,8 @@ class Core:
     clock: Clock
     find_executor: Callable[[str, Callable[[], object]], Registration]
     after_change: Callable[[Entry], None]
+    add_chained: AddsChained
+    recent_runs: int = 0
     now: Callable[[], float] = attrs.field(init=False)
     inbox: Inbox = attrs.Factory(Inbox)
     dispatcher: Dispatcher = attrs.Factory(Dispatcher)
@@ -111,10 +135,22 @@ class Core:
     totals: Counts = attrs.Factory(lambda: defaultdict(int))
     changes: deque[Callable[[], None]] = attrs.Factory(deque[Callable[[], None]])
     status: SchedulerStatus = "created"
+    # While it drains: whether results are still handed on.
+    chains_go_on: bool = False
 
     def __attrs_post_init__(self) -> None:
         # Twice a run: the machine's own clock is read without a method in between.
         self.now = time.time if type(self.clock) is SystemClock else self.clock.now
+
+    def check_thread(self, action: str) -> None:
+        """Refuse what is for the thread of the scheduler only.
+
+        Raises:
+            WrongThreadError: This is another thread.
+        """
+        if self.inbox.is_elsewhere:
+            advice = "it is for the event loop's own; SchedulerThread, which in_thread() gives, waits in other threads"
+            raise WrongThreadError(action, threading.current_thread().name, advice)
 
     @property
     def running(self) -> bool:
@@ -155,9 +191,11 @@ class Entry:
         "context",
         "core",
         "counts",
+        "following",
         "next_fire",
         "paused",
         "place",
+        "recent",
         "registration",
         "removed",
         "task",
@@ -180,7 +218,10 @@ class Entry:
         self.removed = False
         self.waiting: deque[float] | None = None
         self.attempts: dict[int, _Attempt] | None = None
+        self.recent: list[_Ended] | None = None
         self.counts: Counts | None = None
+        # What tells the tasks that are given its results that it is gone.
+        self.following: list[Callable[[], None]] | None = None
 
     @property
     def run_count(self) -> int:
@@ -191,6 +232,27 @@ class Entry:
     def finished(self) -> bool:
         """Whether it was here for its trigger, which has no more due times, and its last run is over."""
         return self.next_fire is None and self.trigger is not None and not self.waiting and not self.run_count
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the end of its last run has been told, as far as is known now."""
+        has_due_times = self.next_fire is not None or self.trigger is None or bool(self.waiting)
+        return (self.removed or not has_due_times) and not self.is_working
+
+    @property
+    def is_working(self) -> bool:
+        """Whether it has runs whose end has not been told."""
+        raise NotImplementedError
+
+    @property
+    def feeds_a_chain(self) -> bool:
+        """Whether a run that has not ended, or a result that waits, may still lead to another run."""
+        return self.following is not None and self.is_working
+
+    @property
+    def schedule_text(self) -> str:
+        """When it runs, as text; empty if on demand only."""
+        return "" if self.trigger is None else str(self.trigger)
 
     def submit_due(self, at: float) -> bool:
         """Submit a run for that time; False where its task has its maximum of instances."""
@@ -235,6 +297,12 @@ class Entry:
     def move(self, registration: Registration) -> None:
         """Submit its runs to another executor, one for runs of any type; those that are under way stay."""
         raise NotImplementedError
+
+    def leave(self) -> None:
+        """It is removed: end what will not run any more."""
+        self.waiting = None
+        if self.run_count:
+            self.end_attempts()
 
     # Its schedule
 
@@ -337,6 +405,18 @@ class Entry:
         counts[kind] += more
         self.core.totals[kind] += more
 
+    def remember(self, notification: TaskNotification[object]) -> None:
+        """Keep how a run ended, without its result, among those that ended last."""
+        recent, core = self.recent, self.core
+        if recent is None:
+            if not core.recent_runs:
+                return
+            recent = self.recent = list[_Ended]()
+        error = _text_of(notification.exception) if isinstance(notification, TaskError) else ""
+        recent.append((type(notification), notification.details, error))
+        if len(recent) > core.recent_runs:
+            del recent[0]
+
     def refuse(self, event: events.TaskMaxInstances | events.TaskQueueFull) -> None:
         """Tell that a due run was refused."""
         self.count(type(event))
@@ -434,21 +514,26 @@ class Entry:
 
     def current_state(self) -> TaskState:
         """A snapshot of what is known of the task."""
-        task, trigger = self.task, self.trigger
+        task = self.task
         if self.removed:
             raise TaskLookupError(task.id)
         return TaskState(
             task_id=task.id,
             function=task.function,
-            trigger="" if trigger is None else str(trigger),
+            trigger=self.schedule_text,
             executor=task.executor,
             paused=self.paused,
             next_run_at=self.next_fire,
             running=self.run_count,
             retrying=len(self.attempts or ()),
             waiting=len(self.waiting or ()),
+            recent_runs=tuple(_snapshot_of(*ended) for ended in list(self.recent or ())),
             **read_counts(self.counts or {}),
         )
+
+    def check_thread(self, action: str) -> None:
+        """Refuse what is for the thread of the scheduler only."""
+        self.core.check_thread(action)
 
     def can_run(self) -> bool:
         """Whether another run of the task can still end."""
@@ -497,6 +582,11 @@ class TypedEntry(Entry, Generic[ResultT]):
     @override
     def run_count(self) -> int:
         return len(self.running) if self.running else 0
+
+    @property
+    @override
+    def is_working(self) -> bool:
+        return any(not run.ended for run in (self.running or {}).values())
 
     @override
     def submit_due(self, at: float) -> bool:
@@ -587,9 +677,26 @@ class TypedEntry(Entry, Generic[ResultT]):
             raise SchedulerNotRunningError(f"running the task {self.typed_task.id!r}")
         if self.removed:
             raise TaskLookupError(self.typed_task.id)
-        run = TaskRun(self.typed_task, context=contextvars.copy_context(), clock_now=self.core.now)
+        self.core.check_thread("Task.run()")
+        call = self.call_on_demand()
+        run = TaskRun(self.typed_task, context=contextvars.copy_context(), clock_now=self.core.now, call=call)
         self.hand_over(run, self.submit)
         return RunHandle(run, lambda: self.cancel_run(run.run_id))
+
+    def call_on_demand(self) -> Callable[[], ResultT | Awaitable[ResultT]]:
+        """What a run calls that is not due, but wanted now."""
+        return self.typed_task.call
+
+    def chain(
+        self,
+        fn: Callable[[ResultT], NextT | Awaitable[NextT]],
+        executor: Executor[NextT] | str,
+        task_id: str | None,
+        limit: Callable[[TaskLimits], TaskLimits],
+        paused: bool,
+    ) -> Task[NextT]:
+        """Add a task that is given the results of this one; `Task.then` does."""
+        return self.core.add_chained(self, fn, executor, task_id, limit, paused)
 
     def cancel_runs(self) -> int:
         """Ask for the cancellation of its runs; tells how many requests took."""
@@ -646,6 +753,7 @@ class TypedEntry(Entry, Generic[ResultT]):
 
     def cancel_run(self, run_id: int) -> bool:
         """Ask for the cancellation of a run; tells whether the request took."""
+        self.core.check_thread("what cancels runs")
         run = (self.running or {}).get(run_id)
         if run is None:
             return False
@@ -656,6 +764,7 @@ class TypedEntry(Entry, Generic[ResultT]):
         if attempt is not None or place.pending.pop(run.id, None) is not None:
             self.end_as_cancelled(run)
             return True
+        run.cancel_requested = True
         executor = place.executor
         return is_cancelling(executor) and executor.cancel(run)
 
@@ -667,7 +776,9 @@ class TypedEntry(Entry, Generic[ResultT]):
         if retry is None or self.removed or not self.core.running or not retry.follows(attempt, failure.exception):
             return False
         run = (self.running or {}).get(run_id)
-        following = run.try_again(failure) if run is not None and run.attempt == attempt else None
+        if run is None or run.attempt != attempt or run.cancel_requested:
+            return False
+        following = run.try_again(failure)
         if self.running is None or following is None:
             return False
         self.running[run_id] = following
@@ -753,6 +864,34 @@ class _Announcement:
     def __call__(self) -> None:
         if not self.withdrawn:
             self.dispatcher.emit(self.event)
+
+
+_OUTCOMES: dict[type[object], RunOutcome] = {
+    events.TaskExecuted: "executed",
+    TaskError: "error",
+    events.TaskMissed: "missed",
+    events.TaskCancelled: "cancelled",
+}
+
+
+def _snapshot_of(kind: type[object], details: RunDetails, error: str) -> EndedRun:
+    return EndedRun(
+        run_id=details.run_id,
+        outcome=_OUTCOMES[kind],
+        attempt=details.attempt,
+        scheduled_at=details.scheduled_at,
+        started_at=details.started_at,
+        finished_at=details.finished_at,
+        error=error,
+    )
+
+
+def _text_of(exception: BaseException) -> str:
+    name = type(exception).__qualname__
+    try:
+        return f"{name}: {exception}"[:_LONGEST_ERROR]
+    except Exception:
+        return name
 
 
 def start_schedule(trigger: Trigger | None, now: datetime) -> tuple[Trigger | None, datetime | None]:

@@ -30,7 +30,8 @@ class Inbox:
     @property
     def is_elsewhere(self) -> bool:
         """Whether calls are made in another thread than the present one."""
-        return self._loop is not None and threading.get_ident() != self._thread_id
+        loop = self._loop
+        return loop is not None and threading.get_ident() != self._thread_id and not loop.is_closed()
 
     def open(self, loop: asyncio.AbstractEventLoop) -> None:
         """From now on, make the calls on this loop, whose thread is the present one."""

@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Never, Protocol, Self, TypeGuard, get_args, overload
@@ -20,6 +20,7 @@ from typing_extensions import ParamSpec, TypeIs, TypeVar, TypeVarTuple, Unpack, 
 from asyncz import events
 from asyncz._checks import (
     check_callable,
+    check_count,
     check_flag,
     check_instance,
     check_optional_instance,
@@ -34,6 +35,7 @@ from asyncz.exceptions import (
     DuplicateTaskError,
     ExecutorInUseError,
     InvalidInputError,
+    NoEventLoopError,
     SchedulerAlreadyRunningError,
     SchedulerNotRunningError,
     TaskLookupError,
@@ -48,6 +50,7 @@ from asyncz.plugins import (
 )
 from asyncz.protocols import Clock, Executor, Timer, Trigger, UniversalExecutor
 from asyncz.retries import Retry
+from asyncz.schedulers._chains import ChainedEntry
 from asyncz.schedulers._dispatch import Subscription as Subscription
 from asyncz.schedulers._entries import (
     FINISHED,
@@ -62,10 +65,12 @@ from asyncz.schedulers._entries import (
 )
 from asyncz.schedulers._inbox import TURN
 from asyncz.schedulers.asgi import AppWithScheduler, ReceiveT, ScopeT, SendT
+from asyncz.schedulers.thread import SchedulerThread
 from asyncz.states import SchedulerState
 from asyncz.tasks import (
     DEFAULT_LIMITS,
     UNSET,
+    ChainedCall,
     OverlapPolicy,
     Task,
     TaskFunction,
@@ -82,6 +87,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 Ts = TypeVarTuple("Ts")
 CallT = TypeVar("CallT")
+ArgumentT = TypeVar("ArgumentT")
 ResultT = TypeVar("ResultT")
 EventT = TypeVar("EventT")
 PlainEventT = TypeVar(
@@ -104,6 +110,7 @@ PlainEventT = TypeVar(
     events.ExecutorRemoved,
 )
 
+_ENDINGS: tuple[type[object], ...] = (TaskExecuted, TaskError, TaskMissed, events.TaskCancelled)
 _EVENT_CLASSES: frozenset[type[object]] = frozenset({TaskExecuted, *get_args(events.PlainEvent)})
 
 logger: logging.Logger = logging.getLogger("asyncz.scheduler")
@@ -137,6 +144,7 @@ class AsyncIOScheduler:
         executors: Executors by their alias; an executor or the alias of a plugin.
         defaults: What limits the runs of tasks that do not say otherwise.
         clock: Where it gets the time; a test can bring its own.
+        recent_runs: Of how many runs of each task that ended last `Task.state` tells, at least 0.
 
     Raises:
         InvalidInputError: One of these is not what it should be.
@@ -153,12 +161,21 @@ class AsyncIOScheduler:
         executors: Mapping[str, UniversalExecutor | PoolAlias | ClusterAlias | LoopAlias | str] | None = None,
         defaults: TaskLimits = DEFAULT_LIMITS,
         clock: Clock | None = None,
+        recent_runs: int = 5,
     ) -> None:
         check_optional_instance("executors", executors, Mapping)
         check_instance("defaults", defaults, TaskLimits)
+        check_count("recent_runs", recent_runs, at_least=0)
         _check_clock(clock)
         self._defaults = defaults
-        self._core = Core(self, clock or SystemClock(), self._universal_executor, self._after_change)
+        self._core = Core(
+            self,
+            clock or SystemClock(),
+            self._universal_executor,
+            self._after_change,
+            self._add_chained,
+            recent_runs,
+        )
         self._names = itertools.count(1)
         self._registrations: dict[str, Registration] = {}
         # Removed tasks whose last runs are not over, by the identity of the task: ids may be used again.
@@ -229,6 +246,7 @@ class AsyncIOScheduler:
 
         Raises:
             SchedulerAlreadyRunningError: It runs already.
+            NoEventLoopError: No event loop of asyncio is running, as under trio.
             InvalidInputError: `paused` is neither True nor False.
             Exception: What an executor raised at its start; those that had started are shut down again.
         """
@@ -236,12 +254,16 @@ class AsyncIOScheduler:
         if core.status not in {"created", "stopped"}:
             raise SchedulerAlreadyRunningError
         check_flag("paused", paused)
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            raise NoEventLoopError("starting the scheduler") from None
         core.status = "paused" if paused else "running"
         self._closed = asyncio.Event()
         self._shutdown_lock = asyncio.Lock()
         with core.lock:
             # Who was making a change where there was no loop has made it by now.
-            core.inbox.open(asyncio.get_running_loop())
+            core.inbox.open(loop)
         self._last_seen = core.clock.now()
         started: list[Registration] = []
         try:
@@ -272,9 +294,11 @@ class AsyncIOScheduler:
 
         Raises:
             InvalidInputError: `timeout` is negative.
+            WrongThreadError: It runs in another thread; `SchedulerThread.shutdown` waits there.
         """
         check_optional_seconds("timeout", timeout, zero_allowed=True)
         core = self._core
+        core.check_thread("AsyncIOScheduler.shutdown()")
         if core.status in {"created", "stopped"}:
             return
         if core.status != "draining":
@@ -290,8 +314,13 @@ class AsyncIOScheduler:
         if core.status == "stopped":
             # By the call that this one waited for.
             return
+        core.chains_go_on = wait
         for entry in self._all_entries():
             entry.end_attempts()
+        if any(entry.feeds_a_chain for entry in self._all_entries()):
+            timeout = await self._drain_chains(timeout)
+        core.chains_go_on = False
+        for entry in self._all_entries():
             entry.end_what_waits()
         registrations = list(self._registrations.values())
         await asyncio.gather(*(self._shut_down(registration, wait, timeout) for registration in registrations))
@@ -311,6 +340,24 @@ class AsyncIOScheduler:
         assert self._closed is not None
         self._closed.set()
 
+    async def _drain_chains(self, timeout: float | None) -> float | None:
+        """Wait until no run can lead to another one; tells how many seconds of a time limit are left then."""
+        core, started = self._core, time.monotonic()
+        something_ended = asyncio.Event()
+        with core.lock:
+            listening = [core.dispatcher.subscribe(each, lambda _: something_ended.set()) for each in _ENDINGS]
+        try:
+            async with asyncio.timeout(timeout):
+                while core.chains_go_on and any(entry.feeds_a_chain for entry in self._all_entries()):
+                    something_ended.clear()
+                    await something_ended.wait()
+        except TimeoutError:
+            logger.warning("What is left of the chains is cancelled")
+        finally:
+            for subscription in listening:
+                subscription.unsubscribe()
+        return None if timeout is None else max(0.0, timeout - (time.monotonic() - started))
+
     async def wait_closed(self, drain_timeout: float | None = None) -> None:
         """Wait until the scheduler has shut down: by `shutdown()`, or by SIGINT or SIGTERM.
 
@@ -323,11 +370,13 @@ class AsyncIOScheduler:
 
         Raises:
             InvalidInputError: `drain_timeout` is negative.
+            WrongThreadError: It runs in another thread; `SchedulerThread.wait_closed` waits there.
         """
         check_optional_seconds("drain_timeout", drain_timeout, zero_allowed=True)
         if self._closed is None or self._core.status == "stopped":
             return
-        with self._handled_signals(drain_timeout):
+        self._core.check_thread("AsyncIOScheduler.wait_closed()")
+        with self._handled_signals(asyncio.get_running_loop(), drain_timeout):
             await self._closed.wait()
 
     def run_forever(self, drain_timeout: float | None = None) -> None:
@@ -345,6 +394,33 @@ class AsyncIOScheduler:
                 await self.wait_closed(drain_timeout)
 
         asyncio.run(run())
+
+    def in_thread(
+        self,
+        *,
+        drain_timeout: float | None = None,
+        loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
+    ) -> SchedulerThread:
+        """The scheduler for a program that is not asynchronous: `with` runs it in a thread of its own.
+
+        It starts with the block and is shut down at its end, where what runs comes to its end; where an exception
+        leaves the block, KeyboardInterrupt too, what runs is cancelled. May be called from any thread.
+
+        Args:
+            drain_timeout: How many seconds what runs has for that at the end of the block, before it is cancelled;
+                None is no limit.
+            loop_factory: What makes the event loop, such as `uvloop.new_event_loop`; by default asyncio does.
+
+        Raises:
+            InvalidInputError: `drain_timeout` is negative.
+
+        Example:
+            >>> with scheduler.in_thread(drain_timeout=25) as thread:
+            ...     task = scheduler.add_task(fetch, "https://example.org", trigger=IntervalTrigger(minutes=5))
+            ...     page = thread.run(task, timeout=30)
+            ...     thread.wait_closed()
+        """
+        return SchedulerThread(self, drain_timeout=drain_timeout, loop_factory=loop_factory)
 
     def lifespan(
         self,
@@ -483,6 +559,7 @@ class AsyncIOScheduler:
             ExecutorInUseError: Tasks name it; remove them first.
         """
         core = self._core
+        core.check_thread("AsyncIOScheduler.remove_executor()")
         with core.lock:
             core.make_changes()
             registration = self._registration(alias)
@@ -651,16 +728,40 @@ class AsyncIOScheduler:
         core = self._core
         trigger, first = start_schedule(trigger, utc(core.now()))
         with core.lock:
-            if task_id is None:
-                task_id = self._new_id(call)
-            elif task_id in core.entries and not replace_existing:
-                raise DuplicateTaskError(task_id)
+            task_id = self._free_id(task_id, call, replace_existing)
             registration, submit_to = self._resolve(executor, call)
             if task_id in core.entries:
                 self.remove_task(task_id)
             entry = TypedEntry(core, registration, trigger, first, paused, task_id, call, limits, submit_to)
             core.entries[task_id] = entry
         core.inbox.put(partial(self._activate, entry))
+        return entry.typed_task
+
+    def _add_chained(
+        self,
+        upstream: TypedEntry[ArgumentT],
+        fn: Callable[[ArgumentT], ResultT | Awaitable[ResultT]],
+        executor: Executor[ResultT] | str,
+        task_id: str | None,
+        limit: Callable[[TaskLimits], TaskLimits],
+        paused: bool,
+        /,
+    ) -> Task[ResultT]:
+        if not callable(fn):
+            raise InvalidInputError("fn", repr(fn), "it must be a function or another callable")
+        limits = limit(self._defaults)
+        check_flag("paused", paused)
+        if task_id is not None:
+            check_text("id", task_id)
+        core = self._core
+        call = ChainedCall[ArgumentT, ResultT](fn, upstream.typed_task)
+        with core.lock:
+            task_id = self._free_id(task_id, call)
+            registration, submit_to = self._resolve(executor, call)
+            entry = ChainedEntry(core, registration, paused, task_id, upstream, call, limits, submit_to)
+            self._core.entries[task_id] = entry
+            upstream.following = [*(upstream.following or ()), partial(self._lose_upstream, entry)]
+        core.inbox.put(partial(self._activate_chained, entry))
         return entry.typed_task
 
     def task(
@@ -876,6 +977,15 @@ class AsyncIOScheduler:
         self._schedule(entry)
         self._forget_if_finished(entry)
 
+    def _activate_chained(self, entry: ChainedEntry[ArgumentT, ResultT]) -> None:
+        self._activate(entry)
+        entry.activate()
+        self._forget_if_finished(entry)
+
+    def _lose_upstream(self, entry: ChainedEntry[ArgumentT, ResultT]) -> None:
+        entry.upstream_is_gone = True
+        self._forget_if_finished(entry)
+
     def _schedule(self, entry: Entry) -> None:
         entry.schedule()
         earliest = self._core.timetable.earliest
@@ -944,6 +1054,7 @@ class AsyncIOScheduler:
             return
         if entry is not None:
             entry.count(type(notification))
+            entry.remember(notification)
         else:
             self._core.totals[type(notification)] += 1
         if isinstance(notification, TaskError):
@@ -973,6 +1084,7 @@ class AsyncIOScheduler:
         if entry.removed:
             if not entry.run_count:
                 self._leaving.pop(id(entry.task), None)
+                self._tell_following(entry)
             # Executors count by the id: the task that has it now may have waited for this place.
             successor = self._core.entries.get(run.task_id)
             if successor is not None:
@@ -1001,15 +1113,20 @@ class AsyncIOScheduler:
             del core.entries[entry.task._id]
             entry.removed = True
         self._tell_removed(entry.task)
+        if entry.following is not None:
+            self._tell_following(entry)
 
     def _removed(self, entry: Entry) -> None:
         self._core.timetable.remove(entry)
-        entry.waiting = None
-        if entry.run_count:
-            entry.end_attempts()
-        else:
-            self._leaving.pop(id(entry.task), None)
+        entry.leave()
         self._tell_removed(entry.task)
+        if not entry.run_count:
+            self._leaving.pop(id(entry.task), None)
+            self._tell_following(entry)
+
+    def _tell_following(self, entry: Entry) -> None:
+        for tell in entry.following or ():
+            tell()
 
     def _tell_removed(self, task: Task[object]) -> None:
         if events.TaskRemoved in self._core.dispatcher.listeners:
@@ -1118,17 +1235,18 @@ class AsyncIOScheduler:
         registration.starting = asyncio.get_running_loop().create_task(start())
 
     @contextmanager
-    def _handled_signals(self, drain_timeout: float | None) -> Generator[None]:
+    def _handled_signals(self, loop: asyncio.AbstractEventLoop, drain_timeout: float | None) -> Generator[None]:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        loop = asyncio.get_running_loop()
         received = itertools.count()
 
         def stop(number: int, _: FrameType | None) -> None:
             wait = next(received) == 0
             logger.info("Received %s; %s", signal.Signals(number).name, "draining" if wait else "cancelling what runs")
-            loop.call_soon_threadsafe(self._stop, wait, drain_timeout)
+            # A loop in another thread may have just been closed.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._stop, wait, drain_timeout)
 
         before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
@@ -1139,6 +1257,7 @@ class AsyncIOScheduler:
 
     def _stop(self, wait: bool, drain_timeout: float | None) -> None:
         if not wait:
+            self._core.chains_go_on = False
             for registration in list(self._registrations.values()):
                 self._cut_short(registration)
         future = asyncio.ensure_future(self.shutdown(wait, drain_timeout))
@@ -1159,6 +1278,13 @@ class AsyncIOScheduler:
         if entry is None or not (isinstance(task, str) or entry.task is task):
             raise TaskLookupError(task_id)
         return entry
+
+    def _free_id(self, wanted: str | None, function: object, replace_existing: bool = False) -> str:
+        if wanted is None:
+            return self._new_id(function)
+        if wanted in self._core.entries and not replace_existing:
+            raise DuplicateTaskError(wanted)
+        return wanted
 
     def _new_id(self, function: object) -> str:
         name = function_name(function)

@@ -18,6 +18,10 @@ from asyncz import (
     MaximumInstancesError,
     MissingExtraError,
     NeverDueError,
+    NoCurrentRunError,
+    NoEventLoopError,
+    NoResultError,
+    NoResultInTimeError,
     PluginError,
     QueueFullError,
     RemoteError,
@@ -33,6 +37,7 @@ from asyncz import (
     UnknownAliasError,
     WorkerLostError,
     WorkerStartError,
+    WrongThreadError,
 )
 
 
@@ -120,6 +125,33 @@ def task_missed_error(error: TaskMissedError) -> tuple[AsynczError, RuntimeError
 
 
 def task_cancelled_error(error: TaskCancelledError) -> tuple[AsynczError, RuntimeError]:
+    assert_type(error.task_id, str)
+    return error, error
+
+
+def no_current_run_error(error: NoCurrentRunError) -> tuple[AsynczError, RuntimeError]:
+    return error, error
+
+
+def no_event_loop_error(error: NoEventLoopError) -> tuple[AsynczError, RuntimeError]:
+    assert_type(error.action, str)
+    return error, error
+
+
+def wrong_thread_error(error: WrongThreadError) -> tuple[AsynczError, RuntimeError]:
+    assert_type(error.action, str)
+    assert_type(error.thread, str)
+    assert_type(error.advice, str)
+    return error, error
+
+
+def no_result_in_time_error(error: NoResultInTimeError) -> tuple[AsynczError, TimeoutError]:
+    assert_type(error.task_id, str)
+    assert_type(error.timeout, float)
+    return error, error
+
+
+def no_result_error(error: NoResultError) -> tuple[AsynczError, LookupError]:
     assert_type(error.task_id, str)
     return error, error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 from functools import partial
 from typing import assert_type
@@ -19,6 +20,7 @@ from asyncz import (
     Retry,
     SchedulerShutdown,
     SchedulerState,
+    SchedulerThread,
     Subscription,
     Task,
     TaskCancelled,
@@ -202,6 +204,22 @@ async def its_life() -> None:
     await scheduler.start()
     await scheduler.remove_executor("io", wait=False)
     await scheduler.shutdown()
+
+
+def in_a_thread(task: Task[bytes]) -> None:
+    assert_type(scheduler.in_thread(), SchedulerThread)
+    assert_type(scheduler.in_thread(drain_timeout=25, loop_factory=asyncio.SelectorEventLoop), SchedulerThread)
+    with scheduler.in_thread() as thread:
+        assert_type(thread, SchedulerThread)
+        assert_type(thread.scheduler, AsyncIOScheduler)
+        assert_type(thread.run(task), bytes)
+        assert_type(thread.run(task, timeout=30), bytes)
+        assert_type(thread.result(task, timeout=1.5), bytes)
+        assert_type(thread.run(thread.scheduler.add_task(size, "path", 2)), int)
+        assert_type(thread.result(thread.scheduler.add_task(fetch_pages, "url").then(len)), int)
+        thread.shutdown(wait=False)
+        thread.shutdown(timeout=3.5)
+        thread.wait_closed()
 
 
 def known_tasks(task: Task[bytes]) -> None:

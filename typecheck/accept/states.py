@@ -7,9 +7,11 @@ from typing import assert_never, assert_type
 
 from asyncz import (
     ClusterState,
+    EndedRun,
     ExecutorState,
     ExecutorStatus,
     InstanceCount,
+    RunOutcome,
     SchedulerState,
     SchedulerStatus,
     TaskState,
@@ -55,6 +57,27 @@ def task(state: TaskState) -> None:
     assert_type(state.missed, int)
     assert_type(state.cancelled, int)
     assert_type(state.refused, int)
+    assert_type(state.recent_runs, tuple[EndedRun, ...])
+
+
+def ended_run(run: EndedRun) -> None:
+    assert_type(run.run_id, int)
+    assert_type(run.outcome, RunOutcome)
+    assert_type(run.attempt, int)
+    assert_type(run.scheduled_at, datetime | None)
+    assert_type(run.started_at, datetime | None)
+    assert_type(run.finished_at, datetime | None)
+    assert_type(run.error, str)
+
+
+def every_outcome(outcome: RunOutcome) -> bool:
+    match outcome:
+        case "executed":
+            return True
+        case "error" | "missed" | "cancelled":
+            return False
+        case _:
+            assert_never(outcome)
 
 
 def scheduler(state: SchedulerState) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
+from functools import partial
 from typing import assert_never, assert_type
 
 from typing_extensions import TypeVar
 
 from asyncz import (
     UNSET,
+    CurrentRun,
     IntervalTrigger,
     NotificationStream,
     OverlapPolicy,
@@ -25,6 +27,9 @@ from asyncz import (
     TaskNotification,
     TaskRun,
     TaskState,
+    ThreadPoolExecutor,
+    UniversalExecutor,
+    current_run,
 )
 from typecheck.accept.schedulers import scheduler
 
@@ -140,6 +145,46 @@ def listening(task: Task[bytes]) -> None:
     assert_type(task.remove_listener(listener.executed), bool)
 
 
+def length(page: bytes) -> int:
+    return len(page)
+
+
+async def links(page: bytes, base: str = "") -> list[str]:
+    return [base, page.decode()]
+
+
+def anything_of(value: object) -> str:
+    return str(value)
+
+
+class Stores:
+    async def __call__(self, page: bytes) -> bool:
+        return bool(page)
+
+
+async def chaining(task: Task[bytes], universal: UniversalExecutor) -> None:
+    assert_type(task.then(length), Task[int])
+    assert_type(task.then(links), Task[list[str]])
+    assert_type(task.then(anything_of), Task[str])
+    assert_type(task.then(Stores()), Task[bool])
+    assert_type(task.then(bytes.decode), Task[str])
+    assert_type(task.then(partial(links, base="base")), Task[list[str]])
+    assert_type(task.then(lambda page: page.hex()), Task[str])  # E[ty]: gives Unknown
+    assert_type(task.then(length, executor="processpool"), Task[int])
+    assert_type(task.then(length, executor="kubernetes", max_instances=3, coalesce=True, paused=True), Task[int])
+    assert_type(task.then(links, executor=ThreadPoolExecutor(), id="links", timeout=30), Task[list[str]])
+    assert_type(task.then(length, executor=universal, misfire_grace_time=1.5, retry=Retry(attempts=3)), Task[int])
+    assert_type(task.then(length, max_instances=UNSET, timeout=None), Task[int])
+    assert_type(task.then(links).then(len).then(anything_of), Task[str])
+    assert_type(await task.then(links).result(), list[str])
+
+    @task.then
+    def decorated(page: bytes) -> float:
+        return len(page) / 2
+
+    assert_type(decorated, Task[float])
+
+
 def reading(task: Task[bytes]) -> None:
     assert_type(task.id, str)
     assert_type(task.function, str)
@@ -197,7 +242,21 @@ async def runs(run: TaskRun[bytes], await_it: Callable[[Awaitable[bytes]], bytes
     assert_type(run.failed(ValueError("text"), traceback_text="text"), TaskError)
     assert_type(run.missed(), TaskMissed)
     assert_type(run.cancelled(), TaskCancelled)
+    assert_type(run.call(), bytes | Awaitable[bytes])
     assert_type(run.task.call(), bytes | Awaitable[bytes])
+    assert_type(run.task_id, str)
+    assert_type(run.is_cancelled(), bool)
+    assert_type(run.cancel_requested, bool)
+
+
+def the_current_run() -> None:
+    run = assert_type(current_run(), CurrentRun)
+    assert_type(run.run_id, int)
+    assert_type(run.task_id, str)
+    assert_type(run.attempt, int)
+    assert_type(run.scheduled, float)
+    assert_type(run.scheduled_at, datetime)
+    assert_type(run.is_cancelled(), bool)
 
 
 async def of_any_result(task: Task[ResultT]) -> ResultT:

@@ -16,6 +16,10 @@ from asyncz import (
     IllegalTransitionError,
     InvalidInputError,
     MaximumInstancesError,
+    NoCurrentRunError,
+    NoEventLoopError,
+    NoResultError,
+    NoResultInTimeError,
     PluginError,
     QueueFullError,
     RemoteError,
@@ -33,6 +37,7 @@ from asyncz import (
     UnknownAliasError,
     WorkerLostError,
     WorkerStartError,
+    WrongThreadError,
 )
 
 now = datetime.now().astimezone()
@@ -74,6 +79,11 @@ def made() -> None:
     QueueFullError("alias", None)  # E
     TaskTimeoutError("task", "1 s")  # E
     TaskMissedError()  # E
+    NoResultError()  # E
+    NoCurrentRunError().task_id  # E
+    NoEventLoopError()  # E
+    WrongThreadError("action", "thread")  # E
+    NoResultInTimeError("task", "1 s")  # E
     TaskCancelledError("task", 3)  # E
     WorkerLostError("reason", "SIGKILL")  # E
     ClusterConnectionError("tcp://10.0.0.5:8786")  # E

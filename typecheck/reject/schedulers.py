@@ -19,6 +19,7 @@ from asyncz import (
     Executor,
     Notifier,
     SchedulerStarted,
+    SchedulerThread,
     Subscription,
     Task,
     TaskCancelled,
@@ -191,6 +192,7 @@ def adding_executors() -> None:
     AsyncIOScheduler(executors={"io": 3})  # E
     AsyncIOScheduler({"io": "threadpool"})  # E
     AsyncIOScheduler(clock=1.5)  # E
+    AsyncIOScheduler(recent_runs="5")  # E
 
 
 async def decorated_functions() -> None:
@@ -224,6 +226,22 @@ async def its_life() -> None:
     scheduler.resume_task(size)  # E
     async with scheduler as running:
         len(running)  # E
+
+
+def in_a_thread(thread: SchedulerThread, task: Task[bytes]) -> tuple[str, int]:
+    scheduler.in_thread(25)  # E
+    scheduler.in_thread(drain_timeout="25 s")  # E
+    scheduler.in_thread(loop_factory=3)  # E
+    thread.add_task(fetch, "url")  # E
+    thread.run(task, 30)  # E
+    thread.run(fetch)  # E
+    thread.run("id")  # E
+    thread.result(task, timeout="30 s")  # E
+    thread.result(task).decode().hex()  # E
+    thread.scheduler = scheduler  # E
+    with scheduler.in_thread() as entered:
+        entered.shutdown(False, 3.5)  # E
+    return thread.run(task), thread.result(task)  # E
 
 
 def of_bytes_only(event: TaskExecuted[bytes]) -> None: ...

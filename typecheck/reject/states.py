@@ -11,6 +11,8 @@ from typing import assert_never
 
 from asyncz import (
     ClusterState,
+    EndedRun,
+    RunOutcome,
     ExecutorState,
     ExecutorStatus,
     InstanceCount,
@@ -86,3 +88,13 @@ def forgets_the_paused(status: SchedulerStatus) -> bool:
             return True
         case _:
             assert_never(status)  # E
+
+
+def ended_runs(state: TaskState, run: EndedRun, outcome: RunOutcome) -> str:
+    state.recent_runs[0].outcome = "executed"  # E
+    run.result  # E
+    EndedRun(run_id=1, outcome="failed")  # E
+    EndedRun(run_id=1)  # E
+    if outcome == "cancelled":
+        return run.run_id  # E
+    return run.error

@@ -8,10 +8,13 @@ from typing import assert_never
 from typing_extensions import TypeVar
 
 from asyncz import (
-    UNSET,
+    CurrentRun,
+    ExecutorState,
     IntervalTrigger,
     NotificationStream,
+    Notifier,
     OverlapPolicy,
+    UNSET,
     RunHandle,
     Task,
     TaskCancelled,
@@ -23,6 +26,7 @@ from asyncz import (
     TaskRun,
     UniversalExecutor,
     Unset,
+    current_run,
 )
 
 ResultT = TypeVar("ResultT")
@@ -141,6 +145,65 @@ def listening(task: Task[bytes]) -> None:
 
     @task.on_executed  # E
     def decorated(event: TaskExecuted[str]) -> None: ...
+
+
+def length(page: bytes) -> int:
+    return len(page)
+
+
+async def links(page: bytes) -> list[str]:
+    return [page.decode()]
+
+
+def of_a_text(text: str) -> int:
+    return len(text)
+
+
+async def of_a_text_later(text: str) -> int:
+    return len(text)
+
+
+def of_two(page: bytes, other: int) -> int:
+    return len(page) + other
+
+
+class BytesExecutor:
+    state: ExecutorState = ExecutorState(alias="")
+
+    async def start(self, scheduler: Notifier, alias: str, /) -> None: ...
+
+    async def shutdown(self, wait: bool = True) -> None: ...
+
+    def submit(self, run: TaskRun[bytes], /) -> None: ...
+
+
+async def chaining(task: Task[bytes], of_bytes: BytesExecutor) -> tuple[Task[str], Task[list[int]]]:
+    task.then(of_a_text)  # E
+    task.then(of_a_text_later)  # E
+    task.then(of_two)  # E
+    task.then(length())  # E
+    task.then(lambda page: page.encode())  # E[-ty]: lambda
+    task.then(links).then(length)  # E
+    task.then(length, "processpool")  # E
+    task.then(length, executor=3)  # E
+    task.then(length, executor=of_bytes)  # E
+    task.then(links, executor=of_bytes)  # E
+    task.then(length, trigger=None)  # E
+    task.then(length, max_instances="3")  # E
+    task.then(length, retry=3)  # E
+    task.then()  # E
+    text: str = await task.then(length).result()  # E
+    if text:
+        return task.then(length), task.then(bytes.hex)  # E
+    return task.then(bytes.hex), task.then(links)  # E
+
+
+def the_current_run(run: CurrentRun) -> str:
+    run.attempt = 2  # E
+    run.result  # E
+    current_run(3)  # E
+    current_run().cancel()  # E
+    return current_run().run_id  # E
 
 
 def reading(task: Task[bytes]) -> None:

@@ -56,14 +56,16 @@ async def measured_scale(tasks, start, pause, resume, add_at, remove, listen):
     for _ in range(some):
         add_at(nothing, datetime.now().astimezone())
     ended, finished = countdown(some)
+    ends = []
     listen(ended)
-    started = time.perf_counter()
+    listen(lambda _: ends.append(time.perf_counter()))
     resume()
     await finished.wait()
     return {
         "add": add / tasks * 1e6,
         "remove": removing / some * 1e6,
-        "fire": (time.perf_counter() - started) / some * 1e6,
+        # From the first end on: that of the resumption is not the cost of a run.
+        "fire": (ends[-1] - ends[0]) / some * 1e6,
         "memory": taken / tasks,
     }
 

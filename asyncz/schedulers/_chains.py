@@ -1,0 +1,183 @@
+"""Tasks that are given the results of another: `Task.then`."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Generic
+
+from typing_extensions import TypeVar, override
+
+from asyncz.events import TaskExecuted
+from asyncz.exceptions import InvalidInputError, MaximumInstancesError, NoResultError, QueueFullError
+from asyncz.protocols import Timer, Trigger
+from asyncz.schedulers._entries import Core, Registration, TypedEntry
+from asyncz.tasks import ChainedCall, TaskLimits, TaskRun
+
+ArgumentT = TypeVar("ArgumentT")
+ResultT = TypeVar("ResultT")
+
+# A result that an executor refuses waits for a run of its task to end, and for no longer before it is tried again.
+_REFUSED_RESULT_WAITS = 1.0
+
+
+class ChainedEntry(TypedEntry[ResultT], Generic[ArgumentT, ResultT]):
+    """The place of a task that is given the results of another.
+
+    `results` holds those that wait, and `due_since`, beside each, since when.
+    """
+
+    __slots__ = (
+        "chained_call",
+        "due_since",
+        "is_active",
+        "listener",
+        "results",
+        "retry_timer",
+        "upstream",
+        "upstream_is_gone",
+    )
+
+    def __init__(
+        self,
+        core: Core,
+        registration: Registration,
+        paused: bool,
+        task_id: str,
+        upstream: TypedEntry[ArgumentT],
+        call: ChainedCall[ArgumentT, ResultT],
+        limits: TaskLimits,
+        submit_to: Callable[[TaskRun[ResultT]], None],
+    ) -> None:
+        super().__init__(core, registration, None, None, paused, task_id, call, limits, submit_to)
+        self.upstream = upstream
+        self.chained_call = call
+        self.results: deque[ArgumentT] = deque()
+        self.due_since = deque[float]()
+        self.waiting = self.due_since
+        self.retry_timer: Timer | None = None
+        self.upstream_is_gone = False
+        # Only once all have heard that it was added.
+        self.is_active = False
+        self.listener = upstream.typed_task.on_executed(self.receive)
+
+    @property
+    @override
+    def finished(self) -> bool:
+        return self.upstream_is_gone and self.is_active and not self.results and not self.run_count
+
+    @property
+    @override
+    def has_ended(self) -> bool:
+        return (self.removed or (self.upstream_is_gone and not self.results)) and not self.is_working
+
+    @property
+    @override
+    def feeds_a_chain(self) -> bool:
+        if self.results and self.is_active and not self.paused and (self.is_working or self.retry_timer is not None):
+            return True
+        return super().feeds_a_chain
+
+    @property
+    @override
+    def schedule_text(self) -> str:
+        return f"after {self.upstream.task.id!r}"
+
+    def activate(self) -> None:
+        """Begin with the results there are. What came to its end before this was added gives its last one."""
+        self.is_active = True
+        upstream = self.upstream
+        last = upstream.typed_task.last_notification
+        if upstream.has_ended and not self.results and isinstance(last, TaskExecuted):
+            self.receive(last)
+        self.upstream_is_gone = upstream.removed and not upstream.run_count
+        self.submit_waiting()
+
+    def receive(self, event: TaskExecuted[ArgumentT]) -> None:
+        """Take a result."""
+        if self.removed:
+            return
+        finished = event.details.finished
+        self.take(event.result, self.core.now() if finished is None else finished)
+
+    def take(self, result: ArgumentT, at: float) -> None:
+        """Work on a result, as soon as there is a place."""
+        if self.typed_task.limits.coalesce:
+            while self.results:
+                self.results.popleft()
+                self.refuse_at_maximum(self.due_since.popleft())
+        self.results.append(result)
+        self.due_since.append(at)
+        self.submit_waiting()
+
+    @override
+    def come_due_now(self, at: float) -> None:
+        if self.removed:
+            return
+        last = self.upstream.typed_task.last_notification
+        if isinstance(last, TaskExecuted):
+            self.take(last.result, at)
+        else:
+            run = TaskRun(self.typed_task, scheduled=at, clock_now=self.core.now)
+            self.hand_over(run, self.end_without_result)
+
+    def end_without_result(self, run: TaskRun[ResultT]) -> None:
+        """End a run that was wanted when there was no result."""
+        self.end(run, run.failed(NoResultError(self.upstream.task.id)))
+
+    @override
+    def reschedule(self, trigger: Trigger | None) -> None:
+        reason = f"{self.task.id!r} is due by the results of {self.upstream.task.id!r}; add a task of its own"
+        raise InvalidInputError("trigger", repr(trigger), reason)
+
+    @override
+    def schedule(self) -> None:
+        self.submit_waiting()
+
+    @override
+    def submit_waiting(self) -> None:
+        if not self.is_active or self.paused or self.removed or self.core.status == "paused":
+            return
+        if self.retry_timer is not None:
+            self.retry_timer.cancel()
+            self.retry_timer = None
+        if self.core.status == "draining" and not self.core.chains_go_on:
+            self.cancel_results()
+        while self.results and self.run_count < self.typed_task.limits.max_instances:
+            try:
+                self.hand_over(self.next_run(), self.submit)
+            except (MaximumInstancesError, QueueFullError):
+                self.retry_timer = self.core.clock.call_later(_REFUSED_RESULT_WAITS, self.submit_waiting)
+                return
+            self.results.popleft()
+            self.due_since.popleft()
+
+    def next_run(self) -> TaskRun[ResultT]:
+        """A run for the result that has waited longest."""
+        return TaskRun(
+            self.typed_task,
+            scheduled=self.due_since[0],
+            context=self.context.copy(),
+            clock_now=self.core.now,
+            call=self.chained_call.with_result(self.results[0]),
+        )
+
+    @override
+    def call_on_demand(self) -> Callable[[], ResultT | Awaitable[ResultT]]:
+        return self.chained_call.with_last_result()
+
+    @override
+    def end_what_waits(self) -> None:
+        if not self.core.chains_go_on:
+            self.cancel_results()
+
+    @override
+    def leave(self) -> None:
+        self.upstream.typed_task.remove_listener(self.listener)
+        self.cancel_results()
+        super().leave()
+
+    def cancel_results(self) -> None:
+        """End what waits as cancelled."""
+        self.results.clear()
+        super().end_what_waits()

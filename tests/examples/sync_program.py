@@ -1,0 +1,50 @@
+"""A program without a line of asyncio: the scheduler runs in a thread of its own.
+
+`python -m tests.examples.sync_program FOLDER` tells how large the files of a folder are, together and by and by.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from asyncz import AsyncIOScheduler, IntervalTrigger, NoResultInTimeError, TaskExecuted, current_run
+
+
+def size(folder: Path) -> int:
+    """Add up the sizes of files, and stop where nobody wants to know any more."""
+    total = 0
+    for path in folder.rglob("*"):
+        if current_run().is_cancelled():
+            break
+        if path.is_file():
+            total += path.stat().st_size
+    return total
+
+
+def report(event: TaskExecuted[int]) -> None:
+    """Called in the thread of the scheduler."""
+    print("looked", event.details.scheduled_at, event.result, "bytes")
+
+
+def main(folder: Path) -> int:
+    """Look once now, and again each hour until a signal comes."""
+    scheduler = AsyncIOScheduler()
+    with scheduler.in_thread(drain_timeout=25) as thread:
+        task = scheduler.add_task(size, folder, trigger=IntervalTrigger(hours=1), executor="threadpool")
+        task.on_executed(report)
+        try:
+            # A type checker knows that this is an int.
+            total = thread.run(task, timeout=60)
+        except NoResultInTimeError as error:
+            print(error)
+            total = 0
+        print("now", total, "bytes")
+        # SIGINT and SIGTERM let what runs come to its end.
+        thread.wait_closed()
+    print("runs that ended:", [run.outcome for run in task.state.recent_runs])
+    return total
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
