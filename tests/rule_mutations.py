@@ -2287,8 +2287,8 @@ _breaks(
     "current run",
     "coroutines of a worker see the first run",
     WORKER,
-    "runner.run(_awaited(outcome), context=contextvars.copy_context())",
-    "runner.run(_awaited(outcome))",
+    "runner.run(coroutine, context=contextvars.copy_context())",
+    "runner.run(coroutine)",
     "test_current_run::test_a_function_sees_its_own_run_and_so_does_what_it_calls",
 )
 

@@ -238,7 +238,7 @@ MUTATIONS: list[Mutation] = [
     Mutation(
         "a task is moved to any executor",
         SCHEDULER,
-        "executor: PoolAlias | LoopAlias | str | Unset = UNSET,",
+        "executor: PoolAlias | ClusterAlias | LoopAlias | str | Unset = UNSET,",
         "executor: object = UNSET,",
     ),
     Mutation(
