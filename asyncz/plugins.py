@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING
 
 from typing_extensions import TypeIs
 
 from asyncz.exceptions import InvalidInputError, PluginError, UnknownAliasError
 from asyncz.protocols import Trigger, UniversalExecutor
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 EXECUTOR_GROUP = "asyncz.executors"
 TRIGGER_GROUP = "asyncz.triggers"
@@ -42,6 +45,8 @@ BUILTIN_TRIGGERS = {
 
 @functools.cache
 def _found(group: str) -> dict[str, EntryPoint]:
+    from importlib.metadata import entry_points
+
     return {entry_point.name: entry_point for entry_point in entry_points(group=group)}
 
 
@@ -125,6 +130,9 @@ def check_trigger(value: object) -> None:
 
 
 def _create(kind: str, group: str, builtin: Mapping[str, str], alias: str, options: Mapping[str, object]) -> object:
+    # Here and not above: it takes a third as long to import as all the rest, and few need it.
+    from importlib.metadata import EntryPoint
+
     if alias in builtin or ":" in alias:
         entry_point = EntryPoint(alias, builtin.get(alias, alias), group)
     elif alias in _found(group):

@@ -38,7 +38,7 @@ _FOLLOWING: dict[ExecutorStatus, tuple[ExecutorStatus, ...]] = {
 
 
 # Each subclass says `frozen` in its own class statement: pyright knows it from there only.
-class _Snapshot(BaseModel, frozen=True, extra="forbid"):
+class _Snapshot(BaseModel, frozen=True, extra="forbid", defer_build=True):
     """What every snapshot is: it cannot be changed, and has no fields but its own."""
 
 

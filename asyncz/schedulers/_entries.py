@@ -406,16 +406,22 @@ class Entry:
         self.core.totals[kind] += more
 
     def remember(self, notification: TaskNotification[object]) -> None:
-        """Keep how a run ended, without its result, among those that ended last."""
-        recent, core = self.recent, self.core
-        if recent is None:
-            if not core.recent_runs:
-                return
-            recent = self.recent = list[_Ended]()
-        error = _text_of(notification.exception) if isinstance(notification, TaskError) else ""
-        recent.append((type(notification), notification.details, error))
-        if len(recent) > core.recent_runs:
-            del recent[0]
+        """Keep how the run before the last one ended, without its result; the task itself keeps the last one."""
+        most = self.core.recent_runs - 1
+        if most < 1:
+            return
+        if self.recent is None:
+            self.recent = list[_Ended]()
+        self.recent.append(_without_result(notification))
+        if len(self.recent) > most:
+            del self.recent[0]
+
+    def recent_runs(self) -> tuple[EndedRun, ...]:
+        """How the runs ended that ended last; from any thread."""
+        last = self.task.last_notification
+        if last is None or not self.core.recent_runs:
+            return ()
+        return tuple(_snapshot_of(*ended) for ended in (*list(self.recent or ()), _without_result(last)))
 
     def refuse(self, event: events.TaskMaxInstances | events.TaskQueueFull) -> None:
         """Tell that a due run was refused."""
@@ -527,7 +533,7 @@ class Entry:
             running=self.run_count,
             retrying=len(self.attempts or ()),
             waiting=len(self.waiting or ()),
-            recent_runs=tuple(_snapshot_of(*ended) for ended in list(self.recent or ())),
+            recent_runs=self.recent_runs(),
             **read_counts(self.counts or {}),
         )
 
@@ -872,6 +878,11 @@ _OUTCOMES: dict[type[object], RunOutcome] = {
     events.TaskMissed: "missed",
     events.TaskCancelled: "cancelled",
 }
+
+
+def _without_result(notification: TaskNotification[object]) -> _Ended:
+    error = _text_of(notification.exception) if isinstance(notification, TaskError) else ""
+    return type(notification), notification.details, error
 
 
 def _snapshot_of(kind: type[object], details: RunDetails, error: str) -> EndedRun:

@@ -1049,12 +1049,14 @@ class AsyncIOScheduler:
             and entry.try_again(run.run_id, run.attempt, notification)
         ):
             return
+        before = run.task._last
         if not run.conclude(notification):
             logger.error("A second notification of a run was refused: %r of %r", notification, run)
             return
         if entry is not None:
             entry.count(type(notification))
-            entry.remember(notification)
+            if before is not None:
+                entry.remember(before)
         else:
             self._core.totals[type(notification)] += 1
         if isinstance(notification, TaskError):
@@ -1100,14 +1102,11 @@ class AsyncIOScheduler:
         entry.submit_waiting()
 
     def _forget_if_finished(self, entry: Entry) -> None:
-        if entry.finished:
-            self._forget(entry)
-
-    def _forget(self, entry: Entry) -> None:
         core = self._core
         with core.lock:
-            # What another thread has changed while the last run ended may let it go on.
-            core.make_changes()
+            if core.changes:
+                # What another thread has changed while the last run ended may let it go on.
+                core.make_changes()
             if entry.removed or not entry.finished or core.status == "draining":
                 return
             del core.entries[entry.task._id]
@@ -1158,7 +1157,8 @@ class AsyncIOScheduler:
 
     def _catch_up(self) -> None:
         for entry in self._all_entries():
-            self._fill_places(entry)
+            if entry.waiting or entry.attempts:
+                self._fill_places(entry)
         self._set_timer()
 
     def _after_change(self, entry: Entry) -> None:
