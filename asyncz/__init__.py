@@ -7,7 +7,10 @@ if TYPE_CHECKING:
 
     from asyncz.clock import SystemClock as SystemClock
     from asyncz.config import (
+        ClusterAlias as ClusterAlias,
         ConfigSource as ConfigSource,
+        DaskClusterKwargs as DaskClusterKwargs,
+        DaskOptions as DaskOptions,
         ExecutorConfig as ExecutorConfig,
         LimitsConfig as LimitsConfig,
         LoopAlias as LoopAlias,
@@ -48,6 +51,7 @@ if TYPE_CHECKING:
     )
     from asyncz.exceptions import (
         AsynczError as AsynczError,
+        ClusterConnectionError as ClusterConnectionError,
         ConfigurationError as ConfigurationError,
         ConfigurationProblem as ConfigurationProblem,
         DuplicateExecutorError as DuplicateExecutorError,
@@ -82,7 +86,9 @@ if TYPE_CHECKING:
     )
     from asyncz.executors.asyncio import AsyncIOExecutor as AsyncIOExecutor
     from asyncz.executors.base import BaseExecutor as BaseExecutor
+    from asyncz.executors.dask import DaskExecutor as DaskExecutor
     from asyncz.executors.debug import DebugExecutor as DebugExecutor
+    from asyncz.executors.futures import FuturesExecutor as FuturesExecutor
     from asyncz.executors.process_pool import ProcessPoolExecutor as ProcessPoolExecutor
     from asyncz.executors.thread_pool import ThreadPoolExecutor as ThreadPoolExecutor
     from asyncz.plugins import (
@@ -112,6 +118,7 @@ if TYPE_CHECKING:
     )
     from asyncz.schedulers.thread import SchedulerThread as SchedulerThread
     from asyncz.states import (
+        ClusterState as ClusterState,
         EndedRun as EndedRun,
         ExecutorState as ExecutorState,
         ExecutorStatus as ExecutorStatus,
@@ -147,7 +154,10 @@ else:
         {
             "asyncz.clock": ("SystemClock",),
             "asyncz.config": (
+                "ClusterAlias",
                 "ConfigSource",
+                "DaskClusterKwargs",
+                "DaskOptions",
                 "ExecutorConfig",
                 "LimitsConfig",
                 "LoopAlias",
@@ -188,6 +198,7 @@ else:
             ),
             "asyncz.exceptions": (
                 "AsynczError",
+                "ClusterConnectionError",
                 "ConfigurationError",
                 "ConfigurationProblem",
                 "DuplicateExecutorError",
@@ -222,7 +233,9 @@ else:
             ),
             "asyncz.executors.asyncio": ("AsyncIOExecutor",),
             "asyncz.executors.base": ("BaseExecutor",),
+            "asyncz.executors.dask": ("DaskExecutor",),
             "asyncz.executors.debug": ("DebugExecutor",),
+            "asyncz.executors.futures": ("FuturesExecutor",),
             "asyncz.executors.process_pool": ("ProcessPoolExecutor",),
             "asyncz.executors.thread_pool": ("ThreadPoolExecutor",),
             "asyncz.plugins": (
@@ -252,6 +265,7 @@ else:
             ),
             "asyncz.schedulers.thread": ("SchedulerThread",),
             "asyncz.states": (
+                "ClusterState",
                 "EndedRun",
                 "ExecutorState",
                 "ExecutorStatus",

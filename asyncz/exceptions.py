@@ -539,6 +539,26 @@ class WorkerStartError(WorkerLostError):
     """A worker could not start, for example because its initializer raised (see `__cause__`)."""
 
 
+class ClusterConnectionError(AsynczError, ConnectionError):
+    """A cluster cannot be reached, or the connection to it was lost.
+
+    Whether the function of a run that ends so has returned is not known.
+
+    Attributes:
+        address: The address of the cluster.
+        reason: What happened.
+    """
+
+    def __init__(self, address: str, reason: str) -> None:
+        super().__init__(address, reason)
+        self.address = address
+        self.reason = reason
+
+    @override
+    def __str__(self) -> str:
+        return f"the cluster at {self.address}: {self.reason}"
+
+
 class SerializationError(AsynczError, ValueError):
     """Something cannot travel between processes: it cannot be pickled or unpickled.
 

@@ -27,6 +27,7 @@ TRIGGER_GROUP = "asyncz.triggers"
 BUILTIN_EXECUTORS = {
     "asyncio": "asyncz.executors.asyncio:AsyncIOExecutor",
     "default": "asyncz.executors.asyncio:AsyncIOExecutor",
+    "dask": "asyncz.executors.dask:DaskExecutor",
     "debug": "asyncz.executors.debug:DebugExecutor",
     "threadpool": "asyncz.executors.thread_pool:ThreadPoolExecutor",
     "pool": "asyncz.executors.thread_pool:ThreadPoolExecutor",

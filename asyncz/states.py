@@ -49,6 +49,24 @@ class InstanceCount(_Snapshot, frozen=True):
     running: PositiveInt
 
 
+class ClusterState(_Snapshot, frozen=True):
+    """What an executor has last heard of the cluster that it runs on.
+
+    Attributes:
+        address: Its address.
+        connected: Whether the connection stands; while it does not, runs wait in the executor.
+        workers: How many workers it has.
+        threads: How many runs these can execute at the same time.
+        memory: How many bytes of memory they may use together.
+    """
+
+    address: str
+    connected: bool
+    workers: NonNegativeInt = 0
+    threads: NonNegativeInt = 0
+    memory: NonNegativeInt = 0
+
+
 class ExecutorState(_Snapshot, frozen=True):
     """What an executor does at one moment.
 
@@ -62,6 +80,7 @@ class ExecutorState(_Snapshot, frozen=True):
         workers: How many threads or processes work for it; 0 where that is not its own business.
         lost_workers: How many worker processes died since its start.
         replaced_workers: How many worker processes took the place of another.
+        cluster: The cluster that it runs on; None where there is none.
     """
 
     alias: str
@@ -73,6 +92,7 @@ class ExecutorState(_Snapshot, frozen=True):
     workers: NonNegativeInt = 0
     lost_workers: NonNegativeInt = 0
     replaced_workers: NonNegativeInt = 0
+    cluster: ClusterState | None = None
 
     @model_validator(mode="after")
     def _counts_agree(self) -> Self:

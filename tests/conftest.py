@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
+from tests.cluster import cluster_of
 from tests.functions import Recorder
 
 
@@ -11,3 +14,10 @@ from tests.functions import Recorder
 def recorder() -> Recorder:
     """A notifier that keeps what it is told, for executors without a scheduler."""
     return Recorder()
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[str]:
+    """The address of a Dask cluster of two workers with two threads each."""
+    with cluster_of(workers=2) as address:
+        yield address

@@ -337,6 +337,34 @@ def fork_and_return(number: int) -> int:
     return number
 
 
+def note_and_die(path: str) -> None:
+    """Note in a file that it was called, and kill its process."""
+    with open(path, "a") as file:
+        file.write("called\n")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def note_and_fail(path: str) -> None:
+    """Note in a file that it was called, and fail."""
+    with open(path, "a") as file:
+        file.write("called\n")
+    raise ValueError("noted")
+
+
+def create(path: str) -> None:
+    Path(path).touch()
+
+
+async def wait_to_be_cancelled(begun: str, cancelled: str) -> None:
+    """Create a file, wait, and create another one when that is cancelled."""
+    create(begun)
+    try:
+        await asyncio.sleep(60)
+    except asyncio.CancelledError:
+        create(cancelled)
+        raise
+
+
 def note_once(path: str, number: int) -> int:
     """Add a number to a file, in one write, and return it."""
     with open(path, "ab", buffering=0) as file:

@@ -25,6 +25,12 @@ POOL = "asyncz/executors/_pool.py"
 PROCESSES = "asyncz/executors/process_pool.py"
 SUPERVISOR = "asyncz/executors/_supervisor.py"
 WORKER = "asyncz/executors/_worker.py"
+TRAVEL = "asyncz/executors/_travel.py"
+FUTURES = "asyncz/executors/futures.py"
+DASK = "asyncz/executors/dask.py"
+DASK_LINK = "asyncz/executors/_dask_link.py"
+DASK_SCHEDULER = "asyncz/executors/_dask_scheduler.py"
+DASK_WORKER = "asyncz/executors/_dask_worker.py"
 SCHEDULER = "asyncz/schedulers/asyncio.py"
 ENTRIES = "asyncz/schedulers/_entries.py"
 INBOX = "asyncz/schedulers/_inbox.py"
@@ -218,10 +224,50 @@ _breaks(
 _breaks(
     "1",
     "a result that cannot be unpickled is not told",
-    PROCESSES,
+    TRAVEL,
     "        except BaseException as error:\n            unloadable",
     "        except MemoryError as error:\n            unloadable",
     "test_executors::test_what_cannot_be_pickled_is_told",
+)
+_breaks(
+    "1",
+    "a pool that breaks loses what it had begun",
+    FUTURES,
+    "                call.end(run.failed(lost))\n",
+    "                pass\n",
+    "test_futures::test_a_given_pool_that_breaks_breaks_the_executor",
+)
+_breaks(
+    "1",
+    "a pool that breaks loses what waits",
+    FUTURES,
+    "                self._feed.put(call.submit)\n",
+    "                pass\n",
+    "test_futures::test_a_worker_that_dies_costs_what_the_pool_had_begun_and_nothing_that_waits",
+)
+_breaks(
+    "1",
+    "a restart of a cluster is not told",
+    DASK,
+    '            job.fail(WorkerLostError("was ended by a restart of the cluster"))\n',
+    "            pass\n",
+    "test_dask::test_a_restart_of_the_cluster_ends_its_runs",
+)
+_breaks(
+    "1",
+    "a lost connection is not told",
+    DASK,
+    "            job.fail(lost)\n",
+    "            pass\n",
+    "test_dask::test_a_cut_connection_ends_what_was_there_and_holds_what_is_due",
+)
+_breaks(
+    "1",
+    "Dask executes again what it lost",
+    DASK_SCHEDULER,
+    "                task.suspicious = max(",
+    "                _ = max(",
+    "test_dask::test_a_lost_worker_ends_its_run_which_is_executed_once",
 )
 _breaks(
     "1",
@@ -404,6 +450,15 @@ _breaks(
     "test_rules::test_a_due_run_that_the_queue_refuses_is_told_as_refused",
 )
 
+_breaks(
+    "2",
+    "a foreign pool is handed runs by the loop",
+    FUTURES,
+    "        self._feed.put(_Call(self, run).submit)\n",
+    "        _Call(self, run).submit()\n",
+    "test_futures::test_a_pool_whose_submit_blocks_does_not_block_the_loop",
+)
+
 # 3: instances are counted until the work has ended
 
 _breaks(
@@ -520,6 +575,31 @@ _breaks(
     "            self._being_told -= 1\n        self._tell_if_drained()\n",
     "            self._being_told -= 1\n",
     "test_executors::test_shutdown_waits_for_runs_without_blocking_the_loop",
+)
+
+_breaks(
+    "3",
+    "a function on a cluster is released before it returns",
+    DASK,
+    "[job for job in jobs if job.key not in running]",
+    "jobs",
+    "test_dask::test_a_function_that_cannot_be_stopped_counts_until_it_returns",
+)
+_breaks(
+    "3",
+    "what a cluster has not begun stays counted",
+    DASK,
+    "[job for job in jobs if job.key not in running]",
+    "[]",
+    "test_dask::test_a_run_that_is_cancelled_before_it_began_is_never_executed",
+)
+_breaks(
+    "3",
+    "a cancellation does not reach the coroutine in its worker",
+    DASK_WORKER,
+    "                cancel_coroutine()\n",
+    "                pass\n",
+    "test_dask::test_a_cancelled_coroutine_is_cancelled_in_its_worker",
 )
 
 # 4: everything on the loop's thread, in bursts
@@ -653,6 +733,15 @@ _breaks(
     "grace is not None and self.attempt == 1 and ",
     "grace is not None and ",
     "test_retries::test_a_further_attempt_is_never_too_late",
+)
+
+_breaks(
+    "5",
+    "a worker does not look at the time",
+    TRAVEL,
+    "    return time.time() + grace - (finished - run.scheduled)\n",
+    "    return None\n",
+    "test_dask::test_a_run_that_waited_too_long_on_the_cluster_is_missed",
 )
 
 # 6: coalesce
@@ -1453,6 +1542,23 @@ _breaks(
     "test_rules::test_an_executor_that_fails_in_all_that_it_is_asked_does_not_keep_the_scheduler_from_its_end",
 )
 
+_breaks(
+    "10",
+    "cancel_futures leaves what waits in a foreign pool",
+    FUTURES,
+    "        if self.claim(run):\n",
+    "        if True:\n",
+    "test_futures::test_cancel_futures_drops_what_the_pool_has_not_begun",
+)
+_breaks(
+    "10",
+    "a cluster outlives its executor",
+    DASK_LINK,
+    "            await self._ended(cluster)\n",
+    "            pass\n",
+    "test_dask::test_a_cluster_of_its_own_comes_and_goes_with_the_executor",
+)
+
 # 11: awaitables
 
 _breaks(
@@ -2177,8 +2283,8 @@ _breaks(
     "current run",
     "coroutines of a worker see the first run",
     WORKER,
-    "runner.run(_awaited(outcome), context=contextvars.copy_context())",
-    "runner.run(_awaited(outcome))",
+    "runner.run(coroutine, context=contextvars.copy_context())",
+    "runner.run(coroutine)",
     "test_current_run::test_a_function_sees_its_own_run_and_so_does_what_it_calls",
 )
 

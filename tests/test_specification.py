@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from asyncz import (
     AsyncIOScheduler,
+    DaskExecutor,
     DateTrigger,
     ExecutorState,
     MaximumInstancesError,
@@ -68,6 +69,7 @@ def test_asyncio_executor_runs_coroutines_in_the_event_loop_directly_and_others_
         ("threadpool", ThreadPoolExecutor),
         ("pool", ThreadPoolExecutor),
         ("processpool", ProcessPoolExecutor),
+        ("dask", DaskExecutor),
     ],
 )
 def test_each_executor_has_its_plugin_alias(alias: str, executor_class: type[object]) -> None:

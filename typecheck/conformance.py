@@ -7,6 +7,7 @@ run of `python -m typecheck`.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 
 from asyncz import (
     AndTrigger,
@@ -17,9 +18,11 @@ from asyncz import (
     CalendarIntervalTrigger,
     Clock,
     CronTrigger,
+    DaskExecutor,
     DateTrigger,
     DebugExecutor,
     Executor,
+    FuturesExecutor,
     IntervalTrigger,
     Notifier,
     OrTrigger,
@@ -43,28 +46,36 @@ async def made_on_a_loop() -> RecordingNotifier:
 of_int: list[Executor[int]] = [
     AsyncIOExecutor(),
     BaseExecutor(),
+    DaskExecutor(),
     DebugExecutor(),
+    FuturesExecutor(concurrent.futures.ThreadPoolExecutor),
     ProcessPoolExecutor(),
     ThreadPoolExecutor(),
 ]
 of_lists: list[Executor[list[str]]] = [
     AsyncIOExecutor(),
     BaseExecutor(),
+    DaskExecutor(),
     DebugExecutor(),
+    FuturesExecutor(concurrent.futures.ThreadPoolExecutor),
     ProcessPoolExecutor(),
     ThreadPoolExecutor(),
 ]
 universal: list[UniversalExecutor] = [
     AsyncIOExecutor(),
     BaseExecutor(),
+    DaskExecutor(),
     DebugExecutor(),
+    FuturesExecutor(concurrent.futures.ThreadPoolExecutor),
     ProcessPoolExecutor(),
     ThreadPoolExecutor(),
 ]
 cancelling: list[SupportsCancel] = [
     AsyncIOExecutor(),
     BaseExecutor(),
+    DaskExecutor(),
     DebugExecutor(),
+    FuturesExecutor(concurrent.futures.ThreadPoolExecutor),
     ProcessPoolExecutor(),
     ThreadPoolExecutor(),
 ]

@@ -47,6 +47,8 @@ THREAD = "asyncz/schedulers/thread.py"
 BASE = "asyncz/executors/base.py"
 THREADS = "asyncz/executors/thread_pool.py"
 PROCESSES = "asyncz/executors/process_pool.py"
+FUTURES = "asyncz/executors/futures.py"
+DASK = "asyncz/executors/dask.py"
 ASGI = "asyncz/schedulers/asgi.py"
 CONFIG = "asyncz/config/options.py"
 MODELS = "asyncz/config/models.py"
@@ -236,7 +238,7 @@ MUTATIONS: list[Mutation] = [
     Mutation(
         "a task is moved to any executor",
         SCHEDULER,
-        "executor: PoolAlias | LoopAlias | str | Unset = UNSET,",
+        "executor: PoolAlias | ClusterAlias | LoopAlias | str | Unset = UNSET,",
         "executor: object = UNSET,",
     ),
     Mutation(
@@ -394,6 +396,16 @@ MUTATIONS: list[Mutation] = [
     Mutation("threads take any number of workers", THREADS, "max_workers: int = 10,", "max_workers: int | str = 10,"),
     Mutation(
         "processes take any queue", PROCESSES, "max_queue: int | None = None,", "max_queue: int | str | None = None,"
+    ),
+    Mutation("anything is a pool", FUTURES, "pool: Executor | MakePool,", "pool: object,"),
+    Mutation("anything pickles", FUTURES, "dumps: Callable[[object], bytes] =", "dumps: object ="),
+    Mutation("anything is a client of Dask", DASK, "client: _dask_link.DaskClient | None", "client: object"),
+    Mutation("any text is a number of retries", DASK, "retries: int = 0,", "retries: int | str = 0,"),
+    Mutation(
+        "a cluster has no options",
+        SCHEDULER,
+        "executor: ClusterAlias, /, alias: str, **options: Unpack[DaskOptions]",
+        "executor: ClusterAlias, /, alias: str",
     ),
     Mutation(
         "threads take the options of processes",

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
         TriggerConfig as TriggerConfig,
     )
     from asyncz.config.options import (
+        ClusterAlias as ClusterAlias,
+        DaskClusterKwargs as DaskClusterKwargs,
+        DaskOptions as DaskOptions,
         Initializer as Initializer,
         LoopAlias as LoopAlias,
         PoolAlias as PoolAlias,
@@ -75,6 +78,9 @@ else:
                 "TriggerConfig",
             ),
             "asyncz.config.options": (
+                "ClusterAlias",
+                "DaskClusterKwargs",
+                "DaskOptions",
                 "Initializer",
                 "LoopAlias",
                 "PoolAlias",

@@ -7,7 +7,9 @@ if TYPE_CHECKING:
 
     from asyncz.executors.asyncio import AsyncIOExecutor as AsyncIOExecutor
     from asyncz.executors.base import BaseExecutor as BaseExecutor
+    from asyncz.executors.dask import DaskExecutor as DaskExecutor
     from asyncz.executors.debug import DebugExecutor as DebugExecutor
+    from asyncz.executors.futures import FuturesExecutor as FuturesExecutor
     from asyncz.executors.process_pool import ProcessPoolExecutor as ProcessPoolExecutor
     from asyncz.executors.thread_pool import ThreadPoolExecutor as ThreadPoolExecutor
 else:
@@ -19,7 +21,9 @@ else:
         {
             "asyncz.executors.asyncio": ("AsyncIOExecutor",),
             "asyncz.executors.base": ("BaseExecutor",),
+            "asyncz.executors.dask": ("DaskExecutor",),
             "asyncz.executors.debug": ("DebugExecutor",),
+            "asyncz.executors.futures": ("FuturesExecutor",),
             "asyncz.executors.process_pool": ("ProcessPoolExecutor",),
             "asyncz.executors.thread_pool": ("ThreadPoolExecutor",),
         },

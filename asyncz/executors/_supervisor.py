@@ -31,9 +31,10 @@ from typing_extensions import override
 
 from asyncz.config import ProcessPoolKwargs
 from asyncz.events import Worker
-from asyncz.exceptions import RemoteError, WorkerLostError, WorkerStartError
+from asyncz.exceptions import WorkerLostError, WorkerStartError
 from asyncz.executors import _worker
 from asyncz.executors._threads import call_before_exit_waits
+from asyncz.executors._travel import error_of
 from asyncz.tasks import this_worker
 
 logger = logging.getLogger("asyncz.executors")
@@ -743,20 +744,6 @@ def _log(content: bytes) -> None:
             target.handle(record)
     except Exception:
         logger.exception("A log record of a worker could not be handled")
-
-
-def error_of(content: bytes) -> tuple[BaseException, str]:
-    """The exception that a worker reported, and its traceback as text."""
-    report: _worker.ErrorReport = pickle.loads(content)
-    type_name, message, text, pickled = report
-    exception: BaseException = RemoteError(type_name, message)
-    if pickled is not None:
-        with contextlib.suppress(BaseException):
-            loaded: object = pickle.loads(pickled)
-            if isinstance(loaded, BaseException):
-                exception = loaded
-    exception.add_note(f"In the worker process:\n{text}")
-    return exception, text
 
 
 _running: weakref.WeakSet[Supervisor] = weakref.WeakSet()

@@ -35,7 +35,7 @@ class ThreadedFunctions:
         _watched.add(self)
 
     def call(
-        self, run: TaskRun[ResultT], await_outcome: Callable[[Awaitable[ResultT]], ResultT]
+        self, run: TaskRun[ResultT], await_outcome: Callable[[Awaitable[ResultT]], ResultT] | None = None
     ) -> TaskNotification[ResultT]:
         """Execute a run in the present thread."""
         self._task_ids[run.id] = run.task_id

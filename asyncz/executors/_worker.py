@@ -15,8 +15,9 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, TypeAlias, TypeGuard
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Never, TypeAlias, TypeGuard
 
 from asyncz._running import running_run
 
@@ -43,6 +44,9 @@ READY, START_FAILED, STARTED, RESULT, ERROR, CANCELLED, UNLOADABLE, UNPICKLABLE,
 
 EXIT_UNTOLD = 70
 """The exit status of a worker that could not tell how a run ended."""
+
+dumps: Callable[[object], bytes] = partial(pickle.dumps, protocol=pickle.HIGHEST_PROTOCOL)
+"""How calls and results are pickled, unless somebody brings a way of their own."""
 
 ErrorReport: TypeAlias = tuple[str, str, str, bytes | None]
 """The class of an exception, its text, its traceback as text, and itself where it can be pickled."""
@@ -274,7 +278,7 @@ def start_worker(
         if initializer is not None:
             initializer(*initargs)
     except BaseException as error:
-        _channel.send(START_FAILED, 0, _report(error))
+        _channel.send(START_FAILED, 0, _report(error, dumps))
         raise
     # It may have set the list of handlers itself.
     if not any(isinstance(handler, _ForwardingHandler) for handler in root.handlers):
@@ -295,7 +299,9 @@ def serve() -> None:
                     continue
                 _channel.send(STARTED, number, TIME.pack(time.time()))
                 _channel.runs(number)
-                kind_of_end, report = _executed(runner, _Run(number, content, _channel))
+                run = _Run(number, content, _channel)
+                running_run.set(run)
+                kind_of_end, report = execute(run.call, partial(_run_coroutine, runner), dumps)
                 _channel.runs(0)
                 _channel.hold(kind_of_end, number, TIME.pack(time.time()) + report)
         except BaseException:
@@ -306,23 +312,37 @@ def serve() -> None:
     os._exit(0)
 
 
-def _executed(runner: asyncio.Runner, run: _Run) -> tuple[int, bytes]:
+def _run_coroutine(runner: asyncio.Runner, coroutine: Coroutine[object, Never, object]) -> object:
+    # Without one, all runs would see the context of the first.
+    return runner.run(coroutine, context=contextvars.copy_context())
+
+
+def execute(
+    content: bytes | memoryview,
+    run_coroutine: Callable[[Coroutine[object, Never, object]], object],
+    dumps: Callable[[object], bytes],
+) -> tuple[int, bytes]:
+    """Make a call that arrived as bytes, and give the kind of its end and the report of it; never raises.
+
+    Args:
+        content: The call, pickled.
+        run_coroutine: Runs a coroutine to its end.
+        dumps: Pickles the result, or the exception.
+    """
     try:
-        call: Callable[[], object] = pickle.loads(run.call)
+        call: Callable[[], object] = pickle.loads(content)
     except BaseException as error:
-        return UNLOADABLE, _report(error)
-    running_run.set(run)
+        return UNLOADABLE, _report(error, dumps)
     try:
         outcome = call()
         if _is_awaitable(outcome):
-            # Without one, all runs would see the context of the first.
-            outcome = runner.run(_awaited(outcome), context=contextvars.copy_context())
+            outcome = run_coroutine(_awaited(outcome))
     except asyncio.CancelledError:
         return CANCELLED, b""
     except BaseException as error:
-        return ERROR, _report(error)
+        return ERROR, _report(error, dumps)
     try:
-        return RESULT, pickle.dumps(outcome, pickle.HIGHEST_PROTOCOL)
+        return RESULT, dumps(outcome)
     except BaseException as error:
         return UNPICKLABLE, pickle.dumps((_shortened(repr(type(outcome))), repr(error)))
 
@@ -339,11 +359,11 @@ def _shortened(text: str) -> str:
     return text if len(text) <= 200 else f"{text[:200]}…"
 
 
-def _report(error: BaseException) -> bytes:
+def _report(error: BaseException, dumps: Callable[[object], bytes]) -> bytes:
     text = "".join(traceback.format_exception(error))
     try:
-        pickled: bytes | None = pickle.dumps(error)
-        pickle.loads(pickle.dumps(error))
+        pickled: bytes | None = dumps(error)
+        pickle.loads(dumps(error))
     except BaseException:
         pickled = None
     try:

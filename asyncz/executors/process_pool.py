@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing.spawn
-import pickle
 from collections.abc import Callable
 from multiprocessing.context import BaseContext
 from typing import Generic
@@ -17,10 +16,11 @@ from asyncz.events import TaskNotification, Worker
 from asyncz.exceptions import SerializationError
 from asyncz.executors import _worker
 from asyncz.executors._pool import PoolExecutor, check_pool_kwargs
-from asyncz.executors._supervisor import Supervisor, error_of
+from asyncz.executors._supervisor import Supervisor
+from asyncz.executors._travel import ending_of, pickled
 from asyncz.protocols import Notifier
 from asyncz.states import ExecutorState
-from asyncz.tasks import TaskRun, function_reference
+from asyncz.tasks import TaskRun
 
 ResultT = TypeVar("ResultT")
 
@@ -103,7 +103,7 @@ class ProcessPoolExecutor(PoolExecutor):
         Raises:
             SerializationError: The function or an argument cannot be pickled.
         """
-        _pickled(call)
+        pickled(call)
 
     @override
     def submit_run(self, run: TaskRun[ResultT], /) -> None:
@@ -143,7 +143,7 @@ class _Job(Generic[ResultT]):
             executor.finish(run, run.missed())
             return None
         try:
-            call = _pickled(run.call)
+            call = pickled(run.call)
         except SerializationError as error:
             executor.finish(run, run.failed(error))
             return None
@@ -157,7 +157,7 @@ class _Job(Generic[ResultT]):
 
     def deliver(self, kind: int, content: bytes) -> None:
         """It ended as its worker has sent."""
-        self.executor.finish(self.run, _ending(self.run, kind, content))
+        self.executor.finish(self.run, ending_of(self.run, kind, content))
 
     def fail(self, error: BaseException) -> None:
         """End it with an exception."""
@@ -171,35 +171,3 @@ class _Job(Generic[ResultT]):
         # In the queue it may have been cancelled before.
         if self.executor.claim(self.run):
             self.executor.finish(self.run, notification)
-
-
-def _pickled(call: Callable[[], object]) -> bytes:
-    try:
-        return pickle.dumps(call, pickle.HIGHEST_PROTOCOL)
-    except Exception as error:
-        raise SerializationError("function or argument", function_reference(call), f"{error}") from error
-
-
-def _ending(run: TaskRun[ResultT], kind: int, content: bytes) -> TaskNotification[ResultT]:
-    """How a run ended, from what its worker sent. The one place that takes a type on trust."""
-    if kind == _worker.CANCELLED:
-        return run.cancelled()
-    if kind == _worker.RESULT:
-        try:
-            result: ResultT = pickle.loads(content)
-        except BaseException as error:
-            unloadable = SerializationError("result", f"of {run.task.function}", f"it cannot be unpickled: {error!r}")
-            unloadable.__cause__ = error
-            return run.failed(unloadable)
-        return run.executed(result)
-    if kind == _worker.UNPICKLABLE:
-        description, reason = pickle.loads(content)
-        return run.failed(SerializationError("result", description, reason))
-    exception, text = error_of(content)
-    if kind == _worker.UNLOADABLE:
-        unloadable = SerializationError(
-            "function or argument", run.task.function, f"the worker cannot load it: {exception!r}"
-        )
-        unloadable.__cause__ = exception
-        exception = unloadable
-    return run.failed(exception, traceback_text=text)

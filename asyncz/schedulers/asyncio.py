@@ -28,7 +28,7 @@ from asyncz._checks import (
     check_text,
 )
 from asyncz.clock import SystemClock, utc
-from asyncz.config import LoopAlias, PoolAlias, PoolOptions
+from asyncz.config import ClusterAlias, DaskOptions, LoopAlias, PoolAlias, PoolOptions
 from asyncz.events import TaskError, TaskExecuted, TaskMissed, TaskNotification
 from asyncz.exceptions import (
     DuplicateExecutorError,
@@ -158,7 +158,7 @@ class AsyncIOScheduler:
     def __init__(
         self,
         *,
-        executors: Mapping[str, UniversalExecutor | PoolAlias | LoopAlias | str] | None = None,
+        executors: Mapping[str, UniversalExecutor | PoolAlias | ClusterAlias | LoopAlias | str] | None = None,
         defaults: TaskLimits = DEFAULT_LIMITS,
         clock: Clock | None = None,
         recent_runs: int = 5,
@@ -522,6 +522,8 @@ class AsyncIOScheduler:
     @overload
     def add_executor(self, executor: PoolAlias, /, alias: str, **options: Unpack[PoolOptions]) -> None: ...
     @overload
+    def add_executor(self, executor: ClusterAlias, /, alias: str, **options: Unpack[DaskOptions]) -> None: ...
+    @overload
     def add_executor(self, executor: LoopAlias | str, /, alias: str) -> None: ...
     def add_executor(self, executor: UniversalExecutor | str, /, alias: str, **options: object) -> None:
         """Register an executor under an alias; it is started with the scheduler, or now if that runs.
@@ -531,7 +533,7 @@ class AsyncIOScheduler:
         Args:
             executor: An executor, or the alias of one to be made.
             alias: The name by which tasks choose it.
-            options: The options of a pool that is made.
+            options: The options of the pool, or of the connection to a cluster, that is made.
 
         Raises:
             DuplicateExecutorError: The alias is taken, or the instance is registered already.
@@ -579,7 +581,7 @@ class AsyncIOScheduler:
         /,
         *args: Unpack[Ts],
         trigger: Trigger | None = NOW,
-        executor: PoolAlias | LoopAlias | str = "asyncio",
+        executor: PoolAlias | ClusterAlias | LoopAlias | str = "asyncio",
         id: str | None = None,
         max_instances: int | Unset = UNSET,
         misfire_grace_time: float | Unset | None = UNSET,
@@ -597,7 +599,7 @@ class AsyncIOScheduler:
         /,
         *args: Unpack[Ts],
         trigger: Trigger | None = NOW,
-        executor: PoolAlias | LoopAlias | str = "asyncio",
+        executor: PoolAlias | ClusterAlias | LoopAlias | str = "asyncio",
         id: str | None = None,
         max_instances: int | Unset = UNSET,
         misfire_grace_time: float | Unset | None = UNSET,
@@ -766,7 +768,7 @@ class AsyncIOScheduler:
         self,
         *,
         trigger: Trigger | None = NOW,
-        executor: PoolAlias | LoopAlias | str = "asyncio",
+        executor: PoolAlias | ClusterAlias | LoopAlias | str = "asyncio",
         max_instances: int | Unset = UNSET,
         misfire_grace_time: float | Unset | None = UNSET,
         coalesce: bool | Unset = UNSET,
@@ -837,7 +839,7 @@ class AsyncIOScheduler:
         self,
         task: Task[object] | str,
         *,
-        executor: PoolAlias | LoopAlias | str | Unset = UNSET,
+        executor: PoolAlias | ClusterAlias | LoopAlias | str | Unset = UNSET,
         max_instances: int | Unset = UNSET,
         misfire_grace_time: float | Unset | None = UNSET,
         coalesce: bool | Unset = UNSET,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import threading
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import Awaitable, Coroutine, Generator
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Generic, Never
@@ -38,8 +39,8 @@ class Gate:
 
     @property
     def is_open(self) -> bool:
-        """Whether it was opened."""
-        return (self.folder / "open").exists()
+        """Whether it was opened, or the trial is over: work that was given up need not be waited for."""
+        return (self.folder / "open").exists() or not self.folder.exists()
 
     def mark(self, mark: str) -> None:
         """Leave a mark; each is counted."""
@@ -55,6 +56,10 @@ class WorkError(Exception):
 
 
 def give(result: ResultT) -> ResultT:
+    return result
+
+
+def give_beside(result: ResultT, _: object) -> ResultT:
     return result
 
 
@@ -156,15 +161,16 @@ async def give_where_variable_is_async(expected: object, result: ResultT) -> Res
     return give_where_variable_is(expected, result)
 
 
-def unpicklable_result() -> Callable[[], None]:
-    return lambda: None
+def unpicklable_result() -> object:
+    # A lambda would travel where somebody pickles with cloudpickle.
+    return threading.Lock()
 
 
 class UnpicklableError(WorkError):
-    """Cannot be pickled, as it holds a function that has no name."""
+    """Cannot be pickled, as it holds a lock."""
 
     def __init__(self) -> None:
-        super().__init__(lambda: None)
+        super().__init__(threading.Lock())
 
 
 def fail_unpicklably() -> Never:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
+import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -464,8 +465,8 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
     async def test_what_cannot_be_pickled_ends_only_its_run(self) -> None:
         self._only_in_another_process()
         async with self._trial() as trial:
-            local_function: Callable[[], ResultT] = lambda: self.make_result(0)  # noqa: E731  # it must have no name
-            await self._expect_to_fail(trial, trial.task(local_function), "calls a function that cannot be pickled")
+            unpicklable = partial(_work.give_beside, self.make_result(0), threading.Lock())
+            await self._expect_to_fail(trial, trial.task(unpicklable), "is given what cannot be pickled")
             await self._expect_to_fail(
                 trial, trial.task(_work.fail_unpicklably), "raises an exception that cannot be pickled"
             )

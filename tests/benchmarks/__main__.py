@@ -30,6 +30,7 @@ KINDS: dict[str, dict[str, int]] = {
     "coroutine": {"coroutine": 20_000},
     "threads": {"threads": 20_000},
     "processes": {"processes": 10_000},
+    "dask": {"dask": 2_000},
     "inline": {"inline": 20_000},
     "add": {"add": 20_000},
     "stall": {"stall": 100_000},
@@ -40,7 +41,7 @@ KINDS: dict[str, dict[str, int]] = {
 }
 UNITS = {"longest turn": "ms", "makespan": "ms", "p50": "ms", "p99": "ms", "max": "ms", "memory": "B", "time": "ms"}
 HIDDEN = {"longest turn without garbage collection"}
-BARE = {"coroutine", "threads", "processes", "stall", "mixed"}
+BARE = {"coroutine", "threads", "processes", "dask", "stall", "mixed"}
 PEERS = {
     APSCHEDULER: ("apscheduler==3.11.3", "apscheduler_3.py", "apscheduler.schedulers.asyncio"),
     ASYNCZ_0_17: ("asyncz==0.17.2", "asyncz_0_17.py", "asyncz.schedulers"),
@@ -68,7 +69,7 @@ def commands_of(measurement: str, number: int, peers: bool) -> dict[str, list[st
         commands = {"asyncz": [*ours, "asyncz", measurement.replace(str(number), "").strip(), str(number)]}
     if kind in BARE:
         commands["bare"] = [*ours, "bare", kind, str(number)]
-    if peers and kind != "mixed" and not (kind == "scale" and number > MOST_TASKS_OF_PEERS):
+    if peers and kind not in {"dask", "mixed"} and not (kind == "scale" and number > MOST_TASKS_OF_PEERS):
         for peer, (requirement, script, module) in PEERS.items():
             python = str(python_with(requirement))
             if kind == "import":

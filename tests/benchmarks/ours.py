@@ -10,13 +10,15 @@ import asyncio
 import concurrent.futures
 import gc
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from importlib import import_module
 
 from asyncz import (
     AsyncIOExecutor,
     AsyncIOScheduler,
+    DaskExecutor,
     DebugExecutor,
     ProcessPoolExecutor,
     TaskExecuted,
@@ -28,6 +30,7 @@ EXECUTORS: dict[str, Callable[[], UniversalExecutor]] = {
     "coroutine": AsyncIOExecutor,
     "threads": partial(ThreadPoolExecutor, 2),
     "processes": partial(ProcessPoolExecutor, 2),
+    "dask": partial(DaskExecutor, cluster_kwargs={"n_workers": 2, "threads_per_worker": 1}),
     "inline": DebugExecutor,
     "add": DebugExecutor,
     "stall": AsyncIOExecutor,
@@ -151,6 +154,8 @@ async def bare(kind: str, runs: int) -> dict[str, float]:
                 task.add_done_callback(countdown.ended)
 
         return await timed(countdown, runs, create)
+    if kind == "dask":
+        return await bare_dask(countdown, runs)
     pool = (concurrent.futures.ThreadPoolExecutor if kind == "threads" else concurrent.futures.ProcessPoolExecutor)(2)
 
     def relay(future: concurrent.futures.Future[None]) -> None:
@@ -162,4 +167,28 @@ async def bare(kind: str, runs: int) -> dict[str, float]:
 
     with pool:
         await loop.run_in_executor(pool, nothing)
+        return await timed(countdown, runs, submit)
+
+
+async def bare_dask(countdown: Countdown, runs: int) -> dict[str, float]:
+    """Dask's own asynchronous client, on a cluster of the same size: a submission and an awaited result each."""
+    distributed = import_module("distributed")
+    async with (
+        distributed.LocalCluster(
+            asynchronous=True, n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0"
+        ) as cluster,
+        distributed.Client(cluster, asynchronous=True, set_as_default=False) as client,
+    ):
+        awaited: set[asyncio.Task[None]] = set()
+
+        async def follow(future: Awaitable[object]) -> None:
+            countdown.ended(await future)
+
+        def submit() -> None:
+            for _ in range(runs):
+                task = asyncio.ensure_future(follow(client.submit(nothing, pure=False)))
+                awaited.add(task)
+                task.add_done_callback(awaited.discard)
+
+        await asyncio.gather(*(client.submit(nothing, pure=False) for _ in range(4)))
         return await timed(countdown, runs, submit)

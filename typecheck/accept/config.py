@@ -10,7 +10,10 @@ from typing import assert_never, assert_type
 
 from asyncz import (
     AsyncIOScheduler,
+    ClusterAlias,
     ConfigSource,
+    DaskClusterKwargs,
+    DaskOptions,
     ExecutorConfig,
     LimitsConfig,
     LoopAlias,
@@ -72,12 +75,30 @@ options: PoolOptions = {
     "max_queue": None,
 }
 
+cluster_kwargs: DaskClusterKwargs = {
+    "n_workers": 2,
+    "threads_per_worker": 1,
+    "memory_limit": "auto",
+    "host": "127.0.0.1",
+    "dashboard_address": None,
+}
+dask_options: DaskOptions = {
+    "address": None,
+    "resources": {"GPU": 1},
+    "retries": 3,
+    "cluster_kwargs": cluster_kwargs,
+    "cancel_futures": True,
+    "overwrite_wait": False,
+    "max_queue": None,
+}
+
 
 def used(scheduler: AsyncIOScheduler) -> None:
     assert_type(ThreadPoolExecutor(pool_kwargs=thread_kwargs), ThreadPoolExecutor)
     assert_type(ProcessPoolExecutor(pool_kwargs=process_kwargs), ProcessPoolExecutor)
     scheduler.add_executor("threadpool", alias="io", **options)
     scheduler.add_executor("pool", alias="io", pool_kwargs=any_kwargs)
+    scheduler.add_executor("dask", alias="cluster", **dask_options)
 
 
 def every_pool(alias: PoolAlias) -> int:
@@ -86,6 +107,14 @@ def every_pool(alias: PoolAlias) -> int:
             return 1
         case "processpool":
             return 2
+        case _:
+            assert_never(alias)
+
+
+def every_cluster(alias: ClusterAlias) -> int:
+    match alias:
+        case "dask":
+            return 1
         case _:
             assert_never(alias)
 

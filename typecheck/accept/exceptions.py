@@ -6,6 +6,7 @@ from typing import assert_type
 
 from asyncz import (
     AsynczError,
+    ClusterConnectionError,
     ConfigurationError,
     ConfigurationProblem,
     DuplicateExecutorError,
@@ -158,6 +159,12 @@ def no_result_error(error: NoResultError) -> tuple[AsynczError, LookupError]:
 def task_exit_error(error: TaskExitError) -> tuple[AsynczError, RuntimeError]:
     assert_type(error.task_id, str)
     assert_type(error.exception, str)
+    return error, error
+
+
+def cluster_connection_error(error: ClusterConnectionError) -> tuple[AsynczError, ConnectionError]:
+    assert_type(error.address, str)
+    assert_type(error.reason, str)
     return error, error
 
 

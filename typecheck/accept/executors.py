@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import logging
+import pickle
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -10,6 +12,7 @@ from dataclasses import dataclass
 from typing import assert_type
 
 import attrs
+from distributed import Client
 from pydantic import BaseModel, ConfigDict
 from typing_extensions import TypeVar, override
 
@@ -17,9 +20,11 @@ from asyncz import (
     AsyncIOExecutor,
     AsyncIOScheduler,
     BaseExecutor,
+    DaskExecutor,
     DebugExecutor,
     Executor,
     ExecutorState,
+    FuturesExecutor,
     Notifier,
     ProcessPoolExecutor,
     Task,
@@ -47,6 +52,12 @@ processes_universal: UniversalExecutor = ProcessPoolExecutor()
 debug_of_int: Executor[int] = DebugExecutor()
 debug_of_lists: Executor[list[str]] = DebugExecutor()
 debug_universal: UniversalExecutor = DebugExecutor()
+futures_of_int: Executor[int] = FuturesExecutor(concurrent.futures.ThreadPoolExecutor())
+futures_of_lists: Executor[list[str]] = FuturesExecutor(concurrent.futures.ProcessPoolExecutor)
+futures_universal: UniversalExecutor = FuturesExecutor(lambda: concurrent.futures.ThreadPoolExecutor(3))
+dask_of_int: Executor[int] = DaskExecutor()
+dask_of_lists: Executor[list[str]] = DaskExecutor("tcp://10.0.0.5:8786")
+dask_universal: UniversalExecutor = DaskExecutor()
 same_class: ThreadPoolExecutor = ThreadPoolOfTheSubpackage()
 same_base: BaseExecutor = BaseOfTheModule()
 
@@ -58,6 +69,18 @@ def parameters() -> None:
     )
     assert_type(ProcessPoolExecutor(4, {"max_tasks_per_child": 5}, True, None, 100), ProcessPoolExecutor)
     assert_type(ProcessPoolExecutor(max_workers=4, pool_kwargs=None, overwrite_wait=True), ProcessPoolExecutor)
+
+
+def pools_and_clusters(pool: concurrent.futures.Executor, client: Client) -> None:
+    assert_type(
+        FuturesExecutor(
+            pool, dumps=pickle.dumps, shutdown_pool=True, cancel_futures=True, overwrite_wait=None, max_queue=9
+        ),
+        FuturesExecutor,
+    )
+    assert_type(DaskExecutor(client=client, resources={"GPU": 1, "memory": 1.5e9}, retries=3), DaskExecutor)
+    assert_type(DaskExecutor(cluster_kwargs={"n_workers": 2, "memory_limit": "2GiB"}, max_queue=9), DaskExecutor)
+    assert_type(DaskExecutor(cancel_futures=True, overwrite_wait=False).state, ExecutorState)
 
 
 async def calls(executor: ThreadPoolExecutor, run: TaskRun[bytes], notifier: Notifier) -> None:

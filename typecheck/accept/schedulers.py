@@ -184,6 +184,7 @@ def adding_executors(universal: UniversalExecutor, pool_alias: PoolAlias, loop_a
     scheduler.add_executor("threadpool", alias="c", max_workers=3, cancel_futures=True, overwrite_wait=None)
     scheduler.add_executor("processpool", alias="d", pool_kwargs={"max_tasks_per_child": 10}, max_queue=100)
     scheduler.add_executor("debug", alias="e")
+    scheduler.add_executor("dask", alias="j", address="tcp://10.0.0.5:8786", resources={"GPU": 1}, retries=3)
     scheduler.add_executor("kubernetes", alias="f")
     scheduler.add_executor(pool_alias, alias="g", max_workers=3)
     scheduler.add_executor(loop_alias, alias="h")

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import assert_never, assert_type
 
 from asyncz import (
+    ClusterState,
     EndedRun,
     ExecutorState,
     ExecutorStatus,
@@ -29,7 +30,16 @@ def executor(state: ExecutorState) -> None:
     assert_type(state.workers, int)
     assert_type(state.lost_workers, int)
     assert_type(state.replaced_workers, int)
+    assert_type(state.cluster, ClusterState | None)
     assert_type(state.changed_to("running"), ExecutorState)
+
+
+def cluster(state: ClusterState) -> None:
+    assert_type(state.address, str)
+    assert_type(state.connected, bool)
+    assert_type(state.workers, int)
+    assert_type(state.threads, int)
+    assert_type(state.memory, int)
 
 
 def task(state: TaskState) -> None:

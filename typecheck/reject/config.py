@@ -9,6 +9,9 @@ Why some checkers miss some of them:
 from __future__ import annotations
 
 from asyncz import (
+    ClusterAlias,
+    DaskClusterKwargs,
+    DaskOptions,
     AsyncIOScheduler,
     ConfigSource,
     ExecutorConfig,
@@ -75,6 +78,14 @@ wrong_process_initializer: ProcessPoolKwargs = {"initializer": 3}  # E
 wrong_process_initargs: ProcessPoolKwargs = {"initargs": ["name"]}  # E
 wrong_pool: PoolAlias = "debug"  # E
 unknown_pool: PoolAlias = "threads"  # E
+wrong_cluster: ClusterAlias = "processpool"  # E
+unknown_cluster_option: DaskOptions = {"adress": "tcp://10.0.0.5:8786"}  # E
+wrong_address: DaskOptions = {"address": 8786}  # E
+wrong_resources: DaskOptions = {"resources": "GPU"}  # E
+wrong_retries: DaskOptions = {"retries": "3"}  # E
+wrong_cluster_option: DaskOptions = {"cluster_kwargs": {"n_workers": "3"}}  # E
+unknown_cluster_kwarg: DaskClusterKwargs = {"workers": 3}  # E
+wrong_cluster_kwarg: DaskClusterKwargs = {"threads_per_worker": "1"}  # E
 wrong_loop: LoopAlias = "threadpool"  # E
 other_kwargs: ProcessPoolKwargs = thread_kwargs  # E
 other_thread_kwargs: ThreadPoolKwargs = process_kwargs  # E

@@ -8,6 +8,7 @@ from asyncz import (
     ConfigurationError,
     ConfigurationProblem,
     AsynczError,
+    ClusterConnectionError,
     DuplicateExecutorError,
     DuplicateTaskError,
     ExecutorInUseError,
@@ -85,6 +86,7 @@ def made() -> None:
     NoResultInTimeError("task", "1 s")  # E
     TaskCancelledError("task", 3)  # E
     WorkerLostError("reason", "SIGKILL")  # E
+    ClusterConnectionError("tcp://10.0.0.5:8786")  # E
     WorkerStartError()  # E
     SerializationError("result")  # E
 

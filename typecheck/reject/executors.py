@@ -8,14 +8,18 @@ Why some checkers miss some of them:
 
 from __future__ import annotations
 
+import concurrent.futures
+
 from typing_extensions import TypeVar, override
 
 from asyncz import (
     AsyncIOExecutor,
     BaseExecutor,
+    DaskExecutor,
     DebugExecutor,
     Executor,
     ExecutorState,
+    FuturesExecutor,
     Notifier,
     ProcessPoolExecutor,
     SupportsCancel,
@@ -298,3 +302,26 @@ async def each_built_in(
     await debug.submit(run)  # E
     len(debug.cancel(run))  # E
     debug.state.running = 3  # E
+
+
+def pools_and_clusters(pool: concurrent.futures.Executor) -> None:
+    FuturesExecutor()  # E
+    FuturesExecutor("threads")  # E
+    FuturesExecutor(DebugExecutor())  # E
+    FuturesExecutor(DebugExecutor)  # E
+    FuturesExecutor(pool, True)  # E
+    FuturesExecutor(pool, dumps="pickle")  # E
+    FuturesExecutor(pool, dumps=str)  # E
+    FuturesExecutor(pool, shutdown_pool="yes")  # E
+    FuturesExecutor(pool, max_queue="all")  # E
+    futures_of_bytes: ThreadPoolExecutor = FuturesExecutor(pool)  # E
+    DaskExecutor(8786)  # E
+    DaskExecutor(client="tcp://10.0.0.5:8786")  # E
+    DaskExecutor(client=pool)  # E
+    DaskExecutor(resources={"GPU": "1"})  # E
+    DaskExecutor(resources=["GPU"])  # E
+    DaskExecutor(retries="3")  # E
+    DaskExecutor(cluster_kwargs={"workers": 3})  # E
+    DaskExecutor(cluster_kwargs={"n_workers": "3"})  # E
+    DaskExecutor(overwrite_wait="yes")  # E
+    DaskExecutor(cancel_futures="yes")  # E

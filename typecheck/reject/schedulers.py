@@ -180,6 +180,8 @@ def adding_executors() -> None:
     scheduler.add_executor("threadpool", alias="io", pool_kwargs={"prefix": "io"})  # E
     scheduler.add_executor("processpool", alias="cpu", pool_kwargs={"max_tasks_per_child": "5"})  # E
     scheduler.add_executor("debug", alias="debug", max_workers=3)  # E
+    scheduler.add_executor("dask", alias="cluster", address=8786)  # E
+    scheduler.add_executor("dask", alias="cluster", max_workers=3)  # E[-ty]: unpacked TypedDict
     scheduler.add_executor("asyncio", alias="loop", max_workers=3)  # E
     scheduler.add_executor("kubernetes", alias="jobs", namespace="jobs")  # E
     scheduler.add_executor(ThreadPoolExecutor(), alias="io", max_workers=3)  # E

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from asyncz import (
+    ClusterState,
     EndedRun,
     RunOutcome,
     ExecutorState,
@@ -44,6 +45,9 @@ def made() -> None:
     ExecutorState(alias="io", instances={"task": 1})  # E[-pyrefly]: conversion
     ExecutorState("io")  # E
     ExecutorState(alias="io", rnning=3)  # E
+    ExecutorState(alias="io", cluster="tcp://10.0.0.5:8786")  # E[-pyrefly]: conversion
+    ClusterState(address="tcp://10.0.0.5:8786")  # E
+    ClusterState(address="tcp://10.0.0.5:8786", connected=None)  # E
     InstanceCount(task_id="task")  # E
     TaskState(task_id="task", executor="io")  # E
     TaskState(task_id="task", function="f", executor="io", next_run_at="today")  # E[-pyrefly,ty]: conversion

@@ -1,0 +1,313 @@
+"""The connection to a Dask cluster: made, watched, made anew, and closed together with what was started for it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import multiprocessing.spawn
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from importlib import import_module
+from typing import Literal, Protocol
+
+from typing_extensions import TypeIs
+
+from asyncz.config import DaskClusterKwargs
+from asyncz.exceptions import ClusterConnectionError, InvalidInputError
+from asyncz.executors._remote import Place
+from asyncz.states import ClusterState
+from asyncz.tasks import as_coroutine
+
+_LOOK_EVERY = 0.25
+_PAUSE_BETWEEN_ATTEMPTS = 2.0
+_SECONDS_TO_PREPARE = 10.0
+_SECONDS_TO_CLOSE = 10.0
+
+
+class DaskClient(Protocol):
+    """What can be told of a `distributed.Client` by its type; the rest is asked for when the executor starts."""
+
+    @property
+    def asynchronous(self) -> bool:
+        """Whether it belongs to the running event loop."""
+        ...
+
+
+class Client(Awaitable[object], Protocol):
+    """What is used of a `distributed.Client`."""
+
+    @property
+    def asynchronous(self) -> bool:
+        """Whether it belongs to the running event loop."""
+        ...
+
+    @property
+    def status(self) -> str:
+        """`running` while it is connected, `connecting` while it tries to be, `closed` when it has given up."""
+        ...
+
+    @property
+    def scheduler_comm(self) -> object:
+        """The present connection."""
+        ...
+
+    def map(
+        self,
+        func: Callable[[bytes], bytes],
+        iterable: Sequence[bytes],
+        /,
+        *,
+        key: list[str],
+        pure: bool,
+        resources: dict[str, float] | None,
+        retries: int | None,
+    ) -> Sequence[Awaitable[bytes]]:
+        """Hand many calls over in one submission."""
+        ...
+
+    def run(
+        self, function: Callable[[list[str]], list[str]], keys: list[str], /, *, on_error: Literal["return"]
+    ) -> Awaitable[Mapping[str, object]]:
+        """Call a function in the event loop of every worker."""
+        ...
+
+    def cancel(self, futures: Sequence[Awaitable[bytes]], /, *, force: bool) -> Awaitable[object]:
+        """Have the scheduler forget calls."""
+        ...
+
+    def subscribe_topic(self, topic: str, handler: Callable[[tuple[float, object]], None], /) -> None:
+        """Hear of what workers log under a topic."""
+        ...
+
+    def unsubscribe_topic(self, topic: str, /) -> None:
+        """Hear of it no more."""
+        ...
+
+    def register_plugin(self, plugin: object, /) -> Awaitable[object]:
+        """Teach the scheduler something."""
+        ...
+
+    def scheduler_info(self) -> Mapping[str, object]:
+        """What the scheduler told of the cluster a moment ago."""
+        ...
+
+    def close(self) -> Awaitable[object]:
+        """End the connection."""
+        ...
+
+
+class _Cluster(Awaitable[object], Protocol):
+    """What is used of a `distributed.LocalCluster`."""
+
+    def close(self) -> Awaitable[object]: ...
+
+
+class _MakesClient(Protocol):
+    def __call__(self, address: object, /, *, asynchronous: bool, set_as_default: bool) -> Client: ...
+
+
+class _MakesCluster(Protocol):
+    def __call__(self, *, asynchronous: bool, **options: object) -> _Cluster: ...
+
+
+def _is_client(value: object) -> TypeIs[Client]:
+    needed = ("map", "run", "cancel", "subscribe_topic", "register_plugin", "scheduler_info", "close")
+    return all(callable(getattr(value, name, None)) for name in needed)
+
+
+class Link:
+    """The connection of one executor.
+
+    Args:
+        address: The address of the cluster, where there is one.
+        given: A client of the user's, where there is one.
+        cluster_kwargs: How to start a cluster, where there is neither.
+        ready: Called on the loop each time when the cluster can be handed runs again.
+        lost: Called where a client of the user's has been closed.
+    """
+
+    def __init__(
+        self,
+        address: str | None,
+        given: DaskClient | None,
+        cluster_kwargs: DaskClusterKwargs,
+        ready: Callable[[], None],
+        lost: Callable[[], None],
+    ) -> None:
+        self._address = address
+        self._given = given
+        self._cluster_kwargs = cluster_kwargs
+        self._ready = ready
+        self._lost = lost
+        self._cluster: _Cluster | None = None
+        self._client: Client | None = None
+        self._prepared_for: object = None
+        self._is_lost = False
+        self._topic = ""
+        self._heard: Callable[[int, Place], None] = _ignore
+        self._watcher: asyncio.Task[None] | None = None
+        self._logger = logging.getLogger("asyncz.executors")
+        self.state: ClusterState | None = None
+
+    @property
+    def client(self) -> Client | None:
+        """The client, where it is connected and everything is ready for runs."""
+        client = self._client
+        if client is None or client.status != "running" or client.scheduler_comm is not self._prepared_for:
+            return None
+        return client
+
+    @property
+    def address(self) -> str:
+        """The address of the cluster, as far as it is known."""
+        return self._address or (self.state.address if self.state is not None else "this machine")
+
+    async def open(self, topic: str, heard: Callable[[int, Place], None], logger: logging.Logger) -> None:
+        """Connect, starting a cluster where there is none.
+
+        Args:
+            topic: Under what workers tell of the starts of runs.
+            heard: Called with the number of a run that was started, and where that was.
+            logger: For what happens to the connection.
+
+        Raises:
+            ClusterConnectionError: It cannot be reached, or its version does not fit.
+            InvalidInputError: The client of the user's cannot be used.
+        """
+        self._topic, self._heard, self._logger, self._is_lost = topic, heard, logger, False
+        # It takes a second, in which the loop goes on.
+        distributed = await asyncio.to_thread(import_module, "distributed")
+        # What they are made with has no types there.
+        make_client: _MakesClient = distributed.Client
+        make_cluster: _MakesCluster = distributed.LocalCluster
+        try:
+            if self._given is None and self._address is None:
+                # Says here, where the program fails, that it has no `if __name__ == "__main__":`.
+                multiprocessing.spawn.get_preparation_data("asyncz")
+                self._cluster = make_cluster(
+                    asynchronous=True, **{"dashboard_address": "127.0.0.1:0", **self._cluster_kwargs}
+                )
+                await self._cluster
+            await self._connect(make_client)
+            await self._prepare()
+        except BaseException:
+            await self.close()
+            raise
+        self._look()
+        self._watcher = asyncio.create_task(self._watch(make_client))
+
+    async def close(self) -> None:
+        """End the connection, and the cluster that was started for it."""
+        if self._watcher is not None:
+            self._watcher.cancel()
+            await asyncio.wait([self._watcher])
+            self._watcher = None
+        client, self._client = self._client, None
+        if client is not None and self._given is None:
+            await self._ended(client)
+        elif client is not None and client.status == "running":
+            client.unsubscribe_topic(self._topic)
+        cluster, self._cluster = self._cluster, None
+        if cluster is not None:
+            await self._ended(cluster)
+        self.state = None
+
+    async def _connect(self, make_client: _MakesClient) -> None:
+        if self._given is not None:
+            self._client = _usable(self._given)
+            return
+        client = make_client(self._cluster or self._address, asynchronous=True, set_as_default=False)
+        try:
+            await client
+        except Exception as error:
+            await self._ended(client)
+            raise ClusterConnectionError(self.address, f"it cannot be used: {error!r}") from error
+        self._client = client
+
+    async def _prepare(self) -> None:
+        """Make a new connection ready for runs: it may be one to another scheduler."""
+        from asyncz.executors._dask_scheduler import LostOnce
+
+        client = self._client
+        assert client is not None
+        connection = client.scheduler_comm
+        client.subscribe_topic(self._topic, self._hear)
+        try:
+            await asyncio.wait_for(as_coroutine(client.register_plugin(LostOnce())), _SECONDS_TO_PREPARE)
+        except Exception as error:
+            self._logger.warning(
+                "The scheduler of the cluster at %s takes no plugin, so Dask may execute again what a lost worker was"
+                " executing: %r",
+                self.address,
+                error,
+            )
+        self._prepared_for = connection
+
+    async def _watch(self, make_client: _MakesClient) -> None:
+        """See connections come and go; Dask does not tell."""
+        while not self._is_lost:
+            try:
+                await self._keep_connected(make_client)
+            except Exception as error:
+                self._logger.warning("%s", error)
+                await asyncio.sleep(_PAUSE_BETWEEN_ATTEMPTS)
+            self._look()
+            await asyncio.sleep(_LOOK_EVERY)
+
+    async def _keep_connected(self, make_client: _MakesClient) -> None:
+        client = self._client
+        if client is None or client.status == "closed":
+            if self._given is not None:
+                self._is_lost = True
+                self._lost()
+                return
+            await self._connect(make_client)
+        elif client.status != "running":
+            # It tries by itself, for some time.
+            return
+        if self.client is None:
+            await self._prepare()
+            self._look()
+            self._ready()
+
+    def _hear(self, event: tuple[float, object]) -> None:
+        match event:
+            case (_, (str(key), str(host), int(pid), str(thread))):
+                self._heard(int(key.rpartition("-")[2]), (host, pid, thread))
+            case _:
+                self._logger.warning("A worker of the cluster told something that is not known here: %r", event)
+
+    def _look(self) -> None:
+        client = self._client
+        information: Mapping[str, object] = {} if client is None else client.scheduler_info()
+        self.state = ClusterState(
+            address=f"{information.get('address', self.address)}",
+            connected=self.client is not None,
+            workers=_count(information.get("n_workers")),
+            threads=_count(information.get("total_threads")),
+            memory=_count(information.get("total_memory")),
+        )
+
+    async def _ended(self, closing: Client | _Cluster) -> None:
+        try:
+            await asyncio.wait_for(as_coroutine(closing.close()), _SECONDS_TO_CLOSE)
+        except Exception as error:
+            self._logger.warning("The connection to the cluster at %s was not closed well: %r", self.address, error)
+
+
+def _usable(given: DaskClient) -> Client:
+    if not _is_client(given) or not given.asynchronous:
+        raise InvalidInputError(
+            "client",
+            repr(given),
+            "it must be a distributed.Client made with asynchronous=True on this event loop; a pool for"
+            " FuturesExecutor is what get_executor() of another one gives",
+        )
+    return given
+
+
+def _count(value: object) -> int:
+    return int(value) if isinstance(value, int | float) else 0
+
+
+def _ignore(_: int, __: Place) -> None:
+    pass

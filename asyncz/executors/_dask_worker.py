@@ -1,0 +1,122 @@
+"""What a run is in a worker of a Dask cluster, and how its cancellation gets there.
+
+Importing it takes the standard library and what every Dask worker has loaded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+import threading
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Never, TypeAlias
+
+import cloudpickle
+
+from asyncz.executors import _remote, _worker
+
+Parcel: TypeAlias = tuple[str, bytes, float | None, str, bool]
+"""The key of a run, its call, its latest start, the topic where to tell of its start, if at all, and whether Dask may
+execute it again."""
+
+MARK = "-asyncz-"
+"""What the keys of all runs have in them."""
+
+_CANCELLED_KEYS_KEPT = 10_000
+
+_lock = threading.Lock()
+# How to cancel what runs here; None for a plain function, which cannot be stopped.
+_running: dict[str, Callable[[], object] | None] = {}
+# What was cancelled may still be on its way to here.
+_cancelled: dict[str, None] = {}
+
+
+class FailedAttempt(Exception):  # noqa: N818  # it is no error of anybody, but what makes Dask try again
+    """How a run failed, where Dask may run it again."""
+
+    def __init__(self, report: _remote.Report) -> None:
+        super().__init__(report)
+        self.report = report
+
+
+def dumps(value: object) -> bytes:
+    """Pickle as Dask does: what pickle cannot, and what other processes would not find, by value."""
+    if not cloudpickle.list_registry_pickle_by_value():
+        try:
+            plain = _worker.dumps(value)
+        except Exception:
+            return cloudpickle.dumps(value)
+        if b"__main__" not in plain:
+            return plain
+    return cloudpickle.dumps(value)
+
+
+def execute(packed: bytes) -> bytes:
+    """Make the call of a parcel in the present thread of a worker, unless it was cancelled.
+
+    Returns:
+        The report, pickled: Dask would take it to pieces.
+
+    Raises:
+        FailedAttempt: It failed, and Dask may run it again.
+    """
+    parcel: Parcel = pickle.loads(packed)
+    key, content, latest_start, topic, may_repeat = parcel
+    with _lock:
+        if key in _cancelled:
+            return pickle.dumps((_worker.CANCELLED, b"", None, _remote.place()))
+        _running[key] = None
+    try:
+        if topic:
+            _tell_start(topic, key)
+        report = _remote.execute(content, dumps, latest_start, partial(_run_coroutine, key))
+    finally:
+        with _lock:
+            del _running[key]
+    if may_repeat and report[0] in {_worker.ERROR, _worker.UNLOADABLE, _worker.UNPICKLABLE}:
+        raise FailedAttempt(report)
+    return pickle.dumps(report)
+
+
+def cancel(keys: list[str]) -> list[str]:
+    """Cancel runs: their coroutines, where they run here, and those that are still to come.
+
+    Returns:
+        Which of them run here.
+    """
+    with _lock:
+        _cancelled.update(dict.fromkeys(keys))
+        while len(_cancelled) > _CANCELLED_KEYS_KEPT:
+            del _cancelled[next(iter(_cancelled))]
+        running_here = [key for key in keys if key in _running]
+        for key in running_here:
+            cancel_coroutine = _running[key]
+            if cancel_coroutine is not None:
+                cancel_coroutine()
+    return running_here
+
+
+def _tell_start(topic: str, key: str) -> None:
+    from distributed.worker import get_worker
+
+    get_worker().log_event(topic, [key, *_remote.place()])
+
+
+def _run_coroutine(key: str, coroutine: Coroutine[object, Never, object]) -> object:
+    return asyncio.run(_cancellable(key, coroutine))
+
+
+async def _cancellable(key: str, coroutine: Coroutine[object, Never, object]) -> object:
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    with _lock:
+        if key in _cancelled:
+            coroutine.close()
+            raise asyncio.CancelledError
+        _running[key] = lambda: loop.call_soon_threadsafe(task.cancel)
+    try:
+        return await coroutine
+    finally:
+        with _lock:
+            _running[key] = None

@@ -1,0 +1,52 @@
+"""What a run is in a worker of a pool or a cluster that a user brings. It imports the standard library only."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from typing import Never, TypeAlias
+
+from asyncz.executors import _worker
+
+MISSED = 20
+"""The kind of end of a run that was too late; the others are those of `_worker`."""
+
+Place: TypeAlias = tuple[str, int, str]
+"""The machine, the process and the thread of a worker."""
+
+Report: TypeAlias = tuple[int, bytes, float | None, Place]
+"""The kind of an end, its content, when the function was called in seconds since the epoch, and where."""
+
+
+def execute(
+    content: bytes,
+    dumps: Callable[[object], bytes],
+    latest_start: float | None,
+    run_coroutine: Callable[[Coroutine[object, Never, object]], object] = asyncio.run,
+) -> Report:
+    """Make a call that was pickled, unless it is too late for it; never raises.
+
+    Args:
+        content: The call.
+        dumps: Pickles the result.
+        latest_start: Until when the function may be called, in seconds since the epoch.
+        run_coroutine: Runs a coroutine to its end.
+    """
+    started = time.time()
+    if latest_start is not None and started > latest_start:
+        return MISSED, b"", None, place()
+    kind, report = _worker.execute(content, run_coroutine, dumps)
+    return kind, report, started, place()
+
+
+def place() -> Place:
+    """The present machine, process and thread."""
+    return socket.gethostname(), os.getpid(), threading.current_thread().name
+
+
+def nothing() -> None:
+    """Does nothing, for a run that has ended before it left."""

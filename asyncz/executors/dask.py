@@ -1,0 +1,388 @@
+"""Runs on a Dask cluster, by Dask's own asynchronous client on the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import logging
+import pickle
+import time
+import uuid
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from importlib.util import find_spec
+from typing import Generic, Never, Protocol
+
+from typing_extensions import TypeVar, override
+
+from asyncz._checks import check_count
+from asyncz.config import DaskClusterKwargs
+from asyncz.events import TaskNotification, Worker
+from asyncz.exceptions import (
+    ClusterConnectionError,
+    InvalidInputError,
+    PluginError,
+    SerializationError,
+    WorkerLostError,
+)
+from asyncz.executors import _dask_link, _dask_worker, _remote
+from asyncz.executors._pool import QueueExecutor
+from asyncz.executors._travel import ending_of_report, latest_start, pickled
+from asyncz.protocols import Notifier
+from asyncz.states import ExecutorState
+from asyncz.tasks import TaskRun, function_name
+
+ResultT = TypeVar("ResultT")
+
+# What goes out in one submission must not hold the loop, and Dask warns of graphs that are large.
+_RUNS_AT_ONCE = 200
+_BYTES_AT_ONCE = 1_000_000
+_SECONDS_TO_CANCEL = 5.0
+
+
+class DaskExecutor(QueueExecutor):
+    """Runs each run on a Dask cluster. Alias `dask`; needs `pip install 'asyncz[dask]'`.
+
+    Functions, arguments and results travel as Dask pickles them; asyncz has to be installed on the scheduler and the
+    workers of the cluster. A coroutine function runs to its end in an event loop of its own, in a thread of its
+    worker. Runs that are due together go out in one submission. A worker that is lost costs the runs that it had been
+    given, which end as `WorkerLostError`; a lost connection ends those that are on the cluster as
+    `ClusterConnectionError`, and what is due from then on waits until the cluster is back. Only a result that is lost
+    with its worker on the way here is computed again.
+
+    A run that is cancelled or over its time limit ends at once. Its coroutine is cancelled in the worker; a plain
+    function cannot be stopped, and its run stays counted until it returns. A time limit counts from the call of the
+    function. Whether a run is too late is looked at when it leaves for the cluster, and by the clock of its worker.
+
+    Args:
+        address: The address of the cluster's scheduler, such as `tcp://10.0.0.5:8786`. With neither an address nor a
+            client, a cluster of processes is started on this machine, and ends with the executor.
+        client: A `distributed.Client` that was made with `asynchronous=True` on the event loop; it stays its owner's.
+        resources: What a run takes of the resources that workers declare, such as `{"GPU": 1}`.
+        retries: How many times Dask executes a run again that failed or was lost, before that is its end.
+        cluster_kwargs: Keyword arguments of the `distributed.LocalCluster` that is started.
+        cancel_futures: Cancel the runs that have not left for the cluster at shutdown.
+        overwrite_wait: Where set, it is used instead of the `wait` of `shutdown`.
+        max_queue: How many runs may wait here, for the next submission or for the cluster to be back; None is no limit.
+
+    Raises:
+        PluginError: Dask is not installed.
+        InvalidInputError: An address and a client are given, or `retries` or `max_queue` is negative.
+
+    Example:
+        >>> scheduler.add_executor(DaskExecutor("tcp://10.0.0.5:8786"), alias="cluster")
+    """
+
+    def __init__(
+        self,
+        address: str | None = None,
+        *,
+        client: _dask_link.DaskClient | None = None,
+        resources: Mapping[str, float] | None = None,
+        retries: int = 0,
+        cluster_kwargs: DaskClusterKwargs | None = None,
+        cancel_futures: bool = False,
+        overwrite_wait: bool | None = None,
+        max_queue: int | None = None,
+    ) -> None:
+        super().__init__(cancel_futures=cancel_futures, overwrite_wait=overwrite_wait, max_queue=max_queue)
+        check_count("retries", retries, at_least=0)
+        if address is not None and client is not None:
+            raise InvalidInputError("address", repr(address), "a client is given, which has one")
+        if find_spec("distributed") is None:
+            raise PluginError("dask", "distributed", "Dask is not installed: pip install 'asyncz[dask]'")
+        self._link = _dask_link.Link(address, client, {**(cluster_kwargs or {})}, self._flush_soon, self._client_closed)
+        self._resources = dict(resources) if resources else None
+        self._retries = retries
+        self._token = ""
+        self._outgoing: deque[_Outgoing] = deque()
+        self._on_cluster: dict[int, _Outgoing] = {}
+        self._to_cancel: list[_Outgoing] = []
+        self._will_flush = False
+        self._cancelling: set[asyncio.Task[None]] = set()
+        self._following: set[asyncio.Task[None]] = set()
+
+    @override
+    async def start(self, scheduler: Notifier, alias: str, /) -> None:
+        """Connect to the cluster, or start one.
+
+        Raises:
+            ClusterConnectionError: It cannot be reached, or its version does not fit.
+            InvalidInputError: The client was not made with `asynchronous=True` on this event loop.
+            DuplicateExecutorError: It runs already.
+        """
+        self.refuse_second_start()
+        self._token = uuid.uuid4().hex
+        await self._link.open(f"asyncz-{self._token}", self._began, logging.getLogger(f"asyncz.executors.{alias}"))
+        await super().start(scheduler, alias)
+
+    @property
+    @override
+    def state(self) -> ExecutorState:
+        """A snapshot of what it does, and of its cluster as of a moment ago. May be read from any thread."""
+        cluster = self._link.state
+        return super().state.model_copy(
+            update={"workers": 0 if cluster is None else cluster.workers, "cluster": cluster}
+        )
+
+    def check_call(self, call: Callable[[], object], /) -> None:
+        """Refuse what can be known not to be picklable.
+
+        Raises:
+            SerializationError: The function or an argument cannot be pickled.
+        """
+        pickled(call, _dask_worker.dumps)
+
+    @override
+    def submit_run(self, run: TaskRun[ResultT], /) -> None:
+        self._outgoing.append(_Job(self, run, f"{function_name(run.call)}{_dask_worker.MARK}{self._token}-{run.id}"))
+        self._flush_soon()
+
+    @override
+    def cancel_run(self, run: TaskRun[ResultT], /) -> bool:
+        job = self._on_cluster.get(run.id)
+        if job is None:
+            return False
+        self.give_up(run, run.cancelled())
+        # All that are cancelled in this turn of the loop go out together.
+        if not self._to_cancel:
+            _keep(self._cancelling, self._cancel_on_cluster())
+        self._to_cancel.append(job)
+        return True
+
+    @override
+    async def release(self, *, wait: bool) -> None:
+        """Let go of the cluster, and end it where it was started for this executor."""
+        if self._cancelling:
+            await asyncio.wait(self._cancelling, timeout=_SECONDS_TO_CANCEL)
+        # What was given up is heard of no more.
+        await self._drop(list(self._on_cluster.values()))
+        await self._link.close()
+        if self._following:
+            _, deaf = await asyncio.wait(self._following, timeout=_SECONDS_TO_CANCEL)
+            for following in deaf:
+                following.cancel()
+        self._outgoing.clear()
+
+    def _parcel_of(self, run: TaskRun[ResultT], key: str) -> bytes | None:
+        """Take a run out of the queue and pickle it for the cluster; None where it has ended instead."""
+        if not self.claim(run):
+            return None
+        if run.is_too_late():
+            self.finish(run, run.missed())
+            return None
+        try:
+            content = pickled(run.call, _dask_worker.dumps)
+        except SerializationError as error:
+            self.finish(run, run.failed(error))
+            return None
+        may_repeat = self._retries > 0
+        parcel: _dask_worker.Parcel = (
+            key,
+            content,
+            # What is executed again has started in time.
+            None if may_repeat else latest_start(run),
+            "" if run.limits.timeout is None else f"asyncz-{self._token}",
+            may_repeat,
+        )
+        return pickle.dumps(parcel)
+
+    def _flush_soon(self) -> None:
+        if self._outgoing and not self._will_flush:
+            self._will_flush = True
+            asyncio.get_running_loop().call_soon(self._flush)
+
+    def _flush(self) -> None:
+        """Hand over what waits, where the cluster is there; else the link asks for it again."""
+        self._will_flush = False
+        client = self._link.client
+        if client is None:
+            return
+        batch: list[tuple[_Outgoing, bytes]] = []
+        size = 0
+        for _ in range(min(len(self._outgoing), _RUNS_AT_ONCE)):
+            job = self._outgoing.popleft()
+            parcel = job.parcel()
+            if parcel is None:
+                continue
+            if batch and size + len(parcel) > _BYTES_AT_ONCE:
+                self._hand_over(client, batch)
+                batch, size = list[tuple[_Outgoing, bytes]](), 0
+            batch.append((job, parcel))
+            size += len(parcel)
+        if batch:
+            self._hand_over(client, batch)
+        self._flush_soon()
+
+    def _hand_over(self, client: _dask_link.Client, batch: list[tuple[_Outgoing, bytes]]) -> None:
+        try:
+            futures = client.map(
+                _dask_worker.execute,
+                [parcel for _, parcel in batch],
+                key=[job.key for job, _ in batch],
+                pure=False,
+                resources=self._resources,
+                retries=self._retries or None,
+            )
+        except Exception as error:
+            for job, _ in batch:
+                job.fail(error)
+            return
+        for (job, _), future in zip(batch, futures, strict=True):
+            job.future = future
+            self._on_cluster[job.run_id] = job
+            _keep(self._following, self._follow(job, future))
+
+    async def _follow(self, job: _Outgoing, future: Awaitable[bytes]) -> None:
+        try:
+            report: _remote.Report = pickle.loads(await future)
+            job.deliver(report)
+        except asyncio.CancelledError:
+            job.cancelled()
+            raise
+        except _dask_worker.FailedAttempt as failed:
+            job.deliver(failed.report)
+        except concurrent.futures.CancelledError as error:
+            self._was_dropped(job, error)
+        except Exception as error:
+            job.fail(_translated(error))
+        finally:
+            del self._on_cluster[job.run_id]
+            # The cluster keeps what somebody holds a future of.
+            job.future = None
+
+    def _was_dropped(self, job: _Outgoing, error: concurrent.futures.CancelledError) -> None:
+        """End a run whose future Dask has cancelled, which it does for many reasons."""
+        reason: object = getattr(error, "reason", None)
+        if reason == "scheduler-restart":
+            job.fail(WorkerLostError("was ended by a restart of the cluster"))
+        elif reason is not None or (self._link.client is None and self._status == "running"):
+            lost = ClusterConnectionError(self._link.address, f"it was lost while it had a run: {error}")
+            lost.__cause__ = error
+            job.fail(lost)
+        else:
+            job.cancelled()
+
+    def _began(self, run_id: int, place: _remote.Place) -> None:
+        job = self._on_cluster.get(run_id)
+        if job is not None:
+            job.began(place)
+
+    async def _cancel_on_cluster(self) -> None:
+        """Cancel runs where they run, and have the cluster forget those that it has not begun."""
+        jobs, self._to_cancel = self._to_cancel, list[_Outgoing]()
+        client = self._link.client
+        if client is None:
+            return
+        try:
+            async with asyncio.timeout(_SECONDS_TO_CANCEL):
+                replies = await client.run(_dask_worker.cancel, [job.key for job in jobs], on_error="return")
+        except Exception as error:
+            self.logger.warning("The workers of the cluster did not hear of a cancellation: %r", error)
+            return
+        running: set[str] = set()
+        for worker, reply in replies.items():
+            if isinstance(reply, BaseException):
+                self.logger.warning("The worker %s did not hear of a cancellation: %r", worker, reply)
+                return
+            running.update(job.key for job in jobs if isinstance(reply, list) and job.key in reply)
+        await self._drop([job for job in jobs if job.key not in running])
+
+    async def _drop(self, jobs: list[_Outgoing]) -> None:
+        client = self._link.client
+        futures = [job.future for job in jobs if job.future is not None]
+        if client is not None and futures:
+            await client.cancel(futures, force=True)
+
+    def _client_closed(self) -> None:
+        """End what waits, as a client of the user's has been closed and nobody will open it again."""
+        self.break_down()
+        while self._outgoing:
+            self._outgoing.popleft().fail(ClusterConnectionError(self._link.address, "its client was closed"))
+
+
+class _Outgoing(Protocol):
+    """A run on its way through the cluster, without its type, which runs of different result types do not share."""
+
+    key: str
+    run_id: int
+    future: Awaitable[bytes] | None
+
+    def parcel(self) -> bytes | None:
+        """What is handed over; None where it has ended instead."""
+        ...
+
+    def began(self, place: _remote.Place) -> None:
+        """Its function is called, there."""
+        ...
+
+    def deliver(self, report: _remote.Report) -> None:
+        """It ended as its worker reports."""
+        ...
+
+    def fail(self, error: BaseException) -> None:
+        """End it with an exception."""
+        ...
+
+    def cancelled(self) -> None:
+        """End it as cancelled."""
+        ...
+
+
+class _Job(Generic[ResultT]):
+    """A run on its way through the cluster."""
+
+    __slots__ = ("_executor", "_has_begun", "_run", "future", "key", "run_id")
+
+    def __init__(self, executor: DaskExecutor, run: TaskRun[ResultT], key: str) -> None:
+        self._executor = executor
+        self._run = run
+        self._has_begun = False
+        self.key = key
+        self.run_id = run.id
+        self.future: Awaitable[bytes] | None = None
+
+    def parcel(self) -> bytes | None:
+        return self._executor._parcel_of(self._run, self.key)
+
+    def began(self, place: _remote.Place) -> None:
+        # What Dask executes again has no more time for that.
+        if not self._has_begun:
+            self._has_begun = True
+            host, pid, thread = place
+            self._run.begin(time.time(), Worker(host=host, pid=pid, thread=thread))
+            self._executor.limit_time(self._run)
+
+    def deliver(self, report: _remote.Report) -> None:
+        self._end(ending_of_report(self._run, report))
+
+    def fail(self, error: BaseException) -> None:
+        self._end(self._run.failed(error))
+
+    def cancelled(self) -> None:
+        self._end(self._run.cancelled())
+
+    def _end(self, notification: TaskNotification[ResultT]) -> None:
+        # In the queue it may have been cancelled before.
+        if self._executor.claim(self._run):
+            self._executor.finish(self._run, notification)
+
+
+def _translated(error: Exception) -> Exception:
+    from distributed.scheduler import KilledWorker
+
+    if not isinstance(error, KilledWorker):
+        return error
+    lost = WorkerLostError(
+        f"was lost: {error.last_worker.address}",
+        hint="its log may tell why; asyncz of this version has to be installed there",
+    )
+    lost.__cause__ = error
+    return lost
+
+
+def _keep(tasks: set[asyncio.Task[None]], coroutine: Coroutine[object, Never, None]) -> None:
+    """Have a coroutine run, and hold it until it has."""
+    task = asyncio.get_running_loop().create_task(coroutine)
+    tasks.add(task)
+    task.add_done_callback(tasks.discard)
