@@ -20,7 +20,7 @@ from typing import Never
 
 from typing_extensions import TypeVar, override
 
-from asyncz import TaskNotification, TaskRun
+from asyncz import TaskNotification, TaskRun, current_run
 
 ResultT = TypeVar("ResultT")
 
@@ -217,6 +217,22 @@ def until_exists(path: str) -> None:
         if time.monotonic() > deadline:
             raise TimeoutError(path)
         time.sleep(0.005)
+
+
+def run_that_calls() -> tuple[int, str, int]:
+    run = current_run()
+    return run.run_id, run.task_id, run.attempt
+
+
+def note_once_cancelled(begun: str, noted: str) -> None:
+    run = current_run()
+    Path(begun).touch()
+    deadline = time.monotonic() + 60
+    while not run.is_cancelled():
+        if time.monotonic() > deadline:
+            raise TimeoutError(noted)
+        time.sleep(0.005)
+    Path(noted).touch()
 
 
 def die_if_new(path: str) -> int:

@@ -330,6 +330,23 @@ def test_a_function_that_cannot_be_stopped_counts_until_it_returns(cluster: str,
     asyncio.run(main())
 
 
+def test_a_function_on_the_cluster_knows_its_run_and_whether_that_is_cancelled(cluster: str, tmp_path: Path) -> None:
+    async def main() -> None:
+        begun, noted = tmp_path / "begun", tmp_path / "noted"
+        async with AsyncIOScheduler(executors={"tried": DaskExecutor(cluster)}) as scheduler:
+            known = scheduler.add_task(functions.run_that_calls, id="known", executor="tried", trigger=None).run()
+            assert await known == (known.run_id, "known", 1)
+            handle = run(scheduler, functions.note_once_cancelled, str(begun), str(noted))
+            await until(begun.exists)
+            assert handle.cancel()
+            with pytest.raises(TaskCancelledError):
+                await handle
+            await until(noted.exists)
+            await until(lambda: scheduler.state.executors[0].running == 0)
+
+    asyncio.run(main())
+
+
 def test_a_run_that_is_cancelled_before_it_began_is_never_executed(cluster: str, tmp_path: Path) -> None:
     async def main() -> None:
         noted = tmp_path / "noted"

@@ -279,7 +279,8 @@ class Command:
     def rest(self) -> tuple[int, list[str]]:
         output, _ = self.process.communicate()
         self.guard.cancel()
-        return self.process.returncode, output.split()
+        # The rest is what the command tells of each event.
+        return self.process.returncode, [line for line in output.splitlines() if not line.startswith("time=")]
 
 
 PROGRAM = """

@@ -190,6 +190,19 @@ def test_results_and_errors_of_another_process_come_with_where_they_were_made() 
     asyncio.run(main())
 
 
+def test_a_function_in_a_foreign_process_knows_the_run_that_calls_it() -> None:
+    async def main() -> None:
+        async with AsyncIOScheduler(executors={"tried": FuturesExecutor(pool_of_one_process)}) as scheduler:
+            for number in range(2):
+                task = scheduler.add_task(
+                    functions.run_that_calls, id=f"known-{number}", executor="tried", trigger=None
+                )
+                handle = task.run()
+                assert await handle == (handle.run_id, f"n{number}", 1)
+
+    asyncio.run(main())
+
+
 def test_how_calls_are_pickled_is_the_users_to_say() -> None:
     async def main() -> None:
         pickling = FuturesExecutor(partial(loky.get_reusable_executor, 1), shutdown_pool=False)

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Never, TypeAlias
 
 import cloudpickle
+from typing_extensions import override
 
 from asyncz.executors import _remote, _worker
 
@@ -52,6 +53,18 @@ def dumps(value: object) -> bytes:
     return cloudpickle.dumps(value)
 
 
+class _Run(_worker.SentRun):
+    """A run on the cluster, which can be told to end."""
+
+    def __init__(self, key: str, content: bytes) -> None:
+        super().__init__(content)
+        self._key = key
+
+    @override
+    def is_cancelled(self) -> bool:
+        return self._key in _cancelled
+
+
 def execute(packed: bytes) -> bytes:
     """Make the call of a parcel in the present thread of a worker, unless it was cancelled.
 
@@ -70,7 +83,8 @@ def execute(packed: bytes) -> bytes:
     try:
         if topic:
             _tell_start(topic, key)
-        report = _remote.execute(content, dumps, latest_start, partial(_run_coroutine, key))
+        run = _Run(key, content)
+        report = _remote.execute(run, dumps, latest_start, partial(_run_coroutine, key))
     finally:
         with _lock:
             del _running[key]

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Never, TypeAlias
 
+from asyncz._running import running_run
 from asyncz.executors import _worker
 
 MISSED = 20
@@ -23,15 +24,15 @@ Report: TypeAlias = tuple[int, bytes, float | None, Place]
 
 
 def execute(
-    content: bytes,
+    run: _worker.SentRun,
     dumps: Callable[[object], bytes],
     latest_start: float | None,
     run_coroutine: Callable[[Coroutine[object, Never, object]], object] = asyncio.run,
 ) -> Report:
-    """Make a call that was pickled, unless it is too late for it; never raises.
+    """Make the call of a run that was sent here, unless it is too late for it; never raises.
 
     Args:
-        content: The call.
+        run: The run.
         dumps: Pickles the result.
         latest_start: Until when the function may be called, in seconds since the epoch.
         run_coroutine: Runs a coroutine to its end.
@@ -39,8 +40,17 @@ def execute(
     started = time.time()
     if latest_start is not None and started > latest_start:
         return MISSED, b"", None, place()
-    kind, report = _worker.execute(content, run_coroutine, dumps)
+    token = running_run.set(run)
+    try:
+        kind, report = _worker.execute(run.call, run_coroutine, dumps)
+    finally:
+        running_run.reset(token)
     return kind, report, started, place()
+
+
+def execute_parcel(content: bytes, dumps: Callable[[object], bytes], latest_start: float | None) -> Report:
+    """The same for a run that arrives as bytes, where nobody can tell it to end."""
+    return execute(_worker.SentRun(content), dumps, latest_start)
 
 
 def place() -> Place:

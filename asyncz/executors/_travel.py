@@ -29,6 +29,15 @@ def pickled(call: Callable[[], object], dumps: Callable[[object], bytes] = _work
         raise SerializationError("function or argument", function_reference(call), f"{error}") from error
 
 
+def parcel_of(run: TaskRun[ResultT], dumps: Callable[[object], bytes] = _worker.dumps) -> bytes:
+    """A run as bytes: what its function can ask for, and its call.
+
+    Raises:
+        SerializationError: The function or an argument cannot be pickled.
+    """
+    return _worker.run_content(run.run_id, run.attempt, run.scheduled, run.task_id, pickled(run.call, dumps))
+
+
 def ending_of(run: TaskRun[ResultT], kind: int, content: bytes) -> TaskNotification[ResultT]:
     """How a run ended, from what its worker sent. The one place that takes a type on trust."""
     if kind == _worker.CANCELLED:

@@ -83,22 +83,34 @@ def run_content(run_id: int, attempt: int, scheduled: float, task_id: str, call:
     return b"".join((_RUN_INFO.pack(run_id, attempt, scheduled, len(name)), name, call))
 
 
-class _Run:
-    """A run that was sent here."""
+class SentRun:
+    """A run that was sent here, as its function sees it."""
 
-    def __init__(self, number: int, content: bytes, channel: _Channel) -> None:
+    def __init__(self, content: bytes) -> None:
         self.run_id, self.attempt, self.scheduled, length = _RUN_INFO.unpack_from(content)
         start = _RUN_INFO.size + length
         self._name = content[_RUN_INFO.size : start]
         self.call = memoryview(content)[start:]
-        self._number = number
-        self._channel = channel
-        self._asks = False
 
     @property
     def task_id(self) -> str:
         return self._name.decode("utf-8", "surrogatepass")
 
+    def is_cancelled(self) -> bool:
+        """Whether it is to end; never where nobody can tell so."""
+        return False
+
+
+class _Run(SentRun):
+    """One that the parent can tell of its cancellation."""
+
+    def __init__(self, number: int, content: bytes, channel: _Channel) -> None:
+        super().__init__(content)
+        self._number = number
+        self._channel = channel
+        self._asks = False
+
+    @override
     def is_cancelled(self) -> bool:
         # A process that the function has forked knows nothing of what happens to the run.
         if self._channel.closed:

@@ -27,7 +27,7 @@ from asyncz.exceptions import (
 )
 from asyncz.executors import _dask_link, _dask_worker, _remote
 from asyncz.executors._pool import QueueExecutor
-from asyncz.executors._travel import ending_of_report, latest_start, pickled
+from asyncz.executors._travel import ending_of_report, latest_start, parcel_of, pickled
 from asyncz.protocols import Notifier
 from asyncz.states import ExecutorState
 from asyncz.tasks import TaskRun, function_name
@@ -172,7 +172,7 @@ class DaskExecutor(QueueExecutor):
             self.finish(run, run.missed())
             return None
         try:
-            content = pickled(run.call, _dask_worker.dumps)
+            content = parcel_of(run, _dask_worker.dumps)
         except SerializationError as error:
             self.finish(run, run.failed(error))
             return None

@@ -19,7 +19,7 @@ from asyncz.exceptions import InvalidInputError, SerializationError, WorkerLostE
 from asyncz.executors import _remote
 from asyncz.executors._pool import QueueExecutor
 from asyncz.executors._threads import ThreadedFunctions
-from asyncz.executors._travel import ending_of_report, latest_start, pickled
+from asyncz.executors._travel import ending_of_report, latest_start, parcel_of
 from asyncz.protocols import Notifier
 from asyncz.tasks import TaskRun
 
@@ -134,12 +134,12 @@ class FuturesExecutor(QueueExecutor):
             self.finish(run, run.missed())
             return (_remote.nothing,)
         try:
-            content = pickled(run.call, self._dumps)
+            content = parcel_of(run, self._dumps)
         except SerializationError as error:
             self.finish(run, run.failed(error))
             return (_remote.nothing,)
         self.limit_time(run)
-        return _remote.execute, content, self._dumps, latest_start(run)
+        return _remote.execute_parcel, content, self._dumps, latest_start(run)
 
     def _run_here(self, run: TaskRun[ResultT]) -> None:
         """Execute a run in the present thread, which belongs to a pool of this process."""

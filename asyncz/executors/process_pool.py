@@ -14,10 +14,9 @@ from asyncz._checks import check_optional_count, check_optional_instance
 from asyncz.config import ProcessPoolKwargs
 from asyncz.events import TaskNotification, Worker
 from asyncz.exceptions import SerializationError
-from asyncz.executors import _worker
 from asyncz.executors._pool import PoolExecutor, check_pool_kwargs
 from asyncz.executors._supervisor import Supervisor
-from asyncz.executors._travel import ending_of, pickled
+from asyncz.executors._travel import ending_of, parcel_of, pickled
 from asyncz.protocols import Notifier
 from asyncz.states import ExecutorState
 from asyncz.tasks import TaskRun
@@ -143,11 +142,10 @@ class _Job(Generic[ResultT]):
             executor.finish(run, run.missed())
             return None
         try:
-            call = pickled(run.call)
+            return parcel_of(run)
         except SerializationError as error:
             executor.finish(run, run.failed(error))
             return None
-        return _worker.run_content(run.run_id, run.attempt, run.scheduled, run.task_id, call)
 
     def started(self, at: float, worker: Worker) -> None:
         """Its function is called, by that worker."""

@@ -463,8 +463,8 @@ class AsyncIOScheduler:
         """Wrap any ASGI app so that the scheduler is started and drained with its server.
 
         It starts after the app's own startup and is drained before the app's own shutdown, so that runs find what the
-        app has made. The app needs no lifespan of its own; the server needs one (uvicorn: not `--lifespan off`). A
-        start that fails is told to the server, which then ends. May be called from any thread.
+        app has made. The app needs no lifespan of its own, while uvicorn and its like must not have theirs turned off.
+        A start that fails is told to the server, which then ends. May be called from any thread.
 
         Args:
             app: The app; its types stay as they are.
