@@ -39,8 +39,8 @@ class CurrentRun:
 
         A thread cannot be stopped, so a function that runs there long asks this now and then, and returns where it is
         true; what it returns still counts, unless its end was told before, as after a time limit. In a worker process
-        the function that asks this is given a few seconds to return, before its worker is killed. A coroutine on the
-        loop need not ask: it is cancelled where it awaits.
+        the function that asks this is given a few seconds to return, before its worker is killed; on a cluster it goes
+        on until it returns. A coroutine need not ask, as it is cancelled where it awaits.
 
         Example:
             >>> for block in blocks:

@@ -626,7 +626,7 @@ class Task(Generic[ResultT_co]):
 
         May be called from any thread, before the start too; can be used as a decorator. Each `TaskExecuted` of this
         task is a run of the new one, due at that moment; a run that ends otherwise is none. Results that come while
-        the new task is at `max_instances`, or is paused, wait for their turn, in their order: none is lost. A shutdown
+        the new task is at `max_instances`, or is paused, wait for their turn, in their order, and none is lost. A shutdown
         that waits lets the chain come to its end; where it does not wait, or its time is over, results that wait end
         as `TaskCancelled`. The context variables are those of this call.
 

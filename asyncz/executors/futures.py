@@ -38,10 +38,10 @@ class FuturesExecutor(QueueExecutor):
     """Runs each run in a `concurrent.futures` pool of any kind: threads, processes, loky, Dask, interpreters.
 
     In a pool of this process a run is called as a thread of asyncz would call it. In another process it is
-    called as `ProcessPoolExecutor` would, with these differences, as a pool does not tell when a function is
-    called: a run waits in the queue until the pool pickles it for a worker, and from then on its `timeout`
-    counts and the pool alone decides whether it can be cancelled. A worker that dies costs all runs that the
-    pool had begun where that breaks the pool, as it does in the standard library; they end as
+    called as `ProcessPoolExecutor` would, but a pool does not tell when a function is called. A run waits in
+    the queue until the pool pickles it for a worker, and from then on its `timeout` counts and the pool alone
+    decides whether it can be cancelled; its function is never told. A worker that dies costs all runs that
+    the pool had begun where that breaks the pool, as it does in the standard library; they end as
     `WorkerLostError`.
 
     Args:
