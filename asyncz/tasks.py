@@ -626,9 +626,9 @@ class Task(Generic[ResultT_co]):
 
         May be called from any thread, before the start too; can be used as a decorator. Each `TaskExecuted` of this
         task is a run of the new one, due at that moment; a run that ends otherwise is none. Results that come while
-        the new task is at `max_instances`, or is paused, wait for their turn, in their order, and none is lost. A shutdown
-        that waits lets the chain come to its end; where it does not wait, or its time is over, results that wait end
-        as `TaskCancelled`. The context variables are those of this call.
+        the new task is at `max_instances`, or is paused, wait for their turn, and none is lost. A shutdown that waits
+        lets the chain come to its end; where it does not wait, or its time is over, results that wait end as
+        `TaskCancelled`. The context variables are those of this call.
 
         The new task goes when this one has, and its last run is over. One that has finished before hands over its
         last result. `run()` of the new task takes the last result of this one.
