@@ -47,6 +47,9 @@ from tests import functions
 from tests.cluster import Proxy, part
 from tests.functions import ResultT
 
+# What is kept for a module is made once, also where tests run side by side.
+pytestmark = pytest.mark.xdist_group("cluster")
+
 Ts = TypeVarTuple("Ts")
 
 

@@ -21,6 +21,9 @@ from tests.test_public_api import MEMBERS, NAMES, documentation
 PROGRAM = """\
 from asyncz import AsyncIOScheduler, Executor, TaskExecuted, ThreadPoolExecutor
 
+# What is kept for a module is made once, also where tests run side by side.
+pytestmark = pytest.mark.xdist_group("editor")
+
 
 async def fetch(url: str, limit: int) -> bytes:
     return b""

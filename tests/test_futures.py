@@ -73,6 +73,10 @@ def kept_pool() -> Iterator[KeptPool]:
     pool.end()
 
 
+# What is kept for a module is made once, also where tests run side by side.
+pytestmark = pytest.mark.xdist_group("cluster")
+
+
 class TestFuturesExecutorOfThreads(ExecutorConformance):
     @override
     def make_executor(self) -> UniversalExecutor:
@@ -198,7 +202,7 @@ def test_a_function_in_a_foreign_process_knows_the_run_that_calls_it() -> None:
                     functions.run_that_calls, id=f"known-{number}", executor="tried", trigger=None
                 )
                 handle = task.run()
-                assert await handle == (handle.run_id, f"n{number}", 1)
+                assert await handle == (handle.run_id, f"known-{number}", 1)
 
     asyncio.run(main())
 

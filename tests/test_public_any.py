@@ -22,6 +22,9 @@ from typing import Any, ClassVar, Generic, Never, Protocol, Self, TypedDict, ove
 import attrs
 from pydantic import BaseModel, ConfigDict
 from typing_extensions import ParamSpec, TypeVar, TypeVarTuple, Unpack
+
+# What is kept for a module is made once, also where tests run side by side.
+pytestmark = pytest.mark.xdist_group("public_any")
 P = ParamSpec("P")
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
