@@ -2421,7 +2421,7 @@ _breaks(
     "triggers",
     "a month later is counted from the month before and not from the start",
     CALENDAR,
-    "start = self._start or self._day_of(now if previous is None else previous)",
+    "start = self._start_date or self._day_of(now if previous is None else previous)",
     "start = self._day_of(now if previous is None else previous)",
     "test_triggers::test_a_calendar_interval_is_due_when_the_calendar_says",
 )

@@ -274,7 +274,7 @@ def test_every_option_of_what_is_built_in_can_be_configured(
 
 def test_triggers_of_every_kind_and_of_one_another_can_be_configured() -> None:
     noon = CronTrigger("0 12 * * *", timezone="Europe/Berlin")
-    first = CalendarIntervalTrigger(months=1, hour=12, timezone="Europe/Berlin", start=date(2030, 1, 1))
+    first = CalendarIntervalTrigger(months=1, hour=12, timezone="Europe/Berlin", start_date=date(2030, 1, 1))
     scheduler = AsyncIOScheduler.from_config(
         tomllib.loads("""
             [tasks.one]
@@ -291,7 +291,7 @@ def test_triggers_of_every_kind_and_of_one_another_can_be_configured() -> None:
             months = 1
             hour = 12
             timezone = "Europe/Berlin"
-            start = 2030-01-01
+            start_date = 2030-01-01
             [[tasks.one.trigger.triggers]]
             type = "date"
             run_at = 2030-01-01T00:00:00Z
@@ -469,7 +469,7 @@ WRONG = [
     ),
     Wrong(f"{ONE}trigger = {{ type = 'cron' }}", 3, "tasks.one.trigger.expression", "it is missing"),
     Wrong(f"{ONE}trigger = {{ type = 'calendar', days = 1, hour = 24 }}", 3, "tasks.one.trigger.hour", "at most 23"),
-    Wrong(f"{ONE}trigger = {{ type = 'calendar', end = 3 }}", 3, "tasks.one.trigger.end", "a date"),
+    Wrong(f"{ONE}trigger = {{ type = 'calendar', end_date = 3 }}", 3, "tasks.one.trigger.end_date", "a date"),
     Wrong(
         f"{ONE}trigger = {{ type = 'and', triggers = [] }}", 3, "tasks.one.trigger.triggers", "list that is not empty"
     ),

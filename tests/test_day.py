@@ -105,7 +105,7 @@ def expected_of(number: int) -> Expected:
             return Expected(trigger_put_off, multiples(hours), timedelta(seconds=100))
         case 6:
             times = tuple(due for due in reckoned("20 1-23/8 * * *", zone) if due + timedelta(minutes=5) <= END)
-            trigger_with_jitter = OrTrigger([CronTrigger("20 1-23/8 * * *", timezone=zone, end=END)], jitter=300)
+            trigger_with_jitter = OrTrigger([CronTrigger("20 1-23/8 * * *", timezone=zone, end_at=END)], jitter=300)
             return Expected(trigger_with_jitter, times, timedelta(seconds=300))
         case _:
             moment = START + timedelta(seconds=61 * variant)

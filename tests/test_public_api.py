@@ -364,8 +364,16 @@ MEMBERS: dict[str, list[str]] = {
     "BaseTrigger": ["next_fire_time"],
     "AndTrigger": ["jitter", "next_fire_time", "options", "started", "triggers"],
     "OrTrigger": ["jitter", "next_fire_time", "options", "started", "triggers"],
-    "CalendarIntervalTrigger": ["end", "jitter", "next_fire_time", "options", "start", "started", "timezone"],
-    "CronTrigger": ["end", "expression", "jitter", "next_fire_time", "options", "start", "started", "timezone"],
+    "CalendarIntervalTrigger": [
+        "end_date",
+        "jitter",
+        "next_fire_time",
+        "options",
+        "start_date",
+        "started",
+        "timezone",
+    ],
+    "CronTrigger": ["end_at", "expression", "jitter", "next_fire_time", "options", "start_at", "started", "timezone"],
     "DateTrigger": ["next_fire_time", "options", "run_at"],
     "IntervalTrigger": ["end_at", "interval", "jitter", "next_fire_time", "options", "start_at", "started"],
     "ExecutorState": [

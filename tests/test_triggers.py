@@ -60,7 +60,7 @@ TRIGGERS: dict[str, tuple[ValueTrigger, str]] = {
     "cron": (CronTrigger(" */5  * * * *"), "*/5 * * * * in UTC"),
     "cron with all": (
         CronTrigger(
-            "@daily", timezone="Europe/Berlin", start=datetime(2030, 1, 1), end=datetime(2031, 1, 1), jitter=1.5
+            "@daily", timezone="Europe/Berlin", start_at=datetime(2030, 1, 1), end_at=datetime(2031, 1, 1), jitter=1.5
         ),
         "@daily in Europe/Berlin from 2029-12-31 23:00:00 UTC until 2030-12-31 23:00:00 UTC, up to 1.5 s later",
     ),
@@ -76,8 +76,8 @@ TRIGGERS: dict[str, tuple[ValueTrigger, str]] = {
             minute=6,
             second=7,
             timezone=BERLIN,
-            start=date(2030, 1, 31),
-            end=date(2040, 1, 1),
+            start_date=date(2030, 1, 31),
+            end_date=date(2040, 1, 1),
             jitter=60,
         ),
         (
@@ -133,7 +133,7 @@ def test_triggers_are_equal_by_their_options() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["interval", "expression", "timezone", "start", "jitter", "options", "triggers", "run_at"]
+    "name", ["interval", "expression", "timezone", "start_date", "jitter", "options", "triggers", "run_at"]
 )
 def test_a_trigger_cannot_be_changed(name: str) -> None:
     owners = [trigger for trigger, _ in TRIGGERS.values() if hasattr(trigger, name)]
@@ -187,16 +187,22 @@ REFUSED: list[tuple[Callable[[], object], str]] = [
     (lambda: CronTrigger("@daily", jitter=-1), "jitter cannot be -1.*at least 0 seconds"),
     (lambda: CronTrigger("@daily", jitter=float("nan")), "jitter cannot be nan"),
     (lambda: CronTrigger("@daily", jitter=float("inf")), "jitter cannot be inf"),
-    (lambda: CronTrigger("@daily", start=START, end=START - timedelta(1)), "end cannot be 2029-12-31.*before start"),
-    (lambda: CronTrigger("@daily", start="2030"), "start cannot be '2030'"),  # type: ignore[arg-type]  # wrong on purpose
+    (
+        lambda: CronTrigger("@daily", start_at=START, end_at=START - timedelta(1)),
+        "end_at cannot be 2029.*before start_at",
+    ),
+    (lambda: CronTrigger("@daily", start_at="2030"), "start_at cannot be '2030'"),  # type: ignore[arg-type]  # wrong on purpose
     (lambda: CalendarIntervalTrigger(), "the interval cannot be nothing.*more than zero"),
     (lambda: CalendarIntervalTrigger(months=-1), "months cannot be -1.*at least 0"),
     (lambda: CalendarIntervalTrigger(days=1.5), "days cannot be 1.5"),  # type: ignore[arg-type]  # wrong on purpose
     (lambda: CalendarIntervalTrigger(days=1, hour=24), "hour cannot be 24.*from 0 to 23"),
     (lambda: CalendarIntervalTrigger(days=1, minute=60), "minute cannot be 60.*from 0 to 59"),
     (lambda: CalendarIntervalTrigger(days=1, second=-1), "second cannot be -1.*from 0 to 59"),
-    (lambda: CalendarIntervalTrigger(days=1, start=START), "start cannot be .*no time of the day"),
-    (lambda: CalendarIntervalTrigger(days=1, start=date(2030, 1, 2), end=date(2030, 1, 1)), "end cannot be 2030-01-01"),
+    (lambda: CalendarIntervalTrigger(days=1, start_date=START), "start_date cannot be .*no time of the day"),
+    (
+        lambda: CalendarIntervalTrigger(days=1, start_date=date(2030, 1, 2), end_date=date(2030, 1, 1)),
+        "end_date cannot be 2030-01-01.*before start_date",
+    ),
     (lambda: CalendarIntervalTrigger(days=1, timezone="Mars/Olympus"), "Mars/Olympus"),
     (lambda: IntervalTrigger(seconds=float("nan")), "seconds cannot be nan"),
     (lambda: IntervalTrigger(days=1e12), "longer than a datetime can count"),
@@ -339,7 +345,7 @@ def test_a_start_and_an_end_take_away_what_lies_beyond(
 ) -> None:
     begin = None if start is None else START + start
     end = None if length is None else (begin or START) + length
-    trigger = CronTrigger(expression, timezone=zone, start=begin, end=end)
+    trigger = CronTrigger(expression, timezone=zone, start_at=begin, end_at=end)
     until = START + timedelta(days=4)
     every = due_until(CronTrigger(expression, timezone=zone), START, until)
     inside = [due for due in every if (begin is None or due >= begin) and (end is None or due <= end)]
@@ -354,23 +360,23 @@ def test_a_start_and_an_end_take_away_what_lies_beyond(
     [
         # Days that a month does not have.
         (
-            CalendarIntervalTrigger(months=1, start=date(2030, 1, 31)),
+            CalendarIntervalTrigger(months=1, start_date=date(2030, 1, 31)),
             "2030-01-01",
             ["2030-01-31 00:00", "2030-02-28 00:00", "2030-03-31 00:00", "2030-04-30 00:00", "2030-05-31 00:00"],
         ),
         (
-            CalendarIntervalTrigger(months=3, start=date(2027, 11, 30), hour=12),
+            CalendarIntervalTrigger(months=3, start_date=date(2027, 11, 30), hour=12),
             "2030-02-01",
             ["2030-02-28 12:00", "2030-05-30 12:00"],
         ),
         (
-            CalendarIntervalTrigger(years=1, start=date(2028, 2, 29)),
+            CalendarIntervalTrigger(years=1, start_date=date(2028, 2, 29)),
             "2028-01-01",
             ["2028-02-29 00:00", "2029-02-28 00:00", "2030-02-28 00:00", "2031-02-28 00:00", "2032-02-29 00:00"],
         ),
         # Everything together, counted from the start.
         (
-            CalendarIntervalTrigger(years=1, months=1, weeks=1, days=1, start=date(2030, 1, 1)),
+            CalendarIntervalTrigger(years=1, months=1, weeks=1, days=1, start_date=date(2030, 1, 1)),
             "2030-01-01",
             ["2030-01-01 00:00", "2031-02-09 00:00", "2032-03-17 00:00"],
         ),
@@ -380,9 +386,9 @@ def test_a_start_and_an_end_take_away_what_lies_beyond(
         (CalendarIntervalTrigger(months=1, hour=9), "2030-01-15 09:01", ["2030-02-15 09:00", "2030-03-15 09:00"]),
         (CalendarIntervalTrigger(months=1, hour=9), "2030-01-31 12:00", ["2030-02-28 09:00", "2030-03-31 09:00"]),
         # What lies before it was added is not made up for; the end is the last day.
-        (CalendarIntervalTrigger(weeks=2, start=date(2029, 12, 25)), "2030-01-01", ["2030-01-08 00:00"]),
+        (CalendarIntervalTrigger(weeks=2, start_date=date(2029, 12, 25)), "2030-01-01", ["2030-01-08 00:00"]),
         (
-            CalendarIntervalTrigger(days=2, start=date(2030, 1, 5), end=date(2030, 1, 9), hour=23),
+            CalendarIntervalTrigger(days=2, start_date=date(2030, 1, 5), end_date=date(2030, 1, 9), hour=23),
             "2030-01-01",
             ["2030-01-05 23:00", "2030-01-07 23:00", "2030-01-09 23:00"],
         ),
@@ -456,7 +462,7 @@ def test_a_calendar_interval_is_due_as_reckoned_day_by_day(
     months, days = distance
     until = start + timedelta(days=70 * months + 6 * days)
     trigger = CalendarIntervalTrigger(
-        months=months, days=days, hour=at.hour, minute=at.minute, timezone=zone, start=start, end=until
+        months=months, days=days, hour=at.hour, minute=at.minute, timezone=zone, start_date=start, end_date=until
     )
     now = datetime.combine(start, time(), tzinfo=UTC) - timedelta(days=3)
     assert due_times(trigger, now, 1000) == reckoned_day_by_day(months, days, start, at, zone, until)
@@ -516,7 +522,7 @@ PARTS = st.sampled_from(
         IntervalTrigger(minutes=15, start_at=START, end_at=START + timedelta(hours=3)),
         CronTrigger("*/10 * * * *"),
         CronTrigger("5 1-3 * * *", timezone="Europe/Berlin"),
-        CronTrigger("*/20 * * * *", start=START + timedelta(hours=2)),
+        CronTrigger("*/20 * * * *", start_at=START + timedelta(hours=2)),
         CalendarIntervalTrigger(days=1, hour=3),
         DateTrigger(START + timedelta(hours=2)),
     ]
@@ -717,7 +723,7 @@ def test_a_clock_that_is_set_back_starts_a_trigger_anew(trigger: Trigger) -> Non
         IntervalTrigger(days=400),
         CronTrigger("@yearly"),
         CalendarIntervalTrigger(years=1),
-        CalendarIntervalTrigger(years=1, start=date(9999, 12, 31), timezone="America/New_York"),
+        CalendarIntervalTrigger(years=1, start_date=date(9999, 12, 31), timezone="America/New_York"),
         CronTrigger("@yearly", timezone="Pacific/Auckland", jitter=9e7),
         IntervalTrigger(days=400) | CronTrigger("@yearly"),
     ],

@@ -422,9 +422,16 @@ MUTATIONS: list[Mutation] = [
     Mutation(
         "a cron trigger by the clocks of anything", CRON, 'timezone: str | tzinfo = "UTC",', "timezone: object = UTC,"
     ),
-    Mutation("a cron trigger starts at anything", CRON, "start: datetime | None = None,", "start: object = None,"),
+    Mutation(
+        "a cron trigger starts at anything", CRON, "start_at: datetime | None = None,", "start_at: object = None,"
+    ),
     Mutation("months of anything", CALENDAR, "months: int = 0,", "months: object = 0,"),
-    Mutation("a calendar interval starts at anything", CALENDAR, "start: date | None = None,", "start: object = None,"),
+    Mutation(
+        "a calendar interval starts at anything",
+        CALENDAR,
+        "start_date: date | None = None,",
+        "start_date: object = None,",
+    ),
     Mutation(
         "combinations of anything", COMBINATION, "triggers: Iterable[Trigger], *,", "triggers: Iterable[object], *,"
     ),

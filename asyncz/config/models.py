@@ -306,9 +306,9 @@ class CronTriggerConfig(_TriggerConfig, frozen=True):
     """Five fields, six with seconds, or an alias such as "@daily"."""
     timezone: str = "UTC"
     """Whose clocks: a name such as "Europe/Berlin", or "local" for those of this machine."""
-    start: Moment | None = None
+    start_at: Moment | None = None
     """No due time is earlier than this."""
-    end: Moment | None = None
+    end_at: Moment | None = None
     """No due time is later than this."""
     jitter: Amount = 0
     """Each due time is put off by a random time of up to so many seconds."""
@@ -334,9 +334,9 @@ class CalendarIntervalTriggerConfig(_TriggerConfig, frozen=True):
     """The time of the day."""
     timezone: str = "UTC"
     """Whose clocks: a name such as "Europe/Berlin", or "local" for those of this machine."""
-    start: Day | None = None
+    start_date: Day | None = None
     """The first day, from which the distances count; the day on which the task is added where it is left out."""
-    end: Day | None = None
+    end_date: Day | None = None
     """The last day that may be one."""
     jitter: Amount = 0
     """Each due time is put off by a random time of up to so many seconds."""

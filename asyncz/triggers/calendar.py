@@ -20,17 +20,17 @@ _LONGEST = (MAXYEAR + 1) * 366
 class CalendarIntervalTrigger(JitteredTrigger):
     """Due every so many years, months, weeks and days, at the same time of the day.
 
-    All distances are counted from `start`. In a month that is too short for its day, the last day takes its place: from
-    January 31 on, a month later is February 28 or 29, and two months later March 31. Where the clocks show the
-    time twice on a day, the first one counts; where they are set forward over it, the moment they were set.
+    All distances are counted from `start_date`. In a month that is too short for its day, the last day takes its
+    place: from January 31 on, a month later is February 28 or 29, and two months later March 31. Where the clocks
+    show the time twice on a day, the first one counts; where they are set forward over it, the moment they were set.
 
     Args:
         years, months, weeks, days: Together the distance; more than zero.
         hour, minute, second: The time of the day.
         timezone: Whose clocks: an IANA name, `local` for those of this machine, or a tzinfo.
-        start: The first day, from which the distances count; None is the day on which the task is added. Days
+        start_date: The first day, from which the distances count; None is the day on which the task is added. Days
             before that are not made up for.
-        end: The last day that may be one; None is no end.
+        end_date: The last day that may be one; None is no end.
         jitter: Each due time is put off by a random time of up to so many seconds, though not over the next one.
 
     Raises:
@@ -39,11 +39,11 @@ class CalendarIntervalTrigger(JitteredTrigger):
         MissingExtraError: `local` needs a package of the extra `cron`.
 
     Example:
-        >>> str(CalendarIntervalTrigger(months=1, hour=9, timezone="Europe/Berlin", start=date(2030, 1, 31)))
+        >>> str(CalendarIntervalTrigger(months=1, hour=9, timezone="Europe/Berlin", start_date=date(2030, 1, 31)))
         'every 1 month at 09:00:00 in Europe/Berlin from 2030-01-31'
     """
 
-    __slots__ = ("_days", "_end", "_is_given", "_months", "_start", "_time", "_weeks", "_years", "_zone")
+    __slots__ = ("_days", "_end_date", "_is_given", "_months", "_start_date", "_time", "_weeks", "_years", "_zone")
 
     def __init__(
         self,
@@ -56,8 +56,8 @@ class CalendarIntervalTrigger(JitteredTrigger):
         minute: int = 0,
         second: int = 0,
         timezone: str | tzinfo = "UTC",
-        start: date | None = None,
-        end: date | None = None,
+        start_date: date | None = None,
+        end_date: date | None = None,
         jitter: float = 0.0,
     ) -> None:
         super().__init__(jitter)
@@ -68,16 +68,18 @@ class CalendarIntervalTrigger(JitteredTrigger):
         check_count_in("hour", hour, range(24))
         check_count_in("minute", minute, range(60))
         check_count_in("second", second, range(60))
-        check_optional_date("start", start)
-        check_optional_date("end", end)
-        if start is not None and end is not None and end < start:
-            raise InvalidInputError("end", end.isoformat(), f"it must not lie before start, {start.isoformat()}")
+        check_optional_date("start_date", start_date)
+        check_optional_date("end_date", end_date)
+        if start_date is not None and end_date is not None and end_date < start_date:
+            raise InvalidInputError(
+                "end_date", end_date.isoformat(), f"it must not lie before start_date, {start_date.isoformat()}"
+            )
         self._years, self._months, self._weeks, self._days = years, months, weeks, days
         self._time = time(hour, minute, second)
         self._zone = zone_of(timezone)
-        self._start = start
-        self._end = end
-        self._is_given = start is not None
+        self._start_date = start_date
+        self._end_date = end_date
+        self._is_given = start_date is not None
 
     @property
     def timezone(self) -> tzinfo:
@@ -85,14 +87,14 @@ class CalendarIntervalTrigger(JitteredTrigger):
         return self._zone
 
     @property
-    def start(self) -> date | None:
+    def start_date(self) -> date | None:
         """The first day; None is the day on which the task is added."""
-        return self._start
+        return self._start_date
 
     @property
-    def end(self) -> date | None:
+    def end_date(self) -> date | None:
         """The last day that may be one; None is no end."""
-        return self._end
+        return self._end_date
 
     @override
     def _all_options(self) -> Mapping[str, object]:
@@ -105,23 +107,23 @@ class CalendarIntervalTrigger(JitteredTrigger):
             "minute": self._time.minute,
             "second": self._time.second,
             "timezone": zone_option(self._zone),
-            "start": self._start,
-            "end": self._end,
+            "start_date": self._start_date,
+            "end_date": self._end_date,
             "jitter": self.jitter,
         }
 
     @override
     def _start_counting(self, now: datetime) -> None:
         if not self._is_given:
-            self._start = self._day_of(now)
+            self._start_date = self._day_of(now)
 
     @override
     def _planned_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
         earliest = (now if previous is None else previous) - timedelta(days=1)
-        start = self._start or self._day_of(now if previous is None else previous)
+        start = self._start_date or self._day_of(now if previous is None else previous)
         # Not the day itself: clocks that leave out a day have it due on the next one.
         number = self._number_before(self._day_of(earliest), start)
-        while (day := self._day(number, start)) is not None and (self._end is None or day <= self._end):
+        while (day := self._day(number, start)) is not None and (self._end_date is None or day <= self._end_date):
             try:
                 due = first_instant(datetime.combine(day, self._time), self._zone)
             except OverflowError:
@@ -158,6 +160,6 @@ class CalendarIntervalTrigger(JitteredTrigger):
     def __str__(self) -> str:
         counts = {"year": self._years, "month": self._months, "week": self._weeks, "day": self._days}
         distance = " ".join(f"{count} {unit}{'s' * (count > 1)}" for unit, count in counts.items() if count)
-        start = f" from {self._start}" if self._is_given else ""
-        until = "" if self._end is None else f" until {self._end}"
+        start = f" from {self._start_date}" if self._is_given else ""
+        until = "" if self._end_date is None else f" until {self._end_date}"
         return f"every {distance} at {self._time} in {zone_name(self._zone)}{start}{until}{self._text_of_rest}"

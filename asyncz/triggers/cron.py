@@ -74,8 +74,8 @@ class CronTrigger(JitteredTrigger):
         expression: Minute, hour, day of the month, month and day of the week, or the second before these, or an
             alias such as `@daily`. Names, in capitals or not, `L`, `LW`, `MON#2` and steps are understood.
         timezone: Whose clocks: an IANA name, `local` for those of this machine, or a tzinfo.
-        start: No due time is earlier than this; one without a zone is a time of `timezone`.
-        end: No due time is later than this; likewise.
+        start_at: No due time is earlier than this; one without a zone is a time of `timezone`.
+        end_at: No due time is later than this; likewise.
         jitter: Each due time is put off by a random time of up to so many seconds, though not over the next one.
 
     Raises:
@@ -88,24 +88,24 @@ class CronTrigger(JitteredTrigger):
         CronTrigger(expression='*/15 9-17 * * MON-FRI', timezone='Europe/Berlin')
     """
 
-    __slots__ = ("_end", "_expression", "_start", "_zone")
+    __slots__ = ("_end_at", "_expression", "_start_at", "_zone")
 
     def __init__(
         self,
         expression: str,
         *,
         timezone: str | tzinfo = "UTC",
-        start: datetime | None = None,
-        end: datetime | None = None,
+        start_at: datetime | None = None,
+        end_at: datetime | None = None,
         jitter: float = 0.0,
     ) -> None:
         super().__init__(jitter)
         check_text("expression", expression)
         self._expression = " ".join(expression.split())
         self._zone = zone_of(timezone)
-        self._start = optional_utc_time("start", start, self._zone)
-        self._end = optional_utc_time("end", end, self._zone)
-        check_order("start", self._start, "end", self._end)
+        self._start_at = optional_utc_time("start_at", start_at, self._zone)
+        self._end_at = optional_utc_time("end_at", end_at, self._zone)
+        check_order("start_at", self._start_at, "end_at", self._end_at)
         _ = _schedule_of(self._expression)
 
     @property
@@ -119,22 +119,22 @@ class CronTrigger(JitteredTrigger):
         return self._zone
 
     @property
-    def start(self) -> datetime | None:
+    def start_at(self) -> datetime | None:
         """No due time is earlier than this, UTC; None is no start."""
-        return self._start
+        return self._start_at
 
     @property
-    def end(self) -> datetime | None:
+    def end_at(self) -> datetime | None:
         """No due time is later than this, UTC; None is no end."""
-        return self._end
+        return self._end_at
 
     @override
     def _all_options(self) -> Mapping[str, object]:
         return {
             "expression": self._expression,
             "timezone": zone_option(self._zone),
-            "start": self._start,
-            "end": self._end,
+            "start_at": self._start_at,
+            "end_at": self._end_at,
             "jitter": self.jitter,
         }
 
@@ -142,8 +142,8 @@ class CronTrigger(JitteredTrigger):
     def _planned_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
         # A second before a time, what follows includes it.
         after = now - SECOND if previous is None and not now.microsecond else previous or now
-        if self._start is not None:
-            after = max(after, self._start - SECOND if not self._start.microsecond else self._start)
+        if self._start_at is not None:
+            after = max(after, self._start_at - SECOND if not self._start_at.microsecond else self._start_at)
         try:
             following = _following(
                 _schedule_of(self._expression), after.astimezone(UTC).replace(microsecond=0), self._zone
@@ -151,16 +151,16 @@ class CronTrigger(JitteredTrigger):
         except OverflowError:
             # It would lie after the last year that a datetime can tell.
             return None
-        return None if following is None or (self._end is not None and following > self._end) else following
+        return None if following is None or (self._end_at is not None and following > self._end_at) else following
 
     @property
     @override
     def _latest(self) -> datetime | None:
-        return self._end
+        return self._end_at
 
     @override
     def __str__(self) -> str:
-        start = "" if self._start is None else f" from {text_of(self._start)}"
+        start = "" if self._start_at is None else f" from {text_of(self._start_at)}"
         return f"{self._expression} in {zone_name(self._zone)}{start}{self._text_of_rest}"
 
 

@@ -158,7 +158,7 @@ triggers: list[TriggerConfig] = [
     DateTriggerConfig(type="date", run_at=datetime(2030, 1, 1, tzinfo=UTC)),
     IntervalTriggerConfig(type="interval", hours=1, jitter=5, timezone="Europe/Berlin"),
     CronTriggerConfig(type="cron", expression="@daily", timezone="local"),
-    CalendarIntervalTriggerConfig(type="calendar", months=1, hour=12, start=date(2030, 1, 31)),
+    CalendarIntervalTriggerConfig(type="calendar", months=1, hour=12, start_date=date(2030, 1, 31)),
     AndTriggerConfig(type="and", triggers=(CronTriggerConfig(type="cron", expression="@daily"),)),
     OrTriggerConfig(type="or", triggers=(OnDemandConfig(type="on_demand"),), jitter=5),
     CustomTriggerConfig(type="module:Trigger"),

@@ -56,10 +56,12 @@ def made(when: datetime, day: date) -> None:
     assert_type(IntervalTrigger(seconds=1, start_at=when, end_at=when, timezone=UTC, jitter=0.5), IntervalTrigger)
     assert_type(IntervalTrigger(seconds=1).interval, timedelta)
     assert_type(CronTrigger("*/5 * * * *"), CronTrigger)
-    assert_type(CronTrigger("@daily", timezone="Europe/Berlin", start=when, end=when, jitter=1.5), CronTrigger)
-    assert_type(CronTrigger(expression="@daily", timezone=ZoneInfo("UTC"), start=None, end=None), CronTrigger)
+    assert_type(CronTrigger("@daily", timezone="Europe/Berlin", start_at=when, end_at=when, jitter=1.5), CronTrigger)
+    assert_type(CronTrigger(expression="@daily", timezone=ZoneInfo("UTC"), start_at=None, end_at=None), CronTrigger)
     assert_type(CalendarIntervalTrigger(months=1), CalendarIntervalTrigger)
-    assert_type(CalendarIntervalTrigger(years=1, weeks=1, days=1, start=day, end=day), CalendarIntervalTrigger)
+    assert_type(
+        CalendarIntervalTrigger(years=1, weeks=1, days=1, start_date=day, end_date=day), CalendarIntervalTrigger
+    )
     assert_type(
         CalendarIntervalTrigger(days=1, hour=1, minute=2, second=3, timezone=UTC, jitter=1), CalendarIntervalTrigger
     )
@@ -70,11 +72,11 @@ def made(when: datetime, day: date) -> None:
 def read(cron: CronTrigger, calendar: CalendarIntervalTrigger, interval: IntervalTrigger, either: OrTrigger) -> None:
     assert_type(cron.expression, str)
     assert_type(cron.timezone, tzinfo)
-    assert_type(cron.start, datetime | None)
-    assert_type(cron.end, datetime | None)
+    assert_type(cron.start_at, datetime | None)
+    assert_type(cron.end_at, datetime | None)
     assert_type(cron.jitter, float)
-    assert_type(calendar.start, date | None)
-    assert_type(calendar.end, date | None)
+    assert_type(calendar.start_date, date | None)
+    assert_type(calendar.end_date, date | None)
     assert_type(interval.start_at, datetime | None)
     assert_type(interval.end_at, datetime | None)
     assert_type(either.triggers, tuple[Trigger, ...])

@@ -56,12 +56,12 @@ CronTrigger("@daily", "Europe/Berlin")  # E
 CronTrigger("@daily", tz="Europe/Berlin")  # E
 CronTrigger("@daily", timezone=3)  # E
 CronTrigger("@daily", timezone=None)  # E
-CronTrigger("@daily", start="2030-01-01")  # E
-CronTrigger("@daily", end=date(2030, 1, 1))  # E
+CronTrigger("@daily", start_at="2030-01-01")  # E
+CronTrigger("@daily", end_at=date(2030, 1, 1))  # E
 CronTrigger("@daily", jitter=timedelta(seconds=5))  # E
 CronTrigger("@daily", minute=5)  # E
 CronTrigger("@daily").expression = "@hourly"  # E
-CronTrigger("@daily").start.year  # E
+CronTrigger("@daily").start_at.year  # E
 CronTrigger("@daily").timezone.key  # E
 CalendarIntervalTrigger(1)  # E
 CalendarIntervalTrigger(months=1.5)  # E
@@ -69,9 +69,9 @@ CalendarIntervalTrigger(months="1")  # E
 CalendarIntervalTrigger(month=1)  # E
 CalendarIntervalTrigger(days=1, hours=9)  # E
 CalendarIntervalTrigger(days=1, hour="9")  # E
-CalendarIntervalTrigger(days=1, start="2030-01-01")  # E
+CalendarIntervalTrigger(days=1, start_date="2030-01-01")  # E
 CalendarIntervalTrigger(days=1, timezone=1)  # E
-CalendarIntervalTrigger(days=1).end = date(2030, 1, 1)  # E
+CalendarIntervalTrigger(days=1).end_date = date(2030, 1, 1)  # E
 AndTrigger()  # E
 AndTrigger(DateTrigger())  # E
 AndTrigger(DateTrigger(), DateTrigger())  # E
