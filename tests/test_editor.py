@@ -18,11 +18,11 @@ from asyncz.plugins import BUILTIN_EXECUTORS
 from tests.language_server import Document, LanguageServer, LanguageServerError
 from tests.test_public_api import MEMBERS, NAMES, documentation
 
-PROGRAM = """\
-from asyncz import AsyncIOScheduler, Executor, TaskExecuted, ThreadPoolExecutor
-
 # What is kept for a module is made once, also where tests run side by side.
 pytestmark = pytest.mark.xdist_group("editor")
+
+PROGRAM = """\
+from asyncz import AsyncIOScheduler, Executor, TaskExecuted, ThreadPoolExecutor
 
 
 async def fetch(url: str, limit: int) -> bytes:

@@ -15,6 +15,10 @@ pytest.importorskip("mypy", reason="mypy comes with the extra `dev`, which is no
 from typecheck import public_any
 from typecheck.public_any import EXPLAINED, UnreadablePackageError, main, public_symbols
 
+# What is kept for a module is made once, also where tests run side by side.
+pytestmark = pytest.mark.xdist_group("public_any")
+
+
 HEADER = """\
 from collections.abc import AsyncIterator, Callable, Coroutine
 from functools import cached_property, wraps
@@ -22,9 +26,6 @@ from typing import Any, ClassVar, Generic, Never, Protocol, Self, TypedDict, ove
 import attrs
 from pydantic import BaseModel, ConfigDict
 from typing_extensions import ParamSpec, TypeVar, TypeVarTuple, Unpack
-
-# What is kept for a module is made once, also where tests run side by side.
-pytestmark = pytest.mark.xdist_group("public_any")
 P = ParamSpec("P")
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")

@@ -21,7 +21,7 @@ class CalendarIntervalTrigger(JitteredTrigger):
     """Due every so many years, months, weeks and days, at the same time of the day.
 
     All distances are counted from `start_date`. In a month that is too short for its day, the last day takes its
-    place: from January 31 on, a month later is February 28 or 29, and two months later March 31. Where the clocks
+    place. From January 31 on, a month later is February 28 or 29, and two months later March 31. Where the clocks
     show the time twice on a day, the first one counts; where they are set forward over it, the moment they were set.
 
     Args:
