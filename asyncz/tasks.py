@@ -192,7 +192,7 @@ class _OfOneArgument:
     __slots__ = ("func",)
 
     def __init__(self, func: object) -> None:
-        self.func = func
+        self.func: object = func
 
 
 # Both say in `func` what they call.
@@ -209,7 +209,7 @@ class ChainedCall(_OfOneArgument, Generic[ArgumentT, ResultT]):
     ) -> None:
         super().__init__(function)
         self._function = function
-        self.upstream = upstream
+        self.upstream: Task[ArgumentT] = upstream
 
     def with_result(self, result: ArgumentT) -> Callable[[], ResultT | Awaitable[ResultT]]:
         """The call with one result."""
@@ -915,10 +915,11 @@ class TaskRun(AnyRun, Generic[ResultT]):
         call: Callable[[], ResultT | Awaitable[ResultT]] | None = None,
     ) -> None:
         self.task: Task[ResultT] = task
-        self.task_id = task._id
+        self.task_id: str = task._id
         self.limits: TaskLimits = task._limits
         self.call: Callable[[], ResultT | Awaitable[ResultT]] = task._call if call is None else call
-        self.id = self.run_id = next(_run_ids)
+        self.id: int = next(_run_ids)
+        self.run_id: int = self.id
         self.scheduled: float = clock_now() if scheduled is None else scheduled
         self.context: Context | None = context
         # What an attempt does to its context is not for the next one to see.

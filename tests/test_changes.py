@@ -641,7 +641,10 @@ def test_a_run_can_change_its_own_task(executor: str) -> None:
             assert task.next_run_at == START + timedelta(seconds=6)
             await clock.advance(5, wait_for_runs=True)
             await until(lambda: isinstance(heard[-1], TaskRemoved))
-            assert (scheduler.state.executed, scheduler.state.submitted) == (2, 2)
+        state = scheduler.state
+        # The loop may have submitted what the thread asked for before that removed the task; that run finds it gone.
+        assert (state.executed, state.submitted) == (2, 2 + state.errors)
+        assert state.errors <= 1
 
     asyncio.run(main())
 

@@ -17,7 +17,7 @@ ScopeT = TypeVar("ScopeT", bound=Mapping[str, object])
 ReceiveT = TypeVar("ReceiveT", bound=Callable[[], Awaitable[Mapping[str, object]]])
 SendT = TypeVar("SendT", bound=Callable[[Never], Awaitable[None]])
 
-logger = logging.getLogger("asyncz.scheduler")
+logger: logging.Logger = logging.getLogger("asyncz.scheduler")
 
 
 class Life(Protocol):
