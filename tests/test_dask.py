@@ -46,6 +46,7 @@ from asyncz.testing import ExecutorConformance
 from tests import functions
 from tests.cluster import Proxy, part
 from tests.functions import ResultT
+from tests.test_defects import until
 
 # What is kept for a module is made once, also where tests run side by side.
 pytestmark = pytest.mark.xdist_group("cluster")
@@ -114,12 +115,6 @@ def run(
     scheduler: AsyncIOScheduler, function: Callable[[Unpack[Ts]], ResultT], *arguments: Unpack[Ts]
 ) -> RunHandle[ResultT]:
     return scheduler.add_task(function, *arguments, executor="tried", trigger=None).run()
-
-
-async def until(reached: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
-        while not reached():
-            await asyncio.sleep(0.005)
 
 
 def cluster_state(scheduler: AsyncIOScheduler) -> ClusterState:

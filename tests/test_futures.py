@@ -35,6 +35,7 @@ from asyncz import (
 from asyncz.testing import ExecutorConformance
 from tests import functions
 from tests.functions import ResultT
+from tests.test_defects import until
 
 P = ParamSpec("P")
 Ts = TypeVarTuple("Ts")
@@ -125,12 +126,6 @@ def run(
     scheduler: AsyncIOScheduler, function: Callable[[Unpack[Ts]], ResultT], *arguments: Unpack[Ts]
 ) -> RunHandle[ResultT]:
     return scheduler.add_task(function, *arguments, executor="tried", trigger=None).run()
-
-
-async def until(reached: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
-        while not reached():
-            await asyncio.sleep(0.005)
 
 
 def state_of(scheduler: AsyncIOScheduler) -> ExecutorState:

@@ -28,6 +28,7 @@ from asyncz import (
 from asyncz.config import ProcessPoolKwargs
 from tests import functions
 from tests.functions import ResultT
+from tests.test_defects import until
 
 Ts = TypeVarTuple("Ts")
 METHODS = ["fork", "spawn", "forkserver"]
@@ -46,12 +47,6 @@ def run(
 
 def has_lost(scheduler: AsyncIOScheduler, workers: int) -> bool:
     return scheduler.state.executors[0].lost_workers == workers
-
-
-async def until(reached: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
-        while not reached():
-            await asyncio.sleep(0.005)
 
 
 async def process_id_in(path: Path) -> int:
