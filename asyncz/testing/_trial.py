@@ -8,6 +8,7 @@ import inspect
 import itertools
 import shutil
 import tempfile
+import weakref
 from collections.abc import Awaitable, Callable
 from contextvars import Context
 from functools import partial
@@ -56,6 +57,8 @@ class Trial(Generic[ResultT]):
         self.patience: float = patience
         self.notifier: RecordingNotifier = RecordingNotifier()
         self._folder = Path(tempfile.mkdtemp(prefix="asyncz-"))
+        # A trial whose executor blocks its loop for good never comes to clear up: the end of the program does.
+        self._remove_folder = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         self._gates: list[_work.Gate] = []
         self._submitted: list[Submitted[ResultT]] = []
         self._refused: list[TaskRun[ResultT]] = []
@@ -92,7 +95,7 @@ class Trial(Generic[ResultT]):
         for submitted in self._submitted:
             if submitted.run.ended:
                 _close_unawaited(await submitted.run.notification())
-        await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+        await asyncio.to_thread(self._remove_folder)
 
     async def _in_time(self, step: Awaitable[None], rule: Rule, name: str) -> None:
         future = asyncio.ensure_future(step)
