@@ -254,10 +254,10 @@ class LanguageServer:
             raise LanguageServerError(f"{method}: {message.error}")
         return answer.validate_python(message.result)
 
-    def diagnostics(self, uri: str) -> list[Diagnostic]:
-        """What was published of a document, waiting until something was."""
+    def diagnostics(self, uri: str, complete: Callable[[list[Diagnostic]], bool]) -> list[Diagnostic]:
+        """What was published of a document, waiting until that is complete: it may be published in parts."""
         with self._news:
-            self._wait_for(lambda: uri in self._diagnostics, f"diagnostics of {uri}")
+            self._wait_for(lambda: complete(self._diagnostics.get(uri, [])), f"diagnostics of {uri}")
             return self._diagnostics[uri]
 
     def _wait_for(self, arrived: Callable[[], bool], what: str) -> None:
@@ -349,11 +349,14 @@ class Document:
         place = self._place(within, within.rindex(name))
         return self._server.ask("textDocument/definition", place, TypeAdapter(list[Location]))
 
-    def errors(self) -> dict[str, str]:
-        """The errors that were published of it, each by the text of its line."""
+    def errors(self, *, with_one_at: str) -> dict[str, str]:
+        """The errors that were published of it, each by the text of its line, once there is one at a certain line."""
         lines = self._text.splitlines()
-        found = [diagnostic for diagnostic in self._server.diagnostics(self._uri) if diagnostic.severity == 1]
-        return {lines[diagnostic.range.start.line]: diagnostic.message for diagnostic in found}
+
+        def by_line(diagnostics: list[Diagnostic]) -> dict[str, str]:
+            return {lines[each.range.start.line]: each.message for each in diagnostics if each.severity == 1}
+
+        return by_line(self._server.diagnostics(self._uri, lambda published: with_one_at in by_line(published)))
 
     def _place(self, text: str, offset: int) -> dict[str, JsonValue]:
         assert self._text.count(text) == 1, f"{text!r} does not stand in the document once"

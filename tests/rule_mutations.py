@@ -1619,7 +1619,7 @@ _breaks(
     "11",
     "a coroutine cancelled before its first step is not told",
     LOOP,
-    "            self.finish(run, run.cancelled() if future.cancelled() else future.result())\n",
+    "            self.finish(run, _ending_of(run, future))\n",
     "            if not future.cancelled():\n                self.finish(run, future.result())\n",
     "test_endings::test_a_coroutine_that_is_cancelled_before_its_first_step_is_told_as_cancelled",
 )

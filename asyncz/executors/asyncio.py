@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 
 from typing_extensions import TypeVar, override
 
 from asyncz.events import TaskNotification
+from asyncz.executors._eager import ready_calls, take_first_step
 from asyncz.executors._threads import ThreadedFunctions
 from asyncz.executors.base import BaseExecutor
 from asyncz.protocols import Notifier
@@ -34,6 +35,7 @@ class AsyncIOExecutor(BaseExecutor):
         self._coroutines: dict[int, asyncio.Task[object]] = {}
         self._functions = ThreadedFunctions(self)
         self._watch: asyncio.Task[None] | None = None
+        self._ready: Sequence[asyncio.Handle] | None = None
         # The run whose coroutine is being driven to where it first waits; 0 is none.
         self._starting = 0
 
@@ -42,6 +44,7 @@ class AsyncIOExecutor(BaseExecutor):
         """Remember the running loop; the loop's default executor stays the loop's own."""
         await super().start(scheduler, alias)
         self._running_loop = asyncio.get_running_loop()
+        self._ready = None if sys.version_info >= (3, 12) else ready_calls(self._running_loop)
         self._functions.watch_exit()
 
     @override
@@ -57,19 +60,11 @@ class AsyncIOExecutor(BaseExecutor):
             self.finish(run, run.missed())
             return
 
-        # One that is cancelled before its first step never runs its body: only a callback is sure to come.
-        def ended(future: asyncio.Task[TaskNotification[ResultT]]) -> None:
-            self._coroutines.pop(run.id, None)
-            self.finish(run, run.cancelled() if future.cancelled() else future.result())
-
         coroutine = self._start(run)
         if coroutine.done():
-            ended(coroutine)
-            return
-        self._coroutines[run.id] = coroutine
-        coroutine.add_done_callback(ended)
-        if run.limits.timeout is not None:
-            self.limit_time(run)
+            self.finish(run, _ending_of(run, coroutine))
+        else:
+            self._follow(run, coroutine)
 
     @override
     def cancel_run(self, run: TaskRun[ResultT], /) -> bool:
@@ -95,17 +90,32 @@ class AsyncIOExecutor(BaseExecutor):
         loop = self._running_loop
         if loop.get_task_factory() is not None:
             return loop.create_task(run.execute_async(), name=run.task_id, context=run.context)
-        if sys.version_info >= (3, 12):
-            # Driven to where it first waits at once; but not one from within another, which could go on without end.
-            if not self._starting:
-                self._starting = run.id
-                try:
-                    return asyncio.Task(
-                        run.execute_async(), loop=loop, name=run.task_id, context=run.context, eager_start=True
-                    )
-                finally:
-                    self._starting = 0
-        return asyncio.Task(run.execute_async(), loop=loop, name=run.task_id, context=run.context)
+        # Driven to where it first waits at once; but not one from within another, which could go on without end.
+        if self._starting:
+            return asyncio.Task(run.execute_async(), loop=loop, name=run.task_id, context=run.context)
+        self._starting = run.id
+        try:
+            if sys.version_info >= (3, 12):
+                return asyncio.Task(
+                    run.execute_async(), loop=loop, name=run.task_id, context=run.context, eager_start=True
+                )
+            coroutine = asyncio.Task(run.execute_async(), loop=loop, name=run.task_id, context=run.context)
+            if self._ready is not None:
+                take_first_step(coroutine, self._ready)
+            return coroutine
+        finally:
+            self._starting = 0
+
+    def _follow(self, run: TaskRun[ResultT], coroutine: asyncio.Task[TaskNotification[ResultT]]) -> None:
+        # One that is cancelled before its first step never runs its body: only a callback is sure to come.
+        def ended(future: asyncio.Task[TaskNotification[ResultT]]) -> None:
+            self._coroutines.pop(run.id, None)
+            self.finish(run, _ending_of(run, future))
+
+        self._coroutines[run.id] = coroutine
+        coroutine.add_done_callback(ended)
+        if run.limits.timeout is not None:
+            self.limit_time(run)
 
     async def _watch_loop(self) -> None:
         # What ends a loop cancels its tasks, and then waits for the threads of its default executor.
@@ -135,3 +145,7 @@ class AsyncIOExecutor(BaseExecutor):
 
     def _await_on_loop(self, awaitable: Awaitable[ResultT]) -> ResultT:
         return asyncio.run_coroutine_threadsafe(as_coroutine(awaitable), self._running_loop).result()
+
+
+def _ending_of(run: TaskRun[ResultT], coroutine: asyncio.Task[TaskNotification[ResultT]]) -> TaskNotification[ResultT]:
+    return run.cancelled() if coroutine.cancelled() else coroutine.result()

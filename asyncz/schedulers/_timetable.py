@@ -70,9 +70,10 @@ class Timetable(Generic[PlacedT]):
 
     def pop_due(self, now: float) -> PlacedT | None:
         """Take out the earliest entry, if it is due."""
-        earliest = self.earliest
-        if earliest is None or earliest > now:
-            return None
-        entry = heapq.heappop(self._heap)[2]
-        entry.place = 0
-        return entry
+        while self._heap and self._heap[0][0] <= now:
+            _, place, entry = heapq.heappop(self._heap)
+            if place == entry.place:
+                entry.place = 0
+                return entry
+            self._outdated -= 1
+        return None

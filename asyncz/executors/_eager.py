@@ -1,0 +1,42 @@
+"""The eager start of asyncio's tasks for Python 3.11, whose own ones wait for the loop's next turn.
+
+It looks at what asyncio keeps to itself, which is sound as 3.11 does not change any more; later ones are not asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+
+from typing_extensions import TypeIs
+
+
+def ready_calls(loop: asyncio.AbstractEventLoop) -> Sequence[asyncio.Handle] | None:
+    """The calls that a loop makes at its next turn; None for a loop that is not asyncio's own."""
+    ready: object = getattr(loop, "_ready", None)
+    put: object = getattr(type(loop), "call_soon", None)
+    return ready if put is asyncio.BaseEventLoop.call_soon and _is_queue(ready) else None
+
+
+def take_first_step(task: asyncio.Task[object], ready: Sequence[asyncio.Handle]) -> None:
+    """Drive a task that was just made to where it first waits, unless another one is running.
+
+    Args:
+        task: The task, whose loop is running in this thread.
+        ready: What `ready_calls` gave for its loop.
+    """
+    first_step = ready[-1]
+    # Between its making and this, another thread may have put a call there.
+    is_its_own = getattr(getattr(first_step, "_callback", None), "__self__", None) is task
+    if not is_its_own or asyncio.current_task() is not None:
+        return
+    try:
+        first_step._run()
+    finally:
+        # It stays there, as others may be putting calls behind it: the loop passes over what is cancelled.
+        first_step.cancel()
+
+
+def _is_queue(ready: object) -> TypeIs[deque[asyncio.Handle]]:
+    return isinstance(ready, deque)
