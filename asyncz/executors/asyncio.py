@@ -24,7 +24,8 @@ _SECONDS_TO_CLEAN_UP = 10.0
 class AsyncIOExecutor(BaseExecutor):
     """Runs coroutine functions on the event loop, plain functions in the loop's default executor.
 
-    Aliases `asyncio` and `default`. What a plain function returns is awaited on the loop where it is an
+    Aliases `asyncio` and `default`. A coroutine goes to where it first waits while its run is submitted, where the loop
+    lets it, and else at the loop's next turn. What a plain function returns is awaited on the loop where it is an
     awaitable. A coroutine that runs can be cancelled, a plain function that runs cannot.
     """
 
