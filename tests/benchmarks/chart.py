@@ -1,10 +1,18 @@
-"""Draws the figures: a panel each for the cost of a run, lateness, scale and memory."""
+"""Draws the figures: a panel each for the cost of a run, lateness, scale and memory, where they were measured."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 from tests.benchmarks.results import Results
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Draws: TypeAlias = Callable[["Axes"], None]
 
 COSTS = ("coroutine", "threads", "processes", "inline", "add")
 
@@ -13,45 +21,61 @@ def draw(results: Results, path: Path) -> None:
     """Draw what has been measured to a file."""
     import matplotlib.pyplot as plt
 
-    figure, panels = plt.subplots(2, 2, figsize=(13, 9))
-    costs, late, scale, memory = panels.flat
-    late_kinds = [kind for kind, figure_name in results if figure_name == "p99"]
-    for panel, keys, names, label in (
-        (costs, [(kind, "cost") for kind in COSTS], COSTS, "cost of a run, due to notified (us)"),
-        (
-            late,
-            [(kind, "p99") for kind in late_kinds],
-            [kind.removeprefix("lateness ") for kind in late_kinds],
-            "started late, p99 at 1,000 runs a second (ms)",
-        ),
-    ):
-        contenders = list(dict.fromkeys(who for key in keys for who in results.get(key, {})))
-        width = 0.8 / max(1, len(contenders))
-        for number, who in enumerate(contenders):
-            heights = [results.get(key, {}).get(who, 0.0) for key in keys]
-            panel.bar([position + number * width for position in range(len(keys))], heights, width, label=who)
-        panel.set_xticks([position + 0.4 - width / 2 for position in range(len(keys))], names)
-        panel.set(yscale="log", title=label)
+    drawn = [
+        *bars(results, "cost", COSTS, "cost of a run, due to notified (us)"),
+        *bars(results, "p99", kinds_with(results, "p99"), "started late, p99 at 1,000 runs a second (ms)"),
+        *lines(results, ("add", "fire"), "one task among many (us)"),
+        *lines(results, ("memory",), "memory (bytes a task)"),
+    ]
+    figure, panels = plt.subplots(1, max(1, len(drawn)), figsize=(6.5 * max(1, len(drawn)), 5), squeeze=False)
+    for panel, draw_panel in zip(panels.flat, drawn, strict=False):
+        draw_panel(panel)
         panel.grid(axis="y", alpha=0.3)
-        if contenders:
-            panel.legend(fontsize=8)
-    for panel, lines_of, label in (
-        (scale, ("add", "fire"), "one task among many (us)"),
-        (memory, ("memory",), "memory (bytes a task)"),
-    ):
-        for name, style in zip(lines_of, ("--", "-"), strict=False):
-            lines: dict[str, dict[int, float]] = {}
-            for (kind, figure_name), figures in results.items():
-                if kind.startswith("scale ") and figure_name == name:
-                    for who, value in figures.items():
-                        lines.setdefault(who, {})[int(kind.removeprefix("scale "))] = value
-            for number, (who, points) in enumerate(lines.items()):
-                panel.plot(
-                    list(points), list(points.values()), style, marker="o", color=f"C{number}", label=f"{who}, {name}"
-                )
-        panel.set(xscale="log", yscale="log", xlabel="tasks in the store", title=label)
-        panel.grid(alpha=0.3)
-        if panel.lines:
-            panel.legend(fontsize=8)
+        panel.legend(fontsize=8)
     figure.tight_layout()
     figure.savefig(path, dpi=110)
+
+
+def kinds_with(results: Results, figure: str) -> tuple[str, ...]:
+    """The kinds of measurement that gave a figure."""
+    return tuple(kind for kind, name in results if name == figure)
+
+
+def bars(results: Results, figure: str, kinds: tuple[str, ...], title: str) -> list[Draws]:
+    """A panel of the kinds side by side, a bar for each contender; none where nothing was measured."""
+    measured = [kind for kind in kinds if (kind, figure) in results]
+    return [partial(draw_bars, {kind: results[kind, figure] for kind in measured}, title)] if measured else []
+
+
+def draw_bars(figures: Mapping[str, Mapping[str, float]], title: str, panel: Axes) -> None:
+    """A group of bars for each kind."""
+    contenders = list(dict.fromkeys(who for by_contender in figures.values() for who in by_contender))
+    width = 0.8 / len(contenders)
+    for number, who in enumerate(contenders):
+        places = [place for place, by_contender in enumerate(figures.values()) if who in by_contender]
+        heights = [by_contender[who] for by_contender in figures.values() if who in by_contender]
+        panel.bar([place + number * width for place in places], heights, width, label=who)
+    names = [kind.removeprefix("lateness ") for kind in figures]
+    panel.set_xticks([place + 0.4 - width / 2 for place in range(len(names))], names)
+    panel.set(yscale="log", title=title)
+
+
+def lines(results: Results, figures: tuple[str, ...], title: str) -> list[Draws]:
+    """A panel of figures by the number of tasks; none where nothing was measured."""
+    measured: dict[str, dict[str, dict[int, float]]] = {}
+    for figure in figures:
+        for kind in kinds_with(results, figure):
+            if kind.startswith("scale "):
+                for who, value in results[kind, figure].items():
+                    by_figure = measured.setdefault(who, {})
+                    by_figure.setdefault(figure, {})[int(kind.removeprefix("scale "))] = value
+    return [partial(draw_lines, measured, title)] if measured else []
+
+
+def draw_lines(figures: dict[str, dict[str, dict[int, float]]], title: str, panel: Axes) -> None:
+    """A colour for each contender, and a style for each of its figures."""
+    for number, (who, by_figure) in enumerate(figures.items()):
+        for (figure, points), style in zip(by_figure.items(), ("--", "-"), strict=False):
+            label = f"{who}, {figure}"
+            panel.plot(list(points), list(points.values()), style, marker="o", color=f"C{number}", label=label)
+    panel.set(xscale="log", yscale="log", xlabel="tasks in the store", title=title)
