@@ -1662,8 +1662,8 @@ _breaks(
     "12",
     "coroutines do not see the context",
     LOOP,
-    "return asyncio.Task(run.execute_async(), loop=loop, name=run.task_id, context=run.context)\n",
-    "return asyncio.Task(run.execute_async(), loop=loop, name=run.task_id)\n",
+    "coroutine = asyncio.Task(run.execute_async(), loop=loop, name=run.task_id, context=run.context)\n",
+    "coroutine = asyncio.Task(run.execute_async(), loop=loop, name=run.task_id)\n",
     "test_executors::test_context_variables_of_add_task_are_visible",
 )
 _breaks(

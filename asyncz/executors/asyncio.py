@@ -89,11 +89,9 @@ class AsyncIOExecutor(BaseExecutor):
 
     def _start(self, run: TaskRun[ResultT]) -> asyncio.Task[TaskNotification[ResultT]]:
         loop = self._running_loop
-        if loop.get_task_factory() is not None:
-            return loop.create_task(run.execute_async(), name=run.task_id, context=run.context)
         # Driven to where it first waits at once; but not one from within another, which could go on without end.
-        if self._starting:
-            return asyncio.Task(run.execute_async(), loop=loop, name=run.task_id, context=run.context)
+        if self._starting or loop.get_task_factory() is not None:
+            return loop.create_task(run.execute_async(), name=run.task_id, context=run.context)
         self._starting = run.id
         try:
             if sys.version_info >= (3, 12):

@@ -18,7 +18,7 @@ COSTS = ("coroutine", "threads", "processes", "inline", "add")
 
 
 def draw(results: Results, path: Path) -> None:
-    """Draw what has been measured to a file."""
+    """Draw what has been measured to a file; nothing where none of it has a panel."""
     import matplotlib.pyplot as plt
 
     drawn = [
@@ -27,8 +27,10 @@ def draw(results: Results, path: Path) -> None:
         *lines(results, ("add", "fire"), "one task among many (us)"),
         *lines(results, ("memory",), "memory (bytes a task)"),
     ]
-    figure, panels = plt.subplots(1, max(1, len(drawn)), figsize=(6.5 * max(1, len(drawn)), 5), squeeze=False)
-    for panel, draw_panel in zip(panels.flat, drawn, strict=False):
+    if not drawn:
+        return
+    figure, panels = plt.subplots(1, len(drawn), figsize=(6.5 * len(drawn), 5), squeeze=False)
+    for panel, draw_panel in zip(panels.flat, drawn, strict=True):
         draw_panel(panel)
         panel.grid(axis="y", alpha=0.3)
         panel.legend(fontsize=8)
