@@ -858,6 +858,56 @@ def test_threads_change_everything_while_the_loop_fires_and_every_run_ends_once(
     assert state.submitted == len(submitted) > 0
 
 
+class ReplacingTrigger:
+    """Has its task replaced by another while it is asked for its first due time, as another thread could."""
+
+    def __init__(self, replace: Callable[[], object]) -> None:
+        self.replace = replace
+
+    def next_fire_time(self, previous: datetime | None, now: datetime) -> datetime | None:
+        if previous is None:
+            self.replace()
+        return now + timedelta(hours=1)
+
+
+def test_what_is_asked_of_an_id_holds_for_the_task_that_replaces_it_meanwhile() -> None:
+    async def main() -> None:
+        async with AsyncIOScheduler() as scheduler:
+            first = scheduler.add_task(functions.add, 1, 2, trigger=None, id="sum")
+            successors: list[Task[int]] = []
+
+            def replace() -> None:
+                if not successors:
+                    successors.append(
+                        scheduler.add_task(functions.add, 1, 3, trigger=None, id="sum", replace_existing=True)
+                    )
+
+            scheduler.reschedule_task("sum", ReplacingTrigger(replace))
+            with pytest.raises(TaskLookupError):
+                scheduler.reschedule_task(first, EVERY_SECOND)
+            [successor] = successors
+            await asyncio.sleep(0)
+            assert successor.state.next_run_at is not None
+
+    asyncio.run(main())
+
+
+def test_what_is_asked_of_a_task_does_not_hold_for_the_one_that_replaces_it_meanwhile() -> None:
+    async def main() -> None:
+        async with AsyncIOScheduler() as scheduler:
+            first = scheduler.add_task(functions.add, 1, 2, trigger=None, id="sum")
+
+            def replace() -> None:
+                scheduler.add_task(functions.add, 1, 3, trigger=None, id="sum", replace_existing=True)
+
+            with pytest.raises(TaskLookupError):
+                scheduler.reschedule_task(first, ReplacingTrigger(replace))
+            await asyncio.sleep(0)
+            assert scheduler.get_task("sum").state.next_run_at is None
+
+    asyncio.run(main())
+
+
 def test_a_thread_sees_what_it_asked_for_once_the_loop_has_gone_on() -> None:
     async def main() -> None:
         async with asyncio.timeout(30), AsyncIOScheduler() as scheduler:

@@ -874,14 +874,17 @@ class AsyncIOScheduler:
         Example:
             >>> scheduler.modify_task("nightly", timeout=3600, executor="processpool")
         """
-        self._entry(task).task.modify(
-            executor=executor,
-            max_instances=max_instances,
-            misfire_grace_time=misfire_grace_time,
-            coalesce=coalesce,
-            timeout=timeout,
-            retry=retry,
-            overlap=overlap,
+        self._change(
+            task,
+            lambda entry: entry.task.modify(
+                executor=executor,
+                max_instances=max_instances,
+                misfire_grace_time=misfire_grace_time,
+                coalesce=coalesce,
+                timeout=timeout,
+                retry=retry,
+                overlap=overlap,
+            ),
         )
 
     def reschedule_task(self, task: Task[object] | str, trigger: Trigger | None) -> None:
@@ -901,7 +904,7 @@ class AsyncIOScheduler:
         Example:
             >>> scheduler.reschedule_task(task, IntervalTrigger(minutes=5))
         """
-        self._entry(task).reschedule(trigger)
+        self._change(task, lambda entry: entry.reschedule(trigger))
 
     def submit_task(self, task: Task[object] | str) -> None:
         """Have a task due once, now, beside its schedule; see `Task.submit`. May be called from any thread.
@@ -910,7 +913,7 @@ class AsyncIOScheduler:
             TaskLookupError: It is not here.
             SchedulerNotRunningError: The scheduler is not running.
         """
-        self._entry(task).submit_soon()
+        self._change(task, lambda entry: entry.submit_soon())
 
     def pause_task(self, task: Task[object] | str) -> None:
         """Hold a task's schedule, and what waits of it, until `resume_task`. May be called from any thread.
@@ -918,7 +921,7 @@ class AsyncIOScheduler:
         Raises:
             TaskLookupError: It is not here.
         """
-        self._entry(task).set_paused(True)
+        self._change(task, lambda entry: entry.set_paused(True))
 
     def resume_task(self, task: Task[object] | str) -> None:
         """Go on with a task's schedule; what was due meanwhile is due now. May be called from any thread.
@@ -926,7 +929,7 @@ class AsyncIOScheduler:
         Raises:
             TaskLookupError: It is not here.
         """
-        self._entry(task).set_paused(False)
+        self._change(task, lambda entry: entry.set_paused(False))
 
     # Who is told
 
@@ -1278,6 +1281,16 @@ class AsyncIOScheduler:
         if entry is None or not (isinstance(task, str) or entry.task is task):
             raise TaskLookupError(task_id)
         return entry
+
+    def _change(self, task: Task[object] | str, change: Callable[[Entry], None]) -> None:
+        while True:
+            entry = self._entry(task)
+            try:
+                return change(entry)
+            except TaskLookupError:
+                # Replaced from another thread meanwhile: an id means the task that has it now.
+                if not entry.removed:
+                    raise
 
     def _free_id(self, wanted: str | None, function: object, replace_existing: bool = False) -> str:
         if wanted is None:

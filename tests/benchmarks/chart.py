@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import Protocol, TypeAlias
 
 from tests.benchmarks.results import Results
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
-Draws: TypeAlias = Callable[["Axes"], None]
+class Panel(Protocol):
+    """What is drawn on: so much of matplotlib's axes, which is not there where nobody draws."""
+
+    def bar(self, x: Sequence[float], height: Sequence[float], width: float, *, label: str) -> object: ...
+
+    def plot(
+        self, x: Sequence[float], y: Sequence[float], style: str, /, *, marker: str, color: str, label: str
+    ) -> object: ...
+
+    def set_xticks(self, ticks: Sequence[float], labels: Sequence[str]) -> object: ...
+
+    def set(self, **properties: str) -> object: ...
+
+
+Draws: TypeAlias = Callable[[Panel], None]
 
 COSTS = ("coroutine", "threads", "processes", "inline", "add")
 
@@ -49,7 +61,7 @@ def bars(results: Results, figure: str, kinds: tuple[str, ...], title: str) -> l
     return [partial(draw_bars, {kind: results[kind, figure] for kind in measured}, title)] if measured else []
 
 
-def draw_bars(figures: Mapping[str, Mapping[str, float]], title: str, panel: Axes) -> None:
+def draw_bars(figures: Mapping[str, Mapping[str, float]], title: str, panel: Panel) -> None:
     """A group of bars for each kind."""
     contenders = list(dict.fromkeys(who for by_contender in figures.values() for who in by_contender))
     width = 0.8 / len(contenders)
@@ -74,7 +86,7 @@ def lines(results: Results, figures: tuple[str, ...], title: str) -> list[Draws]
     return [partial(draw_lines, measured, title)] if measured else []
 
 
-def draw_lines(figures: dict[str, dict[str, dict[int, float]]], title: str, panel: Axes) -> None:
+def draw_lines(figures: dict[str, dict[str, dict[int, float]]], title: str, panel: Panel) -> None:
     """A colour for each contender, and a style for each of its figures."""
     for number, (who, by_figure) in enumerate(figures.items()):
         for (figure, points), style in zip(by_figure.items(), ("--", "-"), strict=False):
