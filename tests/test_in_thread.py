@@ -392,10 +392,12 @@ def test_a_second_signal_cancels_what_runs(tmp_path: Path) -> None:
             time.sleep(0.005)
         os.kill(os.getpid(), signal.SIGINT)
 
+    interrupting = threading.Thread(target=interrupt)
     with scheduler.in_thread() as thread:
-        threading.Thread(target=interrupt).start()
+        interrupting.start()
         scheduler.add_task(wait, True)
         thread.wait_closed()
+    interrupting.join()
     """
     with program(main, tmp_path) as ended:
         status, out, err = ended(signal.SIGINT)
