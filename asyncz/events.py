@@ -107,7 +107,7 @@ class TaskExecuted(RunEvent, Generic[ResultT_co]):
     """
 
     result: ResultT_co
-    details: RunDetails = attrs.field(default=_NO_DETAILS, kw_only=True)
+    details: RunDetails = _NO_DETAILS
 
 
 @final

@@ -882,6 +882,7 @@ class TaskRun(AnyRun, Generic[ResultT]):
         worker: Which thread or process runs it; None while that is not known.
         context: The context variables that its function sees; None is those of whoever calls it.
         cancel_requested: Whether its cancellation was asked for, whatever its executor can do about that.
+        reported: What its executor has told with the end of its work, which the scheduler looks at later.
         released: Whether its executor has told that its work is over.
         successor: The attempt that follows this one; None while there is none.
     """
@@ -897,6 +898,7 @@ class TaskRun(AnyRun, Generic[ResultT]):
         "context",
         "limits",
         "released",
+        "reported",
         "run_id",
         "scheduled",
         "started",
@@ -908,7 +910,6 @@ class TaskRun(AnyRun, Generic[ResultT]):
     def __init__(
         self,
         task: Task[ResultT],
-        *,
         scheduled: float | None = None,
         context: Context | None = None,
         clock_now: Callable[[], float] = _system_clock.now,
@@ -928,6 +929,7 @@ class TaskRun(AnyRun, Generic[ResultT]):
         self.started: float | None = None
         self.worker: Worker | None = None
         self.cancel_requested: bool = False
+        self.reported: TaskNotification[ResultT] | None = None
         self.released: bool = False
         self.successor: TaskRun[ResultT] | None = None
         self._clock_now = clock_now
@@ -962,7 +964,7 @@ class TaskRun(AnyRun, Generic[ResultT]):
 
     def executed(self, result: ResultT, /) -> TaskExecuted[ResultT]:
         """It ended with this result."""
-        return TaskExecuted(self.task_id, result, details=self.details())
+        return TaskExecuted(self.task_id, result, self.details())
 
     def failed(self, exception: BaseException, /, *, traceback_text: str = "") -> TaskError:
         """It ended with this exception."""

@@ -34,6 +34,7 @@ DASK_WORKER = "asyncz/executors/_dask_worker.py"
 SCHEDULER = "asyncz/schedulers/asyncio.py"
 ENTRIES = "asyncz/schedulers/_entries.py"
 INBOX = "asyncz/schedulers/_inbox.py"
+TIMETABLE = "asyncz/schedulers/_timetable.py"
 THREAD = "asyncz/schedulers/thread.py"
 DISPATCH = "asyncz/schedulers/_dispatch.py"
 CHAINS = "asyncz/schedulers/_chains.py"
@@ -159,22 +160,16 @@ _breaks(
     "1",
     "a submission is not counted",
     ENTRIES,
-    "        self.core.totals[kind] += more\n",
-    """\
-        if kind is not events.TaskSubmitted:
-            self.core.totals[kind] += more
-""",
+    "        core.submitted += 1\n",
+    "",
     "test_executors::test_submitted_comes_before_every_end_and_the_ledger_agrees",
 )
 _breaks(
     "1",
     "a submission is not counted for its task",
     ENTRIES,
-    "        counts[kind] += more\n",
-    """\
-        if kind is not events.TaskSubmitted:
-            counts[kind] += more
-""",
+    "        self.submitted += 1\n",
+    "",
     "test_rules::test_a_run_that_is_refused_for_its_instances_is_neither_counted_nor_told",
 )
 _breaks(
@@ -342,10 +337,16 @@ _breaks(
     "what was given up is told again when it returns",
     BASE,
     """\
-            if not told:
-                self.scheduler.notify(run, notification)
+        if not told:
+            self.scheduler.notify(run, notification)
+        if live:
+            self.scheduler.released(run)
 """,
-    "            self.scheduler.notify(run, notification)\n",
+    """\
+        self.scheduler.notify(run, notification)
+        if live:
+            self.scheduler.released(run)
+""",
     "test_rules::test_a_run_that_returns_after_its_time_limit_is_released_and_not_told_again",
 )
 
@@ -432,7 +433,8 @@ _breaks(
     ENTRIES,
     """\
                 announcement.withdrawn = True
-            self.count(events.TaskSubmitted, -1)
+            self.submitted -= 1
+            core.submitted -= 1
             self.over(run.run_id)
 """,
     """\
@@ -512,16 +514,16 @@ _breaks(
     "a run is released before it is told",
     BASE,
     """\
-            if not told:
-                self.scheduler.notify(run, notification)
-            if live:
-                self.scheduler.released(run)
+        if not told:
+            self.scheduler.notify(run, notification)
+        if live:
+            self.scheduler.released(run)
 """,
     """\
-            if live:
-                self.scheduler.released(run)
-            if not told:
-                self.scheduler.notify(run, notification)
+        if live:
+            self.scheduler.released(run)
+        if not told:
+            self.scheduler.notify(run, notification)
 """,
     "test_executors::test_takes_no_runs_before_start_and_after_shutdown",
 )
@@ -530,13 +532,13 @@ _breaks(
     "a run is released twice",
     BASE,
     """\
-            if live:
-                self.scheduler.released(run)
+        if live:
+            self.scheduler.released(run)
 """,
     """\
-            if live:
-                self.scheduler.released(run)
-                self.scheduler.released(run)
+        if live:
+            self.scheduler.released(run)
+            self.scheduler.released(run)
 """,
     "test_conformance::TestThreadPoolExecutor::test_every_run_is_released_once",
 )
@@ -616,8 +618,8 @@ _breaks(
     "4",
     "an end with its release is told inside finish",
     SCHEDULER,
-    "        self._core.inbox.put(partial(self._end, run, notification))\n",
-    "        self._end(run, notification)\n",
+    "        self._core.inbox.put(run)\n",
+    "        self._end(run)\n",
     "test_rules::test_nobody_hears_of_a_run_before_submit_has_returned",
 )
 _breaks(
@@ -750,9 +752,33 @@ _breaks(
     "6",
     "the earliest of several due times runs",
     ENTRIES,
-    "                latest = fire_time\n",
-    "                latest = latest or fire_time\n",
+    "            del due[:-1]\n",
+    "            del due[1:]\n",
     "test_scheduler::test_coalesce_decides_about_several_due_times",
+)
+_breaks(
+    "6",
+    "what is put in order is due before all else",
+    TIMETABLE,
+    "            if in_order and (not heap or in_order[0] < heap[0]):\n",
+    "            if in_order:\n",
+    "test_timetable::test_it_gives_what_a_sorted_list_would_give",
+)
+_breaks(
+    "6",
+    "what is put later is taken to be due later",
+    TIMETABLE,
+    "        if not self._in_order or self._in_order[-1][0] <= at:\n",
+    "        if True:\n",
+    "test_timetable::test_it_gives_what_a_sorted_list_would_give",
+)
+_breaks(
+    "6",
+    "places that were left pile up",
+    TIMETABLE,
+    "        if self._outdated > max(_FEW, len(self) // 2):\n",
+    "        if False:\n",
+    "test_timetable::test_places_that_were_left_do_not_pile_up",
 )
 _breaks(
     "6",
@@ -774,8 +800,8 @@ _breaks(
     "6",
     "each due time runs, in the wrong order",
     ENTRIES,
-    "                    due.append(fire_time.timestamp())\n",
-    "                    due.insert(0, fire_time.timestamp())\n",
+    "                due.append(fire_time.timestamp())\n",
+    "                due.insert(0, fire_time.timestamp())\n",
     "test_scheduler::test_coalesce_decides_about_several_due_times",
 )
 _breaks(
@@ -783,7 +809,7 @@ _breaks(
     "due times at the maximum are refused, not kept",
     ENTRIES,
     """\
-        while self.waiting and self.run_count < self.task.limits.max_instances:
+        while self.waiting and self.run_count() < self.task.limits.max_instances:
             if not self.submit_due(self.waiting[0]):
                 return
 """,
@@ -797,8 +823,8 @@ _breaks(
     "6",
     "many due times are more than one run",
     ENTRIES,
-    "                    latest = None if coalesce else latest\n",
-    "",
+    "                    if coalesce:\n                        due.clear()\n                    break\n",
+    "                    break\n",
     "test_rules::test_more_due_times_than_are_looked_at_in_one_turn_are_still_one_run",
 )
 _breaks(
@@ -1148,8 +1174,8 @@ _breaks(
     "7",
     "a failed run is not logged",
     SCHEDULER,
-    '            logger.error("A run of the task %r failed',
-    '            logger.debug("A run of the task %r failed',
+    '        logger.error("A run of the task %r failed',
+    '        logger.debug("A run of the task %r failed',
     "test_scheduler::test_failed_runs_are_logged_where_nobody_listens",
 )
 
@@ -1646,16 +1672,16 @@ _breaks(
     "12",
     "a scheduled run sees the present context",
     ENTRIES,
-    "        run = TaskRun(task, scheduled=at, context=self.context.copy(), clock_now=core.now)\n",
-    "        run = TaskRun(task, scheduled=at, context=contextvars.copy_context(), clock_now=core.now)\n",
+    "        run = TaskRun(task, at, self.context.copy(), core.now)\n",
+    "        run = TaskRun(task, at, contextvars.copy_context(), core.now)\n",
     "test_rules::test_what_a_run_does_to_context_variables_is_its_own",
 )
 _breaks(
     "12",
     "runs share one context",
     ENTRIES,
-    "context=self.context.copy()",
-    "context=self.context",
+    "        run = TaskRun(task, at, self.context.copy(), core.now)\n",
+    "        run = TaskRun(task, at, self.context, core.now)\n",
     "test_rules::test_what_a_run_does_to_context_variables_is_its_own",
 )
 _breaks(

@@ -205,19 +205,17 @@ class BaseExecutor:
             if live:
                 # The place is free before anybody hears of the end: who hears may want to run the task again.
                 self._take_out(run)
-            all_at_once = self._tells_ends if live and not told else None
-            if all_at_once is not None:
-                all_at_once.ended(run, notification)
-            else:
-                self._being_told += 1
-        if all_at_once is None:
-            if not told:
-                self.scheduler.notify(run, notification)
-            if live:
-                self.scheduler.released(run)
-            self._has_been_told()
-        elif self._drained is not None:
-            self._tell_if_drained()
+            if live and not told and self._tells_ends is not None:
+                self._tells_ends.ended(run, notification)
+                if self._drained is not None:
+                    self._tell_if_drained()
+                return
+            self._being_told += 1
+        if not told:
+            self.scheduler.notify(run, notification)
+        if live:
+            self.scheduler.released(run)
+        self._has_been_told()
 
     def claim(self, run: TaskRun[ResultT], /) -> bool:
         """Take a run out of the queue to run it now; for executors that set `has_queue`. From any thread.

@@ -61,10 +61,9 @@ class ChainedEntry(TypedEntry[ResultT], Generic[ArgumentT, ResultT]):
         self.is_active = False
         self.listener = upstream.typed_task.on_executed(self.receive)
 
-    @property
     @override
-    def finished(self) -> bool:
-        return self.upstream_is_gone and self.is_active and not self.results and not self.run_count
+    def is_finished(self) -> bool:
+        return self.upstream_is_gone and self.is_active and not self.results and not self.run_count()
 
     @property
     @override
@@ -90,7 +89,7 @@ class ChainedEntry(TypedEntry[ResultT], Generic[ArgumentT, ResultT]):
         last = upstream.typed_task.last_notification
         if upstream.has_ended and not self.results and isinstance(last, TaskExecuted):
             self.receive(last)
-        self.upstream_is_gone = upstream.removed and not upstream.run_count
+        self.upstream_is_gone = upstream.removed and not upstream.run_count()
         self.submit_waiting()
 
     def receive(self, event: TaskExecuted[ArgumentT]) -> None:
@@ -143,7 +142,7 @@ class ChainedEntry(TypedEntry[ResultT], Generic[ArgumentT, ResultT]):
             self.retry_timer = None
         if self.core.status == "draining" and not self.core.chains_go_on:
             self.cancel_results()
-        while self.results and self.run_count < self.typed_task.limits.max_instances:
+        while self.results and self.run_count() < self.typed_task.limits.max_instances:
             try:
                 self.hand_over(self.next_run(), self.submit)
             except (MaximumInstancesError, QueueFullError):

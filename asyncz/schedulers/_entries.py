@@ -56,14 +56,12 @@ _Ended: TypeAlias = tuple[type[object], RunDetails, str]
 Counts: TypeAlias = defaultdict[type[object], int]
 """How many events of each class there were, of what is counted."""
 
-# Ends before submissions, which come first: who reads them from another thread sees no more ends than submissions.
 _COUNTED: dict[str, tuple[type[object], ...]] = {
     "executed": (events.TaskExecuted,),
     "errors": (TaskError,),
     "missed": (events.TaskMissed,),
     "cancelled": (events.TaskCancelled,),
     "refused": (events.TaskMaxInstances, events.TaskQueueFull),
-    "submitted": (events.TaskSubmitted,),
 }
 FINISHED = (events.TaskExecuted, TaskError, events.TaskMissed)
 """How a run ends by itself, well or not."""
@@ -125,9 +123,10 @@ class Core:
     find_executor: Callable[[str, Callable[[], object]], Registration]
     after_change: Callable[[Entry], None]
     add_chained: AddsChained
+    inbox: Inbox
     recent_runs: int = 0
+    submitted: int = 0
     now: Callable[[], float] = attrs.field(init=False)
-    inbox: Inbox = attrs.Factory(Inbox)
     dispatcher: Dispatcher = attrs.Factory(Dispatcher)
     timetable: Timetable[Entry] = attrs.Factory(lambda: Timetable[Entry]())
     lock: threading.RLock = attrs.Factory(threading.RLock)
@@ -206,6 +205,7 @@ class Entry:
         "recent",
         "registration",
         "removed",
+        "submitted",
         "task",
         "trigger",
         "waiting",
@@ -227,19 +227,18 @@ class Entry:
         self.waiting: deque[float] | None = None
         self.attempts: dict[int, _Attempt] | None = None
         self.recent: list[_Ended] | None = None
+        self.submitted = 0
         self.counts: Counts | None = None
         # What tells the tasks that are given its results that it is gone.
         self.following: list[Callable[[], None]] | None = None
 
-    @property
     def run_count(self) -> int:
         """How many of its runs have not ended, or still do their work."""
         raise NotImplementedError
 
-    @property
-    def finished(self) -> bool:
+    def is_finished(self) -> bool:
         """Whether it was here for its trigger, which has no more due times, and its last run is over."""
-        return self.next_fire is None and self.trigger is not None and not self.waiting and not self.run_count
+        return self.next_fire is None and self.trigger is not None and not self.waiting and not self.run_count()
 
     @property
     def has_ended(self) -> bool:
@@ -309,7 +308,7 @@ class Entry:
     def leave(self) -> None:
         """It is removed: end what will not run any more."""
         self.waiting = None
-        if self.run_count:
+        if self.run_count():
             self.end_attempts()
 
     # Its schedule
@@ -321,39 +320,30 @@ class Entry:
         else:
             self.core.timetable.put(self, self.next_fire.timestamp())
 
-    def fire(self, now: datetime) -> None:
-        """Submit what is due, once it has caught up with its trigger."""
+    def fire(self, at: float, now: datetime) -> None:
+        """Submit what is due, that time first, once it has caught up with its trigger."""
         fire_time, trigger = self.next_fire, self.trigger
         assert trigger is not None
         coalesce = self.task._limits.coalesce
-        latest: datetime | None = None
-        due: list[float] | None = None if coalesce else []
-        looked_at = 0
+        due = [at]
         try:
-            while fire_time is not None and fire_time <= now:
-                if looked_at == _DUE_TIMES_AT_ONCE:
-                    # Still due: this goes on at the next turn.
-                    latest = None if coalesce else latest
+            while (fire_time := next_fire(trigger, fire_time, now)) is not None and fire_time <= now:
+                if len(due) == _DUE_TIMES_AT_ONCE:
+                    # Still due: this goes on at the next turn, and which one is the latest is not known yet.
+                    if coalesce:
+                        due.clear()
                     break
-                looked_at += 1
-                latest = fire_time
-                if due is not None:
-                    due.append(fire_time.timestamp())
-                fire_time = next_fire(trigger, fire_time, now)
+                due.append(fire_time.timestamp())
         except BaseException as error:
             fire_time = None
             self.tell_trigger_raised(error)
         self.next_fire = fire_time
         if fire_time is not None:
             self.schedule()
-        if due is not None:
-            for at in due:
-                self.come_due(at)
-        elif latest is not None:
-            # As in `come_due`, without its call: every run that is due comes here.
-            at = latest.timestamp()
-            if self.waiting or self.attempts or not self.submit_due(at):
-                self.come_due_at_maximum(at)
+        if coalesce:
+            del due[:-1]
+        for at in due:
+            self.come_due(at)
 
     def come_due(self, at: float) -> None:
         """Submit a run for that time, unless it has to go by the overlap policy of its task."""
@@ -370,7 +360,7 @@ class Entry:
             return
         self.waiting = deque[float]() if self.waiting is None else self.waiting
         self.waiting.append(at)
-        if overlap == "cancel_running" and self.run_count >= max_instances:
+        if overlap == "cancel_running" and self.run_count() >= max_instances:
             self.cancel_oldest()
         if overlap != "queue_all":
             # Whose turn never comes is told like what is refused at once: nothing is passed over in silence.
@@ -400,18 +390,18 @@ class Entry:
         """Submit what was due and waits, as far as there are places, and unless it is held."""
         if self.paused or self.core.holds(self):
             return
-        while self.waiting and self.run_count < self.task.limits.max_instances:
+        while self.waiting and self.run_count() < self.task.limits.max_instances:
             if not self.submit_due(self.waiting[0]):
                 return
             self.waiting.popleft()
 
-    def count(self, kind: type[object], more: int = 1) -> None:
+    def count(self, kind: type[object]) -> None:
         """Count an event of its runs."""
         counts = self.counts
         if counts is None:
             counts = self.counts = defaultdict(int)
-        counts[kind] += more
-        self.core.totals[kind] += more
+        counts[kind] += 1
+        self.core.totals[kind] += 1
 
     def remember(self, notification: TaskNotification[object]) -> None:
         """Keep how the run before the last one ended, without its result; the task itself keeps the last one."""
@@ -538,11 +528,13 @@ class Entry:
             executor=task.executor,
             paused=self.paused,
             next_run_at=self.next_fire,
-            running=self.run_count,
+            running=self.run_count(),
             retrying=len(self.attempts or ()),
             waiting=len(self.waiting or ()),
             recent_runs=self.recent_runs(),
             **read_counts(self.counts or {}),
+            # After the ends: who reads from another thread sees no more ends than submissions.
+            submitted=self.submitted,
         )
 
     def check_thread(self, action: str) -> None:
@@ -592,7 +584,6 @@ class TypedEntry(Entry, Generic[ResultT]):
         # Those of its runs that took the request to make place for another.
         self.asked_to_end: set[int] | None = None
 
-    @property
     @override
     def run_count(self) -> int:
         return len(self.running) if self.running else 0
@@ -605,7 +596,8 @@ class TypedEntry(Entry, Generic[ResultT]):
     @override
     def submit_due(self, at: float) -> bool:
         core, task = self.core, self.typed_task
-        run = TaskRun(task, scheduled=at, context=self.context.copy(), clock_now=core.now)
+        # By position: names cost as much as half of what is done with them.
+        run = TaskRun(task, at, self.context.copy(), core.now)
         try:
             self.hand_over(run, self.submit)
         except MaximumInstancesError:
@@ -631,13 +623,15 @@ class TypedEntry(Entry, Generic[ResultT]):
         if self.running is None:
             self.running = {}
         self.running[run.run_id] = run
-        self.count(events.TaskSubmitted)
+        self.submitted += 1
+        core.submitted += 1
         try:
             submit(run)
         except (MaximumInstancesError, QueueFullError):
             if announcement is not None:
                 announcement.withdrawn = True
-            self.count(events.TaskSubmitted, -1)
+            self.submitted -= 1
+            core.submitted -= 1
             self.over(run.run_id)
             raise
         except BaseException as error:
@@ -653,7 +647,7 @@ class TypedEntry(Entry, Generic[ResultT]):
             self.end(run, run.failed(registration.failure))
         elif registration.ready or self.core.status == "draining":
             self.submit_to(run)
-        elif self.run_count > run.limits.max_instances:
+        elif self.run_count() > run.limits.max_instances:
             # It is counted itself by now.
             raise MaximumInstancesError(run.task_id, run.limits.max_instances)
         else:

@@ -9,6 +9,8 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+from asyncz.tasks import AnyRun, ReceivesRuns
+
 logger = logging.getLogger("asyncz.scheduler")
 
 TURN = 0.0025
@@ -16,10 +18,15 @@ TURN = 0.0025
 
 
 class Inbox:
-    """Calls that wait for the loop's thread, made in their order; one wake-up serves a whole burst."""
+    """Calls that wait for the loop's thread, made in their order; one wake-up serves a whole burst.
 
-    def __init__(self) -> None:
-        self._calls: deque[Callable[[], object]] = deque()
+    Args:
+        receive_ended: Is given the runs that are put here. To make a call of each would cost as much as this does.
+    """
+
+    def __init__(self, receive_ended: ReceivesRuns) -> None:
+        self._receive_ended = receive_ended
+        self._calls: deque[Callable[[], object] | AnyRun] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread_id: int | None = None
         self._awake = False
@@ -46,8 +53,8 @@ class Inbox:
         self.drain_all()
         self._loop = None
 
-    def put(self, call: Callable[[], object]) -> None:
-        """Make a call on the loop's thread, soon. May be called from any thread."""
+    def put(self, call: Callable[[], object] | AnyRun) -> None:
+        """Make a call on the loop's thread, soon, or receive a run that has ended. May be called from any thread."""
         self._calls.append(call)
         if not self._awake:
             self._wake()
@@ -85,11 +92,15 @@ class Inbox:
             self._wake()
 
     def _make_calls(self) -> None:
-        calls, deadline = self._calls, time.perf_counter() + TURN
+        calls, receive_ended, deadline = self._calls, self._receive_ended, time.perf_counter() + TURN
         # What is added meanwhile has its turn later, so that calls which add calls cannot hold the loop.
         for _ in range(len(calls)):
+            call = calls.popleft()
             try:
-                calls.popleft()()
+                if isinstance(call, AnyRun):
+                    call.give_to(receive_ended)
+                else:
+                    call()
             except Exception:
                 logger.exception("A call on the scheduler's loop failed")
             if time.perf_counter() > deadline:

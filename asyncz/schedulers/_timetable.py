@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+from collections import deque
 from typing import Generic, Protocol
 
 from typing_extensions import TypeVar
@@ -24,20 +25,30 @@ _FEW = 64
 class Timetable(Generic[PlacedT]):
     """Entries by the time at which they are due, the earliest first. For the loop's thread.
 
-    An entry has one place at most. Places that it has left stay in the heap until they are come upon, or
-    until they are more than those that are taken.
+    An entry has one place at most. Places that it has left stay here until they are come upon, or until they are more
+    than those that are taken.
     """
 
     def __init__(self) -> None:
+        # What is put in the order of its times, as most is, needs no sorting: only the rest is in the heap.
+        self._in_order: deque[tuple[float, int, PlacedT]] = deque()
         self._heap: list[tuple[float, int, PlacedT]] = []
         self._places = itertools.count(1)
         self._outdated = 0
+
+    def __len__(self) -> int:
+        """How many places there are, with those that were left."""
+        return len(self._in_order) + len(self._heap)
 
     def put(self, entry: PlacedT, at: float) -> None:
         """Give an entry its place, seconds since the epoch, instead of the one it has."""
         self.remove(entry)
         entry.place = next(self._places)
-        heapq.heappush(self._heap, (at, entry.place, entry))
+        item = (at, entry.place, entry)
+        if not self._in_order or self._in_order[-1][0] <= at:
+            self._in_order.append(item)
+        else:
+            heapq.heappush(self._heap, item)
 
     def remove(self, entry: PlacedT) -> None:
         """Take an entry out, if it is here."""
@@ -45,35 +56,49 @@ class Timetable(Generic[PlacedT]):
             return
         entry.place = 0
         self._outdated += 1
-        if self._outdated > max(_FEW, len(self._heap) // 2):
+        if self._outdated > max(_FEW, len(self) // 2):
+            self._in_order = deque(item for item in self._in_order if item[1] == item[2].place)
             self._heap = [item for item in self._heap if item[1] == item[2].place]
             heapq.heapify(self._heap)
             self._outdated = 0
 
     def clear(self) -> None:
         """Take all entries out."""
-        for _, _, entry in self._heap:
+        for _, _, entry in (*self._in_order, *self._heap):
             entry.place = 0
+        self._in_order.clear()
         self._heap.clear()
         self._outdated = 0
 
     @property
     def earliest(self) -> float | None:
         """When the next entry is due, in seconds since the epoch; None if there is none."""
-        while self._heap:
-            at, place, entry = self._heap[0]
-            if place == entry.place:
-                return at
-            heapq.heappop(self._heap)
+        in_order, heap = self._in_order, self._heap
+        while in_order and in_order[0][1] != in_order[0][2].place:
+            in_order.popleft()
             self._outdated -= 1
-        return None
+        while heap and heap[0][1] != heap[0][2].place:
+            heapq.heappop(heap)
+            self._outdated -= 1
+        return min((queue[0][0] for queue in (in_order, heap) if queue), default=None)
 
-    def pop_due(self, now: float) -> PlacedT | None:
-        """Take out the earliest entry, if it is due."""
-        while self._heap and self._heap[0][0] <= now:
-            _, place, entry = heapq.heappop(self._heap)
-            if place == entry.place:
+    def pop_due(self, now: float) -> tuple[float, int, PlacedT] | None:
+        """Take out the earliest entry, if it is due: its time, the place that it had, and itself."""
+        in_order, heap = self._in_order, self._heap
+        while in_order or heap:
+            if in_order and (not heap or in_order[0] < heap[0]):
+                item = in_order[0]
+                if item[0] > now:
+                    return None
+                in_order.popleft()
+            else:
+                item = heap[0]
+                if item[0] > now:
+                    return None
+                heapq.heappop(heap)
+            entry = item[2]
+            if item[1] == entry.place:
                 entry.place = 0
-                return entry
+                return item
             self._outdated -= 1
         return None

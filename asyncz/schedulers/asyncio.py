@@ -29,7 +29,7 @@ from asyncz._checks import (
 )
 from asyncz.clock import SystemClock, utc
 from asyncz.config import ClusterAlias, DaskOptions, LoopAlias, PoolAlias, PoolOptions
-from asyncz.events import TaskError, TaskExecuted, TaskMissed, TaskNotification
+from asyncz.events import TaskCancelled, TaskError, TaskExecuted, TaskMissed, TaskNotification
 from asyncz.exceptions import (
     DuplicateExecutorError,
     DuplicateTaskError,
@@ -63,7 +63,7 @@ from asyncz.schedulers._entries import (
     read_counts,
     start_schedule,
 )
-from asyncz.schedulers._inbox import TURN
+from asyncz.schedulers._inbox import TURN, Inbox
 from asyncz.schedulers.asgi import AppWithScheduler, ReceiveT, ScopeT, SendT
 from asyncz.schedulers.thread import SchedulerThread
 from asyncz.states import SchedulerState
@@ -174,6 +174,7 @@ class AsyncIOScheduler:
             self._universal_executor,
             self._after_change,
             self._add_chained,
+            Inbox(self._end),
             recent_runs,
         )
         self._names = itertools.count(1)
@@ -513,6 +514,8 @@ class AsyncIOScheduler:
             tasks=tuple(entry.current_state() for entry in entries if not entry.removed),
             executors=tuple(registration.state() for registration in registrations),
             **read_counts(core.totals),
+            # After the ends: who reads from another thread sees no more ends than submissions.
+            submitted=core.submitted,
         )
 
     # Its executors
@@ -970,7 +973,11 @@ class AsyncIOScheduler:
 
     def ended(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
         """Tell both at once: how a run ended, and that its work is over. May be called from any thread."""
-        self._core.inbox.put(partial(self._end, run, notification))
+        if run.reported is not None:
+            _refuse_second(run, notification)
+            return
+        run.reported = notification
+        self._core.inbox.put(run)
 
     # On the loop's thread only: due runs
 
@@ -1020,11 +1027,12 @@ class AsyncIOScheduler:
         self._last_seen = now
         now_utc, deadline = utc(now), time.perf_counter() + TURN
         while core.status == "running" and time.perf_counter() < deadline:
-            entry = core.timetable.pop_due(now)
-            if entry is None:
+            item = core.timetable.pop_due(now)
+            if item is None:
                 break
-            entry.fire(now_utc)
-            if entry.next_fire is None and not entry.run_count:
+            at, _, entry = item
+            entry.fire(at, now_utc)
+            if entry.next_fire is None and not entry.run_count():
                 core.inbox.put(partial(self._forget_if_finished, entry))
         self._set_timer()
 
@@ -1036,8 +1044,9 @@ class AsyncIOScheduler:
 
     # On the loop's thread only: ends
 
-    def _end(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT]) -> None:
-        entry = self._entry_of(run.task)
+    def _end(self, run: TaskRun[ResultT]) -> None:
+        entry, notification = self._entry_of(run.task), run.reported
+        assert notification is not None
         try:
             self._conclude(entry, run, notification)
         finally:
@@ -1046,15 +1055,11 @@ class AsyncIOScheduler:
     def _conclude(self, entry: Entry | None, run: TaskRun[ResultT], notification: TaskNotification[ResultT]) -> None:
         if not notification.details.run_id:
             notification = attrs.evolve(notification, details=run.details())
-        if (
-            isinstance(notification, TaskError)
-            and entry is not None
-            and entry.try_again(run.run_id, run.attempt, notification)
-        ):
+        if not isinstance(notification, TaskExecuted) and _is_tried_again(entry, run, notification):
             return
         before = run.task._last
         if not run.conclude(notification):
-            logger.error("A second notification of a run was refused: %r of %r", notification, run)
+            _refuse_second(run, notification)
             return
         if entry is not None:
             entry.count(type(notification))
@@ -1062,10 +1067,8 @@ class AsyncIOScheduler:
                 entry.remember(before)
         else:
             self._core.totals[type(notification)] += 1
-        if isinstance(notification, TaskError):
-            logger.error("A run of the task %r failed\n%s", run.task_id, notification.traceback)
-        elif isinstance(notification, TaskMissed):
-            logger.warning("A run of the task %r was missed", run.task_id)
+        if not isinstance(notification, TaskExecuted):
+            _log_failure(notification)
         self._core.dispatcher.tell(run, notification)
         if run.released:
             self._free(entry, run)
@@ -1087,7 +1090,7 @@ class AsyncIOScheduler:
         if run.successor is None:
             entry.over(run.run_id)
         if entry.removed:
-            if not entry.run_count:
+            if not entry.run_count():
                 self._leaving.pop(id(entry.task), None)
                 self._tell_following(entry)
             # Executors count by the id: the task that has it now may have waited for this place.
@@ -1110,7 +1113,7 @@ class AsyncIOScheduler:
             if core.changes:
                 # What another thread has changed while the last run ended may let it go on.
                 core.make_changes()
-            if entry.removed or not entry.finished or core.status == "draining":
+            if entry.removed or not entry.is_finished() or core.status == "draining":
                 return
             del core.entries[entry.task._id]
             entry.removed = True
@@ -1122,7 +1125,7 @@ class AsyncIOScheduler:
         self._core.timetable.remove(entry)
         entry.leave()
         self._tell_removed(entry.task)
-        if not entry.run_count:
+        if not entry.run_count():
             self._leaving.pop(id(entry.task), None)
             self._tell_following(entry)
 
@@ -1384,6 +1387,23 @@ def _check_clock(clock: object) -> None:
 def _is_complete(fn: Callable[[Unpack[Ts]], CallT], args: tuple[Unpack[Ts]]) -> TypeGuard[Callable[[], CallT]]:
     """Whether a function is called without arguments: it needs no partial, which would take up 144 bytes."""
     return not args and callable(fn)
+
+
+def _is_tried_again(
+    entry: Entry | None, run: TaskRun[ResultT], failure: TaskError | TaskMissed | TaskCancelled
+) -> bool:
+    return entry is not None and isinstance(failure, TaskError) and entry.try_again(run.run_id, run.attempt, failure)
+
+
+def _refuse_second(run: TaskRun[ResultT], notification: TaskNotification[ResultT]) -> None:
+    logger.error("A second notification of a run was refused: %r of %r", notification, run)
+
+
+def _log_failure(failure: TaskError | TaskMissed | TaskCancelled) -> None:
+    if isinstance(failure, TaskError):
+        logger.error("A run of the task %r failed\n%s", failure.task_id, failure.traceback)
+    elif isinstance(failure, TaskMissed):
+        logger.warning("A run of the task %r was missed", failure.task_id)
 
 
 def _is_event_class(value: object) -> bool:

@@ -157,7 +157,7 @@ class FakeClock:
             with core.lock:
                 entries = list(core.entries.values())
             # A run that waits for its next attempt waits for this clock.
-            running += (entry.task.id for entry in entries if entry.run_count > len(entry.attempts or ()))
+            running += (entry.task.id for entry in entries if entry.run_count() > len(entry.attempts or ()))
         return tuple(running)
 
 

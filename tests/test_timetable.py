@@ -1,0 +1,78 @@
+"""The timetable gives what is due, the earliest first, whatever was put there and taken out again."""
+
+from __future__ import annotations
+
+from hypothesis import given, strategies as st
+
+from asyncz.schedulers._timetable import Timetable
+
+
+class Placed:
+    place = 0
+
+
+class PlainTimetable:
+    """The same by a list that is sorted for each question."""
+
+    def __init__(self) -> None:
+        self.times: dict[Placed, tuple[float, int]] = {}
+        self.puts = 0
+
+    def put(self, entry: Placed, at: float) -> None:
+        self.puts += 1
+        self.times[entry] = (at, self.puts)
+
+    def pop_due(self, now: float) -> Placed | None:
+        due = sorted((time, entry) for entry, time in self.times.items() if time[0] <= now)
+        if not due:
+            return None
+        del self.times[due[0][1]]
+        return due[0][1]
+
+
+# Few entries and few times, so that each is often met again, and many steps, so that outdated places pile up.
+ENTRIES = st.integers(0, 5)
+TIMES = st.integers(0, 9).map(float)
+STEPS = st.one_of(
+    st.tuples(st.just("put"), ENTRIES, TIMES),
+    st.tuples(st.just("put again and again"), ENTRIES, TIMES),
+    st.tuples(st.just("remove"), ENTRIES, TIMES),
+    st.tuples(st.just("pop"), ENTRIES, TIMES),
+    st.tuples(st.just("clear"), ENTRIES, TIMES),
+)
+
+
+@given(st.lists(STEPS, max_size=60))
+def test_it_gives_what_a_sorted_list_would_give(steps: list[tuple[str, int, float]]) -> None:
+    entries = [Placed() for _ in range(6)]
+    timetable, plain = Timetable[Placed](), PlainTimetable()
+    for step, number, at in steps:
+        entry = entries[number]
+        match step:
+            case "put":
+                timetable.put(entry, at)
+                plain.put(entry, at)
+            case "put again and again":
+                for more in range(100):
+                    timetable.put(entry, at + more % 3)
+                    plain.put(entry, at + more % 3)
+            case "remove":
+                timetable.remove(entry)
+                plain.times.pop(entry, None)
+            case "pop":
+                item = timetable.pop_due(at)
+                assert (None if item is None else item[2]) is plain.pop_due(at)
+            case _:
+                timetable.clear()
+                plain.times.clear()
+        assert timetable.earliest == min((at for at, _ in plain.times.values()), default=None)
+        assert [bool(entry.place) for entry in entries] == [entry in plain.times for entry in entries]
+
+
+def test_places_that_were_left_do_not_pile_up() -> None:
+    timetable = Timetable[Placed]()
+    entries = [Placed() for _ in range(10)]
+    for turn in range(10_000):
+        # Later and later, and earlier and earlier.
+        timetable.put(entries[turn % 10], turn if turn % 2 else -turn)
+    assert len(timetable) < 200
