@@ -20,6 +20,7 @@ from typecheck.mutations import Mutation, copied_project, mutate
 
 BASE = "asyncz/executors/base.py"
 LOOP = "asyncz/executors/asyncio.py"
+EAGER = "asyncz/executors/_eager.py"
 THREADS = "asyncz/executors/thread_pool.py"
 POOL = "asyncz/executors/_pool.py"
 PROCESSES = "asyncz/executors/process_pool.py"
@@ -760,7 +761,7 @@ _breaks(
     "6",
     "what is put in order is due before all else",
     TIMETABLE,
-    "            if in_order and (not heap or in_order[0] < heap[0]):\n",
+    "            if in_order and (not heap or in_order[0][:2] < heap[0][:2]):\n",
     "            if in_order:\n",
     "test_timetable::test_it_gives_what_a_sorted_list_would_give",
 )
@@ -1695,9 +1696,9 @@ _breaks(
 _breaks(
     "12",
     "coroutines do not see the context",
-    LOOP,
-    "coroutine = asyncio.Task(run.execute_async(), loop=loop, name=run.task_id, context=run.context)\n",
-    "coroutine = asyncio.Task(run.execute_async(), loop=loop, name=run.task_id)\n",
+    EAGER,
+    "            task = asyncio.Task(coroutine, loop=self._loop, name=name, context=context)\n",
+    "            task = asyncio.Task(coroutine, loop=self._loop, name=name)\n",
     "test_executors::test_context_variables_of_add_task_are_visible",
 )
 _breaks(

@@ -1,15 +1,48 @@
-"""The eager start of asyncio's tasks for Python 3.11, whose own ones wait for the loop's next turn.
+"""The eager start of asyncio's tasks, also for Python 3.11, whose own ones wait for the loop's next turn.
 
-It looks at what asyncio keeps to itself, which is sound as 3.11 does not change any more; later ones are not asked.
+For 3.11 it looks at what asyncio keeps to itself, which is sound as that does not change any more; later ones are not
+asked.
 """
 
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from contextvars import Context
+from typing import Never
 
-from typing_extensions import TypeIs
+from typing_extensions import TypeIs, TypeVar
+
+ResultT = TypeVar("ResultT")
+
+
+class EagerTasks:
+    """Makes the tasks of a loop that go at once to where they first wait, where the loop lets them."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._ready = ready_calls(loop)
+
+    if sys.version_info >= (3, 12):
+
+        def make(
+            self, coroutine: Coroutine[object, Never, ResultT], name: str, context: Context | None
+        ) -> asyncio.Task[ResultT]:
+            """A task that has taken its first step."""
+            return asyncio.Task(coroutine, loop=self._loop, name=name, context=context, eager_start=True)
+
+    else:
+
+        def make(
+            self, coroutine: Coroutine[object, Never, ResultT], name: str, context: Context | None
+        ) -> asyncio.Task[ResultT]:
+            """A task that has taken its first step."""
+            task = asyncio.Task(coroutine, loop=self._loop, name=name, context=context)
+            if self._ready is not None:
+                take_first_step(task, self._ready)
+            return task
 
 
 def ready_calls(loop: asyncio.AbstractEventLoop) -> Sequence[asyncio.Handle] | None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable
 
 from typing_extensions import TypeVar, override
 
 from asyncz.events import TaskNotification
-from asyncz.executors._eager import ready_calls, take_first_step
+from asyncz.executors._eager import EagerTasks
 from asyncz.executors._threads import ThreadedFunctions
 from asyncz.executors.base import BaseExecutor
 from asyncz.protocols import Notifier
@@ -36,7 +35,6 @@ class AsyncIOExecutor(BaseExecutor):
         self._coroutines: dict[int, asyncio.Task[object]] = {}
         self._functions = ThreadedFunctions(self)
         self._watch: asyncio.Task[None] | None = None
-        self._ready: Sequence[asyncio.Handle] | None = None
         # The run whose coroutine is being driven to where it first waits; 0 is none.
         self._starting = 0
 
@@ -45,7 +43,7 @@ class AsyncIOExecutor(BaseExecutor):
         """Remember the running loop; the loop's default executor stays the loop's own."""
         await super().start(scheduler, alias)
         self._running_loop = asyncio.get_running_loop()
-        self._ready = None if sys.version_info >= (3, 12) else ready_calls(self._running_loop)
+        self._eager_tasks = EagerTasks(self._running_loop)
         self._functions.watch_exit()
 
     @override
@@ -94,14 +92,7 @@ class AsyncIOExecutor(BaseExecutor):
             return loop.create_task(run.execute_async(), name=run.task_id, context=run.context)
         self._starting = run.id
         try:
-            if sys.version_info >= (3, 12):
-                return asyncio.Task(
-                    run.execute_async(), loop=loop, name=run.task_id, context=run.context, eager_start=True
-                )
-            coroutine = asyncio.Task(run.execute_async(), loop=loop, name=run.task_id, context=run.context)
-            if self._ready is not None:
-                take_first_step(coroutine, self._ready)
-            return coroutine
+            return self._eager_tasks.make(run.execute_async(), run.task_id, run.context)
         finally:
             self._starting = 0
 

@@ -53,9 +53,6 @@ _REFUSED_ATTEMPT_WAITS = 1.0
 _LONGEST_ERROR = 1000
 
 _Ended: TypeAlias = tuple[type[object], RunDetails, str]
-Counts: TypeAlias = defaultdict[type[object], int]
-"""How many events of each class there were, of what is counted."""
-
 _COUNTED: dict[str, tuple[type[object], ...]] = {
     "executed": (events.TaskExecuted,),
     "errors": (TaskError,),
@@ -131,7 +128,7 @@ class Core:
     timetable: Timetable[Entry] = attrs.Factory(lambda: Timetable[Entry]())
     lock: threading.RLock = attrs.Factory(threading.RLock)
     entries: dict[str, Entry] = attrs.Factory(dict[str, "Entry"])
-    totals: Counts = attrs.Factory(lambda: defaultdict(int))
+    totals: defaultdict[type[object], int] = attrs.Factory(lambda: defaultdict[type[object], int](int))
     changes: deque[Callable[[], None]] = attrs.Factory(deque[Callable[[], None]])
     held: set[Entry] = attrs.Factory(set["Entry"])
     status: SchedulerStatus = "created"
@@ -228,7 +225,7 @@ class Entry:
         self.attempts: dict[int, _Attempt] | None = None
         self.recent: list[_Ended] | None = None
         self.submitted = 0
-        self.counts: Counts | None = None
+        self.counts: dict[type[object], int] | None = None
         # What tells the tasks that are given its results that it is gone.
         self.following: list[Callable[[], None]] | None = None
 
@@ -397,10 +394,9 @@ class Entry:
 
     def count(self, kind: type[object]) -> None:
         """Count an event of its runs."""
-        counts = self.counts
-        if counts is None:
-            counts = self.counts = defaultdict(int)
-        counts[kind] += 1
+        if self.counts is None:
+            self.counts = {}
+        self.counts[kind] = self.counts.get(kind, 0) + 1
         self.core.totals[kind] += 1
 
     def remember(self, notification: TaskNotification[object]) -> None:

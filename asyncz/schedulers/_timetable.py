@@ -86,7 +86,7 @@ class Timetable(Generic[PlacedT]):
         """Take out the earliest entry, if it is due: its time, the place that it had, and itself."""
         in_order, heap = self._in_order, self._heap
         while in_order or heap:
-            if in_order and (not heap or in_order[0] < heap[0]):
+            if in_order and (not heap or in_order[0][:2] < heap[0][:2]):
                 item = in_order[0]
                 if item[0] > now:
                     return None
