@@ -880,7 +880,6 @@ class TaskRun(AnyRun, Generic[ResultT]):
         scheduled: When it was due, in seconds since the epoch.
         started: When its function was called, in seconds since the epoch; None while it was not.
         worker: Which thread or process runs it; None while that is not known.
-        context: The context variables that its function sees; None is those of whoever calls it.
         cancel_requested: Whether its cancellation was asked for, whatever its executor can do about that.
         reported: What its executor has told with the end of its work, which the scheduler looks at later.
         released: Whether its executor has told that its work is over.
@@ -889,13 +888,13 @@ class TaskRun(AnyRun, Generic[ResultT]):
 
     __slots__ = (
         "_clock_now",
+        "_context",
         "_ending",
-        "_untouched",
+        "_given_context",
         "_waiters",
         "attempt",
         "call",
         "cancel_requested",
-        "context",
         "limits",
         "released",
         "reported",
@@ -919,12 +918,10 @@ class TaskRun(AnyRun, Generic[ResultT]):
         self.task_id: str = task._id
         self.limits: TaskLimits = task._limits
         self.call: Callable[[], ResultT | Awaitable[ResultT]] = task._call if call is None else call
-        self.id: int = next(_run_ids)
-        self.run_id: int = self.id
+        self.id = self.run_id = next(_run_ids)
         self.scheduled: float = clock_now() if scheduled is None else scheduled
-        self.context: Context | None = context
-        # What an attempt does to its context is not for the next one to see.
-        self._untouched = None if context is None or self.limits.retry is None else context.copy()
+        self._given_context = context
+        self._context: Context | None = None
         self.attempt: int = 1
         self.started: float | None = None
         self.worker: Worker | None = None
@@ -944,6 +941,18 @@ class TaskRun(AnyRun, Generic[ResultT]):
     def give_to(self, receiver: ReceivesRuns, /) -> None:
         """Call a function that takes the runs of every task with this one."""
         receiver(self)
+
+    @property
+    def context(self) -> Context | None:
+        """The context variables that its function sees; None is those of whoever calls it.
+
+        A copy of those that it was made with, as what an attempt does to them is not for others to see.
+        """
+        return self._copied_context()
+
+    @context.setter
+    def context(self, context: Context) -> None:
+        self._context = context
 
     @property
     def scheduled_at(self) -> datetime:
@@ -1016,11 +1025,7 @@ class TaskRun(AnyRun, Generic[ResultT]):
         if self._ending is not None:
             return None
         self._ending = failure
-        # A retry may have been set since: then there is only the context that this attempt has used.
-        context = self.context if self._untouched is None else self._untouched.copy()
-        following = TaskRun(
-            self.task, scheduled=self.scheduled, context=context, clock_now=self._clock_now, call=self.call
-        )
+        following = TaskRun(self.task, self.scheduled, self._given_context, self._clock_now, self.call)
         following.run_id = self.run_id
         following.attempt = self.attempt + 1
         following._waiters, self._waiters = self._waiters, None
@@ -1068,7 +1073,7 @@ class TaskRun(AnyRun, Generic[ResultT]):
         if self.limits.misfire_grace_time is not None and self.is_too_late():
             return self.missed()
         self.started, self.worker = self._clock_now(), _this_thread.worker
-        context = self.context
+        context = self._copied_context()
         try:
             outcome = self._call() if context is None else context.run(self._call)
             if not is_awaitable(outcome):
@@ -1081,6 +1086,12 @@ class TaskRun(AnyRun, Generic[ResultT]):
             return self.cancelled()
         except BaseException as error:
             return self.failed(error)
+
+    def _copied_context(self) -> Context | None:
+        # When it is needed: thousands of runs may be waiting.
+        if self._context is None and self._given_context is not None:
+            self._context = self._given_context.copy()
+        return self._context
 
     def _call(self) -> ResultT | Awaitable[ResultT]:
         token = running_run.set(self)

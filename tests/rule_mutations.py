@@ -478,10 +478,14 @@ _breaks(
     BASE,
     """\
             self._live[run.id] = run
+        finally:
+            self._lock.release()
         try:
             self.submit_run(run)
 """,
     """\
+        finally:
+            self._lock.release()
         try:
             self.submit_run(run)
             self._live[run.id] = run
@@ -1673,16 +1677,16 @@ _breaks(
     "12",
     "a scheduled run sees the present context",
     ENTRIES,
-    "        run = TaskRun(task, at, self.context.copy(), core.now)\n",
+    "        run = TaskRun(task, at, self.context, core.now)\n",
     "        run = TaskRun(task, at, contextvars.copy_context(), core.now)\n",
     "test_rules::test_what_a_run_does_to_context_variables_is_its_own",
 )
 _breaks(
     "12",
     "runs share one context",
-    ENTRIES,
-    "        run = TaskRun(task, at, self.context.copy(), core.now)\n",
-    "        run = TaskRun(task, at, self.context, core.now)\n",
+    TASKS,
+    "            self._context = self._given_context.copy()\n",
+    "            self._context = self._given_context\n",
     "test_rules::test_what_a_run_does_to_context_variables_is_its_own",
 )
 _breaks(
@@ -1690,7 +1694,7 @@ _breaks(
     "a run that is called for sees the context of its task",
     ENTRIES,
     "context=contextvars.copy_context(), clock_now=self.core.now, call=",
-    "context=self.context.copy(), clock_now=self.core.now, call=",
+    "context=self.context, clock_now=self.core.now, call=",
     "test_rules::test_coroutines_of_one_thread_see_each_its_own_context",
 )
 _breaks(
@@ -1722,8 +1726,8 @@ _breaks(
     "12",
     "a further attempt sees the present context",
     TASKS,
-    "        context = self.context if self._untouched is None else self._untouched.copy()\n",
-    "        context = None\n",
+    "        following = TaskRun(self.task, self.scheduled, self._given_context, self._clock_now, self.call)\n",
+    "        following = TaskRun(self.task, self.scheduled, None, self._clock_now, self.call)\n",
     "test_rules::test_a_further_attempt_sees_the_context_of_the_first",
 )
 
@@ -2254,8 +2258,8 @@ _breaks(
     "chains",
     "a further attempt has the last result, and not its own",
     TASKS,
-    "context=context, clock_now=self._clock_now, call=self.call\n",
-    "context=context, clock_now=self._clock_now\n",
+    "self._given_context, self._clock_now, self.call)\n",
+    "self._given_context, self._clock_now)\n",
     "test_chains::test_a_further_attempt_has_the_result_of_its_own_run",
 )
 _breaks(

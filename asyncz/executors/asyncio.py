@@ -89,10 +89,10 @@ class AsyncIOExecutor(BaseExecutor):
         loop = self._running_loop
         # Driven to where it first waits at once; but not one from within another, which could go on without end.
         if self._starting or loop.get_task_factory() is not None:
-            return loop.create_task(run.execute_async(), name=run.task_id, context=run.context)
+            return loop.create_task(run.execute_async(), name=run.task_id, context=run._copied_context())
         self._starting = run.id
         try:
-            return self._eager_tasks.make(run.execute_async(), run.task_id, run.context)
+            return self._eager_tasks.make(run.execute_async(), run.task_id, run._copied_context())
         finally:
             self._starting = 0
 

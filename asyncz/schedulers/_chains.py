@@ -156,7 +156,7 @@ class ChainedEntry(TypedEntry[ResultT], Generic[ArgumentT, ResultT]):
         return TaskRun(
             self.typed_task,
             scheduled=self.due_since[0],
-            context=self.context.copy(),
+            context=self.context,
             clock_now=self.core.now,
             call=self.chained_call.with_result(self.results[0]),
         )

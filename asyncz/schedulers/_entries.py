@@ -593,7 +593,7 @@ class TypedEntry(Entry, Generic[ResultT]):
     def submit_due(self, at: float) -> bool:
         core, task = self.core, self.typed_task
         # By position: names cost as much as half of what is done with them.
-        run = TaskRun(task, at, self.context.copy(), core.now)
+        run = TaskRun(task, at, self.context, core.now)
         try:
             self.hand_over(run, self.submit)
         except MaximumInstancesError:
