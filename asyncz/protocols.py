@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from typing_extensions import TypeVar
 
 from asyncz.events import TaskNotification
-from asyncz.states import ExecutorState
 from asyncz.tasks import TaskRun, Trigger as Trigger
+
+if TYPE_CHECKING:
+    from asyncz.states import ExecutorState
 
 ResultT = TypeVar("ResultT")
 EventT_contra = TypeVar("EventT_contra", contravariant=True)

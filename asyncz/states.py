@@ -12,29 +12,16 @@ Example:
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal, Self, TypeAlias
+from typing import Self
 
 from pydantic import AwareDatetime, BaseModel, NonNegativeInt, PositiveInt, model_validator
 
-from asyncz.exceptions import IllegalTransitionError
-
-ExecutorStatus: TypeAlias = Literal["created", "starting", "running", "draining", "stopped", "broken"]
-"""What an executor is doing: it takes runs only while it is `running`."""
-
-SchedulerStatus: TypeAlias = Literal["created", "running", "paused", "draining", "stopped"]
-"""What a scheduler is doing."""
-
-RunOutcome: TypeAlias = Literal["executed", "error", "missed", "cancelled"]
-"""How a run ended."""
-
-_FOLLOWING: dict[ExecutorStatus, tuple[ExecutorStatus, ...]] = {
-    "created": ("starting", "stopped"),
-    "starting": ("running", "broken", "stopped"),
-    "running": ("draining", "broken", "stopped"),
-    "draining": ("stopped", "broken"),
-    "stopped": ("starting",),
-    "broken": ("draining", "stopped"),
-}
+from asyncz._statuses import (
+    ExecutorStatus as ExecutorStatus,
+    RunOutcome as RunOutcome,
+    SchedulerStatus as SchedulerStatus,
+    check_transition,
+)
 
 
 # Each subclass says `frozen` in its own class statement: pyright knows it from there only.
@@ -118,16 +105,6 @@ class ExecutorState(_Snapshot, frozen=True):
         """
         check_transition(self.alias, self.status, status)
         return self.model_copy(update={"status": status})
-
-
-def check_transition(alias: str, current: ExecutorStatus, wanted: ExecutorStatus) -> None:
-    """Refuse a change of an executor's status that the rules do not allow.
-
-    Raises:
-        IllegalTransitionError: `wanted` cannot follow `current`.
-    """
-    if wanted not in _FOLLOWING[current]:
-        raise IllegalTransitionError(alias, current, wanted)
 
 
 class EndedRun(_Snapshot, frozen=True):

@@ -50,12 +50,12 @@ from asyncz.exceptions import (
     TaskMissedError,
 )
 from asyncz.retries import Retry
-from asyncz.states import TaskState
 
 if TYPE_CHECKING:
     # A task names what runs the one that it hands its results to.
     from asyncz.config import LoopAlias, PoolAlias
     from asyncz.protocols import Executor
+    from asyncz.states import TaskState
 
 P = ParamSpec("P")
 CallT = TypeVar("CallT")
@@ -881,7 +881,6 @@ class TaskRun(AnyRun, Generic[ResultT]):
         started: When its function was called, in seconds since the epoch; None while it was not.
         worker: Which thread or process runs it; None while that is not known.
         cancel_requested: Whether its cancellation was asked for, whatever its executor can do about that.
-        reported: What its executor has told with the end of its work, which the scheduler looks at later.
         released: Whether its executor has told that its work is over.
         successor: The attempt that follows this one; None while there is none.
     """
@@ -891,13 +890,13 @@ class TaskRun(AnyRun, Generic[ResultT]):
         "_context",
         "_ending",
         "_given_context",
+        "_reported",
         "_waiters",
         "attempt",
         "call",
         "cancel_requested",
         "limits",
         "released",
-        "reported",
         "run_id",
         "scheduled",
         "started",
@@ -926,10 +925,11 @@ class TaskRun(AnyRun, Generic[ResultT]):
         self.started: float | None = None
         self.worker: Worker | None = None
         self.cancel_requested: bool = False
-        self.reported: TaskNotification[ResultT] | None = None
         self.released: bool = False
         self.successor: TaskRun[ResultT] | None = None
         self._clock_now = clock_now
+        # What its executor has told, and how it ended, once the scheduler has looked at that.
+        self._reported: TaskNotification[ResultT] | None = None
         self._ending: TaskNotification[ResultT] | None = None
         self._waiters: list[asyncio.Future[None]] | None = None
 

@@ -18,6 +18,7 @@ from pydantic import BaseModel
 import asyncz
 import asyncz.config
 import asyncz.executors
+import asyncz.triggers
 
 NAMES: dict[str, list[str]] = {
     "asyncz": [
@@ -481,7 +482,7 @@ EXECUTORS = {  # what they add to the members of `BaseExecutor`
     asyncz.ProcessPoolExecutor: ["check_call"],
     asyncz.ThreadPoolExecutor: [],
 }
-LAZY_PACKAGES = [asyncz, asyncz.config, asyncz.executors]
+LAZY_PACKAGES = [asyncz, asyncz.config, asyncz.executors, asyncz.triggers]
 
 
 def declared_members(owner: type[object]) -> Iterator[str]:

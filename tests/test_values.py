@@ -29,7 +29,7 @@ LAYERS = [
     {"executors"},
     {"triggers", "plugins", "config"},
     {"protocols"},
-    {"tasks", "events", "states", "exceptions", "retries", "clock", "running", "_checks", "_references"},
+    {"tasks", "events", "states", "exceptions", "retries", "clock", "running", "_checks", "_references", "_statuses"},
     {"_lazy", "_running"},
 ]
 # What `Task.then` names in its parameters: there for the type checkers, and imported for nobody else.

@@ -6,11 +6,12 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable
-from typing import ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from typing_extensions import TypeIs, TypeVar
 
 from asyncz._checks import check_optional_count
+from asyncz._statuses import ExecutorStatus, check_transition
 from asyncz.events import TaskNotification
 from asyncz.exceptions import (
     DuplicateExecutorError,
@@ -21,8 +22,10 @@ from asyncz.exceptions import (
     TaskTimeoutError,
 )
 from asyncz.protocols import Notifier
-from asyncz.states import ExecutorState, ExecutorStatus, InstanceCount, check_transition
 from asyncz.tasks import AnyRun, TaskRun
+
+if TYPE_CHECKING:
+    from asyncz.states import ExecutorState
 
 ResultT = TypeVar("ResultT")
 
@@ -124,6 +127,8 @@ class BaseExecutor:
     @property
     def state(self) -> ExecutorState:
         """A snapshot of what it does. May be read from any thread."""
+        from asyncz.states import ExecutorState, InstanceCount
+
         with self._lock:
             return ExecutorState(
                 alias=self._alias,

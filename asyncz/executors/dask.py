@@ -11,7 +11,7 @@ import uuid
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from importlib.util import find_spec
-from typing import Generic, Never, Protocol
+from typing import TYPE_CHECKING, Generic, Never, Protocol
 
 from typing_extensions import TypeVar, override
 
@@ -29,8 +29,10 @@ from asyncz.executors import _dask_link, _dask_worker, _remote
 from asyncz.executors._pool import QueueExecutor
 from asyncz.executors._travel import ending_of_report, latest_start, parcel_of, pickled
 from asyncz.protocols import Notifier
-from asyncz.states import ExecutorState
 from asyncz.tasks import TaskRun, function_name
+
+if TYPE_CHECKING:
+    from asyncz.states import ExecutorState
 
 ResultT = TypeVar("ResultT")
 

@@ -6,7 +6,7 @@ import asyncio
 import multiprocessing.spawn
 from collections.abc import Callable
 from multiprocessing.context import BaseContext
-from typing import Generic
+from typing import TYPE_CHECKING, Generic
 
 from typing_extensions import TypeVar, override
 
@@ -18,8 +18,10 @@ from asyncz.executors._pool import PoolExecutor, check_pool_kwargs
 from asyncz.executors._supervisor import Supervisor
 from asyncz.executors._travel import ending_of, parcel_of, pickled
 from asyncz.protocols import Notifier
-from asyncz.states import ExecutorState
 from asyncz.tasks import TaskRun
+
+if TYPE_CHECKING:
+    from asyncz.states import ExecutorState
 
 ResultT = TypeVar("ResultT")
 

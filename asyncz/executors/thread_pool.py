@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Awaitable
 from contextvars import copy_context
 from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from typing_extensions import TypeVar, override
 
@@ -18,8 +18,10 @@ from asyncz.exceptions import InvalidInputError, WorkerStartError
 from asyncz.executors._pool import PoolExecutor, check_pool_kwargs
 from asyncz.executors._threads import ThreadedFunctions
 from asyncz.protocols import Notifier
-from asyncz.states import ExecutorState
 from asyncz.tasks import AnyRun, TaskRun, as_coroutine
+
+if TYPE_CHECKING:
+    from asyncz.states import ExecutorState
 
 ResultT = TypeVar("ResultT")
 

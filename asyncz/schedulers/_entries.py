@@ -11,13 +11,14 @@ from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import UTC, datetime
 from functools import partial
-from typing import Generic, Never, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Generic, Never, Protocol, TypeAlias
 
 import attrs
 from typing_extensions import TypeIs, TypeVar, override
 
 from asyncz import events
 from asyncz._checks import is_aware
+from asyncz._statuses import RunOutcome, SchedulerStatus
 from asyncz.clock import SystemClock, utc
 from asyncz.events import RunDetails, TaskError, TaskNotification
 from asyncz.exceptions import (
@@ -33,9 +34,11 @@ from asyncz.protocols import Clock, Executor, Notifier, SupportsCancel, Timer, T
 from asyncz.schedulers._dispatch import Dispatcher
 from asyncz.schedulers._inbox import Inbox
 from asyncz.schedulers._timetable import Timetable
-from asyncz.states import EndedRun, ExecutorState, RunOutcome, SchedulerStatus, TaskState
 from asyncz.tasks import RunHandle, Task, TaskLimits, TaskRun, Unset
 from asyncz.triggers.base import start_trigger
+
+if TYPE_CHECKING:
+    from asyncz.states import EndedRun, ExecutorState, TaskState
 
 ArgumentT = TypeVar("ArgumentT")
 ResultT = TypeVar("ResultT")
@@ -514,6 +517,8 @@ class Entry:
 
     def current_state(self) -> TaskState:
         """A snapshot of what is known of the task."""
+        from asyncz.states import TaskState
+
         task = self.task
         if self.removed:
             raise TaskLookupError(task.id)
@@ -884,6 +889,8 @@ def _without_result(notification: TaskNotification[object]) -> _Ended:
 
 
 def _snapshot_of(kind: type[object], details: RunDetails, error: str) -> EndedRun:
+    from asyncz.states import EndedRun
+
     return EndedRun(
         run_id=details.run_id,
         outcome=_OUTCOMES[kind],

@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from functools import partial
+from importlib import import_module
 from types import FrameType
 from typing import TYPE_CHECKING, Never, Protocol, Self, TypeGuard, get_args, overload
 
@@ -66,7 +67,6 @@ from asyncz.schedulers._entries import (
 from asyncz.schedulers._inbox import TURN, Inbox
 from asyncz.schedulers.asgi import AppWithScheduler, ReceiveT, ScopeT, SendT
 from asyncz.schedulers.thread import SchedulerThread
-from asyncz.states import SchedulerState
 from asyncz.tasks import (
     DEFAULT_LIMITS,
     UNSET,
@@ -83,6 +83,7 @@ from asyncz.triggers.date import DateTrigger
 
 if TYPE_CHECKING:
     from asyncz.config import ConfigSource
+    from asyncz.states import SchedulerState
 
 P = ParamSpec("P")
 Ts = TypeVarTuple("Ts")
@@ -259,6 +260,8 @@ class AsyncIOScheduler:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             raise NoEventLoopError("starting the scheduler") from None
+        # By now, and not by who asks for a state while runs are due: pydantic takes its time to load.
+        import_module("asyncz.states")
         core.status = "paused" if paused else "running"
         self._closed = asyncio.Event()
         self._shutdown_lock = asyncio.Lock()
@@ -506,6 +509,8 @@ class AsyncIOScheduler:
     @property
     def state(self) -> SchedulerState:
         """A snapshot of the scheduler, its tasks and its executors. May be read from any thread."""
+        from asyncz.states import SchedulerState
+
         core = self._core
         with core.lock:
             entries, registrations = list(core.entries.values()), list(self._registrations.values())
@@ -973,10 +978,10 @@ class AsyncIOScheduler:
 
     def ended(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
         """Tell both at once: how a run ended, and that its work is over. May be called from any thread."""
-        if run.reported is not None:
+        if run._reported is not None:
             _refuse_second(run, notification)
             return
-        run.reported = notification
+        run._reported = notification
         self._core.inbox.put(run)
 
     # On the loop's thread only: due runs
@@ -1045,7 +1050,7 @@ class AsyncIOScheduler:
     # On the loop's thread only: ends
 
     def _end(self, run: TaskRun[ResultT]) -> None:
-        entry, notification = self._entry_of(run.task), run.reported
+        entry, notification = self._entry_of(run.task), run._reported
         assert notification is not None
         try:
             self._conclude(entry, run, notification)

@@ -82,8 +82,10 @@ def commands_of(measurement: str, number: int, peers: bool) -> dict[str, list[st
 
 def measured(command: list[str]) -> dict[str, float] | None:
     """One measurement; None where there is none, because it fails, or does not end."""
+    # What is imported is compiled once, as an installation does it.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True, env=environment
     )
     try:
         output, _ = process.communicate(timeout=PATIENCE)
