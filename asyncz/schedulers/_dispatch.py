@@ -71,8 +71,9 @@ class Dispatcher:
 
     def tell(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT]) -> None:
         """Tell the listeners of a run's task how it ended, then those of all tasks."""
-        for _, heard_by_task in run.task._listeners or ():
-            self._call(heard_by_task, notification)
+        if run.task._listeners is not None:
+            for _, heard_by_task in run.task._listeners:
+                self._call(heard_by_task, notification)
         for listener in self.listeners.get(type(notification), ()):
             self._call(listener, notification)
 

@@ -324,13 +324,12 @@ class Entry:
         """Submit what is due, that time first, once it has caught up with its trigger."""
         fire_time, trigger = self.next_fire, self.trigger
         assert trigger is not None
-        coalesce = self.task._limits.coalesce
         due = [at]
         try:
             while (fire_time := next_fire(trigger, fire_time, now)) is not None and fire_time <= now:
                 if len(due) == _DUE_TIMES_AT_ONCE:
                     # Still due: this goes on at the next turn, and which one is the latest is not known yet.
-                    if coalesce:
+                    if self.task._limits.coalesce:
                         due.clear()
                     break
                 due.append(fire_time.timestamp())
@@ -340,7 +339,7 @@ class Entry:
         self.next_fire = fire_time
         if fire_time is not None:
             self.schedule()
-        if coalesce:
+        if len(due) > 1 and self.task._limits.coalesce:
             del due[:-1]
         for at in due:
             self.come_due(at)
