@@ -828,7 +828,11 @@ _breaks(
     "6",
     "many due times are more than one run",
     ENTRIES,
-    "                    if self.task._limits.coalesce:\n                        due.clear()\n                    break\n",
+    """\
+                    if self.task._limits.coalesce:
+                        due.clear()
+                    break
+""",
     "                    break\n",
     "test_rules::test_more_due_times_than_are_looked_at_in_one_turn_are_still_one_run",
 )

@@ -53,6 +53,7 @@ ASGI = "asyncz/schedulers/asgi.py"
 CONFIG = "asyncz/config/options.py"
 MODELS = "asyncz/config/models.py"
 STATES = "asyncz/states.py"
+STATUSES = "asyncz/_statuses.py"
 EXCEPTIONS = "asyncz/exceptions.py"
 PLUGINS = "asyncz/plugins.py"
 CRON = "asyncz/triggers/cron.py"
@@ -649,13 +650,13 @@ MUTATIONS: list[Mutation] = [
     Mutation("counts may be texts", STATES, "    running: NonNegativeInt = 0\n", "    running: int | str = 0\n"),
     Mutation(
         "a status is any text",
-        STATES,
+        STATUSES,
         'ExecutorStatus: TypeAlias = Literal["created", "starting", "running", "draining", "stopped", "broken"]',
         "ExecutorStatus: TypeAlias = str",
     ),
     Mutation(
         "a scheduler's status is any text",
-        STATES,
+        STATUSES,
         'SchedulerStatus: TypeAlias = Literal["created", "running", "paused", "draining", "stopped"]',
         "SchedulerStatus: TypeAlias = str",
     ),
