@@ -596,7 +596,7 @@ class TypedEntry(Entry, Generic[ResultT]):
     @override
     def submit_due(self, at: float) -> bool:
         core, task = self.core, self.typed_task
-        # By position: names cost as much as half of what is done with them.
+        # By position: with names it costs half as much again.
         run = TaskRun(task, at, self.context, core.now)
         try:
             self.hand_over(run, self.submit)

@@ -64,6 +64,7 @@ def details(details: RunDetails) -> None:
 
 def made_by_an_executor(number: int) -> None:
     assert_type(TaskExecuted("task", number), TaskExecuted[int])
+    assert_type(TaskExecuted("task", number, RunDetails()), TaskExecuted[int])
     assert_type(TaskExecuted("task", [b""], details=RunDetails(run_id=1)), TaskExecuted[list[bytes]])
     assert_type(TaskError("task", ValueError(), traceback="text"), TaskError)
     assert_type(TaskMissed("task", details=RunDetails(attempt=2, scheduled=0)), TaskMissed)

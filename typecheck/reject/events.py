@@ -64,7 +64,7 @@ def changed_as_well(removed: TaskRemoved, executor: ExecutorAdded, gone: Executo
 def made() -> None:
     TaskExecuted("task")  # E
     TaskExecuted(3, b"result")  # E
-    TaskExecuted("task", b"result", RunDetails())  # E
+    TaskExecuted("task", b"result", "text")  # E
     TaskError("task", "text")  # E
     TaskError("task")  # E
     TaskError("task", ValueError(), "text")  # E
