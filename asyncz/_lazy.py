@@ -17,6 +17,8 @@ def lazy_exports(
     module_of = {name: module for module, names in modules.items() for name in names}
 
     def get(name: str) -> object:
+        if f"{package}.{name}" in modules:
+            return import_module(f"{package}.{name}")
         if name not in module_of:
             message = f"module {package!r} has no attribute {name!r}"
             raise AttributeError(message)

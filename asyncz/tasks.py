@@ -911,6 +911,7 @@ class TaskRun(AnyRun, Generic[ResultT]):
         scheduled: float | None = None,
         context: Context | None = None,
         clock_now: Callable[[], float] = _system_clock.now,
+        *,
         call: Callable[[], ResultT | Awaitable[ResultT]] | None = None,
     ) -> None:
         self.task: Task[ResultT] = task
@@ -928,7 +929,7 @@ class TaskRun(AnyRun, Generic[ResultT]):
         self.released: bool = False
         self.successor: TaskRun[ResultT] | None = None
         self._clock_now = clock_now
-        # What its executor has told, and how it ended, once the scheduler has looked at that.
+        # What its executor has told together with its release, until the scheduler looks at it.
         self._reported: TaskNotification[ResultT] | None = None
         self._ending: TaskNotification[ResultT] | None = None
         self._waiters: list[asyncio.Future[None]] | None = None
@@ -951,8 +952,8 @@ class TaskRun(AnyRun, Generic[ResultT]):
         return self._copied_context()
 
     @context.setter
-    def context(self, context: Context) -> None:
-        self._context = context
+    def context(self, context: Context | None) -> None:
+        self._context = self._given_context = context
 
     @property
     def scheduled_at(self) -> datetime:
@@ -1025,7 +1026,7 @@ class TaskRun(AnyRun, Generic[ResultT]):
         if self._ending is not None:
             return None
         self._ending = failure
-        following = TaskRun(self.task, self.scheduled, self._given_context, self._clock_now, self.call)
+        following = TaskRun(self.task, self.scheduled, self._given_context, self._clock_now, call=self.call)
         following.run_id = self.run_id
         following.attempt = self.attempt + 1
         following._waiters, self._waiters = self._waiters, None

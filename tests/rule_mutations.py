@@ -478,14 +478,10 @@ _breaks(
     BASE,
     """\
             self._live[run.id] = run
-        finally:
-            self._lock.release()
         try:
             self.submit_run(run)
 """,
     """\
-        finally:
-            self._lock.release()
         try:
             self.submit_run(run)
             self._live[run.id] = run
@@ -626,6 +622,22 @@ _breaks(
     "        self._core.inbox.put(run)\n",
     "        self._end(run)\n",
     "test_rules::test_nobody_hears_of_a_run_before_submit_has_returned",
+)
+_breaks(
+    "4",
+    "a second end is refused inside ended",
+    SCHEDULER,
+    "            self._core.inbox.put(partial(_refuse_second, run, notification))\n",
+    "            _refuse_second(run, notification)\n",
+    "test_scheduler::test_a_second_end_is_refused_on_the_thread_of_the_loop",
+)
+_breaks(
+    "4",
+    "what states need is loaded on the loop",
+    SCHEDULER,
+    '                    await loop.run_in_executor(pool, import_module, "asyncz.states")\n',
+    '                    import_module("asyncz.states")\n',
+    "test_loops::test_a_start_does_not_hold_the_loop_while_it_loads_what_states_need",
 )
 _breaks(
     "4",
@@ -773,7 +785,7 @@ _breaks(
     "6",
     "what is put later is taken to be due later",
     TIMETABLE,
-    "        if not self._in_order or self._in_order[-1][0] <= at:\n",
+    "        if not in_order or in_order[-1][0] <= at:\n",
     "        if True:\n",
     "test_timetable::test_it_gives_what_a_sorted_list_would_give",
 )
@@ -1730,8 +1742,8 @@ _breaks(
     "12",
     "a further attempt sees the present context",
     TASKS,
-    "        following = TaskRun(self.task, self.scheduled, self._given_context, self._clock_now, self.call)\n",
-    "        following = TaskRun(self.task, self.scheduled, None, self._clock_now, self.call)\n",
+    "TaskRun(self.task, self.scheduled, self._given_context, self._clock_now, call=self.call)\n",
+    "TaskRun(self.task, self.scheduled, None, self._clock_now, call=self.call)\n",
     "test_rules::test_a_further_attempt_sees_the_context_of_the_first",
 )
 
@@ -2262,7 +2274,7 @@ _breaks(
     "chains",
     "a further attempt has the last result, and not its own",
     TASKS,
-    "self._given_context, self._clock_now, self.call)\n",
+    "self._given_context, self._clock_now, call=self.call)\n",
     "self._given_context, self._clock_now)\n",
     "test_chains::test_a_further_attempt_has_the_result_of_its_own_run",
 )

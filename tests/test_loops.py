@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -170,3 +173,25 @@ def test_under_trio_a_scheduler_runs_in_a_thread() -> None:
             return await trio.to_thread.run_sync(thread.run, task)
 
     assert trio.run(main) == 3
+
+
+def test_a_start_does_not_hold_the_loop_while_it_loads_what_states_need() -> None:
+    code = """
+import asyncio, sys
+from asyncz import AsyncIOScheduler
+
+async def main():
+    scheduler = AsyncIOScheduler()
+    starting = asyncio.create_task(scheduler.start())
+    turns = 0
+    while not starting.done():
+        await asyncio.sleep(0)
+        turns += 1
+    print(turns > 10, "pydantic" in sys.modules)
+    await scheduler.shutdown()
+
+asyncio.run(main())
+"""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert result.stdout.split() == ["True", "True"]

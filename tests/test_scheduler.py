@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import pickle
 import signal
@@ -52,6 +53,7 @@ from asyncz import (
 )
 from asyncz.testing import FakeClock
 from tests import functions
+from tests.test_defects import until
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -129,7 +131,7 @@ def test_removed_and_paused_tasks_leave_nothing_behind_in_the_timetable() -> Non
                     scheduler.pause_task(task)
                     scheduler.resume_task(task)
                 await clock.advance()
-            assert len(scheduler._core.timetable._heap) < 200
+            assert len(scheduler._core.timetable) < 200
             await clock.advance(days=1)
             assert len(runs) == 10
 
@@ -363,6 +365,33 @@ def test_an_executor_that_raises_or_tells_twice_harms_only_its_run(caplog: pytes
 
     asyncio.run(main())
     assert any("second notification" in record.getMessage() for record in caplog.records)
+
+
+class SecondEndExecutor(AsyncIOExecutor):
+    @override
+    def submit_run(self, run: TaskRun[functions.ResultT], /) -> None:
+        scheduler = self.scheduler
+        assert isinstance(scheduler, AsyncIOScheduler)
+
+        def end_twice() -> None:
+            self.finish(run, run.execute())
+            scheduler.ended(run, run.cancelled())
+
+        threading.Thread(target=end_twice).start()
+
+
+def test_a_second_end_is_refused_on_the_thread_of_the_loop(caplog: pytest.LogCaptureFixture) -> None:
+    def refusals() -> list[logging.LogRecord]:
+        return [record for record in caplog.records if "second notification" in record.getMessage()]
+
+    async def main() -> None:
+        async with AsyncIOScheduler(executors={"twice": SecondEndExecutor()}) as scheduler:
+            assert await scheduler.add_task(functions.add, 1, 2, executor="twice").result() == 3
+            await until(lambda: bool(refusals()))
+            assert (scheduler.state.executed, scheduler.state.cancelled) == (1, 0)
+
+    asyncio.run(main())
+    assert [record.threadName for record in refusals()] == [threading.current_thread().name]
 
 
 class UnstartableExecutor(AsyncIOExecutor):

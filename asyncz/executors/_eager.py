@@ -23,14 +23,14 @@ class EagerTasks:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._ready = ready_calls(loop)
+        self._ready = ready_calls(loop) if sys.version_info < (3, 12) else None
 
     if sys.version_info >= (3, 12):
 
         def make(
             self, coroutine: Coroutine[object, Never, ResultT], name: str, context: Context | None
         ) -> asyncio.Task[ResultT]:
-            """A task that has taken its first step."""
+            """A task that has gone to where it first waits."""
             return asyncio.Task(coroutine, loop=self._loop, name=name, context=context, eager_start=True)
 
     else:
@@ -38,7 +38,7 @@ class EagerTasks:
         def make(
             self, coroutine: Coroutine[object, Never, ResultT], name: str, context: Context | None
         ) -> asyncio.Task[ResultT]:
-            """A task that has taken its first step."""
+            """A task that has gone to where it first waits, unless its loop or a running task does not let it."""
             task = asyncio.Task(coroutine, loop=self._loop, name=name, context=context)
             if self._ready is not None:
                 take_first_step(task, self._ready)

@@ -152,9 +152,7 @@ class BaseExecutor:
         if self._status != "running":
             raise ExecutorNotRunningError(self._alias, self._status)
         task_id, max_instances, waits = run.task_id, run.limits.max_instances, self.waits_in_queue(run)
-        # Not `with`, here and in `finish`: for each run, that costs twice as much.
-        self._lock.acquire()
-        try:
+        with self._lock:
             running = self._instances.get(task_id, 0)
             if running >= max_instances:
                 raise MaximumInstancesError(task_id, running)
@@ -164,8 +162,6 @@ class BaseExecutor:
                 self._waiting.add(run.id)
             self._instances[task_id] = running + 1
             self._live[run.id] = run
-        finally:
-            self._lock.release()
         try:
             self.submit_run(run)
         except BaseException:
@@ -209,8 +205,7 @@ class BaseExecutor:
 
     def finish(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
         """Tell how a run ended, now that its work is over. May be called from any thread, once a run."""
-        self._lock.acquire()
-        try:
+        with self._lock:
             live, told = run.id in self._live, run.id in self._given_up
             if live:
                 # The place is free before anybody hears of the end: who hears may want to run the task again.
@@ -221,8 +216,6 @@ class BaseExecutor:
                     self._tell_if_drained()
                 return
             self._being_told += 1
-        finally:
-            self._lock.release()
         if not told:
             self.scheduler.notify(run, notification)
         if live:

@@ -321,7 +321,7 @@ class Entry:
             self.core.timetable.put(self, self.next_fire.timestamp())
 
     def fire(self, at: float, now: datetime) -> None:
-        """Submit what is due, that time first, once it has caught up with its trigger."""
+        """Submit what is due, from that time on, once it has caught up with its trigger."""
         fire_time, trigger = self.next_fire, self.trigger
         assert trigger is not None
         due = [at]

@@ -18,10 +18,11 @@ TURN = 0.0025
 
 
 class Inbox:
-    """Calls that wait for the loop's thread, made in their order; one wake-up serves a whole burst.
+    """Calls and runs that wait for the loop's thread, in their order; one wake-up serves a whole burst.
 
     Args:
-        receive_ended: Is given the runs that are put here. To make a call of each would cost as much as this does.
+        receive_ended: Is given the runs. Each could be put here as a call with the run, but that costs more than to
+            put it and take it out.
     """
 
     def __init__(self, receive_ended: ReceivesRuns) -> None:

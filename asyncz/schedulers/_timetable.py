@@ -30,7 +30,7 @@ class Timetable(Generic[PlacedT]):
     """
 
     def __init__(self) -> None:
-        # What is put in the order of its times, as most is, needs no sorting: only the rest is in the heap.
+        # What is put in the order of its times needs no sorting: only the rest is in the heap.
         self._in_order: deque[tuple[float, int, PlacedT]] = deque()
         self._heap: list[tuple[float, int, PlacedT]] = []
         self._places = itertools.count(1)
@@ -45,8 +45,12 @@ class Timetable(Generic[PlacedT]):
         self.remove(entry)
         entry.place = next(self._places)
         item = (at, entry.place, entry)
-        if not self._in_order or self._in_order[-1][0] <= at:
-            self._in_order.append(item)
+        in_order = self._in_order
+        if in_order and in_order[-1][0] > at:
+            # What is due far off makes room: behind it, nothing would be in order until then.
+            heapq.heappush(self._heap, in_order.pop())
+        if not in_order or in_order[-1][0] <= at:
+            in_order.append(item)
         else:
             heapq.heappush(self._heap, item)
 
@@ -80,7 +84,9 @@ class Timetable(Generic[PlacedT]):
         while heap and heap[0][1] != heap[0][2].place:
             heapq.heappop(heap)
             self._outdated -= 1
-        return min((queue[0][0] for queue in (in_order, heap) if queue), default=None)
+        if in_order and (not heap or in_order[0][0] < heap[0][0]):
+            return in_order[0][0]
+        return heap[0][0] if heap else None
 
     def pop_due(self, now: float) -> tuple[float, int, PlacedT] | None:
         """Take out the earliest entry, if it is due: its time, the place that it had, and itself."""

@@ -6,9 +6,11 @@ import asyncio
 import itertools
 import logging
 import signal
+import sys
 import threading
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from functools import partial
 from importlib import import_module
@@ -260,8 +262,6 @@ class AsyncIOScheduler:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             raise NoEventLoopError("starting the scheduler") from None
-        # By now, and not by who asks for a state while runs are due: pydantic takes its time to load.
-        import_module("asyncz.states")
         core.status = "paused" if paused else "running"
         self._closed = asyncio.Event()
         self._shutdown_lock = asyncio.Lock()
@@ -271,6 +271,10 @@ class AsyncIOScheduler:
         self._last_seen = core.clock.now()
         started: list[Registration] = []
         try:
+            if "asyncz.states" not in sys.modules:
+                # By now, and not by who asks for a state while runs are due: pydantic takes its time to load.
+                with ThreadPoolExecutor(1) as pool:
+                    await loop.run_in_executor(pool, import_module, "asyncz.states")
             for registration in list(self._registrations.values()):
                 await registration.start(self, registration.alias)
                 registration.ready = True
@@ -979,7 +983,7 @@ class AsyncIOScheduler:
     def ended(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
         """Tell both at once: how a run ended, and that its work is over. May be called from any thread."""
         if run._reported is not None:
-            _refuse_second(run, notification)
+            self._core.inbox.put(partial(_refuse_second, run, notification))
             return
         run._reported = notification
         self._core.inbox.put(run)
