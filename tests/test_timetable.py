@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, strategies as st
+from hypothesis import example, given, strategies as st
 
 from asyncz.schedulers._timetable import Timetable
 
@@ -43,6 +43,8 @@ STEPS = st.one_of(
 
 
 @given(st.lists(STEPS, max_size=60))
+@example([("put", 0, 5.0), ("put", 1, 6.0), ("put", 2, 3.0), ("pop", 0, 9.0), ("pop", 0, 9.0), ("pop", 0, 9.0)])
+@example([("put", 0, 5.0), ("put", 1, 6.0), ("put", 2, 3.0), ("put", 3, 4.0), *[("pop", 0, 9.0)] * 4])
 def test_it_gives_what_a_sorted_list_would_give(steps: list[tuple[str, int, float]]) -> None:
     entries = [Placed() for _ in range(6)]
     timetable, plain = Timetable[Placed](), PlainTimetable()
