@@ -21,7 +21,8 @@ def read(path: Path) -> str:
 def count(text: str) -> Counter[str]:
     """Compute: work for a process."""
     words = Counter(text.split())
-    print(f"{current_run().task_id}: {words.total()} words")
+    # With its end in one piece, as other processes write there too.
+    print(f"{current_run().task_id}: {words.total()} words\n", end="")
     return words
 
 
