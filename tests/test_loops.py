@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import os
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -22,6 +19,7 @@ from asyncz import (
     TaskExecuted,
 )
 from tests import functions
+from tests.fresh_python import output_of
 from tests.test_executors import every_executor, scheduler_with
 
 
@@ -192,6 +190,4 @@ async def main():
 
 asyncio.run(main())
 """
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
-    assert result.stdout.split() == ["True", "True"]
+    assert output_of("-c", code).split() == ["True", "True"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
 import subprocess
 import sys
@@ -14,6 +13,7 @@ import pytest
 
 from asyncz import AsyncIOScheduler
 from asyncz.cli.demo import Demo
+from tests.fresh_python import output_of
 
 README = Path(__file__).parent.parent / "README.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
@@ -143,7 +143,4 @@ def test_the_demo_says_where_there_is_no_file(tmp_path: Path) -> None:
 def test_an_import_loads_nothing_heavy(statement: str) -> None:
     heavy = {"multiprocessing", "distributed", "rich", "typer", "pydantic"}
     code = f"{statement}; import sys; print({heavy} & set(sys.modules))"
-    # What measures coverage would load some of it itself.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
-    assert result.stdout.strip() == "set()"
+    assert output_of("-c", code).strip() == "set()"

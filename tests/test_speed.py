@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 
 from tests.benchmarks.guard import KINDS
+from tests.fresh_python import output_of
 
 # Instructions of the library a run, and for `add` a task; a twentieth above what it was when they were written, a tenth
 # where other threads and processes take part. Python 3.11 needs some more for the same.
@@ -20,11 +19,6 @@ LIMITS = (
 
 def test_a_run_costs_no_more_instructions_than_it_did() -> None:
     # A process of its own, whose instructions nobody else traces.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
-    result = subprocess.run(
-        [sys.executable, "-m", "tests.benchmarks.guard"], capture_output=True, text=True, timeout=110, env=environment
-    )
-    assert result.returncode == 0, result.stderr
-    counted: dict[str, float] = json.loads(result.stdout)
+    counted: dict[str, float] = json.loads(output_of("-m", "tests.benchmarks.guard"))
     assert counted.keys() == LIMITS.keys() == set(KINDS)
     assert not {kind: (count, LIMITS[kind]) for kind, count in counted.items() if count > LIMITS[kind]}

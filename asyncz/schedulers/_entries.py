@@ -67,9 +67,12 @@ FINISHED = (events.TaskExecuted, TaskError, events.TaskMissed)
 """How a run ends by itself, well or not."""
 
 
-def read_counts(counts: Mapping[type[object], int]) -> dict[str, int]:
+def read_counts(counts: Mapping[type[object], int], submitted_by: Core | Entry) -> dict[str, int]:
     """Counts by the names that snapshots have for them. From any thread."""
-    return {name: counted(counts, kinds) for name, kinds in _COUNTED.items()}
+    named = {name: counted(counts, kinds) for name, kinds in _COUNTED.items()}
+    # After the ends: who reads from another thread sees no more ends than submissions.
+    named["submitted"] = submitted_by.submitted
+    return named
 
 
 def counted(counts: Mapping[type[object], int], kinds: tuple[type[object], ...]) -> int:
@@ -131,7 +134,7 @@ class Core:
     timetable: Timetable[Entry] = attrs.Factory(lambda: Timetable[Entry]())
     lock: threading.RLock = attrs.Factory(threading.RLock)
     entries: dict[str, Entry] = attrs.Factory(dict[str, "Entry"])
-    totals: defaultdict[type[object], int] = attrs.Factory(lambda: defaultdict[type[object], int](int))
+    totals: defaultdict[type[object], int] = attrs.Factory(lambda: defaultdict(int))
     changes: deque[Callable[[], None]] = attrs.Factory(deque[Callable[[], None]])
     held: set[Entry] = attrs.Factory(set["Entry"])
     status: SchedulerStatus = "created"
@@ -232,6 +235,7 @@ class Entry:
         # What tells the tasks that are given its results that it is gone.
         self.following: list[Callable[[], None]] | None = None
 
+    # Like `is_finished` a method: each run asks for it, and a property costs more.
     def run_count(self) -> int:
         """How many of its runs have not ended, or still do their work."""
         raise NotImplementedError
@@ -532,9 +536,7 @@ class Entry:
             retrying=len(self.attempts or ()),
             waiting=len(self.waiting or ()),
             recent_runs=self.recent_runs(),
-            **read_counts(self.counts or {}),
-            # After the ends: who reads from another thread sees no more ends than submissions.
-            submitted=self.submitted,
+            **read_counts(self.counts or {}, self),
         )
 
     def check_thread(self, action: str) -> None:

@@ -522,9 +522,7 @@ class AsyncIOScheduler:
             status=core.status,
             tasks=tuple(entry.current_state() for entry in entries if not entry.removed),
             executors=tuple(registration.state() for registration in registrations),
-            **read_counts(core.totals),
-            # After the ends: who reads from another thread sees no more ends than submissions.
-            submitted=core.submitted,
+            **read_counts(core.totals, core),
         )
 
     # Its executors
@@ -1064,6 +1062,7 @@ class AsyncIOScheduler:
     def _conclude(self, entry: Entry | None, run: TaskRun[ResultT], notification: TaskNotification[ResultT]) -> None:
         if not notification.details.run_id:
             notification = attrs.evolve(notification, details=run.details())
+        # Most have a result: to ask a value for the classes that it is not costs more than this.
         if not isinstance(notification, TaskExecuted) and _is_tried_again(entry, run, notification):
             return
         before = run.task._last
