@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
 import logging
 import os
 import threading
@@ -491,10 +492,14 @@ def test_nothing_is_left_after_shutdown(kind: str) -> None:
         return len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
 
     asyncio.run(cycle())
-    before = count()
+    # What earlier tests have left goes when it likes; it may go before, but not come after.
+    gc.collect()
+    files, threads = count()
     for _ in range(5):
         asyncio.run(cycle())
-    assert count() == before
+    files_after, threads_after = count()
+    assert files_after <= files
+    assert threads_after <= threads
 
 
 @pytest.mark.parametrize("max_workers", [0, -1])

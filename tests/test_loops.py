@@ -116,7 +116,10 @@ def test_two_schedulers_in_two_threads_hand_results_to_each_other() -> None:
             done.set()
 
         def tell(number: int) -> None:
-            second.scheduler.add_task(str, number).on_executed(hear)
+            # Due only once somebody listens: its scheduler runs in another thread than this.
+            task = second.scheduler.add_task(str, number, trigger=None)
+            task.on_executed(hear)
+            task.submit()
 
         first.scheduler.add_task(functions.add, 1, 2).then(tell)
         assert done.wait(30)

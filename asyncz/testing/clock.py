@@ -25,6 +25,10 @@ class FakeTimer:
         """Do not make the call."""
         self.callback = None
 
+    def _go_off(self) -> None:
+        if self.callback is not None:
+            self.callback()
+
 
 class FakeClock:
     """A clock that stands still until it is moved: a scheduler's test of a year takes milliseconds.
@@ -117,7 +121,8 @@ class FakeClock:
             if timer.callback is None:
                 continue
             self._now = max(self._now, min(target, self._next_event_after(at, timer)))
-            timer.callback()
+            # As by a real clock: a coroutine that is started within this one would wait where others do not.
+            asyncio.get_running_loop().call_soon(timer._go_off)
             await self._settle(wait_for_runs)
         self._now = max(self._now, target)
         self._was_set = False
