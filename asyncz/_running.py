@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextvars import ContextVar
+from contextvars import Context, ContextVar, copy_context
 from typing import Protocol
 
 
@@ -34,4 +34,12 @@ class RunningRun(Protocol):
         ...
 
 
-running_run: ContextVar[RunningRun] = ContextVar("asyncz.running_run")
+running_run: ContextVar[RunningRun | None] = ContextVar("asyncz.running_run")
+
+
+def context_for_later() -> Context:
+    """The present context variables, for what is added now: it does not keep the run alive that adds it."""
+    context = copy_context()
+    if running_run in context:
+        context.run(running_run.set, None)
+    return context

@@ -17,8 +17,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from contextvars import Context
 from datetime import datetime
 from enum import Enum
-from types import FunctionType
-from typing import TYPE_CHECKING, Final, Generic, Literal, Protocol, Self, TypeAlias, get_args, overload
+from types import CoroutineType, FunctionType
+from typing import TYPE_CHECKING, Final, Generic, Literal, Never, Protocol, Self, TypeAlias, get_args, overload
 
 import attrs
 from typing_extensions import ParamSpec, TypeIs, TypeVar, override
@@ -66,6 +66,9 @@ ResultT_co = TypeVar("ResultT_co", covariant=True)
 
 _run_ids = itertools.count(1)
 _system_clock = SystemClock()
+# What the call of the class comes to, in half the time.
+_new_details: Callable[[type[RunDetails], tuple[int, int, float, float | None, float, Worker | None]], RunDetails]
+_new_details = vars(tuple)["__new__"]
 # One for all tasks: it is held for a moment only, and seldom.
 _listening = threading.Lock()
 
@@ -110,7 +113,7 @@ _NEVER_AWAITABLE: frozenset[type[object]] = frozenset(
 def is_awaitable(outcome: ResultT | Awaitable[ResultT]) -> TypeIs[Awaitable[ResultT]]:
     """Whether a call has returned something that still has to be awaited."""
     kind = type(outcome)
-    return kind not in _NEVER_AWAITABLE and hasattr(kind, "__await__")
+    return kind is CoroutineType or (kind not in _NEVER_AWAITABLE and hasattr(kind, "__await__"))
 
 
 def _formatted(exception: BaseException) -> str:
@@ -247,7 +250,7 @@ class TaskOwner(Protocol[ResultT_co]):
         """Have it due once, now."""
         ...
 
-    def modify(self, change: Callable[[TaskLimits], TaskLimits], executor: str | Unset) -> None:
+    def modify(self, change: Callable[[TaskLimits], TaskLimits], executor: str | Unset, /) -> None:
         """Change its limits, and where it runs."""
         ...
 
@@ -255,7 +258,7 @@ class TaskOwner(Protocol[ResultT_co]):
         """Have it due by another trigger."""
         ...
 
-    def set_paused(self, paused: bool) -> None:
+    def set_paused(self, paused: bool, /) -> None:
         """Hold its schedule, or go on with it."""
         ...
 
@@ -265,13 +268,14 @@ class TaskOwner(Protocol[ResultT_co]):
 
     def chain(
         self,
-        fn: Callable[[ResultT_co], NextT | Awaitable[NextT]],
+        upstream: Task[ArgumentT],
+        fn: Callable[[ArgumentT], NextT | Awaitable[NextT]],
         executor: Executor[NextT] | str,
         task_id: str | None,
         limit: Callable[[TaskLimits], TaskLimits],
         paused: bool,
     ) -> Task[NextT]:
-        """Add a task that is given its results."""
+        """Add a task that is given the results of this one, which is `upstream`."""
         ...
 
     def current_state(self) -> TaskState:
@@ -285,6 +289,21 @@ class TaskOwner(Protocol[ResultT_co]):
     def check_thread(self, action: str) -> None:
         """Refuse what is for the thread of its scheduler only."""
         ...
+
+
+class FormerOwner:
+    """What tasks have instead of an owner once their scheduler has forgotten them, and which holds nothing of them.
+
+    A task and its place would else hold each other, and go with the next full garbage collection only.
+
+    Args:
+        answer_for: Gives the owner of the task with some id, for as long as something is asked of it.
+    """
+
+    __slots__ = ("answer_for",)
+
+    def __init__(self, answer_for: Callable[[str], TaskOwner[Never]]) -> None:
+        self.answer_for: Callable[[str], TaskOwner[Never]] = answer_for
 
 
 class Trigger(Protocol):
@@ -452,7 +471,7 @@ class Task(Generic[ResultT_co]):
     ) -> None:
         self._id = id
         self._call = call
-        self._owner = owner
+        self._owner: TaskOwner[ResultT_co] | FormerOwner | None = owner
         self._executor = executor
         self._limits = limits
         self._is_coroutine = is_coroutine_function(call)
@@ -669,7 +688,7 @@ class Task(Generic[ResultT_co]):
                 overlap="queue_one" if coalesce else "queue_all",
             )
 
-        return self._owned(f"chaining a task to {self._id!r}").chain(fn, executor, id, limit, paused)
+        return self._owned(f"chaining a task to {self._id!r}").chain(self, fn, executor, id, limit, paused)
 
     def submit(self) -> None:
         """Have it due once, now, beside its schedule, and wait for nothing. May be called from any thread.
@@ -797,7 +816,8 @@ class Task(Generic[ResultT_co]):
         """
         with _listening:
             listeners = self._listeners or []
-            remaining = [entry for entry in listeners if entry[0] is not listener]
+            # Equal is enough: each look at a method gives another object.
+            remaining = [entry for entry in listeners if entry[0] != listener]
             self._listeners = remaining
         return len(remaining) < len(listeners)
 
@@ -831,12 +851,13 @@ class Task(Generic[ResultT_co]):
 
     def _check_thread(self, action: str) -> None:
         if self._owner is not None:
-            self._owner.check_thread(action)
+            self._owned(action).check_thread(action)
 
     def _owned(self, action: str) -> TaskOwner[ResultT_co]:
-        if self._owner is None:
+        owner = self._owner
+        if owner is None:
             raise SchedulerNotRunningError(action)
-        return self._owner
+        return owner.answer_for(self._id) if isinstance(owner, FormerOwner) else owner
 
 
 class ReceivesRuns(Protocol):
@@ -889,7 +910,6 @@ class TaskRun(AnyRun, Generic[ResultT]):
         "_clock_now",
         "_context",
         "_ending",
-        "_given_context",
         "_reported",
         "_waiters",
         "attempt",
@@ -921,8 +941,7 @@ class TaskRun(AnyRun, Generic[ResultT]):
         self.id: int = next(_run_ids)
         self.run_id: int = self.id
         self.scheduled: float = clock_now() if scheduled is None else scheduled
-        self._given_context = context
-        self._context: Context | None = None
+        self._context = context
         self.attempt: int = 1
         self.started: float | None = None
         self.worker: Worker | None = None
@@ -948,13 +967,14 @@ class TaskRun(AnyRun, Generic[ResultT]):
     def context(self) -> Context | None:
         """The context variables that its function sees; None is those of whoever calls it.
 
-        A copy of those that it was made with, as what an attempt does to them is not for others to see.
+        A new copy of those that it was made with, as what an attempt does to them is not for others to see. In it
+        this is the run that `current_run` gives.
         """
-        return self._copied_context()
+        return self._own_context()
 
     @context.setter
     def context(self, context: Context | None) -> None:
-        self._context = self._given_context = context
+        self._context = context
 
     @property
     def scheduled_at(self) -> datetime:
@@ -975,7 +995,9 @@ class TaskRun(AnyRun, Generic[ResultT]):
 
     def executed(self, result: ResultT, /) -> TaskExecuted[ResultT]:
         """It ended with this result."""
-        return TaskExecuted(self.task_id, result, self.details())
+        # What `details` gives, without a call more: most runs end so.
+        values = (self.run_id, self.attempt, self.scheduled, self.started, self._clock_now(), self.worker)
+        return TaskExecuted(self.task_id, result, _new_details(RunDetails, values))
 
     def failed(self, exception: BaseException, /, *, traceback_text: str = "") -> TaskError:
         """It ended with this exception."""
@@ -993,7 +1015,8 @@ class TaskRun(AnyRun, Generic[ResultT]):
 
     def details(self) -> RunDetails:
         """When and where it ran, as of now."""
-        return RunDetails(self.run_id, self.attempt, self.scheduled, self.started, self._clock_now(), self.worker)
+        values = (self.run_id, self.attempt, self.scheduled, self.started, self._clock_now(), self.worker)
+        return _new_details(RunDetails, values)
 
     @property
     def ended(self) -> bool:
@@ -1027,7 +1050,7 @@ class TaskRun(AnyRun, Generic[ResultT]):
         if self._ending is not None:
             return None
         self._ending = failure
-        following = TaskRun(self.task, self.scheduled, self._given_context, self._clock_now, call=self.call)
+        following = TaskRun(self.task, self.scheduled, self._context, self._clock_now, call=self.call)
         following.run_id = self.run_id
         following.attempt = self.attempt + 1
         following._waiters, self._waiters = self._waiters, None
@@ -1075,45 +1098,46 @@ class TaskRun(AnyRun, Generic[ResultT]):
         if self.limits.misfire_grace_time is not None and self.is_too_late():
             return self.missed()
         self.started, self.worker = self._clock_now(), _this_thread.worker
-        context = self._copied_context()
+        context = self._own_context()
         try:
-            outcome = self._call() if context is None else context.run(self._call)
+            outcome = self._as_the_running_one(self.call) if context is None else context.run(self.call)
             if not is_awaitable(outcome):
                 return self.executed(outcome)
-            await_it = await_outcome or _run_to_its_end
-            if context is None:
-                return self.executed(self._await(await_it, outcome))
-            return self.executed(context.run(self._await, await_it, outcome))
+            await_it = functools.partial(await_outcome or _run_to_its_end, outcome)
+            return self.executed(self._as_the_running_one(await_it) if context is None else context.run(await_it))
         except asyncio.CancelledError:
             return self.cancelled()
         except BaseException as error:
             return self.failed(error)
 
-    def _copied_context(self) -> Context | None:
-        # When it is needed: thousands of runs may be waiting.
-        if self._context is None and self._given_context is not None:
-            self._context = self._given_context.copy()
-        return self._context
+    def _own_context(self) -> Context | None:
+        if self._context is None:
+            return None
+        context = self._context.copy()
+        # It goes with what runs in it, and so need not forget the run.
+        context.run(running_run.set, self)
+        return context
 
-    def _call(self) -> ResultT | Awaitable[ResultT]:
+    def _as_the_running_one(self, call: Callable[[], CallT]) -> CallT:
         token = running_run.set(self)
         try:
-            return self.call()
-        finally:
-            # A run that its own context holds would be let go of by the garbage collection only.
-            running_run.reset(token)
-
-    def _await(self, await_it: Callable[[Awaitable[ResultT]], ResultT], outcome: Awaitable[ResultT]) -> ResultT:
-        token = running_run.set(self)
-        try:
-            return await_it(outcome)
+            return call()
         finally:
             running_run.reset(token)
 
     async def execute_async(self) -> TaskNotification[ResultT]:
         """Call its function on the running loop, await what it returns, and tell how that ended."""
-        self.started, self.worker = self._clock_now(), _this_thread.worker
         token = running_run.set(self)
+        try:
+            return await self._execute_in_its_context()
+        finally:
+            # Its loop was closed under it, where the garbage collection ends it in a context of others.
+            with contextlib.suppress(ValueError):
+                running_run.reset(token)
+
+    async def _execute_in_its_context(self) -> TaskNotification[ResultT]:
+        """What `execute_async` does, where this is the running run already, as it is in its `context`."""
+        self.started, self.worker = self._clock_now(), _this_thread.worker
         try:
             outcome = self.call()
             return self.executed((await outcome) if is_awaitable(outcome) else outcome)
@@ -1121,12 +1145,6 @@ class TaskRun(AnyRun, Generic[ResultT]):
             return self.cancelled()
         except BaseException as error:
             return self.failed(error)
-        finally:
-            try:  # noqa: SIM105  # this costs a run nothing
-                running_run.reset(token)
-            except ValueError:
-                # Its loop was closed under it, and the garbage collection ends it in a context of others.
-                pass
 
 
 async def as_coroutine(awaitable: Awaitable[ResultT]) -> ResultT:

@@ -394,6 +394,22 @@ def test_an_end_is_told_on_the_thread_of_the_loop_however_it_is_told(
     assert caplog.records == []
 
 
+def test_what_has_ended_is_told_while_others_are_still_submitted() -> None:
+    async def main() -> None:
+        log: list[str] = []
+        async with AsyncIOScheduler() as scheduler:
+            scheduler.pause()
+            scheduler.subscribe(TaskExecuted, lambda _: log.append("told"))
+            for _ in range(100):
+                scheduler.add_task(log.append, "run", executor="debug")
+            await asyncio.sleep(0)
+            scheduler.resume()
+            await until(lambda: len(log) == 200)
+        assert "told" in log[:100]
+
+    asyncio.run(main())
+
+
 class CountingLoop(asyncio.SelectorEventLoop):
     """Counts by how many calls other threads have woken it."""
 

@@ -436,6 +436,29 @@ def test_notifications_can_be_iterated_and_end_with_the_scheduler() -> None:
     asyncio.run(main())
 
 
+def test_a_method_can_be_taken_back_as_a_listener() -> None:
+    class Counter:
+        def __init__(self) -> None:
+            self.count = 0
+
+        def heard(self, _: object) -> None:
+            self.count += 1
+
+    async def main() -> None:
+        counter, other = Counter(), Counter()
+        async with AsyncIOScheduler() as scheduler:
+            task = scheduler.add_task(functions.add, 1, 2, trigger=None)
+            task.on_done(counter.heard)
+            task.on_done(other.heard)
+            await task.run()
+            assert task.remove_listener(counter.heard)
+            assert not task.remove_listener(counter.heard)
+            await task.run()
+        assert (counter.count, other.count) == (1, 2)
+
+    asyncio.run(main())
+
+
 def test_result_of_a_finished_task_is_its_last_one() -> None:
     async def main() -> None:
         async with AsyncIOScheduler() as scheduler:

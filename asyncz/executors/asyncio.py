@@ -59,9 +59,19 @@ class AsyncIOExecutor(BaseExecutor):
             self.finish(run, run.missed())
             return
 
-        coroutine = self._start(run)
+        loop, context = self._running_loop, run._own_context()
+        execution = run.execute_async() if context is None else run._execute_in_its_context()
+        # Driven to where it first waits at once; but not one from within another, which could go on without end.
+        if self._starting or loop.get_task_factory() is not None:
+            coroutine = loop.create_task(execution, name=run.task_id, context=context)
+        else:
+            self._starting = run.id
+            try:
+                coroutine = self._eager_tasks.make(execution, run.task_id, context)
+            finally:
+                self._starting = 0
         if coroutine.done():
-            self.finish(run, _ending_of(run, coroutine))
+            self.finish(run, run.cancelled() if coroutine.cancelled() else coroutine.result())
         else:
             self._follow(run, coroutine)
 
@@ -85,22 +95,11 @@ class AsyncIOExecutor(BaseExecutor):
             await asyncio.wait([self._watch])
             self._watch = None
 
-    def _start(self, run: TaskRun[ResultT]) -> asyncio.Task[TaskNotification[ResultT]]:
-        loop = self._running_loop
-        # Driven to where it first waits at once; but not one from within another, which could go on without end.
-        if self._starting or loop.get_task_factory() is not None:
-            return loop.create_task(run.execute_async(), name=run.task_id, context=run._copied_context())
-        self._starting = run.id
-        try:
-            return self._eager_tasks.make(run.execute_async(), run.task_id, run._copied_context())
-        finally:
-            self._starting = 0
-
     def _follow(self, run: TaskRun[ResultT], coroutine: asyncio.Task[TaskNotification[ResultT]]) -> None:
         # One that is cancelled before its first step never runs its body: only a callback is sure to come.
         def ended(future: asyncio.Task[TaskNotification[ResultT]]) -> None:
             self._coroutines.pop(run.id, None)
-            self.finish(run, _ending_of(run, future))
+            self.finish(run, run.cancelled() if future.cancelled() else future.result())
 
         self._coroutines[run.id] = coroutine
         coroutine.add_done_callback(ended)
@@ -135,7 +134,3 @@ class AsyncIOExecutor(BaseExecutor):
 
     def _await_on_loop(self, awaitable: Awaitable[ResultT]) -> ResultT:
         return asyncio.run_coroutine_threadsafe(as_coroutine(awaitable), self._running_loop).result()
-
-
-def _ending_of(run: TaskRun[ResultT], coroutine: asyncio.Task[TaskNotification[ResultT]]) -> TaskNotification[ResultT]:
-    return run.cancelled() if coroutine.cancelled() else coroutine.result()

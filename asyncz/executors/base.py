@@ -166,8 +166,7 @@ class BaseExecutor:
             self.submit_run(run)
         except BaseException:
             with self._lock:
-                if run.id in self._live:
-                    self._take_out(run)
+                self._take_out(run)
             raise
 
     def cancel(self, run: TaskRun[ResultT], /) -> bool:
@@ -206,10 +205,9 @@ class BaseExecutor:
     def finish(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
         """Tell how a run ended, now that its work is over. May be called from any thread, once a run."""
         with self._lock:
-            live, told = run.id in self._live, run.id in self._given_up
-            if live:
-                # The place is free before anybody hears of the end: who hears may want to run the task again.
-                self._take_out(run)
+            told = run.id in self._given_up
+            # The place is free before anybody hears of the end: who hears may want to run the task again.
+            live = self._take_out(run)
             if live and not told and self._tells_ends is not None:
                 self._tells_ends.ended(run, notification)
                 if self._drained is not None:
@@ -329,10 +327,11 @@ class BaseExecutor:
         self.cancel(run)
         self.give_up(run, run.cancelled())
 
-    def _take_out(self, run: AnyRun) -> None:
-        """Count a run no more; under the lock."""
+    def _take_out(self, run: AnyRun) -> bool:
+        """Count a run no more; False where it was not counted. Under the lock."""
         run_id, task_id, instances = run.id, run.task_id, self._instances
-        del self._live[run_id]
+        if self._live.pop(run_id, None) is None:
+            return False
         if self._waiting:
             self._waiting.discard(run_id)
         if self._given_up:
@@ -342,6 +341,7 @@ class BaseExecutor:
             instances[task_id] = running
         if self._timers and (timer := self._timers.pop(run_id, None)) is not None:
             self._on_loop(timer.cancel)
+        return True
 
     def _change_status(self, status: ExecutorStatus) -> None:
         with self._lock:

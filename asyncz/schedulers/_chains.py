@@ -11,7 +11,7 @@ from typing_extensions import TypeVar, override
 from asyncz.events import TaskExecuted
 from asyncz.exceptions import InvalidInputError, MaximumInstancesError, NoResultError, QueueFullError
 from asyncz.protocols import Timer, Trigger
-from asyncz.schedulers._entries import Core, Registration, TypedEntry
+from asyncz.schedulers._entries import Core, Entry, Registration, TypedEntry
 from asyncz.tasks import ChainedCall, TaskLimits, TaskRun
 
 ArgumentT = TypeVar("ArgumentT")
@@ -31,7 +31,6 @@ class ChainedEntry(TypedEntry[ResultT], Generic[ArgumentT, ResultT]):
         "chained_call",
         "due_since",
         "is_active",
-        "listener",
         "results",
         "retry_timer",
         "upstream",
@@ -44,7 +43,7 @@ class ChainedEntry(TypedEntry[ResultT], Generic[ArgumentT, ResultT]):
         registration: Registration,
         paused: bool,
         task_id: str,
-        upstream: TypedEntry[ArgumentT],
+        upstream: Entry | None,
         call: ChainedCall[ArgumentT, ResultT],
         limits: TaskLimits,
         submit_to: Callable[[TaskRun[ResultT]], None],
@@ -56,10 +55,10 @@ class ChainedEntry(TypedEntry[ResultT], Generic[ArgumentT, ResultT]):
         self.due_since = deque[float]()
         self.waiting = self.due_since
         self.retry_timer: Timer | None = None
-        self.upstream_is_gone = False
+        self.upstream_is_gone = upstream is None
         # Only once all have heard that it was added.
         self.is_active = False
-        self.listener = upstream.typed_task.on_executed(self.receive)
+        call.upstream.on_executed(self.receive)
 
     @override
     def is_finished(self) -> bool:
@@ -80,17 +79,24 @@ class ChainedEntry(TypedEntry[ResultT], Generic[ArgumentT, ResultT]):
     @property
     @override
     def schedule_text(self) -> str:
-        return f"after {self.upstream.task.id!r}"
+        return f"after {self.chained_call.upstream.id!r}"
 
     def activate(self) -> None:
         """Begin with the results there are. What came to its end before this was added gives its last one."""
         self.is_active = True
-        upstream = self.upstream
-        last = upstream.typed_task.last_notification
-        if upstream.has_ended and not self.results and isinstance(last, TaskExecuted):
+        upstream, last = self.upstream, self.chained_call.upstream.last_notification
+        has_ended = upstream is None or upstream.has_ended
+        if has_ended and not self.results and isinstance(last, TaskExecuted):
             self.receive(last)
-        self.upstream_is_gone = upstream.removed and not upstream.run_count()
+        if upstream is None or (upstream.removed and not upstream.run_count()):
+            self.lose_upstream()
         self.submit_waiting()
+
+    def lose_upstream(self) -> None:
+        """There will be no more results."""
+        self.upstream_is_gone = True
+        self.upstream = None
+        self.chained_call.upstream.remove_listener(self.receive)
 
     def receive(self, event: TaskExecuted[ArgumentT]) -> None:
         """Take a result."""
@@ -113,7 +119,7 @@ class ChainedEntry(TypedEntry[ResultT], Generic[ArgumentT, ResultT]):
     def come_due_now(self, at: float) -> None:
         if self.removed:
             return
-        last = self.upstream.typed_task.last_notification
+        last = self.chained_call.upstream.last_notification
         if isinstance(last, TaskExecuted):
             self.take(last.result, at)
         else:
@@ -122,11 +128,11 @@ class ChainedEntry(TypedEntry[ResultT], Generic[ArgumentT, ResultT]):
 
     def end_without_result(self, run: TaskRun[ResultT]) -> None:
         """End a run that was wanted when there was no result."""
-        self.end(run, run.failed(NoResultError(self.upstream.task.id)))
+        self.end(run, run.failed(NoResultError(self.chained_call.upstream.id)))
 
     @override
     def reschedule(self, trigger: Trigger | None) -> None:
-        reason = f"{self.task.id!r} is due by the results of {self.upstream.task.id!r}; add a task of its own"
+        reason = f"{self.task.id!r} is due by the results of {self.chained_call.upstream.id!r}; add a task of its own"
         raise InvalidInputError("trigger", repr(trigger), reason)
 
     @override
@@ -172,7 +178,7 @@ class ChainedEntry(TypedEntry[ResultT], Generic[ArgumentT, ResultT]):
 
     @override
     def leave(self) -> None:
-        self.upstream.typed_task.remove_listener(self.listener)
+        self.chained_call.upstream.remove_listener(self.receive)
         self.cancel_results()
         super().leave()
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Self
 
 from typing_extensions import TypeVar
 
-from asyncz.events import Event, TaskNotification
-from asyncz.tasks import TaskRun, is_awaitable
+from asyncz.tasks import is_awaitable
 
 EventT = TypeVar("EventT")
-ResultT = TypeVar("ResultT")
 
 logger = logging.getLogger("asyncz.scheduler")
 
@@ -64,35 +62,25 @@ class Dispatcher:
         self.listeners[event] = (*self.listeners.get(event, ()), receive)
         return Subscription(remove)
 
-    def emit(self, event: Event) -> None:
-        """Tell all who subscribed to the class of an event."""
-        for listener in self.listeners.get(type(event), ()):
-            self._call(listener, event)
-
-    def tell(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT]) -> None:
-        """Tell the listeners of a run's task how it ended, then those of all tasks."""
-        if run.task._listeners is not None:
-            for _, heard_by_task in run.task._listeners:
-                self._call(heard_by_task, notification)
-        for listener in self.listeners.get(type(notification), ()):
-            self._call(listener, notification)
+    def emit(self, event: EventT, first: Sequence[Callable[[EventT], object]] = ()) -> None:
+        """Tell an event to some, and then to all who subscribed to its class."""
+        listeners: Sequence[Callable[[EventT], object]] = self.listeners.get(type(event), ())
+        for listener in (*first, *listeners) if first else listeners:
+            try:
+                outcome = listener(event)
+            except BaseException:
+                logger.exception("A listener raised")
+            else:
+                if outcome is not None and is_awaitable(outcome):
+                    future = asyncio.get_running_loop().create_task(_logged(outcome))
+                    self._awaited.add(future)
+                    future.add_done_callback(self._awaited.discard)
 
     async def until_all_have_heard(self, meanwhile: Callable[[], None]) -> None:
         """Wait for the coroutines of listeners, and for those that follow from what they do."""
         while waiting := [future for future in self._awaited if future is not asyncio.current_task()]:
             await asyncio.wait(waiting)
             meanwhile()
-
-    def _call(self, listener: Callable[[EventT], object], event: EventT) -> None:
-        try:
-            outcome = listener(event)
-        except BaseException:
-            logger.exception("A listener raised")
-            return
-        if outcome is not None and is_awaitable(outcome):
-            future = asyncio.get_running_loop().create_task(_logged(outcome))
-            self._awaited.add(future)
-            future.add_done_callback(self._awaited.discard)
 
 
 async def _logged(outcome: Awaitable[object]) -> None:

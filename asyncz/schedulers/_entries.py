@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import logging
 import threading
 import time
-from collections import defaultdict, deque
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Generic, Never, Protocol, TypeAlias
@@ -18,6 +17,7 @@ from typing_extensions import TypeIs, TypeVar, override
 
 from asyncz import events
 from asyncz._checks import is_aware
+from asyncz._running import context_for_later
 from asyncz._statuses import RunOutcome, SchedulerStatus
 from asyncz.clock import SystemClock, utc
 from asyncz.events import RunDetails, TaskError, TaskNotification
@@ -57,27 +57,29 @@ _LONGEST_ERROR = 1000
 
 _Ended: TypeAlias = tuple[type[object], RunDetails, str]
 _COUNTED: dict[str, tuple[type[object], ...]] = {
-    "executed": (events.TaskExecuted,),
     "errors": (TaskError,),
     "missed": (events.TaskMissed,),
     "cancelled": (events.TaskCancelled,),
     "refused": (events.TaskMaxInstances, events.TaskQueueFull),
 }
-FINISHED = (events.TaskExecuted, TaskError, events.TaskMissed)
-"""How a run ends by itself, well or not."""
 
 
-def read_counts(counts: Mapping[type[object], int], submitted_by: Core | Entry) -> dict[str, int]:
-    """Counts by the names that snapshots have for them. From any thread."""
-    named = {name: counted(counts, kinds) for name, kinds in _COUNTED.items()}
+def read_counts(counted: Core | Entry) -> dict[str, int]:
+    """What became of runs, by the names that snapshots have for it. From any thread."""
+    others = counted.other_ends or {}
+    named = {name: sum(others.get(kind, 0) for kind in kinds) for name, kinds in _COUNTED.items()}
+    named["executed"] = counted.executed
     # After the ends: who reads from another thread sees no more ends than submissions.
-    named["submitted"] = submitted_by.submitted
+    named["submitted"] = counted.submitted
     return named
 
 
-def counted(counts: Mapping[type[object], int], kinds: tuple[type[object], ...]) -> int:
-    """How many events there were of some classes."""
-    return sum(counts.get(kind, 0) for kind in kinds)
+def count(counted: Core | Entry, kind: type[object]) -> None:
+    """Count an end of a run other than by a result, or a refusal. For the loop's thread."""
+    ends = counted.other_ends
+    if ends is None:
+        ends = counted.other_ends = dict[type[object], int]()
+    ends[kind] = ends.get(kind, 0) + 1
 
 
 class SubmitsAnything(Protocol):
@@ -91,7 +93,7 @@ class AddsChained(Protocol):
 
     def __call__(
         self,
-        upstream: TypedEntry[ArgumentT],
+        upstream: Task[ArgumentT],
         fn: Callable[[ArgumentT], ResultT | Awaitable[ResultT]],
         executor: Executor[ResultT] | str,
         task_id: str | None,
@@ -125,16 +127,18 @@ class Core:
     clock: Clock
     find_executor: Callable[[str, Callable[[], object]], Registration]
     after_change: Callable[[Entry], None]
+    forget_if_finished: Callable[[Entry], None]
     add_chained: AddsChained
     inbox: Inbox
     recent_runs: int = 0
     submitted: int = 0
+    executed: int = 0
+    other_ends: dict[type[object], int] | None = None
     now: Callable[[], float] = attrs.field(init=False)
     dispatcher: Dispatcher = attrs.Factory(Dispatcher)
     timetable: Timetable[Entry] = attrs.Factory(lambda: Timetable[Entry]())
     lock: threading.RLock = attrs.Factory(threading.RLock)
     entries: dict[str, Entry] = attrs.Factory(dict[str, "Entry"])
-    totals: defaultdict[type[object], int] = attrs.Factory(lambda: defaultdict(int))
     changes: deque[Callable[[], None]] = attrs.Factory(deque[Callable[[], None]])
     held: set[Entry] = attrs.Factory(set["Entry"])
     status: SchedulerStatus = "created"
@@ -200,9 +204,10 @@ class Entry:
         "attempts",
         "context",
         "core",
-        "counts",
+        "executed",
         "following",
         "next_fire",
+        "other_ends",
         "paused",
         "place",
         "recent",
@@ -224,25 +229,27 @@ class Entry:
         self.trigger = trigger
         self.next_fire = next_fire
         self.paused = paused
-        self.context = contextvars.copy_context()
+        self.context = context_for_later()
         self.place = 0
         self.removed = False
         self.waiting: deque[float] | None = None
         self.attempts: dict[int, _Attempt] | None = None
         self.recent: list[_Ended] | None = None
         self.submitted = 0
-        self.counts: dict[type[object], int] | None = None
+        # Most ends: to count them like the others would take a dict for each task.
+        self.executed = 0
+        self.other_ends: dict[type[object], int] | None = None
         # What tells the tasks that are given its results that it is gone.
         self.following: list[Callable[[], None]] | None = None
 
-    # Like `is_finished` a method: each run asks for it, and a property costs more.
     def run_count(self) -> int:
         """How many of its runs have not ended, or still do their work."""
         raise NotImplementedError
 
+    # A method: each run asks for it, and a property costs more.
     def is_finished(self) -> bool:
         """Whether it was here for its trigger, which has no more due times, and its last run is over."""
-        return self.next_fire is None and self.trigger is not None and not self.waiting and not self.run_count()
+        raise NotImplementedError
 
     @property
     def has_ended(self) -> bool:
@@ -326,27 +333,45 @@ class Entry:
 
     def fire(self, at: float, now: datetime) -> None:
         """Submit what is due, from that time on, once it has caught up with its trigger."""
-        fire_time, trigger = self.next_fire, self.trigger
-        assert trigger is not None
+        following = self.due_after(self.next_fire, now)
+        if following is not None and following <= now:
+            self.catch_up(at, following, now)
+            return
+        self.next_fire = following
+        if following is not None:
+            self.schedule()
+        if self.waiting or self.attempts or not self.submit_due(at):
+            self.come_due_at_maximum(at)
+
+    def catch_up(self, at: float, following: datetime | None, now: datetime) -> None:
+        """Submit what was due at that time, and what has come due after it."""
         due = [at]
-        try:
-            while (fire_time := next_fire(trigger, fire_time, now)) is not None and fire_time <= now:
-                if len(due) == _DUE_TIMES_AT_ONCE:
-                    # Still due: this goes on at the next turn, and which one is the latest is not known yet.
-                    if self.task._limits.coalesce:
-                        due.clear()
-                    break
-                due.append(fire_time.timestamp())
-        except BaseException as error:
-            fire_time = None
-            self.tell_trigger_raised(error)
-        self.next_fire = fire_time
-        if fire_time is not None:
+        while following is not None and following <= now:
+            if len(due) == _DUE_TIMES_AT_ONCE:
+                # Still due: this goes on at the next turn, and which one is the latest is not known yet.
+                if self.task._limits.coalesce:
+                    due.clear()
+                break
+            due.append(following.timestamp())
+            following = self.due_after(following, now)
+        self.next_fire = following
+        if following is not None:
             self.schedule()
         if len(due) > 1 and self.task._limits.coalesce:
             del due[:-1]
         for at in due:
             self.come_due(at)
+
+    def due_after(self, previous: datetime | None, now: datetime) -> datetime | None:
+        """Its next due time; None, and told, where its trigger raises."""
+        trigger = self.trigger
+        assert trigger is not None
+        try:
+            following = trigger.next_fire_time(previous, now)
+            return None if following is None else checked_fire_time(trigger, previous, following)
+        except BaseException as error:
+            self.tell_trigger_raised(error)
+            return None
 
     def come_due(self, at: float) -> None:
         """Submit a run for that time, unless it has to go by the overlap policy of its task."""
@@ -398,13 +423,6 @@ class Entry:
                 return
             self.waiting.popleft()
 
-    def count(self, kind: type[object]) -> None:
-        """Count an event of its runs."""
-        if self.counts is None:
-            self.counts = {}
-        self.counts[kind] = self.counts.get(kind, 0) + 1
-        self.core.totals[kind] += 1
-
     def remember(self, notification: TaskNotification[object]) -> None:
         """Keep how the run before the last one ended, without its result; the task itself keeps the last one."""
         most = self.core.recent_runs - 1
@@ -425,10 +443,13 @@ class Entry:
 
     def refuse(self, event: events.TaskMaxInstances | events.TaskQueueFull) -> None:
         """Tell that a due run was refused."""
-        self.count(type(event))
+        core = self.core
+        count(self, type(event))
+        count(core, type(event))
         logger.warning("A due run of the task %r was refused: %s", self.task.id, type(event).__name__)
         # As submissions are: of several due times, the one that was submitted is told before those that were refused.
-        self.core.tell(event)
+        core.tell(event)
+        core.inbox.put(partial(core.forget_if_finished, self))
 
     # Its changes
 
@@ -536,7 +557,7 @@ class Entry:
             retrying=len(self.attempts or ()),
             waiting=len(self.waiting or ()),
             recent_runs=self.recent_runs(),
-            **read_counts(self.counts or {}, self),
+            **read_counts(self),
         )
 
     def check_thread(self, action: str) -> None:
@@ -590,6 +611,10 @@ class TypedEntry(Entry, Generic[ResultT]):
     def run_count(self) -> int:
         return len(self.running) if self.running else 0
 
+    @override
+    def is_finished(self) -> bool:
+        return self.next_fire is None and self.trigger is not None and not self.waiting and not self.running
+
     @property
     @override
     def is_working(self) -> bool:
@@ -623,8 +648,9 @@ class TypedEntry(Entry, Generic[ResultT]):
             core.inbox.put(announcement)
         # Before the function is called: that may happen inside `submit`, and it may ask for its own run.
         if self.running is None:
-            self.running = {}
-        self.running[run.run_id] = run
+            self.running = {run.run_id: run}
+        else:
+            self.running[run.run_id] = run
         self.submitted += 1
         core.submitted += 1
         try:
@@ -645,9 +671,11 @@ class TypedEntry(Entry, Generic[ResultT]):
         registration = self.registration
         if run.limits.misfire_grace_time is not None and run.is_too_late():
             self.end(run, run.missed())
+        elif registration.ready:
+            self.submit_to(run)
         elif registration.failure is not None:
             self.end(run, run.failed(registration.failure))
-        elif registration.ready or self.core.status == "draining":
+        elif self.core.status == "draining":
             self.submit_to(run)
         elif self.run_count() > run.limits.max_instances:
             # It is counted itself by now.
@@ -689,7 +717,7 @@ class TypedEntry(Entry, Generic[ResultT]):
             raise TaskLookupError(self.typed_task.id)
         self.core.check_thread("Task.run()")
         call = self.call_on_demand()
-        run = TaskRun(self.typed_task, context=contextvars.copy_context(), clock_now=self.core.now, call=call)
+        run = TaskRun(self.typed_task, context=context_for_later(), clock_now=self.core.now, call=call)
         self.hand_over(run, self.submit)
         return RunHandle(run, lambda: self.cancel_run(run.run_id))
 
@@ -699,14 +727,15 @@ class TypedEntry(Entry, Generic[ResultT]):
 
     def chain(
         self,
-        fn: Callable[[ResultT], NextT | Awaitable[NextT]],
+        upstream: Task[ArgumentT],
+        fn: Callable[[ArgumentT], NextT | Awaitable[NextT]],
         executor: Executor[NextT] | str,
         task_id: str | None,
         limit: Callable[[TaskLimits], TaskLimits],
         paused: bool,
     ) -> Task[NextT]:
-        """Add a task that is given the results of this one; `Task.then` does."""
-        return self.core.add_chained(self, fn, executor, task_id, limit, paused)
+        """Add a task that is given the results of its one; `Task.then` does."""
+        return self.core.add_chained(upstream, fn, executor, task_id, limit, paused)
 
     def cancel_runs(self) -> int:
         """Ask for the cancellation of its runs; tells how many requests took."""
@@ -861,6 +890,68 @@ class TypedEntry(Entry, Generic[ResultT]):
         return len(left)
 
 
+class LostPlace:
+    """What answers for a task that is gone: another can be chained to it, and that is all."""
+
+    def __init__(self, core: Core, task_id: str) -> None:
+        self._core = core
+        self._task_id = task_id
+
+    def run_now(self) -> Never:
+        """Refuse to run it."""
+        self._refuse("running")
+
+    def submit_soon(self) -> Never:
+        """Refuse to have it due."""
+        self._refuse("submitting")
+
+    def modify(self, _: Callable[[TaskLimits], TaskLimits], __: str | Unset, /) -> Never:
+        """Refuse to change it."""
+        raise TaskLookupError(self._task_id)
+
+    def reschedule(self, trigger: Trigger | None, /) -> Never:
+        """Refuse another trigger."""
+        check_trigger(trigger)
+        raise TaskLookupError(self._task_id)
+
+    def set_paused(self, _: bool, /) -> Never:
+        """Refuse to hold it."""
+        raise TaskLookupError(self._task_id)
+
+    def cancel_runs(self) -> int:
+        """It has none."""
+        return 0
+
+    def chain(
+        self,
+        upstream: Task[ArgumentT],
+        fn: Callable[[ArgumentT], NextT | Awaitable[NextT]],
+        executor: Executor[NextT] | str,
+        task_id: str | None,
+        limit: Callable[[TaskLimits], TaskLimits],
+        paused: bool,
+    ) -> Task[NextT]:
+        """Add a task that is given its last result."""
+        return self._core.add_chained(upstream, fn, executor, task_id, limit, paused)
+
+    def current_state(self) -> Never:
+        """Refuse to tell what is not known any more."""
+        raise TaskLookupError(self._task_id)
+
+    def can_run(self) -> bool:
+        """It runs no more."""
+        return False
+
+    def check_thread(self, action: str) -> None:
+        """Refuse what is for the thread of the scheduler only."""
+        self._core.check_thread(action)
+
+    def _refuse(self, action: str) -> Never:
+        if not self._core.running:
+            raise SchedulerNotRunningError(f"{action} the task {self._task_id!r}")
+        raise TaskLookupError(self._task_id)
+
+
 class _Announcement:
     """Tells that a run was submitted, unless it was refused."""
 
@@ -920,10 +1011,13 @@ def start_schedule(trigger: Trigger | None, now: datetime) -> tuple[Trigger | No
 
 
 def next_fire(trigger: Trigger, previous: datetime | None, now: datetime) -> datetime | None:
-    """Ask a trigger for its next due time in UTC, and hold it to its contract."""
+    """Ask a trigger for its next due time in UTC."""
     following = trigger.next_fire_time(previous, now)
-    if following is None:
-        return None
+    return None if following is None else checked_fire_time(trigger, previous, following)
+
+
+def checked_fire_time(trigger: Trigger, previous: datetime | None, following: datetime) -> datetime:
+    """A due time in UTC, where its trigger keeps to its contract."""
     if not is_aware(following):
         raise InvalidInputError("a fire time", repr(following), f"{trigger!r} must give time zone aware datetimes")
     if previous is not None and following <= previous:

@@ -63,7 +63,23 @@ class Inbox:
     def drain_all(self) -> None:
         """Make all calls that wait. For the loop's thread."""
         while self._calls:
-            self._make_calls()
+            self.make_calls(time.perf_counter() + TURN)
+
+    def make_calls(self, deadline: float) -> None:
+        """Make the calls that wait now, until some time of the performance counter. For the loop's thread."""
+        calls, receive_ended, now = self._calls, self._receive_ended, time.perf_counter
+        # What is added meanwhile has its turn later, so that calls which add calls cannot hold the loop.
+        for _ in range(len(calls)):
+            call = calls.popleft()
+            try:
+                if callable(call):
+                    call()
+                else:
+                    call.give_to(receive_ended)
+            except Exception:
+                logger.exception("A call on the scheduler's loop failed")
+            if now() > deadline:
+                return
 
     def _wake(self) -> None:
         loop = self._loop
@@ -82,7 +98,7 @@ class Inbox:
         if self._loop is None:
             return
         if self._calls:
-            self._make_calls()
+            self.make_calls(time.perf_counter() + TURN)
             # Awake for one more turn: a wake-up from another thread costs more than all that it announces, and
             # who adds one call often has another.
             self._wake()
@@ -91,18 +107,3 @@ class Inbox:
         self._awake = False
         if self._calls:
             self._wake()
-
-    def _make_calls(self) -> None:
-        calls, receive_ended, deadline = self._calls, self._receive_ended, time.perf_counter() + TURN
-        # What is added meanwhile has its turn later, so that calls which add calls cannot hold the loop.
-        for _ in range(len(calls)):
-            call = calls.popleft()
-            try:
-                if isinstance(call, AnyRun):
-                    call.give_to(receive_ended)
-                else:
-                    call()
-            except Exception:
-                logger.exception("A call on the scheduler's loop failed")
-            if time.perf_counter() > deadline:
-                return

@@ -91,20 +91,20 @@ class Timetable(Generic[PlacedT]):
     def pop_due(self, now: float) -> tuple[float, int, PlacedT] | None:
         """Take out the earliest entry, if it is due: its time, the place that it had, and itself."""
         in_order, heap = self._in_order, self._heap
-        while in_order or heap:
+        while True:
             if in_order and (not heap or in_order[0][:2] < heap[0][:2]):
-                item = in_order[0]
-                if item[0] > now:
+                at, place, entry = item = in_order[0]
+                if at > now:
                     return None
                 in_order.popleft()
-            else:
-                item = heap[0]
-                if item[0] > now:
+            elif heap:
+                at, place, entry = item = heap[0]
+                if at > now:
                     return None
                 heapq.heappop(heap)
-            entry = item[2]
-            if item[1] == entry.place:
+            else:
+                return None
+            if place == entry.place:
                 entry.place = 0
                 return item
             self._outdated -= 1
-        return None

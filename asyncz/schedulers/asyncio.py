@@ -56,13 +56,13 @@ from asyncz.retries import Retry
 from asyncz.schedulers._chains import ChainedEntry
 from asyncz.schedulers._dispatch import Subscription as Subscription
 from asyncz.schedulers._entries import (
-    FINISHED,
     Core,
     Entry,
+    LostPlace,
     Registration,
     SubmitsAnything,
     TypedEntry,
-    counted,
+    count,
     read_counts,
     start_schedule,
 )
@@ -73,6 +73,7 @@ from asyncz.tasks import (
     DEFAULT_LIMITS,
     UNSET,
     ChainedCall,
+    FormerOwner,
     OverlapPolicy,
     Task,
     TaskFunction,
@@ -123,6 +124,11 @@ NOW: DateTrigger = DateTrigger()
 
 # The wall clock can be set, or run on while the machine sleeps: the timer never trusts it for longer.
 _LONGEST_SLEEP = 10.0
+
+# Which class of them most are: that is seen faster than that it is one of their base.
+_ENTRY: type[Entry] = TypedEntry
+# After so many submissions it looks at what has ended meanwhile: what all of a turn's runs leave would be much to keep.
+_SUBMITTED_AT_ONCE = 32
 # A clock that was set back by more than this is not followed by waiting until it has caught up.
 _CLOCK_STEP = 60.0
 # So many seconds an executor has for its shutdown after it was told to wait for its runs no more.
@@ -176,10 +182,12 @@ class AsyncIOScheduler:
             clock or SystemClock(),
             self._universal_executor,
             self._after_change,
+            self._forget_if_finished,
             self._add_chained,
-            Inbox(self._end),
+            Inbox(self._conclude),
             recent_runs,
         )
+        self._former_owner = FormerOwner(partial(LostPlace, self._core))
         self._names = itertools.count(1)
         self._registrations: dict[str, Registration] = {}
         # Removed tasks whose last runs are not over, by the identity of the task: ids may be used again.
@@ -189,7 +197,7 @@ class AsyncIOScheduler:
         self._last_seen = 0.0
         self._closed: asyncio.Event | None = None
         self._shutdown_lock = asyncio.Lock()
-        self._before_shutdown: Mapping[type[object], int] = {}
+        self._before_shutdown: Mapping[str, int] = {}
         self._stopping: asyncio.Future[None] | None = None
         for alias, executor in (executors or {}).items():
             if isinstance(executor, str):
@@ -311,7 +319,7 @@ class AsyncIOScheduler:
             return
         if core.status != "draining":
             core.status = "draining"
-            self._before_shutdown = core.totals.copy()
+            self._before_shutdown = read_counts(core)
             self._cancel_timer()
         # Who calls it while another call is at it waits for the same end; where that call is cancelled, goes on itself.
         async with self._shutdown_lock:
@@ -522,7 +530,7 @@ class AsyncIOScheduler:
             status=core.status,
             tasks=tuple(entry.current_state() for entry in entries if not entry.removed),
             executors=tuple(registration.state() for registration in registrations),
-            **read_counts(core.totals, core),
+            **read_counts(core),
         )
 
     # Its executors
@@ -749,7 +757,7 @@ class AsyncIOScheduler:
 
     def _add_chained(
         self,
-        upstream: TypedEntry[ArgumentT],
+        upstream: Task[ArgumentT],
         fn: Callable[[ArgumentT], ResultT | Awaitable[ResultT]],
         executor: Executor[ResultT] | str,
         task_id: str | None,
@@ -764,13 +772,15 @@ class AsyncIOScheduler:
         if task_id is not None:
             check_text("id", task_id)
         core = self._core
-        call = ChainedCall[ArgumentT, ResultT](fn, upstream.typed_task)
+        call = ChainedCall[ArgumentT, ResultT](fn, upstream)
         with core.lock:
             task_id = self._free_id(task_id, call)
             registration, submit_to = self._resolve(executor, call)
-            entry = ChainedEntry(core, registration, paused, task_id, upstream, call, limits, submit_to)
-            self._core.entries[task_id] = entry
-            upstream.following = [*(upstream.following or ()), partial(self._lose_upstream, entry)]
+            above = self._entry_of(upstream)
+            entry = ChainedEntry(core, registration, paused, task_id, above, call, limits, submit_to)
+            core.entries[task_id] = entry
+            if above is not None:
+                above.following = [*(above.following or ()), partial(self._lose_upstream, entry)]
         core.inbox.put(partial(self._activate_chained, entry))
         return entry.typed_task
 
@@ -972,19 +982,24 @@ class AsyncIOScheduler:
 
     def notify(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
         """Tell how a run ended; executors do. May be called from any thread."""
-        self._core.inbox.put(partial(self._conclude, self._entry_of(run.task), run, notification))
+        if run._reported is None:
+            run._reported = notification
+            self._core.inbox.put(run)
+        else:
+            self._core.inbox.put(partial(_refuse_second, run, notification))
 
     def released(self, run: TaskRun[ResultT], /) -> None:
         """Tell that a run's work is over; executors do. May be called from any thread."""
-        self._core.inbox.put(partial(self._release, self._entry_of(run.task), run))
+        self._core.inbox.put(partial(self._release, run))
 
     def ended(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
         """Tell both at once: how a run ended, and that its work is over. May be called from any thread."""
-        if run._reported is not None:
-            self._core.inbox.put(partial(_refuse_second, run, notification))
-            return
-        run._reported = notification
-        self._core.inbox.put(run)
+        if run._reported is None and not run.released:
+            run._reported, run.released = notification, True
+            self._core.inbox.put(run)
+        else:
+            self.notify(run, notification)
+            self.released(run)
 
     # On the loop's thread only: due runs
 
@@ -1000,7 +1015,7 @@ class AsyncIOScheduler:
         self._forget_if_finished(entry)
 
     def _lose_upstream(self, entry: ChainedEntry[ArgumentT, ResultT]) -> None:
-        entry.upstream_is_gone = True
+        entry.lose_upstream()
         self._forget_if_finished(entry)
 
     def _schedule(self, entry: Entry) -> None:
@@ -1033,14 +1048,16 @@ class AsyncIOScheduler:
             self._follow_clock_back(now)
         self._last_seen = now
         now_utc, deadline = utc(now), time.perf_counter() + TURN
-        while core.status == "running" and time.perf_counter() < deadline:
-            item = core.timetable.pop_due(now)
-            if item is None:
-                break
-            at, _, entry = item
-            entry.fire(at, now_utc)
-            if entry.next_fire is None and not entry.run_count():
-                core.inbox.put(partial(self._forget_if_finished, entry))
+        pop_due, clock, goes_on = core.timetable.pop_due, time.perf_counter, True
+        while goes_on:
+            for _ in range(_SUBMITTED_AT_ONCE):
+                item = pop_due(now) if core.status == "running" and clock() < deadline else None
+                if item is None:
+                    goes_on = False
+                    break
+                at, _, entry = item
+                entry.fire(at, now_utc)
+            core.inbox.make_calls(deadline)
         self._set_timer()
 
     def _follow_clock_back(self, now: float) -> None:
@@ -1051,43 +1068,48 @@ class AsyncIOScheduler:
 
     # On the loop's thread only: ends
 
-    def _end(self, run: TaskRun[ResultT]) -> None:
-        entry, notification = self._entry_of(run.task), run._reported
+    def _conclude(self, run: TaskRun[ResultT]) -> None:
+        core, task, notification = self._core, run.task, run._reported
+        before = task._last
+        owner: object = task._owner
+        # As `_entry_of` does, without a call more.
+        entry = owner if isinstance(owner, _ENTRY) and owner.core is core else None
         assert notification is not None
-        try:
-            self._conclude(entry, run, notification)
-        finally:
-            self._release(entry, run)
-
-    def _conclude(self, entry: Entry | None, run: TaskRun[ResultT], notification: TaskNotification[ResultT]) -> None:
-        if not notification.details.run_id:
+        # Whether its run id was left out; to ask for that by its name costs several times as much.
+        if not notification.details[0]:
             notification = attrs.evolve(notification, details=run.details())
         # Most have a result: to ask a value for the classes that it is not costs more than this.
         if not isinstance(notification, TaskExecuted) and _is_tried_again(entry, run, notification):
+            if run.released:
+                self._free(entry, run)
             return
-        before = run.task._last
         if not run.conclude(notification):
             _refuse_second(run, notification)
             return
-        if entry is not None:
-            entry.count(type(notification))
-            if before is not None:
+        try:
+            if before is not None and entry is not None:
                 entry.remember(before)
-        else:
-            self._core.totals[type(notification)] += 1
-        if not isinstance(notification, TaskExecuted):
-            _log_failure(notification)
-        self._core.dispatcher.tell(run, notification)
-        if run.released:
-            self._free(entry, run)
+            if isinstance(notification, TaskExecuted):
+                core.executed += 1
+                if entry is not None:
+                    entry.executed += 1
+            else:
+                count(core, type(notification))
+                if entry is not None:
+                    count(entry, type(notification))
+                _log_failure(notification)
+            core.dispatcher.emit(notification, [listener for _, listener in task._listeners] if task._listeners else ())
+        finally:
+            if run.released:
+                self._free(entry, run)
 
-    def _release(self, entry: Entry | None, run: TaskRun[ResultT]) -> None:
+    def _release(self, run: TaskRun[ResultT]) -> None:
         if run.released:
             logger.error("A second release of a run was refused: %r", run)
             return
         run.released = True
         if run._ending is not None:
-            self._free(entry, run)
+            self._free(self._entry_of(run.task), run)
         else:
             # It holds its place until its end is told, by its executor or at the latest by a shutdown.
             logger.error("A run was released before its end was told: %r", run)
@@ -1099,8 +1121,7 @@ class AsyncIOScheduler:
             entry.over(run.run_id)
         if entry.removed:
             if not entry.run_count():
-                self._leaving.pop(id(entry.task), None)
-                self._tell_following(entry)
+                self._let_go(entry)
             # Executors count by the id: the task that has it now may have waited for this place.
             successor = self._core.entries.get(run.task_id)
             if successor is not None:
@@ -1116,16 +1137,18 @@ class AsyncIOScheduler:
         entry.submit_waiting()
 
     def _forget_if_finished(self, entry: Entry) -> None:
-        core = self._core
+        core, task = self._core, entry.task
         with core.lock:
             if core.changes:
                 # What another thread has changed while the last run ended may let it go on.
                 core.make_changes()
             if entry.removed or not entry.is_finished() or core.status == "draining":
                 return
-            del core.entries[entry.task._id]
+            del core.entries[task._id]
             entry.removed = True
-        self._tell_removed(entry.task)
+            task._owner = self._former_owner
+        if events.TaskRemoved in core.dispatcher.listeners or task._listeners is not None:
+            self._tell_removed(task)
         if entry.following is not None:
             self._tell_following(entry)
 
@@ -1134,11 +1157,16 @@ class AsyncIOScheduler:
         entry.leave()
         self._tell_removed(entry.task)
         if not entry.run_count():
-            self._leaving.pop(id(entry.task), None)
-            self._tell_following(entry)
+            self._let_go(entry)
+
+    def _let_go(self, entry: Entry) -> None:
+        self._leaving.pop(id(entry.task), None)
+        entry.task._owner = self._former_owner
+        self._tell_following(entry)
 
     def _tell_following(self, entry: Entry) -> None:
-        for tell in entry.following or ():
+        following, entry.following = entry.following or (), None
+        for tell in following:
             tell()
 
     def _tell_removed(self, task: Task[object]) -> None:
@@ -1155,7 +1183,7 @@ class AsyncIOScheduler:
 
     def _entry_of(self, task: Task[object]) -> Entry | None:
         owner: object = task._owner
-        return owner if isinstance(owner, Entry) and owner.core is self._core else None
+        return owner if isinstance(owner, _ENTRY) and owner.core is self._core else None
 
     def _pause(self) -> None:
         if self._core.status == "running":
@@ -1208,10 +1236,9 @@ class AsyncIOScheduler:
                 raise
             logger.exception("The executor %r did not shut down", registration.alias)
 
-    def _report_shutdown(self, before: Mapping[type[object], int]) -> None:
-        totals = self._core.totals
-        finished = counted(totals, FINISHED) - counted(before, FINISHED)
-        cancelled = totals[events.TaskCancelled] - before.get(events.TaskCancelled, 0)
+    def _report_shutdown(self, before: Mapping[str, int]) -> None:
+        since = {name: number - before[name] for name, number in read_counts(self._core).items()}
+        finished, cancelled = since["executed"] + since["errors"] + since["missed"], since["cancelled"]
         abandoned = sum(_abandoned_by(registration) for registration in self._registrations.values())
         logger.info("Shut down: %d run(s) finished, %d cancelled, %d abandoned", finished, cancelled, abandoned)
         event = events.SchedulerShutdown(finished=finished, cancelled=cancelled, abandoned=abandoned)
