@@ -967,10 +967,9 @@ class TaskRun(AnyRun, Generic[ResultT]):
     def context(self) -> Context | None:
         """The context variables that its function sees; None is those of whoever calls it.
 
-        A new copy of those that it was made with, as what an attempt does to them is not for others to see. In it
-        this is the run that `current_run` gives.
+        A new copy of those that it was made with, as what an attempt does to them is not for others to see.
         """
-        return self._own_context()
+        return None if self._context is None else self._context.copy()
 
     @context.setter
     def context(self, context: Context | None) -> None:
@@ -1098,9 +1097,14 @@ class TaskRun(AnyRun, Generic[ResultT]):
         if self.limits.misfire_grace_time is not None and self.is_too_late():
             return self.missed()
         self.started, self.worker = self._clock_now(), _this_thread.worker
-        context = self._own_context()
+        # A copy that goes when this returns: it need not forget the run.
+        context = None if self._context is None else self._context.copy()
         try:
-            outcome = self._as_the_running_one(self.call) if context is None else context.run(self.call)
+            if context is None:
+                outcome = self._as_the_running_one(self.call)
+            else:
+                context.run(running_run.set, self)
+                outcome = context.run(self.call)
             if not is_awaitable(outcome):
                 return self.executed(outcome)
             await_it = functools.partial(await_outcome or _run_to_its_end, outcome)
@@ -1109,14 +1113,6 @@ class TaskRun(AnyRun, Generic[ResultT]):
             return self.cancelled()
         except BaseException as error:
             return self.failed(error)
-
-    def _own_context(self) -> Context | None:
-        if self._context is None:
-            return None
-        context = self._context.copy()
-        # It goes with what runs in it, and so need not forget the run.
-        context.run(running_run.set, self)
-        return context
 
     def _as_the_running_one(self, call: Callable[[], CallT]) -> CallT:
         token = running_run.set(self)
@@ -1129,14 +1125,15 @@ class TaskRun(AnyRun, Generic[ResultT]):
         """Call its function on the running loop, await what it returns, and tell how that ended."""
         token = running_run.set(self)
         try:
-            return await self._execute_in_its_context()
+            return await self._execute_in_own_context()
         finally:
             # Its loop was closed under it, where the garbage collection ends it in a context of others.
             with contextlib.suppress(ValueError):
                 running_run.reset(token)
 
-    async def _execute_in_its_context(self) -> TaskNotification[ResultT]:
-        """What `execute_async` does, where this is the running run already, as it is in its `context`."""
+    async def _execute_in_own_context(self) -> TaskNotification[ResultT]:
+        """What `execute_async` does, in a context that goes with it, and so need not forget the run."""
+        running_run.set(self)
         self.started, self.worker = self._clock_now(), _this_thread.worker
         try:
             outcome = self.call()

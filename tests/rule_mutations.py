@@ -1710,8 +1710,8 @@ _breaks(
     "12",
     "runs share one context",
     TASKS,
-    "        context = self._context.copy()\n",
-    "        context = self._context\n",
+    "None if self._context is None else self._context.copy()\n        try",
+    "self._context\n        try",
     "test_rules::test_what_a_run_does_to_context_variables_is_its_own",
 )
 _breaks(
@@ -1734,8 +1734,8 @@ _breaks(
     "12",
     "threads do not see the context",
     TASKS,
-    "if context is None else context.run(self.call)\n",
-    "if True else self.call()\n",
+    "                outcome = context.run(self.call)\n",
+    "                outcome = self.call()\n",
     "test_executors::test_context_variables_of_add_task_are_visible",
 )
 _breaks(
@@ -2347,8 +2347,8 @@ _breaks(
     "current run",
     "a run is held by its own context",
     TASKS,
-    "        context = self._context.copy()\n",
-    "        context = self._context = self._context.copy()\n",
+    "        context = None if self._context is None else self._context.copy()\n",
+    "        context = self._context = None if self._context is None else self._context.copy()\n",
     "test_current_run::test_a_run_is_let_go_of_as_soon_as_it_is_over",
 )
 _breaks(

@@ -59,8 +59,8 @@ class AsyncIOExecutor(BaseExecutor):
             self.finish(run, run.missed())
             return
 
-        loop, context = self._running_loop, run._own_context()
-        execution = run.execute_async() if context is None else run._execute_in_its_context()
+        loop, execution = self._running_loop, run._execute_in_own_context()
+        context = None if run._context is None else run._context.copy()
         # Driven to where it first waits at once; but not one from within another, which could go on without end.
         if self._starting or loop.get_task_factory() is not None:
             coroutine = loop.create_task(execution, name=run.task_id, context=context)
