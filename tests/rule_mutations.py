@@ -683,7 +683,7 @@ wakes the loop itself.
             self._wake()
 """,
     "wakes the loop itself.\n        self._awake = False\n",
-    "test_rules::test_what_a_listener_does_takes_effect_though_nothing_else_happens",
+    "test_rules::test_a_call_that_comes_as_the_inbox_falls_asleep_is_made_though_nothing_else_happens",
 )
 
 # 5: too late

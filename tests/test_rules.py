@@ -11,6 +11,7 @@ import os
 import signal
 import threading
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -53,6 +54,7 @@ from asyncz import (
     WorkerLostError,
 )
 from asyncz.executors.base import BaseExecutor
+from asyncz.schedulers._inbox import Inbox
 from asyncz.testing import FakeClock
 from tests import functions
 from tests.functions import Recorder, ResultT
@@ -475,6 +477,35 @@ def test_what_a_listener_does_takes_effect_though_nothing_else_happens() -> None
             task.run()
             await ran.wait()
 
+    asyncio.run(main())
+
+
+def test_a_call_that_comes_as_the_inbox_falls_asleep_is_made_though_nothing_else_happens(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class LooksEmptyJustBefore(deque[Callable[[], object]]):
+        """Gets a call right after it was seen to be empty, as from another thread."""
+
+        late_call: Callable[[], object] | None = None
+
+        @override
+        def __len__(self) -> int:
+            seen, call = super().__len__(), self.late_call
+            if not seen and call is not None:
+                self.late_call = None
+                inbox.put(call)
+            return seen
+
+    async def main() -> None:
+        made = asyncio.Event()
+        inbox.open(asyncio.get_running_loop())
+        inbox.put(lambda: setattr(calls, "late_call", made.set))
+        async with asyncio.timeout(30):
+            await made.wait()
+
+    inbox = Inbox(lambda _: None)
+    calls = LooksEmptyJustBefore()
+    monkeypatch.setattr(inbox, "_calls", calls)
     asyncio.run(main())
 
 
