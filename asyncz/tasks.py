@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from contextvars import Context
 from datetime import datetime
 from enum import Enum
-from types import CoroutineType, FunctionType
+from types import CoroutineType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Final, Generic, Literal, Never, Protocol, Self, TypeAlias, get_args, overload
 
 import attrs
@@ -187,6 +187,11 @@ if hasattr(os, "register_at_fork"):
 def this_worker() -> Worker:
     """The present thread, process and machine. May be called from any thread."""
     return _this_thread.worker
+
+
+def _is_same(one: object, other: object) -> bool:
+    """Whether it is the same object, or the same method of the same object: each look at one makes it anew."""
+    return one is other or (isinstance(one, MethodType) and isinstance(other, MethodType) and one == other)
 
 
 class _OfOneArgument:
@@ -816,8 +821,7 @@ class Task(Generic[ResultT_co]):
         """
         with _listening:
             listeners = self._listeners or []
-            # Equal is enough: each look at a method gives another object.
-            remaining = [entry for entry in listeners if entry[0] != listener]
+            remaining = [entry for entry in listeners if not _is_same(entry[0], listener)]
             self._listeners = remaining
         return len(remaining) < len(listeners)
 
@@ -949,7 +953,7 @@ class TaskRun(AnyRun, Generic[ResultT]):
         self.released: bool = False
         self.successor: TaskRun[ResultT] | None = None
         self._clock_now = clock_now
-        # What its executor has told together with its release, until the scheduler looks at it.
+        # What its executor has told, from then on; the scheduler looks at it later, and makes it the ending.
         self._reported: TaskNotification[ResultT] | None = None
         self._ending: TaskNotification[ResultT] | None = None
         self._waiters: list[asyncio.Future[None]] | None = None
@@ -967,9 +971,13 @@ class TaskRun(AnyRun, Generic[ResultT]):
     def context(self) -> Context | None:
         """The context variables that its function sees; None is those of whoever calls it.
 
-        A new copy of those that it was made with, as what an attempt does to them is not for others to see.
+        A copy of those that it was made with, as what an attempt does to them is not for others to see. An executor
+        may prepare it, as by `run.context.run(variable.set, value)`, before it has the function called; that sees
+        another copy.
         """
-        return None if self._context is None else self._context.copy()
+        if self._context is not None:
+            self._context = self._context.copy()
+        return self._context
 
     @context.setter
     def context(self, context: Context | None) -> None:
@@ -1072,8 +1080,10 @@ class TaskRun(AnyRun, Generic[ResultT]):
     def _wake(self, waiters: list[asyncio.Future[None]]) -> None:
         self._waiters = None
         for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+            # One of a loop that was closed in the middle of it all is nobody's any more.
+            with contextlib.suppress(RuntimeError):
+                if not waiter.done():
+                    waiter.set_result(None)
 
     def begin(self, started: float | None = None, worker: Worker | None = None) -> None:
         """Note that its function is being called; `execute` and `execute_async` do so themselves.

@@ -156,6 +156,42 @@ def test_there_is_no_current_run_outside_of_a_run() -> None:
     asyncio.run(main())
 
 
+def test_there_is_no_current_run_for_those_who_hear_of_what_a_run_has_added() -> None:
+    async def main() -> None:
+        heard: list[object] = []
+
+        async def add_later() -> None:
+            # By then nothing is going on: what is added wakes the scheduler.
+            await asyncio.sleep(0.01)
+            scheduler.add_task(seen, id="added", executor="debug")
+
+        def hear(event: TaskExecuted[object]) -> None:
+            try:
+                heard.append(current_run().task_id)
+            except NoCurrentRunError:
+                heard.append(event.task_id)
+
+        async with AsyncIOScheduler() as scheduler:
+            scheduler.subscribe(TaskExecuted, hear)
+            scheduler.add_task(add_later, id="adds")
+            await until(lambda: len(heard) == 2)
+        assert set(heard) == {"added", "adds"}
+
+    asyncio.run(main())
+
+
+def test_an_executor_may_prepare_the_context_of_a_run() -> None:
+    prepared: contextvars.ContextVar[str] = contextvars.ContextVar("prepared")
+    task = Task("t", prepared.get)
+    run = TaskRun(task, context=contextvars.copy_context())
+    context = run.context
+    assert context is not None
+    context.run(prepared.set, "by its executor")
+    ending = run.execute()
+    assert isinstance(ending, TaskExecuted)
+    assert ending.result == "by its executor"
+
+
 @pytest.mark.parametrize("function", [seen, seen_later])
 def test_a_run_is_let_go_of_as_soon_as_it_is_over(function: Callable[[], object]) -> None:
     """Its context must not hold it: what only the garbage collection finds, costs."""

@@ -93,7 +93,7 @@ def test_a_task_that_is_gone_goes_with_who_holds_it(
 
 
 def test_what_a_run_adds_does_not_keep_that_run_alive() -> None:
-    """Each context would hold the run before, and so all there ever were."""
+    """A context would hold the run: that of the task, or that in which the loop makes the scheduler's calls."""
 
     class Result:
         pass
@@ -105,6 +105,7 @@ def test_what_a_run_adds_does_not_keep_that_run_alive() -> None:
         def step() -> Result:
             result = Result()
             results.append(weakref.ref(result))
+            scheduler.add_task(functions.add, 1, 2, trigger=None)
             if len(results) < 5:
                 scheduler.add_task(step, executor="debug")
             else:
@@ -112,6 +113,8 @@ def test_what_a_run_adds_does_not_keep_that_run_alive() -> None:
             return result
 
         async def step_later() -> Result:
+            # By then nothing is going on: what is added next wakes the scheduler.
+            await asyncio.sleep(0.01)
             return step()
 
         async with AsyncIOScheduler() as scheduler:
@@ -122,6 +125,22 @@ def test_what_a_run_adds_does_not_keep_that_run_alive() -> None:
                 await last.wait()
                 await asyncio.sleep(0.01)
                 assert [reference() for reference in results] == [None] * 5
+
+    asyncio.run(main())
+
+
+def test_a_chained_task_that_is_removed_is_not_kept_by_the_first() -> None:
+    async def main() -> None:
+        async with AsyncIOScheduler() as scheduler:
+            first = scheduler.add_task(functions.add, 1, 2, trigger=None)
+            second = first.then(str)
+            reference = weakref.ref(second)
+            await asyncio.sleep(0)
+            scheduler.remove_task(second)
+            del second
+            await asyncio.sleep(0.01)
+            assert reference() is None
+            assert await first.run() == 3
 
     asyncio.run(main())
 

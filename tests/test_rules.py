@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextvars
+import itertools
 import logging
 import multiprocessing
 import os
@@ -44,6 +45,7 @@ from asyncz import (
     TaskLimits,
     TaskMissed,
     TaskModified,
+    TaskNotification,
     TaskQueueFull,
     TaskRemoved,
     TaskRetrying,
@@ -353,6 +355,89 @@ def test_a_second_release_of_a_run_is_refused_and_logged(caplog: pytest.LogCaptu
 
     asyncio.run(main())
     assert sum("A second release of a run was refused" in record.getMessage() for record in caplog.records) == 2
+
+
+def test_what_waits_for_the_place_of_a_task_that_is_forgotten_gets_it() -> None:
+    go_on = threading.Event()
+    calls = itertools.count(1)
+
+    def work() -> int:
+        call = next(calls)
+        if call == 1:
+            go_on.wait(30)
+        return call
+
+    async def main() -> None:
+        async with asyncio.timeout(30), AsyncIOScheduler() as scheduler:
+            first = scheduler.add_task(
+                work, id="x", executor="threadpool", max_instances=2, timeout=0.01, retry=Retry(attempts=2)
+            )
+            assert await first.result() == 2
+            await until(lambda: scheduler.tasks == ())
+            # The thread of its first attempt has not returned: that has the one place there is for the id.
+            second = scheduler.add_task(work, id="x", executor="threadpool", overlap="queue_all")
+            await until(lambda: second.state.waiting == 1)
+            go_on.set()
+            assert await second.result() == 3
+
+    asyncio.run(main())
+
+
+class TellsNonsense(Own):
+    """Tells that a run ended, and forgets to say how."""
+
+    @override
+    def submit(self, run: TaskRun[ResultT], /) -> None:
+        self.scheduler.notify(run, run.execute)  # type: ignore[arg-type]  # that is the mistake
+        self.scheduler.released(run)
+
+
+def test_a_run_of_which_nonsense_is_told_ends_at_the_shutdown(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        scheduler = AsyncIOScheduler(executors={"tried": TellsNonsense(inline)})
+        ends: list[object] = []
+        for kind in (TaskExecuted, TaskCancelled):
+            scheduler.subscribe(kind, ends.append)
+        async with scheduler:
+            handle = scheduler.add_task(functions.add, 1, 2, executor="tried", trigger=None).run()
+            await asyncio.sleep(0)
+        assert [type(end) for end in ends] == [TaskCancelled]
+        assert isinstance(await handle.notification(), TaskCancelled)
+        assert (scheduler.state.submitted, scheduler.state.cancelled) == (1, 1)
+
+    asyncio.run(main())
+    assert "A call on the scheduler's loop failed" in caplog.text
+
+
+def test_a_run_whose_waiter_went_with_its_loop_still_gives_its_place_back() -> None:
+    go_on = threading.Event()
+    scheduler = AsyncIOScheduler()
+    task = scheduler.add_task(go_on.wait, 30, trigger=None, executor="threadpool")
+
+    async def begin() -> None:
+        await scheduler.start()
+        handle = task.run()
+        waiting.append(asyncio.ensure_future(handle.notification()))
+        await asyncio.sleep(0)
+
+    async def go_on_elsewhere() -> None:
+        async with asyncio.timeout(30):
+            await scheduler.shutdown()
+            async with scheduler:
+                assert task.state.running == 0
+                assert task.state.executed == 1
+                assert await task.run()
+
+    waiting: list[asyncio.Future[TaskNotification[bool]]] = []
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(begin())
+    loop.close()
+    go_on.set()
+    deadline = time.monotonic() + 30
+    while any(state.running for state in scheduler.state.executors):
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    asyncio.run(go_on_elsewhere())
 
 
 # 4: everything happens on the loop's thread, and not inside submit

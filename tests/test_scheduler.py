@@ -459,6 +459,48 @@ def test_a_method_can_be_taken_back_as_a_listener() -> None:
     asyncio.run(main())
 
 
+def test_a_listener_that_is_equal_to_another_is_not_taken_back_with_it() -> None:
+    class Equal:
+        def __init__(self) -> None:
+            self.count = 0
+
+        def __call__(self, _: object) -> None:
+            self.count += 1
+
+        @override
+        def __eq__(self, other: object) -> bool:
+            return True
+
+        @override
+        def __hash__(self) -> int:
+            return 0
+
+    async def main() -> None:
+        one, other = Equal(), Equal()
+        async with AsyncIOScheduler() as scheduler:
+            task = scheduler.add_task(functions.add, 1, 2, trigger=None)
+            task.on_done(one)
+            task.on_done(other)
+            assert task.remove_listener(one)
+            await task.run()
+        assert (one.count, other.count) == (0, 1)
+
+    asyncio.run(main())
+
+
+def test_a_listener_can_take_back_another_before_that_is_called() -> None:
+    async def main() -> None:
+        heard: list[object] = []
+        async with AsyncIOScheduler() as scheduler:
+            task = scheduler.add_task(functions.add, 1, 2, trigger=None)
+            subscription = scheduler.subscribe(TaskExecuted, heard.append)
+            task.on_done(lambda _: subscription.unsubscribe())
+            await task.run()
+        assert heard == []
+
+    asyncio.run(main())
+
+
 def test_result_of_a_finished_task_is_its_last_one() -> None:
     async def main() -> None:
         async with AsyncIOScheduler() as scheduler:

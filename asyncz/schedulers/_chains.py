@@ -179,6 +179,8 @@ class ChainedEntry(TypedEntry[ResultT], Generic[ArgumentT, ResultT]):
     @override
     def leave(self) -> None:
         self.chained_call.upstream.remove_listener(self.receive)
+        if self.upstream is not None and self.upstream.following:
+            self.upstream.following.pop(self, None)
         self.cancel_results()
         super().leave()
 

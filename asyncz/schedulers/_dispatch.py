@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Self
 
 from typing_extensions import TypeVar
@@ -64,8 +64,9 @@ class Dispatcher:
 
     def emit(self, event: EventT, first: Sequence[Callable[[EventT], object]] = ()) -> None:
         """Tell an event to some, and then to all who subscribed to its class."""
-        listeners: Sequence[Callable[[EventT], object]] = self.listeners.get(type(event), ())
-        for listener in (*first, *listeners) if first else listeners:
+        listeners: Iterable[Callable[[EventT], object]]
+        listeners = self._in_turn(event, first) if first else self.listeners.get(type(event), ())
+        for listener in listeners:
             try:
                 outcome = listener(event)
             except BaseException:
@@ -75,6 +76,13 @@ class Dispatcher:
                     future = asyncio.get_running_loop().create_task(_logged(outcome))
                     self._awaited.add(future)
                     future.add_done_callback(self._awaited.discard)
+
+    def _in_turn(
+        self, event: EventT, first: Sequence[Callable[[EventT], object]]
+    ) -> Iterator[Callable[[EventT], object]]:
+        yield from first
+        # Those who came first may have subscribed others, or have taken that back.
+        yield from self.listeners.get(type(event), ())
 
     async def until_all_have_heard(self, meanwhile: Callable[[], None]) -> None:
         """Wait for the coroutines of listeners, and for those that follow from what they do."""

@@ -240,7 +240,7 @@ class Entry:
         self.executed = 0
         self.other_ends: dict[type[object], int] | None = None
         # What tells the tasks that are given its results that it is gone.
-        self.following: list[Callable[[], None]] | None = None
+        self.following: dict[Entry, Callable[[], None]] | None = None
 
     def run_count(self) -> int:
         """How many of its runs have not ended, or still do their work."""
@@ -265,7 +265,7 @@ class Entry:
     @property
     def feeds_a_chain(self) -> bool:
         """Whether a run that has not ended, or a result that waits, may still lead to another run."""
-        return self.following is not None and self.is_working
+        return bool(self.following) and self.is_working
 
     @property
     def schedule_text(self) -> str:
@@ -340,6 +340,7 @@ class Entry:
         self.next_fire = following
         if following is not None:
             self.schedule()
+        # As `come_due` does, without a call more.
         if self.waiting or self.attempts or not self.submit_due(at):
             self.come_due_at_maximum(at)
 
@@ -359,8 +360,8 @@ class Entry:
             self.schedule()
         if len(due) > 1 and self.task._limits.coalesce:
             del due[:-1]
-        for at in due:
-            self.come_due(at)
+        for each in due:
+            self.come_due(each)
 
     def due_after(self, previous: datetime | None, now: datetime) -> datetime | None:
         """Its next due time; None, and told, where its trigger raises."""
@@ -734,7 +735,7 @@ class TypedEntry(Entry, Generic[ResultT]):
         limit: Callable[[TaskLimits], TaskLimits],
         paused: bool,
     ) -> Task[NextT]:
-        """Add a task that is given the results of its one; `Task.then` does."""
+        """Add a task that is given the results of this entry's task, which is `upstream`; `Task.then` does."""
         return self.core.add_chained(upstream, fn, executor, task_id, limit, paused)
 
     def cancel_runs(self) -> int:

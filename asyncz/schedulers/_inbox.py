@@ -8,7 +8,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextvars import Context
 
+from asyncz._running import context_for_later
 from asyncz.tasks import AnyRun, ReceivesRuns
 
 logger = logging.getLogger("asyncz.scheduler")
@@ -30,6 +32,7 @@ class Inbox:
         self._calls: deque[Callable[[], object] | AnyRun] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread_id: int | None = None
+        self._context: Context | None = None
         self._awake = False
 
     def __len__(self) -> int:
@@ -45,6 +48,8 @@ class Inbox:
         """From now on, make the calls on this loop, whose thread is the present one."""
         self._loop = loop
         self._thread_id = threading.get_ident()
+        # Not that of whoever puts a call here: a run that does would live as long as what its call leads to.
+        self._context = context_for_later()
         self._awake = False
         if self._calls:
             self._wake()
@@ -70,6 +75,9 @@ class Inbox:
         calls, receive_ended, now = self._calls, self._receive_ended, time.perf_counter
         # What is added meanwhile has its turn later, so that calls which add calls cannot hold the loop.
         for _ in range(len(calls)):
+            if not calls:
+                # One of them has made all others.
+                return
             call = calls.popleft()
             try:
                 if callable(call):
@@ -88,9 +96,9 @@ class Inbox:
         self._awake = True
         try:
             if threading.get_ident() == self._thread_id:
-                loop.call_soon(self._drain)
+                loop.call_soon(self._drain, context=self._context)
             else:
-                loop.call_soon_threadsafe(self._drain)
+                loop.call_soon_threadsafe(self._drain, context=self._context)
         except RuntimeError:
             logger.debug("The event loop was closed while the scheduler was running")
 

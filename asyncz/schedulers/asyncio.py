@@ -125,7 +125,7 @@ NOW: DateTrigger = DateTrigger()
 # The wall clock can be set, or run on while the machine sleeps: the timer never trusts it for longer.
 _LONGEST_SLEEP = 10.0
 
-# Which class of them most are: that is seen faster than that it is one of their base.
+# The class of most entries, and a base of all others: that is seen faster than that one has `Entry` for a base.
 _ENTRY: type[Entry] = TypedEntry
 # After so many submissions it looks at what has ended meanwhile: what all of a turn's runs leave would be much to keep.
 _SUBMITTED_AT_ONCE = 32
@@ -780,7 +780,8 @@ class AsyncIOScheduler:
             entry = ChainedEntry(core, registration, paused, task_id, above, call, limits, submit_to)
             core.entries[task_id] = entry
             if above is not None:
-                above.following = [*(above.following or ()), partial(self._lose_upstream, entry)]
+                above.following = {} if above.following is None else above.following
+                above.following[entry] = partial(self._lose_upstream, entry)
         core.inbox.put(partial(self._activate_chained, entry))
         return entry.typed_task
 
@@ -1049,16 +1050,18 @@ class AsyncIOScheduler:
         self._last_seen = now
         now_utc, deadline = utc(now), time.perf_counter() + TURN
         pop_due, clock, goes_on = core.timetable.pop_due, time.perf_counter, True
-        while goes_on:
-            for _ in range(_SUBMITTED_AT_ONCE):
-                item = pop_due(now) if core.status == "running" and clock() < deadline else None
-                if item is None:
-                    goes_on = False
-                    break
-                at, _, entry = item
-                entry.fire(at, now_utc)
-            core.inbox.make_calls(deadline)
-        self._set_timer()
+        try:
+            while goes_on:
+                for _ in range(_SUBMITTED_AT_ONCE):
+                    item = pop_due(now) if core.status == "running" and clock() < deadline else None
+                    if item is None:
+                        goes_on = False
+                        break
+                    at, _, entry = item
+                    entry.fire(at, now_utc)
+                core.inbox.make_calls(deadline)
+        finally:
+            self._set_timer()
 
     def _follow_clock_back(self, now: float) -> None:
         logger.warning("The clock was set back by %.0f seconds; all schedules start anew", self._last_seen - now)
@@ -1069,24 +1072,22 @@ class AsyncIOScheduler:
     # On the loop's thread only: ends
 
     def _conclude(self, run: TaskRun[ResultT]) -> None:
-        core, task, notification = self._core, run.task, run._reported
+        core, task, notification, had_ended = self._core, run.task, run._reported, run._ending is not None
         before = task._last
         owner: object = task._owner
         # As `_entry_of` does, without a call more.
         entry = owner if isinstance(owner, _ENTRY) and owner.core is core else None
         assert notification is not None
-        # Whether its run id was left out; to ask for that by its name costs several times as much.
-        if not notification.details[0]:
-            notification = attrs.evolve(notification, details=run.details())
-        # Most have a result: to ask a value for the classes that it is not costs more than this.
-        if not isinstance(notification, TaskExecuted) and _is_tried_again(entry, run, notification):
-            if run.released:
-                self._free(entry, run)
-            return
-        if not run.conclude(notification):
-            _refuse_second(run, notification)
-            return
         try:
+            # Whether its run id was left out; to ask for that by its name costs several times as much.
+            if not notification.details[0]:
+                notification = attrs.evolve(notification, details=run.details())
+            # Most have a result: to ask a value for the classes that it is not costs more than this.
+            if not isinstance(notification, TaskExecuted) and _is_tried_again(entry, run, notification):
+                return
+            if not run.conclude(notification):
+                _refuse_second(run, notification)
+                return
             if before is not None and entry is not None:
                 entry.remember(before)
             if isinstance(notification, TaskExecuted):
@@ -1100,7 +1101,10 @@ class AsyncIOScheduler:
                 _log_failure(notification)
             core.dispatcher.emit(notification, [listener for _, listener in task._listeners] if task._listeners else ())
         finally:
-            if run.released:
+            if run._ending is None:
+                # What was told cannot be used: something else may be told yet, by a shutdown at the latest.
+                run._reported = None
+            elif run.released and not had_ended:
                 self._free(entry, run)
 
     def _release(self, run: TaskRun[ResultT]) -> None:
@@ -1115,12 +1119,10 @@ class AsyncIOScheduler:
             logger.error("A run was released before its end was told: %r", run)
 
     def _free(self, entry: Entry | None, run: TaskRun[ResultT]) -> None:
-        if entry is None:
-            return
-        if run.successor is None:
+        if entry is not None and run.successor is None:
             entry.over(run.run_id)
-        if entry.removed:
-            if not entry.run_count():
+        if entry is None or entry.removed:
+            if entry is not None and not entry.run_count():
                 self._let_go(entry)
             # Executors count by the id: the task that has it now may have waited for this place.
             successor = self._core.entries.get(run.task_id)
@@ -1165,8 +1167,8 @@ class AsyncIOScheduler:
         self._tell_following(entry)
 
     def _tell_following(self, entry: Entry) -> None:
-        following, entry.following = entry.following or (), None
-        for tell in following:
+        following, entry.following = entry.following or {}, None
+        for tell in following.values():
             tell()
 
     def _tell_removed(self, task: Task[object]) -> None:

@@ -25,9 +25,12 @@ class FakeTimer:
         """Do not make the call."""
         self.callback = None
 
-    def _go_off(self) -> None:
-        if self.callback is not None:
-            self.callback()
+    def _go_off(self, raised: list[BaseException]) -> None:
+        try:
+            if self.callback is not None:
+                self.callback()
+        except BaseException as error:
+            raised.append(error)
 
 
 class FakeClock:
@@ -122,8 +125,11 @@ class FakeClock:
                 continue
             self._now = max(self._now, min(target, self._next_event_after(at, timer)))
             # As by a real clock: a coroutine that is started within this one would wait where others do not.
-            asyncio.get_running_loop().call_soon(timer._go_off)
+            raised: list[BaseException] = []
+            asyncio.get_running_loop().call_soon(timer._go_off, raised)
             await self._settle(wait_for_runs)
+            for error in raised:
+                raise error
         self._now = max(self._now, target)
         self._was_set = False
         await self._settle(wait_for_runs)
