@@ -668,8 +668,8 @@ _breaks(
     "4",
     "another thread does not wake the loop",
     INBOX,
-    "                loop.call_soon_threadsafe(self._drain, context=self._context)\n",
-    "                loop.call_soon(self._drain, context=self._context)\n",
+    "        put = loop.call_soon if threading.get_ident() == self._thread_id else loop.call_soon_threadsafe\n",
+    "        put = loop.call_soon\n",
     "test_defects::test_a_task_that_another_thread_adds_runs_at_once",
 )
 _breaks(
@@ -1718,7 +1718,7 @@ _breaks(
     "12",
     "a run that is called for sees the context of its task",
     ENTRIES,
-    "context=context_for_later(), clock_now=self.core.now, call=",
+    "context=context, clock_now=self.core.now, call=",
     "context=self.context, clock_now=self.core.now, call=",
     "test_rules::test_coroutines_of_one_thread_see_each_its_own_context",
 )
@@ -2346,6 +2346,22 @@ _breaks(
     "    return one is other or (isinstance(one, MethodType) and isinstance(other, MethodType) and one == other)\n",
     "    return one == other\n",
     "test_scheduler::test_a_listener_that_is_equal_to_another_is_not_taken_back_with_it",
+)
+_breaks(
+    "letting go",
+    "what an executor begins holds the run that called for another",
+    ENTRIES,
+    "        context.run(self.hand_over, run, self.submit)\n",
+    "        self.hand_over(run, self.submit)\n",
+    "test_letting_go::test_what_an_executor_begins_for_one_run_does_not_keep_another_alive",
+)
+_breaks(
+    "1",
+    "a waiter of a closed loop stands in the way",
+    TASKS,
+    "            with contextlib.suppress(RuntimeError):\n                if not waiter.done():\n",
+    "            with contextlib.suppress(KeyError):\n                if not waiter.done():\n",
+    "test_rules::test_a_run_whose_waiter_went_with_its_loop_still_gives_its_place_back",
 )
 _breaks(
     "letting go",

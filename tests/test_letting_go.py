@@ -129,6 +129,26 @@ def test_what_a_run_adds_does_not_keep_that_run_alive() -> None:
     asyncio.run(main())
 
 
+def test_what_an_executor_begins_for_one_run_does_not_keep_another_alive() -> None:
+    class Result:
+        pass
+
+    async def main() -> None:
+        async with AsyncIOScheduler() as scheduler:
+            # The first plain function there is: its executor begins to watch the loop.
+            inner = scheduler.add_task(functions.add, 1, 2, trigger=None)
+
+            async def outer() -> Result:
+                assert await inner.run() == 3
+                return Result()
+
+            reference = weakref.ref(await scheduler.add_task(outer).result())
+            await asyncio.sleep(0.01)
+            assert reference() is None
+
+    asyncio.run(main())
+
+
 def test_a_chained_task_that_is_removed_is_not_kept_by_the_first() -> None:
     async def main() -> None:
         async with AsyncIOScheduler() as scheduler:

@@ -717,9 +717,10 @@ class TypedEntry(Entry, Generic[ResultT]):
         if self.removed:
             raise TaskLookupError(self.typed_task.id)
         self.core.check_thread("Task.run()")
-        call = self.call_on_demand()
-        run = TaskRun(self.typed_task, context=context_for_later(), clock_now=self.core.now, call=call)
-        self.hand_over(run, self.submit)
+        call, context = self.call_on_demand(), context_for_later()
+        run = TaskRun(self.typed_task, context=context, clock_now=self.core.now, call=call)
+        # Its executor may begin something that goes on after the run which calls this.
+        context.run(self.hand_over, run, self.submit)
         return RunHandle(run, lambda: self.cancel_run(run.run_id))
 
     def call_on_demand(self) -> Callable[[], ResultT | Awaitable[ResultT]]:

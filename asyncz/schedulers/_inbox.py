@@ -32,7 +32,7 @@ class Inbox:
         self._calls: deque[Callable[[], object] | AnyRun] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread_id: int | None = None
-        self._context: Context | None = None
+        self._context = Context()
         self._awake = False
 
     def __len__(self) -> int:
@@ -94,11 +94,10 @@ class Inbox:
         if loop is None:
             return
         self._awake = True
+        put = loop.call_soon if threading.get_ident() == self._thread_id else loop.call_soon_threadsafe
         try:
-            if threading.get_ident() == self._thread_id:
-                loop.call_soon(self._drain, context=self._context)
-            else:
-                loop.call_soon_threadsafe(self._drain, context=self._context)
+            # A copy: what one call sets in it is not for others to see.
+            put(self._drain, context=self._context.copy())
         except RuntimeError:
             logger.debug("The event loop was closed while the scheduler was running")
 
