@@ -620,8 +620,8 @@ _breaks(
     "4",
     "an end with its release is told inside finish",
     SCHEDULER,
-    "= notification, True\n            self._core.inbox.put(run)\n",
-    "= notification, True\n            self._conclude(run)\n",
+    "            inbox.calls.append(run)\n",
+    "            self._conclude(run)\n",
     "test_rules::test_nobody_hears_of_a_run_before_submit_has_returned",
 )
 _breaks(
@@ -660,8 +660,8 @@ _breaks(
     "4",
     "each call wakes the loop",
     INBOX,
-    "        if not self._awake:\n            self._wake()\n",
-    "        self._wake()\n",
+    "        if not self.awake:\n            self.wake()\n",
+    "        self.wake()\n",
     "test_rules::test_a_burst_from_other_threads_wakes_the_loop_once",
 )
 _breaks(
@@ -678,11 +678,11 @@ _breaks(
     INBOX,
     """\
 wakes the loop itself.
-        self._awake = False
-        if self._calls:
-            self._wake()
+        self.awake = False
+        if self.calls:
+            self.wake()
 """,
-    "wakes the loop itself.\n        self._awake = False\n",
+    "wakes the loop itself.\n        self.awake = False\n",
     "test_rules::test_a_call_that_comes_as_the_inbox_falls_asleep_is_made_though_nothing_else_happens",
 )
 
@@ -1253,8 +1253,8 @@ _breaks(
     "8",
     "what was added before the start is not looked at",
     INBOX,
-    "        self._awake = False\n        if self._calls:\n            self._wake()\n\n    def close",
-    "        self._awake = bool(self._calls)\n\n    def close",
+    "        self.awake = False\n        if self.calls:\n            self.wake()\n\n    def close",
+    "        self.awake = bool(self.calls)\n\n    def close",
     "test_scheduler::test_tasks_may_be_added_from_any_thread_and_before_the_start",
 )
 _breaks(
@@ -2367,8 +2367,8 @@ _breaks(
     "letting go",
     "the inbox holds the run that woke it",
     INBOX,
-    "        self._context = context_for_later()\n        self._awake = False\n",
-    "        self._awake = False\n",
+    "        self._context = context_for_later()\n        self.awake = False\n",
+    "        self.awake = False\n",
     "test_letting_go::test_what_a_run_adds_does_not_keep_that_run_alive",
     "test_current_run::test_there_is_no_current_run_for_those_who_hear_of_what_a_run_has_added",
 )

@@ -590,7 +590,7 @@ def test_a_call_that_comes_as_the_inbox_falls_asleep_is_made_though_nothing_else
 
     inbox = Inbox(lambda _: None)
     calls = LooksEmptyJustBefore()
-    monkeypatch.setattr(inbox, "_calls", calls)
+    monkeypatch.setattr(inbox, "calls", calls)
     asyncio.run(main())
 
 

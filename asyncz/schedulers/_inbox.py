@@ -25,18 +25,22 @@ class Inbox:
     Args:
         receive_ended: Is given the runs. Each could be put here as a call with the run, but that costs more than to
             put it and take it out.
+
+    Attributes:
+        calls: Those that wait.
+        awake: Whether the loop will look at them soon; who adds one and finds it asleep calls `wake`.
     """
 
     def __init__(self, receive_ended: ReceivesRuns) -> None:
         self._receive_ended = receive_ended
-        self._calls: deque[Callable[[], object] | AnyRun] = deque()
+        self.calls: deque[Callable[[], object] | AnyRun] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread_id: int | None = None
         self._context = Context()
-        self._awake = False
+        self.awake = False
 
     def __len__(self) -> int:
-        return len(self._calls)
+        return len(self.calls)
 
     @property
     def is_elsewhere(self) -> bool:
@@ -50,9 +54,9 @@ class Inbox:
         self._thread_id = threading.get_ident()
         # Not that of whoever puts a call here: a run that does would live as long as what its call leads to.
         self._context = context_for_later()
-        self._awake = False
-        if self._calls:
-            self._wake()
+        self.awake = False
+        if self.calls:
+            self.wake()
 
     def close(self) -> None:
         """Make what waits, and keep what comes later until the next `open`."""
@@ -61,18 +65,18 @@ class Inbox:
 
     def put(self, call: Callable[[], object] | AnyRun) -> None:
         """Make a call on the loop's thread, soon, or receive a run that has ended. May be called from any thread."""
-        self._calls.append(call)
-        if not self._awake:
-            self._wake()
+        self.calls.append(call)
+        if not self.awake:
+            self.wake()
 
     def drain_all(self) -> None:
         """Make all calls that wait. For the loop's thread."""
-        while self._calls:
+        while self.calls:
             self.make_calls(time.perf_counter() + TURN)
 
     def make_calls(self, deadline: float) -> None:
         """Make the calls that wait now, until some time of the performance counter. For the loop's thread."""
-        calls, receive_ended, now = self._calls, self._receive_ended, time.perf_counter
+        calls, receive_ended, now = self.calls, self._receive_ended, time.perf_counter
         # What is added meanwhile has its turn later, so that calls which add calls cannot hold the loop.
         for _ in range(len(calls)):
             if not calls:
@@ -89,11 +93,12 @@ class Inbox:
             if now() > deadline:
                 return
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
+        """Have the loop look at what waits. From any thread."""
         loop = self._loop
         if loop is None:
             return
-        self._awake = True
+        self.awake = True
         put = loop.call_soon if threading.get_ident() == self._thread_id else loop.call_soon_threadsafe
         try:
             # A copy: what one call sets in it is not for others to see.
@@ -104,13 +109,13 @@ class Inbox:
     def _drain(self) -> None:
         if self._loop is None:
             return
-        if self._calls:
+        if self.calls:
             self.make_calls(time.perf_counter() + TURN)
             # Awake for one more turn: a wake-up from another thread costs more than all that it announces, and
             # who adds one call often has another.
-            self._wake()
+            self.wake()
             return
         # In this order: who adds a call after the look below finds nobody awake, and wakes the loop itself.
-        self._awake = False
-        if self._calls:
-            self._wake()
+        self.awake = False
+        if self.calls:
+            self.wake()

@@ -997,7 +997,11 @@ class AsyncIOScheduler:
         """Tell both at once: how a run ended, and that its work is over. May be called from any thread."""
         if run._reported is None and not run.released:
             run._reported, run.released = notification, True
-            self._core.inbox.put(run)
+            inbox = self._core.inbox
+            # As `put` does, without a call more.
+            inbox.calls.append(run)
+            if not inbox.awake:
+                inbox.wake()
         else:
             self.notify(run, notification)
             self.released(run)
