@@ -901,15 +901,15 @@ _breaks(
     "overlap",
     "the youngest is cancelled",
     ENTRIES,
-    "        for run_id in list(self.running or ()):\n            try:\n",
-    "        for run_id in reversed(list(self.running or ())):\n            try:\n",
+    "        for run_id, run in list((self.running or {}).items()):\n",
+    "        for run_id, run in reversed(list((self.running or {}).items())):\n",
     "test_overlap::test_what_runs_can_be_cancelled_for_what_is_due",
 )
 _breaks(
     "overlap",
     "a run is asked again and again to make place",
     ENTRIES,
-    "if run_id not in asked and self.cancel_run(run_id):",
+    "if not run.cancel_requested and self.cancel_run(run_id):",
     "if self.cancel_run(run_id):",
     "test_overlap::test_a_run_is_asked_once_to_make_place_so_that_its_clean_up_is_not_cut_off",
 )
@@ -1253,8 +1253,8 @@ _breaks(
     "8",
     "what was added before the start is not looked at",
     INBOX,
-    "        self.awake = False\n        if self.calls:\n            self.wake()\n\n    def close",
-    "        self.awake = bool(self.calls)\n\n    def close",
+    "        self.awake = False\n        if self.calls:\n            self.wake()\n\n    def new_context",
+    "        self.awake = bool(self.calls)\n\n    def new_context",
     "test_scheduler::test_tasks_may_be_added_from_any_thread_and_before_the_start",
 )
 _breaks(
@@ -2362,6 +2362,22 @@ _breaks(
     "            with contextlib.suppress(RuntimeError):\n                if not waiter.done():\n",
     "            with contextlib.suppress(KeyError):\n                if not waiter.done():\n",
     "test_rules::test_a_run_whose_waiter_went_with_its_loop_still_gives_its_place_back",
+)
+_breaks(
+    "12",
+    "listeners see the context of who set the timer",
+    SCHEDULER,
+    "        self._core.inbox.new_context().run(self._submit_what_is_due)\n",
+    "        self._submit_what_is_due()\n",
+    "test_rules::test_listeners_see_the_context_of_the_start_whoever_leads_to_their_call",
+)
+_breaks(
+    "12",
+    "listeners see what others have set in their context",
+    INBOX,
+    "        return self._context.copy()\n",
+    "        return self._context\n",
+    "test_rules::test_listeners_see_the_context_of_the_start_whoever_leads_to_their_call",
 )
 _breaks(
     "letting go",

@@ -1292,6 +1292,36 @@ def test_coroutines_of_one_thread_see_each_its_own_context() -> None:
     asyncio.run(main())
 
 
+def test_listeners_see_the_context_of_the_start_whoever_leads_to_their_call() -> None:
+    variable = contextvars.ContextVar("variable", default="unset")
+    seen: list[str] = []
+
+    def hear(_: object) -> None:
+        seen.append(variable.get())
+        variable.set("of a listener")
+
+    async def hear_later(_: object) -> None:
+        await asyncio.sleep(0)
+        seen.append(variable.get())
+
+    async def main() -> None:
+        variable.set("of the start")
+        async with AsyncIOScheduler() as scheduler:
+            variable.set("of what comes later")
+            scheduler.subscribe(TaskExecuted, hear)
+            task = scheduler.add_task(functions.add, 1, 2, executor="debug", trigger=None)
+            task.on_executed(hear_later)
+            await task.run()
+            await asyncio.to_thread(task.submit)
+            await until(lambda: len(seen) == 4)
+            for _ in range(2):
+                # By a timer, which one that is set by a timer follows.
+                await scheduler.add_task(functions.add, 1, 2, executor="debug").result()
+        assert seen == ["of the start"] * 6
+
+    asyncio.run(main())
+
+
 def test_a_further_attempt_sees_the_context_of_the_first() -> None:
     variable = contextvars.ContextVar("variable", default="unset")
     seen: list[str] = []

@@ -582,7 +582,7 @@ class _Attempt:
 class TypedEntry(Entry, Generic[ResultT]):
     """An entry that knows its task's result type, and so can handle its runs."""
 
-    __slots__ = ("asked_to_end", "elsewhere", "running", "submit_to", "typed_task")
+    __slots__ = ("elsewhere", "running", "submit_to", "typed_task")
 
     def __init__(
         self,
@@ -605,8 +605,6 @@ class TypedEntry(Entry, Generic[ResultT]):
         self.running: dict[int, TaskRun[ResultT]] | None = None
         # Where its runs are that were under way when it was moved to another executor.
         self.elsewhere: dict[int, Registration] | None = None
-        # Those of its runs that took the request to make place for another.
-        self.asked_to_end: set[int] | None = None
 
     @override
     def run_count(self) -> int:
@@ -751,12 +749,10 @@ class TypedEntry(Entry, Generic[ResultT]):
 
     @override
     def cancel_oldest(self) -> None:
-        asked = self.asked_to_end = {run_id for run_id in self.asked_to_end or () if run_id in (self.running or ())}
-        for run_id in list(self.running or ()):
+        for run_id, run in list((self.running or {}).items()):
             try:
                 # Asked a second time, a run would be torn from its clean-up.
-                if run_id not in asked and self.cancel_run(run_id):
-                    asked.add(run_id)
+                if not run.cancel_requested and self.cancel_run(run_id):
                     return
             except Exception:
                 logger.exception("A run of the task %r could not be asked to make place", self.typed_task.id)

@@ -58,6 +58,10 @@ class Inbox:
         if self.calls:
             self.wake()
 
+    def new_context(self) -> Context:
+        """The context variables for what the loop is to do: a copy, as what is set in it is not for others to see."""
+        return self._context.copy()
+
     def close(self) -> None:
         """Make what waits, and keep what comes later until the next `open`."""
         self.drain_all()
@@ -101,8 +105,7 @@ class Inbox:
         self.awake = True
         put = loop.call_soon if threading.get_ident() == self._thread_id else loop.call_soon_threadsafe
         try:
-            # A copy: what one call sets in it is not for others to see.
-            put(self._drain, context=self._context.copy())
+            put(self._drain, context=self.new_context())
         except RuntimeError:
             logger.debug("The event loop was closed while the scheduler was running")
 

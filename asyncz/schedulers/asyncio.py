@@ -963,7 +963,8 @@ class AsyncIOScheduler:
     def subscribe(self, event: type[EventT], listener: Callable[[EventT], object], /) -> Subscription:
         """Call a listener with each event of a class, of every task, on the loop's thread.
 
-        A coroutine function is awaited. May be called from any thread.
+        A coroutine function is awaited. Listeners, those of one task too, see the context variables of the scheduler's
+        start. May be called from any thread.
 
         Raises:
             InvalidInputError: `event` is not an event class, as a subscripted one is none, or the listener is not
@@ -1043,10 +1044,14 @@ class AsyncIOScheduler:
         earliest = core.timetable.earliest
         longest = now + _LONGEST_SLEEP
         self._timer_at = longest if earliest is None else min(earliest, longest)
-        self._timer = core.clock.call_later(max(0.0, self._timer_at - now), self._submit_what_is_due)
+        self._timer = core.clock.call_later(max(0.0, self._timer_at - now), self._timer_went_off)
+
+    def _timer_went_off(self) -> None:
+        self._timer = None
+        # Not in the context of who happened to set the timer.
+        self._core.inbox.new_context().run(self._submit_what_is_due)
 
     def _submit_what_is_due(self) -> None:
-        self._timer = None
         core = self._core
         now = core.clock.now()
         if now < self._last_seen - _CLOCK_STEP:
