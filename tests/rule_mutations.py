@@ -2365,6 +2365,14 @@ _breaks(
 )
 _breaks(
     "12",
+    "listeners do not see the context of the start",
+    INBOX,
+    "        self._context = context_for_later()\n        self.awake = False\n",
+    "        self.awake = False\n",
+    "test_rules::test_listeners_see_the_context_of_the_start_whoever_leads_to_their_call",
+)
+_breaks(
+    "12",
     "listeners see the context of who set the timer",
     SCHEDULER,
     "        self._core.inbox.new_context().run(self._submit_what_is_due)\n",
@@ -2383,8 +2391,8 @@ _breaks(
     "letting go",
     "the inbox holds the run that woke it",
     INBOX,
-    "        self._context = context_for_later()\n        self.awake = False\n",
-    "        self.awake = False\n",
+    "            put(self._drain, context=self.new_context())\n",
+    "            put(self._drain)\n",
     "test_letting_go::test_what_a_run_adds_does_not_keep_that_run_alive",
     "test_current_run::test_there_is_no_current_run_for_those_who_hear_of_what_a_run_has_added",
 )

@@ -158,7 +158,7 @@ def test_there_is_no_current_run_outside_of_a_run() -> None:
 
 def test_there_is_no_current_run_for_those_who_hear_of_what_a_run_has_added() -> None:
     async def main() -> None:
-        heard: list[object] = []
+        heard: list[str] = []
 
         async def add_later() -> None:
             # By then nothing is going on: what is added wakes the scheduler.
@@ -167,15 +167,15 @@ def test_there_is_no_current_run_for_those_who_hear_of_what_a_run_has_added() ->
 
         def hear(event: TaskExecuted[object]) -> None:
             try:
-                heard.append(current_run().task_id)
+                heard.append(f"of {event.task_id} in {current_run().task_id}")
             except NoCurrentRunError:
-                heard.append(event.task_id)
+                heard.append(f"of {event.task_id}")
 
         async with AsyncIOScheduler() as scheduler:
             scheduler.subscribe(TaskExecuted, hear)
             scheduler.add_task(add_later, id="adds")
             await until(lambda: len(heard) == 2)
-        assert set(heard) == {"added", "adds"}
+        assert set(heard) == {"of added", "of adds"}
 
     asyncio.run(main())
 

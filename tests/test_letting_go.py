@@ -13,6 +13,7 @@ import pytest
 from asyncz import (
     AsyncIOScheduler,
     DateTrigger,
+    IntervalTrigger,
     InvalidInputError,
     SchedulerNotRunningError,
     Task,
@@ -105,7 +106,7 @@ def test_what_a_run_adds_does_not_keep_that_run_alive() -> None:
         def step() -> Result:
             result = Result()
             results.append(weakref.ref(result))
-            scheduler.add_task(functions.add, 1, 2, trigger=None)
+            scheduler.add_task(functions.add, 1, 2, trigger=IntervalTrigger(hours=1))
             if len(results) < 5:
                 scheduler.add_task(step, executor="debug")
             else:
