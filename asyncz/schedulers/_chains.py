@@ -34,7 +34,6 @@ class ChainedEntry(TypedEntry[ResultT], Generic[ArgumentT, ResultT]):
         "results",
         "retry_timer",
         "upstream",
-        "upstream_is_gone",
     )
 
     def __init__(
@@ -49,25 +48,25 @@ class ChainedEntry(TypedEntry[ResultT], Generic[ArgumentT, ResultT]):
         submit_to: Callable[[TaskRun[ResultT]], None],
     ) -> None:
         super().__init__(core, registration, None, None, paused, task_id, call, limits, submit_to)
+        # None once that is gone: there will be no more results.
         self.upstream = upstream
         self.chained_call = call
         self.results: deque[ArgumentT] = deque()
         self.due_since = deque[float]()
         self.waiting = self.due_since
         self.retry_timer: Timer | None = None
-        self.upstream_is_gone = upstream is None
         # Only once all have heard that it was added.
         self.is_active = False
         call.upstream.on_executed(self.receive)
 
     @override
     def is_finished(self) -> bool:
-        return self.upstream_is_gone and self.is_active and not self.results and not self.run_count()
+        return self.upstream is None and self.is_active and not self.results and not self.run_count()
 
     @property
     @override
     def has_ended(self) -> bool:
-        return (self.removed or (self.upstream_is_gone and not self.results)) and not self.is_working
+        return (self.removed or (self.upstream is None and not self.results)) and not self.is_working
 
     @property
     @override
@@ -94,7 +93,6 @@ class ChainedEntry(TypedEntry[ResultT], Generic[ArgumentT, ResultT]):
 
     def lose_upstream(self) -> None:
         """There will be no more results."""
-        self.upstream_is_gone = True
         self.upstream = None
         self.chained_call.upstream.remove_listener(self.receive)
 

@@ -194,7 +194,31 @@ class Core:
         self.inbox.put(lambda: self.dispatcher.emit(event))
 
 
-class Entry:
+class Place:
+    """What a task asks of its scheduler wherever it stands there, and also when it is gone. From any thread."""
+
+    __slots__ = ("core",)
+
+    core: Core
+
+    def chain(
+        self,
+        upstream: Task[ArgumentT],
+        fn: Callable[[ArgumentT], NextT | Awaitable[NextT]],
+        executor: Executor[NextT] | str,
+        task_id: str | None,
+        limit: Callable[[TaskLimits], TaskLimits],
+        paused: bool,
+    ) -> Task[NextT]:
+        """Add a task that is given the results of its task, which is `upstream`; `Task.then` does."""
+        return self.core.add_chained(upstream, fn, executor, task_id, limit, paused)
+
+    def check_thread(self, action: str) -> None:
+        """Refuse what is for the thread of the scheduler only."""
+        self.core.check_thread(action)
+
+
+class Entry(Place):
     """A task's place with its scheduler. On the loop's thread only, where nothing else is said.
 
     Runs of different result types share no type: what is done with runs is in `TypedEntry`.
@@ -203,7 +227,6 @@ class Entry:
     __slots__ = (
         "attempts",
         "context",
-        "core",
         "executed",
         "following",
         "next_fire",
@@ -561,10 +584,6 @@ class Entry:
             **read_counts(self),
         )
 
-    def check_thread(self, action: str) -> None:
-        """Refuse what is for the thread of the scheduler only."""
-        self.core.check_thread(action)
-
     def can_run(self) -> bool:
         """Whether another run of the task can still end."""
         return not self.removed and self.core.status != "stopped"
@@ -725,18 +744,6 @@ class TypedEntry(Entry, Generic[ResultT]):
         """What a run calls that is not due, but wanted now."""
         return self.typed_task.call
 
-    def chain(
-        self,
-        upstream: Task[ArgumentT],
-        fn: Callable[[ArgumentT], NextT | Awaitable[NextT]],
-        executor: Executor[NextT] | str,
-        task_id: str | None,
-        limit: Callable[[TaskLimits], TaskLimits],
-        paused: bool,
-    ) -> Task[NextT]:
-        """Add a task that is given the results of this entry's task, which is `upstream`; `Task.then` does."""
-        return self.core.add_chained(upstream, fn, executor, task_id, limit, paused)
-
     def cancel_runs(self) -> int:
         """Ask for the cancellation of its runs; tells how many requests took."""
         return sum(self.cancel_run(run_id) for run_id in list(self.running or ()))
@@ -888,11 +895,11 @@ class TypedEntry(Entry, Generic[ResultT]):
         return len(left)
 
 
-class LostPlace:
+class LostPlace(Place):
     """What answers for a task that is gone: another can be chained to it, and that is all."""
 
     def __init__(self, core: Core, task_id: str) -> None:
-        self._core = core
+        self.core = core
         self._task_id = task_id
 
     def run_now(self) -> Never:
@@ -920,18 +927,6 @@ class LostPlace:
         """It has none."""
         return 0
 
-    def chain(
-        self,
-        upstream: Task[ArgumentT],
-        fn: Callable[[ArgumentT], NextT | Awaitable[NextT]],
-        executor: Executor[NextT] | str,
-        task_id: str | None,
-        limit: Callable[[TaskLimits], TaskLimits],
-        paused: bool,
-    ) -> Task[NextT]:
-        """Add a task that is given its last result."""
-        return self._core.add_chained(upstream, fn, executor, task_id, limit, paused)
-
     def current_state(self) -> Never:
         """Refuse to tell what is not known any more."""
         raise TaskLookupError(self._task_id)
@@ -940,12 +935,8 @@ class LostPlace:
         """It runs no more."""
         return False
 
-    def check_thread(self, action: str) -> None:
-        """Refuse what is for the thread of the scheduler only."""
-        self._core.check_thread(action)
-
     def _refuse(self, action: str) -> Never:
-        if not self._core.running:
+        if not self.core.running:
             raise SchedulerNotRunningError(f"{action} the task {self._task_id!r}")
         raise TaskLookupError(self._task_id)
 
@@ -1005,13 +996,8 @@ def start_schedule(trigger: Trigger | None, now: datetime) -> tuple[Trigger | No
     if trigger is None:
         return None, None
     started = start_trigger(trigger, now)
-    return started, next_fire(started, None, now)
-
-
-def next_fire(trigger: Trigger, previous: datetime | None, now: datetime) -> datetime | None:
-    """Ask a trigger for its next due time in UTC."""
-    following = trigger.next_fire_time(previous, now)
-    return None if following is None else checked_fire_time(trigger, previous, following)
+    first = started.next_fire_time(None, now)
+    return started, None if first is None else checked_fire_time(started, None, first)
 
 
 def checked_fire_time(trigger: Trigger, previous: datetime | None, following: datetime) -> datetime:
