@@ -255,6 +255,7 @@ class DropsRunsAtShutdown(ThreadPerRun):
     async def shutdown(self, wait: bool = True) -> None:
         self._live.clear()
         self._instances.clear()
+        self._ended_instances.clear()
         await super().shutdown(wait)
 
     @override

@@ -27,6 +27,7 @@ from asyncz import (
     AsyncIOExecutor,
     AsyncIOScheduler,
     DateTrigger,
+    DebugExecutor,
     DuplicateExecutorError,
     DuplicateTaskError,
     ExecutorState,
@@ -40,6 +41,7 @@ from asyncz import (
     Task,
     TaskAdded,
     TaskCancelled,
+    TaskCancelledError,
     TaskError,
     TaskExecuted,
     TaskLimits,
@@ -191,8 +193,9 @@ def test_what_is_refused_is_neither_counted_nor_told() -> None:
             scheduler.subscribe(TaskSubmitted, submitted.append)
             task = scheduler.add_task(go_on.wait, 30, executor="tried", trigger=None)
             other = scheduler.add_task(functions.add, 1, 2, executor="tried", trigger=None)
-            with pytest.raises(QueueFullError):
-                other.run()
+            for _ in range(2):
+                with pytest.raises(QueueFullError):
+                    other.run()
             executor = scheduler.state.executors[0]
             assert (executor.running, executor.queued, executor.instances) == (0, 0, ())
             assert scheduler.state.submitted == other.state.submitted == task.state.submitted == 0
@@ -217,6 +220,8 @@ def test_a_run_that_is_refused_for_its_instances_is_neither_counted_nor_told() -
             go_on.set()
             assert [await handle for handle in handles] == [True, True]
             assert len(submitted) == scheduler.state.submitted == task.state.submitted == 2
+            # As many as before: those that were refused have taken no place.
+            assert [await handle for handle in [task.run(), task.run()]] == [True, True]
 
     asyncio.run(main())
 
@@ -254,6 +259,183 @@ def test_a_run_is_counted_when_it_is_handed_over() -> None:
 
     asyncio.run(main())
     assert counted == [1]
+
+
+class FinishesWhenTold(BaseExecutor):
+    """Leaves each run to whoever takes it from here."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.taken: deque[Callable[[], None]] = deque()
+
+    @override
+    def submit_run(self, run: TaskRun[ResultT], /) -> None:
+        self.taken.append(lambda: self.finish(run, run.execute()))
+
+    def finish_all(self) -> None:
+        while self.taken:
+            self.taken.popleft()()
+
+
+@pytest.mark.parametrize("ended_before", [0, 1, 64, 1000])
+def test_a_place_is_free_once_its_run_has_ended_however_many_others_have(ended_before: int) -> None:
+    async def main() -> None:
+        executor = FinishesWhenTold()
+        async with AsyncIOScheduler(executors={"tried": executor}) as scheduler:
+            tasks = [
+                scheduler.add_task(functions.add, 1, 2, executor="tried", trigger=None) for _ in range(ended_before + 1)
+            ]
+            await asyncio.sleep(0)
+            handles = [task.run() for task in tasks]
+            with pytest.raises(MaximumInstancesError):
+                tasks[-1].run()
+            # No submission in between, which could look at the places of those that ended.
+            await asyncio.to_thread(executor.finish_all)
+            assert scheduler.state.executors[0].instances == ()
+            handles.append(tasks[-1].run())
+            with pytest.raises(MaximumInstancesError):
+                tasks[-1].run()
+            executor.finish_all()
+            assert [await handle for handle in handles] == [3] * (ended_before + 2)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("kind", ["debug", "asyncio"])
+def test_a_run_that_ends_inside_its_submission_frees_its_place(kind: str) -> None:
+    async def main() -> None:
+        clock = FakeClock()
+        async with AsyncIOScheduler(clock=clock) as scheduler:
+            task = scheduler.add_task(nothing, executor=kind, trigger=IntervalTrigger(seconds=1))
+            await clock.advance(5)
+            assert (task.state.executed, task.state.refused, scheduler.state.executors[0].instances) == (5, 0, ())
+
+    asyncio.run(main())
+
+
+class FailsAllInline(DebugExecutor):
+    """Extends `finish`, as an executor may."""
+
+    @override
+    def finish(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
+        super().finish(run, run.failed(ValueError("as it was told")))
+
+
+class FailsAllOnTheLoop(AsyncIOExecutor):
+    """The same of another executor whose runs may end inside their submission."""
+
+    @override
+    def finish(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
+        super().finish(run, run.failed(ValueError("as it was told")))
+
+
+@pytest.mark.parametrize("make", [FailsAllInline, FailsAllOnTheLoop])
+def test_an_executor_that_extends_finish_has_the_ends_of_all_runs(make: Callable[[], BaseExecutor]) -> None:
+    async def main() -> None:
+        async with AsyncIOScheduler(executors={"tried": make()}) as scheduler:
+            with pytest.raises(ValueError, match="as it was told"):
+                await scheduler.add_task(nothing, executor="tried").result()
+
+    asyncio.run(main())
+
+
+def test_a_shutdown_that_begins_inside_a_run_hears_of_its_end() -> None:
+    async def main() -> None:
+        waits_for: list[object] = []
+        executor = DebugExecutor()
+        shutdown = executor.shutdown()
+        async with AsyncIOScheduler(executors={"tried": executor}) as scheduler:
+            # As a loop does that drives its tasks at once to where they first wait.
+            task = scheduler.add_task(lambda: waits_for.append(shutdown.send(None)), executor="tried")
+            await task.result()
+            assert isinstance(waits_for[0], asyncio.Future)
+            await asyncio.wait_for(waits_for[0], 30)
+            shutdown.close()
+
+    asyncio.run(main())
+
+
+def test_a_run_that_its_own_function_has_its_executor_give_up_ends_once(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        executor = DebugExecutor()
+        async with AsyncIOScheduler(executors={"tried": executor}) as scheduler:
+            task = scheduler.add_task(executor.cancel_all, executor="tried", trigger=None)
+            await asyncio.sleep(0)
+            for _ in range(2):
+                with pytest.raises(TaskCancelledError):
+                    await task.run()
+                await until(lambda: task.state.running == 0)
+            assert (task.state.cancelled, task.state.executed) == (2, 0)
+
+    asyncio.run(main())
+    assert caplog.records == []
+
+
+class SubmitsWhileItIsCopied(dict[str, int]):
+    """What an executor has submitted, to which something comes whenever somebody looks at it."""
+
+    def __init__(self, submit: Callable[[], object]) -> None:
+        self.submit = submit
+
+    @override
+    def copy(self) -> dict[str, int]:
+        before = super().copy()
+        self.submit()
+        return before
+
+
+def test_a_task_of_which_one_run_has_ended_keeps_the_place_of_the_other() -> None:
+    async def main() -> None:
+        executor = FinishesWhenTold()
+        async with AsyncIOScheduler(executors={"tried": executor}) as scheduler:
+            task = scheduler.add_task(functions.add, 1, 2, executor="tried", trigger=None, max_instances=2)
+            await asyncio.sleep(0)
+            handles = [task.run(), task.run()]
+            executor.taken.popleft()()
+            handles.append(task.run())
+            with pytest.raises(MaximumInstancesError):
+                task.run()
+            executor.finish_all()
+            assert [await handle for handle in handles] == [3, 3, 3]
+
+    asyncio.run(main())
+
+
+def test_an_executor_forgets_the_tasks_that_have_no_runs_any_more() -> None:
+    async def main() -> None:
+        executor = FinishesWhenTold()
+        async with AsyncIOScheduler(executors={"tried": executor}) as scheduler:
+            tasks = [scheduler.add_task(functions.add, 1, 2, executor="tried", trigger=None) for _ in range(100)]
+            await asyncio.sleep(0)
+            handles = [task.run() for task in tasks]
+            executor.finish_all()
+            for _ in range(60):
+                handles.append(tasks[0].run())
+                executor.finish_all()
+            assert executor._instances.keys() <= {tasks[0].id}
+            assert executor._ended_instances.keys() <= {tasks[0].id}
+            assert [await handle for handle in handles] == [3] * 160
+
+    asyncio.run(main())
+
+
+def test_a_state_holds_together_though_a_run_is_submitted_while_it_is_read() -> None:
+    async def main() -> None:
+        go_on = threading.Event()
+        executor = ThreadPoolExecutor(1)
+        async with AsyncIOScheduler(executors={"tried": executor}) as scheduler:
+            task = scheduler.add_task(go_on.wait, 30, executor="tried", trigger=None, max_instances=3)
+            await asyncio.sleep(0)
+            executor._instances = SubmitsWhileItIsCopied(task.run)
+            states = [executor.state for _ in range(3)]
+            assert [(state.running, state.instances[:1] != (), state.queued) for state in states] == [
+                (0, False, 0),
+                (1, True, 0),
+                (2, True, 1),
+            ]
+            go_on.set()
+
+    asyncio.run(main())
 
 
 def test_the_backlog_goes_on_when_a_run_is_released() -> None:
@@ -406,6 +588,27 @@ def test_a_run_of_which_nonsense_is_told_ends_at_the_shutdown(caplog: pytest.Log
         assert (scheduler.state.submitted, scheduler.state.cancelled) == (1, 1)
 
     asyncio.run(main())
+    assert "A call on the scheduler's loop failed" in caplog.text
+
+
+def test_a_run_gives_its_place_back_though_to_log_its_failure_fails(caplog: pytest.LogCaptureFixture) -> None:
+    def refuse(record: logging.LogRecord) -> bool:
+        if "A run of the task" in record.msg:
+            raise ValueError("refused")
+        return True
+
+    async def main() -> None:
+        async with AsyncIOScheduler() as scheduler:
+            task = scheduler.add_task(functions.fail, "failed", executor="threadpool")
+            await until(lambda: not scheduler.tasks)
+            assert isinstance(task.last_notification, TaskError)
+
+    logger = logging.getLogger("asyncz.scheduler")
+    logger.addFilter(refuse)
+    try:
+        asyncio.run(main())
+    finally:
+        logger.removeFilter(refuse)
     assert "A call on the scheduler's loop failed" in caplog.text
 
 
@@ -756,6 +959,40 @@ def test_whatever_a_trigger_raises_ends_its_own_schedule_and_is_told(
 
     asyncio.run(main())
     assert "The trigger of the task 'broken' raised" in caplog.text
+
+
+class DueAgain:
+    """Due at once when it is new, and an hour after each time."""
+
+    def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+        return now if previous is None else previous + timedelta(hours=1)
+
+
+class DueAfterTheStart(DueAgain):
+    """The same, but it raises at the time before."""
+
+    @override
+    def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+        if now < START:
+            raise ValueError("too early")
+        return super().next_fire_time(previous, now)
+
+
+def test_nothing_runs_once_a_listener_has_paused_the_scheduler_as_the_clock_was_set_back() -> None:
+    async def main() -> None:
+        clock = FakeClock(START)
+        async with AsyncIOScheduler(clock=clock) as scheduler:
+            failing = scheduler.add_task(functions.add_async, 1, 2, trigger=DueAfterTheStart())
+            waiting = scheduler.add_task(functions.add_async, 1, 2, trigger=DueAgain())
+            await clock.advance(1)
+            assert failing.state.executed == waiting.state.executed == 1
+            scheduler.subscribe(TaskModified, lambda _: scheduler.pause())
+            clock.set(START - timedelta(days=1))
+            scheduler.add_task(functions.add_async, 1, 2)
+            await clock.advance(5)
+            assert (scheduler.state.status, waiting.state.submitted) == ("paused", 1)
+
+    asyncio.run(main())
 
 
 @raised_by_triggers

@@ -56,7 +56,7 @@ class AsyncIOExecutor(BaseExecutor):
             self._submit_function(run)
             return
         if run.limits.misfire_grace_time is not None and run.is_too_late():
-            self.finish(run, run.missed())
+            self._finish_at_once(run, run.missed())
             return
 
         loop, execution = self._running_loop, run._execute_in_own_context()
@@ -71,7 +71,7 @@ class AsyncIOExecutor(BaseExecutor):
             finally:
                 self._starting = 0
         if coroutine.done():
-            self.finish(run, run.cancelled() if coroutine.cancelled() else coroutine.result())
+            self._finish_at_once(run, run.cancelled() if coroutine.cancelled() else coroutine.result())
         else:
             self._follow(run, coroutine)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
     from asyncz.states import ExecutorState
 
 ResultT = TypeVar("ResultT")
+
+# At each submission so many tasks are looked at that may have no runs any more: all that a burst leaves could hold the
+# loop. More than one, so that these become fewer.
+_FORGOTTEN_AT_ONCE = 3
 
 
 class _IsToldEnds(Protocol):
@@ -67,13 +72,18 @@ class BaseExecutor:
         self._status: ExecutorStatus = "created"
         self._scheduler: Notifier | None = None
         self._tells_ends: _IsToldEnds | None = None
+        self._tells_ends_at_once: _IsToldEnds | None = None
         # Runs that were submitted and whose work has not ended, and which of them wait in the queue, were given up
         # although their work goes on, and have a time limit running.
         self._live: dict[int, AnyRun] = {}
         self._waiting: set[int] = set()
         self._given_up: set[int] = set()
         self._timers: dict[int, asyncio.TimerHandle] = {}
+        # How many runs of each task were submitted, and how many of these have ended. The loop's thread alone changes
+        # the first, and so without the lock; tasks for which both are the same are forgotten, little by little.
         self._instances: dict[str, int] = {}
+        self._ended_instances: dict[str, int] = {}
+        self._to_forget: deque[str] = deque()
         self._being_told = 0
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -93,6 +103,9 @@ class BaseExecutor:
         self._change_status("starting")
         self._scheduler = scheduler
         self._tells_ends = scheduler if _is_told_ends(scheduler) else None
+        # Whoever extends `finish` is to have all ends.
+        finish: object = getattr(self.finish, "__func__", None)
+        self._tells_ends_at_once = self._tells_ends if finish is BaseExecutor.finish else None
         self._alias = alias
         self._loop = asyncio.get_running_loop()
         self._shutdown_lock = asyncio.Lock()
@@ -130,16 +143,20 @@ class BaseExecutor:
         from asyncz.states import ExecutorState, InstanceCount
 
         with self._lock:
-            return ExecutorState(
-                alias=self._alias,
-                status=self._status,
-                running=len(self._live),
-                instances=tuple(
-                    InstanceCount(task_id=task_id, running=running) for task_id, running in self._instances.items()
-                ),
-                queued=len(self._waiting),
-                abandoned=len(self._given_up),
-            )
+            status, abandoned = self._status, len(self._given_up)
+            # In this order, as submissions do without the lock: what waits is among what was submitted before.
+            queued, ended, submitted = len(self._waiting), self._ended_instances.copy(), self._instances.copy()
+        instances = {task_id: number - ended.get(task_id, 0) for task_id, number in submitted.items()}
+        return ExecutorState(
+            alias=self._alias,
+            status=status,
+            running=sum(instances.values()),
+            instances=tuple(
+                InstanceCount(task_id=task_id, running=running) for task_id, running in instances.items() if running
+            ),
+            queued=queued,
+            abandoned=abandoned,
+        )
 
     def submit(self, run: TaskRun[ResultT], /) -> None:
         """Take a run: count it, and hand it over with `submit_run`. For the loop's thread.
@@ -152,16 +169,18 @@ class BaseExecutor:
         if self._status != "running":
             raise ExecutorNotRunningError(self._alias, self._status)
         task_id, max_instances, waits = run.task_id, run.limits.max_instances, self.waits_in_queue(run)
-        with self._lock:
-            running = self._instances.get(task_id, 0)
-            if running >= max_instances:
-                raise MaximumInstancesError(task_id, running)
-            if waits:
-                if self._max_queue is not None and len(self._waiting) >= self._max_queue:
-                    raise QueueFullError(self._alias, self._max_queue)
-                self._waiting.add(run.id)
-            self._instances[task_id] = running + 1
-            self._live[run.id] = run
+        if self._to_forget:
+            self._forget_ended()
+        submitted = self._instances.get(task_id, 0)
+        running = submitted - self._ended_instances.get(task_id, 0)
+        if running >= max_instances:
+            raise MaximumInstancesError(task_id, running)
+        if waits and self._max_queue is not None and len(self._waiting) >= self._max_queue:
+            raise QueueFullError(self._alias, self._max_queue)
+        self._instances[task_id] = submitted + 1
+        self._live[run.id] = run
+        if waits:
+            self._waiting.add(run.id)
         try:
             self.submit_run(run)
         except BaseException:
@@ -264,14 +283,18 @@ class BaseExecutor:
             False where it had ended already. May be called from any thread.
         """
         with self._lock:
-            if run.id not in self._live or run.id in self._given_up:
+            if run.id in self._given_up:
+                return False
+            # Before it is looked for: one that ends inside its submission does without the lock, unless it sees this.
+            self._given_up.add(run.id)
+            if run.id not in self._live:
+                self._given_up.discard(run.id)
                 return False
             self._being_told += 1
             try:
                 self._waiting.remove(run.id)
             except KeyError:
                 over = False
-                self._given_up.add(run.id)
             else:
                 over = True
                 self._take_out(run)
@@ -327,18 +350,41 @@ class BaseExecutor:
         self.cancel(run)
         self.give_up(run, run.cancelled())
 
+    def _finish_at_once(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT]) -> None:
+        """What `finish` does, of a run whose work is over inside `submit_run`, and so on the loop's thread."""
+        tells_ends, task_id = self._tells_ends_at_once, run.task_id
+        # The last two in one step: where another thread gives it up meanwhile, one of both tells its end.
+        if tells_ends is None or self._waiting or self._given_up or self._live.pop(run.id, None) is None:
+            self.finish(run, notification)
+            return
+        submitted = self._instances[task_id] - 1
+        if submitted:
+            self._instances[task_id] = submitted
+        else:
+            del self._instances[task_id]
+        tells_ends.ended(run, notification)
+
+    def _forget_ended(self) -> None:
+        """Forget how many runs some tasks had that have none any more. For the loop's thread."""
+        for _ in range(min(_FORGOTTEN_AT_ONCE, len(self._to_forget))):
+            task_id = self._to_forget.popleft()
+            ended = self._ended_instances.get(task_id)
+            if ended is not None and ended == self._instances[task_id]:
+                # In this order, as a state is read in any thread.
+                del self._instances[task_id]
+                del self._ended_instances[task_id]
+
     def _take_out(self, run: AnyRun) -> bool:
-        """Count a run no more; False where it was not counted. Under the lock."""
-        run_id, task_id, instances = run.id, run.task_id, self._instances
+        """Free the place of a run; False where it had none. Under the lock."""
+        run_id, task_id = run.id, run.task_id
         if self._live.pop(run_id, None) is None:
             return False
+        self._ended_instances[task_id] = self._ended_instances.get(task_id, 0) + 1
+        self._to_forget.append(task_id)
         if self._waiting:
             self._waiting.discard(run_id)
         if self._given_up:
             self._given_up.discard(run_id)
-        running = instances.pop(task_id) - 1
-        if running:
-            instances[task_id] = running
         if self._timers and (timer := self._timers.pop(run_id, None)) is not None:
             self._on_loop(timer.cancel)
         return True
@@ -356,6 +402,8 @@ class BaseExecutor:
     async def _wait_until_drained(self) -> None:
         if not self._has_drained:
             self._drained = asyncio.Event()
+            # Each end may be the last one.
+            self._tells_ends_at_once = None
             self._tell_if_drained()
             await self._drained.wait()
             self._drained = None

@@ -24,7 +24,7 @@ class DebugExecutor(BaseExecutor):
 
     @override
     def submit_run(self, run: TaskRun[ResultT], /) -> None:
-        self.finish(run, run.execute(_run_in_another_thread))
+        self._finish_at_once(run, run.execute(_run_in_another_thread))
 
 
 def _run_in_another_thread(awaitable: Awaitable[ResultT]) -> ResultT:

@@ -640,15 +640,14 @@ class TypedEntry(Entry, Generic[ResultT]):
 
     @override
     def submit_due(self, at: float) -> bool:
-        core, task = self.core, self.typed_task
         # By position: with names it costs half as much again.
-        run = TaskRun(task, at, self.context, core.now)
+        run = TaskRun(self.typed_task, at, self.context, self.core.now)
         try:
             self.hand_over(run, self.submit)
         except MaximumInstancesError:
             return False
         except QueueFullError:
-            self.refuse(events.TaskQueueFull(task.id, details=run.details()))
+            self.refuse(events.TaskQueueFull(run.task_id, details=run.details()))
         return True
 
     @override

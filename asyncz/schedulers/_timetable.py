@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections import deque
+from collections.abc import Iterator
 from typing import Generic, Protocol
 
 from typing_extensions import TypeVar
@@ -61,9 +62,13 @@ class Timetable(Generic[PlacedT]):
         entry.place = 0
         self._outdated += 1
         if self._outdated > max(_FEW, len(self) // 2):
-            self._in_order = deque(item for item in self._in_order if item[1] == item[2].place)
-            self._heap = [item for item in self._heap if item[1] == item[2].place]
-            heapq.heapify(self._heap)
+            # In place: whoever takes out what is due may be in the middle of it.
+            in_order, heap = self._in_order, self._heap
+            kept = [item for item in in_order if item[1] == item[2].place]
+            in_order.clear()
+            in_order.extend(kept)
+            heap[:] = [item for item in heap if item[1] == item[2].place]
+            heapq.heapify(heap)
             self._outdated = 0
 
     def clear(self) -> None:
@@ -88,23 +93,24 @@ class Timetable(Generic[PlacedT]):
             return in_order[0][0]
         return heap[0][0] if heap else None
 
-    def pop_due(self, now: float) -> tuple[float, int, PlacedT] | None:
-        """Take out the earliest entry, if it is due: its time, the place that it had, and itself."""
+    def due(self, now: float) -> Iterator[tuple[float, PlacedT]]:
+        """Take out what is due, the earliest first: its time, and itself; also what is put in meanwhile."""
         in_order, heap = self._in_order, self._heap
         while True:
             if in_order and (not heap or in_order[0][:2] < heap[0][:2]):
-                at, place, entry = item = in_order[0]
+                at, place, entry = in_order[0]
                 if at > now:
-                    return None
+                    return
                 in_order.popleft()
             elif heap:
-                at, place, entry = item = heap[0]
+                at, place, entry = heap[0]
                 if at > now:
-                    return None
+                    return
                 heapq.heappop(heap)
             else:
-                return None
+                return
             if place == entry.place:
                 entry.place = 0
-                return item
-            self._outdated -= 1
+                yield at, entry
+            else:
+                self._outdated -= 1

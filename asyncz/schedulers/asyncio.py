@@ -1057,18 +1057,17 @@ class AsyncIOScheduler:
         if now < self._last_seen - _CLOCK_STEP:
             self._follow_clock_back(now)
         self._last_seen = now
-        now_utc, deadline = utc(now), time.perf_counter() + TURN
-        pop_due, clock, goes_on = core.timetable.pop_due, time.perf_counter, True
+        clock, now_utc = time.perf_counter, utc(now)
+        deadline = clock() + TURN
+        due = core.timetable.due(now) if core.status == "running" else ()
         try:
-            while goes_on:
-                for _ in range(_SUBMITTED_AT_ONCE):
-                    item = pop_due(now) if core.status == "running" and clock() < deadline else None
-                    if item is None:
-                        goes_on = False
-                        break
-                    at, _, entry = item
-                    entry.fire(at, now_utc)
-                core.inbox.make_calls(deadline)
+            for number, (at, entry) in enumerate(due, 1):
+                entry.fire(at, now_utc)
+                if not number % _SUBMITTED_AT_ONCE:
+                    core.inbox.make_calls(deadline)
+                if clock() > deadline or core.status != "running":
+                    return
+            core.inbox.make_calls(deadline)
         finally:
             self._set_timer()
 
@@ -1081,22 +1080,26 @@ class AsyncIOScheduler:
     # On the loop's thread only: ends
 
     def _conclude(self, run: TaskRun[ResultT]) -> None:
-        core, task, notification, had_ended = self._core, run.task, run._reported, run._ending is not None
-        before = task._last
+        core, task, notification, before = self._core, run.task, run._reported, run.task._last
+        if notification is None:
+            return
+        # Where it cannot be used, something else may be told yet, by a shutdown at the latest.
+        run._reported = None
         owner: object = task._owner
         # As `_entry_of` does, without a call more.
         entry = owner if isinstance(owner, _ENTRY) and owner.core is core else None
-        assert notification is not None
+        # Whether its run id was left out; to ask for that by its name costs several times as much.
+        if not notification.details[0]:
+            notification = attrs.evolve(notification, details=run.details())
+        # Most have a result: to ask a value for the classes that it is not costs more than this.
+        if not isinstance(notification, TaskExecuted) and _is_tried_again(entry, run, notification):
+            if run.released:
+                self._free(entry, run)
+            return
+        if not run.conclude(notification):
+            _refuse_second(run, notification)
+            return
         try:
-            # Whether its run id was left out; to ask for that by its name costs several times as much.
-            if not notification.details[0]:
-                notification = attrs.evolve(notification, details=run.details())
-            # Most have a result: to ask a value for the classes that it is not costs more than this.
-            if not isinstance(notification, TaskExecuted) and _is_tried_again(entry, run, notification):
-                return
-            if not run.conclude(notification):
-                _refuse_second(run, notification)
-                return
             if before is not None and entry is not None:
                 entry.remember(before)
             if isinstance(notification, TaskExecuted):
@@ -1110,10 +1113,7 @@ class AsyncIOScheduler:
                 _log_failure(notification)
             core.dispatcher.emit(notification, [listener for _, listener in task._listeners] if task._listeners else ())
         finally:
-            if run._ending is None:
-                # What was told cannot be used: something else may be told yet, by a shutdown at the latest.
-                run._reported = None
-            elif run.released and not had_ended:
+            if run.released:
                 self._free(entry, run)
 
     def _release(self, run: TaskRun[ResultT]) -> None:
