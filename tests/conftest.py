@@ -10,6 +10,14 @@ from tests.cluster import cluster_of
 from tests.functions import Recorder
 
 
+@pytest.fixture(scope="session", autouse=True)
+def mypy_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Where mypy keeps what it has seen: the library is the same for all tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MYPY_CACHE_DIR", str(tmp_path_factory.mktemp("mypy")))
+        yield
+
+
 @pytest.fixture
 def recorder() -> Recorder:
     """A notifier that keeps what it is told, for executors without a scheduler."""

@@ -229,6 +229,22 @@ def test_a_wrong_type_is_found_by_mypy(folder: Path, target: str, message: str) 
     assert message in of_types(found)["message"]
 
 
+@with_mypy
+@pytest.mark.parametrize("keeps", [True, False])
+def test_mypy_keeps_what_it_has_seen_only_where_it_is_told_to(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, keeps: bool
+) -> None:
+    cache = tmp_path_factory.mktemp("cache")
+    if keeps:
+        monkeypatch.setenv("MYPY_CACHE_DIR", str(cache))
+    else:
+        monkeypatch.delenv("MYPY_CACHE_DIR")
+    before = set(folder.iterdir())
+    assert of_types(report(folder, "own:GoodTrigger", status=0))["verdict"] == "kept"
+    assert any(cache.iterdir()) == keeps
+    assert set(folder.iterdir()) == before
+
+
 def test_an_executor_that_blocks_the_loop_for_ever_does_not_hang_the_command(folder: Path) -> None:
     found = report(folder, "own:Hangs", "--patience", "0.5", status=1)
     assert verdicts(found)[rules.LOOP_GOES_ON.number] == "broken"

@@ -137,7 +137,10 @@ def verify(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Verify an executor or trigger of your own: its types, and every rule that it has to keep."""
+    """Verify an executor or trigger of your own: its types, and every rule that it has to keep.
+
+    Where MYPY_CACHE_DIR is set, mypy keeps there what it has seen, and is faster the next time.
+    """
     declared = Declarations(
         runs_inline=inline,
         runs_in_another_process=other_process,

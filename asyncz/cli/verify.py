@@ -269,7 +269,9 @@ def _check_types(made_by: type[object], protocol: str, method: str, annotation: 
             "    return value\n"
         )
         command = [sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent", "--config-file="]
-        command += ["--no-error-summary", "--cache-dir", f"{folder}/cache", str(program)]
+        # Not the cache of the project: what else is checked there is checked with other options.
+        cache = os.environ.get("MYPY_CACHE_DIR") or f"{folder}/cache"
+        command += ["--no-error-summary", "--cache-dir", cache, str(program)]
         environment = {**os.environ, "MYPYPATH": str(Path.cwd())}
         # It is mypy that is called, of this very environment.
         mypy = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)  # noqa: S603
