@@ -244,6 +244,23 @@ class ChainedCall(_OfOneArgument, Generic[ArgumentT, ResultT]):
         return self.with_last_result()()
 
 
+class AddsChained(Protocol):
+    """Adds a task that is given the results of another."""
+
+    def __call__(
+        self,
+        upstream: Task[ArgumentT],
+        fn: Callable[[ArgumentT], NextT | Awaitable[NextT]],
+        executor: Executor[NextT] | str,
+        task_id: str | None,
+        limit: Callable[[TaskLimits], TaskLimits],
+        paused: bool,
+        /,
+    ) -> Task[NextT]:
+        """Add it to the scheduler of the other one, which is `upstream`."""
+        ...
+
+
 class TaskOwner(Protocol[ResultT_co]):
     """What a task needs of the scheduler that holds it: its place there."""
 
@@ -271,16 +288,9 @@ class TaskOwner(Protocol[ResultT_co]):
         """Ask for the cancellation of all its runs; tells how many requests took."""
         ...
 
-    def chain(
-        self,
-        upstream: Task[ArgumentT],
-        fn: Callable[[ArgumentT], NextT | Awaitable[NextT]],
-        executor: Executor[NextT] | str,
-        task_id: str | None,
-        limit: Callable[[TaskLimits], TaskLimits],
-        paused: bool,
-    ) -> Task[NextT]:
-        """Add a task that is given the results of this one, which is `upstream`."""
+    @property
+    def chain(self) -> AddsChained:
+        """What adds a task that is given the results of this one."""
         ...
 
     def current_state(self) -> TaskState:

@@ -313,7 +313,7 @@ def test_a_run_that_ends_inside_its_submission_frees_its_place(kind: str) -> Non
     asyncio.run(main())
 
 
-class FailsAllInline(DebugExecutor):
+class FailsAll(BaseExecutor):
     """Extends `finish`, as an executor may."""
 
     @override
@@ -321,12 +321,12 @@ class FailsAllInline(DebugExecutor):
         super().finish(run, run.failed(ValueError("as it was told")))
 
 
-class FailsAllOnTheLoop(AsyncIOExecutor):
-    """The same of another executor whose runs may end inside their submission."""
+class FailsAllInline(FailsAll, DebugExecutor):
+    """One whose runs end inside their submission."""
 
-    @override
-    def finish(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
-        super().finish(run, run.failed(ValueError("as it was told")))
+
+class FailsAllOnTheLoop(FailsAll, AsyncIOExecutor):
+    """One whose runs may end there."""
 
 
 @pytest.mark.parametrize("make", [FailsAllInline, FailsAllOnTheLoop])

@@ -30,19 +30,17 @@ from asyncz.exceptions import (
     WrongThreadError,
 )
 from asyncz.plugins import check_trigger
-from asyncz.protocols import Clock, Executor, Notifier, SupportsCancel, Timer, Trigger
+from asyncz.protocols import Clock, Notifier, SupportsCancel, Timer, Trigger
 from asyncz.schedulers._dispatch import Dispatcher
 from asyncz.schedulers._inbox import Inbox
 from asyncz.schedulers._timetable import Timetable
-from asyncz.tasks import RunHandle, Task, TaskLimits, TaskRun, Unset
+from asyncz.tasks import AddsChained, RunHandle, Task, TaskLimits, TaskRun, Unset
 from asyncz.triggers.base import start_trigger
 
 if TYPE_CHECKING:
     from asyncz.states import EndedRun, ExecutorState, TaskState
 
-ArgumentT = TypeVar("ArgumentT")
 ResultT = TypeVar("ResultT")
-NextT = TypeVar("NextT")
 
 logger = logging.getLogger("asyncz.scheduler")
 
@@ -86,21 +84,6 @@ class SubmitsAnything(Protocol):
     """The `submit` of a universal executor."""
 
     def __call__(self, run: TaskRun[ResultT], /) -> None: ...
-
-
-class AddsChained(Protocol):
-    """Adds a task that is given the results of another."""
-
-    def __call__(
-        self,
-        upstream: Task[ArgumentT],
-        fn: Callable[[ArgumentT], ResultT | Awaitable[ResultT]],
-        executor: Executor[ResultT] | str,
-        task_id: str | None,
-        limit: Callable[[TaskLimits], TaskLimits],
-        paused: bool,
-        /,
-    ) -> Task[ResultT]: ...
 
 
 @attrs.define(eq=False)
@@ -201,17 +184,10 @@ class Place:
 
     core: Core
 
-    def chain(
-        self,
-        upstream: Task[ArgumentT],
-        fn: Callable[[ArgumentT], NextT | Awaitable[NextT]],
-        executor: Executor[NextT] | str,
-        task_id: str | None,
-        limit: Callable[[TaskLimits], TaskLimits],
-        paused: bool,
-    ) -> Task[NextT]:
-        """Add a task that is given the results of its task, which is `upstream`; `Task.then` does."""
-        return self.core.add_chained(upstream, fn, executor, task_id, limit, paused)
+    @property
+    def chain(self) -> AddsChained:
+        """What adds a task that is given the results of its task; `Task.then` does."""
+        return self.core.add_chained
 
     def check_thread(self, action: str) -> None:
         """Refuse what is for the thread of the scheduler only."""
