@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import logging
 import os
 import pickle
 import signal
 import threading
 import time
+import weakref
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -497,6 +499,70 @@ def test_a_listener_can_take_back_another_before_that_is_called() -> None:
             task.on_done(lambda _: subscription.unsubscribe())
             await task.run()
         assert heard == []
+
+    asyncio.run(main())
+
+
+def test_a_listener_that_subscribed_twice_is_called_twice_until_it_takes_one_back() -> None:
+    async def main() -> None:
+        heard: list[str] = []
+
+        def first(_: TaskExecuted[object]) -> None:
+            heard.append("first")
+
+        def second(_: TaskExecuted[object]) -> None:
+            heard.append("second")
+
+        async with AsyncIOScheduler() as scheduler:
+            task = scheduler.add_task(functions.add, 1, 2, trigger=None)
+            subscriptions = [scheduler.subscribe(TaskExecuted, each) for each in (first, second, first)]
+            await task.run()
+            assert heard == ["first", "second", "first"]
+            heard.clear()
+            for _ in range(2):
+                subscriptions[0].unsubscribe()
+            await task.run()
+            assert heard == ["second", "first"]
+
+    asyncio.run(main())
+
+
+class Session:
+    """Listens, and takes back all that it subscribed to once nobody has it any more."""
+
+    def __init__(self, scheduler: AsyncIOScheduler, heard: list[object]) -> None:
+        subscription = scheduler.subscribe(TaskExecuted, heard.append)
+        weakref.finalize(self, subscription.unsubscribe)
+
+    def hear(self, _: TaskExecuted[object]) -> None:
+        """Be kept by whoever calls this."""
+
+
+def test_what_is_let_go_of_by_taking_a_subscription_back_may_take_back_others() -> None:
+    async def main() -> None:
+        heard: list[object] = []
+        async with AsyncIOScheduler() as scheduler:
+            task = scheduler.add_task(functions.add, 1, 2, trigger=None)
+            subscription = scheduler.subscribe(TaskExecuted, Session(scheduler, heard).hear)
+            await task.run()
+            assert len(heard) == 1
+            subscription.unsubscribe()
+            await task.run()
+            assert len(heard) == 1
+
+    asyncio.run(main())
+
+
+def test_subscriptions_are_taken_back_in_several_threads_at_once() -> None:
+    async def main() -> None:
+        heard: list[object] = []
+        async with AsyncIOScheduler() as scheduler:
+            task = scheduler.add_task(functions.add, 1, 2, trigger=None)
+            subscriptions = [scheduler.subscribe(TaskExecuted, heard.append) for _ in range(400)]
+            with concurrent.futures.ThreadPoolExecutor(8) as pool:
+                list(pool.map(asyncz.Subscription.unsubscribe, subscriptions[1:]))
+            await task.run()
+            assert len(heard) == 1
 
     asyncio.run(main())
 
