@@ -339,6 +339,8 @@ class Entry(Place):
         self.next_fire = following
         if following is not None:
             self.schedule()
+        elif self.removed:
+            return
         # As `come_due` does, without a call more.
         if self.waiting or self.attempts or not self.submit_due(at):
             self.come_due_at_maximum(at)
@@ -357,6 +359,8 @@ class Entry(Place):
         self.next_fire = following
         if following is not None:
             self.schedule()
+        elif self.removed:
+            return
         if len(due) > 1 and self.task._limits.coalesce:
             del due[:-1]
         for each in due:
@@ -370,8 +374,10 @@ class Entry(Place):
             following = trigger.next_fire_time(previous, now)
             return None if following is None else checked_fire_time(trigger, previous, following)
         except BaseException as error:
+            self.next_fire = None
             self.tell_trigger_raised(error)
-            return None
+            # Who heard of it may have given it another.
+            return self.next_fire
 
     def come_due(self, at: float) -> None:
         """Submit a run for that time, unless it has to go by the overlap policy of its task."""
@@ -618,8 +624,10 @@ class TypedEntry(Entry, Generic[ResultT]):
     def submit_due(self, at: float) -> bool:
         # By position: with names it costs half as much again.
         run = TaskRun(self.typed_task, at, self.context, self.core.now)
+        # What `submit` comes to for most, without a call more.
+        directly = self.registration.ready and run.limits.misfire_grace_time is None
         try:
-            self.hand_over(run, self.submit)
+            self.hand_over(run, self.submit_to if directly else self.submit)
         except MaximumInstancesError:
             return False
         except QueueFullError:
