@@ -1125,7 +1125,8 @@ class TaskRun(AnyRun, Generic[ResultT]):
             else:
                 context.run(running_run.set, self)
                 outcome = context.run(self.call)
-            if not is_awaitable(outcome):
+            # Most give nothing, which need not be asked.
+            if outcome is None or not is_awaitable(outcome):
                 return self.executed(outcome)
             await_it = functools.partial(await_outcome or _run_to_its_end, outcome)
             return self.executed(self._as_the_running_one(await_it) if context is None else context.run(await_it))
