@@ -133,6 +133,32 @@ def test_one_that_cancels_itself_before_it_waits_is_cancelled() -> None:
     on_the_loop(test)
 
 
+if sys.version_info >= (3, 12):  # asyncio itself starts no tasks eagerly before
+
+    def test_a_run_is_cancelled_by_a_task_that_it_starts_before_it_waits() -> None:
+        async def test(executor: AsyncIOExecutor) -> None:
+            helped: list[bool] = []
+
+            async def help_out() -> None:
+                helped.append(executor.cancel(run))
+                await asyncio.sleep(0)
+                helped.append(True)
+
+            async def waits() -> None:
+                helper = asyncio.Task(help_out(), loop=asyncio.get_running_loop(), eager_start=True)
+                try:
+                    await asyncio.sleep(3600)
+                finally:
+                    await helper
+
+            run = run_of(waits)
+            await in_a_callback(partial(executor.submit, run))
+            assert isinstance(await run.notification(), TaskCancelled)
+            assert helped == [True, True]
+
+        on_the_loop(test)
+
+
 def test_a_run_that_a_coroutine_asks_for_begins_when_that_waits_or_before() -> None:
     async def main() -> None:
         async with AsyncIOScheduler() as scheduler:

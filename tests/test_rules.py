@@ -313,6 +313,127 @@ def test_a_run_that_ends_inside_its_submission_frees_its_place(kind: str) -> Non
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("kind", ["debug", "asyncio"])
+def test_a_run_is_counted_before_its_submission_is_over(kind: str) -> None:
+    async def main() -> None:
+        async with AsyncIOScheduler() as scheduler:
+
+            def counts() -> dict[str, int]:
+                return {each.task_id: each.running for state in scheduler.state.executors for each in state.instances}
+
+            async def look() -> dict[str, int]:
+                return counts()
+
+            task = (
+                scheduler.add_task(counts, id="looks", executor=kind, trigger=None)
+                if kind == "debug"
+                else scheduler.add_task(look, id="looks", executor=kind, trigger=None)
+            )
+            await asyncio.sleep(0)
+            assert [await task.run() for _ in range(2)] == [{"looks": 1}] * 2
+            assert counts() == {}
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("kind", ["debug", "asyncio"])
+def test_a_run_has_its_place_while_it_submits_others(kind: str) -> None:
+    async def main() -> None:
+        refused: list[BaseException] = []
+        counted: list[int] = []
+        async with AsyncIOScheduler() as scheduler:
+
+            def submit_others() -> None:
+                inner.run()
+                counted.append(sum(state.running for state in scheduler.state.executors))
+                try:
+                    outer.run()
+                except MaximumInstancesError as error:
+                    refused.append(error)
+
+            async def submit_others_on_the_loop() -> None:
+                submit_others()
+
+            function = submit_others if kind == "debug" else submit_others_on_the_loop
+            outer: Task[object] = scheduler.add_task(function, executor=kind, trigger=None)
+            inner = scheduler.add_task(asyncio.sleep, 0, executor="asyncio", trigger=None)
+            await asyncio.sleep(0)
+            await inner.run()
+            for _ in range(2):
+                await outer.run()
+                await until(lambda: inner.state.running == 0)
+            assert inner.state.executed == 3
+            assert (len(refused), counted) == (2, [2, 2])
+            assert [state.instances for state in scheduler.state.executors if state.instances] == []
+
+    asyncio.run(main())
+
+
+def test_a_coroutine_that_waits_has_its_place() -> None:
+    async def main() -> None:
+        go_on = asyncio.Event()
+        executor = AsyncIOExecutor()
+        async with AsyncIOScheduler(executors={"tried": executor}) as scheduler:
+            task = scheduler.add_task(go_on.wait, executor="tried", trigger=None, max_instances=2)
+            await asyncio.sleep(0)
+            handles = [task.run(), task.run()]
+            assert executor.state.running == 2
+            with pytest.raises(MaximumInstancesError):
+                task.run()
+            go_on.set()
+            assert [await handle for handle in handles] == [True, True]
+            assert executor.state.instances == ()
+
+    asyncio.run(main())
+
+
+class EndsInAThread(DebugExecutor):
+    """One whose runs end in another thread, some of them before their submission is over."""
+
+    def __init__(self, *, wait: bool) -> None:
+        super().__init__()
+        self.wait = wait
+
+    @override
+    def submit_run(self, run: TaskRun[ResultT], /) -> None:
+        if run.task_id == "refused":
+            raise ValueError(run.task_id)
+        thread = threading.Thread(target=lambda: self.end(run))
+        thread.start()
+        if self.wait:
+            thread.join()
+
+    def end(self, run: TaskRun[ResultT]) -> None:
+        """Run it, or give it up first."""
+        if run.task_id == "given up":
+            self.give_up(run, run.cancelled())
+        self.finish(run, run.execute())
+
+
+@pytest.mark.parametrize("wait", [True, False])
+def test_a_run_may_end_in_any_thread_before_its_submission_is_over(
+    wait: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        executor = EndsInAThread(wait=wait)
+        async with AsyncIOScheduler(executors={"tried": executor}) as scheduler:
+            tasks = [
+                scheduler.add_task(functions.add, 1, 2, id=name, executor="tried", trigger=None)
+                for name in ("kept", "given up", "refused")
+            ]
+            await asyncio.sleep(0)
+            for number in (1, 2):
+                ends = [await task.run().notification() for task in tasks]
+                assert [type(end) for end in ends] == [TaskExecuted, TaskCancelled, TaskError]
+                await until(lambda: [task.state.running for task in tasks] == [0, 0, 0])
+                state = executor.state
+                assert (state.running, state.instances, state.abandoned) == (0, (), 0)
+                assert [task.state.submitted for task in tasks] == [number] * 3
+
+    asyncio.run(main())
+    assert [record.levelname for record in caplog.records if "refused" not in record.getMessage()] == []
+
+
 class FailsAll(BaseExecutor):
     """Extends `finish`, as an executor may."""
 
@@ -959,6 +1080,39 @@ def test_whatever_a_trigger_raises_ends_its_own_schedule_and_is_told(
 
     asyncio.run(main())
     assert "The trigger of the task 'broken' raised" in caplog.text
+
+
+def test_a_task_whose_trigger_raised_can_be_given_another_by_who_hears_of_it() -> None:
+    async def main() -> None:
+        clock = FakeClock()
+        async with AsyncIOScheduler(clock=clock) as scheduler:
+
+            def mend(event: TaskModified) -> None:
+                if event.exception is not None:
+                    scheduler.reschedule_task(event.task_id, IntervalTrigger(seconds=1))
+
+            scheduler.subscribe(TaskModified, mend)
+            task = scheduler.add_task(nothing, trigger=Raises(ValueError("no more")))
+            await clock.advance(5)
+            assert scheduler.tasks == (task,)
+            assert task.state.executed == 5
+
+    asyncio.run(main())
+
+
+def test_a_task_that_is_removed_by_who_hears_that_its_trigger_raised_runs_no_more() -> None:
+    async def main() -> None:
+        clock = FakeClock()
+        ended: list[TaskExecuted[object]] = []
+        async with AsyncIOScheduler(clock=clock) as scheduler:
+            scheduler.subscribe(TaskModified, lambda event: scheduler.remove_task(event.task_id))
+            scheduler.subscribe(TaskExecuted, ended.append)
+            scheduler.add_task(nothing, trigger=Raises(ValueError("no more")))
+            await clock.advance(5)
+            assert scheduler.tasks == ()
+        assert ended == []
+
+    asyncio.run(main())
 
 
 class DueAgain:

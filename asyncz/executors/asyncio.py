@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Coroutine
+from typing import Never
 
 from typing_extensions import TypeVar, override
 
@@ -29,14 +30,16 @@ class AsyncIOExecutor(BaseExecutor):
     """
 
     has_queue = True
+    _runs_inside = True
 
     def __init__(self) -> None:
         super().__init__()
         self._coroutines: dict[int, asyncio.Task[object]] = {}
         self._functions = ThreadedFunctions(self)
         self._watch: asyncio.Task[None] | None = None
-        # The run whose coroutine is being driven to where it first waits; 0 is none.
-        self._starting = 0
+        # The coroutine that is being driven to where it first waits, if there is one, and the run that it was last.
+        self._starting: Coroutine[object, Never, object] | None = None
+        self._started = 0
 
     @override
     async def start(self, scheduler: Notifier, alias: str, /) -> None:
@@ -62,22 +65,28 @@ class AsyncIOExecutor(BaseExecutor):
         loop, execution = self._running_loop, run._execute_in_own_context()
         context = None if run._context is None else run._context.copy()
         # Driven to where it first waits at once; but not one from within another, which could go on without end.
-        if self._starting or loop.get_task_factory() is not None:
+        if self._starting is not None or loop.get_task_factory() is not None:
             coroutine = loop.create_task(execution, name=run.task_id, context=context)
         else:
-            self._starting = run.id
+            self._starting = execution
+            self._started = run.id
             try:
                 coroutine = self._eager_tasks.make(execution, run.task_id, context)
             finally:
-                self._starting = 0
-        if coroutine.done():
-            self._finish_at_once(run, run.cancelled() if coroutine.cancelled() else coroutine.result())
-        else:
+                self._starting = None
+        if not coroutine.done():
             self._follow(run, coroutine)
+            return
+        try:
+            notification = coroutine.result()
+        except asyncio.CancelledError:
+            notification = run.cancelled()
+        self._finish_at_once(run, notification)
 
     @override
     def cancel_run(self, run: TaskRun[ResultT], /) -> bool:
-        coroutine = asyncio.current_task() if run.id == self._starting else self._coroutines.get(run.id)
+        is_starting = self._starting is not None and run.id == self._started
+        coroutine = self._starting_task() if is_starting else self._coroutines.get(run.id)
         return coroutine is not None and coroutine.cancel()
 
     @override
@@ -105,6 +114,11 @@ class AsyncIOExecutor(BaseExecutor):
         coroutine.add_done_callback(ended)
         if run.limits.timeout is not None:
             self.limit_time(run)
+
+    def _starting_task(self) -> asyncio.Task[object] | None:
+        # Not always the current one: that may be another, which it starts as eagerly.
+        tasks = asyncio.all_tasks(self._running_loop)
+        return next((task for task in tasks if task.get_coro() is self._starting), None)
 
     async def _watch_loop(self) -> None:
         # What ends a loop cancels its tasks, and then waits for the threads of its default executor.

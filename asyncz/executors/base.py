@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
 ResultT = TypeVar("ResultT")
 
-# At each submission so many tasks are looked at that may have no runs any more: all that a burst leaves could hold the
-# loop. More than one, so that these become fewer.
-_FORGOTTEN_AT_ONCE = 3
+# A submission forgets so many tasks that may have no runs any more, where there are that many, or where no run is left:
+# one by one each would need the lock, and all that a burst leaves could hold the loop.
+_FORGOTTEN_AT_ONCE = 64
 
 
 class _IsToldEnds(Protocol):
@@ -65,6 +65,9 @@ class BaseExecutor:
     has_queue: ClassVar[bool] = False
     """Whether runs wait here until `claim` takes them out; where only some do, extend `waits_in_queue`."""
 
+    _runs_inside: ClassVar[bool] = False
+    """Whether runs that do not wait may be over before `submit_run` returns."""
+
     def __init__(self, *, max_queue: int | None = None) -> None:
         check_optional_count("max_queue", max_queue, at_least=0)
         self._max_queue = max_queue
@@ -73,14 +76,17 @@ class BaseExecutor:
         self._scheduler: Notifier | None = None
         self._tells_ends: _IsToldEnds | None = None
         self._tells_ends_at_once: _IsToldEnds | None = None
-        # Runs that were submitted and whose work has not ended, and which of them wait in the queue, were given up
-        # although their work goes on, and have a time limit running.
+        # Runs whose work goes on after their submission, and which of them wait in the queue, were given up, and have a
+        # time limit running.
         self._live: dict[int, AnyRun] = {}
         self._waiting: set[int] = set()
         self._given_up: set[int] = set()
         self._timers: dict[int, asyncio.TimerHandle] = {}
-        # How many runs of each task were submitted, and how many of these have ended. The loop's thread alone changes
-        # the first, and so without the lock; tasks for which both are the same are forgotten, little by little.
+        # The run that is being submitted, where it may be over when that returns. Most are: it joins those above, and
+        # is counted, only when it goes on, or when it submits another.
+        self._inside: AnyRun | None = None
+        # How many runs of each task were counted, and how many of these have ended. The loop's thread alone adds to the
+        # first, and does so without the lock; tasks for which both are the same are forgotten, some at a time.
         self._instances: dict[str, int] = {}
         self._ended_instances: dict[str, int] = {}
         self._to_forget: deque[str] = deque()
@@ -146,6 +152,9 @@ class BaseExecutor:
             status, abandoned = self._status, len(self._given_up)
             # In this order, as submissions do without the lock: what waits is among what was submitted before.
             queued, ended, submitted = len(self._waiting), self._ended_instances.copy(), self._instances.copy()
+            inside = self._inside
+        if inside is not None:
+            submitted[inside.task_id] = submitted.get(inside.task_id, 0) + 1
         instances = {task_id: number - ended.get(task_id, 0) for task_id, number in submitted.items()}
         return ExecutorState(
             alias=self._alias,
@@ -168,25 +177,34 @@ class BaseExecutor:
         """
         if self._status != "running":
             raise ExecutorNotRunningError(self._alias, self._status)
-        task_id, max_instances, waits = run.task_id, run.limits.max_instances, self.waits_in_queue(run)
-        if self._to_forget:
+        if self._inside is not None:
+            self._count_inside()
+        waits = self.waits_in_queue(run)
+        if self._to_forget and (not self._live or len(self._to_forget) >= _FORGOTTEN_AT_ONCE):
             self._forget_ended()
-        submitted = self._instances.get(task_id, 0)
-        running = submitted - self._ended_instances.get(task_id, 0)
-        if running >= max_instances:
+        task_id, submitted, running = run.task_id, 0, 0
+        if self._instances:
+            submitted = self._instances.get(task_id, 0)
+            running = submitted - self._ended_instances.get(task_id, 0)
+        if running >= run.limits.max_instances:
             raise MaximumInstancesError(task_id, running)
         if waits and self._max_queue is not None and len(self._waiting) >= self._max_queue:
             raise QueueFullError(self._alias, self._max_queue)
-        self._instances[task_id] = submitted + 1
-        self._live[run.id] = run
-        if waits:
-            self._waiting.add(run.id)
+        if self._runs_inside and not waits:
+            self._inside = run
+        else:
+            self._instances[task_id] = submitted + 1
+            self._live[run.id] = run
+            if waits:
+                self._waiting.add(run.id)
         try:
             self.submit_run(run)
         except BaseException:
             with self._lock:
                 self._take_out(run)
             raise
+        if self._inside is run:
+            self._count_inside()
 
     def cancel(self, run: TaskRun[ResultT], /) -> bool:
         """Ask for the cancellation of a run. For the loop's thread.
@@ -195,7 +213,7 @@ class BaseExecutor:
             Whether the request took; False where the run has ended or this executor cannot.
         """
         with self._lock:
-            if run.id not in self._live or run.id in self._given_up:
+            if not self._is_live(run) or run.id in self._given_up:
                 return False
             waits = run.id in self._waiting
         return self.give_up(run, run.cancelled()) if waits else self.cancel_run(run)
@@ -250,7 +268,7 @@ class BaseExecutor:
             self._waiting.remove(run.id)
         except KeyError:
             with self._lock:
-                return run.id in self._live
+                return self._is_live(run)
         return True
 
     def limit_time(self, run: TaskRun[ResultT], /) -> None:
@@ -287,7 +305,7 @@ class BaseExecutor:
                 return False
             # Before it is looked for: one that ends inside its submission does without the lock, unless it sees this.
             self._given_up.add(run.id)
-            if run.id not in self._live:
+            if not self._is_live(run):
                 self._given_up.discard(run.id)
                 return False
             self._being_told += 1
@@ -317,7 +335,8 @@ class BaseExecutor:
 
     def cancel_all(self) -> None:
         """End every run as cancelled at once, and cancel what can be cancelled."""
-        for run in list(self._live.values()):
+        inside = self._inside
+        for run in (*self._live.values(), *(() if inside is None else (inside,))):
             run.give_to(self._cancel_at_once)
 
     def cancel_queued(self) -> None:
@@ -352,35 +371,47 @@ class BaseExecutor:
 
     def _finish_at_once(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT]) -> None:
         """What `finish` does, of a run whose work is over inside `submit_run`, and so on the loop's thread."""
-        tells_ends, task_id = self._tells_ends_at_once, run.task_id
-        # The last two in one step: where another thread gives it up meanwhile, one of both tells its end.
-        if tells_ends is None or self._waiting or self._given_up or self._live.pop(run.id, None) is None:
+        tells_ends = self._tells_ends_at_once
+        # Asked, and taken out, in one step, as nothing is called in between: where another thread gives it up, one of
+        # both tells its end.
+        if tells_ends is None or self._given_up or self._inside is not run:
             self.finish(run, notification)
-            return
-        submitted = self._instances[task_id] - 1
-        if submitted:
-            self._instances[task_id] = submitted
         else:
-            del self._instances[task_id]
-        tells_ends.ended(run, notification)
+            self._inside = None
+            tells_ends.ended(run, notification)
+
+    def _count_inside(self) -> None:
+        """Count the run that is being submitted, as its work goes on. For the loop's thread."""
+        with self._lock:
+            run, self._inside = self._inside, None
+            if run is not None:
+                self._instances[run.task_id] = self._instances.get(run.task_id, 0) + 1
+                self._live[run.id] = run
+
+    def _is_live(self, run: AnyRun) -> bool:
+        """Whether a run was submitted, and its work has not ended. Under the lock."""
+        return run.id in self._live or run is self._inside
 
     def _forget_ended(self) -> None:
         """Forget how many runs some tasks had that have none any more. For the loop's thread."""
-        for _ in range(min(_FORGOTTEN_AT_ONCE, len(self._to_forget))):
-            task_id = self._to_forget.popleft()
-            ended = self._ended_instances.get(task_id)
-            if ended is not None and ended == self._instances[task_id]:
-                # In this order, as a state is read in any thread.
-                del self._instances[task_id]
-                del self._ended_instances[task_id]
+        with self._lock:
+            for _ in range(min(_FORGOTTEN_AT_ONCE, len(self._to_forget))):
+                task_id = self._to_forget.popleft()
+                ended = self._ended_instances.get(task_id)
+                if ended is not None and ended == self._instances[task_id]:
+                    del self._instances[task_id]
+                    del self._ended_instances[task_id]
 
     def _take_out(self, run: AnyRun) -> bool:
         """Free the place of a run; False where it had none. Under the lock."""
         run_id, task_id = run.id, run.task_id
-        if self._live.pop(run_id, None) is None:
+        if self._live.pop(run_id, None) is not None:
+            self._ended_instances[task_id] = self._ended_instances.get(task_id, 0) + 1
+            self._to_forget.append(task_id)
+        elif self._inside is run:
+            self._inside = None
+        else:
             return False
-        self._ended_instances[task_id] = self._ended_instances.get(task_id, 0) + 1
-        self._to_forget.append(task_id)
         if self._waiting:
             self._waiting.discard(run_id)
         if self._given_up:
@@ -396,24 +427,28 @@ class BaseExecutor:
 
     @property
     def _has_drained(self) -> bool:
+        """Whether nothing has to be waited for any more. Under the lock."""
         # Abandoned runs are not waited for: nobody knows whether they ever return.
-        return len(self._live) <= len(self._given_up) and not self._being_told
+        live = len(self._live) + (self._inside is not None)
+        return live <= len(self._given_up) and not self._being_told
 
     async def _wait_until_drained(self) -> None:
-        if not self._has_drained:
+        with self._lock:
+            if self._has_drained:
+                return
             self._drained = asyncio.Event()
             # Each end may be the last one.
             self._tells_ends_at_once = None
-            self._tell_if_drained()
-            await self._drained.wait()
-            self._drained = None
+        await self._drained.wait()
+        self._drained = None
 
     def _has_been_told(self) -> None:
         with self._lock:
             self._being_told -= 1
-        self._tell_if_drained()
+            self._tell_if_drained()
 
     def _tell_if_drained(self) -> None:
+        """Wake the shutdown that waits for the last run. Under the lock."""
         drained = self._drained
         if drained is not None and self._has_drained:
             self._on_loop(drained.set)

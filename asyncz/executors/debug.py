@@ -22,6 +22,8 @@ class DebugExecutor(BaseExecutor):
     another thread that is waited for. A time limit cannot be enforced here.
     """
 
+    _runs_inside = True
+
     @override
     def submit_run(self, run: TaskRun[ResultT], /) -> None:
         self._finish_at_once(run, run.execute(_run_in_another_thread))
