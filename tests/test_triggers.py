@@ -493,7 +493,8 @@ def test_jitter_does_not_add_up_and_is_each_tasks_own() -> None:
     delays = [due - START - number * timedelta(minutes=10) for number, due in enumerate(first, 1)]
     assert timedelta(0) <= min(delays) < timedelta(seconds=3)
     assert timedelta(seconds=57) < max(delays) <= timedelta(seconds=60)
-    assert len(set(delays)) == 500
+    # Two of the same microsecond come about once in five hundred times.
+    assert len(set(delays)) > 490
 
 
 def test_jitter_goes_over_no_end_and_takes_no_last_run() -> None:
