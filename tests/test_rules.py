@@ -324,11 +324,8 @@ def test_a_run_is_counted_before_its_submission_is_over(kind: str) -> None:
             async def look() -> dict[str, int]:
                 return counts()
 
-            task = (
-                scheduler.add_task(counts, id="looks", executor=kind, trigger=None)
-                if kind == "debug"
-                else scheduler.add_task(look, id="looks", executor=kind, trigger=None)
-            )
+            function = counts if kind == "debug" else look
+            task: Task[object] = scheduler.add_task(function, id="looks", executor=kind, trigger=None)
             await asyncio.sleep(0)
             assert [await task.run() for _ in range(2)] == [{"looks": 1}] * 2
             assert counts() == {}
@@ -432,6 +429,34 @@ def test_a_run_may_end_in_any_thread_before_its_submission_is_over(
 
     asyncio.run(main())
     assert [record.levelname for record in caplog.records if "refused" not in record.getMessage()] == []
+
+
+class GivesUp(DebugExecutor):
+    """One of which another thread gives up each run before it runs."""
+
+    @override
+    def submit_run(self, run: TaskRun[ResultT], /) -> None:
+        thread = threading.Thread(target=lambda: self.give_up(run, run.cancelled()))
+        thread.start()
+        thread.join()
+        super().submit_run(run)
+
+
+def test_a_run_that_another_thread_gives_up_before_its_submission_is_over_ends_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def main() -> None:
+        async with AsyncIOScheduler(executors={"tried": GivesUp()}) as scheduler:
+            task = scheduler.add_task(functions.add, 1, 2, executor="tried", trigger=None)
+            await asyncio.sleep(0)
+            for number in (1, 2):
+                with pytest.raises(TaskCancelledError):
+                    await task.run()
+                await until(lambda: task.state.running == 0)
+                assert (task.state.cancelled, task.state.executed) == (number, 0)
+
+    asyncio.run(main())
+    assert caplog.records == []
 
 
 class FailsAll(BaseExecutor):

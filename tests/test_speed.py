@@ -9,16 +9,29 @@ from tests.benchmarks.guard import KINDS
 from tests.fresh_python import output_of
 
 # Instructions of the library a run, and for `add` a task; a twentieth above what it was when they were written, a tenth
-# where other threads take part, and a seventh where other processes do. Python 3.11 needs some more for the same.
+# where other threads and processes take part. Python 3.11 needs some more for the same.
 LIMITS = (
-    {"coroutine": 991, "threads": 1124, "processes": 1894, "inline": 852, "add": 597}
+    {"coroutine": 991, "threads": 1124, "processes": 1805, "inline": 852, "add": 597}
     if sys.version_info < (3, 12)
-    else {"coroutine": 874, "threads": 1048, "processes": 1765, "inline": 802, "add": 534}
+    else {"coroutine": 874, "threads": 1048, "processes": 1671, "inline": 802, "add": 534}
 )
 
 
+def counts_of(*kinds: str) -> dict[str, float]:
+    """What the guard counts, in a process of its own, whose instructions nobody else traces."""
+    counts: dict[str, float] = json.loads(output_of("-m", "tests.benchmarks.guard", *kinds))
+    return counts
+
+
+def above_their_limits(counts: dict[str, float]) -> dict[str, tuple[float, int]]:
+    return {kind: (count, LIMITS[kind]) for kind, count in counts.items() if count > LIMITS[kind]}
+
+
 def test_a_run_costs_no_more_instructions_than_it_did() -> None:
-    # A process of its own, whose instructions nobody else traces.
-    counted: dict[str, float] = json.loads(output_of("-m", "tests.benchmarks.guard"))
-    assert counted.keys() == LIMITS.keys() == set(KINDS)
-    assert not {kind: (count, LIMITS[kind]) for kind, count in counted.items() if count > LIMITS[kind]}
+    counts = counts_of()
+    assert counts.keys() == LIMITS.keys() == set(KINDS)
+    # A busy machine costs threads and processes some wake-ups more, though not each time.
+    for _ in range(2):
+        if too_many := above_their_limits(counts):
+            counts |= counts_of(*too_many)
+    assert not above_their_limits(counts)

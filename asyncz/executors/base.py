@@ -334,9 +334,9 @@ class BaseExecutor:
         return self._scheduler
 
     def cancel_all(self) -> None:
-        """End every run as cancelled at once, and cancel what can be cancelled."""
-        inside = self._inside
-        for run in (*self._live.values(), *(() if inside is None else (inside,))):
+        """End every run as cancelled at once, and cancel what can be cancelled. For the loop's thread."""
+        self._count_inside()
+        for run in list(self._live.values()):
             run.give_to(self._cancel_at_once)
 
     def cancel_queued(self) -> None:
@@ -381,7 +381,7 @@ class BaseExecutor:
             tells_ends.ended(run, notification)
 
     def _count_inside(self) -> None:
-        """Count the run that is being submitted, as its work goes on. For the loop's thread."""
+        """Count the run that is being submitted, if there is one, as others look for it. For the loop's thread."""
         with self._lock:
             run, self._inside = self._inside, None
             if run is not None:
@@ -429,10 +429,10 @@ class BaseExecutor:
     def _has_drained(self) -> bool:
         """Whether nothing has to be waited for any more. Under the lock."""
         # Abandoned runs are not waited for: nobody knows whether they ever return.
-        live = len(self._live) + (self._inside is not None)
-        return live <= len(self._given_up) and not self._being_told
+        return len(self._live) <= len(self._given_up) and not self._being_told
 
     async def _wait_until_drained(self) -> None:
+        self._count_inside()
         with self._lock:
             if self._has_drained:
                 return
