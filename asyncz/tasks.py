@@ -1014,7 +1014,7 @@ class TaskRun(AnyRun, Generic[ResultT]):
         """It ended with this result."""
         # What `details` gives, without a call more: most runs end so.
         values = (self.run_id, self.attempt, self.scheduled, self.started, self._clock_now(), self.worker)
-        return TaskExecuted(self.task_id, result, _new_details(RunDetails, values))
+        return TaskExecuted(self.task_id, result, values)
 
     def failed(self, exception: BaseException, /, *, traceback_text: str = "") -> TaskError:
         """It ended with this exception."""

@@ -1087,7 +1087,7 @@ class AsyncIOScheduler:
         # As `_entry_of` does, without a call more.
         entry = owner if isinstance(owner, _ENTRY) and owner.core is core else None
         # Whether its run id was left out; to ask for that by its name costs several times as much.
-        if not notification.details[0]:
+        if not (notification._details if isinstance(notification, TaskExecuted) else notification.details)[0]:
             notification = attrs.evolve(notification, details=run.details())
         failure = None if isinstance(notification, TaskExecuted) else notification
         if failure is not None and _is_tried_again(entry, run, failure):
