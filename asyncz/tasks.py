@@ -1165,6 +1165,19 @@ class TaskRun(AnyRun, Generic[ResultT]):
             return self.failed(error)
 
 
+def takes_any_run(receiver: ReceivesRuns) -> Callable[[AnyRun], None]:
+    """What takes the runs of every task, as what takes a run of unknown type: what `give_to` does, for the hot path.
+
+    Each `AnyRun` is a `TaskRun` of some type, which type checkers cannot know; to have it say so costs a call.
+    """
+    assert _takes_any_run(receiver)
+    return receiver
+
+
+def _takes_any_run(receiver: object) -> TypeIs[Callable[[AnyRun], None]]:
+    return callable(receiver)
+
+
 async def as_coroutine(awaitable: Awaitable[ResultT]) -> ResultT:
     """A coroutine that awaits an awaitable, for those who take coroutines only."""
     return await awaitable

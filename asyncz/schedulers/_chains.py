@@ -59,9 +59,15 @@ class ChainedEntry(TypedEntry[ResultT], Generic[ArgumentT, ResultT]):
         self.is_active = False
         call.upstream.on_executed(self.receive)
 
+    @property
     @override
     def is_finished(self) -> bool:
         return self.upstream is None and self.is_active and not self.results and not self.run_count()
+
+    @override
+    def over(self, run_id: int) -> bool:
+        _ = super().over(run_id)
+        return self.is_finished
 
     @property
     @override

@@ -245,7 +245,7 @@ class Entry(Place):
         """How many of its runs have not ended, or still do their work."""
         raise NotImplementedError
 
-    # A method: each run asks for it, and a property costs more.
+    @property
     def is_finished(self) -> bool:
         """Whether it was here for its trigger, which has no more due times, and its last run is over."""
         raise NotImplementedError
@@ -299,8 +299,8 @@ class Entry(Place):
         """End runs whose executor never told how they ended, as cancelled; tells how many there were."""
         raise NotImplementedError
 
-    def over(self, run_id: int) -> None:
-        """The work of a run is over, that of its last attempt."""
+    def over(self, run_id: int) -> bool:
+        """The work of a run is over, that of its last attempt; tells whether the entry is finished by that."""
         raise NotImplementedError
 
     def cancel_runs_on(self, registration: Registration) -> None:
@@ -583,7 +583,7 @@ class _Attempt:
 class TypedEntry(Entry, Generic[ResultT]):
     """An entry that knows its task's result type, and so can handle its runs."""
 
-    __slots__ = ("elsewhere", "running", "submit_to", "typed_task")
+    __slots__ = ("elsewhere", "only", "others", "submit_to", "typed_task")
 
     def __init__(
         self,
@@ -603,22 +603,32 @@ class TypedEntry(Entry, Generic[ResultT]):
         )
         self.task = self.typed_task
         self.submit_to = submit_to
-        self.running: dict[int, TaskRun[ResultT]] | None = None
+        # Its runs that have not ended, or still do their work. Most have one at a time, which needs no dict; where there
+        # are others, these came after it.
+        self.only: TaskRun[ResultT] | None = None
+        self.others: dict[int, TaskRun[ResultT]] | None = None
         # Where its runs are that were under way when it was moved to another executor.
         self.elsewhere: dict[int, Registration] | None = None
 
     @override
     def run_count(self) -> int:
-        return len(self.running) if self.running else 0
+        return (self.only is not None) + (len(self.others) if self.others else 0)
 
+    @property
+    def running(self) -> dict[int, TaskRun[ResultT]]:
+        """Those runs by their numbers, the oldest first; a copy. From any thread."""
+        only, others = self.only, self.others
+        return {**({} if only is None else {only.run_id: only}), **(others or {})}
+
+    @property
     @override
     def is_finished(self) -> bool:
-        return self.next_fire is None and self.trigger is not None and not self.waiting and not self.running
+        return self.next_fire is None and self.trigger is not None and not self.waiting and not self.run_count()
 
     @property
     @override
     def is_working(self) -> bool:
-        return any(not run.ended for run in (self.running or {}).values())
+        return any(not run.ended for run in self.running.values())
 
     @override
     def submit_due(self, at: float) -> bool:
@@ -648,10 +658,10 @@ class TypedEntry(Entry, Generic[ResultT]):
             announcement = _Announcement(core.dispatcher, events.TaskSubmitted(run.task_id, details=run.details()))
             core.inbox.put(announcement)
         # Before the function is called: that may happen inside `submit`, and it may ask for its own run.
-        if self.running is None:
-            self.running = {run.run_id: run}
+        if self.only is None and self.others is None:
+            self.only = run
         else:
-            self.running[run.run_id] = run
+            self.hold(run)
         self.submitted += 1
         core.submitted += 1
         try:
@@ -700,13 +710,34 @@ class TypedEntry(Entry, Generic[ResultT]):
         self.core.scheduler.notify(run, notification)
         self.core.scheduler.released(run)
 
+    def hold(self, run: TaskRun[ResultT]) -> None:
+        """Note a run beside those that there are, or another attempt of one of them."""
+        if self.only is not None and self.only.run_id == run.run_id:
+            self.only = run
+        elif self.others is None:
+            self.others = {run.run_id: run}
+        else:
+            self.others[run.run_id] = run
+
+    def run_of(self, run_id: int) -> TaskRun[ResultT] | None:
+        """The run of a number, while it has not ended or still does its work."""
+        only = self.only
+        if only is not None and only.run_id == run_id:
+            return only
+        return None if self.others is None else self.others.get(run_id)
+
     @override
-    def over(self, run_id: int) -> None:
-        running = self.running
-        if running is not None:
-            running.pop(run_id, None)
-            if not running:
-                self.running = None
+    def over(self, run_id: int) -> bool:
+        only, others = self.only, self.others
+        if only is not None and only.run_id == run_id:
+            self.only = None
+        elif others is not None:
+            others.pop(run_id, None)
+            if not others:
+                self.others = None
+        # As `is_finished` does, without a call more.
+        idle = self.only is None and self.others is None
+        return idle and self.next_fire is None and self.trigger is not None and not self.waiting
 
     # What its task calls
 
@@ -729,17 +760,17 @@ class TypedEntry(Entry, Generic[ResultT]):
 
     def cancel_runs(self) -> int:
         """Ask for the cancellation of its runs; tells how many requests took."""
-        return sum(self.cancel_run(run_id) for run_id in list(self.running or ()))
+        return sum(self.cancel_run(run_id) for run_id in self.running)
 
     @override
     def cancel_runs_on(self, registration: Registration) -> None:
-        for run_id in list(self.running or ()):
+        for run_id in self.running:
             if self.place_of(run_id) is registration:
                 self.cancel_run(run_id)
 
     @override
     def cancel_oldest(self) -> None:
-        for run_id, run in list((self.running or {}).items()):
+        for run_id, run in self.running.items():
             try:
                 # Asked a second time, a run would be torn from its clean-up.
                 if not run.cancel_requested and self.cancel_run(run_id):
@@ -755,7 +786,7 @@ class TypedEntry(Entry, Generic[ResultT]):
     def move(self, registration: Registration) -> None:
         submit = registration.submit
         assert submit is not None
-        before, runs = self.registration, list((self.running or {}).values())
+        before, runs = self.registration, list(self.running.values())
         # What waits for the start of an executor is not there yet.
         pending = [run for run in runs if before.pending.pop(run.id, None) is not None]
         self.elsewhere = {run.run_id: self.place_of(run.run_id) for run in runs if run not in pending}
@@ -769,7 +800,7 @@ class TypedEntry(Entry, Generic[ResultT]):
 
     def submit_moved(self, submit: SubmitsAnything, run: TaskRun[ResultT]) -> None:
         """Submit a run while others may be on the executor that its task was moved from: these have a place as well."""
-        others = [run_id for run_id in self.running or () if run_id != run.run_id]
+        others = [run_id for run_id in self.running if run_id != run.run_id]
         self.elsewhere = {run_id: place for run_id, place in (self.elsewhere or {}).items() if run_id in others}
         max_instances = run.task.limits.max_instances
         if not self.elsewhere:
@@ -781,7 +812,7 @@ class TypedEntry(Entry, Generic[ResultT]):
     def cancel_run(self, run_id: int) -> bool:
         """Ask for the cancellation of a run; tells whether the request took."""
         self.core.check_thread("what cancels runs")
-        run = (self.running or {}).get(run_id)
+        run = self.run_of(run_id)
         if run is None:
             return False
         attempt = (self.attempts or {}).pop(run_id, None)
@@ -802,13 +833,13 @@ class TypedEntry(Entry, Generic[ResultT]):
         retry = self.typed_task.limits.retry
         if retry is None or self.removed or not self.core.running or not retry.follows(attempt, failure.exception):
             return False
-        run = (self.running or {}).get(run_id)
+        run = self.run_of(run_id)
         if run is None or run.attempt != attempt or run.cancel_requested:
             return False
         following = run.try_again(failure)
-        if self.running is None or following is None:
+        if following is None:
             return False
-        self.running[run_id] = following
+        self.hold(following)
         delay = retry.delay_after(attempt)
         logger.warning(
             "Attempt %d of a run of the task %r failed: %r; another follows in %g seconds",
@@ -835,7 +866,7 @@ class TypedEntry(Entry, Generic[ResultT]):
 
     def submit_attempt(self, run_id: int) -> None:
         """Submit the attempt that a run waits for; one that is refused waits on."""
-        attempt, run = (self.attempts or {}).pop(run_id, None), (self.running or {}).get(run_id)
+        attempt, run = (self.attempts or {}).pop(run_id, None), self.run_of(run_id)
         if attempt is None or run is None:
             return
         attempt.timer.cancel()
@@ -858,7 +889,7 @@ class TypedEntry(Entry, Generic[ResultT]):
         attempts, self.attempts = self.attempts or {}, None
         for run_id, attempt in attempts.items():
             attempt.timer.cancel()
-            run = (self.running or {}).get(run_id)
+            run = self.run_of(run_id)
             if run is not None:
                 self.end(run, attempt.failure)
 
@@ -872,7 +903,7 @@ class TypedEntry(Entry, Generic[ResultT]):
 
     @override
     def end_what_is_left(self) -> int:
-        left = [run for run in (self.running or {}).values() if not run.ended]
+        left = [run for run in self.running.values() if not run.ended]
         for run in left:
             self.end_as_cancelled(run)
         return len(left)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextvars import Context
 
 from asyncz._running import context_for_later
-from asyncz.tasks import AnyRun, ReceivesRuns
+from asyncz.tasks import AnyRun
 
 logger = logging.getLogger("asyncz.scheduler")
 
@@ -31,7 +31,7 @@ class Inbox:
         awake: Whether the loop will look at them soon; who adds one and finds it asleep calls `wake`.
     """
 
-    def __init__(self, receive_ended: ReceivesRuns) -> None:
+    def __init__(self, receive_ended: Callable[[AnyRun], None]) -> None:
         self._receive_ended = receive_ended
         self.calls: deque[Callable[[], object] | AnyRun] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -91,7 +91,7 @@ class Inbox:
                 if callable(call):
                     call()
                 else:
-                    call.give_to(receive_ended)
+                    receive_ended(call)
             except Exception:
                 logger.exception("A call on the scheduler's loop failed")
             if now() > deadline:

@@ -81,6 +81,7 @@ from asyncz.tasks import (
     TaskRun,
     Unset,
     function_name,
+    takes_any_run,
 )
 from asyncz.triggers.date import DateTrigger
 
@@ -184,7 +185,7 @@ class AsyncIOScheduler:
             self._after_change,
             self._forget_if_finished,
             self._add_chained,
-            Inbox(self._conclude),
+            Inbox(takes_any_run(self._conclude)),
             recent_runs,
         )
         self._former_owner = FormerOwner(partial(LostPlace, self._core))
@@ -1126,8 +1127,7 @@ class AsyncIOScheduler:
             logger.error("A run was released before its end was told: %r", run)
 
     def _free(self, entry: Entry | None, run: TaskRun[ResultT]) -> None:
-        if entry is not None and run.successor is None:
-            entry.over(run.run_id)
+        finished = entry is not None and run.successor is None and entry.over(run.run_id)
         if entry is None or entry.removed:
             if entry is not None and not entry.run_count():
                 self._let_go(entry)
@@ -1138,14 +1138,19 @@ class AsyncIOScheduler:
             return
         if entry.attempts or entry.waiting:
             self._fill_places(entry)
-        if entry.next_fire is None:
             self._forget_if_finished(entry)
+        elif finished:
+            self._forget(entry)
 
     def _fill_places(self, entry: Entry) -> None:
         entry.submit_attempts()
         entry.submit_waiting()
 
     def _forget_if_finished(self, entry: Entry) -> None:
+        if entry.is_finished:
+            self._forget(entry)
+
+    def _forget(self, entry: Entry) -> None:
         core, task = self._core, entry.task
         # By `with` it costs twice as much.
         core.lock.acquire()
@@ -1153,7 +1158,9 @@ class AsyncIOScheduler:
             if core.changes:
                 # What another thread has changed while the last run ended may let it go on.
                 core.make_changes()
-            if entry.removed or not entry.is_finished() or core.status == "draining":
+                if not entry.is_finished:
+                    return
+            if entry.removed or core.status == "draining":
                 return
             del core.entries[task._id]
             entry.removed = True
