@@ -1127,7 +1127,9 @@ class TaskRun(AnyRun, Generic[ResultT]):
                 outcome = context.run(self.call)
             # Most give nothing, which need not be asked.
             if outcome is None or not is_awaitable(outcome):
-                return self.executed(outcome)
+                # As `executed` does, without a call more.
+                values = (self.run_id, self.attempt, self.scheduled, self.started, self._clock_now(), self.worker)
+                return TaskExecuted(self.task_id, outcome, values)
             await_it = functools.partial(await_outcome or _run_to_its_end, outcome)
             return self.executed(self._as_the_running_one(await_it) if context is None else context.run(await_it))
         except asyncio.CancelledError:

@@ -331,53 +331,42 @@ class Entry(Place):
             self.core.timetable.put(self, self.next_fire.timestamp())
 
     def fire(self, at: float, now: datetime) -> None:
-        """Submit what is due, from that time on, once it has caught up with its trigger."""
-        following = self.due_after(self.next_fire, now)
-        if following is not None and following <= now:
-            self.catch_up(at, following, now)
-            return
-        self.next_fire = following
-        if following is not None:
-            self.schedule()
-        elif self.removed:
-            return
-        # As `come_due` does, without a call more.
-        if self.waiting or self.attempts or not self.submit_due(at):
-            self.come_due_at_maximum(at)
-
-    def catch_up(self, at: float, following: datetime | None, now: datetime) -> None:
-        """Submit what was due at that time, and what has come due after it."""
-        due = [at]
-        while following is not None and following <= now:
+        """Submit what is due: at that time, and what has come due after it by its trigger."""
+        following = self.next_fire
+        # Most have nothing to catch up with, and need no list.
+        due: list[float] | None = None
+        while True:
+            trigger = self.trigger
+            assert trigger is not None
+            try:
+                previous, following = following, trigger.next_fire_time(following, now)
+                if following is not None:
+                    following = checked_fire_time(trigger, previous, following)
+            except BaseException as error:
+                self.next_fire = None
+                self.tell_trigger_raised(error)
+                # Who heard of it may have given it another.
+                following = self.next_fire
+            if following is None or following > now:
+                break
+            due = [at] if due is None else due
             if len(due) == _DUE_TIMES_AT_ONCE:
                 # Still due: this goes on at the next turn, and which one is the latest is not known yet.
                 if self.task._limits.coalesce:
                     due.clear()
                 break
             due.append(following.timestamp())
-            following = self.due_after(following, now)
         self.next_fire = following
         if following is not None:
             self.schedule()
         elif self.removed:
             return
-        if len(due) > 1 and self.task._limits.coalesce:
-            del due[:-1]
-        for each in due:
-            self.come_due(each)
-
-    def due_after(self, previous: datetime | None, now: datetime) -> datetime | None:
-        """Its next due time; None, and told, where its trigger raises."""
-        trigger = self.trigger
-        assert trigger is not None
-        try:
-            following = trigger.next_fire_time(previous, now)
-            return None if following is None else checked_fire_time(trigger, previous, following)
-        except BaseException as error:
-            self.next_fire = None
-            self.tell_trigger_raised(error)
-            # Who heard of it may have given it another.
-            return self.next_fire
+        if due is not None:
+            for each in due[-1:] if self.task._limits.coalesce else due:
+                self.come_due(each)
+        # As `come_due` does, without a call more.
+        elif self.waiting or self.attempts or not self.submit_due(at):
+            self.come_due_at_maximum(at)
 
     def come_due(self, at: float) -> None:
         """Submit a run for that time, unless it has to go by the overlap policy of its task."""

@@ -1095,9 +1095,13 @@ class AsyncIOScheduler:
             if run.released:
                 self._free(entry, run)
             return
-        if not run.conclude(notification):
+        if run._ending is not None:
             _refuse_second(run, notification)
             return
+        # As `conclude` does, without a call more.
+        run._ending = task._last = notification
+        if run._waiters is not None:
+            run._wake(run._waiters)
         try:
             if before is not None and entry is not None:
                 entry.remember(before)
