@@ -184,10 +184,10 @@ class BaseExecutor:
         if self._inside is not None:
             self._count_inside()
         waits = self.waits_in_queue(run) if self._all_wait is None else self._all_wait
-        if self._to_forget and (not self._live or len(self._to_forget) >= _FORGOTTEN_AT_ONCE):
-            self._forget_ended()
         task_id, submitted, running = run.task_id, 0, 0
         if self._instances:
+            if self._to_forget and (not self._live or len(self._to_forget) >= _FORGOTTEN_AT_ONCE):
+                self._forget_ended()
             submitted = self._instances.get(task_id, 0)
             running = submitted - self._ended_instances.get(task_id, 0)
         if running >= run.limits.max_instances:

@@ -1079,7 +1079,7 @@ class AsyncIOScheduler:
     # On the loop's thread only: ends
 
     def _conclude(self, run: TaskRun[ResultT]) -> None:
-        core, task, notification, before = self._core, run.task, run._reported, run.task._last
+        core, task, notification = self._core, run.task, run._reported
         if notification is None:
             return
         # Where it cannot be used, something else may be told yet, by a shutdown at the latest.
@@ -1087,10 +1087,14 @@ class AsyncIOScheduler:
         owner: object = task._owner
         # As `_entry_of` does, without a call more.
         entry = owner if isinstance(owner, _ENTRY) and owner.core is core else None
+        if isinstance(notification, TaskExecuted):
+            failure, details = None, notification._details
+        else:
+            failure, details = notification, notification.details
         # Whether its run id was left out; to ask for that by its name costs several times as much.
-        if not (notification._details if isinstance(notification, TaskExecuted) else notification.details)[0]:
+        if not details[0]:
             notification = attrs.evolve(notification, details=run.details())
-        failure = None if isinstance(notification, TaskExecuted) else notification
+            failure = None if isinstance(notification, TaskExecuted) else notification
         if failure is not None and _is_tried_again(entry, run, failure):
             if run.released:
                 self._free(entry, run)
@@ -1098,6 +1102,7 @@ class AsyncIOScheduler:
         if run._ending is not None:
             _refuse_second(run, notification)
             return
+        before = task._last
         # As `conclude` does, without a call more.
         run._ending = task._last = notification
         if run._waiters is not None:
