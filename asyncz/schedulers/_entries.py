@@ -717,16 +717,15 @@ class TypedEntry(Entry, Generic[ResultT]):
 
     @override
     def over(self, run_id: int) -> bool:
-        only, others = self.only, self.others
-        if only is not None and only.run_id == run_id:
+        if self.only is not None and self.only.run_id == run_id:
             self.only = None
-        elif others is not None:
-            others.pop(run_id, None)
-            if not others:
+        elif self.others is not None:
+            self.others.pop(run_id, None)
+            if not self.others:
                 self.others = None
         # As `is_finished` does, without a call more.
-        idle = self.only is None and self.others is None
-        return idle and self.next_fire is None and self.trigger is not None and not self.waiting
+        ends = self.next_fire is None and self.trigger is not None and not self.waiting
+        return ends and self.only is None and self.others is None
 
     # What its task calls
 

@@ -1136,20 +1136,18 @@ class AsyncIOScheduler:
             logger.error("A run was released before its end was told: %r", run)
 
     def _free(self, entry: Entry | None, run: TaskRun[ResultT]) -> None:
-        finished = entry is not None and run.successor is None and entry.over(run.run_id)
-        if entry is None or entry.removed:
+        if entry is not None and run.successor is None and entry.over(run.run_id) and not entry.removed:
+            self._forget(entry)
+        elif entry is None or entry.removed:
             if entry is not None and not entry.run_count():
                 self._let_go(entry)
             # Executors count by the id: the task that has it now may have waited for this place.
             successor = self._core.entries.get(run.task_id)
             if successor is not None:
                 self._fill_places(successor)
-            return
-        if entry.attempts or entry.waiting:
+        elif entry.attempts or entry.waiting:
             self._fill_places(entry)
             self._forget_if_finished(entry)
-        elif finished:
-            self._forget(entry)
 
     def _fill_places(self, entry: Entry) -> None:
         entry.submit_attempts()
