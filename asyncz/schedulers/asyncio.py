@@ -128,8 +128,8 @@ _LONGEST_SLEEP = 10.0
 
 # The class of most entries, and a base of all others: that is seen faster than that one has `Entry` for a base.
 _ENTRY: type[Entry] = TypedEntry
-# After so many submissions it looks at what has ended meanwhile: what all of a turn's runs leave would be much to keep.
-_SUBMITTED_AT_ONCE = 32
+# Where so many ends wait it looks at them before it submits more: what all of a turn's runs leave would be much to keep.
+_ENDS_THAT_WAIT = 32
 # A clock that was set back by more than this is not followed by waiting until it has caught up.
 _CLOCK_STEP = 60.0
 # So many seconds an executor has for its shutdown after it was told to wait for its runs no more.
@@ -1056,13 +1056,13 @@ class AsyncIOScheduler:
         if now < self._last_seen - _CLOCK_STEP:
             self._follow_clock_back(now)
         self._last_seen = now
-        clock, now_utc = time.perf_counter, utc(now)
+        clock, now_utc, calls = time.perf_counter, utc(now), core.inbox.calls
         deadline = clock() + TURN
         due = core.timetable.due(now) if core.status == "running" else ()
         try:
-            for number, (at, entry) in enumerate(due, 1):
+            for at, entry in due:
                 entry.fire(at, now_utc)
-                if not number % _SUBMITTED_AT_ONCE:
+                if len(calls) >= _ENDS_THAT_WAIT:
                     core.inbox.make_calls(deadline)
                 if clock() > deadline or core.status != "running":
                     return
