@@ -184,20 +184,20 @@ class BaseExecutor:
         if self._inside is not None:
             self._count_inside()
         waits = self.waits_in_queue(run) if self._all_wait is None else self._all_wait
-        task_id, submitted, running = run.task_id, 0, 0
+        submitted = 0
         if self._instances:
             if self._to_forget and (not self._live or len(self._to_forget) >= _FORGOTTEN_AT_ONCE):
                 self._forget_ended()
-            submitted = self._instances.get(task_id, 0)
-            running = submitted - self._ended_instances.get(task_id, 0)
-        if running >= run.limits.max_instances:
-            raise MaximumInstancesError(task_id, running)
+            submitted = self._instances.get(run.task_id, 0)
+            running = submitted - self._ended_instances.get(run.task_id, 0)
+            if running >= run.limits.max_instances:
+                raise MaximumInstancesError(run.task_id, running)
         if waits and self._max_queue is not None and len(self._waiting) >= self._max_queue:
             raise QueueFullError(self._alias, self._max_queue)
         if self._runs_inside and not waits:
             self._inside = run
         else:
-            self._instances[task_id] = submitted + 1
+            self._instances[run.task_id] = submitted + 1
             self._live[run.id] = run
             if waits:
                 self._waiting.add(run.id)
