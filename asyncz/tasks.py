@@ -1159,7 +1159,10 @@ class TaskRun(AnyRun, Generic[ResultT]):
         self.started, self.worker = self._clock_now(), _this_thread.worker
         try:
             outcome = self.call()
-            return self.executed((await outcome) if is_awaitable(outcome) else outcome)
+            result = (await outcome) if is_awaitable(outcome) else outcome
+            # As `executed` does, without a call more.
+            values = (self.run_id, self.attempt, self.scheduled, self.started, self._clock_now(), self.worker)
+            return TaskExecuted(self.task_id, result, values)
         except asyncio.CancelledError:
             return self.cancelled()
         except BaseException as error:
