@@ -1174,6 +1174,10 @@ def takes_any_run(receiver: ReceivesRuns) -> Callable[[AnyRun], None]:
 
     Each `AnyRun` is a `TaskRun` of some type, which type checkers cannot know; to have it say so costs a call.
     """
+    return _typed(receiver)
+
+
+def _typed(receiver: object) -> Callable[[AnyRun], None]:
     assert _takes_any_run(receiver)
     return receiver
 

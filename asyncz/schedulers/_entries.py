@@ -247,7 +247,7 @@ class Entry(Place):
 
     @property
     def is_finished(self) -> bool:
-        """Whether it was here for its trigger, which has no more due times, and its last run is over."""
+        """Whether it is here for its trigger, which has no more due times, and its last run is over."""
         raise NotImplementedError
 
     @property
@@ -592,8 +592,8 @@ class TypedEntry(Entry, Generic[ResultT]):
         )
         self.task = self.typed_task
         self.submit_to = submit_to
-        # Its runs that have not ended, or still do their work. Most have one at a time, which needs no dict; where there
-        # are others, these came after it.
+        # Its runs that have not ended, or still do their work. Most have one at a time, which needs no dict; others, if
+        # there are any, came after it.
         self.only: TaskRun[ResultT] | None = None
         self.others: dict[int, TaskRun[ResultT]] | None = None
         # Where its runs are that were under way when it was moved to another executor.
@@ -612,7 +612,8 @@ class TypedEntry(Entry, Generic[ResultT]):
     @property
     @override
     def is_finished(self) -> bool:
-        return self.next_fire is None and self.trigger is not None and not self.waiting and not self.run_count()
+        has_ended = self.next_fire is None and self.trigger is not None and not self.waiting
+        return has_ended and not self.removed and not self.run_count()
 
     @property
     @override
@@ -724,8 +725,8 @@ class TypedEntry(Entry, Generic[ResultT]):
             if not self.others:
                 self.others = None
         # As `is_finished` does, without a call more.
-        ends = self.next_fire is None and self.trigger is not None and not self.waiting
-        return ends and self.only is None and self.others is None
+        has_ended = self.next_fire is None and self.trigger is not None and not self.waiting
+        return has_ended and not self.removed and self.only is None and self.others is None
 
     # What its task calls
 

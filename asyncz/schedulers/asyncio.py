@@ -128,7 +128,7 @@ _LONGEST_SLEEP = 10.0
 
 # The class of most entries, and a base of all others: that is seen faster than that one has `Entry` for a base.
 _ENTRY: type[Entry] = TypedEntry
-# Where so many ends wait it looks at them before it submits more: what all of a turn's runs leave would be much to keep.
+# Of ends that many may wait while it submits: what all of a turn's runs leave would be much to keep.
 _ENDS_THAT_WAIT = 32
 # A clock that was set back by more than this is not followed by waiting until it has caught up.
 _CLOCK_STEP = 60.0
@@ -1136,7 +1136,7 @@ class AsyncIOScheduler:
             logger.error("A run was released before its end was told: %r", run)
 
     def _free(self, entry: Entry | None, run: TaskRun[ResultT]) -> None:
-        if entry is not None and run.successor is None and entry.over(run.run_id) and not entry.removed:
+        if entry is not None and run.successor is None and entry.over(run.run_id):
             self._forget(entry)
         elif entry is None or entry.removed:
             if entry is not None and not entry.run_count():
@@ -1167,7 +1167,7 @@ class AsyncIOScheduler:
                 core.make_changes()
                 if not entry.is_finished:
                     return
-            if entry.removed or core.status == "draining":
+            if core.status == "draining":
                 return
             del core.entries[task._id]
             entry.removed = True
