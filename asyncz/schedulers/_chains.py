@@ -62,8 +62,8 @@ class ChainedEntry(TypedEntry[ResultT], Generic[ArgumentT, ResultT]):
     @property
     @override
     def is_finished(self) -> bool:
-        is_fed = self.upstream is not None or not self.is_active or bool(self.results)
-        return not is_fed and not self.removed and not self.run_count()
+        has_ended = self.upstream is None and self.is_active and not self.results
+        return has_ended and not self.removed and not self.run_count()
 
     @override
     def over(self, run_id: int) -> bool:
