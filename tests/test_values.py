@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import ast
+import copy
 import inspect
 import pickle
+import weakref
+from collections.abc import Callable
 from pathlib import Path
 
+import attrs
 import pytest
 from pydantic import ValidationError
 
@@ -17,8 +21,14 @@ from asyncz import (
     ExecutorState,
     IllegalTransitionError,
     InstanceCount,
+    RunDetails,
     SchedulerState,
+    TaskCancelled,
+    TaskError,
+    TaskExecuted,
+    TaskMissed,
     TaskState,
+    events,
     exceptions,
 )
 
@@ -53,6 +63,54 @@ def test_errors_survive_pickling(error_class: type[AsynczError]) -> None:
     error = error_class(*(values.get(name, "text") for name in names))
     copy = pickle.loads(pickle.dumps(error))
     assert (type(copy), str(copy), vars(copy)) == (type(error), str(error), vars(error))
+
+
+EVENTS = [
+    TaskExecuted("task", [1], RunDetails(run_id=1, attempt=2, scheduled=3)),
+    TaskError("task", ValueError("junk")),
+    TaskMissed("task"),
+    TaskCancelled("task"),
+    events.TaskSubmitted("task"),
+    events.TaskRetrying("task", ValueError("junk"), 1.5),
+    events.TaskModified("task", "paused"),
+    events.SchedulerShutdown(),
+]
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_an_event_cannot_be_changed(event: object) -> None:
+    before = repr(event)
+    for name in (*getattr(type(event), "__match_args__", ()), "anything"):
+        with pytest.raises(AttributeError):
+            setattr(event, name, "changed")
+        with pytest.raises(AttributeError):
+            delattr(event, name)
+    assert repr(event) == before
+
+
+def test_what_tells_a_result_is_read_by_its_names_and_its_places() -> None:
+    details = RunDetails(run_id=7, attempt=2, scheduled=0, started=1, finished=3)
+    event = TaskExecuted("task", "result", details)
+    match event:
+        case TaskExecuted(task_id, result, when):
+            assert (task_id, result, when) == ("task", "result", details)
+    assert (event.task_id, event.result, event.details) == ("task", "result", details)
+    assert repr(event) == f"TaskExecuted(task_id='task', result='result', details={details!r})"
+    assert TaskExecuted("task", "result").details == RunDetails()
+    assert TaskExecuted("task", "result", (7, 2, 0.0, 1.0, 3.0, None)).details.duration == 2
+    assert attrs.evolve(event, result="other").result == "other"
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda event: pickle.loads(pickle.dumps(event))])
+def test_what_tells_a_result_survives_copying_and_pickling(
+    duplicate: Callable[[TaskExecuted[list[int]]], TaskExecuted[list[int]]],
+) -> None:
+    event = TaskExecuted("task", [1, 2], RunDetails(run_id=7))
+    again = duplicate(event)
+    # Two ends are two events, however alike they are.
+    assert again != event
+    assert repr(again) == repr(event)
+    assert weakref.ref(again)() is again
 
 
 def test_counts_of_a_state_have_to_agree() -> None:

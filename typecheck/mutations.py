@@ -633,8 +633,8 @@ MUTATIONS: list[Mutation] = [
     Mutation(
         "results can be changed",
         EVENTS,
-        "@attrs.frozen(eq=False)\nclass TaskExecuted(",
-        "@attrs.define(eq=False)\nclass TaskExecuted(",
+        "        return self._result\n",
+        "        return self._result\n\n    @result.setter\n    def result(self, _: object) -> None: ...\n",
     ),
     Mutation("events can be subclassed", EVENTS, "@final\n", ""),
     Mutation("an error of anything", EVENTS, "    exception: BaseException\n", "    exception: object\n"),

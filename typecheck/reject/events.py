@@ -117,7 +117,7 @@ class OwnError(TaskError):  # E
     pass
 
 
-@attrs.frozen
+@attrs.define
 class OwnExecuted(TaskExecuted[bytes]):  # E
     pass
 
