@@ -1147,16 +1147,16 @@ class TaskRun(AnyRun, Generic[ResultT]):
         """Call its function on the running loop, await what it returns, and tell how that ended."""
         token = running_run.set(self)
         try:
-            return await self._execute_in_own_context()
+            return await self._execute_in_own_context(_this_thread.worker)
         finally:
             # Its loop was closed under it, where the garbage collection ends it in a context of others.
             with contextlib.suppress(ValueError):
                 running_run.reset(token)
 
-    async def _execute_in_own_context(self) -> TaskNotification[ResultT]:
+    async def _execute_in_own_context(self, worker: Worker) -> TaskNotification[ResultT]:
         """What `execute_async` does, in a context that goes with it, and so need not forget the run."""
         running_run.set(self)
-        self.started, self.worker = self._clock_now(), _this_thread.worker
+        self.started, self.worker = self._clock_now(), worker
         try:
             outcome = self.call()
             result = (await outcome) if is_awaitable(outcome) else outcome

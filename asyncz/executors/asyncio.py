@@ -13,7 +13,7 @@ from asyncz.executors._eager import EagerTasks
 from asyncz.executors._threads import ThreadedFunctions
 from asyncz.executors.base import BaseExecutor
 from asyncz.protocols import Notifier
-from asyncz.tasks import TaskRun, as_coroutine
+from asyncz.tasks import TaskRun, as_coroutine, this_worker
 
 ResultT = TypeVar("ResultT")
 
@@ -46,6 +46,7 @@ class AsyncIOExecutor(BaseExecutor):
         """Remember the running loop; the loop's default executor stays the loop's own."""
         await super().start(scheduler, alias)
         self._running_loop = asyncio.get_running_loop()
+        self._worker = this_worker()
         self._eager_tasks = EagerTasks(self._running_loop)
         self._functions.watch_exit()
 
@@ -62,7 +63,7 @@ class AsyncIOExecutor(BaseExecutor):
             self._finish_at_once(run, run.missed())
             return
 
-        loop, execution = self._running_loop, run._execute_in_own_context()
+        loop, execution = self._running_loop, run._execute_in_own_context(self._worker)
         context = None if run._context is None else run._context.copy()
         # Driven to where it first waits at once; but not one from within another, which could go on without end.
         if self._starting is not None or loop.get_task_factory() is not None:

@@ -18,7 +18,7 @@ from asyncz.exceptions import InvalidInputError, WorkerStartError
 from asyncz.executors._pool import PoolExecutor, check_pool_kwargs
 from asyncz.executors._threads import ThreadedFunctions
 from asyncz.protocols import Notifier
-from asyncz.tasks import AnyRun, TaskRun, as_coroutine
+from asyncz.tasks import AnyRun, TaskRun, as_coroutine, takes_any_run
 
 if TYPE_CHECKING:
     from asyncz.states import ExecutorState
@@ -171,7 +171,7 @@ class _Workers:
     def work(self, execute: _RunsInThread) -> None:
         """Take run after run, as long as any waits: a future for each would cost more than the run itself."""
         with _Loops() as loops:
-            execute_here = partial(execute, loops=loops)
+            execute_here = takes_any_run(partial(execute, loops=loops))
             while True:
                 try:
                     run = self.queue.popleft()
@@ -183,7 +183,7 @@ class _Workers:
                     if not self.queue or not self.take_place():
                         return
                 else:
-                    run.give_to(execute_here)
+                    execute_here(run)
                     del run
 
 

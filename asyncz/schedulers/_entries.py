@@ -622,16 +622,31 @@ class TypedEntry(Entry, Generic[ResultT]):
 
     @override
     def submit_due(self, at: float) -> bool:
+        core = self.core
         # By position: with names it costs half as much again.
-        run = TaskRun(self.typed_task, at, self.context, self.core.now)
-        # What `submit` comes to for most, without a call more.
-        directly = self.registration.ready and run.limits.misfire_grace_time is None
+        run = TaskRun(self.typed_task, at, self.context, core.now)
+        announcement: _Announcement | None = None
+        if events.TaskSubmitted in core.dispatcher.listeners or self.only is not None or self.others is not None:
+            announcement = self.begin(run)
+        else:
+            # What that comes to for most, without a call more.
+            self.only = run
+            self.submitted += 1
+            core.submitted += 1
         try:
-            self.hand_over(run, self.submit_to if directly else self.submit)
+            if self.registration.ready and run.limits.misfire_grace_time is None:
+                # The same.
+                self.submit_to(run)
+            else:
+                self.submit(run)
         except MaximumInstancesError:
+            self.withdraw(run, announcement)
             return False
         except QueueFullError:
+            self.withdraw(run, announcement)
             self.refuse(events.TaskQueueFull(run.task_id, details=run.details()))
+        except BaseException as error:
+            self.end(run, run.failed(error))
         return True
 
     @override
@@ -641,31 +656,37 @@ class TypedEntry(Entry, Generic[ResultT]):
 
     def hand_over(self, run: TaskRun[ResultT], submit: Callable[[TaskRun[ResultT]], None]) -> None:
         """Submit a run, or end it where that is known already; only a refusal is raised."""
-        core = self.core
-        announcement: _Announcement | None = None
-        if events.TaskSubmitted in core.dispatcher.listeners:
-            # Put before the run is handed over: in a thread it may end before `submit` returns.
-            announcement = _Announcement(core.dispatcher, events.TaskSubmitted(run.task_id, details=run.details()))
-            core.inbox.put(announcement)
-        # Before the function is called: that may happen inside `submit`, and it may ask for its own run.
-        if self.only is None and self.others is None:
-            self.only = run
-        else:
-            self.hold(run)
-        self.submitted += 1
-        core.submitted += 1
+        announcement = self.begin(run)
         try:
             submit(run)
         except (MaximumInstancesError, QueueFullError):
-            if announcement is not None:
-                announcement.withdrawn = True
-            self.submitted -= 1
-            core.submitted -= 1
-            self.over(run.run_id)
+            self.withdraw(run, announcement)
             raise
         except BaseException as error:
             # How it ended, should that be told already, waits in the inbox.
             self.end(run, run.failed(error))
+
+    def begin(self, run: TaskRun[ResultT]) -> _Announcement | None:
+        """Note a run that is about to be submitted; gives what tells of that, where anybody hears of it."""
+        core = self.core
+        announcement: _Announcement | None = None
+        if events.TaskSubmitted in core.dispatcher.listeners:
+            # Put before the run is handed over: in a thread it may end before its submission returns.
+            announcement = _Announcement(core.dispatcher, events.TaskSubmitted(run.task_id, details=run.details()))
+            core.inbox.put(announcement)
+        # Before the function is called: that may happen inside the submission, and it may ask for its own run.
+        self.hold(run)
+        self.submitted += 1
+        core.submitted += 1
+        return announcement
+
+    def withdraw(self, run: TaskRun[ResultT], announcement: _Announcement | None) -> None:
+        """Take back what was noted of a run that was refused."""
+        if announcement is not None:
+            announcement.withdrawn = True
+        self.submitted -= 1
+        self.core.submitted -= 1
+        self.over(run.run_id)
 
     def submit(self, run: TaskRun[ResultT]) -> None:
         """Give a run to its executor, once that has started."""
@@ -701,13 +722,14 @@ class TypedEntry(Entry, Generic[ResultT]):
         self.core.scheduler.released(run)
 
     def hold(self, run: TaskRun[ResultT]) -> None:
-        """Note a run beside those that there are, or another attempt of one of them."""
-        if self.only is not None and self.only.run_id == run.run_id:
+        """Note a run, or another attempt of one, beside those that there are."""
+        only, others = self.only, self.others
+        if (only is None and others is None) or (only is not None and only.run_id == run.run_id):
             self.only = run
-        elif self.others is None:
+        elif others is None:
             self.others = {run.run_id: run}
         else:
-            self.others[run.run_id] = run
+            others[run.run_id] = run
 
     def run_of(self, run_id: int) -> TaskRun[ResultT] | None:
         """The run of a number, while it has not ended or still does its work."""
