@@ -162,16 +162,56 @@ _breaks(
     "1",
     "a submission is not counted",
     ENTRIES,
-    "        core.submitted += 1\n",
-    "",
+    "            core.submitted += 1\n        try",
+    "        try",
     "test_executors::test_submitted_comes_before_every_end_and_the_ledger_agrees",
+)
+_breaks(
+    "1",
+    "a submission that somebody hears of is not counted",
+    ENTRIES,
+    "        core.submitted += 1\n        return announcement",
+    "        return announcement",
+    "test_executors::test_submitted_comes_before_every_end_and_the_ledger_agrees",
+)
+_breaks(
+    "3",
+    "of several runs of a task only the last one is known",
+    ENTRIES,
+    "        if (only is None and others is None) or (only is not None and only.run_id == run.run_id):\n",
+    "        if True:\n",
+    "test_rules::test_the_runs_of_a_task_are_known_by_their_numbers_the_oldest_first",
+)
+_breaks(
+    "3",
+    "a younger run takes the place of the only one while others go on",
+    ENTRIES,
+    "        if (only is None and others is None) or (only is not None",
+    "        if only is None or (only is not None",
+    "test_rules::test_the_runs_of_a_task_are_known_by_their_numbers_the_oldest_first",
+)
+_breaks(
+    "3",
+    "a task is finished while other runs of it go on",
+    ENTRIES,
+    "        return has_ended and not self.removed and self.only is None and self.others is None\n",
+    "        return has_ended and not self.removed and self.only is None\n",
+    "test_rules::test_a_task_is_forgotten_with_the_last_of_its_runs",
+)
+_breaks(
+    "8",
+    "an executor is not asked which runs wait",
+    BASE,
+    "        self._all_wait = self.has_queue if waits_in_queue is BaseExecutor.waits_in_queue else None\n",
+    "        self._all_wait = self.has_queue\n",
+    "test_rules::test_an_executor_may_say_of_each_run_whether_it_waits",
 )
 _breaks(
     "1",
     "a submission is not counted for its task",
     ENTRIES,
-    "        self.submitted += 1\n",
-    "",
+    "            self.submitted += 1\n            core",
+    "            core",
     "test_rules::test_a_run_that_is_refused_for_its_instances_is_neither_counted_nor_told",
 )
 _breaks(
@@ -424,8 +464,8 @@ _breaks(
     "2",
     "a run that is refused is told as submitted",
     ENTRIES,
-    "                announcement.withdrawn = True\n",
-    "                pass\n",
+    "            announcement.withdrawn = True\n",
+    "            pass\n",
     "test_rules::test_what_is_refused_is_neither_counted_nor_told",
 )
 _breaks(
@@ -433,14 +473,14 @@ _breaks(
     "a run that is refused is counted as submitted",
     ENTRIES,
     """\
-                announcement.withdrawn = True
-            self.submitted -= 1
-            core.submitted -= 1
-            self.over(run.run_id)
+            announcement.withdrawn = True
+        self.submitted -= 1
+        self.core.submitted -= 1
+        self.over(run.run_id)
 """,
     """\
-                announcement.withdrawn = True
-            self.over(run.run_id)
+            announcement.withdrawn = True
+        self.over(run.run_id)
 """,
     "test_rules::test_what_is_refused_is_neither_counted_nor_told",
 )
@@ -1895,8 +1935,8 @@ _breaks(
     "12",
     "a scheduled run sees the present context",
     ENTRIES,
-    "        run = TaskRun(self.typed_task, at, self.context, self.core.now)\n",
-    "        run = TaskRun(self.typed_task, at, contextvars.copy_context(), self.core.now)\n",
+    "        run = TaskRun(self.typed_task, at, self.context, core.now)\n",
+    "        run = TaskRun(self.typed_task, at, contextvars.copy_context(), core.now)\n",
     "test_rules::test_what_a_run_does_to_context_variables_is_its_own",
 )
 _breaks(

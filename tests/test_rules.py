@@ -547,6 +547,85 @@ def test_a_task_of_which_one_run_has_ended_keeps_the_place_of_the_other() -> Non
     asyncio.run(main())
 
 
+def test_the_runs_of_a_task_are_known_by_their_numbers_the_oldest_first() -> None:
+    async def main() -> None:
+        gates = [asyncio.Event() for _ in range(4)]
+        waiting = iter(gates)
+
+        async def work() -> None:
+            await next(waiting).wait()
+
+        async with AsyncIOScheduler() as scheduler:
+            task = scheduler.add_task(work, trigger=None, max_instances=2, overlap="cancel_running")
+            first, second = task.run(), task.run()
+            assert task.state.running == 2
+            gates[0].set()
+            await first
+            third = task.run()
+            assert task.state.running == 2
+            scheduler.submit_task(task)
+            assert isinstance(await second.notification(), TaskCancelled)
+            assert not third.done()
+            assert third.cancel()
+            assert isinstance(await third.notification(), TaskCancelled)
+            gates[3].set()
+
+    asyncio.run(main())
+
+
+def test_a_task_is_forgotten_with_the_last_of_its_runs() -> None:
+    async def main() -> None:
+        executor = FinishesWhenTold()
+        async with AsyncIOScheduler(executors={"tried": executor}) as scheduler:
+            task = scheduler.add_task(functions.add, 1, 2, executor="tried", max_instances=2)
+            await until(lambda: len(executor.taken) == 1)
+            handle = task.run()
+            executor.taken.popleft()()
+            await task.result()
+            await asyncio.sleep(0)
+            assert scheduler.tasks == (task,)
+            executor.finish_all()
+            assert await handle == 3
+            await until(lambda: not scheduler.tasks)
+
+    asyncio.run(main())
+
+
+def test_an_executor_may_say_of_each_run_whether_it_waits() -> None:
+    class LetsSomeWait(BaseExecutor):
+        """Lets the runs of one task wait, and never ends any."""
+
+        @override
+        def waits_in_queue(self, run: TaskRun[ResultT], /) -> bool:
+            return run.task_id == "waits"
+
+        @override
+        def submit_run(self, run: TaskRun[ResultT], /) -> None:
+            pass
+
+        @override
+        def cancel_run(self, run: TaskRun[ResultT], /) -> bool:
+            return False
+
+    async def main() -> None:
+        async with AsyncIOScheduler(executors={"tried": LetsSomeWait(max_queue=1)}) as scheduler:
+            waits, runs = (
+                scheduler.add_task(functions.add, 1, 2, id=name, executor="tried", trigger=None, max_instances=2)
+                for name in ("waits", "runs")
+            )
+            await asyncio.sleep(0)
+            waiting, running = waits.run(), runs.run()
+            with pytest.raises(QueueFullError):
+                waits.run()
+            assert waiting.cancel()
+            assert not running.cancel()
+            assert isinstance(await waiting.notification(), TaskCancelled)
+            await scheduler.shutdown(wait=False)
+            assert isinstance(await running.notification(), TaskCancelled)
+
+    asyncio.run(main())
+
+
 def test_an_executor_forgets_the_tasks_that_have_no_runs_any_more() -> None:
     async def main() -> None:
         executor = FinishesWhenTold()
