@@ -547,6 +547,20 @@ def test_a_task_of_which_one_run_has_ended_keeps_the_place_of_the_other() -> Non
     asyncio.run(main())
 
 
+def test_what_is_due_is_counted_though_nobody_hears_of_its_submission() -> None:
+    async def main() -> None:
+        clock = FakeClock()
+        async with AsyncIOScheduler(clock=clock) as scheduler:
+            task = scheduler.add_task(nothing, trigger=IntervalTrigger(seconds=1))
+            await clock.advance(1)
+            await clock.advance(1)
+            await until(lambda: task.state.executed == 2)
+            assert task.state.submitted == 2
+            assert (scheduler.state.submitted, scheduler.state.executed) == (2, 2)
+
+    asyncio.run(main())
+
+
 def test_the_runs_of_a_task_are_known_by_their_numbers_the_oldest_first() -> None:
     async def main() -> None:
         gates = [asyncio.Event() for _ in range(4)]
