@@ -9,6 +9,7 @@ datetimes.
 from __future__ import annotations
 
 from datetime import datetime
+from reprlib import recursive_repr
 from typing import Generic, NamedTuple, TypeAlias, Union, final
 
 import attrs
@@ -105,6 +106,7 @@ class TaskExecuted(Generic[ResultT_co]):
     __match_args__ = ("task_id", "result", "details")
 
     @override
+    @recursive_repr()
     def __repr__(self) -> str:
         return f"TaskExecuted(task_id={self._task_id!r}, result={self._result!r}, details={self.details!r})"
 
@@ -122,6 +124,11 @@ class TaskExecuted(Generic[ResultT_co]):
     def details(self) -> RunDetails:
         """When and where it ran."""
         return RunDetails._make(self._details)
+
+
+# Whoever asks attrs for its fields, as `attrs.asdict` does, finds them by the names that they are read by.
+_fields = tuple(field.evolve(name=field.alias) for field in attrs.fields(TaskExecuted))
+setattr(TaskExecuted, "__attrs_attrs__", _fields)  # noqa: B010  # type checkers have it read-only
 
 
 @final

@@ -1045,7 +1045,7 @@ class TaskRun(AnyRun, Generic[ResultT]):
         return self._ending is not None
 
     def conclude(self, notification: TaskNotification[ResultT]) -> bool:
-        """Keep how it ended and wake who awaits it; the scheduler does, once.
+        """Keep how it ended and wake who awaits it, once; for who stands in for a scheduler.
 
         Returns:
             False where it had ended before; then nothing is changed.

@@ -167,6 +167,22 @@ _breaks(
     "test_rules::test_what_is_due_is_counted_though_nobody_hears_of_its_submission",
 )
 _breaks(
+    "changes",
+    "a task that is replaced while its last run ends takes the new one with it",
+    SCHEDULER,
+    '            if entry.removed or core.status == "draining":\n                return\n            del',
+    '            if core.status == "draining":\n                return\n            del',
+    "test_rules::test_a_task_that_another_thread_replaces_while_its_last_run_ends_is_replaced_once",
+)
+_breaks(
+    "4",
+    "much that waits takes its turn from what is due",
+    SCHEDULER,
+    "        look_at = len(calls) + _ADDED_AT_ONCE\n        due",
+    "        look_at = _ADDED_AT_ONCE\n        due",
+    "test_rules::test_what_is_due_is_not_held_up_by_much_that_waits",
+)
+_breaks(
     "1",
     "a submission that somebody hears of is not counted",
     ENTRIES,
@@ -178,7 +194,7 @@ _breaks(
     "3",
     "of several runs of a task only the last one is known",
     ENTRIES,
-    "        if (only is None and others is None) or (only is not None and only.run_id == run.run_id):\n",
+    "        if (first is None and others is None) or (first is not None and first.run_id == run.run_id):\n",
     "        if True:\n",
     "test_rules::test_the_runs_of_a_task_are_known_by_their_numbers_the_oldest_first",
 )
@@ -186,24 +202,24 @@ _breaks(
     "3",
     "a younger run takes the place of the only one while others go on",
     ENTRIES,
-    "        if (only is None and others is None) or (only is not None",
-    "        if only is None or (only is not None",
+    "        if (first is None and others is None) or (first is not None",
+    "        if first is None or (first is not None",
     "test_rules::test_the_runs_of_a_task_are_known_by_their_numbers_the_oldest_first",
 )
 _breaks(
     "3",
     "a task is finished while other runs of it go on",
     ENTRIES,
-    "        return has_ended and not self.removed and self.only is None and self.others is None\n",
-    "        return has_ended and not self.removed and self.only is None\n",
+    "        return has_ended and not self.removed and self.first is None and self.others is None\n",
+    "        return has_ended and not self.removed and self.first is None\n",
     "test_rules::test_a_task_is_forgotten_with_the_last_of_its_runs",
 )
 _breaks(
     "8",
     "an executor is not asked which runs wait",
     BASE,
-    "        self._all_wait = self.has_queue if waits_in_queue is BaseExecutor.waits_in_queue else None\n",
-    "        self._all_wait = self.has_queue\n",
+    "        self._asks_which_wait = waits_in_queue is not BaseExecutor.waits_in_queue\n",
+    "        self._asks_which_wait = False\n",
     "test_rules::test_an_executor_may_say_of_each_run_whether_it_waits",
 )
 _breaks(
@@ -2512,8 +2528,8 @@ _breaks(
     "chains",
     "a shutdown waits for a chain that a thread holds up",
     ENTRIES,
-    "        return any(not run.ended for run in self.running.values())\n",
-    "        return bool(self.running)\n",
+    "        if self.first is not None and not self.first.ended:\n",
+    "        if self.first is not None:\n",
     "test_chains::test_a_thread_that_does_not_return_does_not_hold_up_the_end_of_a_chain",
 )
 _breaks(
@@ -2528,8 +2544,8 @@ _breaks(
     "4",
     "what has ended waits until all is submitted",
     SCHEDULER,
-    "                if len(calls) >= _ENDS_THAT_WAIT:\n                    core.inbox.make_calls(deadline)\n",
-    "",
+    "                    core.inbox.make_calls(deadline)\n                    look_at",
+    "                    look_at",
     "test_rules::test_what_has_ended_is_told_while_others_are_still_submitted",
 )
 _breaks(

@@ -36,6 +36,7 @@ from asyncz import (
     ProcessPoolExecutor,
     QueueFullError,
     Retry,
+    SchedulerResumed,
     SchedulerShutdown,
     SerializationError,
     Task,
@@ -544,6 +545,102 @@ def test_a_task_of_which_one_run_has_ended_keeps_the_place_of_the_other() -> Non
             executor.finish_all()
             assert [await handle for handle in handles] == [3, 3, 3]
 
+    asyncio.run(main())
+
+
+class TellsThatTheLoopWaits:
+    """A lock that says so when the loop's thread is about to wait for it."""
+
+    def __init__(self) -> None:
+        self.waits = threading.Event()
+        self._lock = threading.RLock()
+        self._loop_thread = threading.get_ident()
+
+    def acquire(self) -> bool:
+        if threading.get_ident() == self._loop_thread:
+            self.waits.set()
+        return self._lock.acquire()
+
+    def release(self) -> None:
+        self._lock.release()
+
+    def __enter__(self) -> bool:
+        return self.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+def test_a_task_that_another_thread_replaces_while_its_last_run_ends_is_replaced_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    holds_the_lock = threading.Event()
+
+    async def main() -> None:
+        lock = TellsThatTheLoopWaits()
+
+        class LooksLong(DebugExecutor):
+            """Has the thread that adds a task hold the lock until the loop waits for it."""
+
+            def check_call(self, _: Callable[[], object], /) -> None:
+                lock.waits.clear()
+                holds_the_lock.set()
+                lock.waits.wait(10)
+
+        removed: list[str] = []
+        added: list[Task[int]] = []
+        async with AsyncIOScheduler(executors={"slow": LooksLong()}) as scheduler:
+            monkeypatch.setattr(scheduler._core, "lock", lock)
+            scheduler.subscribe(TaskRemoved, lambda event: removed.append(event.task_id))
+            old = scheduler.add_task(holds_the_lock.wait, 10, id="replaced", executor="threadpool")
+
+            def replace() -> None:
+                new = scheduler.add_task(
+                    functions.add, 1, 2, id="replaced", executor="slow", trigger=None, replace_existing=True
+                )
+                added.append(new)
+
+            thread = threading.Thread(target=replace)
+            await until(lambda: old.state.running == 1)
+            thread.start()
+            # From here on the loop asks for the lock where it has found that the task is finished.
+            await old.result()
+            await until(lambda: not thread.is_alive() and bool(removed))
+            assert scheduler.tasks == (added[0],)
+            assert await added[0].run() == 3
+            scheduler.remove_task("replaced")
+            await until(lambda: len(removed) == 2)
+
+    asyncio.run(main())
+
+
+def test_what_is_due_is_not_held_up_by_much_that_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    order: list[str] = []
+
+    def takes_a_millisecond() -> None:
+        nonlocal now
+        now += 0.001
+        order.append("call")
+
+    async def main() -> None:
+        async with AsyncIOScheduler() as scheduler:
+            scheduler.pause()
+            for _ in range(100):
+                scheduler.add_task(order.append, "run", executor="debug")
+
+            def have_much_wait(_event: SchedulerResumed) -> None:
+                for _ in range(500):
+                    scheduler._core.inbox.put(takes_a_millisecond)
+
+            scheduler.subscribe(SchedulerResumed, have_much_wait)
+            scheduler.resume()
+            await until(lambda: order.count("run") == 100)
+            # What its own submissions have added is looked at in between, as before.
+            first = order.index("run")
+            assert order[first : first + 32] == ["run"] * 32
+
+    monkeypatch.setattr(time, "perf_counter", lambda: now)
     asyncio.run(main())
 
 

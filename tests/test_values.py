@@ -99,6 +99,14 @@ def test_what_tells_a_result_is_read_by_its_names_and_its_places() -> None:
     assert TaskExecuted("task", "result").details == RunDetails()
     assert TaskExecuted("task", "result", (7, 2, 0.0, 1.0, 3.0, None)).details.duration == 2
     assert attrs.evolve(event, result="other").result == "other"
+    assert attrs.asdict(event, recurse=False) == {"task_id": "task", "result": "result", "details": details}
+
+
+def test_a_result_that_holds_its_own_event_can_be_shown() -> None:
+    result: list[object] = []
+    event = TaskExecuted("task", result)
+    result.append(event)
+    assert repr(event).startswith("TaskExecuted(task_id='task', result=[...], details=")
 
 
 @pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda event: pickle.loads(pickle.dumps(event))])

@@ -76,8 +76,8 @@ class BaseExecutor:
         self._scheduler: Notifier | None = None
         self._tells_ends: _IsToldEnds | None = None
         self._tells_ends_at_once: _IsToldEnds | None = None
-        # Whether all runs wait, or none; None where that is to be asked of each.
-        self._all_wait: bool | None = None
+        # Whether it is to be asked of each run.
+        self._asks_which_wait = True
         # Runs whose work goes on after their submission, and which of them wait in the queue, were given up, and have a
         # time limit running.
         self._live: dict[int, AnyRun] = {}
@@ -115,7 +115,7 @@ class BaseExecutor:
         finish: object = getattr(self.finish, "__func__", None)
         self._tells_ends_at_once = self._tells_ends if finish is BaseExecutor.finish else None
         waits_in_queue: object = getattr(self.waits_in_queue, "__func__", None)
-        self._all_wait = self.has_queue if waits_in_queue is BaseExecutor.waits_in_queue else None
+        self._asks_which_wait = waits_in_queue is not BaseExecutor.waits_in_queue
         self._alias = alias
         self._loop = asyncio.get_running_loop()
         self._shutdown_lock = asyncio.Lock()
@@ -183,7 +183,7 @@ class BaseExecutor:
             raise ExecutorNotRunningError(self._alias, self._status)
         if self._inside is not None:
             self._count_inside()
-        waits = self.waits_in_queue(run) if self._all_wait is None else self._all_wait
+        waits = self.waits_in_queue(run) if self._asks_which_wait else self.has_queue
         submitted = 0
         if self._instances:
             if self._to_forget and (not self._live or len(self._to_forget) >= _FORGOTTEN_AT_ONCE):

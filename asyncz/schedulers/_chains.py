@@ -67,8 +67,8 @@ class ChainedEntry(TypedEntry[ResultT], Generic[ArgumentT, ResultT]):
 
     @override
     def over(self, run_id: int) -> bool:
-        _ = super().over(run_id)
-        return self.is_finished
+        # It has no trigger, so for that one it is never finished.
+        return super().over(run_id) or self.is_finished
 
     @property
     @override

@@ -349,9 +349,10 @@ class Entry(Place):
                 following = self.next_fire
             if following is None or following > now:
                 break
-            due = [at] if due is None else due
+            if due is None:
+                due = [at]
             if len(due) == _DUE_TIMES_AT_ONCE:
-                # Still due: this goes on at the next turn, and which one is the latest is not known yet.
+                # Still due: this goes on at the next turn. Which one is the latest is not known yet, so none may run.
                 if self.task._limits.coalesce:
                     due.clear()
                 break
@@ -572,7 +573,7 @@ class _Attempt:
 class TypedEntry(Entry, Generic[ResultT]):
     """An entry that knows its task's result type, and so can handle its runs."""
 
-    __slots__ = ("elsewhere", "only", "others", "submit_to", "typed_task")
+    __slots__ = ("elsewhere", "first", "others", "submit_to", "typed_task")
 
     def __init__(
         self,
@@ -592,22 +593,22 @@ class TypedEntry(Entry, Generic[ResultT]):
         )
         self.task = self.typed_task
         self.submit_to = submit_to
-        # Its runs that have not ended, or still do their work. Most have one at a time, which needs no dict; others, if
-        # there are any, came after it.
-        self.only: TaskRun[ResultT] | None = None
+        # Its runs that have not ended, or still do their work. Most have one at a time, which needs no dict. All others
+        # came after it; they may go on where it is over.
+        self.first: TaskRun[ResultT] | None = None
         self.others: dict[int, TaskRun[ResultT]] | None = None
         # Where its runs are that were under way when it was moved to another executor.
         self.elsewhere: dict[int, Registration] | None = None
 
     @override
     def run_count(self) -> int:
-        return (self.only is not None) + (len(self.others) if self.others else 0)
+        return (self.first is not None) + (len(self.others) if self.others else 0)
 
     @property
     def running(self) -> dict[int, TaskRun[ResultT]]:
-        """Those runs by their numbers, the oldest first; a copy. From any thread."""
-        only, others = self.only, self.others
-        return {**({} if only is None else {only.run_id: only}), **(others or {})}
+        """Those runs by their numbers, the oldest first; a copy."""
+        first = self.first
+        return {**({} if first is None else {first.run_id: first}), **(self.others or {})}
 
     @property
     @override
@@ -618,7 +619,9 @@ class TypedEntry(Entry, Generic[ResultT]):
     @property
     @override
     def is_working(self) -> bool:
-        return any(not run.ended for run in self.running.values())
+        if self.first is not None and not self.first.ended:
+            return True
+        return any(not run.ended for run in (self.others or {}).values())
 
     @override
     def submit_due(self, at: float) -> bool:
@@ -626,11 +629,11 @@ class TypedEntry(Entry, Generic[ResultT]):
         # By position: with names it costs half as much again.
         run = TaskRun(self.typed_task, at, self.context, core.now)
         announcement: _Announcement | None = None
-        if events.TaskSubmitted in core.dispatcher.listeners or self.only is not None or self.others is not None:
+        if events.TaskSubmitted in core.dispatcher.listeners or self.first is not None or self.others is not None:
             announcement = self.begin(run)
         else:
             # What that comes to for most, without a call more.
-            self.only = run
+            self.first = run
             self.submitted += 1
             core.submitted += 1
         try:
@@ -723,9 +726,9 @@ class TypedEntry(Entry, Generic[ResultT]):
 
     def hold(self, run: TaskRun[ResultT]) -> None:
         """Note a run, or another attempt of one, beside those that there are."""
-        only, others = self.only, self.others
-        if (only is None and others is None) or (only is not None and only.run_id == run.run_id):
-            self.only = run
+        first, others = self.first, self.others
+        if (first is None and others is None) or (first is not None and first.run_id == run.run_id):
+            self.first = run
         elif others is None:
             self.others = {run.run_id: run}
         else:
@@ -733,22 +736,22 @@ class TypedEntry(Entry, Generic[ResultT]):
 
     def run_of(self, run_id: int) -> TaskRun[ResultT] | None:
         """The run of a number, while it has not ended or still does its work."""
-        only = self.only
-        if only is not None and only.run_id == run_id:
-            return only
+        first = self.first
+        if first is not None and first.run_id == run_id:
+            return first
         return None if self.others is None else self.others.get(run_id)
 
     @override
     def over(self, run_id: int) -> bool:
-        if self.only is not None and self.only.run_id == run_id:
-            self.only = None
+        if self.first is not None and self.first.run_id == run_id:
+            self.first = None
         elif self.others is not None:
             self.others.pop(run_id, None)
             if not self.others:
                 self.others = None
         # As `is_finished` does, without a call more.
         has_ended = self.next_fire is None and self.trigger is not None and not self.waiting
-        return has_ended and not self.removed and self.only is None and self.others is None
+        return has_ended and not self.removed and self.first is None and self.others is None
 
     # What its task calls
 

@@ -128,8 +128,8 @@ _LONGEST_SLEEP = 10.0
 
 # The class of most entries, and a base of all others: that is seen faster than that one has `Entry` for a base.
 _ENTRY: type[Entry] = TypedEntry
-# Of ends that many may wait while it submits: what all of a turn's runs leave would be much to keep.
-_ENDS_THAT_WAIT = 32
+# Once its submissions have added so much to what waits it looks at that: what all of a turn's runs leave would be much.
+_ADDED_AT_ONCE = 32
 # A clock that was set back by more than this is not followed by waiting until it has caught up.
 _CLOCK_STEP = 60.0
 # So many seconds an executor has for its shutdown after it was told to wait for its runs no more.
@@ -1058,12 +1058,15 @@ class AsyncIOScheduler:
         self._last_seen = now
         clock, now_utc, calls = time.perf_counter, utc(now), core.inbox.calls
         deadline = clock() + TURN
+        # Not at once where much waits already: it would take the turn from what is due.
+        look_at = len(calls) + _ADDED_AT_ONCE
         due = core.timetable.due(now) if core.status == "running" else ()
         try:
             for at, entry in due:
                 entry.fire(at, now_utc)
-                if len(calls) >= _ENDS_THAT_WAIT:
+                if len(calls) >= look_at:
                     core.inbox.make_calls(deadline)
+                    look_at = len(calls) + _ADDED_AT_ONCE
                 if clock() > deadline or core.status != "running":
                     return
             core.inbox.make_calls(deadline)
@@ -1158,6 +1161,7 @@ class AsyncIOScheduler:
             self._forget(entry)
 
     def _forget(self, entry: Entry) -> None:
+        """Forget a task that was found to be finished; not under the lock, so what other threads do is looked at."""
         core, task = self._core, entry.task
         # By `with` it costs twice as much.
         core.lock.acquire()
@@ -1167,7 +1171,8 @@ class AsyncIOScheduler:
                 core.make_changes()
                 if not entry.is_finished:
                     return
-            if core.status == "draining":
+            # A thread that removes it makes no change that would wait here.
+            if entry.removed or core.status == "draining":
                 return
             del core.entries[task._id]
             entry.removed = True
