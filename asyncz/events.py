@@ -94,7 +94,7 @@ class TaskExecuted(Generic[ResultT_co]):
     Attributes:
         task_id: The task.
         result: What its function returned.
-        details: When and where it ran.
+        details: When and where it ran; may be given as a tuple of those values.
     """
 
     # Most runs end so. What is only read by properties is made in half the time of what is frozen, and details that

@@ -629,16 +629,15 @@ class TypedEntry(Entry, Generic[ResultT]):
         # By position: with names it costs half as much again.
         run = TaskRun(self.typed_task, at, self.context, core.now)
         announcement: _Announcement | None = None
+        # What `begin` and `submit` come to for most is done here, without a call more.
         if events.TaskSubmitted in core.dispatcher.listeners or self.first is not None or self.others is not None:
             announcement = self.begin(run)
         else:
-            # What that comes to for most, without a call more.
             self.first = run
             self.submitted += 1
             core.submitted += 1
         try:
             if self.registration.ready and run.limits.misfire_grace_time is None:
-                # The same.
                 self.submit_to(run)
             else:
                 self.submit(run)

@@ -1161,7 +1161,7 @@ class AsyncIOScheduler:
             self._forget(entry)
 
     def _forget(self, entry: Entry) -> None:
-        """Forget a task that was found to be finished; not under the lock, so what other threads do is looked at."""
+        """Forget a task that was found to be finished, unless another thread has changed or removed it meanwhile."""
         core, task = self._core, entry.task
         # By `with` it costs twice as much.
         core.lock.acquire()
