@@ -595,12 +595,12 @@ def test_what_is_submitted_at_the_maximum_goes_by_the_overlap_policy() -> None:
             task = scheduler.add_task(go_on.wait, trigger=None)
             for _ in range(3):
                 task.submit()
-            await asyncio.sleep(0)
+            await until(lambda: task.state.refused == 2)
             assert (task.state.running, task.state.refused, task.state.waiting) == (1, 2, 0)
             task.modify(overlap="queue_all")
             for _ in range(3):
                 task.submit()
-            await asyncio.sleep(0)
+            await until(lambda: task.state.waiting == 3)
             assert (len(refused), task.state.waiting) == (2, 3)
             go_on.set()
             await until(lambda: task.state.executed == 4)
