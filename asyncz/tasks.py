@@ -952,7 +952,8 @@ class TaskRun(AnyRun, Generic[ResultT]):
         self.task_id: str = task._id
         self.limits: TaskLimits = task._limits
         self.call: Callable[[], ResultT | Awaitable[ResultT]] = task._call if call is None else call
-        self.id = self.run_id = next(_run_ids)
+        self.id: int = next(_run_ids)
+        self.run_id: int = self.id
         self.scheduled: float = clock_now() if scheduled is None else scheduled
         self._context = context
         self.attempt: int = 1
