@@ -8,6 +8,7 @@ datetimes.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from reprlib import recursive_repr
 from typing import Generic, NamedTuple, TypeAlias, Union, final
@@ -106,9 +107,8 @@ class TaskExecuted(Generic[ResultT_co]):
     __match_args__ = ("task_id", "result", "details")
 
     @override
-    @recursive_repr()
     def __repr__(self) -> str:
-        return f"TaskExecuted(task_id={self._task_id!r}, result={self._result!r}, details={self.details!r})"
+        return _shown(self)
 
     @property
     def task_id(self) -> str:
@@ -126,9 +126,18 @@ class TaskExecuted(Generic[ResultT_co]):
         return RunDetails._make(self._details)
 
 
+def _text_of(event: TaskExecuted[object]) -> str:
+    return f"TaskExecuted(task_id={event.task_id!r}, result={event.result!r}, details={event.details!r})"
+
+
+# What a function has returned may know of its own event.
+_shown: Callable[[TaskExecuted[object]], str] = recursive_repr()(_text_of)
+
+
 # Whoever asks attrs for its fields, as `attrs.asdict` does, finds them by the names that they are read by.
-_fields = tuple(field.evolve(name=field.alias) for field in attrs.fields(TaskExecuted))
-setattr(TaskExecuted, "__attrs_attrs__", _fields)  # noqa: B010  # type checkers have it read-only
+_fields = attrs.fields(TaskExecuted)
+_public_fields = type(_fields)([field.evolve(name=field.alias) for field in _fields])
+setattr(TaskExecuted, "__attrs_attrs__", _public_fields)  # noqa: B010  # type checkers have it read-only
 
 
 @final
