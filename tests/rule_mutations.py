@@ -1248,7 +1248,7 @@ _breaks(
     "changes",
     "a run is looked for where its task is now",
     ENTRIES,
-    "        return (self.elsewhere or {}).get(run_id, self.registration)\n",
+    "        return elsewhere.get(run_id, self.registration)\n",
     "        return self.registration\n",
     "test_changes::test_a_run_is_cancelled_on_the_executor_where_it_is",
     "test_changes::test_a_drain_that_is_cut_short_cancels_runs_where_they_are",
@@ -1265,7 +1265,7 @@ _breaks(
     "changes",
     "a moved task counts by itself for ever",
     ENTRIES,
-    "        if not self.elsewhere:\n            self.submit_to = submit\n        elif",
+    "        if not moved.elsewhere:\n            self.submit_to = moved.submit\n        elif",
     "        if",
     "test_changes::test_a_task_that_is_moved_counts_as_any_other_once_nothing_is_left_behind",
 )

@@ -573,7 +573,7 @@ class _Attempt:
 class TypedEntry(Entry, Generic[ResultT]):
     """An entry that knows its task's result type, and so can handle its runs."""
 
-    __slots__ = ("elsewhere", "first", "others", "submit_to", "typed_task")
+    __slots__ = ("first", "others", "submit_to", "typed_task")
 
     def __init__(
         self,
@@ -597,8 +597,6 @@ class TypedEntry(Entry, Generic[ResultT]):
         # came after it; they may go on where it is over.
         self.first: TaskRun[ResultT] | None = None
         self.others: dict[int, TaskRun[ResultT]] | None = None
-        # Where its runs are that were under way when it was moved to another executor.
-        self.elsewhere: dict[int, Registration] | None = None
 
     @override
     def run_count(self) -> int:
@@ -793,7 +791,9 @@ class TypedEntry(Entry, Generic[ResultT]):
 
     def place_of(self, run_id: int) -> Registration:
         """The executor that a run is on."""
-        return (self.elsewhere or {}).get(run_id, self.registration)
+        submit_to = self.submit_to
+        elsewhere = submit_to.elsewhere if isinstance(submit_to, _Moved) else {}
+        return elsewhere.get(run_id, self.registration)
 
     @override
     def move(self, registration: Registration) -> None:
@@ -802,25 +802,25 @@ class TypedEntry(Entry, Generic[ResultT]):
         before, runs = self.registration, list(self.running.values())
         # What waits for the start of an executor is not there yet.
         pending = [run for run in runs if before.pending.pop(run.id, None) is not None]
-        self.elsewhere = {run.run_id: self.place_of(run.run_id) for run in runs if run not in pending}
+        elsewhere = {run.run_id: self.place_of(run.run_id) for run in runs if run not in pending}
         self.registration = registration
-        self.submit_to = partial(self.submit_moved, submit)
+        self.submit_to = _Moved(submit, elsewhere, self.submit_moved)
         for run in pending:
             if registration.ready:
                 self.submit_pending(run)
             else:
                 registration.pending[run.id] = partial(self.submit_pending, run)
 
-    def submit_moved(self, submit: SubmitsAnything, run: TaskRun[ResultT]) -> None:
+    def submit_moved(self, moved: _Moved[ResultT], run: TaskRun[ResultT]) -> None:
         """Submit a run while others may be on the executor that its task was moved from: these have a place as well."""
         others = [run_id for run_id in self.running if run_id != run.run_id]
-        self.elsewhere = {run_id: place for run_id, place in (self.elsewhere or {}).items() if run_id in others}
+        moved.elsewhere = {run_id: place for run_id, place in moved.elsewhere.items() if run_id in others}
         max_instances = run.task.limits.max_instances
-        if not self.elsewhere:
-            self.submit_to = submit
+        if not moved.elsewhere:
+            self.submit_to = moved.submit
         elif len(others) >= max_instances:
             raise MaximumInstancesError(run.task.id, max_instances)
-        submit(run)
+        moved.submit(run)
 
     def cancel_run(self, run_id: int) -> bool:
         """Ask for the cancellation of a run; tells whether the request took."""
@@ -920,6 +920,28 @@ class TypedEntry(Entry, Generic[ResultT]):
         for run in left:
             self.end_as_cancelled(run)
         return len(left)
+
+
+class _Moved(Generic[ResultT]):
+    """Submits the runs of a task that was moved to another executor, while others of it may be where it was before.
+
+    Attributes:
+        submit: Gives a run to the executor that it was moved to.
+        elsewhere: Where its runs are that were under way then.
+    """
+
+    def __init__(
+        self,
+        submit: SubmitsAnything,
+        elsewhere: dict[int, Registration],
+        begin: Callable[[_Moved[ResultT], TaskRun[ResultT]], None],
+    ) -> None:
+        self.submit = submit
+        self.elsewhere = elsewhere
+        self._begin = begin
+
+    def __call__(self, run: TaskRun[ResultT], /) -> None:
+        self._begin(self, run)
 
 
 class LostPlace(Place):
