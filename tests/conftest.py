@@ -6,8 +6,41 @@ from collections.abc import Iterator
 
 import pytest
 
+from asyncz.schedulers import _inbox, asyncio as asyncio_scheduler
 from tests.cluster import cluster_of
 from tests.functions import Recorder
+
+
+def give_turns(patch: pytest.MonkeyPatch, seconds: float) -> None:
+    """How long a scheduler works before it gives the loop back."""
+    for module in (_inbox, asyncio_scheduler):
+        patch.setattr(module, "TURN", seconds)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--cut-turns`: a test that needs several calls to be made in one turn fails now and then, on a busy machine."""
+    parser.addoption("--cut-turns", action="store_true", help="end the turn of a scheduler after each call")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def turns(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Turns as on a machine so busy that each is over after one call, where that is asked for."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.config.getoption("--cut-turns"):
+            give_turns(patch, -1.0)
+        yield
+
+
+@pytest.fixture
+def cut_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Turns that are over after one call each."""
+    give_turns(monkeypatch, -1.0)
+
+
+@pytest.fixture
+def long_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Turns that are not cut short, however busy the machine is."""
+    give_turns(monkeypatch, 60.0)
 
 
 @pytest.fixture(scope="session", autouse=True)

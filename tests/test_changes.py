@@ -699,7 +699,7 @@ def test_nothing_is_told_where_nothing_changes() -> None:
             task.modify()
             task.modify(timeout=5, executor="asyncio", overlap="skip", coalesce=True)
             task.resume()
-            await asyncio.sleep(0)
+            await task.run()
             assert [type(event) for event in heard] == [TaskAdded]
 
     asyncio.run(main())
@@ -794,7 +794,7 @@ def test_a_change_from_another_thread_is_made_in_its_order_by_the_loop() -> None
             # Those that wait are made first.
             task.modify(max_instances=4)
             assert task.limits.max_instances == 4
-            await asyncio.sleep(0)
+            await task.run()
             changes = [event.change for event in heard if isinstance(event, TaskModified)]
             assert changes == ["max_instances: 1 to 2", "max_instances: 2 to 3", "max_instances: 3 to 4"]
 
@@ -920,6 +920,7 @@ def test_a_thread_sees_what_it_asked_for_once_the_loop_has_gone_on() -> None:
                     scheduler.modify_task(task, timeout=-5)
 
             await asyncio.to_thread(change)
+            await until(lambda: task.state.paused)
             assert (task.executor, task.limits.timeout, task.state.paused) == ("threadpool", 5, True)
             assert await task.run() == 3
 

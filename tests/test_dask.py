@@ -199,6 +199,7 @@ def test_what_cannot_travel_is_refused_or_ends_its_run(cluster: str) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.usefixtures("long_turns")
 def test_runs_that_are_due_together_go_out_in_few_submissions(cluster: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
         async with client_of(cluster) as client:

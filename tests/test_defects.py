@@ -223,6 +223,43 @@ def test_an_executor_that_fails_to_start_late_leaves_its_alias_free() -> None:
     asyncio.run(main())
 
 
+def test_an_executor_that_is_removed_as_soon_as_it_is_added_is_released() -> None:
+    async def main() -> None:
+        executor = ThreadPoolExecutor(1)
+        async with AsyncIOScheduler() as scheduler:
+            scheduler.add_executor(executor, alias="tried")
+            await scheduler.remove_executor("tried")
+            # What was put off has been done by then.
+            await scheduler.add_task(functions.add, 1, 2).result()
+            assert executor.state.status == "stopped"
+
+    asyncio.run(main())
+
+
+def test_a_start_that_fails_releases_also_what_was_added_meanwhile() -> None:
+    class FailsLater(ThreadPoolExecutor):
+        @override
+        async def start(self, scheduler: Notifier, alias: str, /) -> None:
+            await go_on.wait()
+            raise OSError("not yet")
+
+    go_on = asyncio.Event()
+
+    async def main() -> None:
+        early, late = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
+        scheduler = AsyncIOScheduler(executors={"early": early, "fails": FailsLater(1)})
+        start = asyncio.ensure_future(scheduler.start())
+        await until(lambda: early.state.status == "running")
+        scheduler.add_executor(late, alias="late")
+        await until(lambda: late.state.status == "running")
+        go_on.set()
+        with pytest.raises(OSError, match="not yet"):
+            await start
+        assert (early.state.status, late.state.status) == ("stopped", "stopped")
+
+    asyncio.run(main())
+
+
 @every_executor
 def test_an_executor_that_was_never_started_can_be_removed(kind: str) -> None:
     async def main() -> None:

@@ -110,6 +110,18 @@ def test_what_ends_in_time_is_finished() -> None:
     asyncio.run(main())
 
 
+@pytest.mark.usefixtures("cut_turns")
+def test_the_runs_of_an_executor_that_came_with_them_are_finished_also_on_a_busy_loop() -> None:
+    async def main() -> None:
+        scheduler = AsyncIOScheduler()
+        await scheduler.start()
+        handles = [scheduler.add_task(functions.add, 1, 2, executor=ThreadPoolExecutor(1)).run() for _ in range(2)]
+        await scheduler.shutdown()
+        assert [await handle for handle in handles] == [3, 3]
+
+    asyncio.run(main())
+
+
 def test_a_scheduler_that_shuts_down_takes_no_new_runs() -> None:
     async def main() -> None:
         go_on = asyncio.Event()
@@ -180,6 +192,7 @@ def test_a_run_that_is_released_before_its_end_is_told_is_not_lost(caplog: pytes
     assert "released before its end was told" in caplog.text
 
 
+@pytest.mark.usefixtures("cut_turns")
 def test_a_run_that_waits_for_the_start_of_its_executor_can_be_cancelled() -> None:
     class Slow(ThreadPoolExecutor):
         @override

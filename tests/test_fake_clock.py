@@ -45,6 +45,18 @@ def test_every_run_of_a_daily_task_ends_on_its_day(executor: str) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.usefixtures("cut_turns")
+def test_time_goes_on_only_once_a_busy_scheduler_has_done_all_that_it_was_asked() -> None:
+    async def main() -> None:
+        clock = FakeClock()
+        async with AsyncIOScheduler(clock=clock) as scheduler:
+            tasks = [scheduler.add_task(pow, 2, 2, trigger=IntervalTrigger(days=day)) for day in range(50, 0, -1)]
+            await clock.advance(days=1)
+            assert tasks[-1].state.executed == 1
+
+    asyncio.run(main())
+
+
 def test_schedulers_on_one_clock_take_turns_in_the_order_of_time() -> None:
     async def main() -> None:
         clock = FakeClock()

@@ -1023,12 +1023,14 @@ def test_an_end_is_told_on_the_thread_of_the_loop_however_it_is_told(
 def test_what_has_ended_is_told_while_others_are_still_submitted() -> None:
     async def main() -> None:
         log: list[str] = []
+        added: list[TaskAdded] = []
         async with AsyncIOScheduler() as scheduler:
             scheduler.pause()
             scheduler.subscribe(TaskExecuted, lambda _: log.append("told"))
+            scheduler.subscribe(TaskAdded, added.append)
             for _ in range(100):
                 scheduler.add_task(log.append, "run", executor="debug")
-            await asyncio.sleep(0)
+            await until(lambda: len(added) == 100)
             scheduler.resume()
             await until(lambda: len(log) == 200)
         assert "told" in log[:100]

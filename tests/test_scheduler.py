@@ -677,8 +677,8 @@ def test_shutdown_with_a_timeout_cancels_what_is_left() -> None:
 def test_run_forever_ends_cleanly_on_a_signal(number: int) -> None:
     before = signal.getsignal(number)
     scheduler = AsyncIOScheduler()
-    scheduler.add_task(os.kill, os.getpid(), number)
     slow = scheduler.add_task(functions.sleep_async, 0.2)
+    scheduler.add_task(os.kill, os.getpid(), number)
     scheduler.run_forever()
     assert isinstance(slow.last_notification, TaskExecuted)
     assert signal.getsignal(number) == before
@@ -694,8 +694,8 @@ def test_a_second_signal_cuts_the_drain_short() -> None:
             time.sleep(0.005)
         os.kill(os.getpid(), signal.SIGTERM)
 
-    scheduler.add_task(kill_twice)
     slow = scheduler.add_task(functions.sleep_async, 60.0)
+    scheduler.add_task(kill_twice)
     scheduler.run_forever()
     assert isinstance(slow.last_notification, TaskCancelled)
 

@@ -7,9 +7,9 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar
 
-from typing_extensions import TypeIs, TypeVar
+from typing_extensions import TypeVar
 
 from asyncz._checks import check_optional_count
 from asyncz._statuses import ExecutorStatus, check_transition
@@ -22,6 +22,7 @@ from asyncz.exceptions import (
     QueueFullError,
     TaskTimeoutError,
 )
+from asyncz.executors._ends import IsToldEnds, is_told_ends
 from asyncz.protocols import Notifier
 from asyncz.tasks import AnyRun, TaskRun
 
@@ -33,19 +34,6 @@ ResultT = TypeVar("ResultT")
 # A submission forgets so many tasks that may have no runs any more, where there are that many, or where no run is left:
 # one by one each would need the lock, and all that a burst leaves could hold the loop.
 _FORGOTTEN_AT_ONCE = 64
-
-
-class _IsToldEnds(Protocol):
-    """A notifier that can be told of an end and of the release in one call, which costs half.
-
-    It is called under the executor's lock, and so must not ask the executor for anything.
-    """
-
-    def ended(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None: ...
-
-
-def _is_told_ends(scheduler: object) -> TypeIs[_IsToldEnds]:
-    return callable(getattr(scheduler, "ended", None))
 
 
 class BaseExecutor:
@@ -74,8 +62,8 @@ class BaseExecutor:
         self._alias = ""
         self._status: ExecutorStatus = "created"
         self._scheduler: Notifier | None = None
-        self._tells_ends: _IsToldEnds | None = None
-        self._tells_ends_at_once: _IsToldEnds | None = None
+        self._tells_ends: IsToldEnds | None = None
+        self._tells_ends_at_once: IsToldEnds | None = None
         # Whether it is to be asked of each run.
         self._asks_which_wait = True
         # Runs whose work goes on after their submission, and which of them wait in the queue, were given up, and have a
@@ -110,7 +98,7 @@ class BaseExecutor:
         self.refuse_second_start()
         self._change_status("starting")
         self._scheduler = scheduler
-        self._tells_ends = scheduler if _is_told_ends(scheduler) else None
+        self._tells_ends = scheduler if is_told_ends(scheduler) else None
         # Whoever extends `finish` is to have all ends.
         finish: object = getattr(self.finish, "__func__", None)
         self._tells_ends_at_once = self._tells_ends if finish is BaseExecutor.finish else None

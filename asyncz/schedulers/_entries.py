@@ -29,6 +29,7 @@ from asyncz.exceptions import (
     TaskLookupError,
     WrongThreadError,
 )
+from asyncz.executors._ends import IsToldEnds
 from asyncz.plugins import check_trigger
 from asyncz.protocols import Clock, Notifier, SupportsCancel, Timer, Trigger
 from asyncz.schedulers._dispatch import Dispatcher
@@ -106,7 +107,7 @@ class Registration:
 class Core:
     """What a scheduler and its entries share."""
 
-    scheduler: Notifier
+    scheduler: IsToldEnds
     clock: Clock
     find_executor: Callable[[str, Callable[[], object]], Registration]
     after_change: Callable[[Entry], None]
@@ -718,8 +719,7 @@ class TypedEntry(Entry, Generic[ResultT]):
 
     def end(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT]) -> None:
         """Tell how a run ended that no executor works on."""
-        self.core.scheduler.notify(run, notification)
-        self.core.scheduler.released(run)
+        self.core.scheduler.ended(run, notification)
 
     def hold(self, run: TaskRun[ResultT]) -> None:
         """Note a run, or another attempt of one, beside those that there are."""

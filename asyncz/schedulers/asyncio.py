@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
@@ -191,6 +192,7 @@ class AsyncIOScheduler:
         self._former_owner = FormerOwner(partial(LostPlace, self._core))
         self._names = itertools.count(1)
         self._registrations: dict[str, Registration] = {}
+        self._to_start: deque[Registration] = deque()
         # Removed tasks whose last runs are not over, by the identity of the task: ids may be used again.
         self._leaving: dict[int, Entry] = {}
         self._timer: Timer | None = None
@@ -271,25 +273,25 @@ class AsyncIOScheduler:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             raise NoEventLoopError("starting the scheduler") from None
-        core.status = "paused" if paused else "running"
         self._closed = asyncio.Event()
         self._shutdown_lock = asyncio.Lock()
         with core.lock:
             # Who was making a change where there was no loop has made it by now.
+            core.status = "paused" if paused else "running"
             core.inbox.open(loop)
+            # Those that come later are started as they come.
+            registrations = list(self._registrations.values())
         self._last_seen = core.clock.now()
-        started: list[Registration] = []
         try:
             if "asyncz.states" not in sys.modules:
                 # By now, and not by who asks for a state while runs are due: pydantic takes its time to load.
                 with ThreadPoolExecutor(1) as pool:
                     await loop.run_in_executor(pool, import_module, "asyncz.states")
-            for registration in list(self._registrations.values()):
+            for registration in registrations:
                 await registration.start(self, registration.alias)
                 registration.ready = True
-                started.append(registration)
         except BaseException:
-            for registration in started:
+            for registration in list(self._registrations.values()):
                 await self._shut_down(registration, False, None)
             core.inbox.close()
             core.status = "stopped"
@@ -319,7 +321,8 @@ class AsyncIOScheduler:
         if core.status in {"created", "stopped"}:
             return
         if core.status != "draining":
-            core.status = "draining"
+            with core.lock:
+                core.status = "draining"
             self._before_shutdown = read_counts(core)
             self._cancel_timer()
         # Who calls it while another call is at it waits for the same end; where that call is cancelled, goes on itself.
@@ -1243,6 +1246,8 @@ class AsyncIOScheduler:
         self._forget_if_finished(entry)
 
     async def _shut_down(self, registration: Registration, wait: bool, timeout: float | None) -> None:
+        # It may have come with a task just now, and have runs already.
+        self._start_late()
         if registration.starting is not None:
             await registration.starting
             registration.starting = None
@@ -1290,22 +1295,24 @@ class AsyncIOScheduler:
             logger.exception("The executor %r could not cancel what runs", registration.alias)
         return False
 
-    def _start_late(self, registration: Registration) -> None:
-        async def start() -> None:
-            try:
-                await registration.start(self, registration.alias)
-            except BaseException as error:
-                logger.exception("The executor %r could not start and is not registered any more", registration.alias)
-                registration.failure = error
-                self._registrations.pop(registration.alias, None)
-            else:
-                registration.ready = True
-            pending = list(registration.pending.values())
-            registration.pending.clear()
-            for submit in pending:
-                submit()
+    def _start_late(self) -> None:
+        while self._to_start:
+            registration = self._to_start.popleft()
+            registration.starting = asyncio.get_running_loop().create_task(self._start_registered(registration))
 
-        registration.starting = asyncio.get_running_loop().create_task(start())
+    async def _start_registered(self, registration: Registration) -> None:
+        try:
+            await registration.start(self, registration.alias)
+        except BaseException as error:
+            logger.exception("The executor %r could not start and is not registered any more", registration.alias)
+            registration.failure = error
+            self._registrations.pop(registration.alias, None)
+        else:
+            registration.ready = True
+        pending = list(registration.pending.values())
+        registration.pending.clear()
+        for submit in pending:
+            submit()
 
     @contextmanager
     def _handled_signals(self, loop: asyncio.AbstractEventLoop, drain_timeout: float | None) -> Generator[None]:
@@ -1421,7 +1428,8 @@ class AsyncIOScheduler:
         self._registrations[alias] = registration
         self._core.inbox.put(lambda: self._core.dispatcher.emit(events.ExecutorAdded(alias)))
         if self.running:
-            self._core.inbox.put(lambda: self._start_late(registration))
+            self._to_start.append(registration)
+            self._core.inbox.put(self._start_late)
         return registration
 
 
