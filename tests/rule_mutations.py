@@ -1584,6 +1584,14 @@ _breaks(
 )
 _breaks(
     "9",
+    "a place in a queue is free later than its end is told",
+    BASE,
+    "        if over and self._tells_ends is not None:\n",
+    "        if False:\n",
+    "test_changes::test_a_moved_task_can_run_again_once_its_run_was_cancelled_in_the_queue",
+)
+_breaks(
+    "9",
     "an executor that failed to start late stays registered",
     SCHEDULER,
     "            self._registrations.pop(registration.alias, None)\n",

@@ -393,6 +393,27 @@ def test_a_run_that_waits_for_the_start_of_its_executor_is_moved_with_its_task()
     asyncio.run(main())
 
 
+@pytest.mark.usefixtures("cut_turns")
+def test_a_moved_task_can_run_again_once_its_run_was_cancelled_in_the_queue() -> None:
+    async def main() -> None:
+        go_on = threading.Event()
+        executors = {"one": ThreadPoolExecutor(1), "other": ThreadPoolExecutor(1)}
+        async with asyncio.timeout(30), AsyncIOScheduler(executors=executors) as scheduler:
+            running = scheduler.add_task(go_on.wait, executor="one", trigger=None).run()
+            task = scheduler.add_task(functions.add, 1, 2, executor="one", trigger=None)
+            waiting = task.run()
+            task.modify(executor="other")
+            assert waiting.cancel()
+            try:
+                assert isinstance(await waiting.notification(), TaskCancelled)
+                assert await task.run() == 3
+            finally:
+                go_on.set()
+            assert await running
+
+    asyncio.run(main())
+
+
 def test_the_next_attempt_of_a_run_is_made_on_the_new_executor() -> None:
     async def main() -> None:
         clock = FakeClock()

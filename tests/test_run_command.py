@@ -57,7 +57,8 @@ def wait_for_gate():
 
 def speak(text):
     os.write(1, f"{text}\\n".encode())
-    print(text)
+    # In one piece: the end of the line would be one of its own, which other threads may come before.
+    print(text + "\\n", end="")
 
 def fail():
     raise OSError("no route")

@@ -308,9 +308,12 @@ class BaseExecutor:
             else:
                 over = True
                 self._take_out(run)
-        self.scheduler.notify(run, notification)
-        if over:
-            self.scheduler.released(run)
+        if over and self._tells_ends is not None:
+            self._tells_ends.ended(run, notification)
+        else:
+            self.scheduler.notify(run, notification)
+            if over:
+                self.scheduler.released(run)
         self._has_been_told()
         return True
 
