@@ -64,6 +64,7 @@ class BaseExecutor:
         self._scheduler: Notifier | None = None
         self._tells_ends: IsToldEnds | None = None
         self._tells_ends_at_once: IsToldEnds | None = None
+        self._may_end_inside: bool = self._runs_inside
         # Whether it is to be asked of each run.
         self._asks_which_wait = True
         # Runs whose work goes on after their submission, and which of them wait in the queue, were given up, and have a
@@ -182,7 +183,7 @@ class BaseExecutor:
                 raise MaximumInstancesError(run.task_id, running)
         if waits and self._max_queue is not None and len(self._waiting) >= self._max_queue:
             raise QueueFullError(self._alias, self._max_queue)
-        if self._runs_inside and not waits:
+        if not waits and self._may_end_inside:
             self._inside = run
         else:
             self._instances[run.task_id] = submitted + 1

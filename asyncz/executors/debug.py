@@ -10,7 +10,8 @@ from contextvars import copy_context
 from typing_extensions import TypeVar, override
 
 from asyncz.executors.base import BaseExecutor
-from asyncz.tasks import TaskRun, as_coroutine
+from asyncz.protocols import Notifier
+from asyncz.tasks import TaskRun, as_coroutine, this_worker
 
 ResultT = TypeVar("ResultT")
 
@@ -25,8 +26,14 @@ class DebugExecutor(BaseExecutor):
     _runs_inside = True
 
     @override
+    async def start(self, scheduler: Notifier, alias: str, /) -> None:
+        """Remember the thread that it runs in."""
+        await super().start(scheduler, alias)
+        self._worker = this_worker()
+
+    @override
     def submit_run(self, run: TaskRun[ResultT], /) -> None:
-        self._finish_at_once(run, run.execute(_run_in_another_thread))
+        self._finish_at_once(run, run.execute(_run_in_another_thread, self._worker))
 
 
 def _run_in_another_thread(awaitable: Awaitable[ResultT]) -> ResultT:

@@ -16,6 +16,7 @@ from asyncz.tasks import ChainedCall, TaskLimits, TaskRun
 
 ArgumentT = TypeVar("ArgumentT")
 ResultT = TypeVar("ResultT")
+OtherT = TypeVar("OtherT")
 
 # A result that an executor refuses waits for a run of its task to end, and for no longer before it is tried again.
 _REFUSED_RESULT_WAITS = 1.0
@@ -66,9 +67,9 @@ class ChainedEntry(TypedEntry[ResultT], Generic[ArgumentT, ResultT]):
         return has_ended and not self.removed and not self.run_count()
 
     @override
-    def over(self, run_id: int) -> bool:
+    def over(self, run: TaskRun[OtherT]) -> bool:
         # It has no trigger, so for that one it is never finished.
-        return super().over(run_id) or self.is_finished
+        return super().over(run) or self.is_finished
 
     @property
     @override

@@ -20,7 +20,7 @@ from asyncz._checks import is_aware
 from asyncz._running import context_for_later
 from asyncz._statuses import RunOutcome, SchedulerStatus
 from asyncz.clock import SystemClock, utc
-from asyncz.events import RunDetails, TaskError, TaskNotification
+from asyncz.events import RunDetails, TaskError, TaskNotification, TaskSubmitted
 from asyncz.exceptions import (
     InvalidInputError,
     MaximumInstancesError,
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from asyncz.states import EndedRun, ExecutorState, TaskState
 
 ResultT = TypeVar("ResultT")
+OtherT = TypeVar("OtherT")
 
 logger = logging.getLogger("asyncz.scheduler")
 
@@ -300,7 +301,7 @@ class Entry(Place):
         """End runs whose executor never told how they ended, as cancelled; tells how many there were."""
         raise NotImplementedError
 
-    def over(self, run_id: int) -> bool:
+    def over(self, run: TaskRun[ResultT]) -> bool:
         """The work of a run is over, that of its last attempt; tells whether the entry is finished by that."""
         raise NotImplementedError
 
@@ -629,7 +630,7 @@ class TypedEntry(Entry, Generic[ResultT]):
         run = TaskRun(self.typed_task, at, self.context, core.now)
         announcement: _Announcement | None = None
         # What `begin` and `submit` come to for most is done here, without a call more.
-        if events.TaskSubmitted in core.dispatcher.listeners or self.first is not None or self.others is not None:
+        if TaskSubmitted in core.dispatcher.listeners or self.first is not None or self.others is not None:
             announcement = self.begin(run)
         else:
             self.first = run
@@ -637,7 +638,9 @@ class TypedEntry(Entry, Generic[ResultT]):
             core.submitted += 1
         try:
             if self.registration.ready and run.limits.misfire_grace_time is None:
-                self.submit_to(run)
+                # In two steps, as `TaskRun.execute` reads its clock.
+                submit_to = self.submit_to
+                submit_to(run)
             else:
                 self.submit(run)
         except MaximumInstancesError:
@@ -671,9 +674,9 @@ class TypedEntry(Entry, Generic[ResultT]):
         """Note a run that is about to be submitted; gives what tells of that, where anybody hears of it."""
         core = self.core
         announcement: _Announcement | None = None
-        if events.TaskSubmitted in core.dispatcher.listeners:
+        if TaskSubmitted in core.dispatcher.listeners:
             # Put before the run is handed over: in a thread it may end before its submission returns.
-            announcement = _Announcement(core.dispatcher, events.TaskSubmitted(run.task_id, details=run.details()))
+            announcement = _Announcement(core.dispatcher, TaskSubmitted(run.task_id, details=run.details()))
             core.inbox.put(announcement)
         # Before the function is called: that may happen inside the submission, and it may ask for its own run.
         self.hold(run)
@@ -687,7 +690,7 @@ class TypedEntry(Entry, Generic[ResultT]):
             announcement.withdrawn = True
         self.submitted -= 1
         self.core.submitted -= 1
-        self.over(run.run_id)
+        self.over(run)
 
     def submit(self, run: TaskRun[ResultT]) -> None:
         """Give a run to its executor, once that has started."""
@@ -739,16 +742,16 @@ class TypedEntry(Entry, Generic[ResultT]):
         return None if self.others is None else self.others.get(run_id)
 
     @override
-    def over(self, run_id: int) -> bool:
-        if self.first is not None and self.first.run_id == run_id:
+    def over(self, run: TaskRun[OtherT]) -> bool:
+        if self.first is run:
             self.first = None
         elif self.others is not None:
-            self.others.pop(run_id, None)
-            if not self.others:
-                self.others = None
+            self.others.pop(run.run_id, None)
+            self.others = self.others or None
         # As `is_finished` does, without a call more.
-        has_ended = self.next_fire is None and self.trigger is not None and not self.waiting
-        return has_ended and not self.removed and self.first is None and self.others is None
+        if self.next_fire is not None or self.others is not None or self.first is not None:
+            return False
+        return self.trigger is not None and not self.waiting and not self.removed
 
     # What its task calls
 
@@ -995,7 +998,7 @@ class _Announcement:
 
     __slots__ = ("dispatcher", "event", "withdrawn")
 
-    def __init__(self, dispatcher: Dispatcher, event: events.TaskSubmitted) -> None:
+    def __init__(self, dispatcher: Dispatcher, event: TaskSubmitted) -> None:
         self.dispatcher = dispatcher
         self.event = event
         self.withdrawn = False

@@ -93,24 +93,25 @@ class Timetable(Generic[PlacedT]):
             return in_order[0][0]
         return heap[0][0] if heap else None
 
-    def due(self, now: float) -> Iterator[tuple[float, PlacedT]]:
-        """Take out what is due, the earliest first: its time, and itself; also what is put in meanwhile."""
+    def due(self, now: float) -> Iterator[tuple[float, int, PlacedT]]:
+        """Take out what is due, the earliest first: its time, its place and itself; also what is put in meanwhile."""
         in_order, heap = self._in_order, self._heap
         while True:
             if in_order and (not heap or in_order[0][:2] < heap[0][:2]):
-                at, place, entry = in_order[0]
-                if at > now:
+                item = in_order[0]
+                if item[0] > now:
                     return
                 in_order.popleft()
             elif heap:
-                at, place, entry = heap[0]
-                if at > now:
+                item = heap[0]
+                if item[0] > now:
                     return
                 heapq.heappop(heap)
             else:
                 return
+            _, place, entry = item
             if place == entry.place:
                 entry.place = 0
-                yield at, entry
+                yield item
             else:
                 self._outdated -= 1

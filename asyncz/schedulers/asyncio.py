@@ -33,7 +33,7 @@ from asyncz._checks import (
 )
 from asyncz.clock import SystemClock, utc
 from asyncz.config import ClusterAlias, DaskOptions, LoopAlias, PoolAlias, PoolOptions
-from asyncz.events import TaskCancelled, TaskError, TaskExecuted, TaskMissed, TaskNotification
+from asyncz.events import TaskCancelled, TaskError, TaskExecuted, TaskMissed, TaskNotification, TaskRemoved
 from asyncz.exceptions import (
     DuplicateExecutorError,
     DuplicateTaskError,
@@ -1065,7 +1065,7 @@ class AsyncIOScheduler:
         look_at = len(calls) + _ADDED_AT_ONCE
         due = core.timetable.due(now) if core.status == "running" else ()
         try:
-            for at, entry in due:
+            for at, _, entry in due:
                 entry.fire(at, now_utc)
                 if len(calls) >= look_at:
                     core.inbox.make_calls(deadline)
@@ -1093,18 +1093,19 @@ class AsyncIOScheduler:
         owner: object = task._owner
         # As `_entry_of` does, without a call more.
         entry = owner if isinstance(owner, _ENTRY) and owner.core is core else None
-        if isinstance(notification, TaskExecuted):
-            failure, details = None, notification._details
-        else:
-            failure, details = notification, notification.details
+        failure: TaskError | TaskMissed | TaskCancelled | None = None
         # Whether its run id was left out; to ask for that by its name costs several times as much.
-        if not details[0]:
-            notification = attrs.evolve(notification, details=run.details())
-            failure = None if isinstance(notification, TaskExecuted) else notification
-        if failure is not None and _is_tried_again(entry, run, failure):
-            if run.released:
-                self._free(entry, run)
-            return
+        if isinstance(notification, TaskExecuted):
+            if not notification._details[0]:
+                notification = attrs.evolve(notification, details=run.details())
+        else:
+            if not notification.details[0]:
+                notification = attrs.evolve(notification, details=run.details())
+            failure = notification
+            if _is_tried_again(entry, run, failure):
+                if run.released:
+                    self._pass_on_place(entry, run)
+                return
         if run._ending is not None:
             _refuse_second(run, notification)
             return
@@ -1128,7 +1129,11 @@ class AsyncIOScheduler:
             core.dispatcher.emit(notification, [listener for _, listener in task._listeners] if task._listeners else ())
         finally:
             if run.released:
-                self._free(entry, run)
+                # As `_free` does, without a call more.
+                if entry is not None and run.successor is None and entry.over(run):
+                    self._forget(entry)
+                else:
+                    self._pass_on_place(entry, run)
 
     def _release(self, run: TaskRun[ResultT]) -> None:
         if run.released:
@@ -1142,9 +1147,13 @@ class AsyncIOScheduler:
             logger.error("A run was released before its end was told: %r", run)
 
     def _free(self, entry: Entry | None, run: TaskRun[ResultT]) -> None:
-        if entry is not None and run.successor is None and entry.over(run.run_id):
+        if entry is not None and run.successor is None and entry.over(run):
             self._forget(entry)
-        elif entry is None or entry.removed:
+        else:
+            self._pass_on_place(entry, run)
+
+    def _pass_on_place(self, entry: Entry | None, run: TaskRun[ResultT]) -> None:
+        if entry is None or entry.removed:
             if entry is not None and not entry.run_count():
                 self._let_go(entry)
             # Executors count by the id: the task that has it now may have waited for this place.
@@ -1182,7 +1191,7 @@ class AsyncIOScheduler:
             task._owner = self._former_owner
         finally:
             core.lock.release()
-        if events.TaskRemoved in core.dispatcher.listeners or task._listeners is not None:
+        if TaskRemoved in core.dispatcher.listeners or task._listeners is not None:
             self._tell_removed(task)
         if entry.following is not None:
             self._tell_following(entry)
@@ -1205,8 +1214,8 @@ class AsyncIOScheduler:
             tell()
 
     def _tell_removed(self, task: Task[object]) -> None:
-        if events.TaskRemoved in self._core.dispatcher.listeners:
-            self._core.dispatcher.emit(events.TaskRemoved(task.id))
+        if TaskRemoved in self._core.dispatcher.listeners:
+            self._core.dispatcher.emit(TaskRemoved(task.id))
         if task._listeners:
             task.end_streams()
 
