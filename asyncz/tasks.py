@@ -1107,20 +1107,19 @@ class TaskRun(AnyRun, Generic[ResultT]):
         self.worker = worker or this_worker()
 
     def execute(
-        self, await_outcome: Callable[[Awaitable[ResultT]], ResultT] | None = None, worker: Worker | None = None
+        self, await_outcome: Callable[[Awaitable[ResultT]], ResultT] | None = None
     ) -> TaskNotification[ResultT]:
         """Call its function here and now, and tell how that ended; never raises.
 
         Args:
             await_outcome: Runs what the function returned to its end, where that is an awaitable; by
                 default in an event loop of its own.
-            worker: By what it is called; None is the present thread.
         """
         if self.limits.misfire_grace_time is not None and self.is_too_late():
             return self.missed()
         # In two steps: what is called like a method, and is none, takes twice as long on 3.11.
         clock_now = self._clock_now
-        self.started, self.worker = clock_now(), worker or _this_thread.worker
+        self.started, self.worker = clock_now(), _this_thread.worker
         # A copy that goes when this returns: it need not forget the run.
         context = None if self._context is None else self._context.copy()
         try:

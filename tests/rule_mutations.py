@@ -1570,9 +1570,50 @@ _breaks(
     "9",
     "a start that fails leaves what was added meanwhile",
     SCHEDULER,
-    "            for registration in list(self._registrations.values()):\n                await self._shut_down(",
-    "            for registration in registrations:\n                await self._shut_down(",
+    "            await self._shut_down(registration, False, None)\n            registration.pending",
+    "            if registration.starting is None:\n                await self._shut_down(registration, False, None)\n"
+    "            registration.pending",
     "test_defects::test_a_start_that_fails_releases_also_what_was_added_meanwhile",
+)
+_breaks(
+    "9",
+    "a start that fails waits for others that start",
+    SCHEDULER,
+    "                registration.starting.cancel()\n",
+    "                pass\n",
+    "test_defects::test_a_start_that_fails_waits_for_no_other_and_ends_what_was_submitted",
+)
+_breaks(
+    "9",
+    "what was submitted before a start that fails has no end",
+    SCHEDULER,
+    "            registration.pending.clear()\n        for entry in self._all_entries():\n",
+    "            registration.pending.clear()\n        for entry in ():\n",
+    "test_defects::test_a_start_that_fails_waits_for_no_other_and_ends_what_was_submitted",
+)
+_breaks(
+    "9",
+    "what is due while its executor starts with the scheduler is left to wait",
+    SCHEDULER,
+    "                    registration.ready = True\n                    self._submit_pending(registration)\n",
+    "                    registration.ready = True\n",
+    "test_defects::test_what_is_due_while_its_executor_starts_with_the_scheduler_runs_then",
+)
+_breaks(
+    "9",
+    "a late start that fails removes who has its alias by then",
+    SCHEDULER,
+    "            if self._registrations.get(registration.alias) is registration:\n                del ",
+    "            if True:\n                del ",
+    "test_defects::test_a_late_start_that_fails_leaves_the_executor_that_has_its_alias_by_then",
+)
+_breaks(
+    "9",
+    "a shutdown that is cancelled cancels a late start",
+    SCHEDULER,
+    "                await asyncio.wait([registration.starting])\n",
+    "                await registration.starting\n",
+    "test_defects::test_a_shutdown_that_is_cancelled_leaves_a_late_start_alone",
 )
 _breaks(
     "9",
@@ -1594,8 +1635,8 @@ _breaks(
     "9",
     "an executor that failed to start late stays registered",
     SCHEDULER,
-    "            self._registrations.pop(registration.alias, None)\n",
-    "",
+    "                del self._registrations[registration.alias]\n",
+    "                pass\n",
     "test_defects::test_an_executor_that_fails_to_start_late_leaves_its_alias_free",
 )
 _breaks(
@@ -1682,8 +1723,8 @@ _breaks(
     "9",
     "a start that fails leaves the others started",
     SCHEDULER,
-    "                await self._shut_down(registration, False, None)\n            core.inbox.close()\n",
-    "                pass\n            core.inbox.close()\n",
+    "            await self._shut_down(registration, False, None)\n            registration.pending.clear()\n",
+    "            registration.pending.clear()\n",
     "test_scheduler::test_an_executor_that_cannot_start_stops_the_start",
 )
 
@@ -1691,11 +1732,11 @@ _breaks(
     "9",
     "what cannot be ended after a failed start hides why that failed",
     SCHEDULER,
-    "                await self._shut_down(registration, False, None)\n            core.inbox.close()\n",
+    "            await self._shut_down(registration, False, None)\n            registration.pending.clear()\n",
     """\
-                registration.ready = False
-                await registration.shutdown(False)
-            core.inbox.close()
+            registration.ready = False
+            await registration.shutdown(False)
+            registration.pending.clear()
 """,
     "test_rules::test_a_start_that_fails_tells_why_also_where_ending_what_had_started_fails",
 )

@@ -26,6 +26,7 @@ from asyncz import (
     SchedulerStarted,
     TaskAdded,
     TaskCancelled,
+    TaskError,
     TaskExecuted,
     TaskMaxInstances,
     TaskRemoved,
@@ -256,6 +257,104 @@ def test_a_start_that_fails_releases_also_what_was_added_meanwhile() -> None:
         with pytest.raises(OSError, match="not yet"):
             await start
         assert (early.state.status, late.state.status) == ("stopped", "stopped")
+
+    asyncio.run(main())
+
+
+class StartsOnceAsked(ThreadPoolExecutor):
+    """Waits in its start, and may fail there."""
+
+    def __init__(self, fails: bool = False) -> None:
+        super().__init__(1)
+        self.asked = asyncio.Event()
+        self.go_on = asyncio.Event()
+        self.fails = fails
+
+    @override
+    async def start(self, scheduler: Notifier, alias: str, /) -> None:
+        self.asked.set()
+        await self.go_on.wait()
+        if self.fails:
+            raise OSError("not yet")
+        await super().start(scheduler, alias)
+
+
+def test_what_is_due_while_its_executor_starts_with_the_scheduler_runs_then() -> None:
+    async def main() -> None:
+        slow, slower = StartsOnceAsked(), StartsOnceAsked()
+        scheduler = AsyncIOScheduler(executors={"slow": slow, "slower": slower})
+        start = asyncio.ensure_future(scheduler.start())
+        await slow.asked.wait()
+        handles = [scheduler.add_task(functions.add, 1, 2, executor=alias).result() for alias in ("slow", "slower")]
+        await until(lambda: scheduler.state.submitted == 2)
+        slow.go_on.set()
+        slower.go_on.set()
+        async with asyncio.timeout(30):
+            await start
+            assert await asyncio.gather(*handles) == [3, 3]
+        await scheduler.shutdown()
+
+    asyncio.run(main())
+
+
+def test_a_start_that_fails_waits_for_no_other_and_ends_what_was_submitted() -> None:
+    async def main() -> None:
+        fails, never = StartsOnceAsked(fails=True), StartsOnceAsked()
+        scheduler = AsyncIOScheduler(executors={"fails": fails})
+        start = asyncio.ensure_future(scheduler.start())
+        await fails.asked.wait()
+        handles = [scheduler.add_task(functions.add, 1, 2, executor="fails", trigger=None).run()]
+        scheduler.add_executor(never, alias="never")
+        await never.asked.wait()
+        handles.append(scheduler.add_task(functions.add, 1, 2, executor="never", trigger=None).run())
+        fails.go_on.set()
+        async with asyncio.timeout(30):
+            with pytest.raises(OSError, match="not yet"):
+                await start
+            for handle in handles:
+                assert isinstance(await handle.notification(), TaskCancelled | TaskError)
+        fails.fails = False
+        async with asyncio.timeout(30), scheduler:
+            assert (scheduler.state.submitted, scheduler.state.executed) == (2, 0)
+            assert await scheduler.add_task(functions.add, 1, 2, executor="fails").result() == 3
+
+    asyncio.run(main())
+
+
+def test_a_late_start_that_fails_leaves_the_executor_that_has_its_alias_by_then() -> None:
+    async def main() -> None:
+        first, second = StartsOnceAsked(fails=True), ThreadPoolExecutor(1)
+        async with asyncio.timeout(30), AsyncIOScheduler() as scheduler:
+            scheduler.add_executor(first, alias="tried")
+            await first.asked.wait()
+            removal = asyncio.ensure_future(scheduler.remove_executor("tried"))
+            await asyncio.sleep(0)
+            scheduler.add_executor(second, alias="tried")
+            first.go_on.set()
+            await removal
+            assert await scheduler.add_task(functions.add, 1, 2, executor="tried").result() == 3
+        assert second.state.status == "stopped"
+
+    asyncio.run(main())
+
+
+def test_a_shutdown_that_is_cancelled_leaves_a_late_start_alone() -> None:
+    async def main() -> None:
+        late = StartsOnceAsked()
+        scheduler = AsyncIOScheduler()
+        await scheduler.start()
+        scheduler.add_executor(late, alias="late")
+        handle = scheduler.add_task(functions.add, 1, 2, executor="late", trigger=None).run()
+        await late.asked.wait()
+        shutdown = asyncio.ensure_future(scheduler.shutdown())
+        await asyncio.sleep(0.01)
+        shutdown.cancel()
+        await asyncio.wait([shutdown])
+        late.go_on.set()
+        async with asyncio.timeout(30):
+            await scheduler.shutdown()
+            assert await handle == 3
+        assert late.state.status == "stopped"
 
     asyncio.run(main())
 

@@ -57,6 +57,35 @@ def test_time_goes_on_only_once_a_busy_scheduler_has_done_all_that_it_was_asked(
     asyncio.run(main())
 
 
+def test_time_goes_on_whatever_waits_for_the_next_start_of_a_scheduler() -> None:
+    async def main() -> None:
+        clock = FakeClock()
+        async with AsyncIOScheduler(clock=clock) as over:
+            await clock.advance()
+        over.add_task(pow, 2, 2)
+        async with asyncio.timeout(5), AsyncIOScheduler(clock=clock) as scheduler:
+            task = scheduler.add_task(pow, 2, 2, trigger=IntervalTrigger(days=1), executor="debug")
+            await clock.advance(days=2, wait_for_runs=True)
+            assert task.state.executed == 2
+
+    asyncio.run(main())
+
+
+def test_time_goes_on_though_each_run_is_followed_by_another() -> None:
+    async def main() -> None:
+        clock = FakeClock()
+        async with AsyncIOScheduler(clock=clock) as scheduler:
+            task = scheduler.add_task(pow, 2, 2, trigger=None, executor="debug")
+            task.on_executed(lambda _: task.submit())
+            task.submit()
+            await clock.advance(seconds=1)
+            executed = task.state.executed
+            await clock.advance(seconds=1)
+            assert task.state.executed > executed > 0
+
+    asyncio.run(main())
+
+
 def test_schedulers_on_one_clock_take_turns_in_the_order_of_time() -> None:
     async def main() -> None:
         clock = FakeClock()

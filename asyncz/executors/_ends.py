@@ -15,7 +15,7 @@ ResultT = TypeVar("ResultT")
 class IsToldEnds(Protocol):
     """A notifier that can be told of an end and of the release in one call, which costs half.
 
-    It is called under the executor's lock, and so must not ask the executor for anything.
+    It may be called under the executor's lock, and so must not ask the executor for anything.
     """
 
     def ended(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None: ...

@@ -64,6 +64,7 @@ class BaseExecutor:
         self._scheduler: Notifier | None = None
         self._tells_ends: IsToldEnds | None = None
         self._tells_ends_at_once: IsToldEnds | None = None
+        # Asked of each run: what the class has would take longer to find.
         self._may_end_inside: bool = self._runs_inside
         # Whether it is to be asked of each run.
         self._asks_which_wait = True

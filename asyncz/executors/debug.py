@@ -10,8 +10,7 @@ from contextvars import copy_context
 from typing_extensions import TypeVar, override
 
 from asyncz.executors.base import BaseExecutor
-from asyncz.protocols import Notifier
-from asyncz.tasks import TaskRun, as_coroutine, this_worker
+from asyncz.tasks import TaskRun, as_coroutine
 
 ResultT = TypeVar("ResultT")
 
@@ -26,14 +25,8 @@ class DebugExecutor(BaseExecutor):
     _runs_inside = True
 
     @override
-    async def start(self, scheduler: Notifier, alias: str, /) -> None:
-        """Remember the thread that it runs in."""
-        await super().start(scheduler, alias)
-        self._worker = this_worker()
-
-    @override
     def submit_run(self, run: TaskRun[ResultT], /) -> None:
-        self._finish_at_once(run, run.execute(_run_in_another_thread, self._worker))
+        self._finish_at_once(run, run.execute(_run_in_another_thread))
 
 
 def _run_in_another_thread(awaitable: Awaitable[ResultT]) -> ResultT:

@@ -747,8 +747,9 @@ class TypedEntry(Entry, Generic[ResultT]):
             self.first = None
         elif self.others is not None:
             self.others.pop(run.run_id, None)
-            self.others = self.others or None
-        # As `is_finished` does, without a call more.
+            if not self.others:
+                self.others = None
+        # What `is_finished` asks, without a call more.
         if self.next_fire is not None or self.others is not None or self.first is not None:
             return False
         return self.trigger is not None and not self.waiting and not self.removed

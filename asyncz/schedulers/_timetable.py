@@ -94,7 +94,7 @@ class Timetable(Generic[PlacedT]):
         return heap[0][0] if heap else None
 
     def due(self, now: float) -> Iterator[tuple[float, int, PlacedT]]:
-        """Take out what is due, the earliest first: its time, its place and itself; also what is put in meanwhile."""
+        """Take out what is due, the earliest first, also what is put in meanwhile: its time, its place and itself."""
         in_order, heap = self._in_order, self._heap
         while True:
             if in_order and (not heap or in_order[0][:2] < heap[0][:2]):

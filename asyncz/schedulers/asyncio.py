@@ -288,14 +288,20 @@ class AsyncIOScheduler:
                 with ThreadPoolExecutor(1) as pool:
                     await loop.run_in_executor(pool, import_module, "asyncz.states")
             for registration in registrations:
-                await registration.start(self, registration.alias)
-                registration.ready = True
+                if self._registrations.get(registration.alias) is registration:
+                    await registration.start(self, registration.alias)
+                    registration.ready = True
+                    self._submit_pending(registration)
         except BaseException:
-            for registration in list(self._registrations.values()):
-                await self._shut_down(registration, False, None)
-            core.inbox.close()
-            core.status = "stopped"
-            self._closed.set()
+            with core.lock:
+                # From now on nothing is started that comes.
+                core.status = "draining"
+            try:
+                await self._undo_start()
+            finally:
+                core.inbox.close()
+                core.status = "stopped"
+                self._closed.set()
             raise
         core.dispatcher.emit(events.SchedulerStarted())
         if paused:
@@ -1254,11 +1260,23 @@ class AsyncIOScheduler:
         self._fill_places(entry)
         self._forget_if_finished(entry)
 
+    async def _undo_start(self) -> None:
+        self._to_start.clear()
+        for registration in list(self._registrations.values()):
+            if registration.starting is not None:
+                registration.starting.cancel()
+            await self._shut_down(registration, False, None)
+            registration.pending.clear()
+        for entry in self._all_entries():
+            entry.end_what_waits()
+            entry.end_what_is_left()
+
     async def _shut_down(self, registration: Registration, wait: bool, timeout: float | None) -> None:
-        # It may have come with a task just now, and have runs already.
+        # One that came with a task just now may have runs already.
         self._start_late()
         if registration.starting is not None:
-            await registration.starting
+            if not registration.starting.done():
+                await asyncio.wait([registration.starting])
             registration.starting = None
         if not registration.ready:
             return
@@ -1285,7 +1303,7 @@ class AsyncIOScheduler:
     def _report_shutdown(self, before: Mapping[str, int]) -> None:
         since = {name: number - before[name] for name, number in read_counts(self._core).items()}
         finished, cancelled = since["executed"] + since["errors"] + since["missed"], since["cancelled"]
-        abandoned = sum(_abandoned_by(registration) for registration in self._registrations.values())
+        abandoned = sum(_abandoned_by(registration) for registration in list(self._registrations.values()))
         logger.info("Shut down: %d run(s) finished, %d cancelled, %d abandoned", finished, cancelled, abandoned)
         event = events.SchedulerShutdown(finished=finished, cancelled=cancelled, abandoned=abandoned)
         self._core.dispatcher.emit(event)
@@ -1315,9 +1333,13 @@ class AsyncIOScheduler:
         except BaseException as error:
             logger.exception("The executor %r could not start and is not registered any more", registration.alias)
             registration.failure = error
-            self._registrations.pop(registration.alias, None)
+            if self._registrations.get(registration.alias) is registration:
+                del self._registrations[registration.alias]
         else:
             registration.ready = True
+        self._submit_pending(registration)
+
+    def _submit_pending(self, registration: Registration) -> None:
         pending = list(registration.pending.values())
         registration.pending.clear()
         for submit in pending:

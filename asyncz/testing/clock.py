@@ -148,28 +148,29 @@ class FakeClock:
         return max(at, min(others, float("inf") if due is None else due))
 
     async def _settle(self, wait_for_runs: bool) -> None:
-        give_up_at = time.monotonic() + self._patience
-        await self._let_the_loop_go_on(give_up_at)
+        await self._let_the_loop_go_on()
         if not wait_for_runs:
             return
+        give_up_at = time.monotonic() + self._patience
         # A short run in a thread has ended before the shortest sleep would be over.
         naps = itertools.chain(itertools.repeat(0.0, 5), itertools.repeat(0.001))
         while running := self._running_tasks():
             if time.monotonic() > give_up_at:
                 raise RunsStillRunningError(running, self._patience)
             await asyncio.sleep(next(naps))
-        await self._let_the_loop_go_on(give_up_at)
+        await self._let_the_loop_go_on()
 
-    async def _let_the_loop_go_on(self, give_up_at: float) -> None:
-        while True:
-            # Callbacks that callbacks schedule take a turn of the loop each; this is deeper than any chain of ours.
-            for _ in range(10):
-                await asyncio.sleep(0)
-            # A scheduler leaves the rest for another turn where one takes long, as it may on a busy machine.
-            if not any(scheduler._core.inbox.calls for scheduler in self._schedulers.values()):
-                return
-            if time.monotonic() > give_up_at:
-                return
+    async def _let_the_loop_go_on(self) -> None:
+        # Callbacks that callbacks schedule take a turn of the loop each; this is deeper than any chain of ours.
+        for _ in range(10):
+            await asyncio.sleep(0)
+            for scheduler in tuple(self._schedulers.values()):
+                inbox = scheduler._core.inbox
+                # For what it has to do a scheduler may need several turns, and on a busy machine does.
+                if inbox.calls and scheduler.running and not inbox.is_elsewhere:
+                    all_made = asyncio.Event()
+                    inbox.put(all_made.set)
+                    await all_made.wait()
 
     def _running_tasks(self) -> tuple[str, ...]:
         running: list[str] = []
