@@ -71,6 +71,24 @@ def test_time_goes_on_whatever_waits_for_the_next_start_of_a_scheduler() -> None
     asyncio.run(main())
 
 
+def test_time_goes_on_whatever_was_left_with_a_loop_that_is_closed() -> None:
+    clock = FakeClock()
+    left = AsyncIOScheduler(clock=clock)
+
+    async def main() -> None:
+        async with asyncio.timeout(5), AsyncIOScheduler(clock=clock) as scheduler:
+            task = scheduler.add_task(pow, 2, 2, trigger=IntervalTrigger(days=1), executor="debug")
+            await clock.advance(days=2)
+            assert task.state.executed == 2
+
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(left.start())
+    loop.run_until_complete(clock.advance())
+    left.add_task(pow, 2, 2)
+    loop.close()
+    asyncio.run(main())
+
+
 def test_time_goes_on_though_each_run_is_followed_by_another() -> None:
     async def main() -> None:
         clock = FakeClock()

@@ -29,7 +29,6 @@ from asyncz.exceptions import (
     TaskLookupError,
     WrongThreadError,
 )
-from asyncz.executors._ends import IsToldEnds
 from asyncz.plugins import check_trigger
 from asyncz.protocols import Clock, Notifier, SupportsCancel, Timer, Trigger
 from asyncz.schedulers._dispatch import Dispatcher
@@ -39,6 +38,7 @@ from asyncz.tasks import AddsChained, RunHandle, Task, TaskLimits, TaskRun, Unse
 from asyncz.triggers.base import start_trigger
 
 if TYPE_CHECKING:
+    from asyncz.executors._ends import IsToldEnds
     from asyncz.states import EndedRun, ExecutorState, TaskState
 
 ResultT = TypeVar("ResultT")

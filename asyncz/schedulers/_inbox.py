@@ -48,6 +48,10 @@ class Inbox:
         loop = self._loop
         return loop is not None and threading.get_ident() != self._thread_id and not loop.is_closed()
 
+    def is_on(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Whether calls are made on this loop."""
+        return self._loop is loop
+
     def open(self, loop: asyncio.AbstractEventLoop) -> None:
         """From now on, make the calls on this loop, whose thread is the present one."""
         self._loop = loop

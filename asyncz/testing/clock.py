@@ -161,13 +161,14 @@ class FakeClock:
         await self._let_the_loop_go_on()
 
     async def _let_the_loop_go_on(self) -> None:
+        loop = asyncio.get_running_loop()
         # Callbacks that callbacks schedule take a turn of the loop each; this is deeper than any chain of ours.
         for _ in range(10):
             await asyncio.sleep(0)
             for scheduler in tuple(self._schedulers.values()):
                 inbox = scheduler._core.inbox
                 # For what it has to do a scheduler may need several turns, and on a busy machine does.
-                if inbox.calls and scheduler.running and not inbox.is_elsewhere:
+                if inbox.calls and inbox.is_on(loop):
                     all_made = asyncio.Event()
                     inbox.put(all_made.set)
                     await all_made.wait()

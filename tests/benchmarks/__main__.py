@@ -39,6 +39,10 @@ KINDS: dict[str, dict[str, int]] = {
     "scale": {f"scale {tasks}": tasks for tasks in (1_000, 10_000, 100_000, 1_000_000)},
     "import": {"import": 1},
 }
+# So many measurements each; more of what takes a second, as the speed of a machine changes from one to the next.
+REPEAT = 5
+REPEAT_OF_SHORT = 15
+SHORT = {"coroutine", "threads", "inline", "add", "import"}
 UNITS = {"longest turn": "ms", "makespan": "ms", "p50": "ms", "p99": "ms", "max": "ms", "memory": "B", "time": "ms"}
 HIDDEN = {"longest turn without garbage collection"}
 BARE = {"coroutine", "threads", "processes", "dask", "stall", "mixed"}
@@ -138,7 +142,9 @@ def main() -> int:
     """
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("kinds", nargs="*", help=f"what to measure, of {', '.join(KINDS)}; all by default")
-    parser.add_argument("--repeat", type=int, default=5, help="measurements each")
+    parser.add_argument(
+        "--repeat", type=int, help=f"measurements each; by default {REPEAT}, and {REPEAT_OF_SHORT} of what is short"
+    )
     parser.add_argument("--runs", type=int, help="runs or tasks a measurement; a fitting number by default")
     parser.add_argument(
         "--peers", action="store_true", help="measure the peers too, in virtual environments of their own"
@@ -155,9 +161,10 @@ def main() -> int:
         table.add_column(column)
     results: dict[tuple[str, str], dict[str, float]] = {}
     for kind in options.kinds or KINDS:
+        repeat = options.repeat or (REPEAT_OF_SHORT if kind in SHORT else REPEAT)
         for measurement, number in KINDS[kind].items():
             runs = number if kind == "scale" else options.runs or number
-            found = medians(commands_of(measurement, runs, options.peers), options.repeat)
+            found = medians(commands_of(measurement, runs, options.peers), repeat)
             if not all("asyncz" in figures for figures in found.values()) or not found:
                 print(f"asyncz itself could not be measured: {measurement}")
                 return 1
