@@ -7,7 +7,6 @@ text is made on demand, so that an error survives pickling between processes.
 
 from __future__ import annotations
 
-import json
 import re
 
 import attrs
@@ -83,7 +82,11 @@ class ConfigurationProblem:
 
 
 def _as_key(name: str) -> str:
-    return name if re.fullmatch(r"[\w-]+", name) else json.dumps(name, ensure_ascii=False)
+    if re.fullmatch(r"[\w-]+", name):
+        return name
+    import json
+
+    return json.dumps(name, ensure_ascii=False)
 
 
 class ConfigurationError(AsynczError, ValueError):

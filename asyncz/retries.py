@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-
 import attrs
 
 from asyncz._checks import check_at_least, check_count, check_optional_seconds, check_seconds
@@ -63,6 +61,10 @@ class Retry:
             waiting = float("inf")
         if self.max_delay is not None:
             waiting = min(waiting, self.max_delay)
+        if not self.jitter:
+            return waiting
+        import random
+
         return waiting + random.uniform(0, self.jitter)  # noqa: S311  # spreads load, hides nothing
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import NamedTuple
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from asyncz._checks import check_datetime
 from asyncz.exceptions import InvalidInputError, MissingExtraError
@@ -23,10 +22,12 @@ def zone_of(timezone: str | tzinfo) -> tzinfo:
         return _zone_of_this_machine()
     # Those of pytz are not made for `datetime.replace`, but tell which zone they are.
     name: object = getattr(timezone, "zone", None) or timezone
+    if name is UTC or name == "UTC":
+        return UTC
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
     if isinstance(name, tzinfo):
         return UTC if isinstance(name, ZoneInfo) and name.key == "UTC" else name
-    if name == "UTC":
-        return UTC
     allowed = "an IANA name such as 'Europe/Berlin', 'local' for the zone of this machine, or a tzinfo"
     if not isinstance(name, str):
         raise InvalidInputError("timezone", repr(timezone), allowed)
@@ -34,6 +35,7 @@ def zone_of(timezone: str | tzinfo) -> tzinfo:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         import difflib
+        from zoneinfo import available_timezones
 
         similar = difflib.get_close_matches(name, available_timezones(), 3)
         hint = f"; did you mean {' or '.join(map(repr, similar))}?" if similar else ""
@@ -41,6 +43,8 @@ def zone_of(timezone: str | tzinfo) -> tzinfo:
 
 
 def _zone_of_this_machine() -> tzinfo:
+    from zoneinfo import ZoneInfoNotFoundError
+
     try:
         from tzlocal import get_localzone
     except ModuleNotFoundError as error:
@@ -55,6 +59,8 @@ def _zone_of_this_machine() -> tzinfo:
 
 def zone_name(zone: tzinfo) -> str:
     """A time zone as text, by which `zone_of` finds it where it has a name."""
+    from zoneinfo import ZoneInfo
+
     return zone.key if isinstance(zone, ZoneInfo) and zone.key else str(zone)
 
 
@@ -62,6 +68,8 @@ def zone_option(zone: tzinfo) -> str | tzinfo:
     """A time zone as one would give it: by its name, where that says all; nothing where it is UTC."""
     if zone is UTC:
         return ""
+    from zoneinfo import ZoneInfo
+
     return zone.key if isinstance(zone, ZoneInfo) and zone.key and zone.key != "local" else zone
 
 

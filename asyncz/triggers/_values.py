@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import hashlib
-import random
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Self
@@ -81,6 +79,8 @@ class JitteredTrigger(ValueTrigger):
         """
         started = self._copied()
         if self._jitter:
+            import random
+
             started._seed = random.getrandbits(64)
         started._start_counting(now)
         return started
@@ -139,6 +139,8 @@ class JitteredTrigger(ValueTrigger):
         return planned
 
     def _delay(self, planned: datetime, following: datetime | None) -> timedelta:
+        import hashlib
+
         longest = min(self._jitter, _LAST - planned)
         if following is not None:
             longest = min(longest, following - planned)
