@@ -1072,7 +1072,7 @@ def test_a_burst_from_other_threads_wakes_the_loop_once() -> None:
             handles = [
                 scheduler.add_task(functions.add, 1, 2, executor="tried", trigger=None).run() for _ in range(100)
             ]
-            await asyncio.sleep(0.01)
+            await until(lambda: not scheduler._core.inbox.awake)
             before = loops[0].woken
 
             def end_all() -> None:
