@@ -1595,8 +1595,8 @@ _breaks(
     "9",
     "what is due while its executor starts with the scheduler is left to wait",
     SCHEDULER,
-    "                    registration.ready = True\n                    self._submit_pending(registration)\n",
-    "                    registration.ready = True\n",
+    "        registration.ready = True\n        self._submit_pending(registration)\n",
+    "        registration.ready = True\n",
     "test_defects::test_what_is_due_while_its_executor_starts_with_the_scheduler_runs_then",
 )
 _breaks(

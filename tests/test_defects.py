@@ -238,22 +238,14 @@ def test_an_executor_that_is_removed_as_soon_as_it_is_added_is_released() -> Non
 
 
 def test_a_start_that_fails_releases_also_what_was_added_meanwhile() -> None:
-    class FailsLater(ThreadPoolExecutor):
-        @override
-        async def start(self, scheduler: Notifier, alias: str, /) -> None:
-            await go_on.wait()
-            raise OSError("not yet")
-
-    go_on = asyncio.Event()
-
     async def main() -> None:
-        early, late = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
-        scheduler = AsyncIOScheduler(executors={"early": early, "fails": FailsLater(1)})
+        early, fails, late = ThreadPoolExecutor(1), StartsOnceAsked(fails=True), ThreadPoolExecutor(1)
+        scheduler = AsyncIOScheduler(executors={"early": early, "fails": fails})
         start = asyncio.ensure_future(scheduler.start())
         await until(lambda: early.state.status == "running")
         scheduler.add_executor(late, alias="late")
         await until(lambda: late.state.status == "running")
-        go_on.set()
+        fails.go_on.set()
         with pytest.raises(OSError, match="not yet"):
             await start
         assert (early.state.status, late.state.status) == ("stopped", "stopped")
@@ -347,7 +339,7 @@ def test_a_shutdown_that_is_cancelled_leaves_a_late_start_alone() -> None:
         handle = scheduler.add_task(functions.add, 1, 2, executor="late", trigger=None).run()
         await late.asked.wait()
         shutdown = asyncio.ensure_future(scheduler.shutdown())
-        await asyncio.sleep(0.01)
+        await until(lambda: scheduler.state.status == "draining")
         shutdown.cancel()
         await asyncio.wait([shutdown])
         late.go_on.set()

@@ -71,6 +71,7 @@ class Dispatcher:
     def emit(self, event: EventT, first: Sequence[Callable[[EventT], object]] = ()) -> None:
         """Tell an event to some, and then to all who subscribed to its class."""
         listeners: Iterable[Callable[[EventT], object]]
+        # In two steps, as `TaskRun.execute` reads its clock.
         listeners_of = self._listeners_of
         listeners = self._in_turn(event, first) if first else listeners_of(type(event), ())
         for listener in listeners:

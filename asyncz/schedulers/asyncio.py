@@ -289,9 +289,7 @@ class AsyncIOScheduler:
                     await loop.run_in_executor(pool, import_module, "asyncz.states")
             for registration in registrations:
                 if self._registrations.get(registration.alias) is registration:
-                    await registration.start(self, registration.alias)
-                    registration.ready = True
-                    self._submit_pending(registration)
+                    await self._start_executor(registration)
         except BaseException:
             with core.lock:
                 # From now on nothing is started that comes.
@@ -328,6 +326,7 @@ class AsyncIOScheduler:
             return
         if core.status != "draining":
             with core.lock:
+                # Another thread that found it running has asked for the start of its executor by now.
                 core.status = "draining"
             self._before_shutdown = read_counts(core)
             self._cancel_timer()
@@ -1329,14 +1328,17 @@ class AsyncIOScheduler:
 
     async def _start_registered(self, registration: Registration) -> None:
         try:
-            await registration.start(self, registration.alias)
+            await self._start_executor(registration)
         except BaseException as error:
             logger.exception("The executor %r could not start and is not registered any more", registration.alias)
             registration.failure = error
             if self._registrations.get(registration.alias) is registration:
                 del self._registrations[registration.alias]
-        else:
-            registration.ready = True
+            self._submit_pending(registration)
+
+    async def _start_executor(self, registration: Registration) -> None:
+        await registration.start(self, registration.alias)
+        registration.ready = True
         self._submit_pending(registration)
 
     def _submit_pending(self, registration: Registration) -> None:

@@ -24,18 +24,17 @@ def zone_of(timezone: str | tzinfo) -> tzinfo:
     name: object = getattr(timezone, "zone", None) or timezone
     if name is UTC or name == "UTC":
         return UTC
-    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
-
     if isinstance(name, tzinfo):
-        return UTC if isinstance(name, ZoneInfo) and name.key == "UTC" else name
+        return UTC if _key_of(name) == "UTC" else name
     allowed = "an IANA name such as 'Europe/Berlin', 'local' for the zone of this machine, or a tzinfo"
     if not isinstance(name, str):
         raise InvalidInputError("timezone", repr(timezone), allowed)
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         import difflib
-        from zoneinfo import available_timezones
 
         similar = difflib.get_close_matches(name, available_timezones(), 3)
         hint = f"; did you mean {' or '.join(map(repr, similar))}?" if similar else ""
@@ -59,18 +58,22 @@ def _zone_of_this_machine() -> tzinfo:
 
 def zone_name(zone: tzinfo) -> str:
     """A time zone as text, by which `zone_of` finds it where it has a name."""
-    from zoneinfo import ZoneInfo
-
-    return zone.key if isinstance(zone, ZoneInfo) and zone.key else str(zone)
+    return _key_of(zone) or str(zone)
 
 
 def zone_option(zone: tzinfo) -> str | tzinfo:
     """A time zone as one would give it: by its name, where that says all; nothing where it is UTC."""
     if zone is UTC:
         return ""
+    key = _key_of(zone)
+    return key if key and key != "local" else zone
+
+
+def _key_of(zone: tzinfo) -> str:
+    """The IANA name of a time zone; empty where it has none."""
     from zoneinfo import ZoneInfo
 
-    return zone.key if isinstance(zone, ZoneInfo) and zone.key and zone.key != "local" else zone
+    return (isinstance(zone, ZoneInfo) and zone.key) or ""
 
 
 def utc_time(name: str, value: datetime, timezone: str | tzinfo | None) -> datetime:
