@@ -26,7 +26,7 @@ _FOLLOWING: dict[ExecutorStatus, tuple[ExecutorStatus, ...]] = {
 
 
 def check_transition(alias: str, current: ExecutorStatus, wanted: ExecutorStatus) -> None:
-    """Refuse a change of an executor's status that the rules do not allow.
+    """Reject a change of an executor's status that the rules do not allow.
 
     Raises:
         IllegalTransitionError: `wanted` cannot follow `current`.

@@ -207,7 +207,7 @@ class TaskSubmitted:
 @final
 @attrs.frozen(eq=False)
 class TaskMaxInstances:
-    """A due run was refused: the task had its maximum of running instances. Nothing else follows for it.
+    """A due run was rejected: the task had its maximum of running instances. Nothing else follows for it.
 
     Attributes:
         task_id: The task.
@@ -221,7 +221,7 @@ class TaskMaxInstances:
 @final
 @attrs.frozen(eq=False)
 class TaskQueueFull:
-    """A due run was refused: the queue of its executor was full. Nothing else follows for it.
+    """A due run was rejected: the queue of its executor was full. Nothing else follows for it.
 
     Attributes:
         task_id: The task.

@@ -324,7 +324,7 @@ class WrongThreadError(AsynczError, RuntimeError):
         return f"{self.action} cannot be called in the thread {self.thread!r}: {self.advice}"
 
 
-class NoResultInTimeError(AsynczError, TimeoutError):
+class ResultTimeoutError(AsynczError, TimeoutError):
     """Who waits for a result has waited for long enough; what it waited for goes on.
 
     Attributes:
@@ -392,7 +392,7 @@ class IllegalTransitionError(AsynczError, RuntimeError):
 
 
 class MaximumInstancesError(AsynczError, RuntimeError):
-    """A run was refused: the task has its maximum of running instances on the executor.
+    """A run was rejected: the task has its maximum of running instances on the executor.
 
     Attributes:
         task_id: The task.
@@ -410,7 +410,7 @@ class MaximumInstancesError(AsynczError, RuntimeError):
 
 
 class QueueFullError(AsynczError, RuntimeError):
-    """A run was refused: as many runs as allowed wait in the executor's queue.
+    """A run was rejected: as many runs as allowed wait in the executor's queue.
 
     Attributes:
         alias: The alias of the executor.
@@ -600,23 +600,23 @@ class RemoteError(AsynczError, RuntimeError):
         return f"{self.type_name}: {self.message}"
 
 
-class RunsStillRunningError(AsynczError, TimeoutError):
+class RunsNotFinishedError(AsynczError, TimeoutError):
     """A test waited for runs that have not ended; where they wait for the test, it is not to wait for them.
 
     Attributes:
         task_ids: The tasks whose runs still run.
-        patience: How many seconds it waited.
+        hang_timeout: How many seconds it waited.
     """
 
-    def __init__(self, task_ids: tuple[str, ...], patience: float) -> None:
-        super().__init__(task_ids, patience)
+    def __init__(self, task_ids: tuple[str, ...], hang_timeout: float) -> None:
+        super().__init__(task_ids, hang_timeout)
         self.task_ids = task_ids
-        self.patience = patience
+        self.hang_timeout = hang_timeout
 
     @override
     def __str__(self) -> str:
         tasks = ", ".join(repr(task_id) for task_id in self.task_ids[:5])
         return (
-            f"runs of {tasks} have not ended after {self.patience:g} seconds;"
+            f"runs of {tasks} have not ended after {self.hang_timeout:g} seconds;"
             " where they wait for what the test does later, leave out wait_for_runs"
         )

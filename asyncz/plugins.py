@@ -66,7 +66,7 @@ def create_executor(alias: str, **options: object) -> UniversalExecutor:
     Raises:
         UnknownAliasError: There is none; the error lists those that exist.
         PluginError: It cannot be loaded, or does not satisfy the protocol.
-        InvalidInputError: It refuses an option.
+        InvalidInputError: It rejects an option.
     """
     made = _create("executor", EXECUTOR_GROUP, BUILTIN_EXECUTORS, alias, options)
     if not is_executor(made):
@@ -84,11 +84,11 @@ def create_trigger(alias: str, **options: object) -> Trigger:
     Raises:
         UnknownAliasError: There is none; the error lists those that exist.
         PluginError: It cannot be loaded, or does not satisfy the protocol.
-        InvalidInputError: It refuses an option.
+        InvalidInputError: It rejects an option.
     """
     made = _create("trigger", TRIGGER_GROUP, BUILTIN_TRIGGERS, alias, options)
     if not is_trigger(made):
-        raise PluginError(alias, type(made).__qualname__, "it has not the next_fire_time of a trigger")
+        raise PluginError(alias, type(made).__qualname__, "it has not the next_due_time of a trigger")
     return made
 
 
@@ -102,7 +102,7 @@ def is_executor(value: object) -> TypeIs[UniversalExecutor]:
 
 
 def check_executor(value: object) -> None:
-    """Refuse what has not the members of an executor.
+    """Reject what has not the members of an executor.
 
     Raises:
         InvalidInputError: It has not.
@@ -115,11 +115,11 @@ def check_executor(value: object) -> None:
 
 def is_trigger(value: object) -> TypeIs[Trigger]:
     """Whether a value has the member of a trigger; a class has it only for its instances."""
-    return not isinstance(value, type) and callable(getattr(value, "next_fire_time", None))
+    return not isinstance(value, type) and callable(getattr(value, "next_due_time", None))
 
 
 def check_trigger(value: object) -> None:
-    """Refuse what is neither None nor has the member of a trigger.
+    """Reject what is neither None nor has the member of a trigger.
 
     Raises:
         InvalidInputError: It has not; the error lists the aliases from which triggers are made.

@@ -97,7 +97,7 @@ class ExecutorState(_Snapshot, frozen=True):
             raise ValueError(message)
         return self
 
-    def changed_to(self, status: ExecutorStatus) -> ExecutorState:
+    def evolve(self, status: ExecutorStatus) -> ExecutorState:
         """The same state with another status.
 
         Raises:
@@ -107,7 +107,7 @@ class ExecutorState(_Snapshot, frozen=True):
         return self.model_copy(update={"status": status})
 
 
-class EndedRun(_Snapshot, frozen=True):
+class RunSummary(_Snapshot, frozen=True):
     """How a run of a task ended, without its result.
 
     Attributes:
@@ -141,13 +141,13 @@ class TaskState(_Snapshot, frozen=True):
         next_run_at: When it is due next, UTC; None if never.
         running: How many of its runs have not ended.
         retrying: How many of these wait for their next attempt.
-        waiting: How many of its due runs wait in the scheduler because of `max_instances`.
+        backlog: How many of its due runs wait in the scheduler because of `max_instances`.
         submitted: How many of its runs were handed over so far; the sum of the four endings and what runs.
         executed: How many ended with a result.
         errors: How many ended with an exception.
         missed: How many were missed.
         cancelled: How many were cancelled.
-        refused: How many due runs were refused, at the maximum of instances or by a full queue.
+        rejected: How many due runs were rejected, at the maximum of instances or by a full queue.
         recent_runs: Its runs that ended last, the latest at the end; the scheduler's `recent_runs` says how many.
     """
 
@@ -159,14 +159,14 @@ class TaskState(_Snapshot, frozen=True):
     next_run_at: AwareDatetime | None = None
     running: NonNegativeInt = 0
     retrying: NonNegativeInt = 0
-    waiting: NonNegativeInt = 0
+    backlog: NonNegativeInt = 0
     submitted: NonNegativeInt = 0
     executed: NonNegativeInt = 0
     errors: NonNegativeInt = 0
     missed: NonNegativeInt = 0
     cancelled: NonNegativeInt = 0
-    refused: NonNegativeInt = 0
-    recent_runs: tuple[EndedRun, ...] = ()
+    rejected: NonNegativeInt = 0
+    recent_runs: tuple[RunSummary, ...] = ()
 
     @model_validator(mode="after")
     def _nothing_ends_unsubmitted(self) -> Self:
@@ -189,7 +189,7 @@ class SchedulerState(_Snapshot, frozen=True):
         errors: How many ended with an exception.
         missed: How many were missed.
         cancelled: How many were cancelled.
-        refused: How many due runs were refused.
+        rejected: How many due runs were rejected.
     """
 
     status: SchedulerStatus = "created"
@@ -200,7 +200,7 @@ class SchedulerState(_Snapshot, frozen=True):
     errors: NonNegativeInt = 0
     missed: NonNegativeInt = 0
     cancelled: NonNegativeInt = 0
-    refused: NonNegativeInt = 0
+    rejected: NonNegativeInt = 0
 
     @model_validator(mode="after")
     def _nothing_ends_unsubmitted(self) -> Self:

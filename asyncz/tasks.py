@@ -304,7 +304,7 @@ class TaskOwner(Protocol[ResultT_co]):
         ...
 
     def check_thread(self, action: str) -> None:
-        """Refuse what is for the thread of its scheduler only."""
+        """Reject what is for the thread of its scheduler only."""
         ...
 
 
@@ -330,7 +330,7 @@ class Trigger(Protocol):
     only. Its `str()` is shown to people. `asyncz.testing.TriggerConformance` verifies one.
     """
 
-    def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+    def next_due_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
         """The first due time after `previous`, or the very first one where `previous` is None.
 
         Called on the loop's thread, and once in the thread that adds or reschedules the task. Must not block.
@@ -366,10 +366,11 @@ OverlapPolicy: TypeAlias = Literal["skip", "queue_one", "queue_all", "cancel_run
 class TaskLimits:
     """What limits a task's runs; also the defaults of a scheduler.
 
-    A run that is due while its task has `max_instances` of them goes by `overlap`. With `skip` it is refused, and told
-    as `TaskMaxInstances`. With `queue_all` it waits in the scheduler until a run has ended, and with `queue_one` only
-    the latest does, while the one it replaces is refused. With `cancel_running` the oldest run that can be cancelled is
-    asked to end, and the new one waits for that; of these as many wait as may run, and the latest replace the oldest.
+    If a run is due while its task has `max_instances` running instances, the overlap policy decides: `skip` rejects
+    the run with `TaskMaxInstances`. `queue_all` puts it into the scheduler's backlog until a slot is free; `queue_one`
+    keeps only the latest there and rejects the one that it replaces. `cancel_running` asks the oldest run that can be
+    cancelled to end and puts the new one into the backlog, which holds at most `max_instances` runs: the latest
+    replace the oldest.
 
     Args:
         max_instances: How many of its runs may run at the same time, at least 1.
@@ -408,7 +409,7 @@ class TaskLimits:
         """What becomes of a run that is due at `max_instances`."""
         return self._overlap or ("skip" if self.coalesce else "queue_all")
 
-    def changed_to(
+    def evolve(
         self,
         *,
         max_instances: int | Unset = UNSET,
@@ -434,7 +435,7 @@ class TaskLimits:
             overlap=_or_else(overlap, self._overlap),
         )
 
-    def differing_from(self, other: TaskLimits) -> dict[str, str]:
+    def diff(self, other: TaskLimits) -> dict[str, str]:
         """What differs, by name: both values as text, the other one first."""
         pairs = {name: (getattr(other, name), getattr(self, name)) for name in _LIMIT_NAMES}
         return {name: f"{before!r} to {now!r}" for name, (before, now) in pairs.items() if before != now}
@@ -677,7 +678,7 @@ class Task(Generic[ResultT_co]):
                 following, but for `coalesce`, is the scheduler's default.
             misfire_grace_time: How many seconds a result may wait; one that waits longer is `TaskMissed`. None is
                 no limit.
-            coalesce: Whether of several results that wait only the latest is worked on; the others are refused, and
+            coalesce: Whether of several results that wait only the latest is worked on; the others are rejected, and
                 told as `TaskMaxInstances`.
             timeout: How many seconds an attempt of a run may take; None is no limit.
             retry: Whether a run that failed is tried again, with the same result; None is never.
@@ -696,7 +697,7 @@ class Task(Generic[ResultT_co]):
         """
 
         def limit(defaults: TaskLimits) -> TaskLimits:
-            return defaults.changed_to(
+            return defaults.evolve(
                 max_instances=max_instances,
                 misfire_grace_time=misfire_grace_time,
                 coalesce=coalesce,
@@ -740,7 +741,7 @@ class Task(Generic[ResultT_co]):
         """
 
         def change(limits: TaskLimits) -> TaskLimits:
-            return limits.changed_to(
+            return limits.evolve(
                 max_instances=max_instances,
                 misfire_grace_time=misfire_grace_time,
                 coalesce=coalesce,
@@ -901,7 +902,7 @@ class TaskRun(AnyRun, Generic[ResultT]):
     """One execution of a task, for one scheduled time: what an executor is given.
 
     Invariant in its result: a value of that type is to be had only by executing a run of that type, so a
-    type checker refuses an executor that invents results or mixes up the runs of two tasks.
+    type checker rejects an executor that invents results or mixes up the runs of two tasks.
 
     An executor calls `execute()` or `execute_async()`, or makes the ending itself with `executed()`,
     `failed()`, `missed()` or `cancelled()`.

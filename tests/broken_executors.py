@@ -59,7 +59,7 @@ class ThreadPerRun(BaseExecutor):
         threading.Thread(target=self.work, args=(run,), daemon=True).start()
 
     def work(self, run: TaskRun[ResultT]) -> None:
-        self.limit_time(run)
+        self.start_timeout(run)
         self.finish(run, run.execute())
 
 
@@ -277,13 +277,13 @@ class LetsRunsGoOnAtShutdown(ThreadPerRun):
 
     @override
     def cancel_all(self) -> None:
-        self._given_up = set(self._live)
+        self._abandoned = set(self._live)
 
 
 class DoesNotAwait(ThreadPerRun):
     @override
     def work(self, run: TaskRun[ResultT]) -> None:
-        self.limit_time(run)
+        self.start_timeout(run)
         self.finish(run, run.execute(lambda awaitable: awaitable))  # type: ignore[arg-type,return-value]  # what the types forbid
 
 
@@ -321,7 +321,7 @@ class DiesOfSystemExit(BaseExecutor):
                 execute()
 
     def _run(self, run: TaskRun[ResultT]) -> None:
-        self.limit_time(run)
+        self.start_timeout(run)
         notification = run.execute()
         if isinstance(notification, TaskError) and isinstance(notification.exception, SystemExit):
             raise notification.exception
@@ -359,7 +359,7 @@ class PretendsToCancel(ThreadPerRun):
 
 class IgnoresTimeLimits(ThreadPerRun):
     @override
-    def limit_time(self, run: TaskRun[ResultT], /) -> None:
+    def start_timeout(self, run: TaskRun[ResultT], /) -> None:
         pass
 
 

@@ -22,7 +22,7 @@ class FullHours(BaseTrigger):
     """Breaks nothing: what the others have in common."""
 
     @override
-    def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+    def next_due_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
         return (previous or now).replace(minute=0, second=0, microsecond=0) + HOUR
 
     @override
@@ -32,42 +32,42 @@ class FullHours(BaseTrigger):
 
 class RaisesInTheEnd(FullHours):
     @override
-    def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+    def next_due_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
         if previous is not None and previous.day > 1:
             raise StopIteration
-        return super().next_fire_time(previous, now)
+        return super().next_due_time(previous, now)
 
 
 class RaisesForOtherTimes(FullHours):
     """Takes for granted that it is only asked about due times of its own."""
 
     @override
-    def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+    def next_due_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
         if previous is not None and previous.year < 2030:
             raise KeyError(previous)
-        return super().next_fire_time(previous, now)
+        return super().next_due_time(previous, now)
 
 
 class TellsLocalTimes(FullHours):
     @override
-    def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
-        due = super().next_fire_time(previous, now)
+    def next_due_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+        due = super().next_due_time(previous, now)
         return None if due is None else due.replace(tzinfo=None)
 
 
 class TellsTexts(FullHours):
     @override
-    def next_fire_time(  # type: ignore[override]  # what the types forbid
+    def next_due_time(  # type: ignore[override]  # what the types forbid
         self, previous: datetime | None, now: datetime, /
     ) -> str:
-        return f"{super().next_fire_time(previous, now)}"
+        return f"{super().next_due_time(previous, now)}"
 
 
 class StandsStill(FullHours):
     """Is due when an hour begins, and so again at once."""
 
     @override
-    def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+    def next_due_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
         return (previous or now).replace(minute=0, second=0, microsecond=0)
 
 
@@ -75,23 +75,23 @@ class GoesBack(FullHours):
     """Knows the time of the day only."""
 
     @override
-    def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+    def next_due_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
         time = previous or now
         return time.replace(hour=(time.hour + 1) % 24, minute=0, second=0, microsecond=0)
 
 
 class Blocks(FullHours):
     @override
-    def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+    def next_due_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
         time.sleep(0.05)
-        return super().next_fire_time(previous, now)
+        return super().next_due_time(previous, now)
 
 
 class NeverComesBack(FullHours):
     """Looks for a common due time of what has none."""
 
     @override
-    def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+    def next_due_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
         threading.Event().wait()
         return None
 
@@ -103,9 +103,9 @@ class CountsItsAnswers(FullHours):
         self._left = 24
 
     @override
-    def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+    def next_due_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
         self._left -= 1
-        return super().next_fire_time(previous, now) if self._left > 0 else None
+        return super().next_due_time(previous, now) if self._left > 0 else None
 
 
 class RemembersWhenItBegan(BaseTrigger):
@@ -115,7 +115,7 @@ class RemembersWhenItBegan(BaseTrigger):
         self._begin: datetime | None = None
 
     @override
-    def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+    def next_due_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
         if previous is None or self._begin is None:
             self._begin = now
         return (previous or now) + HOUR - ((previous or now) - self._begin) % HOUR
@@ -127,8 +127,8 @@ class RemembersWhenItBegan(BaseTrigger):
 
 class ThrowsDice(FullHours):
     @override
-    def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
-        due = super().next_fire_time(previous, now)
+    def next_due_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+        due = super().next_due_time(previous, now)
         return None if due is None else due + timedelta(seconds=random.randrange(3000))
 
 
@@ -136,7 +136,7 @@ class Drifts(FullHours):
     """Counts the hour from the time when it is asked, or from the due time before where that is later."""
 
     @override
-    def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+    def next_due_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
         return now + HOUR if previous is None else max(previous, now) + HOUR
 
 
@@ -144,7 +144,7 @@ class CountsFromTheTimeBefore(FullHours):
     """An hour after whatever was due before: combined with others it waits for ever."""
 
     @override
-    def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+    def next_due_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
         return (previous or now) + HOUR
 
 
@@ -152,8 +152,8 @@ class BeginsAgain(FullHours):
     """Has no due time in the night, but in the next morning."""
 
     @override
-    def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
-        due = super().next_fire_time(previous, now)
+    def next_due_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+        due = super().next_due_time(previous, now)
         return None if due is None or (previous is not None and due.hour > 20) else due
 
 
@@ -168,7 +168,7 @@ class StartsItself(FullHours):
         return Started(self)
 
     @override
-    def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+    def next_due_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
         start = self._start or now
         time = previous or start
         return time + HOUR - (time - start) % HOUR
@@ -179,8 +179,8 @@ class Started(BaseTrigger):
         self._given = given
 
     @override
-    def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
-        return self._given.next_fire_time(previous, now)
+    def next_due_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+        return self._given.next_due_time(previous, now)
 
     @override
     def __str__(self) -> str:
@@ -197,7 +197,7 @@ class LosesItsOptions(FullHours):
         self._distance = distance
 
     @override
-    def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+    def next_due_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
         midnight = (previous or now).replace(hour=0, minute=0, second=0, microsecond=0)
         return (previous or now) + self._distance - ((previous or now) - midnight) % self._distance
 

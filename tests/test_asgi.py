@@ -213,7 +213,7 @@ def test_a_start_of_the_scheduler_that_fails_is_told_and_ends_the_app() -> None:
     asyncio.run(main())
 
 
-def test_a_scheduler_that_runs_already_is_refused_and_goes_on() -> None:
+def test_a_scheduler_that_runs_already_is_rejected_and_goes_on() -> None:
     async def main() -> None:
         async with AsyncIOScheduler() as scheduler:
             lifespan = Lifespan(scheduler.asgi(Starlette()))
@@ -334,7 +334,7 @@ def test_a_lifespan_that_is_left_by_an_error_cancels_what_runs() -> None:
     asyncio.run(main())
 
 
-def test_bad_input_is_refused_before_anything_starts() -> None:
+def test_bad_input_is_rejected_before_anything_starts() -> None:
     async def main() -> None:
         scheduler = AsyncIOScheduler()
         with pytest.raises(InvalidInputError, match="drain_timeout"):

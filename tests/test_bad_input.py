@@ -1,4 +1,4 @@
-"""What is refused where it is handed over, with a message that says what was wrong, and with which value.
+"""What is rejected where it is handed over, with a message that says what was wrong, and with which value.
 
 Not every user has a type checker: the calls are wrong on purpose, and made through `wrongly`, which no checker follows.
 """
@@ -50,7 +50,7 @@ def of_scheduler(method: str, *args: object, **options: object) -> Callable[[], 
         try:
             return wrongly(getattr(scheduler, method), *args, **options)
         finally:
-            assert scheduler.state == before, "something was changed before the input was refused"
+            assert scheduler.state == before, "something was changed before the input was rejected"
 
     return call
 
@@ -101,9 +101,13 @@ BAD: list[tuple[str, Callable[[], object], str]] = [
     ("defaults that are none", of_new_scheduler(defaults=3), "defaults cannot be 3: it must be a TaskLimits"),
     ("defaults as a dict", of_new_scheduler(defaults={"timeout": 3}), "defaults cannot be {'timeout': 3}"),
     ("no defaults", of_new_scheduler(defaults=None), "defaults cannot be None"),
-    ("a negative patience", of_running_scheduler("shutdown", True, -1), "timeout cannot be -1: it must be at least 0"),
-    ("a patience as text", of_running_scheduler("shutdown", True, "soon"), "timeout cannot be 'soon'"),
-    ("a patience that is no number", of_running_scheduler("shutdown", True, float("nan")), "timeout cannot be nan"),
+    (
+        "a negative timeout",
+        of_running_scheduler("shutdown", True, -1),
+        "timeout cannot be -1: it must be at least 0",
+    ),
+    ("a timeout as text", of_running_scheduler("shutdown", True, "soon"), "timeout cannot be 'soon'"),
+    ("a timeout that is no number", of_running_scheduler("shutdown", True, float("nan")), "timeout cannot be nan"),
     ("a negative drain", of_running_scheduler("wait_closed", -1), "drain_timeout cannot be -1: "),
     ("a drain that is true", of_running_scheduler("wait_closed", True), "drain_timeout cannot be True: "),
     # Its executors
@@ -194,7 +198,7 @@ BAD: list[tuple[str, Callable[[], object], str]] = [
     # Limits and retries
     ("limits with no instances", of(TaskLimits, max_instances=0), "max_instances cannot be 0"),
     ("limits with a bad policy", of(TaskLimits, overlap="all"), "overlap cannot be 'all'"),
-    ("limits that change badly", of(TaskLimits().changed_to, coalesce=1), "coalesce cannot be 1"),
+    ("limits that change badly", of(TaskLimits().evolve, coalesce=1), "coalesce cannot be 1"),
     ("no attempts", of(Retry, attempts=0), "attempts cannot be 0"),
     ("a negative delay", of(Retry, attempts=2, delay=-1), "delay cannot be -1"),
     ("a backoff that shrinks", of(Retry, attempts=2, backoff=0.5), "backoff cannot be 0.5: it must be a number, at le"),
@@ -203,7 +207,7 @@ BAD: list[tuple[str, Callable[[], object], str]] = [
 
 
 @pytest.mark.parametrize(("call", "message"), [case[1:] for case in BAD], ids=[case[0] for case in BAD])
-def test_bad_input_is_refused_with_a_message_that_tells_what_and_why(call: Callable[[], object], message: str) -> None:
+def test_bad_input_is_rejected_with_a_message_that_tells_what_and_why(call: Callable[[], object], message: str) -> None:
     with pytest.raises(AsynczError) as caught:
         call()
     assert message in str(caught.value)

@@ -71,9 +71,9 @@ def make_lock() -> object:
 
 
 def wait_for(path: str, number: int) -> int:
-    give_up_at = time.monotonic() + 60
+    abandon_at = time.monotonic() + 60
     while not Path(path).exists():
-        assert time.monotonic() < give_up_at
+        assert time.monotonic() < abandon_at
         time.sleep(0.002)
     return number
 
@@ -213,8 +213,8 @@ def test_results_wait_for_their_turn_in_their_order_and_none_is_lost(kind: str, 
             log = Log(second)
             for _ in range(20):
                 await first.run()
-            await until(lambda: second.state.waiting == 19)
-            assert (second.state.running, second.state.refused) == (1, 0)
+            await until(lambda: second.state.backlog == 19)
+            assert (second.state.running, second.state.rejected) == (1, 0)
             go_on.touch()
             await until(lambda: len(log.endings) == 20)
             assert log.results(second) == list(range(20))
@@ -234,7 +234,7 @@ def test_several_results_are_worked_on_at_a_time_where_that_is_wanted() -> None:
             second = first.then(wait, max_instances=3)
             for _ in range(5):
                 await first.run()
-            await until(lambda: second.state.running == 3 and second.state.waiting == 2)
+            await until(lambda: second.state.running == 3 and second.state.backlog == 2)
             go_on.set()
             await until(lambda: second.state.executed == 5)
 
@@ -254,17 +254,17 @@ def test_only_the_latest_result_waits_where_that_is_wanted() -> None:
 
             second = first.then(wait, coalesce=True)
             log = Log(second)
-            refused: list[TaskMaxInstances] = []
-            scheduler.subscribe(TaskMaxInstances, refused.append)
+            rejected: list[TaskMaxInstances] = []
+            scheduler.subscribe(TaskMaxInstances, rejected.append)
             for _ in range(5):
                 await first.run()
             await until(lambda: second.state.running == 1 and first.state.executed == 5)
-            assert second.state.waiting == 1
+            assert second.state.backlog == 1
             go_on.set()
             await until(lambda: len(log.endings) == 2)
             assert log.results(second) == [0, 4]
             # Those that it did not get to are told.
-            assert second.state.refused == len(refused) == 3
+            assert second.state.rejected == len(rejected) == 3
 
     asyncio.run(main())
 
@@ -283,7 +283,7 @@ def test_a_result_that_waited_too_long_is_missed_and_not_forgotten() -> None:
             log = Log(second)
             for _ in range(2):
                 await first.run()
-            await until(lambda: second.state.waiting == 1)
+            await until(lambda: second.state.backlog == 1)
             await clock.advance(6)
             go_on.set()
             await until(lambda: len(log.endings) == 2)
@@ -302,12 +302,12 @@ def test_results_wait_for_a_place_in_the_queue_of_their_executor() -> None:
             second = first.then(double, executor="narrow")
             log = Log(second)
             await first.run()
-            await until(lambda: second.state.waiting == 1)
+            await until(lambda: second.state.backlog == 1)
             executors["narrow"]._max_queue = 1
             await clock.advance(1)
             await until(lambda: len(log.endings) == 1)
             assert log.results(second) == [6]
-            assert second.state.refused == 0
+            assert second.state.rejected == 0
 
     asyncio.run(main())
 
@@ -321,13 +321,13 @@ def test_results_wait_while_the_next_task_is_paused() -> None:
             log = Log(second)
             for _ in range(2):
                 await first.run()
-            await until(lambda: second.state.waiting == 2)
+            await until(lambda: second.state.backlog == 2)
             scheduler.resume_task(second)
             await until(lambda: len(log.endings) == 2)
             scheduler.pause_task(second)
             for _ in range(2):
                 await first.run()
-            await until(lambda: second.state.waiting == 2)
+            await until(lambda: second.state.backlog == 2)
             scheduler.resume_task(second)
             await until(lambda: len(log.endings) == 4)
             assert log.results(second) == [0, 2, 4, 6]
@@ -351,7 +351,7 @@ def test_a_further_attempt_has_the_result_of_its_own_run() -> None:
             log = Log(second)
             for _ in range(2):
                 await first.run()
-            await until(lambda: second.state.retrying == 1 and second.state.waiting == 1)
+            await until(lambda: second.state.retrying == 1 and second.state.backlog == 1)
             await clock.advance(60)
             await until(lambda: second.state.executed == 1 and second.state.retrying == 1)
             await clock.advance(60)
@@ -430,7 +430,7 @@ def test_results_that_wait_when_their_task_is_removed_are_cancelled_and_told() -
             log = Log(second)
             for _ in range(3):
                 await first.run()
-            await until(lambda: second.state.waiting == 2)
+            await until(lambda: second.state.backlog == 2)
             scheduler.remove_task(second)
             await first.run()
             go_on.set()
@@ -591,7 +591,7 @@ def test_nothing_is_handed_on_while_the_scheduler_is_paused() -> None:
             second = first.then(double)
             scheduler.pause()
             await first.run()
-            await until(lambda: second.state.waiting == 1)
+            await until(lambda: second.state.backlog == 1)
             scheduler.resume()
             await until(lambda: second.state.executed == 1)
 
@@ -607,11 +607,11 @@ def test_it_is_named_by_its_function_and_known_as_a_coroutine() -> None:
     assert not first.then(double).is_coroutine
 
 
-def test_what_cannot_be_chained_is_refused_and_nothing_has_changed() -> None:
+def test_what_cannot_be_chained_is_rejected_and_nothing_has_changed() -> None:
     scheduler = AsyncIOScheduler()
     first = scheduler.add_task(functions.add, 1, 2, id="first")
     before = scheduler.state
-    refusals: list[tuple[type[Exception], Callable[[], object]]] = [
+    rejections: list[tuple[type[Exception], Callable[[], object]]] = [
         (InvalidInputError, lambda: first.then(3)),  # type: ignore[call-overload]  # wrong on purpose
         (InvalidInputError, lambda: first.then(double, max_instances=0)),
         (InvalidInputError, lambda: first.then(double, timeout=-1)),
@@ -620,7 +620,7 @@ def test_what_cannot_be_chained_is_refused_and_nothing_has_changed() -> None:
         (UnknownAliasError, lambda: first.then(double, executor="kubernetes")),
         (SerializationError, lambda: first.then(lambda number: number, executor="processpool")),
     ]
-    for error, call in refusals:
+    for error, call in rejections:
         with pytest.raises(error):
             call()
         assert scheduler.state == before
@@ -670,7 +670,7 @@ def test_a_shutdown_that_does_not_wait_for_it_cancels_and_tells_what_a_result_wo
         log = Log(second)
         for _ in range(3):
             await first.run()
-        await until(lambda: second.state.waiting == 2)
+        await until(lambda: second.state.backlog == 2)
         async with asyncio.timeout(30):
             await scheduler.shutdown(wait, timeout)
         assert log.kinds(second) == [TaskCancelled] * 3

@@ -156,7 +156,7 @@ def test_the_defaults_of_a_scheduler_are_those_of_tasks_that_do_not_say_otherwis
     assert scheduler.add_task(functions.add, 1, 2).limits == defaults
     own = scheduler.add_task(functions.add, 1, 2, timeout=None, retry=None, overlap=None)
     assert own.limits == TaskLimits(max_instances=3, misfire_grace_time=10)
-    assert decorated.schedule().limits == defaults.changed_to(max_instances=1)
+    assert decorated.schedule().limits == defaults.evolve(max_instances=1)
     assert AsyncIOScheduler().add_task(functions.add, 1, 2).limits == TaskLimits()
 
 
@@ -305,12 +305,12 @@ def test_a_run_that_is_under_way_stays_where_it_is_and_keeps_its_place() -> None
             with pytest.raises(MaximumInstancesError):
                 task.run()
             await clock.advance(1)
-            assert (task.state.running, task.state.waiting) == (1, 1)
+            assert (task.state.running, task.state.backlog) == (1, 1)
             one, two = scheduler.state.executors
             assert (one.running, two.running) == (1, 0)
             go_on.set()
             await clock.advance()
-            assert (task.state.executed, task.state.waiting) == (2, 0)
+            assert (task.state.executed, task.state.backlog) == (2, 0)
             go_on.clear()
             await clock.advance(1)
             one, two = scheduler.state.executors
@@ -568,7 +568,7 @@ def test_what_waits_of_a_new_task_gets_the_place_of_a_run_of_the_replaced_one() 
             new = scheduler.add_task(functions.add_async, 1, 2, id="job", replace_existing=True, overlap="queue_one")
             await clock.advance()
             # One at a time, whoever has the id.
-            assert (new.state.running, new.state.waiting) == (0, 1)
+            assert (new.state.running, new.state.backlog) == (0, 1)
             go_on.set()
             await clock.advance()
             assert isinstance(new.last_notification, TaskExecuted)
@@ -611,18 +611,18 @@ def test_what_is_submitted_at_the_maximum_goes_by_the_overlap_policy() -> None:
     async def main() -> None:
         go_on = asyncio.Event()
         async with AsyncIOScheduler() as scheduler:
-            refused: list[TaskMaxInstances] = []
-            scheduler.subscribe(TaskMaxInstances, refused.append)
+            rejected: list[TaskMaxInstances] = []
+            scheduler.subscribe(TaskMaxInstances, rejected.append)
             task = scheduler.add_task(go_on.wait, trigger=None)
             for _ in range(3):
                 task.submit()
-            await until(lambda: task.state.refused == 2)
-            assert (task.state.running, task.state.refused, task.state.waiting) == (1, 2, 0)
+            await until(lambda: task.state.rejected == 2)
+            assert (task.state.running, task.state.rejected, task.state.backlog) == (1, 2, 0)
             task.modify(overlap="queue_all")
             for _ in range(3):
                 task.submit()
-            await until(lambda: task.state.waiting == 3)
-            assert (len(refused), task.state.waiting) == (2, 3)
+            await until(lambda: task.state.backlog == 3)
+            assert (len(rejected), task.state.backlog) == (2, 3)
             go_on.set()
             await until(lambda: task.state.executed == 4)
 
@@ -726,11 +726,11 @@ def test_nothing_is_told_where_nothing_changes() -> None:
     asyncio.run(main())
 
 
-# What is refused changes nothing
+# What is rejected changes nothing
 
 
 class NoFirstTime:
-    def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+    def next_due_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
         raise ValueError("no idea")
 
 
@@ -756,7 +756,7 @@ GOOD_LIMITS: dict[str, st.SearchStrategy[object]] = {
 
 @given(data=st.data(), bad=st.sampled_from(sorted(BAD_LIMITS)))
 @settings(deadline=None, max_examples=150)
-def test_a_change_with_one_bad_option_is_refused_and_changes_nothing(data: st.DataObject, bad: str) -> None:
+def test_a_change_with_one_bad_option_is_rejected_and_changes_nothing(data: st.DataObject, bad: str) -> None:
     scheduler = AsyncIOScheduler(clock=FakeClock())
     task = scheduler.add_task(functions.add, 1, 2, trigger=EVERY_SECOND, id="job")
     good = data.draw(st.sets(st.sampled_from(sorted(GOOD_LIMITS))))
@@ -786,7 +786,7 @@ def test_a_change_with_one_bad_option_is_refused_and_changes_nothing(data: st.Da
         lambda scheduler: scheduler.add_task(lambda: 3, id="job", replace_existing=True, executor="processpool"),
     ],
 )
-def test_every_other_change_that_is_refused_changes_nothing(change: Callable[[AsyncIOScheduler], object]) -> None:
+def test_every_other_change_that_is_rejected_changes_nothing(change: Callable[[AsyncIOScheduler], object]) -> None:
     scheduler = AsyncIOScheduler(clock=FakeClock())
     task = scheduler.add_task(functions.add, 1, 2, trigger=EVERY_SECOND, id="job")
     before = scheduler.state
@@ -885,7 +885,7 @@ class ReplacingTrigger:
     def __init__(self, replace: Callable[[], object]) -> None:
         self.replace = replace
 
-    def next_fire_time(self, previous: datetime | None, now: datetime) -> datetime | None:
+    def next_due_time(self, previous: datetime | None, now: datetime) -> datetime | None:
         if previous is None:
             self.replace()
         return now + timedelta(hours=1)

@@ -496,7 +496,7 @@ WRONG = [
         "has no 'gone'",
         False,
     ),
-    Wrong(f'{ONE}trigger = {{ type = "builtins:dict" }}', 3, "tasks.one.trigger", "next_fire_time of a trigger", False),
+    Wrong(f'{ONE}trigger = {{ type = "builtins:dict" }}', 3, "tasks.one.trigger", "next_due_time of a trigger", False),
     Wrong('[executors.""]\ntype = "debug"', 1, 'executors.""', "it must be a text that is not empty", False),
     Wrong('[tasks.""]\ncall = "some_jobs:outer"', 1, 'tasks.""', "it must be a text that is not empty", False),
 ]
@@ -513,7 +513,7 @@ def test_what_is_wrong_is_told_with_its_place(wrong: Wrong, written: Callable[[s
 
 
 @pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: f"{wrong.key}-{wrong.explanation}"[:60])
-def test_the_schema_refuses_what_an_editor_can_know(wrong: Wrong) -> None:
+def test_the_schema_rejects_what_an_editor_can_know(wrong: Wrong) -> None:
     validator = jsonschema_rs.validator_for(SchedulerConfig.model_json_schema())
     assert validator.is_valid(as_json(tomllib.loads(wrong.text))) != wrong.known_to_schema
 
@@ -604,7 +604,7 @@ def test_a_file_that_cannot_be_read_is_told(
     assert (problem.file, problem.line) == (str(path), line)
 
 
-def test_what_is_no_configuration_is_refused() -> None:
+def test_what_is_no_configuration_is_rejected() -> None:
     with pytest.raises(InvalidInputError, match="a path, a dict or a SchedulerConfig"):
         AsyncIOScheduler.from_config(3)  # type: ignore[arg-type]  # wrong on purpose
 

@@ -30,7 +30,7 @@ class TestThreadPoolExecutorOfOneThread(ExecutorConformance):
 
 class TestProcessPoolExecutor(ExecutorConformance):
     runs_in_another_process = True
-    patience = 30.0
+    hang_timeout = 30.0
 
     @override
     def make_executor(self) -> UniversalExecutor:
@@ -50,7 +50,7 @@ class Suite(ExecutorConformance):
     """For what is broken on purpose; not for pytest."""
 
     __test__ = False
-    patience = 2.0
+    hang_timeout = 2.0
 
     def __init__(self, broken: Broken) -> None:
         self.make = broken.make

@@ -244,9 +244,9 @@ def test_a_coroutine_that_is_thrown_away_elsewhere_harms_nobody() -> None:
 def run_until_cancelled(mark: str) -> str:
     """A function that looks whether it is to end: the way to write a long one."""
     Path(mark).touch()
-    give_up_at = time.monotonic() + 60
+    abandon_at = time.monotonic() + 60
     while not current_run().is_cancelled():
-        if time.monotonic() > give_up_at:
+        if time.monotonic() > abandon_at:
             return "never cancelled"
         time.sleep(0.002)
     Path(f"{mark}-cleaned-up").touch()

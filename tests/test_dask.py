@@ -81,7 +81,7 @@ async def client_of(address: str) -> AsyncIterator[Client]:
 
 class TestDaskExecutor(ExecutorConformance):
     runs_in_another_process = True
-    patience = 30.0
+    hang_timeout = 30.0
 
     @pytest.fixture(autouse=True)
     def _on_cluster(self, cluster: str) -> None:
@@ -94,7 +94,7 @@ class TestDaskExecutor(ExecutorConformance):
 
 class TestFuturesExecutorOfDask(ExecutorConformance):
     runs_in_another_process = True
-    patience = 30.0
+    hang_timeout = 30.0
 
     @pytest.fixture(autouse=True)
     def _on_cluster(self, pool_of_dask: Executor) -> None:
@@ -185,7 +185,7 @@ def test_what_pickle_alone_cannot_is_pickled_as_dask_does(cluster: str) -> None:
     asyncio.run(main())
 
 
-def test_what_cannot_travel_is_refused_or_ends_its_run(cluster: str) -> None:
+def test_what_cannot_travel_is_rejected_or_ends_its_run(cluster: str) -> None:
     async def main() -> None:
         async with AsyncIOScheduler(executors={"tried": DaskExecutor(cluster)}) as scheduler:
             with pytest.raises(SerializationError, match="argument"):
@@ -253,7 +253,7 @@ def test_a_dask_that_is_not_installed_says_how_it_is(monkeypatch: pytest.MonkeyP
         create_executor("dask")
 
 
-def test_wrong_parameters_are_refused_at_once(cluster: str) -> None:
+def test_wrong_parameters_are_rejected_at_once(cluster: str) -> None:
     with pytest.raises(InvalidInputError, match="retries"):
         DaskExecutor(retries=-1)
 

@@ -133,7 +133,7 @@ async def run_the_day(expected: Mapping[str, Expected]) -> dict[str, list[dateti
         assert event.details.scheduled_at is not None
         ran[event.task_id].append(event.details.scheduled_at)
 
-    clock = FakeClock(START, patience=60)
+    clock = FakeClock(START, hang_timeout=60)
     async with AsyncIOScheduler(clock=clock) as scheduler:
         scheduler.subscribe(TaskSubmitted, count)
         scheduler.subscribe(TaskExecuted, note)
@@ -143,7 +143,7 @@ async def run_the_day(expected: Mapping[str, Expected]) -> dict[str, list[dateti
             scheduler.add_task(function, trigger=each.trigger, executor=executor, id=name)
         await clock.advance(hours=24, wait_for_runs=True)
         state = scheduler.state
-        assert (state.errors, state.missed, state.cancelled, state.refused) == (0, 0, 0, 0)
+        assert (state.errors, state.missed, state.cancelled, state.rejected) == (0, 0, 0, 0)
         assert state.executed == state.submitted == submitted
     return ran
 

@@ -457,12 +457,12 @@ def test_a_coroutine_that_ignores_its_cancellation_cannot_keep_a_shutdown_for_ev
 # Tasks
 
 
-def test_a_single_run_that_is_due_at_the_maximum_is_told_as_refused() -> None:
+def test_a_single_run_that_is_due_at_the_maximum_is_told_as_rejected() -> None:
     async def main() -> None:
         clock = FakeClock()
         heard: list[str] = []
         async with AsyncIOScheduler(clock=clock) as scheduler:
-            scheduler.subscribe(TaskMaxInstances, lambda _: heard.append("refused"))
+            scheduler.subscribe(TaskMaxInstances, lambda _: heard.append("rejected"))
             scheduler.subscribe(TaskRemoved, lambda _: heard.append("removed"))
             go_on = asyncio.Event()
 
@@ -472,10 +472,10 @@ def test_a_single_run_that_is_due_at_the_maximum_is_told_as_refused() -> None:
             task = scheduler.add_task(wait, trigger=DateTrigger(START + timedelta(hours=1)))
             handle = task.run()
             await clock.advance(hours=2)
-            assert heard == ["refused"]
+            assert heard == ["rejected"]
             go_on.set()
             await handle
-            await until(lambda: heard == ["refused", "removed"])
+            await until(lambda: heard == ["rejected", "removed"])
 
     asyncio.run(main())
 

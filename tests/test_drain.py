@@ -45,7 +45,7 @@ class Stubborn:
         self.shutdowns: list[bool] = []
 
     async def start(self, scheduler: Notifier, alias: str, /) -> None:
-        self.state = self.state.changed_to("starting").changed_to("running")
+        self.state = self.state.evolve("starting").evolve("running")
 
     def submit(self, run: TaskRun[ResultT], /) -> None:
         self.taken.append(run.id)
@@ -259,7 +259,7 @@ def test_a_thread_that_a_shutdown_left_to_itself_takes_no_place_in_the_next_star
 
 
 @pytest.mark.parametrize("timeout", [-1, "soon"])
-def test_a_timeout_that_makes_no_sense_is_refused(timeout: float) -> None:
+def test_a_timeout_that_makes_no_sense_is_rejected(timeout: float) -> None:
     async def main() -> None:
         async with AsyncIOScheduler() as scheduler:
             with pytest.raises(InvalidInputError, match="timeout cannot be"):

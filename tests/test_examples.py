@@ -18,12 +18,12 @@ def example(name: str, *arguments: str) -> subprocess.Popen[str]:
 
 def wait_until_handled(process: subprocess.Popen[str], number: signal.Signals) -> None:
     """Wait until a program has a handler for a signal, which would end it before."""
-    give_up_at = time.monotonic() + 60
+    abandon_at = time.monotonic() + 60
     while True:
         status = dict(line.split(":\t", 1) for line in Path(f"/proc/{process.pid}/status").read_text().splitlines())
         if int(status["SigCgt"], 16) & 1 << (number - 1):
             return
-        assert time.monotonic() < give_up_at
+        assert time.monotonic() < abandon_at
         time.sleep(0.01)
 
 

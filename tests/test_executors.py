@@ -138,7 +138,7 @@ def test_submitted_comes_before_every_end_and_the_ledger_agrees(kind: str) -> No
 
 
 @every_queueing_executor
-def test_refuses_more_than_max_instances_and_counts_down(kind: str) -> None:
+def test_rejects_more_than_max_instances_and_counts_down(kind: str) -> None:
     async def main() -> None:
         async with scheduler_with(kind) as scheduler:
             task = scheduler.add_task(functions.sleep, 0.2, trigger=None, executor="tried", max_instances=2)
@@ -240,7 +240,7 @@ def test_cancel_futures_drops_the_queue_at_shutdown(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["threadpool", "processpool"])
-def test_a_full_queue_refuses(kind: str) -> None:
+def test_a_full_queue_rejects(kind: str) -> None:
     async def main() -> None:
         pool = (ThreadPoolExecutor if kind == "threadpool" else ProcessPoolExecutor)(1, max_queue=1)
         async with AsyncIOScheduler(executors={"tried": pool}) as scheduler:
@@ -503,7 +503,7 @@ def test_nothing_is_left_after_shutdown(kind: str) -> None:
 
 
 @pytest.mark.parametrize("max_workers", [0, -1])
-def test_limits_that_make_no_sense_are_refused(max_workers: int) -> None:
+def test_limits_that_make_no_sense_are_rejected(max_workers: int) -> None:
     for pool in (ThreadPoolExecutor, ProcessPoolExecutor):
         with pytest.raises(ValueError, match="max_workers"):
             pool(max_workers)

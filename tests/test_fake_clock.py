@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from typing_extensions import override
 
-from asyncz import AsyncIOScheduler, IntervalTrigger, InvalidInputError, RunsStillRunningError, TaskExecuted
+from asyncz import AsyncIOScheduler, IntervalTrigger, InvalidInputError, RunsNotFinishedError, TaskExecuted
 from asyncz.testing import FakeClock
 from asyncz.testing.clock import FakeTimer
 
@@ -38,7 +38,7 @@ def test_every_run_of_a_daily_task_ends_on_its_day(executor: str) -> None:
                 task = scheduler.add_task(function, trigger=IntervalTrigger(days=1), executor=executor)
                 task.on_executed(lambda event: finished.append(event.details.finished_at))
             await clock.advance(days=7, wait_for_runs=True)
-            assert scheduler.state.refused == 0
+            assert scheduler.state.rejected == 0
         days = [START + timedelta(days=day) for day in range(1, 8)]
         assert finished == sorted(days * 2)
 
@@ -162,16 +162,16 @@ def test_a_task_that_is_added_while_time_goes_on_is_not_late() -> None:
 
 def test_a_run_that_waits_for_the_test_fails_it_and_does_not_hang_it() -> None:
     async def main() -> None:
-        clock = FakeClock(patience=0.05)
+        clock = FakeClock(hang_timeout=0.05)
         go_on = threading.Event()
         async with AsyncIOScheduler(clock=clock) as scheduler:
             task = scheduler.add_task(
                 go_on.wait, 30, trigger=IntervalTrigger(days=1), executor="threadpool", id="waits-for-the-test"
             )
-            with pytest.raises(RunsStillRunningError, match="waits-for-the-test"):
+            with pytest.raises(RunsNotFinishedError, match="waits-for-the-test"):
                 await clock.advance(days=1, wait_for_runs=True)
             await clock.advance(days=1)
-            assert (task.state.running, task.state.refused) == (1, 1)
+            assert (task.state.running, task.state.rejected) == (1, 1)
             go_on.set()
             assert await task.result()
 

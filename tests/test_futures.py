@@ -86,7 +86,7 @@ class TestFuturesExecutorOfThreads(ExecutorConformance):
 
 class TestFuturesExecutorOfProcesses(ExecutorConformance):
     runs_in_another_process = True
-    patience = 30.0
+    hang_timeout = 30.0
 
     @pytest.fixture(autouse=True)
     def _with_pool(self, kept_pool: KeptPool) -> None:
@@ -99,7 +99,7 @@ class TestFuturesExecutorOfProcesses(ExecutorConformance):
 
 class TestFuturesExecutorOfLoky(ExecutorConformance):
     runs_in_another_process = True
-    patience = 30.0
+    hang_timeout = 30.0
 
     @override
     def make_executor(self) -> UniversalExecutor:
@@ -111,7 +111,7 @@ class TestFuturesExecutorOfLoky(ExecutorConformance):
 )
 class TestFuturesExecutorOfInterpreters(ExecutorConformance):
     runs_in_another_process = True
-    patience = 30.0
+    hang_timeout = 30.0
 
     @override
     def make_executor(self) -> UniversalExecutor:
@@ -159,7 +159,7 @@ def test_a_pool_that_was_shut_down_by_its_owner_ends_each_run_with_what_it_says(
 
 
 @pytest.mark.parametrize("pool", [3, "threads", None])
-def test_what_is_no_pool_is_refused(pool: object) -> None:
+def test_what_is_no_pool_is_rejected(pool: object) -> None:
     # Not every user has a type checker.
     make: Callable[[object], UniversalExecutor] = getattr(asyncz, "FuturesExecutor")  # noqa: B009
     with pytest.raises(InvalidInputError, match="pool"):

@@ -22,9 +22,9 @@ from asyncz import (
     IntervalTrigger,
     InvalidInputError,
     MaximumInstancesError,
-    NoResultInTimeError,
     Notifier,
     ProcessPoolExecutor,
+    ResultTimeoutError,
     RunHandle,
     SchedulerAlreadyRunningError,
     SchedulerNotRunningError,
@@ -86,12 +86,12 @@ def test_who_has_waited_long_enough_goes_on_and_so_does_the_run() -> None:
         first = threading.Thread(target=lambda: thread.run(task))
         first.start()
         assert started.wait(30)
-        with pytest.raises(NoResultInTimeError, match=r"'slow' has given no result within 0\.01 seconds"):
+        with pytest.raises(ResultTimeoutError, match=r"'slow' has given no result within 0\.01 seconds"):
             thread.result(task, timeout=0.01)
         with pytest.raises(MaximumInstancesError):
             thread.run(task, timeout=30)
         other = thread.scheduler.add_task(work, trigger=None)
-        with pytest.raises(NoResultInTimeError):
+        with pytest.raises(ResultTimeoutError):
             thread.run(other, timeout=0.5)
         assert (task.state.running, task.state.executed) == (1, 0)
         go_on.set()
@@ -167,7 +167,7 @@ def test_a_start_that_fails_raises_where_the_block_begins_and_leaves_nothing() -
     assert scheduler.state.status == "stopped"
 
 
-def test_a_scheduler_that_runs_already_is_refused_and_goes_on() -> None:
+def test_a_scheduler_that_runs_already_is_rejected_and_goes_on() -> None:
     scheduler = AsyncIOScheduler()
     with scheduler.in_thread() as thread:
         with pytest.raises(SchedulerAlreadyRunningError), scheduler.in_thread():
@@ -189,7 +189,7 @@ def test_it_can_run_again_in_another_thread_and_in_a_loop_of_ones_own() -> None:
     asyncio.run(main())
 
 
-def test_after_the_block_waiting_is_refused() -> None:
+def test_after_the_block_waiting_is_rejected() -> None:
     scheduler = AsyncIOScheduler()
     task = scheduler.add_task(functions.add, 1, 2, trigger=None)
     with scheduler.in_thread() as thread:
@@ -233,7 +233,7 @@ def test_who_waits_when_the_scheduler_is_shut_down_is_told() -> None:
     assert {type(error) for error in told} == {TaskCancelledError, SchedulerNotRunningError}
 
 
-def test_what_would_wait_for_itself_or_in_the_wrong_thread_is_refused_and_does_not_hang() -> None:
+def test_what_would_wait_for_itself_or_in_the_wrong_thread_is_rejected_and_does_not_hang() -> None:
     scheduler = AsyncIOScheduler()
     task = scheduler.add_task(functions.add, 1, 2, trigger=None)
     handles: list[RunHandle[object]] = []

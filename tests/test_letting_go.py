@@ -202,7 +202,7 @@ def test_a_task_that_is_gone_still_answers_for_itself() -> None:
                 with pytest.raises(TaskLookupError, match=repr(task.id)):
                     call()
             with pytest.raises(InvalidInputError, match="trigger"):
-                task.reschedule("hourly")  # type: ignore[arg-type]  # that is what is refused
+                task.reschedule("hourly")  # type: ignore[arg-type]  # that is what is rejected
             assert task.cancel_runs() == 0
             assert isinstance(task.last_notification, TaskExecuted)
             assert await task.result() == 3

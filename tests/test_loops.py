@@ -1,4 +1,4 @@
-"""The event loops that a scheduler runs on, one after another and side by side, and those that it refuses."""
+"""The event loops that a scheduler runs on, one after another and side by side, and those that it rejects."""
 
 from __future__ import annotations
 
@@ -130,8 +130,8 @@ def test_two_schedulers_in_two_threads_hand_results_to_each_other() -> None:
 
 
 @contextmanager
-def refused(scheduler: AsyncIOScheduler) -> Generator[None]:
-    """Refused with a clear error, after which the scheduler is as new."""
+def rejected(scheduler: AsyncIOScheduler) -> Generator[None]:
+    """Rejected with a clear error, after which the scheduler is as new."""
     with pytest.raises(NoEventLoopError, match=r"trio.*in_thread\(\)"):
         yield
     assert scheduler.state.status == "created"
@@ -143,27 +143,27 @@ def refused(scheduler: AsyncIOScheduler) -> Generator[None]:
     asyncio.run(main())
 
 
-def test_trio_is_refused() -> None:
+def test_trio_is_rejected() -> None:
     scheduler = AsyncIOScheduler()
-    with refused(scheduler):
+    with rejected(scheduler):
         trio.run(scheduler.start)
 
 
-def test_the_trio_backend_of_anyio_is_refused_and_that_of_asyncio_is_not() -> None:
+def test_the_trio_backend_of_anyio_is_rejected_and_that_of_asyncio_is_not() -> None:
     scheduler = AsyncIOScheduler()
 
     async def main() -> int:
         async with scheduler:
             return await scheduler.add_task(functions.add, 1, 2).result()
 
-    with refused(scheduler):
+    with rejected(scheduler):
         anyio.run(main, backend="trio")
     assert anyio.run(main, backend="asyncio") == 3
 
 
-def test_no_loop_at_all_is_refused() -> None:
+def test_no_loop_at_all_is_rejected() -> None:
     scheduler = AsyncIOScheduler()
-    with refused(scheduler):
+    with rejected(scheduler):
         scheduler.start().send(None)
 
 

@@ -83,10 +83,10 @@ class Trial:
         self.executor = MAKERS["asyncio" if kind == "coroutine" else kind]()
         self.scheduler = AsyncIOScheduler(executors={"tried": self.executor}, clock=self.clock)
         self.submitted: list[int] = []
-        self.refused: list[int] = []
+        self.rejected: list[int] = []
         self.ended: dict[type[object], list[int]] = {TaskExecuted: [], TaskCancelled: []}
         self.scheduler.subscribe(TaskSubmitted, lambda event: self.submitted.append(second(event)))
-        self.scheduler.subscribe(TaskMaxInstances, lambda event: self.refused.append(second(event)))
+        self.scheduler.subscribe(TaskMaxInstances, lambda event: self.rejected.append(second(event)))
         self.scheduler.subscribe(TaskExecuted, self.hear_end)
         self.scheduler.subscribe(TaskCancelled, self.hear_end)
 
@@ -134,15 +134,15 @@ def run(trial: Callable[[Trial], Coroutine[object, Never, None]], kind: str, fol
 
 
 @every_kind
-def test_by_default_what_is_due_at_the_maximum_is_refused(kind: str, tmp_path: Path) -> None:
+def test_by_default_what_is_due_at_the_maximum_is_rejected(kind: str, tmp_path: Path) -> None:
     async def trial(tried: Trial) -> None:
         task = tried.add(None)
         assert task.limits.overlap == "skip"
         await tried.clock.advance(4)
-        assert (task.state.running, task.state.waiting, task.state.refused) == (1, 0, 3)
+        assert (task.state.running, task.state.backlog, task.state.rejected) == (1, 0, 3)
         tried.stop(task)
         await until(lambda: task.state.running == 0)
-        assert (tried.refused, tried.ended[TaskExecuted]) == ([2, 3, 4], [1])
+        assert (tried.rejected, tried.ended[TaskExecuted]) == ([2, 3, 4], [1])
 
     run(trial, kind, tmp_path)
 
@@ -152,10 +152,10 @@ def test_all_that_is_due_at_the_maximum_can_wait_in_a_queue(kind: str, tmp_path:
     async def trial(tried: Trial) -> None:
         task = tried.add("queue_all", max_instances=2)
         await tried.clock.advance(5)
-        assert (task.state.running, task.state.waiting, task.state.refused) == (2, 3, 0)
+        assert (task.state.running, task.state.backlog, task.state.rejected) == (2, 3, 0)
         tried.stop(task)
         await until(lambda: len(tried.ended[TaskExecuted]) == 5)
-        assert (tried.submitted, task.state.waiting, tried.refused) == ([1, 2, 3, 4, 5], 0, [])
+        assert (tried.submitted, task.state.backlog, tried.rejected) == ([1, 2, 3, 4, 5], 0, [])
 
     run(trial, kind, tmp_path)
 
@@ -165,10 +165,10 @@ def test_the_latest_that_is_due_at_the_maximum_can_wait_alone(kind: str, tmp_pat
     async def trial(tried: Trial) -> None:
         task = tried.add("queue_one")
         await tried.clock.advance(2)
-        assert (task.state.running, task.state.waiting, task.state.refused) == (1, 1, 0)
+        assert (task.state.running, task.state.backlog, task.state.rejected) == (1, 1, 0)
         await tried.clock.advance(2)
         # Nothing is passed over in silence: the ones that the latest replaced are told.
-        assert (task.state.waiting, tried.refused) == (1, [2, 3])
+        assert (task.state.backlog, tried.rejected) == (1, [2, 3])
         tried.stop(task)
         await until(lambda: len(tried.ended[TaskExecuted]) == 2)
         assert (tried.submitted, tried.ended[TaskExecuted]) == ([1, 4], [1, 4])
@@ -184,9 +184,9 @@ def test_what_runs_can_be_cancelled_for_what_is_due(kind: str, tmp_path: Path) -
         await tried.until_runs(2)
         await tried.clock.advance(1)
         await until(lambda: tried.submitted == [1, 2, 3])
-        assert (tried.ended[TaskCancelled], tried.refused) == ([1], [])
+        assert (tried.ended[TaskCancelled], tried.rejected) == ([1], [])
         await tried.until_runs(2)
-        assert task.state.waiting == 0
+        assert task.state.backlog == 0
         tried.stop(task)
         await until(lambda: len(tried.ended[TaskExecuted]) == 2)
         assert sorted(tried.ended[TaskExecuted]) == [2, 3]
@@ -201,7 +201,7 @@ def test_what_is_due_waits_for_what_cannot_be_cancelled(kind: str, tmp_path: Pat
         await tried.clock.advance(1)
         await tried.until_runs(1)
         await tried.clock.advance(2)
-        assert (task.state.running, task.state.waiting, tried.refused) == (1, 1, [2])
+        assert (task.state.running, task.state.backlog, tried.rejected) == (1, 1, [2])
         tried.stop(task)
         await until(lambda: len(tried.ended[TaskExecuted]) == 2)
         assert (tried.submitted, tried.ended[TaskCancelled]) == ([1, 3], [])
@@ -217,7 +217,7 @@ def test_where_runs_are_inline_none_overlaps(overlap: OverlapPolicy) -> None:
             task = scheduler.add_task(functions.add, 1, 2, trigger=EVERY_SECOND, executor="tried", overlap=overlap)
             await clock.advance(4)
             state = task.state
-            assert (state.executed, state.waiting, state.refused, state.cancelled) == (4, 0, 0, 0)
+            assert (state.executed, state.backlog, state.rejected, state.cancelled) == (4, 0, 0, 0)
 
     asyncio.run(main())
 
@@ -228,7 +228,7 @@ def test_where_runs_are_inline_none_overlaps(overlap: OverlapPolicy) -> None:
 def test_without_coalescing_all_of_it_waits_unless_another_policy_is_asked_for(tmp_path: Path) -> None:
     assert TaskLimits(coalesce=False).overlap == "queue_all"
     assert TaskLimits(coalesce=False, overlap="skip").overlap == "skip"
-    assert TaskLimits(coalesce=False).changed_to(coalesce=True).overlap == "skip"
+    assert TaskLimits(coalesce=False).evolve(coalesce=True).overlap == "skip"
 
     async def trial(tried: Trial) -> None:
         waiting, skipping = tried.add(None, coalesce=False), tried.add("skip", coalesce=False)
@@ -237,7 +237,7 @@ def test_without_coalescing_all_of_it_waits_unless_another_policy_is_asked_for(t
         await tried.clock.advance(5)
         tried.scheduler.resume()
         await tried.clock.advance()
-        assert [(task.state.waiting, task.state.refused) for task in (waiting, skipping, latest, coalesced)] == [
+        assert [(task.state.backlog, task.state.rejected) for task in (waiting, skipping, latest, coalesced)] == [
             (4, 0),
             (0, 4),
             (1, 3),
@@ -260,9 +260,9 @@ def test_what_waits_is_held_while_its_task_or_the_scheduler_is(tmp_path: Path) -
         with paused(tried, task, whole):
             tried.stop(task)
             await tried.clock.advance(1)
-            assert (task.state.executed, task.state.running, task.state.waiting) == (1, 0, 2)
+            assert (task.state.executed, task.state.running, task.state.backlog) == (1, 0, 2)
         await tried.clock.advance()
-        assert (task.state.executed, task.state.waiting) == (3, 0)
+        assert (task.state.executed, task.state.backlog) == (3, 0)
 
     run(partial(trial, whole=True), "coroutine", tmp_path)
     run(partial(trial, whole=False), "coroutine", tmp_path)
@@ -274,11 +274,11 @@ def test_what_waits_gets_the_places_that_a_change_makes(tmp_path: Path) -> None:
         await tried.clock.advance(4)
         task.modify(max_instances=3)
         await tried.clock.advance()
-        assert (task.state.running, task.state.waiting, tried.submitted) == (3, 1, [1, 2, 3])
+        assert (task.state.running, task.state.backlog, tried.submitted) == (3, 1, [1, 2, 3])
         # What waits when the policy changes is not forgotten; what is due later goes by the new one.
         task.modify(overlap="skip")
         await tried.clock.advance(1)
-        assert (task.state.running, task.state.waiting, tried.refused) == (3, 1, [5])
+        assert (task.state.running, task.state.backlog, tried.rejected) == (3, 1, [5])
         tried.stop(task)
         await until(lambda: task.state.executed == 4)
 
@@ -291,7 +291,7 @@ def test_what_waits_at_a_shutdown_is_cancelled(tmp_path: Path) -> None:
         await tried.clock.advance(3)
         tried.gate.open()
         await tried.scheduler.shutdown()
-        assert (tried.ended[TaskExecuted], tried.ended[TaskCancelled], tried.refused) == ([1], [3], [2])
+        assert (tried.ended[TaskExecuted], tried.ended[TaskCancelled], tried.rejected) == ([1], [3], [2])
 
     run(trial, "coroutine", tmp_path)
 
@@ -310,7 +310,7 @@ def test_a_run_is_asked_once_to_make_place_so_that_its_clean_up_is_not_cut_off()
         async with AsyncIOScheduler(clock=clock) as scheduler:
             task = scheduler.add_task(work, trigger=EVERY_SECOND, overlap="cancel_running")
             await clock.advance(4)
-            assert (task.state.running, task.state.waiting, task.state.refused) == (1, 1, 2)
+            assert (task.state.running, task.state.backlog, task.state.rejected) == (1, 1, 2)
             clean.set()
             await clock.advance()
             assert (len(cleaned), task.state.cancelled, task.state.running) == (1, 1, 1)

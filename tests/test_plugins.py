@@ -57,7 +57,7 @@ def test_a_plugin_that_cannot_be_used_is_named(alias: str, message: str) -> None
 
 @pytest.mark.usefixtures("others")
 def test_a_trigger_plugin_has_to_be_a_trigger() -> None:
-    with pytest.raises(PluginError, match="next_fire_time"):
+    with pytest.raises(PluginError, match="next_due_time"):
         create_trigger("wrong")
 
 

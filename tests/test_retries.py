@@ -154,7 +154,7 @@ def test_a_lost_worker_is_tried_again_only_as_often_as_the_user_said() -> None:
     asyncio.run(main())
 
 
-def test_an_attempt_that_is_refused_waits_for_the_abandoned_one_before() -> None:
+def test_an_attempt_that_is_rejected_waits_for_the_abandoned_one_before() -> None:
     async def main() -> None:
         go_on = threading.Event()
         calls: list[bool] = []
@@ -293,7 +293,7 @@ def test_uncoalesced_runs_wait_until_the_one_before_has_had_all_its_attempts() -
             )
             task.on_executed(lambda event: order.append(int(event.details.scheduled or 0)))
             await clock.advance(3)
-            assert (task.state.running, task.state.waiting) == (1, 2)
+            assert (task.state.running, task.state.backlog) == (1, 2)
             await clock.advance(3)
         assert order == sorted(order)
         assert len(order) >= 5
@@ -340,7 +340,7 @@ def test_the_delay_never_shrinks_and_stays_within_its_bounds(
         (partial(Retry, attempts=2, on=(OSError, "x")), "a tuple of exception classes"),  # type: ignore[arg-type]  # same
     ],
 )
-def test_a_retry_that_makes_no_sense_is_refused(make: Callable[[], Retry], message: str) -> None:
-    with pytest.raises(InvalidInputError) as refused:
+def test_a_retry_that_makes_no_sense_is_rejected(make: Callable[[], Retry], message: str) -> None:
+    with pytest.raises(InvalidInputError) as rejected:
         make()
-    assert message in str(refused.value)
+    assert message in str(rejected.value)

@@ -154,7 +154,7 @@ def test_a_run_whose_executor_raises_a_base_exception_is_its_error_and_the_sched
     asyncio.run(main())
 
 
-# 2: submit does not block, and what it refuses is not counted
+# 2: submit does not block, and what it rejects is not counted
 
 
 @every_queueing_executor
@@ -186,7 +186,7 @@ def test_submit_returns_while_every_worker_is_busy(kind: str, tmp_path: Path) ->
     asyncio.run(main())
 
 
-def test_what_is_refused_is_neither_counted_nor_told() -> None:
+def test_what_is_rejected_is_neither_counted_nor_told() -> None:
     async def main() -> None:
         go_on = threading.Event()
         async with AsyncIOScheduler(executors={"tried": ThreadPoolExecutor(1, max_queue=0)}) as scheduler:
@@ -206,7 +206,7 @@ def test_what_is_refused_is_neither_counted_nor_told() -> None:
     asyncio.run(main())
 
 
-def test_a_run_that_is_refused_for_its_instances_is_neither_counted_nor_told() -> None:
+def test_a_run_that_is_rejected_for_its_instances_is_neither_counted_nor_told() -> None:
     async def main() -> None:
         go_on = asyncio.Event()
         async with scheduler_with("asyncio") as scheduler:
@@ -221,21 +221,21 @@ def test_a_run_that_is_refused_for_its_instances_is_neither_counted_nor_told() -
             go_on.set()
             assert [await handle for handle in handles] == [True, True]
             assert len(submitted) == scheduler.state.submitted == task.state.submitted == 2
-            # As many as before: those that were refused have taken no place.
+            # As many as before: those that were rejected have taken no place.
             assert [await handle for handle in [task.run(), task.run()]] == [True, True]
 
     asyncio.run(main())
 
 
-def test_a_due_run_that_the_queue_refuses_is_told_as_refused() -> None:
+def test_a_due_run_that_the_queue_rejects_is_told_as_rejected() -> None:
     async def main() -> None:
         clock = FakeClock()
         async with AsyncIOScheduler(executors={"tried": ThreadPoolExecutor(1, max_queue=0)}, clock=clock) as scheduler:
-            refused: list[TaskQueueFull] = []
-            scheduler.subscribe(TaskQueueFull, refused.append)
+            rejected: list[TaskQueueFull] = []
+            scheduler.subscribe(TaskQueueFull, rejected.append)
             task = scheduler.add_task(functions.add, 1, 2, executor="tried", trigger=IntervalTrigger(seconds=1))
             await clock.advance(2)
-            assert len(refused) == task.state.refused == 2
+            assert len(rejected) == task.state.rejected == 2
             assert (task.state.submitted, task.state.running) == (0, 0)
 
     asyncio.run(main())
@@ -309,7 +309,7 @@ def test_a_run_that_ends_inside_its_submission_frees_its_place(kind: str) -> Non
         async with AsyncIOScheduler(clock=clock) as scheduler:
             task = scheduler.add_task(nothing, executor=kind, trigger=IntervalTrigger(seconds=1))
             await clock.advance(5)
-            assert (task.state.executed, task.state.refused, scheduler.state.executors[0].instances) == (5, 0, ())
+            assert (task.state.executed, task.state.rejected, scheduler.state.executors[0].instances) == (5, 0, ())
 
     asyncio.run(main())
 
@@ -337,7 +337,7 @@ def test_a_run_is_counted_before_its_submission_is_over(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["debug", "asyncio"])
 def test_a_run_has_its_place_while_it_submits_others(kind: str) -> None:
     async def main() -> None:
-        refused: list[BaseException] = []
+        rejected: list[BaseException] = []
         counted: list[int] = []
         async with AsyncIOScheduler() as scheduler:
 
@@ -347,7 +347,7 @@ def test_a_run_has_its_place_while_it_submits_others(kind: str) -> None:
                 try:
                     outer.run()
                 except MaximumInstancesError as error:
-                    refused.append(error)
+                    rejected.append(error)
 
             async def submit_others_on_the_loop() -> None:
                 submit_others()
@@ -361,7 +361,7 @@ def test_a_run_has_its_place_while_it_submits_others(kind: str) -> None:
                 await outer.run()
                 await until(lambda: inner.state.running == 0)
             assert inner.state.executed == 3
-            assert (len(refused), counted) == (2, [2, 2])
+            assert (len(rejected), counted) == (2, [2, 2])
             assert [state.instances for state in scheduler.state.executors if state.instances] == []
 
     asyncio.run(main())
@@ -394,7 +394,7 @@ class EndsInAThread(DebugExecutor):
 
     @override
     def submit_run(self, run: TaskRun[ResultT], /) -> None:
-        if run.task_id == "refused":
+        if run.task_id == "rejected":
             raise ValueError(run.task_id)
         thread = threading.Thread(target=lambda: self.end(run))
         thread.start()
@@ -404,7 +404,7 @@ class EndsInAThread(DebugExecutor):
     def end(self, run: TaskRun[ResultT]) -> None:
         """Run it, or give it up first."""
         if run.task_id == "given up":
-            self.give_up(run, run.cancelled())
+            self.abandon(run, run.cancelled())
         self.finish(run, run.execute())
 
 
@@ -417,7 +417,7 @@ def test_a_run_may_end_in_any_thread_before_its_submission_is_over(
         async with AsyncIOScheduler(executors={"tried": executor}) as scheduler:
             tasks = [
                 scheduler.add_task(functions.add, 1, 2, id=name, executor="tried", trigger=None)
-                for name in ("kept", "given up", "refused")
+                for name in ("kept", "given up", "rejected")
             ]
             await asyncio.sleep(0)
             for number in (1, 2):
@@ -429,7 +429,7 @@ def test_a_run_may_end_in_any_thread_before_its_submission_is_over(
                 assert [task.state.submitted for task in tasks] == [number] * 3
 
     asyncio.run(main())
-    assert [record.levelname for record in caplog.records if "refused" not in record.getMessage()] == []
+    assert [record.levelname for record in caplog.records if "rejected" not in record.getMessage()] == []
 
 
 class GivesUp(DebugExecutor):
@@ -437,7 +437,7 @@ class GivesUp(DebugExecutor):
 
     @override
     def submit_run(self, run: TaskRun[ResultT], /) -> None:
-        thread = threading.Thread(target=lambda: self.give_up(run, run.cancelled()))
+        thread = threading.Thread(target=lambda: self.abandon(run, run.cancelled()))
         thread.start()
         thread.join()
         super().submit_run(run)
@@ -502,7 +502,7 @@ def test_a_shutdown_that_begins_inside_a_run_hears_of_its_end() -> None:
     asyncio.run(main())
 
 
-def test_a_run_that_its_own_function_has_its_executor_give_up_ends_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_run_that_its_own_function_has_its_executor_abandon_ends_once(caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
         executor = DebugExecutor()
         async with AsyncIOScheduler(executors={"tried": executor}) as scheduler:
@@ -784,7 +784,7 @@ def test_the_backlog_goes_on_when_a_run_is_released() -> None:
             task = scheduler.add_task(go_on.wait, trigger=IntervalTrigger(seconds=1, end_at=end), coalesce=False)
             task.on_executed(lambda event: due.append(event.details.scheduled_at))
             await clock.advance(10)
-            assert (task.state.running, task.state.waiting) == (1, 2)
+            assert (task.state.running, task.state.backlog) == (1, 2)
             go_on.set()
             # The trigger gives no more times: nothing but the end of a run can make the next one go.
             await until(lambda: len(due) == 3)
@@ -804,7 +804,7 @@ def test_an_abandoned_run_holds_its_place_until_it_is_released() -> None:
             )
             await clock.advance(5)
             await until(lambda: task.state.errors == 1)
-            assert (task.state.running, task.state.waiting) == (1, 1)
+            assert (task.state.running, task.state.backlog) == (1, 1)
             go_on.set()
             await until(lambda: not scheduler.tasks)
         assert (scheduler.state.submitted, scheduler.state.errors, scheduler.state.executed) == (2, 1, 1)
@@ -839,7 +839,7 @@ class Own:
 
     async def start(self, scheduler: asyncz.Notifier, alias: str, /) -> None:
         self.scheduler = scheduler
-        self.state = self.state.changed_to("starting").changed_to("running")
+        self.state = self.state.evolve("starting").evolve("running")
 
     def submit(self, run: TaskRun[ResultT], /) -> None:
         def end() -> None:
@@ -851,7 +851,7 @@ class Own:
         self.tell(end)
 
     async def shutdown(self, wait: bool = True) -> None:
-        self.state = self.state.changed_to("stopped")
+        self.state = self.state.evolve("stopped")
 
 
 def inline(call: Callable[[], None]) -> None:
@@ -864,7 +864,7 @@ def in_a_thread(call: Callable[[], None]) -> None:
     thread.join(30)
 
 
-def test_a_second_release_of_a_run_is_refused_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_second_release_of_a_run_is_rejected_and_logged(caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
         async with AsyncIOScheduler(executors={"tried": Own(inline, releases=2)}) as scheduler:
             task = scheduler.add_task(functions.add, 1, 2, executor="tried", trigger=None)
@@ -872,7 +872,7 @@ def test_a_second_release_of_a_run_is_refused_and_logged(caplog: pytest.LogCaptu
             await until(lambda: task.state.running == 0)
 
     asyncio.run(main())
-    assert sum("A second release of a run was refused" in record.getMessage() for record in caplog.records) == 2
+    assert sum("A second release of a run was rejected" in record.getMessage() for record in caplog.records) == 2
 
 
 def test_what_waits_for_the_place_of_a_task_that_is_forgotten_gets_it() -> None:
@@ -894,7 +894,7 @@ def test_what_waits_for_the_place_of_a_task_that_is_forgotten_gets_it() -> None:
             await until(lambda: scheduler.tasks == ())
             # The thread of its first attempt has not returned: that has the one place there is for the id.
             second = scheduler.add_task(work, id="x", executor="threadpool", overlap="queue_all")
-            await until(lambda: second.state.waiting == 1)
+            await until(lambda: second.state.backlog == 1)
             go_on.set()
             assert await second.result() == 3
 
@@ -928,9 +928,9 @@ def test_a_run_of_which_nonsense_is_told_ends_at_the_shutdown(caplog: pytest.Log
 
 
 def test_a_run_gives_its_place_back_though_to_log_its_failure_fails(caplog: pytest.LogCaptureFixture) -> None:
-    def refuse(record: logging.LogRecord) -> bool:
+    def reject(record: logging.LogRecord) -> bool:
         if "A run of the task" in record.msg:
-            raise ValueError("refused")
+            raise ValueError("rejected")
         return True
 
     async def main() -> None:
@@ -940,11 +940,11 @@ def test_a_run_gives_its_place_back_though_to_log_its_failure_fails(caplog: pyte
             assert isinstance(task.last_notification, TaskError)
 
     logger = logging.getLogger("asyncz.scheduler")
-    logger.addFilter(refuse)
+    logger.addFilter(reject)
     try:
         asyncio.run(main())
     finally:
-        logger.removeFilter(refuse)
+        logger.removeFilter(reject)
     assert "A call on the scheduler's loop failed" in caplog.text
 
 
@@ -1261,7 +1261,7 @@ class Raises:
         self.error = error
         self.asked = 0
 
-    def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+    def next_due_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
         self.asked += 1
         if self.asked > 1:
             raise self.error
@@ -1335,7 +1335,7 @@ def test_a_task_that_is_removed_by_who_hears_that_its_trigger_raised_runs_no_mor
 class DueAgain:
     """Due at once when it is new, and an hour after each time."""
 
-    def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+    def next_due_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
         return now if previous is None else previous + timedelta(hours=1)
 
 
@@ -1343,10 +1343,10 @@ class DueAfterTheStart(DueAgain):
     """The same, but it raises at the time before."""
 
     @override
-    def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+    def next_due_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
         if now < START:
             raise ValueError("too early")
-        return super().next_fire_time(previous, now)
+        return super().next_due_time(previous, now)
 
 
 def test_nothing_runs_once_a_listener_has_paused_the_scheduler_as_the_clock_was_set_back() -> None:
@@ -1399,7 +1399,7 @@ def test_what_another_thread_does_takes_effect_on_the_thread_of_the_loop_and_wai
             scheduler.subscribe(TaskAdded, lambda event: heard.append((event.task_id, threading.get_ident())))
             scheduler.subscribe(TaskModified, lambda event: heard.append((event.task_id, threading.get_ident())))
             scheduler.subscribe(TaskRemoved, lambda event: heard.append((event.task_id, threading.get_ident())))
-            refused: list[str] = []
+            rejected: list[str] = []
 
             def use() -> None:
                 first = scheduler.add_task(nothing, trigger=IntervalTrigger(hours=1), id="first")
@@ -1412,14 +1412,14 @@ def test_what_another_thread_does_takes_effect_on_the_thread_of_the_loop_and_wai
                 try:
                     scheduler.add_task(nothing, id="first")
                 except DuplicateTaskError as error:
-                    refused.append(error.task_id)
+                    rejected.append(error.task_id)
 
             thread = threading.Thread(target=use)
             thread.start()
             # The loop does nothing meanwhile, and nothing waits for it.
             thread.join(10)
             assert not thread.is_alive()
-            assert refused == ["first"]
+            assert rejected == ["first"]
             assert heard == []
             assert scheduler._core.timetable.earliest is None
             await until(lambda: len(heard) == 5)
@@ -1431,7 +1431,7 @@ def test_what_another_thread_does_takes_effect_on_the_thread_of_the_loop_and_wai
 
 
 @pytest.mark.parametrize("running", [False, True])
-def test_a_task_that_is_refused_leaves_no_trace(running: bool) -> None:
+def test_a_task_that_is_rejected_leaves_no_trace(running: bool) -> None:
     async def main() -> None:
         scheduler = AsyncIOScheduler()
         scheduler.add_task(functions.add, 1, 2, id="taken", trigger=None, executor="debug")
@@ -2046,7 +2046,7 @@ def test_a_run_that_is_tried_again_is_told_once_and_logs_no_second_end(caplog: p
     assert caplog.records == []
 
 
-def test_an_attempt_that_was_refused_is_made_as_soon_as_there_is_a_place() -> None:
+def test_an_attempt_that_was_rejected_is_made_as_soon_as_there_is_a_place() -> None:
     async def main() -> None:
         clock = FakeClock()
         go_on = threading.Event()
@@ -2065,7 +2065,7 @@ def test_an_attempt_that_was_refused_is_made_as_soon_as_there_is_a_place() -> No
             task = scheduler.add_task(slow_at_first, timeout=0.05, retry=retry, executor="io", trigger=None)
             handle = task.run()
             await until(lambda: bool(retrying))
-            # The attempt is due, and is refused: the first one's function goes on.
+            # The attempt is due, and is rejected: the first one's function goes on.
             await clock.advance(0.1)
             assert (scheduler.state.executors[0].abandoned, handle.done()) == (1, False)
             go_on.set()

@@ -308,7 +308,7 @@ def test_a_terminal_shows_a_table_that_lives(folder: Path) -> None:
         terminal.until(r"checksum-on-demand +- +cpu")
         terminal.until(r"executor +status +running +queued +workers")
         terminal.until(r"cpu +running +0 +0 +[12] ")
-        terminal.until(r"running: submitted \d+, executed \d+, errors \d+, missed 0, cancelled 0, refused 0")
+        terminal.until(r"running: submitted \d+, executed \d+, errors \d+, missed 0, cancelled 0, rejected 0")
         terminal.process.send_signal(signal.SIGINT)
         terminal.until(r"stopped: submitted")
         while terminal.read() and terminal.process.poll() is None:

@@ -162,21 +162,21 @@ def test_a_run_after_its_grace_time_is_missed() -> None:
     asyncio.run(main())
 
 
-def test_a_due_run_at_the_maximum_is_refused_with_an_event() -> None:
+def test_a_due_run_at_the_maximum_is_rejected_with_an_event() -> None:
     async def main() -> None:
         clock = FakeClock()
-        refused: list[TaskMaxInstances] = []
+        rejected: list[TaskMaxInstances] = []
         go_on = asyncio.Event()
 
         async def wait() -> None:
             await go_on.wait()
 
         async with AsyncIOScheduler(clock=clock) as scheduler:
-            scheduler.subscribe(TaskMaxInstances, refused.append)
+            scheduler.subscribe(TaskMaxInstances, rejected.append)
             task = scheduler.add_task(wait, trigger=IntervalTrigger(seconds=1))
             await clock.advance(3)
             assert task.state.running == 1
-            assert task.state.refused == len(refused) == 2
+            assert task.state.rejected == len(rejected) == 2
             go_on.set()
 
     asyncio.run(main())
@@ -194,7 +194,7 @@ def test_uncoalesced_runs_wait_at_the_maximum_and_are_cancelled_by_a_shutdown() 
         await scheduler.start()
         task = scheduler.add_task(wait, trigger=IntervalTrigger(seconds=1), coalesce=False)
         await clock.advance(3)
-        assert (task.state.running, task.state.waiting) == (1, 2)
+        assert (task.state.running, task.state.backlog) == (1, 2)
         go_on.set()
         await scheduler.shutdown()
         assert (scheduler.state.executed, scheduler.state.cancelled) == (1, 2)
@@ -319,7 +319,7 @@ def test_an_exception_that_cannot_be_formatted_ends_its_run_all_the_same(monkeyp
 
 
 class BrokenTrigger:
-    def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+    def next_due_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
         if previous is None:
             return now
         raise ValueError("no idea")
@@ -372,7 +372,7 @@ def test_an_executor_that_raises_or_tells_twice_harms_only_its_run(caplog: pytes
 class SecondEndExecutor(AsyncIOExecutor):
     @override
     def submit_run(self, run: TaskRun[functions.ResultT], /) -> None:
-        scheduler = self.scheduler
+        scheduler = self.notifier
         assert isinstance(scheduler, AsyncIOScheduler)
 
         def end_twice() -> None:
@@ -382,18 +382,18 @@ class SecondEndExecutor(AsyncIOExecutor):
         threading.Thread(target=end_twice).start()
 
 
-def test_a_second_end_is_refused_on_the_thread_of_the_loop(caplog: pytest.LogCaptureFixture) -> None:
-    def refusals() -> list[logging.LogRecord]:
+def test_a_second_end_is_rejected_on_the_thread_of_the_loop(caplog: pytest.LogCaptureFixture) -> None:
+    def rejections() -> list[logging.LogRecord]:
         return [record for record in caplog.records if "second notification" in record.getMessage()]
 
     async def main() -> None:
         async with AsyncIOScheduler(executors={"twice": SecondEndExecutor()}) as scheduler:
             assert await scheduler.add_task(functions.add, 1, 2, executor="twice").result() == 3
-            await until(lambda: bool(refusals()))
+            await until(lambda: bool(rejections()))
             assert (scheduler.state.executed, scheduler.state.cancelled) == (1, 0)
 
     asyncio.run(main())
-    assert [record.threadName for record in refusals()] == [threading.current_thread().name]
+    assert [record.threadName for record in rejections()] == [threading.current_thread().name]
 
 
 class UnstartableExecutor(AsyncIOExecutor):
@@ -725,7 +725,7 @@ def test_the_state_round_trips_through_json() -> None:
     asyncio.run(main())
 
 
-def test_other_bad_input_is_refused() -> None:
+def test_other_bad_input_is_rejected() -> None:
     scheduler = AsyncIOScheduler()
     task = scheduler.add_task(functions.add, 1, 2, id="taken")
     with pytest.raises(DuplicateTaskError, match="taken"):
@@ -768,7 +768,7 @@ def test_other_bad_input_is_refused() -> None:
         (lambda: asyncz.create_trigger("interval", minute=1), "unexpected keyword"),
     ],
 )
-def test_bad_triggers_are_refused(make: partial[object], message: str) -> None:
+def test_bad_triggers_are_rejected(make: partial[object], message: str) -> None:
     with pytest.raises((InvalidInputError, UnknownAliasError), match=message):
         make()
 
@@ -778,17 +778,17 @@ def test_interval_triggers_start_and_end_and_do_not_drift_with_jitter() -> None:
         hours=1, start_at=datetime(2030, 1, 1, 1), end_at=START + timedelta(hours=3), timezone="Europe/Berlin"
     )
     fires: list[datetime] = []
-    following = trigger.next_fire_time(None, START)
+    following = trigger.next_due_time(None, START)
     while following is not None:
         fires.append(following)
-        following = trigger.next_fire_time(following, START)
+        following = trigger.next_due_time(following, START)
     assert fires == [START + timedelta(hours=hours) for hours in range(4)]
     jittered = IntervalTrigger(hours=1, jitter=600).started(START)
-    previous = jittered.next_fire_time(None, START)
+    previous = jittered.next_due_time(None, START)
     for slot in range(1, 200):
         assert previous is not None
         assert timedelta(0) <= previous - START - timedelta(hours=slot) <= timedelta(minutes=10)
-        previous = jittered.next_fire_time(previous, START)
+        previous = jittered.next_due_time(previous, START)
     assert "jitter" in repr(jittered)
     assert trigger.interval == timedelta(hours=1)
     assert DateTrigger(START).run_at == START

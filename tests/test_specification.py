@@ -163,7 +163,7 @@ def test_all_the_states_are_pydantic_models(state: type[object]) -> None:
     assert issubclass(state, BaseModel)
 
 
-def test_pool_kwargs_that_the_pool_does_not_take_are_refused() -> None:
+def test_pool_kwargs_that_the_pool_does_not_take_are_rejected() -> None:
     with pytest.raises(ValueError, match="thread_prefix"):
         ThreadPoolExecutor(1, {"thread_prefix": "x"})  # type: ignore[arg-type]  # wrong on purpose
     unready = ThreadPoolExecutor(1, {"initializer": "x"})  # type: ignore[arg-type]  # wrong on purpose

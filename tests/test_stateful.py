@@ -143,7 +143,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         self.modelled: list[Modelled] = []
         self.held = False
         self.scheduler.subscribe(TaskSubmitted, self.on_submitted)
-        self.scheduler.subscribe(TaskMaxInstances, self.on_refused)
+        self.scheduler.subscribe(TaskMaxInstances, self.on_rejected)
         self.scheduler.subscribe(TaskRetrying, self.on_retrying)
         self.scheduler.subscribe(TaskExecuted, self.on_end)
         self.scheduler.subscribe(TaskError, self.on_end)
@@ -158,7 +158,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         if event.details.run_id not in self.manual:
             self.handled.setdefault(event.task_id, []).append(event.details.scheduled or 0)
 
-    def on_refused(self, event: TaskMaxInstances) -> None:
+    def on_rejected(self, event: TaskMaxInstances) -> None:
         self.handled.setdefault(event.task_id, []).append(event.details.scheduled or 0)
 
     def on_retrying(self, event: TaskRetrying) -> None:
@@ -380,11 +380,11 @@ class SchedulerMachine(RuleBasedStateMachine):
                 self.check_due_times(modelled)
 
     def check_due_times(self, modelled: Modelled) -> None:
-        """Each due time of a task is submitted, refused or waits, in order; and nothing else is."""
+        """Each due time of a task is submitted, rejected or waits, in order; and nothing else is."""
         handled = self.handled.get(modelled.task.id, [])
         assert handled == sorted(set(handled)), "due times were submitted twice, or out of order"
         assert set(handled) <= modelled.expected, "a run was submitted that was not due"
-        assert len(handled) + modelled.task.state.waiting == len(modelled.expected), "a due time was passed over"
+        assert len(handled) + modelled.task.state.backlog == len(modelled.expected), "a due time was passed over"
 
     def check_that_every_run_has_ended(self) -> None:
         assert self.ended.keys() == self.submitted.keys()

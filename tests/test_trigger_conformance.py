@@ -81,7 +81,7 @@ class Suite(TriggerConformance):
 
     __test__ = False
     longest_answer = 0.02
-    patience = 5.0
+    hang_timeout = 5.0
 
     def __init__(self, broken: Broken) -> None:
         self.make = broken.make
@@ -95,7 +95,7 @@ class Suite(TriggerConformance):
 def test_the_suite_finds_what_is_broken_and_nothing_else(broken: Broken) -> None:
     suite = Suite(broken)
     suite.due_times = 12
-    suite.patience = 0.5 if broken.make is NeverComesBack else 2.0
+    suite.hang_timeout = 0.5 if broken.make is NeverComesBack else 2.0
     verdicts = suite.verify(at_once=16)
     found = {verdict.rule: verdict.message for verdict in verdicts if verdict.verdict == "broken"}
     assert found.keys() == broken.breaks, found

@@ -1,4 +1,4 @@
-"""Triggers as values, when they are due, and what they refuse."""
+"""Triggers as values, when they are due, and what they reject."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def test_a_trigger_cannot_be_changed(name: str) -> None:
             setattr(trigger, f"{name}_of_mine", 5)
 
 
-# What they refuse
+# What they reject
 
 
 def add_with(trigger: object) -> None:
@@ -235,7 +235,7 @@ def test_any_text_makes_a_trigger_or_an_error_of_ours(text: str) -> None:
     except InvalidInputError as error:
         assert repr(text.strip())[1:-1] in str(error) or repr(" ".join(text.split())) in str(error)  # noqa: PT017
     else:
-        assert trigger.next_fire_time(None, START) is not None
+        assert trigger.next_due_time(None, START) is not None
 
 
 @pytest.mark.parametrize(
@@ -325,7 +325,7 @@ def test_an_interval_is_due_at_the_multiples_of_its_distance(
     expected = [first + number * interval for number in range(5)]
     assert due_times(trigger, START, 5) == [due for due in expected if end is None or due <= end]
     started = trigger.started(START)
-    due = started.next_fire_time(START + after, START + after)
+    due = started.next_due_time(START + after, START + after)
     multiple = first + max(0, (START + after - first) // interval + 1) * interval
     assert due == (multiple if end is None or multiple <= end else None)
 
@@ -539,7 +539,7 @@ def test_combinations_are_due_when_any_or_all_of_their_triggers_are(parts: list[
     both = AndTrigger(parts).started(START)
     previous = None
     for due in sorted(set.intersection(*each)):
-        assert both.next_fire_time(previous, START) == due
+        assert both.next_due_time(previous, START) == due
         previous = due
 
 
@@ -554,9 +554,9 @@ def test_intervals_meet_where_their_multiples_do_or_it_is_told_that_they_never_d
     expected = min((second for second in common if second > 39), default=None)
     if expected is None:
         with pytest.raises(NeverDueError):
-            trigger.next_fire_time(previous, previous)
+            trigger.next_due_time(previous, previous)
     else:
-        assert trigger.next_fire_time(previous, previous) == START + timedelta(seconds=expected)
+        assert trigger.next_due_time(previous, previous) == START + timedelta(seconds=expected)
 
 
 def test_intervals_of_a_combination_keep_their_own_distance() -> None:
@@ -585,7 +585,7 @@ def test_operators_put_triggers_of_one_kind_into_one_row() -> None:
 class Odd:
     """A trigger with no base class: due at each odd second."""
 
-    def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+    def next_due_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
         time = (previous or now).replace(microsecond=0)
         return time + timedelta(seconds=1 if time.second % 2 == 0 else 2)
 
@@ -602,19 +602,19 @@ def test_triggers_of_ones_own_can_be_combined() -> None:
 def test_a_search_for_a_common_due_time_is_given_up_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     class Slow(Odd):
         @override
-        def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+        def next_due_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
             answers.append(previous)
             sleep(0.01)
-            return super().next_fire_time(previous, now)
+            return super().next_due_time(previous, now)
 
     answers: list[datetime | None] = []
     monkeypatch.setattr("asyncz.triggers.combination._PATIENCE", 0.05)
     with pytest.raises(NeverDueError, match="every 2 seconds from"):
-        (IntervalTrigger(seconds=2, start_at=START) & Slow()).next_fire_time(None, START)
+        (IntervalTrigger(seconds=2, start_at=START) & Slow()).next_due_time(None, START)
     assert len(answers) < 10
 
 
-def test_triggers_that_never_meet_are_refused_when_a_task_is_added() -> None:
+def test_triggers_that_never_meet_are_rejected_when_a_task_is_added() -> None:
     never = IntervalTrigger(seconds=2, start_at=START) & IntervalTrigger(
         seconds=2, start_at=START + timedelta(seconds=1)
     )
@@ -629,8 +629,8 @@ def test_triggers_that_never_meet_are_refused_when_a_task_is_added() -> None:
 def test_triggers_that_meet_no_more_end_their_schedule_and_say_why() -> None:
     class Even(Odd):
         @override
-        def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
-            due = super().next_fire_time(previous, now)
+        def next_due_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+            due = super().next_due_time(previous, now)
             return due if due is None or due < START + timedelta(minutes=1) else due + timedelta(seconds=1)
 
     async def main() -> list[TaskModified]:

@@ -23,7 +23,7 @@ from typecheck.mutations import MUTATIONS, Mutation, NothingToMutateError, mutat
 from typecheck.runner import CHECKERS, PROJECT, Checker
 
 LIBRARY = Path(asyncz.__file__).parent
-# Refuses each line that says `wrong()`, in the words of mypy.
+# Rejects each line that says `wrong()`, in the words of mypy.
 REFUSING = """
 import json, pathlib, sys
 status = 0
@@ -44,7 +44,7 @@ def project_of(tmp_path: Path, source: str) -> str:
 
 
 @pytest.fixture(autouse=True)
-def refusing_checkers(monkeypatch: pytest.MonkeyPatch) -> None:
+def rejecting_checkers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Replaces two checkers; the real ones are run by the matrix itself."""
     for name in ("mypy", "ty"):
         behave(monkeypatch, name, REFUSING)
@@ -147,7 +147,7 @@ class StrayExecutor(DebugExecutor):
 class StrayTrigger:
     """A trigger that nobody has checked against the protocol."""
 
-    def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+    def next_due_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
         return previous
 
 
@@ -198,10 +198,10 @@ def test_every_public_name_is_imported_by_an_accepted_file() -> None:
 
 
 def test_every_accepted_file_has_one_of_mistakes() -> None:
-    accepted, refused = (
+    accepted, rejected = (
         {file.name for file in (PROJECT / "typecheck" / name).glob("*.py")} for name in ("accept", "reject")
     )
-    assert accepted - {"functions.py"} == refused
+    assert accepted - {"functions.py"} == rejected
 
 
 def test_every_public_class_is_used_wrongly_somewhere() -> None:

@@ -53,7 +53,7 @@ def test_errors_survive_pickling(error_class: type[AsynczError]) -> None:
         "max_instances": 2,
         "max_queue": 2,
         "timeout": 1.5,
-        "patience": 1.5,
+        "hang_timeout": 1.5,
         "known": ("a",),
         "task_ids": ("a",) * 7,
         "problems": (ConfigurationProblem(("tasks", "a b", 0), "it is wrong", "3", ("1",), "1", "a.toml", 7),) * 2,
@@ -139,10 +139,10 @@ def test_counts_of_a_state_have_to_agree() -> None:
         SchedulerState(executed=1)
 
 
-def test_an_illegal_transition_is_refused() -> None:
-    state = ExecutorState(alias="x").changed_to("starting").changed_to("running")
+def test_an_illegal_transition_is_rejected() -> None:
+    state = ExecutorState(alias="x").evolve("starting").evolve("running")
     with pytest.raises(IllegalTransitionError, match="cannot become created"):
-        state.changed_to("created")
+        state.evolve("created")
     with pytest.raises(ValidationError):
         state.status = "stopped"  # type: ignore[misc]  # wrong on purpose
 

@@ -33,7 +33,7 @@ ResultT = TypeVar("ResultT")
 
 class Good(BaseExecutor):
     def submit_run(self, run: TaskRun[ResultT], /) -> None:
-        self.limit_time(run)
+        self.start_timeout(run)
         threading.Thread(target=lambda: self.finish(run, run.execute())).start()
 
 
@@ -106,7 +106,7 @@ class ShutdownOfAnotherType(BytesExecutor):
 
 
 class GoodTrigger:
-    def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+    def next_due_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
         return (previous or now).replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
 
     def __str__(self) -> str:
@@ -114,13 +114,13 @@ class GoodTrigger:
 
 
 class DriftingTrigger(GoodTrigger):
-    def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+    def next_due_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
         return max(previous or now, now) + timedelta(hours=1)
 
 
 class UntypedTrigger(GoodTrigger):
-    def next_fire_time(self, previous, now, /):
-        return super().next_fire_time(previous, now)
+    def next_due_time(self, previous, now, /):
+        return super().next_due_time(previous, now)
 
 
 class TestGoodTrigger(TriggerConformance):
@@ -140,7 +140,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def report(folder: Path, *arguments: str, status: int) -> dict[str, object]:
-    result = asyncz_command("verify", "--json", "--patience", "3", *arguments, folder=folder)
+    result = asyncz_command("verify", "--json", "--hang_timeout", "3", *arguments, folder=folder)
     assert result.returncode == status, result.stdout + result.stderr
     found: dict[str, object] = json.loads(result.stdout)
     assert found["passed"] == (status == 0)
@@ -250,7 +250,7 @@ def test_mypy_keeps_nothing_where_it_is_not_told_to(folder: Path, monkeypatch: p
 
 
 def test_an_executor_that_blocks_the_loop_for_ever_does_not_hang_the_command(folder: Path) -> None:
-    found = report(folder, "own:Hangs", "--patience", "0.5", status=1)
+    found = report(folder, "own:Hangs", "--hang_timeout", "0.5", status=1)
     assert verdicts(found)[rules.LOOP_GOES_ON.number] == "broken"
     assert verdicts(found)[rules.RESULTS.number] == "undecided"
 
@@ -259,7 +259,7 @@ def test_what_is_declared_is_not_asked_for(folder: Path) -> None:
     declared = ["--inline", "--no-time-limits"]
     found = report(folder, "asyncz:DebugExecutor", *declared, status=0)
     assert verdicts(found)[rules.MAXIMUM_OF_INSTANCES.number] == "not applicable"
-    found = report(folder, "own:of_one_process", "--other-process", "--patience", "30", status=0)
+    found = report(folder, "own:of_one_process", "--other-process", "--hang_timeout", "30", status=0)
     assert verdicts(found)[rules.DEAD_WORKERS.number] == "kept"
     assert verdicts(found)[rules.CONTEXT.number] == "not applicable"
 
@@ -283,7 +283,7 @@ def test_without_mypy_the_types_are_not_checked(folder: Path) -> None:
         ("there_is_none:Executor", "cannot be imported"),
         ("own:number", "is a int"),
         ("own:OnlyOf", "name a function"),
-        ("builtins:dict", "nor the next_fire_time of a trigger"),
+        ("builtins:dict", "nor the next_due_time of a trigger"),
         ("own:ListExecutor", "RestrictedExecutorConformance"),
         ("asyncz.testing:ExecutorConformance", "makes no executor"),
         ("asyncz.testing:TriggerConformance", "no trigger"),

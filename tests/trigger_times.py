@@ -33,10 +33,10 @@ def due_times(trigger: Trigger, now: datetime, count: int) -> list[datetime]:
     """The first due times of a trigger for a task that is added now."""
     started = start_trigger(trigger, now)
     times: list[datetime] = []
-    due = started.next_fire_time(None, now)
+    due = started.next_due_time(None, now)
     while due is not None and len(times) < count:
         times.append(due)
-        due = started.next_fire_time(due, due)
+        due = started.next_due_time(due, due)
     return times
 
 
@@ -44,10 +44,10 @@ def due_until(trigger: Trigger, now: datetime, until: datetime) -> list[datetime
     """The due times of a trigger from now on, up to and with a time."""
     times: list[datetime] = []
     started = start_trigger(trigger, now)
-    due = started.next_fire_time(None, now)
+    due = started.next_due_time(None, now)
     while due is not None and due <= until:
         times.append(due)
-        due = started.next_fire_time(due, due)
+        due = started.next_due_time(due, due)
     return times
 
 

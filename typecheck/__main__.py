@@ -1,6 +1,6 @@
 """What must pass and what must fail, in each type checker: `python -m typecheck [checker …]`.
 
-Every line of `accept/` and of `conformance.py` must pass. In `reject/` each marked line must be refused by the
+Every line of `accept/` and of `conformance.py` must pass. In `reject/` each marked line must be rejected by the
 checkers that its mark names, and no other line by any; `runner.py` tells what marks look like.
 """
 

@@ -129,7 +129,7 @@ MUTATIONS: list[Mutation] = [
     Mutation(
         "what recent runs are is not known",
         STATES,
-        "    recent_runs: tuple[EndedRun, ...] = ()\n",
+        "    recent_runs: tuple[RunSummary, ...] = ()\n",
         "    recent_runs: tuple[object, ...] = ()\n",
     ),
     Mutation(
@@ -584,8 +584,8 @@ MUTATIONS: list[Mutation] = [
     Mutation(
         "BaseExecutor gives up with anything",
         BASE,
-        "def give_up(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> bool:",
-        "def give_up(self, run: TaskRun[ResultT], notification: TaskNotification[object], /) -> bool:",
+        "def abandon(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> bool:",
+        "def abandon(self, run: TaskRun[ResultT], notification: TaskNotification[object], /) -> bool:",
     ),
     Mutation(
         "BaseExecutor is restricted",

@@ -1,6 +1,6 @@
 """Runs the type checkers over the files of a project's `typecheck/`, and compares what they say with the marks.
 
-A mark is a comment at the end of a line that is to be refused:
+A mark is a comment at the end of a line that is to be rejected:
 
     # E                       by every checker
     # E[mypy,pyright]: why    by these
@@ -40,7 +40,7 @@ class Place(NamedTuple):
 
 
 class Mark(NamedTuple):
-    """A place that checkers are to refuse, and why only these."""
+    """A place that checkers are to reject, and why only these."""
 
     place: Place
     checkers: frozenset[str]
@@ -229,7 +229,7 @@ def _marks_in(file: Path, name: str) -> Iterable[Mark]:
 
 
 def errors_of(project: Path, checker: Checker) -> Messages:
-    """What a checker refuses in the files that are checked.
+    """What a checker rejects in the files that are checked.
 
     Raises:
         CheckerFailedError: It crashed, or its report cannot be read or contradicts its exit status.

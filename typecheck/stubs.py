@@ -2,7 +2,7 @@
 
 Compares each stub under `stubs/` with the installed package, and the types of a package of one's own with what it is at
 run time, both with mypy's `stubtest`. Everything that the package imports has to be typed: by itself (`py.typed`), by
-a package of stubs, or by a stub of ours. A stub of ours for a package that is typed is refused, since it would hide
+a package of stubs, or by a stub of ours. A stub of ours for a package that is typed is rejected, since it would hide
 the whole package.
 """
 

@@ -131,7 +131,7 @@ def verify(
     no_time_limits: Annotated[
         bool, typer.Option("--no-time-limits", help="It does not enforce the timeout of a task.")
     ] = False,
-    patience: Annotated[
+    hang_timeout: Annotated[
         float | None,
         typer.Option(min=0.1, help="After how many seconds what does not happen counts as not happening at all."),
     ] = None,
@@ -145,7 +145,7 @@ def verify(
         runs_inline=inline,
         runs_in_another_process=other_process,
         limits_time=not no_time_limits,
-        patience=patience,
+        hang_timeout=hang_timeout,
     )
     raise typer.Exit(verify_target(target, declared, as_json=json))
 

@@ -81,7 +81,7 @@ class Demo:
         self.console: Console = Console()
         self.submitted: set[int] = set()
         self.ends: Counter[int] = Counter()
-        self.refused: int = 0
+        self.rejected: int = 0
 
     async def run(self) -> int:
         """Run it.
@@ -128,13 +128,13 @@ class Demo:
                 await task.result()
             except OSError:
                 continue
-        # Long enough for the task that overlaps itself to have been refused.
-        while time.monotonic() < shown_until or not self.refused:
+        # Long enough for the task that overlaps itself to have been rejected.
+        while time.monotonic() < shown_until or not self.rejected:
             await asyncio.sleep(0.05)
 
     def _listen(self, scheduler: AsyncIOScheduler) -> None:
         scheduler.subscribe(events.TaskSubmitted, self._submitted)
-        scheduler.subscribe(events.TaskMaxInstances, self._refused)
+        scheduler.subscribe(events.TaskMaxInstances, self._rejected)
         scheduler.subscribe(events.TaskExecuted, self._ended)
         scheduler.subscribe(events.TaskError, self._ended)
         scheduler.subscribe(events.TaskMissed, self._ended)
@@ -144,8 +144,8 @@ class Demo:
         self.submitted.add(event.details.run_id)
         self._show(event, event.task_id, event.details)
 
-    def _refused(self, event: events.TaskMaxInstances) -> None:
-        self.refused += 1
+    def _rejected(self, event: events.TaskMaxInstances) -> None:
+        self.rejected += 1
         self._show(event, event.task_id, event.details)
 
     def _ended(self, notification: TaskNotification[object]) -> None:
@@ -187,7 +187,7 @@ class Demo:
             f"submitted {state.submitted}",
             f"executed {state.executed}",
             f"errors {state.errors}",
-            f"refused {state.refused}",
+            f"rejected {state.rejected}",
         )
         return table
 
@@ -203,6 +203,6 @@ class Demo:
             print(
                 f"submitted {state.submitted} = executed {state.executed} + errors {state.errors}"
                 f" + missed {state.missed} + cancelled {state.cancelled};"
-                f" refused {state.refused}, lost {len(lost)}, doubled {len(doubled)}"
+                f" rejected {state.rejected}, lost {len(lost)}, doubled {len(doubled)}"
             )
         return 0 if counted and not lost and not doubled and not unknown else 1

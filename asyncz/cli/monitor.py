@@ -168,7 +168,7 @@ def overview(scheduler: AsyncIOScheduler, height: int) -> Group:
             _due(task, now),
             task.executor,
             str(task.running),
-            str(task.waiting),
+            str(task.backlog),
             str(task.executed),
             Text(str(task.errors), "bold red" if task.errors else ""),
             _outcome(last.get(task.task_id), now),
@@ -197,7 +197,7 @@ def _load(state: SchedulerState) -> Table:
 def _sum(state: SchedulerState) -> Text:
     return Text(
         f"{state.status}: submitted {state.submitted}, executed {state.executed}, errors {state.errors},"
-        f" missed {state.missed}, cancelled {state.cancelled}, refused {state.refused}"
+        f" missed {state.missed}, cancelled {state.cancelled}, rejected {state.rejected}"
     )
 
 

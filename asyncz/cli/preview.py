@@ -116,13 +116,13 @@ def _time_of(text: str) -> datetime:
 
 def _due_times(trigger: Trigger, zone: tzinfo, begin: datetime, count: int) -> Iterator[DueTime]:
     started = start_trigger(trigger, begin)
-    before, due = begin, started.next_fire_time(None, begin)
+    before, due = begin, started.next_due_time(None, begin)
     for _ in range(count):
         if due is None:
             return
         local = due.astimezone(zone)
         yield DueTime(local, due.astimezone(UTC), due - before, _offset(local) - _offset(before.astimezone(zone)))
-        before, due = due, started.next_fire_time(due, due)
+        before, due = due, started.next_due_time(due, due)
 
 
 def _offset(local: datetime) -> timedelta:

@@ -61,14 +61,14 @@ class Declarations:
         runs_inline: Whether `submit` runs the function itself.
         runs_in_another_process: Whether functions, arguments and results are pickled.
         limits_time: Whether it enforces the `timeout` of a task.
-        patience: After how many seconds something that does not happen counts as not happening at all;
+        hang_timeout: After how many seconds something that does not happen counts as not happening at all;
             None is what the suite has.
     """
 
     runs_inline: bool = False
     runs_in_another_process: bool = False
     limits_time: bool = True
-    patience: float | None = None
+    hang_timeout: float | None = None
 
 
 @attrs.frozen
@@ -153,7 +153,7 @@ def verify(target: str, declared: Declarations, *, as_json: bool) -> int:
         BadParameter: The target is nothing of that kind, or neither executor nor trigger can be made of it.
     """
     suite = _suite(target, imported(target))
-    suite.patience = suite.patience if declared.patience is None else declared.patience
+    suite.hang_timeout = suite.hang_timeout if declared.hang_timeout is None else declared.hang_timeout
     if isinstance(suite, RestrictedExecutorConformance):
         suite.runs_inline = suite.runs_inline or declared.runs_inline
         suite.runs_in_another_process = suite.runs_in_another_process or declared.runs_in_another_process
@@ -217,7 +217,7 @@ def _as_executor(made: object, target: str) -> UniversalExecutor:
         raise bad_target(
             target,
             f"makes a {type(made).__name__}, which has not the state, start, shutdown and submit of an executor, nor"
-            " the next_fire_time of a trigger",
+            " the next_due_time of a trigger",
         )
     return made
 
@@ -247,7 +247,7 @@ def _result_type(executor: UniversalExecutor) -> object:
 def _check_types_of(suite: RestrictedExecutorConformance[object] | TriggerConformance, target: str) -> TypesReport:
     """Have mypy check that a scheduler may take what the suite makes."""
     if isinstance(suite, TriggerConformance):
-        return _check_types(type(_made_by(suite.make_trigger, target)), "Trigger", "next_fire_time", "datetime")
+        return _check_types(type(_made_by(suite.make_trigger, target)), "Trigger", "next_due_time", "datetime")
     executor = _as_executor(_made_by(suite.make_executor, target), target)
     result = _result_type(executor)
     if result not in _RESULTS and result is not object:

@@ -146,7 +146,7 @@ class ConfigReader:
         self._unusable.add(path[:2])
         return None
 
-    def refuse(self, path: _Path, reason: str, name: str, allowed: Iterable[str]) -> None:
+    def reject(self, path: _Path, reason: str, name: str, allowed: Iterable[str]) -> None:
         """Note that there is a name which is none of those that are allowed."""
         self._add(_unknown(path, reason, name, tuple(sorted(allowed))))
         self._unusable.add(path[:2])
@@ -161,7 +161,7 @@ class ConfigReader:
         return self._lines.get(path)
 
     def raise_problems(self) -> None:
-        """Refuse the configuration where anything is wrong.
+        """Reject the configuration where anything is wrong.
 
         Raises:
             ConfigurationError: With all that is wrong, in the order of the file.

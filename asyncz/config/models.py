@@ -43,7 +43,7 @@ REFERENCE_PATTERN = r"^[^\s:]+:[^\s:]+$"
 MOMENT_NEEDED = "a date and time is needed, such as 2030-01-31T08:00:00"
 
 
-def _refuse_numbers(value: object) -> object:
+def _reject_numbers(value: object) -> object:
     # Pydantic would take one for seconds since 1970.
     if not isinstance(value, str | date):
         raise ValueError(MOMENT_NEEDED)  # noqa: TRY004  # pydantic tells those only
@@ -65,10 +65,10 @@ class _AliasOfOthers:
 Reference: TypeAlias = Annotated[str, StringConstraints(pattern=REFERENCE_PATTERN)]
 """Something to be imported, as `package.module:name`."""
 
-Moment: TypeAlias = Annotated[datetime, BeforeValidator(_refuse_numbers), Field(strict=False)]
+Moment: TypeAlias = Annotated[datetime, BeforeValidator(_reject_numbers), Field(strict=False)]
 """A date and time of TOML, or the same as ISO 8601 text."""
 
-Day: TypeAlias = Annotated[date, BeforeValidator(_refuse_numbers), Field(strict=False)]
+Day: TypeAlias = Annotated[date, BeforeValidator(_reject_numbers), Field(strict=False)]
 """A date of TOML, or the same as ISO 8601 text."""
 
 Values: TypeAlias = Annotated[tuple[object, ...], Field(strict=False)]
@@ -150,7 +150,7 @@ class _ExecutorConfig(_Chosen, frozen=True):
         Raises:
             ConfigurationError: What it names cannot be imported.
             PluginError: It cannot be loaded, or is no executor.
-            InvalidInputError: It refuses an option.
+            InvalidInputError: It rejects an option.
         """
         return create_executor(self.type, **self.options())
 
@@ -249,7 +249,7 @@ class _TriggerConfig(_Chosen, frozen=True):
 
         Raises:
             PluginError: It cannot be loaded, or is no trigger.
-            InvalidInputError: It refuses an option.
+            InvalidInputError: It rejects an option.
         """
         return create_trigger(self.type, **self.options())
 
@@ -512,7 +512,7 @@ class LimitsConfig(_Config, frozen=True):
         """
         own = self.model_fields_set
         retry = None if self.retry is None else self.retry.create()
-        return defaults.changed_to(
+        return defaults.evolve(
             max_instances=self.max_instances if "max_instances" in own else UNSET,
             misfire_grace_time=_finite(self.misfire_grace_time) if "misfire_grace_time" in own else UNSET,
             coalesce=self.coalesce if "coalesce" in own else UNSET,

@@ -12,7 +12,7 @@ from asyncz.executors.base import BaseExecutor
 
 
 def check_pool_kwargs(given: Mapping[str, object] | None, known: type[object]) -> None:
-    """Refuse what is not a mapping, or holds what a pool does not take.
+    """Reject what is not a mapping, or holds what a pool does not take.
 
     Args:
         given: What was given for `pool_kwargs`.

@@ -267,16 +267,16 @@ class Supervisor:
     Args:
         max_workers: How many there are at most.
         pool_kwargs: The keyword arguments of every pool.
-        break_down: Called when no worker can be started; from then on no runs come.
+        mark_broken: Called when no worker can be started; from then on no runs come.
     """
 
-    def __init__(self, max_workers: int, pool_kwargs: ProcessPoolKwargs, break_down: Callable[[], None]) -> None:
+    def __init__(self, max_workers: int, pool_kwargs: ProcessPoolKwargs, mark_broken: Callable[[], None]) -> None:
         self._max_workers = max_workers
         self._context = pool_kwargs.get("mp_context") or default_context()
         self._initializer = pool_kwargs.get("initializer")
         self._initargs = pool_kwargs.get("initargs", ())
         self._runs_per_worker = pool_kwargs.get("max_tasks_per_child")
-        self._break_down = break_down
+        self._mark_broken = mark_broken
         self._queue: deque[Job] = deque()
         self._kills: deque[int] = deque()
         self._slots: list[_Slot] = []
@@ -353,7 +353,7 @@ class Supervisor:
                 self._recall_from_long_runs()
                 self._feed()
                 self._kill_what_does_not_quit()
-                for key, events in self._selector.select(self._patience()):
+                for key, events in self._selector.select(self._select_timeout()):
                     slot: _Slot | None = key.data
                     if slot is None:
                         with contextlib.suppress(BlockingIOError):
@@ -371,11 +371,11 @@ class Supervisor:
         except Exception as error:
             logger.exception("The supervisor of a process pool failed")
             self._broken_by = error
-            self._break_down()
+            self._mark_broken()
         finally:
             self._end()
 
-    def _patience(self) -> float | None:
+    def _select_timeout(self) -> float | None:
         wanted = [
             at for slot in self._slots for at in (slot.ends_by, slot.returns_by, slot.recall_at) if at is not None
         ]
@@ -478,7 +478,7 @@ class Supervisor:
         from_outside = failure.exit_code in {-signal.SIGKILL, -signal.SIGTERM}
         if self._failed_starts >= (_KILLED_STARTS_BEFORE_BROKEN if from_outside else _STARTS_BEFORE_BROKEN):
             self._broken_by = failure
-            self._break_down()
+            self._mark_broken()
 
     def _is_used_up(self, slot: _Slot) -> bool:
         return self._runs_per_worker is not None and slot.taken >= self._runs_per_worker

@@ -114,7 +114,7 @@ class AsyncIOExecutor(BaseExecutor):
         self._coroutines[run.id] = coroutine
         coroutine.add_done_callback(ended)
         if run.limits.timeout is not None:
-            self.limit_time(run)
+            self.start_timeout(run)
 
     def _starting_task(self) -> asyncio.Task[object] | None:
         # Not always the current one: that may be another, which it starts as eagerly.
@@ -144,7 +144,7 @@ class AsyncIOExecutor(BaseExecutor):
         if not self.claim(run):
             return
         if run.limits.timeout is not None:
-            self.limit_time(run)
+            self.start_timeout(run)
         self.finish(run, self._functions.call(run, self._await_on_loop))
 
     def _await_on_loop(self, awaitable: Awaitable[ResultT]) -> ResultT:

@@ -72,7 +72,7 @@ class BaseExecutor:
         # time limit running.
         self._live: dict[int, AnyRun] = {}
         self._waiting: set[int] = set()
-        self._given_up: set[int] = set()
+        self._abandoned: set[int] = set()
         self._timers: dict[int, asyncio.TimerHandle] = {}
         # The run that is being submitted, where it may be over when that returns. Most are: it joins those above, and
         # is counted, only when it goes on, or when it submits another.
@@ -97,7 +97,7 @@ class BaseExecutor:
         Raises:
             DuplicateExecutorError: It runs already, for this or another scheduler; that goes on undisturbed.
         """
-        self.refuse_second_start()
+        self.check_not_started()
         self._change_status("starting")
         self._scheduler = scheduler
         self._tells_ends = scheduler if is_told_ends(scheduler) else None
@@ -143,7 +143,7 @@ class BaseExecutor:
         from asyncz.states import ExecutorState, InstanceCount
 
         with self._lock:
-            status, abandoned = self._status, len(self._given_up)
+            status, abandoned = self._status, len(self._abandoned)
             # In this order, as submissions do without the lock: what waits is among what was submitted before.
             queued, ended, submitted = len(self._waiting), self._ended_instances.copy(), self._instances.copy()
             inside = self._inside
@@ -207,10 +207,10 @@ class BaseExecutor:
             Whether the request took; False where the run has ended or this executor cannot.
         """
         with self._lock:
-            if not self._is_live(run) or run.id in self._given_up:
+            if not self._is_live(run) or run.id in self._abandoned:
                 return False
             waits = run.id in self._waiting
-        return self.give_up(run, run.cancelled()) if waits else self.cancel_run(run)
+        return self.abandon(run, run.cancelled()) if waits else self.cancel_run(run)
 
     async def shutdown(self, wait: bool = True) -> None:
         """Take no more runs, end those it has, and give everything back. May be called again, at any time.
@@ -236,7 +236,7 @@ class BaseExecutor:
     def finish(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
         """Tell how a run ended, now that its work is over. May be called from any thread, once a run."""
         with self._lock:
-            told = run.id in self._given_up
+            told = run.id in self._abandoned
             # The place is free before anybody hears of the end: who hears may want to run the task again.
             live = self._take_out(run)
             if live and not told and self._tells_ends is not None:
@@ -246,9 +246,9 @@ class BaseExecutor:
                 return
             self._being_told += 1
         if not told:
-            self.scheduler.notify(run, notification)
+            self.notifier.notify(run, notification)
         if live:
-            self.scheduler.released(run)
+            self.notifier.released(run)
         self._has_been_told()
 
     def claim(self, run: TaskRun[ResultT], /) -> bool:
@@ -265,7 +265,7 @@ class BaseExecutor:
                 return self._is_live(run)
         return True
 
-    def limit_time(self, run: TaskRun[ResultT], /) -> None:
+    def start_timeout(self, run: TaskRun[ResultT], /) -> None:
         """Start the clock of its task's `timeout`, as its function is called now. From any thread."""
         timeout = run.task.limits.timeout
         if timeout is None or self._loop is None:
@@ -275,7 +275,7 @@ class BaseExecutor:
         def expire() -> None:
             self._timers.pop(run.id, None)
             exceeded = TaskTimeoutError(run.task.id, timeout)
-            if self.give_up(run, run.failed(exceeded)):
+            if self.abandon(run, run.failed(exceeded)):
                 self.logger.warning("%s", exceeded)
                 self.cancel_run(run)
 
@@ -286,7 +286,7 @@ class BaseExecutor:
 
         self._on_loop(start_timer)
 
-    def give_up(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> bool:
+    def abandon(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> bool:
         """Tell how a run ended although its work goes on: it stays counted until `finish` is called.
 
         One that still waits in the queue has no work that could go on: that is over at once.
@@ -295,12 +295,12 @@ class BaseExecutor:
             False where it had ended already. May be called from any thread.
         """
         with self._lock:
-            if run.id in self._given_up:
+            if run.id in self._abandoned:
                 return False
             # Before it is looked for: one that ends inside its submission does without the lock, unless it sees this.
-            self._given_up.add(run.id)
+            self._abandoned.add(run.id)
             if not self._is_live(run):
-                self._given_up.discard(run.id)
+                self._abandoned.discard(run.id)
                 return False
             self._being_told += 1
             try:
@@ -313,14 +313,14 @@ class BaseExecutor:
         if over and self._tells_ends is not None:
             self._tells_ends.ended(run, notification)
         else:
-            self.scheduler.notify(run, notification)
+            self.notifier.notify(run, notification)
             if over:
-                self.scheduler.released(run)
+                self.notifier.released(run)
         self._has_been_told()
         return True
 
     @property
-    def scheduler(self) -> Notifier:
+    def notifier(self) -> Notifier:
         """Who is told how runs end.
 
         Raises:
@@ -342,7 +342,7 @@ class BaseExecutor:
             if run.id in self._waiting:
                 run.give_to(self._cancel)
 
-    def refuse_second_start(self) -> None:
+    def check_not_started(self) -> None:
         """Raise where it runs already; for a `start` that has something to acquire before it calls this one's.
 
         Raises:
@@ -351,7 +351,7 @@ class BaseExecutor:
         if self._status not in {"created", "stopped"}:
             raise DuplicateExecutorError(self._alias)
 
-    def break_down(self) -> None:
+    def mark_broken(self) -> None:
         """Become `broken`: take no more runs. May be called from any thread."""
         try:
             self._change_status("broken")
@@ -364,14 +364,14 @@ class BaseExecutor:
 
     def _cancel_at_once(self, run: TaskRun[ResultT]) -> None:
         self.cancel(run)
-        self.give_up(run, run.cancelled())
+        self.abandon(run, run.cancelled())
 
     def _finish_at_once(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT]) -> None:
         """What `finish` does, of a run whose work is over inside `submit_run`, and so on the loop's thread."""
         tells_ends = self._tells_ends_at_once
         # Asked, and taken out, in one step, as nothing is called in between: where another thread gives it up, one of
         # both tells its end.
-        if tells_ends is None or self._given_up or self._inside is not run:
+        if tells_ends is None or self._abandoned or self._inside is not run:
             self.finish(run, notification)
         else:
             self._inside = None
@@ -411,8 +411,8 @@ class BaseExecutor:
             return False
         if self._waiting:
             self._waiting.discard(run_id)
-        if self._given_up:
-            self._given_up.discard(run_id)
+        if self._abandoned:
+            self._abandoned.discard(run_id)
         if self._timers and (timer := self._timers.pop(run_id, None)) is not None:
             self._on_loop(timer.cancel)
         return True
@@ -426,7 +426,7 @@ class BaseExecutor:
     def _has_drained(self) -> bool:
         """Whether nothing has to be waited for any more. Under the lock."""
         # Abandoned runs are not waited for: nobody knows whether they ever return.
-        return len(self._live) <= len(self._given_up) and not self._being_told
+        return len(self._live) <= len(self._abandoned) and not self._being_told
 
     async def _wait_until_drained(self) -> None:
         self._count_inside()

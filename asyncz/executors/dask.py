@@ -113,7 +113,7 @@ class DaskExecutor(QueueExecutor):
             InvalidInputError: The client was not made with `asynchronous=True` on this event loop.
             DuplicateExecutorError: It runs already.
         """
-        self.refuse_second_start()
+        self.check_not_started()
         self._token = uuid.uuid4().hex
         await self._link.open(f"asyncz-{self._token}", self._began, logging.getLogger(f"asyncz.executors.{alias}"))
         await super().start(scheduler, alias)
@@ -128,7 +128,7 @@ class DaskExecutor(QueueExecutor):
         )
 
     def check_call(self, call: Callable[[], object], /) -> None:
-        """Refuse what can be known not to be picklable.
+        """Reject what can be known not to be picklable.
 
         Raises:
             SerializationError: The function or an argument cannot be pickled.
@@ -145,7 +145,7 @@ class DaskExecutor(QueueExecutor):
         job = self._on_cluster.get(run.id)
         if job is None:
             return False
-        self.give_up(run, run.cancelled())
+        self.abandon(run, run.cancelled())
         # All that are cancelled in this turn of the loop go out together.
         if not self._to_cancel:
             _keep(self._cancelling, self._cancel_on_cluster())
@@ -298,7 +298,7 @@ class DaskExecutor(QueueExecutor):
 
     def _client_closed(self) -> None:
         """End what waits, as a client of the user's has been closed and nobody will open it again."""
-        self.break_down()
+        self.mark_broken()
         while self._outgoing:
             self._outgoing.popleft().fail(ClusterConnectionError(self._link.address, "its client was closed"))
 
@@ -353,7 +353,7 @@ class _Job(Generic[ResultT]):
             self._has_begun = True
             host, pid, thread = place
             self._run.begin(time.time(), Worker(host=host, pid=pid, thread=thread))
-            self._executor.limit_time(self._run)
+            self._executor.start_timeout(self._run)
 
     def deliver(self, report: _remote.Report) -> None:
         self._end(ending_of_report(self._run, report))

@@ -93,7 +93,7 @@ class FuturesExecutor(QueueExecutor):
             InvalidInputError: What was to make a pool has made something else.
             DuplicateExecutorError: It runs already.
         """
-        self.refuse_second_start()
+        self.check_not_started()
         if self._make_pool is not None:
             self._pool = _made(self._make_pool)
         self._breaks, self._lost = 0, None
@@ -138,13 +138,13 @@ class FuturesExecutor(QueueExecutor):
         except SerializationError as error:
             self.finish(run, run.failed(error))
             return (_remote.nothing,)
-        self.limit_time(run)
+        self.start_timeout(run)
         return _remote.execute_parcel, content, self._dumps, latest_start(run)
 
     def _run_here(self, run: TaskRun[ResultT]) -> None:
         """Execute a run in the present thread, which belongs to a pool of this process."""
         if self.claim(run):
-            self.limit_time(run)
+            self.start_timeout(run)
             self.finish(run, self._functions.call(run))
 
     def _submit_call(self, call: _Call[ResultT]) -> None:
@@ -202,7 +202,7 @@ class FuturesExecutor(QueueExecutor):
                 self.logger.exception("No pool could be made in place of the one that broke")
                 self._lost = lost
         if self._lost is not None:
-            self.break_down()
+            self.mark_broken()
         if self._shutdown_pool:
             broken.shutdown(wait=False)
 

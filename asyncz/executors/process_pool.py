@@ -75,10 +75,10 @@ class ProcessPoolExecutor(PoolExecutor):
             InvalidInputError: `pool_kwargs` are not what the pool takes.
             DuplicateExecutorError: It runs already.
         """
-        self.refuse_second_start()
+        self.check_not_started()
         # Says so here, where the program fails; in a thread nobody would hear of it.
         multiprocessing.spawn.get_preparation_data("asyncz")
-        supervisor = Supervisor(self._max_workers, self._pool_kwargs, self.break_down)
+        supervisor = Supervisor(self._max_workers, self._pool_kwargs, self.mark_broken)
         await super().start(scheduler, alias)
         supervisor.start(alias)
         self._supervisor = supervisor
@@ -99,7 +99,7 @@ class ProcessPoolExecutor(PoolExecutor):
         )
 
     def check_call(self, call: Callable[[], object], /) -> None:
-        """Refuse what can be known not to be picklable: a local function, a lambda.
+        """Reject what can be known not to be picklable: a local function, a lambda.
 
         Raises:
             SerializationError: The function or an argument cannot be pickled.
@@ -153,7 +153,7 @@ class _Job(Generic[ResultT]):
         """Its function is called, by that worker."""
         self.run.begin(at, worker)
         if self.run.limits.timeout is not None:
-            self.executor.limit_time(self.run)
+            self.executor.start_timeout(self.run)
 
     def deliver(self, kind: int, content: bytes) -> None:
         """It ended as its worker has sent."""

@@ -64,7 +64,7 @@ class ThreadPoolExecutor(PoolExecutor):
     @override
     async def start(self, scheduler: Notifier, alias: str, /) -> None:
         """Make the pool; its threads start as they are needed."""
-        self.refuse_second_start()
+        self.check_not_started()
         try:
             self._workers = _Workers(self._new_pool(), self._max_workers)
         except (TypeError, ValueError) as error:
@@ -118,7 +118,7 @@ class ThreadPoolExecutor(PoolExecutor):
             self.finish(run, run.failed(loops.broken_by))
             return
         if run.limits.timeout is not None:
-            self.limit_time(run)
+            self.start_timeout(run)
         self.finish(run, self._functions.call(run, loops.run))
 
     def _worker_ended(self, workers: _Workers, future: concurrent.futures.Future[None]) -> None:

@@ -18,7 +18,7 @@ ArgumentT = TypeVar("ArgumentT")
 ResultT = TypeVar("ResultT")
 OtherT = TypeVar("OtherT")
 
-# A result that an executor refuses waits for a run of its task to end, and for no longer before it is tried again.
+# A result that an executor rejects waits for a run of its task to end, and for no longer before it is tried again.
 _REFUSED_RESULT_WAITS = 1.0
 
 
@@ -116,7 +116,7 @@ class ChainedEntry(TypedEntry[ResultT], Generic[ArgumentT, ResultT]):
         if self.typed_task.limits.coalesce:
             while self.results:
                 self.results.popleft()
-                self.refuse_at_maximum(self.due_since.popleft())
+                self.reject_at_maximum(self.due_since.popleft())
         self.results.append(result)
         self.due_since.append(at)
         self.submit_waiting()

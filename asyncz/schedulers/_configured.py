@@ -50,7 +50,7 @@ def _add_task(
     trigger = reader.tried((*path, "trigger"), task.trigger.create)
     aliases = {*reader.executors, *BUILTIN_EXECUTORS}
     if task.executor not in aliases:
-        reader.refuse((*path, "executor"), "there is no such executor", task.executor, aliases)
+        reader.reject((*path, "executor"), "there is no such executor", task.executor, aliases)
     if call is None or limits is None or not reader.is_usable(*path):
         return
     if reader.is_usable("executors", task.executor):

@@ -39,7 +39,7 @@ from asyncz.triggers.base import start_trigger
 
 if TYPE_CHECKING:
     from asyncz.executors._ends import IsToldEnds
-    from asyncz.states import EndedRun, ExecutorState, TaskState
+    from asyncz.states import ExecutorState, RunSummary, TaskState
 
 ResultT = TypeVar("ResultT")
 OtherT = TypeVar("OtherT")
@@ -48,7 +48,7 @@ logger = logging.getLogger("asyncz.scheduler")
 
 # So many due times are looked at before the loop gets its turn again: there may be years to catch up with.
 _DUE_TIMES_AT_ONCE = 500
-# An attempt that is refused waits for a run of its task to end, and for no longer than this before it asks again.
+# An attempt that is rejected waits for a run of its task to end, and for no longer than this before it asks again.
 _REFUSED_ATTEMPT_WAITS = 1.0
 
 
@@ -60,7 +60,7 @@ _COUNTED: dict[str, tuple[type[object], ...]] = {
     "errors": (TaskError,),
     "missed": (events.TaskMissed,),
     "cancelled": (events.TaskCancelled,),
-    "refused": (events.TaskMaxInstances, events.TaskQueueFull),
+    "rejected": (events.TaskMaxInstances, events.TaskQueueFull),
 }
 
 
@@ -75,7 +75,7 @@ def read_counts(counted: Core | Entry) -> dict[str, int]:
 
 
 def count(counted: Core | Entry, kind: type[object]) -> None:
-    """Count an end of a run other than by a result, or a refusal. For the loop's thread."""
+    """Count an end of a run other than by a result, or a rejection. For the loop's thread."""
     ends = counted.other_ends
     if ends is None:
         ends = counted.other_ends = dict[type[object], int]()
@@ -135,7 +135,7 @@ class Core:
         self.now = time.time if type(self.clock) is SystemClock else self.clock.now
 
     def check_thread(self, action: str) -> None:
-        """Refuse what is for the thread of the scheduler only.
+        """Reject what is for the thread of the scheduler only.
 
         Raises:
             WrongThreadError: This is another thread.
@@ -192,7 +192,7 @@ class Place:
         return self.core.add_chained
 
     def check_thread(self, action: str) -> None:
-        """Refuse what is for the thread of the scheduler only."""
+        """Reject what is for the thread of the scheduler only."""
         self.core.check_thread(action)
 
 
@@ -207,7 +207,7 @@ class Entry(Place):
         "context",
         "executed",
         "following",
-        "next_fire",
+        "next_due",
         "other_ends",
         "paused",
         "place",
@@ -223,12 +223,12 @@ class Entry(Place):
     task: Task[object]
 
     def __init__(
-        self, core: Core, registration: Registration, trigger: Trigger | None, next_fire: datetime | None, paused: bool
+        self, core: Core, registration: Registration, trigger: Trigger | None, next_due: datetime | None, paused: bool
     ) -> None:
         self.core = core
         self.registration = registration
         self.trigger = trigger
-        self.next_fire = next_fire
+        self.next_due = next_due
         self.paused = paused
         self.context = context_for_later()
         self.place = 0
@@ -255,7 +255,7 @@ class Entry(Place):
     @property
     def has_ended(self) -> bool:
         """Whether the end of its last run has been told, as far as is known now."""
-        has_due_times = self.next_fire is not None or self.trigger is None or bool(self.waiting)
+        has_due_times = self.next_due is not None or self.trigger is None or bool(self.waiting)
         return (self.removed or not has_due_times) and not self.is_working
 
     @property
@@ -277,8 +277,8 @@ class Entry(Place):
         """Submit a run for that time; False where its task has its maximum of instances."""
         raise NotImplementedError
 
-    def refuse_at_maximum(self, at: float) -> None:
-        """Tell that the run for that time was refused, because its task has its maximum of instances."""
+    def reject_at_maximum(self, at: float) -> None:
+        """Tell that the run for that time was rejected, because its task has its maximum of instances."""
         raise NotImplementedError
 
     def try_again(self, run_id: int, attempt: int, failure: TaskError) -> bool:
@@ -286,7 +286,7 @@ class Entry(Place):
         raise NotImplementedError
 
     def submit_attempts(self) -> None:
-        """Submit the attempts that were refused before."""
+        """Submit the attempts that were rejected before."""
         raise NotImplementedError
 
     def end_attempts(self) -> None:
@@ -327,28 +327,28 @@ class Entry(Place):
 
     def schedule(self) -> None:
         """Take its place in the timetable, or leave it."""
-        if self.next_fire is None or self.removed or self.paused:
+        if self.next_due is None or self.removed or self.paused:
             self.core.timetable.remove(self)
         else:
-            self.core.timetable.put(self, self.next_fire.timestamp())
+            self.core.timetable.put(self, self.next_due.timestamp())
 
     def fire(self, at: float, now: datetime) -> None:
         """Submit what is due: at that time, and what has come due after it by its trigger."""
-        following = self.next_fire
+        following = self.next_due
         # Most have nothing to catch up with, and need no list.
         due: list[float] | None = None
         while True:
             trigger = self.trigger
             assert trigger is not None
             try:
-                previous, following = following, trigger.next_fire_time(following, now)
+                previous, following = following, trigger.next_due_time(following, now)
                 if following is not None:
-                    following = checked_fire_time(trigger, previous, following)
+                    following = checked_due_time(trigger, previous, following)
             except BaseException as error:
-                self.next_fire = None
+                self.next_due = None
                 self.tell_trigger_raised(error)
                 # Who heard of it may have given it another.
-                following = self.next_fire
+                following = self.next_due
             if following is None or following > now:
                 break
             if due is None:
@@ -359,7 +359,7 @@ class Entry(Place):
                     due.clear()
                 break
             due.append(following.timestamp())
-        self.next_fire = following
+        self.next_due = following
         if following is not None:
             self.schedule()
         elif self.removed:
@@ -377,32 +377,32 @@ class Entry(Place):
             self.come_due_at_maximum(at)
 
     def come_due_at_maximum(self, at: float) -> None:
-        """Refuse a run for that time, or let it wait."""
+        """Reject a run for that time, or let it wait."""
         overlap, max_instances = self.task.limits.overlap, self.task.limits.max_instances
         if overlap == "skip":
             # A run that waits for its next attempt has a place here, and none on its executor: that can tell.
             if self.waiting or not (self.attempts and self.submit_due(at)):
-                self.refuse_at_maximum(at)
+                self.reject_at_maximum(at)
             return
         self.waiting = deque[float]() if self.waiting is None else self.waiting
         self.waiting.append(at)
         if overlap == "cancel_running" and self.run_count() >= max_instances:
             self.cancel_oldest()
         if overlap != "queue_all":
-            # Whose turn never comes is told like what is refused at once: nothing is passed over in silence.
+            # Whose turn never comes is told like what is rejected at once: nothing is passed over in silence.
             may_wait = 1 if overlap == "queue_one" else max_instances
             while len(self.waiting) > may_wait:
-                self.refuse_at_maximum(self.waiting.popleft())
+                self.reject_at_maximum(self.waiting.popleft())
         self.submit_waiting()
 
     def start_anew(self, now: datetime) -> None:
         """Ask its trigger as if it were new, because the clock was set back."""
-        if self.trigger is None or self.next_fire is None:
+        if self.trigger is None or self.next_due is None:
             return
         try:
-            self.trigger, self.next_fire = start_schedule(self.trigger, now)
+            self.trigger, self.next_due = start_schedule(self.trigger, now)
         except BaseException as error:
-            self.next_fire = None
+            self.next_due = None
             self.tell_trigger_raised(error)
         self.schedule()
 
@@ -432,20 +432,20 @@ class Entry(Place):
         if len(self.recent) > most:
             del self.recent[0]
 
-    def recent_runs(self) -> tuple[EndedRun, ...]:
+    def recent_runs(self) -> tuple[RunSummary, ...]:
         """How the runs ended that ended last; from any thread."""
         last = self.task.last_notification
         if last is None or not self.core.recent_runs:
             return ()
         return tuple(_snapshot_of(*ended) for ended in (*list(self.recent or ()), _without_result(last)))
 
-    def refuse(self, event: events.TaskMaxInstances | events.TaskQueueFull) -> None:
-        """Tell that a due run was refused."""
+    def reject(self, event: events.TaskMaxInstances | events.TaskQueueFull) -> None:
+        """Tell that a due run was rejected."""
         core = self.core
         count(self, type(event))
         count(core, type(event))
-        logger.warning("A due run of the task %r was refused: %s", self.task.id, type(event).__name__)
-        # As submissions are: of several due times, the one that was submitted is told before those that were refused.
+        logger.warning("A due run of the task %r was rejected: %s", self.task.id, type(event).__name__)
+        # As submissions are: of several due times, the one that was submitted is told before those that were rejected.
         core.tell(event)
         core.inbox.put(partial(core.forget_if_finished, self))
 
@@ -456,7 +456,7 @@ class Entry(Place):
         core = self.core
         with core.lock:
             self.require_here()
-            # Refused here, before anything is changed; made on what the changes before it have left.
+            # Rejected here, before anything is changed; made on what the changes before it have left.
             change(self.task.limits)
             to = None if isinstance(executor, Unset) else core.find_executor(executor, self.task.call)
             core.change(lambda: self.make_modification(change, to))
@@ -467,7 +467,7 @@ class Entry(Place):
         if self.removed:
             return
         limits = change(task.limits)
-        differences = limits.differing_from(task.limits)
+        differences = limits.diff(task.limits)
         if to is not None and to is not self.registration:
             differences["executor"] = f"{task.executor!r} to {to.alias!r}"
             self.move(to)
@@ -487,7 +487,7 @@ class Entry(Place):
     def make_schedule(self, trigger: Trigger | None, first: datetime | None) -> None:
         """Go on with another trigger, and its first due time."""
         if not self.removed:
-            self.trigger, self.next_fire = trigger, first
+            self.trigger, self.next_due = trigger, first
             self.changed(f"rescheduled to {'none' if trigger is None else trigger}", "trigger")
 
     def set_paused(self, paused: bool) -> None:
@@ -531,7 +531,7 @@ class Entry(Place):
             self.end_what_waits()
 
     def require_here(self) -> None:
-        """Refuse what is asked of a task that is gone; under the lock."""
+        """Reject what is asked of a task that is gone; under the lock."""
         if self.removed:
             raise TaskLookupError(self.task.id)
 
@@ -550,10 +550,10 @@ class Entry(Place):
             trigger=self.schedule_text,
             executor=task.executor,
             paused=self.paused,
-            next_run_at=self.next_fire,
+            next_run_at=self.next_due,
             running=self.run_count(),
             retrying=len(self.attempts or ()),
-            waiting=len(self.waiting or ()),
+            backlog=len(self.waiting or ()),
             recent_runs=self.recent_runs(),
             **read_counts(self),
         )
@@ -565,11 +565,11 @@ class Entry(Place):
 
 @attrs.define(eq=False)
 class _Attempt:
-    """An attempt that waits for its time, or was refused."""
+    """An attempt that waits for its time, or was rejected."""
 
     failure: TaskError
     timer: Timer
-    refused: bool = False
+    rejected: bool = False
 
 
 class TypedEntry(Entry, Generic[ResultT]):
@@ -582,14 +582,14 @@ class TypedEntry(Entry, Generic[ResultT]):
         core: Core,
         registration: Registration,
         trigger: Trigger | None,
-        next_fire: datetime | None,
+        next_due: datetime | None,
         paused: bool,
         task_id: str,
         call: Callable[[], ResultT | Awaitable[ResultT]],
         limits: TaskLimits,
         submit_to: Callable[[TaskRun[ResultT]], None],
     ) -> None:
-        super().__init__(core, registration, trigger, next_fire, paused)
+        super().__init__(core, registration, trigger, next_due, paused)
         self.typed_task: Task[ResultT] = Task(  # ty: ignore[invalid-assignment]  # takes the union for the result
             task_id, call, owner=self, executor=registration.alias, limits=limits
         )
@@ -613,7 +613,7 @@ class TypedEntry(Entry, Generic[ResultT]):
     @property
     @override
     def is_finished(self) -> bool:
-        has_ended = self.next_fire is None and self.trigger is not None and not self.waiting
+        has_ended = self.next_due is None and self.trigger is not None and not self.waiting
         return has_ended and not self.removed and not self.run_count()
 
     @property
@@ -648,18 +648,18 @@ class TypedEntry(Entry, Generic[ResultT]):
             return False
         except QueueFullError:
             self.withdraw(run, announcement)
-            self.refuse(events.TaskQueueFull(run.task_id, details=run.details()))
+            self.reject(events.TaskQueueFull(run.task_id, details=run.details()))
         except BaseException as error:
             self.end(run, run.failed(error))
         return True
 
     @override
-    def refuse_at_maximum(self, at: float) -> None:
+    def reject_at_maximum(self, at: float) -> None:
         run = TaskRun(self.typed_task, scheduled=at, clock_now=self.core.clock.now)
-        self.refuse(events.TaskMaxInstances(run.task.id, details=run.details()))
+        self.reject(events.TaskMaxInstances(run.task.id, details=run.details()))
 
     def hand_over(self, run: TaskRun[ResultT], submit: Callable[[TaskRun[ResultT]], None]) -> None:
-        """Submit a run, or end it where that is known already; only a refusal is raised."""
+        """Submit a run, or end it where that is known already; only a rejection is raised."""
         announcement = self.begin(run)
         try:
             submit(run)
@@ -685,7 +685,7 @@ class TypedEntry(Entry, Generic[ResultT]):
         return announcement
 
     def withdraw(self, run: TaskRun[ResultT], announcement: _Announcement | None) -> None:
-        """Take back what was noted of a run that was refused."""
+        """Take back what was noted of a run that was rejected."""
         if announcement is not None:
             announcement.withdrawn = True
         self.submitted -= 1
@@ -710,7 +710,7 @@ class TypedEntry(Entry, Generic[ResultT]):
             registration.pending[run.id] = lambda: self.submit_pending(run)
 
     def submit_pending(self, run: TaskRun[ResultT]) -> None:
-        """The same for a run that waited for the start of its executor: nobody is there to hear of a refusal."""
+        """The same for a run that waited for the start of its executor: nobody is there to hear of a rejection."""
         try:
             self.submit(run)
         except BaseException as error:
@@ -750,7 +750,7 @@ class TypedEntry(Entry, Generic[ResultT]):
             if not self.others:
                 self.others = None
         # What `is_finished` asks, without a call more.
-        if self.next_fire is not None or self.others is not None or self.first is not None:
+        if self.next_due is not None or self.others is not None or self.first is not None:
             return False
         return self.trigger is not None and not self.waiting and not self.removed
 
@@ -882,7 +882,7 @@ class TypedEntry(Entry, Generic[ResultT]):
         self.attempts[run_id] = attempt
 
     def submit_attempt(self, run_id: int) -> None:
-        """Submit the attempt that a run waits for; one that is refused waits on."""
+        """Submit the attempt that a run waits for; one that is rejected waits on."""
         attempt, run = (self.attempts or {}).pop(run_id, None), self.run_of(run_id)
         if attempt is None or run is None:
             return
@@ -890,7 +890,7 @@ class TypedEntry(Entry, Generic[ResultT]):
         try:
             self.submit(run)
         except (MaximumInstancesError, QueueFullError):
-            attempt.refused = True
+            attempt.rejected = True
             attempt.timer = self.call_later(_REFUSED_ATTEMPT_WAITS, run_id)
             self.wait_for_attempt(run_id, attempt)
         except BaseException as error:
@@ -898,7 +898,7 @@ class TypedEntry(Entry, Generic[ResultT]):
 
     @override
     def submit_attempts(self) -> None:
-        for run_id in [run_id for run_id, attempt in (self.attempts or {}).items() if attempt.refused]:
+        for run_id in [run_id for run_id, attempt in (self.attempts or {}).items() if attempt.rejected]:
             self.submit_attempt(run_id)
 
     @override
@@ -956,24 +956,24 @@ class LostPlace(Place):
         self._task_id = task_id
 
     def run_now(self) -> Never:
-        """Refuse to run it."""
-        self._refuse("running")
+        """Reject to run it."""
+        self._reject("running")
 
     def submit_soon(self) -> Never:
-        """Refuse to have it due."""
-        self._refuse("submitting")
+        """Reject to have it due."""
+        self._reject("submitting")
 
     def modify(self, _: Callable[[TaskLimits], TaskLimits], __: str | Unset, /) -> Never:
-        """Refuse to change it."""
+        """Reject to change it."""
         raise TaskLookupError(self._task_id)
 
     def reschedule(self, trigger: Trigger | None, /) -> Never:
-        """Refuse another trigger."""
+        """Reject another trigger."""
         check_trigger(trigger)
         raise TaskLookupError(self._task_id)
 
     def set_paused(self, _: bool, /) -> Never:
-        """Refuse to hold it."""
+        """Reject to hold it."""
         raise TaskLookupError(self._task_id)
 
     def cancel_runs(self) -> int:
@@ -981,21 +981,21 @@ class LostPlace(Place):
         return 0
 
     def current_state(self) -> Never:
-        """Refuse to tell what is not known any more."""
+        """Reject to tell what is not known any more."""
         raise TaskLookupError(self._task_id)
 
     def can_run(self) -> bool:
         """It runs no more."""
         return False
 
-    def _refuse(self, action: str) -> Never:
+    def _reject(self, action: str) -> Never:
         if not self.core.running:
             raise SchedulerNotRunningError(f"{action} the task {self._task_id!r}")
         raise TaskLookupError(self._task_id)
 
 
 class _Announcement:
-    """Tells that a run was submitted, unless it was refused."""
+    """Tells that a run was submitted, unless it was rejected."""
 
     __slots__ = ("dispatcher", "event", "withdrawn")
 
@@ -1022,10 +1022,10 @@ def _without_result(notification: TaskNotification[object]) -> _Ended:
     return type(notification), notification.details, error
 
 
-def _snapshot_of(kind: type[object], details: RunDetails, error: str) -> EndedRun:
-    from asyncz.states import EndedRun
+def _snapshot_of(kind: type[object], details: RunDetails, error: str) -> RunSummary:
+    from asyncz.states import RunSummary
 
-    return EndedRun(
+    return RunSummary(
         run_id=details.run_id,
         outcome=_OUTCOMES[kind],
         attempt=details.attempt,
@@ -1049,11 +1049,11 @@ def start_schedule(trigger: Trigger | None, now: datetime) -> tuple[Trigger | No
     if trigger is None:
         return None, None
     started = start_trigger(trigger, now)
-    first = started.next_fire_time(None, now)
-    return started, None if first is None else checked_fire_time(started, None, first)
+    first = started.next_due_time(None, now)
+    return started, None if first is None else checked_due_time(started, None, first)
 
 
-def checked_fire_time(trigger: Trigger, previous: datetime | None, following: datetime) -> datetime:
+def checked_due_time(trigger: Trigger, previous: datetime | None, following: datetime) -> datetime:
     """A due time in UTC, where its trigger keeps to its contract."""
     if not is_aware(following):
         raise InvalidInputError("a fire time", repr(following), f"{trigger!r} must give time zone aware datetimes")

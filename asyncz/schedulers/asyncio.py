@@ -134,7 +134,7 @@ _ADDED_AT_ONCE = 32
 # A clock that was set back by more than this is not followed by waiting until it has caught up.
 _CLOCK_STEP = 60.0
 # So many seconds an executor has for its shutdown after it was told to wait for its runs no more.
-_LAST_PATIENCE = 5.0
+_LAST_TIMEOUT = 5.0
 
 
 class TaskDecorator(Protocol):
@@ -723,7 +723,7 @@ class AsyncIOScheduler:
             >>> task = scheduler.add_task(checksum, "image.iso", executor="processpool")
         """
         check_callable("fn", fn)
-        limits = self._defaults.changed_to(
+        limits = self._defaults.evolve(
             max_instances=max_instances,
             misfire_grace_time=misfire_grace_time,
             coalesce=coalesce,
@@ -818,7 +818,7 @@ class AsyncIOScheduler:
             ... def clean_up(folder: str, *, older_than: float = 3600) -> int: ...
             >>> task = clean_up.schedule("/tmp", older_than=60)
         """
-        limits = self._defaults.changed_to(
+        limits = self._defaults.evolve(
             max_instances=max_instances,
             misfire_grace_time=misfire_grace_time,
             coalesce=coalesce,
@@ -995,7 +995,7 @@ class AsyncIOScheduler:
             run._reported = notification
             self._core.inbox.put(run)
         else:
-            self._core.inbox.put(partial(_refuse_second, run, notification))
+            self._core.inbox.put(partial(_reject_second, run, notification))
 
     def released(self, run: TaskRun[ResultT], /) -> None:
         """Tell that a run's work is over; executors do. May be called from any thread."""
@@ -1112,7 +1112,7 @@ class AsyncIOScheduler:
                     self._pass_on_place(entry, run)
                 return
         if run._ending is not None:
-            _refuse_second(run, notification)
+            _reject_second(run, notification)
             return
         before = task._last
         # As `conclude` does, without a call more.
@@ -1142,7 +1142,7 @@ class AsyncIOScheduler:
 
     def _release(self, run: TaskRun[ResultT]) -> None:
         if run.released:
-            logger.error("A second release of a run was refused: %r", run)
+            logger.error("A second release of a run was rejected: %r", run)
             return
         run.released = True
         if run._ending is not None:
@@ -1288,7 +1288,7 @@ class AsyncIOScheduler:
                     # One that cannot be told to cancel all may wait for its runs for ever.
                     shutdown.cancel()
                     shutdown = asyncio.ensure_future(registration.shutdown(False))
-                    await asyncio.wait([shutdown], timeout=_LAST_PATIENCE)
+                    await asyncio.wait([shutdown], timeout=_LAST_TIMEOUT)
                     shutdown.cancel()
             await shutdown
         except BaseException:
@@ -1503,8 +1503,8 @@ def _is_tried_again(
     return entry is not None and isinstance(failure, TaskError) and entry.try_again(run.run_id, run.attempt, failure)
 
 
-def _refuse_second(run: TaskRun[ResultT], notification: TaskNotification[ResultT]) -> None:
-    logger.error("A second notification of a run was refused: %r of %r", notification, run)
+def _reject_second(run: TaskRun[ResultT], notification: TaskNotification[ResultT]) -> None:
+    logger.error("A second notification of a run was rejected: %r of %r", notification, run)
 
 
 def _log_failure(failure: TaskError | TaskMissed | TaskCancelled) -> None:
@@ -1540,7 +1540,7 @@ def _checks_calls(executor: object) -> TypeIs[_ChecksCalls]:
 
 
 def _check_call(executor: object, call: Callable[[], object]) -> None:
-    """Let an executor refuse at once what it can never run, such as what cannot be pickled."""
+    """Let an executor reject at once what it can never run, such as what cannot be pickled."""
     if _checks_calls(executor):
         executor.check_call(call)
 

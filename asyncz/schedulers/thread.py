@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Never, Self
 from typing_extensions import TypeVar
 
 from asyncz._checks import check_optional_seconds
-from asyncz.exceptions import NoResultInTimeError, SchedulerNotRunningError, WrongThreadError
+from asyncz.exceptions import ResultTimeoutError, SchedulerNotRunningError, WrongThreadError
 from asyncz.executors._threads import call_before_exit_waits
 from asyncz.tasks import Task
 
@@ -104,7 +104,7 @@ class SchedulerThread:
             timeout: How many seconds to wait at most; None is no limit. The run goes on then.
 
         Raises:
-            NoResultInTimeError: The run has not ended in time.
+            ResultTimeoutError: The run has not ended in time.
             Exception: What the run raised, and what `Task.run` raises.
 
         Example:
@@ -124,7 +124,7 @@ class SchedulerThread:
             timeout: How many seconds to wait at most; None is no limit. The task goes on then.
 
         Raises:
-            NoResultInTimeError: No run has ended in time.
+            ResultTimeoutError: No run has ended in time.
             Exception: What the run raised, and what `Task.result` raises.
         """
         return self._wait_for(task.result, task.id, timeout)
@@ -138,7 +138,7 @@ class SchedulerThread:
         Raises:
             WrongThreadError: This is the thread of the scheduler.
         """
-        self._refuse_own_thread("SchedulerThread.wait_closed()")
+        self._reject_own_thread("SchedulerThread.wait_closed()")
         with self._lock:
             loop = self._loop
         if loop is None:
@@ -164,7 +164,7 @@ class SchedulerThread:
         self, make: Callable[[], Coroutine[object, Never, ResultT]], task_id: str, timeout: float | None
     ) -> ResultT:
         check_optional_seconds("timeout", timeout, zero_allowed=True)
-        self._refuse_own_thread("what waits for the scheduler")
+        self._reject_own_thread("what waits for the scheduler")
         with self._lock:
             if self._loop is None:
                 raise SchedulerNotRunningError("waiting for what runs in its thread")
@@ -172,11 +172,11 @@ class SchedulerThread:
             has_heard: concurrent.futures.Future[None] = concurrent.futures.Future()
             self._waiting.add(has_heard)
         try:
-            give_up_at = None if timeout is None else time.monotonic() + timeout
+            abandon_at = None if timeout is None else time.monotonic() + timeout
             while not future.done():
-                left = _SIGNALS_WAIT if give_up_at is None else give_up_at - time.monotonic()
+                left = _SIGNALS_WAIT if abandon_at is None else abandon_at - time.monotonic()
                 if timeout is not None and left <= 0:
-                    raise NoResultInTimeError(task_id, timeout)
+                    raise ResultTimeoutError(task_id, timeout)
                 concurrent.futures.wait([future], min(left, _SIGNALS_WAIT))
             return future.result()
         finally:
@@ -185,7 +185,7 @@ class SchedulerThread:
             self._waiting.discard(has_heard)
             has_heard.set_result(None)
 
-    def _refuse_own_thread(self, action: str) -> None:
+    def _reject_own_thread(self, action: str) -> None:
         current = threading.current_thread()
         if current is self._thread:
             raise WrongThreadError(action, current.name, "it would wait for itself; await it instead")

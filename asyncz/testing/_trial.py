@@ -29,8 +29,8 @@ from asyncz.testing.rules import Rule, RuleBrokenError
 
 ResultT = TypeVar("ResultT")
 
-# Work lets itself go after so many patiences, so that nothing of a failed test is left for ever.
-_GATE_PATIENCES = 4
+# Work ends by itself after this many timeouts, so that a failed test leaves nothing behind.
+_GATE_TIMEOUTS = 4
 
 _task_numbers = itertools.count(1)
 
@@ -52,16 +52,16 @@ class Submitted(Generic[ResultT]):
 class Trial(Generic[ResultT]):
     """One executor, its runs, and what it told of them."""
 
-    def __init__(self, executor: Executor[ResultT], patience: float) -> None:
+    def __init__(self, executor: Executor[ResultT], hang_timeout: float) -> None:
         self.executor: Executor[ResultT] = executor
-        self.patience: float = patience
+        self.hang_timeout: float = hang_timeout
         self.notifier: RecordingNotifier = RecordingNotifier()
         self._folder = Path(tempfile.mkdtemp(prefix="asyncz-"))
         # A trial whose executor blocks its loop for good never comes to clear up: the end of the program does.
         self._remove_folder = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         self._gates: list[_work.Gate] = []
         self._submitted: list[Submitted[ResultT]] = []
-        self._refused: list[TaskRun[ResultT]] = []
+        self._rejected: list[TaskRun[ResultT]] = []
         self._is_down = True
 
     # Its life
@@ -99,10 +99,10 @@ class Trial(Generic[ResultT]):
 
     async def _in_time(self, step: Awaitable[None], rule: Rule, name: str) -> None:
         future = asyncio.ensure_future(step)
-        done, _ = await asyncio.wait([future], timeout=self.patience)
+        done, _ = await asyncio.wait([future], timeout=self.hang_timeout)
         if not done:
             future.cancel()
-            raise RuleBrokenError(rule, f"{name} has not come back after {self.patience:g} s")
+            raise RuleBrokenError(rule, f"{name} has not come back after {self.hang_timeout:g} s")
         try:
             future.result()
         except BaseException as error:
@@ -116,7 +116,7 @@ class Trial(Generic[ResultT]):
 
     def gate(self) -> _work.Gate:
         """A gate that holds work until it is opened, or the trial is over."""
-        gate = _work.Gate(self._folder / f"gate-{len(self._gates)}", _GATE_PATIENCES * self.patience)
+        gate = _work.Gate(self._folder / f"gate-{len(self._gates)}", _GATE_TIMEOUTS * self.hang_timeout)
         gate.folder.mkdir()
         self._gates.append(gate)
         return gate
@@ -133,7 +133,7 @@ class Trial(Generic[ResultT]):
         *,
         gate: _work.Gate | None = None,
         what: str = "",
-        refusal_breaks: Rule = rules.MAXIMUM_OF_INSTANCES,
+        rejection_breaks: Rule = rules.MAXIMUM_OF_INSTANCES,
         scheduled: float | None = None,
         context: Context | None = None,
     ) -> Submitted[ResultT]:
@@ -143,7 +143,7 @@ class Trial(Generic[ResultT]):
             task: Of which task.
             gate: What holds its work.
             what: What its function does, for messages.
-            refusal_breaks: The rule that is broken where it is refused at the maximum of instances.
+            rejection_breaks: The rule that is broken where it is rejected at the maximum of instances.
             scheduled: When it was due, in seconds since the epoch.
             context: Its context variables.
         """
@@ -156,9 +156,9 @@ class Trial(Generic[ResultT]):
         except QueueFullError:
             raise
         except MaximumInstancesError as error:
-            raise RuleBrokenError(refusal_breaks, f"a run was refused that was to be taken: {error}") from error
+            raise RuleBrokenError(rejection_breaks, f"a run was rejected that was to be taken: {error}") from error
         except ExecutorNotRunningError as error:
-            raise RuleBrokenError(rules.STARTS_AGAIN, f"a started executor refused a run: {error}") from error
+            raise RuleBrokenError(rules.STARTS_AGAIN, f"a started executor rejected a run: {error}") from error
         except BaseException as error:
             raise RuleBrokenError(
                 rules.SUBMIT_ONLY_REFUSES, f"submit raised {error!r} for a run that {submitted.what}"
@@ -171,13 +171,13 @@ class Trial(Generic[ResultT]):
             )
         return submitted
 
-    def submit_unless_refused(self, task: Task[ResultT], what: str) -> Submitted[ResultT] | None:
-        """The same, where the executor may also refuse it with whatever exception."""
+    def submit_unless_rejected(self, task: Task[ResultT], what: str) -> Submitted[ResultT] | None:
+        """The same, where the executor may also reject it with whatever exception."""
         run = TaskRun(task)
         try:
             self.executor.submit(run)
         except Exception:
-            self._refused.append(run)
+            self._rejected.append(run)
             return None
         submitted = Submitted(run, what)
         self._submitted.append(submitted)
@@ -192,7 +192,7 @@ class Trial(Generic[ResultT]):
             except QueueFullError as error:
                 if not await self.notifier.until(
                     lambda: self.notifier.told()["released"] > released,  # noqa: B023  # awaited within this turn
-                    timeout=self.patience,
+                    timeout=self.hang_timeout,
                 ):
                     raise RuleBrokenError(
                         rules.SUBMIT_ONLY_REFUSES, f"the queue stays full although nothing runs: {error}"
@@ -208,16 +208,16 @@ class Trial(Generic[ResultT]):
         gate = self.gate()
         return self.submit(self.task(partial(_work.hold_async, gate, result), limits), gate=gate)
 
-    def have_refused(
+    def have_rejected(
         self, task: Task[ResultT], expected: type[Exception], rule: Rule, situation: str, *, observe: bool = True
     ) -> None:
-        """Have a run refused, and nothing counted.
+        """Have a run rejected, and nothing counted.
 
         Args:
             task: Of which task.
             expected: What `submit` is to raise.
             rule: Which rule is broken otherwise.
-            situation: Why it is to be refused, for messages.
+            situation: Why it is to be rejected, for messages.
             observe: Whether what is counted stays the same if nothing else happens meanwhile.
         """
         before = self.state()
@@ -225,17 +225,17 @@ class Trial(Generic[ResultT]):
         try:
             self.executor.submit(run)
         except expected:
-            self._refused.append(run)
+            self._rejected.append(run)
         except BaseException as error:
             raise RuleBrokenError(
                 rule, f"{situation}, submit raised {error!r} instead of {expected.__name__}"
             ) from error
         else:
-            self._submitted.append(Submitted(run, "was to be refused"))
+            self._submitted.append(Submitted(run, "was to be rejected"))
             raise RuleBrokenError(rule, f"{situation}, submit took a run instead of raising {expected.__name__}")
         after = self.state()
         if observe and (before.running, before.instances) != (after.running, after.instances):
-            raise RuleBrokenError(rule, f"{situation}, submit refused a run, but counted it: {_counts(after)}")
+            raise RuleBrokenError(rule, f"{situation}, submit rejected a run, but counted it: {_counts(after)}")
 
     # Waiting
 
@@ -244,9 +244,9 @@ class Trial(Generic[ResultT]):
     ) -> TaskNotification[ResultT]:
         """How a run ended, waiting until that is told; `lost_breaks` is broken where it never is."""
         run = submitted.run
-        if not await self.notifier.until(lambda: run.ended, timeout=self.patience):
+        if not await self.notifier.until(lambda: run.ended, timeout=self.hang_timeout):
             raise RuleBrokenError(
-                lost_breaks, f"after {self.patience:g} s, no end was told of a run that {submitted.what}"
+                lost_breaks, f"after {self.hang_timeout:g} s, no end was told of a run that {submitted.what}"
             )
         notification = await run.notification()
         if isinstance(notification, TaskExecuted) and inspect.iscoroutine(notification.result):
@@ -300,9 +300,11 @@ class Trial(Generic[ResultT]):
     async def released(self, submitted: Submitted[ResultT], rule: Rule = rules.RELEASED_ONCE) -> None:
         """Wait until a run is released."""
         if not await self.notifier.until(
-            lambda: self.notifier.record_of(submitted.run).released > 0, timeout=self.patience
+            lambda: self.notifier.record_of(submitted.run).released > 0, timeout=self.hang_timeout
         ):
-            raise RuleBrokenError(rule, f"after {self.patience:g} s, a run that {submitted.what} has not been released")
+            raise RuleBrokenError(
+                rule, f"after {self.hang_timeout:g} s, a run that {submitted.what} has not been released"
+            )
 
     async def begun(self, submitted: Submitted[ResultT]) -> None:
         """Wait until the work of a run has begun."""
@@ -310,7 +312,7 @@ class Trial(Generic[ResultT]):
         assert gate is not None
         if not await self.comes_true(lambda: gate.count("begun") > 0 or submitted.run.ended):
             raise RuleBrokenError(
-                rules.NO_RUN_IS_LOST, f"after {self.patience:g} s, the function of a run has not been called"
+                rules.NO_RUN_IS_LOST, f"after {self.hang_timeout:g} s, the function of a run has not been called"
             )
         if not gate.count("begun"):
             ended = _shown(await self.ending(submitted))
@@ -319,7 +321,7 @@ class Trial(Generic[ResultT]):
     async def comes_true(self, condition: Callable[[], bool]) -> bool:
         """Wait for what nobody tells; gives whether it came true in time."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self.patience):
+            async with asyncio.timeout(self.hang_timeout):
                 while not condition():
                     await asyncio.sleep(0.005)
         return condition()
@@ -372,12 +374,12 @@ class Trial(Generic[ResultT]):
                 raise RuleBrokenError(
                     rules.RELEASED_AT_ITS_END, f"a run that {what} was released while its work went on"
                 )
-        for run in self._refused:
+        for run in self._rejected:
             record = self.notifier.record_of(run)
             if record.notified or record.released:
                 raise RuleBrokenError(
                     rules.SUBMIT_ONLY_REFUSES,
-                    f"submit refused a run, and still notify was called {record.notified} times for it"
+                    f"submit rejected a run, and still notify was called {record.notified} times for it"
                     f" and released {record.released} times",
                 )
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 import attrs
 
-from asyncz.exceptions import InvalidInputError, RunsStillRunningError
+from asyncz.exceptions import InvalidInputError, RunsNotFinishedError
 from asyncz.schedulers import AsyncIOScheduler
 
 
@@ -41,7 +41,7 @@ class FakeClock:
 
     Args:
         now: Where it starts, a time zone aware datetime; by default 2030-01-01, midnight UTC.
-        patience: After how many real seconds `advance` no longer waits for runs; a test that hangs fails.
+        hang_timeout: After how many real seconds `advance` no longer waits for runs; a test that hangs fails.
 
     Raises:
         InvalidInputError: `now` has no time zone.
@@ -54,9 +54,9 @@ class FakeClock:
         ...     assert task.state.executed == 7
     """
 
-    def __init__(self, now: datetime = datetime(2030, 1, 1, tzinfo=UTC), *, patience: float = 10.0) -> None:
+    def __init__(self, now: datetime = datetime(2030, 1, 1, tzinfo=UTC), *, hang_timeout: float = 10.0) -> None:
         self._now = _timestamp(now)
-        self._patience = patience
+        self._hang_timeout = hang_timeout
         self._timers: list[tuple[float, int, FakeTimer]] = []
         self._sequence = itertools.count()
         self._schedulers: dict[int, AsyncIOScheduler] = {}
@@ -110,7 +110,7 @@ class FakeClock:
 
         Raises:
             InvalidInputError: It would go back; see `set`.
-            RunsStillRunningError: With `wait_for_runs`, runs have not ended in time.
+            RunsNotFinishedError: With `wait_for_runs`, runs have not ended in time.
         """
         distance = seconds + 60 * (minutes + 60 * (hours + 24 * days))
         if not distance >= 0:
@@ -151,12 +151,12 @@ class FakeClock:
         await self._let_the_loop_go_on()
         if not wait_for_runs:
             return
-        give_up_at = time.monotonic() + self._patience
+        abandon_at = time.monotonic() + self._hang_timeout
         # A short run in a thread has ended before the shortest sleep would be over.
         naps = itertools.chain(itertools.repeat(0.0, 5), itertools.repeat(0.001))
         while running := self._running_tasks():
-            if time.monotonic() > give_up_at:
-                raise RunsStillRunningError(running, self._patience)
+            if time.monotonic() > abandon_at:
+                raise RunsNotFinishedError(running, self._hang_timeout)
             await asyncio.sleep(next(naps))
         await self._let_the_loop_go_on()
 

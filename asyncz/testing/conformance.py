@@ -35,7 +35,7 @@ _MANY = 40
 
 class _Patient(Protocol):
     @property
-    def patience(self) -> float: ...
+    def hang_timeout(self) -> float: ...
 
 
 PatientT = TypeVar("PatientT", bound=_Patient)
@@ -49,7 +49,7 @@ def _checks(
     def decorate(check: Callable[[PatientT], Coroutine[object, Never, None]]) -> Callable[[PatientT], None]:
         @functools.wraps(check)
         def test(suite: PatientT) -> None:
-            run_in_own_loop(lambda: check(suite), suite.patience)
+            run_in_own_loop(lambda: check(suite), suite.hang_timeout)
 
         test.__doc__ = rule.sentence
         note_rule(test.__name__, rule)
@@ -71,7 +71,7 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
         runs_inline: Whether `submit` runs the function itself, as `DebugExecutor` does: then it may block the loop.
         runs_in_another_process: Whether functions, arguments and results are pickled and run in another process.
         limits_time: Whether it enforces the `timeout` of a task.
-        patience: After how many seconds something that does not happen counts as not happening at all.
+        hang_timeout: After how many seconds something that does not happen counts as not happening at all.
 
     Example:
         >>> class TestBytesExecutor(RestrictedExecutorConformance[bytes]):
@@ -88,7 +88,7 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
     runs_inline: bool = False
     runs_in_another_process: bool = False
     limits_time: bool = True
-    patience: float = 10.0
+    hang_timeout: float = 10.0
 
     def make_executor(self) -> Executor[ResultT]:
         """Make the executor, not started; called anew for each test, on its loop."""
@@ -248,7 +248,7 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
     @_checks(rules.NO_RUN_BEFORE_START)
     async def test_no_run_is_taken_before_start(self) -> None:
         async with self._trial(start=False) as trial:
-            trial.have_refused(
+            trial.have_rejected(
                 self._task(trial), ExecutorNotRunningError, rules.NO_RUN_BEFORE_START, "before its start"
             )
 
@@ -258,7 +258,7 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
             async with self._trial() as trial:
                 _ = await trial.executed(self._give(trial))
                 await trial.shutdown(wait=wait)
-                trial.have_refused(
+                trial.have_rejected(
                     self._task(trial),
                     ExecutorNotRunningError,
                     rules.NO_RUN_AFTER_SHUTDOWN,
@@ -266,13 +266,13 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
                 )
 
     @_checks(rules.MAXIMUM_OF_INSTANCES)
-    async def test_more_than_max_instances_are_refused(self) -> None:
+    async def test_more_than_max_instances_are_rejected(self) -> None:
         self._unless_inline("a run has ended when submit returns")
         async with self._trial() as trial:
             gate = trial.gate()
             task = trial.task(partial(_work.hold, gate, self.make_result(0)), TaskLimits(max_instances=2))
             taken = [trial.submit(task), trial.submit(task)]
-            trial.have_refused(
+            trial.have_rejected(
                 task, MaximumInstancesError, rules.MAXIMUM_OF_INSTANCES, "with 2 of at most 2 instances of its task"
             )
             another = trial.submit(trial.task(partial(_work.hold, gate, self.make_result(1))))
@@ -285,7 +285,7 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
         async with self._trial() as trial:
             for task in (self._task(trial), trial.task(partial(_work.fail, _work.WorkError("again")))):
                 for _ in range(3):
-                    submitted = trial.submit(task, refusal_breaks=rules.INSTANCES_COUNT_DOWN)
+                    submitted = trial.submit(task, rejection_breaks=rules.INSTANCES_COUNT_DOWN)
                     await trial.released(submitted)
 
     @_checks(rules.ALIAS_AND_STATUS)
@@ -487,7 +487,7 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
     @asynccontextmanager
     async def _trial(self, *, start: bool = True) -> AsyncGenerator[Trial[ResultT]]:
         """An executor on trial; where the block is left without an error, it is called to account."""
-        trial = Trial(self.make_executor(), self.patience)
+        trial = Trial(self.make_executor(), self.hang_timeout)
         try:
             if start:
                 await trial.start()
@@ -516,7 +516,7 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
         ]
 
     async def _expect_to_fail(self, trial: Trial[ResultT], task: Task[ResultT], what: str) -> None:
-        submitted = trial.submit_unless_refused(task, what)
+        submitted = trial.submit_unless_rejected(task, what)
         if submitted is not None:
             _ = await trial.ended_as(submitted, TaskError, rules.NOT_PICKLABLE, lost_breaks=rules.NOT_PICKLABLE)
 

@@ -65,8 +65,8 @@ RULES: tuple[Rule, ...] = _numbered(
     ("details", "A notification tells when its run started and finished, and an error has its traceback as text."),
     ("the loop goes on", "Neither `submit` nor `start` nor `shutdown` blocks the event loop."),
     (
-        "submit only refuses",
-        "`submit` raises nothing but its refusals; the rest is a notification, and what it refused is never told.",
+        "submit only rejects",
+        "`submit` raises nothing but its rejections; the rest is a notification, and what it rejected is never told.",
     ),
     ("no run before start", "Before `start`, `submit` raises `ExecutorNotRunningError`, and nothing is counted."),
     ("no run after shutdown", "From `shutdown` on, `submit` raises `ExecutorNotRunningError`, and nothing is counted."),
@@ -85,7 +85,7 @@ RULES: tuple[Rule, ...] = _numbered(
     ("cancel", "`cancel` gives True where the run ends as `TaskCancelled`, and False where it goes on or has ended."),
     ("time limits", "A run over its task's `timeout` ends as `TaskTimeoutError`, counted until its work has ended."),
     ("context", "A function sees the context variables of its run."),
-    ("what cannot be pickled", "What cannot travel to another process is refused at once or ends as a `TaskError`."),
+    ("what cannot be pickled", "What cannot travel to another process is rejected at once or ends as a `TaskError`."),
     ("dead workers", "A worker that dies costs the run that it ran, which ends as a `TaskError`."),
 )
 """All rules of executors, in the order of their numbers."""
@@ -124,7 +124,7 @@ RULES: tuple[Rule, ...] = _numbered(
 TRIGGER_RULES: tuple[Rule, ...] = _numbered(
     (
         "raises nothing",
-        "`next_fire_time` raises nothing, whatever times it is asked about; None says that there is none.",
+        "`next_due_time` raises nothing, whatever times it is asked about; None says that there is none.",
     ),
     ("time zone", "Each due time is a datetime with a time zone."),
     ("always later", "Each due time is later than the one before: none comes twice."),

@@ -32,7 +32,7 @@ def _checks(rule: Rule) -> Callable[[Callable[[SuiteT], None]], Callable[[SuiteT
     def decorate(check: Callable[[SuiteT], None]) -> Callable[[SuiteT], None]:
         @functools.wraps(check)
         def test(suite: SuiteT) -> None:
-            _run_in_own_thread(lambda: check(suite), suite.patience)
+            _run_in_own_thread(lambda: check(suite), suite.hang_timeout)
 
         test.__doc__ = rule.sentence
         note_rule(test.__name__, rule)
@@ -52,7 +52,7 @@ class TriggerConformance(RuleSuite):
         due_times: How many due times are looked at.
         longest_answer: For how many seconds an answer may hold up the event loop.
         can_be_pickled: Whether it is to survive pickling, so that its schedule can be stored.
-        patience: After how many seconds a trigger that has not come back is left behind.
+        hang_timeout: After how many seconds a trigger that has not come back is left behind.
 
     Example:
         >>> class TestTides(TriggerConformance):
@@ -67,7 +67,7 @@ class TriggerConformance(RuleSuite):
     due_times: int = 30
     longest_answer: float = 0.25
     can_be_pickled: bool = True
-    patience: float = 10.0
+    hang_timeout: float = 10.0
 
     def make_trigger(self) -> Trigger:
         """Make the trigger; called anew for each test."""
@@ -76,7 +76,7 @@ class TriggerConformance(RuleSuite):
     # The tests
 
     @_checks(rules.RAISES_NOTHING)
-    def test_next_fire_time_raises_nothing(self) -> None:
+    def test_next_due_time_raises_nothing(self) -> None:
         trigger, times = self._walked()
         for previous in (*times, *self._times_around(times)):
             _ = _asked(trigger, previous, previous)
@@ -239,7 +239,7 @@ def _asked(trigger: Trigger, previous: datetime | None, now: datetime) -> dateti
     """What a trigger answers, which has to be something that a scheduler understands."""
     question = f"asked at {now} for {'its first due time' if previous is None else f'what follows {previous}'}"
     try:
-        due = trigger.next_fire_time(previous, now)
+        due = trigger.next_due_time(previous, now)
     except Exception as error:
         raise RuleBrokenError(rules.RAISES_NOTHING, f"{question}, it raised {error!r}") from error
     if due is None:
@@ -255,7 +255,7 @@ def _listed(times: list[datetime]) -> str:
     return ", ".join(map(str, times[:3])) + (", …" if len(times) > 3 else "") if times else "no time"
 
 
-def _run_in_own_thread(check: Callable[[], None], patience: float) -> None:
+def _run_in_own_thread(check: Callable[[], None], hang_timeout: float) -> None:
     """Run a check in a daemon thread, and raise what it raises.
 
     Raises:
@@ -271,10 +271,10 @@ def _run_in_own_thread(check: Callable[[], None], patience: float) -> None:
 
     thread = threading.Thread(target=run, name="asyncz-conformance", daemon=True)
     thread.start()
-    thread.join(patience)
+    thread.join(hang_timeout)
     if thread.is_alive():
         raise RuleBrokenError(
-            rules.DOES_NOT_BLOCK, f"a check has not ended for {patience:g} s: an answer does not come"
+            rules.DOES_NOT_BLOCK, f"a check has not ended for {hang_timeout:g} s: an answer does not come"
         )
     if errors:
         raise errors[0]

@@ -98,7 +98,7 @@ def optional_utc_time(name: str, value: datetime | None, timezone: str | tzinfo 
 
 
 def check_order(start_name: str, start: datetime | None, end_name: str, end: datetime | None) -> None:
-    """Refuse an end that lies before the start."""
+    """Reject an end that lies before the start."""
     if start is not None and end is not None and end < start:
         raise InvalidInputError(end_name, end.isoformat(), f"it must not lie before {start_name}, {start.isoformat()}")
 

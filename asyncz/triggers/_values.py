@@ -99,7 +99,7 @@ class JitteredTrigger(ValueTrigger):
         """Note the present time, where it is what due times are counted from; on a copy, as triggers never change."""
 
     @override
-    def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+    def next_due_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
         """The first due time after `previous`, or the very first one; None if there is none any more."""
         return self._jittered(previous, now) if self._jitter else self._planned_time(previous, now)
 

@@ -21,14 +21,14 @@ class BaseTrigger:
 
     Example:
         >>> class FullHours(BaseTrigger):
-        ...     def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime:
+        ...     def next_due_time(self, previous: datetime | None, now: datetime, /) -> datetime:
         ...         return (previous or now).replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
         >>> FullHours() & CronTrigger("* * * * MON-FRI")
     """
 
     __slots__ = ()
 
-    def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+    def next_due_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
         """The first due time after `previous`, or the very first one; see `Trigger`."""
         raise NotImplementedError
 

@@ -60,7 +60,7 @@ class AndTrigger(_Combination):
     """Due when all of its triggers are due, at the very same time; `a & b` is one.
 
     Args:
-        triggers: What it is made of, at least one. Jitter of theirs would keep them from meeting, and is refused.
+        triggers: What it is made of, at least one. Jitter of theirs would keep them from meeting, and is rejected.
         jitter: Each due time is put off by a random time of up to so many seconds.
 
     Raises:
@@ -88,21 +88,21 @@ class AndTrigger(_Combination):
         Raises:
             NeverDueError: None was found, though none of the triggers has an end so far.
         """
-        latest = first = _latest(trigger.next_fire_time(previous, now) for trigger in self._triggers)
-        give_up_at = time.perf_counter() + _PATIENCE
+        latest = first = _latest(trigger.next_due_time(previous, now) for trigger in self._triggers)
+        abandon_at = time.perf_counter() + _PATIENCE
         for _ in range(_COMPARISONS):
             if latest is None:
                 return None
             before, latest = latest, _latest(self._due_from(latest, now))
             if latest == before:
                 return latest
-            if time.perf_counter() > give_up_at:
+            if time.perf_counter() > abandon_at:
                 break
         texts = tuple(f"{trigger}" for trigger in self._triggers)
         raise NeverDueError(texts, *(text_of(moment or now) for moment in (previous or first, latest)))
 
     def _due_from(self, moment: datetime, now: datetime) -> Iterable[datetime | None]:
-        return (trigger.next_fire_time(moment - _MICROSECOND, now) for trigger in self._triggers)
+        return (trigger.next_due_time(moment - _MICROSECOND, now) for trigger in self._triggers)
 
     @override
     def __str__(self) -> str:
@@ -128,7 +128,7 @@ class OrTrigger(_Combination):
 
     @override
     def _planned_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
-        due = [trigger.next_fire_time(previous, now) for trigger in self._triggers]
+        due = [trigger.next_due_time(previous, now) for trigger in self._triggers]
         return min((each.astimezone(UTC) for each in due if each is not None), default=None)
 
     @override
@@ -138,7 +138,7 @@ class OrTrigger(_Combination):
 
 def _check_trigger(value: object) -> None:
     if not is_trigger(value):
-        raise InvalidInputError("triggers", repr(value), "each must be a trigger, with a next_fire_time")
+        raise InvalidInputError("triggers", repr(value), "each must be a trigger, with a next_due_time")
 
 
 def _latest(times: Iterable[datetime | None]) -> datetime | None:

@@ -42,7 +42,7 @@ class DateTrigger(ValueTrigger):
         return {"run_at": self._run_at}
 
     @override
-    def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+    def next_due_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
         """The due time, as long as it lies ahead of `previous`."""
         if previous is None:
             return self._run_at or now

@@ -85,9 +85,9 @@ def cycles(kind: str, number: int) -> tuple[Resources, Resources]:
 
 def _settled(expected: Resources | None) -> Resources:
     # A thread of a pool ends a moment after it has been waited for.
-    patience = time.monotonic() + 10
+    hang_timeout = time.monotonic() + 10
     held = Resources.held()
-    while expected is not None and held.more_than(expected) and time.monotonic() < patience:
+    while expected is not None and held.more_than(expected) and time.monotonic() < hang_timeout:
         time.sleep(0.02)
         held = Resources.held()
     return held

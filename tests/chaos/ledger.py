@@ -21,7 +21,7 @@ class Account:
         kinds: How many endings there were of each kind.
         disorders: How many endings came before the submission of their run.
         retrying: How many attempts were followed by another one.
-        refused: How many runs were refused, and so never submitted.
+        rejected: How many runs were rejected, and so never submitted.
         leaked: How many instances are still counted after the end.
     """
 
@@ -30,7 +30,7 @@ class Account:
     kinds: Counter[str] = attrs.Factory(Counter[str])
     disorders: int = 0
     retrying: int = 0
-    refused: int = 0
+    rejected: int = 0
     leaked: int = 0
 
     @property
@@ -58,14 +58,14 @@ class Account:
         """The account as a line of the table."""
         endings = "".join(f"{self.kinds[kind]:>10}" for kind in ENDINGS.values())
         return (
-            f"{executor:<12}{len(self.submitted):>10}{endings}{self.refused:>9}{self.retrying:>9}"
+            f"{executor:<12}{len(self.submitted):>10}{endings}{self.rejected:>9}{self.retrying:>9}"
             f"{self.lost:>6}{self.doubled:>9}{self.disorders:>10}{self.leaked:>8}"
             f"  {'adds up' if self.adds_up else 'DOES NOT ADD UP'}"
         )
 
 
 HEADING = (
-    f"{'executor':<12}{'submitted':>10}{'executed':>10}{'error':>10}{'missed':>10}{'cancelled':>10}{'refused':>9}"
+    f"{'executor':<12}{'submitted':>10}{'executed':>10}{'error':>10}{'missed':>10}{'cancelled':>10}{'rejected':>9}"
     f"{'retried':>9}{'lost':>6}{'doubled':>9}{'disorder':>10}{'leaked':>8}"
 )
 

@@ -89,8 +89,8 @@ class Peer:
 
     async def _settle(self, at_most: int, executor: str | None = None) -> None:
         watched = _EXECUTORS if executor is None else (executor,)
-        patience = time.monotonic() + (_SECONDS_TO_SETTLE if executor is None else 1.0)
-        while time.monotonic() < patience:
+        hang_timeout = time.monotonic() + (_SECONDS_TO_SETTLE if executor is None else 1.0)
+        while time.monotonic() < hang_timeout:
             if sum(self.added[each] - len(self.ends[each]) for each in watched) <= at_most:
                 return
             await asyncio.sleep(0.005)

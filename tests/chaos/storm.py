@@ -105,7 +105,7 @@ class Storm:
             handle = task.run()
         except MaximumInstancesError:
             # Runs that were given up hold their places.
-            self.ledger.account_of(task.id).refused += 1
+            self.ledger.account_of(task.id).rejected += 1
             await asyncio.sleep(0.05)
             return
         except ExecutorNotRunningError as error:
@@ -139,12 +139,12 @@ class Storm:
 
     async def _look_for_leaks(self) -> None:
         # Functions that were given up return in a moment; what counts is what does not.
-        patience = time.monotonic() + 20
-        while any(state.running for state in self.scheduler.state.executors) and time.monotonic() < patience:
+        hang_timeout = time.monotonic() + 20
+        while any(state.running for state in self.scheduler.state.executors) and time.monotonic() < hang_timeout:
             await asyncio.sleep(0.01)
         for executor_state in self.scheduler.state.executors:
             self.ledger.accounts[executor_state.alias].leaked = executor_state.running
         await asyncio.sleep(0.1)
         for task in self.scheduler.state.tasks:
-            if task.running or task.waiting:
-                self.problems.append(f"{task.task_id} still has {task.running} running, {task.waiting} waiting runs")
+            if task.running or task.backlog:
+                self.problems.append(f"{task.task_id} still has {task.running} running, {task.backlog} waiting runs")

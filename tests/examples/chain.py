@@ -39,7 +39,7 @@ async def main(paths: list[Path]) -> Counter[str]:
             scheduler.add_task(read, path, trigger=None, executor="disk", id=f"read {path.name}") for path in paths
         ]
         for path, text in zip(paths, texts, strict=True):
-            # A type checker knows that this is a Task[Counter[str]], and refuses a function of anything but a str.
+            # A type checker knows that this is a Task[Counter[str]], and rejects a function of anything but a str.
             words = text.then(count, executor="cpu", id=f"count {path.name}")
             words.then(add, id=f"add {path.name}")
         await asyncio.gather(*(text.run() for text in texts), return_exceptions=True)

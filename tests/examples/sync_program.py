@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from asyncz import AsyncIOScheduler, IntervalTrigger, NoResultInTimeError, TaskExecuted, current_run
+from asyncz import AsyncIOScheduler, IntervalTrigger, ResultTimeoutError, TaskExecuted, current_run
 
 
 def size(folder: Path) -> int:
@@ -36,7 +36,7 @@ def main(folder: Path) -> int:
         try:
             # A type checker knows that this is an int.
             total = thread.run(task, timeout=60)
-        except NoResultInTimeError as error:
+        except ResultTimeoutError as error:
             print(error)
             total = 0
         print("now", total, "bytes")

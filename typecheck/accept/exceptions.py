@@ -21,11 +21,11 @@ from asyncz import (
     NoCurrentRunError,
     NoEventLoopError,
     NoResultError,
-    NoResultInTimeError,
     PluginError,
     QueueFullError,
     RemoteError,
-    RunsStillRunningError,
+    ResultTimeoutError,
+    RunsNotFinishedError,
     SchedulerAlreadyRunningError,
     SchedulerNotRunningError,
     SerializationError,
@@ -145,7 +145,7 @@ def wrong_thread_error(error: WrongThreadError) -> tuple[AsynczError, RuntimeErr
     return error, error
 
 
-def no_result_in_time_error(error: NoResultInTimeError) -> tuple[AsynczError, TimeoutError]:
+def no_result_in_time_error(error: ResultTimeoutError) -> tuple[AsynczError, TimeoutError]:
     assert_type(error.task_id, str)
     assert_type(error.timeout, float)
     return error, error
@@ -200,9 +200,9 @@ def never_due(error: NeverDueError) -> tuple[AsynczError, ValueError]:
     return error, NeverDueError(("a", "b"), "after", "until")
 
 
-def still_running(error: RunsStillRunningError) -> tuple[AsynczError, TimeoutError]:
+def still_running(error: RunsNotFinishedError) -> tuple[AsynczError, TimeoutError]:
     assert_type(error.task_ids, tuple[str, ...])
-    assert_type(error.patience, float)
+    assert_type(error.hang_timeout, float)
     return error, error
 
 

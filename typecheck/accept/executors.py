@@ -115,7 +115,7 @@ class ThreadPerRunExecutor(BaseExecutor):
             elif run.is_too_late():
                 self.finish(run, run.missed())
             else:
-                self.limit_time(run)
+                self.start_timeout(run)
                 notification = run.execute()
                 assert_type(notification, TaskNotification[ResultT])
                 self.finish(run, notification)
@@ -124,13 +124,13 @@ class ThreadPerRunExecutor(BaseExecutor):
 
     @override
     def cancel_run(self, run: TaskRun[ResultT], /) -> bool:
-        return self.give_up(run, run.cancelled())
+        return self.abandon(run, run.cancelled())
 
     @override
     async def release(self, *, wait: bool) -> None:
         self.cancel_queued()
         self.cancel_all()
-        self.break_down()
+        self.mark_broken()
 
 
 class QueuedExecutor:
@@ -141,12 +141,12 @@ class QueuedExecutor:
         self._queue: deque[Callable[[Notifier], None]] = deque()
 
     async def start(self, scheduler: Notifier, alias: str, /) -> None:
-        self.state = self.state.changed_to("starting").changed_to("running")
+        self.state = self.state.evolve("starting").evolve("running")
         while self._queue:
             self._queue.popleft()(scheduler)
 
     async def shutdown(self, wait: bool = True) -> None:
-        self.state = self.state.changed_to("stopped")
+        self.state = self.state.evolve("stopped")
 
     def submit(self, run: TaskRun[ResultT], /) -> None:
         self._queue.append(lambda scheduler: self._execute(run, scheduler))

@@ -45,7 +45,7 @@ class Recorder:
 
 
 class DailyTrigger:
-    def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+    def next_due_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
         return previous or now
 
 
@@ -96,7 +96,7 @@ def a_universal_executor_is_one_of_any_type(
 def time(clock: Clock, timer: Timer, trigger: Trigger, now: datetime, handle: asyncio.TimerHandle) -> Timer:
     assert_type(clock.now(), float)
     assert_type(clock.call_later(1.5, lambda: 3), Timer)
-    assert_type(trigger.next_fire_time(None, now), datetime | None)
+    assert_type(trigger.next_due_time(None, now), datetime | None)
     timer.cancel()
     return handle
 

@@ -7,11 +7,11 @@ from typing import assert_never, assert_type
 
 from asyncz import (
     ClusterState,
-    EndedRun,
     ExecutorState,
     ExecutorStatus,
     InstanceCount,
     RunOutcome,
+    RunSummary,
     SchedulerState,
     SchedulerStatus,
     TaskState,
@@ -31,7 +31,7 @@ def executor(state: ExecutorState) -> None:
     assert_type(state.lost_workers, int)
     assert_type(state.replaced_workers, int)
     assert_type(state.cluster, ClusterState | None)
-    assert_type(state.changed_to("running"), ExecutorState)
+    assert_type(state.evolve("running"), ExecutorState)
 
 
 def cluster(state: ClusterState) -> None:
@@ -50,17 +50,17 @@ def task(state: TaskState) -> None:
     assert_type(state.paused, bool)
     assert_type(state.next_run_at, datetime | None)
     assert_type(state.running, int)
-    assert_type(state.waiting, int)
+    assert_type(state.backlog, int)
     assert_type(state.submitted, int)
     assert_type(state.executed, int)
     assert_type(state.errors, int)
     assert_type(state.missed, int)
     assert_type(state.cancelled, int)
-    assert_type(state.refused, int)
-    assert_type(state.recent_runs, tuple[EndedRun, ...])
+    assert_type(state.rejected, int)
+    assert_type(state.recent_runs, tuple[RunSummary, ...])
 
 
-def ended_run(run: EndedRun) -> None:
+def ended_run(run: RunSummary) -> None:
     assert_type(run.run_id, int)
     assert_type(run.outcome, RunOutcome)
     assert_type(run.attempt, int)
@@ -90,7 +90,7 @@ def scheduler(state: SchedulerState) -> None:
     assert_type(state.errors, int)
     assert_type(state.missed, int)
     assert_type(state.cancelled, int)
-    assert_type(state.refused, int)
+    assert_type(state.rejected, int)
 
 
 def json(state: ExecutorState, text: str) -> None:

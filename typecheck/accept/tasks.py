@@ -212,9 +212,9 @@ def changing(task: Task[bytes], limits: TaskLimits) -> None:
     task.pause()
     task.resume()
     task.submit()
-    assert_type(limits.changed_to(timeout=30, overlap="queue_one"), TaskLimits)
-    assert_type(limits.changed_to(max_instances=UNSET, retry=None), TaskLimits)
-    assert_type(limits.differing_from(TaskLimits(overlap="queue_all")), dict[str, str])
+    assert_type(limits.evolve(timeout=30, overlap="queue_one"), TaskLimits)
+    assert_type(limits.evolve(max_instances=UNSET, retry=None), TaskLimits)
+    assert_type(limits.diff(TaskLimits(overlap="queue_all")), dict[str, str])
 
 
 def covariance(

@@ -51,7 +51,7 @@ async def fake_clock() -> None:
 
 
 class TestThreads(ExecutorConformance):
-    patience = 3.0
+    hang_timeout = 3.0
 
     @override
     def make_executor(self) -> UniversalExecutor:

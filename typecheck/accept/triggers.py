@@ -34,12 +34,12 @@ other_aliases: list[TriggerAlias] = ["and", "calendar", "cron", "date", "or"]
 
 class FullHours(BaseTrigger):
     @override
-    def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime:
+    def next_due_time(self, previous: datetime | None, now: datetime, /) -> datetime:
         return (previous or now).replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
 
 
 class WithoutABase:
-    def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+    def next_due_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
         return None
 
     def started(self, now: datetime, /) -> FullHours:
@@ -95,8 +95,8 @@ def combined(cron: CronTrigger, interval: IntervalTrigger) -> None:
 
 
 def used(trigger: IntervalTrigger, now: datetime) -> list[Trigger]:
-    assert_type(trigger.next_fire_time(None, now), datetime | None)
-    assert_type(DateTrigger().next_fire_time(now, now), datetime | None)
+    assert_type(trigger.next_due_time(None, now), datetime | None)
+    assert_type(DateTrigger().next_due_time(now, now), datetime | None)
     assert_type(trigger.started(now), IntervalTrigger)
     assert_type((trigger | trigger).started(now), OrTrigger)
     scheduler = AsyncIOScheduler()

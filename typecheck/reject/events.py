@@ -46,10 +46,10 @@ def changed(
 
 
 def changed_too(
-    cancelled: TaskCancelled, refused: TaskMaxInstances, full: TaskQueueFull, added: TaskAdded, modified: TaskModified
+    cancelled: TaskCancelled, rejected: TaskMaxInstances, full: TaskQueueFull, added: TaskAdded, modified: TaskModified
 ) -> None:
     cancelled.task_id = "other"  # E
-    refused.task_id = "other"  # E
+    rejected.task_id = "other"  # E
     full.task_id = "other"  # E
     added.task_id = "other"  # E
     modified.change = "other"  # E

@@ -19,13 +19,13 @@ from asyncz import (
     NoCurrentRunError,
     NoEventLoopError,
     NoResultError,
-    NoResultInTimeError,
+    ResultTimeoutError,
     PluginError,
     QueueFullError,
     RemoteError,
     MissingExtraError,
     NeverDueError,
-    RunsStillRunningError,
+    RunsNotFinishedError,
     SchedulerAlreadyRunningError,
     SchedulerNotRunningError,
     SerializationError,
@@ -62,12 +62,12 @@ def texts(invalid: InvalidInputError, plugin: PluginError, remote: RemoteError, 
 
 def made() -> None:
     InvalidInputError("name", "value")  # E
-    RunsStillRunningError(["task"], 1.0)  # E
+    RunsNotFinishedError(["task"], 1.0)  # E
     MissingExtraError("what", "package")  # E
     MissingExtraError("what", 3, "extra")  # E
     NeverDueError("a and b", "after", "until")  # E
     NeverDueError(("a", "b"), now, "until")  # E
-    RunsStillRunningError(("task",), "1 s")  # E
+    RunsNotFinishedError(("task",), "1 s")  # E
     InvalidInputError("name", 3, "allowed")  # E
     UnknownAliasError("executor", "alias", ["known"])  # E
     TaskLookupError()  # E
@@ -83,7 +83,7 @@ def made() -> None:
     NoCurrentRunError().task_id  # E
     NoEventLoopError()  # E
     WrongThreadError("action", "thread")  # E
-    NoResultInTimeError("task", "1 s")  # E
+    ResultTimeoutError("task", "1 s")  # E
     TaskCancelledError("task", 3)  # E
     WorkerLostError("reason", "SIGKILL")  # E
     ClusterConnectionError("tcp://10.0.0.5:8786")  # E

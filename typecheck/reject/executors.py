@@ -47,7 +47,7 @@ class Inventing(BaseExecutor):
         self.finish(run.task, run.cancelled())  # E
         self.finish(run, run.execute_async())  # E
         self.finish(run, run)  # E
-        self.give_up(run, TaskExecuted(run.task.id, "junk"))  # E
+        self.abandon(run, TaskExecuted(run.task.id, "junk"))  # E
 
 
 class Swapping(BaseExecutor):
@@ -56,7 +56,7 @@ class Swapping(BaseExecutor):
     def swap(self, first: TaskRun[ResultT], second: TaskRun[OtherT]) -> None:
         self.finish(first, second.execute())  # E
         self.finish(second, first.execute())  # E
-        self.give_up(first, second.execute())  # E
+        self.abandon(first, second.execute())  # E
         self.scheduler.notify(first, second.execute())  # E
 
 

@@ -50,22 +50,22 @@ class NotifiedWithoutARun:
 
 
 class TriggerOfADate:
-    def next_fire_time(self, previous: datetime | None, now: datetime, /) -> date | None:
+    def next_due_time(self, previous: datetime | None, now: datetime, /) -> date | None:
         return now
 
 
 class TriggerWithoutThePrevious:
-    def next_fire_time(self, now: datetime, /) -> datetime | None:
+    def next_due_time(self, now: datetime, /) -> datetime | None:
         return now
 
 
 class TriggerThatNeedsAPrevious:
-    def next_fire_time(self, previous: datetime, now: datetime, /) -> datetime | None:
+    def next_due_time(self, previous: datetime, now: datetime, /) -> datetime | None:
         return now
 
 
 class LaterTrigger:
-    async def next_fire_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+    async def next_due_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
         return now
 
 
@@ -169,10 +169,10 @@ def time(clock: Clock, trigger: Trigger, now: datetime) -> datetime:
     clock.call_later("1 s", print)  # E
     clock.call_later(1, 3)  # E
     clock.call_later(1, lambda text: text)  # E
-    trigger.next_fire_time(now)  # E
-    trigger.next_fire_time(now, None)  # E
+    trigger.next_due_time(now)  # E
+    trigger.next_due_time(now, None)  # E
     clock.now().year  # E
-    return trigger.next_fire_time(None, now)  # E
+    return trigger.next_due_time(None, now)  # E
 
 
 def listeners(general: Listener[TaskExecuted[object]], special: Listener[TaskExecuted[bytes]]) -> None:

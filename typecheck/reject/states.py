@@ -11,7 +11,7 @@ from typing import assert_never
 
 from asyncz import (
     ClusterState,
-    EndedRun,
+    RunSummary,
     RunOutcome,
     ExecutorState,
     ExecutorStatus,
@@ -56,10 +56,10 @@ def made() -> None:
 
 
 def statuses(state: ExecutorState, scheduler: SchedulerState) -> None:
-    state.changed_to("runing")  # E
-    state.changed_to("paused")  # E
-    state.changed_to()  # E
-    scheduler.changed_to("running")  # E
+    state.evolve("runing")  # E
+    state.evolve("paused")  # E
+    state.evolve()  # E
+    scheduler.evolve("running")  # E
     state.unknown  # E
 
 
@@ -90,11 +90,11 @@ def forgets_the_paused(status: SchedulerStatus) -> bool:
             assert_never(status)  # E
 
 
-def ended_runs(state: TaskState, run: EndedRun, outcome: RunOutcome) -> str:
+def ended_runs(state: TaskState, run: RunSummary, outcome: RunOutcome) -> str:
     state.recent_runs[0].outcome = "executed"  # E
     run.result  # E
-    EndedRun(run_id=1, outcome="failed")  # E
-    EndedRun(run_id=1)  # E
+    RunSummary(run_id=1, outcome="failed")  # E
+    RunSummary(run_id=1)  # E
     if outcome == "cancelled":
         return run.run_id  # E
     return run.error

@@ -228,10 +228,10 @@ def limits() -> None:
     TaskLimits(retry=3)  # E
     TaskLimits(overlap="queue")  # E
     TaskLimits(timeout=UNSET)  # E
-    TaskLimits().changed_to(3)  # E
-    TaskLimits().changed_to(max_instances="3")  # E
-    TaskLimits().changed_to(overlap="queue")  # E
-    TaskLimits().differing_from(3)  # E
+    TaskLimits().evolve(3)  # E
+    TaskLimits().evolve(max_instances="3")  # E
+    TaskLimits().evolve(overlap="queue")  # E
+    TaskLimits().diff(3)  # E
 
 
 def changing(task: Task[bytes], universal: UniversalExecutor) -> None:

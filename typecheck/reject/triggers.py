@@ -39,10 +39,10 @@ IntervalTrigger(hours=1, timezone=3)  # E
 IntervalTrigger(hours=1, jitter="1 s")  # E
 IntervalTrigger(hours=1).interval = timedelta(hours=2)  # E
 DateTrigger().run_at = now  # E
-IntervalTrigger(hours=1).next_fire_time(now)  # E
-IntervalTrigger(hours=1).next_fire_time(None, None)  # E
-IntervalTrigger(hours=1).next_fire_time(None, now).year  # E
-DateTrigger().next_fire_time("now", now)  # E
+IntervalTrigger(hours=1).next_due_time(now)  # E
+IntervalTrigger(hours=1).next_due_time(None, None)  # E
+IntervalTrigger(hours=1).next_due_time(None, now).year  # E
+DateTrigger().next_due_time("now", now)  # E
 DateTrigger().run_at.year  # E
 scheduler.add_task(print, trigger="interval")  # E
 scheduler.add_task(print, trigger=timedelta(minutes=5))  # E
@@ -95,7 +95,7 @@ scheduler.add_task(print, trigger=[DateTrigger()])  # E
 
 class Texts(BaseTrigger):
     @override
-    def next_fire_time(self, previous: datetime | None, now: datetime, /) -> str:  # E
+    def next_due_time(self, previous: datetime | None, now: datetime, /) -> str:  # E
         return ""
 
 
