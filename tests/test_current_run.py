@@ -29,7 +29,7 @@ from asyncz import (
     TaskTimeoutError,
     current_run,
 )
-from asyncz.executors import _supervisor
+from asyncz.executors.process_pool import _supervisor
 from asyncz.testing import FakeClock
 from tests.test_defects import until
 from tests.test_executors import MAKERS, every_executor, scheduler_with

@@ -41,7 +41,7 @@ from asyncz import (
     WorkerLostError,
     create_executor,
 )
-from asyncz.executors import _dask_link, dask
+from asyncz.executors.dask import _client_protocol, _executor as dask
 from asyncz.testing import ExecutorConformance
 from tests import functions
 from tests.cluster import Proxy, part
@@ -54,7 +54,7 @@ pytestmark = pytest.mark.xdist_group("cluster")
 Ts = TypeVarTuple("Ts")
 
 
-class Client(_dask_link.Client, Protocol):
+class Client(_client_protocol.Client, Protocol):
     """What a client can do besides; by itself it has too few types."""
 
     def submit(

@@ -13,7 +13,7 @@ import pytest
 
 from asyncz import AsyncIOScheduler, ProcessPoolExecutor, RunHandle, TaskCancelledError, WorkerLostError
 from asyncz.config import ProcessPoolKwargs
-from asyncz.executors import _supervisor
+from asyncz.executors.process_pool import _supervisor
 from tests import functions
 from tests.test_worker_faults import process_id_in, run
 

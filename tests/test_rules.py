@@ -2015,7 +2015,7 @@ def test_processes_start_by_forkserver_unless_the_context_says_otherwise(method:
 
 
 def test_processes_start_by_spawn_where_there_is_no_forkserver(monkeypatch: pytest.MonkeyPatch) -> None:
-    from asyncz.executors import _supervisor
+    from asyncz.executors.process_pool import _supervisor
 
     monkeypatch.setattr(multiprocessing, "get_all_start_methods", lambda: ["spawn"])
     assert _supervisor.default_context().get_start_method() == "spawn"

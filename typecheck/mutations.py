@@ -46,9 +46,9 @@ SCHEDULER = "asyncz/schedulers/asyncio.py"
 THREAD = "asyncz/schedulers/thread.py"
 BASE = "asyncz/executors/base.py"
 THREADS = "asyncz/executors/thread_pool.py"
-PROCESSES = "asyncz/executors/process_pool.py"
+PROCESSES = "asyncz/executors/process_pool/_executor.py"
 FUTURES = "asyncz/executors/futures.py"
-DASK = "asyncz/executors/dask.py"
+DASK = "asyncz/executors/dask/_executor.py"
 ASGI = "asyncz/schedulers/asgi.py"
 CONFIG = "asyncz/config/options.py"
 MODELS = "asyncz/config/models.py"
@@ -400,7 +400,7 @@ MUTATIONS: list[Mutation] = [
     ),
     Mutation("anything is a pool", FUTURES, "pool: Executor | MakePool,", "pool: object,"),
     Mutation("anything pickles", FUTURES, "dumps: Callable[[object], bytes] =", "dumps: object ="),
-    Mutation("anything is a client of Dask", DASK, "client: _dask_link.DaskClient | None", "client: object"),
+    Mutation("anything is a client of Dask", DASK, "client: _client_protocol.DaskClient | None", "client: object"),
     Mutation("any text is a number of retries", DASK, "retries: int = 0,", "retries: int | str = 0,"),
     Mutation(
         "a cluster has no options",

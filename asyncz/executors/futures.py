@@ -16,10 +16,10 @@ from typing_extensions import TypeVar, override
 
 from asyncz.events import TaskNotification
 from asyncz.exceptions import InvalidInputError, SerializationError, WorkerLostError
-from asyncz.executors import _remote
+from asyncz.executors import _remote_worker
 from asyncz.executors._pool import QueueExecutor
+from asyncz.executors._serialization import ending_of_report, latest_start, parcel_of
 from asyncz.executors._threads import ThreadedFunctions
-from asyncz.executors._travel import ending_of_report, latest_start, parcel_of
 from asyncz.protocols import Notifier
 from asyncz.tasks import TaskRun
 
@@ -81,7 +81,7 @@ class FuturesExecutor(QueueExecutor):
         self._functions = ThreadedFunctions(self)
         self._breaks = 0
         self._lost: WorkerLostError | None = None
-        self._futures: dict[int, Future[_remote.Report | None]] = {}
+        self._futures: dict[int, Future[_remote_worker.Report | None]] = {}
         self._feed: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._feeder: threading.Thread | None = None
 
@@ -129,17 +129,17 @@ class FuturesExecutor(QueueExecutor):
     def _prepared(self, run: TaskRun[ResultT]) -> tuple[object, ...]:
         """A run as it is pickled for another process: what is called there, and with what."""
         if not self.claim(run):
-            return (_remote.nothing,)
+            return (_remote_worker.nothing,)
         if run.is_too_late():
             self.finish(run, run.missed())
-            return (_remote.nothing,)
+            return (_remote_worker.nothing,)
         try:
             content = parcel_of(run, self._dumps)
         except SerializationError as error:
             self.finish(run, run.failed(error))
-            return (_remote.nothing,)
+            return (_remote_worker.nothing,)
         self.start_timeout(run)
-        return _remote.execute_parcel, content, self._dumps, latest_start(run)
+        return _remote_worker.execute_parcel, content, self._dumps, latest_start(run)
 
     def _run_here(self, run: TaskRun[ResultT]) -> None:
         """Execute a run in the present thread, which belongs to a pool of this process."""
@@ -165,7 +165,7 @@ class FuturesExecutor(QueueExecutor):
             self._futures[call.run.id] = future
             future.add_done_callback(partial(self._ended, pool, call))
 
-    def _ended(self, pool: Executor, call: _Call[ResultT], future: Future[_remote.Report | None]) -> None:
+    def _ended(self, pool: Executor, call: _Call[ResultT], future: Future[_remote_worker.Report | None]) -> None:
         run = call.run
         self._futures.pop(run.id, None)
         if future.cancelled():
@@ -222,7 +222,7 @@ class _Call(Generic[ResultT]):
         self.has_left = False
         self._away: tuple[object, ...] | None = None
 
-    def __call__(self) -> _remote.Report | None:
+    def __call__(self) -> _remote_worker.Report | None:
         self.has_left = True
         self.executor._run_here(self.run)
         return None
@@ -255,7 +255,7 @@ def _lost_by(error: BrokenExecutor) -> WorkerLostError:
     return lost
 
 
-def _ending_of(run: TaskRun[ResultT], report: _remote.Report) -> TaskNotification[ResultT]:
+def _ending_of(run: TaskRun[ResultT], report: _remote_worker.Report) -> TaskNotification[ResultT]:
     try:
         return ending_of_report(run, report)
     except Exception as error:

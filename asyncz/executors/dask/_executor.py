@@ -25,9 +25,10 @@ from asyncz.exceptions import (
     SerializationError,
     WorkerLostError,
 )
-from asyncz.executors import _dask_link, _dask_worker, _remote
+from asyncz.executors import _remote_worker
 from asyncz.executors._pool import QueueExecutor
-from asyncz.executors._travel import ending_of_report, latest_start, parcel_of, pickled
+from asyncz.executors._serialization import ending_of_report, latest_start, parcel_of, pickled
+from asyncz.executors.dask import _client_protocol, _connection, _worker
 from asyncz.protocols import Notifier
 from asyncz.tasks import TaskRun, function_name
 
@@ -79,7 +80,7 @@ class DaskExecutor(QueueExecutor):
         self,
         address: str | None = None,
         *,
-        client: _dask_link.DaskClient | None = None,
+        client: _client_protocol.DaskClient | None = None,
         resources: Mapping[str, float] | None = None,
         retries: int = 0,
         cluster_kwargs: DaskClusterKwargs | None = None,
@@ -93,7 +94,9 @@ class DaskExecutor(QueueExecutor):
             raise InvalidInputError("address", repr(address), "a client is given, which has one")
         if find_spec("distributed") is None:
             raise PluginError("dask", "distributed", "Dask is not installed: pip install 'asyncz[dask]'")
-        self._link = _dask_link.Link(address, client, {**(cluster_kwargs or {})}, self._flush_soon, self._client_closed)
+        self._link = _connection.Connection(
+            address, client, {**(cluster_kwargs or {})}, self._flush_soon, self._client_closed
+        )
         self._resources = dict(resources) if resources else None
         self._retries = retries
         self._token = ""
@@ -133,11 +136,11 @@ class DaskExecutor(QueueExecutor):
         Raises:
             SerializationError: The function or an argument cannot be pickled.
         """
-        pickled(call, _dask_worker.dumps)
+        pickled(call, _worker.dumps)
 
     @override
     def submit_run(self, run: TaskRun[ResultT], /) -> None:
-        self._outgoing.append(_Job(self, run, f"{function_name(run.call)}{_dask_worker.MARK}{self._token}-{run.id}"))
+        self._outgoing.append(_Job(self, run, f"{function_name(run.call)}{_worker.MARK}{self._token}-{run.id}"))
         self._flush_soon()
 
     @override
@@ -174,12 +177,12 @@ class DaskExecutor(QueueExecutor):
             self.finish(run, run.missed())
             return None
         try:
-            content = parcel_of(run, _dask_worker.dumps)
+            content = parcel_of(run, _worker.dumps)
         except SerializationError as error:
             self.finish(run, run.failed(error))
             return None
         may_repeat = self._retries > 0
-        parcel: _dask_worker.Parcel = (
+        parcel: _worker.Parcel = (
             key,
             content,
             # What is executed again has started in time.
@@ -216,10 +219,10 @@ class DaskExecutor(QueueExecutor):
             self._hand_over(client, batch)
         self._flush_soon()
 
-    def _hand_over(self, client: _dask_link.Client, batch: list[tuple[_Outgoing, bytes]]) -> None:
+    def _hand_over(self, client: _client_protocol.Client, batch: list[tuple[_Outgoing, bytes]]) -> None:
         try:
             futures = client.map(
-                _dask_worker.execute,
+                _worker.execute,
                 [parcel for _, parcel in batch],
                 key=[job.key for job, _ in batch],
                 pure=False,
@@ -237,12 +240,12 @@ class DaskExecutor(QueueExecutor):
 
     async def _follow(self, job: _Outgoing, future: Awaitable[bytes]) -> None:
         try:
-            report: _remote.Report = pickle.loads(await future)
+            report: _remote_worker.Report = pickle.loads(await future)
             job.deliver(report)
         except asyncio.CancelledError:
             job.cancelled()
             raise
-        except _dask_worker.FailedAttempt as failed:
+        except _worker.FailedAttempt as failed:
             job.deliver(failed.report)
         except concurrent.futures.CancelledError as error:
             self._was_dropped(job, error)
@@ -265,7 +268,7 @@ class DaskExecutor(QueueExecutor):
         else:
             job.cancelled()
 
-    def _began(self, run_id: int, place: _remote.Place) -> None:
+    def _began(self, run_id: int, place: _remote_worker.Place) -> None:
         job = self._on_cluster.get(run_id)
         if job is not None:
             job.began(place)
@@ -278,7 +281,7 @@ class DaskExecutor(QueueExecutor):
             return
         try:
             async with asyncio.timeout(_SECONDS_TO_CANCEL):
-                replies = await client.run(_dask_worker.cancel, [job.key for job in jobs], on_error="return")
+                replies = await client.run(_worker.cancel, [job.key for job in jobs], on_error="return")
         except Exception as error:
             self.logger.warning("The workers of the cluster did not hear of a cancellation: %r", error)
             return
@@ -314,11 +317,11 @@ class _Outgoing(Protocol):
         """What is handed over; None where it has ended instead."""
         ...
 
-    def began(self, place: _remote.Place) -> None:
+    def began(self, place: _remote_worker.Place) -> None:
         """Its function is called, there."""
         ...
 
-    def deliver(self, report: _remote.Report) -> None:
+    def deliver(self, report: _remote_worker.Report) -> None:
         """It ended as its worker reports."""
         ...
 
@@ -347,7 +350,7 @@ class _Job(Generic[ResultT]):
     def parcel(self) -> bytes | None:
         return self._executor._parcel_of(self._run, self.key)
 
-    def began(self, place: _remote.Place) -> None:
+    def began(self, place: _remote_worker.Place) -> None:
         # What Dask executes again has no more time for that.
         if not self._has_begun:
             self._has_begun = True
@@ -355,7 +358,7 @@ class _Job(Generic[ResultT]):
             self._run.begin(time.time(), Worker(host=host, pid=pid, thread=thread))
             self._executor.start_timeout(self._run)
 
-    def deliver(self, report: _remote.Report) -> None:
+    def deliver(self, report: _remote_worker.Report) -> None:
         self._end(ending_of_report(self._run, report))
 
     def fail(self, error: BaseException) -> None:

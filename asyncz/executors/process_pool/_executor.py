@@ -15,8 +15,8 @@ from asyncz.config import ProcessPoolKwargs
 from asyncz.events import TaskNotification, Worker
 from asyncz.exceptions import SerializationError
 from asyncz.executors._pool import PoolExecutor, check_pool_kwargs
-from asyncz.executors._supervisor import Supervisor
-from asyncz.executors._travel import ending_of, parcel_of, pickled
+from asyncz.executors._serialization import ending_of, parcel_of, pickled
+from asyncz.executors.process_pool._supervisor import Supervisor
 from asyncz.protocols import Notifier
 from asyncz.tasks import TaskRun
 

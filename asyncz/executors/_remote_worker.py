@@ -11,10 +11,10 @@ from collections.abc import Callable, Coroutine
 from typing import Never, TypeAlias
 
 from asyncz._running import running_run
-from asyncz.executors import _worker
+from asyncz.executors import _remote_call
 
 MISSED = 20
-"""The kind of end of a run that was too late; the others are those of `_worker`."""
+"""The kind of end of a run that was too late; the others are those of `_remote_call`."""
 
 Place: TypeAlias = tuple[str, int, str]
 """The machine, the process and the thread of a worker."""
@@ -24,7 +24,7 @@ Report: TypeAlias = tuple[int, bytes, float | None, Place]
 
 
 def execute(
-    run: _worker.SentRun,
+    run: _remote_call.SentRun,
     dumps: Callable[[object], bytes],
     latest_start: float | None,
     run_coroutine: Callable[[Coroutine[object, Never, object]], object] = asyncio.run,
@@ -42,7 +42,7 @@ def execute(
         return MISSED, b"", None, place()
     token = running_run.set(run)
     try:
-        kind, report = _worker.execute(run.call, run_coroutine, dumps)
+        kind, report = _remote_call.execute(run.call, run_coroutine, dumps)
     finally:
         running_run.reset(token)
     return kind, report, started, place()
@@ -50,7 +50,7 @@ def execute(
 
 def execute_parcel(content: bytes, dumps: Callable[[object], bytes], latest_start: float | None) -> Report:
     """The same for a run that arrives as bytes, where nobody can tell it to end."""
-    return execute(_worker.SentRun(content), dumps, latest_start)
+    return execute(_remote_call.SentRun(content), dumps, latest_start)
 
 
 def place() -> Place:

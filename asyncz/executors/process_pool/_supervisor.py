@@ -32,9 +32,9 @@ from typing_extensions import override
 from asyncz.config import ProcessPoolKwargs
 from asyncz.events import Worker
 from asyncz.exceptions import WorkerLostError, WorkerStartError
-from asyncz.executors import _worker
+from asyncz.executors._serialization import error_of
 from asyncz.executors._threads import call_before_exit_waits
-from asyncz.executors._travel import error_of
+from asyncz.executors.process_pool import _frames, _worker
 from asyncz.tasks import this_worker
 
 logger = logging.getLogger("asyncz.executors")
@@ -93,7 +93,7 @@ class _Slot:
     pool: ProcessPoolExecutor
     process: _WorkerProcess
     worker: Worker
-    reader: _worker.FrameReader = attrs.field(factory=_worker.FrameReader)
+    reader: _frames.FrameReader = attrs.field(factory=_frames.FrameReader)
     outgoing: bytearray = attrs.field(factory=bytearray)
     in_flight: dict[int, Job] = attrs.Factory(dict[int, Job])
     current: int = 0
@@ -139,7 +139,7 @@ class _Permits:
 
     def give(self, run_id: int) -> None:
         """Let the worker begin a run, from the next `hand_out` on."""
-        self._to_give += _worker.PERMIT.pack(run_id)
+        self._to_give += _frames.PERMIT.pack(run_id)
 
     def hand_out(self) -> None:
         """Let the worker begin what it is sent now. There is room: so many runs are never in flight."""
@@ -150,8 +150,8 @@ class _Permits:
     def take_back(self) -> list[int]:
         """The runs that the worker has not begun, in their order: it will not begin them any more."""
         with contextlib.suppress(BlockingIOError):
-            taken = os.read(self.theirs.fileno(), _RUNS_IN_FLIGHT * _worker.PERMIT.size)
-            return [run_id for (run_id,) in _worker.PERMIT.iter_unpack(taken)]
+            taken = os.read(self.theirs.fileno(), _RUNS_IN_FLIGHT * _frames.PERMIT.size)
+            return [run_id for (run_id,) in _frames.PERMIT.iter_unpack(taken)]
         return []
 
     def close(self) -> None:
@@ -399,7 +399,7 @@ class Supervisor:
                 slot.in_flight[job.run_id] = job
                 slot.taken += 1
                 slot.permits.give(job.run_id)
-                slot.outgoing += _worker.frame(_worker.RUN, job.run_id, content)
+                slot.outgoing += _frames.frame(_frames.RUN, job.run_id, content)
         for slot in self._slots:
             if slot.outgoing:
                 slot.permits.hand_out()
@@ -486,7 +486,7 @@ class Supervisor:
     def _retire(self, slot: _Slot) -> None:
         """Let a worker end that has nothing in flight."""
         slot.retiring = True
-        slot.outgoing += _worker.frame(_worker.QUIT)
+        slot.outgoing += _frames.frame(_frames.QUIT)
         slot.pool.shutdown(wait=False)
         slot.ends_by = time.monotonic() + _SECONDS_TO_QUIT
 
@@ -529,33 +529,33 @@ class Supervisor:
         return True
 
     def _handle(self, slot: _Slot, kind: int, number: int, content: bytes) -> None:
-        if kind == _worker.LOG:
+        if kind == _frames.LOG:
             _log(content)
-        elif kind == _worker.READY:
+        elif kind == _frames.READY:
             slot.ready = True
             slot.goes_on()
             self._failed_starts = 0
-        elif kind == _worker.START_FAILED:
+        elif kind == _frames.START_FAILED:
             slot.start_failure = error_of(content)[0]
-        elif kind == _worker.STARTED:
+        elif kind == _frames.STARTED:
             slot.current = number
-            (slot.current_since,) = _worker.TIME.unpack(content)
+            (slot.current_since,) = _frames.TIME.unpack(content)
             slot.goes_on()
             slot.in_flight[number].started(slot.current_since, slot.worker)
             if number in self._kills:
                 self._kill_wanted()
-        elif kind == _worker.ASKS:
+        elif kind == _frames.ASKS:
             slot.asking_run = number
         else:
             job = slot.in_flight.pop(number)
             slot.current = 0
             # As the worker measured it: what is heard here may be heard late.
-            self._note_duration(_worker.TIME.unpack_from(content)[0] - slot.current_since)
+            self._note_duration(_frames.TIME.unpack_from(content)[0] - slot.current_since)
             if slot.returning_run == number:
                 slot.returning_run, slot.returns_by = 0, None
                 job.cancelled()
             else:
-                job.deliver(kind, content[_worker.TIME.size :])
+                job.deliver(kind, content[_frames.TIME.size :])
             if not slot.in_flight and self._is_used_up(slot):
                 self._retire(slot)
 
@@ -591,7 +591,7 @@ class Supervisor:
         """Tell a function that asks for it that it is cancelled; it is killed if it does not return soon."""
         if slot.returning_run != run_id:
             slot.returning_run, slot.returns_by = run_id, time.monotonic() + _SECONDS_TO_RETURN
-            slot.outgoing += _worker.frame(_worker.CANCEL, run_id)
+            slot.outgoing += _frames.frame(_frames.CANCEL, run_id)
             self._send(slot)
 
     def _cancel_in_queue(self, run_id: int) -> None:

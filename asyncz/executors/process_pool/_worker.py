@@ -7,19 +7,31 @@ import contextlib
 import contextvars
 import logging
 import os
-import pickle
 import signal
 import socket
-import struct
 import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Never, TypeAlias, TypeGuard
+from typing import TYPE_CHECKING, Never
 
 from asyncz._running import running_run
+from asyncz.executors._remote_call import SentRun, dumps, execute, report_of
+from asyncz.executors.process_pool._frames import (
+    ASKS,
+    CANCEL,
+    PERMIT,
+    QUIT,
+    READY,
+    START_FAILED,
+    STARTED,
+    TIME,
+    FrameReader,
+    frame,
+)
+from asyncz.executors.process_pool._worker_logging import ForwardingHandler, RootLogger
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -33,72 +45,8 @@ else:
         return method
 
 
-HEADER = struct.Struct("!BQQ")
-TIME = struct.Struct("!d")
-PERMIT = struct.Struct("!Q")
-_RUN_INFO = struct.Struct("!QIdI")
-
-# Kinds of frames, from the parent and to it.
-RUN, QUIT, CANCEL = 1, 2, 3
-READY, START_FAILED, STARTED, RESULT, ERROR, CANCELLED, UNLOADABLE, UNPICKLABLE, LOG, ASKS = range(10, 20)
-
 EXIT_UNTOLD = 70
 """The exit status of a worker that could not tell how a run ended."""
-
-dumps: Callable[[object], bytes] = partial(pickle.dumps, protocol=pickle.HIGHEST_PROTOCOL)
-"""How calls and results are pickled, unless somebody brings a way of their own."""
-
-ErrorReport: TypeAlias = tuple[str, str, str, bytes | None]
-"""The class of an exception, its text, its traceback as text, and itself where it can be pickled."""
-
-
-class FrameReader:
-    """Takes bytes as they come, and gives the frames that are complete."""
-
-    def __init__(self) -> None:
-        self._bytes = bytearray()
-
-    def feed(self, data: bytes) -> Iterator[tuple[int, int, bytes]]:
-        """Add bytes, and give each complete frame: its kind, the number of its run, its content."""
-        self._bytes += data
-        position = 0
-        while len(self._bytes) - position >= HEADER.size:
-            kind, number, length = HEADER.unpack_from(self._bytes, position)
-            end = position + HEADER.size + length
-            if len(self._bytes) < end:
-                break
-            yield kind, number, bytes(self._bytes[position + HEADER.size : end])
-            position = end
-        del self._bytes[:position]
-
-
-def frame(kind: int, number: int = 0, content: bytes = b"") -> bytes:
-    """A frame as bytes."""
-    return HEADER.pack(kind, number, len(content)) + content
-
-
-def run_content(run_id: int, attempt: int, scheduled: float, task_id: str, call: bytes) -> bytes:
-    """The content of a frame that sends a run: what its function can ask for, and its pickled call."""
-    name = task_id.encode("utf-8", "surrogatepass")
-    return b"".join((_RUN_INFO.pack(run_id, attempt, scheduled, len(name)), name, call))
-
-
-class SentRun:
-    """A run that was sent here, as its function sees it."""
-
-    def __init__(self, content: bytes) -> None:
-        self.run_id, self.attempt, self.scheduled, length = _RUN_INFO.unpack_from(content)
-        start = _RUN_INFO.size + length
-        self._name = content[_RUN_INFO.size : start]
-        self.call = memoryview(content)[start:]
-
-    @property
-    def task_id(self) -> str:
-        return self._name.decode("utf-8", "surrogatepass")
-
-    def is_cancelled(self) -> bool:
-        """Whether it is to end; never where nobody can tell so."""
-        return False
 
 
 class _Run(SentRun):
@@ -216,39 +164,6 @@ class _Channel:
         return bool(data)
 
 
-class _ForwardingHandler(logging.Handler):
-    """Sends log records to the parent, at once, so that they arrive even if the worker is killed then."""
-
-    def __init__(self, channel: _Channel) -> None:
-        super().__init__()
-        self._channel = channel
-
-    @override
-    def emit(self, record: logging.LogRecord) -> None:
-        if self._channel.closed:
-            if logging.lastResort is not None:
-                logging.lastResort.handle(record)
-            return
-        try:
-            fields = dict(record.__dict__)
-            fields["msg"], fields["args"] = record.getMessage(), None
-            if record.exc_info:
-                fields["exc_text"] = record.exc_text or logging.Formatter().formatException(record.exc_info)
-            fields["exc_info"] = None
-            self._channel.send(LOG, 0, pickle.dumps(fields))
-        except Exception:
-            self.handleError(record)
-
-
-class _RootLogger(logging.RootLogger):
-    """A root logger that keeps sending records to the parent, whatever the logging is configured to."""
-
-    @override
-    def removeHandler(self, hdlr: logging.Handler) -> None:  # noqa: N802  # the name in `logging`
-        if not isinstance(hdlr, _ForwardingHandler):
-            super().removeHandler(hdlr)
-
-
 _channel: _Channel | None = None
 
 
@@ -282,19 +197,19 @@ def start_worker(
     for name in list(logging.Logger.manager.loggerDict):
         logging.getLogger(name).handlers.clear()
     root = logging.getLogger()
-    root.__class__ = _RootLogger
-    root.handlers[:] = [_ForwardingHandler(_channel)]
+    root.__class__ = RootLogger
+    root.handlers[:] = [ForwardingHandler(_channel)]
     for name, level in log_levels.items():
         logging.getLogger(name).setLevel(level)
     try:
         if initializer is not None:
             initializer(*initargs)
     except BaseException as error:
-        _channel.send(START_FAILED, 0, _report(error, dumps))
+        _channel.send(START_FAILED, 0, report_of(error, dumps))
         raise
     # It may have set the list of handlers itself.
-    if not any(isinstance(handler, _ForwardingHandler) for handler in root.handlers):
-        root.addHandler(_ForwardingHandler(_channel))
+    if not any(isinstance(handler, ForwardingHandler) for handler in root.handlers):
+        root.addHandler(ForwardingHandler(_channel))
 
 
 def serve() -> None:
@@ -327,60 +242,3 @@ def serve() -> None:
 def _run_coroutine(runner: asyncio.Runner, coroutine: Coroutine[object, Never, object]) -> object:
     # Without one, all runs would see the context of the first.
     return runner.run(coroutine, context=contextvars.copy_context())
-
-
-def execute(
-    content: bytes | memoryview,
-    run_coroutine: Callable[[Coroutine[object, Never, object]], object],
-    dumps: Callable[[object], bytes],
-) -> tuple[int, bytes]:
-    """Make a call that arrived as bytes, and give the kind of its end and the report of it; never raises.
-
-    Args:
-        content: The call, pickled.
-        run_coroutine: Runs a coroutine to its end.
-        dumps: Pickles the result, or the exception.
-    """
-    try:
-        call: Callable[[], object] = pickle.loads(content)
-    except BaseException as error:
-        return UNLOADABLE, _report(error, dumps)
-    try:
-        outcome = call()
-        if _is_awaitable(outcome):
-            outcome = run_coroutine(_awaited(outcome))
-    except asyncio.CancelledError:
-        return CANCELLED, b""
-    except BaseException as error:
-        return ERROR, _report(error, dumps)
-    try:
-        return RESULT, dumps(outcome)
-    except BaseException as error:
-        return UNPICKLABLE, pickle.dumps((_shortened(repr(type(outcome))), repr(error)))
-
-
-def _is_awaitable(outcome: object) -> TypeGuard[Awaitable[object]]:
-    return hasattr(type(outcome), "__await__")
-
-
-async def _awaited(awaitable: Awaitable[object]) -> object:
-    return await awaitable
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= 200 else f"{text[:200]}…"
-
-
-def _report(error: BaseException, dumps: Callable[[object], bytes]) -> bytes:
-    text = "".join(traceback.format_exception(error))
-    try:
-        pickled: bytes | None = dumps(error)
-        pickle.loads(dumps(error))
-    except BaseException:
-        pickled = None
-    try:
-        message = str(error)
-    except BaseException as unprintable:
-        message = f"its text cannot be had: {type(unprintable).__name__}"
-    report: ErrorReport = (f"{type(error).__module__}.{type(error).__qualname__}", message, text, pickled)
-    return pickle.dumps(report)

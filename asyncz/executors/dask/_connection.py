@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import multiprocessing.spawn
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from importlib import import_module
-from typing import Literal, Protocol
-
-from typing_extensions import TypeIs
 
 from asyncz.config import DaskClusterKwargs
 from asyncz.exceptions import ClusterConnectionError, InvalidInputError
-from asyncz.executors._remote import Place
+from asyncz.executors._remote_worker import Place
+from asyncz.executors.dask._client_protocol import Client, Cluster, DaskClient, MakesClient, MakesCluster, is_client
 from asyncz.states import ClusterState
 from asyncz.tasks import as_coroutine
 
@@ -23,98 +21,7 @@ _SECONDS_TO_PREPARE = 10.0
 _SECONDS_TO_CLOSE = 10.0
 
 
-class DaskClient(Protocol):
-    """What can be told of a `distributed.Client` by its type; the rest is asked for when the executor starts."""
-
-    @property
-    def asynchronous(self) -> bool:
-        """Whether it belongs to the running event loop."""
-        ...
-
-
-class Client(Awaitable[object], Protocol):
-    """What is used of a `distributed.Client`."""
-
-    @property
-    def asynchronous(self) -> bool:
-        """Whether it belongs to the running event loop."""
-        ...
-
-    @property
-    def status(self) -> str:
-        """`running` while it is connected, `connecting` while it tries to be, `closed` when it has given up."""
-        ...
-
-    @property
-    def scheduler_comm(self) -> object:
-        """The present connection."""
-        ...
-
-    def map(
-        self,
-        func: Callable[[bytes], bytes],
-        iterable: Sequence[bytes],
-        /,
-        *,
-        key: list[str],
-        pure: bool,
-        resources: dict[str, float] | None,
-        retries: int | None,
-    ) -> Sequence[Awaitable[bytes]]:
-        """Hand many calls over in one submission."""
-        ...
-
-    def run(
-        self, function: Callable[[list[str]], list[str]], keys: list[str], /, *, on_error: Literal["return"]
-    ) -> Awaitable[Mapping[str, object]]:
-        """Call a function in the event loop of every worker."""
-        ...
-
-    def cancel(self, futures: Sequence[Awaitable[bytes]], /, *, force: bool) -> Awaitable[object]:
-        """Have the scheduler forget calls."""
-        ...
-
-    def subscribe_topic(self, topic: str, handler: Callable[[tuple[float, object]], None], /) -> None:
-        """Hear of what workers log under a topic."""
-        ...
-
-    def unsubscribe_topic(self, topic: str, /) -> None:
-        """Hear of it no more."""
-        ...
-
-    def register_plugin(self, plugin: object, /) -> Awaitable[object]:
-        """Teach the scheduler something."""
-        ...
-
-    def scheduler_info(self) -> Mapping[str, object]:
-        """What the scheduler told of the cluster a moment ago."""
-        ...
-
-    def close(self) -> Awaitable[object]:
-        """End the connection."""
-        ...
-
-
-class _Cluster(Awaitable[object], Protocol):
-    """What is used of a `distributed.LocalCluster`."""
-
-    def close(self) -> Awaitable[object]: ...
-
-
-class _MakesClient(Protocol):
-    def __call__(self, address: object, /, *, asynchronous: bool, set_as_default: bool) -> Client: ...
-
-
-class _MakesCluster(Protocol):
-    def __call__(self, *, asynchronous: bool, **options: object) -> _Cluster: ...
-
-
-def _is_client(value: object) -> TypeIs[Client]:
-    needed = ("map", "run", "cancel", "subscribe_topic", "register_plugin", "scheduler_info", "close")
-    return all(callable(getattr(value, name, None)) for name in needed)
-
-
-class Link:
+class Connection:
     """The connection of one executor.
 
     Args:
@@ -138,7 +45,7 @@ class Link:
         self._cluster_kwargs = cluster_kwargs
         self._ready = ready
         self._lost = lost
-        self._cluster: _Cluster | None = None
+        self._cluster: Cluster | None = None
         self._client: Client | None = None
         self._prepared_for: object = None
         self._is_lost = False
@@ -177,8 +84,8 @@ class Link:
         # It takes a second, in which the loop goes on.
         distributed = await asyncio.to_thread(import_module, "distributed")
         # What they are made with has no types there.
-        make_client: _MakesClient = distributed.Client
-        make_cluster: _MakesCluster = distributed.LocalCluster
+        make_client: MakesClient = distributed.Client
+        make_cluster: MakesCluster = distributed.LocalCluster
         try:
             if self._given is None and self._address is None:
                 # Says here, where the program fails, that it has no `if __name__ == "__main__":`.
@@ -211,7 +118,7 @@ class Link:
             await self._ended(cluster)
         self.state = None
 
-    async def _connect(self, make_client: _MakesClient) -> None:
+    async def _connect(self, make_client: MakesClient) -> None:
         if self._given is not None:
             self._client = _usable(self._given)
             return
@@ -225,7 +132,7 @@ class Link:
 
     async def _prepare(self) -> None:
         """Make a new connection ready for runs: it may be one to another scheduler."""
-        from asyncz.executors._dask_scheduler import LostOnce
+        from asyncz.executors.dask._scheduler_plugin import LostOnce
 
         client = self._client
         assert client is not None
@@ -242,7 +149,7 @@ class Link:
             )
         self._prepared_for = connection
 
-    async def _watch(self, make_client: _MakesClient) -> None:
+    async def _watch(self, make_client: MakesClient) -> None:
         """See connections come and go; Dask does not tell."""
         while not self._is_lost:
             try:
@@ -253,7 +160,7 @@ class Link:
             self._look()
             await asyncio.sleep(_LOOK_EVERY)
 
-    async def _keep_connected(self, make_client: _MakesClient) -> None:
+    async def _keep_connected(self, make_client: MakesClient) -> None:
         client = self._client
         if client is None or client.status == "closed":
             if self._given is not None:
@@ -287,7 +194,7 @@ class Link:
             memory=_count(information.get("total_memory")),
         )
 
-    async def _ended(self, closing: Client | _Cluster) -> None:
+    async def _ended(self, closing: Client | Cluster) -> None:
         try:
             await asyncio.wait_for(as_coroutine(closing.close()), _SECONDS_TO_CLOSE)
         except Exception as error:
@@ -295,7 +202,7 @@ class Link:
 
 
 def _usable(given: DaskClient) -> Client:
-    if not _is_client(given) or not given.asynchronous:
+    if not is_client(given) or not given.asynchronous:
         raise InvalidInputError(
             "client",
             repr(given),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from distributed.diagnostics.plugin import SchedulerPlugin
 from typing_extensions import override
 
-from asyncz.executors._dask_worker import MARK
+from asyncz.executors.dask._worker import MARK
 
 if TYPE_CHECKING:
     from dask.typing import Key

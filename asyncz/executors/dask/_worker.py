@@ -15,7 +15,7 @@ from typing import Never, TypeAlias
 import cloudpickle
 from typing_extensions import override
 
-from asyncz.executors import _remote, _worker
+from asyncz.executors import _remote_call, _remote_worker
 
 Parcel: TypeAlias = tuple[str, bytes, float | None, str, bool]
 """The key of a run, its call, its latest start, the topic where to tell of its start, if at all, and whether Dask may
@@ -36,7 +36,7 @@ _cancelled: dict[str, None] = {}
 class FailedAttempt(Exception):  # noqa: N818  # it is no error of anybody, but what makes Dask try again
     """How a run failed, where Dask may run it again."""
 
-    def __init__(self, report: _remote.Report) -> None:
+    def __init__(self, report: _remote_worker.Report) -> None:
         super().__init__(report)
         self.report = report
 
@@ -45,7 +45,7 @@ def dumps(value: object) -> bytes:
     """Pickle as Dask does: what pickle cannot, and what other processes would not find, by value."""
     if not cloudpickle.list_registry_pickle_by_value():
         try:
-            plain = _worker.dumps(value)
+            plain = _remote_call.dumps(value)
         except Exception:
             return cloudpickle.dumps(value)
         if b"__main__" not in plain:
@@ -53,7 +53,7 @@ def dumps(value: object) -> bytes:
     return cloudpickle.dumps(value)
 
 
-class _Run(_worker.SentRun):
+class _Run(_remote_call.SentRun):
     """A run on the cluster, which can be told to end."""
 
     def __init__(self, key: str, content: bytes) -> None:
@@ -78,17 +78,17 @@ def execute(packed: bytes) -> bytes:
     key, content, latest_start, topic, may_repeat = parcel
     with _lock:
         if key in _cancelled:
-            return pickle.dumps((_worker.CANCELLED, b"", None, _remote.place()))
+            return pickle.dumps((_remote_call.CANCELLED, b"", None, _remote_worker.place()))
         _running[key] = None
     try:
         if topic:
             _tell_start(topic, key)
         run = _Run(key, content)
-        report = _remote.execute(run, dumps, latest_start, partial(_run_coroutine, key))
+        report = _remote_worker.execute(run, dumps, latest_start, partial(_run_coroutine, key))
     finally:
         with _lock:
             del _running[key]
-    if may_repeat and report[0] in {_worker.ERROR, _worker.UNLOADABLE, _worker.UNPICKLABLE}:
+    if may_repeat and report[0] in {_remote_call.ERROR, _remote_call.UNLOADABLE, _remote_call.UNPICKLABLE}:
         raise FailedAttempt(report)
     return pickle.dumps(report)
 
@@ -114,7 +114,7 @@ def cancel(keys: list[str]) -> list[str]:
 def _tell_start(topic: str, key: str) -> None:
     from distributed.worker import get_worker
 
-    get_worker().log_event(topic, [key, *_remote.place()])
+    get_worker().log_event(topic, [key, *_remote_worker.place()])
 
 
 def _run_coroutine(key: str, coroutine: Coroutine[object, Never, object]) -> object:

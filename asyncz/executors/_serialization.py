@@ -11,13 +11,13 @@ from typing_extensions import TypeVar
 
 from asyncz.events import TaskNotification, Worker
 from asyncz.exceptions import RemoteError, SerializationError
-from asyncz.executors import _remote, _worker
+from asyncz.executors import _remote_call, _remote_worker
 from asyncz.tasks import TaskRun, function_reference
 
 ResultT = TypeVar("ResultT")
 
 
-def pickled(call: Callable[[], object], dumps: Callable[[object], bytes] = _worker.dumps) -> bytes:
+def pickled(call: Callable[[], object], dumps: Callable[[object], bytes] = _remote_call.dumps) -> bytes:
     """A call as bytes.
 
     Raises:
@@ -29,20 +29,20 @@ def pickled(call: Callable[[], object], dumps: Callable[[object], bytes] = _work
         raise SerializationError("function or argument", function_reference(call), f"{error}") from error
 
 
-def parcel_of(run: TaskRun[ResultT], dumps: Callable[[object], bytes] = _worker.dumps) -> bytes:
+def parcel_of(run: TaskRun[ResultT], dumps: Callable[[object], bytes] = _remote_call.dumps) -> bytes:
     """A run as bytes: what its function can ask for, and its call.
 
     Raises:
         SerializationError: The function or an argument cannot be pickled.
     """
-    return _worker.run_content(run.run_id, run.attempt, run.scheduled, run.task_id, pickled(run.call, dumps))
+    return _remote_call.run_content(run.run_id, run.attempt, run.scheduled, run.task_id, pickled(run.call, dumps))
 
 
 def ending_of(run: TaskRun[ResultT], kind: int, content: bytes) -> TaskNotification[ResultT]:
     """How a run ended, from what its worker sent. The one place that takes a type on trust."""
-    if kind == _worker.CANCELLED:
+    if kind == _remote_call.CANCELLED:
         return run.cancelled()
-    if kind == _worker.RESULT:
+    if kind == _remote_call.RESULT:
         try:
             result: ResultT = pickle.loads(content)
         except BaseException as error:
@@ -50,11 +50,11 @@ def ending_of(run: TaskRun[ResultT], kind: int, content: bytes) -> TaskNotificat
             unloadable.__cause__ = error
             return run.failed(unloadable)
         return run.executed(result)
-    if kind == _worker.UNPICKLABLE:
+    if kind == _remote_call.UNPICKLABLE:
         description, reason = pickle.loads(content)
         return run.failed(SerializationError("result", description, reason))
     exception, text = error_of(content)
-    if kind == _worker.UNLOADABLE:
+    if kind == _remote_call.UNLOADABLE:
         unloadable = SerializationError(
             "function or argument", run.task.function, f"the worker cannot load it: {exception!r}"
         )
@@ -63,10 +63,10 @@ def ending_of(run: TaskRun[ResultT], kind: int, content: bytes) -> TaskNotificat
     return run.failed(exception, traceback_text=text)
 
 
-def ending_of_report(run: TaskRun[ResultT], report: _remote.Report) -> TaskNotification[ResultT]:
+def ending_of_report(run: TaskRun[ResultT], report: _remote_worker.Report) -> TaskNotification[ResultT]:
     """How a run ended, from the report of a worker that is not of asyncz's own."""
     kind, content, started, (host, pid, thread) = report
-    if kind == _remote.MISSED:
+    if kind == _remote_worker.MISSED:
         return run.missed()
     if started is not None:
         # The clock of another machine may be ahead of this one's.
@@ -86,7 +86,7 @@ def latest_start(run: TaskRun[ResultT]) -> float | None:
 
 def error_of(content: bytes) -> tuple[BaseException, str]:
     """The exception that a worker reported, and its traceback as text."""
-    report: _worker.ErrorReport = pickle.loads(content)
+    report: _remote_call.ErrorReport = pickle.loads(content)
     type_name, message, text, pickled = report
     exception: BaseException = RemoteError(type_name, message)
     if pickled is not None:
