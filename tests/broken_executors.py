@@ -38,6 +38,10 @@ class PassedOn:
     def __init__(self, scheduler: Notifier) -> None:
         self.scheduler = scheduler
 
+    def finished(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
+        self.notify(run, notification)
+        self.released(run)
+
     def notify(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
         self.scheduler.notify(run, notification)
 

@@ -34,6 +34,10 @@ class Recorder:
         self.notifications: list[TaskNotification[object]] = []
         self._condition = threading.Condition()
 
+    def finished(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
+        self.notify(run, notification)
+        self.released(run)
+
     def notify(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
         with self._condition:
             self.told.append(("notified", run.id))

@@ -377,7 +377,7 @@ class SecondEndExecutor(AsyncIOExecutor):
 
         def end_twice() -> None:
             self.finish(run, run.execute())
-            scheduler.ended(run, run.cancelled())
+            scheduler.finished(run, run.cancelled())
 
         threading.Thread(target=end_twice).start()
 

@@ -39,7 +39,7 @@ class Good(BaseExecutor):
 
 class NotifiesTwice(Good):
     def finish(self, run, notification, /):
-        self.scheduler.notify(run, notification)
+        self.notifier.notify(run, notification)
         super().finish(run, notification)
 
 
@@ -140,7 +140,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def report(folder: Path, *arguments: str, status: int) -> dict[str, object]:
-    result = asyncz_command("verify", "--json", "--hang_timeout", "3", *arguments, folder=folder)
+    result = asyncz_command("verify", "--json", "--hang-timeout", "3", *arguments, folder=folder)
     assert result.returncode == status, result.stdout + result.stderr
     found: dict[str, object] = json.loads(result.stdout)
     assert found["passed"] == (status == 0)
@@ -250,7 +250,7 @@ def test_mypy_keeps_nothing_where_it_is_not_told_to(folder: Path, monkeypatch: p
 
 
 def test_an_executor_that_blocks_the_loop_for_ever_does_not_hang_the_command(folder: Path) -> None:
-    found = report(folder, "own:Hangs", "--hang_timeout", "0.5", status=1)
+    found = report(folder, "own:Hangs", "--hang-timeout", "0.5", status=1)
     assert verdicts(found)[rules.LOOP_GOES_ON.number] == "broken"
     assert verdicts(found)[rules.RESULTS.number] == "undecided"
 
@@ -259,7 +259,7 @@ def test_what_is_declared_is_not_asked_for(folder: Path) -> None:
     declared = ["--inline", "--no-time-limits"]
     found = report(folder, "asyncz:DebugExecutor", *declared, status=0)
     assert verdicts(found)[rules.MAXIMUM_OF_INSTANCES.number] == "not applicable"
-    found = report(folder, "own:of_one_process", "--other-process", "--hang_timeout", "30", status=0)
+    found = report(folder, "own:of_one_process", "--other-process", "--hang-timeout", "30", status=0)
     assert verdicts(found)[rules.DEAD_WORKERS.number] == "kept"
     assert verdicts(found)[rules.CONTEXT.number] == "not applicable"
 

@@ -22,7 +22,6 @@ from asyncz.exceptions import (
     QueueFullError,
     TaskTimeoutError,
 )
-from asyncz.executors._ends import IsToldEnds, is_told_ends
 from asyncz.protocols import Notifier
 from asyncz.tasks import AnyRun, TaskRun
 
@@ -62,8 +61,8 @@ class BaseExecutor:
         self._alias = ""
         self._status: ExecutorStatus = "created"
         self._scheduler: Notifier | None = None
-        self._tells_ends: IsToldEnds | None = None
-        self._tells_ends_at_once: IsToldEnds | None = None
+        # The notifier, if outcomes may be reported without `finish`.
+        self._inline_notifier: Notifier | None = None
         # Asked of each run: what the class has would take longer to find.
         self._may_end_inside: bool = self._runs_inside
         # Whether it is to be asked of each run.
@@ -100,10 +99,9 @@ class BaseExecutor:
         self.check_not_started()
         self._change_status("starting")
         self._scheduler = scheduler
-        self._tells_ends = scheduler if is_told_ends(scheduler) else None
-        # Whoever extends `finish` is to have all ends.
+        # A subclass that extends `finish` expects a call for every run.
         finish: object = getattr(self.finish, "__func__", None)
-        self._tells_ends_at_once = self._tells_ends if finish is BaseExecutor.finish else None
+        self._inline_notifier = scheduler if finish is BaseExecutor.finish else None
         waits_in_queue: object = getattr(self.waits_in_queue, "__func__", None)
         self._asks_which_wait = waits_in_queue is not BaseExecutor.waits_in_queue
         self._alias = alias
@@ -239,16 +237,14 @@ class BaseExecutor:
             told = run.id in self._abandoned
             # The place is free before anybody hears of the end: who hears may want to run the task again.
             live = self._take_out(run)
-            if live and not told and self._tells_ends is not None:
-                self._tells_ends.ended(run, notification)
-                if self._drained is not None:
-                    self._tell_if_drained()
-                return
             self._being_told += 1
-        if not told:
-            self.notifier.notify(run, notification)
-        if live:
+        if told:
             self.notifier.released(run)
+        elif live:
+            self.notifier.finished(run, notification)
+        else:
+            # A second outcome: the notifier logs it.
+            self.notifier.notify(run, notification)
         self._has_been_told()
 
     def claim(self, run: TaskRun[ResultT], /) -> bool:
@@ -310,12 +306,10 @@ class BaseExecutor:
             else:
                 over = True
                 self._take_out(run)
-        if over and self._tells_ends is not None:
-            self._tells_ends.ended(run, notification)
+        if over:
+            self.notifier.finished(run, notification)
         else:
             self.notifier.notify(run, notification)
-            if over:
-                self.notifier.released(run)
         self._has_been_told()
         return True
 
@@ -368,14 +362,14 @@ class BaseExecutor:
 
     def _finish_at_once(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT]) -> None:
         """What `finish` does, of a run whose work is over inside `submit_run`, and so on the loop's thread."""
-        tells_ends = self._tells_ends_at_once
+        notifier = self._inline_notifier
         # Asked, and taken out, in one step, as nothing is called in between: where another thread gives it up, one of
         # both tells its end.
-        if tells_ends is None or self._abandoned or self._inside is not run:
+        if notifier is None or self._abandoned or self._inside is not run:
             self.finish(run, notification)
         else:
             self._inside = None
-            tells_ends.ended(run, notification)
+            notifier.finished(run, notification)
 
     def _count_inside(self) -> None:
         """Count the run that is being submitted, if there is one, as others look for it. For the loop's thread."""
@@ -435,7 +429,7 @@ class BaseExecutor:
                 return
             self._drained = asyncio.Event()
             # Each end may be the last one.
-            self._tells_ends_at_once = None
+            self._inline_notifier = None
         await self._drained.wait()
         self._drained = None
 

@@ -38,7 +38,6 @@ from asyncz.tasks import AddsChained, RunHandle, Task, TaskLimits, TaskRun, Unse
 from asyncz.triggers.base import start_trigger
 
 if TYPE_CHECKING:
-    from asyncz.executors._ends import IsToldEnds
     from asyncz.states import ExecutorState, RunSummary, TaskState
 
 ResultT = TypeVar("ResultT")
@@ -108,7 +107,7 @@ class Registration:
 class Core:
     """What a scheduler and its entries share."""
 
-    scheduler: IsToldEnds
+    scheduler: Notifier
     clock: Clock
     find_executor: Callable[[str, Callable[[], object]], Registration]
     after_change: Callable[[Entry], None]
@@ -722,7 +721,7 @@ class TypedEntry(Entry, Generic[ResultT]):
 
     def end(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT]) -> None:
         """Tell how a run ended that no executor works on."""
-        self.core.scheduler.ended(run, notification)
+        self.core.scheduler.finished(run, notification)
 
     def hold(self, run: TaskRun[ResultT]) -> None:
         """Note a run, or another attempt of one, beside those that there are."""

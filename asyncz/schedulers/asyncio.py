@@ -990,7 +990,7 @@ class AsyncIOScheduler:
     # What executors call
 
     def notify(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
-        """Tell how a run ended; executors do. May be called from any thread."""
+        """Report the outcome of a run whose work may go on. For executors; may be called from any thread."""
         if run._reported is None:
             run._reported = notification
             self._core.inbox.put(run)
@@ -998,11 +998,11 @@ class AsyncIOScheduler:
             self._core.inbox.put(partial(_reject_second, run, notification))
 
     def released(self, run: TaskRun[ResultT], /) -> None:
-        """Tell that a run's work is over; executors do. May be called from any thread."""
+        """Report that the work of a run has ended. For executors; may be called from any thread."""
         self._core.inbox.put(partial(self._release, run))
 
-    def ended(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
-        """Tell both at once: how a run ended, and that its work is over. May be called from any thread."""
+    def finished(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
+        """Report the outcome of a run whose work has ended. For executors; may be called from any thread."""
         if run._reported is None and not run.released:
             run._reported, run.released = notification, True
             inbox = self._core.inbox

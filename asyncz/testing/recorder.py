@@ -22,8 +22,8 @@ class RunRecord:
     """What was told of one run.
 
     Attributes:
-        notified: How often `notify` was called for it.
-        released: How often `released` was called for it.
+        notified: Number of outcomes, from `finished` or `notify`.
+        released: Number of releases, from `finished` or `released`.
         released_first: Whether `released` was called before `notify`.
         work_had_ended: What was known of its work when it was released.
     """
@@ -56,6 +56,11 @@ class RecordingNotifier:
         self._told = asyncio.Event()
         self._lock = threading.Lock()
 
+    def finished(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
+        """Record the outcome of a run and its release. May be called from any thread."""
+        self.notify(run, notification)
+        self.released(run)
+
     def notify(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
         """Keep how a run ended. May be called from any thread."""
         record = self.record_of(run)
@@ -78,7 +83,7 @@ class RecordingNotifier:
         return self._records.setdefault(run.id, RunRecord())
 
     def told(self) -> Counter[str]:
-        """How often each of the two methods was called in all."""
+        """Return the number of outcomes and of releases in all; `finished` counts as one of each."""
         records = list(self._records.values())
         return Counter(
             notified=sum(record.notified for record in records), released=sum(record.released for record in records)

@@ -105,7 +105,7 @@ class ThreadPerRunExecutor(BaseExecutor):
         await super().start(scheduler, alias)
         self.started = True
         assert_type(self.logger, logging.Logger)
-        assert_type(self.scheduler, Notifier)
+        assert_type(self.notifier, Notifier)
 
     @override
     def submit_run(self, run: TaskRun[ResultT], /) -> None:

@@ -38,6 +38,10 @@ class Recorder:
     def __init__(self) -> None:
         self.endings: list[TaskNotification[object]] = []
 
+    def finished(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
+        self.notify(run, notification)
+        self.released(run)
+
     def notify(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
         self.endings.append(notification)
 
@@ -83,6 +87,7 @@ async def used(
     universal.submit(other)
     assert_type(universal.state, ExecutorState)
     await universal.shutdown()
+    notifier.finished(run, run.executed(b""))
     notifier.notify(run, run.executed(b""))
     notifier.released(other)
 

@@ -57,7 +57,7 @@ class Swapping(BaseExecutor):
         self.finish(first, second.execute())  # E
         self.finish(second, first.execute())  # E
         self.abandon(first, second.execute())  # E
-        self.scheduler.notify(first, second.execute())  # E
+        self.notifier.notify(first, second.execute())  # E
 
 
 class KeepingRuns(BaseExecutor):

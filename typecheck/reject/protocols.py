@@ -28,22 +28,44 @@ OtherT = TypeVar("OtherT")
 
 
 class NoReleased:
+    def finished(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None: ...
+
     def notify(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None: ...
 
 
+class NoFinished:
+    def notify(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None: ...
+
+    def released(self, run: TaskRun[ResultT], /) -> None: ...
+
+
+class FinishedOfBytes:
+    def finished(self, run: TaskRun[bytes], notification: TaskNotification[bytes], /) -> None: ...
+
+    def notify(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None: ...
+
+    def released(self, run: TaskRun[ResultT], /) -> None: ...
+
+
 class NotifiedOfBytes:
+    def finished(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None: ...
+
     def notify(self, run: TaskRun[bytes], notification: TaskNotification[bytes], /) -> None: ...
 
     def released(self, run: TaskRun[ResultT], /) -> None: ...
 
 
 class NotifiedOfExecuted:
+    def finished(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None: ...
+
     def notify(self, run: TaskRun[ResultT], notification: TaskExecuted[ResultT], /) -> None: ...
 
     def released(self, run: TaskRun[ResultT], /) -> None: ...
 
 
 class NotifiedWithoutARun:
+    def finished(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None: ...
+
     def notify(self, notification: TaskNotification[ResultT], /) -> None: ...
 
     def released(self, run: TaskRun[ResultT], /) -> None: ...
@@ -99,6 +121,8 @@ class CancelsSilently:
 
 
 no_released: Notifier = NoReleased()  # E
+no_finished: Notifier = NoFinished()  # E
+finished_of_bytes: Notifier = FinishedOfBytes()  # E
 notified_of_bytes: Notifier = NotifiedOfBytes()  # E
 notified_of_executed: Notifier = NotifiedOfExecuted()  # E
 notified_without_a_run: Notifier = NotifiedWithoutARun()  # E
@@ -121,12 +145,16 @@ def notifying(notifier: Notifier, run: TaskRun[bytes], other: TaskRun[int]) -> N
     notifier.notify(run)  # E
     notifier.notify(run.execute())  # E
     notifier.notify(run=run, notification=run.execute())  # E
+    notifier.finished(run, other.execute())  # E
+    notifier.finished(run, TaskExecuted("task", "text"))  # E
+    notifier.finished(run)  # E
     notifier.released(run.task)  # E
     notifier.released()  # E
     notifier.finish(run)  # E
 
 
 def notifying_of_any(notifier: Notifier, run: TaskRun[ResultT], other: TaskRun[OtherT]) -> None:
+    notifier.finished(run, other.execute())  # E
     notifier.notify(run, other.execute())  # E
     notifier.notify(run, other.executed("text"))  # E
     notifier.notify(run, TaskExecuted("task", "text"))  # E
