@@ -15,34 +15,6 @@ from asyncz import AsyncIOScheduler
 from asyncz.cli.demo import Demo
 from tests.fresh_python import output_of
 
-README = Path(__file__).parent.parent / "README.md"
-BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
-(CONFIGURATION,) = re.findall(r"```toml\n(.*?)```", README.read_text(), re.DOTALL)
-OUTPUTS = [
-    "499500",
-    "2026-03-29 01:00:00+00:00",
-    "hello at last",
-    "backup timeout: 60 to None, executor: 'asyncio' to 'threadpool'",
-    "6 words",
-    "1024",
-    "b'text'",
-    "broken: []",
-    "13 lines",
-    "the scheduler is running",
-    "7 runs, the next one at 2030-01-09 00:00:00+00:00",
-]
-
-
-@pytest.mark.parametrize(("block", "output"), list(zip(BLOCKS, OUTPUTS, strict=True)))
-def test_each_example_of_the_readme_runs(block: str, output: str, tmp_path: Path) -> None:
-    (tmp_path / "asyncz.toml").write_text(CONFIGURATION)
-    program = tmp_path / "jobs.py"
-    program.write_text(block)
-    command = [sys.executable, str(program)]
-    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, cwd=tmp_path)
-    assert result.returncode == 0, result.stderr
-    assert output in result.stdout
-
 
 def asyncz_command(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "asyncz", *arguments]
