@@ -15,7 +15,8 @@ from typing_extensions import override
 
 from asyncz import Executor, ThreadPoolExecutor
 from asyncz.testing import RULES, TRIGGER_RULES, RestrictedExecutorConformance, rules
-from tests.test_readme_and_cli import BLOCKS, asyncz_command
+from tests.integration.readme.test_readme import EXAMPLES
+from tests.test_readme_and_cli import asyncz_command
 
 with_mypy = pytest.mark.skipif(find_spec("mypy") is None, reason="mypy is not installed")
 KEPT = "not checked" if find_spec("mypy") is None else "kept"
@@ -185,7 +186,7 @@ def test_functions_restricted_executors_and_suites_are_verified(
 
 def test_the_executors_of_the_readme_pass(tmp_path: Path) -> None:
     for name in ("ThreadPerRunExecutor", "BytesExecutor"):
-        (block,) = (block for block in BLOCKS if f"class {name}" in block)
+        (block,) = (each.code for each in EXAMPLES if f"class {name}" in each.code)
         (tmp_path / "mine.py").write_text(block)
         found = report(tmp_path, f"mine:{name}", status=0)
         assert of_types(found)["verdict"] == KEPT
