@@ -1,46 +1,58 @@
-"""What a text such as `package.module:function` stands for."""
+"""Import of objects that are named as `package.module:name`."""
 
 from __future__ import annotations
 
 import difflib
+import pkgutil
+import re
+import sys
 from collections.abc import Iterable
-from importlib import import_module
 
+from asyncz._text import exception_text
 from asyncz.exceptions import ConfigurationError, ConfigurationProblem
+
+_NAME = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*"
+_REFERENCE = re.compile(rf"({_NAME}):({_NAME})")
 
 
 def load(reference: str, *path: str | int) -> object:
-    """Import what `module:name` stands for; the name may have dots.
+    """Import the module that a reference names and return the object in it.
 
     Args:
-        reference: The text.
-        path: Where it stands in a configuration.
+        reference: A text such as `package.module:name`; the name may have dots.
+        path: The keys that lead to the reference in a configuration.
 
     Raises:
-        ConfigurationError: It has another form, or cannot be imported.
+        ConfigurationError: The reference has another form, the module cannot be imported, or it has no such object.
     """
 
     def problem(reason: str, suggestion: str = "") -> ConfigurationError:
         return ConfigurationError((ConfigurationProblem(path, reason, repr(reference), suggestion=suggestion),))
 
-    module_name, _, names = reference.partition(":")
-    parts = names.split(".")
-    if not all(part.isidentifier() for part in (*module_name.split("."), *parts)):
+    match = _REFERENCE.fullmatch(reference)
+    if match is None:
         raise problem('it must have the form "package.module:name"')
+    module_name, names = match.groups()
     try:
-        value: object = import_module(module_name)
-    except (Exception, SystemExit) as error:
-        raise problem(f"the module cannot be imported: {type(error).__name__}: {error}") from error
-    reached = f"the module {module_name}"
-    for part in parts:
-        if not hasattr(value, part):
-            known = [name for name in dir(value) if not name.startswith("_")]
-            raise problem(f"{reached} has no {part!r}", closest(part, known))
-        value = getattr(value, part)
-        reached = part
+        # First the module alone: an AttributeError raised by its code is then not taken for a missing name.
+        pkgutil.resolve_name(f"{module_name}:")
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise problem(f"the module cannot be imported: {exception_text(error)}") from error
+    try:
+        value: object = pkgutil.resolve_name(reference)
+    except AttributeError as error:
+        missing, owner = error.name or names, error.obj
+        is_module = owner is sys.modules.get(module_name)
+        where = f"the module {module_name}" if is_module else names.partition(f".{missing}")[0].rpartition(".")[2]
+        known = [name for name in dir(owner) if not name.startswith("_")]
+        raise problem(f"{where} has no {missing!r}", closest(missing, known)) from error
+    except Exception as error:
+        raise problem(f"its value cannot be read: {exception_text(error)}") from error
     return value
 
 
 def closest(wrong: str, known: Iterable[str]) -> str:
-    """What was probably meant; empty where nothing is alike."""
+    """Return the known name that is most similar to a wrong one; empty if none is similar."""
     return next(iter(difflib.get_close_matches(wrong, list(known), n=1)), "")

@@ -1,6 +1,7 @@
-"""Executors and triggers by their aliases: the built-in ones, and those that other packages add.
+"""Aliases of executors and triggers: the built-in ones and those that other packages add.
 
-Another package adds one through the entry point group `asyncz.executors`, or `asyncz.triggers`:
+Another package adds an executor through the entry point group `asyncz.executors`, and a trigger through
+`asyncz.triggers`:
 
     [project.entry-points."asyncz.executors"]
     kubernetes = "their_package.executors:KubernetesExecutor"
@@ -10,11 +11,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from typing_extensions import TypeIs
 
-from asyncz.exceptions import InvalidInputError, PluginError, UnknownAliasError
+from asyncz._references import load
+from asyncz._text import exception_text, value_text
+from asyncz.exceptions import AsynczError, ConfigurationError, InvalidInputError, PluginError, UnknownAliasError
 from asyncz.protocols import Trigger, UniversalExecutor
 
 if TYPE_CHECKING:
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
 EXECUTOR_GROUP = "asyncz.executors"
 TRIGGER_GROUP = "asyncz.triggers"
 
-# Read from here and not from the entry points, which takes milliseconds, and works from a bare checkout.
+# Not looked up as entry points: that takes milliseconds, and does not work in a checkout that is not installed.
 BUILTIN_EXECUTORS = {
     "asyncio": "asyncz.executors.asyncio:AsyncIOExecutor",
     "default": "asyncz.executors.asyncio:AsyncIOExecutor",
@@ -42,109 +45,164 @@ BUILTIN_TRIGGERS = {
     "or": "asyncz.triggers.combination:OrTrigger",
 }
 
+EXECUTOR_MEMBERS = ("state", "start", "shutdown", "submit")
+TRIGGER_MEMBERS = ("next_due_time",)
+
+
+class _Class(Protocol):
+    """A class that is called with options whose names and types are not known."""
+
+    def __call__(self, **options: object) -> object: ...
+
 
 @functools.cache
-def _found(group: str) -> dict[str, EntryPoint]:
+def _entry_points(group: str) -> dict[str, EntryPoint]:
     from importlib.metadata import entry_points
 
     return {entry_point.name: entry_point for entry_point in entry_points(group=group)}
 
 
 def executor_aliases() -> tuple[str, ...]:
-    """All aliases of executors, sorted. May be called from any thread."""
-    return tuple(sorted({*BUILTIN_EXECUTORS, *_found(EXECUTOR_GROUP)}))
+    """Return all aliases of executors, sorted. May be called from any thread."""
+    return tuple(sorted({*BUILTIN_EXECUTORS, *_entry_points(EXECUTOR_GROUP)}))
 
 
 def trigger_aliases() -> tuple[str, ...]:
-    """All aliases of triggers, sorted. May be called from any thread."""
-    return tuple(sorted({*BUILTIN_TRIGGERS, *_found(TRIGGER_GROUP)}))
+    """Return all aliases of triggers, sorted. May be called from any thread."""
+    return tuple(sorted({*BUILTIN_TRIGGERS, *_entry_points(TRIGGER_GROUP)}))
 
 
 def create_executor(alias: str, **options: object) -> UniversalExecutor:
-    """Make the executor that an alias stands for, or a class of your own as `package.module:Class`.
+    """Create the executor of an alias, or of a class of your own named as `package.module:Class`.
 
     Raises:
-        UnknownAliasError: There is none; the error lists those that exist.
-        PluginError: It cannot be loaded, or does not satisfy the protocol.
-        InvalidInputError: It rejects an option.
+        UnknownAliasError: The alias is unknown; the error lists the known ones.
+        PluginError: The class cannot be loaded, or lacks members of an executor; then it is not called.
+        InvalidInputError: The class rejects an option.
     """
-    made = _create("executor", EXECUTOR_GROUP, BUILTIN_EXECUTORS, alias, options)
-    if not is_executor(made):
-        raise PluginError(
-            alias, type(made).__qualname__, "it has not the state, start, shutdown and submit of an executor"
-        )
-    return made
+    created = _create("executor", EXECUTOR_GROUP, BUILTIN_EXECUTORS, alias, options)
+    if not is_executor(created):
+        raise PluginError(alias, type(created).__qualname__, _missing_text("executor", missing_members(created)))
+    return created
 
 
 def create_trigger(alias: str, **options: object) -> Trigger:
-    """Make the trigger that an alias stands for, such as `create_trigger("interval", minutes=5)`.
+    """Create the trigger of an alias, such as `create_trigger("interval", minutes=5)`.
 
     A class of your own is named as `package.module:Class`.
 
     Raises:
-        UnknownAliasError: There is none; the error lists those that exist.
-        PluginError: It cannot be loaded, or does not satisfy the protocol.
-        InvalidInputError: It rejects an option.
+        UnknownAliasError: The alias is unknown; the error lists the known ones.
+        PluginError: The class cannot be loaded, or lacks members of a trigger; then it is not called.
+        InvalidInputError: The class rejects an option.
     """
-    made = _create("trigger", TRIGGER_GROUP, BUILTIN_TRIGGERS, alias, options)
-    if not is_trigger(made):
-        raise PluginError(alias, type(made).__qualname__, "it has not the next_due_time of a trigger")
-    return made
+    created = _create("trigger", TRIGGER_GROUP, BUILTIN_TRIGGERS, alias, options)
+    if not is_trigger(created):
+        raise PluginError(alias, type(created).__qualname__, _missing_text("trigger", TRIGGER_MEMBERS))
+    return created
+
+
+def missing_members(value: object) -> tuple[str, ...]:
+    """Return the names of the members that a value lacks to be an executor.
+
+    A `state` that raises counts as present: the error is that of the state, not of the executor's type.
+    """
+    methods = tuple(name for name in EXECUTOR_MEMBERS if name != "state" and not _has_method(value, name))
+    return methods if _has_attribute(value, "state") else ("state", *methods)
 
 
 def is_executor(value: object) -> TypeIs[UniversalExecutor]:
-    """Whether a value has the members of an executor; their types are what type checkers are for."""
-    return (
-        not isinstance(value, type)
-        and hasattr(value, "state")
-        and all(callable(getattr(value, name, None)) for name in ("start", "shutdown", "submit"))
-    )
+    """Return True if a value has the members of an executor; their types are checked by type checkers only."""
+    return not isinstance(value, type) and not missing_members(value)
 
 
 def check_executor(value: object) -> None:
-    """Reject what has not the members of an executor.
+    """Reject a value that lacks members of an executor.
 
     Raises:
-        InvalidInputError: It has not.
+        InvalidInputError: Members are missing; the error names them.
     """
+    if isinstance(value, type):
+        raise InvalidInputError("executor", value_text(value), "an instance is needed, not a class")
     if not is_executor(value):
-        raise InvalidInputError(
-            "executor", repr(value), "it needs the state, start, shutdown and submit of an executor"
-        )
+        raise InvalidInputError("executor", value_text(value), _missing_text("executor", missing_members(value)))
 
 
 def is_trigger(value: object) -> TypeIs[Trigger]:
-    """Whether a value has the member of a trigger; a class has it only for its instances."""
-    return not isinstance(value, type) and callable(getattr(value, "next_due_time", None))
+    """Return True if a value has the member of a trigger; a class is not a trigger, only its instances are."""
+    return not isinstance(value, type) and _has_method(value, "next_due_time")
 
 
 def check_trigger(value: object) -> None:
-    """Reject what is neither None nor has the member of a trigger.
+    """Reject a value that is neither None nor a trigger.
 
     Raises:
-        InvalidInputError: It has not; the error lists the aliases from which triggers are made.
+        InvalidInputError: It is not a trigger; the error lists the aliases of `create_trigger`.
     """
     if value is not None and not is_trigger(value):
         known = ", ".join(trigger_aliases())
-        raise InvalidInputError("trigger", repr(value), f"a trigger is needed; create_trigger() knows: {known}")
+        raise InvalidInputError(
+            "trigger", value_text(value), f"a trigger is needed; create_trigger() accepts the aliases {known}"
+        )
+
+
+def _has_attribute(value: object, name: str) -> bool:
+    try:
+        return hasattr(value, name)
+    except Exception:
+        # A property that raises something else than AttributeError exists.
+        return True
+
+
+def _has_method(value: object, name: str) -> bool:
+    return _has_attribute(value, name) and callable(getattr(value, name, None))
+
+
+def _missing_text(kind: str, names: tuple[str, ...]) -> str:
+    return f"missing {kind} member{'s' if len(names) > 1 else ''}: {', '.join(names)}"
 
 
 def _create(kind: str, group: str, builtin: Mapping[str, str], alias: str, options: Mapping[str, object]) -> object:
-    # Here and not above: it takes a third as long to import as all the rest, and few need it.
-    from importlib.metadata import EntryPoint
-
     if alias in builtin or ":" in alias:
-        entry_point = EntryPoint(alias, builtin.get(alias, alias), group)
-    elif alias in _found(group):
-        entry_point = _found(group)[alias]
+        reference = builtin.get(alias, alias)
+    elif alias in _entry_points(group):
+        reference = _entry_points(group)[alias].value
     else:
-        raise UnknownAliasError(kind, alias, tuple(sorted({*builtin, *_found(group)})))
+        raise UnknownAliasError(kind, alias, tuple(sorted({*builtin, *_entry_points(group)})))
+    factory = _load_class(kind, alias, reference)
     try:
-        factory = entry_point.load()
-    except (ImportError, AttributeError) as error:
-        raise PluginError(alias, entry_point.value, f"{type(error).__name__}: {error}") from error
+        return factory(**options)
+    except (TypeError, OverflowError) as error:
+        raise InvalidInputError(
+            f"options of the {kind} {alias!r}", value_text(dict(options)), exception_text(error)
+        ) from error
+    except AsynczError:
+        raise
+    except Exception as error:
+        raise PluginError(alias, reference, exception_text(error)) from error
+
+
+def _load_class(kind: str, alias: str, reference: str) -> _Class:
+    """Import a class, and reject everything that cannot create an executor or trigger.
+
+    A configuration is data: it must not be able to call any function that can be imported, such as `os.system`.
+    """
     try:
-        made: object = factory(**options)
-    except TypeError as error:
-        raise InvalidInputError(f"options of the {kind} {alias!r}", repr(dict(options)), str(error)) from error
-    return made
+        loaded = load(reference.split("[")[0].replace(" ", ""))
+    except ConfigurationError as error:
+        raise PluginError(alias, reference, error.problems[0].explanation) from error
+    if not _is_class(loaded):
+        raise PluginError(alias, reference, f"a class is needed, not a {type(loaded).__name__}")
+    # `state` may be an attribute that only instances have.
+    methods = ("start", "shutdown", "submit") if kind == "executor" else TRIGGER_MEMBERS
+    missing = tuple(name for name in methods if not _has_method(loaded, name))
+    if missing:
+        if kind == "executor" and not _has_attribute(loaded, "state"):
+            missing = ("state", *missing)
+        raise PluginError(alias, reference, _missing_text(kind, missing))
+    return loaded
+
+
+def _is_class(value: object) -> TypeIs[_Class]:
+    # The options that a class accepts are not known: it raises TypeError for the others.
+    return isinstance(value, type)

@@ -42,7 +42,7 @@ from asyncz import (
     plugins,
 )
 from asyncz.config import TaskConfig
-from asyncz.config._lines import Path as TomlPath, lines_of
+from asyncz.config._toml_positions import Path as TomlPath, find_positions
 from asyncz.config.models import BUILTIN_EXECUTOR_CONFIGS, BUILTIN_TRIGGER_CONFIGS
 from asyncz.testing import FakeClock
 
@@ -223,7 +223,7 @@ def others(monkeypatch: pytest.MonkeyPatch) -> None:
         plugins.EXECUTOR_GROUP: EntryPoint("kubernetes", "asyncz.executors:ThreadPoolExecutor", plugins.EXECUTOR_GROUP),
         plugins.TRIGGER_GROUP: EntryPoint("sunset", "asyncz.triggers:IntervalTrigger", plugins.TRIGGER_GROUP),
     }
-    monkeypatch.setattr(plugins, "_found", lambda group: {found[group].name: found[group]})
+    monkeypatch.setattr(plugins, "_entry_points", lambda group: {found[group].name: found[group]})
 
 
 @pytest.mark.usefixtures("others")
@@ -369,7 +369,7 @@ WRONG = [
     # Values
     Wrong("tasks = 3", 1, "tasks", "a table is needed"),
     Wrong("[tasks]\none = 3", 2, "tasks.one", "a table is needed"),
-    Wrong("[executors]\nio = 3", 2, "executors.io.type", "it is missing"),
+    Wrong("[executors]\nio = 3", 2, "executors.io", "a table is needed, such as"),
     Wrong(f'{ONE}max_instances = "3"', 3, "tasks.one.max_instances", "a whole number is needed"),
     Wrong(f"{ONE}max_instances = 1.5", 3, "tasks.one.max_instances", "a whole number is needed"),
     Wrong(f"{ONE}max_instances = 0", 3, "tasks.one.max_instances", "it must be more than 0"),
@@ -451,19 +451,21 @@ WRONG = [
         "has no 'OSErr'; did you mean 'OSError'?",
         False,
     ),
-    Wrong("[defaults]\nretry = { attempts = 2, on = ['abs'] }", 2, "defaults.retry.on[0]", "no exception class", False),
+    Wrong(
+        "[defaults]\nretry = { attempts = 2, on = ['abs'] }", 2, "defaults.retry.on[0]", "not an exception class", False
+    ),
     Wrong(f'{ONE}trigger = {{ type = "interval" }}', 3, "tasks.one.trigger", "it must be more than zero", False),
     Wrong(
         f"{ONE}trigger = {{ type = 'date', run_at = 2030-01-01T00:00:00 }}",
         3,
-        "tasks.one.trigger",
+        "tasks.one.trigger.run_at",
         "it has no time zone",
         False,
     ),
     Wrong(
         f"{ONE}trigger = {{ type = 'date', run_at = '2030-01-01', timezone = 'Berlin' }}",
         3,
-        "tasks.one.trigger",
+        "tasks.one.trigger.timezone",
         "an IANA name such as 'Europe/Berlin'",
         False,
     ),
@@ -485,10 +487,18 @@ WRONG = [
         "tasks.one.trigger.triggers[0].type",
         "there is no such trigger; did you mean 'cron'?",
     ),
-    Wrong(f"{ONE}trigger = {{ type = 'cron', expression = '* *' }}", 3, "tasks.one.trigger", "* *", False),
+    Wrong(f"{ONE}trigger = {{ type = 'cron', expression = '* *' }}", 3, "tasks.one.trigger.expression", "five", False),
     Wrong('[executors.io]\ntype = "nowhere:Pool"', 1, "executors.io", "No module named 'nowhere'", False),
-    Wrong('[executors.io]\ntype = "builtins:dict"', 1, "executors.io", "state, start, shutdown and submit", False),
-    Wrong('[executors.io]\ntype = "some_jobs:Named"', 1, "executors.io", "missing 1 required positional", False),
+    Wrong(
+        '[executors.io]\ntype = "builtins:dict"',
+        1,
+        "executors.io",
+        "missing executor members: state, start, shutdown, submit",
+        False,
+    ),
+    Wrong(
+        '[executors.io]\ntype = "some_jobs:Named"', 1, "executors.io", "missing executor members: state, start", False
+    ),
     Wrong(
         '[executors.io]\ntype = "pool"\npool_kwargs.initializer = "some_jobs:gone"',
         3,
@@ -496,7 +506,13 @@ WRONG = [
         "has no 'gone'",
         False,
     ),
-    Wrong(f'{ONE}trigger = {{ type = "builtins:dict" }}', 3, "tasks.one.trigger", "next_due_time of a trigger", False),
+    Wrong(
+        f'{ONE}trigger = {{ type = "builtins:dict" }}',
+        3,
+        "tasks.one.trigger",
+        "missing trigger member: next_due_time",
+        False,
+    ),
     Wrong('[executors.""]\ntype = "debug"', 1, 'executors.""', "it must be a text that is not empty", False),
     Wrong('[tasks.""]\ncall = "some_jobs:outer"', 1, 'tasks.""', "it must be a text that is not empty", False),
 ]
@@ -587,10 +603,10 @@ def test_a_dict_has_no_lines_but_the_same_problems() -> None:
     ("content", "line", "reason"),
     [
         (None, None, "it cannot be read: "),
-        (b"\xff\xfe", None, "it cannot be read: 'utf-8' codec"),
-        (b"[tasks.one]\ncall = some_jobs", 2, "it is no TOML: Invalid value (at line 2"),
-        (b"a = 1\na = 2\n", 2, "it is no TOML: Cannot overwrite a value"),
-        (b"[tasks", None, "it is no TOML: Expected ']'"),
+        (b"\xff\xfe", None, "it is not UTF-8 text: 'utf-8' codec"),
+        (b"[tasks.one]\ncall = some_jobs", 2, "it is not valid TOML: Invalid value (at line 2"),
+        (b"a = 1\na = 2\n", 2, "it is not valid TOML: Cannot overwrite a value"),
+        (b"[tasks", None, "it is not valid TOML: Expected ']'"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_told(
@@ -691,7 +707,7 @@ def paths_of(value: object, path: TomlPath = ()) -> Iterator[TomlPath]:
 @given(toml_texts())
 @settings(max_examples=150, deadline=None)
 def test_every_key_of_a_toml_text_is_found_in_its_line(text: str) -> None:
-    found = lines_of(text)
+    found = find_positions(text)
     assert set(found) == set(paths_of(tomllib.loads(text)))
     lines = text.splitlines()
     for path, line in found.items():

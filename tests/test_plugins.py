@@ -33,7 +33,7 @@ def others(monkeypatch: pytest.MonkeyPatch) -> None:
             "wrong": "builtins:dict",
         }.items()
     }
-    monkeypatch.setattr(plugins, "_found", lambda group: found)
+    monkeypatch.setattr(plugins, "_entry_points", lambda group: found)
 
 
 @pytest.mark.usefixtures("others")

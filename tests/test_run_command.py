@@ -40,7 +40,7 @@ from asyncz import (
     events,
 )
 from asyncz.cli.app import app
-from asyncz.cli.monitor import _due, _outcome, as_line, fields_of, overview
+from asyncz.cli.run import _due, _outcome, as_line, fields_of, overview
 from asyncz.states import TaskState
 
 EXAMPLES = Path(__file__).parent / "examples"

@@ -40,7 +40,7 @@ LAYERS = [
     {"triggers", "plugins", "config"},
     {"protocols"},
     {"tasks", "events", "states", "exceptions", "retries", "clock", "running", "_checks", "_references", "_statuses"},
-    {"_lazy", "_running"},
+    {"_lazy", "_running", "_text"},
 ]
 # What `Task.then` names in its parameters: there for the type checkers, and imported for nobody else.
 NAMED_FROM_BELOW = {("tasks", "config"), ("tasks", "protocols")}

@@ -12,10 +12,10 @@ from typing import Annotated
 import attrs
 import typer
 
-from asyncz.cli._targets import bad_target, imported, look_in_current_folder
+from asyncz.cli._import_target import bad_target, imported, look_in_current_folder
 from asyncz.cli.demo import Demo, installed_packages
-from asyncz.cli.monitor import shown
 from asyncz.cli.preview import preview as preview_trigger
+from asyncz.cli.run import shown
 from asyncz.cli.verify import Declarations, verify as verify_target
 from asyncz.config import SchedulerConfig
 from asyncz.exceptions import ConfigurationError, ConfigurationProblem

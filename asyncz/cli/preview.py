@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 import attrs
 import typer
 
-from asyncz.cli._targets import bad_target, imported
+from asyncz.cli._import_target import bad_target, imported
 from asyncz.clock import SystemClock, utc
 from asyncz.exceptions import AsynczError
 from asyncz.plugins import create_trigger, is_trigger, trigger_aliases

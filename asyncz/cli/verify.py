@@ -26,7 +26,7 @@ from rich.table import Table
 from rich.text import Text
 from typing_extensions import TypeIs, override
 
-from asyncz.cli._targets import bad_target, imported
+from asyncz.cli._import_target import bad_target, imported
 from asyncz.plugins import is_executor, is_trigger
 from asyncz.protocols import Trigger, UniversalExecutor
 from asyncz.tasks import TaskRun

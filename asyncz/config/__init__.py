@@ -1,4 +1,4 @@
-"""Configuration: the options of the built-in executors for checkers and editors, and whole schedulers as data."""
+"""Configuration: the options of the built-in executors for type checkers and editors, and schedulers as data."""
 
 from typing import TYPE_CHECKING
 
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 else:
     from asyncz._lazy import lazy_exports
 
-    # Imported on first use: who configures nothing pays for no model.
+    # Imported on first use: building the models takes longer than importing the rest of the package.
     __all__, __getattr__, __dir__ = lazy_exports(
         __name__,
         {

@@ -1,31 +1,41 @@
-"""The options of the built-in executors, as the type checkers and editors know them."""
+"""Types of the options of the built-in executors, for type checkers and editors.
+
+The pydantic models in `asyncz.config.models` and the constructors have the same options; a test compares the three.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict
+from multiprocessing.context import BaseContext
+from typing import Literal, TypeAlias
 
-if TYPE_CHECKING:
-    from multiprocessing.context import BaseContext
+# Pydantic accepts only this one before Python 3.12.
+from typing_extensions import TypedDict
 
-Initializer: TypeAlias = Callable[..., object]  # type: ignore[explicit-any]  # `initargs` decides what it takes
+Initializer: TypeAlias = Callable[..., object]  # type: ignore[explicit-any]  # `initargs` decides its parameters
 """A function that a pool calls once in each of its threads or processes, with `initargs`."""
 
 PoolAlias: TypeAlias = Literal["threadpool", "pool", "processpool"]
-"""The aliases of the built-in executors that take options."""
+"""The aliases of the built-in executors that have options."""
 
 ClusterAlias: TypeAlias = Literal["dask"]
 """The aliases of the built-in executors that run on a cluster."""
 
 LoopAlias: TypeAlias = Literal["asyncio", "default", "debug"]
-"""The aliases of the built-in executors that take none."""
+"""The aliases of the built-in executors that have no options."""
 
 TriggerAlias: TypeAlias = Literal["and", "calendar", "cron", "date", "interval", "or"]
 """The aliases of the built-in triggers."""
 
 
 class ThreadPoolKwargs(TypedDict, total=False):
-    """What `pool_kwargs` of a thread pool may hold, as `concurrent.futures.ThreadPoolExecutor` takes it."""
+    """Options of a thread pool that are passed to `concurrent.futures.ThreadPoolExecutor`.
+
+    Attributes:
+        thread_name_prefix: Prefix of the thread names.
+        initializer: A function that each worker calls once when it starts.
+        initargs: The arguments of the initializer.
+    """
 
     thread_name_prefix: str
     initializer: Initializer
@@ -33,7 +43,14 @@ class ThreadPoolKwargs(TypedDict, total=False):
 
 
 class ProcessPoolKwargs(TypedDict, total=False):
-    """What `pool_kwargs` of a process pool may hold, as `concurrent.futures.ProcessPoolExecutor` takes it."""
+    """Options of a process pool that are passed to `concurrent.futures.ProcessPoolExecutor`.
+
+    Attributes:
+        mp_context: Start method of the worker processes.
+        initializer: A function that each worker calls once when it starts.
+        initargs: The arguments of the initializer.
+        max_tasks_per_child: Number of runs after which a worker process is replaced.
+    """
 
     mp_context: BaseContext
     initializer: Initializer
@@ -42,18 +59,18 @@ class ProcessPoolKwargs(TypedDict, total=False):
 
 
 class PoolKwargs(ThreadPoolKwargs, ProcessPoolKwargs, total=False):
-    """What `pool_kwargs` may hold where only the alias tells which pool it is for."""
+    """Options of a thread or process pool, if only the alias says which of both."""
 
 
 class PoolOptions(TypedDict, total=False):
-    """The options that `add_executor` hands on to a pool.
+    """Options that `add_executor` passes to a thread or process pool.
 
     Attributes:
-        max_workers: How many threads or processes at most.
-        pool_kwargs: Keyword arguments of the `concurrent.futures` pool.
+        max_workers: Maximum number of threads or processes.
+        pool_kwargs: Options of the `concurrent.futures` pool.
         cancel_futures: Cancel queued runs at shutdown.
-        overwrite_wait: Where set, it is used instead of the `wait` of `shutdown`.
-        max_queue: How many runs may wait at most; None is no limit.
+        overwrite_wait: Replaces the `wait` argument of `shutdown` if it is not None.
+        max_queue: Maximum number of runs that wait for a worker; None means no limit.
     """
 
     max_workers: int
@@ -64,15 +81,16 @@ class PoolOptions(TypedDict, total=False):
 
 
 class DaskClusterKwargs(TypedDict, total=False):
-    """What `cluster_kwargs` of a Dask executor may hold, as `distributed.LocalCluster` takes it.
+    """Options of a Dask cluster on this machine that are passed to `distributed.LocalCluster`.
 
     Attributes:
-        n_workers: How many processes.
-        threads_per_worker: How many threads each of them has.
-        memory_limit: How many bytes of memory each of them may use; a text such as `2GiB`; `auto` shares out what
-            there is.
-        host: The address on which it listens; by default no other machine can reach it.
-        dashboard_address: Where its dashboard is; by default at a free port that no other machine can reach.
+        n_workers: Number of worker processes.
+        threads_per_worker: Number of threads of each worker process.
+        memory_limit: Memory limit of each worker process, in bytes or as a text such as `2GiB`; `auto` divides the
+            memory of the machine.
+        host: The address on which it listens; by default other machines cannot connect.
+        dashboard_address: The address of its dashboard; by default a free port to which other machines cannot
+            connect.
     """
 
     n_workers: int
@@ -83,16 +101,16 @@ class DaskClusterKwargs(TypedDict, total=False):
 
 
 class DaskOptions(TypedDict, total=False):
-    """The options that `add_executor` hands on to a Dask executor; see there.
+    """Options that `add_executor` passes to a Dask executor.
 
     Attributes:
-        address: The address of the cluster's scheduler; without it, a cluster is started on this machine.
-        resources: What a run takes of the resources that workers declare.
-        retries: How many times Dask executes a run again that failed or was lost.
-        cluster_kwargs: Keyword arguments of the cluster that is started.
-        cancel_futures: Cancel the runs that have not left for the cluster at shutdown.
-        overwrite_wait: Where set, it is used instead of the `wait` of `shutdown`.
-        max_queue: How many runs may wait to leave at most; None is no limit.
+        address: The address of the cluster's scheduler; by default a cluster is started on this machine.
+        resources: Amounts that a run needs of the resources that workers declare.
+        retries: Number of times that Dask repeats a run that failed or was lost.
+        cluster_kwargs: Options of the cluster that is started on this machine.
+        cancel_futures: Cancel the runs that have not been sent to the cluster at shutdown.
+        overwrite_wait: Replaces the `wait` argument of `shutdown` if it is not None.
+        max_queue: Maximum number of runs that wait to be sent to the cluster; None means no limit.
     """
 
     address: str | None

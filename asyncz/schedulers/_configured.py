@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import TypeVar
 
-from asyncz.config._reading import ConfigReader
+from asyncz.config._loader import ConfigLoader
 from asyncz.config.models import ExecutorConfig, TaskConfig
 from asyncz.plugins import BUILTIN_EXECUTORS
 from asyncz.tasks import DEFAULT_LIMITS, TaskLimits
@@ -26,14 +26,14 @@ def configured(make: Callable[[TaskLimits], SchedulerT], source: ConfigSource) -
     Raises:
         ConfigurationError: Anything in it cannot be used.
     """
-    reader = ConfigReader(source)
-    defaults = reader.tried(("defaults",), reader.config.defaults.limits) or DEFAULT_LIMITS
+    loader = ConfigLoader(source)
+    defaults = loader.attempt(("defaults",), loader.config.defaults.limits) or DEFAULT_LIMITS
     scheduler = make(defaults)
-    for alias, executor in reader.config.executors.items():
-        reader.tried(("executors", alias), partial(_add_executor, scheduler, alias, executor))
-    for task_id, task in reader.config.tasks.items():
-        _add_task(scheduler, reader, task_id, task, defaults)
-    reader.raise_problems()
+    for alias, executor in loader.config.executors.items():
+        loader.attempt(("executors", alias), partial(_add_executor, scheduler, alias, executor))
+    for task_id, task in loader.config.tasks.items():
+        _add_task(scheduler, loader, task_id, task, defaults)
+    loader.raise_problems()
     return scheduler
 
 
@@ -42,16 +42,16 @@ def _add_executor(scheduler: AsyncIOScheduler, alias: str, executor: ExecutorCon
 
 
 def _add_task(
-    scheduler: AsyncIOScheduler, reader: ConfigReader, task_id: str, task: TaskConfig, defaults: TaskLimits
+    scheduler: AsyncIOScheduler, loader: ConfigLoader, task_id: str, task: TaskConfig, defaults: TaskLimits
 ) -> None:
     path = ("tasks", task_id)
-    call = reader.tried(path, task.load_call)
-    limits = reader.tried(path, partial(task.limits, defaults))
-    trigger = reader.tried((*path, "trigger"), task.trigger.create)
-    aliases = {*reader.executors, *BUILTIN_EXECUTORS}
+    call = loader.attempt(path, task.load_call)
+    limits = loader.attempt(path, partial(task.limits, defaults))
+    trigger = loader.attempt((*path, "trigger"), task.trigger.create)
+    aliases = {*loader.executors, *BUILTIN_EXECUTORS}
     if task.executor not in aliases:
-        reader.reject((*path, "executor"), "there is no such executor", task.executor, aliases)
-    if call is None or limits is None or not reader.is_usable(*path):
+        loader.reject((*path, "executor"), "there is no such executor", task.executor, aliases)
+    if call is None or limits is None or not loader.is_valid(*path):
         return
-    if reader.is_usable("executors", task.executor):
-        reader.tried(path, partial(scheduler._add, call, trigger, task.executor, task_id, limits, task.paused))
+    if loader.is_valid("executors", task.executor):
+        loader.attempt(path, partial(scheduler._add, call, trigger, task.executor, task_id, limits, task.paused))

@@ -2,7 +2,7 @@
 
 from asyncz.testing._suite import RuleVerdict, Verdict
 from asyncz.testing.clock import FakeClock
-from asyncz.testing.conformance import ExecutorConformance, RestrictedExecutorConformance
+from asyncz.testing.executors import ExecutorConformance, RestrictedExecutorConformance
 from asyncz.testing.recorder import RecordingNotifier, RunRecord
 from asyncz.testing.rules import RULES, TRIGGER_RULES, Rule, RuleBrokenError
 from asyncz.testing.trigger_conformance import TriggerConformance

@@ -21,10 +21,10 @@ from asyncz.exceptions import ExecutorNotRunningError, MaximumInstancesError, Ta
 from asyncz.protocols import Executor, UniversalExecutor
 from asyncz.states import ExecutorState, ExecutorStatus
 from asyncz.tasks import Task, TaskLimits
-from asyncz.testing import _work, rules
-from asyncz.testing._own_loop import run_in_own_loop
+from asyncz.testing import _payloads, rules
+from asyncz.testing._harness import Submitted, Trial, can_cancel
 from asyncz.testing._suite import RuleSuite, note_rule
-from asyncz.testing._trial import Submitted, Trial, can_cancel
+from asyncz.testing._watchdog import run_in_own_loop
 from asyncz.testing.rules import RULES, Rule, RuleBrokenError
 
 ResultT = TypeVar("ResultT")
@@ -136,7 +136,7 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
             runs: list[tuple[Submitted[ResultT], ResultT]] = []
             for number in range(_MANY):
                 expected = self.make_result(number)
-                runs.append((await trial.submit_when_possible(trial.task(partial(_work.give, expected))), expected))
+                runs.append((await trial.submit_when_possible(trial.task(partial(_payloads.give, expected))), expected))
             for submitted, expected in runs:
                 result = await trial.executed(submitted, rules.RESULTS)
                 if result != expected:
@@ -152,13 +152,18 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
     @_checks(rules.EXCEPTIONS)
     async def test_what_a_function_raises_is_told(self) -> None:
         async with self._trial() as trial:
-            for error in (_work.WorkError("lost", 3), KeyError("key"), StopIteration("over"), OSError(2, "no file")):
+            for error in (
+                _payloads.WorkError("lost", 3),
+                KeyError("key"),
+                StopIteration("over"),
+                OSError(2, "no file"),
+            ):
                 calls: list[Callable[[], Never] | Callable[[], Coroutine[object, Never, Never]]] = [
-                    partial(_work.fail, error)
+                    partial(_payloads.fail, error)
                 ]
                 if not isinstance(error, StopIteration):
                     # A coroutine cannot raise that one.
-                    calls.append(partial(_work.fail_async, error))
+                    calls.append(partial(_payloads.fail_async, error))
                 for call in calls:
                     submitted = trial.submit(trial.task(call), what=f"raises {error!r}")
                     told = (await trial.failed(submitted, type(error), rules.EXCEPTIONS)).exception
@@ -169,9 +174,9 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
     async def test_a_request_to_exit_ends_the_run_only(self) -> None:
         async with self._trial() as trial:
             for call, exception in (
-                (_work.leave, SystemExit),
-                (_work.interrupt, KeyboardInterrupt),
-                (_work.leave_async, SystemExit),
+                (_payloads.leave, SystemExit),
+                (_payloads.interrupt, KeyboardInterrupt),
+                (_payloads.leave_async, SystemExit),
             ):
                 submitted = trial.submit(trial.task(call), what=f"raises {exception.__name__}")
                 _ = await trial.failed(submitted, exception, rules.EXIT_REQUESTS, lost_breaks=rules.EXIT_REQUESTS)
@@ -182,7 +187,7 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
     @_checks(rules.CANCELLED_BY_ITSELF)
     async def test_a_function_that_cancels_itself_is_cancelled(self) -> None:
         async with self._trial() as trial:
-            for call in (_work.cancel_itself, _work.cancel_itself_async):
+            for call in (_payloads.cancel_itself, _payloads.cancel_itself_async):
                 submitted = trial.submit(trial.task(call), what="raises CancelledError")
                 _ = await trial.ended_as(submitted, TaskCancelled, rules.CANCELLED_BY_ITSELF)
             _ = await trial.ended_as(self._give(trial), TaskExecuted, rules.CANCELLED_BY_ITSELF)
@@ -192,10 +197,16 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
         async with self._trial() as trial:
             expected = self.make_result(1)
             for task, what in (
-                (trial.task(partial(_work.give_async, expected)), "calls a coroutine function"),
-                (trial.task(_work.AsyncGiver(expected)), "calls an object whose __call__ is a coroutine function"),
-                (trial.task(partial(_work.give_coroutine, expected)), "calls a plain function that gives a coroutine"),
-                (trial.task(partial(_work.give_awaitable, expected)), "calls a function that gives another awaitable"),
+                (trial.task(partial(_payloads.give_async, expected)), "calls a coroutine function"),
+                (trial.task(_payloads.AsyncGiver(expected)), "calls an object whose __call__ is a coroutine function"),
+                (
+                    trial.task(partial(_payloads.give_coroutine, expected)),
+                    "calls a plain function that gives a coroutine",
+                ),
+                (
+                    trial.task(partial(_payloads.give_awaitable, expected)),
+                    "calls a function that gives another awaitable",
+                ),
             ):
                 submitted = trial.submit(task, what=what)
                 result = await trial.executed(submitted, rules.AWAITABLES)
@@ -205,7 +216,7 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
     @_checks(rules.DETAILS)
     async def test_a_notification_has_its_details(self) -> None:
         async with self._trial() as trial:
-            error = trial.submit(trial.task(partial(_work.fail, _work.WorkError("details"))))
+            error = trial.submit(trial.task(partial(_payloads.fail, _payloads.WorkError("details"))))
             for submitted in (self._give(trial), error):
                 notification = await trial.ending(submitted)
                 details, run = notification.details, submitted.run
@@ -242,8 +253,8 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
     async def test_submit_raises_nothing_of_a_function(self) -> None:
         async with self._trial() as trial:
             _ = self._runs_of_every_kind(trial)
-            _ = trial.submit(trial.task(_work.leave))
-            _ = trial.submit(trial.task(_work.interrupt))
+            _ = trial.submit(trial.task(_payloads.leave))
+            _ = trial.submit(trial.task(_payloads.interrupt))
 
     @_checks(rules.NO_RUN_BEFORE_START)
     async def test_no_run_is_taken_before_start(self) -> None:
@@ -270,12 +281,12 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
         self._unless_inline("a run has ended when submit returns")
         async with self._trial() as trial:
             gate = trial.gate()
-            task = trial.task(partial(_work.hold, gate, self.make_result(0)), TaskLimits(max_instances=2))
+            task = trial.task(partial(_payloads.hold, gate, self.make_result(0)), TaskLimits(max_instances=2))
             taken = [trial.submit(task), trial.submit(task)]
             trial.have_rejected(
                 task, MaximumInstancesError, rules.MAXIMUM_OF_INSTANCES, "with 2 of at most 2 instances of its task"
             )
-            another = trial.submit(trial.task(partial(_work.hold, gate, self.make_result(1))))
+            another = trial.submit(trial.task(partial(_payloads.hold, gate, self.make_result(1))))
             gate.open()
             for submitted in (*taken, another):
                 _ = await trial.executed(submitted)
@@ -283,7 +294,7 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
     @_checks(rules.INSTANCES_COUNT_DOWN)
     async def test_a_released_run_counts_no_more(self) -> None:
         async with self._trial() as trial:
-            for task in (self._task(trial), trial.task(partial(_work.fail, _work.WorkError("again")))):
+            for task in (self._task(trial), trial.task(partial(_payloads.fail, _payloads.WorkError("again")))):
                 for _ in range(3):
                     submitted = trial.submit(task, rejection_breaks=rules.INSTANCES_COUNT_DOWN)
                     await trial.released(submitted)
@@ -307,8 +318,8 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
                 await trial.released(self._give(trial))
             else:
                 gate = trial.gate()
-                several = trial.task(partial(_work.hold, gate, self.make_result(0)), TaskLimits(max_instances=2))
-                once = trial.task(partial(_work.hold, gate, self.make_result(1)))
+                several = trial.task(partial(_payloads.hold, gate, self.make_result(0)), TaskLimits(max_instances=2))
+                once = trial.task(partial(_payloads.hold, gate, self.make_result(1)))
                 runs = [trial.submit(several), trial.submit(several), trial.submit(once)]
                 await trial.expect_counts("with two runs of one task and one of another", (several, 2), (once, 1))
                 gate.open()
@@ -320,7 +331,7 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
     async def test_a_run_that_is_too_late_is_missed(self) -> None:
         async with self._trial() as trial:
             an_hour_ago = time.time() - _HOUR
-            for hold in (_work.hold, _work.hold_async):
+            for hold in (_payloads.hold, _payloads.hold_async):
                 gate = trial.gate()
                 gate.open()
                 late = trial.task(partial(hold, gate, self.make_result(0)), TaskLimits(misfire_grace_time=1))
@@ -329,7 +340,7 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
                 if gate.count("begun"):
                     raise RuleBrokenError(rules.LATE_RUNS, "the function of a missed run was called")
             for grace in (None, 2 * _HOUR):
-                in_time = trial.task(partial(_work.give, self.make_result(1)), TaskLimits(misfire_grace_time=grace))
+                in_time = trial.task(partial(_payloads.give, self.make_result(1)), TaskLimits(misfire_grace_time=grace))
                 _ = await trial.executed(trial.submit(in_time, scheduled=an_hour_ago), rules.LATE_RUNS)
 
     @_checks(rules.SHUTDOWN_WAITS)
@@ -444,7 +455,7 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
                     )
                 trial.open_gates()
                 await trial.released(submitted)
-            in_time = trial.task(partial(_work.give, self.make_result(1)), TaskLimits(timeout=_HOUR))
+            in_time = trial.task(partial(_payloads.give, self.make_result(1)), TaskLimits(timeout=_HOUR))
             _ = await trial.ended_as(trial.submit(in_time), TaskExecuted, rules.TIME_LIMITS)
 
     @_checks(rules.CONTEXT)
@@ -453,10 +464,10 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
             raise SkipTest("context variables do not travel to another process")
         async with self._trial() as trial:
             context = Context()
-            context.run(_work.variable.set, "set")
+            context.run(_payloads.variable.set, "set")
             for task in (
-                trial.task(partial(_work.give_where_variable_is, "set", self.make_result(0))),
-                trial.task(partial(_work.give_where_variable_is_async, "set", self.make_result(0))),
+                trial.task(partial(_payloads.give_where_variable_is, "set", self.make_result(0))),
+                trial.task(partial(_payloads.give_where_variable_is_async, "set", self.make_result(0))),
             ):
                 submitted = trial.submit(task, context=context.copy(), what="looks at a context variable")
                 _ = await trial.ended_as(submitted, TaskExecuted, rules.CONTEXT)
@@ -465,10 +476,10 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
     async def test_what_cannot_be_pickled_ends_only_its_run(self) -> None:
         self._only_in_another_process()
         async with self._trial() as trial:
-            unpicklable = partial(_work.give_beside, self.make_result(0), threading.Lock())
+            unpicklable = partial(_payloads.give_beside, self.make_result(0), threading.Lock())
             await self._expect_to_fail(trial, trial.task(unpicklable), "is given what cannot be pickled")
             await self._expect_to_fail(
-                trial, trial.task(_work.fail_unpicklably), "raises an exception that cannot be pickled"
+                trial, trial.task(_payloads.fail_unpicklably), "raises an exception that cannot be pickled"
             )
             _ = await trial.ended_as(self._give(trial), TaskExecuted, rules.NOT_PICKLABLE)
 
@@ -476,7 +487,7 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
     async def test_a_dead_worker_costs_one_run(self) -> None:
         self._only_in_another_process()
         async with self._trial() as trial:
-            submitted = trial.submit(trial.task(partial(_work.die, os.getpid())), what="ends its process")
+            submitted = trial.submit(trial.task(partial(_payloads.die, os.getpid())), what="ends its process")
             _ = await trial.ended_as(submitted, TaskError, rules.DEAD_WORKERS, lost_breaks=rules.DEAD_WORKERS)
             _ = await trial.ended_as(
                 self._give(trial), TaskExecuted, rules.DEAD_WORKERS, lost_breaks=rules.DEAD_WORKERS
@@ -497,7 +508,7 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
             await trial.clear_up()
 
     def _task(self, trial: Trial[ResultT]) -> Task[ResultT]:
-        return trial.task(partial(_work.give, self.make_result(0)))
+        return trial.task(partial(_payloads.give, self.make_result(0)))
 
     def _give(self, trial: Trial[ResultT]) -> Submitted[ResultT]:
         return trial.submit(self._task(trial))
@@ -506,12 +517,12 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
         return [
             trial.submit(trial.task(call))
             for call in (
-                partial(_work.give, self.make_result(0)),
-                partial(_work.give_async, self.make_result(1)),
-                partial(_work.fail, _work.WorkError("of every kind")),
-                partial(_work.fail_async, _work.WorkError("of every kind")),
-                _work.cancel_itself,
-                _work.cancel_itself_async,
+                partial(_payloads.give, self.make_result(0)),
+                partial(_payloads.give_async, self.make_result(1)),
+                partial(_payloads.fail, _payloads.WorkError("of every kind")),
+                partial(_payloads.fail_async, _payloads.WorkError("of every kind")),
+                _payloads.cancel_itself,
+                _payloads.cancel_itself_async,
             )
         ]
 
@@ -553,7 +564,9 @@ class ExecutorConformance(RestrictedExecutorConformance[object]):
     async def test_a_result_that_cannot_be_pickled_ends_only_its_run(self) -> None:
         self._only_in_another_process()
         async with self._trial() as trial:
-            await self._expect_to_fail(trial, trial.task(_work.unpicklable_result), "returns what cannot be pickled")
+            await self._expect_to_fail(
+                trial, trial.task(_payloads.unpicklable_result), "returns what cannot be pickled"
+            )
             _ = await trial.ended_as(self._give(trial), TaskExecuted, rules.NOT_PICKLABLE)
 
 

@@ -23,7 +23,7 @@ from asyncz.exceptions import ExecutorNotRunningError, MaximumInstancesError, Qu
 from asyncz.protocols import Executor, SupportsCancel
 from asyncz.states import ExecutorState
 from asyncz.tasks import Task, TaskLimits, TaskRun
-from asyncz.testing import _work, rules
+from asyncz.testing import _payloads, rules
 from asyncz.testing.recorder import RecordingNotifier
 from asyncz.testing.rules import Rule, RuleBrokenError
 
@@ -46,7 +46,7 @@ class Submitted(Generic[ResultT]):
 
     run: TaskRun[ResultT]
     what: str
-    gate: _work.Gate | None = None
+    gate: _payloads.Gate | None = None
 
 
 class Trial(Generic[ResultT]):
@@ -59,7 +59,7 @@ class Trial(Generic[ResultT]):
         self._folder = Path(tempfile.mkdtemp(prefix="asyncz-"))
         # A trial whose executor blocks its loop for good never comes to clear up: the end of the program does.
         self._remove_folder = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
-        self._gates: list[_work.Gate] = []
+        self._gates: list[_payloads.Gate] = []
         self._submitted: list[Submitted[ResultT]] = []
         self._rejected: list[TaskRun[ResultT]] = []
         self._is_down = True
@@ -114,9 +114,9 @@ class Trial(Generic[ResultT]):
         """A task of its own."""
         return Task[ResultT](f"task-{next(_task_numbers)}", call, limits=limits or TaskLimits())
 
-    def gate(self) -> _work.Gate:
+    def gate(self) -> _payloads.Gate:
         """A gate that holds work until it is opened, or the trial is over."""
-        gate = _work.Gate(self._folder / f"gate-{len(self._gates)}", _GATE_TIMEOUTS * self.hang_timeout)
+        gate = _payloads.Gate(self._folder / f"gate-{len(self._gates)}", _GATE_TIMEOUTS * self.hang_timeout)
         gate.folder.mkdir()
         self._gates.append(gate)
         return gate
@@ -131,7 +131,7 @@ class Trial(Generic[ResultT]):
         self,
         task: Task[ResultT],
         *,
-        gate: _work.Gate | None = None,
+        gate: _payloads.Gate | None = None,
         what: str = "",
         rejection_breaks: Rule = rules.MAXIMUM_OF_INSTANCES,
         scheduled: float | None = None,
@@ -201,12 +201,12 @@ class Trial(Generic[ResultT]):
     def hold(self, result: ResultT, *, limits: TaskLimits | None = None) -> Submitted[ResultT]:
         """Have a run taken whose work is held by a gate of its own."""
         gate = self.gate()
-        return self.submit(self.task(partial(_work.hold, gate, result), limits), gate=gate)
+        return self.submit(self.task(partial(_payloads.hold, gate, result), limits), gate=gate)
 
     def hold_async(self, result: ResultT, *, limits: TaskLimits | None = None) -> Submitted[ResultT]:
         """The same with a coroutine function."""
         gate = self.gate()
-        return self.submit(self.task(partial(_work.hold_async, gate, result), limits), gate=gate)
+        return self.submit(self.task(partial(_payloads.hold_async, gate, result), limits), gate=gate)
 
     def have_rejected(
         self, task: Task[ResultT], expected: type[Exception], rule: Rule, situation: str, *, observe: bool = True

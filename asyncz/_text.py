@@ -1,0 +1,48 @@
+"""Safe texts of values and exceptions from user code."""
+
+from __future__ import annotations
+
+DEFAULT_LENGTH = 500
+
+
+def printable(text: str, length: int = DEFAULT_LENGTH) -> str:
+    r"""Return a text in one line that a terminal, a log file and a UTF-8 encoder accept.
+
+    Control characters (ESC, C1, DEL, line breaks), characters that change the text direction and lone surrogates
+    become escape sequences such as `\x1b` and `\u202e`.
+
+    Args:
+        text: The text; it may contain anything.
+        length: The maximum number of characters; longer texts end with an ellipsis.
+    """
+    if len(text) > length:
+        text = f"{text[: length - 1]}…"
+    if text.isprintable():
+        return text
+    escaped = "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+    return escaped if len(escaped) <= length else f"{escaped[: length - 1]}…"
+
+
+def exception_text(error: BaseException, length: int = DEFAULT_LENGTH) -> str:
+    """Return the class and the message of an exception as a printable text.
+
+    A `__str__` that raises does not matter: the text says so instead.
+    """
+    name = type(error).__name__
+    try:
+        message = str(error)
+    except BaseException as failure:
+        message = f"<its text is not available: __str__ raised {type(failure).__name__}>"
+    return printable(f"{name}: {message}" if message else name, length)
+
+
+def value_text(value: object, length: int = DEFAULT_LENGTH) -> str:
+    """Return the `repr` of a value as a printable text of bounded length, even if its `__repr__` raises."""
+    import reprlib
+
+    shortened = reprlib.Repr()
+    shortened.maxstring = shortened.maxother = length
+    try:
+        return printable(shortened.repr(value), length)
+    except BaseException as failure:
+        return f"<{type(value).__name__}: __repr__ raised {type(failure).__name__}>"

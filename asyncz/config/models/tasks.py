@@ -1,0 +1,204 @@
+"""Configuration of tasks, their limits, and the whole scheduler."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import os
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Annotated, Protocol, TypeAlias
+
+from pydantic import Field, PositiveFloat, PositiveInt
+from typing_extensions import TypeIs
+
+from asyncz._references import closest, load
+from asyncz.config.models._base import Amount, Config, Limit, Reference, Values, problem
+from asyncz.config.models.executors import ExecutorConfig
+from asyncz.config.models.triggers import DateTriggerConfig, TriggerConfig
+from asyncz.exceptions import ConfigurationError, ConfigurationProblem
+from asyncz.retries import Retry
+from asyncz.tasks import DEFAULT_LIMITS, UNSET, OverlapPolicy, TaskLimits, function_name
+
+
+class RetryConfig(Config, frozen=True):
+    """Retry policy: number of attempts and delays."""
+
+    attempts: PositiveInt
+    """Maximum number of attempts, including the first one."""
+    delay: Amount = 0.0
+    """Delay before the second attempt, in seconds."""
+    backoff: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 1.0
+    """Multiplier applied to the delay after each attempt."""
+    max_delay: Limit | None = None
+    """Maximum delay, in seconds."""
+    jitter: Amount = 0.0
+    """Maximum number of seconds added to each delay at random."""
+    on: Annotated[tuple[str, ...], Field(strict=False)] = ("Exception",)
+    """The exceptions after which a run is tried again: names of built-in ones, or "package.module:Class"."""
+
+    def create(self) -> Retry:
+        """Create the retry policy. May be called from any thread.
+
+        Raises:
+            ConfigurationError: Names in `on` are not exception classes.
+        """
+        return Retry(
+            attempts=self.attempts,
+            delay=self.delay,
+            backoff=self.backoff,
+            max_delay=_finite(self.max_delay),
+            jitter=self.jitter,
+            on=_exception_classes(self.on),
+        )
+
+
+class LimitsConfig(Config, frozen=True):
+    """Limits of the runs of tasks that set no limits of their own."""
+
+    max_instances: PositiveInt = 1
+    """Maximum number of simultaneous runs of a task."""
+    misfire_grace_time: Limit | None = None
+    """Maximum delay of the start of a run, in seconds; `inf` (the default) means no limit."""
+    coalesce: bool = True
+    """Run only the latest of several due times."""
+    timeout: PositiveFloat | None = None
+    """Maximum duration of an attempt, in seconds; `inf` (the default) means no limit."""
+    retry: RetryConfig | None = None
+    """Retry policy of failed runs; by default they are not repeated."""
+    overlap: OverlapPolicy | None = None
+    """Policy for runs that are due at `max_instances`: by default "skip", or "queue_all" if `coalesce` is false."""
+
+    def limits(self, defaults: TaskLimits = DEFAULT_LIMITS) -> TaskLimits:
+        """Return these limits, with defaults for those that are not set. May be called from any thread.
+
+        Raises:
+            ConfigurationError: Names in `retry.on` are not exception classes.
+        """
+        own = self.model_fields_set
+        retry = None if self.retry is None else self.retry.create()
+        return defaults.evolve(
+            max_instances=self.max_instances if "max_instances" in own else UNSET,
+            misfire_grace_time=_finite(self.misfire_grace_time) if "misfire_grace_time" in own else UNSET,
+            coalesce=self.coalesce if "coalesce" in own else UNSET,
+            timeout=_finite(self.timeout) if "timeout" in own else UNSET,
+            retry=retry if "retry" in own else UNSET,
+            overlap=self.overlap if "overlap" in own else UNSET,
+        )
+
+
+class TaskConfig(LimitsConfig, frozen=True):
+    """A function with its arguments, trigger, executor and limits."""
+
+    call: Reference
+    """The function or coroutine function, as "package.module:function"."""
+    args: Values = ()
+    """Its positional arguments."""
+    kwargs: Mapping[str, object] = {}
+    """Its keyword arguments."""
+    trigger: TriggerConfig = DateTriggerConfig(type="date")
+    """The trigger; by default the task runs once, at the start."""
+    executor: Annotated[str, Field(min_length=1)] = "asyncio"
+    """The executor: one of `executors`, or the alias of a built-in one."""
+    paused: bool = False
+    """Start with a paused schedule."""
+
+    def load_call(self) -> Callable[[], object]:
+        """Import the function and bind its arguments. May be called from any thread.
+
+        Raises:
+            ConfigurationError: It cannot be imported or called, or does not accept the arguments.
+        """
+        function = load(self.call, "call")
+        if not _is_function(function):
+            raise problem(
+                ("call",), f"it is of the type {type(function).__name__}, which cannot be called", repr(self.call)
+            )
+        _check_arguments(function, self.args, self.kwargs)
+        return partial(function, *self.args, **self.kwargs)
+
+
+class SchedulerConfig(Config, frozen=True, title="The configuration of asyncz"):
+    """A scheduler: executors by alias, tasks by id, and default limits.
+
+    Example:
+        >>> config = SchedulerConfig.model_validate({"tasks": {"clean": {"call": "jobs:clean"}}})
+        >>> scheduler = AsyncIOScheduler.from_config(config)
+    """
+
+    executors: Mapping[str, ExecutorConfig] = {}
+    """Executors by the alias that tasks use."""
+    defaults: LimitsConfig = LimitsConfig()
+    """Limits of all tasks that do not set their own."""
+    tasks: Mapping[str, TaskConfig] = {}
+    """Tasks by their id."""
+
+
+ConfigSource: TypeAlias = SchedulerConfig | Mapping[str, object] | str | os.PathLike[str]
+"""A configuration, as data or as the path of a TOML file."""
+
+
+def _finite(seconds: float | None) -> float | None:
+    return None if seconds is None or math.isinf(seconds) else seconds
+
+
+def _exception_classes(names: tuple[str, ...]) -> tuple[type[BaseException], ...]:
+    classes: list[type[BaseException]] = []
+    problems: list[ConfigurationProblem] = []
+    for number, name in enumerate(names):
+        path = ("retry", "on", number)
+        try:
+            loaded = load(name if ":" in name else f"builtins:{name}", *path)
+        except ConfigurationError as error:
+            # The name as it was written, without the module of built-in exceptions.
+            problems += [
+                ConfigurationProblem(each.path, each.reason, repr(name), each.allowed, each.suggestion)
+                for each in error.problems
+            ]
+            continue
+        if isinstance(loaded, type) and issubclass(loaded, BaseException):
+            classes.append(loaded)
+        else:
+            problems.append(ConfigurationProblem(path, "it is not an exception class", repr(name)))
+    if problems:
+        raise ConfigurationError(tuple(problems))
+    return tuple(classes)
+
+
+class _Function(Protocol):
+    def __call__(self, *args: object, **kwargs: object) -> object: ...
+
+
+def _is_function(value: object) -> TypeIs[_Function]:
+    return callable(value)
+
+
+def _check_arguments(function: _Function, args: tuple[object, ...], kwargs: Mapping[str, object]) -> None:
+    try:
+        signature = inspect.signature(function)
+    except Exception:
+        # Some functions written in C have no signature, and a user's `__signature__` may raise anything.
+        return
+    parameters = signature.parameters.values()
+    named = [each.name for each in parameters if each.kind in {each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY}]
+    accepts_any = any(each.kind is each.VAR_KEYWORD for each in parameters)
+    unknown = [name for name in kwargs if name not in named and not accepts_any]
+    if unknown:
+        raise ConfigurationError(
+            tuple(
+                ConfigurationProblem(
+                    ("kwargs", name),
+                    f"{function_name(function)} has no such parameter",
+                    allowed=tuple(named),
+                    suggestion=closest(name, named),
+                )
+                for name in unknown
+            )
+        )
+    try:
+        signature.bind(*args, **kwargs)
+    except TypeError as error:
+        key = "kwargs" if kwargs and not args else "args" if args else "call"
+        raise problem(
+            (key,), f"{function_name(function)}{signature} does not accept these arguments: {error}"
+        ) from None
