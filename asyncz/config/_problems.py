@@ -56,6 +56,12 @@ _REASONS = {
     "tuple_type": "a list is needed",
 }
 
+_BOUNDS = {
+    "greater_than": ("gt", "more than"),
+    "greater_than_equal": ("ge", "at least"),
+    "less_than_equal": ("le", "at most"),
+}
+
 
 def problem_of(error: ErrorDetails) -> ConfigurationProblem:
     """Return the problem that an error of pydantic stands for."""
@@ -79,12 +85,9 @@ def problem_of(error: ErrorDetails) -> ConfigurationProblem:
         case "literal_error":
             allowed = tuple(re.findall(r"'([^']*)'", str(context["expected"])))
             return unknown_name(path, "it is unknown", error["input"], allowed)
-        case "greater_than":
-            return ConfigurationProblem(path, f"it must be more than {context['gt']:g}", value)
-        case "greater_than_equal":
-            return ConfigurationProblem(path, f"it must be at least {context['ge']:g}", value)
-        case "less_than_equal":
-            return ConfigurationProblem(path, f"it must be at most {context['le']:g}", value)
+        case "greater_than" | "greater_than_equal" | "less_than_equal":
+            bound, words = _BOUNDS[kind]
+            return ConfigurationProblem(path, f"it must be {words} {context[bound]:g}", value)
         case "value_error":
             return ConfigurationProblem(path, str(context["error"]), value)
         case _:
