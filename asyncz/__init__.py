@@ -103,6 +103,7 @@ if TYPE_CHECKING:
         Listener as Listener,
         Notifier as Notifier,
         SupportsCancel as SupportsCancel,
+        SupportsCatchUp as SupportsCatchUp,
         SupportsStart as SupportsStart,
         Timer as Timer,
         Trigger as Trigger,
@@ -139,9 +140,8 @@ if TYPE_CHECKING:
         TaskRun as TaskRun,
         Unset as Unset,
     )
-    from asyncz.triggers.base import BaseTrigger as BaseTrigger
+    from asyncz.triggers.base import AndTrigger as AndTrigger, BaseTrigger as BaseTrigger, OrTrigger as OrTrigger
     from asyncz.triggers.calendar import CalendarIntervalTrigger as CalendarIntervalTrigger
-    from asyncz.triggers.combination import AndTrigger as AndTrigger, OrTrigger as OrTrigger
     from asyncz.triggers.cron import CronTrigger as CronTrigger
     from asyncz.triggers.date import DateTrigger as DateTrigger
     from asyncz.triggers.interval import IntervalTrigger as IntervalTrigger
@@ -250,6 +250,7 @@ else:
                 "Listener",
                 "Notifier",
                 "SupportsCancel",
+                "SupportsCatchUp",
                 "SupportsStart",
                 "Timer",
                 "Trigger",
@@ -286,12 +287,12 @@ else:
                 "TaskRun",
                 "Unset",
             ),
-            "asyncz.triggers.base": ("BaseTrigger",),
-            "asyncz.triggers.calendar": ("CalendarIntervalTrigger",),
-            "asyncz.triggers.combination": (
+            "asyncz.triggers.base": (
                 "AndTrigger",
+                "BaseTrigger",
                 "OrTrigger",
             ),
+            "asyncz.triggers.calendar": ("CalendarIntervalTrigger",),
             "asyncz.triggers.cron": ("CronTrigger",),
             "asyncz.triggers.date": ("DateTrigger",),
             "asyncz.triggers.interval": ("IntervalTrigger",),

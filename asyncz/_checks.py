@@ -10,42 +10,56 @@ from typing_extensions import TypeIs
 
 from asyncz.exceptions import InvalidInputError
 
+_LONGEST_VALUE = 200
+
+
+def shown(value: object) -> str:
+    """Return the repr of a value for an error message, shortened if it is long.
+
+    A repr may raise: an integer of more than 4,300 digits has none.
+    """
+    try:
+        text = repr(value)
+    except Exception:
+        return f"<{type(value).__name__}>"
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
+
 
 def check_text(name: str, value: object) -> None:
     """Reject what is not a text, or is empty."""
     if not isinstance(value, str) or not value:
-        raise InvalidInputError(name, repr(value), "it must be a text that is not empty")
+        raise InvalidInputError(name, shown(value), "it must be a text that is not empty")
 
 
 def check_count(name: str, value: object, *, at_least: int = 1) -> None:
     """Reject what is not a whole number, or is too small."""
     if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
-        raise InvalidInputError(name, repr(value), f"it must be a whole number, at least {at_least}")
+        raise InvalidInputError(name, shown(value), f"it must be a whole number, at least {at_least}")
 
 
 def check_flag(name: str, value: object) -> None:
     """Reject what is neither True nor False."""
     if not isinstance(value, bool):
-        raise InvalidInputError(name, repr(value), "it must be True or False")
+        raise InvalidInputError(name, shown(value), "it must be True or False")
 
 
 def check_callable(name: str, value: object) -> None:
     """Reject what cannot be called."""
     if not callable(value):
-        raise InvalidInputError(name, repr(value), "it must be a function or another callable")
+        raise InvalidInputError(name, shown(value), "it must be a function or another callable")
 
 
 def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
     """Reject what is not one of the texts that there are to choose from."""
     if value not in choices:
-        raise InvalidInputError(name, repr(value), f"it must be one of: {', '.join(choices)}")
+        raise InvalidInputError(name, shown(value), f"it must be one of: {', '.join(choices)}")
 
 
 def check_optional_count(name: str, value: object, *, at_least: int = 1) -> None:
     """The same where None means that there is no limit."""
     if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < at_least):
         raise InvalidInputError(
-            name, repr(value), f"it must be a whole number, at least {at_least}, or None for no limit"
+            name, shown(value), f"it must be a whole number, at least {at_least}, or None for no limit"
         )
 
 
@@ -54,61 +68,61 @@ def check_optional_seconds(name: str, value: object, *, zero_allowed: bool) -> N
     if value is None or (_is_number(value) and (value > 0 or (zero_allowed and value == 0))):
         return
     bound = "at least 0 seconds" if zero_allowed else "more than 0 seconds"
-    raise InvalidInputError(name, repr(value), f"it must be {bound}, or None for no limit")
+    raise InvalidInputError(name, shown(value), f"it must be {bound}, or None for no limit")
 
 
 def check_instance(name: str, value: object, wanted: type[object]) -> None:
     """Reject what is not an instance of a class."""
     if not isinstance(value, wanted):
-        raise InvalidInputError(name, repr(value), f"it must be a {wanted.__name__}")
+        raise InvalidInputError(name, shown(value), f"it must be a {wanted.__name__}")
 
 
 def check_optional_instance(name: str, value: object, wanted: type[object]) -> None:
     """Reject what is neither None nor an instance of a class."""
     if value is not None and not isinstance(value, wanted):
-        raise InvalidInputError(name, repr(value), f"it must be a {wanted.__name__}, or None")
+        raise InvalidInputError(name, shown(value), f"it must be a {wanted.__name__}, or None")
 
 
 def check_number(name: str, value: object) -> None:
-    """Reject what is not a number, or is none that one can count to."""
-    if not _is_number(value) or not math.isfinite(value):
-        raise InvalidInputError(name, repr(value), "it must be a number")
+    """Reject a value that is not a finite number. An integer may be too large for a float."""
+    if not _is_number(value) or (isinstance(value, float) and not math.isfinite(value)):
+        raise InvalidInputError(name, shown(value), "it must be a number")
 
 
 def check_count_in(name: str, value: object, allowed: range) -> None:
     """Reject what is not a whole number of a range."""
     if isinstance(value, bool) or not isinstance(value, int) or value not in allowed:
-        raise InvalidInputError(name, repr(value), f"it must be a whole number from {allowed[0]} to {allowed[-1]}")
+        raise InvalidInputError(name, shown(value), f"it must be a whole number from {allowed[0]} to {allowed[-1]}")
 
 
 def check_seconds(name: str, value: object) -> None:
     """Reject what is no number of seconds, or is negative."""
     if not _is_number(value) or not value >= 0:
-        raise InvalidInputError(name, repr(value), "it must be at least 0 seconds")
+        raise InvalidInputError(name, shown(value), "it must be at least 0 seconds")
 
 
 def check_at_least(name: str, value: object, bound: float) -> None:
     """Reject what is not a number, or is too small."""
     if not _is_number(value) or not value >= bound:
-        raise InvalidInputError(name, repr(value), f"it must be a number, at least {bound:g}")
+        raise InvalidInputError(name, shown(value), f"it must be a number, at least {bound:g}")
 
 
 def check_datetime(name: str, value: object) -> None:
     """Reject what is not a datetime."""
     if not isinstance(value, datetime):
-        raise InvalidInputError(name, repr(value), "a datetime is needed")
+        raise InvalidInputError(name, shown(value), "a datetime is needed")
 
 
 def check_optional_date(name: str, value: object) -> None:
     """Reject what is neither None nor a day; a datetime is more than that."""
     if value is not None and (isinstance(value, datetime) or not isinstance(value, date)):
-        raise InvalidInputError(name, repr(value), "it must be a date, which has no time of the day, or None")
+        raise InvalidInputError(name, shown(value), "it must be a date, which has no time of the day, or None")
 
 
 def check_iterable(name: str, value: object) -> None:
     """Reject what cannot be gone through."""
     if not isinstance(value, Iterable):
-        raise InvalidInputError(name, repr(value), "it must be a list or another iterable")
+        raise InvalidInputError(name, shown(value), "it must be a list or another iterable")
 
 
 def is_aware(value: object) -> bool:

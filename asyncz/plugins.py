@@ -37,12 +37,12 @@ BUILTIN_EXECUTORS = {
     "processpool": "asyncz.executors.process_pool:ProcessPoolExecutor",
 }
 BUILTIN_TRIGGERS = {
-    "and": "asyncz.triggers.combination:AndTrigger",
+    "and": "asyncz.triggers.base:AndTrigger",
     "calendar": "asyncz.triggers.calendar:CalendarIntervalTrigger",
     "cron": "asyncz.triggers.cron:CronTrigger",
     "date": "asyncz.triggers.date:DateTrigger",
     "interval": "asyncz.triggers.interval:IntervalTrigger",
-    "or": "asyncz.triggers.combination:OrTrigger",
+    "or": "asyncz.triggers.base:OrTrigger",
 }
 
 EXECUTOR_MEMBERS = ("state", "start", "shutdown", "submit")

@@ -130,6 +130,25 @@ class SupportsStart(Protocol):
         ...
 
 
+class SupportsCatchUp(Protocol):
+    """A trigger that can return the last of many missed due times directly.
+
+    Without it, schedulers search for that time with `next_due_time`, in logarithmic time.
+    """
+
+    def latest_due_time(self, previous: datetime, now: datetime, /) -> datetime | None:
+        """Return the last due time up to `now` that is later than `previous`; None if there is none.
+
+        The result is the one that repeated calls of `next_due_time` lead to. Called on the loop's thread. Must not
+        block.
+
+        Args:
+            previous: The due time before, UTC.
+            now: The current time, UTC. A due time at `now` counts.
+        """
+        ...
+
+
 class Listener(Protocol[EventT_contra]):
     """What is called with an event, on the loop's thread; a coroutine that it gives is awaited."""
 

@@ -94,7 +94,7 @@ def test_what_is_never_due_is_told(preview: Preview) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["61 * * * *"], "'61' is no minute"),
+        (["61 * * * *"], "'61' is not a valid minute"),
         (["@daily", "--tz", "Europe/Berln"], "did you mean 'Europe/Berlin'"),
         (["@daily", "--from", "tomorrow"], "'tomorrow' is no time"),
         (["@daily", "-n", "0"], "greater than or equal to 1"),

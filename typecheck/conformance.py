@@ -14,7 +14,6 @@ from asyncz import (
     AsyncIOExecutor,
     AsyncIOScheduler,
     BaseExecutor,
-    BaseTrigger,
     CalendarIntervalTrigger,
     Clock,
     CronTrigger,
@@ -81,7 +80,6 @@ cancelling: list[SupportsCancel] = [
 ]
 triggers: list[Trigger] = [
     AndTrigger([DateTrigger()]),
-    BaseTrigger(),
     CalendarIntervalTrigger(months=1),
     CronTrigger("@daily"),
     DateTrigger(),

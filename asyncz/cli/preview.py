@@ -14,7 +14,7 @@ from asyncz.clock import SystemClock, utc
 from asyncz.exceptions import AsynczError
 from asyncz.plugins import create_trigger, is_trigger, trigger_aliases
 from asyncz.protocols import Trigger
-from asyncz.triggers._times import utc_time, zone_name, zone_of
+from asyncz.triggers._timezones import utc_time, zone_name, zone_of
 from asyncz.triggers.base import start_trigger
 
 # Those that take a time zone for what is not given one.

@@ -1,4 +1,4 @@
-"""Due times at distances that the calendar tells, such as a month."""
+"""Due times at calendar intervals, such as a month."""
 
 from __future__ import annotations
 
@@ -8,34 +8,34 @@ from datetime import MAXYEAR, date, datetime, time, timedelta, tzinfo
 
 from typing_extensions import override
 
-from asyncz._checks import check_count, check_count_in, check_optional_date
+from asyncz._checks import check_count, check_count_in, check_optional_date, shown
 from asyncz.exceptions import InvalidInputError
-from asyncz.triggers._times import first_instant, local_time, zone_name, zone_of, zone_option
-from asyncz.triggers._values import JitteredTrigger
+from asyncz.triggers._timezones import first_instant, local_time, plus, zone_name, zone_of, zone_option
+from asyncz.triggers.base import JitteredTrigger
 
 _DAYS_OF_A_MONTH = 30.436875  # on average
 _LONGEST = (MAXYEAR + 1) * 366
 
 
 class CalendarIntervalTrigger(JitteredTrigger):
-    """Due every so many years, months, weeks and days, at the same time of the day.
+    """Due every given number of years, months, weeks and days, at the same local time.
 
-    All distances are counted from `start_date`. In a month that is too short for its day, the last day takes its
-    place. From January 31 on, a month later is February 28 or 29, and two months later March 31. Where the clocks
-    show the time twice on a day, the first one counts; where they are set forward over it, the moment they were set.
+    All intervals are counted from `start_date`. If a month is too short for its day, the last day of the month is
+    used: one month after January 31 is February 28 or 29, two months after it is March 31. If the local time is
+    repeated because clocks are set back, the first one counts; if it is skipped, the time of the change.
 
     Args:
-        years, months, weeks, days: Together the distance; more than zero.
-        hour, minute, second: The time of the day.
-        timezone: Whose clocks: an IANA name, `local` for those of this machine, or a tzinfo.
-        start_date: The first day, from which the distances count; None is the day on which the task is added. Days
-            before that are not made up for.
-        end_date: The last day that may be one; None is no end.
-        jitter: Each due time is put off by a random time of up to so many seconds, though not over the next one.
+        years, months, weeks, days: The interval is the sum; it must be more than zero.
+        hour, minute, second: The local time.
+        timezone: The zone of the local time: an IANA name, `local` for the zone of this machine, or a tzinfo.
+        start_date: The first day, from which the intervals are counted; None means the day on which the task is
+            added. Due times before the task is added are not made up for.
+        end_date: The last possible day; None means no end.
+        jitter: The maximum random delay of each due time, in seconds. A delayed time stays before the next one.
 
     Raises:
-        InvalidInputError: There is no distance, a number is not whole or out of its range, there is no such zone, the
-            end lies before the start, or `jitter` is negative.
+        InvalidInputError: The interval is zero, a number is not an integer or out of its range, the zone does not
+            exist, the end is before the start, or `jitter` is negative.
         MissingExtraError: `local` needs a package of the extra `cron`.
 
     Example:
@@ -63,8 +63,10 @@ class CalendarIntervalTrigger(JitteredTrigger):
         super().__init__(jitter)
         for name, value in (("years", years), ("months", months), ("weeks", weeks), ("days", days)):
             check_count(name, value, at_least=0)
+            if value > _LONGEST:
+                raise InvalidInputError(name, shown(value), f"it must be at most {_LONGEST}")
         if not (years or months or weeks or days):
-            raise InvalidInputError("the interval", "nothing", "years, months, weeks or days must be more than zero")
+            raise InvalidInputError("the interval", "0", "years, months, weeks or days must be more than zero")
         check_count_in("hour", hour, range(24))
         check_count_in("minute", minute, range(60))
         check_count_in("second", second, range(60))
@@ -72,7 +74,7 @@ class CalendarIntervalTrigger(JitteredTrigger):
         check_optional_date("end_date", end_date)
         if start_date is not None and end_date is not None and end_date < start_date:
             raise InvalidInputError(
-                "end_date", end_date.isoformat(), f"it must not lie before start_date, {start_date.isoformat()}"
+                "end_date", end_date.isoformat(), f"it must not be before start_date, {start_date.isoformat()}"
             )
         self._years, self._months, self._weeks, self._days = years, months, weeks, days
         self._time = time(hour, minute, second)
@@ -83,17 +85,17 @@ class CalendarIntervalTrigger(JitteredTrigger):
 
     @property
     def timezone(self) -> tzinfo:
-        """The time zone by whose clocks it goes."""
+        """The time zone of the local time."""
         return self._zone
 
     @property
     def start_date(self) -> date | None:
-        """The first day; None is the day on which the task is added."""
+        """The first day; None means the day on which the task is added."""
         return self._start_date
 
     @property
     def end_date(self) -> date | None:
-        """The last day that may be one; None is no end."""
+        """The last possible day; None means no end."""
         return self._end_date
 
     @override
@@ -119,26 +121,35 @@ class CalendarIntervalTrigger(JitteredTrigger):
 
     @override
     def _planned_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
-        earliest = (now if previous is None else previous) - timedelta(days=1)
+        earliest = plus(now if previous is None else previous, -timedelta(days=1))
         start = self._start_date or self._day_of(now if previous is None else previous)
-        # Not the day itself: clocks that leave out a day have it due on the next one.
+        # Start a day earlier: if clocks skip a whole day, its due time is on the next day.
         number = self._number_before(self._day_of(earliest), start)
         while (day := self._day(number, start)) is not None and (self._end_date is None or day <= self._end_date):
-            try:
-                due = first_instant(datetime.combine(day, self._time), self._zone)
-            except OverflowError:
-                # It would lie after the last year that a datetime can tell.
+            due = self._instant_on(day)
+            if due is None and day.year > 1:
                 return None
-            if due > previous if previous is not None else due >= now:
+            if due is not None and (due > previous if previous is not None else due >= now):
                 return due
             number += 1
         return None
 
+    def _instant_on(self, day: date) -> datetime | None:
+        """Return the due time on a day, UTC; None if it is outside of the years 1 to 9999."""
+        try:
+            return first_instant(datetime.combine(day, self._time), self._zone)
+        except OverflowError:
+            return None
+
     def _day_of(self, instant: datetime) -> date:
-        return local_time(instant, self._zone).date()
+        """Return the local day of an instant, or the first or last possible one."""
+        try:
+            return local_time(instant, self._zone).date()
+        except OverflowError:
+            return date.min if instant.year == 1 else date.max
 
     def _day(self, number: int, start: date) -> date | None:
-        """The day that is so many distances after the start; None after the last year."""
+        """Return the day that is a number of intervals after the start; None after the year 9999."""
         year, month = divmod(start.year * 12 + start.month - 1 + number * (self._years * 12 + self._months), 12)
         days = number * (self._weeks * 7 + self._days)
         if year > MAXYEAR or days > _LONGEST:
@@ -147,9 +158,10 @@ class CalendarIntervalTrigger(JitteredTrigger):
         return in_month + timedelta(days) if days <= (date.max - in_month).days else None
 
     def _number_before(self, day: date, start: date) -> int:
-        """How many distances after the start the last one is that lies before a day, 0 if none does."""
-        distance = (self._years * 12 + self._months) * _DAYS_OF_A_MONTH + self._weeks * 7 + self._days
-        number = max(0, int((day - start).days / distance))
+        """Return the number of intervals after the start of the last day before another day; 0 if there is none."""
+        interval = (self._years * 12 + self._months) * _DAYS_OF_A_MONTH + self._weeks * 7 + self._days
+        # A first guess from the average length of a month; the loops correct it.
+        number = max(0, int((day - start).days / interval))
         while number and ((found := self._day(number, start)) is None or found >= day):
             number -= 1
         while (found := self._day(number + 1, start)) is not None and found < day:

@@ -1,10 +1,9 @@
-"""Due times that a cron expression tells."""
+"""Due times given by a cron expression."""
 
 from __future__ import annotations
 
-import copy
 import functools
-import re
+import importlib
 from collections.abc import Mapping
 from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING
@@ -13,73 +12,67 @@ from typing_extensions import override
 
 from asyncz._checks import check_text
 from asyncz.exceptions import InvalidInputError, MissingExtraError
-from asyncz.triggers._times import (
+from asyncz.triggers._cron_fields import parse_expression
+from asyncz.triggers._timezones import (
     SECOND,
-    SetBack,
     check_order,
-    first_instant,
-    local_time,
     optional_utc_time,
-    set_back_around,
+    plus,
     text_of,
     zone_name,
     zone_of,
     zone_option,
 )
-from asyncz.triggers._values import JitteredTrigger
+from asyncz.triggers.base import JitteredTrigger
 
 if TYPE_CHECKING:
-    from cronsim import CronSim
+    from asyncz.triggers._cron_schedule import CronSchedule
 
-_ALIASES = {
-    "@yearly": "0 0 1 1 *",
-    "@annually": "0 0 1 1 *",
-    "@monthly": "0 0 1 * *",
-    "@weekly": "0 0 * * 0",
-    "@daily": "0 0 * * *",
-    "@midnight": "0 0 * * *",
-    "@hourly": "0 * * * *",
-}
-_COMMON = "* for all, or numbers, ranges such as 1-5, steps such as */2, and lists of these with commas"
-_FIELDS = (
-    ("second", f"0 to 59: {_COMMON}"),
-    ("minute", f"0 to 59: {_COMMON}"),
-    ("hour", f"0 to 23: {_COMMON}"),
-    ("day of the month", f"1 to 31, L for the last day, LW for the last one from Monday to Friday: {_COMMON}"),
-    ("month", f"1 to 12, or JAN to DEC: {_COMMON}"),
-    (
-        "day of the week",
-        f"0 to 7 (0 and 7 are Sunday) or SUN to SAT, MON#2 for a month's second Monday, 1L for its last: {_COMMON}",
-    ),
-)
-_FORM = (
-    "five fields are needed (minute, hour, day of the month, month, day of the week), six with the second before"
-    f" them, or one of {', '.join(_ALIASES)}"
-)
-# Where the search for due times begins when an expression is checked.
-_ANY_TIME = datetime(2000, 1, 1)  # noqa: DTZ001  # local, wherever that is
+# Local times of any zone exist from here on.
+_FIRST = datetime(1, 1, 3, tzinfo=UTC)
 
 
 class CronTrigger(JitteredTrigger):
-    """Due when the clocks of a time zone show what a cron expression tells.
+    """Due at the local times that a cron expression matches.
 
-    Where the clocks are set forward or back, an expression for every hour goes on in real time. Any other is
-    due once for each local time, the first time where clocks show it twice, and at the moment of the change where
-    they are set forward over it. So nothing is lost or doubled.
+    An expression has five fields, or six with the second first. Each field is `*` or a list of numbers, names and
+    ranges with commas, in upper or lower case:
 
-    The two fields for days are joined as cron does: if both say which days, one of them suffices; if one starts
-    with `*`, both must agree.
+    | field | values | also |
+    | --- | --- | --- |
+    | second | 0-59 | only with six fields, else 0 |
+    | minute | 0-59 | |
+    | hour | 0-23 | |
+    | day of the month | 1-31 | `L`, `L-3`, `15W`, `LW`, `L-3W`, `?` |
+    | month | 1-12, JAN-DEC | |
+    | day of the week | 0-7 or SUN-SAT, 0 and 7 are Sunday | `MON#2`, `5L`, `L5`, `FRIL`, `?` |
+
+    - Days of the month: `L` is the last day, `L-3` three days before it, `15W` the day from Monday to Friday that is
+      nearest to the 15th within the month, `LW` the last day from Monday to Friday.
+    - Days of the week: `MON#2` is the second Monday of the month; `5L`, `L5` and `FRIL` are the last Friday.
+    - Ranges include both ends and may wrap: `22-2` is 22, 23, 0, 1 and 2, `FRI-MON` is Friday to Monday.
+    - Steps count from the start of their range: `10-40/15` is 10, 25 and 40; `*/15` in the minute is 0, 15, 30 and 45;
+      `5/15` is 5, 20, 35 and 50. A step that is larger than the field is rejected: use `IntervalTrigger`.
+    - `?` is `*`, as in Quartz. Numbers of weekdays are those of Unix and not those of Quartz.
+    - Aliases: `@yearly`, `@annually`, `@monthly`, `@weekly`, `@daily`, `@midnight`, `@hourly`.
+    - Day of the month and day of the week are joined as in Vixie cron. If neither starts with `*` or `?`, a day has to
+      match one of them: `0 9 13 * FRI` is due on each 13th and on each Friday. Else it has to match both, also
+      with a step: `0 9 */2 * FRI` is due on Fridays with an odd number.
+    - Years, hashed values (`H`) and random values (`R`) are not supported; use `start_at`, `end_at` and `jitter`.
+
+    When clocks are set forward or back, no run is lost or doubled. An expression for every hour follows real time. Any
+    other one is due once for each local time: at the first of two repeated times, and at the change if its time
+    is skipped.
 
     Args:
-        expression: Minute, hour, day of the month, month and day of the week, or the second before these, or an
-            alias such as `@daily`. Names, in capitals or not, `L`, `LW`, `MON#2` and steps are understood.
-        timezone: Whose clocks: an IANA name, `local` for those of this machine, or a tzinfo.
-        start_at: No due time is earlier than this; one without a zone is a time of `timezone`.
-        end_at: No due time is later than this; likewise.
-        jitter: Each due time is put off by a random time of up to so many seconds, though not over the next one.
+        expression: The expression.
+        timezone: The zone of the local times: an IANA name, `local` for the zone of this machine, or a tzinfo.
+        start_at: The earliest due time; a time without a zone is a local time of `timezone`.
+        end_at: The latest due time; a time without a zone is a local time of `timezone`.
+        jitter: The maximum random delay of each due time, in seconds. A delayed time stays before the next one.
 
     Raises:
-        InvalidInputError: The expression is wrong or is never due, there is no such zone, the end lies before the
+        InvalidInputError: The expression is not valid or never due, the zone does not exist, the end is before the
             start, or `jitter` is negative.
         MissingExtraError: A package of the extra `cron` is not installed.
 
@@ -115,17 +108,17 @@ class CronTrigger(JitteredTrigger):
 
     @property
     def timezone(self) -> tzinfo:
-        """The time zone by whose clocks it goes."""
+        """The time zone of the local times."""
         return self._zone
 
     @property
     def start_at(self) -> datetime | None:
-        """No due time is earlier than this, UTC; None is no start."""
+        """The earliest due time, UTC; None if there is no limit."""
         return self._start_at
 
     @property
     def end_at(self) -> datetime | None:
-        """No due time is later than this, UTC; None is no end."""
+        """The latest due time, UTC; None if there is no limit."""
         return self._end_at
 
     @override
@@ -140,17 +133,16 @@ class CronTrigger(JitteredTrigger):
 
     @override
     def _planned_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
-        # A second before a time, what follows includes it.
-        after = now - SECOND if previous is None and not now.microsecond else previous or now
+        # The search starts a second earlier if the given time itself may be due.
+        after = plus(now, -SECOND) if previous is None and not now.microsecond else previous or now
         if self._start_at is not None:
-            after = max(after, self._start_at - SECOND if not self._start_at.microsecond else self._start_at)
+            after = max(after, self._start_at if self._start_at.microsecond else plus(self._start_at, -SECOND))
+        after = after.astimezone(UTC).replace(microsecond=0)
         try:
-            following = _following(
-                _schedule_of(self._expression), after.astimezone(UTC).replace(microsecond=0), self._zone
-            )
+            following = _schedule_of(self._expression).next_due_time(after, self._zone)
         except OverflowError:
-            # It would lie after the last year that a datetime can tell.
-            return None
+            # In the local time of the zone, a time is before the year 1 or after the year 9999.
+            return None if after >= _FIRST else self._planned_time(_FIRST, now)
         return None if following is None or (self._end_at is not None and following > self._end_at) else following
 
     @property
@@ -164,87 +156,22 @@ class CronTrigger(JitteredTrigger):
         return f"{self._expression} in {zone_name(self._zone)}{start}{self._text_of_rest}"
 
 
-class _Schedule:
-    """What an expression tells of local times, wherever they are."""
-
-    def __init__(self, simulation: CronSim) -> None:
-        self._simulation = simulation
-        self.is_for_every_hour: bool = len(simulation.hours) == 24
-
-    def following(self, local: datetime) -> datetime | None:
-        """The first local time after another one."""
-        simulation = copy.copy(self._simulation)
-        simulation.dt = local
-        return next(simulation, None)
-
-
-def _following(schedule: _Schedule, after: datetime, zone: tzinfo) -> datetime | None:
-    """The first due time after another one, which is in UTC and of whole seconds."""
-    if zone is UTC:
-        following = schedule.following(after.replace(tzinfo=None))
-        return None if following is None else following.replace(tzinfo=UTC)
-    shown = after.astimezone(zone)
-    local = shown.replace(tzinfo=None, fold=0)
-    set_back = set_back_around(local, zone)
-    if set_back is not None and schedule.is_for_every_hour:
-        repeated = _repeated(schedule, local, set_back, is_second_time=shown.fold == 1)
-        if repeated is not None:
-            return repeated
-    elif set_back is not None and shown.fold == 1:
-        local = set_back.end - SECOND
-    following = schedule.following(local)
-    if following is None:
-        return None
-    instant = first_instant(following, zone)
-    if not schedule.is_for_every_hour or (moment := local_time(instant, zone)) == following:
-        return instant
-    # The clocks are set forward over it, and so on over all that would be due meanwhile.
-    following = schedule.following(moment - SECOND)
-    return None if following is None else first_instant(following, zone)
-
-
-def _repeated(schedule: _Schedule, local: datetime, set_back: SetBack, *, is_second_time: bool) -> datetime | None:
-    """The first due time after another one while clocks show the same times a second time, if it comes to that."""
-    if not is_second_time:
-        following = schedule.following(local)
-        if following is not None and following < set_back.end:
-            return None
-        local = set_back.begin - SECOND
-    following = schedule.following(local)
-    return set_back.second_instant(following) if following is not None and following < set_back.end else None
-
-
 @functools.lru_cache(maxsize=1024)
-def _schedule_of(expression: str) -> _Schedule:
-    """What an expression means.
+def _schedule_of(expression: str) -> CronSchedule:
+    """Return the schedule of an expression.
 
     Raises:
-        InvalidInputError: It is wrong, or never due.
+        InvalidInputError: The expression is not valid, or never due.
         MissingExtraError: cronsim is not installed.
     """
+    fields = parse_expression(expression)
     try:
-        from cronsim import CronSim, CronSimError
+        _ = importlib.import_module("cronsim")
     except ModuleNotFoundError as error:
         raise MissingExtraError("CronTrigger", "cronsim", "cron") from error
-    text = _ALIASES.get(expression.lower(), expression)
-    # A range of a single number, which cronsim takes for an open one where it has a step.
-    fields = re.sub(r"\b(\w+)-\1/\d+", r"\1", text, flags=re.IGNORECASE).split()
-    if len(fields) not in {5, 6}:
-        hint = "; at the start of a program is what DateTrigger() does" if expression.lower() == "@reboot" else ""
-        raise InvalidInputError("expression", repr(expression), _FORM + hint)
-    for number, (field, (name, allowed)) in enumerate(zip(["0", *fields][-6:], _FIELDS, strict=True)):
-        alone = ["*"] * 6
-        alone[number] = field
-        try:
-            CronSim(" ".join(alone), _ANY_TIME)
-        except CronSimError:
-            raise InvalidInputError(
-                "expression", repr(expression), f"{field!r} is no {name}, which is {allowed}"
-            ) from None
-    try:
-        schedule = _Schedule(CronSim(" ".join(fields), _ANY_TIME))
-    except CronSimError:
-        schedule = None
-    if schedule is None or schedule.following(_ANY_TIME) is None:
-        raise InvalidInputError("expression", repr(expression), "it is never due; no month has such a day")
+    from asyncz.triggers._cron_schedule import CronSchedule
+
+    schedule = CronSchedule(fields)
+    if not schedule.is_ever_due:
+        raise InvalidInputError("expression", repr(expression), "it is never due, because no month has such a day")
     return schedule

@@ -7,19 +7,22 @@ from datetime import datetime, tzinfo
 
 from typing_extensions import override
 
-from asyncz.triggers._times import optional_utc_time, text_of
-from asyncz.triggers._values import ValueTrigger
+from asyncz.triggers._timezones import optional_utc_time, text_of
+from asyncz.triggers.base import ValueTrigger
 
 
 class DateTrigger(ValueTrigger):
     """Due once.
 
+    A time in the past is due as soon as the task is added: it is the only due time, so it is late and not one
+    of many that were missed. `misfire_grace_time` limits how late.
+
     Args:
-        run_at: When; None is at once. A time without a zone needs `timezone`.
-        timezone: The zone of a `run_at` without one: an IANA name, `local` for that of this machine, or a tzinfo.
+        run_at: The due time; None means immediately. A time without a zone requires `timezone`.
+        timezone: The zone of a `run_at` without one: an IANA name, `local` for the zone of this machine, or a tzinfo.
 
     Raises:
-        InvalidInputError: `run_at` has no zone and `timezone` names none, or there is no such zone.
+        InvalidInputError: `run_at` has no zone and `timezone` is None, or the zone does not exist.
         MissingExtraError: `local` needs a package of the extra `cron`.
 
     Example:
@@ -34,7 +37,7 @@ class DateTrigger(ValueTrigger):
 
     @property
     def run_at(self) -> datetime | None:
-        """When it is due, UTC; None is at once."""
+        """The due time, UTC; None means immediately."""
         return self._run_at
 
     @override
@@ -43,10 +46,14 @@ class DateTrigger(ValueTrigger):
 
     @override
     def next_due_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
-        """The due time, as long as it lies ahead of `previous`."""
+        """Return the due time if it is later than `previous`."""
         if previous is None:
             return self._run_at or now
         return self._run_at if self._run_at is not None and self._run_at > previous else None
+
+    def latest_due_time(self, previous: datetime, now: datetime, /) -> datetime | None:
+        """Return the due time if it is later than `previous` and not later than `now`."""
+        return self._run_at if self._run_at is not None and previous < self._run_at <= now else None
 
     @override
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""Due times at equal distances."""
+"""Due times at a fixed interval."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from datetime import datetime, timedelta, tzinfo
 
 from typing_extensions import override
 
-from asyncz._checks import check_number
+from asyncz._checks import check_number, shown
 from asyncz.exceptions import InvalidInputError
-from asyncz.triggers._times import check_order, optional_utc_time, text_of
-from asyncz.triggers._values import JitteredTrigger
+from asyncz.triggers._progressions import Progression
+from asyncz.triggers._timezones import check_order, optional_utc_time, text_of
+from asyncz.triggers.base import JitteredTrigger
 
 _UNITS = {
     "weeks": timedelta(weeks=1),
@@ -22,21 +23,22 @@ _UNITS = {
 
 
 class IntervalTrigger(JitteredTrigger):
-    """Due again and again, at equal distances from `start_at`.
+    """Due at a fixed interval from `start_at` on.
 
-    The distances are real time: in UTC, whatever a time zone does in between.
+    The interval is elapsed time. Clock changes of a time zone do not affect it.
 
     Args:
-        weeks, days, hours, minutes, seconds: Together the distance; more than zero.
-        start_at: The first due time; None is one distance after the task was added.
-        end_at: No due time is later than this; None is no end.
-        timezone: The zone of a `start_at` or `end_at` without one: an IANA name, `local` for that of this
+        weeks, days, hours, minutes, seconds: The interval is the sum; it must be more than zero.
+        start_at: The first due time; None means one interval after the task is added. If it is in the past, the first
+            due time is the next one at a multiple of the interval after it.
+        end_at: The latest due time; None means no end.
+        timezone: The zone of a `start_at` or `end_at` without one: an IANA name, `local` for the zone of this
             machine, or a tzinfo.
-        jitter: Each due time is put off by a random time of up to so many seconds, less than the distance.
+        jitter: The maximum random delay of each due time, in seconds; less than the interval.
 
     Raises:
-        InvalidInputError: The distance is not positive, the end lies before the start, `jitter` is
-            negative or not less than the distance, or a time has no zone.
+        InvalidInputError: The interval is not positive, the end is before the start, `jitter` is negative or not
+            less than the interval, or a time has no zone.
         MissingExtraError: `local` needs a package of the extra `cron`.
 
     Example:
@@ -62,13 +64,7 @@ class IntervalTrigger(JitteredTrigger):
         jitter: float = 0,
     ) -> None:
         super().__init__(jitter)
-        given = {"weeks": weeks, "days": days, "hours": hours, "minutes": minutes, "seconds": seconds}
-        for name, value in given.items():
-            check_number(name, value)
-        try:
-            interval = timedelta(**given)
-        except OverflowError:
-            raise InvalidInputError("the interval", str(given), "it is longer than a datetime can count") from None
+        interval = _sum_of({"weeks": weeks, "days": days, "hours": hours, "minutes": minutes, "seconds": seconds})
         if interval <= timedelta(0):
             raise InvalidInputError("the interval", str(interval), "it must be more than zero")
         if self._jitter >= interval:
@@ -81,23 +77,30 @@ class IntervalTrigger(JitteredTrigger):
 
     @property
     def interval(self) -> timedelta:
-        """The distance between two due times."""
+        """The time between two due times."""
         return self._interval
 
     @property
     def start_at(self) -> datetime | None:
-        """The first due time, UTC; None is one distance after the task was added."""
+        """The first due time, UTC; None means one interval after the task is added."""
         return self._start_at
 
     @property
     def end_at(self) -> datetime | None:
-        """No due time is later than this, UTC; None is no end."""
+        """The latest due time, UTC; None means no end."""
         return self._end_at
 
     @override
     def _all_options(self) -> Mapping[str, object]:
         rest = {"start_at": self._start_at, "end_at": self._end_at, "jitter": self.jitter}
         return {**_in_one_unit(self._interval), **rest}
+
+    @property
+    @override
+    def _progression(self) -> Progression | None:
+        if self._start_at is None:
+            return None
+        return Progression.of(self._start_at, self._interval, self._end_at)
 
     @override
     def _start_counting(self, now: datetime) -> None:
@@ -110,7 +113,10 @@ class IntervalTrigger(JitteredTrigger):
         start, interval = self._start_at, self._interval
         try:
             if previous is None:
-                following = now + interval if start is None else start
+                if start is None:
+                    following = now + interval
+                else:
+                    following = start if start >= now else now + (start - now) % interval
             elif start is None:
                 following = previous + interval
             elif previous < start:
@@ -118,9 +124,19 @@ class IntervalTrigger(JitteredTrigger):
             else:
                 following = previous + interval - (previous - start) % interval
         except OverflowError:
-            # It would lie after the last year that a datetime can tell.
+            # The time would lie after the year 9999.
             return None
         return None if self._end_at is not None and following > self._end_at else following
+
+    @override
+    def _latest_planned_time(self, previous: datetime, now: datetime, /) -> datetime | None:
+        if self._end_at is not None and self._end_at < now:
+            now = self._end_at
+        start = previous if self._start_at is None else self._start_at
+        if now < start:
+            return None
+        planned = now - (now - start) % self._interval
+        return planned if planned > previous else None
 
     @property
     @override
@@ -133,6 +149,24 @@ class IntervalTrigger(JitteredTrigger):
         if self._is_given and self._start_at is not None:
             text += f" from {text_of(self._start_at)}"
         return text + self._text_of_rest
+
+
+def _sum_of(given: Mapping[str, float]) -> timedelta:
+    """Return the sum of numbers of units.
+
+    Raises:
+        InvalidInputError: A number is not finite or too large.
+    """
+    for name, value in given.items():
+        check_number(name, value)
+        try:
+            _ = value * _UNITS[name]
+        except OverflowError:
+            raise InvalidInputError(name, shown(value), "an interval is at most 999999999 days") from None
+    try:
+        return timedelta(**given)
+    except OverflowError:
+        raise InvalidInputError("the interval", shown(given), "an interval is at most 999999999 days") from None
 
 
 def _in_one_unit(interval: timedelta) -> dict[str, float]:

@@ -87,6 +87,7 @@ from asyncz import (
     SerializationError as SerializationError,
     Subscription as Subscription,
     SupportsCancel as SupportsCancel,
+    SupportsCatchUp as SupportsCatchUp,
     SupportsStart as SupportsStart,
     SystemClock as SystemClock,
     Task as Task,
@@ -144,7 +145,6 @@ def of_the_subpackages() -> None:
     assert_type(executors.ProcessPoolExecutor(), ProcessPoolExecutor)
     assert_type(executors.ThreadPoolExecutor(), ThreadPoolExecutor)
     assert_type(triggers.AndTrigger([DateTrigger()]), AndTrigger)
-    assert_type(triggers.BaseTrigger(), BaseTrigger)
     assert_type(triggers.CalendarIntervalTrigger(months=1), CalendarIntervalTrigger)
     assert_type(triggers.CronTrigger("@daily"), CronTrigger)
     assert_type(triggers.DateTrigger(), DateTrigger)

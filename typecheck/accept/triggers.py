@@ -18,6 +18,7 @@ from asyncz import (
     DateTrigger,
     IntervalTrigger,
     OrTrigger,
+    SupportsCatchUp,
     SupportsStart,
     Task,
     Trigger,
@@ -108,6 +109,12 @@ def used(trigger: IntervalTrigger, now: datetime) -> list[Trigger]:
 def with_a_start(now: datetime) -> list[SupportsStart]:
     found: list[SupportsStart] = [IntervalTrigger(hours=1), CronTrigger("@daily"), WithoutABase()]
     assert_type(found[0].started(now), Trigger)
+    return found
+
+
+def catching_up(now: datetime) -> list[SupportsCatchUp]:
+    found: list[SupportsCatchUp] = [DateTrigger(), IntervalTrigger(hours=1), CronTrigger("@daily") | DateTrigger()]
+    assert_type(found[0].latest_due_time(now, now), datetime | None)
     return found
 
 

@@ -15,6 +15,7 @@ from asyncz import (
     DateTrigger,
     IntervalTrigger,
     OrTrigger,
+    SupportsCatchUp,
     SupportsStart,
     Trigger,
     TriggerAlias,
@@ -97,6 +98,22 @@ class Texts(BaseTrigger):
     @override
     def next_due_time(self, previous: datetime | None, now: datetime, /) -> str:  # E
         return ""
+
+
+class Misspelled(BaseTrigger):
+    def next_due_tme(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+        return None
+
+
+Misspelled()  # E
+
+
+class CatchesUpWithTexts:
+    def latest_due_time(self, previous: datetime, now: datetime, /) -> str:
+        return ""
+
+
+catches_up: SupportsCatchUp = CatchesUpWithTexts()  # E
 
 
 class StartsAsAText:
