@@ -1,20 +1,17 @@
-"""States, errors and the layers."""
+"""States, errors and events as values."""
 
 from __future__ import annotations
 
-import ast
 import copy
 import inspect
 import pickle
 import weakref
 from collections.abc import Callable
-from pathlib import Path
 
 import attrs
 import pytest
 from pydantic import ValidationError
 
-import asyncz
 from asyncz import (
     AsynczError,
     ConfigurationProblem,
@@ -32,18 +29,6 @@ from asyncz import (
     exceptions,
 )
 
-LAYERS = [
-    {"cli", "__main__"},
-    {"testing"},
-    {"schedulers"},
-    {"executors"},
-    {"triggers", "plugins", "config"},
-    {"protocols"},
-    {"tasks", "events", "states", "exceptions", "retries", "clock", "running", "_checks", "_references", "_statuses"},
-    {"_lazy", "_running", "_text"},
-]
-# What `Task.then` names in its parameters: there for the type checkers, and imported for nobody else.
-NAMED_FROM_BELOW = {("tasks", "config"), ("tasks", "protocols")}
 ERRORS = [value for value in vars(exceptions).values() if inspect.isclass(value) and issubclass(value, AsynczError)]
 
 
@@ -145,26 +130,3 @@ def test_an_illegal_transition_is_rejected() -> None:
         state.evolve("created")
     with pytest.raises(ValidationError):
         state.status = "stopped"  # type: ignore[misc]  # wrong on purpose
-
-
-def test_imports_point_down_only() -> None:
-    level = {name: depth for depth, names in enumerate(LAYERS) for name in names}
-    package = Path(asyncz.__file__).parent
-    wrong: list[str] = []
-    named: set[tuple[str, str]] = set()
-    for file in package.rglob("*.py"):
-        own = file.relative_to(package).parts[0].removesuffix(".py")
-        if own == "__init__":
-            continue
-        tree = ast.parse(file.read_text())
-        blocks = [node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
-        for_checkers = {id(node) for block in blocks for node in ast.walk(block)}
-        for node in ast.walk(tree):
-            if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("asyncz."):
-                imported = node.module.split(".")[1]
-                if id(node) in for_checkers and (own, imported) in NAMED_FROM_BELOW:
-                    named.add((own, imported))
-                elif level[imported] < level[own]:
-                    wrong.append(f"{file.relative_to(package)} imports {node.module}")
-    assert wrong == []
-    assert named == NAMED_FROM_BELOW
