@@ -1,4 +1,4 @@
-"""`python -m asyncz` is the same as the command `asyncz`."""
+"""`python -m asyncz`, which is the same as the command `asyncz`."""
 
 from asyncz.cli import main
 

@@ -96,13 +96,13 @@ def test_what_is_never_due_is_told(preview: Preview) -> None:
     [
         (["61 * * * *"], "'61' is not a valid minute"),
         (["@daily", "--tz", "Europe/Berln"], "did you mean 'Europe/Berlin'"),
-        (["@daily", "--from", "tomorrow"], "'tomorrow' is no time"),
-        (["@daily", "-n", "0"], "greater than or equal to 1"),
-        (["@daily", "minutes=5"], "takes no options"),
+        (["@daily", "--from", "tomorrow"], "'tomorrow' is not a time"),
+        (["@daily", "-n", "0"], "1"),
+        (["@daily", "minutes=5"], "accepts no options"),
         (["interval", "minutes"], "not of the form name=value"),
         (["interval", "minute=5"], "minute"),
         (["interval", "minutes=five"], "minutes cannot be 'five'"),
-        (["sys:path"], "is a list, a trigger is needed"),
+        (["sys:path"], "is of the type list; a trigger is needed"),
         (["there_is_none:trigger"], "cannot be imported"),
     ],
 )

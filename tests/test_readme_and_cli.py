@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from asyncz import AsyncIOScheduler
 from asyncz.cli.demo import Demo
@@ -101,12 +102,19 @@ def test_a_forgotten_scheduler_does_not_hang_the_exit(tmp_path: Path) -> None:
 
 def test_the_table_of_the_demo_shows_every_executor(tmp_path: Path) -> None:
     scheduler = AsyncIOScheduler(executors={"threads": "threadpool", "inline": "debug"})
-    table = Demo(tmp_path, 1, as_json=False)._table(scheduler)
-    assert table.row_count == 3
+    table = Demo(tmp_path, 1, json_lines=False).screen(scheduler)
+    with (console := Console(width=80)).capture() as capture:
+        console.print(table)
+    assert [line.split()[0] for line in capture.get().splitlines() if line.strip()] == [
+        "executor",
+        "created",
+        "created",
+        "0",
+    ]
 
 
 def test_the_demo_says_where_there_is_no_file(tmp_path: Path) -> None:
-    assert asyncio.run(Demo(tmp_path, 1, as_json=False).run()) == 2
+    assert asyncio.run(Demo(tmp_path, 1, json_lines=False).run()) == 2
 
 
 @pytest.mark.parametrize(

@@ -204,7 +204,7 @@ def test_a_broken_rule_is_named_and_what_it_was(folder: Path) -> None:
 @pytest.mark.parametrize("target", ["own:TestGoodTrigger", "own:trigger"])
 def test_triggers_are_verified_too(folder: Path, target: str) -> None:
     found = report(folder, target, status=0)
-    assert of_types(found) == {"verdict": KEPT, "protocol": "Trigger", "message": of_types(found)["message"]}
+    assert of_types(found) == {**of_types(found), "verdict": KEPT, "protocol": "Trigger"}
     assert len(verdicts(found)) == len(TRIGGER_RULES)
     assert set(verdicts(found).values()) == {"kept", "not applicable"}
 
@@ -221,8 +221,8 @@ def test_a_rule_that_a_trigger_breaks_is_named(folder: Path) -> None:
     ("target", "message"),
     [
         ("own:ShutdownOfAnotherType", "shutdown"),
-        ("own:Untyped", "is not annotated"),
-        ("own:UntypedTrigger", "is not annotated"),
+        ("own:Untyped", "missing a type annotation"),
+        ("own:UntypedTrigger", "missing a type annotation"),
     ],
 )
 def test_a_wrong_type_is_found_by_mypy(folder: Path, target: str, message: str) -> None:
@@ -246,8 +246,8 @@ def test_mypy_keeps_nothing_where_it_is_not_told_to(folder: Path, monkeypatch: p
     assert of_types(report(folder, "own:GoodTrigger", status=0))["verdict"] == "kept"
     called = (folder / "called").read_text().splitlines()
     cache = Path(called[called.index("--cache-dir") + 1])
-    assert cache.is_relative_to(Path(called[-1]).parent)
-    assert not Path(called[-1]).parent.exists()
+    assert cache.parent.name.startswith("asyncz-")
+    assert not cache.parent.exists()
 
 
 def test_an_executor_that_blocks_the_loop_for_ever_does_not_hang_the_command(folder: Path) -> None:
@@ -282,9 +282,9 @@ def test_without_mypy_the_types_are_not_checked(folder: Path) -> None:
     [
         ("own", "module:name"),
         ("there_is_none:Executor", "cannot be imported"),
-        ("own:number", "is a int"),
-        ("own:OnlyOf", "name a function"),
-        ("builtins:dict", "nor the next_due_time of a trigger"),
+        ("own:number", "is of the type int"),
+        ("own:OnlyOf", "name a function that passes them"),
+        ("builtins:dict", "missing trigger member: next_due_time"),
         ("own:ListExecutor", "RestrictedExecutorConformance"),
         ("asyncz.testing:ExecutorConformance", "makes no executor"),
         ("asyncz.testing:TriggerConformance", "no trigger"),

@@ -1,4 +1,4 @@
-"""What a command is to work on, named as `module:name`."""
+"""Import of the object that a command works on, named as `module:name`."""
 
 from __future__ import annotations
 
@@ -8,26 +8,29 @@ from pathlib import Path
 import typer
 
 from asyncz._references import load
+from asyncz._text import printable, value_text
 from asyncz.exceptions import ConfigurationError
 
 
 def bad_target(target: str, problem: str) -> typer.BadParameter:
-    """The error for a target that cannot be used; the command ends with the exit status 2."""
-    return typer.BadParameter(f"{target!r} {problem}", param_hint="TARGET")
+    """Return the error for a target that cannot be used; the command exits with status 2."""
+    return typer.BadParameter(printable(f"{value_text(target)} {problem}"), param_hint="TARGET")
 
 
-def look_in_current_folder() -> None:
-    """Let modules be found in the current folder, before all others."""
-    sys.path.insert(0, str(Path.cwd()))
+def add_current_folder() -> None:
+    """Make modules in the current folder importable, after all installed packages."""
+    folder = str(Path.cwd())
+    if folder not in sys.path:
+        sys.path.append(folder)
 
 
-def imported(target: str) -> object:
-    """Import what `module:name` stands for; the module is looked for in the current folder first.
+def import_target(target: str) -> object:
+    """Import the object that `module:name` names; installed modules come before those in the current folder.
 
     Raises:
         BadParameter: The target has another form, or cannot be imported.
     """
-    look_in_current_folder()
+    add_current_folder()
     try:
         return load(target)
     except ConfigurationError as error:

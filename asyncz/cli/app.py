@@ -1,119 +1,230 @@
-"""The commands."""
+"""The commands and their options."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 from json import dumps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Protocol, runtime_checkable
 
 import attrs
 import typer
+from typer.core import TyperGroup
+from typing_extensions import override
 
-from asyncz.cli._import_target import bad_target, imported, look_in_current_folder
+from asyncz._text import exception_text, printable
+from asyncz.cli._import_target import add_current_folder, bad_target, import_target
+from asyncz.cli._logs import LogFormat, LogLevel, configure_logging
 from asyncz.cli.demo import Demo, installed_packages
-from asyncz.cli.preview import preview as preview_trigger
-from asyncz.cli.run import shown
+from asyncz.cli.preview import MAX_COUNT, preview as preview_trigger
+from asyncz.cli.run import run_scheduler
 from asyncz.cli.verify import Declarations, verify as verify_target
 from asyncz.config import SchedulerConfig
-from asyncz.exceptions import ConfigurationError, ConfigurationProblem
+from asyncz.exceptions import AsynczError, ConfigurationError, ConfigurationProblem
 from asyncz.schedulers import AsyncIOScheduler
 
 SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+EXIT_INVALID = 1
+EXIT_USAGE = 2
 
-app: typer.Typer = typer.Typer(no_args_is_help=True, add_completion=False, help="Typed schedules on any executor.")
+
+@runtime_checkable
+class _UsageError(Protocol):
+    """An error of the command line; its class is part of another package in some versions of typer."""
+
+    exit_code: int
+
+    def format_message(self) -> str: ...
+
+
+class _PrintableGroup(TyperGroup):
+    """Group of commands whose error messages cannot control the terminal, although they repeat arguments."""
+
+    @override
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: object,
+    ) -> object:
+        try:
+            status: object = super().main(
+                args, prog_name, complete_var, standalone_mode=False, windows_expand_args=windows_expand_args, **extra
+            )
+        except (KeyboardInterrupt, typer.Abort):
+            sys.exit(130)
+        except Exception as error:
+            if not standalone_mode or not isinstance(error, _UsageError):
+                raise
+            self._print_usage_error(error)
+            sys.exit(error.exit_code)
+        if not standalone_mode:
+            return status
+        sys.exit(status if isinstance(status, int) else 0)
+
+    def _print_usage_error(self, error: _UsageError) -> None:
+        context: object = getattr(error, "ctx", None)
+        if isinstance(context, typer.Context):
+            print(context.get_usage(), file=sys.stderr)
+            print(f"Try '{context.command_path} --help' for help.\n", file=sys.stderr)
+        print(f"Error: {printable(error.format_message(), 2000)}", file=sys.stderr)
+
+
+app: typer.Typer = typer.Typer(
+    cls=_PrintableGroup,
+    help="Typed task scheduler: cron, interval and one-off tasks on asyncio, threads, processes or Dask.",
+    # Tracebacks of typer show the values of local variables, which can be passwords.
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback(invoke_without_command=True)
+def options(
+    context: typer.Context, version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False
+) -> None:
+    """Typed task scheduler: cron, interval and one-off tasks on asyncio, threads, processes or Dask."""
+    if version:
+        print(f"asyncz {installed_version()}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+        raise typer.Exit
+
+
+def installed_version() -> str:
+    """Return the version of the installed distribution."""
+    from importlib.metadata import PackageNotFoundError, packages_distributions, version
+
+    for distribution in packages_distributions().get("asyncz", ["asyncz"]):
+        try:
+            return version(distribution)
+        except PackageNotFoundError:
+            continue
+    return "unknown"
 
 
 @app.command()
 def demo(
     path: Annotated[
-        Path | None, typer.Option(help="A folder of files to work on; by default the installed packages.")
+        Path | None, typer.Option(help="The folder whose files are hashed; by default the installed packages.")
     ] = None,
-    files: Annotated[int, typer.Option(min=1, help="How many of its files to take.")] = 60,
-    json: Annotated[bool, typer.Option("--json", help="Print the notifications as JSON lines.")] = False,
+    files: Annotated[int, typer.Option(min=1, max=10_000, help="Maximum number of files.")] = 60,
+    json: Annotated[bool, typer.Option("--json", help="Print the events as JSON lines.")] = False,
 ) -> None:
-    """Schedule real work on all four executors, and account for every run."""
+    """Hash and count files on four executors, with one task that fails and one that overlaps on purpose.
+
+    At the end, every submitted run is accounted for. Exit status: 0 if every run had exactly one outcome, else 1; 2 if
+    there are no files.
+    """
     folder = path or installed_packages()
     if not folder.is_dir():
-        raise typer.BadParameter(f"{folder} is not a folder; name one that exists", param_hint="--path")
-    raise typer.Exit(asyncio.run(Demo(folder, files, as_json=json).run()))
+        raise typer.BadParameter(f"{str(folder)!r} is not a folder", param_hint="--path")
+    raise typer.Exit(asyncio.run(Demo(folder, files, json_lines=json).run()))
 
 
 @app.command()
 def run(
-    target: Annotated[str | None, typer.Argument(help="Where the scheduler is, as module:name.")] = None,
+    target: Annotated[str | None, typer.Argument(help="The scheduler, as module:name.")] = None,
     config: Annotated[
-        Path | None, typer.Option("--config", help="A TOML file that says what the scheduler is, instead of TARGET.")
+        Path | None, typer.Option("--config", help="A TOML file that describes the scheduler, instead of TARGET.")
     ] = None,
     drain_timeout: Annotated[
         float | None,
-        typer.Option(min=0, help="Seconds that runs have to end after a signal, before they are cancelled."),
+        typer.Option(min=0, help="Seconds after a signal until the remaining runs are cancelled; default: no limit."),
+    ] = None,
+    kill_after: Annotated[
+        float | None,
+        typer.Option(
+            min=0, help="Seconds after a signal until the process ends, even if functions do not return (status 3)."
+        ),
+    ] = None,
+    log_level: Annotated[
+        LogLevel | None, typer.Option(help="The lowest level of log records that are shown; default: warning.")
+    ] = None,
+    log_format: Annotated[
+        LogFormat | None, typer.Option(help="The format of log records, which go to standard error; default: text.")
     ] = None,
     json: Annotated[
-        bool, typer.Option("--json", help="Print events as JSON lines; what functions print goes to standard error.")
+        bool,
+        typer.Option("--json", help="Print events as JSON lines; the output of functions goes to standard error."),
     ] = False,
 ) -> None:
-    """Run your own scheduler until SIGINT or SIGTERM, then let what runs come to its end.
+    """Run a scheduler until SIGINT or SIGTERM, and then wait for the runs in progress.
 
-    A second signal cuts that short. On a terminal a table shows what it does, elsewhere each event is a line.
+    A second signal cancels them. On a terminal a live table is shown, else a line for each event. Modules in the
+    current folder can be imported; installed packages come before them.
+
+    Exit status: 0 after a signal, 1 if the configuration is invalid or the scheduler cannot start, 2 for wrong
+    arguments, 3 after --kill-after.
     """
     if (target is None) == (config is None):
         raise typer.BadParameter("name either a scheduler, as module:name, or --config FILE", param_hint="TARGET")
+    configure_logging(log_level, log_format)
     scheduler = _configured(config) if config is not None else _imported_scheduler(target or "")
-
-    async def run() -> None:
-        with shown(scheduler, as_json=json):
-            async with scheduler:
-                await scheduler.wait_closed(drain_timeout)
-
-    asyncio.run(run())
+    try:
+        run_scheduler(scheduler, drain_timeout=drain_timeout, kill_after=kill_after, json_lines=json)
+    except AsynczError as error:
+        print(f"asyncz run: {exception_text(error, 2000)}", file=sys.stderr)
+        raise typer.Exit(EXIT_INVALID) from error
 
 
 @app.command()
 def check(
-    file: Annotated[Path, typer.Argument(help="A TOML file as `asyncz run --config` takes it.")],
-    json: Annotated[bool, typer.Option("--json", help="Print what is wrong as JSON.")] = False,
+    file: Annotated[Path, typer.Argument(help="A TOML file for `asyncz run --config`.")],
+    json: Annotated[bool, typer.Option("--json", help="Print the problems as JSON.")] = False,
 ) -> None:
-    """Say all that is wrong in a configuration, without running it; what it names is imported."""
-    look_in_current_folder()
+    """Report all problems of a configuration, without running it.
+
+    The modules that the file names are imported, so their code at module level runs.
+
+    Exit status: 0 if it is valid, 1 if it has problems, 2 for wrong arguments.
+    """
+    add_current_folder()
     problems: tuple[ConfigurationProblem, ...] = ()
+    valid = ""
     try:
-        with redirect_stdout(sys.stderr):  # what modules print when they are imported
+        with redirect_stdout(sys.stderr):  # the output of imported modules
             state = AsyncIOScheduler.from_config(file).state
-        right = f"{file} is right: {len(state.tasks)} task(s) on {len(state.executors)} executor(s)"
+        valid = f"{file} is valid: {len(state.tasks)} task(s) on {len(state.executors)} executor(s)"
     except ConfigurationError as error:
-        problems, right = error.problems, ""
+        problems = error.problems
     if json:
-        print(dumps([{"key": problem.key, **attrs.asdict(problem)} for problem in problems], indent=2))
-    elif right:
-        print(right)
+        records = [{"key": problem.key, **attrs.asdict(problem)} for problem in problems]
+        print(dumps(records, indent=2).replace("\x7f", "\\u007f"))
+    elif valid:
+        print(printable(valid))
     for problem in () if json else problems:
-        print(problem, file=sys.stderr)
-    raise typer.Exit(int(bool(problems)))
+        print(printable(str(problem), 2000), file=sys.stderr)
+    raise typer.Exit(EXIT_INVALID if problems else 0)
 
 
 @app.command()
 def schema() -> None:
-    """Print the JSON Schema of the configuration, by which editors complete and check it."""
+    """Print the JSON Schema of the configuration, for editors."""
     print(dumps({"$schema": SCHEMA_DIALECT, **SchedulerConfig.model_json_schema()}, indent=2))
 
 
 def _imported_scheduler(target: str) -> AsyncIOScheduler:
-    scheduler = imported(target)
+    scheduler = import_target(target)
     if not isinstance(scheduler, AsyncIOScheduler):
-        raise bad_target(target, f"is a {type(scheduler).__name__}, an AsyncIOScheduler is needed")
+        raise bad_target(target, f"is of the type {type(scheduler).__name__}; an AsyncIOScheduler is needed")
     return scheduler
 
 
 def _configured(file: Path) -> AsyncIOScheduler:
-    look_in_current_folder()
+    add_current_folder()
     try:
         return AsyncIOScheduler.from_config(file)
     except ConfigurationError as error:
-        print(error, file=sys.stderr)
-        raise typer.Exit(1) from error
+        for line in str(error).splitlines():
+            print(printable(line, 2000), file=sys.stderr)
+        raise typer.Exit(EXIT_INVALID) from error
 
 
 @app.command()
@@ -121,25 +232,27 @@ def verify(
     target: Annotated[
         str,
         typer.Argument(
-            help="An executor's or trigger's class, a function that makes one, a trigger, or a suite, as module:name."
+            help="The class of an executor or trigger, a function that makes one, a trigger or a suite, as module:name."
         ),
     ],
-    inline: Annotated[bool, typer.Option("--inline", help="Its submit runs the function itself.")] = False,
+    inline: Annotated[bool, typer.Option("--inline", help="The executor runs functions inside submit.")] = False,
     other_process: Annotated[
         bool, typer.Option("--other-process", help="Functions are pickled and run in another process.")
     ] = False,
     no_time_limits: Annotated[
-        bool, typer.Option("--no-time-limits", help="It does not enforce the timeout of a task.")
+        bool, typer.Option("--no-time-limits", help="The executor does not enforce the timeout of a task.")
     ] = False,
     hang_timeout: Annotated[
-        float | None,
-        typer.Option(min=0.1, help="After how many seconds what does not happen counts as not happening at all."),
+        float | None, typer.Option(min=0.1, max=3600, help="Seconds after which a check counts as hanging.")
     ] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="List every rule.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Verify an executor or trigger of your own: its types, and every rule that it has to keep.
+    """Verify a custom executor or trigger: its types with mypy, and every rule of its protocol.
 
-    Where MYPY_CACHE_DIR is set, mypy keeps there what it has seen, and is faster the next time.
+    The target is imported and called. Set MYPY_CACHE_DIR to keep mypy's cache between calls.
+
+    Exit status: 0 if no rule is broken, 1 if one is, 2 for wrong arguments.
     """
     declared = Declarations(
         runs_inline=inline,
@@ -147,32 +260,29 @@ def verify(
         limits_time=not no_time_limits,
         hang_timeout=hang_timeout,
     )
-    raise typer.Exit(verify_target(target, declared, as_json=json))
+    raise typer.Exit(verify_target(target, declared, json_report=json, verbose=verbose))
 
 
 @app.command()
 def preview(
     trigger: Annotated[
         str,
-        typer.Argument(
-            help="A cron expression, the alias of a trigger such as interval or calendar, or a trigger as module:name."
-        ),
+        typer.Argument(help="A cron expression, the alias of a trigger such as interval, or a trigger as module:name."),
     ],
     options: Annotated[
         list[str] | None, typer.Argument(help="The options of an alias, such as months=1 hour=9.", metavar="NAME=VALUE")
     ] = None,
     timezone: Annotated[
-        str, typer.Option("--tz", help="Whose clocks: an IANA name, or local for those of this machine.")
+        str, typer.Option("--tz", help="An IANA time zone, or local for the zone of this machine.")
     ] = "UTC",
-    count: Annotated[int, typer.Option("-n", "--count", min=1, help="How many due times to show.")] = 10,
+    count: Annotated[int, typer.Option("-n", "--count", min=1, max=MAX_COUNT, help="Number of due times.")] = 10,
     start: Annotated[
-        str | None,
-        typer.Option("--from", help="When the task would be added, such as 2030-01-31T12:00; by default now."),
+        str | None, typer.Option("--from", help="The time at which the task is added; by default now.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the due times as JSON.")] = False,
 ) -> None:
-    """Show when a trigger is due: by the clocks of a time zone, in UTC, and how far apart.
+    """Show the due times of a trigger: in a time zone, in UTC, and the time between them.
 
-    It takes "*/5 * * * *" and @daily, and also: interval minutes=5, or calendar months=1 start=2030-01-31.
+    Examples: preview "*/5 * * * *" — preview interval minutes=5 — preview calendar months=1 start_date=2030-01-31
     """
-    preview_trigger(trigger, options or [], timezone, count, start, as_json=json)
+    preview_trigger(trigger, options or [], timezone, count, start, json_report=json)

@@ -1,4 +1,4 @@
-"""Shows when a trigger is due."""
+"""`asyncz preview`: the due times of a trigger."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 import attrs
 import typer
 
-from asyncz.cli._import_target import bad_target, imported
+from asyncz._text import exception_text, printable
+from asyncz.cli._import_target import bad_target, import_target
 from asyncz.clock import SystemClock, utc
 from asyncz.exceptions import AsynczError
 from asyncz.plugins import create_trigger, is_trigger, trigger_aliases
@@ -17,19 +18,22 @@ from asyncz.protocols import Trigger
 from asyncz.triggers._timezones import utc_time, zone_name, zone_of
 from asyncz.triggers.base import start_trigger
 
-# Those that take a time zone for what is not given one.
-_LOCAL = ("calendar", "cron", "date", "interval")
+MAX_COUNT = 10_000
+"""The largest number of due times that is shown."""
+
+# The triggers with a `timezone` option.
+_WITH_TIMEZONE = ("calendar", "cron", "date", "interval")
 
 
 @attrs.frozen
 class DueTime:
-    """A due time, as it is shown.
+    """A due time as it is shown.
 
     Attributes:
-        local: What the clocks of the time zone show.
-        utc: The same in UTC.
-        distance: How long after the one before it comes, or after the start.
-        clocks_set: By how much the clocks were set since the one before.
+        local: The local time in the time zone.
+        utc: The same time in UTC.
+        distance: Time since the due time before, or since the start.
+        clocks_set: The change of the UTC offset since then.
     """
 
     local: datetime
@@ -38,60 +42,69 @@ class DueTime:
     clocks_set: timedelta
 
 
-def preview(given: str, options: list[str], timezone: str, count: int, start: str | None, *, as_json: bool) -> None:
+def preview(given: str, options: list[str], timezone: str, count: int, start: str | None, *, json_report: bool) -> None:
     """Print the first due times of a trigger.
 
     Args:
         given: A cron expression, the alias of a trigger, or a trigger as `module:name`.
-        options: Of an alias, each as `name=value`.
-        timezone: Whose clocks, by an IANA name, or `local`.
-        count: How many due times.
-        start: When the task would be added, in ISO format; None is now.
-        as_json: Print JSON.
+        options: The options of an alias, each as `name=value`.
+        timezone: An IANA name, or `local`.
+        count: Number of due times.
+        start: The time at which the task is added, in ISO format; None means now.
+        json_report: Print JSON.
 
     Raises:
-        BadParameter: There is no such trigger or zone, or one of the options is wrong.
+        BadParameter: The trigger, the zone or an option is invalid.
     """
     try:
         zone = zone_of(timezone)
-        begin = utc(SystemClock().now()) if start is None else utc_time("--from", _time_of(start), zone)
+        begin = utc(SystemClock().now()) if start is None else utc_time("--from", _parse_time(start), zone)
         trigger = _trigger_of(given, options, timezone)
-        shown = list(_due_times(trigger, zone, begin, count))
     except AsynczError as error:
-        raise typer.BadParameter(f"{error}") from error
-    if as_json:
-        print(json.dumps(_as_json(trigger, zone, begin, shown), indent=2))
-        return
-    print(f"{trigger}, for a task that is added at {_text(begin.astimezone(zone))}:\n")
-    width = max((len(_text(due.local)) for due in shown), default=0)
-    for number, due in enumerate(shown, 1):
+        raise typer.BadParameter(printable(str(error))) from error
+    except (OverflowError, ValueError) as error:
+        raise typer.BadParameter(exception_text(error)) from error
+    due_times = _guarded(_due_times(trigger, zone, begin, count))
+    if json_report:
+        print(json.dumps(_as_json(trigger, zone, begin, list(due_times)), indent=2).replace("\x7f", "\\u007f"))
+    else:
+        _print_due_times(printable(f"{trigger}"), _local_text(begin.astimezone(zone)), list(due_times), count)
+
+
+def _print_due_times(trigger: str, begin: str, due_times: list[DueTime], count: int) -> None:
+    print(f"{trigger}, for a task that is added at {begin}:\n")
+    width = max((len(_local_text(due.local)) for due in due_times), default=0)
+    for number, due in enumerate(due_times, 1):
         note = f", clocks set {_signed(due.clocks_set)}" if due.clocks_set else ""
         in_utc = f"{due.utc:%Y-%m-%d %H:%M:%S} UTC"
-        print(f"{number:>4}  {_text(due.local):{width}}   {in_utc}   {_signed(due.distance)}{note}")
-    if len(shown) < count:
-        print("      and no more" if shown else "      never")
+        print(f"{number:>4}  {_local_text(due.local):{width}}   {in_utc}   {_signed(due.distance)}{note}")
+    if len(due_times) < count:
+        print("      and no more" if due_times else "      never")
 
 
 def _trigger_of(given: str, options: list[str], timezone: str) -> Trigger:
     if given in trigger_aliases():
-        default = {"timezone": timezone} if given in _LOCAL else {}
-        return create_trigger(given, **{**default, **dict(_parsed(option, of=given) for option in options)})
+        default = {"timezone": timezone} if given in _WITH_TIMEZONE else {}
+        return create_trigger(given, **{**default, **dict(_parse_option(option, of=given) for option in options)})
     if options:
         known = ", ".join(trigger_aliases())
-        raise bad_target(given, f"takes no options: these are for the alias of a trigger, which are {known}")
+        raise bad_target(given, f"accepts no options; only these aliases of triggers do: {known}")
     if ":" not in given:
         return create_trigger("cron", expression=given, timezone=timezone)
-    value = imported(given)
-    made = value() if callable(value) else value
-    if not is_trigger(made):
-        raise bad_target(given, f"is a {type(made).__name__}, a trigger is needed")
-    return made
+    value = import_target(given)
+    try:
+        created = value() if callable(value) else value
+    except Exception as error:
+        raise bad_target(given, f"raised {exception_text(error)}") from error
+    if not is_trigger(created):
+        raise bad_target(given, f"is of the type {type(created).__name__}; a trigger is needed")
+    return created
 
 
-def _parsed(option: str, *, of: str) -> tuple[str, object]:
+def _parse_option(option: str, *, of: str) -> tuple[str, object]:
     name, equals, text = option.partition("=")
     if not name or not equals:
-        raise typer.BadParameter(f"{option!r} is not of the form name=value", param_hint="OPTIONS")
+        raise typer.BadParameter(printable(f"{option!r} is not of the form name=value"), param_hint="OPTIONS")
     kinds: tuple[Callable[[str], object], ...] = (
         int,
         float,
@@ -105,12 +118,12 @@ def _parsed(option: str, *, of: str) -> tuple[str, object]:
     return name, text
 
 
-def _time_of(text: str) -> datetime:
+def _parse_time(text: str) -> datetime:
     try:
         return datetime.fromisoformat(text)
     except ValueError:
         raise typer.BadParameter(
-            f"{text!r} is no time; write it like 2030-01-31 or 2030-01-31T12:00", param_hint="--from"
+            printable(f"{text!r} is not a time; write it like 2030-01-31 or 2030-01-31T12:00"), param_hint="--from"
         ) from None
 
 
@@ -125,12 +138,20 @@ def _due_times(trigger: Trigger, zone: tzinfo, begin: datetime, count: int) -> I
         before, due = due, started.next_due_time(due, due)
 
 
+def _guarded(due_times: Iterator[DueTime]) -> Iterator[DueTime]:
+    """Report an exception of a trigger, or a time that a datetime cannot represent, as an invalid argument."""
+    try:
+        yield from due_times
+    except Exception as error:
+        raise typer.BadParameter(f"the trigger raised {exception_text(error)}", param_hint="TRIGGER") from error
+
+
 def _offset(local: datetime) -> timedelta:
     return local.utcoffset() or timedelta(0)
 
 
-def _text(local: datetime) -> str:
-    return f"{local:%a %Y-%m-%d %H:%M:%S} {local.tzname()}"
+def _local_text(local: datetime) -> str:
+    return printable(f"{local:%a %Y-%m-%d %H:%M:%S} {local.tzname()}")
 
 
 def _signed(distance: timedelta) -> str:
@@ -138,13 +159,13 @@ def _signed(distance: timedelta) -> str:
     return f"-{-seconds}" if seconds < timedelta(0) else f"+{seconds}"
 
 
-def _as_json(trigger: Trigger, zone: tzinfo, begin: datetime, shown: list[DueTime]) -> dict[str, object]:
+def _as_json(trigger: Trigger, zone: tzinfo, begin: datetime, due_times: list[DueTime]) -> dict[str, object]:
     return {
         "trigger": f"{trigger}",
         "timezone": zone_name(zone),
         "from": begin.isoformat(),
         "due": [
             {"local": due.local.isoformat(), "utc": due.utc.isoformat(), "seconds": due.distance.total_seconds()}
-            for due in shown
+            for due in due_times
         ],
     }

@@ -1,229 +1,93 @@
-"""What `asyncz run` shows of a scheduler: a live table on a terminal, else a line for each event."""
+"""`asyncz run`: a scheduler with a live table on a terminal, or a line for each event elsewhere."""
 
 from __future__ import annotations
 
-import json
+import asyncio
 import os
-import re
-import reprlib
 import sys
-from collections.abc import Callable, Generator
-from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
+import threading
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
 
-import rich.box
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, RenderableType
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
-from asyncz import events
-from asyncz.events import Event, TaskNotification
+from asyncz._text import exception_text, printable
+from asyncz.cli._events import STANDARD_ERROR, STANDARD_OUTPUT, as_json, as_line, event_lines, reserved_output
+from asyncz.cli._live_table import overview
 from asyncz.schedulers import AsyncIOScheduler
-from asyncz.states import SchedulerState, TaskState
 
-_STANDARD_OUTPUT, _STANDARD_ERROR = 1, 2
+EXIT_KILLED = 3
+"""The exit status if `--kill-after` ended the process."""
 
-_shortened = reprlib.Repr()
-_shortened.maxstring = _shortened.maxother = 100
+_SHOW_CURSOR = "\x1b[?25h\n"
+
+
+def run_scheduler(
+    scheduler: AsyncIOScheduler, *, drain_timeout: float | None, kill_after: float | None, json_lines: bool
+) -> None:
+    """Run a scheduler until SIGINT or SIGTERM, and show what it does.
+
+    Args:
+        scheduler: The scheduler.
+        drain_timeout: Seconds after a signal until the remaining runs are cancelled; None means no limit.
+        kill_after: Seconds after a signal until the process ends, even if functions have not returned; None means
+            no limit.
+        json_lines: Write events as JSON.
+    """
+
+    async def run() -> None:
+        with shown(scheduler, json_lines=json_lines):
+            async with scheduler:
+                if kill_after is not None:
+                    _start_watchdog(scheduler, kill_after)
+                await scheduler.wait_closed(drain_timeout)
+
+    asyncio.run(run())
 
 
 @contextmanager
-def shown(scheduler: AsyncIOScheduler, *, as_json: bool) -> Generator[None]:
-    """Show what a scheduler does, as long as this is entered."""
-    console = Console()
-    if as_json:
-        with _own_output() as output, _told(scheduler, output, lambda event: json.dumps(fields_of(event))):
+def shown(scheduler: AsyncIOScheduler, *, json_lines: bool) -> Generator[None]:
+    """Show what a scheduler does while the context is active."""
+    console = Console(markup=False, emoji=False, highlight=False)
+    if json_lines:
+        with reserved_output() as output, event_lines(scheduler, output, as_json):
             yield
     elif console.is_terminal:
-        with Live(get_renderable=lambda: overview(scheduler, console.height), console=console, refresh_per_second=4):
+        with Live(get_renderable=lambda: _screen(scheduler, console), console=console, refresh_per_second=4):
             yield
     else:
-        with _told(scheduler, _STANDARD_OUTPUT, lambda event: as_line(fields_of(event))):
+        with event_lines(scheduler, STANDARD_OUTPUT, as_line):
             yield
 
 
-# Lines
-
-
-@contextmanager
-def _told(scheduler: AsyncIOScheduler, output: int, as_text: Callable[[Event], str]) -> Generator[None]:
-    """Write a line for everything but submissions, of which each has its end."""
-    with ExitStack() as subscriptions:
-
-        def receive(event: Event) -> None:
-            try:
-                sys.stdout.flush()
-                os.write(output, f"{as_text(event)}\n".encode())
-            except BrokenPipeError:
-                # Nobody reads any more; the tasks go on, and what they print must not fail.
-                subscriptions.close()
-                nowhere = os.open(os.devnull, os.O_WRONLY)
-                os.dup2(nowhere, output)
-                os.close(nowhere)
-
-        for subscription in (
-            scheduler.subscribe(events.TaskExecuted, receive),
-            scheduler.subscribe(events.TaskError, receive),
-            scheduler.subscribe(events.TaskMissed, receive),
-            scheduler.subscribe(events.TaskCancelled, receive),
-            scheduler.subscribe(events.TaskMaxInstances, receive),
-            scheduler.subscribe(events.TaskQueueFull, receive),
-            scheduler.subscribe(events.TaskRetrying, receive),
-            scheduler.subscribe(events.TaskAdded, receive),
-            scheduler.subscribe(events.TaskModified, receive),
-            scheduler.subscribe(events.TaskRemoved, receive),
-            scheduler.subscribe(events.SchedulerStarted, receive),
-            scheduler.subscribe(events.SchedulerPaused, receive),
-            scheduler.subscribe(events.SchedulerResumed, receive),
-            scheduler.subscribe(events.SchedulerShutdown, receive),
-            scheduler.subscribe(events.ExecutorAdded, receive),
-            scheduler.subscribe(events.ExecutorRemoved, receive),
-        ):
-            subscriptions.enter_context(subscription)
-        yield
-
-
-@contextmanager
-def _own_output() -> Generator[int]:
-    """Keep standard output for the lines: what functions print, in worker processes too, goes to standard error."""
-    sys.stdout.flush()
-    output = os.dup(_STANDARD_OUTPUT)
-    os.dup2(_STANDARD_ERROR, _STANDARD_OUTPUT)
+def _screen(scheduler: AsyncIOScheduler, console: Console) -> RenderableType:
+    # An exception would end the thread that refreshes the screen.
     try:
-        yield output
-    finally:
+        return overview(scheduler, console.width, console.height)
+    except Exception as error:
+        return Text(f"The table is not available: {exception_text(error)}", "yellow")
+
+
+def _start_watchdog(scheduler: AsyncIOScheduler, kill_after: float) -> None:
+    """End the process if it still exists `kill_after` seconds after the scheduler began to shut down.
+
+    A daemon thread does that, because the interpreter waits for the threads of executors when it exits: neither an
+    `atexit` function nor the event loop would get a turn while one of their functions does not return.
+    """
+
+    def watch() -> None:
+        while scheduler.running:
+            time.sleep(0.05)
+        time.sleep(kill_after)
+        if os.isatty(STANDARD_OUTPUT):
+            os.write(STANDARD_OUTPUT, _SHOW_CURSOR.encode())
+        names = ", ".join(sorted(task.task_id for task in scheduler.state.tasks if task.running))
+        message = f"asyncz run: killed {kill_after:g} s after the signal; functions did not return"
+        os.write(STANDARD_ERROR, f"{message}{f': {printable(names)}' if names else ''}\n".encode())
         sys.stdout.flush()
-        os.dup2(output, _STANDARD_OUTPUT)
-        os.close(output)
+        os._exit(EXIT_KILLED)
 
-
-def fields_of(event: Event) -> dict[str, object]:
-    """An event as names and values that JSON has; what is not known is left out."""
-    fields: dict[str, object] = {"time": _as_text(datetime.now(UTC)), "event": type(event).__name__}
-    match event:
-        case events.TaskAdded() | events.TaskRemoved():
-            fields["task_id"] = event.task_id
-        case events.TaskModified():
-            fields |= {"task_id": event.task_id, "change": event.change, "error": _error(event.exception)}
-        case events.ExecutorAdded() | events.ExecutorRemoved():
-            fields["executor"] = event.alias
-        case events.SchedulerShutdown():
-            fields |= {"finished": event.finished, "cancelled": event.cancelled, "abandoned": event.abandoned}
-        case events.SchedulerStarted() | events.SchedulerPaused() | events.SchedulerResumed():
-            pass
-        case _:
-            details = event.details
-            fields |= {
-                "task_id": event.task_id,
-                "run_id": details.run_id,
-                "attempt": details.attempt,
-                "scheduled_at": _as_text(details.scheduled_at),
-                "duration": None if details.duration is None else round(details.duration, 6),
-                "worker": str(details.worker) if details.worker else None,
-            }
-            match event:
-                case events.TaskExecuted():
-                    fields["result"] = _shortened.repr(event.result)
-                case events.TaskError():
-                    fields["error"] = _error(event.exception)
-                case events.TaskRetrying():
-                    fields |= {"error": _error(event.exception), "delay": event.delay}
-                case _:
-                    pass
-    return {name: value for name, value in fields.items() if value is not None}
-
-
-def as_line(fields: dict[str, object]) -> str:
-    """The same as `name=value`, with quotes where they are needed."""
-    return " ".join(f"{name}={_quoted(str(value))}" for name, value in fields.items())
-
-
-def _quoted(text: str) -> str:
-    return text if re.fullmatch(r"[^\s'\"=\\]+", text) else json.dumps(text, ensure_ascii=False)
-
-
-def _as_text(time: datetime | None) -> str | None:
-    return None if time is None else time.isoformat(timespec="milliseconds")
-
-
-def _error(exception: BaseException | None) -> str | None:
-    return None if exception is None else f"{type(exception).__name__}: {exception}".removesuffix(": ")
-
-
-# The table
-
-
-def overview(scheduler: AsyncIOScheduler, height: int) -> Group:
-    """Its tasks, soonest first as far as they fit, its executors, and the sum of its runs."""
-    state, now = scheduler.state, datetime.now(UTC)
-    last = {task.id: task.last_notification for task in scheduler.tasks}
-    # Beside the tasks: the heads of both tables, the lines between them, and what stands below.
-    room = max(1, height - len(state.executors) - 11)
-    soonest = sorted(state.tasks, key=lambda task: (task.next_run_at is None, task.next_run_at or now, task.task_id))
-    tasks = _table("task", "next run", "executor", "running", "waiting", "executed", "errors", "last outcome")
-    for task in soonest[:room]:
-        tasks.add_row(
-            task.task_id,
-            _due(task, now),
-            task.executor,
-            str(task.running),
-            str(task.backlog),
-            str(task.executed),
-            Text(str(task.errors), "bold red" if task.errors else ""),
-            _outcome(last.get(task.task_id), now),
-        )
-    parts: list[RenderableType] = [tasks, _load(state), _sum(state)]
-    if len(soonest) > room:
-        parts.insert(1, Text(f"  and {len(soonest) - room} more tasks", "dim"))
-    return Group(*parts)
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=rich.box.SIMPLE, pad_edge=False)
-    for column in columns:
-        table.add_column(column, no_wrap=True)
-    return table
-
-
-def _load(state: SchedulerState) -> Table:
-    executors = _table("executor", "status", "running", "queued", "workers", "lost workers", "abandoned")
-    for each in state.executors:
-        counts = (each.running - each.queued, each.queued, each.workers, each.lost_workers, each.abandoned)
-        executors.add_row(each.alias, each.status, *map(str, counts))
-    return executors
-
-
-def _sum(state: SchedulerState) -> Text:
-    return Text(
-        f"{state.status}: submitted {state.submitted}, executed {state.executed}, errors {state.errors},"
-        f" missed {state.missed}, cancelled {state.cancelled}, rejected {state.rejected}"
-    )
-
-
-def _due(task: TaskState, now: datetime) -> str:
-    if task.paused:
-        return "paused"
-    if task.next_run_at is None:
-        return "-"
-    seconds = max(0, round((task.next_run_at - now).total_seconds()))
-    if seconds < 100:
-        return f"in {seconds} s"
-    at = task.next_run_at.astimezone()
-    return f"{at:%H:%M:%S}" if at.date() == now.astimezone().date() else f"{at:%Y-%m-%d %H:%M}"
-
-
-def _outcome(notification: TaskNotification[object] | None, now: datetime) -> Text:
-    if notification is None:
-        return Text("-")
-    finished, duration = notification.details.finished_at, notification.details.duration
-    ago = "" if finished is None else f" {max(0, round((now - finished).total_seconds()))} s ago"
-    match notification:
-        case events.TaskExecuted():
-            return Text(f"executed{ago}" + ("" if duration is None else f", took {duration:.3g} s"), "green")
-        case events.TaskError():
-            return Text(f"{_error(notification.exception)},{ago}", "bold red")
-        case events.TaskMissed():
-            return Text(f"missed{ago}", "yellow")
-        case events.TaskCancelled():
-            return Text(f"cancelled{ago}", "yellow")
+    threading.Thread(target=watch, name="asyncz-kill-after", daemon=True).start()

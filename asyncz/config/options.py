@@ -6,11 +6,16 @@ The pydantic models in `asyncz.config.models` and the constructors have the same
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from multiprocessing.context import BaseContext
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 # Pydantic accepts only this one before Python 3.12.
 from typing_extensions import TypedDict
+
+if TYPE_CHECKING:
+    from multiprocessing.context import BaseContext
+else:
+    # The import of multiprocessing takes longer than that of asyncz; `typing.get_type_hints` needs the name.
+    BaseContext = object
 
 Initializer: TypeAlias = Callable[..., object]  # type: ignore[explicit-any]  # `initargs` decides its parameters
 """A function that a pool calls once in each of its threads or processes, with `initargs`."""

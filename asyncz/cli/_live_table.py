@@ -1,0 +1,263 @@
+"""The live table of `asyncz run`: tasks, executors, totals and how to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Literal, TypeAlias
+
+import attrs
+from rich.cells import cell_len
+from rich.console import Group
+from rich.text import Text
+
+from asyncz import events
+from asyncz._text import exception_text, printable
+from asyncz.events import TaskNotification
+from asyncz.schedulers import AsyncIOScheduler
+from asyncz.states import ExecutorState, SchedulerState, TaskState
+
+Align: TypeAlias = Literal["left", "right"]
+
+_GAP = "  "
+_MIN_OUTCOME = 20
+_ERROR_LENGTH = 200
+
+
+@attrs.frozen
+class Column:
+    """A column of a table.
+
+    Attributes:
+        title: Its title.
+        cells: Its cells, from the first row to the last.
+        priority: Columns with a high number are dropped first if the terminal is narrow; 0 is never dropped.
+        align: The alignment of title and cells.
+        flexible: Its cells are cut if they do not fit.
+    """
+
+    title: str
+    cells: Sequence[Text]
+    priority: int
+    align: Align = "left"
+    flexible: bool = False
+
+    @property
+    def width(self) -> int:
+        """The width in terminal cells that shows everything."""
+        return max(cell_len(self.title), *(each.cell_len for each in self.cells), 0)
+
+
+def overview(scheduler: AsyncIOScheduler, width: int, height: int) -> Group:
+    """Return the screen that describes a scheduler.
+
+    Tasks are listed in the order in which they were added. If not all of them fit, the ones that are due next are
+    listed.
+
+    Args:
+        scheduler: The scheduler.
+        width: Columns of the terminal.
+        height: Lines of the terminal.
+    """
+    state, now = scheduler.state, datetime.now(UTC)
+    outcomes = {task.id: task.last_notification for task in scheduler.tasks}
+    footer = [*_executor_lines(state.executors, width), Text(), *_total_lines(state, width)]
+    # Two lines for the head of the table, one for the number of tasks that do not fit, one for the cursor.
+    room = max(1, height - len(footer) - 4)
+    shown = _due_first(state.tasks, now, room)
+    lines = _task_lines(shown, outcomes, now, width)
+    while len(lines) > room + 1 and len(shown) > 1:
+        # Long ids take more than one line.
+        shown = _due_first(state.tasks, now, len(shown) - 1)
+        lines = _task_lines(shown, outcomes, now, width)
+    if len(shown) < len(state.tasks):
+        lines.append(Text(f"and {len(state.tasks) - len(shown)} more tasks", "dim"))
+    return Group(*lines, Text(), *footer)
+
+
+def _due_first(tasks: Sequence[TaskState], now: datetime, count: int) -> list[TaskState]:
+    """Return the tasks that are due next, in their original order."""
+    if len(tasks) <= count:
+        return list(tasks)
+    order = sorted(
+        range(len(tasks)), key=lambda index: (tasks[index].next_run_at is None, tasks[index].next_run_at or now)
+    )
+    return [tasks[index] for index in sorted(order[:count])]
+
+
+def _task_lines(
+    tasks: Sequence[TaskState], outcomes: dict[str, TaskNotification[object] | None], now: datetime, width: int
+) -> list[Text]:
+    def column(title: str, cell: Callable[[TaskState], Text], priority: int, align: Align = "left") -> Column:
+        return Column(title, [cell(task) for task in tasks], priority, align, flexible=title == "last outcome")
+
+    return table_lines(
+        [
+            column("task", lambda task: Text(printable(task.task_id)), 0),
+            column("next run", lambda task: Text(due_text(task, now)), 1),
+            column("executor", lambda task: Text(printable(task.executor)), 6),
+            column("running", lambda task: Text(f"{task.running}"), 4, "right"),
+            column("backlog", lambda task: Text(f"{task.backlog}"), 7, "right"),
+            column("executed", lambda task: Text(f"{task.executed}"), 5, "right"),
+            column("errors", lambda task: Text(f"{task.errors}", "bold red" if task.errors else ""), 3, "right"),
+            column("last outcome", lambda task: outcome_text(outcomes.get(task.task_id), now), 2),
+        ],
+        width,
+    )
+
+
+def _executor_lines(executors: Sequence[ExecutorState], width: int) -> list[Text]:
+    if not executors:
+        return []
+
+    def column(title: str, cell: Callable[[ExecutorState], object], priority: int, align: Align = "right") -> Column:
+        return Column(title, [Text(printable(f"{cell(executor)}")) for executor in executors], priority, align)
+
+    return table_lines(
+        [
+            column("executor", lambda executor: executor.alias, 0, "left"),
+            column("status", lambda executor: executor.status, 1, "left"),
+            column("running", lambda executor: executor.running - executor.queued, 2),
+            column("queued", lambda executor: executor.queued, 3),
+            column("workers", lambda executor: executor.workers, 4),
+            column("abandoned", lambda executor: executor.abandoned, 5),
+            column("lost workers", lambda executor: executor.lost_workers, 6),
+        ],
+        width,
+    )
+
+
+def _total_lines(state: SchedulerState, width: int) -> list[Text]:
+    counts = ("submitted", "executed", "errors", "missed", "cancelled", "rejected")
+    totals = f"{state.status}: " + ", ".join(f"{name} {getattr(state, name)}" for name in counts)
+    match state.status:
+        case "draining":
+            running = sum(executor.running for executor in state.executors)
+            hint = f"Draining: waiting for {running} run(s) to end. Press Ctrl-C again to cancel them."
+        case "stopped":
+            hint = "Stopped."
+        case _:
+            hint = "Press Ctrl-C to stop: runs in progress are completed first."
+    return [*_folded(Text(totals), width), *_folded(Text(hint, "dim"), width)]
+
+
+# Layout
+
+
+def table_lines(columns: Sequence[Column], width: int) -> list[Text]:
+    """Return a table as lines that are at most `width` cells wide.
+
+    Columns are dropped by their priority until the others fit. A flexible column is cut first. The first column is
+    never cut: what does not fit continues in lines of its own.
+    """
+    kept = _fitting(columns, width)
+    widths = [column.width for column in kept]
+    flexible = next((number for number, column in enumerate(kept) if column.flexible), None)
+    others = sum(each for number, each in enumerate(widths) if number not in {0, flexible}) + len(_GAP) * (
+        len(kept) - 1
+    )
+    reserved = 0 if flexible is None else min(widths[flexible], _MIN_OUTCOME)
+    widths[0] = max(1, min(widths[0], width - others - reserved))
+    if flexible is not None:
+        widths[flexible] = max(1, min(widths[flexible], width - others - widths[0]))
+    lines = [_line([Text(column.title, "bold") for column in kept], kept, widths)]
+    for row in zip(*(column.cells for column in kept), strict=True):
+        first, *continued = _folded(row[0], widths[0])
+        lines += [_line([first, *row[1:]], kept, widths), *continued]
+    return lines
+
+
+def _fitting(columns: Sequence[Column], width: int) -> list[Column]:
+    kept = list(columns)
+    while len(kept) > 1:
+        # An id may take up to half of the width before columns are dropped for it.
+        first = min(kept[0].width, max(width // 2, cell_len(kept[0].title)))
+        needed = first + sum(
+            len(_GAP) + (min(each.width, _MIN_OUTCOME) if each.flexible else each.width) for each in kept[1:]
+        )
+        if needed <= width:
+            break
+        kept.remove(max(kept[1:], key=lambda column: column.priority))
+    return kept
+
+
+def _line(cells: Sequence[Text], columns: Sequence[Column], widths: Sequence[int]) -> Text:
+    line = Text(no_wrap=True, overflow="ellipsis")
+    for number, (cell, column, width) in enumerate(zip(cells, columns, widths, strict=True)):
+        fitted = cell.copy()
+        fitted.truncate(width, overflow="ellipsis")
+        padding = " " * (width - fitted.cell_len)
+        is_last = number == len(columns) - 1
+        if number:
+            line.append(_GAP)
+        line.append(padding if column.align == "right" else "")
+        line.append_text(fitted)
+        line.append("" if column.align == "right" or is_last else padding)
+    return line
+
+
+def _folded(text: Text, width: int) -> list[Text]:
+    """Return a text as lines of at most `width` cells, with every character of it."""
+    lines: list[Text] = []
+    start = used = 0
+    for number, character in enumerate(text.plain):
+        size = cell_len(character)
+        if used + size > width and number > start:
+            lines.append(text[start:number])
+            start, used = number, 0
+        used += size
+    return [*lines, text[start:]] if len(text) else [text]
+
+
+# Cells
+
+
+def due_text(task: TaskState, now: datetime) -> str:
+    """Return the next due time of a task: relative if it is near, else a time with its zone."""
+    if task.paused:
+        return "paused"
+    if task.next_run_at is None:
+        return "-"
+    seconds = max(0.0, (task.next_run_at - now).total_seconds())
+    if seconds < 99.5:
+        return f"in {seconds:.0f} s"
+    at = task.next_run_at.astimezone()
+    zone = printable(at.tzname() or f"{at:%z}", 20)
+    return f"{at:%H:%M:%S} {zone}" if at.date() == now.astimezone().date() else f"{at:%Y-%m-%d %H:%M} {zone}"
+
+
+def duration_text(seconds: float) -> str:
+    """Return a duration in the unit that people would use, such as `4 ms`, `2.5 s` or `3 min`."""
+    if seconds < 0.0005:
+        return "<1 ms"
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 9.95 and seconds != int(seconds):
+        return f"{seconds:.1f} s"
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    if seconds < 99.5 * 60:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.0f} h" if seconds < 72 * 3600 else f"{seconds / 86400:.0f} d"
+
+
+def outcome_text(notification: TaskNotification[object] | None, now: datetime) -> Text:
+    """Return the outcome of the last run of a task, with its duration and age."""
+    if notification is None:
+        return Text("-")
+    finished, duration = notification.details.finished_at, notification.details.duration
+    ago = "" if finished is None else f" {_age_text((now - finished).total_seconds())}"
+    match notification:
+        case events.TaskExecuted():
+            took = "" if duration is None else f" in {duration_text(duration)}"
+            return Text(f"executed{took}{',' if took and ago else ''}{ago}", "green")
+        case events.TaskError():
+            return Text(f"{exception_text(notification.exception, _ERROR_LENGTH)}{',' if ago else ''}{ago}", "bold red")
+        case events.TaskMissed():
+            return Text(f"missed{ago}", "yellow")
+        case events.TaskCancelled():
+            return Text(f"cancelled{ago}", "yellow")
+
+
+def _age_text(seconds: float) -> str:
+    return "just now" if seconds < 1 else f"{duration_text(int(seconds))} ago"
