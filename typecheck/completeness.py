@@ -33,13 +33,13 @@ METHODS_AND_LISTS: dict[str, tuple[frozenset[str], tuple[list[object], ...]]] = 
 
 
 def public_classes() -> Iterator[type[object]]:
-    """Each class of the package that a user can name; neither protocols nor what private modules hold."""
+    """Yield the classes of public modules, without protocols and abstract classes."""
     for module in pkgutil.walk_packages(asyncz.__path__, "asyncz."):
         if any(part.startswith("_") for part in module.name.split(".")):
             continue
         for name, value in vars(importlib.import_module(module.name)).items():
             is_own = inspect.isclass(value) and value.__module__ == module.name and not name.startswith("_")
-            if is_own and not getattr(value, "_is_protocol", False):
+            if is_own and not getattr(value, "_is_protocol", False) and not inspect.isabstract(value):
                 yield value
 
 

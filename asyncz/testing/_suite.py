@@ -45,7 +45,7 @@ class _Outcome:
 class RuleSuite:
     """Test methods that check rules; only subclasses that make what is tested are for pytest."""
 
-    __test__: bool = False
+    __test__: ClassVar[bool] = False
 
     _rules: ClassVar[tuple[Rule, ...]] = ()
     _maker: ClassVar[str] = ""

@@ -142,7 +142,7 @@ CronTriggerConfig(type="cron", expression="@daily", timezone=3)  # E
 CalendarIntervalTriggerConfig(type="calendar", months="1")  # E
 AndTriggerConfig(type="and")  # E
 AndTriggerConfig(type="or", triggers=())  # E
-OrTriggerConfig(type="or", triggers=("@daily",))  # E[-pyrefly]: conversion
+OrTriggerConfig(type="or", triggers=("@daily",))  # E
 whole.tasks["clean"] = task  # E
 whole.defaults = limits  # E
 task.timeout = 3  # E

@@ -42,10 +42,10 @@ def made() -> None:
     ExecutorState(alias="io", status="paused")  # E
     ExecutorState(alias="io", running="3")  # E[-pyrefly,ty]: conversion
     ExecutorState(alias="io", instances=[InstanceCount(task_id="task", running=1)])  # E[-pyrefly,ty]: conversion
-    ExecutorState(alias="io", instances={"task": 1})  # E[-pyrefly]: conversion
+    ExecutorState(alias="io", instances={"task": 1})  # E
     ExecutorState("io")  # E
     ExecutorState(alias="io", rnning=3)  # E
-    ExecutorState(alias="io", cluster="tcp://10.0.0.5:8786")  # E[-pyrefly]: conversion
+    ExecutorState(alias="io", cluster="tcp://10.0.0.5:8786")  # E
     ClusterState(address="tcp://10.0.0.5:8786")  # E
     ClusterState(address="tcp://10.0.0.5:8786", connected=None)  # E
     InstanceCount(task_id="task")  # E
