@@ -5,16 +5,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     __all__: list[str]
 
+    from asyncz._aliases import (
+        ClusterAlias as ClusterAlias,
+        LoopAlias as LoopAlias,
+        PoolAlias as PoolAlias,
+        TriggerAlias as TriggerAlias,
+    )
     from asyncz.clock import SystemClock as SystemClock
     from asyncz.config import (
-        ClusterAlias as ClusterAlias,
         ConfigSource as ConfigSource,
         DaskClusterKwargs as DaskClusterKwargs,
         DaskOptions as DaskOptions,
         ExecutorConfig as ExecutorConfig,
         LimitsConfig as LimitsConfig,
-        LoopAlias as LoopAlias,
-        PoolAlias as PoolAlias,
         PoolKwargs as PoolKwargs,
         PoolOptions as PoolOptions,
         ProcessPoolKwargs as ProcessPoolKwargs,
@@ -22,7 +25,6 @@ if TYPE_CHECKING:
         SchedulerConfig as SchedulerConfig,
         TaskConfig as TaskConfig,
         ThreadPoolKwargs as ThreadPoolKwargs,
-        TriggerAlias as TriggerAlias,
         TriggerConfig as TriggerConfig,
     )
     from asyncz.events import (
@@ -80,6 +82,7 @@ if TYPE_CHECKING:
         TaskMissedError as TaskMissedError,
         TaskTimeoutError as TaskTimeoutError,
         UnknownAliasError as UnknownAliasError,
+        UnknownOptionError as UnknownOptionError,
         WorkerLostError as WorkerLostError,
         WorkerStartError as WorkerStartError,
         WrongThreadError as WrongThreadError,
@@ -91,6 +94,7 @@ if TYPE_CHECKING:
     from asyncz.executors.futures import FuturesExecutor as FuturesExecutor
     from asyncz.executors.process_pool import ProcessPoolExecutor as ProcessPoolExecutor
     from asyncz.executors.thread_pool import ThreadPoolExecutor as ThreadPoolExecutor
+    from asyncz.limits import OverlapPolicy as OverlapPolicy, TaskLimits as TaskLimits, TaskOptions as TaskOptions
     from asyncz.plugins import (
         create_executor as create_executor,
         create_trigger as create_trigger,
@@ -103,7 +107,9 @@ if TYPE_CHECKING:
         Listener as Listener,
         Notifier as Notifier,
         SupportsCancel as SupportsCancel,
+        SupportsCancelAll as SupportsCancelAll,
         SupportsCatchUp as SupportsCatchUp,
+        SupportsCheckCall as SupportsCheckCall,
         SupportsStart as SupportsStart,
         Timer as Timer,
         Trigger as Trigger,
@@ -111,6 +117,7 @@ if TYPE_CHECKING:
     )
     from asyncz.retries import Retry as Retry
     from asyncz.running import CurrentRun as CurrentRun, current_run as current_run
+    from asyncz.runs import RunHandle as RunHandle, TaskRun as TaskRun
     from asyncz.schedulers.asgi import AppWithScheduler as AppWithScheduler
     from asyncz.schedulers.asyncio import (
         AsyncIOScheduler as AsyncIOScheduler,
@@ -118,6 +125,7 @@ if TYPE_CHECKING:
         TaskDecorator as TaskDecorator,
     )
     from asyncz.schedulers.thread import SchedulerThread as SchedulerThread
+    from asyncz.specs import TaskSpec as TaskSpec
     from asyncz.states import (
         ClusterState as ClusterState,
         ExecutorState as ExecutorState,
@@ -129,17 +137,7 @@ if TYPE_CHECKING:
         SchedulerStatus as SchedulerStatus,
         TaskState as TaskState,
     )
-    from asyncz.tasks import (
-        UNSET as UNSET,
-        NotificationStream as NotificationStream,
-        OverlapPolicy as OverlapPolicy,
-        RunHandle as RunHandle,
-        Task as Task,
-        TaskFunction as TaskFunction,
-        TaskLimits as TaskLimits,
-        TaskRun as TaskRun,
-        Unset as Unset,
-    )
+    from asyncz.tasks import NotificationStream as NotificationStream, Task as Task, TaskFunction as TaskFunction
     from asyncz.triggers.base import AndTrigger as AndTrigger, BaseTrigger as BaseTrigger, OrTrigger as OrTrigger
     from asyncz.triggers.calendar import CalendarIntervalTrigger as CalendarIntervalTrigger
     from asyncz.triggers.cron import CronTrigger as CronTrigger
@@ -152,16 +150,14 @@ else:
     __all__, __getattr__, __dir__ = lazy_exports(
         __name__,
         {
+            "asyncz._aliases": ("ClusterAlias", "LoopAlias", "PoolAlias", "TriggerAlias"),
             "asyncz.clock": ("SystemClock",),
             "asyncz.config": (
-                "ClusterAlias",
                 "ConfigSource",
                 "DaskClusterKwargs",
                 "DaskOptions",
                 "ExecutorConfig",
                 "LimitsConfig",
-                "LoopAlias",
-                "PoolAlias",
                 "PoolKwargs",
                 "PoolOptions",
                 "ProcessPoolKwargs",
@@ -169,7 +165,6 @@ else:
                 "SchedulerConfig",
                 "TaskConfig",
                 "ThreadPoolKwargs",
-                "TriggerAlias",
                 "TriggerConfig",
             ),
             "asyncz.events": (
@@ -213,10 +208,10 @@ else:
                 "NoCurrentRunError",
                 "NoEventLoopError",
                 "NoResultError",
-                "ResultTimeoutError",
                 "PluginError",
                 "QueueFullError",
                 "RemoteError",
+                "ResultTimeoutError",
                 "RunsNotFinishedError",
                 "SchedulerAlreadyRunningError",
                 "SchedulerNotRunningError",
@@ -227,6 +222,7 @@ else:
                 "TaskMissedError",
                 "TaskTimeoutError",
                 "UnknownAliasError",
+                "UnknownOptionError",
                 "WorkerLostError",
                 "WorkerStartError",
                 "WrongThreadError",
@@ -238,19 +234,17 @@ else:
             "asyncz.executors.futures": ("FuturesExecutor",),
             "asyncz.executors.process_pool": ("ProcessPoolExecutor",),
             "asyncz.executors.thread_pool": ("ThreadPoolExecutor",),
-            "asyncz.plugins": (
-                "create_executor",
-                "create_trigger",
-                "executor_aliases",
-                "trigger_aliases",
-            ),
+            "asyncz.limits": ("OverlapPolicy", "TaskLimits", "TaskOptions"),
+            "asyncz.plugins": ("create_executor", "create_trigger", "executor_aliases", "trigger_aliases"),
             "asyncz.protocols": (
                 "Clock",
                 "Executor",
                 "Listener",
                 "Notifier",
                 "SupportsCancel",
+                "SupportsCancelAll",
                 "SupportsCatchUp",
+                "SupportsCheckCall",
                 "SupportsStart",
                 "Timer",
                 "Trigger",
@@ -258,40 +252,24 @@ else:
             ),
             "asyncz.retries": ("Retry",),
             "asyncz.running": ("CurrentRun", "current_run"),
+            "asyncz.runs": ("RunHandle", "TaskRun"),
             "asyncz.schedulers.asgi": ("AppWithScheduler",),
-            "asyncz.schedulers.asyncio": (
-                "AsyncIOScheduler",
-                "Subscription",
-                "TaskDecorator",
-            ),
+            "asyncz.schedulers.asyncio": ("AsyncIOScheduler", "Subscription", "TaskDecorator"),
             "asyncz.schedulers.thread": ("SchedulerThread",),
+            "asyncz.specs": ("TaskSpec",),
             "asyncz.states": (
                 "ClusterState",
-                "RunSummary",
                 "ExecutorState",
                 "ExecutorStatus",
                 "InstanceCount",
                 "RunOutcome",
+                "RunSummary",
                 "SchedulerState",
                 "SchedulerStatus",
                 "TaskState",
             ),
-            "asyncz.tasks": (
-                "UNSET",
-                "NotificationStream",
-                "OverlapPolicy",
-                "RunHandle",
-                "Task",
-                "TaskFunction",
-                "TaskLimits",
-                "TaskRun",
-                "Unset",
-            ),
-            "asyncz.triggers.base": (
-                "AndTrigger",
-                "BaseTrigger",
-                "OrTrigger",
-            ),
+            "asyncz.tasks": ("NotificationStream", "Task", "TaskFunction"),
+            "asyncz.triggers.base": ("AndTrigger", "BaseTrigger", "OrTrigger"),
             "asyncz.triggers.calendar": ("CalendarIntervalTrigger",),
             "asyncz.triggers.cron": ("CronTrigger",),
             "asyncz.triggers.date": ("DateTrigger",),

@@ -84,7 +84,8 @@ class RunDetails(NamedTuple):
 
 
 _NO_DETAILS = RunDetails()
-_RunValues: TypeAlias = tuple[int, int, float | None, float | None, float | None, Worker | None]
+RunValues: TypeAlias = tuple[int, int, float | None, float | None, float | None, Worker | None]
+"""Values of `RunDetails`, in order."""
 
 
 @final
@@ -102,7 +103,7 @@ class TaskExecuted(Generic[ResultT_co]):
     # nobody asks for are never more than a tuple of their values.
     _task_id: str = attrs.field(alias="task_id")
     _result: ResultT_co = attrs.field(alias="result")
-    _details: _RunValues = attrs.field(alias="details", default=_NO_DETAILS)
+    _details: RunValues = attrs.field(alias="details", default=_NO_DETAILS)
 
     __match_args__ = ("task_id", "result", "details")
 

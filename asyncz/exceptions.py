@@ -37,6 +37,27 @@ class InvalidInputError(AsynczError, ValueError):
         return f"{self.name} cannot be {self.value}: {self.allowed}"
 
 
+class UnknownOptionError(AsynczError, TypeError):
+    """An option has a name that does not exist; nothing has been changed.
+
+    Attributes:
+        name: The name that was given.
+        suggestion: The option that is spelled most alike; empty if none is.
+        options: The names that exist.
+    """
+
+    def __init__(self, name: str, suggestion: str, options: tuple[str, ...]) -> None:
+        super().__init__(name, suggestion, options)
+        self.name = name
+        self.suggestion = suggestion
+        self.options = options
+
+    @override
+    def __str__(self) -> str:
+        advice = f"did you mean {self.suggestion!r}? " if self.suggestion else ""
+        return f"unknown option {self.name!r}; {advice}The options are: {', '.join(self.options)}"
+
+
 @attrs.frozen
 class ConfigurationProblem:
     """One thing that is wrong in a configuration.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from typing_extensions import TypeVar
 
 from asyncz.events import TaskNotification
-from asyncz.tasks import TaskRun, Trigger as Trigger
+from asyncz.runs import TaskRun
 
 if TYPE_CHECKING:
     from asyncz.states import ExecutorState
@@ -48,8 +48,16 @@ class Notifier(Protocol):
         ...
 
 
+class UniversalSubmit(Protocol):
+    """The `submit` of a universal executor."""
+
+    def __call__(self, run: TaskRun[ResultT], /) -> None:
+        """Accept a run; see `Executor.submit`."""
+        ...
+
+
 class Executor(Protocol[ResultT]):
-    """Runs the runs of tasks whose result is `ResultT`.
+    """Executor of runs whose result is `ResultT`.
 
     An executor without a restriction has a `submit` that is generic in the method; such a class is an
     `Executor[int]`, an `Executor[bytes]` and so on, and a `UniversalExecutor`.
@@ -57,7 +65,7 @@ class Executor(Protocol[ResultT]):
 
     @property
     def state(self) -> ExecutorState:
-        """A snapshot of what it does. May be read from any thread."""
+        """Snapshot of the executor. May be read from any thread."""
         ...
 
     async def start(self, notifier: Notifier, alias: str, /) -> None:
@@ -65,30 +73,30 @@ class Executor(Protocol[ResultT]):
         ...
 
     async def shutdown(self, wait: bool = True) -> None:
-        """Take no more runs, end those it has, and release everything.
+        """Accept no more runs, end the present ones, and release all resources.
 
         Args:
-            wait: Let runs that run come to their end; else they end as cancelled at once.
+            wait: Wait for running runs; if False, they end as cancelled at once.
         """
         ...
 
     def submit(self, run: TaskRun[ResultT], /) -> None:
-        """Take a run. Never blocks; called on the loop's thread.
+        """Accept a run, without blocking. Called on the loop's thread.
 
         Raises:
             MaximumInstancesError: The task has its maximum of running instances here.
-            QueueFullError: Too many runs wait.
-            ExecutorNotRunningError: It has not been started, or has been shut down.
+            QueueFullError: The queue is full.
+            ExecutorNotRunningError: The executor was not started, or was shut down.
         """
         ...
 
 
 class UniversalExecutor(Protocol):
-    """Runs the runs of every task: an `Executor` with a `submit` that is generic in the method."""
+    """Executor of runs with any result: an `Executor` whose `submit` is generic in the method."""
 
     @property
     def state(self) -> ExecutorState:
-        """A snapshot of what it does. May be read from any thread."""
+        """Snapshot of the executor. May be read from any thread."""
         ...
 
     async def start(self, notifier: Notifier, alias: str, /) -> None:
@@ -96,36 +104,77 @@ class UniversalExecutor(Protocol):
         ...
 
     async def shutdown(self, wait: bool = True) -> None:
-        """Take no more runs, end those it has, and release everything; see `Executor.shutdown`."""
+        """Accept no more runs, end the present ones, and release all resources; see `Executor.shutdown`."""
         ...
 
     def submit(self, run: TaskRun[ResultT], /) -> None:
-        """Take a run. Never blocks; called on the loop's thread; see `Executor.submit`."""
+        """Accept a run, without blocking. Called on the loop's thread; see `Executor.submit`."""
         ...
 
 
 class SupportsCancel(Protocol):
-    """An executor that can cancel runs."""
+    """Executor that can cancel runs."""
 
     def cancel(self, run: TaskRun[ResultT], /) -> bool:
-        """Ask for the cancellation of a run that was submitted here. Called on the loop's thread.
+        """Request the cancellation of a run that was submitted here. Called on the loop's thread.
 
         Returns:
-            Whether the request took. The run ends in its one notification either way.
+            True if the request was accepted. The run ends in its one notification either way.
+        """
+        ...
+
+
+class SupportsCancelAll(Protocol):
+    """Executor that can cancel all its runs at once."""
+
+    def cancel_all(self) -> None:
+        """End every run as cancelled at once. Called on the loop's thread, if the timeout of a shutdown is over."""
+        ...
+
+
+class SupportsCheckCall(Protocol):
+    """Executor that cannot run every call."""
+
+    def check_call(self, call: Callable[[], object], /) -> None:
+        """Raise an error if the executor can never run this call, for example because it cannot be pickled.
+
+        Called in the thread that adds a task, or moves it to this executor. The error reaches that caller.
+        """
+        ...
+
+
+class Trigger(Protocol):
+    """Source of the due times of a task.
+
+    One trigger may serve many tasks. Triggers are stateless: the result depends only on the arguments. Their `str()`
+    is shown to people. `asyncz.testing.TriggerConformance` verifies a trigger.
+    """
+
+    def next_due_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+        """Return the first due time after `previous`, or the very first due time if `previous` is None.
+
+        Called on the loop's thread, and once in the thread that adds or reschedules the task. Must not block.
+
+        Args:
+            previous: Previous due time, UTC; may be the one of another trigger if triggers are combined.
+            now: Current time, UTC; matters only if `previous` is None.
+
+        Returns:
+            A time zone aware datetime later than `previous`, which may be in the past; None if there are no more.
         """
         ...
 
 
 class SupportsStart(Protocol):
-    """A trigger that is not the same for every task: one that counts from the start of a task, say."""
+    """Trigger whose due times depend on the time when a task is added, such as an interval."""
 
     def started(self, now: datetime, /) -> Trigger:
-        """The trigger of a task that is added now; the scheduler asks only this one when the task is due.
+        """Return the trigger for a task that is added now; the scheduler then asks only this one.
 
         Called once in the thread that adds the task, and again on the loop's thread if the clock is set back.
 
         Args:
-            now: The present time, UTC.
+            now: Current time, UTC.
         """
         ...
 
@@ -150,28 +199,57 @@ class SupportsCatchUp(Protocol):
 
 
 class Listener(Protocol[EventT_contra]):
-    """What is called with an event, on the loop's thread; a coroutine that it gives is awaited."""
+    """Function that a scheduler calls with events, on the loop's thread; a coroutine that it returns is awaited."""
 
     def __call__(self, event: EventT_contra, /) -> object:
-        """Take notice of an event."""
+        """Handle an event."""
         ...
 
 
 class Timer(Protocol):
-    """A call that will be made later."""
+    """Handle of a delayed call."""
 
     def cancel(self) -> None:
-        """Do not make the call."""
+        """Cancel the call."""
         ...
 
 
 class Clock(Protocol):
-    """Where a scheduler gets the time, so that a test can bring its own."""
+    """Source of the time and of timers for a scheduler; a test can bring its own."""
 
     def now(self) -> float:
-        """Seconds since the epoch, UTC. May be called from any thread."""
+        """Return the seconds since the epoch, UTC. May be called from any thread."""
         ...
 
     def call_later(self, delay: float, callback: Callable[[], object], /) -> Timer:
         """Call `callback` on the loop's thread after `delay` seconds. For the loop's thread only."""
+        ...
+
+
+class ClockClient(Protocol):
+    """Scheduler, as a clock that drives it sees it; see `SupportsAttach`."""
+
+    @property
+    def next_due(self) -> float | None:
+        """Earliest due time, in seconds since the epoch; None if nothing is due."""
+        ...
+
+    def running_tasks(self) -> tuple[str, ...]:
+        """Return the ids of the tasks with runs that are in progress."""
+        ...
+
+    async def settle(self) -> None:
+        """Wait until the scheduler has made all pending calls on its loop."""
+        ...
+
+
+class SupportsAttach(Protocol):
+    """Clock that drives its schedulers, such as `asyncz.testing.FakeClock`."""
+
+    def attach(self, client: ClockClient, /) -> None:
+        """Add a scheduler that has started."""
+        ...
+
+    def detach(self, client: ClockClient, /) -> None:
+        """Remove a scheduler that has shut down."""
         ...

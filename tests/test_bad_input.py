@@ -26,7 +26,6 @@ from asyncz import (
     TaskExecuted,
     TaskLimits,
     ThreadPoolExecutor,
-    Unset,
 )
 from tests import functions
 
@@ -155,7 +154,7 @@ BAD: list[tuple[str, Callable[[], object], str]] = [
     ),
     ("coalesce as text", adding(coalesce="no"), "coalesce cannot be 'no': it must be True or False"),
     ("no time", adding(timeout=0), "timeout cannot be 0: it must be more than 0 seconds, or None"),
-    ("the class of what is not given", adding(timeout=Unset), "timeout cannot be <enum 'Unset'>"),
+    ("a class as timeout", adding(timeout=int), "timeout cannot be <class 'int'>"),
     ("a number of retries", adding(retry=3), "retry cannot be 3: it must be a Retry, or None"),
     (
         "an unknown policy",

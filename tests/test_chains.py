@@ -624,7 +624,7 @@ def test_what_cannot_be_chained_is_rejected_and_nothing_has_changed() -> None:
         with pytest.raises(error):
             call()
         assert scheduler.state == before
-    assert first._listeners is None
+    assert not first._listeners
 
 
 # Shutting down

@@ -741,7 +741,7 @@ BAD_LIMITS: dict[str, st.SearchStrategy[object]] = {
     "timeout": st.floats(max_value=0) | st.just(float("nan")) | st.booleans() | st.text(),
     "retry": st.integers() | st.booleans() | st.text(),
     "overlap": st.text() | st.integers() | st.booleans(),
-    "executor": st.text(max_size=5) | st.none() | st.integers() | st.builds(AsyncIOExecutor),
+    "executor": st.text(max_size=5) | st.integers() | st.builds(AsyncIOExecutor),
 }
 GOOD_LIMITS: dict[str, st.SearchStrategy[object]] = {
     "max_instances": st.integers(2, 9),

@@ -21,11 +21,11 @@ from asyncz import (
     NoCurrentRunError,
     ProcessPoolExecutor,
     Retry,
-    Task,
     TaskCancelled,
-    TaskError,
+    TaskCancelledError,
     TaskExecuted,
     TaskRun,
+    TaskSpec,
     TaskTimeoutError,
     current_run,
 )
@@ -106,14 +106,14 @@ def test_a_due_run_is_told_when_it_was_due() -> None:
 
 
 def test_a_run_that_runs_another_one_inline_is_the_current_one_again_after_it() -> None:
-    inner = TaskRun(Task("inner", seen))
+    inner = TaskRun(TaskSpec("inner", seen))
 
     def outer() -> list[str]:
         before, within = current_run().task_id, inner.execute()
         assert isinstance(within, TaskExecuted)
         return [before, within.result[1], current_run().task_id]
 
-    ending = TaskRun(Task("outer", outer)).execute()
+    ending = TaskRun(TaskSpec("outer", outer)).execute()
     assert isinstance(ending, TaskExecuted)
     assert ending.result == ["outer", "inner", "outer"]
 
@@ -182,7 +182,7 @@ def test_there_is_no_current_run_for_those_who_hear_of_what_a_run_has_added() ->
 
 def test_an_executor_may_prepare_the_context_of_a_run() -> None:
     prepared: contextvars.ContextVar[str] = contextvars.ContextVar("prepared")
-    task = Task("t", prepared.get)
+    task = TaskSpec("t", prepared.get)
     run = TaskRun(task, context=contextvars.copy_context())
     context = run.context
     assert context is not None
@@ -228,8 +228,8 @@ class NeverDone:
 
 
 def test_a_coroutine_that_is_thrown_away_elsewhere_harms_nobody() -> None:
-    other = TaskRun(Task("other", seen))
-    task: Task[None] = Task("t", NeverDone)
+    other = TaskRun(TaskSpec("other", seen))
+    task: TaskSpec[None] = TaskSpec("t", NeverDone)
     coroutine = TaskRun(task).execute_async()
     contextvars.copy_context().run(coroutine.send, None)
     # What is raised where the garbage collection ends it fails a test.
@@ -260,7 +260,7 @@ def ask_and_go_on(mark: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["asyncio", "threadpool"])
-def test_a_thread_that_is_asked_to_end_learns_of_it_and_what_it_returns_counts(kind: str, tmp_path: Path) -> None:
+def test_a_thread_that_saw_its_cancellation_is_cancelled(kind: str, tmp_path: Path) -> None:
     async def main() -> None:
         mark = tmp_path / "mark"
         async with asyncio.timeout(60), scheduler_with(kind) as scheduler:
@@ -268,7 +268,9 @@ def test_a_thread_that_is_asked_to_end_learns_of_it_and_what_it_returns_counts(k
             handle = task.run()
             await until(mark.exists)
             assert handle.cancel() is False
-            assert await handle == "cleaned up"
+            with pytest.raises(TaskCancelledError):
+                await handle
+            assert (tmp_path / "mark-cleaned-up").exists()
 
     asyncio.run(main())
 
@@ -385,7 +387,7 @@ def test_a_run_that_was_asked_to_end_is_not_tried_again(tmp_path: Path) -> None:
             await until((tmp_path / "mark").exists)
             handle.cancel()
             notification = await handle.notification()
-            assert isinstance(notification, TaskError)
+            assert isinstance(notification, TaskCancelled)
             assert notification.details.attempt == 1
 
     asyncio.run(main())

@@ -12,7 +12,7 @@ from typing import Never
 import pytest
 from typing_extensions import TypeVar
 
-from asyncz import AsyncIOExecutor, AsyncIOScheduler, Task, TaskCancelled, TaskExecuted, TaskRun
+from asyncz import AsyncIOExecutor, AsyncIOScheduler, TaskCancelled, TaskExecuted, TaskRun, TaskSpec
 from asyncz.executors._eager import ready_calls, take_first_step
 from asyncz.testing import RecordingNotifier
 
@@ -51,7 +51,7 @@ async def in_a_callback(call: Callable[[], object]) -> None:
 
 
 def run_of(function: Callable[[], Awaitable[ResultT]]) -> TaskRun[ResultT]:
-    return TaskRun(Task("tried", function), context=contextvars.copy_context())
+    return TaskRun(TaskSpec("tried", function), context=contextvars.copy_context())
 
 
 def test_a_coroutine_goes_to_where_it_first_waits_before_submit_returns() -> None:

@@ -26,7 +26,6 @@ from asyncz import (
     QueueFullError,
     RemoteError,
     SerializationError,
-    Task,
     TaskCancelled,
     TaskCancelledError,
     TaskError,
@@ -35,6 +34,7 @@ from asyncz import (
     TaskLimits,
     TaskNotification,
     TaskRun,
+    TaskSpec,
     TaskSubmitted,
     TaskTimeoutError,
     ThreadPoolExecutor,
@@ -157,7 +157,7 @@ def test_rejects_more_than_max_instances_and_counts_down(kind: str) -> None:
 def test_takes_no_runs_before_start_and_after_shutdown(kind: str, recorder: Recorder) -> None:
     async def main() -> None:
         executor = MAKERS[kind]()
-        task = Task("t", partial(functions.add, 1, 2))
+        task = TaskSpec("t", partial(functions.add, 1, 2))
         with pytest.raises(ExecutorNotRunningError):
             executor.submit(TaskRun(task))
         await executor.start(recorder, "alone")
@@ -515,7 +515,7 @@ def test_limits_that_make_no_sense_are_rejected(max_workers: int) -> None:
 
 def test_a_late_run_is_missed_on_every_executor(recorder: Recorder) -> None:
     async def main() -> None:
-        task = Task("t", partial(functions.add, 1, 2), limits=TaskLimits(misfire_grace_time=1.0))
+        task = TaskSpec("t", partial(functions.add, 1, 2), limits=TaskLimits(misfire_grace_time=1.0))
         for make in MAKERS.values():
             executor = make()
             await executor.start(recorder, "alone")
@@ -542,7 +542,7 @@ def test_shutdown_waits_until_the_end_of_a_run_is_told() -> None:
         recorder = SlowRecorder()
         executor = AsyncIOExecutor()
         await executor.start(recorder, "slow")
-        run = TaskRun(Task("t", partial(functions.add, 1, 2)))
+        run = TaskRun(TaskSpec("t", partial(functions.add, 1, 2)))
         executor.submit(run)
         assert await asyncio.to_thread(recorder.called.wait, 30)
         shutdown = asyncio.ensure_future(executor.shutdown())

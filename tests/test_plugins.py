@@ -13,6 +13,7 @@ from asyncz import (
     PluginError,
     Task,
     TaskLookupError,
+    TaskSpec,
     create_executor,
     create_trigger,
     executor_aliases,
@@ -88,7 +89,7 @@ def test_handles_tell_what_they_are() -> None:
             assert task.cancel_runs() == 0
 
     asyncio.run(main())
-    alone: Task[int] = Task("alone", lambda: 1)
+    alone: Task[int] = Task(TaskSpec("alone", lambda: 1))
     with pytest.raises(RuntimeError, match="running scheduler"):
         alone.run()
     with pytest.raises(RuntimeError, match="running scheduler"):

@@ -53,6 +53,7 @@ from asyncz import (
     TaskRemoved,
     TaskRetrying,
     TaskRun,
+    TaskSpec,
     TaskSubmitted,
     TaskTimeoutError,
     ThreadPoolExecutor,
@@ -111,7 +112,7 @@ def test_what_is_submitted_when_a_failed_start_of_a_thread_is_told_runs_on_the_n
         time.sleep(0.2)
 
     executor = ThreadPoolExecutor(1, {"initializer": fails_once})
-    task = Task("t", partial(functions.add, 1, 2))
+    task = TaskSpec("t", partial(functions.add, 1, 2))
 
     class SubmitsAgain(Recorder):
         @override
@@ -817,7 +818,7 @@ def test_a_run_that_returns_after_its_time_limit_is_released_and_not_told_again(
         go_on = threading.Event()
         executor = ThreadPoolExecutor(1)
         await executor.start(recorder, "tried")
-        run = TaskRun(Task("t", partial(go_on.wait, 30), limits=TaskLimits(timeout=0.01)))
+        run = TaskRun(TaskSpec("t", partial(go_on.wait, 30), limits=TaskLimits(timeout=0.01)))
         executor.submit(run)
         await recorder.until(lambda: bool(recorder.told))
         go_on.set()
@@ -1129,7 +1130,7 @@ def test_a_call_that_comes_as_the_inbox_falls_asleep_is_made_though_nothing_else
         async with asyncio.timeout(30):
             await made.wait()
 
-    inbox = Inbox(lambda _: None)
+    inbox = Inbox()
     calls = LooksEmptyJustBefore()
     monkeypatch.setattr(inbox, "calls", calls)
     asyncio.run(main())
@@ -1147,7 +1148,7 @@ def test_a_run_may_start_as_late_as_its_grace_time_and_no_later(
     async def main() -> None:
         executor = MAKERS[kind]()
         await executor.start(recorder, "tried")
-        task: Task[object] = Task("t", partial(function, 1, 2), limits=TaskLimits(misfire_grace_time=60.0))
+        task: TaskSpec[object] = TaskSpec("t", partial(function, 1, 2), limits=TaskLimits(misfire_grace_time=60.0))
         executor.submit(TaskRun(task, scheduled=1000.0, clock_now=lambda: 1000.0 + late))
         await recorder.until(lambda: len(recorder.told) == 2)
         await executor.shutdown()
@@ -1184,9 +1185,9 @@ def test_what_becomes_too_late_in_the_queue_of_its_executor_is_missed(
     async def main() -> None:
         executor = with_one_worker(kind)
         await executor.start(recorder, "tried")
-        executor.submit(TaskRun(Task("first", partial(functions.mark_and_wait, str(mark), str(go_on)))))
+        executor.submit(TaskRun(TaskSpec("first", partial(functions.mark_and_wait, str(mark), str(go_on)))))
         await until(mark.exists)
-        second = Task("second", partial(functions.add, 1, 2), limits=TaskLimits(misfire_grace_time=60.0))
+        second = TaskSpec("second", partial(functions.add, 1, 2), limits=TaskLimits(misfire_grace_time=60.0))
         executor.submit(TaskRun(second, scheduled=1000.0, clock_now=lambda: now[0]))
         now[0] = 2000.0
         go_on.touch()

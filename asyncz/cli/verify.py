@@ -28,7 +28,7 @@ from asyncz.cli._import_target import bad_target, import_target
 from asyncz.cli._mypy import TypesReport, TypesVerdict, check_types
 from asyncz.plugins import is_executor, is_trigger, missing_members
 from asyncz.protocols import Trigger, UniversalExecutor
-from asyncz.tasks import TaskRun
+from asyncz.runs import TaskRun
 from asyncz.testing import (
     ExecutorConformance,
     RestrictedExecutorConformance,

@@ -5,6 +5,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     __all__: list[str]
 
+    from asyncz._aliases import (
+        ClusterAlias as ClusterAlias,
+        LoopAlias as LoopAlias,
+        PoolAlias as PoolAlias,
+        TriggerAlias as TriggerAlias,
+    )
     from asyncz.config.models import (
         AndTriggerConfig as AndTriggerConfig,
         AsyncIOExecutorConfig as AsyncIOExecutorConfig,
@@ -32,17 +38,13 @@ if TYPE_CHECKING:
         TriggerConfig as TriggerConfig,
     )
     from asyncz.config.options import (
-        ClusterAlias as ClusterAlias,
         DaskClusterKwargs as DaskClusterKwargs,
         DaskOptions as DaskOptions,
         Initializer as Initializer,
-        LoopAlias as LoopAlias,
-        PoolAlias as PoolAlias,
         PoolKwargs as PoolKwargs,
         PoolOptions as PoolOptions,
         ProcessPoolKwargs as ProcessPoolKwargs,
         ThreadPoolKwargs as ThreadPoolKwargs,
-        TriggerAlias as TriggerAlias,
     )
 else:
     from asyncz._lazy import lazy_exports
@@ -51,6 +53,7 @@ else:
     __all__, __getattr__, __dir__ = lazy_exports(
         __name__,
         {
+            "asyncz._aliases": ("ClusterAlias", "LoopAlias", "PoolAlias", "TriggerAlias"),
             "asyncz.config.models": (
                 "AndTriggerConfig",
                 "AsyncIOExecutorConfig",
@@ -78,17 +81,13 @@ else:
                 "TriggerConfig",
             ),
             "asyncz.config.options": (
-                "ClusterAlias",
                 "DaskClusterKwargs",
                 "DaskOptions",
                 "Initializer",
-                "LoopAlias",
-                "PoolAlias",
                 "PoolKwargs",
                 "PoolOptions",
                 "ProcessPoolKwargs",
                 "ThreadPoolKwargs",
-                "TriggerAlias",
             ),
         },
     )

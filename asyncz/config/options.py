@@ -6,7 +6,7 @@ The pydantic models in `asyncz.config.models` and the constructors have the same
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 # Pydantic accepts only this one before Python 3.12.
 from typing_extensions import TypedDict
@@ -19,18 +19,6 @@ else:
 
 Initializer: TypeAlias = Callable[..., object]  # type: ignore[explicit-any]  # `initargs` decides its parameters
 """A function that a pool calls once in each of its threads or processes, with `initargs`."""
-
-PoolAlias: TypeAlias = Literal["threadpool", "pool", "processpool"]
-"""The aliases of the built-in executors that have options."""
-
-ClusterAlias: TypeAlias = Literal["dask"]
-"""The aliases of the built-in executors that run on a cluster."""
-
-LoopAlias: TypeAlias = Literal["asyncio", "default", "debug"]
-"""The aliases of the built-in executors that have no options."""
-
-TriggerAlias: TypeAlias = Literal["and", "calendar", "cron", "date", "interval", "or"]
-"""The aliases of the built-in triggers."""
 
 
 class ThreadPoolKwargs(TypedDict, total=False):

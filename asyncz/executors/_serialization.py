@@ -9,10 +9,11 @@ from collections.abc import Callable
 
 from typing_extensions import TypeVar
 
+from asyncz._callables import function_reference
 from asyncz.events import TaskNotification, Worker
 from asyncz.exceptions import RemoteError, SerializationError
 from asyncz.executors import _remote_call, _remote_worker
-from asyncz.tasks import TaskRun, function_reference
+from asyncz.runs import TaskRun
 
 ResultT = TypeVar("ResultT")
 

@@ -16,7 +16,7 @@ from typing_extensions import TypeVar
 
 from asyncz.events import TaskNotification
 from asyncz.executors.base import BaseExecutor
-from asyncz.tasks import TaskRun
+from asyncz.runs import TaskRun
 
 ResultT = TypeVar("ResultT")
 

@@ -8,12 +8,13 @@ from typing import Never
 
 from typing_extensions import TypeVar, override
 
+from asyncz._callables import as_coroutine
 from asyncz.events import TaskNotification
 from asyncz.executors._eager import EagerTasks
 from asyncz.executors._threads import ThreadedFunctions
 from asyncz.executors.base import BaseExecutor
 from asyncz.protocols import Notifier
-from asyncz.tasks import TaskRun, as_coroutine, this_worker
+from asyncz.runs import TaskRun
 
 ResultT = TypeVar("ResultT")
 
@@ -46,24 +47,23 @@ class AsyncIOExecutor(BaseExecutor):
         """Remember the running loop; the loop's default executor stays the loop's own."""
         await super().start(scheduler, alias)
         self._running_loop = asyncio.get_running_loop()
-        self._worker = this_worker()
         self._eager_tasks = EagerTasks(self._running_loop)
         self._functions.watch_exit()
 
     @override
     def waits_in_queue(self, run: TaskRun[ResultT], /) -> bool:
-        return not run.task._is_coroutine
+        return not run.task.is_coroutine
 
     @override
     def submit_run(self, run: TaskRun[ResultT], /) -> None:
-        if not run.task._is_coroutine:
+        if not run.task.is_coroutine:
             self._submit_function(run)
             return
         if run.limits.misfire_grace_time is not None and run.is_too_late():
             self._finish_at_once(run, run.missed())
             return
 
-        loop, execution = self._running_loop, run._execute_in_own_context(self._worker)
+        loop, execution = self._running_loop, run._execute_async_in_own_context()
         context = None if run._context is None else run._context.copy()
         # Driven to where it first waits at once; but not one from within another, which could go on without end.
         if self._starting is not None or loop.get_task_factory() is not None:

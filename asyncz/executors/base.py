@@ -7,7 +7,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Generic, Protocol
 
 from typing_extensions import TypeVar
 
@@ -23,16 +23,35 @@ from asyncz.exceptions import (
     TaskTimeoutError,
 )
 from asyncz.protocols import Notifier
-from asyncz.tasks import AnyRun, TaskRun
+from asyncz.runs import TaskRun
 
 if TYPE_CHECKING:
     from asyncz.states import ExecutorState
 
 ResultT = TypeVar("ResultT")
+ResultT_co = TypeVar("ResultT_co", covariant=True)
 
 # A submission forgets so many tasks that may have no runs any more, where there are that many, or where no run is left:
 # one by one each would need the lock, and all that a burst leaves could hold the loop.
 _FORGOTTEN_AT_ONCE = 64
+
+
+class _Consumer(Protocol):
+    def __call__(self, run: TaskRun[ResultT], /) -> object: ...
+
+
+class _Record(Generic[ResultT_co]):
+    """Run of any type in a collection; covariant, because only a function for runs of every type receives the run."""
+
+    __slots__ = ("_run", "id", "task_id")
+
+    def __init__(self, run: TaskRun[ResultT_co]) -> None:
+        self._run = run
+        self.id = run.id
+        self.task_id = run.task_id
+
+    def hand_to(self, consumer: _Consumer) -> None:
+        consumer(self._run)
 
 
 class BaseExecutor:
@@ -69,13 +88,13 @@ class BaseExecutor:
         self._asks_which_wait = True
         # Runs whose work goes on after their submission, and which of them wait in the queue, were given up, and have a
         # time limit running.
-        self._live: dict[int, AnyRun] = {}
+        self._live: dict[int, _Record[object]] = {}
         self._waiting: set[int] = set()
         self._abandoned: set[int] = set()
         self._timers: dict[int, asyncio.TimerHandle] = {}
         # The run that is being submitted, where it may be over when that returns. Most are: it joins those above, and
         # is counted, only when it goes on, or when it submits another.
-        self._inside: AnyRun | None = None
+        self._inside: _Record[object] | None = None
         # How many runs of each task were counted, and how many of these have ended. The loop's thread alone adds to the
         # first, and does so without the lock; tasks for which both are the same are forgotten, some at a time.
         self._instances: dict[str, int] = {}
@@ -182,11 +201,12 @@ class BaseExecutor:
                 raise MaximumInstancesError(run.task_id, running)
         if waits and self._max_queue is not None and len(self._waiting) >= self._max_queue:
             raise QueueFullError(self._alias, self._max_queue)
+        record: _Record[ResultT] = _Record(run)
         if not waits and self._may_end_inside:
-            self._inside = run
+            self._inside = record
         else:
             self._instances[run.task_id] = submitted + 1
-            self._live[run.id] = run
+            self._live[run.id] = record
             if waits:
                 self._waiting.add(run.id)
         try:
@@ -195,7 +215,7 @@ class BaseExecutor:
             with self._lock:
                 self._take_out(run)
             raise
-        if self._inside is run:
+        if self._inside is not None and self._inside.id == run.id:
             self._count_inside()
 
     def cancel(self, run: TaskRun[ResultT], /) -> bool:
@@ -327,14 +347,14 @@ class BaseExecutor:
     def cancel_all(self) -> None:
         """End every run as cancelled at once, and cancel what can be cancelled. For the loop's thread."""
         self._count_inside()
-        for run in list(self._live.values()):
-            run.give_to(self._cancel_at_once)
+        for record in list(self._live.values()):
+            record.hand_to(self._cancel_at_once)
 
     def cancel_queued(self) -> None:
         """End the runs that still wait in the queue as cancelled."""
-        for run in list(self._live.values()):
-            if run.id in self._waiting:
-                run.give_to(self._cancel)
+        for record in list(self._live.values()):
+            if record.id in self._waiting:
+                record.hand_to(self._cancel)
 
     def check_not_started(self) -> None:
         """Raise where it runs already; for a `start` that has something to acquire before it calls this one's.
@@ -365,7 +385,7 @@ class BaseExecutor:
         notifier = self._inline_notifier
         # Asked, and taken out, in one step, as nothing is called in between: where another thread gives it up, one of
         # both tells its end.
-        if notifier is None or self._abandoned or self._inside is not run:
+        if notifier is None or self._abandoned or self._inside is None or self._inside.id != run.id:
             self.finish(run, notification)
         else:
             self._inside = None
@@ -374,14 +394,14 @@ class BaseExecutor:
     def _count_inside(self) -> None:
         """Count the run that is being submitted, if there is one, as others look for it. For the loop's thread."""
         with self._lock:
-            run, self._inside = self._inside, None
-            if run is not None:
-                self._instances[run.task_id] = self._instances.get(run.task_id, 0) + 1
-                self._live[run.id] = run
+            record, self._inside = self._inside, None
+            if record is not None:
+                self._instances[record.task_id] = self._instances.get(record.task_id, 0) + 1
+                self._live[record.id] = record
 
-    def _is_live(self, run: AnyRun) -> bool:
+    def _is_live(self, run: TaskRun[ResultT]) -> bool:
         """Whether a run was submitted, and its work has not ended. Under the lock."""
-        return run.id in self._live or run is self._inside
+        return run.id in self._live or (self._inside is not None and self._inside.id == run.id)
 
     def _forget_ended(self) -> None:
         """Forget how many runs some tasks had that have none any more. For the loop's thread."""
@@ -393,13 +413,13 @@ class BaseExecutor:
                     del self._instances[task_id]
                     del self._ended_instances[task_id]
 
-    def _take_out(self, run: AnyRun) -> bool:
+    def _take_out(self, run: TaskRun[ResultT]) -> bool:
         """Free the place of a run; False where it had none. Under the lock."""
         run_id, task_id = run.id, run.task_id
         if self._live.pop(run_id, None) is not None:
             self._ended_instances[task_id] = self._ended_instances.get(task_id, 0) + 1
             self._to_forget.append(task_id)
-        elif self._inside is run:
+        elif self._inside is not None and self._inside.id == run.id:
             self._inside = None
         else:
             return False

@@ -9,8 +9,9 @@ from contextvars import copy_context
 
 from typing_extensions import TypeVar, override
 
+from asyncz._callables import as_coroutine
 from asyncz.executors.base import BaseExecutor
-from asyncz.tasks import TaskRun, as_coroutine
+from asyncz.runs import TaskRun
 
 ResultT = TypeVar("ResultT")
 

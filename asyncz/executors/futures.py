@@ -21,7 +21,7 @@ from asyncz.executors._pool import QueueExecutor
 from asyncz.executors._serialization import ending_of_report, latest_start, parcel_of
 from asyncz.executors._threads import ThreadedFunctions
 from asyncz.protocols import Notifier
-from asyncz.tasks import TaskRun
+from asyncz.runs import TaskRun
 
 ResultT = TypeVar("ResultT")
 

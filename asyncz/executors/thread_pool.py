@@ -6,19 +6,20 @@ import asyncio
 import concurrent.futures
 import threading
 from collections import deque
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from contextvars import copy_context
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from typing_extensions import TypeVar, override
 
+from asyncz._callables import as_coroutine
 from asyncz.config import ThreadPoolKwargs
 from asyncz.exceptions import InvalidInputError, WorkerStartError
 from asyncz.executors._pool import PoolExecutor, check_pool_kwargs
 from asyncz.executors._threads import ThreadedFunctions
 from asyncz.protocols import Notifier
-from asyncz.tasks import AnyRun, TaskRun, as_coroutine, takes_any_run
+from asyncz.runs import TaskRun
 
 if TYPE_CHECKING:
     from asyncz.states import ExecutorState
@@ -83,7 +84,7 @@ class ThreadPoolExecutor(PoolExecutor):
     def submit_run(self, run: TaskRun[ResultT], /) -> None:
         assert self._workers is not None
         workers = self._workers
-        workers.queue.append(run)
+        workers.queue.append(partial(self._run_in_thread, run))
         if workers.busy < workers.most and workers.take_place():
             self._start_worker(workers)
 
@@ -105,13 +106,13 @@ class ThreadPoolExecutor(PoolExecutor):
 
     def _start_worker(self, workers: _Workers) -> None:
         try:
-            future = workers.pool.submit(workers.work, self._run_in_thread)
+            future = workers.pool.submit(workers.work)
         except concurrent.futures.BrokenExecutor as error:
             self._fail_queued(workers, error)
         else:
             future.add_done_callback(lambda future: self._worker_ended(workers, future))
 
-    def _run_in_thread(self, run: TaskRun[ResultT], /, loops: _Loops) -> None:
+    def _run_in_thread(self, run: TaskRun[ResultT], loops: _Loops) -> None:
         if not self.claim(run):
             return
         if loops.broken_by is not None:
@@ -140,11 +141,7 @@ class ThreadPoolExecutor(PoolExecutor):
         failure = WorkerStartError("could not start", hint=f"the initializer of the thread pool failed: {error}")
         failure.__cause__ = error
         for run in waiting:
-            run.give_to(partial(self._run_in_thread, loops=_Loops(broken_by=failure)))
-
-
-class _RunsInThread(Protocol):
-    def __call__(self, run: TaskRun[ResultT], /, loops: _Loops) -> None: ...
+            run(_Loops(broken_by=failure))
 
 
 class _Workers:
@@ -156,7 +153,7 @@ class _Workers:
     def __init__(self, pool: concurrent.futures.ThreadPoolExecutor, most: int) -> None:
         self.pool = pool
         self.most = most
-        self.queue: deque[AnyRun] = deque()
+        self.queue: deque[Callable[[_Loops], None]] = deque()
         self.busy = 0
         self.lock = threading.Lock()
 
@@ -168,10 +165,9 @@ class _Workers:
             self.busy += 1
             return True
 
-    def work(self, execute: _RunsInThread) -> None:
+    def work(self) -> None:
         """Take run after run, as long as any waits: a future for each would cost more than the run itself."""
         with _Loops() as loops:
-            execute_here = takes_any_run(partial(execute, loops=loops))
             while True:
                 try:
                     run = self.queue.popleft()
@@ -183,7 +179,7 @@ class _Workers:
                     if not self.queue or not self.take_place():
                         return
                 else:
-                    execute_here(run)
+                    run(loops)
                     del run
 
 

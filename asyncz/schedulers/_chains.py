@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Generic
 
 from typing_extensions import TypeVar, override
 
+from asyncz._callables import CallWrapper
 from asyncz.events import TaskExecuted
 from asyncz.exceptions import InvalidInputError, MaximumInstancesError, NoResultError, QueueFullError
+from asyncz.limits import TaskLimits
 from asyncz.protocols import Timer, Trigger
-from asyncz.schedulers._entries import Core, Entry, Registration, TypedEntry
-from asyncz.tasks import ChainedCall, TaskLimits, TaskRun
+from asyncz.runs import TaskRun
+from asyncz.schedulers._entries import Core, Entry, EntryRun, Registration, TypedEntry
+from asyncz.tasks import Task
 
 ArgumentT = TypeVar("ArgumentT")
 ResultT = TypeVar("ResultT")
@@ -20,6 +24,43 @@ OtherT = TypeVar("OtherT")
 
 # A result that an executor rejects waits for a run of its task to end, and for no longer before it is tried again.
 _REFUSED_RESULT_WAITS = 1.0
+
+
+class ChainedCall(CallWrapper, Generic[ArgumentT, ResultT]):
+    """Call of a downstream task: a function with a result of the upstream task."""
+
+    __slots__ = ("_function", "upstream")
+
+    def __init__(
+        self, function: Callable[[ArgumentT], ResultT | Awaitable[ResultT]], upstream: Task[ArgumentT]
+    ) -> None:
+        super().__init__(function)
+        self._function = function
+        self.upstream: Task[ArgumentT] = upstream
+
+    def with_result(self, result: ArgumentT) -> Callable[[], ResultT | Awaitable[ResultT]]:
+        """Return the call with one result."""
+        return partial(self._function, result)
+
+    def with_last_result(self) -> Callable[[], ResultT | Awaitable[ResultT]]:
+        """Return the call with the result of the upstream task's last run.
+
+        Raises:
+            NoResultError: That run had no result, or there was none yet.
+        """
+        last = self.upstream.last_notification
+        if not isinstance(last, TaskExecuted):
+            raise NoResultError(self.upstream.id)
+        return self.with_result(last.result)
+
+    @override
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle the function only: each run brings its result."""
+        return partial, (self.func,)
+
+    def __call__(self) -> ResultT | Awaitable[ResultT]:
+        """Call the function with the result of the upstream task's last run."""
+        return self.with_last_result()()
 
 
 class ChainedEntry(TypedEntry[ResultT], Generic[ArgumentT, ResultT]):
@@ -129,15 +170,15 @@ class ChainedEntry(TypedEntry[ResultT], Generic[ArgumentT, ResultT]):
         if isinstance(last, TaskExecuted):
             self.take(last.result, at)
         else:
-            run = TaskRun(self.typed_task, scheduled=at, clock_now=self.core.now)
+            run = self.new_run(at, None)
             self.hand_over(run, self.end_without_result)
 
-    def end_without_result(self, run: TaskRun[ResultT]) -> None:
+    def end_without_result(self, run: EntryRun[ResultT]) -> None:
         """End a run that was wanted when there was no result."""
         self.end(run, run.failed(NoResultError(self.chained_call.upstream.id)))
 
     @override
-    def reschedule(self, trigger: Trigger | None) -> None:
+    def reschedule(self, _: str, trigger: Trigger | None, /) -> None:
         reason = f"{self.task.id!r} is due by the results of {self.chained_call.upstream.id!r}; add a task of its own"
         raise InvalidInputError("trigger", repr(trigger), reason)
 
@@ -156,22 +197,16 @@ class ChainedEntry(TypedEntry[ResultT], Generic[ArgumentT, ResultT]):
             self.cancel_results()
         while self.results and self.run_count() < self.typed_task.limits.max_instances:
             try:
-                self.hand_over(self.next_run(), self.submit)
+                self.hand_over(self.next_run(), self.submit_run)
             except (MaximumInstancesError, QueueFullError):
                 self.retry_timer = self.core.clock.call_later(_REFUSED_RESULT_WAITS, self.submit_waiting)
                 return
             self.results.popleft()
             self.due_since.popleft()
 
-    def next_run(self) -> TaskRun[ResultT]:
+    def next_run(self) -> EntryRun[ResultT]:
         """A run for the result that has waited longest."""
-        return TaskRun(
-            self.typed_task,
-            scheduled=self.due_since[0],
-            context=self.context,
-            clock_now=self.core.now,
-            call=self.chained_call.with_result(self.results[0]),
-        )
+        return self.new_run(self.due_since[0], self.context, self.chained_call.with_result(self.results[0]))
 
     @override
     def call_on_demand(self) -> Callable[[], ResultT | Awaitable[ResultT]]:

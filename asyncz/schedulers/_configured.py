@@ -10,8 +10,8 @@ from typing_extensions import TypeVar
 
 from asyncz.config._loader import ConfigLoader
 from asyncz.config.models import ExecutorConfig, TaskConfig
+from asyncz.limits import DEFAULT_LIMITS, TaskLimits
 from asyncz.plugins import BUILTIN_EXECUTORS
-from asyncz.tasks import DEFAULT_LIMITS, TaskLimits
 
 if TYPE_CHECKING:
     from asyncz.config import ConfigSource

@@ -9,7 +9,7 @@ from typing import Never, Protocol, Self
 
 from typing_extensions import TypeIs, TypeVar
 
-from asyncz.tasks import is_awaitable
+from asyncz._callables import is_awaitable
 
 EventT = TypeVar("EventT")
 

@@ -8,6 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
+from contextvars import Context
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Generic, Never, Protocol, TypeAlias
@@ -29,12 +30,15 @@ from asyncz.exceptions import (
     TaskLookupError,
     WrongThreadError,
 )
+from asyncz.limits import TaskLimits, TaskOptions
 from asyncz.plugins import check_trigger
-from asyncz.protocols import Clock, Notifier, SupportsCancel, Timer, Trigger
+from asyncz.protocols import Clock, Notifier, SupportsCancel, Timer, Trigger, UniversalSubmit
+from asyncz.runs import RunHandle, TaskRun
 from asyncz.schedulers._dispatch import Dispatcher
 from asyncz.schedulers._inbox import Inbox
 from asyncz.schedulers._timetable import Timetable
-from asyncz.tasks import AddsChained, RunHandle, Task, TaskLimits, TaskRun, Unset
+from asyncz.specs import TaskSpec
+from asyncz.tasks import ChainFactory, Task, replace_spec
 from asyncz.triggers.base import start_trigger
 
 if TYPE_CHECKING:
@@ -81,12 +85,6 @@ def count(counted: Core | Entry, kind: type[object]) -> None:
     ends[kind] = ends.get(kind, 0) + 1
 
 
-class SubmitsAnything(Protocol):
-    """The `submit` of a universal executor."""
-
-    def __call__(self, run: TaskRun[ResultT], /) -> None: ...
-
-
 @attrs.define(eq=False)
 class Registration:
     """An executor, and its way from being registered to being started."""
@@ -96,23 +94,71 @@ class Registration:
     start: Callable[[Notifier, str], Coroutine[object, Never, None]]
     shutdown: Callable[[bool], Coroutine[object, Never, None]]
     state: Callable[[], ExecutorState]
-    submit: SubmitsAnything | None
+    submit: UniversalSubmit | None
     ready: bool = False
     starting: asyncio.Task[None] | None = None
     failure: BaseException | None = None
     pending: dict[int, Callable[[], None]] = attrs.Factory(dict[int, Callable[[], None]])
 
 
+class EntryRun(TaskRun[ResultT]):
+    """A run in the scheduler: callable, because the inbox holds callables, and calling a run completes it."""
+
+    __slots__ = ("entry", "released", "sink", "superseded")
+
+    def __init__(
+        self,
+        task: TaskSpec[ResultT],
+        scheduled: float | None,
+        context: Context | None,
+        clock_now: Callable[[], float],
+        call: Callable[[], ResultT | Awaitable[ResultT]] | None,
+        sink: RunSink,
+        entry: TypedEntry[ResultT],
+    ) -> None:
+        super().__init__(task, scheduled, context, clock_now, call)
+        self.sink = sink
+        self.entry: TypedEntry[ResultT] = entry
+        self.released = False
+        self.superseded = False
+
+    def __call__(self) -> None:
+        self.sink._complete(self)
+
+    def report(self, outcome: TaskNotification[ResultT]) -> bool:
+        """Keep the reported outcome; False if there is one already. May be called from any thread."""
+        # No call between the test and the assignment, so both are one step under the GIL.
+        if self._outcome is not None:
+            return False
+        self._outcome = outcome
+        return True
+
+    def next_attempt(self) -> EntryRun[ResultT]:
+        """Return the next attempt of the run, which shares its outcome."""
+        following = EntryRun(
+            self.entry.typed_task.spec, self.scheduled, self._context, self._clock_now, self.call, self.sink, self.entry
+        )
+        following.run_id, following.attempt = self.run_id, self.attempt + 1
+        following._shared_outcome, self.superseded = self.shared_outcome(), True
+        return following
+
+
+class RunSink(Notifier, Protocol):
+    """Receiver of outcomes that also completes runs on the loop's thread."""
+
+    def _complete(self, run: EntryRun[ResultT], /) -> None: ...
+
+
 @attrs.define(eq=False)
 class Core:
     """What a scheduler and its entries share."""
 
-    scheduler: Notifier
+    scheduler: RunSink
     clock: Clock
     find_executor: Callable[[str, Callable[[], object]], Registration]
     after_change: Callable[[Entry], None]
     forget_if_finished: Callable[[Entry], None]
-    add_chained: AddsChained
+    add_chained: ChainFactory
     inbox: Inbox
     recent_runs: int = 0
     submitted: int = 0
@@ -186,7 +232,7 @@ class Place:
     core: Core
 
     @property
-    def chain(self) -> AddsChained:
+    def chain(self) -> ChainFactory:
         """What adds a task that is given the results of its task; `Task.then` does."""
         return self.core.add_chained
 
@@ -280,10 +326,6 @@ class Entry(Place):
         """Tell that the run for that time was rejected, because its task has its maximum of instances."""
         raise NotImplementedError
 
-    def try_again(self, run_id: int, attempt: int, failure: TaskError) -> bool:
-        """Have another attempt follow one that failed, where its task wants that; else that was its end."""
-        raise NotImplementedError
-
     def submit_attempts(self) -> None:
         """Submit the attempts that were rejected before."""
         raise NotImplementedError
@@ -354,7 +396,7 @@ class Entry(Place):
                 due = [at]
             if len(due) == _DUE_TIMES_AT_ONCE:
                 # Still due: this goes on at the next turn. Which one is the latest is not known yet, so none may run.
-                if self.task._limits.coalesce:
+                if self.task.limits.coalesce:
                     due.clear()
                 break
             due.append(following.timestamp())
@@ -364,7 +406,7 @@ class Entry(Place):
         elif self.removed:
             return
         if due is not None:
-            for each in due[-1:] if self.task._limits.coalesce else due:
+            for each in due[-1:] if self.task.limits.coalesce else due:
                 self.come_due(each)
         # As `come_due` does, without a call more.
         elif self.waiting or self.attempts or not self.submit_due(at):
@@ -450,31 +492,31 @@ class Entry(Place):
 
     # Its changes
 
-    def modify(self, change: Callable[[TaskLimits], TaskLimits], executor: str | Unset) -> None:
+    def modify(self, _: str, options: TaskOptions, executor: str | None, /) -> None:
         """Change its limits, and its executor where one is given; from any thread."""
         core = self.core
         with core.lock:
             self.require_here()
             # Rejected here, before anything is changed; made on what the changes before it have left.
-            change(self.task.limits)
-            to = None if isinstance(executor, Unset) else core.find_executor(executor, self.task.call)
-            core.change(lambda: self.make_modification(change, to))
+            self.task.limits.evolve(**options)
+            to = None if executor is None else core.find_executor(executor, self.task.call)
+            core.change(lambda: self.make_modification(options, to))
 
-    def make_modification(self, change: Callable[[TaskLimits], TaskLimits], to: Registration | None) -> None:
+    def make_modification(self, options: TaskOptions, to: Registration | None) -> None:
         """Go on with other limits, and on another executor."""
         task = self.task
         if self.removed:
             return
-        limits = change(task.limits)
+        limits = task.limits.evolve(**options)
         differences = limits.diff(task.limits)
         if to is not None and to is not self.registration:
             differences["executor"] = f"{task.executor!r} to {to.alias!r}"
             self.move(to)
         if differences:
-            task.adopt(executor=self.registration.alias, limits=limits)
+            replace_spec(task, attrs.evolve(task.spec, executor=self.registration.alias, limits=limits))
             self.changed(", ".join(f"{name}: {values}" for name, values in differences.items()), *differences)
 
-    def reschedule(self, trigger: Trigger | None) -> None:
+    def reschedule(self, _: str, trigger: Trigger | None, /) -> None:
         """Have it due by another trigger; from any thread."""
         core = self.core
         check_trigger(trigger)
@@ -489,7 +531,7 @@ class Entry(Place):
             self.trigger, self.next_due = trigger, first
             self.changed(f"rescheduled to {'none' if trigger is None else trigger}", "trigger")
 
-    def set_paused(self, paused: bool) -> None:
+    def set_paused(self, _: str, paused: bool, /) -> None:
         """Hold its schedule and what waits, or go on with them; from any thread."""
         with self.core.lock:
             self.require_here()
@@ -509,7 +551,7 @@ class Entry(Place):
         # Later, and so after its submission where that is still to come.
         self.core.inbox.put(lambda: self.core.after_change(self))
 
-    def submit_soon(self) -> None:
+    def submit(self, _: str, /) -> None:
         """Have it due once, now; from any thread."""
         core = self.core
         if not core.running:
@@ -536,7 +578,7 @@ class Entry(Place):
 
     # From any thread
 
-    def current_state(self) -> TaskState:
+    def state(self, _: str, /) -> TaskState:
         """A snapshot of what is known of the task."""
         from asyncz.states import TaskState
 
@@ -589,22 +631,23 @@ class TypedEntry(Entry, Generic[ResultT]):
         submit_to: Callable[[TaskRun[ResultT]], None],
     ) -> None:
         super().__init__(core, registration, trigger, next_due, paused)
-        self.typed_task: Task[ResultT] = Task(  # ty: ignore[invalid-assignment]  # takes the union for the result
-            task_id, call, owner=self, executor=registration.alias, limits=limits
+        spec: TaskSpec[ResultT] = TaskSpec(  # ty: ignore[invalid-assignment]  # infers the union as the result
+            task_id, call, registration.alias, limits
         )
+        self.typed_task: Task[ResultT] = Task(spec, self)
         self.task = self.typed_task
         self.submit_to = submit_to
         # Its runs that have not ended, or still do their work. Most have one at a time, which needs no dict. All others
         # came after it; they may go on where it is over.
-        self.first: TaskRun[ResultT] | None = None
-        self.others: dict[int, TaskRun[ResultT]] | None = None
+        self.first: EntryRun[ResultT] | None = None
+        self.others: dict[int, EntryRun[ResultT]] | None = None
 
     @override
     def run_count(self) -> int:
         return (self.first is not None) + (len(self.others) if self.others else 0)
 
     @property
-    def running(self) -> dict[int, TaskRun[ResultT]]:
+    def running(self) -> dict[int, EntryRun[ResultT]]:
         """Those runs by their numbers, the oldest first; a copy."""
         first = self.first
         return {**({} if first is None else {first.run_id: first}), **(self.others or {})}
@@ -618,15 +661,14 @@ class TypedEntry(Entry, Generic[ResultT]):
     @property
     @override
     def is_working(self) -> bool:
-        if self.first is not None and not self.first.ended:
+        if self.first is not None and not self.first.done:
             return True
-        return any(not run.ended for run in (self.others or {}).values())
+        return any(not run.done for run in (self.others or {}).values())
 
     @override
     def submit_due(self, at: float) -> bool:
         core = self.core
-        # By position: with names it costs half as much again.
-        run = TaskRun(self.typed_task, at, self.context, core.now)
+        run = EntryRun(self.typed_task.spec, at, self.context, core.now, None, core.scheduler, self)
         announcement: _Announcement | None = None
         # What `begin` and `submit` come to for most is done here, without a call more.
         if TaskSubmitted in core.dispatcher.listeners or self.first is not None or self.others is not None:
@@ -641,7 +683,7 @@ class TypedEntry(Entry, Generic[ResultT]):
                 submit_to = self.submit_to
                 submit_to(run)
             else:
-                self.submit(run)
+                self.submit_run(run)
         except MaximumInstancesError:
             self.withdraw(run, announcement)
             return False
@@ -654,10 +696,20 @@ class TypedEntry(Entry, Generic[ResultT]):
 
     @override
     def reject_at_maximum(self, at: float) -> None:
-        run = TaskRun(self.typed_task, scheduled=at, clock_now=self.core.clock.now)
+        run = self.new_run(at, None)
         self.reject(events.TaskMaxInstances(run.task.id, details=run.details()))
 
-    def hand_over(self, run: TaskRun[ResultT], submit: Callable[[TaskRun[ResultT]], None]) -> None:
+    def new_run(
+        self,
+        at: float | None,
+        context: Context | None,
+        call: Callable[[], ResultT | Awaitable[ResultT]] | None = None,
+    ) -> EntryRun[ResultT]:
+        """Make a run of the task."""
+        core = self.core
+        return EntryRun(self.typed_task.spec, at, context, core.now, call, core.scheduler, self)
+
+    def hand_over(self, run: EntryRun[ResultT], submit: Callable[[EntryRun[ResultT]], None]) -> None:
         """Submit a run, or end it where that is known already; only a rejection is raised."""
         announcement = self.begin(run)
         try:
@@ -669,7 +721,7 @@ class TypedEntry(Entry, Generic[ResultT]):
             # How it ended, should that be told already, waits in the inbox.
             self.end(run, run.failed(error))
 
-    def begin(self, run: TaskRun[ResultT]) -> _Announcement | None:
+    def begin(self, run: EntryRun[ResultT]) -> _Announcement | None:
         """Note a run that is about to be submitted; gives what tells of that, where anybody hears of it."""
         core = self.core
         announcement: _Announcement | None = None
@@ -683,7 +735,7 @@ class TypedEntry(Entry, Generic[ResultT]):
         core.submitted += 1
         return announcement
 
-    def withdraw(self, run: TaskRun[ResultT], announcement: _Announcement | None) -> None:
+    def withdraw(self, run: EntryRun[ResultT], announcement: _Announcement | None) -> None:
         """Take back what was noted of a run that was rejected."""
         if announcement is not None:
             announcement.withdrawn = True
@@ -691,7 +743,7 @@ class TypedEntry(Entry, Generic[ResultT]):
         self.core.submitted -= 1
         self.over(run)
 
-    def submit(self, run: TaskRun[ResultT]) -> None:
+    def submit_run(self, run: EntryRun[ResultT]) -> None:
         """Give a run to its executor, once that has started."""
         registration = self.registration
         if run.limits.misfire_grace_time is not None and run.is_too_late():
@@ -708,10 +760,10 @@ class TypedEntry(Entry, Generic[ResultT]):
         else:
             registration.pending[run.id] = lambda: self.submit_pending(run)
 
-    def submit_pending(self, run: TaskRun[ResultT]) -> None:
+    def submit_pending(self, run: EntryRun[ResultT]) -> None:
         """The same for a run that waited for the start of its executor: nobody is there to hear of a rejection."""
         try:
-            self.submit(run)
+            self.submit_run(run)
         except BaseException as error:
             self.end(run, run.failed(error))
 
@@ -723,7 +775,7 @@ class TypedEntry(Entry, Generic[ResultT]):
         """Tell how a run ended that no executor works on."""
         self.core.scheduler.finished(run, notification)
 
-    def hold(self, run: TaskRun[ResultT]) -> None:
+    def hold(self, run: EntryRun[ResultT]) -> None:
         """Note a run, or another attempt of one, beside those that there are."""
         first, others = self.first, self.others
         if (first is None and others is None) or (first is not None and first.run_id == run.run_id):
@@ -733,7 +785,7 @@ class TypedEntry(Entry, Generic[ResultT]):
         else:
             others[run.run_id] = run
 
-    def run_of(self, run_id: int) -> TaskRun[ResultT] | None:
+    def run_of(self, run_id: int) -> EntryRun[ResultT] | None:
         """The run of a number, while it has not ended or still does its work."""
         first = self.first
         if first is not None and first.run_id == run_id:
@@ -755,7 +807,7 @@ class TypedEntry(Entry, Generic[ResultT]):
 
     # What its task calls
 
-    def run_now(self) -> RunHandle[ResultT]:
+    def run_now(self, _: str, /) -> RunHandle[ResultT]:
         """Submit a run now; `Task.run` does."""
         if not self.core.running:
             raise SchedulerNotRunningError(f"running the task {self.typed_task.id!r}")
@@ -763,10 +815,11 @@ class TypedEntry(Entry, Generic[ResultT]):
             raise TaskLookupError(self.typed_task.id)
         self.core.check_thread("Task.run()")
         call, context = self.call_on_demand(), context_for_later()
-        run = TaskRun(self.typed_task, context=context, clock_now=self.core.now, call=call)
+        run = self.new_run(None, context, call)
         # Its executor may begin something that goes on after the run which calls this.
-        context.run(self.hand_over, run, self.submit)
-        return RunHandle(run, lambda: self.cancel_run(run.run_id))
+        outcome, run_id = run.shared_outcome(), run.run_id
+        context.run(self.hand_over, run, self.submit_run)
+        return RunHandle(run_id, run.task_id, outcome, lambda: self.cancel_run(run_id))
 
     def call_on_demand(self) -> Callable[[], ResultT | Awaitable[ResultT]]:
         """What a run calls that is not due, but wanted now."""
@@ -844,17 +897,14 @@ class TypedEntry(Entry, Generic[ResultT]):
 
     # Further attempts
 
-    @override
-    def try_again(self, run_id: int, attempt: int, failure: TaskError) -> bool:
-        retry = self.typed_task.limits.retry
+    def try_again(self, run: EntryRun[ResultT], failure: TaskError) -> bool:
+        """Start another attempt after a failed one, if the task has a policy for that; else that was the outcome."""
+        retry, run_id, attempt = self.typed_task.limits.retry, run.run_id, run.attempt
         if retry is None or self.removed or not self.core.running or not retry.follows(attempt, failure.exception):
             return False
-        run = self.run_of(run_id)
-        if run is None or run.attempt != attempt or run.cancel_requested:
+        if self.run_of(run_id) is not run or run.cancel_requested:
             return False
-        following = run.try_again(failure)
-        if following is None:
-            return False
+        following = run.next_attempt()
         self.hold(following)
         delay = retry.delay_after(attempt)
         logger.warning(
@@ -887,7 +937,7 @@ class TypedEntry(Entry, Generic[ResultT]):
             return
         attempt.timer.cancel()
         try:
-            self.submit(run)
+            self.submit_run(run)
         except (MaximumInstancesError, QueueFullError):
             attempt.rejected = True
             attempt.timer = self.call_later(_REFUSED_ATTEMPT_WAITS, run_id)
@@ -914,12 +964,12 @@ class TypedEntry(Entry, Generic[ResultT]):
     @override
     def end_what_waits(self) -> None:
         while self.waiting:
-            run = TaskRun(self.typed_task, scheduled=self.waiting.popleft(), clock_now=self.core.now)
+            run = self.new_run(self.waiting.popleft(), None)
             self.hand_over(run, self.end_as_cancelled)
 
     @override
     def end_what_is_left(self) -> int:
-        left = [run for run in self.running.values() if not run.ended]
+        left = [run for run in self.running.values() if not run.done]
         for run in left:
             self.end_as_cancelled(run)
         return len(left)
@@ -935,7 +985,7 @@ class _Moved(Generic[ResultT]):
 
     def __init__(
         self,
-        submit: SubmitsAnything,
+        submit: UniversalSubmit,
         elsewhere: dict[int, Registration],
         begin: Callable[[_Moved[ResultT], TaskRun[ResultT]], None],
     ) -> None:
@@ -950,47 +1000,46 @@ class _Moved(Generic[ResultT]):
 class LostPlace(Place):
     """What answers for a task that is gone: another can be chained to it, and that is all."""
 
-    def __init__(self, core: Core, task_id: str) -> None:
+    def __init__(self, core: Core) -> None:
         self.core = core
-        self._task_id = task_id
 
-    def run_now(self) -> Never:
+    def run_now(self, task_id: str, /) -> Never:
         """Reject to run it."""
-        self._reject("running")
+        self._reject("running", task_id)
 
-    def submit_soon(self) -> Never:
+    def submit(self, task_id: str, /) -> Never:
         """Reject to have it due."""
-        self._reject("submitting")
+        self._reject("submitting", task_id)
 
-    def modify(self, _: Callable[[TaskLimits], TaskLimits], __: str | Unset, /) -> Never:
+    def modify(self, task_id: str, _: TaskOptions, __: str | None, /) -> Never:
         """Reject to change it."""
-        raise TaskLookupError(self._task_id)
+        raise TaskLookupError(task_id)
 
-    def reschedule(self, trigger: Trigger | None, /) -> Never:
+    def reschedule(self, task_id: str, trigger: Trigger | None, /) -> Never:
         """Reject another trigger."""
         check_trigger(trigger)
-        raise TaskLookupError(self._task_id)
+        raise TaskLookupError(task_id)
 
-    def set_paused(self, _: bool, /) -> Never:
+    def set_paused(self, task_id: str, _: bool, /) -> Never:
         """Reject to hold it."""
-        raise TaskLookupError(self._task_id)
+        raise TaskLookupError(task_id)
 
     def cancel_runs(self) -> int:
         """It has none."""
         return 0
 
-    def current_state(self) -> Never:
+    def state(self, task_id: str, /) -> Never:
         """Reject to tell what is not known any more."""
-        raise TaskLookupError(self._task_id)
+        raise TaskLookupError(task_id)
 
     def can_run(self) -> bool:
         """It runs no more."""
         return False
 
-    def _reject(self, action: str) -> Never:
+    def _reject(self, action: str, task_id: str) -> Never:
         if not self.core.running:
-            raise SchedulerNotRunningError(f"{action} the task {self._task_id!r}")
-        raise TaskLookupError(self._task_id)
+            raise SchedulerNotRunningError(f"{action} the task {task_id!r}")
+        raise TaskLookupError(task_id)
 
 
 class _Announcement:

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from contextvars import Context
 
 from asyncz._running import context_for_later
-from asyncz.tasks import AnyRun
 
 logger = logging.getLogger("asyncz.scheduler")
 
@@ -20,20 +19,15 @@ TURN = 0.0025
 
 
 class Inbox:
-    """Calls and runs that wait for the loop's thread, in their order; one wake-up serves a whole burst.
-
-    Args:
-        receive_ended: Is given the runs. Each could be put here as a call with the run, but that costs more than to
-            put it and take it out.
+    """Calls that wait for the loop's thread, in their order; one wake-up serves a whole burst.
 
     Attributes:
         calls: Those that wait.
         awake: Whether the loop will look at them soon; who adds one and finds it asleep calls `wake`.
     """
 
-    def __init__(self, receive_ended: Callable[[AnyRun], None]) -> None:
-        self._receive_ended = receive_ended
-        self.calls: deque[Callable[[], object] | AnyRun] = deque()
+    def __init__(self) -> None:
+        self.calls: deque[Callable[[], object]] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread_id: int | None = None
         self._context = Context()
@@ -71,8 +65,8 @@ class Inbox:
         self.drain_all()
         self._loop = None
 
-    def put(self, call: Callable[[], object] | AnyRun) -> None:
-        """Make a call on the loop's thread, soon, or receive a run that has ended. May be called from any thread."""
+    def put(self, call: Callable[[], object]) -> None:
+        """Make a call on the loop's thread, soon. May be called from any thread."""
         self.calls.append(call)
         if not self.awake:
             self.wake()
@@ -84,7 +78,7 @@ class Inbox:
 
     def make_calls(self, deadline: float) -> None:
         """Make the calls that wait now, until some time of the performance counter. For the loop's thread."""
-        calls, receive_ended, now = self.calls, self._receive_ended, time.perf_counter
+        calls, now = self.calls, time.perf_counter
         # What is added meanwhile has its turn later, so that calls which add calls cannot hold the loop.
         for _ in range(len(calls)):
             if not calls:
@@ -92,10 +86,7 @@ class Inbox:
                 return
             call = calls.popleft()
             try:
-                if callable(call):
-                    call()
-                else:
-                    receive_ended(call)
+                call()
             except Exception:
                 logger.exception("A call on the scheduler's loop failed")
             if now() > deadline:

@@ -22,6 +22,8 @@ import attrs
 from typing_extensions import ParamSpec, TypeIs, TypeVar, TypeVarTuple, Unpack, override
 
 from asyncz import events
+from asyncz._aliases import ClusterAlias, LoopAlias, PoolAlias
+from asyncz._callables import function_name
 from asyncz._checks import (
     check_callable,
     check_count,
@@ -32,7 +34,7 @@ from asyncz._checks import (
     check_text,
 )
 from asyncz.clock import SystemClock, utc
-from asyncz.config import ClusterAlias, DaskOptions, LoopAlias, PoolAlias, PoolOptions
+from asyncz.config import DaskOptions, PoolOptions
 from asyncz.events import TaskCancelled, TaskError, TaskExecuted, TaskMissed, TaskNotification, TaskRemoved
 from asyncz.exceptions import (
     DuplicateExecutorError,
@@ -45,6 +47,7 @@ from asyncz.exceptions import (
     TaskLookupError,
     UnknownAliasError,
 )
+from asyncz.limits import DEFAULT_LIMITS, OverlapPolicy, TaskLimits, TaskOptions
 from asyncz.plugins import (
     BUILTIN_EXECUTORS,
     check_executor,
@@ -52,16 +55,17 @@ from asyncz.plugins import (
     create_executor,
     executor_aliases,
 )
-from asyncz.protocols import Clock, Executor, Timer, Trigger, UniversalExecutor
+from asyncz.protocols import Clock, Executor, Timer, Trigger, UniversalExecutor, UniversalSubmit
 from asyncz.retries import Retry
-from asyncz.schedulers._chains import ChainedEntry
+from asyncz.runs import TaskRun, complete_run
+from asyncz.schedulers._chains import ChainedCall, ChainedEntry
 from asyncz.schedulers._dispatch import Subscription as Subscription
 from asyncz.schedulers._entries import (
     Core,
     Entry,
+    EntryRun,
     LostPlace,
     Registration,
-    SubmitsAnything,
     TypedEntry,
     count,
     read_counts,
@@ -70,20 +74,7 @@ from asyncz.schedulers._entries import (
 from asyncz.schedulers._inbox import TURN, Inbox
 from asyncz.schedulers.asgi import AppWithScheduler, ReceiveT, ScopeT, SendT
 from asyncz.schedulers.thread import SchedulerThread
-from asyncz.tasks import (
-    DEFAULT_LIMITS,
-    UNSET,
-    ChainedCall,
-    FormerOwner,
-    OverlapPolicy,
-    Task,
-    TaskFunction,
-    TaskLimits,
-    TaskRun,
-    Unset,
-    function_name,
-    takes_any_run,
-)
+from asyncz.tasks import Task, TaskFunction, close_streams
 from asyncz.triggers.date import DateTrigger
 
 if TYPE_CHECKING:
@@ -186,10 +177,10 @@ class AsyncIOScheduler:
             self._after_change,
             self._forget_if_finished,
             self._add_chained,
-            Inbox(takes_any_run(self._conclude)),
+            Inbox(),
             recent_runs,
         )
-        self._former_owner = FormerOwner(partial(LostPlace, self._core))
+        self._former_owner = LostPlace(self._core)
         self._names = itertools.count(1)
         self._registrations: dict[str, Registration] = {}
         self._to_start: deque[Registration] = deque()
@@ -360,7 +351,7 @@ class AsyncIOScheduler:
         core.inbox.close()
         core.status = "stopped"
         for entry in self._all_entries():
-            entry.task.end_streams()
+            close_streams(entry.task)
         self._leaving.clear()
         assert self._closed is not None
         self._closed.set()
@@ -536,7 +527,7 @@ class AsyncIOScheduler:
             entries, registrations = list(core.entries.values()), list(self._registrations.values())
         return SchedulerState(
             status=core.status,
-            tasks=tuple(entry.current_state() for entry in entries if not entry.removed),
+            tasks=tuple(entry.state(entry.task.id) for entry in entries if not entry.removed),
             executors=tuple(registration.state() for registration in registrations),
             **read_counts(core),
         )
@@ -609,12 +600,12 @@ class AsyncIOScheduler:
         trigger: Trigger | None = NOW,
         executor: PoolAlias | ClusterAlias | LoopAlias | str = "asyncio",
         id: str | None = None,
-        max_instances: int | Unset = UNSET,
-        misfire_grace_time: float | Unset | None = UNSET,
-        coalesce: bool | Unset = UNSET,
-        timeout: float | Unset | None = UNSET,
-        retry: Retry | Unset | None = UNSET,
-        overlap: OverlapPolicy | Unset | None = UNSET,
+        max_instances: int = ...,
+        misfire_grace_time: float | None = ...,
+        coalesce: bool = ...,
+        timeout: float | None = ...,
+        retry: Retry | None = ...,
+        overlap: OverlapPolicy | None = ...,
         paused: bool = False,
         replace_existing: bool = False,
     ) -> Task[ResultT]: ...
@@ -627,12 +618,12 @@ class AsyncIOScheduler:
         trigger: Trigger | None = NOW,
         executor: PoolAlias | ClusterAlias | LoopAlias | str = "asyncio",
         id: str | None = None,
-        max_instances: int | Unset = UNSET,
-        misfire_grace_time: float | Unset | None = UNSET,
-        coalesce: bool | Unset = UNSET,
-        timeout: float | Unset | None = UNSET,
-        retry: Retry | Unset | None = UNSET,
-        overlap: OverlapPolicy | Unset | None = UNSET,
+        max_instances: int = ...,
+        misfire_grace_time: float | None = ...,
+        coalesce: bool = ...,
+        timeout: float | None = ...,
+        retry: Retry | None = ...,
+        overlap: OverlapPolicy | None = ...,
         paused: bool = False,
         replace_existing: bool = False,
     ) -> Task[ResultT]: ...
@@ -645,12 +636,12 @@ class AsyncIOScheduler:
         trigger: Trigger | None = NOW,
         executor: Executor[ResultT],
         id: str | None = None,
-        max_instances: int | Unset = UNSET,
-        misfire_grace_time: float | Unset | None = UNSET,
-        coalesce: bool | Unset = UNSET,
-        timeout: float | Unset | None = UNSET,
-        retry: Retry | Unset | None = UNSET,
-        overlap: OverlapPolicy | Unset | None = UNSET,
+        max_instances: int = ...,
+        misfire_grace_time: float | None = ...,
+        coalesce: bool = ...,
+        timeout: float | None = ...,
+        retry: Retry | None = ...,
+        overlap: OverlapPolicy | None = ...,
         paused: bool = False,
         replace_existing: bool = False,
     ) -> Task[ResultT]: ...
@@ -663,12 +654,12 @@ class AsyncIOScheduler:
         trigger: Trigger | None = NOW,
         executor: Executor[ResultT],
         id: str | None = None,
-        max_instances: int | Unset = UNSET,
-        misfire_grace_time: float | Unset | None = UNSET,
-        coalesce: bool | Unset = UNSET,
-        timeout: float | Unset | None = UNSET,
-        retry: Retry | Unset | None = UNSET,
-        overlap: OverlapPolicy | Unset | None = UNSET,
+        max_instances: int = ...,
+        misfire_grace_time: float | None = ...,
+        coalesce: bool = ...,
+        timeout: float | None = ...,
+        retry: Retry | None = ...,
+        overlap: OverlapPolicy | None = ...,
         paused: bool = False,
         replace_existing: bool = False,
     ) -> Task[ResultT]: ...
@@ -680,14 +671,9 @@ class AsyncIOScheduler:
         trigger: Trigger | None = NOW,
         executor: Executor[ResultT] | str = "asyncio",
         id: str | None = None,
-        max_instances: int | Unset = UNSET,
-        misfire_grace_time: float | Unset | None = UNSET,
-        coalesce: bool | Unset = UNSET,
-        timeout: float | Unset | None = UNSET,
-        retry: Retry | Unset | None = UNSET,
-        overlap: OverlapPolicy | Unset | None = UNSET,
         paused: bool = False,
         replace_existing: bool = False,
+        **options: Unpack[TaskOptions],
     ) -> Task[ResultT]:
         """Add a task: a function, its arguments, and when and where it is to run.
 
@@ -723,14 +709,7 @@ class AsyncIOScheduler:
             >>> task = scheduler.add_task(checksum, "image.iso", executor="processpool")
         """
         check_callable("fn", fn)
-        limits = self._defaults.evolve(
-            max_instances=max_instances,
-            misfire_grace_time=misfire_grace_time,
-            coalesce=coalesce,
-            timeout=timeout,
-            retry=retry,
-            overlap=overlap,
-        )
+        limits = self._defaults.evolve(**options)
         call = fn if _is_complete(fn, args) else partial(fn, *args)
         return self._add(call, trigger, executor, id, limits, paused, replace_existing)
 
@@ -769,13 +748,13 @@ class AsyncIOScheduler:
         fn: Callable[[ArgumentT], ResultT | Awaitable[ResultT]],
         executor: Executor[ResultT] | str,
         task_id: str | None,
-        limit: Callable[[TaskLimits], TaskLimits],
+        options: TaskOptions,
         paused: bool,
         /,
     ) -> Task[ResultT]:
         if not callable(fn):
             raise InvalidInputError("fn", repr(fn), "it must be a function or another callable")
-        limits = limit(self._defaults)
+        limits = self._defaults.evolve(**options)
         check_flag("paused", paused)
         if task_id is not None:
             check_text("id", task_id)
@@ -798,12 +777,7 @@ class AsyncIOScheduler:
         *,
         trigger: Trigger | None = NOW,
         executor: PoolAlias | ClusterAlias | LoopAlias | str = "asyncio",
-        max_instances: int | Unset = UNSET,
-        misfire_grace_time: float | Unset | None = UNSET,
-        coalesce: bool | Unset = UNSET,
-        timeout: float | Unset | None = UNSET,
-        retry: Retry | Unset | None = UNSET,
-        overlap: OverlapPolicy | Unset | None = UNSET,
+        **options: Unpack[TaskOptions],
     ) -> TaskDecorator:
         """Decorate a function so that it can schedule itself: `function.schedule(...)` adds a task.
 
@@ -818,14 +792,7 @@ class AsyncIOScheduler:
             ... def clean_up(folder: str, *, older_than: float = 3600) -> int: ...
             >>> task = clean_up.schedule("/tmp", older_than=60)
         """
-        limits = self._defaults.evolve(
-            max_instances=max_instances,
-            misfire_grace_time=misfire_grace_time,
-            coalesce=coalesce,
-            timeout=timeout,
-            retry=retry,
-            overlap=overlap,
-        )
+        limits = self._defaults.evolve(**options)
         check_trigger(trigger)
         return _Decorator(lambda call: self._add(call, trigger, executor, None, limits))
 
@@ -868,13 +835,8 @@ class AsyncIOScheduler:
         self,
         task: Task[object] | str,
         *,
-        executor: PoolAlias | ClusterAlias | LoopAlias | str | Unset = UNSET,
-        max_instances: int | Unset = UNSET,
-        misfire_grace_time: float | Unset | None = UNSET,
-        coalesce: bool | Unset = UNSET,
-        timeout: float | Unset | None = UNSET,
-        retry: Retry | Unset | None = UNSET,
-        overlap: OverlapPolicy | Unset | None = UNSET,
+        executor: PoolAlias | ClusterAlias | LoopAlias | str | None = None,
+        **options: Unpack[TaskOptions],
     ) -> None:
         """Change what is given of a task, and leave the rest as it is. May be called from any thread.
 
@@ -905,15 +867,7 @@ class AsyncIOScheduler:
         """
         self._change(
             task,
-            lambda entry: entry.task.modify(
-                executor=executor,
-                max_instances=max_instances,
-                misfire_grace_time=misfire_grace_time,
-                coalesce=coalesce,
-                timeout=timeout,
-                retry=retry,
-                overlap=overlap,
-            ),
+            lambda entry: entry.modify(entry.task.id, options, executor),
         )
 
     def reschedule_task(self, task: Task[object] | str, trigger: Trigger | None) -> None:
@@ -933,7 +887,7 @@ class AsyncIOScheduler:
         Example:
             >>> scheduler.reschedule_task(task, IntervalTrigger(minutes=5))
         """
-        self._change(task, lambda entry: entry.reschedule(trigger))
+        self._change(task, lambda entry: entry.reschedule(entry.task.id, trigger))
 
     def submit_task(self, task: Task[object] | str) -> None:
         """Have a task due once, now, beside its schedule; see `Task.submit`. May be called from any thread.
@@ -942,7 +896,7 @@ class AsyncIOScheduler:
             TaskLookupError: It is not here.
             SchedulerNotRunningError: The scheduler is not running.
         """
-        self._change(task, lambda entry: entry.submit_soon())
+        self._change(task, lambda entry: entry.submit(entry.task.id))
 
     def pause_task(self, task: Task[object] | str) -> None:
         """Hold a task's schedule, and what waits of it, until `resume_task`. May be called from any thread.
@@ -950,7 +904,7 @@ class AsyncIOScheduler:
         Raises:
             TaskLookupError: It is not here.
         """
-        self._change(task, lambda entry: entry.set_paused(True))
+        self._change(task, lambda entry: entry.set_paused(entry.task.id, True))
 
     def resume_task(self, task: Task[object] | str) -> None:
         """Go on with a task's schedule; what was due meanwhile is due now. May be called from any thread.
@@ -958,7 +912,7 @@ class AsyncIOScheduler:
         Raises:
             TaskLookupError: It is not here.
         """
-        self._change(task, lambda entry: entry.set_paused(False))
+        self._change(task, lambda entry: entry.set_paused(entry.task.id, False))
 
     # Who is told
 
@@ -991,25 +945,21 @@ class AsyncIOScheduler:
 
     def notify(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
         """Report the outcome of a run whose work may go on. For executors; may be called from any thread."""
-        if run._reported is None:
-            run._reported = notification
+        if isinstance(run, EntryRun) and run.report(notification):
             self._core.inbox.put(run)
         else:
             self._core.inbox.put(partial(_reject_second, run, notification))
 
     def released(self, run: TaskRun[ResultT], /) -> None:
         """Report that the work of a run has ended. For executors; may be called from any thread."""
-        self._core.inbox.put(partial(self._release, run))
+        if isinstance(run, EntryRun):
+            self._core.inbox.put(partial(self._release, run))
 
     def finished(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
         """Report the outcome of a run whose work has ended. For executors; may be called from any thread."""
-        if run._reported is None and not run.released:
-            run._reported, run.released = notification, True
-            inbox = self._core.inbox
-            # As `put` does, without a call more.
-            inbox.calls.append(run)
-            if not inbox.awake:
-                inbox.wake()
+        if isinstance(run, EntryRun) and not run.released and run.report(notification):
+            run.released = True
+            self._core.inbox.put(run)
         else:
             self.notify(run, notification)
             self.released(run)
@@ -1089,77 +1039,63 @@ class AsyncIOScheduler:
 
     # On the loop's thread only: ends
 
-    def _conclude(self, run: TaskRun[ResultT]) -> None:
-        core, task, notification = self._core, run.task, run._reported
-        if notification is None:
+    def _complete(self, run: EntryRun[ResultT], /) -> None:
+        """Complete a run with its reported outcome. For the loop's thread."""
+        core, entry, outcome = self._core, run.entry, run.outcome
+        if outcome is None:
             return
-        # Where it cannot be used, something else may be told yet, by a shutdown at the latest.
-        run._reported = None
-        owner: object = task._owner
-        # As `_entry_of` does, without a call more.
-        entry = owner if isinstance(owner, _ENTRY) and owner.core is core else None
-        failure: TaskError | TaskMissed | TaskCancelled | None = None
-        # Whether its run id was left out; to ask for that by its name costs several times as much.
-        if isinstance(notification, TaskExecuted):
-            if not notification._details[0]:
-                notification = attrs.evolve(notification, details=run.details())
-        else:
-            if not notification.details[0]:
-                notification = attrs.evolve(notification, details=run.details())
-            failure = notification
-            if _is_tried_again(entry, run, failure):
-                if run.released:
-                    self._pass_on_place(entry, run)
-                return
-        if run._ending is not None:
-            _reject_second(run, notification)
+        if run._completed or run.superseded:
+            _reject_second(run, outcome)
             return
-        before = task._last
-        # As `conclude` does, without a call more.
-        run._ending = task._last = notification
-        if run._waiters is not None:
-            run._wake(run._waiters)
         try:
-            if before is not None and entry is not None:
+            outcome = _with_details(run, outcome)
+        except BaseException:
+            # Not a notification: keep the run open for a later one, at the latest from a shutdown.
+            run._outcome = None
+            raise
+        failure = None if isinstance(outcome, TaskExecuted) else outcome
+        if isinstance(failure, TaskError) and entry.try_again(run, failure):
+            if run.released:
+                self._pass_on_place(entry, run)
+            return
+        task = entry.typed_task
+        before, task._last_notification = task.last_notification, outcome
+        complete_run(run, outcome)
+        try:
+            if before is not None:
                 entry.remember(before)
             if failure is None:
                 core.executed += 1
-                if entry is not None:
-                    entry.executed += 1
+                entry.executed += 1
             else:
                 count(core, type(failure))
-                if entry is not None:
-                    count(entry, type(failure))
+                count(entry, type(failure))
                 _log_failure(failure)
-            core.dispatcher.emit(notification, [listener for _, listener in task._listeners] if task._listeners else ())
+            core.dispatcher.emit(outcome, [listener for _, listener in task._listeners])
         finally:
             if run.released:
-                # As `_free` does, without a call more.
-                if entry is not None and run.successor is None and entry.over(run):
-                    self._forget(entry)
-                else:
-                    self._pass_on_place(entry, run)
+                self._free(entry, run)
 
-    def _release(self, run: TaskRun[ResultT]) -> None:
+    def _release(self, run: EntryRun[ResultT]) -> None:
         if run.released:
             logger.error("A second release of a run was rejected: %r", run)
             return
         run.released = True
-        if run._ending is not None:
-            self._free(self._entry_of(run.task), run)
+        if run._completed or run.superseded:
+            self._free(run.entry, run)
         else:
             # It holds its place until its end is told, by its executor or at the latest by a shutdown.
             logger.error("A run was released before its end was told: %r", run)
 
-    def _free(self, entry: Entry | None, run: TaskRun[ResultT]) -> None:
-        if entry is not None and run.successor is None and entry.over(run):
+    def _free(self, entry: Entry, run: EntryRun[ResultT]) -> None:
+        if not run.superseded and entry.over(run):
             self._forget(entry)
         else:
             self._pass_on_place(entry, run)
 
-    def _pass_on_place(self, entry: Entry | None, run: TaskRun[ResultT]) -> None:
-        if entry is None or entry.removed:
-            if entry is not None and not entry.run_count():
+    def _pass_on_place(self, entry: Entry, run: EntryRun[ResultT]) -> None:
+        if entry.removed:
+            if not entry.run_count():
                 self._let_go(entry)
             # Executors count by the id: the task that has it now may have waited for this place.
             successor = self._core.entries.get(run.task_id)
@@ -1191,12 +1127,12 @@ class AsyncIOScheduler:
             # A thread that removes it makes no change that would wait here.
             if entry.removed or core.status == "draining":
                 return
-            del core.entries[task._id]
+            del core.entries[task.id]
             entry.removed = True
             task._owner = self._former_owner
         finally:
             core.lock.release()
-        if TaskRemoved in core.dispatcher.listeners or task._listeners is not None:
+        if TaskRemoved in core.dispatcher.listeners or task._listeners:
             self._tell_removed(task)
         if entry.following is not None:
             self._tell_following(entry)
@@ -1222,7 +1158,7 @@ class AsyncIOScheduler:
         if TaskRemoved in self._core.dispatcher.listeners:
             self._core.dispatcher.emit(TaskRemoved(task.id))
         if task._listeners:
-            task.end_streams()
+            close_streams(task)
 
     # On the loop's thread only: the rest
 
@@ -1452,7 +1388,7 @@ class AsyncIOScheduler:
         executor: Executor[object] | str = alias
         return self._resolve(executor, call)[0]
 
-    def _register(self, alias: str, executor: Executor[ResultT], submit: SubmitsAnything | None) -> Registration:
+    def _register(self, alias: str, executor: Executor[ResultT], submit: UniversalSubmit | None) -> Registration:
         check_executor(executor)
         for registration in self._registrations.values():
             if registration.executor is executor:
@@ -1497,10 +1433,12 @@ def _is_complete(fn: Callable[[Unpack[Ts]], CallT], args: tuple[Unpack[Ts]]) -> 
     return not args and callable(fn)
 
 
-def _is_tried_again(
-    entry: Entry | None, run: TaskRun[ResultT], failure: TaskError | TaskMissed | TaskCancelled
-) -> bool:
-    return entry is not None and isinstance(failure, TaskError) and entry.try_again(run.run_id, run.attempt, failure)
+def _with_details(run: TaskRun[ResultT], outcome: TaskNotification[ResultT]) -> TaskNotification[ResultT]:
+    """Return an outcome with its details, which an executor may leave out."""
+    if isinstance(outcome, TaskExecuted):
+        # By the field, which is a tuple: the property makes a named tuple.
+        return outcome if outcome._details[0] else attrs.evolve(outcome, details=run.details())
+    return outcome if outcome.details[0] else attrs.evolve(outcome, details=run.details())
 
 
 def _reject_second(run: TaskRun[ResultT], notification: TaskNotification[ResultT]) -> None:

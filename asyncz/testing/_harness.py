@@ -20,9 +20,11 @@ from typing_extensions import TypeIs, TypeVar
 
 from asyncz.events import TaskError, TaskExecuted, TaskNotification
 from asyncz.exceptions import ExecutorNotRunningError, MaximumInstancesError, QueueFullError
+from asyncz.limits import TaskLimits
 from asyncz.protocols import Executor, SupportsCancel
+from asyncz.runs import TaskRun
+from asyncz.specs import TaskSpec
 from asyncz.states import ExecutorState
-from asyncz.tasks import Task, TaskLimits, TaskRun
 from asyncz.testing import _payloads, rules
 from asyncz.testing.recorder import RecordingNotifier
 from asyncz.testing.rules import Rule, RuleBrokenError
@@ -93,7 +95,7 @@ class Trial(Generic[ResultT]):
             with contextlib.suppress(BaseException):
                 await self.shutdown(wait=False)
         for submitted in self._submitted:
-            if submitted.run.ended:
+            if submitted.run.done:
                 _close_unawaited(await submitted.run.notification())
         await asyncio.to_thread(self._remove_folder)
 
@@ -110,9 +112,11 @@ class Trial(Generic[ResultT]):
 
     # Tasks and runs
 
-    def task(self, call: Callable[[], ResultT | Awaitable[ResultT]], limits: TaskLimits | None = None) -> Task[ResultT]:
+    def task(
+        self, call: Callable[[], ResultT | Awaitable[ResultT]], limits: TaskLimits | None = None
+    ) -> TaskSpec[ResultT]:
         """A task of its own."""
-        return Task[ResultT](f"task-{next(_task_numbers)}", call, limits=limits or TaskLimits())
+        return TaskSpec[ResultT](f"task-{next(_task_numbers)}", call, limits=limits or TaskLimits())
 
     def gate(self) -> _payloads.Gate:
         """A gate that holds work until it is opened, or the trial is over."""
@@ -129,7 +133,7 @@ class Trial(Generic[ResultT]):
 
     def submit(
         self,
-        task: Task[ResultT],
+        task: TaskSpec[ResultT],
         *,
         gate: _payloads.Gate | None = None,
         what: str = "",
@@ -171,7 +175,7 @@ class Trial(Generic[ResultT]):
             )
         return submitted
 
-    def submit_unless_rejected(self, task: Task[ResultT], what: str) -> Submitted[ResultT] | None:
+    def submit_unless_rejected(self, task: TaskSpec[ResultT], what: str) -> Submitted[ResultT] | None:
         """The same, where the executor may also reject it with whatever exception."""
         run = TaskRun(task)
         try:
@@ -183,7 +187,7 @@ class Trial(Generic[ResultT]):
         self._submitted.append(submitted)
         return submitted
 
-    async def submit_when_possible(self, task: Task[ResultT]) -> Submitted[ResultT]:
+    async def submit_when_possible(self, task: TaskSpec[ResultT]) -> Submitted[ResultT]:
         """The same, waiting while the executor's queue is full."""
         while True:
             released = self.notifier.told()["released"]
@@ -209,7 +213,7 @@ class Trial(Generic[ResultT]):
         return self.submit(self.task(partial(_payloads.hold_async, gate, result), limits), gate=gate)
 
     def have_rejected(
-        self, task: Task[ResultT], expected: type[Exception], rule: Rule, situation: str, *, observe: bool = True
+        self, task: TaskSpec[ResultT], expected: type[Exception], rule: Rule, situation: str, *, observe: bool = True
     ) -> None:
         """Have a run rejected, and nothing counted.
 
@@ -244,7 +248,7 @@ class Trial(Generic[ResultT]):
     ) -> TaskNotification[ResultT]:
         """How a run ended, waiting until that is told; `lost_breaks` is broken where it never is."""
         run = submitted.run
-        if not await self.notifier.until(lambda: run.ended, timeout=self.hang_timeout):
+        if not await self.notifier.until(lambda: run.done, timeout=self.hang_timeout):
             raise RuleBrokenError(
                 lost_breaks, f"after {self.hang_timeout:g} s, no end was told of a run that {submitted.what}"
             )
@@ -310,7 +314,7 @@ class Trial(Generic[ResultT]):
         """Wait until the work of a run has begun."""
         gate = submitted.gate
         assert gate is not None
-        if not await self.comes_true(lambda: gate.count("begun") > 0 or submitted.run.ended):
+        if not await self.comes_true(lambda: gate.count("begun") > 0 or submitted.run.done):
             raise RuleBrokenError(
                 rules.NO_RUN_IS_LOST, f"after {self.hang_timeout:g} s, the function of a run has not been called"
             )
@@ -338,7 +342,7 @@ class Trial(Generic[ResultT]):
             raise RuleBrokenError(rule, f"the state is {state!r}, an ExecutorState is needed")
         return state
 
-    async def expect_counts(self, situation: str, *expected: tuple[Task[ResultT], int]) -> None:
+    async def expect_counts(self, situation: str, *expected: tuple[TaskSpec[ResultT], int]) -> None:
         """Hold the state against how many runs of which tasks are there."""
         wanted = {task.id: running for task, running in expected}
 

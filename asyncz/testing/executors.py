@@ -18,9 +18,10 @@ from typing_extensions import TypeVar, override
 
 from asyncz.events import TaskCancelled, TaskError, TaskExecuted, TaskMissed
 from asyncz.exceptions import ExecutorNotRunningError, MaximumInstancesError, TaskTimeoutError
+from asyncz.limits import TaskLimits
 from asyncz.protocols import Executor, UniversalExecutor
+from asyncz.specs import TaskSpec
 from asyncz.states import ExecutorState, ExecutorStatus
-from asyncz.tasks import Task, TaskLimits
 from asyncz.testing import _payloads, rules
 from asyncz.testing._harness import Submitted, Trial, can_cancel
 from asyncz.testing._suite import RuleSuite, note_rule
@@ -507,7 +508,7 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
         finally:
             await trial.clear_up()
 
-    def _task(self, trial: Trial[ResultT]) -> Task[ResultT]:
+    def _task(self, trial: Trial[ResultT]) -> TaskSpec[ResultT]:
         return trial.task(partial(_payloads.give, self.make_result(0)))
 
     def _give(self, trial: Trial[ResultT]) -> Submitted[ResultT]:
@@ -526,7 +527,7 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
             )
         ]
 
-    async def _expect_to_fail(self, trial: Trial[ResultT], task: Task[ResultT], what: str) -> None:
+    async def _expect_to_fail(self, trial: Trial[ResultT], task: TaskSpec[ResultT], what: str) -> None:
         submitted = trial.submit_unless_rejected(task, what)
         if submitted is not None:
             _ = await trial.ended_as(submitted, TaskError, rules.NOT_PICKLABLE, lost_breaks=rules.NOT_PICKLABLE)

@@ -12,7 +12,7 @@ import attrs
 from typing_extensions import TypeVar
 
 from asyncz.events import TaskNotification
-from asyncz.tasks import TaskRun
+from asyncz.runs import TaskRun, complete_run
 
 ResultT = TypeVar("ResultT")
 
@@ -43,7 +43,7 @@ class RecordingNotifier:
     Example:
         >>> notifier = RecordingNotifier()
         >>> await executor.start(notifier, "tried")
-        >>> run = TaskRun(Task("t", partial(pow, 2, 10)))
+        >>> run = TaskRun(TaskSpec("t", partial(pow, 2, 10)))
         >>> executor.submit(run)
         >>> await run.notification()
         >>> await notifier.until(lambda: notifier.record_of(run).released == 1, timeout=10)
@@ -66,7 +66,7 @@ class RecordingNotifier:
         record = self.record_of(run)
         with self._lock:
             record.notified += 1
-        self._on_loop(lambda: run.conclude(notification))
+        self._on_loop(lambda: complete_run(run, notification))
 
     def released(self, run: TaskRun[ResultT], /) -> None:
         """Keep that a run's work is over. May be called from any thread."""

@@ -7,8 +7,9 @@ from datetime import datetime
 from functools import partial
 from typing import assert_type
 
+from typing_extensions import Unpack
+
 from asyncz import (
-    UNSET,
     AsyncIOScheduler,
     DateTrigger,
     ExecutorAdded,
@@ -29,12 +30,12 @@ from asyncz import (
     TaskLimits,
     TaskMissed,
     TaskModified,
+    TaskOptions,
     TaskState,
     TaskSubmitted,
     ThreadPoolExecutor,
     Trigger,
     UniversalExecutor,
-    Unset,
 )
 from asyncz.testing import FakeClock
 from typecheck.accept.functions import (
@@ -121,16 +122,11 @@ def adding_tasks_with_options(trigger: Trigger, universal: UniversalExecutor) ->
     assert_type(scheduler.add_task(fetch, "url", id="pages", executor=universal, replace_existing=True), Task[bytes])
 
 
-def adding_tasks_with_options_that_may_not_be_given(
-    max_instances: int | Unset = UNSET, timeout: float | Unset | None = UNSET, overlap: OverlapPolicy = "skip"
-) -> None:
-    task = scheduler.add_task(size, "path", max_instances=max_instances, timeout=timeout, overlap=overlap)
-    assert_type(task, Task[int])
-    assert_type(UNSET if max_instances is UNSET else max_instances, int | Unset)
-    if max_instances is not UNSET:
-        assert_type(max_instances, int)
-    if timeout is not UNSET:
-        assert_type(timeout, float | None)
+def adding_tasks_with_options_that_are_passed_on(**options: Unpack[TaskOptions]) -> None:
+    assert_type(scheduler.add_task(size, "path", **options), Task[int])
+    assert_type(scheduler.add_task(fetch, "url", id="id", executor="threadpool", **options), Task[bytes])
+    scheduler.modify_task("id", **options)
+    scheduler.task(**options)
 
 
 def defaults_of_all_tasks(limits: TaskLimits) -> None:
@@ -240,7 +236,7 @@ def changing_tasks(
     scheduler.modify_task(task, retry=Retry(attempts=3), overlap=overlap, executor="processpool")
     scheduler.modify_task(task, executor=pool_alias)
     scheduler.modify_task(task, executor=loop_alias)
-    scheduler.modify_task(task, executor="kubernetes", max_instances=UNSET)
+    scheduler.modify_task(task, executor="kubernetes")
     scheduler.modify_task(task)
     scheduler.reschedule_task(task, trigger)
     scheduler.reschedule_task("id", trigger=IntervalTrigger(hours=1))

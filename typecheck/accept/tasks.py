@@ -7,10 +7,9 @@ from datetime import datetime
 from functools import partial
 from typing import assert_never, assert_type
 
-from typing_extensions import TypeVar
+from typing_extensions import TypeVar, Unpack
 
 from asyncz import (
-    UNSET,
     CurrentRun,
     IntervalTrigger,
     NotificationStream,
@@ -25,7 +24,9 @@ from asyncz import (
     TaskLimits,
     TaskMissed,
     TaskNotification,
+    TaskOptions,
     TaskRun,
+    TaskSpec,
     TaskState,
     ThreadPoolExecutor,
     UniversalExecutor,
@@ -174,7 +175,7 @@ async def chaining(task: Task[bytes], universal: UniversalExecutor) -> None:
     assert_type(task.then(length, executor="kubernetes", max_instances=3, coalesce=True, paused=True), Task[int])
     assert_type(task.then(links, executor=ThreadPoolExecutor(), id="links", timeout=30), Task[list[str]])
     assert_type(task.then(length, executor=universal, misfire_grace_time=1.5, retry=Retry(attempts=3)), Task[int])
-    assert_type(task.then(length, max_instances=UNSET, timeout=None), Task[int])
+    assert_type(task.then(length, timeout=None), Task[int])
     assert_type(task.then(links).then(len).then(anything_of), Task[str])
     assert_type(await task.then(links).result(), list[str])
 
@@ -187,6 +188,7 @@ async def chaining(task: Task[bytes], universal: UniversalExecutor) -> None:
 
 def reading(task: Task[bytes]) -> None:
     assert_type(task.id, str)
+    assert_type(task.spec, TaskSpec[bytes])
     assert_type(task.function, str)
     assert_type(task.executor, str)
     assert_type(task.limits, TaskLimits)
@@ -203,17 +205,31 @@ def reading(task: Task[bytes]) -> None:
     assert_type(task.cancel_runs(), int)
 
 
+def passing_options_on(task: Task[bytes], limits: TaskLimits, **options: Unpack[TaskOptions]) -> None:
+    assert_type(scheduler.add_task(length, b"page", **options), Task[int])
+    task.modify(**options)
+    task.modify(executor="processpool", **options)
+    assert_type(limits.evolve(**options), TaskLimits)
+    some: TaskOptions = {"timeout": 30, "overlap": "skip"}
+    task.modify(**some)
+
+
+def specs(of_bool: TaskSpec[bool]) -> tuple[TaskSpec[int], TaskRun[bool]]:
+    assert_type(TaskSpec("id", partial(length, b"page"), executor="threadpool", limits=TaskLimits()), TaskSpec[int])
+    return of_bool, TaskRun(of_bool, scheduled=0.0)
+
+
 def changing(task: Task[bytes], limits: TaskLimits) -> None:
     task.modify(executor="processpool", max_instances=3, misfire_grace_time=None, coalesce=False)
     task.modify(timeout=1.5, retry=Retry(attempts=2), overlap="cancel_running")
-    task.modify(timeout=UNSET, retry=None, overlap=None)
+    task.modify(executor=None, retry=None, overlap=None)
     task.reschedule(IntervalTrigger(hours=1))
     task.reschedule(trigger=None)
     task.pause()
     task.resume()
     task.submit()
     assert_type(limits.evolve(timeout=30, overlap="queue_one"), TaskLimits)
-    assert_type(limits.evolve(max_instances=UNSET, retry=None), TaskLimits)
+    assert_type(limits.evolve(retry=None), TaskLimits)
     assert_type(limits.diff(TaskLimits(overlap="queue_all")), dict[str, str])
 
 
@@ -226,13 +242,19 @@ def covariance(
 
 
 async def runs(run: TaskRun[bytes], await_it: Callable[[Awaitable[bytes]], bytes]) -> None:
-    assert_type(run.task, Task[bytes])
+    assert_type(run.task, TaskSpec[bytes])
     assert_type(run.id, int)
     assert_type(run.attempt, int)
     assert_type(run.scheduled, float)
     assert_type(run.scheduled_at, datetime)
     assert_type(run.started, float | None)
-    assert_type(run.ended, bool)
+    assert_type(run.done, bool)
+    assert_type(run.outcome, TaskNotification[bytes] | None)
+    assert_type(run.task.id, str)
+    assert_type(run.task.function, str)
+    assert_type(run.task.executor, str)
+    assert_type(run.task.limits, TaskLimits)
+    assert_type(run.task.is_coroutine, bool)
     assert_type(run.is_too_late(), bool)
     assert_type(run.execute(), TaskNotification[bytes])
     assert_type(run.execute(await_it), TaskNotification[bytes])

@@ -13,7 +13,6 @@ from __future__ import annotations
 from functools import partial
 
 from asyncz import (
-    UNSET,
     AsyncIOScheduler,
     DateTrigger,
     Executor,
@@ -31,7 +30,6 @@ from asyncz import (
     TaskRun,
     ThreadPoolExecutor,
     UniversalExecutor,
-    Unset,
 )
 from typecheck.accept.executors import BytesExecutor
 from typecheck.accept.functions import Pinger, clean, fetch, fetch_pages, future_of, same, size, total, words
@@ -111,9 +109,7 @@ def wrong_options() -> None:
     scheduler.add_task(fetch, "url", retry=3)  # E
     scheduler.add_task(fetch, "url", overlap="queue")  # E
     scheduler.add_task(fetch, "url", overlap=True)  # E
-    scheduler.add_task(fetch, "url", max_instances=Unset)  # E
     scheduler.add_task(fetch, "url", paused="yes")  # E
-    scheduler.add_task(fetch, "url", paused=UNSET)  # E
     scheduler.add_task(fetch, "url", replace_existing="yes")  # E
     scheduler.add_task(size, "path", executor=ThreadPoolExecutor(), overlap="queue")  # E
     scheduler.add_task(size, "path", executor=ThreadPoolExecutor(), replace_existing="yes")  # E
@@ -143,7 +139,6 @@ def changing_tasks(task: Task[bytes], of_bytes: Executor[bytes], universal: Univ
     scheduler.modify_task(task, overlap="queue")  # E
     scheduler.modify_task(task, executor=of_bytes)  # E
     scheduler.modify_task(task, executor=universal)  # E
-    scheduler.modify_task(task, executor=None)  # E
     scheduler.modify_task(task, trigger=None)  # E
     scheduler.modify_task(task, 3)  # E
     scheduler.modify_task(3, timeout=1)  # E

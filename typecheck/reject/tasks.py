@@ -14,7 +14,6 @@ from asyncz import (
     NotificationStream,
     Notifier,
     OverlapPolicy,
-    UNSET,
     RunHandle,
     Task,
     TaskCancelled,
@@ -23,11 +22,13 @@ from asyncz import (
     TaskLimits,
     TaskMissed,
     TaskNotification,
+    TaskOptions,
     TaskRun,
+    TaskSpec,
     UniversalExecutor,
-    Unset,
     current_run,
 )
+from asyncz.runs import complete_run
 
 ResultT = TypeVar("ResultT")
 OtherT = TypeVar("OtherT")
@@ -227,7 +228,6 @@ def limits() -> None:
     TaskLimits(coalesce=None)  # E
     TaskLimits(retry=3)  # E
     TaskLimits(overlap="queue")  # E
-    TaskLimits(timeout=UNSET)  # E
     TaskLimits().evolve(3)  # E
     TaskLimits().evolve(max_instances="3")  # E
     TaskLimits().evolve(overlap="queue")  # E
@@ -242,7 +242,6 @@ def changing(task: Task[bytes], universal: UniversalExecutor) -> None:
     task.modify(retry=3)  # E
     task.modify(overlap="queue")  # E
     task.modify(executor=universal)  # E
-    task.modify(executor=None)  # E
     task.modify(3)  # E
     task.modify(trigger=None)  # E
     task.reschedule()  # E
@@ -250,11 +249,11 @@ def changing(task: Task[bytes], universal: UniversalExecutor) -> None:
     task.reschedule(IntervalTrigger)  # E
     task.submit(3)  # E
     len(task.submit())  # E
-    task.adopt(executor=3, limits=task.limits)  # E
-    task.adopt(executor="asyncio", limits=3)  # E
+    task.spec = task.spec  # E
+    task.spec.limits = task.limits  # E
+    task.spec.executor = "asyncio"  # E
 
 
-unset: Unset = None  # E
 policy: OverlapPolicy = "queue"  # E
 
 
@@ -272,14 +271,27 @@ def wanted_of(task: Task[str], handle: RunHandle[str], run: TaskRun[str]) -> Non
 
 
 def handed_over(task: Task[int], handle: RunHandle[int], run: TaskRun[int], good: Task[str]) -> None:
-    wanted_of(task, good.run(), TaskRun(good))  # E
-    wanted_of(good, handle, TaskRun(good))  # E
+    wanted_of(task, good.run(), TaskRun(good.spec))  # E
+    wanted_of(good, handle, TaskRun(good.spec))  # E
     wanted_of(good, good.run(), run)  # E
-    wanted_of(good, task.run(), TaskRun(good))  # E
+    wanted_of(good, task.run(), TaskRun(good.spec))  # E
 
 
 def invents_a_result(run: TaskRun[ResultT]) -> TaskNotification[ResultT]:
     return TaskExecuted(run.task.id, "junk")  # E
+
+
+def makes_runs_of_another_type(spec: TaskSpec[int], task: Task[int]) -> TaskRun[bytes]:
+    TaskRun(task)  # E
+    return TaskRun(spec)  # E
+
+
+def gives_a_spec_another_type(spec: TaskSpec[object]) -> TaskSpec[int]:
+    TaskSpec("id")  # E
+    TaskSpec(3, of_nothing)  # E
+    TaskSpec("id", length)  # E
+    TaskSpec("id", of_nothing, limits=TaskOptions(timeout=3))  # E
+    return spec  # E
 
 
 def invents_a_result_of_the_run(run: TaskRun[ResultT]) -> TaskNotification[ResultT]:
@@ -301,8 +313,9 @@ def runs(run: TaskRun[bytes]) -> None:
     run.failed()  # E
     run.missed(3)  # E
     run.execute(3)  # E
-    run.conclude(TaskExecuted("id", 3))  # E
-    run.ended = True  # E
+    complete_run(run, TaskExecuted("id", 3))  # E
+    run.done = True  # E
+    run.outcome = None  # E
     run.result  # E
     run.execute(lambda awaitable: awaitable)  # E
 

@@ -12,13 +12,14 @@ from typing import Annotated, Protocol, TypeAlias
 from pydantic import Field, PositiveFloat, PositiveInt
 from typing_extensions import TypeIs
 
+from asyncz._callables import function_name
 from asyncz._references import closest, load
 from asyncz.config.models._base import Amount, Config, Limit, Reference, Values, problem
 from asyncz.config.models.executors import ExecutorConfig
 from asyncz.config.models.triggers import DateTriggerConfig, TriggerConfig
 from asyncz.exceptions import ConfigurationError, ConfigurationProblem
+from asyncz.limits import DEFAULT_LIMITS, OverlapPolicy, TaskLimits, TaskOptions
 from asyncz.retries import Retry
-from asyncz.tasks import DEFAULT_LIMITS, UNSET, OverlapPolicy, TaskLimits, function_name
 
 
 class RetryConfig(Config, frozen=True):
@@ -76,15 +77,20 @@ class LimitsConfig(Config, frozen=True):
             ConfigurationError: Names in `retry.on` are not exception classes.
         """
         own = self.model_fields_set
-        retry = None if self.retry is None else self.retry.create()
-        return defaults.evolve(
-            max_instances=self.max_instances if "max_instances" in own else UNSET,
-            misfire_grace_time=_finite(self.misfire_grace_time) if "misfire_grace_time" in own else UNSET,
-            coalesce=self.coalesce if "coalesce" in own else UNSET,
-            timeout=_finite(self.timeout) if "timeout" in own else UNSET,
-            retry=retry if "retry" in own else UNSET,
-            overlap=self.overlap if "overlap" in own else UNSET,
-        )
+        options: TaskOptions = {}
+        if "max_instances" in own:
+            options["max_instances"] = self.max_instances
+        if "misfire_grace_time" in own:
+            options["misfire_grace_time"] = _finite(self.misfire_grace_time)
+        if "coalesce" in own:
+            options["coalesce"] = self.coalesce
+        if "timeout" in own:
+            options["timeout"] = _finite(self.timeout)
+        if "retry" in own:
+            options["retry"] = None if self.retry is None else self.retry.create()
+        if "overlap" in own:
+            options["overlap"] = self.overlap
+        return defaults.evolve(**options)
 
 
 class TaskConfig(LimitsConfig, frozen=True):

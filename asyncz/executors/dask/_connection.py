@@ -8,12 +8,12 @@ import multiprocessing.spawn
 from collections.abc import Callable, Mapping
 from importlib import import_module
 
+from asyncz._callables import as_coroutine
 from asyncz.config import DaskClusterKwargs
 from asyncz.exceptions import ClusterConnectionError, InvalidInputError
 from asyncz.executors._remote_worker import Place
 from asyncz.executors.dask._client_protocol import Client, Cluster, DaskClient, MakesClient, MakesCluster, is_client
 from asyncz.states import ClusterState
-from asyncz.tasks import as_coroutine
 
 _LOOK_EVERY = 0.25
 _PAUSE_BETWEEN_ATTEMPTS = 2.0

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Generic, Never, Protocol
 
 from typing_extensions import TypeVar, override
 
+from asyncz._callables import function_name
 from asyncz._checks import check_count
 from asyncz.config import DaskClusterKwargs
 from asyncz.events import TaskNotification, Worker
@@ -30,7 +31,7 @@ from asyncz.executors._pool import QueueExecutor
 from asyncz.executors._serialization import ending_of_report, latest_start, parcel_of, pickled
 from asyncz.executors.dask import _client_protocol, _connection, _worker
 from asyncz.protocols import Notifier
-from asyncz.tasks import TaskRun, function_name
+from asyncz.runs import TaskRun
 
 if TYPE_CHECKING:
     from asyncz.states import ExecutorState

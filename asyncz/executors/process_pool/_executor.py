@@ -18,7 +18,7 @@ from asyncz.executors._pool import PoolExecutor, check_pool_kwargs
 from asyncz.executors._serialization import ending_of, parcel_of, pickled
 from asyncz.executors.process_pool._supervisor import Supervisor
 from asyncz.protocols import Notifier
-from asyncz.tasks import TaskRun
+from asyncz.runs import TaskRun
 
 if TYPE_CHECKING:
     from asyncz.states import ExecutorState

@@ -35,7 +35,7 @@ from asyncz.exceptions import WorkerLostError, WorkerStartError
 from asyncz.executors._serialization import error_of
 from asyncz.executors._threads import call_before_exit_waits
 from asyncz.executors.process_pool import _frames, _worker
-from asyncz.tasks import this_worker
+from asyncz.runs import this_worker
 
 logger = logging.getLogger("asyncz.executors")
 

@@ -1,0 +1,75 @@
+"""Inspection of callables: names, coroutine functions, awaitables."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Awaitable
+from types import CoroutineType, FunctionType
+
+from typing_extensions import TypeIs, TypeVar
+
+ResultT = TypeVar("ResultT")
+
+
+class CallWrapper:
+    """Base class of objects that call `func` with arguments of their own, as `functools.partial` does."""
+
+    __slots__ = ("func",)
+
+    def __init__(self, func: object) -> None:
+        self.func: object = func
+
+
+_WRAPPERS = (functools.partial, CallWrapper)
+
+# The types that most functions return: a lookup here is cheaper than asking a class for an attribute it lacks.
+_NEVER_AWAITABLE: frozenset[type[object]] = frozenset(
+    {type(None), bool, int, float, str, bytes, tuple, list, dict, set}
+)
+
+
+def function_reference(function: object) -> str:
+    """Return `module:qualified name` of a function, or of the function inside a partial or callable object."""
+    return f"{getattr(_named(function), '__module__', '')}:{function_name(function)}"
+
+
+def function_name(function: object) -> str:
+    """Return the qualified name of a function, or of the function inside a partial or callable object."""
+    return str(getattr(_named(function), "__qualname__", ""))
+
+
+def _unwrapped(function: object) -> object:
+    while isinstance(function, _WRAPPERS):
+        function = function.func
+    return function
+
+
+def _named(function: object) -> object:
+    inner = _unwrapped(function)
+    return inner if hasattr(inner, "__qualname__") else type(inner)
+
+
+def is_coroutine_function(function: object) -> bool:
+    """Return True if a call is known to return a coroutine.
+
+    Looks through partials, and at the `__call__` of callable objects.
+    """
+    inner = _unwrapped(function)
+    if type(inner) is FunctionType and not inner.__dict__:
+        # Fast path. A function that is only marked as a coroutine function has attributes.
+        return bool(inner.__code__.co_flags & inspect.CO_COROUTINE)
+    if inspect.iscoroutinefunction(inner):
+        return True
+    return inspect.iscoroutinefunction(getattr(inner, "__call__", None))  # noqa: B004  # inspects the method itself
+
+
+def is_awaitable(outcome: ResultT | Awaitable[ResultT]) -> TypeIs[Awaitable[ResultT]]:
+    """Return True if a call returned an object that has to be awaited."""
+    kind = type(outcome)
+    return kind is CoroutineType or (kind not in _NEVER_AWAITABLE and hasattr(kind, "__await__"))
+
+
+async def as_coroutine(awaitable: Awaitable[ResultT]) -> ResultT:
+    """Await an awaitable, for functions that accept coroutines only."""
+    return await awaitable

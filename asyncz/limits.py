@@ -1,0 +1,124 @@
+"""Limits of a task's runs, and the options that set them."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Literal, TypeAlias, get_args
+
+import attrs
+from typing_extensions import TypedDict, Unpack
+
+from asyncz._checks import (
+    check_choice,
+    check_count,
+    check_flag,
+    check_optional_instance,
+    check_optional_seconds,
+)
+from asyncz.exceptions import UnknownOptionError
+from asyncz.retries import Retry
+
+OverlapPolicy: TypeAlias = Literal["skip", "queue_one", "queue_all", "cancel_running"]
+"""Policy for a run that is due while its task has `max_instances` running instances; see `TaskLimits`."""
+
+
+class TaskOptions(TypedDict, total=False, closed=True):
+    """Options that set the limits of a task, for functions that pass them on with `**options: Unpack[TaskOptions]`.
+
+    An option that is not given keeps its value: of the scheduler's defaults for a new task, of the task itself for
+    `Task.modify`. `TaskLimits` describes each.
+
+    Example:
+        >>> def add_report(name: str, **options: Unpack[TaskOptions]) -> Task[bytes]:
+        ...     return scheduler.add_task(report, name, executor="processpool", **options)
+    """
+
+    max_instances: int
+    misfire_grace_time: float | None
+    coalesce: bool
+    timeout: float | None
+    retry: Retry | None
+    overlap: OverlapPolicy | None
+
+
+@attrs.frozen(kw_only=True)
+class TaskLimits:
+    """Limits of a task's runs; also the defaults of a scheduler.
+
+    If a run is due while its task has `max_instances` running instances, the overlap policy decides: `skip` rejects
+    the run with `TaskMaxInstances`. `queue_all` puts it into the scheduler's backlog until a slot is free; `queue_one`
+    keeps only the latest there and rejects the one that it replaces. `cancel_running` asks the oldest run that can be
+    cancelled to end and puts the new one into the backlog, which holds at most `max_instances` runs: the latest
+    replace the oldest.
+
+    Args:
+        max_instances: Maximum number of runs of the task at the same time, at least 1.
+        misfire_grace_time: Maximum seconds that a run may start late; None for no limit.
+        coalesce: If several due times were missed, run only the latest; if False, run each.
+        timeout: Maximum seconds of an attempt of a run; None for no limit.
+        retry: Retry policy of failed runs; None for no retries.
+        overlap: Policy for a run that is due at `max_instances`. None is `skip`, or `queue_all` if `coalesce` is
+            False.
+
+    Raises:
+        InvalidInputError: A limit is not valid.
+
+    Example:
+        >>> scheduler = AsyncIOScheduler(defaults=TaskLimits(timeout=60, retry=Retry(attempts=3)))
+    """
+
+    max_instances: int = 1
+    misfire_grace_time: float | None = None
+    coalesce: bool = True
+    timeout: float | None = None
+    retry: Retry | None = None
+    _overlap: OverlapPolicy | None = attrs.field(default=None, alias="overlap")
+
+    def __attrs_post_init__(self) -> None:
+        check_count("max_instances", self.max_instances)
+        check_optional_seconds("misfire_grace_time", self.misfire_grace_time, zero_allowed=True)
+        check_flag("coalesce", self.coalesce)
+        check_optional_seconds("timeout", self.timeout, zero_allowed=False)
+        check_optional_instance("retry", self.retry, Retry)
+        if self._overlap is not None:
+            check_choice("overlap", self._overlap, get_args(OverlapPolicy))
+
+    @property
+    def overlap(self) -> OverlapPolicy:
+        """Policy for a run that is due at `max_instances`."""
+        return self._overlap or ("skip" if self.coalesce else "queue_all")
+
+    def evolve(self, **options: Unpack[TaskOptions]) -> TaskLimits:
+        """Return these limits with the given ones replaced.
+
+        Raises:
+            InvalidInputError: A limit is not valid.
+            UnknownOptionError: An option has a name that does not exist.
+        """
+        if not options:
+            return self
+        check_options(options)
+        return attrs.evolve(self, **options)
+
+    def diff(self, other: TaskLimits) -> dict[str, str]:
+        """Return the differences by name, each as `value of other to value of self`."""
+        pairs = {name: (getattr(other, name), getattr(self, name)) for name in _OPTION_NAMES}
+        return {name: f"{before!r} to {now!r}" for name, (before, now) in pairs.items() if before != now}
+
+
+_OPTION_NAMES: tuple[str, ...] = ("max_instances", "misfire_grace_time", "coalesce", "timeout", "retry", "overlap")
+
+DEFAULT_LIMITS: TaskLimits = TaskLimits()
+"""Limits of a task if neither the task nor its scheduler sets others."""
+
+
+def check_options(options: TaskOptions) -> None:
+    """Reject options whose name does not exist; not every user has a type checker.
+
+    Raises:
+        UnknownOptionError: An option has a name that does not exist.
+    """
+    for name in options:
+        if name not in _OPTION_NAMES:
+            suggestion = next(iter(difflib.get_close_matches(name, _OPTION_NAMES, n=1)), "")
+            raise UnknownOptionError(name, suggestion, _OPTION_NAMES)
