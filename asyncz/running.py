@@ -35,12 +35,13 @@ class CurrentRun:
         return utc(self.scheduled)
 
     def is_cancelled(self) -> bool:
-        """Whether the run is to end: its cancellation was asked for, or it was given up. From any thread.
+        """Return True if the run should end: it was cancelled, or it was abandoned. May be called from any thread.
 
-        A thread cannot be stopped, so a function that runs there long asks this now and then, and returns where it is
-        true; what it returns still counts, unless its end was told before, as after a time limit. In a worker process
-        the function that asks this is given a few seconds to return, before its worker is killed; on a cluster it goes
-        on until it returns. A coroutine need not ask, as it is cancelled where it awaits.
+        A thread cannot be stopped, so a long function calls this now and then, and returns if it is True. The run then
+        ends as cancelled on every executor, whatever the function returns or raises, unless its outcome was reported
+        before, as after a timeout. In a worker process, a function that calls this has a few seconds to return before
+        its worker is killed; on a cluster it runs until it returns. A coroutine need not call this: it is cancelled at
+        its next `await`.
 
         Example:
             >>> for block in blocks:

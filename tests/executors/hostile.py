@@ -1,0 +1,125 @@
+"""Exceptions whose own code raises wherever Python calls it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Never
+
+from typing_extensions import override
+
+
+class Unwanted(Exception):
+    """Raised by the code of the other classes; never the outcome of a run."""
+
+
+class RaisingStr(Exception):
+    @override
+    def __str__(self) -> str:
+        raise Unwanted
+
+
+class RaisingRepr(Exception):
+    @override
+    def __repr__(self) -> str:
+        raise Unwanted
+
+
+class RaisingStrAndRepr(RaisingStr, RaisingRepr):
+    pass
+
+
+class ExitingStr(Exception):
+    @override
+    def __str__(self) -> str:
+        raise SystemExit(3)
+
+
+class RaisingAddNote(Exception):
+    @override
+    def add_note(self, note: str, /) -> None:
+        raise Unwanted
+
+
+class RaisingSetattr(Exception):
+    @override
+    def __setattr__(self, name: str, value: object) -> None:
+        raise Unwanted
+
+
+class RaisingTraceback(Exception):
+    @property  # type: ignore[override]  # that is the fault
+    def __traceback__(self) -> Never:
+        raise Unwanted
+
+
+class RaisingCause(Exception):
+    @property  # type: ignore[override]  # that is the fault
+    def __cause__(self) -> Never:
+        raise Unwanted
+
+
+class RaisingNotes(Exception):
+    @property
+    def __notes__(self) -> Never:
+        raise Unwanted
+
+
+class RaisingClass(Exception):
+    @property  # type: ignore[override]  # that is the fault
+    def __class__(self) -> Never:
+        raise Unwanted
+
+
+class RaisingGetattribute(Exception):
+    @override
+    def __getattribute__(self, name: str) -> Never:
+        raise Unwanted
+
+
+@dataclass(frozen=True)
+class Frozen(Exception):
+    code: int = 3
+
+
+class RaisingReprOfExit(BaseException):
+    @override
+    def __repr__(self) -> str:
+        raise Unwanted
+
+
+class RaisingMeta(type):
+    @override
+    def __getattribute__(cls, name: str) -> object:
+        if name in {"__name__", "__qualname__", "__module__"}:
+            raise Unwanted
+        return super().__getattribute__(name)
+
+
+class WithRaisingMeta(Exception, metaclass=RaisingMeta):
+    pass
+
+
+HOSTILE: tuple[type[BaseException], ...] = (
+    RaisingStr,
+    RaisingRepr,
+    RaisingStrAndRepr,
+    ExitingStr,
+    RaisingAddNote,
+    RaisingSetattr,
+    RaisingTraceback,
+    RaisingCause,
+    RaisingNotes,
+    RaisingClass,
+    RaisingGetattribute,
+    Frozen,
+    RaisingReprOfExit,
+    WithRaisingMeta,
+)
+
+
+def raise_hostile(kind: int) -> Never:
+    raise HOSTILE[kind]()
+
+
+async def raise_hostile_async(kind: int) -> Never:
+    raise HOSTILE[kind]()

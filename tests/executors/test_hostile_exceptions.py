@@ -1,0 +1,49 @@
+"""A run ends with its exception, whatever the code of that exception's class does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor as Pool
+from functools import partial
+from typing import Never
+
+import pytest
+
+from asyncz import (
+    AsyncIOExecutor,
+    AsyncIOScheduler,
+    DebugExecutor,
+    FuturesExecutor,
+    TaskError,
+    ThreadPoolExecutor,
+    UniversalExecutor,
+)
+from tests.executors.hostile import HOSTILE, raise_hostile, raise_hostile_async
+from tests.functions import add
+
+EXECUTORS: dict[str, Callable[[], UniversalExecutor]] = {
+    "asyncio": AsyncIOExecutor,
+    "threads": partial(ThreadPoolExecutor, 1),
+    "debug": DebugExecutor,
+    "futures": partial(FuturesExecutor, partial(Pool, 1)),
+}
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+@pytest.mark.parametrize("function", [raise_hostile, raise_hostile_async])
+@pytest.mark.parametrize("kind", range(len(HOSTILE)))
+def test_run_raising_hostile_exception_ends(
+    executor: str, function: Callable[[int], Never], kind: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The exception itself is the outcome, and the executor goes on."""
+
+    async def main() -> None:
+        async with asyncio.timeout(20), AsyncIOScheduler(executors={"tried": EXECUTORS[executor]()}) as scheduler:
+            handle = scheduler.add_task(function, kind, executor="tried", trigger=None).run()
+            notification = await handle.notification()
+            assert isinstance(notification, TaskError)
+            assert type(notification.exception) is HOSTILE[kind]
+            assert await scheduler.add_task(add, 1, 2, executor="tried").result() == 3
+
+    asyncio.run(main())
