@@ -27,6 +27,7 @@ from asyncz import (
     TaskRun,
     UniversalExecutor,
 )
+from asyncz.executors._run_registry import RunRegistry
 from asyncz.testing import Rule, rules
 
 ResultT = TypeVar("ResultT")
@@ -257,14 +258,12 @@ class DropsRunsAtShutdown(ThreadPerRun):
 
     @override
     async def shutdown(self, wait: bool = True) -> None:
-        self._live.clear()
-        self._instances.clear()
-        self._ended_instances.clear()
+        self._base_executor_state.registry = RunRegistry()
         await super().shutdown(wait)
 
     @override
     def finish(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
-        if run.id in self._live:
+        if self._base_executor_state.registry.get(run.id) is not None:
             super().finish(run, notification)
 
 
@@ -281,7 +280,9 @@ class LetsRunsGoOnAtShutdown(ThreadPerRun):
 
     @override
     def cancel_all(self) -> None:
-        self._abandoned = set(self._live)
+        for record in self._base_executor_state.registry.all():
+            self._base_executor_state.registry.abandon(record.run_id)
+            self._base_executor_state.registry.reported(record.run_id)
 
 
 class DoesNotAwait(ThreadPerRun):

@@ -303,7 +303,7 @@ def test_results_wait_for_a_place_in_the_queue_of_their_executor() -> None:
             log = Log(second)
             await first.run()
             await until(lambda: second.state.backlog == 1)
-            executors["narrow"]._max_queue = 1
+            executors["narrow"]._base_executor_state.max_queue = 1
             await clock.advance(1)
             await until(lambda: len(log.endings) == 1)
             assert log.results(second) == [6]

@@ -13,7 +13,6 @@ import pytest
 from typing_extensions import TypeVar
 
 from asyncz import AsyncIOExecutor, AsyncIOScheduler, TaskCancelled, TaskExecuted, TaskRun, TaskSpec
-from asyncz.executors._eager import ready_calls, take_first_step
 from asyncz.testing import RecordingNotifier
 
 ResultT = TypeVar("ResultT")
@@ -54,6 +53,7 @@ def run_of(function: Callable[[], Awaitable[ResultT]]) -> TaskRun[ResultT]:
     return TaskRun(TaskSpec("tried", function), context=contextvars.copy_context())
 
 
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="asyncio starts tasks eagerly from Python 3.12 on")
 def test_a_coroutine_goes_to_where_it_first_waits_before_submit_returns() -> None:
     async def test(executor: AsyncIOExecutor) -> None:
         log: list[str] = []
@@ -78,6 +78,7 @@ def test_a_coroutine_goes_to_where_it_first_waits_before_submit_returns() -> Non
     on_the_loop(test)
 
 
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="asyncio starts tasks eagerly from Python 3.12 on")
 def test_what_never_waits_has_ended_when_submit_returns() -> None:
     async def test(executor: AsyncIOExecutor) -> None:
         async def work() -> int:
@@ -185,39 +186,3 @@ def test_an_error_before_it_waits_is_told() -> None:
                 await scheduler.add_task(fails).run()
 
     asyncio.run(main())
-
-
-@pytest.mark.skipif(sys.version_info >= (3, 12), reason="asyncio starts tasks eagerly itself")
-def test_a_call_that_another_thread_puts_in_between_is_not_made_out_of_turn() -> None:
-    async def main() -> None:
-        loop = asyncio.get_running_loop()
-        log: list[str] = []
-
-        async def work() -> None:
-            log.append("work")
-
-        def begin() -> None:
-            task = asyncio.Task(work(), loop=loop)
-            loop.call_soon(log.append, "from another thread")
-            ready = ready_calls(loop)
-            assert ready is not None
-            take_first_step(task, ready)
-            assert log == []
-
-        loop.call_soon(begin)
-        for _ in range(3):
-            await asyncio.sleep(0)
-        assert log == ["work", "from another thread"]
-
-    asyncio.run(main())
-
-
-def test_a_loop_that_makes_its_calls_in_another_way_is_left_alone() -> None:
-    class Loop(asyncio.SelectorEventLoop):
-        call_soon = asyncio.SelectorEventLoop.call_soon_threadsafe
-
-    loop = Loop()
-    try:
-        assert ready_calls(loop) is None
-    finally:
-        loop.close()

@@ -519,19 +519,6 @@ def test_a_run_that_its_own_function_has_its_executor_abandon_ends_once(caplog: 
     assert caplog.records == []
 
 
-class SubmitsWhileItIsCopied(dict[str, int]):
-    """What an executor has submitted, to which something comes whenever somebody looks at it."""
-
-    def __init__(self, submit: Callable[[], object]) -> None:
-        self.submit = submit
-
-    @override
-    def copy(self) -> dict[str, int]:
-        before = super().copy()
-        self.submit()
-        return before
-
-
 def test_a_task_of_which_one_run_has_ended_keeps_the_place_of_the_other() -> None:
     async def main() -> None:
         executor = FinishesWhenTold()
@@ -749,28 +736,9 @@ def test_an_executor_forgets_the_tasks_that_have_no_runs_any_more() -> None:
             for _ in range(60):
                 handles.append(tasks[0].run())
                 executor.finish_all()
-            assert executor._instances.keys() <= {tasks[0].id}
-            assert executor._ended_instances.keys() <= {tasks[0].id}
+            counts = executor._base_executor_state.registry.counts()
+            assert counts.instances == {}
             assert [await handle for handle in handles] == [3] * 160
-
-    asyncio.run(main())
-
-
-def test_a_state_holds_together_though_a_run_is_submitted_while_it_is_read() -> None:
-    async def main() -> None:
-        go_on = threading.Event()
-        executor = ThreadPoolExecutor(1)
-        async with AsyncIOScheduler(executors={"tried": executor}) as scheduler:
-            task = scheduler.add_task(go_on.wait, 30, executor="tried", trigger=None, max_instances=3)
-            await asyncio.sleep(0)
-            executor._instances = SubmitsWhileItIsCopied(task.run)
-            states = [executor.state for _ in range(3)]
-            assert [(state.running, state.instances[:1] != (), state.queued) for state in states] == [
-                (0, False, 0),
-                (1, True, 0),
-                (2, True, 1),
-            ]
-            go_on.set()
 
     asyncio.run(main())
 

@@ -13,7 +13,6 @@ from asyncz import (
     AndTrigger,
     AsyncIOExecutor,
     AsyncIOScheduler,
-    BaseExecutor,
     CalendarIntervalTrigger,
     Clock,
     CronTrigger,
@@ -44,7 +43,6 @@ async def made_on_a_loop() -> RecordingNotifier:
 
 of_int: list[Executor[int]] = [
     AsyncIOExecutor(),
-    BaseExecutor(),
     DaskExecutor(),
     DebugExecutor(),
     FuturesExecutor(concurrent.futures.ThreadPoolExecutor),
@@ -53,7 +51,6 @@ of_int: list[Executor[int]] = [
 ]
 of_lists: list[Executor[list[str]]] = [
     AsyncIOExecutor(),
-    BaseExecutor(),
     DaskExecutor(),
     DebugExecutor(),
     FuturesExecutor(concurrent.futures.ThreadPoolExecutor),
@@ -62,7 +59,6 @@ of_lists: list[Executor[list[str]]] = [
 ]
 universal: list[UniversalExecutor] = [
     AsyncIOExecutor(),
-    BaseExecutor(),
     DaskExecutor(),
     DebugExecutor(),
     FuturesExecutor(concurrent.futures.ThreadPoolExecutor),
@@ -71,7 +67,6 @@ universal: list[UniversalExecutor] = [
 ]
 cancelling: list[SupportsCancel] = [
     AsyncIOExecutor(),
-    BaseExecutor(),
     DaskExecutor(),
     DebugExecutor(),
     FuturesExecutor(concurrent.futures.ThreadPoolExecutor),

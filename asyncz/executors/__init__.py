@@ -1,4 +1,4 @@
-"""How runs are run."""
+"""Executors."""
 
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 else:
     from asyncz._lazy import lazy_exports
 
-    # A worker process imports this package too: it must not pay for what it does not use.
+    # A worker process imports this package too: lazy imports keep its start fast.
     __all__, __getattr__, __dir__ = lazy_exports(
         __name__,
         {

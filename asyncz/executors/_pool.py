@@ -1,4 +1,4 @@
-"""What executors whose runs wait for a worker have in common: their parameters and their shutdown."""
+"""Base classes of executors whose runs wait for a worker: parameters and shutdown."""
 
 from __future__ import annotations
 
@@ -12,28 +12,31 @@ from asyncz.executors.base import BaseExecutor
 
 
 def check_pool_kwargs(given: Mapping[str, object] | None, known: type[object]) -> None:
-    """Reject what is not a mapping, or holds what a pool does not take.
+    """Reject a value that is not a mapping, or has a key that the pool does not know.
 
     Args:
-        given: What was given for `pool_kwargs`.
-        known: The TypedDict of what the pool takes.
+        given: The value of `pool_kwargs`.
+        known: The TypedDict of the keyword arguments of the pool.
+
+    Raises:
+        InvalidInputError: The value is not valid.
     """
     check_optional_instance("pool_kwargs", given, Mapping)
     names = known.__annotations__
     if given is not None and not given.keys() <= names.keys():
-        raise InvalidInputError("pool_kwargs", repr(given), f"the pool takes: {', '.join(names)}")
+        raise InvalidInputError("pool_kwargs", repr(given), f"the pool accepts: {', '.join(names)}")
 
 
 class QueueExecutor(BaseExecutor):
-    """An executor whose runs wait until a worker is free, whoever the workers belong to.
+    """Base class of executors whose runs are queued until a worker is free.
 
     Args:
-        cancel_futures: Cancel the runs that wait for a worker at shutdown.
-        overwrite_wait: Where set, it is used instead of the `wait` of `shutdown`.
-        max_queue: How many runs may wait for a worker at most; None is no limit.
+        cancel_futures: Cancel the queued runs at shutdown.
+        overwrite_wait: If set, it replaces the `wait` argument of `shutdown`.
+        max_queue: The maximum number of queued runs; None for no limit.
 
     Raises:
-        InvalidInputError: One of these is not what it should be.
+        InvalidInputError: An argument is not valid.
     """
 
     has_queue = True
@@ -54,16 +57,16 @@ class QueueExecutor(BaseExecutor):
 
 
 class PoolExecutor(QueueExecutor):
-    """The same with workers of its own.
+    """Base class of executors with workers of their own.
 
     Args:
         max_workers: The maximum number of workers.
-        cancel_futures: Cancel the runs that wait for a worker at shutdown.
-        overwrite_wait: Where set, it is used instead of the `wait` of `shutdown`.
-        max_queue: How many runs may wait for a worker at most; None is no limit.
+        cancel_futures: Cancel the queued runs at shutdown.
+        overwrite_wait: If set, it replaces the `wait` argument of `shutdown`.
+        max_queue: The maximum number of queued runs; None for no limit.
 
     Raises:
-        InvalidInputError: One of these is not what it should be.
+        InvalidInputError: An argument is not valid.
     """
 
     def __init__(

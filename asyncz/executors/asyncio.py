@@ -1,53 +1,60 @@
-"""Runs on the event loop."""
+"""Executor on the event loop of the scheduler."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Coroutine
+import concurrent.futures
+import threading
+from collections.abc import Coroutine
 from typing import Never
 
 from typing_extensions import TypeVar, override
 
-from asyncz._callables import as_coroutine
 from asyncz.events import TaskNotification
-from asyncz.executors._eager import EagerTasks
-from asyncz.executors._threads import ThreadedFunctions
-from asyncz.executors.base import BaseExecutor
+from asyncz.exceptions import WorkerStartError
+from asyncz.executors._coroutines import CoroutineCall
+from asyncz.executors._eager_start import start_task
+from asyncz.executors._exit_hooks import ThreadedFunctions
+from asyncz.executors.base import InlineExecutor
 from asyncz.protocols import Notifier
 from asyncz.runs import TaskRun
 
 ResultT = TypeVar("ResultT")
 
-# Coroutines that were cancelled are given so long to clean up.
-_SECONDS_TO_CLEAN_UP = 10.0
+# A coroutine that was cancelled at a shutdown, or is over its timeout, has this long for its cleanup.
+_SHUTDOWN_CLEANUP_SECONDS = 10.0
+_TIMEOUT_CLEANUP_SECONDS = 5.0
 
 
-class AsyncIOExecutor(BaseExecutor):
-    """Runs coroutine functions on the event loop, plain functions in the loop's default executor.
+class AsyncIOExecutor(InlineExecutor):
+    """Executor of coroutines on the event loop, and of functions in the default executor of the loop.
 
-    Aliases `asyncio` and `default`. A coroutine goes to where it first waits while its run is submitted, where the loop
-    lets it, and else at the loop's next turn. What a plain function returns is awaited on the loop where it is an
-    awaitable. A coroutine that runs can be cancelled, a plain function that runs cannot.
+    Aliases `asyncio` and `default`. On Python 3.12 and later a coroutine runs to its first wait while its run is
+    submitted, unless the loop has a task factory; else it starts in the next iteration of the loop. If a function
+    returns an awaitable, that is awaited on the loop. A coroutine can be cancelled, a running function cannot. A
+    coroutine over its timeout is cancelled, and has 5 seconds for its cleanup before its outcome is reported.
+
+    Tasks that a coroutine creates and does not await belong to the loop, and go on after its run.
     """
 
     has_queue = True
-    _runs_inside = True
 
     def __init__(self) -> None:
         super().__init__()
+        self._base_executor_state.cleanup_seconds = _TIMEOUT_CLEANUP_SECONDS
         self._coroutines: dict[int, asyncio.Task[object]] = {}
         self._functions = ThreadedFunctions(self)
         self._watch: asyncio.Task[None] | None = None
-        # The coroutine that is being driven to where it first waits, if there is one, and the run that it was last.
+        # The coroutine that is running to its first wait, and the id of the run that did so last.
         self._starting: Coroutine[object, Never, object] | None = None
-        self._started = 0
+        self._starting_id = 0
 
     @override
-    async def start(self, scheduler: Notifier, alias: str, /) -> None:
-        """Remember the running loop; the loop's default executor stays the loop's own."""
-        await super().start(scheduler, alias)
+    async def start(self, notifier: Notifier, alias: str, /) -> None:
+        """Use the running loop; its default executor stays its own."""
+        await super().start(notifier, alias)
         self._running_loop = asyncio.get_running_loop()
-        self._eager_tasks = EagerTasks(self._running_loop)
+        self._thread = threading.get_ident()
         self._functions.watch_exit()
 
     @override
@@ -60,19 +67,19 @@ class AsyncIOExecutor(BaseExecutor):
             self._submit_function(run)
             return
         if run.limits.misfire_grace_time is not None and run.is_too_late():
-            self._finish_at_once(run, run.missed())
+            self._finish_inline(run, run.missed())
             return
 
         loop, execution = self._running_loop, run._execute_async_in_own_context()
         context = None if run._context is None else run._context.copy()
-        # Driven to where it first waits at once; but not one from within another, which could go on without end.
+        # A coroutine that is submitted by one that is starting does not start eagerly: the nesting could be endless.
         if self._starting is not None or loop.get_task_factory() is not None:
             coroutine = loop.create_task(execution, name=run.task_id, context=context)
         else:
             self._starting = execution
-            self._started = run.id
+            self._starting_id = run.id
             try:
-                coroutine = self._eager_tasks.make(execution, run.task_id, context)
+                coroutine = start_task(loop, execution, run.task_id, context)
             finally:
                 self._starting = None
         if not coroutine.done():
@@ -82,31 +89,43 @@ class AsyncIOExecutor(BaseExecutor):
             notification = coroutine.result()
         except asyncio.CancelledError:
             notification = run.cancelled()
-        self._finish_at_once(run, notification)
+        self._finish_inline(run, notification)
 
     @override
     def cancel_run(self, run: TaskRun[ResultT], /) -> bool:
-        is_starting = self._starting is not None and run.id == self._started
-        coroutine = self._starting_task() if is_starting else self._coroutines.get(run.id)
-        return coroutine is not None and coroutine.cancel()
+        if threading.get_ident() == self._thread:
+            is_starting = self._starting is not None and run.id == self._starting_id
+            coroutine = self._starting_task() if is_starting else self._coroutines.get(run.id)
+            return self._functions.cancel(run.id) if coroutine is None else coroutine.cancel()
+        coroutine = self._coroutines.get(run.id)
+        if coroutine is None:
+            return self._functions.cancel(run.id)
+        if coroutine.done():
+            return False
+        self._running_loop.call_soon_threadsafe(coroutine.cancel)
+        return True
 
     @override
     async def release(self, *, wait: bool) -> None:
-        """Wait for cancelled coroutines, so that their clean-up is not cut off; one may take 10 seconds."""
+        """Wait at most 10 seconds for the cleanup of coroutines that were cancelled."""
         hanging: set[asyncio.Task[object]] = set()
         if self._coroutines:
-            _, hanging = await asyncio.wait(self._coroutines.values(), timeout=_SECONDS_TO_CLEAN_UP)
+            _, hanging = await asyncio.wait(self._coroutines.values(), timeout=_SHUTDOWN_CLEANUP_SECONDS)
         if hanging:
-            self.logger.warning("%d coroutine(s) go on although they were cancelled: %s", len(hanging), hanging)
+            self.logger.warning(
+                "%d coroutine(s) are still running although they were cancelled: %s", len(hanging), hanging
+            )
         else:
-            self._functions.tell_unreturned("Not this shutdown, but the end of the event loop")
+            self._functions.log_running("Not this shutdown, but the end of the event loop")
         if self._watch is not None:
             self._watch.cancel()
             await asyncio.wait([self._watch])
             self._watch = None
 
     def _follow(self, run: TaskRun[ResultT], coroutine: asyncio.Task[TaskNotification[ResultT]]) -> None:
-        # One that is cancelled before its first step never runs its body: only a callback is sure to come.
+        """Finish a run when its coroutine is done."""
+
+        # A coroutine that is cancelled before its first step never runs its body: only this callback is called then.
         def ended(future: asyncio.Task[TaskNotification[ResultT]]) -> None:
             self._coroutines.pop(run.id, None)
             self.finish(run, run.cancelled() if future.cancelled() else future.result())
@@ -117,35 +136,51 @@ class AsyncIOExecutor(BaseExecutor):
             self.start_timeout(run)
 
     def _starting_task(self) -> asyncio.Task[object] | None:
-        # Not always the current one: that may be another, which it starts as eagerly.
+        # Not always the current task: the starting one may itself start another task eagerly, which calls this.
         tasks = asyncio.all_tasks(self._running_loop)
         return next((task for task in tasks if task.get_coro() is self._starting), None)
 
     async def _watch_loop(self) -> None:
-        # What ends a loop cancels its tasks, and then waits for the threads of its default executor.
+        # `asyncio.run` cancels all tasks, and then waits for the threads of the default executor.
         try:
             await self._running_loop.create_future()
         finally:
             if self.state.status == "running":
-                self._functions.drop_queue("The end of the event loop")
+                self._functions.cancel_queue("The end of the event loop")
 
     def _submit_function(self, run: TaskRun[ResultT]) -> None:
         if self._watch is None:
             self._watch = self._running_loop.create_task(self._watch_loop())
 
-        # The loop's executor is not ours: whoever owns it may drop what waits there.
+        # The owner of the default executor may cancel what is queued there.
         def ended(future: asyncio.Future[None]) -> None:
             if future.cancelled() and self.claim(run):
                 self.finish(run, run.cancelled())
 
-        self._running_loop.run_in_executor(None, self._run_in_thread, run).add_done_callback(ended)
+        try:
+            future = self._running_loop.run_in_executor(None, self._run_in_thread, run)
+        except RuntimeError as error:
+            # No thread could be started, or the pool was shut down. The pool may still call `_run_in_thread` later,
+            # which finds that the run is over.
+            failure = WorkerStartError("could not start", hint=f"the default executor of the event loop: {error}")
+            failure.__cause__ = error
+            if self.claim(run):
+                self.finish(run, run.failed(failure))
+        else:
+            future.add_done_callback(ended)
 
     def _run_in_thread(self, run: TaskRun[ResultT]) -> None:
         if not self.claim(run):
             return
         if run.limits.timeout is not None:
             self.start_timeout(run)
-        self.finish(run, self._functions.call(run, self._await_on_loop))
+        self.finish(run, self._functions.call(run, self._run_on_loop))
 
-    def _await_on_loop(self, awaitable: Awaitable[ResultT]) -> ResultT:
-        return asyncio.run_coroutine_threadsafe(as_coroutine(awaitable), self._running_loop).result()
+    def _run_on_loop(self, call: CoroutineCall[ResultT]) -> ResultT:
+        """Run the coroutine that a function has returned on the loop, and wait for it in this thread."""
+        try:
+            asyncio.run_coroutine_threadsafe(call.run(owns_loop=False), self._running_loop).result()
+        except concurrent.futures.CancelledError:
+            # The task was cancelled before its first step.
+            raise asyncio.CancelledError from None
+        return call.result()

@@ -1,19 +1,21 @@
-"""What a custom executor subclasses: the counting, the notifying and the shutdown are done here."""
+"""Base class of executors: admission, counts, reports and shutdown."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
-from collections import deque
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar, Generic, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar, Protocol, cast
 
-from typing_extensions import TypeVar
+from typing_extensions import TypeVar, override
 
 from asyncz._checks import check_optional_count
 from asyncz._statuses import ExecutorStatus, check_transition
-from asyncz.events import TaskNotification
+from asyncz.events import TaskError, TaskNotification
 from asyncz.exceptions import (
     DuplicateExecutorError,
     ExecutorNotRunningError,
@@ -22,6 +24,7 @@ from asyncz.exceptions import (
     QueueFullError,
     TaskTimeoutError,
 )
+from asyncz.executors._run_registry import ABANDONED, DONE, QUEUED, RUNNING, MakeOutcome, RunRegistry
 from asyncz.protocols import Notifier
 from asyncz.runs import TaskRun
 
@@ -29,37 +32,20 @@ if TYPE_CHECKING:
     from asyncz.states import ExecutorState
 
 ResultT = TypeVar("ResultT")
-ResultT_co = TypeVar("ResultT_co", covariant=True)
-
-# A submission forgets so many tasks that may have no runs any more, where there are that many, or where no run is left:
-# one by one each would need the lock, and all that a burst leaves could hold the loop.
-_FORGOTTEN_AT_ONCE = 64
 
 
-class _Consumer(Protocol):
-    def __call__(self, run: TaskRun[ResultT], /) -> object: ...
+class BaseExecutor(ABC):
+    """Base class of executors: counts runs, reports outcomes and shuts down in order.
 
+    A subclass implements `submit_run`, which hands a run over without blocking, and calls `finish` once with the
+    outcome, from any thread. A subclass with resources extends `start` and `release`; one that can cancel runs
+    implements `cancel_run`.
 
-class _Record(Generic[ResultT_co]):
-    """Run of any type in a collection; covariant, because only a function for runs of every type receives the run."""
+    Apart from the public members, a subclass may use every attribute name that it likes: all private state is kept in
+    the one attribute `_base_executor_state`.
 
-    __slots__ = ("_run", "id", "task_id")
-
-    def __init__(self, run: TaskRun[ResultT_co]) -> None:
-        self._run = run
-        self.id = run.id
-        self.task_id = run.task_id
-
-    def hand_to(self, consumer: _Consumer) -> None:
-        consumer(self._run)
-
-
-class BaseExecutor:
-    """The common part of executors: counts instances, notifies the scheduler, shuts down in order.
-
-    A custom executor implements `submit_run`, which hands a run over without blocking, and calls
-    `finish` once with how it ended, from any thread. Where it has resources it extends `start` and
-    `release`; where it can cancel runs, `cancel_run`.
+    Attributes:
+        logger: The logger of the executor, `asyncz.executors.<alias>` after `start`.
 
     Example:
         >>> class LoudExecutor(BaseExecutor):
@@ -69,405 +55,505 @@ class BaseExecutor:
     """
 
     has_queue: ClassVar[bool] = False
-    """Whether runs wait here until `claim` takes them out; where only some do, extend `waits_in_queue`."""
-
-    _runs_inside: ClassVar[bool] = False
-    """Whether runs that do not wait may be over before `submit_run` returns."""
+    """True if runs wait in a queue until `claim` takes them out. If only some do, extend `waits_in_queue`."""
 
     def __init__(self, *, max_queue: int | None = None) -> None:
         check_optional_count("max_queue", max_queue, at_least=0)
-        self._max_queue = max_queue
-        self._alias = ""
-        self._status: ExecutorStatus = "created"
-        self._scheduler: Notifier | None = None
-        # The notifier, if outcomes may be reported without `finish`.
-        self._inline_notifier: Notifier | None = None
-        # Asked of each run: what the class has would take longer to find.
-        self._may_end_inside: bool = self._runs_inside
-        # Whether it is to be asked of each run.
-        self._asks_which_wait = True
-        # Runs whose work goes on after their submission, and which of them wait in the queue, were given up, and have a
-        # time limit running.
-        self._live: dict[int, _Record[object]] = {}
-        self._waiting: set[int] = set()
-        self._abandoned: set[int] = set()
-        self._timers: dict[int, asyncio.TimerHandle] = {}
-        # The run that is being submitted, where it may be over when that returns. Most are: it joins those above, and
-        # is counted, only when it goes on, or when it submits another.
-        self._inside: _Record[object] | None = None
-        # How many runs of each task were counted, and how many of these have ended. The loop's thread alone adds to the
-        # first, and does so without the lock; tasks for which both are the same are forgotten, some at a time.
-        self._instances: dict[str, int] = {}
-        self._ended_instances: dict[str, int] = {}
-        self._to_forget: deque[str] = deque()
-        self._being_told = 0
-        self._lock = threading.Lock()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._drained: asyncio.Event | None = None
-        self._shutdown_lock = asyncio.Lock()
+        self._base_executor_state: BaseExecutorState = BaseExecutorState(max_queue)
         self.logger: logging.Logger = logging.getLogger("asyncz.executors")
 
-    # What a custom executor extends
+    # For subclasses to implement or extend
 
-    async def start(self, scheduler: Notifier, alias: str, /) -> None:
-        """Acquire what it needs. Call this one first: from then on runs may be finished.
+    async def start(self, notifier: Notifier, alias: str, /) -> None:
+        """Start the executor. Subclasses call this first: from then on runs may be finished.
 
         Raises:
-            DuplicateExecutorError: It runs already, for this or another scheduler; that goes on undisturbed.
+            DuplicateExecutorError: The executor is running already, for this or another scheduler; that is unaffected.
         """
         self.check_not_started()
-        self._change_status("starting")
-        self._scheduler = scheduler
-        # A subclass that extends `finish` expects a call for every run.
-        finish: object = getattr(self.finish, "__func__", None)
-        self._inline_notifier = scheduler if finish is BaseExecutor.finish else None
+        state = self._base_executor_state
+        state.set_status("starting")
+        state.attach(notifier, alias, asyncio.get_running_loop())
         waits_in_queue: object = getattr(self.waits_in_queue, "__func__", None)
-        self._asks_which_wait = waits_in_queue is not BaseExecutor.waits_in_queue
-        self._alias = alias
-        self._loop = asyncio.get_running_loop()
-        self._shutdown_lock = asyncio.Lock()
+        state.asks_for_queue = waits_in_queue is not BaseExecutor.waits_in_queue
         self.logger = logging.getLogger(f"asyncz.executors.{alias}")
-        self._change_status("running")
+        state.set_status("running")
 
+    @abstractmethod
     def submit_run(self, run: TaskRun[ResultT], /) -> None:
-        """Hand a run over to what will run it, without blocking; sooner or later call `finish` for it."""
-        raise NotImplementedError
+        """Hand a run over to a worker without blocking, and make sure that `finish` is called for it later."""
 
-    def waits_in_queue(self, run: TaskRun[ResultT], /) -> bool:  # noqa: ARG002  # some executors look at it
-        """Whether a run will wait here until `claim` takes it out; one that waits can always be cancelled."""
+    def waits_in_queue(self, run: TaskRun[ResultT], /) -> bool:  # noqa: ARG002  # for subclasses
+        """Return True if a run waits in the queue until `claim` takes it out; there it can always be cancelled."""
         return self.has_queue
 
-    def cancel_run(self, run: TaskRun[ResultT], /) -> bool:  # noqa: ARG002  # executors that can will need it
-        """Cancel a run that has not ended; `finish` is still to be called for it.
+    def cancel_run(self, run: TaskRun[ResultT], /) -> bool:  # noqa: ARG002  # for subclasses
+        """Cancel a running run; `finish` is still to be called for it.
+
+        Called in the thread that called `cancel`.
 
         Returns:
-            Whether that is possible; by default it is not.
+            True if the work of the run is being interrupted. By default it cannot be.
         """
         return False
 
-    async def release(self, *, wait: bool) -> None:
-        """Give back what `start` acquired; with `wait`, no run is left by then.
+    async def release(self, *, wait: bool) -> None:  # noqa: B027  # by default there is nothing to release
+        """Release what `start` acquired. Called at shutdown, after the last run.
 
         Args:
-            wait: As it was given to `shutdown`.
+            wait: The argument of `shutdown`.
         """
 
-    # What the scheduler calls
+    # For the scheduler
 
     @property
     def state(self) -> ExecutorState:
-        """A snapshot of what it does. May be read from any thread."""
+        """Snapshot of the executor. May be read from any thread."""
         from asyncz.states import ExecutorState, InstanceCount
 
-        with self._lock:
-            status, abandoned = self._status, len(self._abandoned)
-            # In this order, as submissions do without the lock: what waits is among what was submitted before.
-            queued, ended, submitted = len(self._waiting), self._ended_instances.copy(), self._instances.copy()
-            inside = self._inside
-        if inside is not None:
-            submitted[inside.task_id] = submitted.get(inside.task_id, 0) + 1
-        instances = {task_id: number - ended.get(task_id, 0) for task_id, number in submitted.items()}
+        state = self._base_executor_state
+        # Read before the counts: a run that goes on leaves this attribute after it was counted.
+        inline_run = state.inline_run
+        counts = state.registry.counts()
+        instances = counts.instances
+        if inline_run is not None and state.registry.get(inline_run.id) is None:
+            instances[inline_run.task_id] = instances.get(inline_run.task_id, 0) + 1
         return ExecutorState(
-            alias=self._alias,
-            status=status,
+            alias=state.alias,
+            status=state.status,
             running=sum(instances.values()),
-            instances=tuple(
-                InstanceCount(task_id=task_id, running=running) for task_id, running in instances.items() if running
-            ),
-            queued=queued,
-            abandoned=abandoned,
+            instances=tuple(InstanceCount(task_id=task_id, running=running) for task_id, running in instances.items()),
+            queued=counts.queued,
+            abandoned=counts.abandoned,
         )
 
     def submit(self, run: TaskRun[ResultT], /) -> None:
-        """Take a run: count it, and hand it over with `submit_run`. For the loop's thread.
+        """Accept a run: count it, and hand it over with `submit_run`. For the loop's thread.
 
         Raises:
-            ExecutorNotRunningError: It has not been started, or has been shut down.
-            MaximumInstancesError: The task has its maximum of running instances here.
-            QueueFullError: As many runs as `max_queue` allows wait already.
+            ExecutorNotRunningError: The executor has not been started, or has been shut down.
+            MaximumInstancesError: The task has `max_instances` running instances here.
+            QueueFullError: The queue holds `max_queue` runs.
         """
-        if self._status != "running":
-            raise ExecutorNotRunningError(self._alias, self._status)
-        if self._inside is not None:
-            self._count_inside()
-        waits = self.waits_in_queue(run) if self._asks_which_wait else self.has_queue
-        submitted = 0
-        if self._instances:
-            if self._to_forget and (not self._live or len(self._to_forget) >= _FORGOTTEN_AT_ONCE):
-                self._forget_ended()
-            submitted = self._instances.get(run.task_id, 0)
-            running = submitted - self._ended_instances.get(run.task_id, 0)
-            if running >= run.limits.max_instances:
-                raise MaximumInstancesError(run.task_id, running)
-        if waits and self._max_queue is not None and len(self._waiting) >= self._max_queue:
-            raise QueueFullError(self._alias, self._max_queue)
-        record: _Record[ResultT] = _Record(run)
-        if not waits and self._may_end_inside:
-            self._inside = record
+        state = self._base_executor_state
+        if state.status != "running":
+            raise ExecutorNotRunningError(state.alias, state.status)
+        if state.inline_run is not None:
+            state.promote_inline_run()
+        registry = state.registry
+        instances = registry.instances(run.task_id)
+        if instances >= run.limits.max_instances:
+            raise MaximumInstancesError(run.task_id, instances)
+        if self.waits_in_queue(run) if state.asks_for_queue else self.has_queue:
+            if state.max_queue is not None and registry.queued >= state.max_queue:
+                raise QueueFullError(state.alias, state.max_queue)
+            registry.add(run, QUEUED)
+        elif state.runs_inline:
+            state.inline_run = run
         else:
-            self._instances[run.task_id] = submitted + 1
-            self._live[run.id] = record
-            if waits:
-                self._waiting.add(run.id)
+            registry.add(run, RUNNING)
         try:
             self.submit_run(run)
         except BaseException:
-            with self._lock:
-                self._take_out(run)
+            state.withdraw(run)
             raise
-        if self._inside is not None and self._inside.id == run.id:
-            self._count_inside()
+        if state.inline_run is run:
+            state.promote_inline_run()
 
     def cancel(self, run: TaskRun[ResultT], /) -> bool:
-        """Ask for the cancellation of a run. For the loop's thread.
+        """Cancel a run. May be called from any thread if `cancel_run` may be: in all executors of asyncz except Dask.
 
         Returns:
-            Whether the request took; False where the run has ended or this executor cannot.
+            True if the run ends as cancelled. False if it has ended, or if this executor cannot cancel it.
         """
-        with self._lock:
-            if not self._is_live(run) or run.id in self._abandoned:
-                return False
-            waits = run.id in self._waiting
-        return self.abandon(run, run.cancelled()) if waits else self.cancel_run(run)
+        state = self._base_executor_state
+        state.promote_if_inline(run)
+        registry = state.registry
+        if registry.cancel_queued(run.id):
+            self._base_executor_state.report_finished(run, run.cancelled())
+            return True
+        record = registry.get(run.id)
+        if record is None or record.state is not RUNNING:
+            return False
+        # Asked before the outcome is set: a run that cannot be interrupted must keep the result of its function.
+        if not self.cancel_run(run):
+            return False
+        # False if a timeout came first: then the run ends with that.
+        return registry.interrupt(run.id, run.cancelled) or record.interruption in (None, run.cancelled)
 
     async def shutdown(self, wait: bool = True) -> None:
-        """Take no more runs, end those it has, and give everything back. May be called again, at any time.
+        """Reject new runs, finish the accepted ones, and release all resources. May be called again, at any time.
 
         Args:
-            wait: Let the runs come to their end, without blocking the loop; else end them as cancelled
-                at once and cancel what can be cancelled.
+            wait: Wait until the runs have ended, without blocking the loop; else end them as cancelled at once, and
+                cancel what can be cancelled.
         """
-        if self._status in {"running", "broken"}:
-            self._change_status("draining")
+        state = self._base_executor_state
+        if state.status in {"running", "broken"}:
+            state.set_status("draining")
         if not wait:
             self.cancel_all()
-        # Who calls it while another call is at it waits for the same end.
-        async with self._shutdown_lock:
-            if self._status == "draining":
-                await self._wait_until_drained()
+        # Concurrent calls wait for the same shutdown.
+        async with state.shutdown_lock:
+            if state.status == "draining":
+                await state.wait_until_drained()
                 await self.release(wait=wait)
-            if self._status != "stopped":
-                self._change_status("stopped")
+            if state.status != "stopped":
+                state.set_status("stopped")
 
-    # What a custom executor calls
+    # For subclasses to call
 
     def finish(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
-        """Tell how a run ended, now that its work is over. May be called from any thread, once a run."""
-        with self._lock:
-            told = run.id in self._abandoned
-            # The place is free before anybody hears of the end: who hears may want to run the task again.
-            live = self._take_out(run)
-            self._being_told += 1
-        if told:
-            self.notifier.released(run)
-        elif live:
-            self.notifier.finished(run, notification)
-        else:
-            # A second outcome: the notifier logs it.
-            self.notifier.notify(run, notification)
-        self._has_been_told()
+        """Report the outcome of a run whose work has ended. Call once per run, from any thread."""
+        state = self._base_executor_state
+        notifier, registry = self.notifier, state.registry
+        record = registry.get(run.id)
+        # The slot is free before the notifier is called: a listener may run the task again. The notifier is called
+        # without the lock, as it runs foreign code.
+        previous = None if record is None else registry.finish(record)
+        if record is None or previous is None:
+            # A second outcome: the notifier rejects and logs it.
+            notifier.notify(run, notification)
+            return
+        timer = record.timer
+        if timer is not None:
+            state.call_on_loop(timer.cancel)
+        if previous is DONE:
+            # Another thread is reporting that the run was abandoned. `released` must come after that: it does both.
+            return
+        if record.interruption is not None and previous is not ABANDONED:
+            notification = _interrupted(self, notification, record.interruption)
+        try:
+            if previous is ABANDONED:
+                notifier.released(run)
+            else:
+                notifier.finished(run, notification)
+        finally:
+            registry.remove(run.id)
+            # This thread removes the record and then reads `drained`; a shutdown sets `drained` and then counts the
+            # records. In either order of the two threads, one of them sees what the other did: no wake-up is lost.
+            if state.drained is not None:
+                state.wake_shutdown_if_drained()
 
     def claim(self, run: TaskRun[ResultT], /) -> bool:
-        """Take a run out of the queue to run it now; for executors that set `has_queue`. From any thread.
+        """Take a run out of the queue to run it now; for executors with a queue. May be called from any thread.
 
         Returns:
-            False where it was cancelled while it waited: it is over, do nothing for it.
+            False if the run was cancelled in the queue: it is over, do nothing for it.
         """
-        try:
-            # Done in one step: of a claim and a cancellation, one gets it.
-            self._waiting.remove(run.id)
-        except KeyError:
-            with self._lock:
-                return self._is_live(run)
-        return True
+        registry = self._base_executor_state.registry
+        if registry.claim(run.id):
+            return True
+        return self._base_executor_state.promote_if_inline(run) and registry.claim(run.id)
 
     def start_timeout(self, run: TaskRun[ResultT], /) -> None:
-        """Start the clock of its task's `timeout`, as its function is called now. From any thread."""
-        timeout = run.task.limits.timeout
-        if timeout is None or self._loop is None:
-            return
-        loop = self._loop
-
-        def expire() -> None:
-            self._timers.pop(run.id, None)
-            exceeded = TaskTimeoutError(run.task.id, timeout)
-            if self.abandon(run, run.failed(exceeded)):
-                self.logger.warning("%s", exceeded)
-                self.cancel_run(run)
-
-        def start_timer() -> None:
-            with self._lock:
-                if run.id in self._live:
-                    self._timers[run.id] = loop.call_later(timeout, expire)
-
-        self._on_loop(start_timer)
+        """Start the `timeout` of a run, as its function is called now. May be called from any thread."""
+        timeout, state = run.limits.timeout, self._base_executor_state
+        if timeout is not None and state.loop is not None:
+            state.call_on_loop(_Timeout(self, run, timeout).start)
 
     def abandon(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> bool:
-        """Tell how a run ended although its work goes on: it stays counted until `finish` is called.
+        """Report the outcome of a run whose work goes on: it stays counted until `finish` is called.
 
-        One that still waits in the queue has no work that could go on: that is over at once.
+        A run in the queue has no work that could go on: it is over at once. May be called from any thread.
 
         Returns:
-            False where it had ended already. May be called from any thread.
+            False if the run already has an outcome.
         """
-        with self._lock:
-            if run.id in self._abandoned:
-                return False
-            # Before it is looked for: one that ends inside its submission does without the lock, unless it sees this.
-            self._abandoned.add(run.id)
-            if not self._is_live(run):
-                self._abandoned.discard(run.id)
-                return False
-            self._being_told += 1
-            try:
-                self._waiting.remove(run.id)
-            except KeyError:
-                over = False
-            else:
-                over = True
-                self._take_out(run)
-        if over:
-            self.notifier.finished(run, notification)
-        else:
+        state = self._base_executor_state
+        state.promote_if_inline(run)
+        registry = state.registry
+        record = registry.get(run.id)
+        previous = registry.abandon(run.id)
+        if record is None or previous is None:
+            return False
+        if previous is QUEUED:
+            state.report_finished(run, notification)
+            return True
+        if record.interruption is not None:
+            notification = record.interruption()
+        try:
             self.notifier.notify(run, notification)
-        self._has_been_told()
+        finally:
+            # If the work ended while the outcome was being reported, `finish` has left the release to this thread.
+            if registry.reported(run.id):
+                try:
+                    self.notifier.released(run)
+                finally:
+                    registry.remove(run.id)
+            state.wake_shutdown_if_drained()
         return True
 
     @property
     def notifier(self) -> Notifier:
-        """Who is told how runs end.
+        """Receiver of the outcomes, given to `start`.
 
         Raises:
-            ExecutorNotRunningError: It has not been started.
+            ExecutorNotRunningError: The executor has not been started.
         """
-        if self._scheduler is None:
-            raise ExecutorNotRunningError(self._alias, self._status)
-        return self._scheduler
+        state = self._base_executor_state
+        if state.notifier is None:
+            raise ExecutorNotRunningError(state.alias, state.status)
+        return state.notifier
 
     def cancel_all(self) -> None:
         """End every run as cancelled at once, and cancel what can be cancelled. For the loop's thread."""
-        self._count_inside()
-        for record in list(self._live.values()):
-            record.hand_to(self._cancel_at_once)
+        state = self._base_executor_state
+        state.promote_inline_run()
+        for record in state.registry.all():
+            record.hand_to(_CancelNow(self))
 
     def cancel_queued(self) -> None:
-        """End the runs that still wait in the queue as cancelled."""
-        for record in list(self._live.values()):
-            if record.id in self._waiting:
-                record.hand_to(self._cancel)
+        """End the runs in the queue as cancelled."""
+        for record in self._base_executor_state.registry.all(QUEUED):
+            record.hand_to(self.cancel)
 
     def check_not_started(self) -> None:
-        """Raise where it runs already; for a `start` that has something to acquire before it calls this one's.
+        """Raise if the executor is running; for a `start` that acquires resources before it calls this class's.
 
         Raises:
-            DuplicateExecutorError: It has been started, and not shut down.
+            DuplicateExecutorError: The executor has been started, and not shut down.
         """
-        if self._status not in {"created", "stopped"}:
-            raise DuplicateExecutorError(self._alias)
+        state = self._base_executor_state
+        if state.status not in {"created", "stopped"}:
+            raise DuplicateExecutorError(state.alias)
 
     def mark_broken(self) -> None:
-        """Become `broken`: take no more runs. May be called from any thread."""
+        """Change the status to `broken`: reject new runs. May be called from any thread."""
+        state = self._base_executor_state
         try:
-            self._change_status("broken")
+            state.set_status("broken")
         except IllegalTransitionError:
             return
-        self.logger.error("The executor %r is broken and takes no more runs", self._alias)
+        self.logger.error("The executor %r is broken and accepts no more runs", state.alias)
 
-    def _cancel(self, run: TaskRun[ResultT]) -> None:
-        self.cancel(run)
 
-    def _cancel_at_once(self, run: TaskRun[ResultT]) -> None:
-        self.cancel(run)
-        self.abandon(run, run.cancelled())
+class InlineExecutor(BaseExecutor):
+    """Base class of executors whose runs may be over before `submit_run` returns.
 
-    def _finish_at_once(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT]) -> None:
-        """What `finish` does, of a run whose work is over inside `submit_run`, and so on the loop's thread."""
-        notifier = self._inline_notifier
-        # Asked, and taken out, in one step, as nothing is called in between: where another thread gives it up, one of
-        # both tells its end.
-        if notifier is None or self._abandoned or self._inside is None or self._inside.id != run.id:
-            self.finish(run, notification)
-        else:
-            self._inside = None
+    Most coroutines end before their first wait. Such a run never gets a record: while `submit_run` is executing it, it
+    is the inline run. It is promoted to a record if it goes on, or as soon as anything else needs to find it: another
+    submission, a cancellation, a shutdown.
+
+    The inline run is set, promoted and finished on the loop's thread only, so none of this needs a lock. Another thread
+    that asks for an inline run does not find it, as if the run had ended a moment before.
+    """
+
+    @override
+    async def start(self, notifier: Notifier, alias: str, /) -> None:
+        await super().start(notifier, alias)
+        # A subclass that overrides one of these may finish a run in another thread: then each run gets a record.
+        self._base_executor_state.runs_inline = not (
+            _is_overridden(self, "submit_run") or _is_overridden(self, "finish")
+        )
+
+    def _finish_inline(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT]) -> None:
+        """Do what `finish` does for a run that may be the inline run. For the loop's thread."""
+        state = self._base_executor_state
+        notifier = state.notifier
+        if state.inline_run is run and notifier is not None:
+            state.inline_run = None
             notifier.finished(run, notification)
-
-    def _count_inside(self) -> None:
-        """Count the run that is being submitted, if there is one, as others look for it. For the loop's thread."""
-        with self._lock:
-            record, self._inside = self._inside, None
-            if record is not None:
-                self._instances[record.task_id] = self._instances.get(record.task_id, 0) + 1
-                self._live[record.id] = record
-
-    def _is_live(self, run: TaskRun[ResultT]) -> bool:
-        """Whether a run was submitted, and its work has not ended. Under the lock."""
-        return run.id in self._live or (self._inside is not None and self._inside.id == run.id)
-
-    def _forget_ended(self) -> None:
-        """Forget how many runs some tasks had that have none any more. For the loop's thread."""
-        with self._lock:
-            for _ in range(min(_FORGOTTEN_AT_ONCE, len(self._to_forget))):
-                task_id = self._to_forget.popleft()
-                ended = self._ended_instances.get(task_id)
-                if ended is not None and ended == self._instances[task_id]:
-                    del self._instances[task_id]
-                    del self._ended_instances[task_id]
-
-    def _take_out(self, run: TaskRun[ResultT]) -> bool:
-        """Free the place of a run; False where it had none. Under the lock."""
-        run_id, task_id = run.id, run.task_id
-        if self._live.pop(run_id, None) is not None:
-            self._ended_instances[task_id] = self._ended_instances.get(task_id, 0) + 1
-            self._to_forget.append(task_id)
-        elif self._inside is not None and self._inside.id == run.id:
-            self._inside = None
         else:
-            return False
-        if self._waiting:
-            self._waiting.discard(run_id)
-        if self._abandoned:
-            self._abandoned.discard(run_id)
-        if self._timers and (timer := self._timers.pop(run_id, None)) is not None:
-            self._on_loop(timer.cancel)
-        return True
+            self.finish(run, notification)
 
-    def _change_status(self, status: ExecutorStatus) -> None:
-        with self._lock:
-            check_transition(self._alias, self._status, status)
-            self._status = status
+
+class _InlineRun(Protocol):
+    """A `TaskRun` of any type."""
 
     @property
-    def _has_drained(self) -> bool:
-        """Whether nothing has to be waited for any more. Under the lock."""
-        # Abandoned runs are not waited for: nobody knows whether they ever return.
-        return len(self._live) <= len(self._abandoned) and not self._being_told
+    def id(self) -> int: ...
 
-    async def _wait_until_drained(self) -> None:
-        self._count_inside()
-        with self._lock:
-            if self._has_drained:
-                return
-            self._drained = asyncio.Event()
-            # Each end may be the last one.
-            self._inline_notifier = None
-        await self._drained.wait()
-        self._drained = None
+    @property
+    def task_id(self) -> str: ...
 
-    def _has_been_told(self) -> None:
-        with self._lock:
-            self._being_told -= 1
-            self._tell_if_drained()
 
-    def _tell_if_drained(self) -> None:
-        """Wake the shutdown that waits for the last run. Under the lock."""
-        drained = self._drained
-        if drained is not None and self._has_drained:
-            self._on_loop(drained.set)
+class BaseExecutorState:
+    """All private state of a `BaseExecutor`, in one attribute of it.
 
-    def _on_loop(self, callback: Callable[[], object]) -> None:
-        assert self._loop is not None
+    Attributes:
+        inline_run: The run that `submit_run` is executing on the loop's thread; see `InlineExecutor`.
+        runs_inline: True if runs without a queue start as the inline run.
+        asks_for_queue: True if `waits_in_queue` is overridden, and so must be called for each run.
+        cleanup_seconds: Seconds that a run has for its cleanup after a timeout, if `cancel_run` could interrupt it. Its
+            outcome is reported after the cleanup. With 0 the run is abandoned at once.
+        drained: Set when the last run is over; None unless a shutdown is waiting.
+    """
+
+    def __init__(self, max_queue: int | None) -> None:
+        self.max_queue: int | None = max_queue
+        self.alias: str = ""
+        self.status: ExecutorStatus = "created"
+        self.notifier: Notifier | None = None
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.registry: RunRegistry = RunRegistry()
+        self.inline_run: _InlineRun | None = None
+        self.runs_inline: bool = False
+        self.asks_for_queue: bool = True
+        self.cleanup_seconds: float = 0.0
+        self.drained: asyncio.Event | None = None
+        self.shutdown_lock: asyncio.Lock = asyncio.Lock()
+        self._thread = 0
+        self._status_lock = threading.Lock()
+
+    def attach(self, notifier: Notifier, alias: str, loop: asyncio.AbstractEventLoop) -> None:
+        """Take over the arguments of `start`."""
+        self.notifier, self.alias, self.loop = notifier, alias, loop
+        self._thread = threading.get_ident()
+        self.shutdown_lock = asyncio.Lock()
+
+    def set_status(self, status: ExecutorStatus) -> None:
+        """Change the status. May be called from any thread.
+
+        Raises:
+            IllegalTransitionError: The change is not allowed.
+        """
+        with self._status_lock:
+            check_transition(self.alias, self.status, status)
+            self.status = status
+
+    def promote_inline_run(self) -> None:
+        """Add the inline run to the registry, if there is one. For the loop's thread."""
+        run = self.inline_run
+        if run is not None:
+            # In this order: a snapshot that another thread takes meanwhile finds the run in one of both places.
+            # `_InlineRun` is a `TaskRun` of some type, and the registry only gives runs to functions for every type.
+            self.registry.add(cast("TaskRun[object]", run), RUNNING)
+            self.inline_run = None
+
+    def promote_if_inline(self, run: TaskRun[ResultT]) -> bool:
+        """Add a run to the registry if it is the inline run and this is the loop's thread."""
+        if self.inline_run is run and threading.get_ident() == self._thread:
+            self.promote_inline_run()
+            return True
+        return False
+
+    def withdraw(self, run: TaskRun[ResultT]) -> None:
+        """Forget a run that `submit_run` has rejected."""
+        if self.inline_run is run:
+            self.inline_run = None
+        self.registry.withdraw(run.id)
+
+    def report_finished(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT]) -> None:
+        """Report the outcome of a run that never left the queue and is done."""
         try:
-            self._loop.call_soon_threadsafe(callback)
-        except RuntimeError:
-            # The loop was closed under a shutdown that was cut short; nobody waits any more.
-            self.logger.debug("The loop of the executor %r was closed before its runs had ended", self._alias)
+            if self.notifier is not None:
+                self.notifier.finished(run, notification)
+        finally:
+            self.registry.remove(run.id)
+            self.wake_shutdown_if_drained()
+
+    async def wait_until_drained(self) -> None:
+        """Wait until every run is over or abandoned: an abandoned one may never return."""
+        self.promote_inline_run()
+        self.drained = drained = asyncio.Event()
+        try:
+            while not self.registry.is_drained:
+                await drained.wait()
+                drained.clear()
+        finally:
+            self.drained = None
+
+    def wake_shutdown_if_drained(self) -> None:
+        """Wake a shutdown that waits for the last run. May be called from any thread."""
+        drained = self.drained
+        if drained is not None and self.registry.is_drained:
+            self.call_on_loop(drained.set)
+
+    def call_on_loop(self, callback: Callable[[], object]) -> None:
+        """Call a function on the loop's thread, unless the loop is closed."""
+        # A closed loop was left by a shutdown that was cut short: no one is waiting in it any more.
+        if self.loop is not None:
+            with contextlib.suppress(RuntimeError):
+                self.loop.call_soon_threadsafe(callback)
+
+
+class _CancelNow:
+    """Consumer of runs that ends each one as cancelled at once, and cancels its work if possible."""
+
+    def __init__(self, executor: BaseExecutor) -> None:
+        self._executor = executor
+
+    def __call__(self, run: TaskRun[ResultT], /) -> None:
+        executor = self._executor
+        accepted = executor.cancel(run)
+        if executor.abandon(run, run.cancelled()) and not accepted:
+            # A coroutine may have started between the two calls: now it can be cancelled.
+            executor.cancel_run(run)
+
+
+class _Timeout:
+    """The timeout of one run, without its type; for the loop's thread."""
+
+    def __init__(self, executor: BaseExecutor, run: TaskRun[ResultT], timeout: float) -> None:
+        exceeded = TaskTimeoutError(run.task_id, timeout)
+        self._executor = executor
+        self._state = executor._base_executor_state
+        self._run_id = run.id
+        self._timeout = timeout
+        self._exceeded = exceeded
+        self._make_outcome: MakeOutcome = partial(run.failed, exceeded)
+        self._cancel_run: Callable[[], bool] = partial(executor.cancel_run, run)
+        self._abandon: Callable[[], bool] = lambda: executor.abandon(run, run.failed(exceeded))
+
+    def start(self) -> None:
+        """Start the timer, unless the run is over."""
+        self._call_later(self._timeout, self._expire)
+
+    def _call_later(self, delay: float, callback: Callable[[], None]) -> None:
+        record, loop = self._state.registry.get(self._run_id), self._state.loop
+        if record is None or loop is None or record.state is not RUNNING:
+            return
+        record.timer = loop.call_later(delay, callback)
+        # `finish` sets the state and then reads the timer; this sets the timer and then reads the state. In either
+        # order of the two threads, one of them cancels the timer: else it would keep the run until it expires.
+        if self._state.registry.is_over(self._run_id):
+            record.timer.cancel()
+
+    def _expire(self) -> None:
+        state = self._state
+        # The outcome is set before the run is cancelled, as it may end before the next statement here.
+        if (
+            state.cleanup_seconds
+            and state.registry.interrupt(self._run_id, self._make_outcome)
+            and self._try_to_cancel()
+        ):
+            self._call_later(state.cleanup_seconds, self._give_up)
+            _log(self._executor, logging.WARNING, "%s", self._exceeded)
+        else:
+            self._give_up()
+
+    def _try_to_cancel(self) -> bool:
+        try:
+            return self._cancel_run()
+        except Exception as error:
+            _log(self._executor, logging.ERROR, "A run over its timeout could not be cancelled: %r", error)
+            return False
+
+    def _give_up(self) -> None:
+        if self._abandon():
+            self._try_to_cancel()
+            _log(self._executor, logging.WARNING, "%s", self._exceeded)
+
+
+def _interrupted(
+    executor: BaseExecutor, notification: TaskNotification[ResultT], make_outcome: MakeOutcome
+) -> TaskNotification[ResultT]:
+    """Return the outcome of a run that was interrupted, and log an error that this hides."""
+    if isinstance(notification, TaskError):
+        message = "A run of the task %r was interrupted, and then failed: %s"
+        _log(executor, logging.WARNING, message, notification.task_id, notification.traceback)
+    return make_outcome()
+
+
+def _log(executor: BaseExecutor, level: int, message: str, *args: object) -> None:
+    """Log a message; a log handler that raises must not keep an outcome from being reported."""
+    with contextlib.suppress(Exception):
+        executor.logger.log(level, message, *args)
+
+
+def _is_overridden(executor: InlineExecutor, name: str) -> bool:
+    """Return True if a method of an executor of asyncz is overridden by a subclass or on the instance."""
+    function: object = getattr(getattr(executor, name), "__func__", None)
+    module: object = getattr(function, "__module__", None)
+    return not isinstance(module, str) or not module.startswith("asyncz.executors.")

@@ -1,44 +1,45 @@
-"""Runs in the thread of the scheduler, one after another."""
+"""Debug executor."""
 
 from __future__ import annotations
 
-import asyncio
 import threading
-from collections.abc import Awaitable
 from contextvars import copy_context
 
 from typing_extensions import TypeVar, override
 
-from asyncz._callables import as_coroutine
-from asyncz.executors.base import BaseExecutor
+from asyncz.executors._coroutines import CoroutineCall, run_in_new_loop
+from asyncz.executors._exit_hooks import ThreadedFunctions
+from asyncz.executors.base import InlineExecutor
 from asyncz.runs import TaskRun
 
 ResultT = TypeVar("ResultT")
 
 
-class DebugExecutor(BaseExecutor):
-    """Runs each run inline, at once and alone: for tests and debuggers. Alias `debug`.
+class DebugExecutor(InlineExecutor):
+    """Executor that calls each function inside of `submit`, for tests and debuggers. Alias `debug`.
 
-    It blocks the loop while a function runs; a coroutine runs to its end in a loop of its own, in
-    another thread that is waited for. A time limit cannot be enforced here.
+    It blocks the event loop of the scheduler until the function returns. A coroutine runs to its end in another event
+    loop, in a thread that the executor waits for. Timeouts cannot be enforced.
     """
 
-    _runs_inside = True
+    def __init__(self) -> None:
+        super().__init__()
+        self._functions = ThreadedFunctions(self)
 
     @override
     def submit_run(self, run: TaskRun[ResultT], /) -> None:
-        self._finish_at_once(run, run.execute(_run_in_another_thread))
+        self._finish_inline(run, self._functions.call(run, _run_in_another_thread))
 
 
-def _run_in_another_thread(awaitable: Awaitable[ResultT]) -> ResultT:
-    # A thread that runs an event loop cannot run a second one.
+def _run_in_another_thread(call: CoroutineCall[ResultT]) -> ResultT:
+    """Run a coroutine in another thread: one that runs an event loop cannot run a second one."""
     context = copy_context()
     results: list[ResultT] = []
     errors: list[BaseException] = []
 
     def run() -> None:
         try:
-            results.append(context.run(lambda: asyncio.run(as_coroutine(awaitable))))
+            results.append(context.run(lambda: run_in_new_loop(call)))
         except BaseException as error:
             errors.append(error)
 
@@ -46,5 +47,5 @@ def _run_in_another_thread(awaitable: Awaitable[ResultT]) -> ResultT:
     thread.start()
     thread.join()
     if errors:
-        raise errors[0]
+        raise errors.pop()
     return results[0]

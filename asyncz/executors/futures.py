@@ -1,8 +1,7 @@
-"""Runs in any `concurrent.futures` pool that a user brings."""
+"""Executor on a `concurrent.futures` pool of any kind."""
 
 from __future__ import annotations
 
-import asyncio
 import pickle
 import queue
 import threading
@@ -15,47 +14,44 @@ from typing import Generic, TypeAlias
 from typing_extensions import TypeVar, override
 
 from asyncz.events import TaskNotification
-from asyncz.exceptions import InvalidInputError, SerializationError, WorkerLostError
+from asyncz.exceptions import InvalidInputError, SerializationError, WorkerLostError, WorkerStartError
 from asyncz.executors import _remote_worker
+from asyncz.executors._exit_hooks import ThreadedFunctions, call_in_own_thread
 from asyncz.executors._pool import QueueExecutor
 from asyncz.executors._serialization import ending_of_report, latest_start, parcel_of
-from asyncz.executors._threads import ThreadedFunctions
 from asyncz.protocols import Notifier
 from asyncz.runs import TaskRun
 
 ResultT = TypeVar("ResultT")
 
 MakePool: TypeAlias = Callable[[], Executor]
-"""What makes a pool of `concurrent.futures`."""
+"""Function that creates a pool of `concurrent.futures`."""
 
-# A pool whose workers cannot even start breaks as soon as it is made.
+# A pool whose workers cannot start breaks as soon as it is created: there would be no end of new ones.
 _BREAKS_IN_A_ROW = 3
-# A pool whose `submit` blocks holds the thread that calls it; a shutdown does not wait for that.
-_SECONDS_TO_STOP_FEEDING = 1.0
+# The thread that calls `submit` of the pool may be blocked there; a shutdown does not wait longer for it.
+_FEEDER_STOP_SECONDS = 1.0
 
 
 class FuturesExecutor(QueueExecutor):
-    """Runs each run in a `concurrent.futures` pool of any kind: threads, processes, loky, Dask, interpreters.
+    """Executor of each run in a `concurrent.futures` pool of any kind: threads, processes, loky, Dask, interpreters.
 
-    In a pool of this process a run is called as a thread of asyncz would call it. In another process it is
-    called as `ProcessPoolExecutor` would, but a pool does not tell when a function is called. A run waits in
-    the queue until the pool pickles it for a worker, and from then on its `timeout` counts and the pool alone
-    decides whether it can be cancelled; its function is never told. A worker that dies costs all runs that
-    the pool had begun where that breaks the pool, as it does in the standard library; they end as
-    `WorkerLostError`.
+    In a pool of this process, a run executes as in `ThreadPoolExecutor`. In a pool of other processes, it executes as
+    in `ProcessPoolExecutor`, but such a pool does not report when a function is called: a run is queued until the pool
+    pickles it for a worker. From then on its `timeout` counts, and only the pool can cancel it. If a worker dies and
+    that breaks the pool, as in the standard library, all runs that the pool had begun end as `WorkerLostError`.
 
     Args:
-        pool: A pool, which stays its owner's, or what makes one, which is called at each start, and in a
-            thread of the executor's when the pool has broken. Where a given pool breaks, the executor is `broken`.
-        dumps: How calls and results are pickled on their way to another process and back, for example
-            `cloudpickle.dumps`.
-        shutdown_pool: Whether the pool is shut down with the executor; by default one that was made is.
-        cancel_futures: Cancel the runs that the pool has not begun at shutdown.
-        overwrite_wait: Where set, it is used instead of the `wait` of `shutdown`.
-        max_queue: How many runs may wait for the pool to begin them at most; None is no limit.
+        pool: A pool, which stays the caller's; or a function that creates one, called at each start and again, in a
+            thread of the executor, after the pool has broken. If a given pool breaks, the executor is `broken`.
+        dumps: The function that pickles calls and results for other processes, for example `cloudpickle.dumps`.
+        shutdown_pool: Shut the pool down with the executor. By default True for a pool that the executor created.
+        cancel_futures: At shutdown, cancel the runs that the pool has not begun.
+        overwrite_wait: If set, it replaces the `wait` argument of `shutdown`.
+        max_queue: The maximum number of queued runs; None for no limit.
 
     Raises:
-        InvalidInputError: `pool` is no pool and makes none, or `max_queue` is negative.
+        InvalidInputError: `pool` is neither a pool nor callable, or another argument is not valid.
 
     Example:
         >>> scheduler.add_executor(FuturesExecutor(lambda: get_reusable_executor(max_workers=4)), alias="loky")
@@ -73,7 +69,7 @@ class FuturesExecutor(QueueExecutor):
     ) -> None:
         super().__init__(cancel_futures=cancel_futures, overwrite_wait=overwrite_wait, max_queue=max_queue)
         if not isinstance(pool, Executor) and not callable(pool):
-            raise InvalidInputError("pool", repr(pool), "it must be a concurrent.futures.Executor, or what makes one")
+            raise InvalidInputError("pool", repr(pool), "it must be a concurrent.futures.Executor, or create one")
         self._make_pool: MakePool | None = None if isinstance(pool, Executor) else pool
         self._pool: Executor | None = pool if isinstance(pool, Executor) else None
         self._shutdown_pool = self._make_pool is not None if shutdown_pool is None else shutdown_pool
@@ -86,23 +82,32 @@ class FuturesExecutor(QueueExecutor):
         self._feeder: threading.Thread | None = None
 
     @override
-    async def start(self, scheduler: Notifier, alias: str, /) -> None:
-        """Make the pool, where it is to be made.
+    async def start(self, notifier: Notifier, alias: str, /) -> None:
+        """Create the pool, if it was not given.
 
         Raises:
-            InvalidInputError: What was to make a pool has made something else.
-            DuplicateExecutorError: It runs already.
+            InvalidInputError: The function that creates the pool has returned something else.
+            DuplicateExecutorError: The executor is running already.
+            WorkerStartError: The system has refused to start a thread.
         """
         self.check_not_started()
-        if self._make_pool is not None:
-            self._pool = _made(self._make_pool)
-        self._breaks, self._lost = 0, None
-        await super().start(scheduler, alias)
+        feed: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        # `submit` is called in a thread, as that of a foreign pool may block: one with a bounded queue does.
+        feeder = threading.Thread(target=_feed, args=(feed,), name=f"asyncz-feed-{alias}", daemon=True)
+        try:
+            feeder.start()
+        except RuntimeError as error:
+            raise WorkerStartError("could not start", hint=f"the system has refused a thread: {error}") from error
+        try:
+            if self._make_pool is not None:
+                self._pool = _create(self._make_pool)
+            self._breaks, self._lost = 0, None
+            await super().start(notifier, alias)
+        except BaseException:
+            feed.put(None)
+            raise
         self._functions.watch_exit()
-        self._feed = queue.SimpleQueue()
-        # Nobody knows whether the `submit` of a foreign pool blocks: a bounded one does.
-        self._feeder = threading.Thread(target=_feed, args=(self._feed,), name=f"asyncz-feed-{alias}", daemon=True)
-        self._feeder.start()
+        self._feed, self._feeder = feed, feeder
 
     @override
     def submit_run(self, run: TaskRun[ResultT], /) -> None:
@@ -110,24 +115,27 @@ class FuturesExecutor(QueueExecutor):
 
     @override
     def cancel_run(self, run: TaskRun[ResultT], /) -> bool:
+        if self._functions.cancel(run.id):
+            return True
         future = self._futures.get(run.id)
         return future is not None and future.cancel()
 
     @override
     async def release(self, *, wait: bool) -> None:
-        """Let go of the pool, and shut it down where that is this executor's business, without blocking the loop."""
+        """Stop using the pool, and shut it down if `shutdown_pool` says so, without blocking the loop."""
         self._feed.put(None)
         if self._feeder is not None:
-            await asyncio.to_thread(self._feeder.join, _SECONDS_TO_STOP_FEEDING)
+            await call_in_own_thread(partial(self._feeder.join, _FEEDER_STOP_SECONDS), "asyncz-shutdown")
             self._feeder = None
         if self._pool is not None and self._shutdown_pool:
-            # Nobody knows when what was given up returns.
-            await asyncio.to_thread(self._pool.shutdown, wait=not self.state.abandoned)
+            # A function of an abandoned run may never return.
+            shutdown = partial(self._pool.shutdown, wait=not self.state.abandoned)
+            await call_in_own_thread(shutdown, "asyncz-shutdown")
 
-    # What a run's call needs, in any thread
+    # For the call of a run, in any thread
 
     def _prepared(self, run: TaskRun[ResultT]) -> tuple[object, ...]:
-        """A run as it is pickled for another process: what is called there, and with what."""
+        """Return the pickled form of a run for another process: the function called there, and its arguments."""
         if not self.claim(run):
             return (_remote_worker.nothing,)
         if run.is_too_late():
@@ -142,16 +150,16 @@ class FuturesExecutor(QueueExecutor):
         return _remote_worker.execute_parcel, content, self._dumps, latest_start(run)
 
     def _run_here(self, run: TaskRun[ResultT]) -> None:
-        """Execute a run in the present thread, which belongs to a pool of this process."""
+        """Execute a run in this thread, which belongs to a pool of this process."""
         if self.claim(run):
             self.start_timeout(run)
             self.finish(run, self._functions.call(run))
 
     def _submit_call(self, call: _Call[ResultT]) -> None:
-        """Hand a run over to the pool."""
+        """Submit a call to the pool; in the feeder thread."""
         pool = self._pool
         if self._lost is not None or pool is None:
-            call.end(call.run.failed(self._lost or WorkerLostError("was never there: the executor has no pool")))
+            call.end(call.run.failed(self._lost or WorkerLostError("does not exist: the executor has no pool")))
             return
         try:
             future = pool.submit(call)
@@ -159,7 +167,7 @@ class FuturesExecutor(QueueExecutor):
             self._replace(pool, _lost_by(error))
             self._submit_call(call)
         except BaseException as error:
-            # A pool that has been shut down takes nothing any more, and says so with a RuntimeError.
+            # Such as the RuntimeError of a pool that has been shut down.
             call.end(call.run.failed(error))
         else:
             self._futures[call.run.id] = future
@@ -172,8 +180,9 @@ class FuturesExecutor(QueueExecutor):
             call.end(run.cancelled())
             return
         error = future.exception()
-        if isinstance(error, BrokenExecutor):
-            # A pool may hold its own lock while it tells this: what is done with it is done in another thread.
+        # Not `isinstance`: it reads `__class__`, which an exception's class may define as a property that raises.
+        if error is not None and issubclass(type(error), BrokenExecutor):
+            # A pool may call this under its own lock, so it is replaced in another thread.
             lost = _lost_by(error)
             self._feed.put(lambda: self._replace(pool, lost))
             if call.has_left:
@@ -189,7 +198,7 @@ class FuturesExecutor(QueueExecutor):
                 call.end(_ending_of(run, report))
 
     def _replace(self, broken: Executor, lost: WorkerLostError) -> None:
-        """Have another pool in place of a broken one, or break down; in the feeding thread, once for each."""
+        """Replace a broken pool, or mark the executor as broken. Called in the feeder thread, once per pool."""
         if self._pool is not broken or self._lost is not None:
             return
         self._breaks += 1
@@ -197,9 +206,9 @@ class FuturesExecutor(QueueExecutor):
             self._lost = lost
         else:
             try:
-                self._pool = _made(self._make_pool)
+                self._pool = _create(self._make_pool)
             except Exception:
-                self.logger.exception("No pool could be made in place of the one that broke")
+                self.logger.exception("The pool has broken, and no new one could be created")
                 self._lost = lost
         if self._lost is not None:
             self.mark_broken()
@@ -208,10 +217,10 @@ class FuturesExecutor(QueueExecutor):
 
 
 class _Call(Generic[ResultT]):
-    """What a pool is given of a run.
+    """The call of a run that is submitted to a pool.
 
-    Called in this process, it executes the run. Pickled, which is when the pool takes it out of its queue, it
-    becomes a call that does so in another process.
+    If it is called in this process, it executes the run. If the pool pickles it for another process, which happens when
+    the pool takes it out of its queue, the pickled form is a call that executes the run there.
     """
 
     __slots__ = ("_away", "executor", "has_left", "run")
@@ -230,26 +239,26 @@ class _Call(Generic[ResultT]):
     @override
     def __reduce__(self) -> tuple[object, ...]:
         self.has_left = True
-        # Some pools try several ways of pickling, one after another.
+        # Kept, as some pools pickle a call several times, with one pickler after another.
         if self._away is None:
             self._away = self.executor._prepared(self.run)
         return partial, self._away
 
     def __dask_tokenize__(self) -> str:
-        # Dask takes calls that look the same for one call.
+        # Dask makes one call of all those that look the same.
         return uuid.uuid4().hex
 
     def submit(self) -> None:
-        """Hand it over to the pool."""
+        """Submit the call to the pool."""
         self.executor._submit_call(self)
 
     def end(self, notification: TaskNotification[ResultT]) -> None:
-        """Tell how the run ended, unless it was cancelled while it waited."""
+        """Report the outcome of the run, unless it was cancelled in the queue."""
         if self.executor.claim(self.run):
             self.executor.finish(self.run, notification)
 
 
-def _lost_by(error: BrokenExecutor) -> WorkerLostError:
+def _lost_by(error: BaseException) -> WorkerLostError:
     lost = WorkerLostError(f"died and broke the pool: {error}")
     lost.__cause__ = error
     return lost
@@ -259,14 +268,14 @@ def _ending_of(run: TaskRun[ResultT], report: _remote_worker.Report) -> TaskNoti
     try:
         return ending_of_report(run, report)
     except Exception as error:
-        # A worker with another version of asyncz may report in another way; a pool swallows what is raised here.
+        # A worker with another version of asyncz may send another report. A pool ignores what its callbacks raise.
         return run.failed(error)
 
 
-def _made(make_pool: MakePool) -> Executor:
+def _create(make_pool: MakePool) -> Executor:
     pool = make_pool()
     if not _is_pool(pool):
-        raise InvalidInputError("pool", repr(pool), "what makes it must give a concurrent.futures.Executor")
+        raise InvalidInputError("pool", repr(pool), "the function must return a concurrent.futures.Executor")
     return pool
 
 

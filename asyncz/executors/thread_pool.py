@@ -1,4 +1,4 @@
-"""Runs in a pool of threads."""
+"""Executor with a pool of threads."""
 
 from __future__ import annotations
 
@@ -6,18 +6,17 @@ import asyncio
 import concurrent.futures
 import threading
 from collections import deque
-from collections.abc import Awaitable, Callable
-from contextvars import copy_context
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from typing_extensions import TypeVar, override
 
-from asyncz._callables import as_coroutine
 from asyncz.config import ThreadPoolKwargs
 from asyncz.exceptions import InvalidInputError, WorkerStartError
+from asyncz.executors._coroutines import CoroutineCall, run_in_loop
+from asyncz.executors._exit_hooks import ThreadedFunctions, call_in_own_thread
 from asyncz.executors._pool import PoolExecutor, check_pool_kwargs
-from asyncz.executors._threads import ThreadedFunctions
 from asyncz.protocols import Notifier
 from asyncz.runs import TaskRun
 
@@ -26,22 +25,28 @@ if TYPE_CHECKING:
 
 ResultT = TypeVar("ResultT")
 
+_CLEANUP_SECONDS = 5.0
+# A thread that the system refuses to start is tried again after these delays.
+_START_DELAYS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
+
 
 class ThreadPoolExecutor(PoolExecutor):
-    """Runs each run in a `concurrent.futures` thread pool. Aliases `threadpool` and `pool`.
+    """Executor of each run in a `concurrent.futures` thread pool. Aliases `threadpool` and `pool`.
 
-    A coroutine function runs to its end in an event loop of its thread. A function that runs cannot be stopped. One
-    that exceeds its time limit ends as `TaskTimeoutError` and stays counted until it returns.
+    A coroutine runs to its end in an event loop of its thread; tasks that it leaves behind are cancelled then. A
+    coroutine can be cancelled, and one over its timeout has 5 seconds for its cleanup before its outcome is reported. A
+    running function cannot be stopped: if it exceeds its timeout the run ends at once as `TaskTimeoutError`, but counts
+    as abandoned until the function returns.
 
     Args:
         max_workers: The maximum number of threads.
         pool_kwargs: Keyword arguments of the `concurrent.futures.ThreadPoolExecutor`.
-        cancel_futures: Cancel the runs that wait for a thread at shutdown.
-        overwrite_wait: Where set, it is used instead of the `wait` of `shutdown`.
-        max_queue: How many runs may wait for a thread at most; None is no limit.
+        cancel_futures: Cancel the queued runs at shutdown.
+        overwrite_wait: If set, it replaces the `wait` argument of `shutdown`.
+        max_queue: The maximum number of queued runs; None for no limit.
 
     Raises:
-        InvalidInputError: One of these is not what it should be.
+        InvalidInputError: An argument is not valid.
 
     Example:
         >>> scheduler.add_executor(ThreadPoolExecutor(max_workers=20), alias="io")
@@ -57,26 +62,27 @@ class ThreadPoolExecutor(PoolExecutor):
     ) -> None:
         super().__init__(max_workers, cancel_futures=cancel_futures, overwrite_wait=overwrite_wait, max_queue=max_queue)
         check_pool_kwargs(pool_kwargs, ThreadPoolKwargs)
+        self._base_executor_state.cleanup_seconds = _CLEANUP_SECONDS
         self._pool_kwargs: ThreadPoolKwargs = {**(pool_kwargs or {})}
         self._pool_kwargs.setdefault("thread_name_prefix", "asyncz")
         self._functions = ThreadedFunctions(self)
         self._workers: _Workers | None = None
 
     @override
-    async def start(self, scheduler: Notifier, alias: str, /) -> None:
-        """Make the pool; its threads start as they are needed."""
+    async def start(self, notifier: Notifier, alias: str, /) -> None:
+        """Create the pool; its threads start as they are needed."""
         self.check_not_started()
         try:
             self._workers = _Workers(self._new_pool(), self._max_workers)
         except (TypeError, ValueError) as error:
             raise InvalidInputError("pool_kwargs", repr(self._pool_kwargs), str(error)) from error
-        await super().start(scheduler, alias)
+        await super().start(notifier, alias)
         self._functions.watch_exit()
 
     @property
     @override
     def state(self) -> ExecutorState:
-        """A snapshot of what it does. May be read from any thread."""
+        """Snapshot of the executor. May be read from any thread."""
         workers = self._workers
         return super().state.model_copy(update={"workers": 0 if workers is None else workers.busy})
 
@@ -84,127 +90,194 @@ class ThreadPoolExecutor(PoolExecutor):
     def submit_run(self, run: TaskRun[ResultT], /) -> None:
         assert self._workers is not None
         workers = self._workers
-        workers.queue.append(partial(self._run_in_thread, run))
-        if workers.busy < workers.most and workers.take_place():
+        workers.queue.append(partial(self._execute, run))
+        if workers.busy < workers.maximum and workers.count_in():
             self._start_worker(workers)
 
     @override
+    def cancel_run(self, run: TaskRun[ResultT], /) -> bool:
+        return self._functions.cancel(run.id)
+
+    @override
     async def release(self, *, wait: bool) -> None:
-        """End the threads, without blocking the loop; one that does not return is left to itself."""
-        if self._workers is not None:
-            pool = self._workers.pool
-            pool.shutdown(wait=False, cancel_futures=True)
-            if self.state.abandoned:
-                self._functions.tell_unreturned("Not this shutdown, but the interpreter's exit")
-            else:
-                await asyncio.to_thread(pool.shutdown)
-            self._workers = None
+        """End the threads without blocking the loop; a thread whose function does not return is left behind."""
+        if self._workers is None:
+            return
+        pool = self._workers.pool
+        pool.shutdown(wait=False, cancel_futures=True)
+        end = asyncio.ensure_future(call_in_own_thread(pool.shutdown, "asyncz-shutdown"))
+        # Coroutines that were cancelled return soon, functions may never return.
+        if self._functions.has_coroutines:
+            await asyncio.wait([end], timeout=_CLEANUP_SECONDS)
+        if self.state.abandoned:
+            end.cancel()
+            self._functions.log_running("Not this shutdown, but the interpreter's exit")
+        else:
+            await end
+        self._workers = None
 
     def _new_pool(self) -> concurrent.futures.ThreadPoolExecutor:
         # A TypedDict that others extend cannot be closed.
         return concurrent.futures.ThreadPoolExecutor(self._max_workers, **self._pool_kwargs)  # pyrefly: ignore[open-unpacking]
 
-    def _start_worker(self, workers: _Workers) -> None:
+    def _start_worker(self, workers: _Workers, failures: int = 0) -> None:
+        """Start a thread for the queue; it was counted in."""
+        start = _WorkerStart(workers)
         try:
-            future = workers.pool.submit(workers.work)
+            future = workers.pool.submit(start.work)
         except concurrent.futures.BrokenExecutor as error:
-            self._fail_queued(workers, error)
+            self._fail_queued(workers, f"the initializer of the thread pool failed: {error}", error)
+        except RuntimeError as error:
+            # The system has refused another thread. The pool keeps the call, and a thread that it has may make it.
+            if start.revoke():
+                self._start_refused(workers, failures, error)
         else:
             future.add_done_callback(lambda future: self._worker_ended(workers, future))
 
-    def _run_in_thread(self, run: TaskRun[ResultT], loops: _Loops) -> None:
+    def _start_refused(self, workers: _Workers, failures: int, error: RuntimeError) -> None:
+        """Count a thread out that could not be started, and try again later if no other thread is working."""
+        if workers.count_out() or not workers.queue:
+            return
+        if failures < len(_START_DELAYS):
+            delay = _START_DELAYS[failures]
+            self.logger.warning("A thread could not be started, next try in %g s: %s", delay, error)
+            self._base_executor_state.call_on_loop(partial(self._retry_later, workers, failures + 1, delay))
+        elif workers.count_in():
+            self._fail_queued(workers, f"the system has refused to start a thread: {error}", error)
+
+    def _retry_later(self, workers: _Workers, failures: int, delay: float) -> None:
+        def retry() -> None:
+            if workers.queue and workers.busy == 0 and workers.count_in():
+                self._start_worker(workers, failures)
+
+        asyncio.get_running_loop().call_later(delay, retry)
+
+    def _execute(self, run: TaskRun[ResultT], loop: _ThreadLoop) -> None:
+        """Execute a run in a thread of the pool, or end it if there can be no thread."""
         if not self.claim(run):
             return
-        if loops.broken_by is not None:
-            self.finish(run, run.failed(loops.broken_by))
+        if loop.failure is not None:
+            self.finish(run, run.failed(loop.failure))
             return
         if run.limits.timeout is not None:
             self.start_timeout(run)
-        self.finish(run, self._functions.call(run, loops.run))
+        self.finish(run, self._functions.call(run, loop.run))
 
     def _worker_ended(self, workers: _Workers, future: concurrent.futures.Future[None]) -> None:
-        if not future.cancelled() and isinstance(error := future.exception(), BaseException):
-            self._fail_queued(workers, error)
+        if not future.cancelled() and (error := future.exception()) is not None:
+            self._fail_queued(workers, f"the initializer of the thread pool failed: {error}", error)
 
-    def _fail_queued(self, workers: _Workers, error: BaseException) -> None:
-        """End what waits, as no thread of the pool can start (its initializer raised), and use a new pool.
+    def _fail_queued(self, workers: _Workers, reason: str, error: BaseException) -> None:
+        """End the queued runs, as no thread of the pool can start, and create a new pool.
 
-        Where other threads still work, they take what waits.
+        If other threads are working, they take over the queue.
         """
         with workers.lock:
             workers.busy -= 1
             if workers.busy:
                 return
             workers.pool = self._new_pool()
-            # What is submitted from here on has a thread of the new pool.
-            waiting = [workers.queue.popleft() for _ in range(len(workers.queue))]
-        failure = WorkerStartError("could not start", hint=f"the initializer of the thread pool failed: {error}")
+            # Runs that are submitted from here on get a thread of the new pool.
+            calls = [workers.queue.popleft() for _ in range(len(workers.queue))]
+        failure = WorkerStartError("could not start", hint=reason)
         failure.__cause__ = error
-        for run in waiting:
-            run(_Loops(broken_by=failure))
+        for call in calls:
+            call(_ThreadLoop(failure))
 
 
-class _Workers:
-    """The threads of one start of the executor, and what waits for them.
+class _ThreadLoop:
+    """Event loop of one thread, created for the first coroutine; or the reason why there is no thread."""
 
-    A thread that a shutdown has left to itself goes on with its own, and counts no more in the next start.
-    """
-
-    def __init__(self, pool: concurrent.futures.ThreadPoolExecutor, most: int) -> None:
-        self.pool = pool
-        self.most = most
-        self.queue: deque[Callable[[_Loops], None]] = deque()
-        self.busy = 0
-        self.lock = threading.Lock()
-
-    def take_place(self) -> bool:
-        """Count one more thread, where there may be one more."""
-        with self.lock:
-            if self.busy >= self.most:
-                return False
-            self.busy += 1
-            return True
-
-    def work(self) -> None:
-        """Take run after run, as long as any waits: a future for each would cost more than the run itself."""
-        with _Loops() as loops:
-            while True:
-                try:
-                    run = self.queue.popleft()
-                except IndexError:
-                    loops.close()
-                    with self.lock:
-                        self.busy -= 1
-                    # Looked at again: who put a run there before has seen this thread at work, and has started none.
-                    if not self.queue or not self.take_place():
-                        return
-                else:
-                    run(loops)
-                    del run
-
-
-class _Loops:
-    """The event loop of one thread, made when a coroutine needs it, or the reason why there is no thread."""
-
-    def __init__(self, broken_by: BaseException | None = None) -> None:
-        self.broken_by = broken_by
+    def __init__(self, failure: BaseException | None = None) -> None:
+        self.failure: BaseException | None = failure
         self._runner: asyncio.Runner | None = None
 
-    def __enter__(self) -> _Loops:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
     def close(self) -> None:
-        """Give the loop back; another is made when it is needed."""
+        """Close the loop; the next coroutine gets another one."""
         if self._runner is not None:
             runner, self._runner = self._runner, None
             runner.close()
 
-    def run(self, awaitable: Awaitable[ResultT]) -> ResultT:
-        """Run an awaitable to its end."""
+    def run(self, call: CoroutineCall[ResultT]) -> ResultT:
+        """Run a coroutine to its end."""
         if self._runner is None:
             self._runner = asyncio.Runner()
-        # Without one, all runs of the thread would see the context of its first.
-        return self._runner.run(as_coroutine(awaitable), context=copy_context())
+        return run_in_loop(self._runner, call)
+
+
+_QueuedCall: TypeAlias = "Callable[[_ThreadLoop], None]"
+
+
+class _Workers:
+    """Threads of one start of the executor, and the queue.
+
+    Threads that a shutdown left behind keep their own object, and do not count in the next start.
+    """
+
+    def __init__(self, pool: concurrent.futures.ThreadPoolExecutor, maximum: int) -> None:
+        self.pool = pool
+        self.maximum = maximum
+        self.queue: deque[_QueuedCall] = deque()
+        self.busy = 0
+        self.lock = threading.Lock()
+
+    def count_in(self) -> bool:
+        """Count one more thread; False if there may not be more."""
+        with self.lock:
+            if self.busy >= self.maximum:
+                return False
+            self.busy += 1
+            return True
+
+    def count_out(self) -> int:
+        """Count one thread less, and return the number of the others."""
+        with self.lock:
+            self.busy -= 1
+            return self.busy
+
+    def work(self) -> None:
+        """Make the queued calls until the queue is empty: a future for each would cost more than the call."""
+        loop = _ThreadLoop()
+        try:
+            while True:
+                try:
+                    call = self.queue.popleft()
+                except IndexError:
+                    loop.close()
+                    self.count_out()
+                    # The submitting thread appends a call and then reads `busy`; this thread lowers `busy` and then
+                    # reads the queue. In either order, one of them sees the other's step: no call is left alone.
+                    if not self.queue or not self.count_in():
+                        return
+                else:
+                    call(loop)
+                    # Else the thread would keep the last run while it is idle.
+                    del call
+        finally:
+            loop.close()
+
+
+class _WorkerStart:
+    """One start of a thread, which is revoked if the system refuses the thread.
+
+    The pool has the call in its queue by then, and calls it later in any of its threads: it must not work uncounted.
+    """
+
+    def __init__(self, workers: _Workers) -> None:
+        self._workers: _Workers | None = workers
+        self._all_workers = workers
+
+    def _take(self) -> _Workers | None:
+        with self._all_workers.lock:
+            workers, self._workers = self._workers, None
+            return workers
+
+    def work(self) -> None:
+        """Work, unless the start was revoked."""
+        workers = self._take()
+        if workers is not None:
+            workers.work()
+
+    def revoke(self) -> bool:
+        """Revoke the start; False if a thread has begun to work."""
+        return self._take() is not None

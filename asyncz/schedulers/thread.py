@@ -15,7 +15,7 @@ from typing_extensions import TypeVar
 
 from asyncz._checks import check_optional_seconds
 from asyncz.exceptions import ResultTimeoutError, SchedulerNotRunningError, WrongThreadError
-from asyncz.executors._threads import call_before_exit_waits
+from asyncz.executors._exit_hooks import call_before_exit_waits
 from asyncz.tasks import Task
 
 if TYPE_CHECKING:

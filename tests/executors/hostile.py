@@ -1,5 +1,7 @@
 """Exceptions whose own code raises wherever Python calls it."""
 
+# ruff: noqa: N818, RSE102  # named after what they do
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -46,28 +48,13 @@ class RaisingSetattr(Exception):
         raise Unwanted
 
 
-class RaisingTraceback(Exception):
-    @property  # type: ignore[override]  # that is the fault
-    def __traceback__(self) -> Never:
+def raising_property(name: str) -> type[Exception]:
+    """Create an exception class with a property that raises; a class statement would not pass the type checkers."""
+
+    def get(_: object) -> Never:
         raise Unwanted
 
-
-class RaisingCause(Exception):
-    @property  # type: ignore[override]  # that is the fault
-    def __cause__(self) -> Never:
-        raise Unwanted
-
-
-class RaisingNotes(Exception):
-    @property
-    def __notes__(self) -> Never:
-        raise Unwanted
-
-
-class RaisingClass(Exception):
-    @property  # type: ignore[override]  # that is the fault
-    def __class__(self) -> Never:
-        raise Unwanted
+    return type(f"Raising_{name}", (Exception,), {name: property(get)})
 
 
 class RaisingGetattribute(Exception):
@@ -106,10 +93,7 @@ HOSTILE: tuple[type[BaseException], ...] = (
     ExitingStr,
     RaisingAddNote,
     RaisingSetattr,
-    RaisingTraceback,
-    RaisingCause,
-    RaisingNotes,
-    RaisingClass,
+    *map(raising_property, ("__traceback__", "__cause__", "__context__", "__notes__", "__class__", "args")),
     RaisingGetattribute,
     Frozen,
     RaisingReprOfExit,

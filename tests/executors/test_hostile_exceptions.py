@@ -15,6 +15,7 @@ from asyncz import (
     AsyncIOScheduler,
     DebugExecutor,
     FuturesExecutor,
+    Task,
     TaskError,
     ThreadPoolExecutor,
     UniversalExecutor,
@@ -40,8 +41,8 @@ def test_run_raising_hostile_exception_ends(
 
     async def main() -> None:
         async with asyncio.timeout(20), AsyncIOScheduler(executors={"tried": EXECUTORS[executor]()}) as scheduler:
-            handle = scheduler.add_task(function, kind, executor="tried", trigger=None).run()
-            notification = await handle.notification()
+            task: Task[object] = scheduler.add_task(function, kind, executor="tried", trigger=None)
+            notification = await task.run().notification()
             assert isinstance(notification, TaskError)
             assert type(notification.exception) is HOSTILE[kind]
             assert await scheduler.add_task(add, 1, 2, executor="tried").result() == 3

@@ -143,7 +143,7 @@ from asyncz import (
 
 def of_the_subpackages() -> None:
     assert_type(executors.AsyncIOExecutor(), AsyncIOExecutor)
-    assert_type(executors.BaseExecutor(), BaseExecutor)
+    assert_type(executors.BaseExecutor.has_queue, bool)
     assert_type(executors.DebugExecutor(), DebugExecutor)
     assert_type(executors.ProcessPoolExecutor(), ProcessPoolExecutor)
     assert_type(executors.ThreadPoolExecutor(), ThreadPoolExecutor)

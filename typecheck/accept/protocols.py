@@ -71,7 +71,7 @@ of_scheduler: Notifier = AsyncIOScheduler()
 trigger: Trigger = DailyTrigger()
 clock: Clock = StoppedClock()
 cancelling: SupportsCancel = Cancelling()
-of_base: SupportsCancel = BaseExecutor()
+of_base: type[SupportsCancel] = BaseExecutor
 
 
 async def used(

@@ -262,7 +262,7 @@ class DaskExecutor(QueueExecutor):
         reason: object = getattr(error, "reason", None)
         if reason == "scheduler-restart":
             job.fail(WorkerLostError("was ended by a restart of the cluster"))
-        elif reason is not None or (self._link.client is None and self._status == "running"):
+        elif reason is not None or (self._link.client is None and self.state.status == "running"):
             lost = ClusterConnectionError(self._link.address, f"it was lost while it had a run: {error}")
             lost.__cause__ = error
             job.fail(lost)

@@ -32,8 +32,8 @@ from typing_extensions import override
 from asyncz.config import ProcessPoolKwargs
 from asyncz.events import Worker
 from asyncz.exceptions import WorkerLostError, WorkerStartError
+from asyncz.executors._exit_hooks import call_before_exit_waits
 from asyncz.executors._serialization import error_of
-from asyncz.executors._threads import call_before_exit_waits
 from asyncz.executors.process_pool import _frames, _worker
 from asyncz.runs import this_worker
 

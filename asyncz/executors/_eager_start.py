@@ -1,0 +1,25 @@
+"""Eager start of asyncio tasks, on the Python versions that have it."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Coroutine
+from contextvars import Context
+from typing import Never
+
+from typing_extensions import TypeVar
+
+ResultT = TypeVar("ResultT")
+
+
+def start_task(
+    loop: asyncio.AbstractEventLoop,
+    coroutine: Coroutine[object, Never, ResultT],
+    name: str,
+    context: Context | None,
+) -> asyncio.Task[ResultT]:
+    """Create a task that has run to its first wait when this returns; on Python 3.11, one that has not started."""
+    if sys.version_info >= (3, 12):
+        return asyncio.Task(coroutine, loop=loop, name=name, context=context, eager_start=True)
+    return loop.create_task(coroutine, name=name, context=context)
