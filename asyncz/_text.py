@@ -32,7 +32,7 @@ def exception_text(error: BaseException, length: int = DEFAULT_LENGTH) -> str:
     try:
         message = str(error)
     except BaseException as failure:
-        message = f"<its text is not available: __str__ raised {type(failure).__name__}>"
+        message = f"<str() raised {type(failure).__name__}>"
     return printable(f"{name}: {message}" if message else name, length)
 
 
@@ -45,4 +45,4 @@ def value_text(value: object, length: int = DEFAULT_LENGTH) -> str:
     try:
         return printable(shortened.repr(value), length)
     except BaseException as failure:
-        return f"<{type(value).__name__}: __repr__ raised {type(failure).__name__}>"
+        return f"<{type(value).__name__}: repr() raised {type(failure).__name__}>"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Literal, TypeAlias
@@ -138,7 +139,7 @@ def _total_lines(state: SchedulerState, width: int) -> list[Text]:
             hint = "Stopped."
         case _:
             hint = "Press Ctrl-C to stop: runs in progress are completed first."
-    return [*_folded(Text(totals), width), *_folded(Text(hint, "dim"), width)]
+    return [*map(Text, textwrap.wrap(totals, width)), *(Text(line, "dim") for line in textwrap.wrap(hint, width))]
 
 
 # Layout
@@ -170,8 +171,8 @@ def table_lines(columns: Sequence[Column], width: int) -> list[Text]:
 def _fitting(columns: Sequence[Column], width: int) -> list[Column]:
     kept = list(columns)
     while len(kept) > 1:
-        # An id may take up to half of the width before columns are dropped for it.
-        first = min(kept[0].width, max(width // 2, cell_len(kept[0].title)))
+        # Long ids are folded before columns are dropped for them.
+        first = min(kept[0].width, max(width // 3, cell_len(kept[0].title)))
         needed = first + sum(
             len(_GAP) + (min(each.width, _MIN_OUTCOME) if each.flexible else each.width) for each in kept[1:]
         )

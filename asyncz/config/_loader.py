@@ -24,8 +24,12 @@ ResultT = TypeVar("ResultT")
 MAX_FILE_SIZE = 4 << 20
 """The largest file that is read, in bytes."""
 
-# Valid values of required keys: where such a key is invalid, the others of its table are checked with this one.
-_REQUIRED: Mapping[str, object] = {"attempts": 1, "expression": "* * * * *"}
+# Valid values of keys without which a table is invalid. If such a key is invalid, the others are checked with these.
+_REQUIRED: Mapping[str, object] = {
+    **dict.fromkeys(("attempts", "years", "months", "weeks", "days", "hours", "minutes", "seconds"), 1),
+    "expression": "* * * * *",
+    "run_at": "2030-01-01T00:00:00",
+}
 # Each repair removes at least one key or table, and a problem lies no deeper than this below its task.
 _MAX_REPAIRS = 20
 
@@ -165,6 +169,9 @@ class ConfigLoader:
         self._invalid.add(path[:2])
 
     def _add(self, problem: ConfigurationProblem) -> None:
+        # The value may have been replaced, and the replacement be rejected in turn.
+        if any(each.path == problem.path for each in self._problems):
+            return
         self._problems.append(attrs.evolve(problem, file=self._file, line=self._line_of(problem.path)))
 
     def _line_of(self, path: Path) -> int | None:

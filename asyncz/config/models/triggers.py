@@ -24,8 +24,8 @@ from asyncz.exceptions import AsynczError, ConfigurationError, ConfigurationProb
 from asyncz.plugins import create_trigger, trigger_aliases
 from asyncz.protocols import Trigger
 
-REQUIRED_OPTIONS: Mapping[str, object] = {"expression": "* * * * *"}
-"""Valid values of required options, used to check the other options of a trigger in which they are invalid."""
+REQUIRED_OPTIONS: Mapping[str, object] = {"expression": "* * * * *", "timezone": "UTC"}
+"""Valid values of options that others need, used to check those if the options themselves are invalid."""
 
 
 class _TriggerConfig(ChoiceConfig, frozen=True):
