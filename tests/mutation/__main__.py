@@ -1,0 +1,210 @@
+"""Behaviour mutations by mutmut: `python -m tests.mutation [area ...] [--mutants PATTERN ...] [--keep FOLDER]`.
+
+Mutmut changes one operator, constant, argument or string at a time in a copy of the package, and runs the tests that
+execute the changed function. A mutation that no test notices is a survivor. It must be explained in `survivors.toml`,
+by function and change; the command fails if one is not. All mutations take hours; `--mutants '*_mutmut_*7'` runs a
+tenth of them, evenly spread.
+
+Mutmut leaves out functions with decorators, other than `@staticmethod` and `@classmethod`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import BaseModel, TypeAdapter
+from typing_extensions import override
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SURVIVORS = Path(__file__).with_name("survivors.toml")
+
+
+class Area(NamedTuple):
+    """Modules and the tests that have to notice their mutations, as patterns relative to the project."""
+
+    modules: tuple[str, ...]
+    tests: tuple[str, ...]
+
+
+_SCHEDULER_TESTS = (
+    "tests/unit/schedulers",
+    "tests/scheduler",
+    "tests/test_scheduler.py",
+    "tests/test_overlap.py",
+    "tests/test_retries.py",
+    "tests/test_chains.py",
+    "tests/test_changes.py",
+    "tests/test_endings.py",
+    "tests/test_timetable.py",
+    "tests/test_recent_runs.py",
+    "tests/test_drain.py",
+)
+
+AREAS: dict[str, Area] = {
+    "triggers": Area(
+        ("asyncz/triggers/*.py",),
+        (
+            "tests/unit/triggers",
+            "tests/test_triggers.py",
+            "tests/test_cron.py",
+            "tests/test_day.py",
+            "tests/test_preview.py",
+        ),
+    ),
+    "schedulers": Area(("asyncz/schedulers/*.py",), _SCHEDULER_TESTS),
+    "executors": Area(
+        (
+            "asyncz/executors/_run_registry.py",
+            "asyncz/executors/asyncio.py",
+            "asyncz/executors/base.py",
+            "asyncz/executors/debug.py",
+            "asyncz/executors/futures.py",
+            "asyncz/executors/thread_pool.py",
+        ),
+        ("tests/executors", "tests/test_executors.py", "tests/test_futures.py", *_SCHEDULER_TESTS),
+    ),
+}
+
+
+class Explanation(BaseModel, frozen=True, extra="forbid"):
+    """A reason for survivors.
+
+    Attributes:
+        function: A pattern of the qualified name, such as `asyncz.triggers.*:*.__repr__`.
+        change: A pattern of the changed line as it was, or as it became.
+        reason: Why no test can or should notice the change.
+    """
+
+    function: str
+    change: str = "*"
+    reason: str
+
+    def fits(self, survivor: Survivor) -> bool:
+        """Return True if the reason is for a survivor."""
+        lines = (*survivor.before, *survivor.after)
+        return fnmatchcase(survivor.function, self.function) and any(fnmatchcase(line, self.change) for line in lines)
+
+
+class Survivor(NamedTuple):
+    """A mutation that no test noticed, with the lines that it changed."""
+
+    mutant: str
+    status: str
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+
+    @property
+    def function(self) -> str:
+        """Return the qualified name of the function, as `module:qualname`."""
+        module, _, name = self.mutant.rpartition(".")
+        qualified = re.sub(r"__mutmut_\d+$", "", name).removeprefix("xǁ").removeprefix("x_").replace("ǁ", ".")
+        return f"{module}:{qualified}"
+
+    @override
+    def __str__(self) -> str:
+        """Return the function and the change, in one line."""
+        return f"{self.function}: {' / '.join(self.before) or '(nothing)'}  ->  {' / '.join(self.after) or '(nothing)'}"
+
+
+def explanations() -> list[Explanation]:
+    """Return the kept list of survivors."""
+    return TypeAdapter(dict[str, list[Explanation]]).validate_python(tomllib.loads(SURVIVORS.read_text()))["survivor"]
+
+
+def parse_diff(diff: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the lines that a diff removes and adds."""
+    body = [line for line in diff.splitlines() if not line.startswith(("---", "+++"))]
+    before, after = ([line[1:].strip() for line in body if line.startswith(sign)] for sign in "-+")
+    return tuple(before), tuple(after)
+
+
+def _existing(patterns: Iterable[str]) -> list[str]:
+    return [pattern for pattern in patterns if any(ROOT.glob(pattern))]
+
+
+def prepare(areas: Sequence[Area], folder: Path) -> None:
+    """Copy the project and tell mutmut about the modules and tests."""
+    for name in ("asyncz", "tests", "typecheck", "stubs"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "README.md", folder)
+    modules = [pattern for area in areas for pattern in _existing(area.modules)]
+    tests = dict.fromkeys(pattern for area in areas for pattern in _existing(area.tests))
+    settings = f"""
+[tool.mutmut]
+source_paths = ["asyncz"]
+only_mutate = {modules}
+also_copy = ["README.md", "typecheck", "stubs"]
+pytest_add_cli_args = ["-p", "no:cacheprovider", "-p", "no:randomly", "-n", "0", "-x", "-q"]
+pytest_add_cli_args_test_selection = {list(tests)}
+use_git_change_detection = false
+"""
+    (folder / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text() + settings)
+
+
+def _mutmut(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    program = str(Path(sys.executable).with_name("mutmut"))
+    return subprocess.run([program, *arguments], cwd=folder, capture_output=True, text=True, check=False)
+
+
+def survivors_in(folder: Path) -> tuple[int, list[Survivor]]:
+    """Return the number of mutants that were run, and those that survived."""
+    results = re.findall(
+        r"^\s*(\S+__mutmut_\d+): (.+)$", _mutmut(folder, "results", "--all", "true").stdout, re.MULTILINE
+    )
+    found: list[Survivor] = []
+    for mutant, status in results:
+        if status in {"survived", "no tests"}:
+            found.append(Survivor(mutant, status, *parse_diff(_mutmut(folder, "show", mutant).stdout)))
+    return sum(status not in {"not checked", "skipped"} for _, status in results), found
+
+
+def report(survivors: Sequence[Survivor], *, run: int) -> int:
+    """Print the survivors and return 1 if one is not explained."""
+    reasons = explanations()
+    unexplained = 0
+    for survivor in survivors:
+        reason = next((each.reason for each in reasons if each.fits(survivor)), None)
+        unexplained += reason is None
+        print(f"{'explained: ' + reason if reason else 'SURVIVES'} | {survivor}")
+    explained = len(survivors) - unexplained
+    print(f"{run} mutations: {run - len(survivors)} noticed, {explained} explained, {unexplained} survive")
+    return 1 if unexplained else 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run mutmut on some areas and print the survivors."""
+    parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
+    parser.add_argument("areas", nargs="*", help=f"default: {' '.join(AREAS)}")
+    parser.add_argument("--mutants", nargs="*", default=[], help="patterns of mutants, as mutmut names them")
+    parser.add_argument("--processes", type=int, default=2, help="mutants at a time; default: 2")
+    parser.add_argument("--keep", type=Path, help="work in this folder, keep it, and go on there next time")
+    options = parser.parse_args(arguments)
+    names: Sequence[str] = options.areas or list(AREAS)
+    if unknown := set(names) - set(AREAS):
+        parser.error(f"unknown area: {', '.join(sorted(unknown))}; known: {', '.join(AREAS)}")
+    with tempfile.TemporaryDirectory() as temporary:
+        folder: Path = (options.keep or Path(temporary)).resolve()
+        if not (folder / "asyncz").exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            prepare([AREAS[name] for name in names], folder)
+        mutants: list[str] = options.mutants
+        result = _mutmut(folder, "run", "--max-children", str(options.processes), *mutants)
+        run, survivors = survivors_in(folder)
+        if not run:
+            print(result.stdout[-3000:], result.stderr[-3000:], "mutmut ran no mutation", sep="\n")
+            return 1
+        return report(survivors, run=run)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,51 @@
+"""The runner of mutmut explains survivors, and fails if one is not explained."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.mutation import __main__ as mutation
+from tests.mutation.__main__ import AREAS, Explanation, Survivor, explanations, parse_diff, report
+
+DIFF = """\
+--- asyncz/triggers/interval.py
++++ asyncz/triggers/interval.py
+@@ -1,5 +1,5 @@
+ def _in_one_unit(interval: timedelta) -> dict[str, float]:
+-        if not interval % length:
++        if not interval / length:
+"""
+MUTANT = "asyncz.triggers.interval.xǁIntervalTriggerǁ__init____mutmut_20"
+
+
+def test_diff_gives_changed_lines() -> None:
+    assert parse_diff(DIFF) == (("if not interval % length:",), ("if not interval / length:",))
+
+
+@pytest.mark.parametrize(
+    ("mutant", "function"),
+    [
+        (MUTANT, "asyncz.triggers.interval:IntervalTrigger.__init__"),
+        ("asyncz.triggers.interval.x__in_one_unit__mutmut_2", "asyncz.triggers.interval:_in_one_unit"),
+    ],
+)
+def test_function_of_mutant_is_qualified(mutant: str, function: str) -> None:
+    assert Survivor(mutant, "survived", (), ()).function == function
+
+
+def test_unexplained_survivor_fails(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    survivor = Survivor(MUTANT, "survived", *parse_diff(DIFF))
+    monkeypatch.setattr(mutation, "explanations", list)
+    assert report([survivor], run=2) == 1
+    assert "SURVIVES | asyncz.triggers.interval:IntervalTrigger.__init__: if not" in capsys.readouterr().out
+    reason = Explanation(function="asyncz.triggers.*:Interval*", change="*interval / length*", reason="it is equal")
+    monkeypatch.setattr(mutation, "explanations", lambda: [reason])
+    assert report([survivor], run=2) == 0
+    assert "2 mutations: 1 noticed, 1 explained, 0 survive" in capsys.readouterr().out
+
+
+def test_every_area_has_modules_and_tests() -> None:
+    for area in AREAS.values():
+        assert any(file for pattern in area.modules for file in mutation.ROOT.glob(pattern))
+        assert any((mutation.ROOT / each).exists() for each in area.tests)
+    assert all(each.reason for each in explanations())
