@@ -11,6 +11,7 @@ if TYPE_CHECKING:
         PoolAlias as PoolAlias,
         TriggerAlias as TriggerAlias,
     )
+    from asyncz._current_run import CurrentRun as CurrentRun, current_run as current_run
     from asyncz.clock import SystemClock as SystemClock
     from asyncz.config import (
         ConfigSource as ConfigSource,
@@ -116,7 +117,6 @@ if TYPE_CHECKING:
         UniversalExecutor as UniversalExecutor,
     )
     from asyncz.retries import Retry as Retry
-    from asyncz.running import CurrentRun as CurrentRun, current_run as current_run
     from asyncz.runs import RunHandle as RunHandle, TaskRun as TaskRun
     from asyncz.schedulers.asgi import AppWithScheduler as AppWithScheduler
     from asyncz.schedulers.asyncio import (
@@ -251,7 +251,7 @@ else:
                 "UniversalExecutor",
             ),
             "asyncz.retries": ("Retry",),
-            "asyncz.running": ("CurrentRun", "current_run"),
+            "asyncz._current_run": ("CurrentRun", "current_run"),
             "asyncz.runs": ("RunHandle", "TaskRun"),
             "asyncz.schedulers.asgi": ("AppWithScheduler",),
             "asyncz.schedulers.asyncio": ("AsyncIOScheduler", "Subscription", "TaskDecorator"),

@@ -1,4 +1,4 @@
-"""Which run is running here. Worker processes import this too: it needs the standard library only."""
+"""Context variable of the run in progress. Worker processes import this module: standard library only."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ from typing import Protocol
 
 
 class RunningRun(Protocol):
-    """A run, in the process that executes it."""
+    """Run in the process that executes it."""
 
     @property
     def run_id(self) -> int:
-        """The number of the run."""
+        """Number of the run."""
         ...
 
     @property
     def task_id(self) -> str:
-        """The id of its task."""
+        """Id of the task."""
         ...
 
     @property
     def attempt(self) -> int:
-        """1 for its first attempt."""
+        """Number of the attempt, from 1."""
         ...
 
     @property
     def scheduled(self) -> float:
-        """When it was due, in seconds since the epoch."""
+        """Due time, in seconds since the epoch."""
         ...
 
     def is_cancelled(self) -> bool:
-        """Whether it is to end. May be called from any thread."""
+        """Return True if the run should end. May be called from any thread."""
         ...
 
 
@@ -38,7 +38,7 @@ running_run: ContextVar[RunningRun | None] = ContextVar("asyncz.running_run")
 
 
 def context_for_later() -> Context:
-    """The present context variables, for what is added now: it does not keep the run alive that adds it."""
+    """Return a copy of the current context without the current run, which the copy would keep alive."""
     context = copy_context()
     if running_run in context:
         context.run(running_run.set, None)

@@ -1,8 +1,8 @@
-"""Every error that asyncz raises or reports.
+"""Errors that asyncz raises or reports.
 
-All of them derive from `AsynczError`; each also is the standard error that fits, so that
-`except LookupError` or `except TimeoutError` works as one expects. Their data are fields and their
-text is made on demand, so that an error survives pickling between processes.
+Each derives from `AsynczError` and from the standard error that fits, so that `except LookupError` or
+`except TimeoutError` works as expected. attrs makes the classes: the fields are the arguments, and `__str__` makes the
+text on demand, so that an error can be pickled and copied.
 """
 
 from __future__ import annotations
@@ -14,43 +14,45 @@ from typing_extensions import override
 
 
 class AsynczError(Exception):
-    """The root of all errors of asyncz."""
+    """Base class of all errors of asyncz."""
+
+    def __init__(self, *args: object) -> None:
+        # Only so that `inspect.signature` works: exceptions of the standard library have no signature.
+        super().__init__(*args)
 
 
+@attrs.define(eq=False, slots=False, repr=False)
 class InvalidInputError(AsynczError, ValueError):
-    """A value that was handed to asyncz cannot be used; nothing has been changed.
+    """A value is not valid; nothing has been changed.
 
     Attributes:
-        name: What the value was given for, such as `max_instances`.
-        value: The text of the value as it was given.
-        allowed: What may be given instead.
+        name: Name of the parameter, such as `max_instances`.
+        value: Text of the given value.
+        allowed: Text that describes the allowed values.
     """
 
-    def __init__(self, name: str, value: str, allowed: str) -> None:
-        super().__init__(name, value, allowed)
-        self.name = name
-        self.value = value
-        self.allowed = allowed
+    name: str
+    value: str
+    allowed: str
 
     @override
     def __str__(self) -> str:
         return f"{self.name} cannot be {self.value}: {self.allowed}"
 
 
+@attrs.define(eq=False, slots=False, repr=False)
 class UnknownOptionError(AsynczError, TypeError):
     """An option has a name that does not exist; nothing has been changed.
 
     Attributes:
-        name: The name that was given.
-        suggestion: The option that is spelled most alike; empty if none is.
-        options: The names that exist.
+        name: The given name.
+        suggestion: Option with the most similar name; empty if there is none.
+        options: Names of all options.
     """
 
-    def __init__(self, name: str, suggestion: str, options: tuple[str, ...]) -> None:
-        super().__init__(name, suggestion, options)
-        self.name = name
-        self.suggestion = suggestion
-        self.options = options
+    name: str
+    suggestion: str
+    options: tuple[str, ...]
 
     @override
     def __str__(self) -> str:
@@ -60,16 +62,16 @@ class UnknownOptionError(AsynczError, TypeError):
 
 @attrs.frozen
 class ConfigurationProblem:
-    """One thing that is wrong in a configuration.
+    """One error in a configuration.
 
     Attributes:
-        path: The keys, and the numbers of list items, that lead to it.
-        reason: What is wrong.
-        value: The text of the value that is there; empty where none is, or it does not matter.
-        allowed: What may be there instead, where that can be listed.
-        suggestion: What was probably meant; empty where nothing is alike.
-        file: The file; empty where there is none.
-        line: The line in the file, counted from 1; None where there is none.
+        path: Keys and list indexes that lead to the value.
+        reason: Description of the error.
+        value: Text of the value; empty if it is missing or does not matter.
+        allowed: Allowed values, if they can be listed.
+        suggestion: Allowed value with the most similar spelling; empty if there is none.
+        file: Name of the file; empty if the configuration is not a file.
+        line: Line in the file, counted from 1; None if unknown.
     """
 
     path: tuple[str | int, ...]
@@ -82,12 +84,12 @@ class ConfigurationProblem:
 
     @property
     def key(self) -> str:
-        """The path as TOML writes it, such as `tasks."clean up".args[0]`."""
+        """Path in TOML notation, such as `tasks."clean up".args[0]`."""
         return "".join(f"[{part}]" if isinstance(part, int) else f".{_as_key(part)}" for part in self.path)[1:]
 
     @property
     def explanation(self) -> str:
-        """What is wrong, and what may be there instead; without the place."""
+        """Description of the error and the allowed values, without the location."""
         text = self.reason
         if self.suggestion:
             text += f"; did you mean {self.suggestion!r}?"
@@ -110,16 +112,15 @@ def _as_key(name: str) -> str:
     return json.dumps(name, ensure_ascii=False)
 
 
+@attrs.define(eq=False, slots=False, repr=False)
 class ConfigurationError(AsynczError, ValueError):
-    """A configuration cannot be used; nothing has been started.
+    """A configuration is not valid; nothing has been started.
 
     Attributes:
-        problems: All that is wrong, not only the first thing, in the order of the configuration.
+        problems: All errors, in the order of the configuration.
     """
 
-    def __init__(self, problems: tuple[ConfigurationProblem, ...]) -> None:
-        super().__init__(problems)
-        self.problems = problems
+    problems: tuple[ConfigurationProblem, ...]
 
     @override
     def __str__(self) -> str:
@@ -128,40 +129,38 @@ class ConfigurationError(AsynczError, ValueError):
         return "\n".join((f"the configuration has {len(self.problems)} problems:", *map(str, self.problems)))
 
 
+@attrs.define(eq=False, slots=False, repr=False)
 class MissingExtraError(AsynczError, ImportError):
-    """Something needs a package that is not installed; it comes with an extra of asyncz.
+    """A feature needs a package that is not installed; an extra of asyncz installs it.
 
     Attributes:
-        what: What was asked for.
-        package: The package that it needs.
-        extra: The extra that brings the package.
+        what: Name of the feature.
+        package: Name of the missing package.
+        extra: Name of the extra.
     """
 
-    def __init__(self, what: str, package: str, extra: str) -> None:
-        super().__init__(what, package, extra)
-        self.what = what
-        self.package = package
-        self.extra = extra
+    what: str
+    package: str
+    extra: str
 
     @override
     def __str__(self) -> str:
         return f"{self.what} needs {self.package}, which is not installed: pip install 'asyncz[{self.extra}]'"
 
 
+@attrs.define(eq=False, slots=False, repr=False)
 class NeverDueError(AsynczError, ValueError):
-    """Triggers that are due only when all of them are were not found to be due at the same time.
+    """No common due time was found for triggers that are combined with `&`.
 
     Attributes:
-        triggers: The triggers, as text.
-        after: The time after which a common due time was looked for, UTC, as text.
-        until: How far it was looked for, UTC, as text.
+        triggers: Texts of the triggers.
+        after: Begin of the searched period, UTC, as text.
+        until: End of the searched period, UTC, as text.
     """
 
-    def __init__(self, triggers: tuple[str, ...], after: str, until: str) -> None:
-        super().__init__(triggers, after, until)
-        self.triggers = triggers
-        self.after = after
-        self.until = until
+    triggers: tuple[str, ...]
+    after: str
+    until: str
 
     @override
     def __str__(self) -> str:
@@ -171,88 +170,83 @@ class NeverDueError(AsynczError, ValueError):
         )
 
 
+@attrs.define(eq=False, slots=False, repr=False)
 class UnknownAliasError(AsynczError, LookupError):
-    """No executor or trigger is known under an alias.
+    """No executor or trigger has the alias.
 
     Attributes:
         kind: `executor` or `trigger`.
-        alias: The alias that was asked for.
-        known: The aliases that exist, sorted.
+        alias: The given alias.
+        known: Known aliases, sorted.
     """
 
-    def __init__(self, kind: str, alias: str, known: tuple[str, ...]) -> None:
-        super().__init__(kind, alias, known)
-        self.kind = kind
-        self.alias = alias
-        self.known = known
+    kind: str
+    alias: str
+    known: tuple[str, ...]
 
     @override
     def __str__(self) -> str:
         return f"there is no {self.kind} with the alias {self.alias!r}; known are: {', '.join(self.known) or 'none'}"
 
 
+@attrs.define(eq=False, slots=False, repr=False)
 class PluginError(AsynczError, RuntimeError):
-    """A plugin is registered under an alias but cannot be loaded or is not what it should be.
+    """A registered plugin cannot be loaded, or is not an executor or trigger.
 
     Attributes:
-        alias: The alias of the plugin.
-        reference: The entry point's `module:name`.
-        reason: Why it cannot be used.
+        alias: Alias of the plugin.
+        reference: Reference of the entry point, as `module:name`.
+        reason: Description of the error.
     """
 
-    def __init__(self, alias: str, reference: str, reason: str) -> None:
-        super().__init__(alias, reference, reason)
-        self.alias = alias
-        self.reference = reference
-        self.reason = reason
+    alias: str
+    reference: str
+    reason: str
 
     @override
     def __str__(self) -> str:
         return f"the plugin {self.alias!r} ({self.reference}) cannot be used: {self.reason}"
 
 
+@attrs.define(eq=False, slots=False, repr=False)
 class TaskLookupError(AsynczError, LookupError):
-    """The scheduler has no task with this id; it never had, or the task was removed or has finished.
+    """The scheduler has no task with this id: it was never added, was removed or has finished.
 
     Attributes:
-        task_id: The id that was asked for.
+        task_id: The given id.
     """
 
-    def __init__(self, task_id: str) -> None:
-        super().__init__(task_id)
-        self.task_id = task_id
+    task_id: str
 
     @override
     def __str__(self) -> str:
         return f"the scheduler has no task with the id {self.task_id!r}"
 
 
+@attrs.define(eq=False, slots=False, repr=False)
 class DuplicateTaskError(AsynczError, ValueError):
-    """A task with the same id exists already; remove it first or choose another id.
+    """The id of a new task is in use.
 
     Attributes:
-        task_id: The id that is taken.
+        task_id: The id in use.
     """
 
-    def __init__(self, task_id: str) -> None:
-        super().__init__(task_id)
-        self.task_id = task_id
+    task_id: str
 
     @override
     def __str__(self) -> str:
         return f"a task with the id {self.task_id!r} exists already; remove it first or choose another id"
 
 
+@attrs.define(eq=False, slots=False, repr=False)
 class DuplicateExecutorError(AsynczError, ValueError):
-    """An executor is registered already, under this alias or, for one instance, with this or another scheduler.
+    """The alias is in use, or the executor is already registered with this or another scheduler.
 
     Attributes:
-        alias: The alias that is taken, or under which the instance is registered.
+        alias: The alias in use, or the alias of the registered executor.
     """
 
-    def __init__(self, alias: str) -> None:
-        super().__init__(alias)
-        self.alias = alias
+    alias: str
 
     @override
     def __str__(self) -> str:
@@ -261,18 +255,17 @@ class DuplicateExecutorError(AsynczError, ValueError):
         )
 
 
+@attrs.define(eq=False, slots=False, repr=False)
 class ExecutorInUseError(AsynczError, RuntimeError):
-    """An executor cannot be removed while tasks name it.
+    """An executor cannot be removed while tasks use it.
 
     Attributes:
-        alias: The alias of the executor.
-        task_ids: Tasks that run on it.
+        alias: Alias of the executor.
+        task_ids: Ids of the tasks.
     """
 
-    def __init__(self, alias: str, task_ids: tuple[str, ...]) -> None:
-        super().__init__(alias, task_ids)
-        self.alias = alias
-        self.task_ids = task_ids
+    alias: str
+    task_ids: tuple[str, ...]
 
     @override
     def __str__(self) -> str:
@@ -281,16 +274,15 @@ class ExecutorInUseError(AsynczError, RuntimeError):
         return f"the executor {self.alias!r} cannot be removed while these tasks name it: {shown}{more}"
 
 
+@attrs.define(eq=False, slots=False, repr=False)
 class SchedulerNotRunningError(AsynczError, RuntimeError):
-    """What was asked for needs a running scheduler: before `start()`, or after `shutdown()`.
+    """An action needs a running scheduler, and this one was not started or was shut down.
 
     Attributes:
-        action: What was asked for.
+        action: The rejected action.
     """
 
-    def __init__(self, action: str) -> None:
-        super().__init__(action)
-        self.action = action
+    action: str
 
     @override
     def __str__(self) -> str:
@@ -298,260 +290,249 @@ class SchedulerNotRunningError(AsynczError, RuntimeError):
 
 
 class SchedulerAlreadyRunningError(AsynczError, RuntimeError):
-    """The scheduler has been started already; shut it down before it is started again."""
+    """The scheduler is already running."""
 
     @override
     def __str__(self) -> str:
         return "the scheduler has been started already; shut it down before it is started again"
 
 
+@attrs.define(eq=False, slots=False, repr=False)
 class NoEventLoopError(AsynczError, RuntimeError):
-    """The scheduler was to start where no event loop of asyncio is running.
+    """An action needs a running asyncio event loop.
 
     Attributes:
-        action: What was asked for.
+        action: The rejected action.
     """
 
-    def __init__(self, action: str) -> None:
-        super().__init__(action)
-        self.action = action
+    action: str
 
     @override
     def __str__(self) -> str:
         return (
-            f"{self.action} needs a running event loop of asyncio, such as asyncio.run() or uvloop.run() give; trio, or"
-            ' anyio.run(..., backend="trio"), has none: run the scheduler with `with scheduler.in_thread()` there, and'
-            " in a program that is not asynchronous"
+            f"{self.action} needs a running asyncio event loop, as in asyncio.run() or uvloop.run(); with trio, or"
+            ' anyio.run(..., backend="trio"), and in a program without asyncio, use `with scheduler.in_thread()`'
         )
 
 
+@attrs.define(eq=False, slots=False, repr=False)
 class WrongThreadError(AsynczError, RuntimeError):
-    """Something was called in a thread where it would never return, or do harm.
+    """A call was made in a thread in which it would block forever or corrupt data.
 
     Attributes:
-        action: What was called.
-        thread: The name of the thread.
-        advice: What to do instead.
+        action: The rejected call.
+        thread: Name of the thread.
+        advice: Advice on how to make the call.
     """
 
-    def __init__(self, action: str, thread: str, advice: str) -> None:
-        super().__init__(action, thread, advice)
-        self.action = action
-        self.thread = thread
-        self.advice = advice
+    action: str
+    thread: str
+    advice: str
 
     @override
     def __str__(self) -> str:
         return f"{self.action} cannot be called in the thread {self.thread!r}: {self.advice}"
 
 
+@attrs.define(eq=False, slots=False, repr=False)
 class ResultTimeoutError(AsynczError, TimeoutError):
-    """Who waits for a result has waited for long enough; what it waited for goes on.
+    """A caller stopped waiting for a result after its timeout; the run goes on.
 
     Attributes:
-        task_id: The task.
-        timeout: How many seconds it waited.
+        task_id: Id of the task.
+        timeout: Timeout in seconds.
     """
 
-    def __init__(self, task_id: str, timeout: float) -> None:
-        super().__init__(task_id, timeout)
-        self.task_id = task_id
-        self.timeout = timeout
+    task_id: str
+    timeout: float
 
     @override
     def __str__(self) -> str:
-        return f"the task {self.task_id!r} has given no result within {self.timeout:g} seconds; it goes on"
+        return f"the task {self.task_id!r} has not returned a result within {self.timeout:g} seconds; it goes on"
 
 
 class NoCurrentRunError(AsynczError, RuntimeError):
-    """`current_run()` was called by what no run has called."""
+    """`current_run()` was called outside of a run."""
 
     @override
     def __str__(self) -> str:
         return (
-            "current_run() was called outside of a run: it works in the function of a task and in what that calls,"
-            " and not in a thread that the function has started itself"
+            "current_run() was called outside of a run: it works in the function of a task and in functions called from"
+            " there, but not in a thread that the function starts itself"
         )
 
 
+@attrs.define(eq=False, slots=False, repr=False)
 class ExecutorNotRunningError(AsynczError, RuntimeError):
-    """A run was submitted to an executor that has not been started, or has been shut down or is broken.
+    """A run was submitted to an executor that was not started, was shut down or is broken.
 
     Attributes:
-        alias: The alias of the executor, empty before its start.
-        status: Its status at that time.
+        alias: Alias of the executor; empty before its start.
+        status: Status of the executor at that time.
     """
 
-    def __init__(self, alias: str, status: str) -> None:
-        super().__init__(alias, status)
-        self.alias = alias
-        self.status = status
+    alias: str
+    status: str
 
     @override
     def __str__(self) -> str:
-        return f"the executor {self.alias!r} takes no runs: it is {self.status}, not running"
+        return f"the executor {self.alias!r} accepts no runs: it is {self.status}, not running"
 
 
+@attrs.define(eq=False, slots=False, repr=False)
 class IllegalTransitionError(AsynczError, RuntimeError):
-    """An executor was asked for a change of status that the rules do not allow.
+    """The status of an executor cannot change in this way.
 
     Attributes:
-        alias: The alias of the executor.
-        current: The status it has.
-        wanted: The status that cannot follow.
+        alias: Alias of the executor.
+        current: Present status.
+        wanted: Rejected status.
     """
 
-    def __init__(self, alias: str, current: str, wanted: str) -> None:
-        super().__init__(alias, current, wanted)
-        self.alias = alias
-        self.current = current
-        self.wanted = wanted
+    alias: str
+    current: str
+    wanted: str
 
     @override
     def __str__(self) -> str:
         return f"the executor {self.alias!r} cannot become {self.wanted}: it is {self.current}"
 
 
+@attrs.define(eq=False, slots=False, repr=False)
 class MaximumInstancesError(AsynczError, RuntimeError):
     """A run was rejected: the task has its maximum of running instances on the executor.
 
     Attributes:
-        task_id: The task.
-        max_instances: How many of its runs may run at the same time.
+        task_id: Id of the task.
+        max_instances: Maximum number of runs at the same time.
     """
 
-    def __init__(self, task_id: str, max_instances: int) -> None:
-        super().__init__(task_id, max_instances)
-        self.task_id = task_id
-        self.max_instances = max_instances
+    task_id: str
+    max_instances: int
 
     @override
     def __str__(self) -> str:
         return f"the task {self.task_id!r} has its maximum of {self.max_instances} running instance(s)"
 
 
+@attrs.define(eq=False, slots=False, repr=False)
 class QueueFullError(AsynczError, RuntimeError):
-    """A run was rejected: as many runs as allowed wait in the executor's queue.
+    """A run was rejected: the queue of the executor is full.
 
     Attributes:
-        alias: The alias of the executor.
-        max_queue: How many runs may wait there.
+        alias: Alias of the executor.
+        max_queue: Maximum number of runs in the queue.
     """
 
-    def __init__(self, alias: str, max_queue: int) -> None:
-        super().__init__(alias, max_queue)
-        self.alias = alias
-        self.max_queue = max_queue
+    alias: str
+    max_queue: int
 
     @override
     def __str__(self) -> str:
-        return f"the queue of the executor {self.alias!r} is full: {self.max_queue} run(s) wait there"
+        return f"the queue of the executor {self.alias!r} is full: it holds {self.max_queue} run(s)"
 
 
+@attrs.define(eq=False, slots=False, repr=False)
 class TaskTimeoutError(AsynczError, TimeoutError):
-    """A run took longer than its task's `timeout`.
+    """A run took longer than the `timeout` of its task.
 
     Attributes:
-        task_id: The task.
-        timeout: The limit in seconds.
+        task_id: Id of the task.
+        timeout: Timeout in seconds.
     """
 
-    def __init__(self, task_id: str, timeout: float) -> None:
-        super().__init__(task_id, timeout)
-        self.task_id = task_id
-        self.timeout = timeout
+    task_id: str
+    timeout: float
 
     @override
     def __str__(self) -> str:
         return f"a run of the task {self.task_id!r} took longer than its limit of {self.timeout:g} seconds"
 
 
+@attrs.define(eq=False, slots=False, repr=False)
 class TaskMissedError(AsynczError, RuntimeError):
-    """Raised to who awaits a run that was missed: it would have started too late.
+    """The awaited run was missed: it would have started after its misfire grace time.
 
     Attributes:
-        task_id: The task.
+        task_id: Id of the task.
     """
 
-    def __init__(self, task_id: str) -> None:
-        super().__init__(task_id)
-        self.task_id = task_id
+    task_id: str
 
     @override
     def __str__(self) -> str:
         return f"a run of the task {self.task_id!r} was missed: it would have started after its misfire grace time"
 
 
+@attrs.define(eq=False, slots=False, repr=False)
 class TaskCancelledError(AsynczError, RuntimeError):
-    """Raised to who awaits a run that was cancelled, by a shutdown or by a call.
+    """The awaited run was cancelled, by a shutdown or by a call.
 
-    It is not `asyncio.CancelledError`, which would say that the awaiting code was cancelled.
+    Not an `asyncio.CancelledError`, which would mean that the awaiting coroutine was cancelled.
 
     Attributes:
-        task_id: The task.
+        task_id: Id of the task.
     """
 
-    def __init__(self, task_id: str) -> None:
-        super().__init__(task_id)
-        self.task_id = task_id
+    task_id: str
 
     @override
     def __str__(self) -> str:
         return f"a run of the task {self.task_id!r} was cancelled"
 
 
+@attrs.define(eq=False, slots=False, repr=False)
 class NoResultError(AsynczError, LookupError):
-    """A task that is given the results of another was to run, and there is none to give it.
+    """A downstream task cannot run because the upstream task has no result.
 
     Attributes:
-        task_id: The other task: its last run did not end with a result, or it had no run yet.
+        task_id: Id of the upstream task: its last run had no result, or it did not run yet.
     """
 
-    def __init__(self, task_id: str) -> None:
-        super().__init__(task_id)
-        self.task_id = task_id
+    task_id: str
 
     @override
     def __str__(self) -> str:
-        return f"the task {self.task_id!r} has no result to hand over: its last run gave none, or it had no run yet"
+        return (
+            f"the task {self.task_id!r} has no result for a downstream task: its last run had none, or it did not run"
+            " yet"
+        )
 
 
+@attrs.define(eq=False, slots=False, repr=False)
 class TaskExitError(AsynczError, RuntimeError):
-    """Raised to who awaits a run whose function raised `SystemExit` or the like.
+    """The function of the awaited run raised `SystemExit` or another exception that is not an `Exception`.
 
-    Such an exception would end the awaiting program; it is the `__cause__` of this error.
+    That exception would end the awaiting program; it is the `__cause__` of this error.
 
     Attributes:
-        task_id: The task.
-        exception: The text of what the function raised.
+        task_id: Id of the task.
+        exception: Text of the exception.
     """
 
-    def __init__(self, task_id: str, exception: str) -> None:
-        super().__init__(task_id, exception)
-        self.task_id = task_id
-        self.exception = exception
+    task_id: str
+    exception: str
 
     @override
     def __str__(self) -> str:
         return f"a run of the task {self.task_id!r} raised {self.exception}"
 
 
+@attrs.define(eq=False, slots=False, repr=False)
 class WorkerLostError(AsynczError, RuntimeError):
-    """The worker process that executed a run died, or could not start.
+    """The worker process of a run died, or could not start.
 
     Attributes:
-        reason: What is known of its end, such as `killed by SIGKILL`.
-        exit_code: Its exit status; negative is the number of the signal that killed it; None if unknown.
-        pid: Its process id; None if it never had one.
-        hint: What to look at, or an empty text.
+        reason: Reason of its end, such as `killed by SIGKILL`.
+        exit_code: Exit status; negative for the number of a signal; None if unknown.
+        pid: Process id; None if the process did not start.
+        hint: Advice on the cause; may be empty.
     """
 
-    def __init__(self, reason: str, exit_code: int | None = None, pid: int | None = None, hint: str = "") -> None:
-        super().__init__(reason, exit_code, pid, hint)
-        self.reason = reason
-        self.exit_code = exit_code
-        self.pid = pid
-        self.hint = hint
+    reason: str
+    exit_code: int | None = None
+    pid: int | None = None
+    hint: str = ""
 
     @override
     def __str__(self) -> str:
@@ -563,81 +544,77 @@ class WorkerStartError(WorkerLostError):
     """A worker could not start, for example because its initializer raised (see `__cause__`)."""
 
 
+@attrs.define(eq=False, slots=False, repr=False)
 class ClusterConnectionError(AsynczError, ConnectionError):
     """A cluster cannot be reached, or the connection to it was lost.
 
-    Whether the function of a run that ends so has returned is not known.
+    If a run ends with this error, its function may have run or not.
 
     Attributes:
-        address: The address of the cluster.
-        reason: What happened.
+        address: Address of the cluster.
+        reason: Description of the failure.
     """
 
-    def __init__(self, address: str, reason: str) -> None:
-        super().__init__(address, reason)
-        self.address = address
-        self.reason = reason
+    address: str
+    reason: str
 
     @override
     def __str__(self) -> str:
         return f"the cluster at {self.address}: {self.reason}"
 
 
+@attrs.define(eq=False, slots=False, repr=False)
 class SerializationError(AsynczError, ValueError):
-    """Something cannot travel between processes: it cannot be pickled or unpickled.
+    """A value cannot be pickled or unpickled, and so not be sent to another process.
 
     Attributes:
         what: `function`, `argument`, `result` or `exception`.
-        description: What it is, as text.
-        reason: Why it cannot travel.
+        description: Text of the value.
+        reason: Reason for the failure.
     """
 
-    def __init__(self, what: str, description: str, reason: str) -> None:
-        super().__init__(what, description, reason)
-        self.what = what
-        self.description = description
-        self.reason = reason
+    what: str
+    description: str
+    reason: str
 
     @override
     def __str__(self) -> str:
         return f"the {self.what} {self.description} cannot travel between processes: {self.reason}"
 
 
+@attrs.define(eq=False, slots=False, repr=False)
 class RemoteError(AsynczError, RuntimeError):
-    """Stands for an exception of a worker that cannot be unpickled here.
+    """Substitute for an exception of a worker that cannot be unpickled.
 
     Attributes:
-        type_name: The exception's class, as `module.name`.
-        message: Its text.
+        type_name: Class of the exception, as `module.name`.
+        message: Text of the exception.
     """
 
-    def __init__(self, type_name: str, message: str) -> None:
-        super().__init__(type_name, message)
-        self.type_name = type_name
-        self.message = message
+    type_name: str
+    message: str
 
     @override
     def __str__(self) -> str:
         return f"{self.type_name}: {self.message}"
 
 
+@attrs.define(eq=False, slots=False, repr=False)
 class RunsNotFinishedError(AsynczError, TimeoutError):
-    """A test waited for runs that have not ended; where they wait for the test, it is not to wait for them.
+    """A test waited for runs that did not end in time.
 
     Attributes:
-        task_ids: The tasks whose runs still run.
-        hang_timeout: How many seconds it waited.
+        task_ids: Ids of the tasks that have running runs.
+        hang_timeout: Timeout in seconds.
     """
 
-    def __init__(self, task_ids: tuple[str, ...], hang_timeout: float) -> None:
-        super().__init__(task_ids, hang_timeout)
-        self.task_ids = task_ids
-        self.hang_timeout = hang_timeout
+    task_ids: tuple[str, ...]
+    hang_timeout: float
 
     @override
     def __str__(self) -> str:
         tasks = ", ".join(repr(task_id) for task_id in self.task_ids[:5])
         return (
             f"runs of {tasks} have not ended after {self.hang_timeout:g} seconds;"
-            " where they wait for what the test does later, leave out wait_for_runs"
+            " if they wait for a later step of the test, leave out wait_for_runs"
         )

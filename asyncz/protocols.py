@@ -1,14 +1,74 @@
-"""The contracts between the parts of asyncz, and between asyncz and what users write.
+"""Contracts between the parts of asyncz and between asyncz and user code, and the rules of a run.
 
-A class satisfies a protocol by its shape: it needs no base class. `asyncz.executors.base.BaseExecutor`
-is there for those who would rather write less.
+A class satisfies a protocol by its members: no base class is needed. `asyncz.executors.base.BaseExecutor` is an
+optional base class for executors. Every protocol is checkable at run time, by the names of its members only.
+
+Rules of a run
+--------------
+Tests and comments cite these rules by number.
+
+1.  Every submitted run ends in exactly one `TaskNotification`: after success, an exception, a `BaseException`, a
+    function, argument or result that cannot be pickled, a killed worker, a broken pool, a timeout, a cancellation or
+    a shutdown. A second outcome is rejected and logged. `TaskSubmitted` comes first. `SystemExit` and
+    `KeyboardInterrupt` raised by a task's function are its `TaskError` and do not end the program. submitted =
+    executed + errors + missed + cancelled.
+2.  `submit` never blocks the event loop; `DebugExecutor`, which runs functions inline, is the exception. It raises
+    `MaximumInstancesError`, `QueueFullError` or `ExecutorNotRunningError`, and then counts nothing. Later failures
+    are notifications.
+3.  An executor counts the running instances of each task before the hand-over and rejects more than `max_instances`.
+    An instance ends when its work ends, not when a caller stops waiting for it: the executor then calls
+    `Notifier.finished`, or `Notifier.released` if it called `notify` before. A thread over its timeout is notified at
+    once, is released when it returns and counts as abandoned until then. The backlog and the drain of the scheduler
+    go by the release.
+4.  State changes on the thread of the event loop only. `finished`, `notify` and `released` may be called from any
+    thread: they append to one inbox, which one wake-up per burst drains. No listener runs inside `submit`. A custom
+    executor needs no knowledge of the loop.
+5.  A run that would start more than `misfire_grace_time` after its due time is `TaskMissed` and does not run. This is
+    checked in the parent process, when the run is due and when it leaves the executor's queue. The default is None,
+    no limit: a late run is better than a silent miss.
+6.  With `coalesce=True`, the default, only the latest of several due times runs; with `coalesce=False` each is a run,
+    in order. At `max_instances` (default 1) the overlap policy decides: `skip`, `queue_one`, `queue_all` (the default
+    of `coalesce=False`) or `cancel_running`. Catching up never delays other tasks, and a missed due time that
+    coalesces costs nothing.
+7.  An exception from user code affects only its own task: a listener that raises is logged, and a trigger that raises
+    ends the schedule of its task with an event. A failed run is logged even without listeners.
+8.  `add_task` and similar methods may be called from any thread and before the start. The id is reserved and the
+    input rejected immediately. Changes take effect at once on the loop's thread, and in order at the next drain of
+    the inbox from other threads. No caller waits for the loop.
+9.  `add_executor` is synchronous: it validates and registers. The executor starts with the scheduler, or on the loop
+    if the scheduler is running; runs that are due meanwhile wait, and a failed start unregisters the executor and
+    ends them as `TaskError`. `remove_executor` is a coroutine and is rejected while tasks use the alias. An executor
+    belongs to one scheduler.
+10. `shutdown(wait=True)` accepts no new runs and waits for running ones, except abandoned ones, without blocking the
+    loop. `wait=False` ends them as `TaskCancelled` at once and cancels their work if possible. `cancel_futures` drops
+    queued runs as `TaskCancelled`; `overwrite_wait`, if set, replaces `wait`. Chains are drained. `SchedulerShutdown`
+    is the last event. Shutdown is idempotent, and a scheduler can be started again, also in another loop. Every
+    timeout holds, whatever user code does, listeners included; a shutdown never waits for its caller.
+11. Coroutine functions run on the loop with `asyncio`, and in an event loop of the worker in a thread or process
+    pool. The returned value counts, not `iscoroutinefunction`: every returned awaitable is awaited. A coroutine that
+    is cancelled before its first step never runs its body, so a done callback reports the outcome. With `asyncio`,
+    plain functions run in the loop's default executor.
+12. Context variables are captured by `add_task` for scheduled runs and by `task.run()` for its run, and passed on to
+    coroutines and threads.
+13. Signals are handled only inside `wait_closed` and `run_forever`, in the main thread, and restored afterwards.
+    Worker processes ignore SIGINT; programs that they start do not. No process survives the parent. Processes start
+    with forkserver, or spawn if that is not available, unless `mp_context` is given.
+14. User code (functions, pickling, `repr`, `str`, notes, listeners, triggers, log handlers) never runs unguarded, or
+    for long, on a thread that other runs depend on: each thread calls it in one place. Outcomes are emitted before
+    they are logged.
+15. A trigger is stateless; one whose due times depend on the start of a task implements `SupportsStart`. Due times
+    before a task was added are not made up for. If the clock is set back, a submitted due time is not submitted
+    again. A union asks each part as if it were alone.
+16. Timeouts, delays and durations are monotonic and follow the scheduler's clock.
+17. A cooperative cancellation has the same outcome on all executors, and coroutines are cancelled at their next
+    `await` on all of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from typing_extensions import TypeVar
 
@@ -17,11 +77,15 @@ from asyncz.runs import TaskRun
 
 if TYPE_CHECKING:
     from asyncz.states import ExecutorState
+else:
+    # The import of pydantic takes longer than that of asyncz; `typing.get_type_hints` needs the name.
+    ExecutorState = object
 
 ResultT = TypeVar("ResultT")
 EventT_contra = TypeVar("EventT_contra", contravariant=True)
 
 
+@runtime_checkable
 class Notifier(Protocol):
     """Receiver of the outcomes of an executor's runs: the scheduler.
 
@@ -48,6 +112,7 @@ class Notifier(Protocol):
         ...
 
 
+@runtime_checkable
 class UniversalSubmit(Protocol):
     """The `submit` of a universal executor."""
 
@@ -56,6 +121,7 @@ class UniversalSubmit(Protocol):
         ...
 
 
+@runtime_checkable
 class Executor(Protocol[ResultT]):
     """Executor of runs whose result is `ResultT`.
 
@@ -91,6 +157,7 @@ class Executor(Protocol[ResultT]):
         ...
 
 
+@runtime_checkable
 class UniversalExecutor(Protocol):
     """Executor of runs with any result: an `Executor` whose `submit` is generic in the method."""
 
@@ -112,6 +179,7 @@ class UniversalExecutor(Protocol):
         ...
 
 
+@runtime_checkable
 class SupportsCancel(Protocol):
     """Executor that can cancel runs."""
 
@@ -124,6 +192,7 @@ class SupportsCancel(Protocol):
         ...
 
 
+@runtime_checkable
 class SupportsCancelAll(Protocol):
     """Executor that can cancel all its runs at once."""
 
@@ -132,6 +201,7 @@ class SupportsCancelAll(Protocol):
         ...
 
 
+@runtime_checkable
 class SupportsCheckCall(Protocol):
     """Executor that cannot run every call."""
 
@@ -143,6 +213,7 @@ class SupportsCheckCall(Protocol):
         ...
 
 
+@runtime_checkable
 class Trigger(Protocol):
     """Source of the due times of a task.
 
@@ -165,6 +236,7 @@ class Trigger(Protocol):
         ...
 
 
+@runtime_checkable
 class SupportsStart(Protocol):
     """Trigger whose due times depend on the time when a task is added, such as an interval."""
 
@@ -179,6 +251,7 @@ class SupportsStart(Protocol):
         ...
 
 
+@runtime_checkable
 class SupportsCatchUp(Protocol):
     """A trigger that can return the last of many missed due times directly.
 
@@ -198,6 +271,7 @@ class SupportsCatchUp(Protocol):
         ...
 
 
+@runtime_checkable
 class Listener(Protocol[EventT_contra]):
     """Function that a scheduler calls with events, on the loop's thread; a coroutine that it returns is awaited."""
 
@@ -206,6 +280,7 @@ class Listener(Protocol[EventT_contra]):
         ...
 
 
+@runtime_checkable
 class Timer(Protocol):
     """Handle of a delayed call."""
 
@@ -214,6 +289,7 @@ class Timer(Protocol):
         ...
 
 
+@runtime_checkable
 class Clock(Protocol):
     """Source of the time and of timers for a scheduler; a test can bring its own."""
 
@@ -226,6 +302,7 @@ class Clock(Protocol):
         ...
 
 
+@runtime_checkable
 class ClockClient(Protocol):
     """Scheduler, as a clock that drives it sees it; see `SupportsAttach`."""
 
@@ -243,6 +320,7 @@ class ClockClient(Protocol):
         ...
 
 
+@runtime_checkable
 class SupportsAttach(Protocol):
     """Clock that drives its schedulers, such as `asyncz.testing.FakeClock`."""
 

@@ -27,6 +27,9 @@ from asyncz.specs import TaskSpec
 
 if TYPE_CHECKING:
     from asyncz.states import TaskState
+else:
+    # The import of pydantic takes longer than that of asyncz; `typing.get_type_hints` needs the name.
+    TaskState = object
 
 P = ParamSpec("P")
 CallT = TypeVar("CallT")

@@ -86,7 +86,7 @@ def test_who_has_waited_long_enough_goes_on_and_so_does_the_run() -> None:
         first = threading.Thread(target=lambda: thread.run(task))
         first.start()
         assert started.wait(30)
-        with pytest.raises(ResultTimeoutError, match=r"'slow' has given no result within 0\.01 seconds"):
+        with pytest.raises(ResultTimeoutError, match=r"'slow' has not returned a result within 0\.01 seconds"):
             thread.result(task, timeout=0.01)
         with pytest.raises(MaximumInstancesError):
             thread.run(task, timeout=30)

@@ -14,12 +14,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Generic, Never, Protocol, TypeAlias
 
 import attrs
-from typing_extensions import TypeIs, TypeVar, override
+from typing_extensions import TypeVar, override
 
 from asyncz import events
 from asyncz._checks import is_aware
 from asyncz._running import context_for_later
 from asyncz._statuses import RunOutcome, SchedulerStatus
+from asyncz._unsafe import as_cancelling
 from asyncz.clock import SystemClock, utc
 from asyncz.events import RunDetails, TaskError, TaskNotification, TaskSubmitted
 from asyncz.exceptions import (
@@ -32,7 +33,7 @@ from asyncz.exceptions import (
 )
 from asyncz.limits import TaskLimits, TaskOptions
 from asyncz.plugins import check_trigger
-from asyncz.protocols import Clock, Notifier, SupportsCancel, Timer, Trigger, UniversalSubmit
+from asyncz.protocols import Clock, Notifier, Timer, Trigger, UniversalSubmit
 from asyncz.runs import RunHandle, TaskRun
 from asyncz.schedulers._dispatch import Dispatcher
 from asyncz.schedulers._inbox import Inbox
@@ -892,8 +893,8 @@ class TypedEntry(Entry, Generic[ResultT]):
             self.end_as_cancelled(run)
             return True
         run.cancel_requested = True
-        executor = place.executor
-        return is_cancelling(executor) and executor.cancel(run)
+        executor = as_cancelling(place.executor)
+        return executor is not None and executor.cancel(run)
 
     # Further attempts
 
@@ -1108,8 +1109,3 @@ def checked_due_time(trigger: Trigger, previous: datetime | None, following: dat
     if previous is not None and following <= previous:
         raise InvalidInputError("a fire time", repr(following), f"{trigger!r} must give one later than {previous!r}")
     return following if following.tzinfo is UTC else following.astimezone(UTC)
-
-
-def is_cancelling(executor: object) -> TypeIs[SupportsCancel]:
-    """Whether an executor can be asked to cancel runs."""
-    return callable(getattr(executor, "cancel", None))

@@ -19,7 +19,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Never, Protocol, Self, TypeGuard, get_args, overload
 
 import attrs
-from typing_extensions import ParamSpec, TypeIs, TypeVar, TypeVarTuple, Unpack, override
+from typing_extensions import ParamSpec, TypeVar, TypeVarTuple, Unpack, override
 
 from asyncz import events
 from asyncz._aliases import ClusterAlias, LoopAlias, PoolAlias
@@ -33,6 +33,7 @@ from asyncz._checks import (
     check_optional_seconds,
     check_text,
 )
+from asyncz._unsafe import as_cancelling_all, as_checking_calls
 from asyncz.clock import SystemClock, utc
 from asyncz.config import DaskOptions, PoolOptions
 from asyncz.events import TaskCancelled, TaskError, TaskExecuted, TaskMissed, TaskNotification, TaskRemoved
@@ -1248,8 +1249,9 @@ class AsyncIOScheduler:
         executor = registration.executor
         logger.warning("What still runs on the executor %r is cancelled", registration.alias)
         try:
-            if _cancels_all(executor):
-                executor.cancel_all()
+            cancelling = as_cancelling_all(executor)
+            if cancelling is not None:
+                cancelling.cancel_all()
                 return True
             for entry in self._all_entries():
                 entry.cancel_runs_on(registration)
@@ -1469,23 +1471,8 @@ def _abandoned_by(registration: Registration) -> int:
         return 0
 
 
-class _ChecksCalls(Protocol):
-    def check_call(self, call: Callable[[], object], /) -> None: ...
-
-
-def _checks_calls(executor: object) -> TypeIs[_ChecksCalls]:
-    return callable(getattr(executor, "check_call", None))
-
-
 def _check_call(executor: object, call: Callable[[], object]) -> None:
-    """Let an executor reject at once what it can never run, such as what cannot be pickled."""
-    if _checks_calls(executor):
-        executor.check_call(call)
-
-
-class _CancelsAll(Protocol):
-    def cancel_all(self) -> None: ...
-
-
-def _cancels_all(executor: object) -> TypeIs[_CancelsAll]:
-    return callable(getattr(executor, "cancel_all", None))
+    """Let an executor reject a call that it can never run, such as one that cannot be pickled."""
+    checking = as_checking_calls(executor)
+    if checking is not None:
+        checking.check_call(call)

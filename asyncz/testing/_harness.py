@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Generic
 
 import attrs
-from typing_extensions import TypeIs, TypeVar
+from typing_extensions import TypeVar
 
 from asyncz.events import TaskError, TaskExecuted, TaskNotification
 from asyncz.exceptions import ExecutorNotRunningError, MaximumInstancesError, QueueFullError
 from asyncz.limits import TaskLimits
-from asyncz.protocols import Executor, SupportsCancel
+from asyncz.protocols import Executor
 from asyncz.runs import TaskRun
 from asyncz.specs import TaskSpec
 from asyncz.states import ExecutorState
@@ -35,11 +35,6 @@ ResultT = TypeVar("ResultT")
 _GATE_TIMEOUTS = 4
 
 _task_numbers = itertools.count(1)
-
-
-def can_cancel(executor: object) -> TypeIs[SupportsCancel]:
-    """Whether an executor can be asked to cancel runs."""
-    return callable(getattr(executor, "cancel", None))
 
 
 @attrs.define(eq=False)

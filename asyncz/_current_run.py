@@ -1,4 +1,4 @@
-"""What a function can know of the run that is calling it."""
+"""The run that calls the current code."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from asyncz.exceptions import NoCurrentRunError
 
 @attrs.frozen(eq=False)
 class CurrentRun:
-    """The run that is running, as its function sees it: see `current_run`.
+    """A run, as its own function sees it; `current_run` returns it.
 
     Attributes:
-        run_id: The number of the run, the same for all its attempts; its events carry it too.
-        task_id: The id of its task.
-        attempt: 1 for its first attempt, 2 for its first retry, and so on.
-        scheduled: When it was due, in seconds since the epoch.
+        run_id: Number of the run, the same for all its attempts; its events carry this number.
+        task_id: Id of the task.
+        attempt: 1 for the first attempt, 2 for the first retry, and so on.
+        scheduled: Due time, in seconds since the epoch.
     """
 
     run_id: int
@@ -31,7 +31,7 @@ class CurrentRun:
 
     @property
     def scheduled_at(self) -> datetime:
-        """When it was due, UTC."""
+        """Due time, UTC."""
         return utc(self.scheduled)
 
     def is_cancelled(self) -> bool:
@@ -53,13 +53,13 @@ class CurrentRun:
 
 
 def current_run() -> CurrentRun:
-    """The run whose function is calling this, or calls what calls this.
+    """Return the run whose function calls this, directly or through other functions. May be called from any thread.
 
-    It works in coroutines and the asyncio tasks that they create, in threads, `asyncio.to_thread` included, and in
-    worker processes; a thread that the function starts itself knows no run. May be called from any thread.
+    Works in coroutines and the asyncio tasks that they create, in threads, in `asyncio.to_thread` and in worker
+    processes; not in a thread that the function starts itself.
 
     Raises:
-        NoCurrentRunError: Nothing that runs here was called by a run.
+        NoCurrentRunError: The call does not come from a run.
 
     Example:
         >>> def fetch(url: str) -> bytes:

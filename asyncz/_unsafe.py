@@ -1,0 +1,39 @@
+"""Casts that no type checker can verify, each with its reason.
+
+A function that tests `callable()` and promises a signature is a cast as well; such functions are here, and named so.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+from asyncz.protocols import SupportsCancel, SupportsCancelAll, SupportsCheckCall
+
+
+def as_cancelling(executor: object) -> SupportsCancel | None:
+    """Return the executor as one that can cancel runs, or None.
+
+    Unverified: the signature of `cancel`. An executor of users that lacks type annotations is accepted as well, and a
+    wrong signature raises `TypeError` at the first cancellation.
+    """
+    return cast("SupportsCancel", executor) if _has_method(executor, "cancel") else None
+
+
+def as_cancelling_all(executor: object) -> SupportsCancelAll | None:
+    """Return the executor as one that can cancel all its runs at once, or None.
+
+    Unverified: the signature of `cancel_all`, which has no parameters.
+    """
+    return cast("SupportsCancelAll", executor) if _has_method(executor, "cancel_all") else None
+
+
+def as_checking_calls(executor: object) -> SupportsCheckCall | None:
+    """Return the executor as one that rejects calls that it cannot run, or None.
+
+    Unverified: the signature of `check_call`.
+    """
+    return cast("SupportsCheckCall", executor) if _has_method(executor, "check_call") else None
+
+
+def _has_method(value: object, name: str) -> bool:
+    return callable(getattr(value, name, None))
