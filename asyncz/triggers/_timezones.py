@@ -18,7 +18,6 @@ _ABBREVIATION = re.compile(r"[A-Z]{2,5}", re.ASCII)
 _LEAST_SIMILARITY = 0.88
 _LONGEST_NAME = 100
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
-_LATEST = datetime.max.replace(tzinfo=UTC)
 
 
 def zone_of(timezone: str | tzinfo) -> tzinfo:
@@ -179,12 +178,12 @@ def text_of(instant: datetime) -> str:
     return f"{instant.replace(tzinfo=None)} UTC"
 
 
-def plus(instant: datetime, distance: timedelta) -> datetime:
-    """Return the sum, or the first or last possible time in UTC if the sum is outside of the years 1 to 9999."""
+def minus(instant: datetime, distance: timedelta) -> datetime:
+    """Return the difference, or the first possible time in UTC if the difference is before the year 1."""
     try:
-        return instant + distance
+        return instant - distance
     except OverflowError:
-        return _LATEST if distance > timedelta(0) else _EARLIEST
+        return _EARLIEST
 
 
 def local_time(instant: datetime, zone: tzinfo) -> datetime:

@@ -18,7 +18,7 @@ from asyncz.exceptions import InvalidInputError, NeverDueError
 from asyncz.plugins import is_trigger
 from asyncz.protocols import SupportsCatchUp, SupportsStart, Trigger
 from asyncz.triggers._progressions import Progression
-from asyncz.triggers._timezones import plus, text_of
+from asyncz.triggers._timezones import minus, text_of
 
 logger = logging.getLogger("asyncz.scheduler")
 
@@ -179,7 +179,7 @@ class JitteredTrigger(ValueTrigger):
             return self._latest_planned_time(previous, now)
         # The delayed time of the last planned time may lie after `now`. That of the one before it cannot, because
         # no due time is delayed beyond the next planned one.
-        earliest = plus(previous, -self._jitter - _MICROSECOND)
+        earliest = minus(minus(previous, self._jitter), _MICROSECOND)
         latest = now
         while (planned := self._latest_planned_time(earliest, latest)) is not None:
             due = planned + self._delay(planned, self._planned_time(planned, now))
@@ -226,7 +226,7 @@ class JitteredTrigger(ValueTrigger):
         Cost: one call of `_latest_planned_time`. It is O(1) for intervals, and for other triggers logarithmic in
         the number of planned times within `jitter` before `previous`.
         """
-        earliest = plus(previous, -self._jitter - _MICROSECOND)
+        earliest = minus(minus(previous, self._jitter), _MICROSECOND)
         return self._latest_planned_time(earliest, previous) or self._planned_time(previous, now)
 
     def _delay(self, planned: datetime, following: datetime | None) -> timedelta:
@@ -349,7 +349,7 @@ class AndTrigger(CombinedTrigger):
         return super()._latest_planned_time(previous, now)
 
     def _due_from(self, moment: datetime, now: datetime) -> Iterable[datetime | None]:
-        before = plus(moment, -_MICROSECOND)
+        before = minus(moment, _MICROSECOND)
         return (trigger.next_due_time(before, now) for trigger in self._searched)
 
     def _never_due(self, after: datetime, until: datetime) -> NeverDueError:
@@ -415,9 +415,7 @@ class OrTrigger(CombinedTrigger):
     def _latest_planned_time(self, previous: datetime, now: datetime, /) -> datetime | None:
         times, _ = self._asked(lambda trigger: latest_due_time(trigger, previous, now), previous)
         if self._firsts is not None:
-            times = [
-                None if first is None or first > now else due for first, due in zip(self._firsts, times, strict=True)
-            ]
+            times = [_latest_from(first, due, previous, now) for first, due in zip(self._firsts, times, strict=True)]
         due = max((each for each in times if each is not None), default=None)
         return None if due is None else due.astimezone(UTC)
 
@@ -533,6 +531,13 @@ def _without_progressions(triggers: Iterable[Trigger]) -> tuple[Trigger, ...]:
             if common is None:
                 return ()
     return tuple(others) if common is None else (common, *others)
+
+
+def _latest_from(first: datetime | None, due: datetime | None, previous: datetime, now: datetime) -> datetime | None:
+    """Return the last due time of a part whose first due time is `first`, given its last one without a start."""
+    if first is None or first > now:
+        return None
+    return first if first > previous and (due is None or due < first) else due
 
 
 def _latest(times: Iterable[datetime | None]) -> datetime | None:

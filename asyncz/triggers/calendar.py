@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from asyncz._checks import check_count, check_count_in, check_optional_date, shown
 from asyncz.exceptions import InvalidInputError
-from asyncz.triggers._timezones import first_instant, local_time, plus, zone_name, zone_of, zone_option
+from asyncz.triggers._timezones import first_instant, local_time, minus, zone_name, zone_of, zone_option
 from asyncz.triggers.base import JitteredTrigger
 
 _DAYS_OF_A_MONTH = 30.436875  # on average
@@ -121,7 +121,7 @@ class CalendarIntervalTrigger(JitteredTrigger):
 
     @override
     def _planned_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
-        earliest = plus(now if previous is None else previous, -timedelta(days=1))
+        earliest = minus(now if previous is None else previous, timedelta(days=1))
         start = self._start_date or self._day_of(now if previous is None else previous)
         # Start a day earlier: if clocks skip a whole day, its due time is on the next day.
         number = self._number_before(self._day_of(earliest), start)

@@ -16,8 +16,8 @@ from asyncz.triggers._cron_fields import parse_expression
 from asyncz.triggers._timezones import (
     SECOND,
     check_order,
+    minus,
     optional_utc_time,
-    plus,
     text_of,
     zone_name,
     zone_of,
@@ -134,9 +134,9 @@ class CronTrigger(JitteredTrigger):
     @override
     def _planned_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
         # The search starts a second earlier if the given time itself may be due.
-        after = plus(now, -SECOND) if previous is None and not now.microsecond else previous or now
+        after = minus(now, SECOND) if previous is None and not now.microsecond else previous or now
         if self._start_at is not None:
-            after = max(after, self._start_at if self._start_at.microsecond else plus(self._start_at, -SECOND))
+            after = max(after, self._start_at if self._start_at.microsecond else minus(self._start_at, SECOND))
         after = after.astimezone(UTC).replace(microsecond=0)
         try:
             following = _schedule_of(self._expression).next_due_time(after, self._zone)
