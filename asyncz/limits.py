@@ -53,7 +53,7 @@ class TaskLimits:
 
     Args:
         max_instances: Maximum number of runs of the task at the same time, at least 1.
-        misfire_grace_time: Maximum seconds that a run may start late; None for no limit.
+        misfire_grace_time: Maximum seconds that a run may start late, more than 0; None for no limit.
         coalesce: If several due times were missed, run only the latest; if False, run each.
         timeout: Maximum seconds of an attempt of a run; None for no limit.
         retry: Retry policy of failed runs; None for no retries.
@@ -76,7 +76,7 @@ class TaskLimits:
 
     def __attrs_post_init__(self) -> None:
         check_count("max_instances", self.max_instances)
-        check_optional_seconds("misfire_grace_time", self.misfire_grace_time, zero_allowed=True)
+        check_optional_seconds("misfire_grace_time", self.misfire_grace_time, zero_allowed=False)
         check_flag("coalesce", self.coalesce)
         check_optional_seconds("timeout", self.timeout, zero_allowed=False)
         check_optional_instance("retry", self.retry, Retry)

@@ -206,6 +206,44 @@ class LosesItsOptions(FullHours):
         return type(self), (HOUR,)
 
 
+class CatchesUpWithTheFirst(FullHours):
+    """Returns the first of the missed due times."""
+
+    def latest_due_time(self, previous: datetime, now: datetime, /) -> datetime | None:
+        due = self.next_due_time(previous, now)
+        return due if due is not None and due <= now else None
+
+
+class CatchesUpWithNow(FullHours):
+    """Returns a time that is not due."""
+
+    def latest_due_time(self, previous: datetime, now: datetime, /) -> datetime | None:
+        return now if (now - previous) >= HOUR else None
+
+
+class RaisesWhenCatchingUp(FullHours):
+    """Works for long times only."""
+
+    def latest_due_time(self, previous: datetime, now: datetime, /) -> datetime | None:
+        if now - previous < timedelta(days=1000):
+            raise NotImplementedError
+        return now.replace(minute=0, second=0, microsecond=0)
+
+
+class CatchesUpHourByHour(FullHours):
+    """Walks through all the due times."""
+
+    def latest_due_time(self, previous: datetime, now: datetime, /) -> datetime | None:
+        last, due = None, self.next_due_time(previous, now)
+        if now - previous > timedelta(days=3000):
+            time.sleep(0.05)
+        if now - previous > timedelta(days=30):
+            due = now.replace(minute=0, second=0, microsecond=0)
+        while due is not None and due <= now:
+            last, due = due, self.next_due_time(due, now)
+        return last
+
+
 class HasNoText(FullHours):
     __str__ = object.__str__
 
@@ -238,15 +276,19 @@ BROKEN = [
     Broken(GoesBack, {rules.ALWAYS_LATER}),
     Broken(Blocks, {rules.DOES_NOT_BLOCK}),
     Broken(NeverComesBack, {rules.DOES_NOT_BLOCK}),
-    Broken(CountsItsAnswers, {rules.REMEMBERS_NOTHING}),
-    Broken(RemembersWhenItBegan, {rules.REMEMBERS_NOTHING}),
-    Broken(ThrowsDice, {rules.REMEMBERS_NOTHING}),
+    Broken(CountsItsAnswers, {rules.STATELESS}),
+    Broken(RemembersWhenItBegan, {rules.STATELESS}),
+    Broken(ThrowsDice, {rules.STATELESS}),
     Broken(Drifts, {rules.DOES_NOT_DRIFT}),
     Broken(CountsFromTheTimeBefore, {rules.ANY_TIME_BEFORE}),
     Broken(BeginsAgain, {rules.THE_END}),
     Broken(StartsItself, {rules.OWN_START}),
     Broken(HoldsALock, {rules.SURVIVES_PICKLING}),
     Broken(LosesItsOptions, {rules.SURVIVES_PICKLING}),
+    Broken(CatchesUpWithTheFirst, {rules.CATCHES_UP}),
+    Broken(CatchesUpWithNow, {rules.CATCHES_UP}),
+    Broken(RaisesWhenCatchingUp, {rules.CATCHES_UP}),
+    Broken(CatchesUpHourByHour, {rules.DOES_NOT_BLOCK}),
     Broken(HasNoText, {rules.TEXT_FOR_PEOPLE}),
     Broken(HasAnEmptyText, {rules.TEXT_FOR_PEOPLE}),
 ]

@@ -5,7 +5,7 @@ from asyncz.testing.clock import FakeClock
 from asyncz.testing.executors import ExecutorConformance, RestrictedExecutorConformance
 from asyncz.testing.recorder import RecordingNotifier, RunRecord
 from asyncz.testing.rules import RULES, TRIGGER_RULES, Rule, RuleBrokenError
-from asyncz.testing.trigger_conformance import TriggerConformance
+from asyncz.testing.triggers import TriggerConformance
 
 __all__ = [
     "RULES",

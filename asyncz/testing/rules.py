@@ -124,24 +124,28 @@ RULES: tuple[Rule, ...] = _numbered(
 TRIGGER_RULES: tuple[Rule, ...] = _numbered(
     (
         "raises nothing",
-        "`next_due_time` raises nothing, whatever times it is asked about; None says that there is none.",
+        "`next_due_time` never raises, for any times; it returns None if no due time follows.",
     ),
     ("time zone", "Each due time is a datetime with a time zone."),
-    ("always later", "Each due time is later than the one before: none comes twice."),
-    ("does not block", "Each answer is there at once: the event loop waits for it."),
-    ("remembers nothing", "Asked the same again it answers the same, whatever it was asked meanwhile."),
+    ("always later", "Each due time is later than the one before."),
+    ("does not block", "Each method returns immediately, because the event loop waits for it."),
+    ("stateless", "The same arguments give the same result, regardless of other calls in between."),
     (
         "does not drift",
-        "After a due time the next one does not depend on the present time: a late run delays no other.",
+        "After a due time, the next one does not depend on the current time: a late run does not delay others.",
     ),
-    ("any time before", "What it gives is the first due time after any `previous`, not only after one of its own."),
-    ("the end is the end", "Where it has no due time any more, it has none at a later time either."),
+    ("any time before", "The result is the first due time after any `previous`, not only after a due time."),
+    ("the end is the end", "If a trigger has no further due time, it has none at a later time either."),
     (
         "own start",
-        "`started` gives a task a trigger of its own, and changes neither the given one nor that of another.",
+        "`started` returns a trigger for one task, and changes neither the original nor the trigger of another task.",
     ),
-    ("survives pickling", "A copy that was pickled and unpickled gives the same due times."),
-    ("text for people", "`str()` tells people what it is, and not where its object lies in memory."),
+    ("survives pickling", "A copy that was pickled and unpickled has the same due times."),
+    ("text for people", "`str()` describes the trigger, and does not show the address of the object."),
+    (
+        "catches up",
+        "`latest_due_time` returns the last due time up to `now` that repeated calls of `next_due_time` lead to.",
+    ),
 )
 """All rules of triggers, in the order of their numbers."""
 
@@ -150,11 +154,12 @@ TRIGGER_RULES: tuple[Rule, ...] = _numbered(
     TIME_ZONE,
     ALWAYS_LATER,
     DOES_NOT_BLOCK,
-    REMEMBERS_NOTHING,
+    STATELESS,
     DOES_NOT_DRIFT,
     ANY_TIME_BEFORE,
     THE_END,
     OWN_START,
     SURVIVES_PICKLING,
     TEXT_FOR_PEOPLE,
+    CATCHES_UP,
 ) = TRIGGER_RULES

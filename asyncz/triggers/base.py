@@ -26,6 +26,7 @@ _MICROSECOND = timedelta(microseconds=1)
 _LAST = datetime.max.replace(tzinfo=UTC)
 # A bisection over all the microseconds of 9,999 years takes 59 steps.
 _MAX_BISECTIONS = 64
+_FIRST_STEP = timedelta(seconds=1)
 # Limits of the search for a common due time: rounds in which each trigger is asked once, and seconds, because
 # a trigger may need long for an answer.
 _MAX_ROUNDS = 10_000
@@ -454,13 +455,20 @@ def _latest_by_bisection(
 ) -> datetime | None:
     """Return the last due time up to `now` that is later than `previous`, given the function for the next one.
 
-    Invariant: `found` is due, and no time after `end` up to `now` is due. Each step halves the time between them,
-    so the cost is logarithmic in the number of due times.
+    Invariant: `found` is due, and no time after `end` up to `now` is due. The first loop looks back from `now` in
+    growing steps, which soon finds a due time if they are frequent. Each step of the second loop halves the time
+    between `found` and `end`. The cost is logarithmic in the time, and independent of the number of due times.
     """
     found = next_time(previous, now)
     if found is None or found > now:
         return None
-    end = now
+    end, distance = now, _FIRST_STEP
+    while (begin := minus(now, distance)) > found:
+        following = next_time(begin, now)
+        if following is not None and following <= now:
+            found = following
+            break
+        end, distance = begin, distance * 8
     for _ in range(_MAX_BISECTIONS):
         following = next_time(found, now)
         if following is None or following > now:

@@ -1,4 +1,4 @@
-"""The suite that verifies triggers: subclass it, tell how yours is made, and run pytest."""
+"""Conformance tests of triggers: subclass `TriggerConformance`, define `make_trigger`, and run pytest."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from unittest import SkipTest
 
-from typing_extensions import TypeVar
+from typing_extensions import TypeIs, TypeVar
 
 from asyncz._checks import is_aware
-from asyncz.protocols import Trigger
+from asyncz.protocols import SupportsCatchUp, Trigger
 from asyncz.testing import rules
 from asyncz.testing._suite import RuleSuite, note_rule
 from asyncz.testing.rules import TRIGGER_RULES, Rule, RuleBrokenError
@@ -27,7 +27,7 @@ SuiteT = TypeVar("SuiteT", bound="TriggerConformance")
 
 
 def _checks(rule: Rule) -> Callable[[Callable[[SuiteT], None]], Callable[[SuiteT], None]]:
-    """Make a test method that walks away from a trigger that does not come back; and note which rule it checks."""
+    """Return a decorator that makes a test of a rule, in a thread that is abandoned if the trigger blocks."""
 
     def decorate(check: Callable[[SuiteT], None]) -> Callable[[SuiteT], None]:
         @functools.wraps(check)
@@ -42,17 +42,17 @@ def _checks(rule: Rule) -> Callable[[Callable[[SuiteT], None]], Callable[[SuiteT
 
 
 class TriggerConformance(RuleSuite):
-    """Verifies a trigger: subclass it and tell how yours is made.
+    """Conformance tests of a trigger: subclass it and define `make_trigger`.
 
-    Each test method checks one rule of `asyncz.testing.TRIGGER_RULES`, in a thread of its own, which it leaves
-    behind where the trigger does not come back. `verify()` does all that without pytest.
+    Each test method checks one rule of `asyncz.testing.TRIGGER_RULES` in a thread of its own, which is abandoned if
+    the trigger blocks. `verify()` runs all of them without pytest.
 
     Attributes:
-        now: When the task is added that the trigger is for, UTC.
-        due_times: How many due times are looked at.
-        longest_answer: For how many seconds an answer may hold up the event loop.
-        can_be_pickled: Whether it is to survive pickling, so that its schedule can be stored.
-        hang_timeout: After how many seconds a trigger that has not come back is left behind.
+        now: The time at which the task is added, UTC.
+        due_times: The number of due times to check.
+        longest_answer: The maximum number of seconds for one call.
+        can_be_pickled: True if the trigger has to support pickling, so that its schedule can be stored.
+        hang_timeout: The number of seconds after which a blocked test is abandoned.
 
     Example:
         >>> class TestTides(TriggerConformance):
@@ -70,10 +70,8 @@ class TriggerConformance(RuleSuite):
     hang_timeout: float = 10.0
 
     def make_trigger(self) -> Trigger:
-        """Make the trigger; called anew for each test."""
+        """Return a new trigger; called for each test."""
         raise NotImplementedError
-
-    # The tests
 
     @_checks(rules.RAISES_NOTHING)
     def test_next_due_time_raises_nothing(self) -> None:
@@ -89,38 +87,49 @@ class TriggerConformance(RuleSuite):
         _ = self._walked()
 
     @_checks(rules.ALWAYS_LATER)
-    def test_each_due_time_is_later_than_the_one_before(self) -> None:
+    def test_each_due_time_is_later_than_the_last(self) -> None:
         trigger, times = self._walked()
         for previous in self._times_around(times):
             _ = _asked(trigger, previous, previous)
 
     @_checks(rules.DOES_NOT_BLOCK)
-    def test_each_answer_is_there_at_once(self) -> None:
+    def test_no_call_blocks(self) -> None:
         trigger, times = self._walked()
         for previous in (None, *times, *self._times_around(times)):
-            # Whatever else the machine does may hold up one answer, but hardly three.
+            # Other work of the machine may delay one call, but hardly three.
             seconds = min(self._seconds_for(trigger, previous) for _ in range(3))
             if seconds > self.longest_answer:
                 raise RuleBrokenError(
                     rules.DOES_NOT_BLOCK,
-                    f"asked what follows {previous}, it took {seconds:.2f} s; {self.longest_answer:g} s are allowed",
+                    f"next_due_time({previous}) took {seconds:.2f} s; at most {self.longest_answer:g} s are allowed",
+                )
+        if (catching_up := _catching_up(trigger)) is not None:
+            begin = times[0] if times else self.now
+            seconds = min(
+                _seconds_for(lambda: catching_up.latest_due_time(begin, begin + _LATER[-1])) for _ in range(3)
+            )
+            if seconds > self.longest_answer:
+                raise RuleBrokenError(
+                    rules.DOES_NOT_BLOCK,
+                    f"latest_due_time took {seconds:.2f} s for {_LATER[-1]}; at most {self.longest_answer:g} s are"
+                    " allowed",
                 )
 
-    @_checks(rules.REMEMBERS_NOTHING)
-    def test_it_answers_the_same_when_it_is_asked_again(self) -> None:
+    @_checks(rules.STATELESS)
+    def test_same_call_has_same_result(self) -> None:
         trigger, times = self._walked()
         for later in _LATER:
             _ = _asked(trigger, None, self.now + later)
         self._expect_all_the_same(trigger, times)
 
     @_checks(rules.DOES_NOT_DRIFT)
-    def test_a_late_run_delays_no_other(self) -> None:
+    def test_late_run_does_not_delay_others(self) -> None:
         trigger, times = self._walked()
         for previous in times:
             self._expect_no_drift(trigger, previous)
 
     @_checks(rules.ANY_TIME_BEFORE)
-    def test_what_follows_any_time_is_the_first_due_time_after_it(self) -> None:
+    def test_any_time_is_followed_by_its_next_due_time(self) -> None:
         trigger, times = self._walked()
         for before, due in itertools.pairwise(times):
             for previous in {before + _MICROSECOND, before + (due - before) / 2, due - _MICROSECOND} - {due}:
@@ -130,28 +139,28 @@ class TriggerConformance(RuleSuite):
                     self._expect_the_same(trigger, before, due)
                     raise RuleBrokenError(
                         rules.ANY_TIME_BEFORE,
-                        f"asked what follows {previous}, it gave {found}; but {due} is what follows {before}",
+                        f"{found} follows {previous}, but {due} follows {before}",
                     )
 
     @_checks(rules.THE_END)
-    def test_after_the_end_nothing_is_due(self) -> None:
+    def test_nothing_is_due_after_the_end(self) -> None:
         trigger, times = self._walked()
         if len(times) == self.due_times:
-            raise SkipTest(f"it has no end within {self.due_times} due times")
+            raise SkipTest(f"the trigger has no end within {self.due_times} due times")
         for later in _LATER:
             previous = (times[-1] if times else self.now) + later
             found = _asked(trigger, previous, previous)
             if found is not None:
                 raise RuleBrokenError(
                     rules.THE_END,
-                    f"nothing followed {times[-1] if times else 'its start'}, but {found} follows {previous}",
+                    f"nothing followed {times[-1] if times else 'the start'}, but {found} follows {previous}",
                 )
 
     @_checks(rules.OWN_START)
-    def test_each_task_gets_a_trigger_of_its_own(self) -> None:
+    def test_each_task_gets_its_own_trigger(self) -> None:
         given = self.make_trigger()
         if start_trigger(given, self.now) is given:
-            raise SkipTest("it has no `started`, or is the same for every task")
+            raise SkipTest("the trigger has no `started`, or is the same for every task")
         first = start_trigger(given, self.now)
         before = self._due_times(first)
         other = start_trigger(given, self.now + timedelta(hours=7, microseconds=70))
@@ -160,32 +169,43 @@ class TriggerConformance(RuleSuite):
         if before != after:
             raise RuleBrokenError(
                 rules.OWN_START,
-                f"it was due at {_listed(before)}; once it was started for another task, at {_listed(after)}",
+                f"due at {_listed(before)}; after a start for another task, at {_listed(after)}",
             )
 
     @_checks(rules.SURVIVES_PICKLING)
-    def test_a_pickled_copy_gives_the_same_due_times(self) -> None:
+    def test_pickled_copy_has_same_due_times(self) -> None:
         if not self.can_be_pickled:
             raise SkipTest("`can_be_pickled` is False")
         trigger, times = self._walked()
         try:
             copy: Trigger = pickle.loads(pickle.dumps(trigger))
         except Exception as error:
-            raise RuleBrokenError(rules.SURVIVES_PICKLING, f"it cannot be pickled: {error!r}") from error
+            raise RuleBrokenError(rules.SURVIVES_PICKLING, f"pickling failed: {error!r}") from error
         if self._due_times(copy) != self._due_times(trigger):
             self._expect_all_the_same(trigger, times)
             raise RuleBrokenError(
-                rules.SURVIVES_PICKLING, f"it is due at {_listed(times)}, its copy at {_listed(self._due_times(copy))}"
+                rules.SURVIVES_PICKLING, f"due at {_listed(times)}, the copy at {_listed(self._due_times(copy))}"
             )
 
     @_checks(rules.TEXT_FOR_PEOPLE)
-    def test_its_text_is_for_people(self) -> None:
+    def test_text_describes_the_trigger(self) -> None:
         trigger = start_trigger(self.make_trigger(), self.now)
         text = str(trigger)
         if not text.strip() or f"{id(trigger):x}" in text.lower():
-            raise RuleBrokenError(rules.TEXT_FOR_PEOPLE, f"its text is {text!r}; give it a __str__")
+            raise RuleBrokenError(rules.TEXT_FOR_PEOPLE, f"the text is {text!r}; define __str__")
 
-    # What they share
+    @_checks(rules.CATCHES_UP)
+    def test_latest_due_time_agrees_with_next_due_time(self) -> None:
+        trigger, times = self._walked()
+        catching_up = _catching_up(trigger)
+        if catching_up is None:
+            raise SkipTest("the trigger has no `latest_due_time`; schedulers search for it")
+        for previous in (self.now - _LATER[0], *times[:1], *times[-1:]):
+            for now in (*(due + _MICROSECOND for due in times[-2:]), *times[-2:]):
+                if now >= previous:
+                    self._expect_latest(trigger, catching_up, previous, now)
+            for later in _LATER:
+                self._expect_latest(trigger, catching_up, previous, previous + later)
 
     def _walked(self) -> tuple[Trigger, list[datetime]]:
         trigger = start_trigger(self.make_trigger(), self.now)
@@ -214,8 +234,7 @@ class TriggerConformance(RuleSuite):
     def _expect_the_same(self, trigger: Trigger, previous: datetime | None, due: datetime | None) -> None:
         again = _asked(trigger, previous, previous or self.now)
         if again != due:
-            question = "for its first due time" if previous is None else f"what follows {previous}"
-            raise RuleBrokenError(rules.REMEMBERS_NOTHING, f"asked {question}, it first gave {due} and then {again}")
+            raise RuleBrokenError(rules.STATELESS, f"next_due_time({previous}) returned {due} first and {again} later")
 
     def _expect_no_drift(self, trigger: Trigger, previous: datetime) -> None:
         at_once = _asked(trigger, previous, previous)
@@ -225,29 +244,59 @@ class TriggerConformance(RuleSuite):
                 self._expect_the_same(trigger, previous, at_once)
                 raise RuleBrokenError(
                     rules.DOES_NOT_DRIFT,
-                    f"asked at once what follows {previous}, it gave {at_once}, and {late} when it was asked"
-                    f" {delay} later",
+                    f"next_due_time({previous}) returned {at_once} at that time and {late} if called {delay} later",
                 )
 
     def _seconds_for(self, trigger: Trigger, previous: datetime | None) -> float:
-        begun = time.perf_counter()
-        _ = _asked(trigger, previous, previous or self.now)
-        return time.perf_counter() - begun
+        return _seconds_for(lambda: _asked(trigger, previous, previous or self.now))
+
+    def _expect_latest(self, trigger: Trigger, catching_up: SupportsCatchUp, previous: datetime, now: datetime) -> None:
+        following = _asked(trigger, previous, now)
+        call = f"latest_due_time({previous}, {now})"
+        try:
+            found = catching_up.latest_due_time(previous, now)
+        except Exception as error:
+            raise RuleBrokenError(rules.CATCHES_UP, f"{call} raised {error!r}") from error
+        if following is None or following > now:
+            if found is not None:
+                raise RuleBrokenError(rules.CATCHES_UP, f"{call} returned {found}, but nothing is due in between")
+            return
+        if found is None or not is_aware(found) or not previous < found <= now:
+            raise RuleBrokenError(rules.CATCHES_UP, f"{call} returned {found!r}, but {following} is due")
+        if found != following and _asked(trigger, found - _MICROSECOND, now) != found:
+            raise RuleBrokenError(rules.CATCHES_UP, f"{call} returned {found}, which is not due")
+        later = _asked(trigger, found, now)
+        if later is not None and later <= now:
+            raise RuleBrokenError(rules.CATCHES_UP, f"{call} returned {found}, but {later} is due after that")
+
+
+def _seconds_for(call: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    _ = call()
+    return time.perf_counter() - begun
+
+
+def _catching_up(trigger: object) -> SupportsCatchUp | None:
+    return trigger if _supports_catch_up(trigger) else None
+
+
+def _supports_catch_up(trigger: object) -> TypeIs[SupportsCatchUp]:
+    return callable(getattr(trigger, "latest_due_time", None))
 
 
 def _asked(trigger: Trigger, previous: datetime | None, now: datetime) -> datetime | None:
-    """What a trigger answers, which has to be something that a scheduler understands."""
-    question = f"asked at {now} for {'its first due time' if previous is None else f'what follows {previous}'}"
+    """Return the next due time of a trigger, or raise if the result is not valid for a scheduler."""
+    call = f"next_due_time({previous}, {now})"
     try:
         due = trigger.next_due_time(previous, now)
     except Exception as error:
-        raise RuleBrokenError(rules.RAISES_NOTHING, f"{question}, it raised {error!r}") from error
+        raise RuleBrokenError(rules.RAISES_NOTHING, f"{call} raised {error!r}") from error
     if due is None:
         return None
     if not is_aware(due):
-        raise RuleBrokenError(rules.TIME_ZONE, f"{question}, it gave {due!r}")
+        raise RuleBrokenError(rules.TIME_ZONE, f"{call} returned {due!r}")
     if previous is not None and due <= previous:
-        raise RuleBrokenError(rules.ALWAYS_LATER, f"{question}, it gave {due}")
+        raise RuleBrokenError(rules.ALWAYS_LATER, f"{call} returned {due}")
     return due
 
 
@@ -256,10 +305,10 @@ def _listed(times: list[datetime]) -> str:
 
 
 def _run_in_own_thread(check: Callable[[], None], hang_timeout: float) -> None:
-    """Run a check in a daemon thread, and raise what it raises.
+    """Run a check in a daemon thread, and re-raise its exception.
 
     Raises:
-        RuleBrokenError: The trigger has not come back in time, and is left behind there.
+        RuleBrokenError: The check did not end in time; the thread is abandoned.
     """
     errors: list[BaseException] = []
 
@@ -273,8 +322,6 @@ def _run_in_own_thread(check: Callable[[], None], hang_timeout: float) -> None:
     thread.start()
     thread.join(hang_timeout)
     if thread.is_alive():
-        raise RuleBrokenError(
-            rules.DOES_NOT_BLOCK, f"a check has not ended for {hang_timeout:g} s: an answer does not come"
-        )
+        raise RuleBrokenError(rules.DOES_NOT_BLOCK, f"a check has been blocked for {hang_timeout:g} s")
     if errors:
         raise errors[0]
