@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import cast
 
 import pytest
 from hypothesis import example, given, settings, strategies as st
 
-from asyncz import (
-    AsynczError,
-    BaseTrigger,
-    CalendarIntervalTrigger,
-    CronTrigger,
-    IntervalTrigger,
-    InvalidInputError,
-    OrTrigger,
-)
+from asyncz import AsynczError, IntervalTrigger, InvalidInputError, create_trigger
 from asyncz.triggers.base import ValueTrigger, latest_due_time, start_trigger
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -36,32 +26,32 @@ numbers: st.SearchStrategy[object] = st.one_of(
     st.decimals(),
     st.complex_numbers(),
 )
-CHOICES: list[tuple[str, Callable[..., BaseTrigger], dict[str, object]]] = [
-    *((name, IntervalTrigger, {}) for name in ("weeks", "days", "hours", "minutes", "seconds")),
-    *((name, CalendarIntervalTrigger, {}) for name in ("years", "months", "weeks", "days")),
-    *((name, CalendarIntervalTrigger, {"days": 1}) for name in ("hour", "minute", "second", "jitter")),
-    ("jitter", IntervalTrigger, {"days": 999_999_999}),
-    ("jitter", IntervalTrigger, {"days": 1}),
-    ("jitter", CronTrigger, {"expression": "*/7 * * * *"}),
-    ("jitter", CronTrigger, {"expression": "@yearly", "timezone": "Pacific/Apia"}),
-    ("jitter", OrTrigger, {"triggers": [IntervalTrigger(days=30)]}),
+CHOICES: list[tuple[str, str, dict[str, object]]] = [
+    *[(name, "interval", dict[str, object]()) for name in ("weeks", "days", "hours", "minutes", "seconds")],
+    *[(name, "calendar", dict[str, object]()) for name in ("years", "months", "weeks", "days")],
+    *[(name, "calendar", dict[str, object](days=1)) for name in ("hour", "minute", "second", "jitter")],
+    ("jitter", "interval", {"days": 999_999_999}),
+    ("jitter", "interval", {"days": 1}),
+    ("jitter", "cron", {"expression": "*/7 * * * *"}),
+    ("jitter", "cron", {"expression": "@yearly", "timezone": "Pacific/Apia"}),
+    ("jitter", "or", {"triggers": [IntervalTrigger(days=30)]}),
 ]
 
 
 @settings(deadline=None, max_examples=400)
 @given(st.sampled_from(CHOICES), numbers, st.sampled_from([NOW, FIRST, LAST, LAST - timedelta(days=400)]))
-@example(("jitter", IntervalTrigger, {"days": 999_999_999}), 8.64e13, NOW)
-@example(("seconds", IntervalTrigger, {}), 10**400, NOW)
-@example(("seconds", IntervalTrigger, {}), 10**5000, NOW)
-@example(("years", CalendarIntervalTrigger, {}), 10**5000, NOW)
-@example(("jitter", CronTrigger, {"expression": "*/7 * * * *"}), 86_399_999_999_999.99, FIRST)
-@example(("jitter", CronTrigger, {"expression": "@yearly", "timezone": "Pacific/Apia"}), 8e13, LAST)
+@example(("jitter", "interval", {"days": 999_999_999}), 8.64e13, NOW)
+@example(("seconds", "interval", {}), 10**400, NOW)
+@example(("seconds", "interval", {}), 10**5000, NOW)
+@example(("years", "calendar", {}), 10**5000, NOW)
+@example(("jitter", "cron", {"expression": "*/7 * * * *"}), 86_399_999_999_999.99, FIRST)
+@example(("jitter", "cron", {"expression": "@yearly", "timezone": "Pacific/Apia"}), 8e13, LAST)
 def test_number_is_accepted_or_rejected_by_name(
-    choice: tuple[str, Callable[..., BaseTrigger], dict[str, object]], value: object, now: datetime
+    choice: tuple[str, str, dict[str, object]], value: object, now: datetime
 ) -> None:
-    name, make, options = choice
+    name, alias, options = choice
     try:
-        trigger = make(**options, **{name: value})
+        trigger = create_trigger(alias, **options, **{name: value})
     except InvalidInputError as error:
         assert error.name in {name, "the interval"}  # noqa: PT017
         assert len(str(error)) < 500  # noqa: PT017
@@ -82,8 +72,8 @@ def test_number_is_accepted_or_rejected_by_name(
         assert following is None or following > previous
         latest = latest_due_time(started, previous, max(previous, now))
         assert latest is None or previous < latest <= max(previous, now)
-    copy = cast("ValueTrigger", trigger)
-    assert make(**copy.options) == trigger
+    assert isinstance(trigger, ValueTrigger)
+    assert create_trigger(alias, **trigger.options) == trigger
 
 
 HOSTILE: dict[str, object] = {
@@ -104,7 +94,7 @@ HOSTILE: dict[str, object] = {
 def test_hostile_number_names_option_and_value(name: str, value: str) -> None:
     options: dict[str, object] = {"days": 5, name: HOSTILE[value]}
     with pytest.raises(AsynczError) as caught:
-        cast("Callable[..., IntervalTrigger]", IntervalTrigger)(**options)
+        create_trigger("interval", **options)
     error = caught.value
     assert isinstance(error, InvalidInputError)
     assert error.name in {name, "the interval"}
