@@ -92,6 +92,10 @@ if TYPE_CHECKING:
     from asyncz.executors.base import BaseExecutor as BaseExecutor
     from asyncz.executors.dask import DaskExecutor as DaskExecutor
     from asyncz.executors.debug import DebugExecutor as DebugExecutor
+    from asyncz.executors.delegating import (
+        DelegatingExecutor as DelegatingExecutor,
+        RestrictedDelegatingExecutor as RestrictedDelegatingExecutor,
+    )
     from asyncz.executors.futures import FuturesExecutor as FuturesExecutor
     from asyncz.executors.process_pool import ProcessPoolExecutor as ProcessPoolExecutor
     from asyncz.executors.thread_pool import ThreadPoolExecutor as ThreadPoolExecutor
@@ -231,6 +235,7 @@ else:
             "asyncz.executors.base": ("BaseExecutor",),
             "asyncz.executors.dask": ("DaskExecutor",),
             "asyncz.executors.debug": ("DebugExecutor",),
+            "asyncz.executors.delegating": ("DelegatingExecutor", "RestrictedDelegatingExecutor"),
             "asyncz.executors.futures": ("FuturesExecutor",),
             "asyncz.executors.process_pool": ("ProcessPoolExecutor",),
             "asyncz.executors.thread_pool": ("ThreadPoolExecutor",),

@@ -22,11 +22,14 @@ from asyncz import (
     BaseExecutor,
     DaskExecutor,
     DebugExecutor,
+    DelegatingExecutor,
     Executor,
     ExecutorState,
     FuturesExecutor,
     Notifier,
     ProcessPoolExecutor,
+    RestrictedDelegatingExecutor,
+    SupportsCancel,
     Task,
     TaskNotification,
     TaskRun,
@@ -59,7 +62,10 @@ dask_of_int: Executor[int] = DaskExecutor()
 dask_of_lists: Executor[list[str]] = DaskExecutor("tcp://10.0.0.5:8786")
 dask_universal: UniversalExecutor = DaskExecutor()
 same_class: ThreadPoolExecutor = ThreadPoolOfTheSubpackage()
-same_base: BaseExecutor = BaseOfTheModule()
+
+
+def same_base(executor: BaseOfTheModule) -> BaseExecutor:
+    return executor
 
 
 def parameters() -> None:
@@ -253,3 +259,41 @@ def custom(scheduler: AsyncIOScheduler) -> None:
     assert_type(scheduler.add_task("text".encode, executor=of_bytes), Task[bytes])
     scheduler.add_executor(QueuedExecutor(), alias="queued")
     scheduler.add_executor(PydanticExecutor(state=idle), alias="pydantic")
+
+
+class MeteredExecutor(DelegatingExecutor):
+    """A metrics wrapper around any executor."""
+
+    def __init__(self, executor: UniversalExecutor) -> None:
+        super().__init__(executor)
+        self.submitted: dict[str, int] = {}
+        self.outcomes: list[str] = []
+
+    @override
+    def submit(self, run: TaskRun[ResultT], /) -> None:
+        super().submit(run)
+        self.submitted[run.task_id] = self.submitted.get(run.task_id, 0) + 1
+
+    @override
+    def on_outcome(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
+        self.outcomes.append(type(notification).__name__)
+
+
+class MeteredBytesExecutor(RestrictedDelegatingExecutor[bytes]):
+    @override
+    def submit(self, run: TaskRun[bytes], /) -> None:
+        super().submit(run)
+
+
+metered: UniversalExecutor = MeteredExecutor(ThreadPoolExecutor())
+metered_twice: UniversalExecutor = MeteredExecutor(metered)
+metered_of_int: Executor[int] = MeteredExecutor(QueuedExecutor())
+metered_cancels: SupportsCancel = MeteredExecutor(QueuedExecutor())
+metered_bytes: Executor[bytes] = MeteredBytesExecutor(BytesExecutor())
+metered_bytes_of_universal: Executor[bytes] = MeteredBytesExecutor(ThreadPoolExecutor())
+
+
+def wrapping(scheduler: AsyncIOScheduler) -> None:
+    assert_type(scheduler.add_task(words, "text", executor=MeteredExecutor(ThreadPoolExecutor())), Task[list[str]])
+    assert_type(MeteredExecutor(ThreadPoolExecutor()).executor, UniversalExecutor)
+    scheduler.add_executor(MeteredExecutor(QueuedExecutor()), alias="metered")

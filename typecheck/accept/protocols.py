@@ -71,7 +71,10 @@ of_scheduler: Notifier = AsyncIOScheduler()
 trigger: Trigger = DailyTrigger()
 clock: Clock = StoppedClock()
 cancelling: SupportsCancel = Cancelling()
-of_base: type[SupportsCancel] = BaseExecutor
+
+
+def of_base(executor: BaseExecutor) -> SupportsCancel:
+    return executor
 
 
 async def used(

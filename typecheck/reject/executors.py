@@ -17,6 +17,8 @@ from asyncz import (
     BaseExecutor,
     DaskExecutor,
     DebugExecutor,
+    DelegatingExecutor,
+    RestrictedDelegatingExecutor,
     Executor,
     ExecutorState,
     FuturesExecutor,
@@ -50,7 +52,7 @@ class Inventing(BaseExecutor):
         self.abandon(run, TaskExecuted(run.task.id, "junk"))  # E
 
 
-class Swapping(BaseExecutor):
+class Swapping(DebugExecutor):
     """Ends a run with what another one gave."""
 
     def swap(self, first: TaskRun[ResultT], second: TaskRun[OtherT]) -> None:
@@ -270,6 +272,7 @@ def parameters() -> None:
     ProcessPoolExecutor(max_queue="all")  # E
     AsyncIOExecutor(max_workers=3)  # E
     DebugExecutor(max_workers=3)  # E
+    BaseExecutor()  # E
     BaseExecutor(max_queue="all")  # E
     BaseExecutor(3)  # E
 
@@ -325,3 +328,29 @@ def pools_and_clusters(pool: concurrent.futures.Executor) -> None:
     DaskExecutor(cluster_kwargs={"n_workers": "3"})  # E
     DaskExecutor(overwrite_wait="yes")  # E
     DaskExecutor(cancel_futures="yes")  # E
+
+
+class WithoutSubmitRun(BaseExecutor):  # E[pyrefly]: its rule implicit-abstract-class
+    """Cannot be made: the abstract method is missing."""
+
+
+class WrapperOfTexts(DelegatingExecutor):
+    @override
+    def submit(self, run: TaskRun[str], /) -> None:  # E[-ty]: generic method
+        super().submit(run)
+
+
+class WrapperOfOutcomes(DelegatingExecutor):
+    @override
+    def on_outcome(self, run: str) -> None: ...  # E
+
+
+def wrappers(of_bytes: Executor[bytes]) -> None:
+    WithoutSubmitRun()  # E
+    DelegatingExecutor()  # E
+    DelegatingExecutor("threads")  # E
+    DelegatingExecutor(ThreadPoolExecutor)  # E
+    DelegatingExecutor(of_bytes)  # E[-ty]: generic method
+    RestrictedDelegatingExecutor[int](of_bytes)  # E
+    wrapped: Executor[int] = RestrictedDelegatingExecutor[bytes](of_bytes)  # E
+    DelegatingExecutor(ThreadPoolExecutor()).submit(3)  # E

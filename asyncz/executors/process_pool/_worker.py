@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import contextvars
 import logging
 import os
 import signal
@@ -18,6 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Never
 
 from asyncz._running import running_run
+from asyncz.executors._coroutines import CoroutineCall, run_in_loop
 from asyncz.executors._remote_call import SentRun, dumps, execute, report_of
 from asyncz.executors.process_pool._frames import (
     ASKS,
@@ -240,5 +240,4 @@ def serve() -> None:
 
 
 def _run_coroutine(runner: asyncio.Runner, coroutine: Coroutine[object, Never, object]) -> object:
-    # Without one, all runs would see the context of the first.
-    return runner.run(coroutine, context=contextvars.copy_context())
+    return run_in_loop(runner, CoroutineCall(coroutine))
