@@ -46,3 +46,10 @@ def value_text(value: object, length: int = DEFAULT_LENGTH) -> str:
         return printable(shortened.repr(value), length)
     except BaseException as failure:
         return f"<{type(value).__name__}: repr() raised {type(failure).__name__}>"
+
+
+def class_name(cls: type[object]) -> str:
+    """Return the qualified name of a class, the same in a process and in the worker processes that it starts."""
+    # The main module has another name in worker processes.
+    module = "__main__" if cls.__module__ == "__mp_main__" else cls.__module__
+    return f"{module}.{cls.__qualname__}"

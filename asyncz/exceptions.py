@@ -584,15 +584,17 @@ class SerializationError(AsynczError, ValueError):
 
 @attrs.define(eq=False, slots=False, repr=False)
 class RemoteError(AsynczError, RuntimeError):
-    """Substitute for an exception of a worker that cannot be unpickled.
+    """Substitute for an exception of a worker that cannot be unpickled; `Retry(on=...)` matches its classes by name.
 
     Attributes:
         type_name: Class of the exception, as `module.name`.
         message: Text of the exception.
+        class_names: Names of its class and of all base classes, as `module.name`.
     """
 
     type_name: str
     message: str
+    class_names: tuple[str, ...] = ()
 
     @override
     def __str__(self) -> str:

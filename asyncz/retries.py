@@ -5,7 +5,8 @@ from __future__ import annotations
 import attrs
 
 from asyncz._checks import check_at_least, check_count, check_optional_seconds, check_seconds
-from asyncz.exceptions import InvalidInputError
+from asyncz._text import class_name
+from asyncz.exceptions import InvalidInputError, RemoteError
 
 
 @attrs.frozen(kw_only=True)
@@ -51,7 +52,13 @@ class Retry:
 
     def follows(self, attempt: int, exception: BaseException) -> bool:
         """Whether another attempt follows the failure of an attempt, counted from 1. May be called from any thread."""
-        return attempt < self.attempts and isinstance(exception, self.on)
+        return attempt < self.attempts and (isinstance(exception, self.on) or self._matches_remote(exception))
+
+    def _matches_remote(self, exception: BaseException) -> bool:
+        """Return True if an exception stands for one of a worker whose class, or a base class, is in `on`."""
+        return isinstance(exception, RemoteError) and not {class_name(cls) for cls in self.on}.isdisjoint(
+            exception.class_names
+        )
 
     def delay_after(self, attempt: int) -> float:
         """How many seconds to wait after the failure of an attempt, counted from 1. May be called from any thread."""

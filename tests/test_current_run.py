@@ -29,7 +29,7 @@ from asyncz import (
     TaskTimeoutError,
     current_run,
 )
-from asyncz.executors.process_pool import _supervisor
+from asyncz.executors.process_pool import _slot
 from asyncz.testing import FakeClock
 from tests.test_defects import until
 from tests.test_executors import MAKERS, every_executor, scheduler_with
@@ -358,7 +358,7 @@ def asks() -> tuple[int, bool]:
 
 
 def test_a_process_that_asks_and_goes_on_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_supervisor, "_SECONDS_TO_RETURN", 0.1)
+    monkeypatch.setattr(_slot, "SECONDS_TO_RETURN", 0.1)
 
     async def main() -> None:
         mark = tmp_path / "mark"

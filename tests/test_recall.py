@@ -13,7 +13,7 @@ import pytest
 
 from asyncz import AsyncIOScheduler, ProcessPoolExecutor, RunHandle, TaskCancelledError, WorkerLostError
 from asyncz.config import ProcessPoolKwargs
-from asyncz.executors.process_pool import _supervisor
+from asyncz.executors.process_pool import _prefetch
 from tests import functions
 from tests.test_worker_faults import process_id_in, run
 
@@ -37,7 +37,7 @@ class Blocked:
 @pytest.fixture(autouse=True)
 def much_is_sent_in_advance(monkeypatch: pytest.MonkeyPatch) -> None:
     """However slow the machine is, and so its runs."""
-    monkeypatch.setattr(_supervisor, "_SECONDS_IN_FLIGHT", 60.0)
+    monkeypatch.setattr(_prefetch, "SECONDS_IN_FLIGHT", 60.0)
 
 
 @asynccontextmanager
@@ -75,7 +75,7 @@ def test_what_was_sent_behind_a_long_run_runs_on_the_worker_that_gets_free(tmp_p
 def test_what_was_taken_back_may_be_sent_to_the_same_worker_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_supervisor, "_SECONDS_UNTIL_RECALL", 60.0)
+    monkeypatch.setattr(_prefetch, "SECONDS_UNTIL_RECALL", 60.0)
 
     async def main() -> None:
         async with pool_of_short_runs(1) as scheduler:

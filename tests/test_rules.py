@@ -1984,10 +1984,10 @@ def test_processes_start_by_forkserver_unless_the_context_says_otherwise(method:
 
 
 def test_processes_start_by_spawn_where_there_is_no_forkserver(monkeypatch: pytest.MonkeyPatch) -> None:
-    from asyncz.executors.process_pool import _supervisor
+    from asyncz.executors.process_pool import _process
 
     monkeypatch.setattr(multiprocessing, "get_all_start_methods", lambda: ["spawn"])
-    assert _supervisor.default_context().get_start_method() == "spawn"
+    assert _process.default_context().get_start_method() == "spawn"
 
 
 # Retries and time limits

@@ -325,7 +325,7 @@ class SchedulerMachine(RuleBasedStateMachine):
     def kill_a_worker(self, number: int) -> None:
         assert isinstance(self.executor, ProcessPoolExecutor)
         supervisor = self.executor._supervisor
-        pids = [] if supervisor is None else [slot.process.pid for slot in list(supervisor._slots) if slot.ready]
+        pids = [] if supervisor is None else supervisor.worker_pids
         if pids:
             os.kill(pids[number % len(pids)], signal.SIGKILL)
 

@@ -1,4 +1,8 @@
-"""Execution of a pickled call, and the report of its outcome, in any worker. Standard library only."""
+"""Execution of a pickled call and the report of its outcome, in any worker. Standard library only.
+
+The call, its result and its exceptions belong to the user: pickling, unpickling, `repr` and `str` may raise anything.
+Every function here that touches them is guarded, so that a run always gets a report.
+"""
 
 from __future__ import annotations
 
@@ -10,56 +14,94 @@ from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import Never, TypeAlias, TypeGuard
 
+from asyncz._text import class_name
+
 _RUN_INFO = struct.Struct("!QIdI")
 
 # Kinds of outcomes.
 RESULT, ERROR, CANCELLED, UNLOADABLE, UNPICKLABLE = 13, 14, 15, 16, 19
 
 dumps: Callable[[object], bytes] = partial(pickle.dumps, protocol=pickle.HIGHEST_PROTOCOL)
-"""How calls and results are pickled, unless somebody brings a way of their own."""
+"""Default pickling of calls and results."""
 
-ErrorReport: TypeAlias = tuple[str, str, str, bytes | None]
-"""The class of an exception, its text, its traceback as text, and itself where it can be pickled."""
+ErrorReport: TypeAlias = tuple[str, str, str, bytes | None, tuple[str, ...]]
+"""An exception's class name, text, traceback, pickled form (None if it cannot be pickled), and names of all classes."""
+
+_MAX_TEXT = 100_000
 
 
-def run_content(run_id: int, attempt: int, scheduled: float, task_id: str, call: bytes) -> bytes:
-    """The content of a frame that sends a run: what its function can ask for, and its pickled call."""
+def run_header(run_id: int, attempt: int, scheduled: float, task_id: str) -> bytes:
+    """Return the part of a sent run that precedes the pickled call: the values of `current_run()`."""
     name = task_id.encode("utf-8", "surrogatepass")
-    return b"".join((_RUN_INFO.pack(run_id, attempt, scheduled, len(name)), name, call))
+    return _RUN_INFO.pack(run_id, attempt, scheduled, len(name)) + name
 
 
 class SentRun:
-    """A run that was sent here, as its function sees it."""
+    """A run that was sent to a worker, as its function sees it."""
 
-    def __init__(self, content: bytes) -> None:
+    def __init__(self, content: bytes | bytearray) -> None:
         self.run_id, self.attempt, self.scheduled, length = _RUN_INFO.unpack_from(content)
         start = _RUN_INFO.size + length
-        self._name = content[_RUN_INFO.size : start]
-        self.call = memoryview(content)[start:]
+        self._name = bytes(content[_RUN_INFO.size : start])
+        self._call: memoryview | None = memoryview(content)[start:]
 
     @property
     def task_id(self) -> str:
         return self._name.decode("utf-8", "surrogatepass")
 
+    def load(self) -> Callable[[], object]:
+        """Unpickle the call, and drop the pickled form."""
+        pickled, self._call = self._call, None
+        assert pickled is not None
+        with pickled:
+            call: Callable[[], object] = pickle.loads(pickled)
+        return call
+
     def is_cancelled(self) -> bool:
-        """Whether it is to end; never where nobody can tell so."""
+        """Return True if the function should return; always False where cancellation cannot be signalled."""
         return False
 
 
+def safe_text(make: Callable[[], str], fallback: str = "") -> str:
+    """Return a text that user code makes, or a fallback if that raises."""
+    try:
+        text = make()
+        # A subclass of str is user code as well.
+        text = text if type(text) is str else str.__str__(text)
+    except BaseException as error:
+        return f"{fallback}<text not available: {type(error).__name__}>"
+    return text if len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT]}…"
+
+
+def safe_repr(value: object) -> str:
+    """Return `repr(value)`, or the class name if that raises."""
+    return safe_text(lambda: repr(value), f"{type(value).__name__} ")
+
+
+def safe_str(error: BaseException) -> str:
+    """Return `str(error)`, or a replacement if that raises."""
+    return safe_text(lambda: str(error))
+
+
+def class_names(error: BaseException) -> tuple[str, ...]:
+    """Return the names of an exception's class and of its base classes, the class first."""
+    return tuple(safe_text(partial(class_name, cls), "class ") for cls in type(error).__mro__)
+
+
 def execute(
-    content: bytes | memoryview,
+    load: Callable[[], Callable[[], object]],
     run_coroutine: Callable[[Coroutine[object, Never, object]], object],
     dumps: Callable[[object], bytes],
 ) -> tuple[int, bytes]:
-    """Make a call that arrived as bytes, and give the kind of its end and the report of it; never raises.
+    """Load and make a call, and return the kind and the report of its outcome. Never raises.
 
     Args:
-        content: The call, pickled.
-        run_coroutine: Runs a coroutine to its end.
-        dumps: Pickles the result, or the exception.
+        load: Returns the call.
+        run_coroutine: Runs a coroutine until it is done.
+        dumps: Pickles the result or the exception.
     """
     try:
-        call: Callable[[], object] = pickle.loads(content)
+        call = load()
     except BaseException as error:
         return UNLOADABLE, report_of(error, dumps)
     try:
@@ -73,7 +115,7 @@ def execute(
     try:
         return RESULT, dumps(outcome)
     except BaseException as error:
-        return UNPICKLABLE, pickle.dumps((_shortened(repr(type(outcome))), repr(error)))
+        return UNPICKLABLE, pickle.dumps((_shortened(safe_repr(type(outcome))), safe_repr(error)))
 
 
 def _is_awaitable(outcome: object) -> TypeGuard[Awaitable[object]]:
@@ -89,15 +131,14 @@ def _shortened(text: str) -> str:
 
 
 def report_of(error: BaseException, dumps: Callable[[object], bytes]) -> bytes:
-    text = "".join(traceback.format_exception(error))
+    """Return the `ErrorReport` of an exception, pickled. Never raises an `Exception` of the user's code."""
+    text = safe_text(lambda: "".join(traceback.format_exception(error)), "Traceback ")
+    pickled: bytes | None
     try:
-        pickled: bytes | None = dumps(error)
-        pickle.loads(dumps(error))
+        pickled = dumps(error)
+        pickle.loads(pickled)
     except BaseException:
         pickled = None
-    try:
-        message = str(error)
-    except BaseException as unprintable:
-        message = f"its text cannot be had: {type(unprintable).__name__}"
-    report: ErrorReport = (f"{type(error).__module__}.{type(error).__qualname__}", message, text, pickled)
+    names = class_names(error)
+    report: ErrorReport = (names[0], safe_str(error), text, pickled, names)
     return pickle.dumps(report)

@@ -1,4 +1,4 @@
-"""What a run is in a worker of a pool or a cluster that a user brings. It imports the standard library only."""
+"""Execution of a run in a worker of a pool or cluster that belongs to the user. Standard library only."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from asyncz._running import running_run
 from asyncz.executors import _remote_call
 
 MISSED = 20
-"""The kind of end of a run that was too late; the others are those of `_remote_call`."""
+"""Kind of the outcome of a run that was too late; the other kinds are in `_remote_call`."""
 
 Place: TypeAlias = tuple[str, int, str]
-"""The machine, the process and the thread of a worker."""
+"""Machine, process id and thread of a worker."""
 
 Report: TypeAlias = tuple[int, bytes, float | None, Place]
-"""The kind of an end, its content, when the function was called in seconds since the epoch, and where."""
+"""Kind and content of an outcome, start of the function in seconds since the epoch, and place."""
 
 
 def execute(
@@ -29,34 +29,34 @@ def execute(
     latest_start: float | None,
     run_coroutine: Callable[[Coroutine[object, Never, object]], object] = asyncio.run,
 ) -> Report:
-    """Make the call of a run that was sent here, unless it is too late for it; never raises.
+    """Make the call of a run, unless it is too late. Never raises.
 
     Args:
         run: The run.
         dumps: Pickles the result.
-        latest_start: Until when the function may be called, in seconds since the epoch.
-        run_coroutine: Runs a coroutine to its end.
+        latest_start: Latest start of the function, in seconds since the epoch; None means no limit.
+        run_coroutine: Runs a coroutine until it is done.
     """
     started = time.time()
     if latest_start is not None and started > latest_start:
         return MISSED, b"", None, place()
     token = running_run.set(run)
     try:
-        kind, report = _remote_call.execute(run.call, run_coroutine, dumps)
+        kind, report = _remote_call.execute(run.load, run_coroutine, dumps)
     finally:
         running_run.reset(token)
     return kind, report, started, place()
 
 
 def execute_parcel(content: bytes, dumps: Callable[[object], bytes], latest_start: float | None) -> Report:
-    """The same for a run that arrives as bytes, where nobody can tell it to end."""
+    """Execute a run that arrives as bytes and cannot be cancelled while it runs."""
     return execute(_remote_call.SentRun(content), dumps, latest_start)
 
 
 def place() -> Place:
-    """The present machine, process and thread."""
+    """Return the current machine, process and thread."""
     return socket.gethostname(), os.getpid(), threading.current_thread().name
 
 
 def nothing() -> None:
-    """Does nothing, for a run that has ended before it left."""
+    """Do nothing: the call of a run that has ended before it was sent."""

@@ -1,25 +1,41 @@
-"""What runs and their ends become on their way to other processes and back."""
+"""Runs and outcomes as bytes, in the parent.
+
+Pickling and unpickling call user code, which may raise anything or take long. The functions here that accept it say so;
+those named `plain` decide without calling user code, and may be used on a thread that other runs depend on.
+"""
 
 from __future__ import annotations
 
-import contextlib
+import io
 import pickle
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
+from functools import partial
+from types import BuiltinFunctionType, FunctionType, NoneType
+from typing import Never, TypeGuard
 
-from typing_extensions import TypeVar
+from typing_extensions import TypeVar, override
 
 from asyncz._callables import function_reference
 from asyncz.events import TaskNotification, Worker
 from asyncz.exceptions import RemoteError, SerializationError
 from asyncz.executors import _remote_call, _remote_worker
+from asyncz.executors._remote_call import safe_repr, safe_str
 from asyncz.runs import TaskRun
 
 ResultT = TypeVar("ResultT")
 
+_FUNCTION_CLASSES = frozenset({BuiltinFunctionType, FunctionType})
+_NUMBER_CLASSES = frozenset({bool, complex, float, int, NoneType})
+_TEXT_CLASSES = frozenset({bytes, str})
+_COLLECTION_CLASSES = frozenset({bytes, dict, list, str, tuple})
+_MAX_PLAIN_BYTES = 1 << 16
+_MAX_PLAIN_ITEMS = 64
+_MAX_PLAIN_DEPTH = 4
+
 
 def pickled(call: Callable[[], object], dumps: Callable[[object], bytes] = _remote_call.dumps) -> bytes:
-    """A call as bytes.
+    """Return a call as bytes. Calls user code.
 
     Raises:
         SerializationError: The function or an argument cannot be pickled.
@@ -27,73 +43,199 @@ def pickled(call: Callable[[], object], dumps: Callable[[object], bytes] = _remo
     try:
         return dumps(call)
     except Exception as error:
-        raise SerializationError("function or argument", function_reference(call), f"{error}") from error
+        raise _unpicklable(call, error) from error
 
 
-def parcel_of(run: TaskRun[ResultT], dumps: Callable[[object], bytes] = _remote_call.dumps) -> bytes:
-    """A run as bytes: what its function can ask for, and its call.
+def pickled_in_worker_thread(call: Callable[[], object]) -> bytes:
+    """Return a call as bytes, on a thread that no exit or interrupt of user code may end.
 
     Raises:
         SerializationError: The function or an argument cannot be pickled.
     """
-    return _remote_call.run_content(run.run_id, run.attempt, run.scheduled, run.task_id, pickled(run.call, dumps))
+    try:
+        return _remote_call.dumps(call)
+    except BaseException as error:
+        raise _unpicklable(call, error) from error
 
 
-def ending_of(run: TaskRun[ResultT], kind: int, content: bytes) -> TaskNotification[ResultT]:
-    """How a run ended, from what its worker sent. The one place that takes a type on trust."""
+def _unpicklable(call: Callable[[], object], error: BaseException) -> SerializationError:
+    return SerializationError(
+        "function or argument",
+        _remote_call.safe_text(lambda: function_reference(call), "function "),
+        safe_str(error),
+    )
+
+
+def parcel_of(run: TaskRun[ResultT], dumps: Callable[[object], bytes] = _remote_call.dumps) -> bytes:
+    """Return a run as bytes: the values of `current_run()`, and the pickled call. Calls user code.
+
+    Raises:
+        SerializationError: The function or an argument cannot be pickled.
+    """
+    return run_header_of(run) + pickled(run.call, dumps)
+
+
+def run_header_of(run: TaskRun[ResultT]) -> bytes:
+    """Return the part of a sent run that precedes its pickled call."""
+    return _remote_call.run_header(run.run_id, run.attempt, run.scheduled, run.task_id)
+
+
+def is_plain_call(call: object) -> bool:
+    """Return True if pickling a call is quick and calls no user code: a function with small, built-in arguments."""
+    if type(call) is partial:
+        return (
+            type(call.func) in _FUNCTION_CLASSES
+            and not call.__dict__
+            and _are_plain(call.args, 0)
+            and (not call.keywords or _are_plain(call.keywords.values(), 0))
+        )
+    return type(call) in _FUNCTION_CLASSES
+
+
+def _are_plain(values: Iterable[object], depth: int) -> bool:
+    # Exact types only: a subclass may define how it is pickled.
+    for value in values:
+        cls = type(value)
+        if cls in _NUMBER_CLASSES:
+            continue
+        if not _is_collection(value) or len(value) > _MAX_PLAIN_BYTES:
+            return False
+        if cls in _TEXT_CLASSES:
+            continue
+        if depth >= _MAX_PLAIN_DEPTH or len(value) > _MAX_PLAIN_ITEMS or not _are_plain(value, depth + 1):
+            return False
+        if _is_dict(value) and not _are_plain(value.values(), depth + 1):
+            return False
+    return True
+
+
+def _is_collection(value: object) -> TypeGuard[Collection[object]]:
+    return type(value) in _COLLECTION_CLASSES
+
+
+def _is_dict(value: object) -> TypeGuard[dict[object, object]]:
+    return type(value) is dict
+
+
+class _NotPlainError(Exception):
+    """A pickle refers to a class or function."""
+
+
+class _PlainUnpickler(pickle.Unpickler):
+    """Unpickler of built-in values only: without classes and functions, unpickling cannot call user code."""
+
+    @override
+    def find_class(self, module: str, name: str, /) -> Never:
+        raise _NotPlainError
+
+
+def plain_outcome_of(run: TaskRun[ResultT], kind: int, content: bytes | bytearray) -> TaskNotification[ResultT] | None:
+    """Return the outcome of a run if reading it is quick and calls no user code, else None."""
+    if kind == _remote_call.CANCELLED:
+        return run.cancelled()
+    if kind != _remote_call.RESULT or len(content) > _MAX_PLAIN_BYTES:
+        return None
+    try:
+        # The worker is trusted to send a result of the function's type, as in `outcome_of`.
+        result: ResultT = _PlainUnpickler(io.BytesIO(content)).load()
+    except Exception:
+        return None
+    return run.executed(result)
+
+
+def outcome_of(run: TaskRun[ResultT], kind: int, content: bytes | bytearray) -> TaskNotification[ResultT]:
+    """Return the outcome of a run from the report of its worker. Calls user code, but never raises.
+
+    The type of the result is taken on trust: the worker called the task's function.
+    """
+    try:
+        return _outcome_of(run, kind, content)
+    except BaseException as error:
+        damaged = SerializationError("outcome", f"of {run.task_id!r}", f"its report cannot be read: {safe_repr(error)}")
+        return run.failed(damaged, traceback_text=f"{damaged}")
+
+
+def _outcome_of(run: TaskRun[ResultT], kind: int, content: bytes | bytearray) -> TaskNotification[ResultT]:
     if kind == _remote_call.CANCELLED:
         return run.cancelled()
     if kind == _remote_call.RESULT:
         try:
             result: ResultT = pickle.loads(content)
         except BaseException as error:
-            unloadable = SerializationError("result", f"of {run.task.function}", f"it cannot be unpickled: {error!r}")
-            unloadable.__cause__ = error
-            return run.failed(unloadable)
+            return failure_of(run, _unloadable("result", f"of {run.task.function}", error))
         return run.executed(result)
     if kind == _remote_call.UNPICKLABLE:
         description, reason = pickle.loads(content)
         return run.failed(SerializationError("result", description, reason))
     exception, text = error_of(content)
     if kind == _remote_call.UNLOADABLE:
-        unloadable = SerializationError(
-            "function or argument", run.task.function, f"the worker cannot load it: {exception!r}"
-        )
-        unloadable.__cause__ = exception
-        exception = unloadable
-    return run.failed(exception, traceback_text=text)
+        exception = _unloadable("function or argument", run.task.function, exception, "the worker cannot load it")
+    return failure_of(run, exception, text)
 
 
-def ending_of_report(run: TaskRun[ResultT], report: _remote_worker.Report) -> TaskNotification[ResultT]:
-    """How a run ended, from the report of a worker that is not of asyncz's own."""
+def _unloadable(
+    what: str, description: str, cause: BaseException, reason: str = "it cannot be unpickled"
+) -> SerializationError:
+    error = SerializationError(what, description, f"{reason}: {safe_repr(cause)}")
+    error.__cause__ = cause
+    return error
+
+
+def failure_of(run: TaskRun[ResultT], error: BaseException, traceback_text: str = "") -> TaskNotification[ResultT]:
+    """Return the outcome of a run that failed with an exception whose own methods may raise."""
+    try:
+        return run.failed(error, traceback_text=traceback_text)
+    except BaseException:
+        names = _remote_call.class_names(error)
+        stand_in = RemoteError(names[0], safe_str(error), names)
+        return run.failed(stand_in, traceback_text=traceback_text or f"{stand_in}")
+
+
+def outcome_of_report(run: TaskRun[ResultT], report: _remote_worker.Report) -> TaskNotification[ResultT]:
+    """Return the outcome of a run from the report of a worker that belongs to the user."""
     kind, content, started, (host, pid, thread) = report
     if kind == _remote_worker.MISSED:
         return run.missed()
     if started is not None:
-        # The clock of another machine may be ahead of this one's.
+        # The clock of another machine may be ahead.
         run.begin(min(started, time.time()), Worker(host=host, pid=pid, thread=thread))
-    return ending_of(run, kind, content)
+    return outcome_of(run, kind, content)
 
 
 def latest_start(run: TaskRun[ResultT]) -> float | None:
-    """Until when a worker may call its function, in seconds since the epoch; None where there is no limit."""
+    """Return the latest start of a run's function, in seconds since the epoch; None means no limit."""
     grace = run.limits.misfire_grace_time
     finished = run.details().finished
     if grace is None or finished is None or run.attempt > 1:
         return None
-    # What the scheduler takes for the present time may be what a test says.
+    # The scheduler's clock may be a test's, the worker's is not.
     return time.time() + grace - (finished - run.scheduled)
 
 
-def error_of(content: bytes) -> tuple[BaseException, str]:
-    """The exception that a worker reported, and its traceback as text."""
+def error_of(content: bytes | bytearray) -> tuple[BaseException, str]:
+    """Return the exception that a worker reported, and its traceback as text. Calls user code."""
     report: _remote_call.ErrorReport = pickle.loads(content)
-    type_name, message, text, pickled = report
-    exception: BaseException = RemoteError(type_name, message)
-    if pickled is not None:
-        with contextlib.suppress(BaseException):
-            loaded: object = pickle.loads(pickled)
-            if isinstance(loaded, BaseException):
-                exception = loaded
-    exception.add_note(f"In the worker process:\n{text}")
+    type_name, message, text, pickled_error, names = report
+    exception: BaseException = RemoteError(type_name, message, names)
+    if pickled_error is not None:
+        loaded = _loaded_exception(pickled_error)
+        exception = exception if loaded is None else loaded
+    _add_note(exception, f"In the worker process:\n{text}")
     return exception, text
+
+
+def _loaded_exception(content: bytes) -> BaseException | None:
+    try:
+        loaded: object = pickle.loads(content)
+        # `isinstance` would ask the object itself.
+        return loaded if issubclass(type(loaded), BaseException) and isinstance(loaded, BaseException) else None
+    except BaseException:
+        return None
+
+
+def _add_note(exception: BaseException, note: str) -> None:
+    try:
+        exception.add_note(note)
+    except BaseException:
+        # The exception rejects notes, as a frozen dataclass does. The notification has the traceback as well.
+        return

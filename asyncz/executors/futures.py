@@ -18,7 +18,7 @@ from asyncz.exceptions import InvalidInputError, SerializationError, WorkerLostE
 from asyncz.executors import _remote_worker
 from asyncz.executors._exit_hooks import ThreadedFunctions, call_in_own_thread
 from asyncz.executors._pool import QueueExecutor
-from asyncz.executors._serialization import ending_of_report, latest_start, parcel_of
+from asyncz.executors._serialization import latest_start, outcome_of_report, parcel_of
 from asyncz.protocols import Notifier
 from asyncz.runs import TaskRun
 
@@ -266,7 +266,7 @@ def _lost_by(error: BaseException) -> WorkerLostError:
 
 def _ending_of(run: TaskRun[ResultT], report: _remote_worker.Report) -> TaskNotification[ResultT]:
     try:
-        return ending_of_report(run, report)
+        return outcome_of_report(run, report)
     except Exception as error:
         # A worker with another version of asyncz may send another report. A pool ignores what its callbacks raise.
         return run.failed(error)

@@ -127,7 +127,12 @@ class Storm:
             assert supervisor is not None
             # Of those that just start only some: where none ever gets ready, nothing can run.
             slots = list(supervisor._slots)
-            alive = [slot.process.pid for slot in slots if slot.ready or self.chance.random() < 0.2]
+            processes = [(slot, slot.process) for slot in slots]
+            alive = [
+                process.pid
+                for slot, process in processes
+                if process is not None and (slot.was_ready or self.chance.random() < 0.2)
+            ]
             # Now and then all of them at once.
             victims = alive if self.chance.random() < 0.1 else self.chance.sample(alive, min(1, len(alive)))
             for victim in victims:

@@ -28,7 +28,7 @@ from asyncz.exceptions import (
 )
 from asyncz.executors import _remote_worker
 from asyncz.executors._pool import QueueExecutor
-from asyncz.executors._serialization import ending_of_report, latest_start, parcel_of, pickled
+from asyncz.executors._serialization import latest_start, outcome_of_report, parcel_of, pickled
 from asyncz.executors.dask import _client_protocol, _connection, _worker
 from asyncz.protocols import Notifier
 from asyncz.runs import TaskRun
@@ -360,7 +360,7 @@ class _Job(Generic[ResultT]):
             self._executor.start_timeout(self._run)
 
     def deliver(self, report: _remote_worker.Report) -> None:
-        self._end(ending_of_report(self._run, report))
+        self._end(outcome_of_report(self._run, report))
 
     def fail(self, error: BaseException) -> None:
         self._end(self._run.failed(error))

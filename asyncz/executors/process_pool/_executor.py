@@ -15,7 +15,15 @@ from asyncz.config import ProcessPoolKwargs
 from asyncz.events import TaskNotification, Worker
 from asyncz.exceptions import SerializationError
 from asyncz.executors._pool import PoolExecutor, check_pool_kwargs
-from asyncz.executors._serialization import ending_of, parcel_of, pickled
+from asyncz.executors._serialization import (
+    failure_of,
+    is_plain_call,
+    outcome_of,
+    pickled,
+    pickled_in_worker_thread,
+    plain_outcome_of,
+    run_header_of,
+)
 from asyncz.executors.process_pool._supervisor import Supervisor
 from asyncz.protocols import Notifier
 from asyncz.runs import TaskRun
@@ -109,65 +117,88 @@ class ProcessPoolExecutor(PoolExecutor):
     @override
     def submit_run(self, run: TaskRun[ResultT], /) -> None:
         assert self._supervisor is not None
-        self._supervisor.put(_Job(self, run))
+        self._supervisor.submit(_RunJob(self, run))
 
     @override
     def cancel_run(self, run: TaskRun[ResultT], /) -> bool:
         if self._supervisor is None:
             return False
-        self._supervisor.kill(run.id)
+        self._supervisor.cancel(run.id)
         return True
 
     @override
     async def release(self, *, wait: bool) -> None:
         """End the workers, without blocking the loop."""
-        if self._supervisor is not None:
-            await asyncio.to_thread(self._supervisor.stop)
+        supervisor = self._supervisor
+        if supervisor is None:
+            return
+        # Not by the default executor of the loop, whose threads may all be busy.
+        loop, ended = asyncio.get_running_loop(), asyncio.Event()
+        supervisor.stop_soon(lambda: loop.call_soon_threadsafe(ended.set))
+        await ended.wait()
+        supervisor.join()
 
 
-class _Job(Generic[ResultT]):
-    """A run on its way through a worker; for the supervisor's thread."""
+class _RunJob(Generic[ResultT]):
+    """A run on its way through a worker; for the supervisor's thread, and the threads for user code."""
 
-    __slots__ = ("executor", "run", "run_id")
+    __slots__ = ("_executor", "_is_limited", "_run", "can_return", "run_id")
 
     def __init__(self, executor: ProcessPoolExecutor, run: TaskRun[ResultT]) -> None:
-        self.executor = executor
-        self.run = run
-        self.run_id = run.id
+        self._executor = executor
+        self._run = run
+        self._is_limited = run.limits.timeout is not None
+        self.run_id: int = run.id
+        self.can_return: bool = run.task.is_coroutine
 
-    def prepare(self) -> bytes | None:
-        """Take the run out of the queue and pickle it; None where it has ended instead."""
-        executor, run = self.executor, self.run
+    def claim(self) -> bool:
+        executor, run = self._executor, self._run
         if not executor.claim(run):
-            return None
+            return False
         if run.is_too_late():
             executor.finish(run, run.missed())
+            return False
+        return True
+
+    def pickle_plain(self) -> tuple[bytes, ...] | None:
+        run = self._run
+        if not is_plain_call(run.call):
             return None
         try:
-            return parcel_of(run)
-        except SerializationError as error:
-            executor.finish(run, run.failed(error))
+            return run_header_of(run), pickled(run.call)
+        except SerializationError:
+            # The function cannot be found: `pickle` reports that.
             return None
 
-    def started(self, at: float, worker: Worker) -> None:
-        """Its function is called, by that worker."""
-        self.run.begin(at, worker)
-        if self.run.limits.timeout is not None:
-            self.executor.start_timeout(self.run)
+    def pickle(self) -> tuple[bytes, ...]:
+        return run_header_of(self._run), pickled_in_worker_thread(self._run.call)
 
-    def deliver(self, kind: int, content: bytes) -> None:
-        """It ended as its worker has sent."""
-        self.executor.finish(self.run, ending_of(self.run, kind, content))
+    def handed_over(self) -> None:
+        if self._is_limited:
+            self._is_limited = False
+            self._executor.start_timeout(self._run)
+
+    def started(self, at: float, worker: Worker) -> None:
+        self._run.begin(at, worker)
+        self.handed_over()
+
+    def deliver_plain(self, kind: int, content: bytes | bytearray) -> bool:
+        outcome = plain_outcome_of(self._run, kind, content)
+        if outcome is None:
+            return False
+        self._executor.finish(self._run, outcome)
+        return True
+
+    def deliver(self, kind: int, content: bytes | bytearray) -> None:
+        self._executor.finish(self._run, outcome_of(self._run, kind, content))
 
     def fail(self, error: BaseException) -> None:
-        """End it with an exception."""
-        self._end(self.run.failed(error))
+        self._end(failure_of(self._run, error))
 
     def cancelled(self) -> None:
-        """End it as cancelled."""
-        self._end(self.run.cancelled())
+        self._end(self._run.cancelled())
 
     def _end(self, notification: TaskNotification[ResultT]) -> None:
         # In the queue it may have been cancelled before.
-        if self.executor.claim(self.run):
-            self.executor.finish(self.run, notification)
+        if self._executor.claim(self._run):
+            self._executor.finish(self._run, notification)

@@ -1,39 +1,102 @@
-"""Frames: the format of what a worker process and its parent send each other. Standard library only."""
+"""Frames: the format of the bytes that a worker process and its parent exchange. Standard library only.
+
+A frame is a header and its content. Each header starts with a secret that the parent chooses for the channel: bytes
+that a task's function writes to the channel by mistake are detected at once, instead of being taken for a frame.
+"""
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
 
-HEADER = struct.Struct("!BQQ")
+HEADER = struct.Struct("!8sBQQ")
 TIME = struct.Struct("!d")
-PERMIT = struct.Struct("!Q")
+TOKEN = struct.Struct("!Q")
+SECRET_SIZE = 8
 
-# Kinds of frames, to the worker and from it; the kinds of outcomes are those of `_remote_call`.
+# Kinds of frames to the worker.
 RUN, QUIT, CANCEL = 1, 2, 3
+# Kinds of frames from the worker, besides the kinds of outcomes in `_remote_call`.
 READY, START_FAILED, STARTED, LOG, ASKS = 10, 11, 12, 17, 18
+
+MAX_CONTENT = 1 << 31
+"""Maximum size of a call, a result or an exception, in bytes."""
+
+_LARGE = 1 << 16
+
+Content: TypeAlias = bytes | bytearray
+Frame: TypeAlias = tuple[int, int, Content]
+"""Kind, run id and content."""
+
+
+class FrameError(Exception):
+    """Bytes on a channel that are not a frame, or a frame that is not expected."""
+
+
+def frame_header(secret: bytes, kind: int, run_id: int, length: int) -> bytes:
+    """Return the header of a frame."""
+    return HEADER.pack(secret, kind, run_id, length)
+
+
+def _accept_any(kind: int, run_id: int, length: int) -> None:
+    """Accept every header."""
 
 
 class FrameReader:
-    """Takes bytes as they come, and gives the frames that are complete."""
+    """Incremental parser of frames.
 
-    def __init__(self) -> None:
-        self._bytes = bytearray()
+    Args:
+        secret: Start of each header.
+        check: Called with kind, run id and length of each header before the content is collected. It raises
+            `FrameError` if the frame is not acceptable.
+    """
 
-    def feed(self, data: bytes) -> Iterator[tuple[int, int, bytes]]:
-        """Add bytes, and give each complete frame: its kind, the number of its run, its content."""
-        self._bytes += data
-        position = 0
-        while len(self._bytes) - position >= HEADER.size:
-            kind, number, length = HEADER.unpack_from(self._bytes, position)
-            end = position + HEADER.size + length
-            if len(self._bytes) < end:
+    def __init__(self, secret: bytes, check: Callable[[int, int, int], None] = _accept_any) -> None:
+        self._secret = secret
+        self._check = check
+        self._rest = b""
+        self._large: bytearray | None = None
+        self._large_kind = (0, 0)
+        self._missing = 0
+
+    @property
+    def is_within_frame(self) -> bool:
+        """Return True if a frame has been received in part."""
+        return self._large is not None or bool(self._rest)
+
+    def feed(self, data: bytes) -> Iterator[Frame]:
+        """Add received bytes, and yield each frame that is complete.
+
+        The content of a large frame is collected in place, so that it exists only once.
+
+        Raises:
+            FrameError: The bytes are not a frame, or `check` rejects it.
+        """
+        if self._large is not None:
+            part = data[: self._missing]
+            self._large += part
+            self._missing -= len(part)
+            if self._missing:
+                return
+            data = data[len(part) :]
+            (kind, run_id), content, self._large = self._large_kind, self._large, None
+            yield kind, run_id, content
+        buffer, self._rest = (self._rest + data if self._rest else data), b""
+        position, size = 0, len(buffer)
+        while size - position >= HEADER.size:
+            secret, kind, run_id, length = HEADER.unpack_from(buffer, position)
+            if secret != self._secret:
+                raise FrameError("bytes that are not a frame")
+            self._check(kind, run_id, length)
+            start = position + HEADER.size
+            end = start + length
+            if end > size:
+                if length > _LARGE:
+                    self._large, self._large_kind = bytearray(buffer[start:]), (kind, run_id)
+                    self._missing = end - size
+                    return
                 break
-            yield kind, number, bytes(self._bytes[position + HEADER.size : end])
+            yield kind, run_id, buffer[start:end]
             position = end
-        del self._bytes[:position]
-
-
-def frame(kind: int, number: int = 0, content: bytes = b"") -> bytes:
-    """A frame as bytes."""
-    return HEADER.pack(kind, number, len(content)) + content
+        self._rest = buffer[position:]

@@ -1,17 +1,16 @@
-"""Feeds worker processes, hears from them, and replaces those that die: one thread of the parent.
+"""The supervisor: the thread of the parent that feeds the worker processes, and replaces those that end.
 
-Each worker is a `concurrent.futures` pool of one process, which runs one endless call: `_worker.serve`.
-So a crash breaks only the pool of the worker that crashed, and runs pass through one socket a worker
-instead of the queues of a pool. All that is here happens in the supervisor's thread, unless said otherwise.
+Each worker has a `Slot`, which decides, and a `WorkerLink` and a `WorkerProcess`, which act. The supervisor's thread
+never waits for anything but its selector, and calls no user code: processes are started, and calls, results and log
+records are handled, on `UserCodeThreads`, which hand their results back with `_post`. If the supervisor fails all the
+same, its jobs fail with that error, its workers are killed, and it starts anew on the same thread.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import multiprocessing
 import os
-import pickle
 import selectors
 import signal
 import socket
@@ -19,278 +18,81 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing.connection import Connection, wait
-from multiprocessing.context import BaseContext
-from multiprocessing.process import BaseProcess
-from typing import Protocol
-
-import attrs
-from typing_extensions import override
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import TypeAlias
 
 from asyncz.config import ProcessPoolKwargs
 from asyncz.events import Worker
-from asyncz.exceptions import WorkerLostError, WorkerStartError
+from asyncz.exceptions import WorkerStartError
 from asyncz.executors._exit_hooks import call_before_exit_waits
 from asyncz.executors._serialization import error_of
-from asyncz.executors.process_pool import _frames, _worker
+from asyncz.executors.process_pool import _frames, _prefetch, _process, _worker_logging
+from asyncz.executors.process_pool._frames import Content, FrameError
+from asyncz.executors.process_pool._link import WorkerLink
+from asyncz.executors.process_pool._process import WorkerProcess
+from asyncz.executors.process_pool._slot import Job, Slot, SlotEnd, SlotState
+from asyncz.executors.process_pool._user_code import Lane, UserCodeThreads
 from asyncz.runs import this_worker
 
 logger = logging.getLogger("asyncz.executors")
 
+WorkerSlot: TypeAlias = Slot[WorkerProcess, WorkerLink]
+
 _STARTS_BEFORE_BROKEN = 3
-# A start that is killed from outside says little about the next one; but the killer may never tire.
-_KILLED_STARTS_BEFORE_BROKEN = 30
+# A start that is killed from outside, or lacks a resource, says little about the next one.
+_TEMPORARY_FAILURES_BEFORE_END = 30
 _FIRST_BACK_OFF = 0.1
 _LONGEST_BACK_OFF = 1.0
-# A worker that was told to end may be held up by threads that functions have left in it.
-_SECONDS_TO_QUIT = 5.0
-# A function that asks whether it is cancelled has so long to return when it is.
-_SECONDS_TO_RETURN = 5.0
-# Runs of up to so many seconds together may be on their way to a worker that is busy.
-_SECONDS_IN_FLIGHT = 0.002
-_RUNS_IN_FLIGHT = 256
-# A run that takes longer than this lets those run elsewhere that were sent behind it.
-_SECONDS_UNTIL_RECALL = 0.005
-_UNGUARDED = (
-    'does the main module start its scheduler under `if __name__ == "__main__":`? Each worker imports that module'
-)
-
-
-class Job(Protocol):
-    """A run, as the supervisor sees it: without its type, which runs of different result types do not share."""
-
-    run_id: int
-
-    def prepare(self) -> bytes | None:
-        """Take it out of the queue and pickle it; None where it has ended instead."""
-        ...
-
-    def started(self, at: float, worker: Worker) -> None:
-        """Its function is called, at that time in seconds since the epoch, by that worker."""
-        ...
-
-    def deliver(self, kind: int, content: bytes) -> None:
-        """It ended as the worker has sent."""
-        ...
-
-    def fail(self, error: BaseException) -> None:
-        """End it with an exception."""
-        ...
-
-    def cancelled(self) -> None:
-        """End it as cancelled."""
-        ...
-
-
-@attrs.define(eq=False)
-class _Slot:
-    """One worker process and what it has been sent."""
-
-    connection: socket.socket
-    permits: _Permits
-    pool: ProcessPoolExecutor
-    process: _WorkerProcess
-    worker: Worker
-    reader: _frames.FrameReader = attrs.field(factory=_frames.FrameReader)
-    outgoing: bytearray = attrs.field(factory=bytearray)
-    in_flight: dict[int, Job] = attrs.Factory(dict[int, Job])
-    current: int = 0
-    current_since: float = 0.0
-    goes_on_since: float = 0.0
-    recalled: bool = False
-    asking_run: int = 0
-    returning_run: int = 0
-    returns_by: float | None = None
-    killed_run: int = 0
-    ready: bool = False
-    connected: bool = True
-    retiring: bool = False
-    ends_by: float | None = None
-    taken: int = 0
-    start_failure: BaseException | None = None
-
-    def goes_on(self) -> None:
-        """Note that it begins with something: what waits behind that need not be recalled for a while."""
-        self.goes_on_since = time.monotonic()
-        self.recalled = False
-
-    @property
-    def recall_at(self) -> float | None:
-        """When what waits in its hands is to be recalled; None where nothing waits there."""
-        return self.goes_on_since + _SECONDS_UNTIL_RECALL if len(self.in_flight) > 1 and not self.recalled else None
-
-
-class _Permits:
-    """The right to begin the runs that a worker has been sent: it takes one for each, or they are taken back.
-
-    A pipe that both read, of which each permit goes to one of them only. So no run begins twice, and the worker
-    need not be asked, which answers nobody while it executes.
-    """
-
-    def __init__(self) -> None:
-        reading, writing = os.pipe()
-        # As connections, which are passed on to processes however these start.
-        self.theirs: Connection[bytes, bytes] = Connection(reading, writable=False)
-        self._giving: Connection[bytes, bytes] = Connection(writing, readable=False)
-        os.set_blocking(self.theirs.fileno(), False)
-        self._to_give = bytearray()
-
-    def give(self, run_id: int) -> None:
-        """Let the worker begin a run, from the next `hand_out` on."""
-        self._to_give += _frames.PERMIT.pack(run_id)
-
-    def hand_out(self) -> None:
-        """Let the worker begin what it is sent now. There is room: so many runs are never in flight."""
-        if self._to_give:
-            os.write(self._giving.fileno(), self._to_give)
-            self._to_give.clear()
-
-    def take_back(self) -> list[int]:
-        """The runs that the worker has not begun, in their order: it will not begin them any more."""
-        with contextlib.suppress(BlockingIOError):
-            taken = os.read(self.theirs.fileno(), _RUNS_IN_FLIGHT * _frames.PERMIT.size)
-            return [run_id for (run_id,) in _frames.PERMIT.iter_unpack(taken)]
-        return []
-
-    def close(self) -> None:
-        """Give back the pipe."""
-        self.theirs.close()
-        self._giving.close()
-
-
-_process_lock = threading.Lock()
-
-
-class _WorkerProcess:
-    """A process, as its pool and the supervisor see it.
-
-    Both ask it for its end, in threads of their own, and each start of another process asks as well. The
-    status can be read once only: without a lock, one of two who ask at a time may be told a wrong one.
-    """
-
-    def __init__(self, process: BaseProcess, *, served: bool) -> None:
-        self._process = process
-        self._served = served
-        self._joined = threading.Event()
-        self._pool_thread: threading.Thread | None = None
-        self.sentinel: int = -1
-
-    @property
-    def pid(self) -> int:
-        """The process id."""
-        return self._process.pid or 0
-
-    def start(self) -> None:
-        """Start it. From now on its sentinel is readable once it has ended."""
-        with _process_lock:
-            self._process.start()
-        # The sentinel of multiprocessing is a pipe that the worker's own children keep open, for as long
-        # as they live; the process itself cannot be kept open.
-        try:
-            self.sentinel = os.pidfd_open(self.pid)
-        except (AttributeError, OSError):
-            self.sentinel = self._process.sentinel
-
-    def is_alive(self) -> bool:
-        """Whether it has not ended."""
-        with _process_lock:
-            return self._process.is_alive()
-
-    def terminate(self) -> None:
-        """Ask it to end."""
-        with _process_lock:
-            self._process.terminate()
-
-    def join(self) -> None:
-        """Wait until it has ended; the last that its pool does with it."""
-        wait([self.sentinel])
-        with _process_lock:
-            self._process.join()
-        self._pool_thread = threading.current_thread()
-        self._joined.set()
-
-    @property
-    def exitcode(self) -> int | None:
-        """Its exit status; None while it runs, and where it is not known."""
-        with _process_lock:
-            exit_code = self._process.exitcode
-        # A fork server that has died, and took the status along, reads like this one.
-        return None if exit_code == 255 and self._served else exit_code
-
-    def ended_with(self) -> int | None:
-        """Its exit status, once its sentinel is readable: a fork server tells it a moment later."""
-        for _ in range(200):
-            with _process_lock:
-                if self._process.exitcode is not None:
-                    break
-            time.sleep(0.005)
-        return self.exitcode
-
-    def close(self) -> None:
-        """Give back what it takes to see its end, once its pool does not look at it any more."""
-        if not self._joined.wait(_SECONDS_TO_QUIT):
-            return
-        # It holds the semaphores of the pool: were it the last to do so, the interpreter might exit while it
-        # gives them back. A pool that was shut down without waiting does not know it any more.
-        if self._pool_thread is not None:
-            self._pool_thread.join(_SECONDS_TO_QUIT)
-            self._pool_thread = None
-        if self.sentinel != self._process.sentinel:
-            os.close(self.sentinel)
-        with _process_lock:
-            self._process.close()
-
-
-class _RecordingContext(BaseContext):
-    """A multiprocessing context that remembers the process it made: a pool does not tell."""
-
-    def __init__(self, context: BaseContext) -> None:
-        self._context = context
-        self.processes: list[_WorkerProcess] = []
-
-    @override
-    def get_start_method(self, allow_none: bool = False) -> str:
-        return self._context.get_start_method()
-
-    def Process(self, *args: object, **kwargs: object) -> _WorkerProcess:  # noqa: N802  # the name that pools call
-        process: BaseProcess = getattr(self._context, "Process")(*args, **kwargs)  # noqa: B009  # the stubs lack it
-        recorded = _WorkerProcess(process, served=self.get_start_method() == "forkserver")
-        self.processes.append(recorded)
-        return recorded
+_SECONDS_UNTIL_SLOW = 0.02
+_MAX_SLOW = 32
+_MAX_UNHANDLED_LOG_BYTES = 16 << 20
+_SECONDS_TO_STOP = 10.0
+_FAILURES_BEFORE_BROKEN = 10
 
 
 class Supervisor:
     """The worker processes of one executor.
 
     Args:
-        max_workers: How many there are at most.
-        pool_kwargs: The keyword arguments of every pool.
-        mark_broken: Called when no worker can be started; from then on no runs come.
+        max_workers: Maximum number of processes.
+        pool_kwargs: Start method, initializer and maximum number of runs of each process.
+        mark_broken: Called if no worker can be started; afterwards no runs are submitted.
     """
 
     def __init__(self, max_workers: int, pool_kwargs: ProcessPoolKwargs, mark_broken: Callable[[], None]) -> None:
         self._max_workers = max_workers
-        self._context = pool_kwargs.get("mp_context") or default_context()
+        self._context = pool_kwargs.get("mp_context") or _process.default_context()
         self._initializer = pool_kwargs.get("initializer")
         self._initargs = pool_kwargs.get("initargs", ())
         self._runs_per_worker = pool_kwargs.get("max_tasks_per_child")
         self._mark_broken = mark_broken
+        # Every job that is submitted and not reported. Other threads only add: item assignment is atomic.
+        self._jobs: dict[int, Job] = {}
         self._queue: deque[Job] = deque()
-        self._kills: deque[int] = deque()
-        self._slots: list[_Slot] = []
-        self._connections: set[socket.socket | _Permits] = set()
+        self._cancels: deque[int] = deque()
+        self._posted: deque[Callable[[], None]] = deque()
+        self._slots: list[WorkerSlot] = []
+        self._links: weakref.WeakSet[WorkerLink] = weakref.WeakSet()
+        # Jobs that are being pickled: their slot, None if it was given up, and the time of the start.
+        self._pickling: dict[int, tuple[WorkerSlot | None, float]] = {}
+        self._pickled: dict[int, tuple[bytes, ...]] = {}
+        self._paused: set[WorkerSlot] = set()
         self._selector = selectors.DefaultSelector()
         self._wake_receiver, self._wake_sender = socket.socketpair()
-        self._awake = False
+        self._is_awake = False
         self._stopping = False
         self._ended = False
+        self._on_end: list[Callable[[], object]] = []
+        self._end_lock = threading.Lock()
         self._broken_by: BaseException | None = None
         self._failed_starts = 0
+        self._failed_at = 0.0
         self._start_again_at = 0.0
-        self._seconds_a_run = _SECONDS_UNTIL_RECALL
-        self._window = 1
+        self._failures = 0
+        self._window = _prefetch.PrefetchWindow()
+        self._user_code = UserCodeThreads("asyncz")
+        self._log_lane = Lane()
         self._thread: threading.Thread | None = None
         self.lost_workers = 0
         self.replaced_workers = 0
@@ -300,451 +102,585 @@ class Supervisor:
 
     @property
     def workers(self) -> int:
-        """How many worker processes there are."""
+        """Number of worker processes, including those that start."""
         return len(self._slots)
+
+    @property
+    def worker_pids(self) -> list[int]:
+        """Process ids of the workers that are ready."""
+        return [slot.process.pid for slot in list(self._slots) if slot.was_ready and slot.process is not None]
 
     def start(self, alias: str) -> None:
         """Start the thread."""
         self._wake_receiver.setblocking(False)
         self._wake_sender.setblocking(False)
         self._selector.register(self._wake_receiver, selectors.EVENT_READ, None)
+        self._user_code = UserCodeThreads(f"asyncz-{alias}")
         self._thread = threading.Thread(target=self._run, name=f"asyncz-{alias}-supervisor", daemon=True)
         self._thread.start()
         _running.add(self)
 
-    def put(self, job: Job) -> None:
+    def submit(self, job: Job) -> None:
         """Run a job as soon as a worker is free."""
+        self._jobs[job.run_id] = job
         self._queue.append(job)
         self._wake()
         if self._ended:
-            self._cancel_queue()
+            self._cancel_all()
 
-    def kill(self, run_id: int) -> None:
-        """End a run as cancelled, with the worker that executes it where there is one."""
-        self._kills.append(run_id)
+    def cancel(self, run_id: int) -> None:
+        """Report a run as cancelled; if a worker executes it, kill the worker or let the function return."""
+        self._cancels.append(run_id)
         self._wake()
 
-    def stop(self) -> None:
-        """End all workers, killing those that still work, and the thread; blocks until that is done."""
+    def stop_soon(self, on_end: Callable[[], object]) -> None:
+        """End all workers, killing those that still work, and the thread; call a function afterwards."""
+        with self._end_lock:
+            if not self._ended:
+                self._on_end.append(on_end)
+                on_end = _do_nothing
         self._stopping = True
         self._wake()
+        on_end()
+
+    def stop(self) -> None:
+        """End all workers and the thread, and wait for that."""
+        self.stop_soon(_do_nothing)
+        self.join()
+
+    def join(self) -> None:
+        """Wait for the end of the thread."""
         if self._thread is not None:
             self._thread.join()
-            self._thread = None
 
-    def let_go(self) -> None:
-        """Close what a fork has copied, in the new process: a worker sees the end of this one by its connection."""
+    def close_after_fork(self) -> None:
+        """Close the copied descriptors in a forked process: a worker notices by them that this process is gone."""
         self._selector.close()
-        for copied in (*self._connections, self._wake_sender, self._wake_receiver):
-            copied.close()
+        self._wake_sender.close()
+        self._wake_receiver.close()
+        for link in list(self._links):
+            link.close_after_fork()
 
     def _wake(self) -> None:
-        if not self._awake:
-            self._awake = True
-            with contextlib.suppress(BlockingIOError, OSError):
+        # `_is_awake` is cleared before the queues are read: what is added after that sends another byte.
+        if not self._is_awake:
+            self._is_awake = True
+            with contextlib.suppress(OSError):
                 self._wake_sender.send(b"\0")
 
-    # The supervisor's own thread
+    def _post(self, call: Callable[[], None]) -> None:
+        """Make a call on the supervisor's thread."""
+        self._posted.append(call)
+        self._wake()
+
+    # The supervisor's thread
 
     def _run(self) -> None:
+        while not self._stopping:
+            try:
+                self._serve()
+            except BaseException as error:
+                self._start_anew(error)
         try:
-            while not self._stopping:
-                self._kill_wanted()
-                self._recall_from_long_runs()
-                self._feed()
-                self._kill_what_does_not_quit()
-                for key, events in self._selector.select(self._select_timeout()):
-                    slot: _Slot | None = key.data
-                    if slot is None:
-                        with contextlib.suppress(BlockingIOError):
-                            self._wake_receiver.recv(1 << 12)
-                        # Only then: a byte sent in between would be read away, and its sender forgotten.
-                        self._awake = False
-                    elif slot in self._slots:
-                        if key.fd == slot.process.sentinel:
-                            self._bury(slot)
-                            continue
-                        if events & selectors.EVENT_WRITE:
-                            self._send(slot)
-                        if events & selectors.EVENT_READ:
-                            self._receive(slot)
-        except Exception as error:
-            logger.exception("The supervisor of a process pool failed")
-            self._broken_by = error
-            self._mark_broken()
+            self._shut_down()
+        except BaseException as error:
+            self._fail_all(error)
         finally:
-            self._end()
+            self._close()
 
-    def _select_timeout(self) -> float | None:
-        wanted = [
-            at for slot in self._slots for at in (slot.ends_by, slot.returns_by, slot.recall_at) if at is not None
-        ]
+    def _serve(self) -> None:
+        while not self._stopping:
+            while self._posted:
+                self._posted.popleft()()
+            if self._cancels:
+                self._cancel_requested(time.monotonic())
+            now = time.monotonic()
+            self._give_up_slow_pickles(now)
+            self._recall_overdue(now)
+            self._dispatch_queued(now)
+            self._look_at_slots(now)
+            self._handle_events(self._select_timeout(now))
+
+    def _handle_events(self, timeout: float | None) -> None:
+        for key, events in self._selector.select(timeout):
+            slot: WorkerSlot | None = key.data
+            if slot is None:
+                with contextlib.suppress(BlockingIOError):
+                    self._wake_receiver.recv(1 << 12)
+                # Only now: a byte that is sent in between would be read, and its sender forgotten.
+                self._is_awake = False
+            elif slot in self._slots and slot.state is not SlotState.DEAD:
+                if slot.process is not None and key.fd == slot.process.sentinel:
+                    self._reap(slot)
+                    continue
+                if events & selectors.EVENT_WRITE:
+                    self._flush(slot)
+                if events & selectors.EVENT_READ:
+                    self._receive(slot)
+
+    def _select_timeout(self, now: float) -> float | None:
+        times = [at for slot in self._slots for at in (slot.next_deadline, slot.recall_at) if at is not None]
+        times += [since + _SECONDS_UNTIL_SLOW for slot, since in self._pickling.values() if slot is not None]
         if self._queue and len(self._slots) < self._max_workers:
-            wanted.append(self._start_again_at)
-        return max(0.0, min(wanted) - time.monotonic()) if wanted else None
+            times.append(self._start_again_at)
+        look_at = self._user_code.look(now)
+        if look_at is not None:
+            times.append(look_at)
+        return max(0.0, min(times) - time.monotonic()) if times else None
 
-    def _feed(self) -> None:
+    # Jobs to workers
+
+    def _dispatch_queued(self, now: float) -> None:
         while self._queue:
             if self._broken_by is not None:
-                self._queue.popleft().fail(self._broken_by)
-                continue
-            slot = self._free_slot()
+                self._fail_queue(self._broken_by)
+                break
+            slot = self._choose_slot(now)
             if slot is None:
                 break
             job = self._queue.popleft()
-            content = job.prepare()
-            if content is not None:
-                if not slot.in_flight:
-                    slot.goes_on()
-                slot.in_flight[job.run_id] = job
-                slot.taken += 1
-                slot.permits.give(job.run_id)
-                slot.outgoing += _frames.frame(_frames.RUN, job.run_id, content)
+            # A cancelled job is removed here only.
+            if self._jobs.get(job.run_id) is job:
+                self._give(slot, job, now)
         for slot in self._slots:
-            if slot.outgoing:
-                slot.permits.hand_out()
-                self._send(slot)
+            if slot.link is not None and slot.link.has_outgoing:
+                self._flush(slot)
 
-    def _free_slot(self) -> _Slot | None:
-        # Short runs go out in advance, so that a worker need not wait for each; long ones never do.
-        fewest, fillable, lately = self._window, None, time.monotonic() - _SECONDS_IN_FLIGHT
+    def _choose_slot(self, now: float) -> WorkerSlot | None:
+        fewest, fillable = self._window.size, None
+        lately = now - _prefetch.SECONDS_IN_FLIGHT
+        idle = None
         for slot in self._slots:
-            if slot.connected and not slot.retiring and not self._is_used_up(slot):
-                in_flight = len(slot.in_flight)
-                if not in_flight:
+            if not slot.accepts_jobs:
+                continue
+            count = len(slot.jobs)
+            if not count:
+                if slot.was_ready and not slot.is_recalled:
                     return slot
-                if in_flight < fewest and slot.ready and not slot.recalled and slot.goes_on_since > lately:
-                    fewest, fillable = in_flight, slot
-        if len(self._slots) < self._max_workers and time.monotonic() >= self._start_again_at:
-            return self._start_worker()
-        return fillable
+                idle = idle or slot
+            elif count < fewest and slot.may_prefetch and slot.progress_at > lately:
+                fewest, fillable = count, slot
+        if idle is not None and not idle.was_ready:
+            return idle
+        if len(self._slots) < self._max_workers and now >= self._start_again_at:
+            return self._add_slot(now)
+        return fillable or idle
 
-    def _recall_from_long_runs(self) -> None:
-        """Take back what waits behind a run that turned out to be long, so that any worker can run it."""
-        for slot in self._slots:
-            if slot.recall_at is not None and time.monotonic() >= slot.recall_at:
-                self._recall(slot)
+    def _give(self, slot: WorkerSlot, job: Job, now: float) -> None:
+        if not job.claim():
+            del self._jobs[job.run_id]
+            return
+        content = self._pickled.pop(job.run_id, None) or job.pickle_plain()
+        slot.reserve(job, now)
+        if content is None:
+            self._pickling[job.run_id] = slot, now
+            self._user_code.call(Lane(), partial(self._pickle, job))
+        if content is None or slot.unsent:
+            slot.wait_for_pickle(job, content)
+        else:
+            slot.send(job, content)
 
-    def _recall(self, slot: _Slot) -> None:
-        slot.recalled = True
-        recalled = [slot.in_flight.pop(run_id) for run_id in slot.permits.take_back()]
-        slot.taken -= len(recalled)
-        self._queue.extendleft(reversed(recalled))
-
-    def _start_worker(self) -> _Slot | None:
-        ours, theirs = socket.socketpair()
-        permits = _Permits()
-        self._connections.add(ours)
-        context = _RecordingContext(self._context)
-        pool = ProcessPoolExecutor(
-            1,
-            mp_context=context,
-            initializer=_worker.start_worker,
-            initargs=(theirs, permits.theirs, _log_levels(), self._initializer, self._initargs),
-        )
+    def _pickle(self, job: Job) -> None:
+        """Pickle a job, on a thread for user code."""
         try:
-            pool.submit(_worker.serve)
-            process = context.processes[0]
-        except Exception as error:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for process in context.processes:
-                if process.pid:
-                    _kill(process)
-            self._disconnect(ours, permits)
-            failure = WorkerStartError("could not start", hint=str(error))
-            failure.__cause__ = error
-            self._start_failed(failure)
-            return None
-        finally:
-            theirs.close()
-        ours.setblocking(False)
-        worker = Worker(host=this_worker().host, pid=process.pid, thread="MainThread")
-        # Not before: a worker that starts by fork needs its own.
-        self._connections.add(permits)
-        slot = _Slot(ours, permits, pool, process, worker)
+            content = job.pickle()
+        except BaseException as error:
+            self._post(partial(self._on_pickle_failed, job, error))
+        else:
+            self._post(partial(self._on_pickled, job, content))
+
+    def _on_pickled(self, job: Job, content: tuple[bytes, ...]) -> None:
+        slot, _ = self._pickling.pop(job.run_id, (None, 0.0))
+        if self._jobs.get(job.run_id) is not job:
+            return
+        if slot is not None and slot.jobs.get(job.run_id) is job:
+            slot.send(job, content)
+        else:
+            self._pickled[job.run_id] = content
+            self._queue.appendleft(job)
+
+    def _on_pickle_failed(self, job: Job, error: BaseException) -> None:
+        slot, _ = self._pickling.pop(job.run_id, (None, 0.0))
+        if slot is not None:
+            slot.drop_unsent(job)
+        if self._jobs.pop(job.run_id, None) is job:
+            # The text of the error is user code.
+            self._user_code.call(Lane(), partial(job.fail, error))
+
+    def _give_up_slow_pickles(self, now: float) -> None:
+        """Give the slots of jobs whose pickling takes long to other jobs."""
+        if not self._pickling:
+            return
+        slow = sum(slot is None for slot, _ in self._pickling.values())
+        for run_id, (slot, since) in list(self._pickling.items()):
+            if slot is not None and now >= since + _SECONDS_UNTIL_SLOW and slow < _MAX_SLOW:
+                slow += 1
+                self._pickling[run_id] = None, since
+                job = self._jobs.get(run_id)
+                if job is not None:
+                    slot.drop_unsent(job)
+            elif slot is not None and now >= since + _SECONDS_UNTIL_SLOW:
+                self._pickling[run_id] = slot, now
+
+    def _requeue(self, jobs: Iterable[Job]) -> None:
+        """Return jobs to the head of the queue, in order."""
+        waiting: list[Job] = []
+        for job in jobs:
+            if job.run_id in self._pickling:
+                self._pickling[job.run_id] = None, 0.0
+            else:
+                waiting.append(job)
+        self._queue.extendleft(reversed(waiting))
+
+    def _recall_overdue(self, now: float) -> None:
+        """Take back the jobs behind a long run, and those of a worker that does not react."""
+        for slot in self._slots:
+            if slot.recall_at is None or now < slot.recall_at:
+                continue
+            if slot.current_run or self._has_other_slot(slot):
+                self._requeue(slot.recall())
+            else:
+                slot.mark_progress(now)
+
+    def _has_other_slot(self, slot: WorkerSlot) -> bool:
+        return len(self._slots) < self._max_workers or any(
+            other is not slot and other.accepts_jobs and not other.jobs and not other.is_recalled
+            for other in self._slots
+        )
+
+    # Processes
+
+    def _add_slot(self, now: float) -> WorkerSlot:
+        slot: WorkerSlot = Slot(self, self._window, self._runs_per_worker, now)
         self._slots.append(slot)
+        self._user_code.call(Lane(), partial(self._spawn, slot))
+        return slot
+
+    def _spawn(self, slot: WorkerSlot) -> None:
+        """Start the process of a slot, on a thread for user code: `initargs` are pickled."""
+        try:
+            process, link = _process.spawn(self._context, self._initializer, self._initargs, self._links.add)
+        except BaseException as error:
+            self._post(partial(self._on_spawn_failed, slot, _process.start_error(error), _process.is_temporary(error)))
+        else:
+            self._post(partial(self._on_spawned, slot, process, link))
+
+    def _on_spawned(self, slot: WorkerSlot, process: WorkerProcess, link: WorkerLink) -> None:
+        if slot not in self._slots:
+            self._discard(process, link)
+            return
         if self._to_replace:
             self._to_replace -= 1
             self.replaced_workers += 1
-        self._selector.register(ours, selectors.EVENT_READ, slot)
+        link.set_check(slot.check_header)
+        slot.on_spawned(process, link, Worker(host=this_worker().host, pid=process.pid, thread="MainThread"))
+        self._selector.register(link.socket, selectors.EVENT_READ, slot)
         self._selector.register(process.sentinel, selectors.EVENT_READ, slot)
-        return slot
 
-    def _start_failed(self, failure: WorkerStartError) -> None:
-        self._failed_starts += 1
-        back_off = min(_LONGEST_BACK_OFF, _FIRST_BACK_OFF * 2**self._failed_starts)
-        self._start_again_at = time.monotonic() + back_off
-        logger.error("A worker process could not start (%d in a row): %s", self._failed_starts, failure)
-        from_outside = failure.exit_code in {-signal.SIGKILL, -signal.SIGTERM}
-        if self._failed_starts >= (_KILLED_STARTS_BEFORE_BROKEN if from_outside else _STARTS_BEFORE_BROKEN):
-            self._broken_by = failure
-            self._mark_broken()
+    def _on_spawn_failed(self, slot: WorkerSlot, failure: WorkerStartError, is_temporary: bool) -> None:
+        if slot in self._slots:
+            self._slots.remove(slot)
+            self._requeue(slot.on_death())
+            slot.report_death(None)
+            self._count_failed_start(slot)
+            self._on_start_failure(failure, is_temporary)
 
-    def _is_used_up(self, slot: _Slot) -> bool:
-        return self._runs_per_worker is not None and slot.taken >= self._runs_per_worker
+    def _count_failed_start(self, slot: WorkerSlot) -> None:
+        """Delay the next start. Processes that end together, for example by Ctrl-C, count once."""
+        now = time.monotonic()
+        if slot.created_at >= self._failed_at:
+            self._failed_starts += 1
+            self._failed_at = now
+        self._start_again_at = now + min(_LONGEST_BACK_OFF, _FIRST_BACK_OFF * 2**self._failed_starts)
 
-    def _retire(self, slot: _Slot) -> None:
-        """Let a worker end that has nothing in flight."""
-        slot.retiring = True
-        slot.outgoing += _frames.frame(_frames.QUIT)
-        slot.pool.shutdown(wait=False)
-        slot.ends_by = time.monotonic() + _SECONDS_TO_QUIT
-
-    def _hear_no_more(self, slot: _Slot) -> None:
-        if slot.connected:
-            slot.connected = False
-            self._selector.unregister(slot.connection)
-
-    def _send(self, slot: _Slot) -> None:
-        if not slot.connected:
-            slot.outgoing.clear()
+    def _on_start_failure(self, failure: WorkerStartError, is_temporary: bool) -> None:
+        if self._stopping:
             return
-        try:
-            while slot.outgoing:
-                del slot.outgoing[: slot.connection.send(slot.outgoing)]
-        except BlockingIOError:
-            pass
-        except OSError:
-            # The worker is gone; its death is told on its own.
-            slot.outgoing.clear()
-        wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if slot.outgoing else 0)
-        if self._selector.get_key(slot.connection).events != wanted:
-            self._selector.modify(slot.connection, wanted, slot)
+        text = "A worker process could not start (%d in a row): %s"
+        self._log_error(text, self._failed_starts, failure)
+        if is_temporary or failure.exit_code in {-signal.SIGKILL, -signal.SIGTERM}:
+            if self._failed_starts >= _TEMPORARY_FAILURES_BEFORE_END:
+                self._failed_starts = 0
+                self._fail_queue(failure)
+        elif self._failed_starts >= _STARTS_BEFORE_BROKEN:
+            self._become_broken(failure)
 
-    def _receive(self, slot: _Slot) -> bool:
-        """Read what has come; tells whether there may be more."""
+    def _become_broken(self, error: BaseException) -> None:
+        def mark() -> None:
+            try:
+                self._mark_broken()
+            finally:
+                self._post(fail)
+
+        def fail() -> None:
+            self._broken_by = error
+
+        # The executor logs it.
+        self._user_code.call(Lane(), mark)
+
+    def _log_error(self, text: str, *values: object) -> None:
+        """Log an error; log handlers are user code."""
+        self._user_code.call(self._log_lane, partial(logger.error, text, *values))
+
+    def _flush(self, slot: WorkerSlot) -> None:
+        link = slot.link
+        if link is None or not slot.is_connected:
+            return
+        link.flush()
+        wanted = selectors.EVENT_READ if slot not in self._paused else 0
+        wanted |= selectors.EVENT_WRITE if link.has_outgoing else 0
+        self._set_interest(link, slot, wanted)
+
+    def _set_interest(self, link: WorkerLink, slot: WorkerSlot, wanted: int) -> None:
+        registered = self._selector.get_map().get(link.socket)
+        if registered is None:
+            if wanted:
+                self._selector.register(link.socket, wanted, slot)
+        elif not wanted:
+            self._selector.unregister(link.socket)
+        elif registered.events != wanted:
+            self._selector.modify(link.socket, wanted, slot)
+
+    def _receive(self, slot: WorkerSlot) -> bool:
+        """Handle what has arrived; return True if there may be more."""
+        link, now = slot.link, time.monotonic()
+        assert link is not None
         try:
-            data = slot.connection.recv(1 << 18)
+            frames = link.receive()
+            if frames is None:
+                self._disconnect(slot)
+                return False
+            slot.received_at = now
+            for kind, run_id, content in frames:
+                slot.on_frame(kind, run_id, content, now)
+                if kind == _frames.READY:
+                    self._failed_starts = 0
         except BlockingIOError:
             return False
-        except OSError:
-            data = b""
-        if not data:
-            self._hear_no_more(slot)
-            # It is ending, or a function has closed what it could find: nothing more can be heard of it.
-            _kill(slot.process)
+        except FrameError as error:
+            slot.on_frame_error(error)
+            self._disconnect(slot)
             return False
-        for kind, number, content in slot.reader.feed(data):
-            self._handle(slot, kind, number, content)
+        if slot.unhandled_log_bytes > _MAX_UNHANDLED_LOG_BYTES:
+            # Let the worker wait until its records are handled.
+            self._paused.add(slot)
+        if slot in self._paused or link.has_outgoing:
+            self._flush(slot)
         return True
 
-    def _handle(self, slot: _Slot, kind: int, number: int, content: bytes) -> None:
-        if kind == _frames.LOG:
-            _log(content)
-        elif kind == _frames.READY:
-            slot.ready = True
-            slot.goes_on()
-            self._failed_starts = 0
-        elif kind == _frames.START_FAILED:
-            slot.start_failure = error_of(content)[0]
-        elif kind == _frames.STARTED:
-            slot.current = number
-            (slot.current_since,) = _frames.TIME.unpack(content)
-            slot.goes_on()
-            slot.in_flight[number].started(slot.current_since, slot.worker)
-            if number in self._kills:
-                self._kill_wanted()
-        elif kind == _frames.ASKS:
-            slot.asking_run = number
-        else:
-            job = slot.in_flight.pop(number)
-            slot.current = 0
-            # As the worker measured it: what is heard here may be heard late.
-            self._note_duration(_frames.TIME.unpack_from(content)[0] - slot.current_since)
-            if slot.returning_run == number:
-                slot.returning_run, slot.returns_by = 0, None
-                job.cancelled()
-            else:
-                job.deliver(kind, content[_frames.TIME.size :])
-            if not slot.in_flight and self._is_used_up(slot):
-                self._retire(slot)
+    def _disconnect(self, slot: WorkerSlot) -> None:
+        """Receive no more from a worker."""
+        if slot.is_connected and slot.link is not None:
+            slot.link.is_connected = False
+            self._set_interest(slot.link, slot, 0)
+            slot.on_disconnect()
 
-    def _note_duration(self, seconds: float) -> None:
-        """Decide how many runs may be on their way to a worker."""
-        # No longer does one make those behind it wait.
-        seconds = min(seconds, _SECONDS_UNTIL_RECALL)
-        self._seconds_a_run += 0.1 * (seconds - self._seconds_a_run)
-        self._window = max(1, min(_RUNS_IN_FLIGHT, int(_SECONDS_IN_FLIGHT / max(self._seconds_a_run, 1e-6))))
-
-    def _kill_wanted(self) -> None:
-        later: list[int] = []
-        while self._kills:
-            run_id = self._kills.popleft()
-            slot = next((slot for slot in self._slots if run_id in slot.in_flight), None)
-            if slot is None:
-                self._cancel_in_queue(run_id)
-            elif slot.asking_run == run_id:
-                self._let_return(slot, run_id)
-            elif slot.current == run_id or not slot.ready:
-                slot.killed_run = run_id
-                _kill(slot.process)
-            else:
-                self._recall(slot)
-                if run_id in slot.in_flight:
-                    # It begins at this moment.
-                    later.append(run_id)
-                else:
-                    self._cancel_in_queue(run_id)
-        self._kills.extend(later)
-
-    def _let_return(self, slot: _Slot, run_id: int) -> None:
-        """Tell a function that asks for it that it is cancelled; it is killed if it does not return soon."""
-        if slot.returning_run != run_id:
-            slot.returning_run, slot.returns_by = run_id, time.monotonic() + _SECONDS_TO_RETURN
-            slot.outgoing += _frames.frame(_frames.CANCEL, run_id)
-            self._send(slot)
-
-    def _cancel_in_queue(self, run_id: int) -> None:
-        # What a worker had been sent and had not begun waits here again.
-        for waiting in list(self._queue):
-            if waiting.run_id == run_id:
-                self._queue.remove(waiting)
-                waiting.cancelled()
-
-    def _kill_what_does_not_quit(self) -> None:
+    def _look_at_slots(self, now: float) -> None:
         for slot in self._slots:
-            if slot.ends_by is not None and time.monotonic() >= slot.ends_by:
-                slot.ends_by = None
-                _kill(slot.process)
-            if slot.returns_by is not None and time.monotonic() >= slot.returns_by:
-                slot.returns_by = None
-                _kill(slot.process)
+            if slot.next_deadline is not None:
+                slot.act_on_deadlines(now)
+        for slot in list(self._paused):
+            if slot.unhandled_log_bytes < _MAX_UNHANDLED_LOG_BYTES // 2:
+                self._paused.discard(slot)
+                self._flush(slot)
 
-    def _bury(self, slot: _Slot) -> None:
-        """A worker has ended: take in what it still said, end the run that it was executing, go on."""
+    def _reap(self, slot: WorkerSlot) -> None:
+        """Handle the end of a process: what it still sent, its jobs, its exit status."""
+        process = slot.process
+        assert process is not None
+        self._selector.unregister(process.sentinel)
         while self._receive(slot):
             pass
-        self._hear_no_more(slot)
-        self._selector.unregister(slot.process.sentinel)
+        self._disconnect(slot)
+        self._paused.discard(slot)
+        process.kill_group()
+        self._requeue(slot.on_death())
+        known, exit_code = process.exit_code()
+        if known:
+            self._bury(slot, process, exit_code)
+        else:
+            self._user_code.call(Lane(), partial(self._wait_exit_code, slot, process))
+
+    def _wait_exit_code(self, slot: WorkerSlot, process: WorkerProcess) -> None:
+        exit_code = process.wait_exit_code()
+        self._post(partial(self._bury, slot, process, exit_code))
+
+    def _bury(self, slot: WorkerSlot, process: WorkerProcess, exit_code: int | None) -> None:
+        if slot not in self._slots:
+            return
         self._slots.remove(slot)
-        _kill(slot.process)
-        exit_code = slot.process.ended_with()
-        if slot.in_flight or not slot.retiring:
-            self._to_replace += 1
-            slot.killed_run = slot.killed_run or slot.returning_run
-            if slot.killed_run:
-                self._end_killed(slot, exit_code)
-            elif slot.ready:
-                self.lost_workers += 1
-                self._end_current(slot, WorkerLostError(_reason(exit_code), exit_code, slot.process.pid))
-            else:
-                self._start_failed(_failure_of(slot, exit_code))
-        # What it had been sent and had not begun runs elsewhere, in the same order.
-        self._queue.extendleft(reversed(slot.in_flight.values()))
-        self._disconnect(slot.connection, slot.permits)
-        slot.pool.shutdown(wait=True, cancel_futures=True)
-        slot.process.close()
+        # Counted before the outcomes are reported: a listener may read the state.
+        end = slot.end
+        self._to_replace += end is not SlotEnd.RETIRED
+        self.lost_workers += end is SlotEnd.LOST
+        slot.report_death(exit_code)
+        if slot.link is not None:
+            slot.link.close()
+        process.close()
+        if end is SlotEnd.START_FAILED:
+            self._count_failed_start(slot)
+            self._user_code.call(slot.lane, partial(self._explain_failed_start, slot, exit_code))
 
-    def _end_killed(self, slot: _Slot, exit_code: int | None) -> None:
-        killed = slot.in_flight.pop(slot.killed_run, None)
-        if killed is not None:
-            killed.cancelled()
-        # The run that was to be killed may have ended just before, and the next one begun.
-        self._end_current(
-            slot, WorkerLostError("was killed to end another run, which had just ended", exit_code, slot.process.pid)
-        )
+    def _explain_failed_start(self, slot: WorkerSlot, exit_code: int | None) -> None:
+        """Make the error of a failed start, on a thread for user code: the initializer's exception is unpickled."""
+        cause = None if slot.start_report is None else error_of(slot.start_report)[0]
+        failure = _process.exit_error(cause, exit_code, slot.worker.pid)
+        self._post(partial(self._on_start_failure, failure, is_temporary=False))
 
-    def _end_current(self, slot: _Slot, lost: WorkerLostError) -> None:
-        current = slot.in_flight.pop(slot.current, None)
-        if current is not None:
-            current.fail(lost)
+    # Reports: `SlotOwner`
 
-    def _cancel_queue(self) -> None:
+    def report(self, lane: Lane, job: Job, report: Callable[[], None]) -> None:
+        """Report the last that happens to a job, after the log records of its worker."""
+        if self._jobs.pop(job.run_id, None) is None:
+            return
+        if lane.is_idle:
+            report()
+        else:
+            self._user_code.call(lane, report)
+
+    def deliver(self, lane: Lane, job: Job, kind: int, content: Content) -> None:
+        """Report the outcome of a job that its worker sent, after the log records of the worker."""
+        if self._jobs.pop(job.run_id, None) is None:
+            return
+        if isinstance(content, bytearray):
+            # In place: the content may be large.
+            del content[: _frames.TIME.size]
+        else:
+            content = content[_frames.TIME.size :]
+        if not lane.is_idle or not job.deliver_plain(kind, content):
+            self._user_code.call(lane, partial(job.deliver, kind, content))
+
+    def log(self, lane: Lane, content: Content, note_handled: Callable[[], None]) -> None:
+        """Handle a log record of a worker, on a thread for user code."""
+
+        def handle() -> None:
+            try:
+                _worker_logging.handle_record(content)
+            finally:
+                note_handled()
+                if self._paused:
+                    self._wake()
+
+        self._user_code.call(lane, handle)
+
+    # Cancellation and end
+
+    def _cancel_requested(self, now: float) -> None:
+        later: list[int] = []
+        while self._cancels:
+            run_id = self._cancels.popleft()
+            job = self._jobs.get(run_id)
+            if job is not None and not self._cancel(job, now):
+                later.append(run_id)
+        self._cancels.extend(later)
+
+    def _cancel(self, job: Job, now: float) -> bool:
+        """Cancel a job; return False if it starts at this moment."""
+        slot = next((slot for slot in self._slots if job.run_id in slot.jobs), None)
+        if slot is None or slot.drop_unsent(job):
+            self._end_cancelled(job)
+            return True
+        recalled = slot.cancel(job.run_id, now)
+        if job in recalled:
+            recalled.remove(job)
+            self._end_cancelled(job)
+        self._requeue(recalled)
+        self._flush(slot)
+        return job.run_id not in slot.jobs or slot.is_cancelling(job.run_id)
+
+    def _end_cancelled(self, job: Job) -> None:
+        self._pickled.pop(job.run_id, None)
+        self.report(_NO_RECORDS, job, job.cancelled)
+
+    def _fail_queue(self, error: BaseException) -> None:
         while self._queue:
-            with contextlib.suppress(IndexError):
-                self._queue.popleft().cancelled()
+            job = self._queue.popleft()
+            self._pickled.pop(job.run_id, None)
+            self.report(_NO_RECORDS, job, partial(job.fail, error))
 
-    def _disconnect(self, connection: socket.socket, permits: _Permits) -> None:
-        self._connections -= {connection, permits}
-        connection.close()
-        permits.close()
+    def _fail_all(self, error: BaseException) -> None:
+        """Let every job fail, and drop every worker."""
+        slots, self._slots = self._slots, list[WorkerSlot]()
+        for slot in slots:
+            if slot.process is not None and slot.link is not None:
+                self._discard(slot.process, slot.link)
+        self._paused.clear()
+        self._pickling.clear()
+        self._pickled.clear()
+        for run_id in list(self._jobs):
+            job = self._jobs.pop(run_id, None)
+            if job is not None:
+                self._user_code.call(Lane(), partial(job.fail, error))
 
-    def _end(self) -> None:
-        """Let go of everything."""
+    def _discard(self, process: WorkerProcess, link: WorkerLink) -> None:
+        """Kill a process that has no slot, and close its connections."""
+
+        def close() -> None:
+            process.kill()
+            process.wait_exit_code()
+            link.close()
+            process.close()
+
+        self._user_code.call(Lane(), close)
+
+    def _start_anew(self, error: BaseException) -> None:
+        """Continue after a failure of the supervisor itself."""
+        self._failures += 1
+        text = "The supervisor of a process pool failed and starts anew; its runs fail with this error"
+        self._user_code.call(self._log_lane, partial(logger.critical, text, exc_info=error))
+        self._fail_all(error)
+        self._selector.close()
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._wake_receiver, selectors.EVENT_READ, None)
+        if self._failures >= _FAILURES_BEFORE_BROKEN:
+            self._become_broken(error)
+        time.sleep(min(_LONGEST_BACK_OFF, _FIRST_BACK_OFF * self._failures))
+
+    def _shut_down(self) -> None:
+        """End all workers."""
+        now = time.monotonic()
+        deadline = now + _SECONDS_TO_STOP
         for slot in self._slots:
-            if slot.in_flight:
-                slot.killed_run = slot.current or next(iter(slot.in_flight))
-                _kill(slot.process)
-            elif not slot.retiring:
-                self._retire(slot)
-                self._send(slot)
-        while self._slots:
-            ready = self._selector.select(5.0)
-            for key, _ in ready:
-                slot_or_none: _Slot | None = key.data
-                if slot_or_none is not None and slot_or_none in self._slots:
-                    if key.fd == slot_or_none.process.sentinel:
-                        self._bury(slot_or_none)
-                    else:
-                        self._receive(slot_or_none)
-                elif slot_or_none is None:
-                    with contextlib.suppress(BlockingIOError):
-                        self._wake_receiver.recv(1 << 12)
-            if not ready:
-                for slot in self._slots:
-                    _kill(slot.process)
-        # From here on `put` looks after itself.
-        self._ended = True
-        self._cancel_queue()
+            slot.stop(now)
+            self._flush(slot)
+        while self._slots and now < deadline:
+            while self._posted:
+                self._posted.popleft()()
+            self._look_at_slots(now)
+            timeout = self._select_timeout(now) if self._slots else 0.0
+            self._handle_events(1.0 if timeout is None else min(timeout, 1.0))
+            now = time.monotonic()
+        self._fail_all(WorkerStartError("did not end in time", hint="it was killed"))
+
+    def _close(self) -> None:
+        """Release everything, and report the jobs that are left as cancelled."""
+        self._user_code.close()
+        with self._end_lock:
+            # From now on `submit` cancels its job itself.
+            self._ended = True
+            on_end, self._on_end = self._on_end, list[Callable[[], object]]()
+        self._cancel_all()
         self._selector.close()
         self._wake_receiver.close()
         self._wake_sender.close()
+        for call in on_end:
+            with contextlib.suppress(RuntimeError):
+                call()
+
+    def _cancel_all(self) -> None:
+        for run_id in list(self._jobs):
+            # Of two threads, one gets the job.
+            job = self._jobs.pop(run_id, None)
+            if job is not None:
+                job.cancelled()
 
 
-def default_context() -> BaseContext:
-    """How worker processes start unless the user says otherwise."""
-    methods = multiprocessing.get_all_start_methods()
-    return multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
+def _do_nothing() -> None:
+    """Do nothing."""
 
 
-def _kill(process: _WorkerProcess) -> None:
-    """Kill a worker and what it has started: it leads a process group of its own."""
-    with contextlib.suppress(OSError):
-        os.killpg(process.pid, signal.SIGKILL)
-    if process.is_alive():
-        with contextlib.suppress(OSError):
-            os.kill(process.pid, signal.SIGKILL)
-
-
-def _failure_of(slot: _Slot, exit_code: int | None) -> WorkerStartError:
-    """Why a worker ended before it was ready."""
-    cause = slot.start_failure
-    hint = "" if cause is None else f"its initializer raised {cause!r}"
-    if cause is None and not (exit_code is not None and exit_code < 0):
-        hint = _UNGUARDED
-    failure = WorkerStartError(f"{_reason(exit_code)} while it started", exit_code, slot.process.pid, hint)
-    failure.__cause__ = cause
-    return failure
-
-
-def _reason(exit_code: int | None) -> str:
-    if exit_code is None:
-        return "ended with an unknown exit status"
-    if exit_code < 0:
-        try:
-            return f"was killed by {signal.Signals(-exit_code).name}"
-        except ValueError:  # most real-time signals have no name
-            return f"was killed by the signal {-exit_code}"
-    return f"ended with the exit status {exit_code}"
-
-
-def _log_levels() -> dict[str, int]:
-    levels = {"": logging.getLogger().level}
-    for name, known in list(logging.Logger.manager.loggerDict.items()):
-        if isinstance(known, logging.Logger) and known.level != logging.NOTSET:
-            levels[name] = known.level
-    return levels
-
-
-def _log(content: bytes) -> None:
-    try:
-        record = logging.makeLogRecord(pickle.loads(content))
-        target = logging.getLogger(record.name)
-        if target.isEnabledFor(record.levelno):
-            target.handle(record)
-    except Exception:
-        logger.exception("A log record of a worker could not be handled")
-
+_NO_RECORDS = Lane()
+"""A lane that is always idle."""
 
 _running: weakref.WeakSet[Supervisor] = weakref.WeakSet()
 
@@ -754,13 +690,12 @@ def _stop_all() -> None:
         supervisor.stop()
 
 
-def _let_go_of_all() -> None:
+def _close_all_after_fork() -> None:
     for supervisor in list(_running):
-        supervisor.let_go()
+        supervisor.close_after_fork()
     _running.clear()
 
 
-# A pool waits at the interpreter's exit for its call to end, and `serve` ends only when it is told to.
 call_before_exit_waits(_stop_all)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_let_go_of_all)
+    os.register_at_fork(after_in_child=_close_all_after_fork)

@@ -1,37 +1,42 @@
-"""What runs inside a worker process. It imports the standard library only, so that workers start fast."""
+"""The worker side of the process pool. Standard library only, so that workers start fast."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
+import contextvars
 import os
+import select
 import signal
 import socket
+import sys
 import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Never
+from typing import TYPE_CHECKING, Never, TypeAlias
 
 from asyncz._running import running_run
 from asyncz.executors._coroutines import CoroutineCall, run_in_loop
-from asyncz.executors._remote_call import SentRun, dumps, execute, report_of
+from asyncz.executors._remote_call import ERROR, SentRun, dumps, execute, report_of
+from asyncz.executors.process_pool import _worker_logging
 from asyncz.executors.process_pool._frames import (
     ASKS,
     CANCEL,
-    PERMIT,
+    MAX_CONTENT,
     QUIT,
     READY,
     START_FAILED,
     STARTED,
     TIME,
+    TOKEN,
+    Frame,
+    FrameError,
     FrameReader,
-    frame,
+    frame_header,
 )
-from asyncz.executors.process_pool._worker_logging import ForwardingHandler, RootLogger
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -39,20 +44,26 @@ if TYPE_CHECKING:
     from typing_extensions import override
 
     from asyncz.config import Initializer
+
+    WorkerEnds: TypeAlias = tuple[socket.socket, Connection[bytes, bytes], Connection[bytes, bytes], bytes]
+    """Worker's ends of the channel, of the start tokens and of the lifeline, and the secret of the channel."""
 else:
     # Importing it costs more than all the rest of this module.
     def override(method: object) -> object:
         return method
 
 
-EXIT_UNTOLD = 70
-"""The exit status of a worker that could not tell how a run ended."""
+EXIT_WITHOUT_REPORT = 70
+"""Exit status of a worker that could not report the outcome of a run, for example for lack of memory."""
+
+_SECONDS_TO_RETURN = 5.0
+_RECEIVE_SIZE = 1 << 18
 
 
 class _Run(SentRun):
-    """One that the parent can tell of its cancellation."""
+    """A run whose cancellation the parent can signal."""
 
-    def __init__(self, number: int, content: bytes, channel: _Channel) -> None:
+    def __init__(self, number: int, content: bytes | bytearray, channel: _Channel) -> None:
         super().__init__(content)
         self._number = number
         self._channel = channel
@@ -60,184 +71,355 @@ class _Run(SentRun):
 
     @override
     def is_cancelled(self) -> bool:
-        # A process that the function has forked knows nothing of what happens to the run.
-        if self._channel.closed:
+        channel = self._channel
+        # A process that the function has forked does not belong to the pool.
+        if channel.closed:
             return False
-        # Where the parent is gone, this worker ends as soon as the function has returned.
-        with contextlib.suppress(OSError):
-            if not self._asks:
-                # Who asks is given the time to return.
-                self._asks = True
-                self._channel.send(ASKS, self._number)
-            self._channel.look(self._number)
-        return self._channel.cancelled == self._number
+        if not self._asks:
+            # The parent gives a function that asks the time to return.
+            self._asks = True
+            channel.lifeline.allow_return()
+            channel.send_or_note_end(ASKS, self._number)
+        channel.look(self._number)
+        return channel.cancelled == self._number or channel.parent_is_gone
+
+
+class Lifeline:
+    """Ends this process and its children when the parent has died.
+
+    The parent holds the other end of a pipe and never writes. On Linux the kernel kills the process group when that end
+    is closed, even if a function holds the GIL or ignores signals. A function that asks for its cancellation gets the
+    time to return instead: from its first question on a thread watches the pipe. Other systems always use the thread.
+    """
+
+    def __init__(self, connection: Connection[bytes, bytes]) -> None:
+        self._connection = connection
+        self._may_return = False
+        self._watches = False
+        self._lock = threading.Lock()
+
+    def arm(self) -> None:
+        """Start to watch the parent."""
+        try:
+            import fcntl
+
+            fd = self._connection.fileno()
+            # The whole process group, unless it is the parent's.
+            leads_group = os.getpgrp() == os.getpid()
+            fcntl.fcntl(fd, fcntl.F_SETOWN, -os.getpid() if leads_group else os.getpid())
+            fcntl.fcntl(fd, getattr(fcntl, "F_SETSIG"), signal.SIGKILL)  # noqa: B009  # Linux only
+            fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | os.O_ASYNC)
+        except (ImportError, AttributeError, OSError):
+            self._start_watching()
+        else:
+            # The signal is for later changes only.
+            self._end_if_orphaned()
+
+    def allow_return(self) -> None:
+        """Give the current run the time to return after the death of the parent."""
+        self._may_return = True
+        self._start_watching()
+
+    def forget_run(self) -> None:
+        """Note that the current run is over."""
+        self._may_return = False
+
+    def _start_watching(self) -> None:
+        with self._lock:
+            if self._watches:
+                return
+            self._watches = True
+        threading.Thread(target=self._watch, name="asyncz-lifeline", daemon=True).start()
+        with contextlib.suppress(ImportError, AttributeError, OSError):
+            import fcntl
+
+            fd = self._connection.fileno()
+            fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) & ~os.O_ASYNC)
+
+    def _watch(self) -> None:
+        poll = select.poll()
+        poll.register(self._connection.fileno(), select.POLLIN)
+        poll.poll()
+        deadline = time.monotonic() + _SECONDS_TO_RETURN
+        # The thread of the run changes it.
+        while self._may_return and time.monotonic() < deadline:
+            time.sleep(0.05)
+        _kill_own_group()
+
+    def _end_if_orphaned(self) -> None:
+        poll = select.poll()
+        poll.register(self._connection.fileno(), select.POLLIN)
+        if poll.poll(0):
+            _kill_own_group()
+
+
+def _kill_own_group() -> None:
+    if os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 class _Channel:
-    """The way to the parent, for every thread of the worker."""
+    """The worker's end of the channel to the parent, usable on every thread.
 
-    def __init__(self, connection: socket.socket, permits: Connection[bytes, bytes]) -> None:
-        self._connection = connection
-        self._permits = permits
-        self._permitted = 0
+    The lock protects the outgoing frames, the reader, and `running`.
+    """
+
+    def __init__(self, ends: WorkerEnds) -> None:
+        self._socket, self._tokens, lifeline, self._secret = ends
+        self.lifeline = Lifeline(lifeline)
+        self._token = 0
         self._lock = threading.RLock()
-        self._reader = FrameReader()
-        self._incoming: deque[tuple[int, int, bytes]] = deque()
+        self._reader = FrameReader(self._secret)
+        self._incoming: deque[Frame] = deque()
         self.running = 0
         self.cancelled = 0
+        self.on_cancel: Callable[[], object] | None = None
         self._outgoing: deque[bytes] = deque()
-        self._sending = False
+        self._is_sending = False
         self.closed = False
+        self.parent_is_gone = False
 
-    def send(self, kind: int, number: int = 0, content: bytes = b"") -> None:
+    def send(self, kind: int, run_id: int = 0, content: bytes = b"") -> None:
+        """Send a frame now."""
         with self._lock:
-            self._outgoing.append(frame(kind, number, content))
+            self._append(kind, run_id, content)
             self.flush()
 
-    def hold(self, kind: int, number: int, content: bytes) -> None:
-        """Send it together with what comes next, or before the worker waits for more: a send costs as much as a run."""
+    def send_or_note_end(self, kind: int, run_id: int) -> None:
+        """Send a frame, or note that the parent is gone."""
+        try:
+            self.send(kind, run_id)
+        except OSError:
+            self.parent_is_gone = True
+
+    def hold(self, kind: int, run_id: int, *parts: bytes) -> None:
+        """Send a frame together with the next one, or before the worker waits: a send costs as much as a run."""
         with self._lock:
-            self._outgoing.append(frame(kind, number, content))
+            self._append(kind, run_id, *parts)
+
+    def _append(self, kind: int, run_id: int, *parts: bytes) -> None:
+        self._outgoing.append(frame_header(self._secret, kind, run_id, sum(map(len, parts))))
+        self._outgoing.extend(parts)
 
     def flush(self) -> None:
+        """Send all frames."""
         with self._lock:
-            # A signal handler that logs comes here in the midst of a frame: its own goes after that.
-            if self._sending:
+            # A signal handler that logs may interrupt this call within a frame: its frame is sent afterwards.
+            if self._is_sending:
                 return
-            self._sending = True
+            self._is_sending = True
             try:
                 while self._outgoing:
-                    frames = [self._outgoing.popleft() for _ in range(len(self._outgoing))]
-                    self._connection.sendall(b"".join(frames))
+                    self._send_some()
             finally:
-                self._sending = False
+                self._is_sending = False
 
-    def may_begin(self, number: int) -> bool:
-        """Whether a run that was sent here may begin; the parent has taken back the permits of the others.
+    def _send_some(self) -> None:
+        parts = [self._outgoing.popleft()]
+        size = len(parts[0])
+        # Small parts go out in one call, large ones are not copied.
+        while self._outgoing and size + len(self._outgoing[0]) < _RECEIVE_SIZE:
+            parts.append(self._outgoing.popleft())
+            size += len(parts[-1])
+        self._socket.sendall(parts[0] if len(parts) == 1 else b"".join(parts))
 
-        Permits come in the order of the runs: one for a later run says that all before it were taken back.
+    def may_start(self, run_id: int) -> bool:
+        """Return True if a run that was sent may start, False if the parent has taken back its token.
+
+        Tokens come in the order of the runs: a token of a later run means that all earlier ones were taken back.
         """
-        if not self._permitted:
+        if not self._token:
             try:
-                (self._permitted,) = PERMIT.unpack(os.read(self._permits.fileno(), PERMIT.size))
+                (self._token,) = TOKEN.unpack(os.read(self._tokens.fileno(), TOKEN.size))
             except BlockingIOError:
                 return False
-        if self._permitted != number:
+        if self._token != run_id:
             return False
-        self._permitted = 0
+        self._token = 0
         return True
 
     def close(self) -> None:
-        """Leave it to the worker alone: a process that a function has forked would garble it."""
+        """Close the channel in a process that a function has forked."""
         self.closed = True
-        self._connection.close()
-        self._permits.close()
+        self._socket.close()
+        self._tokens.close()
 
-    def frames(self) -> Iterator[tuple[int, int, bytes]]:
+    def frames(self) -> Iterator[Frame]:
+        """Yield received frames until the parent closes the channel."""
         while True:
             while self._incoming:
                 yield self._incoming.popleft()
             self.flush()
-            if not self._receive():
+            self._receive()
+            if self.parent_is_gone:
                 return
 
-    def runs(self, number: int) -> None:
-        """Note which run is running; 0 is none."""
+    def set_running(self, run_id: int) -> None:
+        """Note the current run; 0 means that no run is running."""
         with self._lock:
-            self.running = number
+            self.running = run_id
 
-    def look(self, number: int) -> None:
-        """Take in what has come while a run runs: it may be cancelled."""
+    def look(self, run_id: int) -> None:
+        """Receive what has arrived while a run is running: it may be cancelled."""
         with self._lock, contextlib.suppress(BlockingIOError):
-            # Not once the run is over: who waits for the next one reads then.
-            if self.running == number:
+            # After the run, only the loop that waits for the next one may receive.
+            if self.running == run_id:
                 self._receive(socket.MSG_DONTWAIT)
 
-    def _receive(self, flags: int = 0) -> bool:
-        """Take in what has come; False where nothing more can come."""
-        data = self._connection.recv(1 << 16, flags)
-        for kind, number, content in self._reader.feed(data):
+    def receive_in_loop(self, loop: asyncio.AbstractEventLoop, run_id: int) -> None:
+        """Receive what has arrived, as a reader of an event loop."""
+        self.look(run_id)
+        if self.parent_is_gone:
+            loop.remove_reader(self._socket)
+
+    def watch_in_loop(self, loop: asyncio.AbstractEventLoop, cancel: Callable[[], object]) -> None:
+        """Call a function when the current run is cancelled."""
+        self.on_cancel = cancel
+        loop.add_reader(self._socket, self.receive_in_loop, loop, self.running)
+        # The cancellation may have arrived before.
+        if self.cancelled == self.running or self.parent_is_gone:
+            cancel()
+
+    def unwatch_in_loop(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Undo `watch_in_loop`."""
+        self.on_cancel = None
+        if not self.closed:
+            loop.remove_reader(self._socket)
+
+    def _receive(self, flags: int = 0) -> None:
+        try:
+            data = self._socket.recv(_RECEIVE_SIZE, flags)
+        except BlockingIOError:
+            raise
+        except OSError:
+            data = b""
+        if not data:
+            self.parent_is_gone = True
+        for kind, run_id, content in self._reader.feed(data):
             if kind == CANCEL:
-                self.cancelled = number
+                self.cancelled = run_id
             else:
-                self._incoming.append((kind, number, content))
-        return bool(data)
+                self._incoming.append((kind, run_id, content))
+        if self.on_cancel is not None and (self.parent_is_gone or self.cancelled == self.running):
+            self.on_cancel()
 
 
-_channel: _Channel | None = None
-
-
-def start_worker(
-    connection: socket.socket,
-    permits: Connection[bytes, bytes],
-    log_levels: Mapping[str, int],
-    initializer: Initializer | None,
-    initargs: tuple[object, ...],
+def run_worker(
+    ends: WorkerEnds, log_levels: Mapping[str, int], initializer: Initializer | None, initargs: tuple[object, ...]
 ) -> None:
-    """Prepare the worker: the initializer of its pool.
+    """Serve one parent: the function of a worker process.
 
     Args:
-        connection: Its end of the channel to the parent.
-        permits: Where it takes the permit to begin a run.
-        log_levels: The levels of the parent's loggers by their names; the root's is the empty one.
-        initializer: The user's own initializer.
-        initargs: The arguments of that.
+        ends: Worker's ends of the connections to the parent.
+        log_levels: Levels of the parent's loggers by name; the root logger's name is empty.
+        initializer: The initializer of the user.
+        initargs: Arguments of the initializer.
     """
-    global _channel
-    _channel = _Channel(connection, permits)
+    channel = _Channel(ends)
     if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=_channel.close)
-    # A fork has copied what the parent does on signals, and the way by which its event loop learns of them.
-    signal.set_wakeup_fd(-1)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Of its own process group, so that what a function started can be killed together with the worker.
-    with contextlib.suppress(OSError, AttributeError):
-        os.setpgid(0, 0)
-    for name in list(logging.Logger.manager.loggerDict):
-        logging.getLogger(name).handlers.clear()
-    root = logging.getLogger()
-    root.__class__ = RootLogger
-    root.handlers[:] = [ForwardingHandler(_channel)]
-    for name, level in log_levels.items():
-        logging.getLogger(name).setLevel(level)
+        os.register_at_fork(after_in_child=channel.close)
+    _detach_from_parent()
+    channel.lifeline.arm()
+    _worker_logging.forward_records(channel)
+    _worker_logging.set_levels(log_levels)
     try:
         if initializer is not None:
             initializer(*initargs)
     except BaseException as error:
-        _channel.send(START_FAILED, 0, report_of(error, dumps))
+        channel.send(START_FAILED, 0, report_of(error, dumps))
         raise
-    # It may have set the list of handlers itself.
-    if not any(isinstance(handler, ForwardingHandler) for handler in root.handlers):
-        root.addHandler(ForwardingHandler(_channel))
+    _Server(channel, log_levels).serve()
 
 
-def serve() -> None:
-    """Run what the parent sends, one after another, until it says that this is all."""
-    assert _channel is not None
-    _channel.send(READY)
-    with asyncio.Runner() as runner:
+def _detach_from_parent() -> None:
+    # A fork has copied the parent's handling of signals, and the way in which its event loop learns of them.
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # Not SIG_IGN, which processes that a function starts would inherit.
+    signal.signal(signal.SIGINT, _ignore_signal)
+    with contextlib.suppress(OSError, AttributeError):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    # A session of its own: a process group that can be killed with all its processes, and no terminal on which a
+    # function could wait for an answer that never comes.
+    try:
+        os.setsid()
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.setpgid(0, 0)
+
+
+def _ignore_signal(_: int, __: object) -> None:
+    """Ignore a signal."""
+
+
+class _Server:
+    """Runs what the parent sends, one run after another."""
+
+    def __init__(self, channel: _Channel, log_levels: Mapping[str, int]) -> None:
+        self._channel = channel
+        self._log_levels = log_levels
+        self._modules = len(sys.modules)
+        # Each run starts from the context that the initializer has left.
+        self._context = contextvars.copy_context()
+
+    def serve(self) -> None:
+        """Run what the parent sends, until it asks this worker to quit or is gone."""
+        channel = self._channel
+        channel.send(READY)
+        with asyncio.Runner() as runner:
+            try:
+                for kind, number, content in channel.frames():
+                    if kind == QUIT:
+                        channel.flush()
+                        return
+                    if channel.may_start(number):
+                        run = _Run(number, content, channel)
+                        # The run alone holds its content, and drops it once it is loaded.
+                        del content
+                        self._run(runner, number, run)
+                        del run
+            except FrameError:
+                os._exit(EXIT_WITHOUT_REPORT)
+            except BaseException:
+                # The outcome cannot be reported; the end of this process can.
+                traceback.print_exc()
+                os._exit(EXIT_WITHOUT_REPORT)
+        # The parent is gone.
+        os._exit(0)
+
+    def _run(self, runner: asyncio.Runner, number: int, run: _Run) -> None:
+        channel = self._channel
+        channel.send(STARTED, number, TIME.pack(time.time()))
+        channel.set_running(number)
+        kind, report = self._context.copy().run(self._execute, runner, run)
+        channel.set_running(0)
+        channel.lifeline.forget_run()
+        if len(report) > MAX_CONTENT:
+            error = ValueError(f"the result has {len(report)} bytes, the maximum is {MAX_CONTENT}")
+            kind, report = ERROR, report_of(error, dumps)
+        channel.hold(kind, number, TIME.pack(time.time()), report)
+
+    def _execute(self, runner: asyncio.Runner, run: _Run) -> tuple[int, bytes]:
+        running_run.set(run)
+        return execute(partial(self._load, run), partial(self._run_coroutine, runner), dumps)
+
+    def _load(self, run: _Run) -> Callable[[], object]:
+        call = run.load()
+        if len(sys.modules) != self._modules:
+            # A module that was imported just now may have configured logging. The parent's levels apply.
+            self._modules = len(sys.modules)
+            _worker_logging.set_levels(self._log_levels)
+        return call
+
+    def _run_coroutine(self, runner: asyncio.Runner, coroutine: Coroutine[object, Never, object]) -> object:
+        return run_in_loop(runner, CoroutineCall(self._cancellable(coroutine)))
+
+    async def _cancellable(self, coroutine: Coroutine[object, Never, object]) -> object:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None
+        self._channel.watch_in_loop(loop, task.cancel)
         try:
-            for kind, number, content in _channel.frames():
-                if kind == QUIT:
-                    _channel.flush()
-                    return
-                if not _channel.may_begin(number):
-                    continue
-                _channel.send(STARTED, number, TIME.pack(time.time()))
-                _channel.runs(number)
-                run = _Run(number, content, _channel)
-                running_run.set(run)
-                kind_of_end, report = execute(run.call, partial(_run_coroutine, runner), dumps)
-                _channel.runs(0)
-                _channel.hold(kind_of_end, number, TIME.pack(time.time()) + report)
-        except BaseException:
-            # How the run ended could not be told, for want of memory for example: the end of the worker can.
-            traceback.print_exc()
-            os._exit(EXIT_UNTOLD)
-    # The parent is gone, and with it everybody who could want something of this process.
-    os._exit(0)
-
-
-def _run_coroutine(runner: asyncio.Runner, coroutine: Coroutine[object, Never, object]) -> object:
-    return run_in_loop(runner, CoroutineCall(coroutine))
+            return await coroutine
+        finally:
+            self._channel.unwatch_in_loop(loop)
