@@ -375,6 +375,79 @@ class LosesTheContext(ThreadPerRun):
         super().work(run)
 
 
+class RetriesByItself(ThreadPerRun):
+    """Executor that calls a function again if it failed."""
+
+    @override
+    def work(self, run: TaskRun[ResultT]) -> None:
+        self.start_timeout(run)
+        notification = run.execute()
+        if failed_by_its_function(notification):
+            notification = run.execute()
+        self.finish(run, notification)
+
+
+class StateNeedsTheLoop(ThreadPerRun):
+    """Executor whose state can be read on the loop's thread only."""
+
+    @property
+    @override
+    def state(self) -> ExecutorState:
+        asyncio.get_running_loop()
+        return super().state
+
+
+class StateWaitsForTheLoop(ThreadPerRun):
+    """Executor whose state hangs in another thread than the loop's."""
+
+    @property
+    @override
+    def state(self) -> ExecutorState:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            threading.Event().wait()
+        return super().state
+
+
+class StateRaises(ThreadPerRun):
+    """Executor whose state raises."""
+
+    @property
+    @override
+    def state(self) -> ExecutorState:
+        raise ValueError("no state")
+
+
+class BlocksWhenItsQueueIsFull(BaseExecutor):
+    """Executor with one thread and a bounded queue, into which `submit` puts runs with a blocking call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._bounded: queue.Queue[Callable[[], None] | None] = queue.Queue(100)
+
+    @override
+    async def start(self, scheduler: Notifier, alias: str, /) -> None:
+        await super().start(scheduler, alias)
+        threading.Thread(target=self._work, daemon=True).start()
+
+    @override
+    async def release(self, *, wait: bool) -> None:
+        self._bounded.put(None)
+
+    @override
+    def submit_run(self, run: TaskRun[ResultT], /) -> None:
+        self._bounded.put(lambda: self._run(run))
+
+    def _work(self) -> None:
+        while (execute := self._bounded.get()) is not None:
+            execute()
+
+    def _run(self, run: TaskRun[ResultT]) -> None:
+        self.start_timeout(run)
+        self.finish(run, run.execute())
+
+
 @attrs.frozen
 class Broken:
     """A broken executor, what it wrongly or rightly declares, and what the suite has to find."""
@@ -387,7 +460,7 @@ class Broken:
 
 BROKEN: tuple[Broken, ...] = (
     Broken(LosesErrors, {rules.NO_RUN_IS_LOST}),
-    Broken(NotifiesTwice, {rules.TOLD_ONCE}),
+    Broken(NotifiesTwice, {rules.NOTIFIED_ONCE}),
     Broken(NeverReleases, {rules.RELEASED_ONCE}),
     Broken(ReleasesTwice, {rules.RELEASED_ONCE}),
     Broken(ReleasesBeforeNotifying, {rules.RELEASED_AT_ITS_END}),
@@ -399,8 +472,8 @@ BROKEN: tuple[Broken, ...] = (
     Broken(TakesCancelledErrorForAnError, {rules.CANCELLED_BY_ITSELF}),
     Broken(DoesNotAwait, {rules.AWAITABLES}),
     Broken(LosesTheTraceback, {rules.DETAILS}),
-    Broken(BlocksTheLoop, {rules.LOOP_GOES_ON}),
-    Broken(RaisesOutOfSubmit, {rules.SUBMIT_ONLY_REFUSES}, runs_inline=True),
+    Broken(BlocksTheLoop, {rules.LOOP_NOT_BLOCKED, rules.MANY_QUEUED_RUNS}),
+    Broken(RaisesOutOfSubmit, {rules.SUBMIT_ONLY_REJECTS}, runs_inline=True),
     Broken(AcceptsBeforeStart, {rules.NO_RUN_BEFORE_START}),
     Broken(AcceptsAfterShutdown, {rules.NO_RUN_AFTER_SHUTDOWN}),
     Broken(IgnoresMaxInstances, {rules.MAXIMUM_OF_INSTANCES}),
@@ -417,6 +490,11 @@ BROKEN: tuple[Broken, ...] = (
     Broken(PretendsToCancel, {rules.CANCEL}),
     Broken(IgnoresTimeLimits, {rules.TIME_LIMITS}),
     Broken(LosesTheContext, {rules.CONTEXT}),
+    Broken(RetriesByItself, {rules.CALLED_ONCE}),
+    Broken(StateNeedsTheLoop, {rules.STATE_FROM_ANY_THREAD}),
+    Broken(StateWaitsForTheLoop, {rules.STATE_FROM_ANY_THREAD}),
+    Broken(StateRaises, {rules.ALIAS_AND_STATUS, rules.COUNTS, rules.STATE_FROM_ANY_THREAD}),
+    Broken(BlocksWhenItsQueueIsFull, {rules.MANY_QUEUED_RUNS}),
     # It runs in this process, and so would not notice what cannot travel.
     Broken(ThreadPerRun, {rules.NOT_PICKLABLE}, runs_in_another_process=True),
 )

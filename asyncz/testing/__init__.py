@@ -1,4 +1,4 @@
-"""What tests of programs that use asyncz, and of executors and triggers, need. Importing it needs no test framework."""
+"""Test tools: a fake clock, a recording notifier, and conformance suites that need no test framework."""
 
 from asyncz.testing._suite import RuleVerdict, Verdict
 from asyncz.testing.clock import FakeClock

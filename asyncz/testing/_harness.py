@@ -1,4 +1,4 @@
-"""One executor on trial: started with a recording notifier, given runs, and held to account at the end."""
+"""Harness of the executor suite: an executor with a recording notifier, its runs, and checks of what it reported."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import inspect
 import itertools
 import shutil
 import tempfile
+import threading
 import weakref
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextvars import Context
 from functools import partial
 from pathlib import Path
@@ -31,7 +32,7 @@ from asyncz.testing.rules import Rule, RuleBrokenError
 
 ResultT = TypeVar("ResultT")
 
-# Work ends by itself after this many timeouts, so that a failed test leaves nothing behind.
+# A held function returns after this many timeouts, so that a failed check leaves nothing behind.
 _GATE_TIMEOUTS = 4
 
 _task_numbers = itertools.count(1)
@@ -39,7 +40,7 @@ _task_numbers = itertools.count(1)
 
 @attrs.define(eq=False)
 class Submitted(Generic[ResultT]):
-    """A run that the executor took, and what it calls."""
+    """An accepted run, and a description of its function."""
 
     run: TaskRun[ResultT]
     what: str
@@ -47,23 +48,23 @@ class Submitted(Generic[ResultT]):
 
 
 class Trial(Generic[ResultT]):
-    """One executor, its runs, and what it told of them."""
+    """An executor, its runs, and what it reported of them."""
 
     def __init__(self, executor: Executor[ResultT], hang_timeout: float) -> None:
         self.executor: Executor[ResultT] = executor
         self.hang_timeout: float = hang_timeout
         self.notifier: RecordingNotifier = RecordingNotifier()
         self._folder = Path(tempfile.mkdtemp(prefix="asyncz-"))
-        # A trial whose executor blocks its loop for good never comes to clear up: the end of the program does.
+        # If the executor blocks its loop for ever, `clear_up` is not called: the finalizer removes the folder at exit.
         self._remove_folder = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         self._gates: list[_payloads.Gate] = []
         self._submitted: list[Submitted[ResultT]] = []
         self._rejected: list[TaskRun[ResultT]] = []
         self._is_down = True
 
-    # Its life
+    # Start and shutdown
 
-    async def start(self, alias: str = "tried") -> None:
+    async def start(self, alias: str = "under_test") -> None:
         """Start the executor."""
         await self._in_time(self.executor.start(self.notifier, alias), rules.STARTS_AGAIN, "start")
         self._is_down = False
@@ -74,17 +75,17 @@ class Trial(Generic[ResultT]):
         await self._in_time(self.executor.shutdown(wait), rules.SHUTDOWN_RETURNS, f"shutdown(wait={wait})")
 
     async def finish(self) -> None:
-        """Let every run end, shut the executor down, and call it to account."""
+        """Wait for all runs, shut the executor down, and check what it reported."""
         self.open_gates()
         for submitted in self._submitted:
-            _ = await self.ending(submitted)
-            await self.released(submitted)
+            _ = await self.outcome(submitted)
+            await self.expect_release(submitted)
         if not self._is_down:
             await self.shutdown()
-        self.call_to_account()
+        self.check_reports()
 
     async def clear_up(self) -> None:
-        """Leave nothing behind, whatever has happened."""
+        """Release all resources, also after an error."""
         self.open_gates()
         if not self._is_down:
             with contextlib.suppress(BaseException):
@@ -99,7 +100,7 @@ class Trial(Generic[ResultT]):
         done, _ = await asyncio.wait([future], timeout=self.hang_timeout)
         if not done:
             future.cancel()
-            raise RuleBrokenError(rule, f"{name} has not come back after {self.hang_timeout:g} s")
+            raise RuleBrokenError(rule, f"{name} has not returned after {self.hang_timeout:g} s")
         try:
             future.result()
         except BaseException as error:
@@ -110,18 +111,18 @@ class Trial(Generic[ResultT]):
     def task(
         self, call: Callable[[], ResultT | Awaitable[ResultT]], limits: TaskLimits | None = None
     ) -> TaskSpec[ResultT]:
-        """A task of its own."""
+        """Return a task with an id of its own."""
         return TaskSpec[ResultT](f"task-{next(_task_numbers)}", call, limits=limits or TaskLimits())
 
     def gate(self) -> _payloads.Gate:
-        """A gate that holds work until it is opened, or the trial is over."""
+        """Return a gate that holds functions until it is opened or the trial ends."""
         gate = _payloads.Gate(self._folder / f"gate-{len(self._gates)}", _GATE_TIMEOUTS * self.hang_timeout)
         gate.folder.mkdir()
         self._gates.append(gate)
         return gate
 
     def open_gates(self) -> None:
-        """Let all work go."""
+        """Let all held functions return."""
         for gate in self._gates:
             with contextlib.suppress(FileNotFoundError):
                 gate.open()
@@ -136,14 +137,14 @@ class Trial(Generic[ResultT]):
         scheduled: float | None = None,
         context: Context | None = None,
     ) -> Submitted[ResultT]:
-        """Have a run taken.
+        """Submit a run that the executor must accept.
 
         Args:
-            task: Of which task.
-            gate: What holds its work.
-            what: What its function does, for messages.
-            rejection_breaks: The rule that is broken where it is rejected at the maximum of instances.
-            scheduled: When it was due, in seconds since the epoch.
+            task: The task of the run.
+            gate: The gate that holds its function.
+            what: A description of its function, for messages.
+            rejection_breaks: The rule that is broken if it is rejected at the maximum of instances.
+            scheduled: Its due time, in seconds since the epoch.
             context: Its context variables.
         """
         run = TaskRun(task, scheduled=scheduled, context=context)
@@ -155,23 +156,23 @@ class Trial(Generic[ResultT]):
         except QueueFullError:
             raise
         except MaximumInstancesError as error:
-            raise RuleBrokenError(rejection_breaks, f"a run was rejected that was to be taken: {error}") from error
+            raise RuleBrokenError(rejection_breaks, f"a run was rejected that must be accepted: {error}") from error
         except ExecutorNotRunningError as error:
             raise RuleBrokenError(rules.STARTS_AGAIN, f"a started executor rejected a run: {error}") from error
         except BaseException as error:
             raise RuleBrokenError(
-                rules.SUBMIT_ONLY_REFUSES, f"submit raised {error!r} for a run that {submitted.what}"
+                rules.SUBMIT_ONLY_REJECTS, f"submit raised {error!r} for a run that {submitted.what}"
             ) from error
         self._submitted.append(submitted)
         if gate is not None and gate.count("ended") and not gate.is_open:
             raise RuleBrokenError(
-                rules.LOOP_GOES_ON,
-                "submit came back only after the work had ended; where that is meant, declare `runs_inline = True`",
+                rules.LOOP_NOT_BLOCKED,
+                "submit returned only after the function had; if that is intended, declare `runs_inline = True`",
             )
         return submitted
 
     def submit_unless_rejected(self, task: TaskSpec[ResultT], what: str) -> Submitted[ResultT] | None:
-        """The same, where the executor may also reject it with whatever exception."""
+        """Submit a run that the executor may reject with any exception; return None if it does."""
         run = TaskRun(task)
         try:
             self.executor.submit(run)
@@ -183,41 +184,41 @@ class Trial(Generic[ResultT]):
         return submitted
 
     async def submit_when_possible(self, task: TaskSpec[ResultT]) -> Submitted[ResultT]:
-        """The same, waiting while the executor's queue is full."""
+        """Submit a run, waiting while the queue of the executor is full."""
         while True:
-            released = self.notifier.told()["released"]
+            released = self.notifier.totals()["released"]
             try:
                 return self.submit(task)
             except QueueFullError as error:
                 if not await self.notifier.until(
-                    lambda: self.notifier.told()["released"] > released,  # noqa: B023  # awaited within this turn
+                    lambda: self.notifier.totals()["released"] > released,  # noqa: B023  # awaited within this turn
                     timeout=self.hang_timeout,
                 ):
                     raise RuleBrokenError(
-                        rules.SUBMIT_ONLY_REFUSES, f"the queue stays full although nothing runs: {error}"
+                        rules.SUBMIT_ONLY_REJECTS, f"the queue remains full although no run is in progress: {error}"
                     ) from error
 
     def hold(self, result: ResultT, *, limits: TaskLimits | None = None) -> Submitted[ResultT]:
-        """Have a run taken whose work is held by a gate of its own."""
+        """Submit a run whose function is held by a gate of its own."""
         gate = self.gate()
         return self.submit(self.task(partial(_payloads.hold, gate, result), limits), gate=gate)
 
     def hold_async(self, result: ResultT, *, limits: TaskLimits | None = None) -> Submitted[ResultT]:
-        """The same with a coroutine function."""
+        """Submit a run whose coroutine function is held by a gate of its own."""
         gate = self.gate()
         return self.submit(self.task(partial(_payloads.hold_async, gate, result), limits), gate=gate)
 
-    def have_rejected(
+    def expect_rejection(
         self, task: TaskSpec[ResultT], expected: type[Exception], rule: Rule, situation: str, *, observe: bool = True
     ) -> None:
-        """Have a run rejected, and nothing counted.
+        """Submit a run that the executor must reject without counting it.
 
         Args:
-            task: Of which task.
-            expected: What `submit` is to raise.
-            rule: Which rule is broken otherwise.
-            situation: Why it is to be rejected, for messages.
-            observe: Whether what is counted stays the same if nothing else happens meanwhile.
+            task: The task of the run.
+            expected: The exception that `submit` must raise.
+            rule: The rule that is broken otherwise.
+            situation: The reason for the rejection, for messages.
+            observe: Check that the counts do not change; False if other runs may change them meanwhile.
         """
         before = self.state()
         run = TaskRun(task)
@@ -230,31 +231,32 @@ class Trial(Generic[ResultT]):
                 rule, f"{situation}, submit raised {error!r} instead of {expected.__name__}"
             ) from error
         else:
-            self._submitted.append(Submitted(run, "was to be rejected"))
-            raise RuleBrokenError(rule, f"{situation}, submit took a run instead of raising {expected.__name__}")
+            self._submitted.append(Submitted(run, "must be rejected"))
+            raise RuleBrokenError(rule, f"{situation}, submit accepted a run instead of raising {expected.__name__}")
         after = self.state()
         if observe and (before.running, before.instances) != (after.running, after.instances):
             raise RuleBrokenError(rule, f"{situation}, submit rejected a run, but counted it: {_counts(after)}")
 
     # Waiting
 
-    async def ending(
+    async def outcome(
         self, submitted: Submitted[ResultT], lost_breaks: Rule = rules.NO_RUN_IS_LOST
     ) -> TaskNotification[ResultT]:
-        """How a run ended, waiting until that is told; `lost_breaks` is broken where it never is."""
+        """Wait for the outcome of a run; `lost_breaks` is broken if it is never reported."""
         run = submitted.run
         if not await self.notifier.until(lambda: run.done, timeout=self.hang_timeout):
             raise RuleBrokenError(
-                lost_breaks, f"after {self.hang_timeout:g} s, no end was told of a run that {submitted.what}"
+                lost_breaks, f"after {self.hang_timeout:g} s, no outcome was reported of a run that {submitted.what}"
             )
         notification = await run.notification()
         if isinstance(notification, TaskExecuted) and inspect.iscoroutine(notification.result):
             raise RuleBrokenError(
-                rules.AWAITABLES, f"a run that {submitted.what} ended with a coroutine: {notification.result!r}"
+                rules.AWAITABLES,
+                f"a run that {submitted.what} ended with a coroutine: {notification.result!r}",
             )
         return notification
 
-    async def ended_as(
+    async def expect_outcome(
         self,
         submitted: Submitted[ResultT],
         kind: type[TaskNotification[object]],
@@ -262,22 +264,22 @@ class Trial(Generic[ResultT]):
         *,
         lost_breaks: Rule = rules.NO_RUN_IS_LOST,
     ) -> TaskNotification[ResultT]:
-        """How a run ended, waiting until it has; `rule` is broken where that is another kind of end."""
-        notification = await self.ending(submitted, lost_breaks)
+        """Wait for the outcome of a run; `rule` is broken if it is of another kind."""
+        notification = await self.outcome(submitted, lost_breaks)
         if not isinstance(notification, kind):
             raise RuleBrokenError(
                 rule,
-                f"a run that {submitted.what} was to end as {kind.__name__}, but ended as {_shown(notification)}",
+                f"a run that {submitted.what} must end as {kind.__name__}, but ended as {_shown(notification)}",
             )
         return notification
 
-    async def executed(self, submitted: Submitted[ResultT], rule: Rule = rules.RESULTS) -> ResultT:
-        """The result of a run, waiting until it has ended; `rule` is broken where it has another end."""
-        notification = await self.ended_as(submitted, TaskExecuted, rule)
+    async def expect_result(self, submitted: Submitted[ResultT], rule: Rule = rules.RESULTS) -> ResultT:
+        """Wait for the result of a run; `rule` is broken if it has another outcome."""
+        notification = await self.expect_outcome(submitted, TaskExecuted, rule)
         assert isinstance(notification, TaskExecuted)
         return notification.result
 
-    async def failed(
+    async def expect_error(
         self,
         submitted: Submitted[ResultT],
         exception: type[BaseException],
@@ -285,18 +287,18 @@ class Trial(Generic[ResultT]):
         *,
         lost_breaks: Rule = rules.NO_RUN_IS_LOST,
     ) -> TaskError:
-        """The error of a run, waiting until it has ended; `rule` is broken where it has another end."""
-        notification = await self.ended_as(submitted, TaskError, rule, lost_breaks=lost_breaks)
+        """Wait for the error of a run; `rule` is broken if it has another outcome."""
+        notification = await self.expect_outcome(submitted, TaskError, rule, lost_breaks=lost_breaks)
         assert isinstance(notification, TaskError)
         if type(notification.exception) is not exception:
             raise RuleBrokenError(
                 rule,
-                f"a run that {submitted.what} was to end with a {exception.__name__},"
+                f"a run that {submitted.what} must end with a {exception.__name__},"
                 f" but ended with {notification.exception!r}",
             )
         return notification
 
-    async def released(self, submitted: Submitted[ResultT], rule: Rule = rules.RELEASED_ONCE) -> None:
+    async def expect_release(self, submitted: Submitted[ResultT], rule: Rule = rules.RELEASED_ONCE) -> None:
         """Wait until a run is released."""
         if not await self.notifier.until(
             lambda: self.notifier.record_of(submitted.run).released > 0, timeout=self.hang_timeout
@@ -305,40 +307,66 @@ class Trial(Generic[ResultT]):
                 rule, f"after {self.hang_timeout:g} s, a run that {submitted.what} has not been released"
             )
 
-    async def begun(self, submitted: Submitted[ResultT]) -> None:
-        """Wait until the work of a run has begun."""
+    async def started(self, submitted: Submitted[ResultT]) -> None:
+        """Wait until the function of a run has been called."""
         gate = submitted.gate
         assert gate is not None
-        if not await self.comes_true(lambda: gate.count("begun") > 0 or submitted.run.done):
+        if not await self.comes_true(lambda: gate.count("started") > 0 or submitted.run.done):
             raise RuleBrokenError(
                 rules.NO_RUN_IS_LOST, f"after {self.hang_timeout:g} s, the function of a run has not been called"
             )
-        if not gate.count("begun"):
-            ended = _shown(await self.ending(submitted))
-            raise RuleBrokenError(rules.RESULTS, f"a run ended as {ended} before its function was called")
+        if not gate.count("started"):
+            outcome = _shown(await self.outcome(submitted))
+            raise RuleBrokenError(rules.RESULTS, f"a run ended as {outcome} before its function was called")
 
     async def comes_true(self, condition: Callable[[], bool]) -> bool:
-        """Wait for what nobody tells; gives whether it came true in time."""
+        """Poll a condition that causes no notification; return True if it became true in time."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self.hang_timeout):
                 while not condition():
                     await asyncio.sleep(0.005)
         return condition()
 
-    # Looking
+    # Checks
 
     def state(self, rule: Rule = rules.ALIAS_AND_STATUS) -> ExecutorState:
-        """The executor's state."""
+        """Return the state of the executor."""
         try:
             state = self.executor.state
-        except Exception as error:
+        except BaseException as error:
             raise RuleBrokenError(rule, f"reading the state raised {error!r}") from error
         if not _is_state(state):
             raise RuleBrokenError(rule, f"the state is {state!r}, an ExecutorState is needed")
         return state
 
+    @contextlib.asynccontextmanager
+    async def reading_state_in_thread(self) -> AsyncGenerator[None]:
+        """Read the state in another thread again and again while the context is active."""
+        stop, errors = threading.Event(), list[BaseException]()
+
+        def read() -> None:
+            try:
+                while not stop.wait(0.001):
+                    _ = self.state(rules.STATE_FROM_ANY_THREAD)
+            except BaseException as error:
+                errors.append(error)
+
+        thread = threading.Thread(target=read, name="asyncz-state", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+        # The loop must run meanwhile: a state that waits for it would wait for ever.
+        if not await self.comes_true(lambda: not thread.is_alive()):
+            raise RuleBrokenError(
+                rules.STATE_FROM_ANY_THREAD, f"after {self.hang_timeout:g} s, reading the state has not returned"
+            )
+        if errors:
+            raise errors[0]
+
     async def expect_counts(self, situation: str, *expected: tuple[TaskSpec[ResultT], int]) -> None:
-        """Hold the state against how many runs of which tasks are there."""
+        """Check the counts of the state against the expected runs of each task."""
         wanted = {task.id: running for task, running in expected}
 
         def agrees() -> bool:
@@ -348,18 +376,18 @@ class Trial(Generic[ResultT]):
 
         if not await self.comes_true(agrees):
             raise RuleBrokenError(
-                rules.COUNTS, f"{situation}, the state has to count {wanted}, but tells {_counts(self.state())}"
+                rules.COUNTS, f"{situation}, the state must count {wanted}, but counts {_counts(self.state())}"
             )
 
-    def call_to_account(self) -> None:
-        """Hold what was told of every run against the rules that hold for each."""
+    def check_reports(self) -> None:
+        """Check what was reported of every run against the rules for all runs."""
         for submitted in self._submitted:
             record, what = self.notifier.record_of(submitted.run), submitted.what
             if not record.notified:
-                raise RuleBrokenError(rules.NO_RUN_IS_LOST, f"no end was told of a run that {what}")
+                raise RuleBrokenError(rules.NO_RUN_IS_LOST, f"no outcome was reported of a run that {what}")
             if record.notified > 1:
                 raise RuleBrokenError(
-                    rules.TOLD_ONCE, f"notify was called {record.notified} times for a run that {what}"
+                    rules.NOTIFIED_ONCE, f"notify was called {record.notified} times for a run that {what}"
                 )
             if record.released != 1:
                 raise RuleBrokenError(
@@ -369,26 +397,26 @@ class Trial(Generic[ResultT]):
                 raise RuleBrokenError(
                     rules.RELEASED_AT_ITS_END, f"released was called before notify for a run that {what}"
                 )
-            if not record.work_had_ended and submitted.gate is not None and submitted.gate.count("begun"):
+            if not record.work_had_ended and submitted.gate is not None and submitted.gate.count("started"):
                 raise RuleBrokenError(
-                    rules.RELEASED_AT_ITS_END, f"a run that {what} was released while its work went on"
+                    rules.RELEASED_AT_ITS_END, f"a run that {what} was released while its function was running"
                 )
         for run in self._rejected:
             record = self.notifier.record_of(run)
             if record.notified or record.released:
                 raise RuleBrokenError(
-                    rules.SUBMIT_ONLY_REFUSES,
+                    rules.SUBMIT_ONLY_REJECTS,
                     f"submit rejected a run, and still notify was called {record.notified} times for it"
                     f" and released {record.released} times",
                 )
 
     def may_be_killed(self, submitted: Submitted[ResultT]) -> None:
-        """Do not expect of a run's work that it tells of its own end: its process may be killed."""
+        """Do not expect a mark at the end of the function of a run: its process may be killed."""
         self.notifier.watch(submitted.run, lambda: True)
 
 
 def _is_state(value: object) -> bool:
-    """Whether it is one; not every author of an executor has a type checker."""
+    """Return True if a value is a state; not every author of an executor uses a type checker."""
     return isinstance(value, ExecutorState)
 
 
@@ -406,6 +434,6 @@ def _counts(state: ExecutorState) -> str:
 
 
 def _close_unawaited(notification: TaskNotification[object]) -> None:
-    """Close the coroutine that an executor took for a result, so that Python does not warn of it too."""
+    """Close a coroutine that was reported as a result, so that Python does not warn about it as well."""
     if isinstance(notification, TaskExecuted) and inspect.iscoroutine(notification.result):
         notification.result.close()

@@ -1,4 +1,4 @@
-"""What the runs of the conformance suite call: at module level, so that it can travel to other processes."""
+"""Functions of the runs in the conformance suite, at module level so that they can be pickled."""
 
 from __future__ import annotations
 
@@ -24,38 +24,38 @@ _LOOK_EVERY = 0.005
 
 @attrs.frozen
 class Gate:
-    """Holds work until it is opened; made of files, so that it works across threads and processes.
+    """Gate that holds functions until it is opened; made of files, so that it works across threads and processes.
 
     Attributes:
-        folder: Where the files are.
-        limit: After how many seconds it lets work go although nobody has opened it.
+        folder: The folder of the files.
+        limit: Seconds after which a function returns even if the gate is not opened.
     """
 
     folder: Path
     limit: float
 
     def open(self) -> None:
-        """Let the work go, now and later."""
+        """Let functions return, now and later."""
         (self.folder / "open").touch()
 
     @property
     def is_open(self) -> bool:
-        """Whether it was opened, or the trial is over: work that was given up need not be waited for."""
+        """True if the gate was opened or the trial has ended: abandoned functions need not wait."""
         return (self.folder / "open").exists() or not self.folder.exists()
 
     def mark(self, mark: str) -> None:
-        """Leave a mark; each is counted."""
+        """Add a mark; marks of the same name are counted."""
         (self.folder / f"{mark}.{uuid.uuid4().hex}").touch()
 
     def count(self, mark: str) -> int:
-        """How often a mark was left; never, once the trial is over: what was given up may still ask."""
+        """Return the number of marks of a name; 0 after the trial, when abandoned functions may still ask."""
         with contextlib.suppress(FileNotFoundError):
             return sum(1 for _ in self.folder.glob(f"{mark}.*"))
         return 0
 
 
 class WorkError(Exception):
-    """What the functions of the suite raise."""
+    """Exception that the functions of the suite raise."""
 
 
 def give(result: ResultT) -> ResultT:
@@ -77,7 +77,7 @@ def give_coroutine(result: ResultT) -> Coroutine[object, Never, ResultT]:
 
 @attrs.frozen
 class AwaitableResult(Generic[ResultT]):
-    """An awaitable that is not a coroutine."""
+    """Awaitable that is not a coroutine."""
 
     result: ResultT
 
@@ -91,7 +91,7 @@ def give_awaitable(result: ResultT) -> Awaitable[ResultT]:
 
 @attrs.frozen
 class AsyncGiver(Generic[ResultT]):
-    """A callable object whose call is a coroutine."""
+    """Callable object whose `__call__` is a coroutine function."""
 
     result: ResultT
 
@@ -129,7 +129,7 @@ async def cancel_itself_async() -> Never:
 
 
 def hold(gate: Gate, result: ResultT) -> ResultT:
-    gate.mark("begun")
+    gate.mark("started")
     try:
         until = time.monotonic() + gate.limit
         while not gate.is_open and time.monotonic() < until:
@@ -140,7 +140,7 @@ def hold(gate: Gate, result: ResultT) -> ResultT:
 
 
 async def hold_async(gate: Gate, result: ResultT) -> ResultT:
-    gate.mark("begun")
+    gate.mark("started")
     try:
         until = time.monotonic() + gate.limit
         while not gate.is_open and time.monotonic() < until:
@@ -148,6 +148,28 @@ async def hold_async(gate: Gate, result: ResultT) -> ResultT:
         return result
     finally:
         gate.mark("ended")
+
+
+def mark_call(gate: Gate, result: ResultT) -> ResultT:
+    gate.mark("called")
+    return result
+
+
+async def mark_call_async(gate: Gate, result: ResultT) -> ResultT:
+    gate.mark("called")
+    await asyncio.sleep(0)
+    return result
+
+
+def mark_call_and_fail(gate: Gate) -> Never:
+    gate.mark("called")
+    raise WorkError("called once")
+
+
+async def mark_call_and_fail_async(gate: Gate) -> Never:
+    gate.mark("called")
+    await asyncio.sleep(0)
+    raise WorkError("called once")
 
 
 variable: ContextVar[object] = ContextVar("variable", default=None)
@@ -165,12 +187,12 @@ async def give_where_variable_is_async(expected: object, result: ResultT) -> Res
 
 
 def unpicklable_result() -> object:
-    # A lambda would travel where somebody pickles with cloudpickle.
+    # cloudpickle can pickle a lambda, but not a lock.
     return threading.Lock()
 
 
 class UnpicklableError(WorkError):
-    """Cannot be pickled, as it holds a lock."""
+    """Exception that cannot be pickled, because it contains a lock."""
 
     def __init__(self) -> None:
         super().__init__(threading.Lock())

@@ -1,4 +1,4 @@
-"""What the suites have in common: test methods that check a rule each, for pytest and without it."""
+"""Base class of the conformance suites: one test method for each rule, with or without pytest."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from typing_extensions import override
 from asyncz.testing.rules import Rule, RuleBrokenError
 
 Verdict: TypeAlias = Literal["kept", "broken", "not applicable", "undecided"]
-"""What became of a rule: `undecided` is one whose check was cut short because another rule is broken."""
+"""Verdict on a rule: `undecided` if its check was interrupted because another rule is broken."""
 
 _rule_of_check: dict[str, Rule] = {}
 
 
 @attrs.frozen
 class RuleVerdict:
-    """What a suite found out about one rule.
+    """Verdict of a suite on one rule.
 
     Attributes:
         rule: The rule.
-        verdict: Whether it is kept.
-        message: What was seen, or why it is not applicable or undecided; empty where it is kept.
+        verdict: The verdict.
+        message: The observed behaviour, or the reason why the rule is not applicable or undecided; empty if it is kept.
     """
 
     rule: Rule
@@ -43,7 +43,7 @@ class _Outcome:
 
 
 class RuleSuite:
-    """Test methods that check rules; only subclasses that make what is tested are for pytest."""
+    """Test methods that check rules; pytest collects only subclasses that make an object to test."""
 
     __test__: ClassVar[bool] = False
 
@@ -61,16 +61,16 @@ class RuleSuite:
         """Check every rule, without pytest.
 
         Args:
-            at_once: How many checks to run at the same time, at least 1.
+            at_once: Number of simultaneous checks, at least 1.
 
         Returns:
-            What became of each rule, in the order of their numbers.
+            The verdict on each rule, by number.
         """
         with ThreadPoolExecutor(at_once, "asyncz-verify") as pool:
-            outcomes = tuple(pool.map(self._outcome, (name for name in _rule_of_check if hasattr(self, name))))
+            outcomes = tuple(pool.map(self._check, (name for name in _rule_of_check if hasattr(self, name))))
         return tuple(_verdict(rule, outcomes) for rule in self._rules)
 
-    def _outcome(self, name: str) -> _Outcome:
+    def _check(self, name: str) -> _Outcome:
         rule = _rule_of_check[name]
         check: Callable[[], None] = getattr(self, name)
         try:
@@ -87,12 +87,12 @@ class RuleSuite:
 
 
 def note_rule(test_name: str, rule: Rule) -> None:
-    """Note which rule a test method checks; no other suite has a test of that name."""
+    """Register the rule that a test method checks; the names of test methods are unique among all suites."""
     _rule_of_check[test_name] = rule
 
 
 def _verdict(rule: Rule, outcomes: tuple[_Outcome, ...]) -> RuleVerdict:
-    """What the outcomes of all checks say of one rule: a check can find another rule broken than its own."""
+    """Return the verdict on a rule from the outcomes of all checks: a check can also find another rule broken."""
     own = [outcome for outcome in outcomes if outcome.rule == rule]
     for outcome in (*own, *outcomes):
         if outcome.broken == rule:

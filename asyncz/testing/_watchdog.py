@@ -1,4 +1,4 @@
-"""Runs a test in an event loop of its own, from which it can walk away."""
+"""Watchdog of the conformance suites: checks run in daemon threads, which are abandoned if they hang."""
 
 from __future__ import annotations
 
@@ -10,33 +10,69 @@ import traceback
 from collections.abc import Callable, Coroutine
 from typing import Never
 
-from asyncz.testing.rules import LOOP_GOES_ON, SHUTDOWN_RETURNS, RuleBrokenError
+from asyncz.testing.rules import LOOP_NOT_BLOCKED, SHUTDOWN_RETURNS, Rule, RuleBrokenError
 
 
-def run_in_own_loop(main: Callable[[], Coroutine[object, Never, None]], hang_timeout: float) -> None:
-    """Run a coroutine function in a new event loop, and raise what it raises.
-
-    The loop runs in a daemon thread. What blocks it for longer than `hang_timeout` is left behind there: a
-    test that hangs fails, and neither hangs the tests after it nor the end of the program.
+def run_in_own_thread(
+    check: Callable[[], None], hang_timeout: float, on_hang: Callable[[str], RuleBrokenError]
+) -> None:
+    """Run a check in a daemon thread, and raise its exception.
 
     Args:
-        main: What is run.
-        hang_timeout: How many seconds the loop may be blocked.
+        check: The check.
+        hang_timeout: Seconds after which the thread is abandoned.
+        on_hang: Makes the error from the stack of a thread that hangs.
+
+    Raises:
+        RuleBrokenError: The check hangs.
+    """
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            check()
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run, name="asyncz-conformance", daemon=True)
+    thread.start()
+    thread.join(hang_timeout)
+    if thread.is_alive():
+        raise on_hang(_stack_of(thread))
+    if errors:
+        raise errors[0]
+
+
+def run_in_own_loop(
+    main: Callable[[], Coroutine[object, Never, None]], hang_timeout: float, blocked_breaks: Rule = LOOP_NOT_BLOCKED
+) -> None:
+    """Run a coroutine function in a new event loop in a daemon thread, and raise its exception.
+
+    The thread is abandoned if the loop is blocked for longer than `hang_timeout`. So a check that hangs fails, and
+    neither the following checks nor the exit of the interpreter wait for it.
+
+    Args:
+        main: The coroutine function.
+        hang_timeout: Seconds for which the loop may be blocked.
+        blocked_breaks: The rule that a blocked loop breaks.
 
     Raises:
         RuleBrokenError: The loop was blocked, or could not be closed afterwards.
     """
-    attempt = _Attempt(main, hang_timeout)
+    attempt = _LoopThread(main, hang_timeout, blocked_breaks)
     attempt.thread.start()
     attempt.wait()
     if attempt.error is not None:
         raise attempt.error
 
 
-class _Attempt:
-    def __init__(self, main: Callable[[], Coroutine[object, Never, None]], hang_timeout: float) -> None:
+class _LoopThread:
+    def __init__(
+        self, main: Callable[[], Coroutine[object, Never, None]], hang_timeout: float, blocked_breaks: Rule
+    ) -> None:
         self._main = main
         self._hang_timeout = hang_timeout
+        self._blocked_breaks = blocked_breaks
         self._last_beat = time.monotonic()
         self._done = threading.Event()
         self.error: BaseException | None = None
@@ -46,13 +82,13 @@ class _Attempt:
         while not self._done.wait(self._hang_timeout / 20):
             if time.monotonic() - self._last_beat > self._hang_timeout:
                 raise RuleBrokenError(
-                    LOOP_GOES_ON, f"the loop has been blocked for {self._hang_timeout:g} s, at\n{self._where()}"
+                    self._blocked_breaks,
+                    f"the loop has been blocked for {self._hang_timeout:g} s, at\n{_stack_of(self.thread)}",
                 )
         self.thread.join(self._hang_timeout)
         if self.thread.is_alive() and self.error is None:
             raise RuleBrokenError(
-                SHUTDOWN_RETURNS,
-                f"{self._hang_timeout:g} s after the shutdown something still keeps the event loop from being closed",
+                SHUTDOWN_RETURNS, f"{self._hang_timeout:g} s after the shutdown, the event loop cannot be closed"
             )
 
     def _run(self) -> None:
@@ -76,6 +112,7 @@ class _Attempt:
             self._last_beat = time.monotonic()
             await asyncio.sleep(self._hang_timeout / 20)
 
-    def _where(self) -> str:
-        frame = sys._current_frames().get(self.thread.ident or 0)
-        return "".join(traceback.format_stack(frame)[-6:]) if frame is not None else ""
+
+def _stack_of(thread: threading.Thread) -> str:
+    frame = sys._current_frames().get(thread.ident or 0)
+    return "".join(traceback.format_stack(frame)[-6:]) if frame is not None else ""

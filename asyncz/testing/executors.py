@@ -1,4 +1,4 @@
-"""The suite that verifies executors: subclass it, tell how yours is made, and run pytest."""
+"""Conformance suite of executors: subclass it, override `make_executor`, and run pytest."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from contextvars import Context
 from functools import partial
 from typing import Generic, Never, Protocol
@@ -18,7 +18,7 @@ from typing_extensions import TypeVar, override
 
 from asyncz._unsafe import as_cancelling
 from asyncz.events import TaskCancelled, TaskError, TaskExecuted, TaskMissed
-from asyncz.exceptions import ExecutorNotRunningError, MaximumInstancesError, TaskTimeoutError
+from asyncz.exceptions import ExecutorNotRunningError, MaximumInstancesError, QueueFullError, TaskTimeoutError
 from asyncz.limits import TaskLimits
 from asyncz.protocols import Executor, UniversalExecutor
 from asyncz.specs import TaskSpec
@@ -33,25 +33,26 @@ ResultT = TypeVar("ResultT")
 
 _HOUR = 3600.0
 _MANY = 40
+_QUEUED = 1000
 
 
-class _Patient(Protocol):
+class _HasTimeout(Protocol):
     @property
     def hang_timeout(self) -> float: ...
 
 
-PatientT = TypeVar("PatientT", bound=_Patient)
+SuiteT = TypeVar("SuiteT", bound=_HasTimeout)
 
 
 def _checks(
-    rule: Rule,
-) -> Callable[[Callable[[PatientT], Coroutine[object, Never, None]]], Callable[[PatientT], None]]:
-    """Make a test method of a coroutine function, run in a loop of its own; and note which rule it checks."""
+    rule: Rule, *, blocked_breaks: Rule = rules.LOOP_NOT_BLOCKED
+) -> Callable[[Callable[[SuiteT], Coroutine[object, Never, None]]], Callable[[SuiteT], None]]:
+    """Make a test method that runs a coroutine function in a loop of its own, and register the rule that it checks."""
 
-    def decorate(check: Callable[[PatientT], Coroutine[object, Never, None]]) -> Callable[[PatientT], None]:
+    def decorate(check: Callable[[SuiteT], Coroutine[object, Never, None]]) -> Callable[[SuiteT], None]:
         @functools.wraps(check)
-        def test(suite: PatientT) -> None:
-            run_in_own_loop(lambda: check(suite), suite.hang_timeout)
+        def test(suite: SuiteT) -> None:
+            run_in_own_loop(lambda: check(suite), suite.hang_timeout, blocked_breaks)
 
         test.__doc__ = rule.sentence
         note_rule(test.__name__, rule)
@@ -61,19 +62,19 @@ def _checks(
 
 
 class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
-    """Verifies an executor that runs only tasks whose result is `ResultT`, an `Executor[ResultT]`.
+    """Conformance suite of an executor for tasks whose result is `ResultT`, an `Executor[ResultT]`.
 
-    Each test method checks one rule of `asyncz.testing.RULES` in an event loop of its own, which it
-    leaves behind where the executor blocks it. What it calls is importable, so that it can travel to
-    other processes, and signals through files of this machine.
+    Each test method checks one rule of `asyncz.testing.RULES` in an event loop of its own, which is abandoned if the
+    executor blocks it. The functions of the runs can be imported, so that they can be pickled, and communicate
+    through files of this machine.
 
-    What an executor cannot do is declared by overriding an attribute.
+    Override an attribute to declare the abilities of the executor.
 
     Attributes:
-        runs_inline: Whether `submit` runs the function itself, as `DebugExecutor` does: then it may block the loop.
-        runs_in_another_process: Whether functions, arguments and results are pickled and run in another process.
-        limits_time: Whether it enforces the `timeout` of a task.
-        hang_timeout: After how many seconds something that does not happen counts as not happening at all.
+        runs_inline: `submit` runs the function itself, as in `DebugExecutor`, and so may block the loop.
+        runs_in_another_process: Functions, arguments and results are pickled and run in another process.
+        limits_time: The executor enforces the `timeout` of a task.
+        hang_timeout: Seconds after which a check counts as hanging.
 
     Example:
         >>> class TestBytesExecutor(RestrictedExecutorConformance[bytes]):
@@ -93,66 +94,66 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
     hang_timeout: float = 10.0
 
     def make_executor(self) -> Executor[ResultT]:
-        """Make the executor, not started; called anew for each test, on its loop."""
+        """Make a new executor that is not started; called for each test, on its loop."""
         raise NotImplementedError
 
     def make_result(self, number: int, /) -> ResultT:
-        """Make a result that is equal to another one only where the number is the same."""
+        """Make a result that equals another one only if the number is the same."""
         raise NotImplementedError
 
-    # The tests
+    # Tests
 
     @_checks(rules.NO_RUN_IS_LOST)
-    async def test_every_run_is_told(self) -> None:
+    async def test_run_of_every_kind_is_reported(self) -> None:
         async with self._trial() as trial:
             for submitted in self._runs_of_every_kind(trial):
-                _ = await trial.ending(submitted)
+                _ = await trial.outcome(submitted)
 
-    @_checks(rules.TOLD_ONCE)
-    async def test_every_run_is_told_once(self) -> None:
+    @_checks(rules.NOTIFIED_ONCE)
+    async def test_run_is_notified_once(self) -> None:
         async with self._trial() as trial:
             _ = self._runs_of_every_kind(trial)
 
     @_checks(rules.RELEASED_ONCE)
-    async def test_every_run_is_released_once(self) -> None:
+    async def test_run_is_released_once(self) -> None:
         async with self._trial() as trial:
             for submitted in self._runs_of_every_kind(trial):
-                await trial.released(submitted)
+                await trial.expect_release(submitted)
 
     @_checks(rules.RELEASED_AT_ITS_END)
-    async def test_a_run_is_released_when_its_work_has_ended(self) -> None:
+    async def test_run_is_released_after_its_function(self) -> None:
         async with self._trial() as trial:
             if self.runs_inline:
                 _ = self._runs_of_every_kind(trial)
                 return
             for hold in (trial.hold, trial.hold_async):
                 submitted = hold(self.make_result(0))
-                await trial.begun(submitted)
+                await trial.started(submitted)
                 if trial.notifier.record_of(submitted.run).released:
-                    raise RuleBrokenError(rules.RELEASED_AT_ITS_END, "a run was released when its work had just begun")
+                    raise RuleBrokenError(rules.RELEASED_AT_ITS_END, "a run was released before its function returned")
                 trial.open_gates()
 
     @_checks(rules.RESULTS)
-    async def test_each_run_ends_with_its_own_result(self) -> None:
+    async def test_run_has_its_own_result(self) -> None:
         async with self._trial() as trial:
             runs: list[tuple[Submitted[ResultT], ResultT]] = []
             for number in range(_MANY):
                 expected = self.make_result(number)
                 runs.append((await trial.submit_when_possible(trial.task(partial(_payloads.give, expected))), expected))
             for submitted, expected in runs:
-                result = await trial.executed(submitted, rules.RESULTS)
+                result = await trial.expect_result(submitted, rules.RESULTS)
                 if result != expected:
                     raise RuleBrokenError(
                         rules.RESULTS, f"a run whose function returned {expected!r} ended with {result!r}"
                     )
-                told_of = (await trial.ending(submitted)).task_id
-                if told_of != submitted.run.task.id:
+                reported_id = (await trial.outcome(submitted)).task_id
+                if reported_id != submitted.run.task.id:
                     raise RuleBrokenError(
-                        rules.RESULTS, f"the end of a run of {submitted.run.task.id!r} was told as one of {told_of!r}"
+                        rules.RESULTS, f"the outcome of a run of {submitted.run.task.id!r} has the id {reported_id!r}"
                     )
 
     @_checks(rules.EXCEPTIONS)
-    async def test_what_a_function_raises_is_told(self) -> None:
+    async def test_exception_of_function_is_reported(self) -> None:
         async with self._trial() as trial:
             for error in (
                 _payloads.WorkError("lost", 3),
@@ -164,16 +165,16 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
                     partial(_payloads.fail, error)
                 ]
                 if not isinstance(error, StopIteration):
-                    # A coroutine cannot raise that one.
+                    # Python replaces a StopIteration that leaves a coroutine.
                     calls.append(partial(_payloads.fail_async, error))
                 for call in calls:
                     submitted = trial.submit(trial.task(call), what=f"raises {error!r}")
-                    told = (await trial.failed(submitted, type(error), rules.EXCEPTIONS)).exception
-                    if told.args != error.args:
-                        raise RuleBrokenError(rules.EXCEPTIONS, f"a run that raised {error!r} ended with {told!r}")
+                    reported = (await trial.expect_error(submitted, type(error), rules.EXCEPTIONS)).exception
+                    if reported.args != error.args:
+                        raise RuleBrokenError(rules.EXCEPTIONS, f"a run that raised {error!r} ended with {reported!r}")
 
     @_checks(rules.EXIT_REQUESTS)
-    async def test_a_request_to_exit_ends_the_run_only(self) -> None:
+    async def test_exit_request_ends_only_its_run(self) -> None:
         async with self._trial() as trial:
             for call, exception in (
                 (_payloads.leave, SystemExit),
@@ -181,21 +182,21 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
                 (_payloads.leave_async, SystemExit),
             ):
                 submitted = trial.submit(trial.task(call), what=f"raises {exception.__name__}")
-                _ = await trial.failed(submitted, exception, rules.EXIT_REQUESTS, lost_breaks=rules.EXIT_REQUESTS)
-            _ = await trial.ended_as(
+                _ = await trial.expect_error(submitted, exception, rules.EXIT_REQUESTS, lost_breaks=rules.EXIT_REQUESTS)
+            _ = await trial.expect_outcome(
                 self._give(trial), TaskExecuted, rules.EXIT_REQUESTS, lost_breaks=rules.EXIT_REQUESTS
             )
 
     @_checks(rules.CANCELLED_BY_ITSELF)
-    async def test_a_function_that_cancels_itself_is_cancelled(self) -> None:
+    async def test_cancelled_error_cancels_the_run(self) -> None:
         async with self._trial() as trial:
             for call in (_payloads.cancel_itself, _payloads.cancel_itself_async):
                 submitted = trial.submit(trial.task(call), what="raises CancelledError")
-                _ = await trial.ended_as(submitted, TaskCancelled, rules.CANCELLED_BY_ITSELF)
-            _ = await trial.ended_as(self._give(trial), TaskExecuted, rules.CANCELLED_BY_ITSELF)
+                _ = await trial.expect_outcome(submitted, TaskCancelled, rules.CANCELLED_BY_ITSELF)
+            _ = await trial.expect_outcome(self._give(trial), TaskExecuted, rules.CANCELLED_BY_ITSELF)
 
     @_checks(rules.AWAITABLES)
-    async def test_what_a_function_returns_is_awaited(self) -> None:
+    async def test_returned_awaitable_is_awaited(self) -> None:
         async with self._trial() as trial:
             expected = self.make_result(1)
             for task, what in (
@@ -203,36 +204,36 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
                 (trial.task(_payloads.AsyncGiver(expected)), "calls an object whose __call__ is a coroutine function"),
                 (
                     trial.task(partial(_payloads.give_coroutine, expected)),
-                    "calls a plain function that gives a coroutine",
+                    "calls a plain function that returns a coroutine",
                 ),
                 (
                     trial.task(partial(_payloads.give_awaitable, expected)),
-                    "calls a function that gives another awaitable",
+                    "calls a function that returns another awaitable",
                 ),
             ):
                 submitted = trial.submit(task, what=what)
-                result = await trial.executed(submitted, rules.AWAITABLES)
+                result = await trial.expect_result(submitted, rules.AWAITABLES)
                 if result != expected:
                     raise RuleBrokenError(rules.AWAITABLES, f"a run that {what} ended with {result!r}")
 
     @_checks(rules.DETAILS)
-    async def test_a_notification_has_its_details(self) -> None:
+    async def test_notification_has_details(self) -> None:
         async with self._trial() as trial:
             error = trial.submit(trial.task(partial(_payloads.fail, _payloads.WorkError("details"))))
             for submitted in (self._give(trial), error):
-                notification = await trial.ending(submitted)
+                notification = await trial.outcome(submitted)
                 details, run = notification.details, submitted.run
                 if details.run_id not in {0, run.id}:
-                    raise RuleBrokenError(rules.DETAILS, f"the run {run.id} was told as the run {details.run_id}")
-                # Where they were left out a scheduler fills in what the run itself knows.
+                    raise RuleBrokenError(rules.DETAILS, f"the run {run.id} was reported as the run {details.run_id}")
+                # A scheduler fills in missing details from the run.
                 started, finished = (
                     (run.started, time.time()) if details.run_id == 0 else (details.started, details.finished)
                 )
                 if started is None or finished is None or finished < started:
                     raise RuleBrokenError(
                         rules.DETAILS,
-                        f"a run is told to have started at {started} and finished at {finished};"
-                        " call run.begin(), or let run.execute() or run.execute_async() do it all",
+                        f"a run was reported to have started at {started} and finished at {finished};"
+                        " call run.begin(), or use run.execute() or run.execute_async(), which do",
                     )
                 if isinstance(notification, TaskError) and "in fail" not in notification.traceback:
                     raise RuleBrokenError(
@@ -240,38 +241,38 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
                         f"the traceback of an error does not show where it was raised: {notification.traceback!r}",
                     )
 
-    @_checks(rules.LOOP_GOES_ON)
-    async def test_the_loop_goes_on(self) -> None:
+    @_checks(rules.LOOP_NOT_BLOCKED)
+    async def test_loop_is_not_blocked(self) -> None:
         self._unless_inline("it may block the loop")
         async with self._trial() as trial:
             for hold in (trial.hold, trial.hold_async):
                 submitted = hold(self.make_result(0))
-                await trial.begun(submitted)
+                await trial.started(submitted)
                 if trial.notifier.record_of(submitted.run).notified:
-                    raise RuleBrokenError(rules.RESULTS, "the end of a run was told while its work went on")
+                    raise RuleBrokenError(rules.RESULTS, "the outcome was reported before the function returned")
                 trial.open_gates()
 
-    @_checks(rules.SUBMIT_ONLY_REFUSES)
-    async def test_submit_raises_nothing_of_a_function(self) -> None:
+    @_checks(rules.SUBMIT_ONLY_REJECTS)
+    async def test_submit_raises_no_error_of_a_function(self) -> None:
         async with self._trial() as trial:
             _ = self._runs_of_every_kind(trial)
             _ = trial.submit(trial.task(_payloads.leave))
             _ = trial.submit(trial.task(_payloads.interrupt))
 
     @_checks(rules.NO_RUN_BEFORE_START)
-    async def test_no_run_is_taken_before_start(self) -> None:
+    async def test_run_before_start_is_rejected(self) -> None:
         async with self._trial(start=False) as trial:
-            trial.have_rejected(
-                self._task(trial), ExecutorNotRunningError, rules.NO_RUN_BEFORE_START, "before its start"
+            trial.expect_rejection(
+                self._task(trial), ExecutorNotRunningError, rules.NO_RUN_BEFORE_START, "before the start"
             )
 
     @_checks(rules.NO_RUN_AFTER_SHUTDOWN)
-    async def test_no_run_is_taken_after_shutdown(self) -> None:
+    async def test_run_after_shutdown_is_rejected(self) -> None:
         for wait in (True, False):
             async with self._trial() as trial:
-                _ = await trial.executed(self._give(trial))
+                _ = await trial.expect_result(self._give(trial))
                 await trial.shutdown(wait=wait)
-                trial.have_rejected(
+                trial.expect_rejection(
                     self._task(trial),
                     ExecutorNotRunningError,
                     rules.NO_RUN_AFTER_SHUTDOWN,
@@ -279,45 +280,48 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
                 )
 
     @_checks(rules.MAXIMUM_OF_INSTANCES)
-    async def test_more_than_max_instances_are_rejected(self) -> None:
+    async def test_run_over_max_instances_is_rejected(self) -> None:
         self._unless_inline("a run has ended when submit returns")
         async with self._trial() as trial:
             gate = trial.gate()
             task = trial.task(partial(_payloads.hold, gate, self.make_result(0)), TaskLimits(max_instances=2))
             taken = [trial.submit(task), trial.submit(task)]
-            trial.have_rejected(
-                task, MaximumInstancesError, rules.MAXIMUM_OF_INSTANCES, "with 2 of at most 2 instances of its task"
+            trial.expect_rejection(
+                task,
+                MaximumInstancesError,
+                rules.MAXIMUM_OF_INSTANCES,
+                "with 2 of 2 instances running",
             )
             another = trial.submit(trial.task(partial(_payloads.hold, gate, self.make_result(1))))
             gate.open()
             for submitted in (*taken, another):
-                _ = await trial.executed(submitted)
+                _ = await trial.expect_result(submitted)
 
     @_checks(rules.INSTANCES_COUNT_DOWN)
-    async def test_a_released_run_counts_no_more(self) -> None:
+    async def test_released_run_is_not_counted(self) -> None:
         async with self._trial() as trial:
             for task in (self._task(trial), trial.task(partial(_payloads.fail, _payloads.WorkError("again")))):
                 for _ in range(3):
                     submitted = trial.submit(task, rejection_breaks=rules.INSTANCES_COUNT_DOWN)
-                    await trial.released(submitted)
+                    await trial.expect_release(submitted)
 
     @_checks(rules.ALIAS_AND_STATUS)
-    async def test_the_state_tells_alias_and_status(self) -> None:
+    async def test_state_has_alias_and_status(self) -> None:
         async with self._trial(start=False) as trial:
             if trial.state().status == "running":
-                raise RuleBrokenError(rules.ALIAS_AND_STATUS, "the state tells that it is running before its start")
+                raise RuleBrokenError(rules.ALIAS_AND_STATUS, "the status is running before the start")
             await trial.start("some alias")
             _expect_alias_and_status(trial.state(), "running")
-            _ = await trial.executed(self._give(trial))
+            _ = await trial.expect_result(self._give(trial))
             await trial.shutdown()
             _expect_alias_and_status(trial.state(), "stopped")
 
     @_checks(rules.COUNTS)
-    async def test_the_state_counts_what_is_there(self) -> None:
+    async def test_state_counts_runs(self) -> None:
         async with self._trial() as trial:
             await trial.expect_counts("after the start")
             if self.runs_inline:
-                await trial.released(self._give(trial))
+                await trial.expect_release(self._give(trial))
             else:
                 gate = trial.gate()
                 several = trial.task(partial(_payloads.hold, gate, self.make_result(0)), TaskLimits(max_instances=2))
@@ -326,11 +330,11 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
                 await trial.expect_counts("with two runs of one task and one of another", (several, 2), (once, 1))
                 gate.open()
                 for submitted in runs:
-                    await trial.released(submitted)
+                    await trial.expect_release(submitted)
             await trial.expect_counts("when all runs are released")
 
     @_checks(rules.LATE_RUNS)
-    async def test_a_run_that_is_too_late_is_missed(self) -> None:
+    async def test_late_run_is_missed(self) -> None:
         async with self._trial() as trial:
             an_hour_ago = time.time() - _HOUR
             for hold in (_payloads.hold, _payloads.hold_async):
@@ -338,12 +342,12 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
                 gate.open()
                 late = trial.task(partial(hold, gate, self.make_result(0)), TaskLimits(misfire_grace_time=1))
                 submitted = trial.submit(late, scheduled=an_hour_ago, what="was due an hour ago, with 1 s of grace")
-                _ = await trial.ended_as(submitted, TaskMissed, rules.LATE_RUNS)
-                if gate.count("begun"):
+                _ = await trial.expect_outcome(submitted, TaskMissed, rules.LATE_RUNS)
+                if gate.count("started"):
                     raise RuleBrokenError(rules.LATE_RUNS, "the function of a missed run was called")
             for grace in (None, 2 * _HOUR):
                 in_time = trial.task(partial(_payloads.give, self.make_result(1)), TaskLimits(misfire_grace_time=grace))
-                _ = await trial.executed(trial.submit(in_time, scheduled=an_hour_ago), rules.LATE_RUNS)
+                _ = await trial.expect_result(trial.submit(in_time, scheduled=an_hour_ago), rules.LATE_RUNS)
 
     @_checks(rules.SHUTDOWN_WAITS)
     async def test_shutdown_waits_for_runs(self) -> None:
@@ -351,32 +355,32 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
             if self.runs_inline:
                 _ = self._give(trial)
                 await trial.shutdown()
-                trial.call_to_account()
+                trial.check_reports()
                 return
             held = [trial.hold(self.make_result(number)) for number in range(3)]
             held.append(trial.hold_async(self.make_result(3)))
-            await trial.begun(held[0])
+            await trial.started(held[0])
             shutdown = asyncio.ensure_future(trial.shutdown())
-            # It comes back too early, or waits; the second is seen when it takes no runs any more.
+            # It returns too early, or waits: then its status changes first.
             _ = await trial.comes_true(lambda: shutdown.done() or trial.state().status != "running")
             await asyncio.sleep(0.02)
-            came_back = shutdown.done()
+            returned_early = shutdown.done()
             trial.open_gates()
             await shutdown
-            if came_back:
-                raise RuleBrokenError(rules.SHUTDOWN_WAITS, "shutdown(wait=True) came back while work went on")
+            if returned_early:
+                raise RuleBrokenError(rules.SHUTDOWN_WAITS, "shutdown(wait=True) returned while functions were running")
             for submitted in held:
                 if not trial.notifier.record_of(submitted.run).notified:
-                    raise RuleBrokenError(rules.SHUTDOWN_WAITS, "shutdown(wait=True) left a run without an end")
-                _ = await trial.ended_as(submitted, TaskExecuted, rules.SHUTDOWN_WAITS)
+                    raise RuleBrokenError(rules.SHUTDOWN_WAITS, "shutdown(wait=True) returned before an outcome")
+                _ = await trial.expect_outcome(submitted, TaskExecuted, rules.SHUTDOWN_WAITS)
 
     @_checks(rules.SHUTDOWN_WITHOUT_WAITING)
-    async def test_shutdown_without_waiting_ends_runs_at_once(self) -> None:
+    async def test_shutdown_without_waiting_cancels_runs(self) -> None:
         self._unless_inline("a run has ended when submit returns")
         async with self._trial() as trial:
             held = [trial.hold(self.make_result(number)) for number in range(3)]
             held.append(trial.hold_async(self.make_result(3)))
-            await trial.begun(held[0])
+            await trial.started(held[0])
             if self.runs_in_another_process:
                 for submitted in held:
                     trial.may_be_killed(submitted)
@@ -384,17 +388,17 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
             for submitted in held:
                 if not trial.notifier.record_of(submitted.run).notified:
                     raise RuleBrokenError(
-                        rules.SHUTDOWN_WITHOUT_WAITING, "shutdown(wait=False) left a run without an end"
+                        rules.SHUTDOWN_WITHOUT_WAITING, "shutdown(wait=False) returned before the outcome of a run"
                     )
-                _ = await trial.ended_as(submitted, TaskCancelled, rules.SHUTDOWN_WITHOUT_WAITING)
+                _ = await trial.expect_outcome(submitted, TaskCancelled, rules.SHUTDOWN_WITHOUT_WAITING)
 
     @_checks(rules.SHUTDOWN_RETURNS)
-    async def test_shutdown_returns_again_and_again(self) -> None:
+    async def test_shutdown_can_be_repeated(self) -> None:
         async with self._trial(start=False) as trial:
             await trial.shutdown()
         async with self._trial() as trial:
             if not self.runs_inline:
-                await trial.begun(trial.hold(self.make_result(0)))
+                await trial.started(trial.hold(self.make_result(0)))
             first, second = asyncio.ensure_future(trial.shutdown()), asyncio.ensure_future(trial.shutdown())
             _ = await trial.comes_true(lambda: first.done() or trial.state().status != "running")
             trial.open_gates()
@@ -405,16 +409,16 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
             await trial.shutdown()
 
     @_checks(rules.STARTS_AGAIN)
-    async def test_it_starts_again_after_a_shutdown(self) -> None:
+    async def test_executor_starts_again(self) -> None:
         async with self._trial() as trial:
             for alias in ("second", "third"):
-                await trial.released(self._give(trial))
+                await trial.expect_release(self._give(trial))
                 await trial.shutdown(wait=alias == "second")
                 await trial.start(alias)
-            _ = await trial.ended_as(self._give(trial), TaskExecuted, rules.STARTS_AGAIN)
+            _ = await trial.expect_outcome(self._give(trial), TaskExecuted, rules.STARTS_AGAIN)
 
     @_checks(rules.CANCEL)
-    async def test_cancel_tells_the_truth(self) -> None:
+    async def test_cancel_returns_the_truth(self) -> None:
         self._unless_inline("a run has ended when submit returns")
         async with self._trial() as trial:
             executor = as_cancelling(trial.executor)
@@ -426,22 +430,22 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
                     if self.runs_in_another_process:
                         trial.may_be_killed(submitted)
                     if begun:
-                        await trial.begun(submitted)
+                        await trial.started(submitted)
                     taken = executor.cancel(submitted.run)
                     if not taken:
                         if trial.notifier.record_of(submitted.run).notified:
-                            raise RuleBrokenError(rules.CANCEL, "cancel gave False, but ended the run")
+                            raise RuleBrokenError(rules.CANCEL, "cancel returned False, but the run ended")
                         trial.open_gates()
                     wanted = TaskCancelled if taken else TaskExecuted
-                    _ = await trial.ended_as(submitted, wanted, rules.CANCEL, lost_breaks=rules.CANCEL)
+                    _ = await trial.expect_outcome(submitted, wanted, rules.CANCEL, lost_breaks=rules.CANCEL)
                     trial.open_gates()
-                    await trial.released(submitted)
+                    await trial.expect_release(submitted)
                     if executor.cancel(submitted.run):
-                        raise RuleBrokenError(rules.CANCEL, "cancel gave True for a run that had ended")
+                        raise RuleBrokenError(rules.CANCEL, "cancel returned True for a run that had ended")
 
     @_checks(rules.TIME_LIMITS)
-    async def test_a_time_limit_is_kept(self) -> None:
-        self._unless_inline("nobody can end what blocks the loop")
+    async def test_timeout_is_enforced(self) -> None:
+        self._unless_inline("a function that blocks the loop cannot be ended")
         if not self.limits_time:
             raise SkipTest("`limits_time` is False: it does not enforce time limits")
         async with self._trial() as trial:
@@ -449,21 +453,21 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
                 submitted = hold(self.make_result(0), limits=TaskLimits(timeout=0.05))
                 if self.runs_in_another_process:
                     trial.may_be_killed(submitted)
-                _ = await trial.failed(submitted, TaskTimeoutError, rules.TIME_LIMITS, lost_breaks=rules.TIME_LIMITS)
-                running = trial.state().running
-                if not running and not trial.notifier.record_of(submitted.run).released:
-                    raise RuleBrokenError(
-                        rules.TIME_LIMITS, "a run over its time limit is not counted any more, but not released either"
-                    )
+                _ = await trial.expect_error(
+                    submitted, TaskTimeoutError, rules.TIME_LIMITS, lost_breaks=rules.TIME_LIMITS
+                )
+                if not trial.state().running:
+                    # A run is released in another thread shortly after it is no longer counted.
+                    await trial.expect_release(submitted, rules.TIME_LIMITS)
                 trial.open_gates()
-                await trial.released(submitted)
+                await trial.expect_release(submitted)
             in_time = trial.task(partial(_payloads.give, self.make_result(1)), TaskLimits(timeout=_HOUR))
-            _ = await trial.ended_as(trial.submit(in_time), TaskExecuted, rules.TIME_LIMITS)
+            _ = await trial.expect_outcome(trial.submit(in_time), TaskExecuted, rules.TIME_LIMITS)
 
     @_checks(rules.CONTEXT)
-    async def test_context_variables_reach_the_function(self) -> None:
+    async def test_function_sees_context_variables(self) -> None:
         if self.runs_in_another_process:
-            raise SkipTest("context variables do not travel to another process")
+            raise SkipTest("context variables are not sent to another process")
         async with self._trial() as trial:
             context = Context()
             context.run(_payloads.variable.set, "set")
@@ -472,34 +476,70 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
                 trial.task(partial(_payloads.give_where_variable_is_async, "set", self.make_result(0))),
             ):
                 submitted = trial.submit(task, context=context.copy(), what="looks at a context variable")
-                _ = await trial.ended_as(submitted, TaskExecuted, rules.CONTEXT)
+                _ = await trial.expect_outcome(submitted, TaskExecuted, rules.CONTEXT)
 
     @_checks(rules.NOT_PICKLABLE)
-    async def test_what_cannot_be_pickled_ends_only_its_run(self) -> None:
+    async def test_unpicklable_run_ends_alone(self) -> None:
         self._only_in_another_process()
         async with self._trial() as trial:
             unpicklable = partial(_payloads.give_beside, self.make_result(0), threading.Lock())
-            await self._expect_to_fail(trial, trial.task(unpicklable), "is given what cannot be pickled")
+            await self._expect_to_fail(trial, trial.task(unpicklable), "has an argument that cannot be pickled")
             await self._expect_to_fail(
                 trial, trial.task(_payloads.fail_unpicklably), "raises an exception that cannot be pickled"
             )
-            _ = await trial.ended_as(self._give(trial), TaskExecuted, rules.NOT_PICKLABLE)
+            _ = await trial.expect_outcome(self._give(trial), TaskExecuted, rules.NOT_PICKLABLE)
 
     @_checks(rules.DEAD_WORKERS)
-    async def test_a_dead_worker_costs_one_run(self) -> None:
+    async def test_dead_worker_ends_one_run(self) -> None:
         self._only_in_another_process()
         async with self._trial() as trial:
             submitted = trial.submit(trial.task(partial(_payloads.die, os.getpid())), what="ends its process")
-            _ = await trial.ended_as(submitted, TaskError, rules.DEAD_WORKERS, lost_breaks=rules.DEAD_WORKERS)
-            _ = await trial.ended_as(
+            _ = await trial.expect_outcome(submitted, TaskError, rules.DEAD_WORKERS, lost_breaks=rules.DEAD_WORKERS)
+            _ = await trial.expect_outcome(
                 self._give(trial), TaskExecuted, rules.DEAD_WORKERS, lost_breaks=rules.DEAD_WORKERS
             )
 
-    # What the tests share
+    @_checks(rules.CALLED_ONCE)
+    async def test_function_is_called_once(self) -> None:
+        async with self._trial() as trial:
+            gates: list[_payloads.Gate] = []
+            for call in (_payloads.mark_call, _payloads.mark_call_async):
+                gates.append(trial.gate())
+                submitted = trial.submit(trial.task(partial(call, gates[-1], self.make_result(0))))
+                _ = await trial.expect_outcome(submitted, TaskExecuted, rules.RESULTS)
+            for fail in (_payloads.mark_call_and_fail, _payloads.mark_call_and_fail_async):
+                gates.append(trial.gate())
+                submitted = trial.submit(trial.task(partial(fail, gates[-1])), what="fails")
+                _ = await trial.expect_outcome(submitted, TaskError, rules.EXCEPTIONS)
+            # A second call may come later, such as that of an executor with retries of its own.
+            await trial.shutdown()
+            calls = [gate.count("called") for gate in gates]
+            if calls != [1] * len(gates):
+                raise RuleBrokenError(rules.CALLED_ONCE, f"the functions of the runs were called {calls} times")
+
+    @_checks(rules.STATE_FROM_ANY_THREAD)
+    async def test_state_can_be_read_from_any_thread(self) -> None:
+        async with self._trial() as trial, trial.reading_state_in_thread():
+            submitted = [await trial.submit_when_possible(self._task(trial)) for _ in range(_MANY)]
+            for each in submitted:
+                await trial.expect_release(each)
+
+    @_checks(rules.MANY_QUEUED_RUNS, blocked_breaks=rules.MANY_QUEUED_RUNS)
+    async def test_submit_does_not_block_with_many_runs(self) -> None:
+        self._unless_inline("it may block the loop")
+        async with self._trial() as trial:
+            await trial.started(trial.hold(self.make_result(0)))
+            call = partial(_payloads.give, self.make_result(1))
+            with suppress(QueueFullError):
+                for _ in range(_QUEUED):
+                    _ = trial.submit(trial.task(call))
+            trial.open_gates()
+
+    # Helpers
 
     @asynccontextmanager
     async def _trial(self, *, start: bool = True) -> AsyncGenerator[Trial[ResultT]]:
-        """An executor on trial; where the block is left without an error, it is called to account."""
+        """Run a trial of a new executor, and check its reports at the end unless there was an error."""
         trial = Trial(self.make_executor(), self.hang_timeout)
         try:
             if start:
@@ -531,7 +571,7 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
     async def _expect_to_fail(self, trial: Trial[ResultT], task: TaskSpec[ResultT], what: str) -> None:
         submitted = trial.submit_unless_rejected(task, what)
         if submitted is not None:
-            _ = await trial.ended_as(submitted, TaskError, rules.NOT_PICKLABLE, lost_breaks=rules.NOT_PICKLABLE)
+            _ = await trial.expect_outcome(submitted, TaskError, rules.NOT_PICKLABLE, lost_breaks=rules.NOT_PICKLABLE)
 
     def _unless_inline(self, reason: str) -> None:
         if self.runs_inline:
@@ -543,7 +583,7 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
 
 
 class ExecutorConformance(RestrictedExecutorConformance[object]):
-    """Verifies an executor that runs every task, a `UniversalExecutor`; see `RestrictedExecutorConformance`.
+    """Conformance suite of an executor for all tasks, a `UniversalExecutor`; see `RestrictedExecutorConformance`.
 
     Example:
         >>> class TestMyExecutor(ExecutorConformance):
@@ -553,30 +593,30 @@ class ExecutorConformance(RestrictedExecutorConformance[object]):
 
     @override
     def make_executor(self) -> UniversalExecutor:
-        """Make the executor, not started; called anew for each test, on its loop."""
+        """Make a new executor that is not started; called for each test, on its loop."""
         raise NotImplementedError
 
     @override
     def make_result(self, number: int, /) -> object:
-        """Make results of many types, as an executor may meet them."""
+        """Make a result; several types occur."""
         results = (number, f"text {number}", {"number": number}, [number], number / 8, None, False, ValueError)
         return (number, results[number % len(results)])
 
     @_checks(rules.NOT_PICKLABLE)
-    async def test_a_result_that_cannot_be_pickled_ends_only_its_run(self) -> None:
+    async def test_unpicklable_result_ends_its_run(self) -> None:
         self._only_in_another_process()
         async with self._trial() as trial:
             await self._expect_to_fail(
-                trial, trial.task(_payloads.unpicklable_result), "returns what cannot be pickled"
+                trial, trial.task(_payloads.unpicklable_result), "returns an object that cannot be pickled"
             )
-            _ = await trial.ended_as(self._give(trial), TaskExecuted, rules.NOT_PICKLABLE)
+            _ = await trial.expect_outcome(self._give(trial), TaskExecuted, rules.NOT_PICKLABLE)
 
 
 def _expect_alias_and_status(state: ExecutorState, status: ExecutorStatus) -> None:
     if (state.alias, state.status) != ("some alias", status):
         raise RuleBrokenError(
             rules.ALIAS_AND_STATUS,
-            f"the state has to tell 'some alias' and {status}, but tells {state.alias!r} and {state.status}",
+            f"the state must be 'some alias', {status}, but is {state.alias!r}, {state.status}",
         )
     if type(state).model_validate_json(state.model_dump_json()) != state:
         raise RuleBrokenError(rules.ALIAS_AND_STATUS, f"the state does not survive JSON: {state!r}")

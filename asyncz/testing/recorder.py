@@ -1,4 +1,4 @@
-"""A notifier that keeps what an executor tells it."""
+"""Notifier that records the reports of an executor."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ ResultT = TypeVar("ResultT")
 
 @attrs.define(eq=False)
 class RunRecord:
-    """What was told of one run.
+    """Reports of one run.
 
     Attributes:
         notified: Number of outcomes, from `finished` or `notify`.
         released: Number of releases, from `finished` or `released`.
-        released_first: Whether `released` was called before `notify`.
-        work_had_ended: What was known of its work when it was released.
+        released_first: `released` was called before `notify`.
+        work_had_ended: The function had returned when the run was released.
     """
 
     notified: int = 0
@@ -35,14 +35,14 @@ class RunRecord:
 
 
 class RecordingNotifier:
-    """Stands for the scheduler in the test of an executor: hand it to `start`, then await the runs.
+    """Replacement for the scheduler in tests of an executor: pass it to `start`, then await the runs.
 
-    To be made on a running loop. The runs are concluded on that loop, so that
-    `await run.notification()` works as it does with a scheduler.
+    It must be created on a running loop. Runs are completed on that loop, so that `await run.notification()` works as
+    with a scheduler.
 
     Example:
         >>> notifier = RecordingNotifier()
-        >>> await executor.start(notifier, "tried")
+        >>> await executor.start(notifier, "under_test")
         >>> run = TaskRun(TaskSpec("t", partial(pow, 2, 10)))
         >>> executor.submit(run)
         >>> await run.notification()
@@ -53,14 +53,14 @@ class RecordingNotifier:
         self._loop = asyncio.get_running_loop()
         self._records: dict[int, RunRecord] = {}
         self._work_has_ended: dict[int, Callable[[], bool]] = {}
-        self._told = asyncio.Event()
+        self._reported = asyncio.Event()
         self._lock = threading.Lock()
 
     def finished(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
         """Record the outcome of a run and its release. May be called from any thread."""
         record = self.record_of(run)
         work_has_ended = self._work_has_ended.get(run.id, lambda: True)()
-        # In one step: a test that sees the outcome must find the release as well.
+        # Both in one step: the loop must not see an outcome whose release is recorded later.
         with self._lock:
             record.notified += 1
             record.released += 1
@@ -68,14 +68,14 @@ class RecordingNotifier:
         self._on_loop(lambda: complete_run(run, notification))
 
     def notify(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
-        """Keep how a run ended. May be called from any thread."""
+        """Record the outcome of a run. May be called from any thread."""
         record = self.record_of(run)
         with self._lock:
             record.notified += 1
         self._on_loop(lambda: complete_run(run, notification))
 
     def released(self, run: TaskRun[ResultT], /) -> None:
-        """Keep that a run's work is over. May be called from any thread."""
+        """Record the release of a run. May be called from any thread."""
         record = self.record_of(run)
         work_has_ended = self._work_has_ended.get(run.id, lambda: True)()
         with self._lock:
@@ -85,10 +85,10 @@ class RecordingNotifier:
         self._on_loop(lambda: None)
 
     def record_of(self, run: TaskRun[ResultT], /) -> RunRecord:
-        """What was told of a run so far. May be called from any thread."""
+        """Return the reports of a run so far. May be called from any thread."""
         return self._records.setdefault(run.id, RunRecord())
 
-    def told(self) -> Counter[str]:
+    def totals(self) -> Counter[str]:
         """Return the number of outcomes and of releases in all; `finished` counts as one of each."""
         records = list(self._records.values())
         return Counter(
@@ -96,31 +96,31 @@ class RecordingNotifier:
         )
 
     def watch(self, run: TaskRun[ResultT], work_has_ended: Callable[[], bool], /) -> None:
-        """Ask, when a run is released, whether its work has ended."""
+        """Call a function when a run is released, to record if its work has ended."""
         self._work_has_ended[run.id] = work_has_ended
 
     async def until(self, reached: Callable[[], bool], /, *, timeout: float) -> bool:
-        """Wait until something was told that makes `reached` true.
+        """Wait until a report makes a condition true.
 
         Args:
-            reached: Asked again each time when something was told.
-            timeout: How many seconds to wait at most.
+            reached: The condition, evaluated after each report.
+            timeout: Maximum number of seconds to wait.
 
         Returns:
-            Whether it came to be.
+            True if the condition became true in time.
         """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout):
                 while not reached():
-                    self._told.clear()
-                    await self._told.wait()
+                    self._reported.clear()
+                    await self._reported.wait()
         return reached()
 
     def _on_loop(self, call: Callable[[], object]) -> None:
         def make() -> None:
             call()
-            self._told.set()
+            self._reported.set()
 
-        # What is told after the test has ended is of no interest any more.
+        # Reports after the end of the test, when the loop is closed, are not needed.
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(make)

@@ -1,4 +1,4 @@
-"""The rules that an executor has to keep, those of a trigger, and the error that tells which one is broken."""
+"""Rules of executors and triggers, and the error for a broken rule."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from asyncz.exceptions import AsynczError
 
 @attrs.frozen
 class Rule:
-    """One thing that every user of an executor, or of a trigger, relies on.
+    """Requirement on which the users of an executor or trigger rely.
 
     Attributes:
-        number: Its number, from 1 on.
-        name: A few words to call it by.
-        sentence: What it demands.
+        number: Its number, counted from 1.
+        name: A short name.
+        sentence: The requirement.
     """
 
     number: int
@@ -32,7 +32,7 @@ class RuleBrokenError(AsynczError, AssertionError):
 
     Attributes:
         rule: The rule.
-        problem: What was seen.
+        problem: The observed behaviour.
     """
 
     def __init__(self, rule: Rule, problem: str) -> None:
@@ -50,49 +50,55 @@ def _numbered(*rules: tuple[str, str]) -> tuple[Rule, ...]:
 
 
 RULES: tuple[Rule, ...] = _numbered(
-    ("no run is lost", "Every run that `submit` took ends in a notification, whatever its function does."),
-    ("told once", "`notify` is called once for a run, never twice."),
-    ("released once", "`released` is called exactly once for each run that `submit` took."),
-    ("released at its end", "`released` is called at or after `notify`, and only when the work has ended."),
-    ("results", "Each run ends with the result of its own function, told under the id of its own task."),
-    ("exceptions", "What a function raises is the exception of the run's `TaskError`, of the same class."),
+    ("no run is lost", "Every run that `submit` accepted ends in a notification, whatever its function does."),
+    ("notified once", "`notify` is called once for a run, never twice."),
+    ("released once", "`released` is called exactly once for each run that `submit` accepted."),
+    ("released at its end", "`released` is called at or after `notify`, and only when the function has returned."),
+    ("results", "Each run ends with the result of its own function, and its notification has the id of its own task."),
+    ("exceptions", "The exception that a function raises is that of the run's `TaskError`, of the same class."),
     (
         "exit requests",
-        "`SystemExit` and `KeyboardInterrupt` of a function are its run's `TaskError`; nothing else ends.",
+        "`SystemExit` and `KeyboardInterrupt` of a function are the `TaskError` of its run; nothing else ends.",
     ),
     ("cancelled by itself", "A function that raises `asyncio.CancelledError` ends its run as `TaskCancelled`."),
-    ("awaitables", "What a function returns is awaited where it is an awaitable, whoever made it."),
-    ("details", "A notification tells when its run started and finished, and an error has its traceback as text."),
-    ("the loop goes on", "Neither `submit` nor `start` nor `shutdown` blocks the event loop."),
+    ("awaitables", "An awaitable that a function returns is awaited, whatever its class."),
+    ("details", "A notification has the start and the end of its run, and an error has its traceback as text."),
+    ("loop not blocked", "`submit`, `start` and `shutdown` do not block the event loop."),
     (
         "submit only rejects",
-        "`submit` raises nothing but its rejections; the rest is a notification, and what it rejected is never told.",
+        "`submit` raises its rejections only; other errors are notifications. A rejected run is never reported.",
     ),
-    ("no run before start", "Before `start`, `submit` raises `ExecutorNotRunningError`, and nothing is counted."),
-    ("no run after shutdown", "From `shutdown` on, `submit` raises `ExecutorNotRunningError`, and nothing is counted."),
-    ("maximum of instances", "Of each task at most `max_instances` runs are taken; then `MaximumInstancesError`."),
-    ("instances count down", "A run that is released counts no more: another run of its task is taken at once."),
-    ("alias and status", "`state` tells the alias given to `start`; `running` after that, `stopped` after `shutdown`."),
-    ("counts", "`running` and `instances` of `state` count the runs that were taken and not released."),
-    ("late runs", "A run that would start after its misfire grace time ends as `TaskMissed`, its function not called."),
-    ("shutdown waits", "`shutdown(wait=True)` lets every run that it has come to its own end before it returns."),
+    ("no run before start", "Before `start`, `submit` raises `ExecutorNotRunningError`, and counts nothing."),
+    ("no run after shutdown", "From `shutdown` on, `submit` raises `ExecutorNotRunningError`, and counts nothing."),
+    ("maximum of instances", "At most `max_instances` runs of a task are accepted; then `MaximumInstancesError`."),
+    ("instances count down", "A released run is not counted: another run of its task is accepted immediately."),
+    (
+        "alias and status",
+        "`state` has the alias given to `start`; it is `running` until `shutdown`, then `stopped`.",
+    ),
+    ("counts", "`running` and `instances` of `state` count the runs that are accepted and not released."),
+    ("late runs", "A run that would start after its misfire grace time ends as `TaskMissed` without a call."),
+    ("shutdown waits", "`shutdown(wait=True)` returns when every accepted run has ended by itself."),
     (
         "shutdown without waiting",
-        "`shutdown(wait=False)` ends every run as `TaskCancelled` and returns, although work may go on.",
+        "`shutdown(wait=False)` ends every run as `TaskCancelled` and returns, although functions may still run.",
     ),
-    ("shutdown returns", "`shutdown` comes back, releases everything, and may be called again and at any time."),
-    ("starts again", "`start` gets it running, and again after a `shutdown`."),
-    ("cancel", "`cancel` gives True where the run ends as `TaskCancelled`, and False where it goes on or has ended."),
-    ("time limits", "A run over its task's `timeout` ends as `TaskTimeoutError`, counted until its work has ended."),
+    ("shutdown returns", "`shutdown` returns, releases all resources, and can be called at any time and repeatedly."),
+    ("starts again", "`start` starts the executor, also after a `shutdown`."),
+    ("cancel", "`cancel` returns True if the run ends as `TaskCancelled`, and False if it continues or has ended."),
+    ("time limits", "A run over its `timeout` ends as `TaskTimeoutError`, and is counted until its function returns."),
     ("context", "A function sees the context variables of its run."),
-    ("what cannot be pickled", "What cannot travel to another process is rejected at once or ends as a `TaskError`."),
-    ("dead workers", "A worker that dies costs the run that it ran, which ends as a `TaskError`."),
+    ("unpicklable objects", "A run that cannot be pickled is rejected immediately or ends as a `TaskError`."),
+    ("dead workers", "If a worker dies, the run that it was executing ends as a `TaskError`, and no other run."),
+    ("called once", "The function of a run is called once, also if it fails: further attempts are runs of their own."),
+    ("state from any thread", "`state` can be read from any thread, also while runs are submitted and end."),
+    ("many queued runs", "`submit` does not block the event loop, also with 1,000 runs in the queue."),
 )
-"""All rules of executors, in the order of their numbers."""
+"""All rules of executors, by number."""
 
 (
     NO_RUN_IS_LOST,
-    TOLD_ONCE,
+    NOTIFIED_ONCE,
     RELEASED_ONCE,
     RELEASED_AT_ITS_END,
     RESULTS,
@@ -101,8 +107,8 @@ RULES: tuple[Rule, ...] = _numbered(
     CANCELLED_BY_ITSELF,
     AWAITABLES,
     DETAILS,
-    LOOP_GOES_ON,
-    SUBMIT_ONLY_REFUSES,
+    LOOP_NOT_BLOCKED,
+    SUBMIT_ONLY_REJECTS,
     NO_RUN_BEFORE_START,
     NO_RUN_AFTER_SHUTDOWN,
     MAXIMUM_OF_INSTANCES,
@@ -119,6 +125,9 @@ RULES: tuple[Rule, ...] = _numbered(
     CONTEXT,
     NOT_PICKLABLE,
     DEAD_WORKERS,
+    CALLED_ONCE,
+    STATE_FROM_ANY_THREAD,
+    MANY_QUEUED_RUNS,
 ) = RULES
 
 TRIGGER_RULES: tuple[Rule, ...] = _numbered(
