@@ -118,7 +118,7 @@ class TestFuturesExecutorOfInterpreters(ExecutorConformance):
         return FuturesExecutor(partial(getattr(concurrent.futures, "InterpreterPoolExecutor"), 4))  # noqa: B009
 
     @override
-    def test_a_dead_worker_costs_one_run(self) -> None:
+    def test_dead_worker_ends_one_run(self) -> None:
         pytest.skip("an interpreter dies with its process")
 
 

@@ -13,15 +13,13 @@ from typing import Never
 from asyncz.testing.rules import LOOP_NOT_BLOCKED, SHUTDOWN_RETURNS, Rule, RuleBrokenError
 
 
-def run_in_own_thread(
-    check: Callable[[], None], hang_timeout: float, on_hang: Callable[[str], RuleBrokenError]
-) -> None:
+def run_in_own_thread(check: Callable[[], None], hang_timeout: float, hang_breaks: Rule) -> None:
     """Run a check in a daemon thread, and raise its exception.
 
     Args:
         check: The check.
         hang_timeout: Seconds after which the thread is abandoned.
-        on_hang: Makes the error from the stack of a thread that hangs.
+        hang_breaks: The rule that is broken if the check does not return in time.
 
     Raises:
         RuleBrokenError: The check hangs.
@@ -38,7 +36,7 @@ def run_in_own_thread(
     thread.start()
     thread.join(hang_timeout)
     if thread.is_alive():
-        raise on_hang(_stack_of(thread))
+        raise RuleBrokenError(hang_breaks, f"a check has been blocked for {hang_timeout:g} s, at\n{_stack_of(thread)}")
     if errors:
         raise errors[0]
 

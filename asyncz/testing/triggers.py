@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import itertools
 import pickle
-import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -17,6 +16,7 @@ from asyncz._checks import is_aware
 from asyncz.protocols import SupportsCatchUp, Trigger
 from asyncz.testing import rules
 from asyncz.testing._suite import RuleSuite, note_rule
+from asyncz.testing._watchdog import run_in_own_thread
 from asyncz.testing.rules import TRIGGER_RULES, Rule, RuleBrokenError
 from asyncz.triggers.base import start_trigger
 
@@ -32,7 +32,7 @@ def _checks(rule: Rule) -> Callable[[Callable[[SuiteT], None]], Callable[[SuiteT
     def decorate(check: Callable[[SuiteT], None]) -> Callable[[SuiteT], None]:
         @functools.wraps(check)
         def test(suite: SuiteT) -> None:
-            _run_in_own_thread(lambda: check(suite), suite.hang_timeout)
+            run_in_own_thread(lambda: check(suite), suite.hang_timeout, rules.DOES_NOT_BLOCK)
 
         test.__doc__ = rule.sentence
         note_rule(test.__name__, rule)
@@ -302,26 +302,3 @@ def _asked(trigger: Trigger, previous: datetime | None, now: datetime) -> dateti
 
 def _listed(times: list[datetime]) -> str:
     return ", ".join(map(str, times[:3])) + (", …" if len(times) > 3 else "") if times else "no time"
-
-
-def _run_in_own_thread(check: Callable[[], None], hang_timeout: float) -> None:
-    """Run a check in a daemon thread, and re-raise its exception.
-
-    Raises:
-        RuleBrokenError: The check did not end in time; the thread is abandoned.
-    """
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            check()
-        except BaseException as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=run, name="asyncz-conformance", daemon=True)
-    thread.start()
-    thread.join(hang_timeout)
-    if thread.is_alive():
-        raise RuleBrokenError(rules.DOES_NOT_BLOCK, f"a check has been blocked for {hang_timeout:g} s")
-    if errors:
-        raise errors[0]
