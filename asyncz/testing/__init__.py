@@ -1,23 +1,38 @@
-"""Test tools: a fake clock, a recording notifier, and conformance suites that need no test framework."""
+"""Test tools: a fake clock, a recording notifier, and conformance suites that need no test framework.
 
-from asyncz.testing._suite import RuleVerdict, Verdict
-from asyncz.testing.clock import FakeClock
-from asyncz.testing.executors import ExecutorConformance, RestrictedExecutorConformance
-from asyncz.testing.recorder import RecordingNotifier, RunRecord
-from asyncz.testing.rules import RULES, TRIGGER_RULES, Rule, RuleBrokenError
-from asyncz.testing.triggers import TriggerConformance
+Exports are imported on first use: a worker that only needs a function of `_payloads` imports nothing else.
+"""
 
-__all__ = [
-    "RULES",
-    "TRIGGER_RULES",
-    "ExecutorConformance",
-    "FakeClock",
-    "RecordingNotifier",
-    "RestrictedExecutorConformance",
-    "Rule",
-    "RuleBrokenError",
-    "RuleVerdict",
-    "RunRecord",
-    "TriggerConformance",
-    "Verdict",
-]
+from typing import TYPE_CHECKING
+
+from asyncz._lazy import lazy_exports
+
+if TYPE_CHECKING:
+    from asyncz.testing._suite import RuleVerdict as RuleVerdict, Verdict as Verdict
+    from asyncz.testing.clock import FakeClock as FakeClock
+    from asyncz.testing.executors import (
+        ExecutorConformance as ExecutorConformance,
+        RestrictedExecutorConformance as RestrictedExecutorConformance,
+    )
+    from asyncz.testing.recorder import RecordingNotifier as RecordingNotifier, RunRecord as RunRecord
+    from asyncz.testing.rules import (
+        RULES as RULES,
+        TRIGGER_RULES as TRIGGER_RULES,
+        Rule as Rule,
+        RuleBrokenError as RuleBrokenError,
+    )
+    from asyncz.testing.triggers import TriggerConformance as TriggerConformance
+
+    __all__: list[str]
+else:
+    __all__, __getattr__, __dir__ = lazy_exports(
+        __name__,
+        {
+            "asyncz.testing._suite": ("RuleVerdict", "Verdict"),
+            "asyncz.testing.clock": ("FakeClock",),
+            "asyncz.testing.executors": ("ExecutorConformance", "RestrictedExecutorConformance"),
+            "asyncz.testing.recorder": ("RecordingNotifier", "RunRecord"),
+            "asyncz.testing.rules": ("RULES", "TRIGGER_RULES", "Rule", "RuleBrokenError"),
+            "asyncz.testing.triggers": ("TriggerConformance",),
+        },
+    )
