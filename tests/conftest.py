@@ -1,4 +1,4 @@
-"""What all tests share."""
+"""Options and fixtures of all tests."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from asyncz.schedulers import _inbox, asyncio as asyncio_scheduler
-from tests.cluster import cluster_of
-from tests.functions import Recorder
+from tests.helpers.recorder import Recorder
 
 
 def give_turns(patch: pytest.MonkeyPatch, seconds: float) -> None:
@@ -58,7 +57,6 @@ def recorder() -> Recorder:
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[str]:
-    """The address of a Dask cluster of two workers with two threads each."""
-    with cluster_of(workers=2) as address:
-        yield address
+def anyio_backend() -> str:
+    """Run coroutine tests on asyncio only."""
+    return "asyncio"

@@ -25,7 +25,7 @@ from asyncz import (
     UniversalExecutor,
 )
 from asyncz.testing import ExecutorConformance, RestrictedExecutorConformance
-from tests.functions import add
+from tests.helpers.payloads import add
 
 ResultT = TypeVar("ResultT")
 
@@ -91,8 +91,8 @@ class TestRestricted(RestrictedExecutorConformance[bytes]):
 def test_delegating_executor_observes_each_run_once() -> None:
     async def main() -> None:
         executor = Metered(ThreadPoolExecutor(2))
-        async with asyncio.timeout(30), AsyncIOScheduler(executors={"tried": executor}) as scheduler:
-            task = scheduler.add_task(add, 1, 2, id="t", executor="tried", trigger=None)
+        async with asyncio.timeout(30), AsyncIOScheduler(executors={"under_test": executor}) as scheduler:
+            task = scheduler.add_task(add, 1, 2, id="t", executor="under_test", trigger=None)
             assert [await task.run() for _ in range(5)] == [3] * 5
         assert executor.submitted == {"t": 5}
         assert executor.outcomes == {"TaskExecuted": 5}
@@ -107,9 +107,9 @@ def test_raising_observer_does_not_affect_runs(caplog: pytest.LogCaptureFixture)
             raise ValueError("observer")
 
     async def main() -> None:
-        executors = {"tried": Raising(ThreadPoolExecutor(2))}
+        executors = {"under_test": Raising(ThreadPoolExecutor(2))}
         async with asyncio.timeout(30), AsyncIOScheduler(executors=executors) as scheduler:
-            assert await scheduler.add_task(add, 1, 2, executor="tried").result() == 3
+            assert await scheduler.add_task(add, 1, 2, executor="under_test").result() == 3
 
     asyncio.run(main())
     assert "on_outcome" in caplog.text

@@ -21,7 +21,7 @@ from asyncz import (
     UniversalExecutor,
 )
 from tests.executors.hostile import HOSTILE, raise_hostile, raise_hostile_async
-from tests.functions import add
+from tests.helpers.payloads import add
 
 EXECUTORS: dict[str, Callable[[], UniversalExecutor]] = {
     "asyncio": AsyncIOExecutor,
@@ -40,11 +40,11 @@ def test_run_raising_hostile_exception_ends(
     """The exception itself is the outcome, and the executor goes on."""
 
     async def main() -> None:
-        async with asyncio.timeout(20), AsyncIOScheduler(executors={"tried": EXECUTORS[executor]()}) as scheduler:
-            task: Task[object] = scheduler.add_task(function, kind, executor="tried", trigger=None)
+        async with asyncio.timeout(20), AsyncIOScheduler(executors={"under_test": EXECUTORS[executor]()}) as scheduler:
+            task: Task[object] = scheduler.add_task(function, kind, executor="under_test", trigger=None)
             notification = await task.run().notification()
             assert isinstance(notification, TaskError)
             assert type(notification.exception) is HOSTILE[kind]
-            assert await scheduler.add_task(add, 1, 2, executor="tried").result() == 3
+            assert await scheduler.add_task(add, 1, 2, executor="under_test").result() == 3
 
     asyncio.run(main())

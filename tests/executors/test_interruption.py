@@ -24,7 +24,7 @@ from asyncz import (
     UniversalExecutor,
     current_run,
 )
-from tests.test_defects import until
+from tests.helpers.waiting import until
 
 EXECUTORS: dict[str, Callable[[], UniversalExecutor]] = {
     "asyncio": AsyncIOExecutor,
@@ -51,9 +51,9 @@ def test_coroutine_over_its_timeout_rolls_back_before_report(kind: str) -> None:
             log.append("closed")
 
     async def main() -> None:
-        async with asyncio.timeout(30), AsyncIOScheduler(executors={"tried": EXECUTORS[kind]()}) as scheduler:
+        async with asyncio.timeout(30), AsyncIOScheduler(executors={"under_test": EXECUTORS[kind]()}) as scheduler:
             with pytest.raises(TaskTimeoutError):
-                await scheduler.add_task(work, executor="tried", trigger=None, timeout=0.1).run()
+                await scheduler.add_task(work, executor="under_test", trigger=None, timeout=0.1).run()
             assert log == ["rolled back", "closed"]
 
     asyncio.run(main())
@@ -69,8 +69,8 @@ def test_coroutine_that_swallows_its_timeout_is_timed_out(kind: str) -> None:
         return "whole"
 
     async def main() -> None:
-        async with asyncio.timeout(30), AsyncIOScheduler(executors={"tried": EXECUTORS[kind]()}) as scheduler:
-            task = scheduler.add_task(work, executor="tried", trigger=None, timeout=0.1)
+        async with asyncio.timeout(30), AsyncIOScheduler(executors={"under_test": EXECUTORS[kind]()}) as scheduler:
+            task = scheduler.add_task(work, executor="under_test", trigger=None, timeout=0.1)
             assert isinstance(await task.run().notification(), TaskError)
             await until(lambda: scheduler.state.executors[0].running == 0)
 
@@ -97,8 +97,8 @@ def test_cancelled_coroutine_is_cancelled_whatever_it_does_then(kind: str, endin
         return "slept"
 
     async def main() -> None:
-        async with asyncio.timeout(30), AsyncIOScheduler(executors={"tried": EXECUTORS[kind]()}) as scheduler:
-            handle = scheduler.add_task(work, executor="tried", trigger=None).run()
+        async with asyncio.timeout(30), AsyncIOScheduler(executors={"under_test": EXECUTORS[kind]()}) as scheduler:
+            handle = scheduler.add_task(work, executor="under_test", trigger=None).run()
             await until(started.is_set)
             await asyncio.sleep(0.02)
             assert handle.cancel()
@@ -124,8 +124,8 @@ def test_function_that_saw_its_cancellation_is_cancelled(kind: str, raises: bool
         return "cleaned up"
 
     async def main() -> None:
-        async with asyncio.timeout(30), AsyncIOScheduler(executors={"tried": EXECUTORS[kind]()}) as scheduler:
-            handle = scheduler.add_task(work, executor="tried", trigger=None).run()
+        async with asyncio.timeout(30), AsyncIOScheduler(executors={"under_test": EXECUTORS[kind]()}) as scheduler:
+            handle = scheduler.add_task(work, executor="under_test", trigger=None).run()
             await until(started.is_set)
             handle.cancel()
             with pytest.raises(TaskCancelledError):
@@ -144,8 +144,8 @@ def test_function_that_does_not_ask_keeps_its_result(kind: str) -> None:
         return "result"
 
     async def main() -> None:
-        async with asyncio.timeout(30), AsyncIOScheduler(executors={"tried": EXECUTORS[kind]()}) as scheduler:
-            handle = scheduler.add_task(work, executor="tried", trigger=None).run()
+        async with asyncio.timeout(30), AsyncIOScheduler(executors={"under_test": EXECUTORS[kind]()}) as scheduler:
+            handle = scheduler.add_task(work, executor="under_test", trigger=None).run()
             await until(started.is_set)
             assert not handle.cancel()
             go_on.set()
@@ -180,10 +180,10 @@ def test_tasks_left_behind_are_cancelled_with_their_run(kind: str, swallows: boo
         await asyncio.sleep(seconds)
 
     async def main() -> None:
-        async with asyncio.timeout(30), AsyncIOScheduler(executors={"tried": EXECUTORS[kind]()}) as scheduler:
-            await scheduler.add_task(work, 0.0, executor="tried", trigger=None).run()
+        async with asyncio.timeout(30), AsyncIOScheduler(executors={"under_test": EXECUTORS[kind]()}) as scheduler:
+            await scheduler.add_task(work, 0.0, executor="under_test", trigger=None).run()
             assert log == ["cancelled", "closed"]
-            await scheduler.add_task(work, 0.1, executor="tried", trigger=None).run()
+            await scheduler.add_task(work, 0.1, executor="under_test", trigger=None).run()
             assert log == ["cancelled", "closed"]
 
     asyncio.run(main())
@@ -200,8 +200,8 @@ def test_executor_cancels_from_any_thread(kind: str) -> None:
     async def main() -> None:
         executor = EXECUTORS[kind]()
         assert isinstance(executor, AsyncIOExecutor | ThreadPoolExecutor | FuturesExecutor)
-        async with asyncio.timeout(30), AsyncIOScheduler(executors={"tried": executor}) as scheduler:
-            task = scheduler.add_task(work, executor="tried", trigger=None)
+        async with asyncio.timeout(30), AsyncIOScheduler(executors={"under_test": executor}) as scheduler:
+            task = scheduler.add_task(work, executor="under_test", trigger=None)
             handle = task.run()
             await until(started.is_set)
             await asyncio.sleep(0.02)

@@ -7,7 +7,7 @@ import asyncio
 from typing_extensions import TypeVar, override
 
 from asyncz import AsyncIOScheduler, BaseExecutor, DebugExecutor, Notifier, TaskRun
-from tests.functions import add
+from tests.helpers.payloads import add
 
 ResultT = TypeVar("ResultT")
 
@@ -44,8 +44,8 @@ class Colliding(BaseExecutor):
 def test_subclass_with_every_private_name_works() -> None:
     async def main() -> None:
         executor = Colliding()
-        async with asyncio.timeout(30), AsyncIOScheduler(executors={"tried": executor}) as scheduler:
-            task = scheduler.add_task(add, 1, 2, executor="tried", trigger=None, max_instances=2)
+        async with asyncio.timeout(30), AsyncIOScheduler(executors={"under_test": executor}) as scheduler:
+            task = scheduler.add_task(add, 1, 2, executor="under_test", trigger=None, max_instances=2)
             assert [await task.run() for _ in range(3)] == [3] * 3
             assert (executor.state.status, executor.state.running) == ("running", 0)
         assert executor.state.status == "stopped"

@@ -22,7 +22,7 @@ from asyncz import (
     WorkerStartError,
 )
 from asyncz.executors import thread_pool
-from tests.functions import add
+from tests.helpers.payloads import add
 
 
 @pytest.fixture
@@ -49,8 +49,8 @@ def refuse(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
 def test_refused_thread_is_started_later(refuse: Callable[[int], None], times: int) -> None:
     async def main() -> None:
         executor = ThreadPoolExecutor(1)
-        async with asyncio.timeout(30), AsyncIOScheduler(executors={"tried": executor}) as scheduler:
-            task = scheduler.add_task(add, 1, 2, executor="tried", trigger=None, max_instances=3)
+        async with asyncio.timeout(30), AsyncIOScheduler(executors={"under_test": executor}) as scheduler:
+            task = scheduler.add_task(add, 1, 2, executor="under_test", trigger=None, max_instances=3)
             refuse(times)
             handles = [task.run(), task.run()]
             assert [await handle for handle in handles] == [3, 3]
@@ -68,11 +68,11 @@ def test_refused_thread_leaves_queue_to_working_thread(refuse: Callable[[int], N
         return go_on.wait(20)
 
     async def main() -> None:
-        async with asyncio.timeout(30), AsyncIOScheduler(executors={"tried": ThreadPoolExecutor(2)}) as scheduler:
-            first = scheduler.add_task(hold, executor="tried", trigger=None).run()
+        async with asyncio.timeout(30), AsyncIOScheduler(executors={"under_test": ThreadPoolExecutor(2)}) as scheduler:
+            first = scheduler.add_task(hold, executor="under_test", trigger=None).run()
             await asyncio.to_thread(started.wait, 20)
             refuse(1)
-            second = scheduler.add_task(add, 1, 2, executor="tried", trigger=None).run()
+            second = scheduler.add_task(add, 1, 2, executor="under_test", trigger=None).run()
             go_on.set()
             assert (await first, await second) == (True, 3)
 
@@ -85,8 +85,8 @@ def test_threads_refused_for_long_fail_the_queue(
     monkeypatch.setattr(thread_pool, "_START_DELAYS", (0.001, 0.001))
 
     async def main() -> None:
-        async with asyncio.timeout(30), AsyncIOScheduler(executors={"tried": ThreadPoolExecutor(1)}) as scheduler:
-            task = scheduler.add_task(add, 1, 2, executor="tried", trigger=None)
+        async with asyncio.timeout(30), AsyncIOScheduler(executors={"under_test": ThreadPoolExecutor(1)}) as scheduler:
+            task = scheduler.add_task(add, 1, 2, executor="under_test", trigger=None)
             refuse(3)
             notification = await task.run().notification()
             assert isinstance(notification, TaskError)
@@ -122,9 +122,9 @@ def test_shutdown_does_not_need_the_default_executor(make: Callable[[], Universa
     async def main() -> None:
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(60):
-            scheduler = AsyncIOScheduler(executors={"tried": make()})
+            scheduler = AsyncIOScheduler(executors={"under_test": make()})
             await scheduler.start()
-            assert await scheduler.add_task(add, 1, 2, executor="tried").result() == 3
+            assert await scheduler.add_task(add, 1, 2, executor="under_test").result() == 3
             hanging = [loop.run_in_executor(None, go_on.wait, 50) for _ in range((os.cpu_count() or 1) + 4)]
             begin = time.monotonic()
             await scheduler.shutdown(timeout=1)

@@ -39,15 +39,7 @@ class Area(NamedTuple):
 _SCHEDULER_TESTS = (
     "tests/unit/schedulers",
     "tests/scheduler",
-    "tests/test_scheduler.py",
-    "tests/test_overlap.py",
-    "tests/test_retries.py",
-    "tests/test_chains.py",
-    "tests/test_changes.py",
-    "tests/test_endings.py",
-    "tests/test_timetable.py",
-    "tests/test_recent_runs.py",
-    "tests/test_drain.py",
+    "tests/executors/contract",
 )
 
 AREAS: dict[str, Area] = {
@@ -55,10 +47,10 @@ AREAS: dict[str, Area] = {
         ("asyncz/triggers/*.py",),
         (
             "tests/unit/triggers",
-            "tests/test_triggers.py",
-            "tests/test_cron.py",
-            "tests/test_day.py",
-            "tests/test_preview.py",
+            "tests/properties/test_triggers.py",
+            "tests/properties/test_cron.py",
+            "tests/properties/test_day.py",
+            "tests/integration/cli/test_preview.py",
         ),
     ),
     "schedulers": Area(("asyncz/schedulers/*.py",), _SCHEDULER_TESTS),
@@ -71,7 +63,7 @@ AREAS: dict[str, Area] = {
             "asyncz/executors/futures.py",
             "asyncz/executors/thread_pool.py",
         ),
-        ("tests/executors", "tests/test_executors.py", "tests/test_futures.py", *_SCHEDULER_TESTS),
+        ("tests/executors", *_SCHEDULER_TESTS),
     ),
 }
 

@@ -16,7 +16,7 @@ from asyncz import (
     OrTrigger,
     Trigger,
 )
-from tests.trigger_times import ZONES
+from tests.helpers.times import ZONES
 
 CLOCK_CHANGES = [
     datetime(2026, 3, 29, 1, tzinfo=UTC),

@@ -28,8 +28,8 @@ from asyncz import (
 from asyncz.testing import FakeClock
 from asyncz.triggers._progressions import Progression
 from asyncz.triggers.base import latest_due_time
-from tests import functions
-from tests.trigger_times import due_times
+from tests.helpers import payloads
+from tests.helpers.times import due_times
 from tests.unit.triggers.strategies import plain, times
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -84,7 +84,7 @@ def test_union_with_past_date_runs_it_once_in_scheduler() -> None:
         clock = FakeClock(NOW)
         async with AsyncIOScheduler(clock=clock) as scheduler:
             trigger = CronTrigger("0 9 * * *") | DateTrigger(NOW - 4 * WEEK)
-            task = scheduler.add_task(functions.add, 1, 2, trigger=trigger, executor="debug", coalesce=False)
+            task = scheduler.add_task(payloads.add, 1, 2, trigger=trigger, executor="debug", coalesce=False)
             await clock.advance(hours=24)
             return task.state.executed
 

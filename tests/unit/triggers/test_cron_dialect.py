@@ -11,7 +11,7 @@ from hypothesis import given, settings, strategies as st
 
 from asyncz import CronTrigger, InvalidInputError
 from asyncz.triggers._cron_fields import parse_expression
-from tests.trigger_times import due_times
+from tests.helpers.times import due_times
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

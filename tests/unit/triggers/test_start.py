@@ -10,8 +10,8 @@ from hypothesis import given, settings, strategies as st
 
 from asyncz import AsyncIOScheduler, CalendarIntervalTrigger, CronTrigger, IntervalTrigger, OrTrigger, Trigger
 from asyncz.testing import FakeClock
-from tests import functions
-from tests.trigger_times import due_times
+from tests.helpers import payloads
+from tests.helpers.times import due_times
 
 NOW = datetime(2030, 1, 1, 10, 30, tzinfo=UTC)
 LONG_AGO = datetime(2022, 1, 1, tzinfo=UTC)
@@ -61,7 +61,7 @@ def test_program_start_adds_no_run() -> None:
         clock = FakeClock(NOW)
         async with AsyncIOScheduler(clock=clock) as scheduler:
             trigger = IntervalTrigger(days=1, start_at=LONG_AGO)
-            task = scheduler.add_task(functions.add, 1, 2, trigger=trigger, executor="debug")
+            task = scheduler.add_task(payloads.add, 1, 2, trigger=trigger, executor="debug")
             await clock.advance(hours=1)
             at_start = task.state.executed
             await clock.advance(hours=23)

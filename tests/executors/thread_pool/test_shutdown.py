@@ -1,0 +1,75 @@
+"""Shutdown with running and abandoned threads."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from asyncz import AsyncIOScheduler, TaskCancelled, TaskTimeoutError, ThreadPoolExecutor
+from tests.helpers import payloads
+from tests.helpers.waiting import until
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_abandoned_thread_takes_no_slot_after_restart() -> None:
+    go_on = threading.Event()
+    scheduler = AsyncIOScheduler(executors={"io": ThreadPoolExecutor(1)})
+    await scheduler.start()
+    stuck = scheduler.add_task(go_on.wait, 60, executor="io", trigger=None).run()
+    while scheduler.state.executors[0].queued:
+        await asyncio.sleep(0.01)
+    await scheduler.shutdown(wait=False)
+    assert isinstance(await stuck.notification(), TaskCancelled)
+    async with scheduler:
+        try:
+            async with asyncio.timeout(30):
+                assert await scheduler.add_task(payloads.add, 1, 2, executor="io").result() == 3
+        finally:
+            go_on.set()
+
+
+async def test_shutdown_waits_for_running_not_abandoned() -> None:
+    never, go_on = threading.Event(), threading.Event()
+    executor = ThreadPoolExecutor(2)
+    scheduler = AsyncIOScheduler(executors={"under_test": executor})
+    await scheduler.start()
+    hanging = scheduler.add_task(never.wait, 60, executor="under_test", trigger=None, timeout=0.01)
+    with pytest.raises(TaskTimeoutError):
+        await hanging.run()
+    handle = scheduler.add_task(go_on.wait, 30, executor="under_test", trigger=None).run()
+    await until(lambda: executor.state.queued == 0)
+    shutdown = asyncio.ensure_future(scheduler.shutdown())
+    await asyncio.sleep(0.02)
+    assert not shutdown.done()
+    go_on.set()
+    async with asyncio.timeout(20):
+        await shutdown
+    assert await handle is True
+    assert executor.state.abandoned == 1
+    never.set()
+    await until(lambda: executor.state.running == 0)
+
+
+def test_executor_restarted_in_other_loop_drains() -> None:
+    executor = ThreadPoolExecutor(2)
+
+    async def main() -> None:
+        go_on = threading.Event()
+        scheduler = AsyncIOScheduler(executors={"under_test": executor})
+        async with asyncio.timeout(30):
+            await scheduler.start()
+            limited = scheduler.add_task(go_on.wait, 30, executor="under_test", trigger=None, timeout=0.01)
+            with pytest.raises(TaskTimeoutError):
+                await limited.run()
+            handle = scheduler.add_task(go_on.wait, 30, executor="under_test", trigger=None).run()
+            asyncio.get_running_loop().call_later(0.05, go_on.set)
+            await scheduler.shutdown()
+            assert await handle is True
+            # What was abandoned returns as well, and leaves nothing for the next time.
+            await until(lambda: executor.state.running == 0)
+
+    asyncio.run(main())
+    asyncio.run(main())

@@ -1,0 +1,499 @@
+"""Executors that are broken on purpose, each in one way, and the rules that each breaks."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import contextvars
+import queue
+import threading
+from collections import Counter
+from collections.abc import Callable
+
+import attrs
+from typing_extensions import override
+
+from asyncz import (
+    BaseExecutor,
+    DebugExecutor,
+    ExecutorState,
+    InstanceCount,
+    MaximumInstancesError,
+    Notifier,
+    TaskError,
+    TaskExecuted,
+    TaskNotification,
+    TaskRun,
+    UniversalExecutor,
+)
+from asyncz.executors._run_registry import RunRegistry
+from asyncz.testing import Rule, rules
+from tests.helpers.generics import ResultT
+
+
+class PassedOn:
+    """A notifier between an executor and its scheduler; its subclasses tamper with what passes."""
+
+    def __init__(self, scheduler: Notifier) -> None:
+        self.scheduler = scheduler
+
+    def finished(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
+        self.notify(run, notification)
+        self.released(run)
+
+    def notify(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
+        self.scheduler.notify(run, notification)
+
+    def released(self, run: TaskRun[ResultT], /) -> None:
+        self.scheduler.released(run)
+
+
+class ThreadPerRun(BaseExecutor):
+    """Breaks nothing: what the others have in common."""
+
+    Tampered: type[PassedOn] = PassedOn
+
+    @override
+    async def start(self, scheduler: Notifier, alias: str, /) -> None:
+        await super().start(self.Tampered(scheduler), alias)
+
+    @override
+    def submit_run(self, run: TaskRun[ResultT], /) -> None:
+        threading.Thread(target=self.work, args=(run,), daemon=True).start()
+
+    def work(self, run: TaskRun[ResultT]) -> None:
+        self.start_timeout(run)
+        self.finish(run, run.execute())
+
+
+def failed_by_its_function(notification: TaskNotification[object]) -> bool:
+    return isinstance(notification, TaskError) and isinstance(notification.exception, Exception)
+
+
+class LosesErrors(ThreadPerRun):
+    class Tampered(PassedOn):
+        @override
+        def notify(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
+            if not failed_by_its_function(notification) or run.task.limits.timeout is not None:
+                super().notify(run, notification)
+
+
+class NotifiesTwice(ThreadPerRun):
+    class Tampered(PassedOn):
+        @override
+        def notify(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
+            super().notify(run, notification)
+            super().notify(run, notification)
+
+
+class NeverReleases(ThreadPerRun):
+    class Tampered(PassedOn):
+        @override
+        def released(self, run: TaskRun[ResultT], /) -> None:
+            pass
+
+
+class ReleasesTwice(ThreadPerRun):
+    class Tampered(PassedOn):
+        @override
+        def released(self, run: TaskRun[ResultT], /) -> None:
+            super().released(run)
+            super().released(run)
+
+
+class ReleasesBeforeNotifying(ThreadPerRun):
+    class Tampered(PassedOn):
+        @override
+        def notify(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
+            super().released(run)
+            super().notify(run, notification)
+
+        @override
+        def released(self, run: TaskRun[ResultT], /) -> None:
+            pass
+
+
+class ReleasesWhileWorkGoesOn(ThreadPerRun):
+    """Takes a run that it has given up for one that has ended."""
+
+    class Tampered(PassedOn):
+        @override
+        def notify(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
+            super().notify(run, notification)
+            super().released(run)
+
+        @override
+        def released(self, run: TaskRun[ResultT], /) -> None:
+            pass
+
+
+class MixesUpResults(ThreadPerRun):
+    """Tells the result of the run that ended before."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._before: list[object] = []
+
+    @override
+    def finish(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
+        if isinstance(notification, TaskExecuted):
+            self._before.append(notification.result)
+            if len(self._before) > 1:
+                notification = run.executed(self._before[-2])  # type: ignore[arg-type]  # what the types forbid
+        super().finish(run, notification)
+
+
+class BlocksTheLoop(DebugExecutor):
+    """Runs inline, and does not declare it."""
+
+
+class SwallowsExceptions(ThreadPerRun):
+    @override
+    def finish(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
+        if failed_by_its_function(notification):
+            notification = run.executed(None)  # type: ignore[arg-type]  # what the types forbid
+        super().finish(run, notification)
+
+
+class RaisesOutOfSubmit(BaseExecutor):
+    """Runs inline, and lets the caller have what the function raised."""
+
+    @override
+    def submit_run(self, run: TaskRun[ResultT], /) -> None:
+        notification = in_another_thread(run)
+        if isinstance(notification, TaskError):
+            raise notification.exception
+        self.finish(run, notification)
+
+
+def in_another_thread(run: TaskRun[ResultT]) -> TaskNotification[ResultT]:
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        return pool.submit(run.execute).result()
+
+
+class AcceptsAfterShutdown(ThreadPerRun):
+    @override
+    def submit(self, run: TaskRun[ResultT], /) -> None:
+        if self.state.status != "stopped":
+            super().submit(run)
+
+
+class AcceptsBeforeStart(ThreadPerRun):
+    """Keeps what comes before its start for later."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._early: list[Callable[[], None]] = []
+
+    @override
+    async def start(self, scheduler: Notifier, alias: str, /) -> None:
+        await super().start(scheduler, alias)
+        for submit in self._early:
+            submit()
+
+    @override
+    def submit(self, run: TaskRun[ResultT], /) -> None:
+        if self.state.status == "created":
+            self._early.append(lambda: self.submit(run))
+        else:
+            super().submit(run)
+
+
+class IgnoresMaxInstances(ThreadPerRun):
+    @override
+    def submit(self, run: TaskRun[ResultT], /) -> None:
+        try:
+            super().submit(run)
+        except MaximumInstancesError:
+            self.submit_run(run)
+
+
+class NeverCountsDown(ThreadPerRun):
+    def __init__(self) -> None:
+        super().__init__()
+        self._taken: Counter[str] = Counter()
+
+    @override
+    def submit(self, run: TaskRun[ResultT], /) -> None:
+        if self._taken[run.task.id] == run.task.limits.max_instances:
+            raise MaximumInstancesError(run.task.id, run.task.limits.max_instances)
+        super().submit(run)
+        self._taken[run.task.id] += 1
+
+
+class TellsAnotherAlias(ThreadPerRun):
+    @property
+    @override
+    def state(self) -> ExecutorState:
+        return super().state.model_copy(update={"alias": "broken"})
+
+
+class TellsThatItRunsForEver(ThreadPerRun):
+    @property
+    @override
+    def state(self) -> ExecutorState:
+        state = super().state
+        return state.model_copy(update={"status": "running"}) if state.status == "stopped" else state
+
+
+class CountsEachRunTwice(ThreadPerRun):
+    @property
+    @override
+    def state(self) -> ExecutorState:
+        state = super().state
+        doubled = tuple(InstanceCount(task_id=one.task_id, running=2 * one.running) for one in state.instances)
+        return state.model_copy(update={"running": 2 * state.running, "instances": doubled})
+
+
+class HangsInShutdown(ThreadPerRun):
+    @override
+    async def release(self, *, wait: bool) -> None:
+        await asyncio.Event().wait()
+
+
+class DropsRunsAtShutdown(ThreadPerRun):
+    """Forgets what it has."""
+
+    @override
+    async def shutdown(self, wait: bool = True) -> None:
+        self._base_executor_state.registry = RunRegistry()
+        await super().shutdown(wait)
+
+    @override
+    def finish(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
+        if self._base_executor_state.registry.get(run.id) is not None:
+            super().finish(run, notification)
+
+
+class CutsRunsOffAtShutdown(ThreadPerRun):
+    """Does not wait where it should."""
+
+    @override
+    async def shutdown(self, wait: bool = True) -> None:
+        await super().shutdown(wait=False)
+
+
+class LetsRunsGoOnAtShutdown(ThreadPerRun):
+    """Does not end the runs where it does not wait for them."""
+
+    @override
+    def cancel_all(self) -> None:
+        for record in self._base_executor_state.registry.all():
+            self._base_executor_state.registry.abandon(record.run_id)
+            self._base_executor_state.registry.reported(record.run_id)
+
+
+class DoesNotAwait(ThreadPerRun):
+    @override
+    def work(self, run: TaskRun[ResultT]) -> None:
+        self.start_timeout(run)
+        self.finish(run, run.execute(lambda awaitable: awaitable))  # type: ignore[arg-type,return-value]  # what the types forbid
+
+
+class RunsWhatIsTooLate(ThreadPerRun):
+    @override
+    def work(self, run: TaskRun[ResultT]) -> None:
+        run.begin()
+        run.scheduled = run.started or run.scheduled
+        super().work(run)
+
+
+class DiesOfSystemExit(BaseExecutor):
+    """Its only thread ends with the first function that wants to exit."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._queue: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+
+    @override
+    async def start(self, scheduler: Notifier, alias: str, /) -> None:
+        await super().start(scheduler, alias)
+        threading.Thread(target=self._work, daemon=True).start()
+
+    @override
+    async def release(self, *, wait: bool) -> None:
+        self._queue.put(None)
+
+    @override
+    def submit_run(self, run: TaskRun[ResultT], /) -> None:
+        self._queue.put(lambda: self._run(run))
+
+    def _work(self) -> None:
+        with contextlib.suppress(SystemExit):
+            while (execute := self._queue.get()) is not None:
+                execute()
+
+    def _run(self, run: TaskRun[ResultT]) -> None:
+        self.start_timeout(run)
+        notification = run.execute()
+        if isinstance(notification, TaskError) and isinstance(notification.exception, SystemExit):
+            raise notification.exception
+        self.finish(run, notification)
+
+
+class TakesCancelledErrorForAnError(ThreadPerRun):
+    @override
+    def finish(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
+        cancelled_itself = run.started is not None and not isinstance(notification, TaskExecuted | TaskError)
+        super().finish(run, run.failed(asyncio.CancelledError()) if cancelled_itself else notification)
+
+
+class LosesTheTraceback(ThreadPerRun):
+    @override
+    def finish(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
+        if isinstance(notification, TaskError):
+            notification = attrs.evolve(notification, traceback="")
+        super().finish(run, notification)
+
+
+class StartsOnlyOnce(ThreadPerRun):
+    @override
+    async def start(self, scheduler: Notifier, alias: str, /) -> None:
+        if self.state.status == "stopped":
+            raise RuntimeError("threads can only be started once")
+        await super().start(scheduler, alias)
+
+
+class PretendsToCancel(ThreadPerRun):
+    @override
+    def cancel_run(self, run: TaskRun[ResultT], /) -> bool:
+        return True
+
+
+class IgnoresTimeLimits(ThreadPerRun):
+    @override
+    def start_timeout(self, run: TaskRun[ResultT], /) -> None:
+        pass
+
+
+class LosesTheContext(ThreadPerRun):
+    @override
+    def work(self, run: TaskRun[ResultT]) -> None:
+        run.context = contextvars.Context()
+        super().work(run)
+
+
+class RetriesByItself(ThreadPerRun):
+    """Executor that calls a function again if it failed."""
+
+    @override
+    def work(self, run: TaskRun[ResultT]) -> None:
+        self.start_timeout(run)
+        notification = run.execute()
+        if failed_by_its_function(notification):
+            notification = run.execute()
+        self.finish(run, notification)
+
+
+class StateNeedsTheLoop(ThreadPerRun):
+    """Executor whose state can be read on the loop's thread only."""
+
+    @property
+    @override
+    def state(self) -> ExecutorState:
+        asyncio.get_running_loop()
+        return super().state
+
+
+class StateWaitsForTheLoop(ThreadPerRun):
+    """Executor whose state hangs in another thread than the loop's."""
+
+    @property
+    @override
+    def state(self) -> ExecutorState:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            threading.Event().wait()
+        return super().state
+
+
+class StateRaises(ThreadPerRun):
+    """Executor whose state raises."""
+
+    @property
+    @override
+    def state(self) -> ExecutorState:
+        raise ValueError("no state")
+
+
+class BlocksWhenItsQueueIsFull(BaseExecutor):
+    """Executor with one thread and a bounded queue, into which `submit` puts runs with a blocking call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._bounded: queue.Queue[Callable[[], None] | None] = queue.Queue(100)
+
+    @override
+    async def start(self, scheduler: Notifier, alias: str, /) -> None:
+        await super().start(scheduler, alias)
+        threading.Thread(target=self._work, daemon=True).start()
+
+    @override
+    async def release(self, *, wait: bool) -> None:
+        self._bounded.put(None)
+
+    @override
+    def submit_run(self, run: TaskRun[ResultT], /) -> None:
+        self._bounded.put(lambda: self._run(run))
+
+    def _work(self) -> None:
+        while (execute := self._bounded.get()) is not None:
+            execute()
+
+    def _run(self, run: TaskRun[ResultT]) -> None:
+        self.start_timeout(run)
+        self.finish(run, run.execute())
+
+
+@attrs.frozen
+class Broken:
+    """A broken executor, what it wrongly or rightly declares, and what the suite has to find."""
+
+    make: Callable[[], UniversalExecutor]
+    breaks: set[Rule]
+    runs_inline: bool = False
+    runs_in_another_process: bool = False
+
+
+BROKEN: tuple[Broken, ...] = (
+    Broken(LosesErrors, {rules.NO_RUN_IS_LOST}),
+    Broken(NotifiesTwice, {rules.NOTIFIED_ONCE}),
+    Broken(NeverReleases, {rules.RELEASED_ONCE}),
+    Broken(ReleasesTwice, {rules.RELEASED_ONCE}),
+    Broken(ReleasesBeforeNotifying, {rules.RELEASED_AT_ITS_END}),
+    Broken(ReleasesWhileWorkGoesOn, {rules.RELEASED_AT_ITS_END}),
+    Broken(MixesUpResults, {rules.RESULTS}),
+    Broken(SwallowsExceptions, {rules.EXCEPTIONS}),
+    # The function of the last run asks to exit, and nobody is left to tell of it.
+    Broken(DiesOfSystemExit, {rules.EXIT_REQUESTS, rules.NO_RUN_IS_LOST}),
+    Broken(TakesCancelledErrorForAnError, {rules.CANCELLED_BY_ITSELF}),
+    Broken(DoesNotAwait, {rules.AWAITABLES}),
+    Broken(LosesTheTraceback, {rules.DETAILS}),
+    Broken(BlocksTheLoop, {rules.LOOP_NOT_BLOCKED, rules.MANY_QUEUED_RUNS}),
+    Broken(RaisesOutOfSubmit, {rules.SUBMIT_ONLY_REJECTS}, runs_inline=True),
+    Broken(AcceptsBeforeStart, {rules.NO_RUN_BEFORE_START}),
+    Broken(AcceptsAfterShutdown, {rules.NO_RUN_AFTER_SHUTDOWN}),
+    Broken(IgnoresMaxInstances, {rules.MAXIMUM_OF_INSTANCES}),
+    Broken(NeverCountsDown, {rules.INSTANCES_COUNT_DOWN}),
+    Broken(TellsAnotherAlias, {rules.ALIAS_AND_STATUS}),
+    Broken(TellsThatItRunsForEver, {rules.ALIAS_AND_STATUS}),
+    Broken(CountsEachRunTwice, {rules.COUNTS}),
+    Broken(RunsWhatIsTooLate, {rules.LATE_RUNS}),
+    Broken(DropsRunsAtShutdown, {rules.SHUTDOWN_WAITS, rules.SHUTDOWN_WITHOUT_WAITING, rules.NO_RUN_IS_LOST}),
+    Broken(CutsRunsOffAtShutdown, {rules.SHUTDOWN_WAITS}),
+    Broken(LetsRunsGoOnAtShutdown, {rules.SHUTDOWN_WITHOUT_WAITING}),
+    Broken(HangsInShutdown, {rules.SHUTDOWN_RETURNS}),
+    Broken(StartsOnlyOnce, {rules.STARTS_AGAIN}),
+    Broken(PretendsToCancel, {rules.CANCEL}),
+    Broken(IgnoresTimeLimits, {rules.TIME_LIMITS}),
+    Broken(LosesTheContext, {rules.CONTEXT}),
+    Broken(RetriesByItself, {rules.CALLED_ONCE}),
+    Broken(StateNeedsTheLoop, {rules.STATE_FROM_ANY_THREAD}),
+    Broken(StateWaitsForTheLoop, {rules.STATE_FROM_ANY_THREAD}),
+    Broken(StateRaises, {rules.ALIAS_AND_STATUS, rules.COUNTS, rules.STATE_FROM_ANY_THREAD}),
+    Broken(BlocksWhenItsQueueIsFull, {rules.MANY_QUEUED_RUNS}),
+    # It runs in this process, and so would not notice what cannot travel.
+    Broken(ThreadPerRun, {rules.NOT_PICKLABLE}, runs_in_another_process=True),
+)

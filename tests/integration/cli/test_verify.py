@@ -1,0 +1,298 @@
+"""`asyncz verify`."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from asyncz.testing import RULES, TRIGGER_RULES, rules
+from tests.helpers.commands import asyncz_command
+from tests.integration.readme.test_readme import EXAMPLES
+
+pytestmark = pytest.mark.slow
+
+EXECUTORS = """
+import threading
+from datetime import datetime, timedelta
+from asyncz import BaseExecutor, Executor, ExecutorState, Notifier, ProcessPoolExecutor, TaskRun, ThreadPoolExecutor
+from asyncz import CronTrigger, Trigger
+from asyncz.testing import RestrictedExecutorConformance, TriggerConformance
+from typing_extensions import TypeVar
+
+ResultT = TypeVar("ResultT")
+
+
+class Good(BaseExecutor):
+    def submit_run(self, run: TaskRun[ResultT], /) -> None:
+        self.start_timeout(run)
+        threading.Thread(target=lambda: self.finish(run, run.execute())).start()
+
+
+class NotifiesTwice(Good):
+    def finish(self, run, notification, /):
+        self.notifier.notify(run, notification)
+        super().finish(run, notification)
+
+
+class Hangs(BaseExecutor):
+    def submit_run(self, run: TaskRun[ResultT], /) -> None:
+        threading.Thread(target=threading.Event().wait).start()
+        threading.Event().wait()
+
+
+class OnlyOf(ThreadPoolExecutor):
+    def __init__(self, workers: int) -> None:
+        super().__init__(workers)
+
+
+def of_two_workers() -> OnlyOf:
+    return OnlyOf(2)
+
+
+def of_one_process() -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(1)
+
+
+class Restricted:
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(2)
+
+    @property
+    def state(self) -> ExecutorState:
+        return self._threads.state
+
+    async def start(self, scheduler: Notifier, alias: str, /) -> None:
+        await self._threads.start(scheduler, alias)
+
+    async def shutdown(self, wait: bool = True) -> None:
+        await self._threads.shutdown(wait)
+
+
+class BytesExecutor(Restricted):
+    def submit(self, run: TaskRun[bytes], /) -> None:
+        self._threads.submit(run)
+
+
+class ListExecutor(Restricted):
+    def submit(self, run: TaskRun[list[str]], /) -> None:
+        self._threads.submit(run)
+
+
+class TestListExecutor(RestrictedExecutorConformance[list[str]]):
+    def make_executor(self) -> Executor[list[str]]:
+        return ListExecutor()
+
+    def make_result(self, number: int, /) -> list[str]:
+        return [str(number)]
+
+
+class Untyped(Restricted):
+    def submit(self, run, /):
+        self._threads.submit(run)
+
+
+class ShutdownOfAnotherType(BytesExecutor):
+    async def shutdown(self, wait: int) -> None:
+        await self._threads.shutdown(bool(wait))
+
+
+class GoodTrigger:
+    def next_due_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+        return (previous or now).replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+
+    def __str__(self) -> str:
+        return "each full hour"
+
+
+class DriftingTrigger(GoodTrigger):
+    def next_due_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+        return max(previous or now, now) + timedelta(hours=1)
+
+
+class UntypedTrigger(GoodTrigger):
+    def next_due_time(self, previous, now, /):
+        return super().next_due_time(previous, now)
+
+
+class TestGoodTrigger(TriggerConformance):
+    def make_trigger(self) -> Trigger:
+        return GoodTrigger()
+
+
+trigger = CronTrigger("*/5 * * * *", timezone="Europe/Berlin") & GoodTrigger()
+number = 1
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "own.py").write_text(EXECUTORS)
+    return tmp_path
+
+
+def test_verify_correct_executor_passes(folder: Path) -> None:
+    result = asyncz_command("verify", "own:Good", folder=folder)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "29 kept, 2 not applicable" in result.stdout
+    assert "UniversalExecutor" in result.stdout
+
+
+KEPT = "not checked" if find_spec("mypy") is None else "kept"
+
+
+def report(folder: Path, *arguments: str, status: int) -> dict[str, object]:
+    result = asyncz_command("verify", "--json", "--hang-timeout", "3", *arguments, folder=folder)
+    assert result.returncode == status, result.stdout + result.stderr
+    found: dict[str, object] = json.loads(result.stdout)
+    assert found["passed"] == (status == 0)
+    return found
+
+
+def of_types(found: dict[str, object]) -> dict[str, str]:
+    types = found["types"]
+    assert isinstance(types, dict)
+    return types
+
+
+def verdicts(found: dict[str, object]) -> dict[int, str]:
+    entries = found["rules"]
+    assert isinstance(entries, list)
+    return {entry["number"]: entry["verdict"] for entry in entries}
+
+
+@pytest.mark.parametrize(
+    ("target", "protocol", "types_verdict"),
+    [
+        ("own:of_two_workers", "UniversalExecutor", KEPT),
+        ("own:BytesExecutor", "Executor[bytes]", KEPT),
+        ("own:TestListExecutor", "Executor[list[str]]", "not checked"),
+    ],
+)
+def test_verify_accepts_functions_and_suites(folder: Path, target: str, protocol: str, types_verdict: str) -> None:
+    found = report(folder, target, status=0)
+    assert of_types(found)["protocol"] == protocol
+    assert of_types(found)["verdict"] == types_verdict
+    assert len(verdicts(found)) == len(RULES)
+
+
+def test_verify_readme_executors_pass(tmp_path: Path) -> None:
+    for name in ("ThreadPerRunExecutor", "BytesExecutor"):
+        (block,) = (each.code for each in EXAMPLES if f"class {name}" in each.code)
+        (tmp_path / "mine.py").write_text(block)
+        found = report(tmp_path, f"mine:{name}", status=0)
+        assert of_types(found)["verdict"] == KEPT
+
+
+def test_verify_names_broken_rule(folder: Path) -> None:
+    found = report(folder, "own:NotifiesTwice", status=1)
+    assert verdicts(found)[rules.NOTIFIED_ONCE.number] == "broken"
+    assert verdicts(found)[rules.NO_RUN_BEFORE_START.number] == "kept"
+    assert "broken" not in {verdicts(found)[rule.number] for rule in RULES if rule != rules.NOTIFIED_ONCE}
+    shown = asyncz_command("verify", "own:NotifiesTwice", folder=folder).stdout
+    assert "rule 2 (notified once), broken: notify was called 2 times" in re.sub(r"\s+", " ", shown)
+
+
+@pytest.mark.parametrize("target", ["own:TestGoodTrigger", "own:trigger"])
+def test_verify_accepts_triggers(folder: Path, target: str) -> None:
+    found = report(folder, target, status=0)
+    assert of_types(found) == {**of_types(found), "verdict": KEPT, "protocol": "Trigger"}
+    assert len(verdicts(found)) == len(TRIGGER_RULES)
+    assert set(verdicts(found).values()) == {"kept", "not applicable"}
+
+
+def test_verify_names_broken_trigger_rule(folder: Path) -> None:
+    found = report(folder, "own:DriftingTrigger", status=1)
+    assert {number for number, verdict in verdicts(found).items() if verdict == "broken"} == {
+        rules.DOES_NOT_DRIFT.number
+    }
+
+
+with_mypy = pytest.mark.skipif(find_spec("mypy") is None, reason="mypy is not installed")
+
+
+@with_mypy
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("own:ShutdownOfAnotherType", "shutdown"),
+        ("own:Untyped", "missing a type annotation"),
+        ("own:UntypedTrigger", "missing a type annotation"),
+    ],
+)
+def test_verify_wrong_type_found_by_mypy(folder: Path, target: str, message: str) -> None:
+    found = report(folder, target, status=1)
+    assert of_types(found)["verdict"] == "broken"
+    assert message in of_types(found)["message"]
+
+
+@with_mypy
+def test_verify_mypy_cache_directory_used(folder: Path) -> None:
+    before = set(folder.iterdir())
+    assert of_types(report(folder, "own:GoodTrigger", status=0))["verdict"] == "kept"
+    assert any(Path(os.environ["MYPY_CACHE_DIR"]).iterdir())
+    assert set(folder.iterdir()) == before
+
+
+def test_verify_mypy_cache_removed_by_default(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MYPY_CACHE_DIR")
+    # In place of mypy, which would take a while to see everything anew.
+    (folder / "mypy.py").write_text("import pathlib, sys; pathlib.Path('called').write_text('\\n'.join(sys.argv))")
+    assert of_types(report(folder, "own:GoodTrigger", status=0))["verdict"] == "kept"
+    called = (folder / "called").read_text().splitlines()
+    cache = Path(called[called.index("--cache-dir") + 1])
+    assert cache.parent.name.startswith("asyncz-")
+    assert not cache.parent.exists()
+
+
+def test_verify_blocked_loop_does_not_hang(folder: Path) -> None:
+    found = report(folder, "own:Hangs", "--hang-timeout", "0.5", status=1)
+    assert verdicts(found)[rules.LOOP_NOT_BLOCKED.number] == "broken"
+    assert verdicts(found)[rules.RESULTS.number] == "undecided"
+
+
+def test_verify_declared_limits_not_checked(folder: Path) -> None:
+    declared = ["--inline", "--no-time-limits"]
+    found = report(folder, "asyncz:DebugExecutor", *declared, status=0)
+    assert verdicts(found)[rules.MAXIMUM_OF_INSTANCES.number] == "not applicable"
+    found = report(folder, "own:of_one_process", "--other-process", "--hang-timeout", "30", status=0)
+    assert verdicts(found)[rules.DEAD_WORKERS.number] == "kept"
+    assert verdicts(found)[rules.CONTEXT.number] == "not applicable"
+
+
+def test_verify_without_mypy_skips_types(folder: Path) -> None:
+    program = (
+        "import sys; sys.modules['mypy'] = None; sys.argv = ['asyncz', 'verify', 'own:Good', '--json']\n"
+        "from asyncz.cli import main; main()"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=100, cwd=folder
+    )
+    assert result.returncode == 0, result.stderr
+    assert of_types(json.loads(result.stdout))["message"] == "mypy is not installed"
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("own", "module:name"),
+        ("there_is_none:Executor", "cannot be imported"),
+        ("own:number", "is of the type int"),
+        ("own:OnlyOf", "name a function that passes them"),
+        ("builtins:dict", "missing trigger member: next_due_time"),
+        ("own:ListExecutor", "RestrictedExecutorConformance"),
+        ("asyncz.testing:ExecutorConformance", "makes no executor"),
+        ("asyncz.testing:TriggerConformance", "no trigger"),
+        ("asyncz:IntervalTrigger", "name a function"),
+    ],
+)
+def test_verify_bad_target_reported(folder: Path, target: str, message: str) -> None:
+    result = asyncz_command("verify", target, folder=folder)
+    assert result.returncode == 2, result.stdout + result.stderr
+    assert message in re.sub(r"[\s│]+", " ", result.stderr)

@@ -1,0 +1,71 @@
+"""The example programs run as documented."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.paths import PROJECT
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize("executor", ["processpool", "dask"])
+def test_example_pool_or_cluster_runs(executor: str) -> None:
+    command = [sys.executable, "-m", "tests.examples.pool_or_cluster", executor]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == "2262 primes\n"
+    assert "the first ones: [2, 3, 5, 7, 11]" in result.stderr
+
+
+def example(name: str, *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-u", "-m", f"tests.examples.{name}", *arguments]
+    return subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_example_chain_runs(tmp_path: Path) -> None:
+    texts = {"a.txt": "to be or not to be", "b.txt": "to do", "c.txt": ""}
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    files = [str(tmp_path / name) for name in [*texts, "missing.txt"]]
+    with example("chain", *files) as process:
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    lines = out.splitlines()
+    # The file that is counted first decides which of those that come once is the third.
+    assert lines[-3:-1] == ["to 3", "be 2"]
+    assert {"count a.txt: 6 words", "count b.txt: 2 words", "count c.txt: 0 words"} <= set(lines)
+    assert any(line.startswith("read missing.txt failed:") for line in lines)
+
+
+def wait_until_handled(process: subprocess.Popen[str], number: signal.Signals) -> None:
+    """Wait until a program has a handler for a signal, which would end it before."""
+    abandon_at = time.monotonic() + 60
+    while True:
+        status = dict(line.split(":\t", 1) for line in Path(f"/proc/{process.pid}/status").read_text().splitlines())
+        if int(status["SigCgt"], 16) & 1 << (number - 1):
+            return
+        assert time.monotonic() < abandon_at
+        time.sleep(0.01)
+
+
+def test_example_sync_program_drains_on_sigterm(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"x" * 1234)
+    with example("sync_program", str(tmp_path)) as process:
+        try:
+            assert process.stdout is not None
+            lines = [process.stdout.readline().strip() for _ in range(2)]
+            wait_until_handled(process, signal.SIGTERM)
+            process.send_signal(signal.SIGTERM)
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert process.returncode == 0, err
+    assert all(line.endswith("1234 bytes") for line in lines)
+    assert out.strip() == "runs that ended: ['executed']"

@@ -1,0 +1,60 @@
+"""Submission of runs without waiting for them."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from asyncz import AsyncIOScheduler, IntervalTrigger, SchedulerNotRunningError, TaskExecuted, TaskMaxInstances
+from asyncz.testing import FakeClock
+from tests.helpers import payloads
+from tests.helpers.times import START
+from tests.helpers.waiting import until
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_submit_from_thread_returns_immediately() -> None:
+    clock = FakeClock()
+    async with asyncio.timeout(30), AsyncIOScheduler(clock=clock) as scheduler:
+        task = scheduler.add_task(payloads.add_async, 1, 2, trigger=IntervalTrigger(hours=1), max_instances=2)
+        await asyncio.to_thread(task.submit)
+        await asyncio.to_thread(scheduler.submit_task, task.id)
+        # Both may have ended by now: `result()` would wait for another one.
+        await until(lambda: task.state.executed == 2)
+        ending = task.last_notification
+        assert isinstance(ending, TaskExecuted)
+        assert ending.result == 3
+        assert task.next_run_at == START + timedelta(hours=1)
+
+
+async def test_submit_at_maximum_follows_overlap_policy() -> None:
+    go_on = asyncio.Event()
+    async with AsyncIOScheduler() as scheduler:
+        rejected: list[TaskMaxInstances] = []
+        scheduler.subscribe(TaskMaxInstances, rejected.append)
+        task = scheduler.add_task(go_on.wait, trigger=None)
+        for _ in range(3):
+            task.submit()
+        await until(lambda: task.state.rejected == 2)
+        assert (task.state.running, task.state.rejected, task.state.backlog) == (1, 2, 0)
+        task.modify(overlap="queue_all")
+        for _ in range(3):
+            task.submit()
+        await until(lambda: task.state.backlog == 3)
+        assert (len(rejected), task.state.backlog) == (2, 3)
+        go_on.set()
+        await until(lambda: task.state.executed == 4)
+
+
+async def test_submit_during_shutdown_is_cancelled() -> None:
+    scheduler = AsyncIOScheduler()
+    await scheduler.start()
+    task = scheduler.add_task(payloads.add_async, 1, 2, trigger=None)
+    task.submit()
+    await scheduler.shutdown()
+    assert (scheduler.state.submitted, scheduler.state.cancelled) == (1, 1)
+    with pytest.raises(SchedulerNotRunningError, match="start it first"):
+        task.submit()
