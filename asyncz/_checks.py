@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 
 from typing_extensions import TypeIs
@@ -119,6 +120,15 @@ def check_optional_date(name: str, value: object) -> None:
         raise InvalidInputError(name, shown(value), "it must be a date, which has no time of the day, or None")
 
 
+def check_amounts(name: str, value: object) -> None:
+    """Reject a value that is not a mapping of names to finite amounts."""
+    if not _is_mapping(value) or not all(
+        isinstance(key, str) and _is_number(amount) and 0 <= amount <= sys.float_info.max
+        for key, amount in value.items()
+    ):
+        raise InvalidInputError(name, shown(value), 'it must map names to finite amounts, such as {"GPU": 1}')
+
+
 def check_iterable(name: str, value: object) -> None:
     """Reject what cannot be gone through."""
     if not isinstance(value, Iterable):
@@ -128,6 +138,10 @@ def check_iterable(name: str, value: object) -> None:
 def is_aware(value: object) -> bool:
     """Whether something is a datetime with a time zone."""
     return isinstance(value, datetime) and value.tzinfo is not None
+
+
+def _is_mapping(value: object) -> TypeIs[Mapping[object, object]]:
+    return isinstance(value, Mapping)
 
 
 def _is_number(value: object) -> TypeIs[int | float]:

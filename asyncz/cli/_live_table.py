@@ -149,7 +149,7 @@ def table_lines(columns: Sequence[Column], width: int) -> list[Text]:
     """Return a table as lines that are at most `width` cells wide.
 
     Columns are dropped by their priority until the others fit. A flexible column is cut first. The first column is
-    never cut: what does not fit continues in lines of its own.
+    never cut: the rest of a long text continues in lines of its own.
     """
     kept = _fitting(columns, width)
     widths = [column.width for column in kept]

@@ -122,7 +122,7 @@ class Demo:
         return self._summary(scheduler.state)
 
     def introduction(self) -> str:
-        """Return the description of what the demonstration does."""
+        """Return the description of the demonstration."""
         return (
             f"asyncz demo: {len(self.paths)} files of {printable(str(self.folder))}\n"
             "  processes  hash each file\n"

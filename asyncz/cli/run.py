@@ -28,7 +28,7 @@ _SHOW_CURSOR = "\x1b[?25h\n"
 def run_scheduler(
     scheduler: AsyncIOScheduler, *, drain_timeout: float | None, kill_after: float | None, json_lines: bool
 ) -> None:
-    """Run a scheduler until SIGINT or SIGTERM, and show what it does.
+    """Run a scheduler until SIGINT or SIGTERM, and show its tasks and events.
 
     Args:
         scheduler: The scheduler.
@@ -50,7 +50,7 @@ def run_scheduler(
 
 @contextmanager
 def shown(scheduler: AsyncIOScheduler, *, json_lines: bool) -> Generator[None]:
-    """Show what a scheduler does while the context is active."""
+    """Show the tasks or events of a scheduler while the context is active."""
     console = Console(markup=False, emoji=False, highlight=False)
     if json_lines:
         with reserved_output() as output, event_lines(scheduler, output, as_json):

@@ -239,7 +239,7 @@ def _result_type(executor: UniversalExecutor) -> object:
 
 
 def _types_of(suite: RestrictedExecutorConformance[object] | TriggerConformance, target: str) -> TypesReport:
-    """Check with mypy that a scheduler accepts what the suite makes."""
+    """Check with mypy that a scheduler accepts the executor or trigger of a suite."""
     if isinstance(suite, TriggerConformance):
         return check_types(type(_call(suite.make_trigger, target)), "Trigger", "next_due_time", "datetime")
     executor = _as_executor(_call(suite.make_executor, target), target)

@@ -1,4 +1,4 @@
-"""Harness of the executor suite: an executor with a recording notifier, its runs, and checks of what it reported."""
+"""Harness of the executor suite: an executor with a recording notifier, its runs, and checks of its reports."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Submitted(Generic[ResultT]):
 
 
 class Trial(Generic[ResultT]):
-    """An executor, its runs, and what it reported of them."""
+    """An executor, its runs, and its reports of them."""
 
     def __init__(self, executor: Executor[ResultT], hang_timeout: float) -> None:
         self.executor: Executor[ResultT] = executor
@@ -75,7 +75,7 @@ class Trial(Generic[ResultT]):
         await self._in_time(self.executor.shutdown(wait), rules.SHUTDOWN_RETURNS, f"shutdown(wait={wait})")
 
     async def finish(self) -> None:
-        """Wait for all runs, shut the executor down, and check what it reported."""
+        """Wait for all runs, shut the executor down, and check its reports."""
         self.open_gates()
         for submitted in self._submitted:
             _ = await self.outcome(submitted)
@@ -380,7 +380,7 @@ class Trial(Generic[ResultT]):
             )
 
     def check_reports(self) -> None:
-        """Check what was reported of every run against the rules for all runs."""
+        """Check the reports of every run against the rules for all runs."""
         for submitted in self._submitted:
             record, what = self.notifier.record_of(submitted.run), submitted.what
             if not record.notified:

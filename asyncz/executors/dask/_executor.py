@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Generic, Never, Protocol
 from typing_extensions import TypeVar, override
 
 from asyncz._callables import function_name
-from asyncz._checks import check_count
+from asyncz._checks import check_amounts, check_count
 from asyncz.config import DaskClusterKwargs
 from asyncz.events import TaskNotification, Worker
 from asyncz.exceptions import (
@@ -91,6 +91,8 @@ class DaskExecutor(QueueExecutor):
     ) -> None:
         super().__init__(cancel_futures=cancel_futures, overwrite_wait=overwrite_wait, max_queue=max_queue)
         check_count("retries", retries, at_least=0)
+        if resources is not None:
+            check_amounts("resources", resources)
         if address is not None and client is not None:
             raise InvalidInputError("address", repr(address), "a client is given, which has one")
         if find_spec("distributed") is None:
