@@ -105,7 +105,7 @@ class TaskExecuted(Generic[ResultT_co]):
     _result: ResultT_co = attrs.field(alias="result")
     _details: RunValues = attrs.field(alias="details", default=_NO_DETAILS)
 
-    __match_args__ = ("task_id", "result", "details")
+    __match_args__ = ("result",)
 
     @override
     def __repr__(self) -> str:
@@ -142,7 +142,7 @@ setattr(TaskExecuted, "__attrs_attrs__", _public_fields)  # noqa: B010  # type c
 
 
 @final
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, match_args=False)
 class TaskError:
     """A run ended with an exception: its function's own, a time limit, a lost worker.
 
@@ -152,6 +152,8 @@ class TaskError:
         traceback: The traceback as text, also where it happened in another process.
         details: When and where it ran.
     """
+
+    __match_args__ = ("exception",)
 
     task_id: str
     exception: BaseException
@@ -234,7 +236,7 @@ class TaskQueueFull:
 
 
 @final
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, match_args=False)
 class TaskRetrying:
     """An attempt of a run failed, and another one follows: the run itself has not ended.
 
@@ -245,6 +247,8 @@ class TaskRetrying:
         traceback: The traceback as text, also where it happened in another process.
         details: Which attempt, when and where it ran.
     """
+
+    __match_args__ = ("exception",)
 
     task_id: str
     exception: BaseException

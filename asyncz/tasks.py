@@ -36,6 +36,7 @@ CallT = TypeVar("CallT")
 ArgumentT = TypeVar("ArgumentT")
 ResultT = TypeVar("ResultT")
 NextT = TypeVar("NextT")
+ReturnT = TypeVar("ReturnT")
 ResultT_co = TypeVar("ResultT_co", covariant=True)
 
 # One lock for all tasks: it is held for a moment only, and seldom needed.
@@ -401,8 +402,8 @@ class Task(Generic[ResultT_co]):
         return self._require_owner("cancelling runs").cancel_runs()
 
     def on_done(
-        self, listener: Callable[[TaskNotification[ResultT_co]], object], /
-    ) -> Callable[[TaskNotification[ResultT_co]], object]:  # ty: ignore[invalid-generic-class]  # returns its argument
+        self, listener: Callable[[TaskNotification[ResultT_co]], ReturnT], /
+    ) -> Callable[[TaskNotification[ResultT_co]], ReturnT]:
         """Call `listener` with every outcome, on the loop's thread. Usable as a decorator.
 
         A coroutine function is awaited. May be called from any thread.
@@ -411,8 +412,8 @@ class Task(Generic[ResultT_co]):
         return listener
 
     def on_executed(
-        self, listener: Callable[[TaskExecuted[ResultT_co]], object], /
-    ) -> Callable[[TaskExecuted[ResultT_co]], object]:  # ty: ignore[invalid-generic-class]  # returns its argument
+        self, listener: Callable[[TaskExecuted[ResultT_co]], ReturnT], /
+    ) -> Callable[[TaskExecuted[ResultT_co]], ReturnT]:
         """Call `listener` with each run that returned a result. Usable as a decorator."""
 
         def only_executed(notification: TaskNotification[ResultT_co]) -> object:
@@ -421,7 +422,7 @@ class Task(Generic[ResultT_co]):
         self._add_listener(listener, only_executed)
         return listener
 
-    def on_error(self, listener: Callable[[TaskError], object], /) -> Callable[[TaskError], object]:
+    def on_error(self, listener: Callable[[TaskError], ReturnT], /) -> Callable[[TaskError], ReturnT]:
         """Call `listener` with each run that ended with an exception. Usable as a decorator."""
 
         def only_errors(notification: TaskNotification[ResultT_co]) -> object:
@@ -430,7 +431,7 @@ class Task(Generic[ResultT_co]):
         self._add_listener(listener, only_errors)
         return listener
 
-    def on_missed(self, listener: Callable[[TaskMissed], object], /) -> Callable[[TaskMissed], object]:
+    def on_missed(self, listener: Callable[[TaskMissed], ReturnT], /) -> Callable[[TaskMissed], ReturnT]:
         """Call `listener` with each run that was missed. Usable as a decorator."""
 
         def only_missed(notification: TaskNotification[ResultT_co]) -> object:
@@ -439,7 +440,7 @@ class Task(Generic[ResultT_co]):
         self._add_listener(listener, only_missed)
         return listener
 
-    def on_cancelled(self, listener: Callable[[TaskCancelled], object], /) -> Callable[[TaskCancelled], object]:
+    def on_cancelled(self, listener: Callable[[TaskCancelled], ReturnT], /) -> Callable[[TaskCancelled], ReturnT]:
         """Call `listener` with each run that was cancelled. Usable as a decorator."""
 
         def only_cancelled(notification: TaskNotification[ResultT_co]) -> object:

@@ -81,6 +81,9 @@ from asyncz.triggers.date import DateTrigger
 if TYPE_CHECKING:
     from asyncz.config import ConfigSource
     from asyncz.states import SchedulerState
+else:
+    # `typing.get_type_hints` needs the names, and these imports are slow or circular.
+    ConfigSource = SchedulerState = object
 
 P = ParamSpec("P")
 Ts = TypeVarTuple("Ts")

@@ -20,6 +20,9 @@ from asyncz.tasks import Task
 
 if TYPE_CHECKING:
     from asyncz.schedulers.asyncio import AsyncIOScheduler
+else:
+    # `typing.get_type_hints` needs the names, and these imports are slow or circular.
+    AsyncIOScheduler = object
 
 ResultT = TypeVar("ResultT")
 

@@ -39,7 +39,7 @@ def test_executed_event_fields_and_match_args() -> None:
     details = RunDetails(run_id=7, attempt=2, scheduled=0, started=1, finished=3)
     event = TaskExecuted("task", "result", details)
     match event:
-        case TaskExecuted(task_id, result, when):
+        case TaskExecuted(result, task_id=task_id, details=when):
             assert (task_id, result, when) == ("task", "result", details)
     assert (event.task_id, event.result, event.details) == ("task", "result", details)
     assert repr(event) == f"TaskExecuted(task_id='task', result='result', details={details!r})"

@@ -30,6 +30,9 @@ from asyncz.runs import TaskRun
 
 if TYPE_CHECKING:
     from asyncz.states import ExecutorState
+else:
+    # `typing.get_type_hints` needs the name; importing pydantic here would double the time of the import.
+    ExecutorState = object
 
 ResultT = TypeVar("ResultT")
 
