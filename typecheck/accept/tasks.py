@@ -130,10 +130,8 @@ def listening(task: Task[bytes]) -> None:
     listener = Listening()
     later: Callable[[TaskExecuted[bytes]], Awaitable[int]] = task.on_executed(executed_later)
     done_later: Callable[[TaskNotification[bytes]], Awaitable[None]] = task.on_done(ended_later)
-    print(later, done_later)
-    assert_type(executed, Callable[[TaskExecuted[bytes]], int])
-    assert_type(failed, Callable[[TaskError], None])
-    assert_type(missed, Callable[[TaskMissed], None])
+    decorated: Callable[[TaskExecuted[bytes]], int] = executed
+    print(later, done_later, decorated)
     assert_type(task.on_executed(listener.executed), Callable[[TaskExecuted[bytes]], int])
     assert_type(task.on_executed(any_result), Callable[[TaskExecuted[bytes]], None])
     assert_type(task.on_executed(lambda event: event.result.decode()), Callable[[TaskExecuted[bytes]], str])
