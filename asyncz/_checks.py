@@ -1,4 +1,4 @@
-"""Checks of what users hand over: not every user has a type checker."""
+"""Checks of input: not every user has a type checker."""
 
 from __future__ import annotations
 
@@ -27,37 +27,37 @@ def shown(value: object) -> str:
 
 
 def check_text(name: str, value: object) -> None:
-    """Reject what is not a text, or is empty."""
+    """Reject a value that is not a text, or is empty."""
     if not isinstance(value, str) or not value:
         raise InvalidInputError(name, shown(value), "it must be a text that is not empty")
 
 
 def check_count(name: str, value: object, *, at_least: int = 1) -> None:
-    """Reject what is not a whole number, or is too small."""
+    """Reject a value that is not a whole number, or is too small."""
     if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
         raise InvalidInputError(name, shown(value), f"it must be a whole number, at least {at_least}")
 
 
 def check_flag(name: str, value: object) -> None:
-    """Reject what is neither True nor False."""
+    """Reject a value that is neither True nor False."""
     if not isinstance(value, bool):
         raise InvalidInputError(name, shown(value), "it must be True or False")
 
 
 def check_callable(name: str, value: object) -> None:
-    """Reject what cannot be called."""
+    """Reject a value that cannot be called."""
     if not callable(value):
         raise InvalidInputError(name, shown(value), "it must be a function or another callable")
 
 
 def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
-    """Reject what is not one of the texts that there are to choose from."""
+    """Reject a value that is not one of the choices."""
     if value not in choices:
         raise InvalidInputError(name, shown(value), f"it must be one of: {', '.join(choices)}")
 
 
 def check_optional_count(name: str, value: object, *, at_least: int = 1) -> None:
-    """The same where None means that there is no limit."""
+    """Reject a value that is neither None nor a whole number of at least `at_least`."""
     if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < at_least):
         raise InvalidInputError(
             name, shown(value), f"it must be a whole number, at least {at_least}, or None for no limit"
@@ -65,7 +65,7 @@ def check_optional_count(name: str, value: object, *, at_least: int = 1) -> None
 
 
 def check_optional_seconds(name: str, value: object, *, zero_allowed: bool) -> None:
-    """Reject what is no duration in seconds; None means that there is no limit."""
+    """Reject a value that is not a duration in seconds; None is accepted."""
     if value is None or (_is_number(value) and (value > 0 or (zero_allowed and value == 0))):
         return
     bound = "at least 0 seconds" if zero_allowed else "more than 0 seconds"
@@ -73,13 +73,13 @@ def check_optional_seconds(name: str, value: object, *, zero_allowed: bool) -> N
 
 
 def check_instance(name: str, value: object, wanted: type[object]) -> None:
-    """Reject what is not an instance of a class."""
+    """Reject a value that is not an instance of a class."""
     if not isinstance(value, wanted):
         raise InvalidInputError(name, shown(value), f"it must be a {wanted.__name__}")
 
 
 def check_optional_instance(name: str, value: object, wanted: type[object]) -> None:
-    """Reject what is neither None nor an instance of a class."""
+    """Reject a value that is neither None nor an instance of a class."""
     if value is not None and not isinstance(value, wanted):
         raise InvalidInputError(name, shown(value), f"it must be a {wanted.__name__}, or None")
 
@@ -91,31 +91,31 @@ def check_number(name: str, value: object) -> None:
 
 
 def check_count_in(name: str, value: object, allowed: range) -> None:
-    """Reject what is not a whole number of a range."""
+    """Reject a value that is not a whole number of a range."""
     if isinstance(value, bool) or not isinstance(value, int) or value not in allowed:
         raise InvalidInputError(name, shown(value), f"it must be a whole number from {allowed[0]} to {allowed[-1]}")
 
 
 def check_seconds(name: str, value: object) -> None:
-    """Reject what is no number of seconds, or is negative."""
+    """Reject a value that is not a number of seconds, or is negative."""
     if not _is_number(value) or not value >= 0:
         raise InvalidInputError(name, shown(value), "it must be at least 0 seconds")
 
 
 def check_at_least(name: str, value: object, bound: float) -> None:
-    """Reject what is not a number, or is too small."""
+    """Reject a value that is not a number, or is too small."""
     if not _is_number(value) or not value >= bound:
         raise InvalidInputError(name, shown(value), f"it must be a number, at least {bound:g}")
 
 
 def check_datetime(name: str, value: object) -> None:
-    """Reject what is not a datetime."""
+    """Reject a value that is not a datetime."""
     if not isinstance(value, datetime):
         raise InvalidInputError(name, shown(value), "a datetime is needed")
 
 
 def check_optional_date(name: str, value: object) -> None:
-    """Reject what is neither None nor a day; a datetime is more than that."""
+    """Reject a value that is neither None nor a date; a datetime is rejected."""
     if value is not None and (isinstance(value, datetime) or not isinstance(value, date)):
         raise InvalidInputError(name, shown(value), "it must be a date, which has no time of the day, or None")
 
@@ -130,13 +130,13 @@ def check_amounts(name: str, value: object) -> None:
 
 
 def check_iterable(name: str, value: object) -> None:
-    """Reject what cannot be gone through."""
+    """Reject a value that is not iterable."""
     if not isinstance(value, Iterable):
         raise InvalidInputError(name, shown(value), "it must be a list or another iterable")
 
 
 def is_aware(value: object) -> bool:
-    """Whether something is a datetime with a time zone."""
+    """Return True if a value is a datetime with a time zone."""
     return isinstance(value, datetime) and value.tzinfo is not None
 
 

@@ -1,4 +1,4 @@
-"""What executors, schedulers and runs are doing, in a word. Apart from the snapshots, which cost pydantic to load."""
+"""Statuses of executors, schedulers and runs. Apart from the snapshots, which import pydantic."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Literal, TypeAlias
 from asyncz.exceptions import IllegalTransitionError
 
 ExecutorStatus: TypeAlias = Literal["created", "starting", "running", "draining", "stopped", "broken"]
-"""What an executor is doing: it takes runs only while it is `running`."""
+"""Status of an executor, which accepts runs only while `running`."""
 
 SchedulerStatus: TypeAlias = Literal["created", "running", "paused", "draining", "stopped"]
-"""What a scheduler is doing."""
+"""Status of a scheduler."""
 
 RunOutcome: TypeAlias = Literal["executed", "error", "missed", "cancelled"]
-"""How a run ended."""
+"""Outcome of a run."""
 
 _FOLLOWING: dict[ExecutorStatus, tuple[ExecutorStatus, ...]] = {
     "created": ("starting", "stopped"),
@@ -26,7 +26,7 @@ _FOLLOWING: dict[ExecutorStatus, tuple[ExecutorStatus, ...]] = {
 
 
 def check_transition(alias: str, current: ExecutorStatus, wanted: ExecutorStatus) -> None:
-    """Reject a change of an executor's status that the rules do not allow.
+    """Reject an invalid change of an executor's status.
 
     Raises:
         IllegalTransitionError: `wanted` cannot follow `current`.

@@ -1,4 +1,4 @@
-"""The one place that reads the time, so that a test can replace it."""
+"""System clock: the only place that reads the time, so that a test can replace it."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from datetime import UTC, datetime
 
 
 def utc(timestamp: float) -> datetime:
-    """The time zone aware UTC time of seconds since the epoch. May be called from any thread."""
+    """Return the UTC datetime of seconds since the epoch. May be called from any thread."""
     return datetime.fromtimestamp(timestamp, UTC)
 
 
 class SystemClock:
-    """The clock of the machine: `time.time()`, and timers on the running event loop."""
+    """Clock of the machine: `time.time()`, and timers of the running event loop."""
 
     def now(self) -> float:
-        """Seconds since the epoch, UTC. May be called from any thread."""
+        """Return the seconds since the epoch, UTC. May be called from any thread."""
         return time.time()
 
     def call_later(self, delay: float, callback: Callable[[], object], /) -> asyncio.TimerHandle:

@@ -1,7 +1,7 @@
-"""What the scheduler tells its listeners: how runs end, and what else happens.
+"""Events of the scheduler: outcomes of runs, and changes of tasks, executors and the scheduler.
 
-Events are immutable values of final classes: listeners are found by the class, and where a type checker has ruled
-one out, nothing of it is left. The four endings of a run form `TaskNotification[ResultT]`; a `match` over them is
+Events are immutable values of final classes: listeners are found by the class, and a type checker can narrow a union
+of events by `isinstance`. The four outcomes of a run form `TaskNotification[ResultT]`; a `match` over them is
 exhaustive for the type checkers. Times are kept as seconds since the epoch and read as time zone aware UTC
 datetimes.
 """
@@ -23,12 +23,12 @@ ResultT_co = TypeVar("ResultT_co", covariant=True)
 
 @attrs.frozen(kw_only=True)
 class Worker:
-    """What executed a run.
+    """Thread, process and machine that executed a run.
 
     Attributes:
-        host: The name of its machine; empty where it is not known.
-        pid: Its process id; None where it is not known.
-        thread: The name of its thread, such as `MainThread`; empty where it is not known.
+        host: Name of the machine; empty if unknown.
+        pid: Process id; None if unknown.
+        thread: Name of the thread, such as `MainThread`; empty if unknown.
     """
 
     host: str = ""
@@ -94,8 +94,8 @@ class TaskExecuted(Generic[ResultT_co]):
     """A run ended with a result.
 
     Attributes:
-        task_id: The task.
-        result: What its function returned.
+        task_id: Id of the task.
+        result: Result of the function.
         details: When and where it ran; may be given as a tuple of those values.
     """
 
@@ -113,12 +113,12 @@ class TaskExecuted(Generic[ResultT_co]):
 
     @property
     def task_id(self) -> str:
-        """The task."""
+        """Id of the task."""
         return self._task_id
 
     @property
     def result(self) -> ResultT_co:
-        """What its function returned."""
+        """Result of the function."""
         return self._result
 
     @property
@@ -147,7 +147,7 @@ class TaskError:
     """A run ended with an exception: its function's own, a time limit, a lost worker.
 
     Attributes:
-        task_id: The task.
+        task_id: Id of the task.
         exception: What was raised; `TaskTimeoutError` for a time limit, `WorkerLostError` for a dead worker.
         traceback: The traceback as text, also where it happened in another process.
         details: When and where it ran.
@@ -167,7 +167,7 @@ class TaskMissed:
     """A run did not start because it would have started after its misfire grace time.
 
     Attributes:
-        task_id: The task.
+        task_id: Id of the task.
         details: When it was due.
     """
 
@@ -181,7 +181,7 @@ class TaskCancelled:
     """A run was cancelled, before or after its start: by a call, by a shutdown, or by itself.
 
     Attributes:
-        task_id: The task.
+        task_id: Id of the task.
         details: When it was due and, if it had started, where it ran.
     """
 
@@ -190,7 +190,7 @@ class TaskCancelled:
 
 
 TaskNotification: TypeAlias = Union[TaskExecuted[ResultT_co], TaskError, TaskMissed, TaskCancelled]
-"""How a run ended. Every submitted run ends in exactly one of these."""
+"""Outcome of a run. Every submitted run ends in exactly one of these."""
 
 
 @final
@@ -199,7 +199,7 @@ class TaskSubmitted:
     """A run was handed to its executor; exactly one `TaskNotification` follows.
 
     Attributes:
-        task_id: The task.
+        task_id: Id of the task.
         details: Which run, and when it was due.
     """
 
@@ -213,7 +213,7 @@ class TaskMaxInstances:
     """A due run was rejected: the task had its maximum of running instances. Nothing else follows for it.
 
     Attributes:
-        task_id: The task.
+        task_id: Id of the task.
         details: Which run, and when it was due.
     """
 
@@ -227,7 +227,7 @@ class TaskQueueFull:
     """A due run was rejected: the queue of its executor was full. Nothing else follows for it.
 
     Attributes:
-        task_id: The task.
+        task_id: Id of the task.
         details: Which run, and when it was due.
     """
 
@@ -241,7 +241,7 @@ class TaskRetrying:
     """An attempt of a run failed, and another one follows: the run itself has not ended.
 
     Attributes:
-        task_id: The task.
+        task_id: Id of the task.
         exception: What the attempt raised.
         delay: In how many seconds the next attempt is due.
         traceback: The traceback as text, also where it happened in another process.
@@ -271,7 +271,7 @@ class TaskModified:
     """A task was changed while it is with the scheduler.
 
     Attributes:
-        task_id: The task.
+        task_id: Id of the task.
         change: What changed, as text: `paused`, `resumed`, `rescheduled to …`, `timeout: None to 30`.
         exception: What its trigger raised, where its schedule ended because of that.
         fields: The names of what changed: options of `modify_task`, `trigger` or `paused`.
@@ -362,4 +362,4 @@ PlainEvent: TypeAlias = Union[
 """Every event whose class has no type parameter."""
 
 Event: TypeAlias = Union[TaskExecuted[object], PlainEvent]
-"""Every event that a scheduler can tell its listeners."""
+"""Every event that a scheduler emits."""

@@ -1,4 +1,4 @@
-"""Whether, and when, a failed run is tried again."""
+"""Retry policy of failed runs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from asyncz.exceptions import InvalidInputError, RemoteError
 
 @attrs.frozen(kw_only=True)
 class Retry:
-    """How often a failed run is tried again, and how long it waits before.
+    """Retry policy: number of attempts and delays.
 
     A run is one run, however many attempts it takes: each failed attempt but the last is a `TaskRetrying`
     event, and the last one its only notification. A timeout counts for each attempt. A worker that was lost
@@ -19,15 +19,15 @@ class Retry:
     more attempts, and what waits for one ends with the error of its last.
 
     Args:
-        attempts: How many attempts there are at most, the first one included; at least 1.
-        delay: How many seconds the second attempt waits.
-        backoff: Each further attempt waits so many times as long as the one before; at least 1.
-        max_delay: No attempt waits longer, in seconds; None is no limit.
-        jitter: Up to so many seconds are added to each wait, at random, so that not all come back at once.
-        on: Which exceptions are tried again; a `TaskTimeoutError` and a `WorkerLostError` are exceptions too.
+        attempts: Maximum number of attempts, including the first; at least 1.
+        delay: Delay before the second attempt, in seconds.
+        backoff: Multiplier applied to the delay after each attempt; at least 1.
+        max_delay: Maximum delay in seconds; None for no limit.
+        jitter: Maximum of a random number of seconds that is added to each delay, to spread the load.
+        on: Exception classes that are retried; may include `TaskTimeoutError` and `WorkerLostError`.
 
     Raises:
-        InvalidInputError: A number is out of its range, or `on` names what is no exception class.
+        InvalidInputError: A number is out of its range, or `on` is not a tuple of exception classes.
 
     Example:
         >>> Retry(attempts=5, delay=1.0, backoff=2.0, on=(OSError,)).delay_after(3)
@@ -51,7 +51,7 @@ class Retry:
             raise InvalidInputError("on", repr(self.on), "a tuple of exception classes is needed, such as (OSError,)")
 
     def follows(self, attempt: int, exception: BaseException) -> bool:
-        """Whether another attempt follows the failure of an attempt, counted from 1. May be called from any thread."""
+        """Return True if another attempt follows a failed attempt, counted from 1. May be called from any thread."""
         return attempt < self.attempts and (isinstance(exception, self.on) or self._matches_remote(exception))
 
     def _matches_remote(self, exception: BaseException) -> bool:
@@ -61,7 +61,7 @@ class Retry:
         )
 
     def delay_after(self, attempt: int) -> float:
-        """How many seconds to wait after the failure of an attempt, counted from 1. May be called from any thread."""
+        """Return the delay in seconds after a failed attempt, counted from 1. May be called from any thread."""
         try:
             waiting = self.delay * self.backoff ** (attempt - 1)
         except OverflowError:
