@@ -74,7 +74,9 @@ class AsyncIOExecutor(InlineExecutor):
         context = None if run._context is None else run._context.copy()
         # A coroutine that is submitted by one that is starting does not start eagerly: the nesting could be endless.
         if self._starting is not None or loop.get_task_factory() is not None:
-            coroutine = loop.create_task(execution, name=run.task_id, context=context)
+            # A task factory that was written for Python 3.13 or older does not accept a name.
+            coroutine = loop.create_task(execution, context=context)
+            coroutine.set_name(run.task_id)
         else:
             self._starting = execution
             self._starting_id = run.id

@@ -36,24 +36,9 @@ class Area(NamedTuple):
     tests: tuple[str, ...]
 
 
-_SCHEDULER_TESTS = (
-    "tests/unit/schedulers",
-    "tests/scheduler",
-    "tests/executors/contract",
-)
-
 AREAS: dict[str, Area] = {
-    "triggers": Area(
-        ("asyncz/triggers/*.py",),
-        (
-            "tests/unit/triggers",
-            "tests/properties/test_triggers.py",
-            "tests/properties/test_cron.py",
-            "tests/properties/test_day.py",
-            "tests/integration/cli/test_preview.py",
-        ),
-    ),
-    "schedulers": Area(("asyncz/schedulers/*.py",), _SCHEDULER_TESTS),
+    "triggers": Area(("asyncz/triggers/*.py",), ("tests/unit/triggers",)),
+    "schedulers": Area(("asyncz/schedulers/*.py",), ("tests/unit/schedulers", "tests/scheduler")),
     "executors": Area(
         (
             "asyncz/executors/_run_registry.py",
@@ -63,7 +48,12 @@ AREAS: dict[str, Area] = {
             "asyncz/executors/futures.py",
             "asyncz/executors/thread_pool.py",
         ),
-        ("tests/executors", *_SCHEDULER_TESTS),
+        (
+            "tests/executors/asyncio",
+            "tests/executors/contract",
+            "tests/executors/futures",
+            "tests/executors/thread_pool",
+        ),
     ),
 }
 
