@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from asyncz.protocols import SupportsCancel, SupportsCancelAll, SupportsCheckCall
+from asyncz.protocols import SupportsAttach, SupportsCancel, SupportsCancelAll, SupportsCatchUp, SupportsCheckCall
 
 
 def as_cancelling(executor: object) -> SupportsCancel | None:
@@ -33,6 +33,22 @@ def as_checking_calls(executor: object) -> SupportsCheckCall | None:
     Unverified: the signature of `check_call`.
     """
     return cast("SupportsCheckCall", executor) if _has_method(executor, "check_call") else None
+
+
+def as_catching_up(trigger: object) -> SupportsCatchUp | None:
+    """Return the trigger as one that returns the last of many missed due times directly, or None.
+
+    Unverified: the signature of `latest_due_time`.
+    """
+    return cast("SupportsCatchUp", trigger) if _has_method(trigger, "latest_due_time") else None
+
+
+def as_driving_clock(clock: object) -> SupportsAttach | None:
+    """Return the clock as one that drives its schedulers, or None.
+
+    Unverified: the signatures of `attach` and `detach`.
+    """
+    return cast("SupportsAttach", clock) if _has_method(clock, "attach") and _has_method(clock, "detach") else None
 
 
 def _has_method(value: object, name: str) -> bool:

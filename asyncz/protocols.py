@@ -306,17 +306,16 @@ class Clock(Protocol):
 class ClockClient(Protocol):
     """Scheduler, as a clock that drives it sees it; see `SupportsAttach`."""
 
-    @property
-    def next_due(self) -> float | None:
-        """Earliest due time, in seconds since the epoch; None if nothing is due."""
-        ...
-
     def running_tasks(self) -> tuple[str, ...]:
         """Return the ids of the tasks with runs that are in progress."""
         ...
 
     async def settle(self) -> None:
         """Wait until the scheduler has made all pending calls on its loop."""
+        ...
+
+    def clock_set(self) -> None:
+        """Handle that the clock was set. May be called from any thread."""
         ...
 
 

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from asyncz.schedulers import _inbox, asyncio as asyncio_scheduler
+from asyncz.schedulers import _inbox, _timer
 from tests.helpers.recorder import Recorder
 
 
 def give_turns(patch: pytest.MonkeyPatch, seconds: float) -> None:
     """How long a scheduler works before it gives the loop back."""
-    for module in (_inbox, asyncio_scheduler):
-        patch.setattr(module, "TURN", seconds)
+    for module in (_inbox, _timer):
+        patch.setattr(module, "TIME_SLICE", seconds)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,5 +1,76 @@
-"""When runs are due, and who is told."""
+"""Schedulers: when runs are due, and listeners of their outcomes.
 
-from asyncz.schedulers.asyncio import AsyncIOScheduler
+The parts of a scheduler, each of which owns its state and imports only parts below it:
+
+    asyncio                               public class: checks of arguments, one call each
+    _lifecycle  _chains                   start and shutdown; results for downstream tasks
+    _task_controller                      one task: schedule, changes, outcomes, removal
+    _task_runs  _timer  _task_registry  _schedules
+    _completion  _retrying  _backlog      outcomes; further attempts; due runs without a slot
+    _live_run                             one run
+    _executor_registry                    executors by alias
+    _runtime                              clock, inbox, dispatcher, counters, lock, status
+    _inbox  _timetable  _dispatcher  _counters  _signals  _safe_logging
+
+Threads and locks
+=================
+
+The loop's thread owns all state: tasks, live runs, backlogs, schedules, counters. Every other thread only puts calls
+into the inbox, under no lock, or makes a change under `Runtime.lock`, see below.
+
+- The loop's thread: timer, schedules, submissions, completions, listeners, log of outcomes, changes, shutdown.
+- Any thread, also the loop's: `add_task`, `modify_task` and other methods whose docstrings say so; `finished`, `notify`
+  and `released` of `Completion`, which executors call.
+- Worker threads: functions of runs, then `Completion.finished` through the executor.
+- A `SchedulerThread` is the loop's thread; other threads wait for it with `concurrent.futures`.
+
+A run goes through these steps: the timer takes due tasks from the timetable (loop) → the schedule computes due times
+(loop) → `TaskRuns` makes a `LiveRun`, gives it a slot and submits it (loop) → the executor runs the function (any
+thread) → `Completion.finished` sets the outcome and puts the run into the inbox (any thread) → the inbox calls the run,
+which completes itself: retry or outcome, listeners, log (loop) → the slot is freed, and the backlog refilled (loop).
+
+Locks, in the order in which they are taken; no two of those after `Runtime.lock` are held together:
+
+1. `SchedulerThread._lock` protects its reference to the loop, and the waiting calls. While it is held:
+   `run_coroutine_threadsafe`.
+2. `Runtime.lock`, reentrant, protects the registries of tasks and executors, the pending changes and the status. While
+   it is held: dictionary operations, checks of limits, `inbox.put`; on the loop's thread also the pending changes.
+3. `Dispatcher._lock` protects the subscriptions. While it is held: nothing. Dropped listeners are released after it,
+   because their `__del__` is user code.
+4. The lock of `asyncz.tasks` protects the listeners of tasks, in the same way.
+5. Locks of executors, see `asyncz.executors.base`. While they are held: no method of the `Notifier`.
+
+`Lifecycle` needs no lock: a shutdown is one asyncio task that all callers await.
+
+User code never runs under a lock: functions, pickling, triggers, listeners, log handlers, `repr` and `str` of user
+objects, constructors of executors, imports of plugins. It is called in one guarded place per kind: functions in
+`TaskRun.execute` and `execute_async`, listeners in `Dispatcher._call`, triggers in `TriggerSchedule`, members of
+executors in `Registration`, log handlers in `SafeLogger`. Outcomes are emitted before they are logged.
+
+Changes
+-------
+
+A change of a task (`modify`, `reschedule`, `pause`) is checked in the calling thread. On the loop's thread it is then
+made at once, after the changes that other threads have deferred; in another thread it is deferred: appended under
+`Runtime.lock` and made by a call in the inbox. So changes take effect in the order of the calls, and the loop never
+waits for user code of another thread. `TaskRegistry.retire` makes the pending changes first, because one of them may
+let a finished task go on.
+
+Lock-free steps
+---------------
+
+Three steps run without a lock and rely on the GIL, which makes one operation of a built-in container, and a test and an
+assignment without a call between them, atomic:
+
+- `Inbox.put` appends a call and then reads `awake`; the loop clears `awake` and then looks at the calls.
+- `LiveRun.report` tests and sets the outcome: of two threads that report, exactly one succeeds.
+- `RunCounters.snapshot` reads counts while the loop changes them; it reads the submissions last.
+
+A free-threaded build needs atomic operations or a lock for `LiveRun.report`, sequentially consistent access to
+`Inbox.awake`, and a lock or a copy for reading `RunCounters` and the sizes of a backlog in other threads. Containers of
+the standard library are safe there; the order of two operations on different objects is not guaranteed.
+"""
+
+from asyncz.schedulers.asyncio import AsyncIOScheduler as AsyncIOScheduler
 
 __all__ = ["AsyncIOScheduler"]

@@ -1,8 +1,7 @@
-"""Tasks that are given the results of another: `Task.then`."""
+"""Results that are handed from an upstream to a downstream task: `Task.then`."""
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Generic
@@ -10,222 +9,184 @@ from typing import Generic
 from typing_extensions import TypeVar, override
 
 from asyncz._callables import CallWrapper
+from asyncz._checks import check_callable, check_flag, check_text
 from asyncz.events import TaskExecuted
-from asyncz.exceptions import InvalidInputError, MaximumInstancesError, NoResultError, QueueFullError
-from asyncz.limits import TaskLimits
-from asyncz.protocols import Timer, Trigger
-from asyncz.runs import TaskRun
-from asyncz.schedulers._entries import Core, Entry, EntryRun, Registration, TypedEntry
+from asyncz.exceptions import NoResultError
+from asyncz.limits import OverlapPolicy, TaskLimits, TaskOptions
+from asyncz.protocols import Executor
+from asyncz.schedulers._runtime import Runtime
+from asyncz.schedulers._schedules import ChainSchedule
+from asyncz.schedulers._task_controller import AnyController, SchedulerParts, TaskController
+from asyncz.specs import TaskSpec
 from asyncz.tasks import Task
 
 ArgumentT = TypeVar("ArgumentT")
 ResultT = TypeVar("ResultT")
-OtherT = TypeVar("OtherT")
-
-# A result that an executor rejects waits for a run of its task to end, and for no longer before it is tried again.
-_REFUSED_RESULT_WAITS = 1.0
 
 
 class ChainedCall(CallWrapper, Generic[ArgumentT, ResultT]):
-    """Call of a downstream task: a function with a result of the upstream task."""
+    """Call of a downstream task: its function with a result of the upstream task.
 
-    __slots__ = ("_function", "upstream")
+    Args:
+        function: Function of the downstream task.
+        upstream: Upstream task.
+    """
+
+    __slots__ = ("_function", "_upstream")
 
     def __init__(
         self, function: Callable[[ArgumentT], ResultT | Awaitable[ResultT]], upstream: Task[ArgumentT]
     ) -> None:
         super().__init__(function)
         self._function = function
-        self.upstream: Task[ArgumentT] = upstream
+        self._upstream: Task[ArgumentT] = upstream
 
     def with_result(self, result: ArgumentT) -> Callable[[], ResultT | Awaitable[ResultT]]:
-        """Return the call with one result."""
+        """Return the call with a result."""
         return partial(self._function, result)
 
     def with_last_result(self) -> Callable[[], ResultT | Awaitable[ResultT]]:
-        """Return the call with the result of the upstream task's last run.
+        """Return the call with the result of the last run of the upstream task.
 
         Raises:
-            NoResultError: That run had no result, or there was none yet.
+            NoResultError: The last run had no result, or there was none yet.
         """
-        last = self.upstream.last_notification
+        last = self._upstream.last_notification
         if not isinstance(last, TaskExecuted):
-            raise NoResultError(self.upstream.id)
+            raise NoResultError(self._upstream.id)
         return self.with_result(last.result)
 
     @override
     def __reduce__(self) -> tuple[object, ...]:
-        """Pickle the function only: each run brings its result."""
+        """Pickle the function only, for the check of an executor: each run carries its own result."""
         return partial, (self.func,)
 
     def __call__(self) -> ResultT | Awaitable[ResultT]:
-        """Call the function with the result of the upstream task's last run."""
+        """Call the function with the result of the last run of the upstream task."""
         return self.with_last_result()()
 
 
-class ChainedEntry(TypedEntry[ResultT], Generic[ArgumentT, ResultT]):
-    """The place of a task that is given the results of another.
+class ChainLink(Generic[ArgumentT, ResultT]):
+    """Link between an upstream and a downstream task. For the loop's thread, except for `attach`.
 
-    `results` holds those that wait, and `due_since`, beside each, since when.
+    Args:
+        runtime: Shared state of the scheduler.
+        upstream: Upstream task, whose results the link receives as a listener.
+        call: Call of the downstream task.
     """
 
-    __slots__ = (
-        "chained_call",
-        "due_since",
-        "is_active",
-        "results",
-        "retry_timer",
-        "upstream",
-    )
+    def __init__(self, runtime: Runtime, upstream: Task[ArgumentT], call: ChainedCall[ArgumentT, ResultT]) -> None:
+        self._runtime = runtime
+        self._upstream: Task[ArgumentT] = upstream
+        self._upstream_controller: AnyController | None = None
+        self._downstream: TaskController[ResultT] | None = None
+        self._call: ChainedCall[ArgumentT, ResultT] = call
+        # Results that came before the downstream task was announced.
+        self._early: list[TaskExecuted[ArgumentT]] | None = []
+        self.schedule: ChainSchedule[ResultT] = ChainSchedule[ResultT](upstream.id, call.with_last_result)
 
-    def __init__(
-        self,
-        core: Core,
-        registration: Registration,
-        paused: bool,
-        task_id: str,
-        upstream: Entry | None,
-        call: ChainedCall[ArgumentT, ResultT],
-        limits: TaskLimits,
-        submit_to: Callable[[TaskRun[ResultT]], None],
-    ) -> None:
-        super().__init__(core, registration, None, None, paused, task_id, call, limits, submit_to)
-        # None once that is gone: there will be no more results.
-        self.upstream = upstream
-        self.chained_call = call
-        self.results: deque[ArgumentT] = deque()
-        self.due_since = deque[float]()
-        self.waiting = self.due_since
-        self.retry_timer: Timer | None = None
-        # Only once all have heard that it was added.
-        self.is_active = False
-        call.upstream.on_executed(self.receive)
-
-    @property
-    @override
-    def is_finished(self) -> bool:
-        has_ended = self.upstream is None and self.is_active and not self.results
-        return has_ended and not self.removed and not self.run_count()
-
-    @override
-    def over(self, run: TaskRun[OtherT]) -> bool:
-        # It has no trigger, so for that one it is never finished.
-        return super().over(run) or self.is_finished
-
-    @property
-    @override
-    def has_ended(self) -> bool:
-        return (self.removed or (self.upstream is None and not self.results)) and not self.is_working
-
-    @property
-    @override
-    def feeds_a_chain(self) -> bool:
-        if self.results and self.is_active and not self.paused and (self.is_working or self.retry_timer is not None):
-            return True
-        return super().feeds_a_chain
-
-    @property
-    @override
-    def schedule_text(self) -> str:
-        return f"after {self.chained_call.upstream.id!r}"
+    def attach(self, upstream: AnyController | None, downstream: TaskController[ResultT]) -> None:
+        """Connect the controllers; the upstream one is None if that task is gone. Under the lock."""
+        self._upstream_controller = upstream
+        self._downstream = downstream
+        self._upstream.on_executed(self.receive)
+        if upstream is not None:
+            upstream.downstream = {} if upstream.downstream is None else upstream.downstream
+            upstream.downstream[self] = self.on_upstream_gone
 
     def activate(self) -> None:
-        """Begin with the results there are. What came to its end before this was added gives its last one."""
-        self.is_active = True
-        upstream, last = self.upstream, self.chained_call.upstream.last_notification
-        has_ended = upstream is None or upstream.has_ended
-        if has_ended and not self.results and isinstance(last, TaskExecuted):
-            self.receive(last)
-        if upstream is None or (upstream.removed and not upstream.run_count()):
-            self.lose_upstream()
-        self.submit_waiting()
-
-    def lose_upstream(self) -> None:
-        """There will be no more results."""
-        self.upstream = None
-        self.chained_call.upstream.remove_listener(self.receive)
+        """Announce the downstream task and hand over the results; a finished upstream task hands over its last one."""
+        downstream, upstream, early = self._downstream, self._upstream_controller, self._early
+        if downstream is None:
+            return
+        downstream.activate()
+        self._early = None
+        last = self._upstream.last_notification
+        if not early and (upstream is None or upstream.has_ended) and isinstance(last, TaskExecuted):
+            early = [last]
+        for event in early or ():
+            self.receive(event)
+        if upstream is None or (upstream.removed and not len(upstream.runs)):
+            self.on_upstream_gone()
 
     def receive(self, event: TaskExecuted[ArgumentT]) -> None:
-        """Take a result."""
-        if self.removed:
+        """Hand over a result."""
+        if self._early is not None:
+            self._early.append(event)
+        elif self._downstream is not None:
+            finished = event.details.finished
+            at = self._runtime.now() if finished is None else finished
+            self._downstream.offer_result(at, self._call.with_result(event.result))
+
+    def on_upstream_gone(self) -> None:
+        """Handle that no more results can follow; `activate` does so if that is still to come."""
+        if self._early is not None:
             return
-        finished = event.details.finished
-        self.take(event.result, self.core.now() if finished is None else finished)
+        self.schedule.upstream_is_gone = True
+        self._upstream.remove_listener(self.receive)
+        # Without the references, none of the tasks is part of a reference cycle.
+        downstream, self._downstream, self._upstream_controller = self._downstream, None, None
+        if downstream is not None:
+            downstream.retire_if_finished()
 
-    def take(self, result: ArgumentT, at: float) -> None:
-        """Work on a result, as soon as there is a place."""
-        if self.typed_task.limits.coalesce:
-            while self.results:
-                self.results.popleft()
-                self.reject_at_maximum(self.due_since.popleft())
-        self.results.append(result)
-        self.due_since.append(at)
-        self.submit_waiting()
+    def close(self) -> None:
+        """Receive no more results, because the downstream task was removed."""
+        self._upstream.remove_listener(self.receive)
+        upstream, self._downstream, self._upstream_controller = self._upstream_controller, None, None
+        if upstream is not None and upstream.downstream is not None:
+            upstream.downstream.pop(self, None)
 
-    @override
-    def come_due_now(self, at: float) -> None:
-        if self.removed:
-            return
-        last = self.chained_call.upstream.last_notification
-        if isinstance(last, TaskExecuted):
-            self.take(last.result, at)
-        else:
-            run = self.new_run(at, None)
-            self.hand_over(run, self.end_without_result)
 
-    def end_without_result(self, run: EntryRun[ResultT]) -> None:
-        """End a run that was wanted when there was no result."""
-        self.end(run, run.failed(NoResultError(self.chained_call.upstream.id)))
+class Chains:
+    """Adds downstream tasks; the `ChainFactory` of a scheduler.
 
-    @override
-    def reschedule(self, _: str, trigger: Trigger | None, /) -> None:
-        reason = f"{self.task.id!r} is due by the results of {self.chained_call.upstream.id!r}; add a task of its own"
-        raise InvalidInputError("trigger", repr(trigger), reason)
+    Args:
+        defaults: Limits of tasks that set no others.
 
-    @override
-    def schedule(self) -> None:
-        self.submit_waiting()
+    Attributes:
+        parts: Parts of the scheduler, of which this is one.
+    """
 
-    @override
-    def submit_waiting(self) -> None:
-        if not self.is_active or self.paused or self.removed or self.core.holds(self):
-            return
-        if self.retry_timer is not None:
-            self.retry_timer.cancel()
-            self.retry_timer = None
-        if self.core.status == "draining" and not self.core.chains_go_on:
-            self.cancel_results()
-        while self.results and self.run_count() < self.typed_task.limits.max_instances:
-            try:
-                self.hand_over(self.next_run(), self.submit_run)
-            except (MaximumInstancesError, QueueFullError):
-                self.retry_timer = self.core.clock.call_later(_REFUSED_RESULT_WAITS, self.submit_waiting)
-                return
-            self.results.popleft()
-            self.due_since.popleft()
+    parts: SchedulerParts
 
-    def next_run(self) -> EntryRun[ResultT]:
-        """A run for the result that has waited longest."""
-        return self.new_run(self.due_since[0], self.context, self.chained_call.with_result(self.results[0]))
+    def __init__(self, defaults: TaskLimits) -> None:
+        self._defaults = defaults
 
-    @override
-    def call_on_demand(self) -> Callable[[], ResultT | Awaitable[ResultT]]:
-        return self.chained_call.with_last_result()
+    def __call__(  # noqa: PLR0917  # see `ChainFactory`
+        self,
+        upstream: Task[ArgumentT],
+        fn: Callable[[ArgumentT], ResultT | Awaitable[ResultT]],
+        executor: Executor[ResultT] | str,
+        task_id: str | None,
+        options: TaskOptions,
+        paused: bool,
+        /,
+    ) -> Task[ResultT]:
+        """Add a task that receives the results of `upstream`; see `Task.then`. May be called from any thread."""
+        parts = self.parts
+        check_callable("fn", fn)
+        limits = self._chain_limits(options)
+        check_flag("paused", paused)
+        if task_id is not None:
+            check_text("id", task_id)
+        call = ChainedCall[ArgumentT, ResultT](fn, upstream)
+        link = ChainLink[ArgumentT, ResultT](parts.runtime, upstream, call)
+        created = parts.executors.prepare(executor, call)
+        with parts.runtime.lock:
+            task_id = parts.tasks.new_id(task_id, call, False)
+            target = parts.executors.resolve(executor, created)
+            spec = TaskSpec[ResultT](task_id, call, target[0].alias, limits)
+            controller = TaskController[ResultT](
+                parts, spec, link.schedule, target, paused=paused, on_removed=link.close
+            )
+            parts.tasks.add(controller)
+            link.attach(parts.tasks.controller_of(upstream), controller)
+        parts.runtime.inbox.put(link.activate)
+        return controller.task
 
-    @override
-    def end_what_waits(self) -> None:
-        if not self.core.chains_go_on:
-            self.cancel_results()
-
-    @override
-    def leave(self) -> None:
-        self.chained_call.upstream.remove_listener(self.receive)
-        if self.upstream is not None and self.upstream.following:
-            self.upstream.following.pop(self, None)
-        self.cancel_results()
-        super().leave()
-
-    def cancel_results(self) -> None:
-        """End what waits as cancelled."""
-        self.results.clear()
-        super().end_what_waits()
+    def _chain_limits(self, options: TaskOptions) -> TaskLimits:
+        """Return the limits of a downstream task: by default no result is passed over."""
+        coalesce = options.get("coalesce", False)
+        overlap: OverlapPolicy = "queue_one" if coalesce else "queue_all"
+        chained: TaskOptions = {**options, "coalesce": coalesce, "overlap": overlap}
+        return self._defaults.evolve(**chained)

@@ -1,9 +1,8 @@
-"""Where every thread puts what is to happen on the event loop."""
+"""Calls that any thread leaves for the event loop's thread, in order."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 import time
 from collections import deque
@@ -11,109 +10,123 @@ from collections.abc import Callable
 from contextvars import Context
 
 from asyncz._running import context_for_later
+from asyncz.schedulers._safe_logging import logger
 
-logger = logging.getLogger("asyncz.scheduler")
+TIME_SLICE = 0.0025
+"""Maximum seconds of one time slice: the scheduler then lets the other callbacks of the loop run.
 
-TURN = 0.0025
-"""For so many seconds at once the scheduler makes calls, or submits runs: nothing may hold the loop for 10 ms."""
+Nothing in the scheduler may hold the loop for more than 10 ms.
+"""
 
 
 class Inbox:
-    """Calls that wait for the loop's thread, in their order; one wake-up serves a whole burst.
+    """Queue of calls for the loop's thread; one wake-up of the loop serves a whole burst of calls.
+
+    Putting a call is lock-free. Any thread appends its call first and reads `awake` afterwards; the loop's thread
+    clears `awake` first and looks at the calls afterwards. Each step is one operation of a deque or one attribute,
+    which is atomic under the GIL. So either the thread finds the inbox asleep and wakes it, or the loop finds the call.
+    A free-threaded build needs sequentially consistent access to `awake`.
 
     Attributes:
-        calls: Those that wait.
-        awake: Whether the loop will look at them soon; who adds one and finds it asleep calls `wake`.
+        calls: Calls in the order in which they were put.
+        awake: Whether the loop is going to look at the calls without being woken.
     """
 
     def __init__(self) -> None:
         self.calls: deque[Callable[[], object]] = deque()
+        self.awake = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread_id: int | None = None
         self._context = Context()
-        self.awake = False
 
     def __len__(self) -> int:
         return len(self.calls)
 
     @property
-    def is_elsewhere(self) -> bool:
-        """Whether calls are made in another thread than the present one."""
+    def called_off_loop(self) -> bool:
+        """Return True if calls are made in another thread than the current one."""
         loop = self._loop
         return loop is not None and threading.get_ident() != self._thread_id and not loop.is_closed()
 
-    def is_on(self, loop: asyncio.AbstractEventLoop) -> bool:
-        """Whether calls are made on this loop."""
+    @property
+    def has_closed_loop(self) -> bool:
+        """Return True if the loop was closed before the inbox was."""
+        return self._loop is not None and self._loop.is_closed()
+
+    def is_open_on(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Return True if calls are made on this loop."""
         return self._loop is loop
 
     def open(self, loop: asyncio.AbstractEventLoop) -> None:
-        """From now on, make the calls on this loop, whose thread is the present one."""
+        """Make the calls on this loop from now on; the current thread is the loop's thread."""
         self._loop = loop
         self._thread_id = threading.get_ident()
-        # Not that of whoever puts a call here: a run that does would live as long as what its call leads to.
+        # Calls do not run in the context of the caller of `put`: its run would live as long as the effects of the call.
         self._context = context_for_later()
         self.awake = False
         if self.calls:
             self.wake()
 
     def new_context(self) -> Context:
-        """The context variables for what the loop is to do: a copy, as what is set in it is not for others to see."""
+        """Return a copy of the context variables of the start, for one piece of work on the loop."""
         return self._context.copy()
 
     def close(self) -> None:
-        """Make what waits, and keep what comes later until the next `open`."""
-        self.drain_all()
+        """Make the pending calls, and keep later ones until the next `open`."""
+        self.drain()
         self._loop = None
 
     def put(self, call: Callable[[], object]) -> None:
-        """Make a call on the loop's thread, soon. May be called from any thread."""
+        """Have a call made on the loop's thread soon. May be called from any thread."""
         self.calls.append(call)
         if not self.awake:
             self.wake()
 
-    def drain_all(self) -> None:
-        """Make all calls that wait. For the loop's thread."""
+    def drain(self) -> None:
+        """Make all pending calls, and those that they add. For the loop's thread."""
         while self.calls:
-            self.make_calls(time.perf_counter() + TURN)
+            self.make_calls(time.perf_counter() + TIME_SLICE)
 
     def make_calls(self, deadline: float) -> None:
-        """Make the calls that wait now, until some time of the performance counter. For the loop's thread."""
-        calls, now = self.calls, time.perf_counter
-        # What is added meanwhile has its turn later, so that calls which add calls cannot hold the loop.
+        """Make the calls that are pending now, until `deadline` of the performance counter. For the loop's thread."""
+        calls, clock = self.calls, time.perf_counter
+        # Calls that are added meanwhile have to wait: calls that add calls must not hold the loop.
         for _ in range(len(calls)):
             if not calls:
-                # One of them has made all others.
+                # One of the calls has drained the inbox.
                 return
             call = calls.popleft()
             try:
                 call()
             except Exception:
                 logger.exception("A call on the scheduler's loop failed")
-            if now() > deadline:
+            if clock() > deadline:
                 return
 
     def wake(self) -> None:
-        """Have the loop look at what waits. From any thread."""
+        """Have the loop look at the calls. May be called from any thread."""
         loop = self._loop
         if loop is None:
             return
         self.awake = True
         put = loop.call_soon if threading.get_ident() == self._thread_id else loop.call_soon_threadsafe
         try:
-            put(self._drain, context=self.new_context())
+            put(self._make_due_calls, context=self.new_context())
         except RuntimeError:
             logger.debug("The event loop was closed while the scheduler was running")
 
-    def _drain(self) -> None:
+    def _make_due_calls(self) -> None:
         if self._loop is None:
             return
         if self.calls:
-            self.make_calls(time.perf_counter() + TURN)
-            # Awake for one more turn: a wake-up from another thread costs more than all that it announces, and
-            # who adds one call often has another.
-            self.wake()
+            try:
+                self.make_calls(time.perf_counter() + TIME_SLICE)
+            finally:
+                # Cross-thread wake-ups are expensive and calls come in bursts: stay awake one more iteration. An
+                # interrupt that leaves `make_calls` must not leave the inbox asleep with `awake` set.
+                self.wake()
             return
-        # In this order: who adds a call after the look below finds nobody awake, and wakes the loop itself.
+        # In this order, see the class.
         self.awake = False
         if self.calls:
             self.wake()

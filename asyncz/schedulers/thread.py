@@ -1,4 +1,4 @@
-"""The scheduler of a program that is not asynchronous: its event loop runs in a thread of its own."""
+"""Scheduler for a program without an event loop: the loop runs in a thread of its own."""
 
 from __future__ import annotations
 
@@ -9,33 +9,53 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Never, Self
+from typing import Generic, Never, Protocol, Self
 
 from typing_extensions import TypeVar
 
 from asyncz._checks import check_optional_seconds
 from asyncz.exceptions import ResultTimeoutError, SchedulerNotRunningError, WrongThreadError
 from asyncz.executors._exit_hooks import call_before_exit_waits
+from asyncz.schedulers._signals import handle_signals
 from asyncz.tasks import Task
-
-if TYPE_CHECKING:
-    from asyncz.schedulers.asyncio import AsyncIOScheduler
-else:
-    # `typing.get_type_hints` needs the names, and these imports are slow or circular.
-    AsyncIOScheduler = object
 
 ResultT = TypeVar("ResultT")
 
-# A signal that comes just before a thread goes to sleep is seen when it wakes: it wakes so often, in seconds.
-_SIGNALS_WAIT = 0.5
+# A signal that arrives just before a thread starts to wait is handled after this many seconds at the latest.
+_SIGNAL_INTERVAL = 0.5
 
 
-class SchedulerThread:
-    """A thread in which a scheduler runs, and the way for other threads to wait for what it does.
+class ThreadedScheduler(Protocol):
+    """Members of a scheduler that its thread calls."""
 
-    Made by `AsyncIOScheduler.in_thread`. The scheduler and its tasks are used as ever: what may be called from any
-    thread, such as `add_task` or `Task.then`, is called directly. The methods here block; they may be called from any
-    thread but that of the scheduler.
+    async def start(self) -> None:
+        """Start the scheduler on the running loop."""
+        ...
+
+    async def shutdown(self, wait: bool = True, timeout: float | None = None) -> None:
+        """Drain and stop the scheduler."""
+        ...
+
+    async def wait_closed(self) -> None:
+        """Wait for the end of a shutdown."""
+        ...
+
+
+SchedulerT_co = TypeVar("SchedulerT_co", bound=ThreadedScheduler, covariant=True)
+
+
+class SchedulerThread(Generic[SchedulerT_co]):
+    """Thread that runs a scheduler, with methods for other threads to wait for results.
+
+    Made by `AsyncIOScheduler.in_thread`. Methods of the scheduler and its tasks that may be called from any thread,
+    such as `add_task` or `Task.then`, are called directly. The methods here block; they may be called from any thread
+    except the one of the scheduler.
+
+    Args:
+        scheduler: Scheduler to run.
+        stop_soon: Begins or shortens a shutdown of the scheduler, on the loop's thread.
+        drain_timeout: See `AsyncIOScheduler.in_thread`.
+        loop_factory: See `AsyncIOScheduler.in_thread`.
 
     Example:
         >>> with AsyncIOScheduler().in_thread() as thread:
@@ -45,18 +65,20 @@ class SchedulerThread:
 
     def __init__(
         self,
-        scheduler: AsyncIOScheduler,
+        scheduler: SchedulerT_co,
+        stop_soon: Callable[[bool, float | None], object],
         *,
         drain_timeout: float | None = None,
         loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
     ) -> None:
         check_optional_seconds("drain_timeout", drain_timeout, zero_allowed=True)
-        self._scheduler = scheduler
+        self._scheduler: SchedulerT_co = scheduler
+        self._stop_soon = stop_soon
         self._drain_timeout = drain_timeout
         self._loop_factory = loop_factory
         self._thread: threading.Thread | None = None
+        # Protects the loop, which is None while the scheduler does not run, and the waiting calls.
         self._lock = threading.Lock()
-        # None while nothing can be asked of it.
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waiting: set[concurrent.futures.Future[None]] = set()
         self._started: concurrent.futures.Future[None] = concurrent.futures.Future()
@@ -64,12 +86,12 @@ class SchedulerThread:
         self._failure: BaseException | None = None
 
     @property
-    def scheduler(self) -> AsyncIOScheduler:
-        """The scheduler that runs in the thread."""
+    def scheduler(self) -> SchedulerT_co:
+        """Scheduler that runs in the thread."""
         return self._scheduler
 
     def __enter__(self) -> Self:
-        """Start the thread, and the scheduler in it; raises what that raised at its start."""
+        """Start the thread and its scheduler; raise the error of a failed start."""
         self._started, self._failure = concurrent.futures.Future(), None
         self._closed.clear()
         self._thread = threading.Thread(target=self._run, name="asyncz-scheduler")
@@ -77,21 +99,21 @@ class SchedulerThread:
         try:
             self._started.result()
         except BaseException:
-            self._cut_short()
+            self._stop(wait=False)
             self._thread.join()
             raise
         _open.add(self)
         return self
 
     def __exit__(self, exc_type: type[BaseException] | None, *_: object) -> None:
-        """Shut the scheduler down, letting what runs come to its end unless an exception was raised; end the thread."""
+        """Shut the scheduler down and join the thread; on an exception, runs are cancelled."""
         assert self._thread is not None
         try:
             with contextlib.suppress(SchedulerNotRunningError):
                 self.shutdown(wait=exc_type is None, timeout=self._drain_timeout)
         except BaseException:
-            # An interrupt: whoever does not want to wait for the end of what runs need not.
-            self._cut_short()
+            # An interrupt: do not wait for the runs any longer.
+            self._stop(wait=False)
             raise
         finally:
             self._thread.join()
@@ -100,15 +122,15 @@ class SchedulerThread:
             raise self._failure
 
     def run(self, task: Task[ResultT], *, timeout: float | None = None) -> ResultT:
-        """Run a task once now, beside its schedule, and wait for its typed result.
+        """Run a task once now, beside its schedule, and wait for the typed result.
 
         Args:
-            task: A task of this scheduler.
-            timeout: How many seconds to wait at most; None is no limit. The run goes on then.
+            task: Task of this scheduler.
+            timeout: Maximum seconds to wait; None for no limit. The run goes on after that.
 
         Raises:
             ResultTimeoutError: The run has not ended in time.
-            Exception: What the run raised, and what `Task.run` raises.
+            Exception: Error of the run, or of `Task.run`.
 
         Example:
             >>> page = thread.run(task, timeout=30)
@@ -120,46 +142,45 @@ class SchedulerThread:
         return self._wait_for(run, task.id, timeout)
 
     def result(self, task: Task[ResultT], *, timeout: float | None = None) -> ResultT:
-        """Wait for the next run of a task that ends, and give its typed result; one that has finished gives its last.
+        """Wait for the next run of a task that ends, and return its typed result; for a finished task, the last one.
 
         Args:
-            task: A task of this scheduler.
-            timeout: How many seconds to wait at most; None is no limit. The task goes on then.
+            task: Task of this scheduler.
+            timeout: Maximum seconds to wait; None for no limit. The task goes on after that.
 
         Raises:
             ResultTimeoutError: No run has ended in time.
-            Exception: What the run raised, and what `Task.result` raises.
+            Exception: Error of the run, or of `Task.result`.
         """
         return self._wait_for(task.result, task.id, timeout)
 
     def wait_closed(self) -> None:
-        """Wait until the scheduler has shut down: by `shutdown()`, or by SIGINT or SIGTERM.
+        """Wait for the end of a shutdown, by `shutdown()`, SIGINT or SIGTERM.
 
-        The signals are handled while the main thread waits here, and restored after: the first one lets the runs come
-        to their end, for `drain_timeout` seconds at most, a second one cancels them.
+        The signals are handled while the main thread waits here, and restored afterwards: the first one lets the runs
+        finish, for `drain_timeout` seconds at most, a second one cancels them.
 
         Raises:
             WrongThreadError: This is the thread of the scheduler.
         """
         self._reject_own_thread("SchedulerThread.wait_closed()")
         with self._lock:
-            loop = self._loop
-        if loop is None:
-            return
-        with self._scheduler._handled_signals(loop, self._drain_timeout):
-            while not self._closed.wait(_SIGNALS_WAIT):
+            if self._loop is None:
+                return
+        with handle_signals(self._stop):
+            while not self._closed.wait(_SIGNAL_INTERVAL):
                 pass
 
     def shutdown(self, wait: bool = True, *, timeout: float | None = None) -> None:
-        """Shut the scheduler down, and wait until that is done, as `AsyncIOScheduler.shutdown` does.
+        """Shut the scheduler down and wait for the end, as `AsyncIOScheduler.shutdown` does.
 
         Args:
-            wait: Let the runs come to their end; else they are cancelled.
-            timeout: Wait for so many seconds at most, then cancel what is left; None is no limit.
+            wait: Let the runs finish; if False, cancel them.
+            timeout: Maximum seconds to wait for runs, which are then cancelled; None for no limit.
 
         Raises:
             InvalidInputError: `timeout` is negative.
-            SchedulerNotRunningError: It has been shut down before.
+            SchedulerNotRunningError: The scheduler has been shut down before.
         """
         self._wait_for(lambda: self._scheduler.shutdown(wait, timeout), "", None)
 
@@ -167,31 +188,39 @@ class SchedulerThread:
         self, make: Callable[[], Coroutine[object, Never, ResultT]], task_id: str, timeout: float | None
     ) -> ResultT:
         check_optional_seconds("timeout", timeout, zero_allowed=True)
-        self._reject_own_thread("what waits for the scheduler")
+        self._reject_own_thread("waiting for the scheduler")
         with self._lock:
             if self._loop is None:
-                raise SchedulerNotRunningError("waiting for what runs in its thread")
+                raise SchedulerNotRunningError("waiting for the scheduler's thread")
             future = asyncio.run_coroutine_threadsafe(make(), self._loop)
-            has_heard: concurrent.futures.Future[None] = concurrent.futures.Future()
-            self._waiting.add(has_heard)
+            received: concurrent.futures.Future[None] = concurrent.futures.Future()
+            self._waiting.add(received)
         try:
-            abandon_at = None if timeout is None else time.monotonic() + timeout
+            give_up_at = None if timeout is None else time.monotonic() + timeout
             while not future.done():
-                left = _SIGNALS_WAIT if abandon_at is None else abandon_at - time.monotonic()
+                left = _SIGNAL_INTERVAL if give_up_at is None else give_up_at - time.monotonic()
                 if timeout is not None and left <= 0:
                     raise ResultTimeoutError(task_id, timeout)
-                concurrent.futures.wait([future], min(left, _SIGNALS_WAIT))
+                concurrent.futures.wait([future], min(left, _SIGNAL_INTERVAL))
             return future.result()
         finally:
-            # Only the waiting ends; what was waited for goes on.
+            # Ends the waiting only; the run goes on.
             future.cancel()
-            self._waiting.discard(has_heard)
-            has_heard.set_result(None)
+            self._waiting.discard(received)
+            received.set_result(None)
 
     def _reject_own_thread(self, action: str) -> None:
         current = threading.current_thread()
         if current is self._thread:
             raise WrongThreadError(action, current.name, "it would wait for itself; await it instead")
+
+    def _stop(self, wait: bool) -> None:
+        """Begin or shorten a shutdown, without waiting. Also called by signal handlers."""
+        loop = self._loop
+        if loop is not None:
+            # The loop may be closed by now.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._stop_soon, wait, self._drain_timeout)
 
     # In the thread
 
@@ -209,30 +238,29 @@ class SchedulerThread:
 
     async def _main(self) -> None:
         try:
-            async with self._scheduler:
+            await self._scheduler.start()
+            try:
                 self._loop = asyncio.get_running_loop()
                 self._started.set_result(None)
                 await self._scheduler.wait_closed()
+            except BaseException:
+                await self._scheduler.shutdown(wait=False)
+                raise
         finally:
             with self._lock:
                 self._loop = None
-        # Who waits hears of the end before the loop is gone.
+        # Waiting threads receive their results before the loop is closed.
         while self._waiting:
             await asyncio.gather(*map(asyncio.wrap_future, list(self._waiting)))
 
-    def _cut_short(self) -> None:
-        with self._lock:
-            if self._loop is not None:
-                self._loop.call_soon_threadsafe(self._scheduler._stop, False, None)
+
+_open: weakref.WeakSet[SchedulerThread[ThreadedScheduler]] = weakref.WeakSet()
 
 
-_open: weakref.WeakSet[SchedulerThread] = weakref.WeakSet()
-
-
-def _cut_short_all() -> None:
+def _stop_all() -> None:
     for thread in list(_open):
-        thread._cut_short()
+        thread._stop(wait=False)
 
 
-# The interpreter's exit waits for the thread, which whoever has not left `with` would keep from its end.
-call_before_exit_waits(_cut_short_all)
+# The exit of the interpreter joins the thread, which would never end if its `with` block was not left.
+call_before_exit_waits(_stop_all)

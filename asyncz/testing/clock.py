@@ -12,20 +12,27 @@ from datetime import UTC, datetime
 import attrs
 
 from asyncz.exceptions import InvalidInputError, RunsNotFinishedError
-from asyncz.schedulers import AsyncIOScheduler
+from asyncz.protocols import ClockClient
+
+# Callbacks that schedule callbacks take an iteration of the loop each; no chain of the scheduler is longer than this.
+_MAX_CHAINED_CALLBACKS = 10
 
 
 @attrs.define(eq=False)
 class FakeTimer:
-    """A call that a `FakeClock` makes when its time has come."""
+    """Call that a `FakeClock` makes when its time has come.
+
+    Attributes:
+        callback: Function to call; None once the timer was cancelled.
+    """
 
     callback: Callable[[], object] | None
 
     def cancel(self) -> None:
-        """Do not make the call."""
+        """Cancel the call."""
         self.callback = None
 
-    def _go_off(self, raised: list[BaseException]) -> None:
+    def _call(self, raised: list[BaseException]) -> None:
         try:
             if self.callback is not None:
                 self.callback()
@@ -34,14 +41,13 @@ class FakeTimer:
 
 
 class FakeClock:
-    """A clock that stands still until it is moved: a scheduler's test of a year takes milliseconds.
+    """Clock that moves only when a test moves it: a year of schedules takes milliseconds.
 
-    One clock serves any number of schedulers on one loop; what is due on them is submitted in the order
-    of its time.
+    One clock drives any number of schedulers on one loop; their due runs are submitted in the order of their times.
 
     Args:
-        now: Where it starts, a time zone aware datetime; by default 2030-01-01, midnight UTC.
-        hang_timeout: After how many real seconds `advance` no longer waits for runs; a test that hangs fails.
+        now: Initial time, a time zone aware datetime; by default 2030-01-01, midnight UTC.
+        hang_timeout: Real seconds after which `advance` stops waiting for runs, so that a test that hangs fails.
 
     Raises:
         InvalidInputError: `now` has no time zone.
@@ -55,34 +61,42 @@ class FakeClock:
     """
 
     def __init__(self, now: datetime = datetime(2030, 1, 1, tzinfo=UTC), *, hang_timeout: float = 10.0) -> None:
-        self._now = _timestamp(now)
+        # Timers go by a time that `set` does not change, as on a real machine. Both are equal until then.
+        self._monotonic = _timestamp(now)
+        self._offset = 0.0
         self._hang_timeout = hang_timeout
         self._timers: list[tuple[float, int, FakeTimer]] = []
         self._sequence = itertools.count()
-        self._schedulers: dict[int, AsyncIOScheduler] = {}
-        self._was_set = False
+        self._clients: list[ClockClient] = []
 
     def now(self) -> float:
-        """Seconds since the epoch, UTC. May be called from any thread."""
-        return self._now
+        """Return the time in seconds since the epoch. May be called from any thread."""
+        return self._monotonic + self._offset
 
     def call_later(self, delay: float, callback: Callable[[], object], /) -> FakeTimer:
-        """Call `callback` once the clock was moved by `delay` seconds. For the loop's thread only."""
+        """Call `callback` once the clock has moved by `delay` seconds. For the loop's thread only."""
         timer = FakeTimer(callback)
-        heapq.heappush(self._timers, (self._now + delay, next(self._sequence), timer))
-        scheduler = _scheduler_of(callback)
-        if scheduler is not None:
-            self._schedulers[id(scheduler)] = scheduler
+        heapq.heappush(self._timers, (self._monotonic + delay, next(self._sequence), timer))
         return timer
 
+    def attach(self, client: ClockClient, /) -> None:
+        """Drive a scheduler, which calls this at its start."""
+        self._clients.append(client)
+
+    def detach(self, client: ClockClient, /) -> None:
+        """Stop driving a scheduler."""
+        if client in self._clients:
+            self._clients.remove(client)
+
     def set(self, now: datetime) -> None:
-        """Set the clock, as an administrator would: no timer follows it.
+        """Set the clock, as an administrator does: timers are not affected, and the schedulers look at the clock.
 
         Raises:
             InvalidInputError: `now` has no time zone.
         """
-        self._now = _timestamp(now)
-        self._was_set = True
+        self._offset = _timestamp(now) - self._monotonic
+        for client in self._clients:
+            client.clock_set()
 
     async def advance(
         self,
@@ -93,102 +107,66 @@ class FakeClock:
         days: float = 0,
         wait_for_runs: bool = False,
     ) -> None:
-        """Move the clock, making each call at its time, and let the loop do what follows from it.
+        """Move the clock, make each timer's call at its time, and let the loop handle the consequences.
 
-        Without `wait_for_runs` the time goes on as soon as the loop has nothing to do at once: runs that
-        take real time, in a thread, in a process or by awaiting something, may still run when the next
-        ones are due. With it, everything that is due has ended before the time goes on, so that what a
-        test sees does not depend on the speed of the machine.
+        Without `wait_for_runs` the clock moves on as soon as the loop is idle: runs that take real time, in a thread,
+        in a process or by awaiting, may still be running when the next ones are due. With it, all runs have ended
+        before the clock moves on, so that a test does not depend on the speed of the machine.
 
         Args:
-            seconds: How far, together with the following.
+            seconds: Distance in seconds, added to the following ones.
             minutes: Minutes.
             hours: Hours.
             days: Days of 24 hours.
-            wait_for_runs: Let the runs of all its schedulers end before the time goes on. Leave it out
-                where a run waits for something that the test does later.
+            wait_for_runs: Let the runs of all schedulers end before the clock moves on. Leave it out if a run waits
+                for something that the test does later.
 
         Raises:
-            InvalidInputError: It would go back; see `set`.
+            InvalidInputError: The distance is negative; use `set`.
             RunsNotFinishedError: With `wait_for_runs`, runs have not ended in time.
         """
         distance = seconds + 60 * (minutes + 60 * (hours + 24 * days))
         if not distance >= 0:
             raise InvalidInputError(
-                "the distance of advance()", f"{distance} seconds", "time goes on; use set() instead"
+                "the distance of advance()", f"{distance} seconds", "it must not be negative; use set() to go back"
             )
-        target = self._now + distance
+        target = self._monotonic + distance
         await self._settle(wait_for_runs)
         while self._timers and self._timers[0][0] <= target:
             at, _, timer = heapq.heappop(self._timers)
             if timer.callback is None:
                 continue
-            self._now = max(self._now, min(target, self._next_event_after(at, timer)))
-            # As by a real clock: a coroutine that is started within this one would wait where others do not.
+            self._monotonic = max(self._monotonic, at)
+            # By the loop, as a real timer: a run that starts inside a coroutine may behave differently.
             raised: list[BaseException] = []
-            asyncio.get_running_loop().call_soon(timer._go_off, raised)
+            asyncio.get_running_loop().call_soon(timer._call, raised)
             await self._settle(wait_for_runs)
             for error in raised:
                 raise error
-        self._now = max(self._now, target)
-        self._was_set = False
+        self._monotonic = max(self._monotonic, target)
         await self._settle(wait_for_runs)
 
-    def _next_event_after(self, at: float, timer: FakeTimer) -> float:
-        """When something can happen, for a timer that is to go off at `at`.
-
-        A scheduler looks at its clock every few seconds even where nothing is due, as a real clock may
-        be set at any time. A look that finds nothing is put off until something else happens.
-        """
-        scheduler = None if timer.callback is None else _scheduler_of(timer.callback)
-        if scheduler is None or self._was_set:
-            return at
-        due = scheduler._core.timetable.earliest
-        others = self._timers[0][0] if self._timers else float("inf")
-        return max(at, min(others, float("inf") if due is None else due))
-
     async def _settle(self, wait_for_runs: bool) -> None:
-        await self._let_the_loop_go_on()
+        await self._let_loop_go_on()
         if not wait_for_runs:
             return
-        abandon_at = time.monotonic() + self._hang_timeout
-        # A short run in a thread has ended before the shortest sleep would be over.
+        give_up_at = time.monotonic() + self._hang_timeout
+        # A short run in a thread ends before the shortest real sleep does.
         naps = itertools.chain(itertools.repeat(0.0, 5), itertools.repeat(0.001))
         while running := self._running_tasks():
-            if time.monotonic() > abandon_at:
+            if time.monotonic() > give_up_at:
                 raise RunsNotFinishedError(running, self._hang_timeout)
             await asyncio.sleep(next(naps))
-        await self._let_the_loop_go_on()
+        await self._let_loop_go_on()
 
-    async def _let_the_loop_go_on(self) -> None:
-        loop = asyncio.get_running_loop()
-        # Callbacks that callbacks schedule take a turn of the loop each; this is deeper than any chain of ours.
-        for _ in range(10):
+    async def _let_loop_go_on(self) -> None:
+        for _ in range(_MAX_CHAINED_CALLBACKS):
             await asyncio.sleep(0)
-            for scheduler in tuple(self._schedulers.values()):
-                inbox = scheduler._core.inbox
-                # For what it has to do a scheduler may need several turns, and on a busy machine does.
-                if inbox.calls and inbox.is_on(loop):
-                    all_made = asyncio.Event()
-                    inbox.put(all_made.set)
-                    await all_made.wait()
+            for client in tuple(self._clients):
+                await client.settle()
 
     def _running_tasks(self) -> tuple[str, ...]:
-        running: list[str] = []
-        for scheduler in self._schedulers.values():
-            core = scheduler._core
-            # Not by its state, which is built anew at each look.
-            with core.lock:
-                entries = list(core.entries.values())
-            # A run that waits for its next attempt waits for this clock.
-            running += (entry.task.id for entry in entries if entry.run_count() > len(entry.attempts or ()))
-        return tuple(running)
-
-
-def _scheduler_of(callback: Callable[[], object]) -> AsyncIOScheduler | None:
-    """The scheduler that a callback is a method of: a scheduler sets its timer so."""
-    owner: object = getattr(callback, "__self__", None)
-    return owner if isinstance(owner, AsyncIOScheduler) else None
+        return tuple(task_id for client in self._clients for task_id in client.running_tasks())
 
 
 def _timestamp(now: datetime) -> float:

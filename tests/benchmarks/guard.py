@@ -20,7 +20,7 @@ from types import FrameType
 from typing import TypeAlias
 
 import asyncz
-from asyncz.schedulers import _inbox, asyncio as scheduling
+from asyncz.schedulers import _inbox, _timer
 from tests.benchmarks.ours import Countdown, loaded_scheduler
 
 RECORDED: Mapping[str, float] = (
@@ -110,7 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if unknown := set(kinds) - set(KINDS):
         parser.error(f"unknown kind: {', '.join(sorted(unknown))}")
     # Time slices end early under a trace, and the number of slices would be counted as well.
-    vars(scheduling)["TURN"] = vars(_inbox)["TURN"] = math.inf
+    vars(_timer)["TIME_SLICE"] = vars(_inbox)["TIME_SLICE"] = math.inf
     counts = {kind: least(kind) for kind in kinds}
     print(json.dumps(counts))
     if not options.check:

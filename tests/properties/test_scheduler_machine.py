@@ -175,7 +175,7 @@ class SchedulerMachine(RuleBasedStateMachine):
             async with asyncio.timeout(PATIENCE):
                 result = await work
                 # What was told by now has to be heard first; what is told later is heard at the next step.
-                while self.scheduler._core.inbox:
+                while self.scheduler._parts.runtime.inbox:
                     await asyncio.sleep(0)
                 self.reckon()
                 self.check()

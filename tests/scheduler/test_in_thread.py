@@ -188,7 +188,7 @@ def test_in_thread_run_after_block_rejected() -> None:
     task = scheduler.add_task(payloads.add, 1, 2, trigger=None)
     with scheduler.in_thread() as thread:
         pass
-    with pytest.raises(SchedulerNotRunningError, match="waiting for what runs"):
+    with pytest.raises(SchedulerNotRunningError, match="waiting for the scheduler"):
         thread.run(task)
     with pytest.raises(SchedulerNotRunningError):
         thread.shutdown()

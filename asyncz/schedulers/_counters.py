@@ -1,0 +1,130 @@
+"""Counts of submissions and outcomes, and the recent runs of a task."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from asyncz._statuses import RunOutcome
+from asyncz.events import (
+    RunDetails,
+    TaskCancelled,
+    TaskError,
+    TaskExecuted,
+    TaskMaxInstances,
+    TaskMissed,
+    TaskNotification,
+    TaskQueueFull,
+)
+
+if TYPE_CHECKING:
+    from asyncz.states import RunSummary
+
+# Characters of the text of an exception that are kept.
+_MAX_ERROR_LENGTH = 1000
+
+_COUNTED: dict[str, tuple[type[object], ...]] = {
+    "errors": (TaskError,),
+    "missed": (TaskMissed,),
+    "cancelled": (TaskCancelled,),
+    "rejected": (TaskMaxInstances, TaskQueueFull),
+}
+_OUTCOMES: dict[type[object], RunOutcome] = {
+    TaskExecuted: "executed",
+    TaskError: "error",
+    TaskMissed: "missed",
+    TaskCancelled: "cancelled",
+}
+
+
+class RunCounters:
+    """Numbers of submitted runs and of their outcomes, written on the loop's thread only.
+
+    Attributes:
+        submitted: Runs that were submitted.
+        executed: Runs that ended with a result.
+    """
+
+    __slots__ = ("_others", "executed", "submitted")
+
+    def __init__(self) -> None:
+        self.submitted = 0
+        # Most outcomes are results: counting them like the others would take a dict for each task.
+        self.executed = 0
+        self._others: dict[type[object], int] | None = None
+
+    def increment(self, kind: type[object]) -> None:
+        """Count an outcome other than a result, or a rejection."""
+        others = self._others
+        if others is None:
+            others = self._others = dict[type[object], int]()
+        others[kind] = others.get(kind, 0) + 1
+
+    def snapshot(self) -> dict[str, int]:
+        """Return all counts by the names that states use. May be called from any thread."""
+        others = self._others or {}
+        counts = {name: sum(others.get(kind, 0) for kind in kinds) for name, kinds in _COUNTED.items()}
+        counts["executed"] = self.executed
+        # Read last, so that another thread never sees more outcomes than submissions.
+        counts["submitted"] = self.submitted
+        return counts
+
+
+class TaskHistory(RunCounters):
+    """Counts of one task, and its recent runs without their results.
+
+    The task itself keeps its last notification; the history keeps the ones before.
+
+    Args:
+        max_recent: Number of recent runs that `recent_runs` returns at most.
+    """
+
+    __slots__ = ("_max_recent", "_recent")
+
+    def __init__(self, max_recent: int) -> None:
+        super().__init__()
+        self._max_recent = max_recent
+        self._recent: list[tuple[type[object], RunDetails, str]] | None = None
+
+    def record(self, previous: TaskNotification[object]) -> None:
+        """Keep the notification that was the last one until now."""
+        kept = self._max_recent - 1
+        if kept < 1:
+            return
+        if self._recent is None:
+            self._recent = []
+        self._recent.append(_without_result(previous))
+        if len(self._recent) > kept:
+            del self._recent[0]
+
+    def recent_runs(self, last: TaskNotification[object] | None) -> tuple[RunSummary, ...]:
+        """Return summaries of the recent runs, the last one included. May be called from any thread."""
+        if last is None or not self._max_recent:
+            return ()
+        return tuple(_summary(*ended) for ended in (*list(self._recent or ()), _without_result(last)))
+
+
+def _without_result(notification: TaskNotification[object]) -> tuple[type[object], RunDetails, str]:
+    error = _error_text(notification.exception) if isinstance(notification, TaskError) else ""
+    return type(notification), notification.details, error
+
+
+def _summary(kind: type[object], details: RunDetails, error: str) -> RunSummary:
+    from asyncz.states import RunSummary
+
+    return RunSummary(
+        run_id=details.run_id,
+        outcome=_OUTCOMES[kind],
+        attempt=details.attempt,
+        scheduled_at=details.scheduled_at,
+        started_at=details.started_at,
+        finished_at=details.finished_at,
+        error=error,
+    )
+
+
+def _error_text(exception: BaseException) -> str:
+    name = type(exception).__qualname__
+    try:
+        return f"{name}: {exception}"[:_MAX_ERROR_LENGTH]
+    except Exception:
+        return name

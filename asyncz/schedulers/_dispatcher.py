@@ -1,0 +1,181 @@
+"""The one place of a scheduler that calls listeners."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Never, Protocol, Self, cast, get_args
+
+from typing_extensions import TypeVar
+
+from asyncz import events
+from asyncz._callables import is_awaitable
+from asyncz.exceptions import InvalidInputError
+from asyncz.schedulers._safe_logging import logger
+
+EventT = TypeVar("EventT")
+PlainEventT = TypeVar(
+    "PlainEventT",
+    events.TaskError,
+    events.TaskMissed,
+    events.TaskCancelled,
+    events.TaskSubmitted,
+    events.TaskMaxInstances,
+    events.TaskQueueFull,
+    events.TaskRetrying,
+    events.TaskAdded,
+    events.TaskModified,
+    events.TaskRemoved,
+    events.SchedulerStarted,
+    events.SchedulerPaused,
+    events.SchedulerResumed,
+    events.SchedulerShutdown,
+    events.ExecutorAdded,
+    events.ExecutorRemoved,
+)
+
+_EVENT_CLASSES: frozenset[type[object]] = frozenset({events.TaskExecuted, *get_args(events.PlainEvent)})
+
+
+def check_event_class(event: object) -> None:
+    """Check that an object is an event class.
+
+    Raises:
+        InvalidInputError: The object is not, as a subscripted class is not.
+    """
+    if not isinstance(event, type) or event not in _EVENT_CLASSES:
+        allowed = ", ".join(sorted(known.__name__ for known in _EVENT_CLASSES))
+        raise InvalidInputError("event", repr(event), f"pass one of the event classes: {allowed}")
+
+
+class Subscription:
+    """Subscription of a listener: `unsubscribe()` or the end of a `with` block ends it."""
+
+    def __init__(self, remove: Callable[[], object]) -> None:
+        self._remove = remove
+
+    def unsubscribe(self) -> None:
+        """Stop calling the listener. May be called from any thread, and again."""
+        self._remove()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.unsubscribe()
+
+
+class _ListenerLookup(Protocol):
+    """`dict.get` of listeners by the class of their events."""
+
+    def __call__(self, event: type[EventT], /) -> tuple[Callable[[EventT], object], ...] | None: ...
+
+
+class Dispatcher:
+    """Calls listeners one after another on the loop's thread and runs the awaitables that they return.
+
+    A listener that raises is logged and affects nothing else.
+
+    Attributes:
+        listeners: Listeners of each event class that has any: an event without listeners need not be made.
+    """
+
+    def __init__(self) -> None:
+        self.listeners: dict[type[object], dict[object, Callable[[Never], object]]] = {}
+        # Made on the first emission after a change, so that many subscriptions in a row cost little.
+        self._snapshots: dict[type[object], tuple[Callable[[Never], object], ...]] = {}
+        # The dict maps each class to listeners that were subscribed with that very class, which its type cannot say.
+        self._snapshot_of = cast("_ListenerLookup", self._snapshots.get)
+        self._lock = threading.Lock()
+        self._awaited: set[asyncio.Task[None]] = set()
+        self._changed = asyncio.Event()
+
+    def subscribe(self, event: type[EventT], listener: Callable[[EventT], object]) -> Subscription:
+        """Call a listener with each event of a class. May be called from any thread."""
+        key = object()
+        with self._lock:
+            self.listeners.setdefault(event, {})[key] = listener
+            outdated = self._snapshots.pop(event, None)
+        del outdated
+        return Subscription(lambda: self._unsubscribe(event, key))
+
+    def emit(self, event: EventT, first: Sequence[Callable[[EventT], object]] = ()) -> None:
+        """Call the listeners in `first`, then all listeners that are subscribed to the class of the event."""
+        for listener in first:
+            self._call(listener, event)
+        # After the first ones, which may have subscribed or unsubscribed others.
+        listeners = self._snapshot_of(type(event))
+        if listeners is None:
+            self._take_snapshot(type(event))
+            listeners = self._snapshot_of(type(event)) or ()
+        for listener in listeners:
+            self._call(listener, event)
+
+    async def wait_for_listeners(self, between: Callable[[], object]) -> None:
+        """Wait for the awaitables of listeners, and for those that follow from them.
+
+        Args:
+            between: Called after each wait, to handle what the listeners did.
+        """
+        while self._awaited:
+            self._changed.clear()
+            await self._changed.wait()
+            between()
+
+    def cancel_listeners(self) -> int:
+        """Cancel the awaitables of listeners, and return their number."""
+        for task in tuple(self._awaited):
+            task.cancel()
+        return len(self._awaited)
+
+    def exclude(self, task: asyncio.Task[object]) -> None:
+        """Do not wait for the awaitable of a listener, because it waits itself."""
+        self._awaited.discard(task)
+        self._changed.set()
+
+    def runs_in(self, task: asyncio.Task[object] | None) -> bool:
+        """Return True if a task of asyncio is the awaitable of a listener."""
+        return task in self._awaited
+
+    def open(self) -> None:
+        """Prepare for the running loop, and forget the awaitables of another one, which was closed."""
+        self._awaited.clear()
+        self._changed = asyncio.Event()
+
+    def _unsubscribe(self, event: type[object], key: object) -> None:
+        with self._lock:
+            listeners = self.listeners.get(event, {})
+            listener = listeners.pop(key, None)
+            if not listeners:
+                self.listeners.pop(event, None)
+            outdated = self._snapshots.pop(event, None)
+        # Dropped outside of the lock: the `__del__` of a listener may subscribe again.
+        del listener, outdated
+
+    def _take_snapshot(self, event: type[object]) -> None:
+        with self._lock:
+            self._snapshots[event] = tuple(self.listeners.get(event, {}).values())
+
+    def _call(self, listener: Callable[[EventT], object], event: EventT) -> None:
+        try:
+            outcome = listener(event)
+            if outcome is not None and is_awaitable(outcome):
+                task = asyncio.get_running_loop().create_task(_await_logged(outcome))
+                self._awaited.add(task)
+                task.add_done_callback(self._on_listener_done)
+        except BaseException:
+            logger.exception("A listener raised")
+
+    def _on_listener_done(self, task: asyncio.Task[None]) -> None:
+        self._awaited.discard(task)
+        self._changed.set()
+
+
+async def _await_logged(outcome: Awaitable[object]) -> None:
+    try:
+        await outcome
+    except BaseException as error:
+        logger.exception("A listener raised")
+        if isinstance(error, asyncio.CancelledError):
+            raise

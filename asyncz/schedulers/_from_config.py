@@ -1,0 +1,89 @@
+"""Schedulers from a configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
+
+from typing_extensions import TypeVar
+
+from asyncz.config._loader import ConfigLoader
+from asyncz.limits import DEFAULT_LIMITS, TaskLimits
+from asyncz.plugins import BUILTIN_EXECUTORS
+from asyncz.protocols import Trigger, UniversalExecutor
+
+if TYPE_CHECKING:
+    from asyncz.config import ConfigSource
+    from asyncz.config.models import ExecutorConfig, TaskConfig
+
+
+class Configurable(Protocol):
+    """Scheduler that takes executors."""
+
+    def add_executor(self, executor: UniversalExecutor, /, alias: str) -> None:
+        """Register an executor."""
+        ...
+
+
+class AddTask(Protocol):
+    """Function that adds a task with limits that are complete."""
+
+    def __call__(
+        self,
+        call: Callable[[], object],
+        trigger: Trigger | None,
+        executor: str,
+        task_id: str | None,
+        /,
+        *,
+        limits: TaskLimits,
+        paused: bool,
+    ) -> object:
+        """Add a task."""
+        ...
+
+
+SchedulerT = TypeVar("SchedulerT", bound=Configurable)
+
+
+def configure(
+    source: ConfigSource, make: Callable[[TaskLimits], SchedulerT], add_task_of: Callable[[SchedulerT], AddTask]
+) -> SchedulerT:
+    """Make a scheduler with the defaults, executors and tasks of a configuration.
+
+    Args:
+        source: Configuration.
+        make: Makes a scheduler with these defaults.
+        add_task_of: Returns the function that adds a task to a scheduler.
+
+    Raises:
+        ConfigurationError: A part of the configuration cannot be used.
+    """
+    loader = ConfigLoader(source)
+    defaults = loader.attempt(("defaults",), loader.config.defaults.limits) or DEFAULT_LIMITS
+    scheduler = make(defaults)
+    for alias, executor in loader.config.executors.items():
+        loader.attempt(("executors", alias), partial(_add_executor, scheduler, alias, executor))
+    for task_id, task in loader.config.tasks.items():
+        _add_task(add_task_of(scheduler), loader, task_id, task, defaults)
+    loader.raise_problems()
+    return scheduler
+
+
+def _add_executor(scheduler: Configurable, alias: str, executor: ExecutorConfig) -> None:
+    scheduler.add_executor(executor.create(), alias=alias)
+
+
+def _add_task(add: AddTask, loader: ConfigLoader, task_id: str, task: TaskConfig, defaults: TaskLimits) -> None:
+    path = ("tasks", task_id)
+    call = loader.attempt(path, task.load_call)
+    limits = loader.attempt(path, partial(task.limits, defaults))
+    trigger = loader.attempt((*path, "trigger"), task.trigger.create)
+    aliases = {*loader.executors, *BUILTIN_EXECUTORS}
+    if task.executor not in aliases:
+        loader.reject((*path, "executor"), "there is no such executor", task.executor, aliases)
+    if call is None or limits is None or not loader.is_valid(*path):
+        return
+    if loader.is_valid("executors", task.executor):
+        loader.attempt(path, partial(add, call, trigger, task.executor, task_id, limits=limits, paused=task.paused))

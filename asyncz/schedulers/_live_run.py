@@ -1,0 +1,121 @@
+"""A run inside the scheduler."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextvars import Context
+from typing import Protocol
+
+from typing_extensions import TypeVar
+
+from asyncz.events import TaskError, TaskNotification
+from asyncz.runs import TaskRun
+from asyncz.schedulers._executor_registry import Registration
+from asyncz.specs import TaskSpec
+
+ResultT = TypeVar("ResultT")
+
+
+class RunOwner(Protocol[ResultT]):
+    """Controller of a task, as its runs see it. Invariant, like the runs. For the loop's thread."""
+
+    @property
+    def removed(self) -> bool:
+        """Return True if the task is not registered any more."""
+        ...
+
+    def retry_run(self, run: LiveRun[ResultT], failure: TaskError, /) -> bool:
+        """Schedule another attempt after a failed one; return False if the failure is the outcome of the run."""
+        ...
+
+    def record_outcome(self, run: LiveRun[ResultT], outcome: TaskNotification[ResultT], /) -> None:
+        """Count and emit the outcome of a run."""
+        ...
+
+    def release_run(self, run: LiveRun[ResultT], /) -> None:
+        """Free the slot of a run whose work is over."""
+        ...
+
+    def refill(self) -> None:
+        """Submit runs that wait for a slot."""
+        ...
+
+    def retire_if_finished(self) -> None:
+        """Remove the task if no run of it can follow."""
+        ...
+
+
+class RunSink(Protocol):
+    """Completes runs on the loop's thread."""
+
+    def complete(self, run: LiveRun[ResultT], /) -> None:
+        """Complete a run with its reported outcome."""
+        ...
+
+
+class LiveRun(TaskRun[ResultT]):
+    """A run with its owner and its executor; executors see the `TaskRun` only.
+
+    The inbox holds callables. A live run is callable and completes itself, so that a report needs no closure.
+
+    Attributes:
+        sink: Completes the run.
+        owner: Controller of the task.
+        registration: Executor of the run, which `Task.modify` does not change.
+        released: Whether the executor has reported that the work is over.
+    """
+
+    __slots__ = ("owner", "registration", "released", "sink")
+
+    def __init__(  # noqa: PLR0917  # called once per run, where keywords take time
+        self,
+        task: TaskSpec[ResultT],
+        scheduled: float,
+        context: Context | None,
+        clock_now: Callable[[], float],
+        call: Callable[[], ResultT | Awaitable[ResultT]] | None,
+        sink: RunSink,
+        owner: RunOwner[ResultT],
+        registration: Registration,
+    ) -> None:
+        super().__init__(task, scheduled, context, clock_now, call)
+        self.sink = sink
+        self.owner: RunOwner[ResultT] = owner
+        self.registration = registration
+        self.released = False
+
+    def __call__(self) -> None:
+        """Complete the run. For the loop's thread."""
+        self.sink.complete(self)
+
+    def report(self, outcome: TaskNotification[ResultT]) -> bool:
+        """Keep the outcome that an executor reports; return False if there is one. May be called from any thread.
+
+        The test and the assignment are one step under the GIL, as nothing is called between them. A free-threaded
+        build needs a lock here.
+        """
+        if self._outcome is not None:
+            return False
+        self._outcome = outcome
+        return True
+
+    def discard_report(self) -> None:
+        """Forget an outcome that cannot be used, so that another one can be reported."""
+        self._outcome = None
+
+    def next_attempt(self) -> LiveRun[ResultT]:
+        """Return the attempt that follows this one: the same run with the same awaiting coroutines."""
+        following = LiveRun(
+            self.task,
+            self.scheduled,
+            self._context,
+            self._clock_now,
+            self.call,
+            self.sink,
+            self.owner,
+            self.registration,
+        )
+        following.run_id = self.run_id
+        following.attempt = self.attempt + 1
+        following._shared_outcome = self.shared_outcome()
+        return following

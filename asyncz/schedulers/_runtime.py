@@ -1,0 +1,157 @@
+"""State that all parts of a scheduler share."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+
+from asyncz._statuses import SchedulerStatus
+from asyncz.clock import SystemClock
+from asyncz.events import Event
+from asyncz.exceptions import InvalidInputError, SchedulerNotRunningError, WrongThreadError
+from asyncz.protocols import Clock
+from asyncz.schedulers._counters import RunCounters
+from asyncz.schedulers._dispatcher import Dispatcher
+from asyncz.schedulers._inbox import Inbox
+
+_TRANSITIONS: Mapping[SchedulerStatus, frozenset[SchedulerStatus]] = {
+    "created": frozenset({"running", "paused"}),
+    "running": frozenset({"paused", "draining"}),
+    "paused": frozenset({"running", "draining"}),
+    "draining": frozenset({"stopped"}),
+    "stopped": frozenset({"running", "paused"}),
+}
+
+
+def check_clock(clock: object) -> None:
+    """Check that an object has the methods of a clock, or is None.
+
+    Raises:
+        InvalidInputError: The object has not.
+    """
+    if clock is not None and not all(callable(getattr(clock, name, None)) for name in ("now", "call_later")):
+        raise InvalidInputError("clock", repr(clock), "pass an object with the methods now and call_later")
+
+
+class Runtime:
+    """Clock, inbox, dispatcher, counters, lock and status of a scheduler.
+
+    Attributes:
+        clock: Source of the time.
+        now: Returns the time in seconds since the epoch.
+        inbox: Calls for the loop's thread.
+        dispatcher: Listeners of events.
+        counters: Counts of all runs.
+        lock: Protects the registries of tasks and executors, the pending changes and the status. See
+            `asyncz.schedulers` for what may be called while holding it.
+        status: Status of the scheduler. Set by `set_status` only.
+        chains_continue: Whether results are still handed to downstream tasks while the scheduler drains.
+        recent_runs: Number of recent runs that are kept for each task.
+    """
+
+    def __init__(self, clock: Clock, recent_runs: int) -> None:
+        self.clock = clock
+        # Read twice a run: the system clock is read without a method in between.
+        self.now: Callable[[], float] = time.time if type(clock) is SystemClock else clock.now
+        self.inbox = Inbox()
+        self.dispatcher = Dispatcher()
+        self.counters = RunCounters()
+        self.lock = threading.RLock()
+        self.status: SchedulerStatus = "created"
+        self.chains_continue = False
+        self.recent_runs = recent_runs
+        self._changes: deque[Callable[[], object]] = deque()
+        self._deferred: dict[Callable[[], object], None] = {}
+
+    @property
+    def running(self) -> bool:
+        """Return True if the scheduler has been started and not shut down. May be read from any thread."""
+        return self.status == "running" or self.status == "paused"
+
+    def require_running(self, action: str) -> None:
+        """Check that the scheduler is running.
+
+        Raises:
+            SchedulerNotRunningError: The scheduler has not been started, or has been shut down.
+        """
+        if not self.running:
+            raise SchedulerNotRunningError(action)
+
+    def check_thread(self, action: str) -> None:
+        """Check that the current thread may do something that only the loop's thread may do.
+
+        Raises:
+            WrongThreadError: The scheduler runs in another thread.
+        """
+        if self.inbox.called_off_loop:
+            advice = "it is for the event loop's own; SchedulerThread, which in_thread() gives, waits in other threads"
+            raise WrongThreadError(action, threading.current_thread().name, advice)
+
+    def set_status(self, status: SchedulerStatus) -> None:
+        """Set the status; threads that found the old one under the lock have done their work by then."""
+        with self.lock:
+            assert status in _TRANSITIONS[self.status], f"{status} cannot follow {self.status}"
+            self.status = status
+
+    # Changes of other threads
+
+    @property
+    def has_pending_changes(self) -> bool:
+        """Return True if a change waits for the loop's thread. Under the lock."""
+        return bool(self._changes)
+
+    def apply_pending_changes(self) -> bool:
+        """Apply the changes that other threads have deferred, if this is the loop's thread. Under the lock.
+
+        Returns:
+            False in another thread, where a change has to be deferred instead of being made at once.
+        """
+        if self.inbox.called_off_loop:
+            return False
+        self._apply_changes()
+        return True
+
+    def defer_change(self, change: Callable[[], object]) -> None:
+        """Have a change made on the loop's thread, after those that were deferred before. Under the lock.
+
+        Before the start there is no such thread, and the change is made at once.
+        """
+        self._changes.append(change)
+        if self.inbox.called_off_loop:
+            self.inbox.put(self._apply_deferred_changes)
+        else:
+            self._apply_changes()
+
+    def change(self, change: Callable[[], object]) -> None:
+        """Make a change on the loop's thread, in the order of the calls. May be called from any thread."""
+        with self.lock:
+            self.defer_change(change)
+
+    def _apply_deferred_changes(self) -> None:
+        with self.lock:
+            self._apply_changes()
+
+    def _apply_changes(self) -> None:
+        while self._changes:
+            self._changes.popleft()()
+
+    # Work that a pause holds
+
+    def defer_while_paused(self, refill: Callable[[], object]) -> bool:
+        """Return True if the scheduler is paused; `refill` is then called once it is resumed."""
+        if self.status != "paused":
+            return False
+        self._deferred[refill] = None
+        return True
+
+    def refill_deferred(self) -> None:
+        """Make the calls that the pause has held."""
+        deferred, self._deferred = self._deferred, dict[Callable[[], object], None]()
+        for refill in deferred:
+            refill()
+
+    def emit_soon(self, event: Event) -> None:
+        """Emit an event from the inbox, after those of earlier actions. May be called from any thread."""
+        self.inbox.put(lambda: self.dispatcher.emit(event))

@@ -1,0 +1,76 @@
+"""Logger whose methods never raise."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from collections.abc import Mapping
+
+
+class SafeLogger:
+    """Logger of the scheduler: handlers and filters are user code, so that their errors must not change any run.
+
+    Args:
+        name: Name of the logger.
+    """
+
+    __slots__ = ("_logger",)
+
+    def __init__(self, name: str) -> None:
+        self._logger = logging.getLogger(name)
+
+    def debug(self, message: str, *args: object) -> None:
+        """Log at the level DEBUG."""
+        self._log(logging.DEBUG, message, args, None, None)
+
+    def info(self, message: str, *args: object) -> None:
+        """Log at the level INFO."""
+        self._log(logging.INFO, message, args, None, None)
+
+    def warning(self, message: str, *args: object, extra: Mapping[str, object] | None = None) -> None:
+        """Log at the level WARNING."""
+        self._log(logging.WARNING, message, args, None, extra)
+
+    def error(
+        self,
+        message: str,
+        *args: object,
+        exc_info: BaseException | None = None,
+        extra: Mapping[str, object] | None = None,
+    ) -> None:
+        """Log at the level ERROR, with the traceback of `exc_info` if that is given."""
+        self._log(logging.ERROR, message, args, exc_info, extra)
+
+    def exception(self, message: str, *args: object) -> None:
+        """Log at the level ERROR, with the traceback of the exception that is being handled."""
+        self._log(logging.ERROR, message, args, sys.exception(), None)
+
+    def _log(
+        self,
+        level: int,
+        message: str,
+        args: tuple[object, ...],
+        exc_info: BaseException | None,
+        extra: Mapping[str, object] | None,
+    ) -> None:
+        try:
+            self._logger.log(level, message, *args, exc_info=exc_info, extra=extra, stacklevel=3)
+        except KeyboardInterrupt:
+            # An interrupt of the user that came at this moment, not an error of a handler.
+            raise
+        except BaseException:
+            _print_error()
+
+
+def _print_error() -> None:
+    """Print the error of a handler as `logging` does with errors that handlers catch themselves."""
+    try:
+        if logging.raiseExceptions:
+            traceback.print_exc()
+    except Exception:  # noqa: S110  # standard error may be closed, and nothing else is left to report to
+        pass
+
+
+logger = SafeLogger("asyncz.scheduler")
+"""Logger of all parts of the scheduler."""

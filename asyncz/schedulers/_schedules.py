@@ -1,0 +1,261 @@
+"""Sources of due runs: a trigger, or the results of an upstream task."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Generic, Protocol
+
+from typing_extensions import TypeVar
+
+from asyncz._checks import is_aware
+from asyncz._unsafe import as_catching_up
+from asyncz.exceptions import InvalidInputError
+from asyncz.protocols import Trigger
+from asyncz.triggers.base import start_trigger
+
+ResultT_co = TypeVar("ResultT_co", covariant=True)
+
+# Due times that are computed at once while a schedule catches up, and seconds that this may take: the loop then
+# handles other tasks, because a trigger may have years to catch up with.
+_MAX_DUE_TIMES = 500
+_MAX_SECONDS = 0.002
+# Shifts the start of a trigger in `_counts_from_start`; no interval is likely to be a divisor of this.
+_PROBE = timedelta(microseconds=123_457)
+
+
+class Schedule(Protocol[ResultT_co]):
+    """Source of the due runs of a task."""
+
+    @property
+    def next_due(self) -> datetime | None:
+        """Next due time, UTC; None if there is none or it is not known."""
+        ...
+
+    @property
+    def is_exhausted(self) -> bool:
+        """True if no run can come due any more."""
+        ...
+
+    @property
+    def text(self) -> str:
+        """Description for users; empty if the task runs on demand only."""
+        ...
+
+    def call_on_demand(self) -> Callable[[], ResultT_co | Awaitable[ResultT_co]] | None:
+        """Return the call of a run that is not due but demanded; None for the one of the task.
+
+        Raises:
+            NoResultError: The upstream task has no result.
+        """
+        ...
+
+
+class TriggerSchedule:
+    """Schedule by a trigger, which is user code: it is called here only.
+
+    On the loop's thread, except for the constructor, which the adding thread calls outside of the lock. What the
+    trigger raises there is raised; later it ends the schedule, and `take_failure` returns it.
+
+    Due times before `now` are not made up for. A trigger with one due time only, in the past, is due at once.
+
+    Args:
+        trigger: Trigger, or None for a task that runs on demand only.
+        now: Current time, UTC.
+
+    Attributes:
+        due_at: `next_due` in seconds since the epoch.
+    """
+
+    __slots__ = ("_failure", "_last_due", "_not_before", "_trigger", "due_at", "next_due")
+
+    def __init__(self, trigger: Trigger | None, now: datetime) -> None:
+        self._trigger = trigger
+        self._failure: BaseException | None = None
+        # The last due time that was submitted: no other one up to it is submitted again if the clock is set back.
+        self._last_due: datetime | None = None
+        self._not_before = 0.0
+        self.next_due: datetime | None = None
+        self.due_at = 0.0
+        if trigger is not None:
+            self._trigger = start_trigger(trigger, now)
+            self._set_first(self._trigger, now)
+
+    @property
+    def is_exhausted(self) -> bool:
+        """True if the trigger has no more due times; a task without a trigger always runs on demand."""
+        return self.next_due is None and self._trigger is not None
+
+    @property
+    def text(self) -> str:
+        """Text of the trigger."""
+        return "" if self._trigger is None else trigger_text(self._trigger)
+
+    def call_on_demand(self) -> None:
+        """Return None: the task is called as it is."""
+        return
+
+    def advance(self, now: datetime, coalesce: bool) -> Sequence[float]:
+        """Return due times up to `now`, in seconds since the epoch, and set the next one.
+
+        If more remain, `next_due` is still not later than `now`, and the next call goes on. With `coalesce` only the
+        latest due time is returned, and none before that is known.
+        """
+        trigger, previous, at = self._trigger, self.next_due, self.due_at
+        assert trigger is not None
+        assert previous is not None
+        try:
+            following = _next_due_time(trigger, previous, now)
+            if following is not None and following <= now:
+                return self._catch_up(trigger, previous, following, now, coalesce)
+        except BaseException as error:
+            self._failure, following = error, None
+        self._set_next(following)
+        self._last_due = previous
+        return (at,) if at >= self._not_before else ()
+
+    def take_failure(self) -> BaseException | None:
+        """Return the exception that the trigger raised since the last call."""
+        failure, self._failure = self._failure, None
+        return failure
+
+    def restart(self, now: datetime) -> None:
+        """Compute the next due time again, because the clock was set back. A trigger that counts, counts from now.
+
+        No due time that was submitted is submitted again.
+        """
+        trigger, last = self._trigger, self._last_due
+        if trigger is None or self.next_due is None:
+            return
+        try:
+            self._trigger = start_trigger(trigger, now)
+            following = self._set_first(self._trigger, now)
+            if last is None or following is None or following > last:
+                return
+            if not _counts_from_start(trigger, last, now):
+                self._set_next(_next_due_time(trigger, last, now))
+        except BaseException as error:
+            self._failure = error
+            self._set_next(None)
+
+    def _catch_up(
+        self, trigger: Trigger, previous: datetime, following: datetime, now: datetime, coalesce: bool
+    ) -> Sequence[float]:
+        """Return the due times from `previous` on; `following` is the one after it, and not later than `now`."""
+        catching_up = as_catching_up(trigger) if coalesce else None
+        due = [previous]
+        upcoming: datetime | None = following
+        deadline = time.perf_counter() + _MAX_SECONDS
+        try:
+            if catching_up is not None:
+                latest = catching_up.latest_due_time(previous, now)
+                if latest is not None and latest >= following:
+                    due, upcoming = [latest], _next_due_time(trigger, latest, now)
+            while upcoming is not None and upcoming <= now and len(due) < _MAX_DUE_TIMES:
+                due.append(upcoming)
+                upcoming = _next_due_time(trigger, upcoming, now)
+                if time.perf_counter() > deadline:
+                    break
+        except BaseException as error:
+            self._failure, upcoming = error, None
+        self._set_next(upcoming)
+        if coalesce:
+            if upcoming is not None and upcoming <= now:
+                # The latest due time is not known yet.
+                return ()
+            del due[:-1]
+        self._last_due = due[-1]
+        return [at for each in due if (at := each.timestamp()) >= self._not_before]
+
+    def _set_first(self, trigger: Trigger, now: datetime) -> datetime | None:
+        """Set and return the first due time from `now` on, or an earlier one that `advance` is going to skip."""
+        self._not_before = 0.0
+        first = _next_due_time(trigger, None, now)
+        if first is not None and first < now:
+            second = _next_due_time(trigger, first, now)
+            if second is not None:
+                self._not_before = now.timestamp()
+                first = second
+                catching_up = as_catching_up(trigger)
+                latest = None if catching_up is None else catching_up.latest_due_time(first, now)
+                if latest is not None and latest >= first:
+                    first = latest
+                if first < now:
+                    first = _next_due_time(trigger, first, now)
+        self._set_next(first)
+        return first
+
+    def _set_next(self, following: datetime | None) -> None:
+        self.next_due = following
+        if following is not None:
+            self.due_at = following.timestamp()
+
+
+class ChainSchedule(Generic[ResultT_co]):
+    """Schedule by the results of an upstream task, which a `ChainLink` offers to the controller.
+
+    Args:
+        upstream_id: Id of the upstream task.
+        call_on_demand: Returns the call with the last result of the upstream task.
+
+    Attributes:
+        next_due: Always None.
+        upstream_is_gone: Whether no more results can follow.
+    """
+
+    __slots__ = ("_call_on_demand", "_upstream_id", "next_due", "upstream_is_gone")
+
+    def __init__(
+        self, upstream_id: str, call_on_demand: Callable[[], Callable[[], ResultT_co | Awaitable[ResultT_co]]]
+    ) -> None:
+        self._upstream_id = upstream_id
+        self._call_on_demand = call_on_demand
+        self.next_due: datetime | None = None
+        self.upstream_is_gone = False
+
+    @property
+    def is_exhausted(self) -> bool:
+        """True if no more results can follow."""
+        return self.upstream_is_gone
+
+    @property
+    def text(self) -> str:
+        """Name of the upstream task."""
+        return f"after {self._upstream_id!r}"
+
+    def call_on_demand(self) -> Callable[[], ResultT_co | Awaitable[ResultT_co]]:
+        """Return the call with the last result of the upstream task; see `Schedule`."""
+        return self._call_on_demand()
+
+
+def trigger_text(trigger: Trigger | None) -> str:
+    """Return the text of a trigger, or the name of its class if `str()` raises; `none` for None."""
+    if trigger is None:
+        return "none"
+    try:
+        return str(trigger)
+    except Exception:
+        return type(trigger).__name__
+
+
+def _next_due_time(trigger: Trigger, previous: datetime | None, now: datetime) -> datetime | None:
+    """Return the due time after another one, UTC.
+
+    Raises:
+        InvalidInputError: The trigger does not keep its contract.
+    """
+    following = trigger.next_due_time(previous, now)
+    if following is None:
+        return None
+    if not is_aware(following):
+        raise InvalidInputError("a due time", repr(following), f"{trigger!r} must return time zone aware datetimes")
+    if previous is not None and following <= previous:
+        raise InvalidInputError("a due time", repr(following), f"{trigger!r} must return one later than {previous!r}")
+    return following if following.tzinfo is UTC else following.astimezone(UTC)
+
+
+def _counts_from_start(trigger: Trigger, previous: datetime, now: datetime) -> bool:
+    """Return True if the due times of a trigger depend on the time of its start."""
+    due_times = {start_trigger(trigger, start).next_due_time(previous, now) for start in (now, now + _PROBE)}
+    return len(due_times) > 1

@@ -1,0 +1,635 @@
+"""A task in its scheduler."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING, Generic, Never, Protocol
+
+import attrs
+from typing_extensions import TypeVar, override
+
+from asyncz._checks import check_text
+from asyncz._running import context_for_later
+from asyncz.clock import utc
+from asyncz.events import TaskAdded, TaskError, TaskExecuted, TaskModified, TaskNotification, TaskRemoved
+from asyncz.exceptions import InvalidInputError, NoResultError, SchedulerNotRunningError, TaskLookupError
+from asyncz.limits import TaskLimits, TaskOptions, check_options
+from asyncz.plugins import check_trigger
+from asyncz.protocols import Trigger, UniversalSubmit
+from asyncz.runs import RunHandle, TaskRun
+from asyncz.schedulers._backlog import DueRun
+from asyncz.schedulers._completion import Completion
+from asyncz.schedulers._counters import TaskHistory
+from asyncz.schedulers._executor_registry import ExecutorRegistry, Registration
+from asyncz.schedulers._live_run import LiveRun
+from asyncz.schedulers._runtime import Runtime
+from asyncz.schedulers._safe_logging import logger
+from asyncz.schedulers._schedules import Schedule, TriggerSchedule, trigger_text
+from asyncz.schedulers._task_registry import Registered, TaskRegistry
+from asyncz.schedulers._task_runs import TaskRuns
+from asyncz.schedulers._timer import DueTimer
+from asyncz.schedulers._timetable import Due
+from asyncz.specs import TaskSpec
+from asyncz.tasks import ChainFactory, Task, TaskOwner, close_streams, replace_spec
+
+if TYPE_CHECKING:
+    from asyncz.states import TaskState
+
+ResultT = TypeVar("ResultT")
+
+
+class AnyTaskRuns(Protocol):
+    """Runs of a task of any result type; see `TaskRuns`."""
+
+    @property
+    def registration(self) -> Registration:
+        """Executor of the next runs."""
+        ...
+
+    @property
+    def retrying(self) -> int:
+        """Number of runs that wait for their next attempt."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def cancel_all(self, registration: Registration | None = None) -> int:
+        """Ask for the cancellation of the runs, or of those on one executor; return how many accept."""
+        ...
+
+    def end_attempts(self) -> None:
+        """End the runs that wait for their next attempt."""
+        ...
+
+    def cancel_unfinished(self) -> int:
+        """End runs as cancelled whose executor never reported an outcome; return their number."""
+        ...
+
+
+class AnyController(Due, Registered, TaskOwner[object], Protocol):
+    """Controller of a task of any result type, as the other parts of a scheduler see it."""
+
+    # By link: notified when the task is gone.
+    downstream: dict[object, Callable[[], object]] | None
+
+    @property
+    def has_ended(self) -> bool:
+        """True if the last run has its outcome, as far as is known now."""
+        ...
+
+    @property
+    def feeds_chain(self) -> bool:
+        """True if an incomplete run or a waiting result may still lead to another run."""
+        ...
+
+    @property
+    @override
+    def runs(self) -> AnyTaskRuns:
+        """Live runs of the task."""
+        ...
+
+    def on_removed(self) -> None:
+        """Handle that the task was removed."""
+        ...
+
+    def refill(self) -> None:
+        """Submit runs that wait for a slot."""
+        ...
+
+    def cancel_backlog(self) -> None:
+        """End the runs in the backlog as cancelled."""
+        ...
+
+
+@attrs.define(eq=False)
+class SchedulerParts:
+    """Parts of one scheduler that its controllers use.
+
+    Attributes:
+        runtime: Shared state.
+        completion: Notifier of the executors.
+        executors: Executors by alias.
+        tasks: Controllers by task id.
+        timer: Timer of due tasks.
+        chain: Adds downstream tasks.
+    """
+
+    runtime: Runtime
+    completion: Completion
+    executors: ExecutorRegistry
+    tasks: TaskRegistry[AnyController]
+    timer: DueTimer[AnyController]
+    chain: ChainFactory
+
+
+class TaskController(Generic[ResultT]):
+    """A task in its scheduler: schedule, changes, outcomes of runs, and removal.
+
+    Invariant, like its runs; collections hold it as `AnyController`. On the loop's thread, except for the methods of
+    `TaskOwner`, which may be called from any thread if `asyncz.Task` does not say otherwise.
+
+    Attributes:
+        heap_version: See `Due`.
+        removed: See `Registered`.
+        downstream: Functions by chain link that are called when the task is gone.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_history",
+        "_on_removed",
+        "_parts",
+        "_paused",
+        "_runs",
+        "_schedule",
+        "_task",
+        "downstream",
+        "heap_version",
+        "removed",
+    )
+
+    def __init__(
+        self,
+        parts: SchedulerParts,
+        spec: TaskSpec[ResultT],
+        schedule: Schedule[ResultT],
+        executor: tuple[Registration, Callable[[TaskRun[ResultT]], None]],
+        *,
+        paused: bool,
+        on_removed: Callable[[], object] | None = None,
+    ) -> None:
+        self._parts = parts
+        self._task: Task[ResultT] = Task(spec, self)
+        self._schedule: Schedule[ResultT] = schedule
+        self._history = TaskHistory(parts.runtime.recent_runs)
+        self._runs: TaskRuns[ResultT] = TaskRuns(
+            parts.runtime,
+            parts.completion,
+            self._task,
+            history=self._history,
+            context=context_for_later(),
+            registration=executor[0],
+            submit_to=executor[1],
+        )
+        self._paused = paused
+        self._on_removed = on_removed
+        self.removed = False
+        self.heap_version = 0
+        self.downstream: dict[object, Callable[[], object]] | None = None
+
+    @property
+    def task(self) -> Task[ResultT]:
+        """Task of the controller."""
+        return self._task
+
+    @property
+    def is_finished(self) -> bool:
+        """True if the schedule is exhausted and the last run is over."""
+        return self._schedule.is_exhausted and not (self.removed or len(self._runs) or self._runs.any_waiting)
+
+    @property
+    def has_ended(self) -> bool:
+        """True if the last run has its outcome, as far as is known now."""
+        is_exhausted = self.removed or (self._schedule.is_exhausted and not self._runs.backlog_size)
+        return is_exhausted and not self._runs.any_incomplete
+
+    @property
+    def feeds_chain(self) -> bool:
+        """True if an incomplete run or a waiting result may still lead to another run."""
+        runs = self._runs
+        if runs.backlog_size and not self._paused and not isinstance(self._schedule, TriggerSchedule):
+            return runs.any_incomplete or runs.waits_for_queue
+        return bool(self.downstream) and runs.any_incomplete
+
+    @property
+    def runs(self) -> TaskRuns[ResultT]:
+        """Live runs of the task."""
+        return self._runs
+
+    # Schedule
+
+    def activate(self) -> None:
+        """Announce a new task, and schedule it."""
+        dispatcher = self._parts.runtime.dispatcher
+        if TaskAdded in dispatcher.listeners:
+            dispatcher.emit(TaskAdded(self._task.id))
+        self._update_timer()
+        self.retire_if_finished()
+
+    def on_due(self, _at: float, now: datetime, /) -> None:
+        """Submit runs for the due times up to `now`, and schedule the next one."""
+        schedule = self._schedule
+        if self.removed or not isinstance(schedule, TriggerSchedule):
+            return
+        due_times = schedule.advance(now, self._task._spec.limits.coalesce)
+        failure = schedule.take_failure()
+        if failure is not None:
+            if not self._on_trigger_error(failure):
+                return
+            # A listener may have given the task another one.
+            schedule = self._schedule
+        if schedule.next_due is not None:
+            self._update_timer(now)
+        elif not due_times:
+            self.retire_if_finished()
+        for at in due_times:
+            self._runs.offer(self, at)
+
+    def restart_schedule(self, now: datetime, /) -> None:
+        """Compute the next due time again, because the clock was set back."""
+        schedule = self._schedule
+        if isinstance(schedule, TriggerSchedule) and not self.removed:
+            schedule.restart(now)
+            failure = schedule.take_failure()
+            if failure is not None:
+                self._on_trigger_error(failure)
+            self._update_timer()
+            self.retire_if_finished()
+
+    def _update_timer(self, now: datetime | None = None) -> None:
+        """Enter the next due time into the timetable. While a task catches up, it takes turns with other due tasks."""
+        schedule = self._schedule
+        if not isinstance(schedule, TriggerSchedule) or schedule.next_due is None or self._paused or self.removed:
+            self._parts.timer.unschedule(self)
+        elif now is not None and schedule.next_due <= now:
+            self._parts.timer.schedule(self, now.timestamp())
+        else:
+            self._parts.timer.schedule(self, schedule.due_at)
+
+    def _on_trigger_error(self, error: BaseException) -> bool:
+        """Announce that the schedule ends, because its trigger raised; return False if a listener removed the task."""
+        task_id = self._task.id
+        event = TaskModified(task_id, "its trigger raised", error, fields=("trigger",))
+        self._parts.runtime.dispatcher.emit(event)
+        logger.error(
+            "The trigger of the task %r raised; its schedule ends", task_id, exc_info=error, extra={"task_id": task_id}
+        )
+        return not self.removed
+
+    # Runs
+
+    def offer_result(self, at: float, call: Callable[[], ResultT | Awaitable[ResultT]]) -> None:
+        """Submit a run for a result of the upstream task, as soon as there is a slot."""
+        if not self.removed:
+            self._runs.offer(self, at, call, must_run=True)
+
+    def _on_demand(self, at: float) -> None:
+        """Handle that the task was submitted by a call."""
+        runtime, runs = self._parts.runtime, self._runs
+        if self.removed:
+            return
+        try:
+            call = self._schedule.call_on_demand()
+        except NoResultError as error:
+            run = runs.new(self, at)
+            runs.complete_at_once(run, run.failed(error))
+            return
+        if call is not None:
+            self.offer_result(at, call)
+        elif runtime.status == "running":
+            runs.offer(self, at)
+        elif runtime.status == "paused":
+            runs.enqueue(DueRun(at))
+            self.refill()
+        else:
+            # The scheduler was shut down meanwhile.
+            run = runs.new(self, at)
+            runs.complete_at_once(run, run.cancelled())
+
+    def refill(self) -> None:
+        """Submit runs that wait for a slot, unless the task or the scheduler is paused."""
+        runtime = self._parts.runtime
+        if runtime.status == "draining" and not runtime.chains_continue:
+            self._runs.cancel_backlog(self)
+        if self._paused or self.removed or runtime.defer_while_paused(self.refill):
+            return
+        self._runs.refill(self)
+
+    def retry_run(self, run: LiveRun[ResultT], failure: TaskError, /) -> bool:
+        """Schedule another attempt after a failed one; return False if the failure is the outcome of the run."""
+        if self.removed or not self._parts.runtime.running:
+            return False
+        try:
+            return self._runs.retry(run, failure)
+        except Exception:
+            # A retry policy calls code of exception classes.
+            logger.exception("The retry policy of the task %r raised; no attempt follows", self._task.id)
+            return False
+
+    def record_outcome(self, run: LiveRun[ResultT], outcome: TaskNotification[ResultT], /) -> None:  # noqa: ARG002
+        """Count and emit the outcome of a run."""
+        task, runtime = self._task, self._parts.runtime
+        previous, task._last_notification = task._last_notification, outcome
+        if previous is not None:
+            self._history.record(previous)
+        if isinstance(outcome, TaskExecuted):
+            self._history.executed += 1
+            runtime.counters.executed += 1
+        else:
+            self._history.increment(type(outcome))
+            runtime.counters.increment(type(outcome))
+        listeners = task._listeners
+        runtime.dispatcher.emit(outcome, [listener for _, listener in listeners] if listeners else ())
+
+    def release_run(self, run: LiveRun[ResultT], /) -> None:
+        """Free the slot of a run whose work is over."""
+        runs = self._runs
+        runs.release(run)
+        if self.removed:
+            if not len(runs):
+                self._forget()
+            # Executors count by task id: the task that has the id now may have waited for this slot.
+            holder = self._parts.tasks.holder(run.task_id)
+            if holder is not None:
+                holder.refill()
+            return
+        if runs.any_waiting:
+            self.refill()
+        self.retire_if_finished()
+
+    # Removal
+
+    def retire_if_finished(self) -> None:
+        """Remove the task if no run of it is live or can follow."""
+        if self.is_finished and self._parts.tasks.retire(self):
+            self._emit_removed()
+            self._disown()
+
+    def on_removed(self) -> None:
+        """Handle that the task was removed: forget its backlog and end its pending attempts. Results are cancelled."""
+        self._parts.timer.unschedule(self)
+        if self._on_removed is not None:
+            self._on_removed()
+            self._runs.cancel_backlog(self)
+        self._runs.forget_backlog()
+        self._runs.end_attempts()
+        self._emit_removed()
+        if not len(self._runs):
+            self._forget()
+
+    def _forget(self) -> None:
+        self._parts.tasks.forget(self)
+        self._disown()
+
+    def _disown(self) -> None:
+        """Break the reference cycle between task and controller, and notify downstream tasks."""
+        task = self._task
+        task._owner = RemovedTaskOwner(self._parts, task._spec, task._last_notification, self._history, self._schedule)
+        self._on_removed = None
+        downstream, self.downstream = self.downstream, None
+        for on_upstream_gone in (downstream or {}).values():
+            on_upstream_gone()
+
+    def _emit_removed(self) -> None:
+        dispatcher = self._parts.runtime.dispatcher
+        if TaskRemoved in dispatcher.listeners:
+            dispatcher.emit(TaskRemoved(self._task.id))
+        close_streams(self._task)
+
+    # Changes
+
+    def modify(self, task_id: str, options: TaskOptions, executor: str | None, /) -> None:
+        """Change limits and executor; see `Task.modify`."""
+        runtime, executors, spec = self._parts.runtime, self._parts.executors, self._task._spec
+        limits = spec.limits.evolve(**options)
+        if executor is not None:
+            check_text("executor", executor)
+        created = None if executor is None else executors.prepare(executor, spec.call)
+        with runtime.lock:
+            self._require_registered(task_id)
+            on_loop = runtime.apply_pending_changes()
+            target = None if executor is None else executors.resolve_alias(executor, created)
+            if on_loop and self._task._spec is spec:
+                self._apply_modification(limits, target)
+            else:
+                # On top of the changes that are pending now.
+                runtime.defer_change(lambda: self._apply_modification(self._task.limits.evolve(**options), target))
+
+    def _apply_modification(self, limits: TaskLimits, target: tuple[Registration, UniversalSubmit] | None) -> None:
+        if self.removed:
+            return
+        spec = self._task._spec
+        differences, alias = limits.diff(spec.limits), spec.executor
+        if target is not None and target[0] is not self._runs.registration:
+            alias = target[0].alias
+            differences["executor"] = f"{spec.executor!r} to {alias!r}"
+            self._runs.change_executor(*target)
+        if differences:
+            replace_spec(self._task, TaskSpec(spec.id, spec.call, alias, limits))
+            change = ", ".join(f"{name}: {values}" for name, values in differences.items())
+            self._announce_change(TaskModified(spec.id, change, fields=tuple(differences)))
+
+    def reschedule(self, task_id: str, trigger: Trigger | None, /) -> None:
+        """Replace the trigger; see `Task.reschedule`."""
+        runtime = self._parts.runtime
+        check_trigger(trigger)
+        if not isinstance(self._schedule, TriggerSchedule):
+            reason = f"{task_id!r} is due by the results of another task; add a separate task for the trigger"
+            raise InvalidInputError("trigger", repr(trigger), reason)
+        schedule, change = TriggerSchedule(trigger, utc(runtime.now())), f"rescheduled to {trigger_text(trigger)}"
+        with runtime.lock:
+            self._require_registered(task_id)
+            runtime.defer_change(lambda: self._apply_schedule(schedule, change))
+
+    def _apply_schedule(self, schedule: TriggerSchedule, change: str) -> None:
+        if not self.removed:
+            self._schedule = schedule
+            self._announce_change(TaskModified(self._task.id, change, fields=("trigger",)))
+
+    def set_paused(self, task_id: str, paused: bool, /) -> None:
+        """Pause or resume the schedule; see `Task.pause` and `Task.resume`."""
+        runtime = self._parts.runtime
+        with runtime.lock:
+            self._require_registered(task_id)
+            runtime.defer_change(lambda: self._apply_paused(paused))
+
+    def _apply_paused(self, paused: bool) -> None:
+        if self._paused != paused and not self.removed:
+            self._paused = paused
+            change = "paused" if paused else "resumed"
+            self._announce_change(TaskModified(self._task.id, change, fields=("paused",)))
+
+    def _announce_change(self, event: TaskModified) -> None:
+        # At once: the task must not come due by what it was before.
+        self._parts.timer.unschedule(self)
+        # Through the inbox, which holds the announcement of the task itself, if that is still to come. Under the lock.
+        self._parts.runtime.inbox.put(partial(self._after_change, event))
+
+    def _after_change(self, event: TaskModified) -> None:
+        self._parts.runtime.dispatcher.emit(event)
+        if not self.removed:
+            self._update_timer()
+            self.refill()
+            self.retire_if_finished()
+
+    def _require_registered(self, task_id: str) -> None:
+        """Check that the task is registered. Under the lock."""
+        if self.removed:
+            raise TaskLookupError(task_id)
+
+    # The other methods of `TaskOwner`
+
+    @property
+    def chain(self) -> ChainFactory:
+        """Function that adds a downstream task."""
+        return self._parts.chain
+
+    def run_now(self, task_id: str, /) -> RunHandle[ResultT]:
+        """Submit a run now; see `Task.run`."""
+        runtime, runs = self._parts.runtime, self._runs
+        runtime.require_running(f"running the task {task_id!r}")
+        if self.removed:
+            raise TaskLookupError(task_id)
+        runtime.check_thread("Task.run()")
+        call, context = self._schedule.call_on_demand(), context_for_later()
+        run = runs.new(self, runtime.now(), call, context)
+        outcome = run.shared_outcome()
+        # In the new context: the executor may start something that outlives the run that calls this.
+        rejection = context.run(runs.submit, run)
+        if rejection is not None:
+            raise rejection
+        run_id = run.run_id
+        return RunHandle(run_id, task_id, outcome, lambda: runs.cancel(run_id))
+
+    def submit(self, task_id: str, /) -> None:
+        """Make the task due once, now; see `Task.submit`."""
+        runtime = self._parts.runtime
+        runtime.require_running(f"submitting the task {task_id!r}")
+        with runtime.lock:
+            self._require_registered(task_id)
+        runtime.inbox.put(partial(self._on_demand, runtime.now()))
+
+    def cancel_runs(self) -> int:
+        """Cancel all runs; see `Task.cancel_runs`."""
+        return self._runs.cancel_all()
+
+    def cancel_backlog(self) -> None:
+        """End the runs in the backlog as cancelled."""
+        self._runs.cancel_backlog(self)
+
+    def state(self, task_id: str, /) -> TaskState:
+        """Return a snapshot of the task."""
+        runs = self._runs
+        return task_state(
+            self._task._spec,
+            self._task._last_notification,
+            self._history,
+            self._schedule.text,
+            paused=self._paused,
+            next_run_at=None if self.removed else self._schedule.next_due,
+            # With those of a removed task of the same id, which count for `max_instances` too.
+            running=len(runs) + (0 if self.removed else self._parts.tasks.removed_runs(task_id)),
+            retrying=runs.retrying,
+            backlog=runs.backlog_size,
+        )
+
+    def can_run(self) -> bool:
+        """Return True if another run of the task can still end."""
+        return not self.removed and self._parts.runtime.status != "stopped"
+
+    def check_thread(self, action: str, /) -> None:
+        """Raise `WrongThreadError` in any thread but the one of the scheduler's loop."""
+        self._parts.runtime.check_thread(action)
+
+
+class RemovedTaskOwner:
+    """Owner of a removed task, without a reference to its controller: another task can be chained to it.
+
+    It answers `state` with the last state of the task.
+    """
+
+    __slots__ = ("_history", "_last", "_parts", "_schedule", "_spec")
+
+    def __init__(
+        self,
+        parts: SchedulerParts,
+        spec: TaskSpec[object],
+        last: TaskNotification[object] | None,
+        history: TaskHistory,
+        schedule: Schedule[object],
+    ) -> None:
+        self._parts = parts
+        self._spec = spec
+        self._last = last
+        self._history = history
+        self._schedule = schedule
+
+    @property
+    def chain(self) -> ChainFactory:
+        """Function that adds a downstream task."""
+        return self._parts.chain
+
+    def run_now(self, task_id: str, /) -> Never:
+        """Reject a run."""
+        self._reject("running", task_id)
+
+    def submit(self, task_id: str, /) -> Never:
+        """Reject a submission."""
+        self._reject("submitting", task_id)
+
+    def modify(self, task_id: str, options: TaskOptions, executor: str | None, /) -> Never:  # noqa: ARG002
+        """Reject a change."""
+        check_options(options)
+        raise TaskLookupError(task_id)
+
+    def reschedule(self, task_id: str, trigger: Trigger | None, /) -> Never:
+        """Reject another trigger."""
+        check_trigger(trigger)
+        raise TaskLookupError(task_id)
+
+    def set_paused(self, task_id: str, paused: bool, /) -> Never:  # noqa: ARG002
+        """Reject a change."""
+        raise TaskLookupError(task_id)
+
+    def cancel_runs(self) -> int:
+        """Return 0, as there are no runs."""
+        return 0
+
+    def state(self, task_id: str, /) -> TaskState:  # noqa: ARG002  # the owner of one task only
+        """Return the last state of the task."""
+        return task_state(self._spec, self._last, self._history, self._schedule.text)
+
+    def can_run(self) -> bool:
+        """Return False."""
+        return False
+
+    def check_thread(self, action: str, /) -> None:
+        """Raise `WrongThreadError` in any thread but the one of the scheduler's loop."""
+        self._parts.runtime.check_thread(action)
+
+    def _reject(self, action: str, task_id: str) -> Never:
+        if not self._parts.runtime.running:
+            raise SchedulerNotRunningError(f"{action} the task {task_id!r}")
+        raise TaskLookupError(task_id)
+
+
+def task_state(
+    spec: TaskSpec[object],
+    last: TaskNotification[object] | None,
+    history: TaskHistory,
+    trigger: str,
+    *,
+    paused: bool = False,
+    next_run_at: datetime | None = None,
+    running: int = 0,
+    retrying: int = 0,
+    backlog: int = 0,
+) -> TaskState:
+    """Return a snapshot of a task."""
+    from asyncz.states import TaskState
+
+    return TaskState(
+        task_id=spec.id,
+        function=spec.function,
+        trigger=trigger,
+        executor=spec.executor,
+        paused=paused,
+        next_run_at=next_run_at,
+        running=running,
+        retrying=retrying,
+        backlog=backlog,
+        recent_runs=history.recent_runs(last),
+        **history.snapshot(),
+    )

@@ -1,0 +1,163 @@
+"""Tasks by id, and removed tasks that still have live runs."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sized
+from typing import Generic, Protocol
+
+from typing_extensions import TypeVar
+
+from asyncz._callables import function_name
+from asyncz._checks import check_instance
+from asyncz.exceptions import DuplicateTaskError, TaskLookupError
+from asyncz.schedulers._runtime import Runtime
+from asyncz.tasks import Task
+
+
+class Registered(Protocol):
+    """Controller of a task in the registry.
+
+    Attributes:
+        removed: Whether the task was removed. The registry sets it.
+    """
+
+    removed: bool
+
+    @property
+    def task(self) -> Task[object]:
+        """Task of the controller."""
+        ...
+
+    @property
+    def is_finished(self) -> bool:
+        """True if no run of the task is live or can follow."""
+        ...
+
+    @property
+    def runs(self) -> Sized:
+        """Live runs of the task."""
+        ...
+
+
+ControllerT = TypeVar("ControllerT", bound=Registered)
+
+
+class TaskRegistry(Generic[ControllerT]):
+    """Controllers of the tasks of a scheduler. Methods without a remark may be called from any thread."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._controllers: dict[str, ControllerT] = {}
+        # By the identity of the task, as ids may be used again.
+        self._leaving: dict[int, ControllerT] = {}
+        self._numbers = itertools.count(1)
+
+    def registered(self) -> tuple[ControllerT, ...]:
+        """Return the controllers of all registered tasks."""
+        with self._runtime.lock:
+            return tuple(self._controllers.values())
+
+    def all(self) -> tuple[ControllerT, ...]:
+        """Return all controllers, those of removed tasks with live runs included."""
+        with self._runtime.lock:
+            return (*self._controllers.values(), *self._leaving.values())
+
+    def holder(self, task_id: str) -> ControllerT | None:
+        """Return the controller of the task that has an id now."""
+        return self._controllers.get(task_id)
+
+    def controller_of(self, task: Task[object]) -> ControllerT | None:
+        """Return the controller of a task, also of a removed one with live runs."""
+        controller = self._controllers.get(task.id)
+        return controller if controller is not None and controller.task is task else self._leaving.get(id(task))
+
+    def find(self, task: Task[object] | str) -> ControllerT:
+        """Return the controller of a task, given by its id or itself.
+
+        Raises:
+            TaskLookupError: The task is not registered.
+        """
+        if not isinstance(task, str):
+            check_instance("task", task, Task)
+        task_id = task if isinstance(task, str) else task.id
+        controller = self._controllers.get(task_id)
+        if controller is None or not (isinstance(task, str) or controller.task is task):
+            raise TaskLookupError(task_id)
+        return controller
+
+    def apply(self, task: Task[object] | str, action: Callable[[ControllerT], object]) -> None:
+        """Do something with the controller of a task, and again if another thread replaces the task meanwhile."""
+        while True:
+            controller = self.find(task)
+            try:
+                action(controller)
+            except TaskLookupError:
+                # An id means the task that has it now.
+                if not controller.removed:
+                    raise
+            else:
+                return
+
+    def new_id(self, wanted: str | None, function: object, replace_existing: bool) -> str:
+        """Return the id for a new task. Under the lock.
+
+        Raises:
+            DuplicateTaskError: The wanted id is in use, and not to be replaced.
+        """
+        if wanted is None:
+            name = function_name(function)
+            while (task_id := f"{name}-{next(self._numbers)}") in self._controllers:
+                pass
+            return task_id
+        if wanted in self._controllers and not replace_existing:
+            raise DuplicateTaskError(wanted)
+        return wanted
+
+    def add(self, controller: ControllerT) -> None:
+        """Register a task. Under the lock."""
+        self._controllers[controller.task.id] = controller
+
+    def remove(self, task: Task[object] | str) -> ControllerT:
+        """Unregister a task; its controller is kept until `forget`.
+
+        Raises:
+            TaskLookupError: The task is not registered.
+        """
+        with self._runtime.lock:
+            controller = self.find(task)
+            del self._controllers[controller.task.id]
+            controller.removed = True
+            self._leaving[id(controller.task)] = controller
+        return controller
+
+    def retire(self, controller: ControllerT) -> bool:
+        """Unregister a finished task, unless a change of another thread lets it go on. For the loop's thread.
+
+        Returns:
+            False if the task stays, or was removed before.
+        """
+        runtime = self._runtime
+        with runtime.lock:
+            if runtime.has_pending_changes:
+                runtime.apply_pending_changes()
+                if not controller.is_finished:
+                    return False
+            if controller.removed or runtime.status == "draining":
+                return False
+            del self._controllers[controller.task.id]
+            controller.removed = True
+        return True
+
+    def forget(self, controller: ControllerT) -> None:
+        """Forget a removed task, whose last run has ended. For the loop's thread."""
+        self._leaving.pop(id(controller.task), None)
+
+    def forget_removed(self) -> None:
+        """Forget all removed tasks. For the loop's thread."""
+        self._leaving.clear()
+
+    def removed_runs(self, task_id: str) -> int:
+        """Return the number of live runs of removed tasks with an id: executors count runs by the id of the task."""
+        with self._runtime.lock:
+            return sum(len(each.runs) for each in self._leaving.values() if each.task.id == task_id)

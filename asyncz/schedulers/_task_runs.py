@@ -1,0 +1,465 @@
+"""The runs of one task: slots, submission, overlap, further attempts and cancellation."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from contextvars import Context
+from functools import partial
+from typing import Generic
+
+from typing_extensions import TypeVar
+
+from asyncz.events import (
+    TaskError,
+    TaskMaxInstances,
+    TaskNotification,
+    TaskQueueFull,
+    TaskRetrying,
+    TaskSubmitted,
+)
+from asyncz.exceptions import MaximumInstancesError, QueueFullError
+from asyncz.runs import TaskRun
+from asyncz.schedulers._backlog import Backlog, DueRun
+from asyncz.schedulers._completion import Completion
+from asyncz.schedulers._counters import TaskHistory
+from asyncz.schedulers._dispatcher import Dispatcher
+from asyncz.schedulers._executor_registry import Registration
+from asyncz.schedulers._live_run import LiveRun, RunOwner
+from asyncz.schedulers._retrying import Retrying
+from asyncz.schedulers._runtime import Runtime
+from asyncz.schedulers._safe_logging import logger
+from asyncz.tasks import Task
+
+ResultT = TypeVar("ResultT")
+
+# Seconds after which an executor with a full queue is asked again for a run that must run.
+_QUEUE_FULL_DELAY = 1.0
+
+
+class TaskRuns(Generic[ResultT]):
+    """Live runs, backlog and pending attempts of one task. For the loop's thread, except for the three counts.
+
+    A run is live from its submission until its executor releases it, attempts that wait for their delay included.
+
+    The owner is an argument of the methods: with a reference to it, a retired task would be part of a reference cycle
+    and live until the next full garbage collection.
+
+    Attributes:
+        registration: Executor of the next runs.
+    """
+
+    __slots__ = (
+        "_backlog",
+        "_completion",
+        "_context",
+        "_history",
+        "_live",
+        "_may_run_elsewhere",
+        "_retrying",
+        "_runtime",
+        "_submit_to",
+        "_task",
+        "registration",
+    )
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        completion: Completion,
+        task: Task[ResultT],
+        *,
+        history: TaskHistory,
+        context: Context,
+        registration: Registration,
+        submit_to: Callable[[TaskRun[ResultT]], None],
+    ) -> None:
+        self._runtime = runtime
+        self._completion = completion
+        self._task = task
+        self._history = history
+        self._context = context
+        self.registration = registration
+        self._submit_to = submit_to
+        # Each of the three is None while it is empty: a scheduler may have 100,000 tasks, most of them idle.
+        self._live: dict[int, LiveRun[ResultT]] | None = None
+        self._backlog: Backlog[ResultT] | None = None
+        self._retrying: Retrying[ResultT] | None = None
+        # Whether a live run may be on another executor than `registration`, which counts its own runs only.
+        self._may_run_elsewhere = False
+
+    def __len__(self) -> int:
+        """Return the number of live runs. May be called from any thread."""
+        live = self._live
+        return 0 if live is None else len(live)
+
+    def __iter__(self) -> Iterator[LiveRun[ResultT]]:
+        """Iterate over a copy of the live runs, oldest first."""
+        return iter(tuple(self._live.values()) if self._live else ())
+
+    @property
+    def backlog_size(self) -> int:
+        """Return the number of due runs that wait for a slot. May be read from any thread."""
+        backlog = self._backlog
+        return 0 if backlog is None else len(backlog)
+
+    @property
+    def retrying(self) -> int:
+        """Return the number of runs that wait for their next attempt. May be read from any thread."""
+        retrying = self._retrying
+        return 0 if retrying is None else len(retrying)
+
+    @property
+    def any_waiting(self) -> bool:
+        """Return True if a due run or an attempt waits."""
+        return self._backlog is not None or self._retrying is not None
+
+    @property
+    def any_incomplete(self) -> bool:
+        """Return True if a run has no outcome yet."""
+        return self._live is not None and any(not run.done for run in self._live.values())
+
+    @property
+    def waits_for_queue(self) -> bool:
+        """Return True if a run waits until the queue of the executor has room."""
+        return self._backlog is not None and self._backlog.timer is not None
+
+    # Submission
+
+    def new(
+        self,
+        owner: RunOwner[ResultT],
+        at: float,
+        call: Callable[[], ResultT | Awaitable[ResultT]] | None = None,
+        context: Context | None = None,
+    ) -> LiveRun[ResultT]:
+        """Make a run that is due at a time. All runs of the task are made here."""
+        return LiveRun(
+            self._task._spec,
+            at,
+            self._context if context is None else context,
+            self._runtime.now,
+            call,
+            self._completion,
+            owner,
+            self.registration,
+        )
+
+    def submit(self, run: LiveRun[ResultT]) -> MaximumInstancesError | QueueFullError | None:
+        """Submit a run, or complete it if its outcome is known already; return the rejection, if there is one."""
+        announcement = self._track(run)
+        try:
+            if run.registration.ready and run.limits.misfire_grace_time is None and not self._may_run_elsewhere:
+                self._submit_to(run)
+            else:
+                self._submit_checked(run)
+        except (MaximumInstancesError, QueueFullError) as rejection:
+            if announcement is not None:
+                announcement.withdrawn = True
+            self._history.submitted -= 1
+            self._runtime.counters.submitted -= 1
+            self.release(run)
+            return rejection
+        except BaseException as error:
+            # If the executor has reported an outcome before it raised, that one counts.
+            self._completion.finished(run, run.failed(error))
+        return None
+
+    def offer(
+        self,
+        owner: RunOwner[ResultT],
+        at: float,
+        call: Callable[[], ResultT | Awaitable[ResultT]] | None = None,
+        *,
+        must_run: bool = False,
+    ) -> None:
+        """Submit a due run, or let the overlap policy decide about it."""
+        if must_run or self._backlog is not None or self._retrying is not None:
+            self._apply_overlap_policy(owner, _due_run(at, call, must_run))
+            return
+        run = self.new(owner, at, call)
+        rejection = self.submit(run)
+        if rejection is None:
+            return
+        if isinstance(rejection, QueueFullError):
+            self._reject(owner, TaskQueueFull(run.task_id, details=run.details()))
+        else:
+            self._apply_overlap_policy(owner, _due_run(at, call, must_run))
+
+    def enqueue(self, due: DueRun[ResultT]) -> None:
+        """Put a due run into the backlog, whatever the overlap policy is; `refill` submits it."""
+        if self._backlog is None:
+            self._backlog = Backlog[ResultT]()
+        self._backlog.append(due)
+
+    def complete_at_once(self, run: LiveRun[ResultT], outcome: TaskNotification[ResultT]) -> None:
+        """Count a run as submitted and report its outcome, without an executor."""
+        self._track(run)
+        self._completion.finished(run, outcome)
+
+    def refill(self, owner: RunOwner[ResultT]) -> None:
+        """Submit rejected attempts and the backlog, as far as there are slots."""
+        if self._retrying is not None:
+            for run_id in self._retrying.rejected():
+                self._submit_attempt(run_id)
+        backlog = self._backlog
+        if backlog is None:
+            return
+        backlog.stop_timer()
+        while backlog and len(self) < self._task._spec.limits.max_instances:
+            if not self._submit_due(owner, backlog.next):
+                if backlog.next.must_run:
+                    backlog.timer = self._runtime.clock.call_later(_QUEUE_FULL_DELAY, owner.refill)
+                return
+            backlog.pop()
+        if not backlog:
+            self._backlog = None
+
+    def release(self, run: LiveRun[ResultT]) -> None:
+        """Free the slot of a run; the slot of an attempt that another one follows belongs to that one."""
+        live = self._live
+        if live is not None and live.get(run.run_id) is run:
+            del live[run.run_id]
+            if not live:
+                self._live = None
+
+    def _track(self, run: LiveRun[ResultT]) -> _SubmittedEvent | None:
+        """Give a run its slot, count it, and announce it if anybody listens."""
+        runtime = self._runtime
+        announcement: _SubmittedEvent | None = None
+        if TaskSubmitted in runtime.dispatcher.listeners:
+            # Before the submission: a thread may report the outcome before `submit` returns.
+            announcement = _SubmittedEvent(runtime.dispatcher, TaskSubmitted(run.task_id, details=run.details()))
+            runtime.inbox.put(announcement)
+        # Also before the submission, in which the function may be called and ask for its own run.
+        if self._live is None:
+            self._live = {run.run_id: run}
+        else:
+            self._live[run.run_id] = run
+        self._history.submitted += 1
+        runtime.counters.submitted += 1
+        return announcement
+
+    def _submit_checked(self, run: LiveRun[ResultT]) -> None:
+        """Submit a run that may be too late, whose executor may not be ready, or whose task was moved."""
+        registration = run.registration
+        if run.limits.misfire_grace_time is not None and run.is_too_late():
+            self._completion.finished(run, run.missed())
+        elif registration.ready:
+            self._check_moved(run)
+            self._submit_to(run)
+        elif registration.failure is not None:
+            self._completion.finished(run, run.failed(registration.failure))
+        elif self._runtime.status == "draining":
+            self._submit_to(run)
+        elif len(self) > run.limits.max_instances:
+            # The run itself is one of the live runs.
+            raise MaximumInstancesError(run.task_id, run.limits.max_instances)
+        else:
+            registration.pending[run.id] = partial(self._submit_pending, run)
+
+    def _submit_pending(self, run: LiveRun[ResultT]) -> None:
+        """Submit a run that waited for the start of its executor: a rejection is its outcome."""
+        try:
+            self._submit_checked(run)
+        except BaseException as error:
+            self._completion.finished(run, run.failed(error))
+
+    def _submit_due(self, owner: RunOwner[ResultT], due: DueRun[ResultT]) -> bool:
+        """Submit a due run; return False if it has to wait. A run that need not run is rejected by a full queue."""
+        run = self.new(owner, due.at, due.call)
+        rejection = self.submit(run)
+        if isinstance(rejection, QueueFullError) and not due.must_run:
+            self._reject(owner, TaskQueueFull(run.task_id, details=run.details()))
+            return True
+        return rejection is None
+
+    # Overlap
+
+    def _apply_overlap_policy(self, owner: RunOwner[ResultT], due: DueRun[ResultT]) -> None:
+        limits = self._task._spec.limits
+        if limits.overlap == "skip" and not due.must_run:
+            # A run that waits for its next attempt has a slot here and none on its executor: let that decide.
+            if self._backlog is not None or self._retrying is None or not self._submit_due(owner, due):
+                self._reject_at_maximum(owner, due.at)
+            return
+        if self._backlog is None:
+            self._backlog = Backlog[ResultT]()
+        decision = self._backlog.admit(due, limits, len(self))
+        if decision.cancel_oldest:
+            self.cancel_oldest()
+        for at in decision.rejected:
+            self._reject_at_maximum(owner, at)
+        owner.refill()
+
+    def _reject_at_maximum(self, owner: RunOwner[ResultT], at: float) -> None:
+        run = self.new(owner, at)
+        self._reject(owner, TaskMaxInstances(run.task_id, details=run.details()))
+
+    def _reject(self, owner: RunOwner[ResultT], event: TaskMaxInstances | TaskQueueFull) -> None:
+        runtime = self._runtime
+        self._history.increment(type(event))
+        runtime.counters.increment(type(event))
+        # Through the inbox, like submissions: of several due times, the submitted one is announced first.
+        runtime.emit_soon(event)
+        runtime.inbox.put(owner.retire_if_finished)
+        logger.warning(
+            "A due run of the task %r was rejected: %s",
+            event.task_id,
+            type(event).__name__,
+            extra={"task_id": event.task_id, "run_id": event.details.run_id},
+        )
+
+    # Further attempts
+
+    def retry(self, run: LiveRun[ResultT], failure: TaskError) -> bool:
+        """Schedule the next attempt of a failed run; return False if there is none."""
+        retry = self._task._spec.limits.retry
+        if retry is None or run.cancel_requested or (self._live or {}).get(run.run_id) is not run:
+            return False
+        if not retry.follows(run.attempt, failure.exception):
+            return False
+        delay = retry.delay_after(run.attempt)
+        following = run.next_attempt()
+        self._live = {**(self._live or {}), run.run_id: following}
+        if self._retrying is None:
+            self._retrying = Retrying[ResultT](self._runtime.clock)
+        self._retrying.schedule(following, failure, delay, partial(self._submit_attempt, run.run_id))
+        event = TaskRetrying(
+            failure.task_id, failure.exception, delay, traceback=failure.traceback, details=failure.details
+        )
+        self._runtime.dispatcher.emit(event)
+        logger.warning(
+            "Attempt %d of a run of the task %r failed: %r; another follows in %g seconds",
+            run.attempt,
+            failure.task_id,
+            failure.exception,
+            delay,
+            extra={"task_id": failure.task_id, "run_id": run.run_id},
+        )
+        return True
+
+    def _submit_attempt(self, run_id: int) -> None:
+        """Submit a pending attempt; one that is rejected stays pending."""
+        retrying = self._retrying
+        attempt = None if retrying is None else retrying.withdraw(run_id)
+        if attempt is None or retrying is None:
+            return
+        run = attempt.run
+        run.registration = self.registration
+        try:
+            self._submit_checked(run)
+        except (MaximumInstancesError, QueueFullError):
+            retrying.schedule_again(attempt, partial(self._submit_attempt, run_id))
+        except BaseException as error:
+            self._completion.finished(run, run.failed(error))
+        self._drop_empty_retrying()
+
+    def end_attempts(self) -> None:
+        """End the runs that wait for their next attempt with the error of their last one."""
+        attempts = () if self._retrying is None else self._retrying.withdraw_all()
+        self._retrying = None
+        for attempt in attempts:
+            self._completion.finished(attempt.run, attempt.failure)
+
+    def _drop_empty_retrying(self) -> None:
+        if self._retrying is not None and not len(self._retrying):
+            self._retrying = None
+
+    # Another executor
+
+    def change_executor(self, registration: Registration, submit_to: Callable[[TaskRun[ResultT]], None]) -> None:
+        """Submit later runs and attempts to another executor; runs that it has accepted stay where they are."""
+        before = self.registration
+        self.registration, self._submit_to = registration, submit_to
+        # Runs that wait for the start of the old executor have not reached it.
+        moved = [run for run in self if before.pending.pop(run.id, None) is not None]
+        for run in moved:
+            run.registration = registration
+            if registration.ready:
+                # Not now: the change is made under the lock, and a submission calls the executor.
+                self._runtime.inbox.put(partial(self._submit_pending, run))
+            else:
+                registration.pending[run.id] = partial(self._submit_pending, run)
+        self._may_run_elsewhere = len(self) > len(moved)
+
+    def _check_moved(self, run: LiveRun[ResultT]) -> None:
+        """Count the live runs on all executors while some are on the one that the task was moved from.
+
+        Raises:
+            MaximumInstancesError: The task has its maximum of live runs.
+        """
+        if not self._may_run_elsewhere:
+            return
+        others = [other for other in self if other.run_id != run.run_id]
+        if not any(other.registration is not self.registration for other in others):
+            self._may_run_elsewhere = False
+        elif len(others) >= run.limits.max_instances:
+            raise MaximumInstancesError(run.task_id, run.limits.max_instances)
+
+    # Cancellation
+
+    def cancel(self, run_id: int) -> bool:
+        """Ask for the cancellation of a run; return whether the request is accepted."""
+        self._runtime.check_thread("cancelling runs")
+        run = (self._live or {}).get(run_id)
+        if run is None:
+            return False
+        attempt = None if self._retrying is None else self._retrying.withdraw(run_id)
+        self._drop_empty_retrying()
+        if attempt is not None or run.registration.pending.pop(run.id, None) is not None:
+            self._completion.finished(run, run.cancelled())
+            return True
+        run.cancel_requested = True
+        return run.registration.cancel(run)
+
+    def cancel_all(self, registration: Registration | None = None) -> int:
+        """Ask for the cancellation of all runs, or of those on one executor; return how many accept the request."""
+        return sum(self.cancel(run.run_id) for run in self if registration is None or run.registration is registration)
+
+    def cancel_oldest(self) -> None:
+        """Ask for the cancellation of the oldest run that accepts it; no run is asked twice."""
+        for run in self:
+            try:
+                # A second request would interrupt the clean-up of a run.
+                if not run.cancel_requested and self.cancel(run.run_id):
+                    return
+            except Exception:
+                logger.exception("A run of the task %r could not be cancelled", self._task.id)
+
+    def cancel_backlog(self, owner: RunOwner[ResultT]) -> None:
+        """End the runs in the backlog as cancelled."""
+        for due in self.forget_backlog():
+            run = self.new(owner, due.at)
+            self.complete_at_once(run, run.cancelled())
+
+    def forget_backlog(self) -> tuple[DueRun[ResultT], ...]:
+        """Remove and return the runs in the backlog."""
+        backlog, self._backlog = self._backlog, None
+        return () if backlog is None else backlog.take_all()
+
+    def cancel_unfinished(self) -> int:
+        """End runs as cancelled whose executor never reported an outcome; return their number."""
+        unfinished = [run for run in self if not run.done]
+        for run in unfinished:
+            self._completion.finished(run, run.cancelled())
+        return len(unfinished)
+
+
+def _due_run(at: float, call: Callable[[], ResultT | Awaitable[ResultT]] | None, must_run: bool) -> DueRun[ResultT]:
+    # ty infers the union as the result. Naming the type in the call would take longer than the call.
+    return DueRun(at, call, must_run)  # ty: ignore[invalid-explicit-return]
+
+
+class _SubmittedEvent:
+    """Call in the inbox that announces a submission, unless that was rejected."""
+
+    __slots__ = ("_dispatcher", "_event", "withdrawn")
+
+    def __init__(self, dispatcher: Dispatcher, event: TaskSubmitted) -> None:
+        self._dispatcher = dispatcher
+        self._event = event
+        self.withdrawn = False
+
+    def __call__(self) -> None:
+        if not self.withdrawn:
+            self._dispatcher.emit(self._event)
