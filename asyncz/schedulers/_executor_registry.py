@@ -15,7 +15,7 @@ from asyncz._unsafe import as_cancelling, as_cancelling_all, as_checking_calls
 from asyncz.events import ExecutorAdded
 from asyncz.exceptions import DuplicateExecutorError, UnknownAliasError
 from asyncz.plugins import BUILTIN_EXECUTORS, check_executor, create_executor, executor_aliases
-from asyncz.protocols import Executor, Notifier, SupportsCancel, UniversalExecutor, UniversalSubmit
+from asyncz.protocols import Executor, Notifier, SupportsCancel, SupportsCheckCall, UniversalExecutor, UniversalSubmit
 from asyncz.runs import TaskRun
 from asyncz.schedulers._runtime import Runtime
 from asyncz.schedulers._safe_logging import logger
@@ -43,6 +43,7 @@ class Registration:
         state: Returns the state of the executor.
         submit: `submit` of a universal executor; None for an executor of runs of one type.
         canceller: The executor, if it can cancel runs.
+        checker: The executor, if it can reject calls that it can never run.
         ready: Whether the executor accepts runs.
         failure: Error of a late start.
         starting: Late start that is in progress.
@@ -56,6 +57,7 @@ class Registration:
     state: Callable[[], ExecutorState]
     submit: UniversalSubmit | None
     canceller: SupportsCancel | None
+    checker: SupportsCheckCall | None
     ready: bool = False
     failure: BaseException | None = None
     starting: asyncio.Task[None] | None = None
@@ -142,7 +144,14 @@ class ExecutorRegistry:
         """
         runtime = self._runtime
         registration = Registration(
-            alias, executor, executor.start, executor.shutdown, lambda: executor.state, submit, as_cancelling(executor)
+            alias,
+            executor,
+            executor.start,
+            executor.shutdown,
+            lambda: executor.state,
+            submit,
+            as_cancelling(executor),
+            as_checking_calls(executor),
         )
         with runtime.lock:
             self.check_free(alias)
@@ -175,7 +184,8 @@ class ExecutorRegistry:
             return None
         registration = self._registrations.get(executor)
         if registration is not None and registration.submit is not None:
-            _check_call(registration.executor, call)
+            if registration.checker is not None:
+                registration.checker.check_call(call)
             return None
         if executor not in BUILTIN_EXECUTORS or registration is not None:
             raise self._unknown_alias(executor)
@@ -193,7 +203,10 @@ class ExecutorRegistry:
             created: Result of `prepare`.
         """
         if isinstance(executor, str):
-            return self.resolve_alias(executor, created)
+            registration = self._registrations.get(executor)
+            if registration is None or registration.submit is None:
+                return self.resolve_alias(executor, created)
+            return registration, registration.submit
         registration = self._find_instance(executor)
         if registration is None:
             name, number = type(executor).__name__, 1

@@ -48,6 +48,7 @@ class Runtime:
             `asyncz.schedulers` for what may be called while holding it.
         status: Status of the scheduler. Set by `set_status` only.
         chains_continue: Whether results are still handed to downstream tasks while the scheduler drains.
+        pending_changes: Changes that wait for the loop's thread. Under the lock.
         recent_runs: Number of recent runs that are kept for each task.
     """
 
@@ -62,7 +63,7 @@ class Runtime:
         self.status: SchedulerStatus = "created"
         self.chains_continue = False
         self.recent_runs = recent_runs
-        self._changes: deque[Callable[[], object]] = deque()
+        self.pending_changes: deque[Callable[[], object]] = deque()
         self._deferred: dict[Callable[[], object], None] = {}
 
     @property
@@ -97,11 +98,6 @@ class Runtime:
 
     # Changes of other threads
 
-    @property
-    def has_pending_changes(self) -> bool:
-        """Return True if a change waits for the loop's thread. Under the lock."""
-        return bool(self._changes)
-
     def apply_pending_changes(self) -> bool:
         """Apply the changes that other threads have deferred, if this is the loop's thread. Under the lock.
 
@@ -118,7 +114,7 @@ class Runtime:
 
         Before the start there is no such thread, and the change is made at once.
         """
-        self._changes.append(change)
+        self.pending_changes.append(change)
         if self.inbox.called_off_loop:
             self.inbox.put(self._apply_deferred_changes)
         else:
@@ -134,8 +130,8 @@ class Runtime:
             self._apply_changes()
 
     def _apply_changes(self) -> None:
-        while self._changes:
-            self._changes.popleft()()
+        while self.pending_changes:
+            self.pending_changes.popleft()()
 
     # Work that a pause holds
 

@@ -56,7 +56,7 @@ class TriggerSchedule:
     """Schedule by a trigger, which is user code: it is called here only.
 
     On the loop's thread, except for the constructor, which the adding thread calls outside of the lock. What the
-    trigger raises there is raised; later it ends the schedule, and `take_failure` returns it.
+    trigger raises there is raised; later it ends the schedule, and is kept in `failure`.
 
     Due times before `now` are not made up for. A trigger with one due time only, in the past, is due at once.
 
@@ -66,13 +66,14 @@ class TriggerSchedule:
 
     Attributes:
         due_at: `next_due` in seconds since the epoch.
+        failure: Exception that the trigger raised; the schedule is over then.
     """
 
-    __slots__ = ("_failure", "_last_due", "_not_before", "_trigger", "due_at", "next_due")
+    __slots__ = ("_last_due", "_not_before", "_trigger", "due_at", "failure", "next_due")
 
     def __init__(self, trigger: Trigger | None, now: datetime) -> None:
         self._trigger = trigger
-        self._failure: BaseException | None = None
+        self.failure: BaseException | None = None
         # The last due time that was submitted: no other one up to it is submitted again if the clock is set back.
         self._last_due: datetime | None = None
         self._not_before = 0.0
@@ -110,15 +111,11 @@ class TriggerSchedule:
             if following is not None and following <= now:
                 return self._catch_up(trigger, previous, following, now, coalesce)
         except BaseException as error:
-            self._failure, following = error, None
-        self._set_next(following)
-        self._last_due = previous
+            self.failure, following = error, None
+        self.next_due, self._last_due = following, previous
+        if following is not None:
+            self.due_at = following.timestamp()
         return (at,) if at >= self._not_before else ()
-
-    def take_failure(self) -> BaseException | None:
-        """Return the exception that the trigger raised since the last call."""
-        failure, self._failure = self._failure, None
-        return failure
 
     def restart(self, now: datetime) -> None:
         """Compute the next due time again, because the clock was set back. A trigger that counts, counts from now.
@@ -136,7 +133,7 @@ class TriggerSchedule:
             if not _counts_from_start(trigger, last, now):
                 self._set_next(_next_due_time(trigger, last, now))
         except BaseException as error:
-            self._failure = error
+            self.failure = error
             self._set_next(None)
 
     def _catch_up(
@@ -158,7 +155,7 @@ class TriggerSchedule:
                 if time.perf_counter() > deadline:
                     break
         except BaseException as error:
-            self._failure, upcoming = error, None
+            self.failure, upcoming = error, None
         self._set_next(upcoming)
         if coalesce:
             if upcoming is not None and upcoming <= now:

@@ -131,6 +131,7 @@ class TaskController(Generic[ResultT]):
     `TaskOwner`, which may be called from any thread if `asyncz.Task` does not say otherwise.
 
     Attributes:
+        task: Task of the controller.
         heap_version: See `Due`.
         removed: See `Registered`.
         downstream: Functions by chain link that are called when the task is gone.
@@ -144,10 +145,10 @@ class TaskController(Generic[ResultT]):
         "_paused",
         "_runs",
         "_schedule",
-        "_task",
         "downstream",
         "heap_version",
         "removed",
+        "task",
     )
 
     def __init__(
@@ -161,13 +162,13 @@ class TaskController(Generic[ResultT]):
         on_removed: Callable[[], object] | None = None,
     ) -> None:
         self._parts = parts
-        self._task: Task[ResultT] = Task(spec, self)
+        self.task: Task[ResultT] = Task(spec, self)
         self._schedule: Schedule[ResultT] = schedule
         self._history = TaskHistory(parts.runtime.recent_runs)
         self._runs: TaskRuns[ResultT] = TaskRuns(
             parts.runtime,
             parts.completion,
-            self._task,
+            self.task,
             history=self._history,
             context=context_for_later(),
             registration=executor[0],
@@ -178,11 +179,6 @@ class TaskController(Generic[ResultT]):
         self.removed = False
         self.heap_version = 0
         self.downstream: dict[object, Callable[[], object]] | None = None
-
-    @property
-    def task(self) -> Task[ResultT]:
-        """Task of the controller."""
-        return self._task
 
     @property
     def is_finished(self) -> bool:
@@ -214,17 +210,18 @@ class TaskController(Generic[ResultT]):
         """Announce a new task, and schedule it."""
         dispatcher = self._parts.runtime.dispatcher
         if TaskAdded in dispatcher.listeners:
-            dispatcher.emit(TaskAdded(self._task.id))
+            dispatcher.emit(TaskAdded(self.task.id))
         self._update_timer()
-        self.retire_if_finished()
+        if self._schedule.next_due is None:
+            self.retire_if_finished()
 
     def on_due(self, _at: float, now: datetime, /) -> None:
         """Submit runs for the due times up to `now`, and schedule the next one."""
         schedule = self._schedule
         if self.removed or not isinstance(schedule, TriggerSchedule):
             return
-        due_times = schedule.advance(now, self._task._spec.limits.coalesce)
-        failure = schedule.take_failure()
+        due_times = schedule.advance(now, self.task._spec.limits.coalesce)
+        failure = schedule.failure
         if failure is not None:
             if not self._on_trigger_error(failure):
                 return
@@ -240,9 +237,9 @@ class TaskController(Generic[ResultT]):
     def restart_schedule(self, now: datetime, /) -> None:
         """Compute the next due time again, because the clock was set back."""
         schedule = self._schedule
-        if isinstance(schedule, TriggerSchedule) and not self.removed:
+        if isinstance(schedule, TriggerSchedule) and schedule.next_due is not None and not self.removed:
             schedule.restart(now)
-            failure = schedule.take_failure()
+            failure = schedule.failure
             if failure is not None:
                 self._on_trigger_error(failure)
             self._update_timer()
@@ -260,7 +257,7 @@ class TaskController(Generic[ResultT]):
 
     def _on_trigger_error(self, error: BaseException) -> bool:
         """Announce that the schedule ends, because its trigger raised; return False if a listener removed the task."""
-        task_id = self._task.id
+        task_id = self.task.id
         event = TaskModified(task_id, "its trigger raised", error, fields=("trigger",))
         self._parts.runtime.dispatcher.emit(event)
         logger.error(
@@ -315,12 +312,12 @@ class TaskController(Generic[ResultT]):
             return self._runs.retry(run, failure)
         except Exception:
             # A retry policy calls code of exception classes.
-            logger.exception("The retry policy of the task %r raised; no attempt follows", self._task.id)
+            logger.exception("The retry policy of the task %r raised; no attempt follows", self.task.id)
             return False
 
     def record_outcome(self, run: LiveRun[ResultT], outcome: TaskNotification[ResultT], /) -> None:  # noqa: ARG002
         """Count and emit the outcome of a run."""
-        task, runtime = self._task, self._parts.runtime
+        task, runtime = self.task, self._parts.runtime
         previous, task._last_notification = task._last_notification, outcome
         if previous is not None:
             self._history.record(previous)
@@ -336,7 +333,7 @@ class TaskController(Generic[ResultT]):
     def release_run(self, run: LiveRun[ResultT], /) -> None:
         """Free the slot of a run whose work is over."""
         runs = self._runs
-        runs.release(run)
+        any_waiting = runs.release(run)
         if self.removed:
             if not len(runs):
                 self._forget()
@@ -345,9 +342,10 @@ class TaskController(Generic[ResultT]):
             if holder is not None:
                 holder.refill()
             return
-        if runs.any_waiting:
+        if any_waiting:
             self.refill()
-        self.retire_if_finished()
+        if self._schedule.next_due is None:
+            self.retire_if_finished()
 
     # Removal
 
@@ -375,7 +373,7 @@ class TaskController(Generic[ResultT]):
 
     def _disown(self) -> None:
         """Break the reference cycle between task and controller, and notify downstream tasks."""
-        task = self._task
+        task = self.task
         task._owner = RemovedTaskOwner(self._parts, task._spec, task._last_notification, self._history, self._schedule)
         self._on_removed = None
         downstream, self.downstream = self.downstream, None
@@ -385,14 +383,15 @@ class TaskController(Generic[ResultT]):
     def _emit_removed(self) -> None:
         dispatcher = self._parts.runtime.dispatcher
         if TaskRemoved in dispatcher.listeners:
-            dispatcher.emit(TaskRemoved(self._task.id))
-        close_streams(self._task)
+            dispatcher.emit(TaskRemoved(self.task.id))
+        if self.task._listeners:
+            close_streams(self.task)
 
     # Changes
 
     def modify(self, task_id: str, options: TaskOptions, executor: str | None, /) -> None:
         """Change limits and executor; see `Task.modify`."""
-        runtime, executors, spec = self._parts.runtime, self._parts.executors, self._task._spec
+        runtime, executors, spec = self._parts.runtime, self._parts.executors, self.task._spec
         limits = spec.limits.evolve(**options)
         if executor is not None:
             check_text("executor", executor)
@@ -401,23 +400,23 @@ class TaskController(Generic[ResultT]):
             self._require_registered(task_id)
             on_loop = runtime.apply_pending_changes()
             target = None if executor is None else executors.resolve_alias(executor, created)
-            if on_loop and self._task._spec is spec:
+            if on_loop and self.task._spec is spec:
                 self._apply_modification(limits, target)
             else:
                 # On top of the changes that are pending now.
-                runtime.defer_change(lambda: self._apply_modification(self._task.limits.evolve(**options), target))
+                runtime.defer_change(lambda: self._apply_modification(self.task.limits.evolve(**options), target))
 
     def _apply_modification(self, limits: TaskLimits, target: tuple[Registration, UniversalSubmit] | None) -> None:
         if self.removed:
             return
-        spec = self._task._spec
+        spec = self.task._spec
         differences, alias = limits.diff(spec.limits), spec.executor
         if target is not None and target[0] is not self._runs.registration:
             alias = target[0].alias
             differences["executor"] = f"{spec.executor!r} to {alias!r}"
             self._runs.change_executor(*target)
         if differences:
-            replace_spec(self._task, TaskSpec(spec.id, spec.call, alias, limits))
+            replace_spec(self.task, TaskSpec(spec.id, spec.call, alias, limits))
             change = ", ".join(f"{name}: {values}" for name, values in differences.items())
             self._announce_change(TaskModified(spec.id, change, fields=tuple(differences)))
 
@@ -436,7 +435,7 @@ class TaskController(Generic[ResultT]):
     def _apply_schedule(self, schedule: TriggerSchedule, change: str) -> None:
         if not self.removed:
             self._schedule = schedule
-            self._announce_change(TaskModified(self._task.id, change, fields=("trigger",)))
+            self._announce_change(TaskModified(self.task.id, change, fields=("trigger",)))
 
     def set_paused(self, task_id: str, paused: bool, /) -> None:
         """Pause or resume the schedule; see `Task.pause` and `Task.resume`."""
@@ -449,7 +448,7 @@ class TaskController(Generic[ResultT]):
         if self._paused != paused and not self.removed:
             self._paused = paused
             change = "paused" if paused else "resumed"
-            self._announce_change(TaskModified(self._task.id, change, fields=("paused",)))
+            self._announce_change(TaskModified(self.task.id, change, fields=("paused",)))
 
     def _announce_change(self, event: TaskModified) -> None:
         # At once: the task must not come due by what it was before.
@@ -513,8 +512,8 @@ class TaskController(Generic[ResultT]):
         """Return a snapshot of the task."""
         runs = self._runs
         return task_state(
-            self._task._spec,
-            self._task._last_notification,
+            self.task._spec,
+            self.task._last_notification,
             self._history,
             self._schedule.text,
             paused=self._paused,

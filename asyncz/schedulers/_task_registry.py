@@ -139,7 +139,7 @@ class TaskRegistry(Generic[ControllerT]):
         """
         runtime = self._runtime
         with runtime.lock:
-            if runtime.has_pending_changes:
+            if runtime.pending_changes:
                 runtime.apply_pending_changes()
                 if not controller.is_finished:
                     return False

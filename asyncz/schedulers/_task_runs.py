@@ -214,13 +214,17 @@ class TaskRuns(Generic[ResultT]):
         if not backlog:
             self._backlog = None
 
-    def release(self, run: LiveRun[ResultT]) -> None:
-        """Free the slot of a run; the slot of an attempt that another one follows belongs to that one."""
+    def release(self, run: LiveRun[ResultT]) -> bool:
+        """Free the slot of a run; return True if another run waits for it.
+
+        The slot of an attempt that another one follows belongs to that one.
+        """
         live = self._live
         if live is not None and live.get(run.run_id) is run:
             del live[run.run_id]
             if not live:
                 self._live = None
+        return self._backlog is not None or self._retrying is not None
 
     def _track(self, run: LiveRun[ResultT]) -> _SubmittedEvent | None:
         """Give a run its slot, count it, and announce it if anybody listens."""
