@@ -291,7 +291,8 @@ class AsyncIOScheduler:
         Example:
             >>> app = scheduler.asgi(app, drain_timeout=25)
         """
-        check_callable("app", app)
+        if not callable(app):
+            raise InvalidInputError("app", repr(app), "pass an ASGI app, which takes scope, receive and send")
         check_optional_seconds("drain_timeout", drain_timeout, zero_allowed=True)
         return AppWithScheduler(app, self, drain_timeout)
 

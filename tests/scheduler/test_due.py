@@ -106,7 +106,7 @@ async def test_due_runs_not_delayed_by_pending_calls(monkeypatch: pytest.MonkeyP
 
         def have_much_wait(_event: SchedulerResumed) -> None:
             for _ in range(500):
-                scheduler._core.inbox.put(takes_a_millisecond)
+                scheduler._parts.runtime.inbox.put(takes_a_millisecond)
 
         scheduler.subscribe(SchedulerResumed, have_much_wait)
         scheduler.resume()
@@ -200,7 +200,7 @@ async def test_timetable_drops_removed_and_paused_tasks() -> None:
                 scheduler.pause_task(task)
                 scheduler.resume_task(task)
             await clock.advance()
-        assert len(scheduler._core.timetable) < 200
+        assert len(scheduler._parts.timer) < 200
         await clock.advance(days=1)
         assert len(runs) == 10
 

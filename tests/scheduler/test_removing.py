@@ -39,7 +39,7 @@ async def test_removed_task_runs_end_and_can_be_cancelled() -> None:
         assert isinstance(await cancelled.notification(), TaskCancelled)
         go_on.set()
         assert isinstance(await handle.notification(), TaskExecuted)
-    assert scheduler._leaving == {}
+    assert scheduler._parts.tasks._leaving == {}
 
 
 async def test_finished_task_handle_still_answers() -> None:
@@ -56,14 +56,13 @@ async def test_finished_task_handle_still_answers() -> None:
             task.resume,
             lambda: task.modify(timeout=3),
             lambda: task.reschedule(DateTrigger()),
-            lambda: task.state,
-            lambda: task.next_run_at,
         ):
             with pytest.raises(TaskLookupError, match=repr(task.id)):
                 call()
         with pytest.raises(InvalidInputError, match="trigger"):
             task.reschedule("hourly")  # type: ignore[arg-type]  # that is what is rejected
         assert task.cancel_runs() == 0
+        assert (task.state.executed, task.state.running, task.next_run_at) == (1, 0, None)
         assert isinstance(task.last_notification, TaskExecuted)
         assert await task.result() == 3
         assert await task.then(str).result() == "3"

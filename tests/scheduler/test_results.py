@@ -34,8 +34,7 @@ async def test_result_of_finished_task_is_last_one() -> None:
         assert await task.result() == 3
         with pytest.raises(TaskLookupError):
             task.run()
-        with pytest.raises(TaskLookupError):
-            _ = task.state
+        assert (task.state.executed, task.state.next_run_at) == (1, None)
 
 
 async def test_result_available_before_task_removed() -> None:

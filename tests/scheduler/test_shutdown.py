@@ -89,7 +89,7 @@ async def test_shutdown_rejects_new_runs() -> None:
 async def test_silent_executor_does_not_block_shutdown(
     returns_without_waiting: bool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("asyncz.schedulers.asyncio._LAST_PATIENCE", 0.05)
+    monkeypatch.setattr("asyncz.schedulers._executor_registry._LAST_TIMEOUT", 0.05)
 
     stubborn = SilentExecutor(returns_without_waiting=returns_without_waiting)
     scheduler = AsyncIOScheduler(executors={"stubborn": stubborn})
@@ -104,7 +104,7 @@ async def test_silent_executor_does_not_block_shutdown(
     assert isinstance(await handle_of_removed.notification(), TaskCancelled)
     assert stubborn.shutdowns == [True, False]
     assert scheduler.state.submitted == scheduler.state.cancelled == 2
-    assert "never told how 1 run(s)" in caplog.text
+    assert "never reported the outcome of 1 run(s)" in caplog.text
 
 
 @pytest.mark.parametrize("timeout", [-1, "soon"])

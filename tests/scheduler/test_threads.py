@@ -179,8 +179,8 @@ async def test_thread_calls_applied_on_loop_thread() -> None:
         assert not thread.is_alive()
         assert rejected == ["first"]
         assert heard == []
-        assert scheduler._core.timetable.earliest is None
+        assert scheduler._parts.timer.earliest is None
         await until(lambda: len(heard) == 5)
         here = threading.get_ident()
         assert sorted(heard) == sorted([("first", here)] * 3 + [("second", here)] * 2)
-        assert scheduler._core.timetable.earliest is not None
+        assert scheduler._parts.timer.earliest is not None

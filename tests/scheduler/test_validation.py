@@ -100,7 +100,11 @@ BAD: list[tuple[str, Callable[[], object], str]] = [
     ),
     ("an empty alias", of_new_scheduler(executors={"": "asyncio"}), "alias cannot be '': "),
     ("an alias that is a number", of_new_scheduler(executors={3: "asyncio"}), "alias cannot be 3: it must be a text"),
-    ("a clock that is none", of_new_scheduler(clock=3), "clock cannot be 3: it needs the now and call_later"),
+    (
+        "a clock that is none",
+        of_new_scheduler(clock=3),
+        "clock cannot be 3: pass an object with the methods now",
+    ),
     ("defaults that are none", of_new_scheduler(defaults=3), "defaults cannot be 3: it must be a TaskLimits"),
     ("defaults as a dict", of_new_scheduler(defaults={"timeout": 3}), "defaults cannot be {'timeout': 3}"),
     ("no defaults", of_new_scheduler(defaults=None), "defaults cannot be None"),
@@ -168,7 +172,7 @@ BAD: list[tuple[str, Callable[[], object], str]] = [
     ("a list of policies", adding(overlap=["skip"]), "overlap cannot be ['skip']"),
     ("paused as text", adding(paused="no"), "paused cannot be 'no': it must be True or False"),
     ("replacing as text", adding(id="job", replace_existing="no"), "replace_existing cannot be 'no'"),
-    ("to replace whatever", adding(replace_existing=True), "give the id of the task that is to be replaced"),
+    ("to replace whatever", adding(replace_existing=True), "pass the id of the task to replace"),
     (
         "what no process can take",
         of_scheduler("add_task", lambda: 3, executor="processpool"),
@@ -192,8 +196,8 @@ BAD: list[tuple[str, Callable[[], object], str]] = [
     ("to change its own limits badly", of_task("modify", retry="always"), "retry cannot be 'always'"),
     ("its own schedule by name", of_task("reschedule", "daily"), "trigger cannot be 'daily'"),
     # Who listens
-    ("an event by name", of_scheduler("subscribe", "TaskError", print), "one of the event classes is needed: Exec"),
-    ("a subscripted event", of_scheduler("subscribe", TaskExecuted[int], print), "one of the event classes is needed"),
+    ("an event by name", of_scheduler("subscribe", "TaskError", print), "pass one of the event classes: Exec"),
+    ("a subscripted event", of_scheduler("subscribe", TaskExecuted[int], print), "pass one of the event classes"),
     ("nobody who listens", of_scheduler("subscribe", TaskError, None), "listener cannot be None"),
     ("nobody who listens to ends", of_task("on_done", None), "listener cannot be None"),
     ("a text that listens", of_task("on_executed", "print"), "listener cannot be 'print'"),
@@ -251,7 +255,7 @@ def test_invalid_tasks_and_executors_rejected() -> None:
 
 
 def test_scheduler_pickling_rejected() -> None:
-    with pytest.raises(TypeError, match="a scheduler cannot be pickled, and so not be an argument of a function"):
+    with pytest.raises(TypeError, match="a scheduler cannot be pickled, and so cannot be an argument of a function"):
         pickle.dumps(AsyncIOScheduler())
     with pytest.raises(SerializationError, match="a scheduler cannot be pickled"):
         AsyncIOScheduler().add_task(repr, AsyncIOScheduler(), executor="processpool")

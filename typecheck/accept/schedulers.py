@@ -203,10 +203,12 @@ async def its_life() -> None:
 
 
 def in_a_thread(task: Task[bytes]) -> None:
-    assert_type(scheduler.in_thread(), SchedulerThread)
-    assert_type(scheduler.in_thread(drain_timeout=25, loop_factory=asyncio.SelectorEventLoop), SchedulerThread)
+    assert_type(scheduler.in_thread(), SchedulerThread[AsyncIOScheduler])
+    assert_type(
+        scheduler.in_thread(drain_timeout=25, loop_factory=asyncio.SelectorEventLoop), SchedulerThread[AsyncIOScheduler]
+    )
     with scheduler.in_thread() as thread:
-        assert_type(thread, SchedulerThread)
+        assert_type(thread, SchedulerThread[AsyncIOScheduler])
         assert_type(thread.scheduler, AsyncIOScheduler)
         assert_type(thread.run(task), bytes)
         assert_type(thread.run(task, timeout=30), bytes)

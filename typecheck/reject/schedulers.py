@@ -223,7 +223,7 @@ async def its_life() -> None:
         len(running)  # E
 
 
-def in_a_thread(thread: SchedulerThread, task: Task[bytes]) -> tuple[str, int]:
+def in_a_thread(thread: SchedulerThread[AsyncIOScheduler], task: Task[bytes]) -> tuple[str, int]:
     scheduler.in_thread(25)  # E
     scheduler.in_thread(drain_timeout="25 s")  # E
     scheduler.in_thread(loop_factory=3)  # E

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import threading
 from pathlib import Path
@@ -187,7 +188,8 @@ async def test_cancelled_shutdown_continued_by_next(
     next_one = asyncio.ensure_future(scheduler.shutdown(wait=False)) if waiting else None
     await asyncio.sleep(0.01)
     first.cancel()
-    with pytest.raises(asyncio.CancelledError):
+    # The next call shortens the one shutdown, so that the first may have returned before it is cancelled.
+    with contextlib.suppress(asyncio.CancelledError):
         await first
     async with asyncio.timeout(30):
         await (next_one or scheduler.shutdown(wait=False))

@@ -76,12 +76,12 @@ def test_command_second_signal_cancels(tmp_path: Path) -> None:
     program = (
         PROGRAM
         + """
-    from asyncz.schedulers import AsyncIOScheduler as Scheduler
-    shutdown = Scheduler.shutdown
+    from asyncz.schedulers._lifecycle import Lifecycle
+    shutdown = Lifecycle.shutdown
     async def announced(self, wait=True, timeout=None):
         print("draining", flush=True)
         await shutdown(self, wait, timeout)
-    Scheduler.shutdown = announced
+    Lifecycle.shutdown = announced
 """
     )
     command = Command(tmp_path, program.format(seconds=600))
