@@ -12,7 +12,6 @@ import concurrent.futures
 from asyncz import (
     AndTrigger,
     AsyncIOExecutor,
-    AsyncIOScheduler,
     CalendarIntervalTrigger,
     Clock,
     CronTrigger,
@@ -92,7 +91,7 @@ triggers: list[Trigger] = [
 ]
 clocks: list[Clock] = [SystemClock(), FakeClock()]
 timers: list[Timer] = [FakeTimer(None)]
-notifiers: list[Notifier] = [AsyncIOScheduler(), asyncio.run(made_on_a_loop())]
+notifiers: list[Notifier] = [asyncio.run(made_on_a_loop())]
 
 # Whoever takes an executor of one type takes one that is universal.
 executor_of_int: Executor[int] = universal[0]

@@ -121,7 +121,7 @@ async def test_start_receives_scheduler_and_alias() -> None:
             await super().start(scheduler, alias)
 
     async with AsyncIOScheduler(executors={"curious": Curious()}) as scheduler:
-        assert given == [(scheduler, "curious")]
+        assert given == [(scheduler._parts.completion, "curious")]
         assert scheduler.state.executors[0].alias == "curious"
 
 
