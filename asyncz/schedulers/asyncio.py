@@ -128,8 +128,6 @@ class AsyncIOScheduler:
 
         return configure(source, lambda defaults: cls(defaults=defaults, clock=clock), lambda made: made._add)
 
-    # Start and shutdown
-
     async def __aenter__(self) -> Self:
         await self.start()
         return self
@@ -328,8 +326,6 @@ class AsyncIOScheduler:
             executors=tuple(registration.state() for registration in registrations),
             **runtime.counters.snapshot(),
         )
-
-    # Executors
 
     @overload
     def add_executor(self, executor: UniversalExecutor, /, alias: str) -> None: ...
@@ -675,8 +671,6 @@ class AsyncIOScheduler:
             TaskLookupError: The task is not registered.
         """
         self._parts.tasks.apply(task, lambda found: found.set_paused(found.task.id, False))
-
-    # Events
 
     @overload
     def subscribe(
