@@ -25,9 +25,9 @@ from asyncz import (
     WorkerStartError,
 )
 from asyncz.executors.process_pool import _process
-from tests import functions
 from tests.executors.process_pool import hostile
-from tests.test_defects import until
+from tests.helpers import functions
+from tests.helpers.waiting import until
 
 
 def with_pool(workers: int, test: Callable[[AsyncIOScheduler], Awaitable[None]]) -> None:
