@@ -26,7 +26,7 @@ from asyncz import (
 )
 from asyncz.executors.process_pool import _process
 from tests.executors.process_pool import hostile
-from tests.helpers import functions
+from tests.helpers import payloads as functions
 from tests.helpers.waiting import until
 
 
