@@ -6,6 +6,7 @@ import pytest
 
 from tests.mutation import __main__ as mutation
 from tests.mutation.__main__ import AREAS, Explanation, Survivor, explanations, parse_diff, report
+from tests.mutation.rules import LIMIT, Bite, bites
 
 DIFF = """\
 --- asyncz/triggers/interval.py
@@ -49,3 +50,39 @@ def test_every_area_has_modules_and_tests() -> None:
         assert any(file for pattern in area.modules for file in mutation.ROOT.glob(pattern))
         assert any((mutation.ROOT / each).exists() for each in area.tests)
     assert all(each.reason for each in explanations())
+
+
+def test_every_bite_finds_its_statement() -> None:
+    found = list(bites())
+    assert 0 < len(found) <= LIMIT
+    for bite in found:
+        source = (mutation.ROOT / bite.file).read_text()
+        mutated = bite.mutated(source)
+        assert mutated != source
+        compile(mutated, bite.file, "exec")
+
+
+FUNCTION = """\
+class Queue:
+    def put(self, item: int) -> None:
+        with self.lock:
+            self.items.append(
+                item,
+            )
+        self.wake()
+"""
+
+
+def test_bite_replaces_statement_whatever_its_format() -> None:
+    bite = Bite("test", "queues:Queue.put", "self.items.append(item)", "pass")
+    assert bite.mutated(FUNCTION) == FUNCTION.replace(
+        "self.items.append(\n                item,\n            )", "pass"
+    )
+
+
+@pytest.mark.parametrize(
+    ("function", "statement"), [("queues:Queue.put", "other()"), ("queues:Queue.get", "self.wake()")]
+)
+def test_bite_without_its_statement_is_an_error(function: str, statement: str) -> None:
+    with pytest.raises(LookupError):
+        Bite("test", function, statement, "pass").mutated(FUNCTION)

@@ -20,6 +20,11 @@ from tests.helpers.waiting import until
 pytestmark = pytest.mark.anyio
 
 
+@pytest.mark.bites(
+    "asyncz.executors.base:BaseExecutor.submit",
+    "raise MaximumInstancesError(run.task_id, instances)",
+    "pass",
+)
 @every_queueing_executor
 async def test_max_instances_rejects_and_counts_down(kind: str) -> None:
     async with scheduler_with(kind) as scheduler:
@@ -154,6 +159,7 @@ async def test_second_run_keeps_its_slot() -> None:
         assert [await handle for handle in handles] == [3, 3, 3]
 
 
+@pytest.mark.bites("asyncz.executors.base:BaseExecutor.finish", "registry.remove(run.id)", "pass")
 async def test_executor_forgets_tasks_without_runs() -> None:
     executor = FinishesOnRequest()
     async with AsyncIOScheduler(executors={"under_test": executor}) as scheduler:

@@ -157,6 +157,7 @@ async def test_extended_finish_sees_every_outcome(make: Callable[[], BaseExecuto
             await scheduler.add_task(do_nothing, executor="under_test").result()
 
 
+@pytest.mark.bites("asyncz.executors.base:BaseExecutor.finish", "if previous is DONE: return", "pass")
 async def test_run_abandoning_itself_ends_once(caplog: pytest.LogCaptureFixture) -> None:
     executor = DebugExecutor()
     async with AsyncIOScheduler(executors={"under_test": executor}) as scheduler:
@@ -337,6 +338,7 @@ class TwiceExecutor(AsyncIOExecutor):
         self.finish(run, notification)
 
 
+@pytest.mark.bites("asyncz.executors.base:BaseExecutor.finish", "notifier.notify(run, notification)", "pass")
 async def test_second_notification_rejected(caplog: pytest.LogCaptureFixture) -> None:
     async with AsyncIOScheduler(executors={"broken": BrokenExecutor(), "twice": TwiceExecutor()}) as scheduler:
         with pytest.raises(OSError, match="broken"):

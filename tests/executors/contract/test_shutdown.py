@@ -108,6 +108,7 @@ async def test_shutdown_event_follows_every_outcome(kind: str, wait: bool, tmp_p
     assert all(handle.done() for handle in handles)
 
 
+@pytest.mark.bites("asyncz.executors.base:BaseExecutor.shutdown", "await state.wait_until_drained()", "pass")
 @every_queueing_executor
 async def test_shutdown_waits_without_blocking_loop(kind: str) -> None:
     ticks = 0
@@ -122,6 +123,7 @@ async def test_shutdown_waits_without_blocking_loop(kind: str) -> None:
     assert ticks > 5
 
 
+@pytest.mark.bites("asyncz.executors.base:BaseExecutor.shutdown", "self.cancel_all()", "pass")
 @every_queueing_executor
 async def test_shutdown_without_wait_cancels_runs(kind: str) -> None:
     scheduler = scheduler_with(kind)

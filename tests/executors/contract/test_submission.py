@@ -33,6 +33,11 @@ from tests.helpers.waiting import until
 pytestmark = pytest.mark.anyio
 
 
+@pytest.mark.bites(
+    "asyncz.executors.base:BaseExecutor.submit",
+    "raise QueueFullError(state.alias, state.max_queue)",
+    "pass",
+)
 @pytest.mark.parametrize("kind", ["threadpool", "processpool"])
 async def test_full_queue_rejects(kind: str) -> None:
     pool = (ThreadPoolExecutor if kind == "threadpool" else ProcessPoolExecutor)(1, max_queue=1)
@@ -54,6 +59,7 @@ class RefusesBadly(AsyncIOExecutor):
         raise payloads.OwnBaseException("in submit")
 
 
+@pytest.mark.bites("asyncz.executors.base:BaseExecutor.submit", "state.withdraw(run)", "pass")
 async def test_submit_base_exception_is_error_of_run() -> None:
     clock = FakeClock()
     async with AsyncIOScheduler(executors={"under_test": RefusesBadly()}, clock=clock) as scheduler:

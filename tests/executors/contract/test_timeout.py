@@ -40,6 +40,11 @@ def test_timeout_reported_once(kind: str, function: Callable[[float], object]) -
     assert isinstance(listener.exceptions[0], TaskTimeoutError)
 
 
+@pytest.mark.bites(
+    "asyncz.executors.base:BaseExecutor.start_timeout",
+    "state.call_on_loop(_Timeout(self, run, timeout).start)",
+    "pass",
+)
 @pytest.mark.parametrize("kind", ["asyncio", "threadpool", "processpool"])
 async def test_timeout_ends_run_immediately(kind: str) -> None:
     async with scheduler_with(kind) as scheduler:
