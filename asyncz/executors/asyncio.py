@@ -95,6 +95,9 @@ class AsyncIOExecutor(InlineExecutor):
 
     @override
     def cancel_run(self, run: TaskRun[ResultT], /) -> bool:
+        if self._running_loop.is_closed():
+            # The loop was closed before the shutdown: its coroutines never go on.
+            return self._functions.cancel(run.id)
         if threading.get_ident() == self._thread:
             is_starting = self._starting is not None and run.id == self._starting_id
             coroutine = self._starting_task() if is_starting else self._coroutines.get(run.id)
@@ -111,6 +114,9 @@ class AsyncIOExecutor(InlineExecutor):
     async def release(self, *, wait: bool) -> None:
         """Wait at most 10 seconds for the cleanup of coroutines that were cancelled."""
         hanging: set[asyncio.Task[object]] = set()
+        if self._running_loop.is_closed():
+            self._coroutines.clear()
+            self._watch = None
         if self._coroutines:
             _, hanging = await asyncio.wait(self._coroutines.values(), timeout=_SHUTDOWN_CLEANUP_SECONDS)
         if hanging:

@@ -479,10 +479,18 @@ class _CancelNow:
 
     def __call__(self, run: TaskRun[ResultT], /) -> None:
         executor = self._executor
-        accepted = executor.cancel(run)
+        accepted = self._try(executor.cancel, run)
         if executor.abandon(run, run.cancelled()) and not accepted:
             # A coroutine may have started between the two calls: now it can be cancelled.
-            executor.cancel_run(run)
+            self._try(executor.cancel_run, run)
+
+    def _try(self, cancel: Callable[[TaskRun[ResultT]], bool], run: TaskRun[ResultT]) -> bool:
+        """Cancel a run; an error, for example of a subclass, must not keep the other runs from being cancelled."""
+        try:
+            return cancel(run)
+        except Exception as error:
+            _log(self._executor, logging.ERROR, "A run of the task %r could not be cancelled: %r", run.task_id, error)
+            return False
 
 
 class _Timeout:

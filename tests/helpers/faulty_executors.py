@@ -14,8 +14,6 @@ from tests.helpers.generics import ResultT
 
 
 class FailsFirstStart(AsyncIOExecutor):
-    """Executor whose first start fails."""
-
     failed = False
 
     @override
@@ -27,7 +25,7 @@ class FailsFirstStart(AsyncIOExecutor):
 
 
 class StartsOnRequest(ThreadPoolExecutor):
-    """Executor whose start waits for the test, and may then fail."""
+    """Waits in its start, and may fail there."""
 
     def __init__(self, fails: bool = False) -> None:
         super().__init__(1)
@@ -45,7 +43,7 @@ class StartsOnRequest(ThreadPoolExecutor):
 
 
 class SilentExecutor:
-    """Executor without the base class that never reports an outcome."""
+    """An executor of a user's own, with no base class, that never tells how its runs end."""
 
     def __init__(self, *, returns_without_waiting: bool) -> None:
         self.state = ExecutorState(alias="stubborn")
@@ -66,7 +64,7 @@ class SilentExecutor:
 
 
 class ReleasesEarly(SilentExecutor):
-    """Executor that releases a run before it reports the outcome, if ever."""
+    """Tells that the work of a run is over, and never how it ended, or only later."""
 
     @override
     async def start(self, scheduler: Notifier, alias: str, /) -> None:

@@ -26,7 +26,7 @@ from tests.helpers.generics import ResultT
 
 
 class Recorder:
-    """Notifier without a scheduler that records calls in order."""
+    """Keeps what executors tell it, in order."""
 
     def __init__(self) -> None:
         self.told: list[tuple[str, int]] = []
@@ -49,7 +49,7 @@ class Recorder:
             self._condition.notify_all()
 
     async def until(self, reached: Callable[[], bool]) -> None:
-        """Wait in a thread, so that the loop keeps running."""
+        """Wait in a thread, so that the loop goes on."""
 
         def wait() -> bool:
             with self._condition:
@@ -59,7 +59,7 @@ class Recorder:
 
 
 class OutcomeRecorder:
-    """Recorder of the outcomes of tasks, in order."""
+    """Every ending of tasks, in order."""
 
     def __init__(self, *tasks: Task[object]) -> None:
         self.endings: list[TaskNotification[object]] = []
@@ -82,7 +82,7 @@ def record_changes(scheduler: AsyncIOScheduler) -> list[TaskAdded | TaskModified
 
 
 class EventRecorder:
-    """Recorder of the events of all runs and of the shutdown."""
+    """Hears everything that a scheduler tells of runs, and of its own end."""
 
     def __init__(self, scheduler: AsyncIOScheduler) -> None:
         self.heard: list[Event] = []
@@ -108,7 +108,7 @@ class EventRecorder:
 
 
 class RetryRecorder:
-    """Recorder of submissions, failed attempts and outcomes."""
+    """Everything that is told of the runs of a scheduler, in order."""
 
     def __init__(self, scheduler: AsyncIOScheduler) -> None:
         self.submitted: list[TaskSubmitted] = []

@@ -1,0 +1,37 @@
+"""A resource that is missing for a moment costs no run its notification, and no executor its life."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+from pydantic import BaseModel
+
+from tests.chaos.resources import EXECUTORS, RESOURCES, STEPS
+
+
+class Ledger(BaseModel):
+    """What one scenario printed."""
+
+    step: str
+    submitted: int
+    lost: int
+    doubled: int
+    kinds: dict[str, int]
+    after: str
+    status: str
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("resource", RESOURCES)
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_resource_missing_for_a_moment_loses_no_run(executor: str, resource: str) -> None:
+    command = [sys.executable, "-m", "tests.chaos.resources", executor, resource]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=110)
+    ledgers = [Ledger.model_validate(json.loads(line)) for line in result.stdout.splitlines()]
+    assert [ledger.step for ledger in ledgers] == list(STEPS), result.stderr
+    for ledger in ledgers:
+        assert (ledger.submitted, ledger.lost, ledger.doubled) == (2, 0, 0), ledger
+        assert (ledger.after, ledger.status) == ("TaskExecuted", "stopped"), (ledger, result.stderr)
