@@ -40,8 +40,8 @@ class CurrentRun:
         A thread cannot be stopped, so a long function calls this now and then, and returns if it is True. The run then
         ends as cancelled on every executor, whatever the function returns or raises, unless its outcome was reported
         before, as after a timeout. In a worker process, a function that calls this has a few seconds to return before
-        its worker is killed; on a cluster it runs until it returns. A coroutine need not call this: it is cancelled at
-        its next `await`.
+        its worker is killed; on a cluster it runs until it returns. A coroutine need not call this, as it is cancelled
+        at its next `await`.
 
         Example:
             >>> for block in blocks:

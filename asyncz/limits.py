@@ -48,7 +48,7 @@ class TaskLimits:
     If a run is due while its task has `max_instances` running instances, the overlap policy decides: `skip` rejects
     the run with `TaskMaxInstances`. `queue_all` puts it into the scheduler's backlog until a slot is free; `queue_one`
     keeps only the latest there and rejects the one that it replaces. `cancel_running` asks the oldest run that can be
-    cancelled to end and puts the new one into the backlog, which holds at most `max_instances` runs: the latest
+    cancelled to end and puts the new one into the backlog, which holds at most `max_instances` runs. The latest
     replace the oldest.
 
     Args:

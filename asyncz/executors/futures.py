@@ -37,7 +37,7 @@ class FuturesExecutor(QueueExecutor):
     """Executor of each run in a `concurrent.futures` pool of any kind: threads, processes, loky, Dask, interpreters.
 
     In a pool of this process, a run executes as in `ThreadPoolExecutor`. In a pool of other processes, it executes as
-    in `ProcessPoolExecutor`, but such a pool does not report when a function is called: a run is queued until the pool
+    in `ProcessPoolExecutor`, but such a pool does not report when a function is called. A run is queued until the pool
     pickles it for a worker. From then on its `timeout` counts, and only the pool can cancel it. If a worker dies and
     that breaks the pool, as in the standard library, all runs that the pool had begun end as `WorkerLostError`.
 
