@@ -47,7 +47,7 @@ _CHAIN_OPTIONS = ("max_instances", "misfire_grace_time", "coalesce", "timeout", 
 class ChainFactory(Protocol):
     """Function of a scheduler that adds a downstream task: one that receives the results of another."""
 
-    def __call__(
+    def __call__(  # noqa: PLR0917  # a callback, whose arguments have no names
         self,
         upstream: Task[ArgumentT],
         fn: Callable[[ArgumentT], NextT | Awaitable[NextT]],

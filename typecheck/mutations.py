@@ -21,7 +21,18 @@ from typing import NamedTuple, TypeAlias
 
 from typecheck.runner import CHECKERS, PROJECT, Checker, check
 
-SURVIVORS: Mapping[str, str] = {}
+SURVIVORS: Mapping[str, str] = {
+    "asyncz.config.models.*": "users write configuration as TOML or mappings; only asyncz reads the models",
+    "asyncz.config:*Alias": "only `asyncz` itself documents this name; the subpackage repeats it",
+    "asyncz.config.options.*": "the files misuse a few keys of each TypedDict, not every key",
+    "asyncz.tasks.Task.__init__(*": "only a scheduler makes tasks",
+    "asyncz.runs.TaskRun.__init__(*": "only a scheduler makes runs",
+    "asyncz.executors.*Executor.start(*": "schedulers call it through the protocol `Executor`",
+    "asyncz.executors.*Executor.shutdown(*": "schedulers call it through the protocol `Executor`",
+    "asyncz.executors.*Executor.cancel_run(*": "`BaseExecutor` calls it",
+    "asyncz.schedulers.asyncio.AsyncIOScheduler.add_*[[]*](*": "each option is misused in one overload, not in all",
+    "asyncz.tasks.Task.then[[]*](*": "each option is misused in one overload, not in all",
+}
 """Reasons for mutations that no checker notices, by a pattern of their names."""
 
 _PRIVATE_FOLDERS = ("cli",)
@@ -215,7 +226,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the mutations and print the survivors.
 
     Returns:
-        The exit status: 0 if each was noticed by a checker or is explained.
+        The exit status: 0 if enough of those that are not explained were noticed by a checker.
     """
     parser = argparse.ArgumentParser(prog="python -m typecheck.mutations", description=__doc__)
     parser.add_argument(
@@ -223,6 +234,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--only", default="", help="run mutations whose name contains this text")
     parser.add_argument("--sample", type=int, default=sys.maxsize, help="number of mutations, evenly spread")
+    parser.add_argument("--floor", type=float, default=100, help="percentage that must be noticed; default: 100")
     parser.add_argument("--list", action="store_true", help="print the names only")
     parser.add_argument("--verbose", action="store_true", help="print each mutation, not only survivors")
     options = parser.parse_args(arguments)
@@ -233,10 +245,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.list:
         print(*(each.name for each in chosen), sep="\n")
         return 0
-    return _run(chosen, names, verbose=options.verbose)
+    return _run(chosen, names, floor=options.floor, verbose=options.verbose)
 
 
-def _run(mutations: Sequence[Mutation], names: Sequence[str], *, verbose: bool) -> int:
+def _run(mutations: Sequence[Mutation], names: Sequence[str], *, floor: float, verbose: bool) -> int:
     checkers = {name: CHECKERS[name] for name in names}
     explained, unexplained, failures = 0, 0, 0
     with copied_project("asyncz", "typecheck", "stubs") as project:
@@ -257,7 +269,8 @@ def _run(mutations: Sequence[Mutation], names: Sequence[str], *, verbose: bool) 
                 print(f"{mutation.name}: {verdict}", *broken, flush=True)
     total = len(mutations)
     print(f"{total} mutations: {total - explained - unexplained} noticed, {explained} explained, {unexplained} survive")
-    return 1 if unexplained or failures else 0
+    share = 100 * (1 - unexplained / max(total - explained, 1))
+    return 1 if failures or share < floor else 0
 
 
 def _first_to_notice(project: Path, checkers: Mapping[str, Checker]) -> tuple[str | None, list[str]]:

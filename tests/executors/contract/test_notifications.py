@@ -157,7 +157,6 @@ async def test_extended_finish_sees_every_outcome(make: Callable[[], BaseExecuto
             await scheduler.add_task(do_nothing, executor="under_test").result()
 
 
-@pytest.mark.bites("asyncz.executors.base:BaseExecutor.finish", "if previous is DONE: return", "pass")
 async def test_run_abandoning_itself_ends_once(caplog: pytest.LogCaptureFixture) -> None:
     executor = DebugExecutor()
     async with AsyncIOScheduler(executors={"under_test": executor}) as scheduler:
