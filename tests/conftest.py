@@ -11,19 +11,19 @@ from tests.helpers.recorder import Recorder
 
 
 def give_turns(patch: pytest.MonkeyPatch, seconds: float) -> None:
-    """How long a scheduler works before it gives the loop back."""
+    """Set the time slice after which a scheduler yields to the loop."""
     for module in (_inbox, _timer):
         patch.setattr(module, "TIME_SLICE", seconds)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--cut-turns`: a test that needs several calls to be made in one turn fails now and then, on a busy machine."""
+    """Add `--cut-turns`, which exposes tests that need several calls in one time slice."""
     parser.addoption("--cut-turns", action="store_true", help="end the turn of a scheduler after each call")
 
 
 @pytest.fixture(scope="session", autouse=True)
 def turns(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Turns as on a machine so busy that each is over after one call, where that is asked for."""
+    """End each time slice after one call, as on a very busy machine, if `--cut-turns` is given."""
     with pytest.MonkeyPatch.context() as patch:
         if request.config.getoption("--cut-turns"):
             give_turns(patch, -1.0)
@@ -32,19 +32,19 @@ def turns(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture
 def cut_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Turns that are over after one call each."""
+    """End each time slice after one call."""
     give_turns(monkeypatch, -1.0)
 
 
 @pytest.fixture
 def long_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Turns that are not cut short, however busy the machine is."""
+    """Make time slices so long that no load ends them early."""
     give_turns(monkeypatch, 60.0)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def mypy_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Where mypy keeps what it has seen: the library is the same for all tests."""
+    """Share the cache of mypy between tests: the library is the same for all."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MYPY_CACHE_DIR", str(tmp_path_factory.mktemp("mypy")))
         yield
@@ -52,7 +52,7 @@ def mypy_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture
 def recorder() -> Recorder:
-    """A notifier that keeps what it is told, for executors without a scheduler."""
+    """Notifier for executors without a scheduler."""
     return Recorder()
 
 

@@ -38,7 +38,7 @@ class ThreadPoolExecutor(PoolExecutor):
 
     A coroutine runs to its end in an event loop of its thread; tasks that it leaves behind are cancelled then. A
     coroutine can be cancelled, and one over its timeout has 5 seconds for its cleanup before its outcome is reported. A
-    running function cannot be stopped: if it exceeds its timeout the run ends at once as `TaskTimeoutError`, but counts
+    running function cannot be stopped. If it exceeds its timeout the run ends at once as `TaskTimeoutError`, but counts
     as abandoned until the function returns.
 
     Args:

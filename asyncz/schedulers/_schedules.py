@@ -69,13 +69,16 @@ class TriggerSchedule:
         failure: Exception that the trigger raised; the schedule is over then.
     """
 
-    __slots__ = ("_last_due", "_not_before", "_trigger", "due_at", "failure", "next_due")
+    __slots__ = ("_first_due", "_last_due", "_not_before", "_submitted", "_trigger", "due_at", "failure", "next_due")
 
     def __init__(self, trigger: Trigger | None, now: datetime) -> None:
         self._trigger = trigger
         self.failure: BaseException | None = None
-        # The last due time that was submitted: no other one up to it is submitted again if the clock is set back.
+        # The first and the last due time that were submitted since the start or since the clock was set back.
+        self._first_due: datetime | None = None
         self._last_due: datetime | None = None
+        # The same from before the clock was set back: no due time between them is submitted again.
+        self._submitted: tuple[datetime, datetime] | None = None
         self._not_before = 0.0
         self.next_due: datetime | None = None
         self.due_at = 0.0
@@ -112,9 +115,10 @@ class TriggerSchedule:
                 return self._catch_up(trigger, previous, following, now, coalesce)
         except BaseException as error:
             self.failure, following = error, None
-        self.next_due, self._last_due = following, previous
-        if following is not None:
-            self.due_at = following.timestamp()
+        if self._first_due is None:
+            self._first_due = previous
+        self._last_due = previous
+        self._set_next(following if self._submitted is None else self._skip_submitted(trigger, following, now))
         return (at,) if at >= self._not_before else ()
 
     def restart(self, now: datetime) -> None:
@@ -122,16 +126,21 @@ class TriggerSchedule:
 
         No due time that was submitted is submitted again.
         """
-        trigger, last = self._trigger, self._last_due
+        trigger, first, last = self._trigger, self._first_due, self._last_due
         if trigger is None or self.next_due is None:
             return
         try:
             self._trigger = start_trigger(trigger, now)
             following = self._set_first(self._trigger, now)
-            if last is None or following is None or following > last:
+            if first is None or last is None:
                 return
-            if not _counts_from_start(trigger, last, now):
-                self._set_next(_next_due_time(trigger, last, now))
+            if _counts_from_start(trigger, last, now):
+                self._submitted = None
+            else:
+                before = self._submitted or (first, last)
+                self._submitted = min(before[0], first), max(before[1], last)
+                self._set_next(self._skip_submitted(self._trigger, following, now))
+            self._first_due = self._last_due = None
         except BaseException as error:
             self.failure = error
             self._set_next(None)
@@ -156,14 +165,23 @@ class TriggerSchedule:
                     break
         except BaseException as error:
             self.failure, upcoming = error, None
-        self._set_next(upcoming)
+        self._set_next(self._skip_submitted(trigger, upcoming, now))
         if coalesce:
             if upcoming is not None and upcoming <= now:
                 # The latest due time is not known yet.
                 return ()
             del due[:-1]
-        self._last_due = due[-1]
-        return [at for each in due if (at := each.timestamp()) >= self._not_before]
+        self._first_due, self._last_due = self._first_due or due[0], due[-1]
+        return [at for each in due if (at := each.timestamp()) >= self._not_before and not self._was_submitted(each)]
+
+    def _was_submitted(self, due: datetime) -> bool:
+        return self._submitted is not None and self._submitted[0] <= due <= self._submitted[1]
+
+    def _skip_submitted(self, trigger: Trigger, following: datetime | None, now: datetime) -> datetime | None:
+        """Return the due time, or the first one after those that were submitted before the clock was set back."""
+        if self._submitted is None or following is None or not self._was_submitted(following):
+            return following
+        return _next_due_time(trigger, self._submitted[1], now)
 
     def _set_first(self, trigger: Trigger, now: datetime) -> datetime | None:
         """Set and return the first due time from `now` on, or an earlier one that `advance` is going to skip."""

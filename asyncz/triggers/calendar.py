@@ -20,9 +20,9 @@ _LONGEST = (MAXYEAR + 1) * 366
 class CalendarIntervalTrigger(JitteredTrigger):
     """Due every given number of years, months, weeks and days, at the same local time.
 
-    All intervals are counted from `start_date`. If a month is too short for its day, the last day of the month is
-    used: one month after January 31 is February 28 or 29, two months after it is March 31. If the local time is
-    repeated because clocks are set back, the first one counts; if it is skipped, the time of the change.
+    All intervals are counted from `start_date`. If a month is too short for its day, its last day is used: one month
+    after January 31 is February 28 or 29, two months after it is March 31. If the local time is repeated because
+    clocks are set back, the first one counts; if it is skipped, the time of the change.
 
     Args:
         years, months, weeks, days: The interval is the sum; it must be more than zero.

@@ -61,8 +61,8 @@ class CronTrigger(JitteredTrigger):
     - Years, hashed values (`H`) and random values (`R`) are not supported; use `start_at`, `end_at` and `jitter`.
 
     When clocks are set forward or back, no run is lost or doubled. An expression for every hour follows real time. Any
-    other one is due once for each local time: at the first of two repeated times, and at the change if its time
-    is skipped.
+    other one is due once for each local time, at the first of two repeated times, and at the change if its time is
+    skipped.
 
     Args:
         expression: The expression.

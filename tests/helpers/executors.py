@@ -44,11 +44,12 @@ MAKERS: dict[str, Callable[[], UniversalExecutor]] = {
 
 
 def scheduler_with(kind: str) -> AsyncIOScheduler:
+    """Return a scheduler with an executor of a kind under the alias `under_test`."""
     return AsyncIOScheduler(executors={"under_test": MAKERS[kind]()})
 
 
 def events_of_one_run(kind: str, call: Callable[[], object], timeout: float | None = None) -> EventRecorder:
-    """What is heard of a scheduler that runs a function once, and then another one that gives 3."""
+    """Return the events of one run of a function, followed by a run that returns 3."""
 
     async def main() -> EventRecorder:
         scheduler = scheduler_with(kind)
@@ -75,7 +76,7 @@ def state_of(scheduler: AsyncIOScheduler) -> ExecutorState:
 
 
 def with_one_worker(kind: str) -> BaseExecutor:
-    """An executor that runs one function at a time; in the default executor of the running loop, where it does that."""
+    """Return an executor that runs one function at a time, in the default executor of the loop if it uses that."""
     if kind == "asyncio":
         asyncio.get_running_loop().set_default_executor(concurrent.futures.ThreadPoolExecutor(1))
         return AsyncIOExecutor()

@@ -14,6 +14,8 @@ from tests.helpers.generics import ResultT
 
 
 class FailsFirstStart(AsyncIOExecutor):
+    """Executor whose first start fails."""
+
     failed = False
 
     @override
@@ -25,7 +27,7 @@ class FailsFirstStart(AsyncIOExecutor):
 
 
 class StartsOnRequest(ThreadPoolExecutor):
-    """Waits in its start, and may fail there."""
+    """Executor whose start waits for the test, and may then fail."""
 
     def __init__(self, fails: bool = False) -> None:
         super().__init__(1)
@@ -43,7 +45,7 @@ class StartsOnRequest(ThreadPoolExecutor):
 
 
 class SilentExecutor:
-    """An executor of a user's own, with no base class, that never tells how its runs end."""
+    """Executor without the base class that never reports an outcome."""
 
     def __init__(self, *, returns_without_waiting: bool) -> None:
         self.state = ExecutorState(alias="stubborn")
@@ -64,7 +66,7 @@ class SilentExecutor:
 
 
 class ReleasesEarly(SilentExecutor):
-    """Tells that the work of a run is over, and never how it ended, or only later."""
+    """Executor that releases a run before it reports the outcome, if ever."""
 
     @override
     async def start(self, scheduler: Notifier, alias: str, /) -> None:

@@ -15,7 +15,7 @@ from tests.helpers.generics import ResultT
 
 
 class FinishesOnRequest(BaseExecutor):
-    """Leaves each run to whoever takes it from here."""
+    """Executor that keeps each run until the test finishes it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -31,7 +31,12 @@ class FinishesOnRequest(BaseExecutor):
 
 
 class CustomExecutor:
-    """An executor of a user's own, with no base class: it tells ends where its `tell` says, and releases so often."""
+    """Executor without the base class, whose outcomes are reported through a function.
+
+    Args:
+        tell: Called with the function that reports the outcome and releases the run.
+        releases: Number of releases of each run.
+    """
 
     def __init__(self, tell: Callable[[Callable[[], None]], object], releases: int = 1) -> None:
         self.state = ExecutorState(alias="own")

@@ -26,7 +26,7 @@ from tests.helpers.generics import ResultT
 
 
 class Recorder:
-    """Keeps what executors tell it, in order."""
+    """Notifier without a scheduler that records calls in order."""
 
     def __init__(self) -> None:
         self.told: list[tuple[str, int]] = []
@@ -49,7 +49,7 @@ class Recorder:
             self._condition.notify_all()
 
     async def until(self, reached: Callable[[], bool]) -> None:
-        """Wait in a thread, so that the loop goes on."""
+        """Wait in a thread, so that the loop keeps running."""
 
         def wait() -> bool:
             with self._condition:
@@ -59,7 +59,7 @@ class Recorder:
 
 
 class OutcomeRecorder:
-    """Every ending of tasks, in order."""
+    """Recorder of the outcomes of tasks, in order."""
 
     def __init__(self, *tasks: Task[object]) -> None:
         self.endings: list[TaskNotification[object]] = []
@@ -82,7 +82,7 @@ def record_changes(scheduler: AsyncIOScheduler) -> list[TaskAdded | TaskModified
 
 
 class EventRecorder:
-    """Hears everything that a scheduler tells of runs, and of its own end."""
+    """Recorder of the events of all runs and of the shutdown."""
 
     def __init__(self, scheduler: AsyncIOScheduler) -> None:
         self.heard: list[Event] = []
@@ -108,7 +108,7 @@ class EventRecorder:
 
 
 class RetryRecorder:
-    """Everything that is told of the runs of a scheduler, in order."""
+    """Recorder of submissions, failed attempts and outcomes."""
 
     def __init__(self, scheduler: AsyncIOScheduler) -> None:
         self.submitted: list[TaskSubmitted] = []

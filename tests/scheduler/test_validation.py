@@ -91,8 +91,16 @@ def of(call: AnyCall, *args: object, **options: object) -> Callable[[], object]:
 BAD: list[tuple[str, Callable[[], object], str]] = [
     # A scheduler
     ("executors as a list", of_new_scheduler(executors=["asyncio"]), "executors cannot be ['asyncio']: "),
-    ("an executor that is none", of_new_scheduler(executors={"io": 3}), "executor cannot be 3: it needs the state"),
-    ("the class of an executor", of_new_scheduler(executors={"io": ThreadPoolExecutor}), "it needs the state"),
+    (
+        "an executor that is none",
+        of_new_scheduler(executors={"io": 3}),
+        "executor cannot be 3: missing",
+    ),
+    (
+        "the class of an executor",
+        of_new_scheduler(executors={"io": ThreadPoolExecutor}),
+        "an instance is needed",
+    ),
     (
         "an unknown alias",
         of_new_scheduler(executors={"io": "treadpool"}),
@@ -118,8 +126,16 @@ BAD: list[tuple[str, Callable[[], object], str]] = [
     ("a negative drain", of_running_scheduler("wait_closed", -1), "drain_timeout cannot be -1: "),
     ("a drain that is true", of_running_scheduler("wait_closed", True), "drain_timeout cannot be True: "),
     # Its executors
-    ("to add no executor", of_scheduler("add_executor", None, alias="io"), "executor cannot be None: it needs"),
-    ("to add the class of one", of_scheduler("add_executor", DebugExecutor, alias="io"), "it needs the state, start"),
+    (
+        "to add no executor",
+        of_scheduler("add_executor", None, alias="io"),
+        "cannot be None: missing executor",
+    ),
+    (
+        "to add the class of one",
+        of_scheduler("add_executor", DebugExecutor, alias="io"),
+        "an instance is needed",
+    ),
     ("to add it under no alias", of_scheduler("add_executor", "debug", alias=""), "alias cannot be ''"),
     ("no workers", of_scheduler("add_executor", "pool", alias="io", max_workers=0), "max_workers cannot be 0"),
     ("a misspelt option", of_scheduler("add_executor", "pool", alias="io", max_wrkers=1), "'max_wrkers'"),
@@ -133,8 +149,12 @@ BAD: list[tuple[str, Callable[[], object], str]] = [
     ("cancel_futures as text", of(ThreadPoolExecutor, cancel_futures="no"), "cancel_futures cannot be 'no'"),
     ("overwrite_wait as text", of(ProcessPoolExecutor, overwrite_wait="no"), "overwrite_wait cannot be 'no'"),
     ("pool_kwargs that are none", of(ThreadPoolExecutor, 1, 3), "pool_kwargs cannot be 3: "),
-    ("pool_kwargs of threads", of(ThreadPoolExecutor, 1, {"prefix": "io"}), "the pool takes: thread_name_prefix, init"),
-    ("pool_kwargs of processes", of(ProcessPoolExecutor, 1, {"prefix": "io"}), "the pool takes: mp_context, init"),
+    (
+        "pool_kwargs of threads",
+        of(ThreadPoolExecutor, 1, {"prefix": "io"}),
+        "the pool accepts: thread_name_prefix",
+    ),
+    ("pool_kwargs of processes", of(ProcessPoolExecutor, 1, {"prefix": "io"}), "the pool accepts: mp_context, init"),
     ("a start method by name", of(ProcessPoolExecutor, 1, {"mp_context": "fork"}), "mp_context cannot be 'fork': "),
     ("workers for no runs", of(ProcessPoolExecutor, 1, {"max_tasks_per_child": 0}), "max_tasks_per_child cannot be 0"),
     # A new task
@@ -144,8 +164,8 @@ BAD: list[tuple[str, Callable[[], object], str]] = [
         adding(trigger="hourly"),
         "trigger cannot be 'hourly': a trigger is needed; create_trig",
     ),
-    ("the class of a trigger", adding(trigger=IntervalTrigger), "a trigger is needed; create_trigger() knows: "),
-    ("an executor as a number", adding(executor=3), "executor cannot be 3: it needs the state"),
+    ("the class of a trigger", adding(trigger=IntervalTrigger), "create_trigger() accepts the aliases and"),
+    ("an executor as a number", adding(executor=3), "executor cannot be 3: missing"),
     ("no executor", adding(executor=None), "executor cannot be None"),
     ("an executor nobody knows", adding(executor="threads"), "'threads'; known are: asyncio, dask, debug"),
     ("an id as a number", adding(id=3), "id cannot be 3: it must be a text that is not empty"),
@@ -154,7 +174,7 @@ BAD: list[tuple[str, Callable[[], object], str]] = [
     ("no instances", adding(max_instances=0), "max_instances cannot be 0: it must be a whole number, at least 1"),
     ("half an instance", adding(max_instances=1.5), "max_instances cannot be 1.5"),
     ("any number of instances", adding(max_instances=None), "max_instances cannot be None"),
-    ("a negative grace", adding(misfire_grace_time=-1), "misfire_grace_time cannot be -1: it must be at least 0 sec"),
+    ("a negative grace", adding(misfire_grace_time=-1), "misfire_grace_time cannot be -1: it must be more than 0 sec"),
     (
         "a grace as timedelta",
         adding(misfire_grace_time=timedelta(1)),

@@ -22,12 +22,13 @@ The outcome of the jobs of a process that has ended depends on the state before:
 - Another job whose function was running fails with `WorkerLostError`.
 - STARTING without a cancelled job is a failed start. RETIRING is expected.
 
-A slot has no thread and no lock: only the supervisor's thread calls it. It calls no user code either: the reports of
+A slot has no thread: only the supervisor's thread calls it. It calls no user code either: the reports of
 jobs go through `SlotOwner`.
 """
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable
 from enum import Enum, auto
@@ -202,7 +203,8 @@ class Slot(Generic[ProcessT, LinkT]):
         self.was_retired = False
         self.received_at = now
         # Sizes of the log records that were received, written by the supervisor's thread only, and of those that were
-        # handled, written by the thread that serves the lane only.
+        # handled, written by threads for user code under the lock.
+        self._handled_lock = threading.Lock()
         self.log_bytes = 0
         self.handled_log_bytes = 0
 
@@ -357,7 +359,8 @@ class Slot(Generic[ProcessT, LinkT]):
         self.log_bytes += size
 
         def note_handled() -> None:
-            self.handled_log_bytes += size
+            with self._handled_lock:
+                self.handled_log_bytes += size
 
         self._owner.log(self.lane, content, note_handled)
 
@@ -379,6 +382,9 @@ class Slot(Generic[ProcessT, LinkT]):
         self.current_run = run_id
         (self.current_since,) = _frames.TIME.unpack(content)
         self.mark_progress(now)
+        if not self.lane.is_idle:
+            # The outcome of this run must not wait for user code of an earlier one.
+            self.lane = Lane()
         if self.state is SlotState.IDLE:
             self.state = SlotState.RUNNING
         self.jobs[run_id].started(self.current_since, self.worker)

@@ -66,7 +66,7 @@ async def test_invalid_pool_rejected(pool: object) -> None:
     with pytest.raises(InvalidInputError, match="pool"):
         make(pool)
 
-    with pytest.raises(InvalidInputError, match="must give"):
+    with pytest.raises(InvalidInputError, match="must return"):
         async with AsyncIOScheduler(executors={"under_test": make(lambda: pool)}):
             pass
 

@@ -171,7 +171,7 @@ async def test_worker_never_starting_breaks_executor(caplog: pytest.LogCaptureFi
             with pytest.raises(WorkerStartError, match="status 5 while it started"):
                 await handle
         assert scheduler.state.executors[0].status == "broken"
-    assert "takes no more runs" in caplog.text
+    assert "accepts no more runs" in caplog.text
 
 
 async def test_death_spares_finished_and_prefetched_runs() -> None:

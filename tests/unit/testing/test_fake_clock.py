@@ -58,7 +58,7 @@ async def test_advance_ignores_stopped_scheduler() -> None:
     async with AsyncIOScheduler(clock=clock) as over:
         await clock.advance()
     over.add_task(pow, 2, 2)
-    async with asyncio.timeout(5), AsyncIOScheduler(clock=clock) as scheduler:
+    async with asyncio.timeout(30), AsyncIOScheduler(clock=clock) as scheduler:
         task = scheduler.add_task(pow, 2, 2, trigger=IntervalTrigger(days=1), executor="debug")
         await clock.advance(days=2, wait_for_runs=True)
         assert task.state.executed == 2
@@ -69,7 +69,7 @@ def test_advance_ignores_closed_loop() -> None:
     left = AsyncIOScheduler(clock=clock)
 
     async def main() -> None:
-        async with asyncio.timeout(5), AsyncIOScheduler(clock=clock) as scheduler:
+        async with asyncio.timeout(30), AsyncIOScheduler(clock=clock) as scheduler:
             task = scheduler.add_task(pow, 2, 2, trigger=IntervalTrigger(days=1), executor="debug")
             await clock.advance(days=2)
             assert task.state.executed == 2
