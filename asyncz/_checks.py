@@ -69,6 +69,8 @@ def check_optional_seconds(name: str, value: object, *, zero_allowed: bool) -> N
     if value is None or (_is_number(value) and (value > 0 or (zero_allowed and value == 0))):
         return
     bound = "at least 0 seconds" if zero_allowed else "more than 0 seconds"
+    if not _is_number(value):
+        bound = f"a number of seconds, {'at least' if zero_allowed else 'more than'} 0"
     raise InvalidInputError(name, shown(value), f"it must be {bound}, or None for no limit")
 
 

@@ -60,6 +60,32 @@ class UnknownOptionError(AsynczError, TypeError):
         return f"unknown option {self.name!r}; {advice}The options are: {', '.join(self.options)}"
 
 
+@attrs.define(eq=False, slots=False, repr=False)
+class ArgumentMismatchError(AsynczError, TypeError):
+    """A function does not accept the arguments that were given for it; nothing has been changed.
+
+    Attributes:
+        function: Name of the function.
+        arguments: Text of the arguments.
+        signature: Signature of the function.
+        reason: Description of the mismatch.
+        advice: Advice on the likely cause; may be empty.
+    """
+
+    function: str
+    arguments: str
+    signature: str
+    reason: str
+    advice: str = ""
+
+    @override
+    def __str__(self) -> str:
+        call = f"{self.function}({self.arguments})"
+        return f"{call} does not fit {self.function}{self.signature}: {self.reason}" + (
+            f"; {self.advice}" if self.advice else ""
+        )
+
+
 @attrs.frozen
 class ConfigurationProblem:
     """One error in a configuration.
@@ -102,6 +128,13 @@ class ConfigurationProblem:
         place = ":".join(str(part) for part in (self.file, self.line) if part)
         what = f"{self.key} cannot be {self.value}" if self.key and self.value else self.key
         return ": ".join(part for part in (place, what, self.explanation) if part)
+
+
+def _did_you_mean(name: str, known: tuple[str, ...]) -> str:
+    import difflib
+
+    similar = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {similar[0]!r}? " if similar else ""
 
 
 def _as_key(name: str) -> str:
@@ -186,7 +219,9 @@ class UnknownAliasError(AsynczError, LookupError):
 
     @override
     def __str__(self) -> str:
-        return f"there is no {self.kind} with the alias {self.alias!r}; known are: {', '.join(self.known) or 'none'}"
+        advice = _did_you_mean(self.alias, self.known)
+        known = ", ".join(self.known) or "none"
+        return f"there is no {self.kind} with the alias {self.alias!r}; {advice}known are: {known}"
 
 
 @attrs.define(eq=False, slots=False, repr=False)
@@ -214,13 +249,16 @@ class TaskLookupError(AsynczError, LookupError):
 
     Attributes:
         task_id: The given id.
+        suggestion: Most similar id of a task; empty if there is none.
     """
 
     task_id: str
+    suggestion: str = ""
 
     @override
     def __str__(self) -> str:
-        return f"the scheduler has no task with the id {self.task_id!r}"
+        advice = f"; did you mean {self.suggestion!r}?" if self.suggestion else ""
+        return f"the scheduler has no task with the id {self.task_id!r}{advice}"
 
 
 @attrs.define(eq=False, slots=False, repr=False)
@@ -280,13 +318,19 @@ class SchedulerNotRunningError(AsynczError, RuntimeError):
 
     Attributes:
         action: The rejected action.
+        status: Status of the scheduler; empty if it has none any more.
     """
 
     action: str
+    status: str = ""
 
     @override
     def __str__(self) -> str:
-        return f"{self.action} needs a running scheduler: start it first, and not after its shutdown"
+        status = f", and this one is {self.status}" if self.status else ""
+        return (
+            f"{self.action} needs a running scheduler{status}: enter `async with scheduler:`, or call"
+            " `await scheduler.start()` first, and do not shut it down before"
+        )
 
 
 class SchedulerAlreadyRunningError(AsynczError, RuntimeError):
@@ -312,6 +356,17 @@ class NoEventLoopError(AsynczError, RuntimeError):
         return (
             f"{self.action} needs a running asyncio event loop, as in asyncio.run() or uvloop.run(); with trio, or"
             ' anyio.run(..., backend="trio"), and in a program without asyncio, use `with scheduler.in_thread()`'
+        )
+
+
+class EventLoopRunningError(AsynczError, RuntimeError):
+    """`run_forever()` was called while an event loop is running in the same thread."""
+
+    @override
+    def __str__(self) -> str:
+        return (
+            "run_forever() starts an event loop, and one is running already; in a coroutine, use"
+            " `async with scheduler: await scheduler.wait_closed()`"
         )
 
 
@@ -412,7 +467,10 @@ class MaximumInstancesError(AsynczError, RuntimeError):
 
     @override
     def __str__(self) -> str:
-        return f"the task {self.task_id!r} has its maximum of {self.max_instances} running instance(s)"
+        return (
+            f"the task {self.task_id!r} has its maximum of {self.max_instances} running instance(s); raise"
+            " max_instances, or use task.submit(), which follows the overlap policy"
+        )
 
 
 @attrs.define(eq=False, slots=False, repr=False)
@@ -579,7 +637,15 @@ class SerializationError(AsynczError, ValueError):
 
     @override
     def __str__(self) -> str:
-        return f"the {self.what} {self.description} cannot travel between processes: {self.reason}"
+        return f"the {self.what} {self.description} cannot travel between processes: {self.reason}{self._advice()}"
+
+    def _advice(self) -> str:
+        if "<lambda>" in self.description or "<locals>" in self.description or "module '__main__'" in self.reason:
+            return (
+                "; define it at the top level of a module that workers can import, or use"
+                " FuturesExecutor(pool, dumps=cloudpickle.dumps)"
+            )
+        return ""
 
 
 @attrs.define(eq=False, slots=False, repr=False)

@@ -9,15 +9,26 @@ Another package adds an executor through the entry point group `asyncz.executors
 
 from __future__ import annotations
 
+import concurrent.futures
+import difflib
 import functools
+import inspect
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from typing_extensions import TypeIs
 
 from asyncz._references import load
 from asyncz._text import exception_text, value_text
-from asyncz.exceptions import AsynczError, ConfigurationError, InvalidInputError, PluginError, UnknownAliasError
+from asyncz.exceptions import (
+    AsynczError,
+    ConfigurationError,
+    InvalidInputError,
+    PluginError,
+    UnknownAliasError,
+    UnknownOptionError,
+)
 from asyncz.protocols import Trigger, UniversalExecutor
 
 if TYPE_CHECKING:
@@ -47,6 +58,17 @@ BUILTIN_TRIGGERS = {
 
 EXECUTOR_MEMBERS = ("state", "start", "shutdown", "submit")
 TRIGGER_MEMBERS = ("next_due_time",)
+
+
+_TRIGGER_CLASSES = {alias: reference.partition(":")[2] for alias, reference in BUILTIN_TRIGGERS.items()}
+_TRIGGER_EXAMPLES = {
+    "AndTrigger": "one & another",
+    "CalendarIntervalTrigger": "CalendarIntervalTrigger(months=1)",
+    "CronTrigger": 'CronTrigger("30 2 * * *")',
+    "DateTrigger": "DateTrigger()",
+    "IntervalTrigger": "IntervalTrigger(minutes=5)",
+    "OrTrigger": "one | another",
+}
 
 
 class _Class(Protocol):
@@ -125,6 +147,8 @@ def check_executor(value: object) -> None:
     if isinstance(value, type):
         raise InvalidInputError("executor", value_text(value), "an instance is needed, not a class")
     if not is_executor(value):
+        if isinstance(value, concurrent.futures.Executor):
+            raise InvalidInputError("executor", value_text(value), "wrap the pool: FuturesExecutor(pool)")
         raise InvalidInputError("executor", value_text(value), _missing_text("executor", missing_members(value)))
 
 
@@ -140,10 +164,23 @@ def check_trigger(value: object) -> None:
         InvalidInputError: It is not a trigger; the error lists the aliases of `create_trigger`.
     """
     if value is not None and not is_trigger(value):
-        known = ", ".join(trigger_aliases())
-        raise InvalidInputError(
-            "trigger", value_text(value), f"a trigger is needed; create_trigger() accepts the aliases {known}"
-        )
+        raise InvalidInputError("trigger", value_text(value), f"a trigger is needed; {_trigger_advice(value)}")
+
+
+def _trigger_advice(value: object) -> str:
+    if isinstance(value, type) and _has_method(value, "next_due_time"):
+        return f"call the class, such as {_TRIGGER_EXAMPLES.get(value.__name__, f'{value.__name__}(...)')}"
+    if isinstance(value, timedelta):
+        return f"use IntervalTrigger(seconds={value.total_seconds():g})"
+    if isinstance(value, datetime):
+        return "use DateTrigger(...) with this time"
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return f"use IntervalTrigger(seconds={value_text(value)})"
+    if isinstance(value, str) and len(value.split()) in {5, 6}:
+        return f"use CronTrigger({value_text(value)})"
+    if isinstance(value, str) and value in _TRIGGER_CLASSES:
+        return f"use {_TRIGGER_EXAMPLES[_TRIGGER_CLASSES[value]]}"
+    return f"create_trigger() accepts the aliases {', '.join(trigger_aliases())}"
 
 
 def _has_attribute(value: object, name: str) -> bool:
@@ -174,12 +211,26 @@ def _create(kind: str, group: str, builtin: Mapping[str, str], alias: str, optio
         return factory(**options)
     except (TypeError, OverflowError) as error:
         raise InvalidInputError(
-            f"options of the {kind} {alias!r}", value_text(dict(options)), exception_text(error)
+            f"options of the {kind} {alias!r}", value_text(dict(options)), _option_advice(factory, options, error)
         ) from error
     except AsynczError:
         raise
     except Exception as error:
         raise PluginError(alias, reference, exception_text(error)) from error
+
+
+def _option_advice(factory: _Class, options: Mapping[str, object], error: Exception) -> str:
+    """Name the first unknown option and the known ones; without an unknown one, the error of the class."""
+    try:
+        parameters = inspect.signature(factory).parameters.values()
+    except Exception:
+        return exception_text(error)
+    known = tuple(each.name for each in parameters if each.kind in {each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY})
+    unknown = [name for name in options if name not in known]
+    if not unknown or any(each.kind is each.VAR_KEYWORD for each in parameters):
+        return exception_text(error)
+    suggestion = next(iter(difflib.get_close_matches(unknown[0], known, n=1)), "")
+    return str(UnknownOptionError(unknown[0], suggestion, known))
 
 
 def _load_class(kind: str, alias: str, reference: str) -> _Class:

@@ -51,7 +51,7 @@ class ChainFactory(Protocol):
         self,
         upstream: Task[ArgumentT],
         fn: Callable[[ArgumentT], NextT | Awaitable[NextT]],
-        executor: Executor[NextT] | str,
+        executor: Executor[NextT] | str | None,
         task_id: str | None,
         options: TaskOptions,
         paused: bool,
@@ -102,6 +102,10 @@ class TaskOwner(Protocol[ResultT_co]):
 
     def can_run(self) -> bool:
         """Return True if another run of the task can still end."""
+        ...
+
+    def check_started(self, action: str, /) -> None:
+        """Raise `SchedulerNotRunningError` if the scheduler was never started: a waiting call would not end."""
         ...
 
     def check_thread(self, action: str, /) -> None:
@@ -207,21 +211,26 @@ class Task(Generic[ResultT_co]):
     async def result(self) -> ResultT_co:
         """Wait for the next run that ends, and return its result or raise its exception.
 
-        For a finished task, which has no runs any more, the last outcome counts. For the loop's thread only.
+        For a finished task, which has no runs any more, the last outcome counts. For the loop's thread only, after the
+        start of the scheduler.
 
         Raises:
             TaskMissedError: The run was missed.
             TaskCancelledError: The run was cancelled.
-            SchedulerNotRunningError: The scheduler shut down, or the task was removed, before any run ended.
+            SchedulerNotRunningError: The scheduler was not started, or it shut down or the task was removed before
+                any run ended.
             WrongThreadError: The scheduler runs in another thread; use `SchedulerThread.result` there.
         """
-        if self._require_owner("awaiting a result").can_run():
+        action = f"awaiting a result of the task {self.id!r}"
+        owner = self._require_owner(action)
+        owner.check_started(action)
+        if owner.can_run():
             async with self.notifications() as notifications:
                 async for notification in notifications:
                     return result_of(notification)
         # The last run may have ended just before the stream was opened.
         if self._last_notification is None:
-            raise SchedulerNotRunningError(f"awaiting a result of the task {self.id!r}")
+            raise SchedulerNotRunningError(action)
         return result_of(self._last_notification)
 
     @overload
@@ -230,7 +239,7 @@ class Task(Generic[ResultT_co]):
         fn: Callable[[ResultT_co], Awaitable[NextT]],
         /,
         *,
-        executor: PoolAlias | ClusterAlias | LoopAlias | str = "asyncio",
+        executor: PoolAlias | ClusterAlias | LoopAlias | str | None = None,
         id: str | None = None,
         max_instances: int = ...,
         misfire_grace_time: float | None = ...,
@@ -245,7 +254,7 @@ class Task(Generic[ResultT_co]):
         fn: Callable[[ResultT_co], NextT],
         /,
         *,
-        executor: PoolAlias | ClusterAlias | LoopAlias | str = "asyncio",
+        executor: PoolAlias | ClusterAlias | LoopAlias | str | None = None,
         id: str | None = None,
         max_instances: int = ...,
         misfire_grace_time: float | None = ...,
@@ -289,7 +298,7 @@ class Task(Generic[ResultT_co]):
         fn: Callable[[ResultT_co], NextT | Awaitable[NextT]],
         /,
         *,
-        executor: Executor[NextT] | str = "asyncio",
+        executor: Executor[NextT] | str | None = None,
         id: str | None = None,
         paused: bool = False,
         **options: Unpack[TaskOptions],
@@ -307,7 +316,8 @@ class Task(Generic[ResultT_co]):
 
         Args:
             fn: Function of one argument, coroutine function, or another callable.
-            executor: Alias of an executor, or an executor; it may differ from the executor of this task.
+            executor: Alias of an executor, or an executor; it may differ from the executor of this task. None: the
+                executor that is registered as `default`, or else `asyncio`.
             id: Id; by default derived from the name of the function.
             max_instances: Maximum number of results that are processed at the same time. This option and the others,
                 except `coalesce`, default to the scheduler's `defaults`.
@@ -323,6 +333,7 @@ class Task(Generic[ResultT_co]):
             DuplicateTaskError: The id is in use.
             UnknownAliasError: No executor has that alias; the error lists the known ones.
             InvalidInputError: `fn` or a limit is not valid.
+            ArgumentMismatchError: `fn` does not accept one argument.
             SerializationError: The executor is a process pool and the function cannot be pickled.
 
         Example:

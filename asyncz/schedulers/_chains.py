@@ -9,7 +9,8 @@ from typing import Generic
 from typing_extensions import TypeVar, override
 
 from asyncz._callables import CallWrapper
-from asyncz._checks import check_callable, check_flag, check_text
+from asyncz._checks import check_flag, check_text
+from asyncz._signatures import check_function
 from asyncz.events import TaskExecuted
 from asyncz.exceptions import NoResultError
 from asyncz.limits import OverlapPolicy, TaskLimits, TaskOptions
@@ -156,7 +157,7 @@ class Chains:
         self,
         upstream: Task[ArgumentT],
         fn: Callable[[ArgumentT], ResultT | Awaitable[ResultT]],
-        executor: Executor[ResultT] | str,
+        executor: Executor[ResultT] | str | None,
         task_id: str | None,
         options: TaskOptions,
         paused: bool,
@@ -164,11 +165,13 @@ class Chains:
     ) -> Task[ResultT]:
         """Add a task that receives the results of `upstream`; see `Task.then`. May be called from any thread."""
         parts = self.parts
-        check_callable("fn", fn)
+        check_function("fn", fn, (upstream,))
         limits = self._chain_limits(options)
         check_flag("paused", paused)
         if task_id is not None:
             check_text("id", task_id)
+        if executor is None:
+            executor = parts.executors.default_alias
         call = ChainedCall[ArgumentT, ResultT](fn, upstream)
         link = ChainLink[ArgumentT, ResultT](parts.runtime, upstream, call)
         created = parts.executors.prepare(executor, call)

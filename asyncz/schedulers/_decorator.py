@@ -8,7 +8,10 @@ from typing import Never, Protocol, TypeGuard, overload
 
 from typing_extensions import ParamSpec, TypeVar, TypeVarTuple, Unpack
 
-from asyncz._checks import check_callable
+from asyncz._callables import function_name
+from asyncz._checks import shown
+from asyncz._signatures import check_decorated, check_function
+from asyncz.exceptions import InvalidInputError
 from asyncz.tasks import Task, TaskFunction
 
 P = ParamSpec("P")
@@ -38,10 +41,14 @@ class Decorator:
 
     Args:
         add: Adds a task for a call.
+        unscheduled: Names of functions without a task, by key; None if that need not be known.
     """
 
-    def __init__(self, add: Callable[[Callable[[], object]], Task[object]]) -> None:
+    def __init__(
+        self, add: Callable[[Callable[[], object]], Task[object]], unscheduled: dict[object, str] | None = None
+    ) -> None:
         self._add = add
+        self._unscheduled: dict[object, str] = {} if unscheduled is None else unscheduled
 
     @overload
     def __call__(
@@ -51,12 +58,32 @@ class Decorator:
     def __call__(self, fn: Callable[P, ResultT], /) -> TaskFunction[P, ResultT, ResultT]: ...
     def __call__(self, fn: Callable[P, CallT], /) -> TaskFunction[P, CallT, object]:
         """Make a function schedulable."""
-        check_callable("fn", fn)
+        # The arguments follow later.
+        check_decorated("fn", fn)
+        key = object()
+        self._unscheduled[key] = function_name(fn)
 
         def schedule(*args: P.args, **kwargs: P.kwargs) -> Task[object]:
-            return self._add(partial(fn, *args, **kwargs))
+            check_function("fn", fn, args, kwargs)
+            task = self._add(partial(fn, *args, **kwargs))
+            self._unscheduled.pop(key, None)
+            return task
 
         return TaskFunction(fn, schedule)
+
+
+def reject_misplaced(functions: tuple[object, ...]) -> None:
+    """Reject the function that a decorator without parentheses receives instead of its options.
+
+    Raises:
+        InvalidInputError: There is one.
+    """
+    if functions:
+        raise InvalidInputError(
+            "the argument of task()",
+            shown(functions[0]),
+            "write @scheduler.task() with parentheses, and name its options",
+        )
 
 
 def _needs_no_arguments(fn: Callable[[Unpack[Ts]], CallT], args: tuple[Unpack[Ts]]) -> TypeGuard[Callable[[], CallT]]:

@@ -126,6 +126,11 @@ class ExecutorRegistry:
             raise UnknownAliasError("executor", alias, tuple(sorted({*self._registrations, *BUILTIN_EXECUTORS})))
         return registration
 
+    @property
+    def default_alias(self) -> str:
+        """Alias of the executor of tasks that name none: `default` if that is registered, else `asyncio`."""
+        return "default" if "default" in self._registrations else "asyncio"
+
     def check_free(self, alias: str) -> None:
         """Check that an alias can be given to another executor.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import warnings
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
@@ -30,6 +31,16 @@ from asyncz.tasks import close_streams
 
 # Seconds for awaitables of listeners once a shutdown has no more time, and again after they were cancelled.
 _LISTENER_TIMEOUT = 1.0
+# Seconds after the start until decorated functions without a task are logged.
+_UNSCHEDULED_DELAY = 5.0
+
+
+def warn_if_never_started(parts: SchedulerParts, source: object) -> None:
+    """Warn about a scheduler that is discarded with tasks although it was never started."""
+    number = len(parts.tasks.registered())
+    if parts.runtime.status == "created" and number:
+        message = f"a scheduler with {number} task(s) was never started: enter `async with scheduler:`"
+        warnings.warn(message, ResourceWarning, source=source, stacklevel=2)
 
 
 class Lifecycle:
@@ -37,6 +48,9 @@ class Lifecycle:
 
     A shutdown is a task of its own, so that it goes on if a caller is cancelled. All calls wait for the same one; each
     call can shorten it. It never waits for its caller: see `shutdown`.
+
+    Attributes:
+        unscheduled: Names of decorated functions with a trigger for which no task was added.
     """
 
     def __init__(self, parts: SchedulerParts) -> None:
@@ -52,6 +66,7 @@ class Lifecycle:
         self._timers: list[asyncio.TimerHandle] = []
         self._stopping: asyncio.Task[None] | None = None
         self._client = _ClockClient(parts)
+        self.unscheduled: dict[object, str] = {}
 
     # Start
 
@@ -88,6 +103,14 @@ class Lifecycle:
         if paused:
             runtime.dispatcher.emit(SchedulerPaused())
         runtime.inbox.put(self._parts.timer.arm)
+        if self.unscheduled:
+            # Not now: a program may start the scheduler first.
+            self._timers.append(loop.call_later(_UNSCHEDULED_DELAY, self._log_unscheduled))
+
+    def _log_unscheduled(self) -> None:
+        for name in self.unscheduled.values():
+            logger.warning("The function %r has a trigger but no task; add one with %s.schedule()", name, name)
+        self.unscheduled.clear()
 
     async def _abort_start(self) -> None:
         # First: nothing that is added from now on is started.
@@ -224,6 +247,7 @@ class Lifecycle:
                 await step()
             except Exception:
                 logger.exception("A step of the shutdown failed")
+        self._log_unscheduled()
         self._emit_shutdown()
         self._close()
 

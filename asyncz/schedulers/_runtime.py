@@ -78,7 +78,16 @@ class Runtime:
             SchedulerNotRunningError: The scheduler has not been started, or has been shut down.
         """
         if not self.running:
-            raise SchedulerNotRunningError(action)
+            raise SchedulerNotRunningError(action, self.status)
+
+    def check_started(self, action: str) -> None:
+        """Check that the scheduler has been started before.
+
+        Raises:
+            SchedulerNotRunningError: The scheduler was never started.
+        """
+        if self.status == "created":
+            raise SchedulerNotRunningError(action, self.status)
 
     def check_thread(self, action: str) -> None:
         """Check that the current thread may do something that only the loop's thread may do.
@@ -87,7 +96,10 @@ class Runtime:
             WrongThreadError: The scheduler runs in another thread.
         """
         if self.inbox.called_off_loop:
-            advice = "it is for the event loop's own; SchedulerThread, which in_thread() gives, waits in other threads"
+            advice = (
+                "it must be called on the scheduler's event loop; in other threads use task.submit(), or the"
+                " SchedulerThread that scheduler.in_thread() returned, such as thread.run(task)"
+            )
             raise WrongThreadError(action, threading.current_thread().name, advice)
 
     def set_status(self, status: SchedulerStatus) -> None:

@@ -528,6 +528,10 @@ class TaskController(Generic[ResultT]):
         """Return True if another run of the task can still end."""
         return not self.removed and self._parts.runtime.status != "stopped"
 
+    def check_started(self, action: str, /) -> None:
+        """Raise `SchedulerNotRunningError` if the scheduler was never started."""
+        self._parts.runtime.check_started(action)
+
     def check_thread(self, action: str, /) -> None:
         """Raise `WrongThreadError` in any thread but the one of the scheduler's loop."""
         self._parts.runtime.check_thread(action)
@@ -593,6 +597,10 @@ class RemovedTaskOwner:
     def can_run(self) -> bool:
         """Return False."""
         return False
+
+    def check_started(self, action: str, /) -> None:
+        """Raise `SchedulerNotRunningError` if the scheduler was never started."""
+        self._parts.runtime.check_started(action)
 
     def check_thread(self, action: str, /) -> None:
         """Raise `WrongThreadError` in any thread but the one of the scheduler's loop."""

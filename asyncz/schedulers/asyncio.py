@@ -20,19 +20,21 @@ from asyncz._checks import (
     check_optional_seconds,
     check_text,
 )
+from asyncz._signatures import check_function
 from asyncz.clock import SystemClock, utc
 from asyncz.config import DaskOptions, PoolOptions
-from asyncz.exceptions import ExecutorInUseError, InvalidInputError
+from asyncz.exceptions import EventLoopRunningError, ExecutorInUseError, InvalidInputError
 from asyncz.limits import DEFAULT_LIMITS, OverlapPolicy, TaskLimits, TaskOptions
 from asyncz.plugins import check_executor, check_trigger, create_executor
 from asyncz.protocols import Clock, Executor, Trigger, UniversalExecutor
 from asyncz.retries import Retry
 from asyncz.schedulers._chains import Chains
 from asyncz.schedulers._completion import Completion
-from asyncz.schedulers._decorator import Decorator, TaskDecorator as TaskDecorator, bind
+from asyncz.schedulers._decorator import Decorator, TaskDecorator as TaskDecorator, bind, reject_misplaced
 from asyncz.schedulers._dispatcher import PlainEventT, Subscription as Subscription, check_event_class
 from asyncz.schedulers._executor_registry import ExecutorRegistry
-from asyncz.schedulers._lifecycle import Lifecycle
+from asyncz.schedulers._lifecycle import Lifecycle, warn_if_never_started
+from asyncz.schedulers._registered_tasks import RegisteredTasks
 from asyncz.schedulers._runtime import Runtime, check_clock
 from asyncz.schedulers._schedules import TriggerSchedule
 from asyncz.schedulers._task_controller import AnyController, SchedulerParts, TaskController
@@ -64,7 +66,7 @@ NOW: DateTrigger = DateTrigger()
 """Trigger of a task that is added without one: due once, immediately."""
 
 
-class AsyncIOScheduler:
+class AsyncIOScheduler(RegisteredTasks):
     """Scheduler that submits runs of tasks to executors when they are due, and emits their outcomes as events.
 
     Args:
@@ -98,7 +100,8 @@ class AsyncIOScheduler:
         runtime = Runtime(clock or SystemClock(), recent_runs)
         completion, chains, tasks = Completion(runtime), Chains(defaults), TaskRegistry[AnyController](runtime)
         registry, timer = ExecutorRegistry(runtime, completion), DueTimer[AnyController](runtime, tasks.registered)
-        self._parts = chains.parts = SchedulerParts(runtime, completion, registry, tasks, timer, chains)
+        parts = chains.parts = SchedulerParts(runtime, completion, registry, tasks, timer, chains)
+        super().__init__(parts)
         self._lifecycle = Lifecycle(self._parts)
         for alias, executor in (executors or {}).items():
             if isinstance(executor, str):
@@ -139,6 +142,12 @@ class AsyncIOScheduler:
     def __reduce__(self) -> Never:
         # Without this, the error would be about a lock inside.
         raise TypeError(_NOT_PICKLABLE)
+
+    def __del__(self) -> None:
+        # The constructor may have raised before it made the parts.
+        parts: SchedulerParts | None = getattr(self, "_parts", None)
+        if parts is not None:
+            warn_if_never_started(parts, self)
 
     @property
     def running(self) -> bool:
@@ -203,6 +212,9 @@ class AsyncIOScheduler:
         Args:
             drain_timeout: See `wait_closed`.
 
+        Raises:
+            EventLoopRunningError: An event loop is running in this thread.
+
         Example:
             >>> scheduler.run_forever(drain_timeout=25)
         """
@@ -211,6 +223,8 @@ class AsyncIOScheduler:
             async with self:
                 await self.wait_closed(drain_timeout)
 
+        if asyncio._get_running_loop() is not None:
+            raise EventLoopRunningError
         asyncio.run(run())
 
     def in_thread(
@@ -393,7 +407,7 @@ class AsyncIOScheduler:
         /,
         *args: Unpack[Ts],
         trigger: Trigger | None = NOW,
-        executor: PoolAlias | ClusterAlias | LoopAlias | str = "asyncio",
+        executor: PoolAlias | ClusterAlias | LoopAlias | str | None = None,
         id: str | None = None,
         max_instances: int = ...,
         misfire_grace_time: float | None = ...,
@@ -411,7 +425,7 @@ class AsyncIOScheduler:
         /,
         *args: Unpack[Ts],
         trigger: Trigger | None = NOW,
-        executor: PoolAlias | ClusterAlias | LoopAlias | str = "asyncio",
+        executor: PoolAlias | ClusterAlias | LoopAlias | str | None = None,
         id: str | None = None,
         max_instances: int = ...,
         misfire_grace_time: float | None = ...,
@@ -464,7 +478,7 @@ class AsyncIOScheduler:
         /,
         *args: Unpack[Ts],
         trigger: Trigger | None = NOW,
-        executor: Executor[ResultT] | str = "asyncio",
+        executor: Executor[ResultT] | str | None = None,
         id: str | None = None,
         paused: bool = False,
         replace_existing: bool = False,
@@ -480,7 +494,8 @@ class AsyncIOScheduler:
             args: Positional arguments of the function.
             trigger: Source of the due times; by default the task is due once, immediately. None: the task runs only
                 when `task.run()` or `task.submit()` is called.
-            executor: Alias of an executor, or an executor, which is registered on first use.
+            executor: Alias of an executor, or an executor, which is registered on first use. None: the executor that
+                is registered as `default`, or else `asyncio`.
             id: Id; by default derived from the name of the function.
             max_instances: Maximum number of runs at the same time. This option and the next five default to the
                 scheduler's `defaults`; see `TaskLimits`.
@@ -498,13 +513,14 @@ class AsyncIOScheduler:
         Raises:
             DuplicateTaskError: The id is in use, and `replace_existing` is False.
             UnknownAliasError: No executor has that alias; the error lists the known ones.
-            InvalidInputError: An option or the trigger cannot be used.
+            InvalidInputError: The function, an option or the trigger cannot be used.
+            ArgumentMismatchError: The function does not accept the arguments.
             SerializationError: The executor is a process pool and the function cannot be pickled.
 
         Example:
             >>> task = scheduler.add_task(checksum, "image.iso", executor="processpool")
         """
-        check_callable("fn", fn)
+        check_function("fn", fn, args)
         limits = self._defaults.evolve(**options)
         call = bind(fn, args)
         return self._add(call, trigger, executor, id, limits=limits, paused=paused, replace_existing=replace_existing)
@@ -513,7 +529,7 @@ class AsyncIOScheduler:
         self,
         call: Callable[[], ResultT | Awaitable[ResultT]],
         trigger: Trigger | None,
-        executor: Executor[ResultT] | str,
+        executor: Executor[ResultT] | str | None,
         task_id: str | None,
         *,
         limits: TaskLimits,
@@ -529,6 +545,8 @@ class AsyncIOScheduler:
         check_flag("replace_existing", replace_existing)
         parts, runtime = self._parts, self._parts.runtime
         # User code runs before the lock is taken: triggers, constructors of executors, pickling.
+        if executor is None:
+            executor = parts.executors.default_alias
         schedule = TriggerSchedule(trigger, utc(runtime.now()))
         created = parts.executors.prepare(executor, call)
         with runtime.lock:
@@ -547,15 +565,16 @@ class AsyncIOScheduler:
 
     def task(
         self,
-        *,
+        *misplaced: Never,
         trigger: Trigger | None = NOW,
-        executor: PoolAlias | ClusterAlias | LoopAlias | str = "asyncio",
+        executor: PoolAlias | ClusterAlias | LoopAlias | str | None = None,
         **options: Unpack[TaskOptions],
     ) -> TaskDecorator:
         """Decorate a function so that it can schedule itself: `function.schedule(...)` adds a task.
 
-        The function stays callable as before; `schedule` takes its arguments, keyword arguments included. For the
-        other parameters see `add_task`. May be called from any thread.
+        The function stays callable as before; `schedule` takes its arguments, keyword arguments included. The decorator
+        alone adds no task: a function with a trigger that is never scheduled is logged. For the other parameters see
+        `add_task`. May be called from any thread.
 
         Raises:
             InvalidInputError: An option or the trigger cannot be used.
@@ -565,112 +584,11 @@ class AsyncIOScheduler:
             ... def clean_up(folder: str, *, older_than: float = 3600) -> int: ...
             >>> task = clean_up.schedule("/tmp", older_than=60)
         """
+        reject_misplaced(misplaced)
         limits = self._defaults.evolve(**options)
         check_trigger(trigger)
-        return Decorator(lambda call: self._add(call, trigger, executor, None, limits=limits))
-
-    @property
-    def tasks(self) -> tuple[Task[object], ...]:
-        """All registered tasks. May be read from any thread."""
-        return tuple(controller.task for controller in self._parts.tasks.registered())
-
-    def get_task(self, task_id: str) -> Task[object]:
-        """Return the task with an id. May be called from any thread.
-
-        Raises:
-            TaskLookupError: No task has the id.
-        """
-        return self._parts.tasks.find(task_id).task
-
-    def remove_task(self, task: Task[object] | str) -> None:
-        """Remove a task with its backlog; its live runs go on. May be called from any thread.
-
-        Raises:
-            TaskLookupError: The task is not registered.
-        """
-        controller = self._parts.tasks.remove(task)
-        self._parts.runtime.inbox.put(controller.on_removed)
-
-    def remove_all_tasks(self) -> None:
-        """Remove all tasks; see `remove_task`. May be called from any thread."""
-        with self._parts.runtime.lock:
-            for task in self.tasks:
-                self.remove_task(task)
-
-    def modify_task(
-        self,
-        task: Task[object] | str,
-        *,
-        executor: PoolAlias | ClusterAlias | LoopAlias | str | None = None,
-        **options: Unpack[TaskOptions],
-    ) -> None:
-        """Change the given options of a task. May be called from any thread.
-
-        On the loop's thread the change takes effect at once, from another thread soon, in the order of the calls. It
-        emits `TaskModified`. Submitted runs keep their limits; their further attempts have the new ones. The next runs
-        and attempts use the new executor; live runs stay on the old one and keep their slots until they end.
-
-        Args:
-            task: Task, or its id.
-            executor: Alias of an executor for runs of every task; None keeps the present one. Pass an executor for
-                runs of one type to `add_task`, which compares the types.
-            options: Options to change; `TaskLimits` describes each. The backlog stays as it is.
-
-        Raises:
-            TaskLookupError: The task is not registered.
-            InvalidInputError: A limit is not valid; nothing was changed.
-            UnknownOptionError: An option does not exist; nothing was changed.
-            UnknownAliasError: No executor for runs of every task has that alias; nothing was changed.
-            SerializationError: The executor is a process pool and the function cannot be pickled; nothing was changed.
-
-        Example:
-            >>> scheduler.modify_task("nightly", timeout=3600, executor="processpool")
-        """
-        self._parts.tasks.apply(task, lambda found: found.modify(found.task.id, options, executor))
-
-    def reschedule_task(self, task: Task[object] | str, trigger: Trigger | None) -> None:
-        """Replace the trigger of a task; the new one starts now. May be called from any thread.
-
-        The backlog stays as it is. On the loop's thread the change takes effect at once, from another thread soon. It
-        emits `TaskModified`.
-
-        Args:
-            task: Task, or its id.
-            trigger: New trigger; None: the task runs only when `task.run()` or `task.submit()` is called.
-
-        Raises:
-            TaskLookupError: The task is not registered.
-            InvalidInputError: The object is not a trigger; nothing was changed.
-
-        Example:
-            >>> scheduler.reschedule_task(task, IntervalTrigger(minutes=5))
-        """
-        self._parts.tasks.apply(task, lambda found: found.reschedule(found.task.id, trigger))
-
-    def submit_task(self, task: Task[object] | str) -> None:
-        """Make a task due once, now, beside its schedule; see `Task.submit`. May be called from any thread.
-
-        Raises:
-            TaskLookupError: The task is not registered.
-            SchedulerNotRunningError: The scheduler is not running.
-        """
-        self._parts.tasks.apply(task, lambda found: found.submit(found.task.id))
-
-    def pause_task(self, task: Task[object] | str) -> None:
-        """Pause the schedule and the backlog of a task until `resume_task`. May be called from any thread.
-
-        Raises:
-            TaskLookupError: The task is not registered.
-        """
-        self._parts.tasks.apply(task, lambda found: found.set_paused(found.task.id, True))
-
-    def resume_task(self, task: Task[object] | str) -> None:
-        """Resume the schedule of a task; missed due times are due now. May be called from any thread.
-
-        Raises:
-            TaskLookupError: The task is not registered.
-        """
-        self._parts.tasks.apply(task, lambda found: found.set_paused(found.task.id, False))
+        unscheduled = None if trigger is NOW else self._lifecycle.unscheduled
+        return Decorator(lambda call: self._add(call, trigger, executor, None, limits=limits), unscheduled)
 
     @overload
     def subscribe(
