@@ -114,8 +114,11 @@ def _with_bound(bound: _Arguments, args: _Arguments) -> _Arguments:
 
 
 def _is_generator_function(function: object) -> bool:
-    call = function if isinstance(function, FunctionType) else getattr(type(function), "__call__", None)  # noqa: B004  # inspects the method
-    return isinstance(call, FunctionType) and bool(call.__code__.co_flags & _GENERATORS)
+    while isinstance(function, functools.partial):
+        function = function.func
+    if not isinstance(function, FunctionType | MethodType):
+        function = getattr(type(function), "__call__", None)  # noqa: B004  # inspects the method
+    return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
 
 
 def _reject_generator(name: str, value: object) -> Never:

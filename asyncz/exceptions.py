@@ -56,8 +56,8 @@ class UnknownOptionError(AsynczError, TypeError):
 
     @override
     def __str__(self) -> str:
-        advice = f"did you mean {self.suggestion!r}? " if self.suggestion else ""
-        return f"unknown option {self.name!r}; {advice}The options are: {', '.join(self.options)}"
+        advice = f"did you mean {self.suggestion!r}? The" if self.suggestion else "the"
+        return f"unknown option {self.name!r}; {advice} options are: {', '.join(self.options) or 'none'}"
 
 
 @attrs.define(eq=False, slots=False, repr=False)

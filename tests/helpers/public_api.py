@@ -10,6 +10,7 @@ import asyncz.triggers
 NAMES: dict[str, list[str]] = {
     "asyncz": [
         "AppWithScheduler",
+        "ArgumentMismatchError",
         "AndTrigger",
         "AsyncIOExecutor",
         "AsyncIOScheduler",
@@ -37,6 +38,7 @@ NAMES: dict[str, list[str]] = {
         "DuplicateTaskError",
         "RunSummary",
         "Event",
+        "EventLoopRunningError",
         "Executor",
         "ExecutorAdded",
         "ExecutorConfig",

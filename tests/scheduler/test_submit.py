@@ -56,5 +56,5 @@ async def test_submit_during_shutdown_is_cancelled() -> None:
     task.submit()
     await scheduler.shutdown()
     assert (scheduler.state.submitted, scheduler.state.cancelled) == (1, 1)
-    with pytest.raises(SchedulerNotRunningError, match="start it first"):
+    with pytest.raises(SchedulerNotRunningError, match="this one is stopped"):
         task.submit()

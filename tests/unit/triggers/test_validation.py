@@ -40,7 +40,7 @@ from tests.helpers.times import START
         (lambda: IntervalTrigger(seconds=1, jitter=1), "less than the interval"),
         (lambda: IntervalTrigger(seconds=1, start_at=START, end_at=START - timedelta(1)), "before start_at"),
         (lambda: asyncz.create_trigger("intervall"), "date, interval"),
-        (lambda: asyncz.create_trigger("interval", minute=1), "unexpected keyword"),
+        (lambda: asyncz.create_trigger("interval", minute=1), "did you mean 'minutes'"),
     ],
 )
 def test_invalid_trigger_arguments_rejected(make: partial[object], message: str) -> None:
