@@ -308,7 +308,7 @@ class TaskRun(Generic[ResultT]):
         """
         if self.limits.misfire_grace_time is not None and self.is_too_late():
             return self.missed()
-        self.started, self.worker = self._clock_now(), this_worker()
+        self.started, self.worker = self._clock_now(), _this_thread.worker
         # The context ends with this call, so `running_run` needs no reset in it.
         context = None if self._context is None else self._context.copy()
         try:
@@ -339,7 +339,7 @@ class TaskRun(Generic[ResultT]):
     async def _execute_async_in_own_context(self) -> TaskNotification[ResultT]:
         """Do what `execute_async` does, in a context that ends with the run: `running_run` needs no reset."""
         running_run.set(self)
-        self.started, self.worker = self._clock_now(), this_worker()
+        self.started, self.worker = self._clock_now(), _this_thread.worker
         try:
             returned = self.call()
             return self._returned((await returned) if is_awaitable(returned) else returned)
@@ -356,7 +356,9 @@ class TaskRun(Generic[ResultT]):
             running_run.reset(token)
 
     def _returned(self, result: ResultT) -> TaskNotification[ResultT]:
-        return self.cancelled() if self._cancellation_seen else self.executed(result)
+        if self._cancellation_seen:
+            return self.cancelled()
+        return TaskExecuted(self.task_id, result, self._values())
 
     def _raised(self, exception: BaseException) -> TaskNotification[ResultT]:
         return self.cancelled() if self._cancellation_seen else self.failed(exception)

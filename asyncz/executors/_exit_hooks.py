@@ -10,6 +10,7 @@ import os
 import threading
 import weakref
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from typing_extensions import TypeVar
 
@@ -23,6 +24,12 @@ ResultT = TypeVar("ResultT")
 _NAMES_SHOWN = 10
 
 
+class CoroutineRunner(Protocol):
+    """Function that runs a coroutine of any type to its end."""
+
+    def __call__(self, call: CoroutineCall[ResultT], /) -> ResultT: ...
+
+
 class ThreadedFunctions:
     """The functions that the threads of one executor are calling.
 
@@ -32,7 +39,8 @@ class ThreadedFunctions:
 
     def __init__(self, executor: BaseExecutor) -> None:
         self._executor = executor
-        self._task_ids: dict[int, str] = {}
+        # The task of each run whose function was called and has not returned.
+        self.task_ids: dict[int, str] = {}
         self._cancels: dict[int, Callable[[], bool]] = {}
 
     @property
@@ -45,7 +53,7 @@ class ThreadedFunctions:
         _watched.add(self)
 
     def call(
-        self, run: TaskRun[ResultT], run_coroutine: Callable[[CoroutineCall[ResultT]], ResultT] = run_in_new_loop
+        self, run: TaskRun[ResultT], run_coroutine: CoroutineRunner = run_in_new_loop
     ) -> TaskNotification[ResultT]:
         """Execute a run in this thread.
 
@@ -53,23 +61,19 @@ class ThreadedFunctions:
             run: The run.
             run_coroutine: Runs the coroutine that the function returned to its end.
         """
-        run_id = run.id
+        return FunctionCaller(self, run_coroutine).call(run)
 
-        def await_outcome(awaitable: Awaitable[ResultT]) -> ResultT:
-            call = CoroutineCall(awaitable)
-            # In this order: a timeout that does not find the call has abandoned the run before it looks again.
-            self._cancels[run_id] = call.cancel
-            try:
-                if self._executor._base_executor_state.registry.is_abandoned(run_id):
-                    call.cancel()
-                return run_coroutine(call)
-            finally:
-                del self._cancels[run_id]
-
-        self._task_ids[run_id] = run.task_id
-        notification = run.execute(await_outcome)
-        del self._task_ids[run_id]
-        return notification
+    def call_coroutine(self, run_id: int, awaitable: Awaitable[ResultT], run_coroutine: CoroutineRunner) -> ResultT:
+        """Run the coroutine that the function of a run returned to its end; `cancel` cancels it meanwhile."""
+        call = CoroutineCall(awaitable)
+        # In this order: a timeout that does not find the call has abandoned the run before it looks again.
+        self._cancels[run_id] = call.cancel
+        try:
+            if self._executor._base_executor_state.registry.is_abandoned(run_id):
+                call.cancel()
+            return run_coroutine(call)
+        finally:
+            del self._cancels[run_id]
 
     def cancel(self, run_id: int) -> bool:
         """Cancel the coroutine of a run. May be called from any thread.
@@ -87,7 +91,7 @@ class ThreadedFunctions:
 
     def log_running(self, waiting: str) -> None:
         """Log the tasks whose functions have not returned, if there are any."""
-        task_ids = sorted(set(self._task_ids.values()))
+        task_ids = sorted(set(self.task_ids.values()))
         if task_ids:
             names = ", ".join(repr(task_id) for task_id in task_ids[:_NAMES_SHOWN])
             more = f" and {len(task_ids) - _NAMES_SHOWN} more" if len(task_ids) > _NAMES_SHOWN else ""
@@ -97,6 +101,32 @@ class ThreadedFunctions:
                 names,
                 more,
             )
+
+
+class FunctionCaller:
+    """Caller of the functions of runs in one thread, one after the other.
+
+    A thread of a pool keeps one for all its runs: a closure for each run would cost more than the call.
+    """
+
+    __slots__ = ("_functions", "_run_coroutine", "_run_id")
+
+    def __init__(self, functions: ThreadedFunctions, run_coroutine: CoroutineRunner) -> None:
+        self._functions = functions
+        self._run_coroutine = run_coroutine
+        self._run_id = 0
+
+    def call(self, run: TaskRun[ResultT]) -> TaskNotification[ResultT]:
+        """Execute a run."""
+        run_id, task_ids = run.id, self._functions.task_ids
+        self._run_id = run_id
+        task_ids[run_id] = run.task_id
+        notification = run.execute(self._await_outcome)
+        del task_ids[run_id]
+        return notification
+
+    def _await_outcome(self, awaitable: Awaitable[ResultT]) -> ResultT:
+        return self._functions.call_coroutine(self._run_id, awaitable, self._run_coroutine)
 
 
 async def call_in_own_thread(call: Callable[[], object], name: str) -> None:

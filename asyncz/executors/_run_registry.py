@@ -6,7 +6,7 @@ import threading
 from asyncio import TimerHandle
 from collections.abc import Callable
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeAlias, cast
 
 from typing_extensions import TypeVar
 
@@ -55,30 +55,42 @@ class RunConsumer(Protocol):
     def __call__(self, run: TaskRun[ResultT], /) -> object: ...
 
 
+def for_all_runs(accept: Callable[[TaskRun[object]], object]) -> RunConsumer:
+    """Return a function that keeps or passes on runs, as one that accepts the runs of every task.
+
+    Unverified: that the function does not use the result type. `TaskRun` is invariant in it, so a checker accepts only
+    runs of `object`, although a queue treats all runs alike.
+    """
+    return cast("RunConsumer", accept)
+
+
 class RunRecord(Generic[ResultT_co]):
     """One run of an executor.
 
     Covariant: the run is private, and `hand_to` passes it only to a function that accepts runs of every type.
 
     Attributes:
-        run_id: The id of the attempt.
-        task_id: The id of its task.
+        task_id: The id of the task.
         state: The state; only the registry changes it, under its lock.
         timer: The timer of its timeout or of its cleanup; for the loop's thread.
         interruption: The outcome that is reported instead of that of the function, as the run was interrupted.
         is_reporting: True while a thread reports that the run is abandoned.
     """
 
-    __slots__ = ("_run", "interruption", "is_reporting", "run_id", "state", "task_id", "timer")
+    __slots__ = ("_run", "interruption", "is_reporting", "state", "task_id", "timer")
 
     def __init__(self, run: TaskRun[ResultT_co], state: RunState) -> None:
         self._run = run
-        self.run_id: int = run.id
         self.task_id: str = run.task_id
         self.state: RunState = state
         self.timer: TimerHandle | None = None
         self.interruption: MakeOutcome | None = None
         self.is_reporting: bool = False
+
+    @property
+    def run_id(self) -> int:
+        """Id of the attempt."""
+        return self._run.id
 
     def hand_to(self, consumer: RunConsumer) -> None:
         """Call a function with the run."""
@@ -101,11 +113,17 @@ class RunRegistry:
 
     The methods may be called from any thread, except `add`, which is for the loop's thread. No method calls anything
     foreign while it holds the lock, so the lock is held for about a microsecond and never together with another one.
+
+    Attributes:
+        get: Return the record of a run, or None if the run is over or was never added.
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        # Reentrant, as a method that finishes a run under a condition calls `finish` under the lock.
+        self._lock = threading.RLock()
         self._records: dict[int, RunRecord[object]] = {}
+        # The method of the dictionary itself: each run needs it, and a method around it would take twice as long.
+        self.get: Callable[[int], RunRecord[object] | None] = self._records.get
         self._instances: dict[str, int] = {}
         self._queued = 0
         self._abandoned = 0
@@ -125,17 +143,12 @@ class RunRegistry:
         # the true number can only be smaller a moment later.
         return self._instances.get(task_id, 0)
 
-    def get(self, run_id: int) -> RunRecord[object] | None:
-        """Return the record of a run, or None if the run is over or was never added."""
-        return self._records.get(run_id)
-
     def add(self, run: TaskRun[ResultT], state: RunState) -> None:
         """Add a run as queued or running. For the loop's thread."""
-        record = RunRecord(run, state)
-        task_id = record.task_id
+        record, task_id, instances = RunRecord(run, state), run.task_id, self._instances
         with self._lock:
-            self._records[record.run_id] = record
-            self._instances[task_id] = self._instances.get(task_id, 0) + 1
+            self._records[run.id] = record
+            instances[task_id] = instances.get(task_id, 0) + 1
             if state is QUEUED:
                 self._queued += 1
 
@@ -147,12 +160,13 @@ class RunRegistry:
         """
         with self._lock:
             record = self._records.get(run_id)
-            if record is None or record.state is DONE:
+            if record is None:
                 return False
             if record.state is QUEUED:
                 record.state = RUNNING
                 self._queued -= 1
-            return True
+                return True
+            return record.state is not DONE
 
     def cancel_queued(self, run_id: int) -> bool:
         """Finish a run if it is still queued: of a claim and a cancellation, exactly one succeeds."""
@@ -160,7 +174,7 @@ class RunRegistry:
             record = self._records.get(run_id)
             if record is None or record.state is not QUEUED:
                 return False
-            self._finish(record)
+            self.finish(record)
             return True
 
     def abandon(self, run_id: int) -> RunState | None:
@@ -178,7 +192,7 @@ class RunRegistry:
                 return None
             previous = record.state
             if previous is QUEUED:
-                self._finish(record)
+                self.finish(record)
             else:
                 record.state = ABANDONED
                 record.is_reporting = True
@@ -224,7 +238,18 @@ class RunRegistry:
             previous = record.state
             if previous is DONE:
                 return None
-            self._finish(record)
+            if previous is QUEUED:
+                self._queued -= 1
+            elif previous is ABANDONED:
+                self._abandoned -= 1
+            record.state = DONE
+            task_id, instances = record.task_id, self._instances
+            remaining = instances[task_id] - 1
+            if remaining:
+                instances[task_id] = remaining
+            else:
+                # A program may create tasks without end: nothing is kept of one that has no runs.
+                del instances[task_id]
             return DONE if record.is_reporting else previous
 
     def interrupt(self, run_id: int, interruption: MakeOutcome) -> bool:
@@ -274,18 +299,3 @@ class RunRegistry:
         """True if every run is over or abandoned, and every outcome was reported."""
         with self._lock:
             return len(self._records) <= self._abandoned and not self._reporting
-
-    def _finish(self, record: RunRecord[object]) -> None:
-        """Change a record to done and free its slot. Under the lock."""
-        if record.state is QUEUED:
-            self._queued -= 1
-        elif record.state is ABANDONED:
-            self._abandoned -= 1
-        record.state = DONE
-        task_id = record.task_id
-        remaining = self._instances[task_id] - 1
-        if remaining:
-            self._instances[task_id] = remaining
-        else:
-            # A program may create tasks without end: nothing is kept of one that has no runs.
-            del self._instances[task_id]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import sys
 import threading
 from collections.abc import Coroutine
 from typing import Never
@@ -53,6 +54,9 @@ class AsyncIOExecutor(InlineExecutor):
     async def start(self, notifier: Notifier, alias: str, /) -> None:
         """Use the running loop; its default executor stays its own."""
         await super().start(notifier, alias)
+        if sys.version_info < (3, 12):
+            # Without an eager start no coroutine is over inside of `submit`: each run gets a record anyway.
+            self._base_executor_state.runs_inline = False
         self._running_loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self._functions.watch_exit()
@@ -184,7 +188,7 @@ class AsyncIOExecutor(InlineExecutor):
             self.start_timeout(run)
         self.finish(run, self._functions.call(run, self._run_on_loop))
 
-    def _run_on_loop(self, call: CoroutineCall[ResultT]) -> ResultT:
+    def _run_on_loop(self, call: CoroutineCall[ResultT], /) -> ResultT:
         """Run the coroutine that a function has returned on the loop, and wait for it in this thread."""
         try:
             asyncio.run_coroutine_threadsafe(call.run(owns_loop=False), self._running_loop).result()

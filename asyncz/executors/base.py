@@ -208,9 +208,11 @@ class BaseExecutor(ABC):
 
     def finish(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
         """Report the outcome of a run whose work has ended. Call once per run, from any thread."""
-        state = self._base_executor_state
-        notifier, registry = self.notifier, state.registry
-        record = registry.get(run.id)
+        state, run_id = self._base_executor_state, run.id
+        notifier, registry = state.notifier, state.registry
+        if notifier is None:
+            raise ExecutorNotRunningError(state.alias, state.status)
+        record = registry.get(run_id)
         # The slot is free before the notifier is called: a listener may run the task again. The notifier is called
         # without the lock, as it runs foreign code.
         previous = None if record is None else registry.finish(record)
@@ -232,7 +234,7 @@ class BaseExecutor(ABC):
             else:
                 notifier.finished(run, notification)
         finally:
-            registry.remove(run.id)
+            registry.remove(run_id)
             # This thread removes the record and then reads `drained`; a shutdown sets `drained` and then counts the
             # records. In either order of the two threads, one of them sees what the other did: no wake-up is lost.
             if state.drained is not None:
@@ -244,10 +246,8 @@ class BaseExecutor(ABC):
         Returns:
             False if the run was cancelled in the queue: it is over, do nothing for it.
         """
-        registry = self._base_executor_state.registry
-        if registry.claim(run.id):
-            return True
-        return self._base_executor_state.promote_if_inline(run) and registry.claim(run.id)
+        state = self._base_executor_state
+        return state.registry.claim(run.id) or (state.promote_if_inline(run) and state.registry.claim(run.id))
 
     def start_timeout(self, run: TaskRun[ResultT], /) -> None:
         """Start the `timeout` of a run, as its function is called now. May be called from any thread."""

@@ -6,17 +6,17 @@ import asyncio
 import concurrent.futures
 import threading
 from collections import deque
-from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Protocol
 
 from typing_extensions import TypeVar, override
 
 from asyncz.config import ThreadPoolKwargs
 from asyncz.exceptions import InvalidInputError, WorkerStartError
 from asyncz.executors._coroutines import CoroutineCall, run_in_loop
-from asyncz.executors._exit_hooks import ThreadedFunctions, call_in_own_thread
+from asyncz.executors._exit_hooks import FunctionCaller, ThreadedFunctions, call_in_own_thread
 from asyncz.executors._pool import PoolExecutor, check_pool_kwargs
+from asyncz.executors._run_registry import RunConsumer, for_all_runs
 from asyncz.protocols import Notifier
 from asyncz.runs import TaskRun
 
@@ -76,7 +76,7 @@ class ThreadPoolExecutor(PoolExecutor):
         """Create the pool; its threads start as they are needed."""
         self.check_not_started()
         try:
-            self._workers = _Workers(self._new_pool(), self._max_workers)
+            self._workers = _Workers(self._new_pool(), self._max_workers, self._execute, self._functions)
         except (TypeError, ValueError) as error:
             raise InvalidInputError("pool_kwargs", repr(self._pool_kwargs), str(error)) from error
         await super().start(notifier, alias)
@@ -91,9 +91,9 @@ class ThreadPoolExecutor(PoolExecutor):
 
     @override
     def submit_run(self, run: TaskRun[ResultT], /) -> None:
-        assert self._workers is not None
         workers = self._workers
-        workers.queue.append(partial(self._execute, run))
+        assert workers is not None
+        workers.put(run)
         if workers.busy < workers.maximum and workers.count_in():
             self._start_worker(workers)
 
@@ -155,16 +155,16 @@ class ThreadPoolExecutor(PoolExecutor):
 
         asyncio.get_running_loop().call_later(delay, retry)
 
-    def _execute(self, run: TaskRun[ResultT], loop: _ThreadLoop) -> None:
+    def _execute(self, run: TaskRun[ResultT], thread: _PoolThread, /) -> None:
         """Execute a run in a thread of the pool, or end it if there can be no thread."""
         if not self.claim(run):
             return
-        if loop.failure is not None:
-            self.finish(run, run.failed(loop.failure))
+        if thread.failure is not None:
+            self.finish(run, run.failed(thread.failure))
             return
         if run.limits.timeout is not None:
             self.start_timeout(run)
-        self.finish(run, self._functions.call(run, loop.run))
+        self.finish(run, thread.caller.call(run))
 
     def _worker_ended(self, workers: _Workers, future: concurrent.futures.Future[None]) -> None:
         if not future.cancelled() and (error := future.exception()) is not None:
@@ -181,34 +181,38 @@ class ThreadPoolExecutor(PoolExecutor):
                 return
             workers.pool = self._new_pool()
             # Runs that are submitted from here on get a thread of the new pool.
-            calls = [workers.queue.popleft() for _ in range(len(workers.queue))]
+            runs = [workers.queue.popleft() for _ in range(len(workers.queue))]
         failure = WorkerStartError("could not start", hint=reason)
         failure.__cause__ = error
-        for call in calls:
-            call(_ThreadLoop(failure))
+        thread = _PoolThread(self._functions, failure)
+        for run in runs:
+            self._execute(run, thread)
 
 
-class _ThreadLoop:
-    """Event loop of one thread, created for the first coroutine; or the reason why there is no thread."""
+class _PoolThread:
+    """One thread of the pool, with an event loop created for the first coroutine; or the reason why it is missing."""
 
-    def __init__(self, failure: BaseException | None = None) -> None:
+    def __init__(self, functions: ThreadedFunctions, failure: BaseException | None = None) -> None:
         self.failure: BaseException | None = failure
+        self.caller: FunctionCaller = FunctionCaller(functions, self._run_coroutine)
         self._runner: asyncio.Runner | None = None
 
-    def close(self) -> None:
+    def close_loop(self) -> None:
         """Close the loop; the next coroutine gets another one."""
         if self._runner is not None:
             runner, self._runner = self._runner, None
             runner.close()
 
-    def run(self, call: CoroutineCall[ResultT]) -> ResultT:
-        """Run a coroutine to its end."""
+    def _run_coroutine(self, call: CoroutineCall[ResultT], /) -> ResultT:
         if self._runner is None:
             self._runner = asyncio.Runner()
         return run_in_loop(self._runner, call)
 
 
-_QueuedCall: TypeAlias = "Callable[[_ThreadLoop], None]"
+class _ExecuteRun(Protocol):
+    """`ThreadPoolExecutor._execute`."""
+
+    def __call__(self, run: TaskRun[ResultT], thread: _PoolThread, /) -> None: ...
 
 
 class _Workers:
@@ -217,11 +221,20 @@ class _Workers:
     Threads that a shutdown left behind keep their own object, and do not count in the next start.
     """
 
-    def __init__(self, pool: concurrent.futures.ThreadPoolExecutor, maximum: int) -> None:
+    def __init__(
+        self,
+        pool: concurrent.futures.ThreadPoolExecutor,
+        maximum: int,
+        execute: _ExecuteRun,
+        functions: ThreadedFunctions,
+    ) -> None:
         self.pool = pool
         self.maximum = maximum
-        self.queue: deque[_QueuedCall] = deque()
+        self.queue: deque[TaskRun[object]] = deque()
+        self.put: RunConsumer = for_all_runs(self.queue.append)
         self.busy = 0
+        self._execute = execute
+        self._functions = functions
         self.lock = threading.Lock()
 
     def count_in(self) -> bool:
@@ -239,25 +252,25 @@ class _Workers:
             return self.busy
 
     def work(self) -> None:
-        """Make the queued calls until the queue is empty: a future for each would cost more than the call."""
-        loop = _ThreadLoop()
+        """Execute the queued runs until the queue is empty: a future for each would cost more than the run."""
+        thread, queue, execute = _PoolThread(self._functions), self.queue, self._execute
         try:
             while True:
                 try:
-                    call = self.queue.popleft()
+                    run = queue.popleft()
                 except IndexError:
-                    loop.close()
+                    thread.close_loop()
                     self.count_out()
-                    # The submitting thread appends a call and then reads `busy`; this thread lowers `busy` and then
-                    # reads the queue. In either order, one of them sees the other's step: no call is left alone.
-                    if not self.queue or not self.count_in():
+                    # The submitting thread appends a run and then reads `busy`; this thread lowers `busy` and then
+                    # reads the queue. In either order, one of them sees the other's step: no run is left alone.
+                    if not queue or not self.count_in():
                         return
                 else:
-                    call(loop)
+                    execute(run, thread)
                     # Else the thread would keep the last run while it is idle.
-                    del call
+                    del run
         finally:
-            loop.close()
+            thread.close_loop()
 
 
 class _WorkerStart:
