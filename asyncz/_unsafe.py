@@ -5,9 +5,17 @@ A function that tests `callable()` and promises a signature is a cast as well; s
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import cast
 
-from asyncz.protocols import SupportsAttach, SupportsCancel, SupportsCancelAll, SupportsCatchUp, SupportsCheckCall
+from asyncz.protocols import (
+    Clock,
+    SupportsAttach,
+    SupportsCancel,
+    SupportsCancelAll,
+    SupportsCatchUp,
+    SupportsCheckCall,
+)
 
 
 def as_cancelling(executor: object) -> SupportsCancel | None:
@@ -49,6 +57,15 @@ def as_driving_clock(clock: object) -> SupportsAttach | None:
     Unverified: the signatures of `attach` and `detach`.
     """
     return cast("SupportsAttach", clock) if _has_method(clock, "attach") and _has_method(clock, "detach") else None
+
+
+def monotonic_time(clock: Clock) -> Callable[[], float]:
+    """Return the method of a clock that returns a time which is never set: `monotonic` if there is one, else `now`.
+
+    Unverified: the signature of `monotonic`.
+    """
+    monotonic: object = getattr(clock, "monotonic", None)
+    return cast("Callable[[], float]", monotonic) if callable(monotonic) else clock.now
 
 
 def _has_method(value: object, name: str) -> bool:

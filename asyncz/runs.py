@@ -10,12 +10,13 @@ import itertools
 import os
 import socket
 import threading
+import time
 import traceback
 from collections.abc import Awaitable, Callable, Generator
 from contextvars import Context
 from datetime import datetime
 from types import TracebackType
-from typing import Generic
+from typing import Generic, Protocol, TypeAlias
 
 from typing_extensions import TypeVar, override
 
@@ -47,6 +48,18 @@ ResultT_co = TypeVar("ResultT_co", covariant=True)
 
 _run_ids = itertools.count(1)
 _system_clock = SystemClock()
+
+
+class RunTimer(Protocol):
+    """Timer of a clock."""
+
+    def cancel(self) -> None:
+        """Cancel the call."""
+        ...
+
+
+CallLater: TypeAlias = Callable[[float, Callable[[], object]], RunTimer]
+"""The `call_later` of a clock."""
 
 
 def this_worker() -> Worker:
@@ -147,10 +160,13 @@ class TaskRun(Generic[ResultT]):
     """
 
     __slots__ = (
+        "_began",
+        "_call_later",
         "_cancellation_seen",
         "_clock_now",
         "_completed",
         "_context",
+        "_monotonic",
         "_outcome",
         "_shared_outcome",
         "attempt",
@@ -189,6 +205,11 @@ class TaskRun(Generic[ResultT]):
         self._cancellation_seen = False
         self._context = context
         self._clock_now = clock_now
+        # Monotonic time, and its value at the call of the function: a clock that is set changes no duration.
+        self._monotonic: Callable[[], float] = time.monotonic
+        self._began = 0.0
+        # Makes a timer of the scheduler's clock; None for one of the event loop.
+        self._call_later: CallLater | None = None
         # Two fields: an executor's thread reports the outcome, and the loop's thread completes the run with it later.
         # `done` must not be True before.
         self._outcome: TaskNotification[ResultT] | None = None
@@ -285,7 +306,9 @@ class TaskRun(Generic[ResultT]):
 
     def _values(self) -> RunValues:
         # A plain tuple for `TaskExecuted`, the most frequent outcome: making a named tuple takes longer.
-        return (self.run_id, self.attempt, self.scheduled, self.started, self._clock_now(), self.worker)
+        started = self.started
+        finished = self._clock_now() if started is None else started + (self._monotonic() - self._began)
+        return (self.run_id, self.attempt, self.scheduled, started, finished, self.worker)
 
     def begin(self, started: float | None = None, worker: Worker | None = None) -> None:
         """Record the call of the function; `execute` and `execute_async` do so themselves.
@@ -294,7 +317,10 @@ class TaskRun(Generic[ResultT]):
             started: Time of the call, in seconds since the epoch; None for now.
             worker: Thread or process that runs the function; None for the current thread.
         """
-        self.started = self._clock_now() if started is None else started
+        now = self._clock_now()
+        # A worker process knows the clock of the machine only.
+        self.started = now if started is None or self._call_later is not None else started
+        self._began = self._monotonic() - max(0.0, now - self.started)
         self.worker = worker or this_worker()
 
     def execute(
@@ -308,7 +334,7 @@ class TaskRun(Generic[ResultT]):
         """
         if self.limits.misfire_grace_time is not None and self.is_too_late():
             return self.missed()
-        self.started, self.worker = self._clock_now(), _this_thread.worker
+        self.started, self.worker, self._began = self._clock_now(), _this_thread.worker, self._monotonic()
         # The context ends with this call, so `running_run` needs no reset in it.
         context = None if self._context is None else self._context.copy()
         try:
@@ -339,7 +365,7 @@ class TaskRun(Generic[ResultT]):
     async def _execute_async_in_own_context(self) -> TaskNotification[ResultT]:
         """Do what `execute_async` does, in a context that ends with the run: `running_run` needs no reset."""
         running_run.set(self)
-        self.started, self.worker = self._clock_now(), _this_thread.worker
+        self.started, self.worker, self._began = self._clock_now(), _this_thread.worker, self._monotonic()
         try:
             returned = self.call()
             return self._returned((await returned) if is_awaitable(returned) else returned)

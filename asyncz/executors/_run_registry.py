@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from asyncio import TimerHandle
 from collections.abc import Callable
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeAlias, cast
@@ -12,7 +11,7 @@ from typing_extensions import TypeVar
 
 if TYPE_CHECKING:
     from asyncz.events import TaskCancelled, TaskError
-    from asyncz.runs import TaskRun
+    from asyncz.runs import RunTimer, TaskRun
 
 ResultT = TypeVar("ResultT")
 ResultT_co = TypeVar("ResultT_co", covariant=True)
@@ -83,7 +82,7 @@ class RunRecord(Generic[ResultT_co]):
         self._run = run
         self.task_id: str = run.task_id
         self.state: RunState = state
-        self.timer: TimerHandle | None = None
+        self.timer: RunTimer | None = None
         self.interruption: MakeOutcome | None = None
         self.is_reporting: bool = False
 

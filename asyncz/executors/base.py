@@ -26,7 +26,7 @@ from asyncz.exceptions import (
 )
 from asyncz.executors._run_registry import ABANDONED, DONE, QUEUED, RUNNING, MakeOutcome, RunRegistry
 from asyncz.protocols import Notifier
-from asyncz.runs import TaskRun
+from asyncz.runs import CallLater, TaskRun
 
 if TYPE_CHECKING:
     from asyncz.states import ExecutorState
@@ -502,6 +502,7 @@ class _Timeout:
         self._state = executor._base_executor_state
         self._run_id = run.id
         self._timeout = timeout
+        self._clock_call_later = run._call_later
         self._exceeded = exceeded
         self._make_outcome: MakeOutcome = partial(run.failed, exceeded)
         self._cancel_run: Callable[[], bool] = partial(executor.cancel_run, run)
@@ -509,13 +510,15 @@ class _Timeout:
 
     def start(self) -> None:
         """Start the timer, unless the run is over."""
-        self._call_later(self._timeout, self._expire)
+        loop = self._state.loop
+        if loop is not None:
+            self._call_later(self._clock_call_later or loop.call_later, self._timeout, self._expire)
 
-    def _call_later(self, delay: float, callback: Callable[[], None]) -> None:
+    def _call_later(self, call_later: CallLater, delay: float, callback: Callable[[], None]) -> None:
         record, loop = self._state.registry.get(self._run_id), self._state.loop
         if record is None or loop is None or record.state is not RUNNING:
             return
-        record.timer = loop.call_later(delay, callback)
+        record.timer = call_later(delay, callback)
         # `finish` sets the state and then reads the timer; this sets the timer and then reads the state. In either
         # order of the two threads, one of them cancels the timer: else it would keep the run until it expires.
         if self._state.registry.is_over(self._run_id):
@@ -528,8 +531,10 @@ class _Timeout:
             state.cleanup_seconds
             and state.registry.interrupt(self._run_id, self._make_outcome)
             and self._try_to_cancel()
+            and state.loop is not None
         ):
-            self._call_later(state.cleanup_seconds, self._give_up)
+            # Cleanup takes real time, whatever clock the scheduler has.
+            self._call_later(state.loop.call_later, state.cleanup_seconds, self._give_up)
             _log(self._executor, logging.WARNING, "%s", self._exceeded)
         else:
             self._give_up()

@@ -9,7 +9,7 @@ from typing import Protocol
 from typing_extensions import TypeVar
 
 from asyncz.events import TaskError, TaskNotification
-from asyncz.runs import TaskRun
+from asyncz.runs import CallLater, TaskRun
 from asyncz.schedulers._executor_registry import Registration
 from asyncz.specs import TaskSpec
 
@@ -88,6 +88,10 @@ class LiveRun(TaskRun[ResultT]):
         """Complete the run. For the loop's thread."""
         self.sink.complete(self)
 
+    def follow_clock(self, monotonic: Callable[[], float], call_later: CallLater) -> None:
+        """Measure durations and time limits by a clock other than that of the machine."""
+        self._monotonic, self._call_later = monotonic, call_later
+
     def report(self, outcome: TaskNotification[ResultT]) -> bool:
         """Keep the outcome that an executor reports; return False if there is one. May be called from any thread.
 
@@ -115,6 +119,7 @@ class LiveRun(TaskRun[ResultT]):
             self.owner,
             self.registration,
         )
+        following._monotonic, following._call_later = self._monotonic, self._call_later
         following.run_id = self.run_id
         following.attempt = self.attempt + 1
         following._shared_outcome = self.shared_outcome()

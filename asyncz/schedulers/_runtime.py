@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 
 from asyncz._statuses import SchedulerStatus
+from asyncz._unsafe import monotonic_time
 from asyncz.clock import SystemClock
 from asyncz.events import Event
 from asyncz.exceptions import InvalidInputError, SchedulerNotRunningError, WrongThreadError
@@ -40,6 +41,7 @@ class Runtime:
 
     Attributes:
         clock: Source of the time.
+        monotonic: Returns the time that `clock` measures durations by; None for the clock of the machine.
         now: Returns the time in seconds since the epoch.
         inbox: Calls for the loop's thread.
         dispatcher: Listeners of events.
@@ -56,6 +58,7 @@ class Runtime:
         self.clock = clock
         # Read twice a run: the system clock is read without a method in between.
         self.now: Callable[[], float] = time.time if type(clock) is SystemClock else clock.now
+        self.monotonic = None if isinstance(clock, SystemClock) else monotonic_time(clock)
         self.inbox = Inbox()
         self.dispatcher = Dispatcher()
         self.counters = RunCounters()

@@ -24,6 +24,9 @@ _MAX_SECONDS = 0.002
 # Shifts the start of a trigger in `_counts_from_start`; no interval is likely to be a divisor of this.
 _PROBE = timedelta(microseconds=123_457)
 
+# Shifts due times that would be those of before the clock was set back.
+_SHIFT = timedelta(microseconds=1)
+
 
 class Schedule(Protocol[ResultT_co]):
     """Source of the due runs of a task."""
@@ -136,6 +139,10 @@ class TriggerSchedule:
                 return
             if _counts_from_start(trigger, last, now):
                 self._submitted = None
+                if self._trigger.next_due_time(last - _SHIFT, now) == last:
+                    # The clock was set back by a multiple of the interval.
+                    self._trigger = start_trigger(trigger, now + _SHIFT)
+                    self._set_first(self._trigger, now)
             else:
                 before = self._submitted or (first, last)
                 self._submitted = min(before[0], first), max(before[1], last)

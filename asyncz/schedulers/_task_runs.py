@@ -133,7 +133,7 @@ class TaskRuns(Generic[ResultT]):
         context: Context | None = None,
     ) -> LiveRun[ResultT]:
         """Make a run that is due at a time. All runs of the task are made here."""
-        return LiveRun(
+        run = LiveRun(
             self._task._spec,
             at,
             self._context if context is None else context,
@@ -143,6 +143,9 @@ class TaskRuns(Generic[ResultT]):
             owner,
             self.registration,
         )
+        if self._runtime.monotonic is not None:
+            run.follow_clock(self._runtime.monotonic, self._runtime.clock.call_later)
+        return run
 
     def submit(self, run: LiveRun[ResultT]) -> MaximumInstancesError | QueueFullError | None:
         """Submit a run, or complete it if its outcome is known already; return the rejection, if there is one."""

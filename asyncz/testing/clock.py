@@ -73,6 +73,10 @@ class FakeClock:
         """Return the time in seconds since the epoch. May be called from any thread."""
         return self._monotonic + self._offset
 
+    def monotonic(self) -> float:
+        """Return a time that `set` does not change: durations and time limits go by it. From any thread."""
+        return self._monotonic
+
     def call_later(self, delay: float, callback: Callable[[], object], /) -> FakeTimer:
         """Call `callback` once the clock has moved by `delay` seconds. For the loop's thread only."""
         timer = FakeTimer(callback)
