@@ -510,15 +510,13 @@ class _Timeout:
 
     def start(self) -> None:
         """Start the timer, unless the run is over."""
-        loop = self._state.loop
-        if loop is not None:
-            self._call_later(self._clock_call_later or loop.call_later, self._timeout, self._expire)
+        self._call_later(self._clock_call_later, self._timeout, self._expire)
 
-    def _call_later(self, call_later: CallLater, delay: float, callback: Callable[[], None]) -> None:
+    def _call_later(self, call_later: CallLater | None, delay: float, callback: Callable[[], None]) -> None:
         record, loop = self._state.registry.get(self._run_id), self._state.loop
         if record is None or loop is None or record.state is not RUNNING:
             return
-        record.timer = call_later(delay, callback)
+        record.timer = loop.call_later(delay, callback) if call_later is None else call_later(delay, callback)
         # `finish` sets the state and then reads the timer; this sets the timer and then reads the state. In either
         # order of the two threads, one of them cancels the timer: else it would keep the run until it expires.
         if self._state.registry.is_over(self._run_id):
@@ -531,10 +529,9 @@ class _Timeout:
             state.cleanup_seconds
             and state.registry.interrupt(self._run_id, self._make_outcome)
             and self._try_to_cancel()
-            and state.loop is not None
         ):
             # Cleanup takes real time, whatever clock the scheduler has.
-            self._call_later(state.loop.call_later, state.cleanup_seconds, self._give_up)
+            self._call_later(None, state.cleanup_seconds, self._give_up)
             _log(self._executor, logging.WARNING, "%s", self._exceeded)
         else:
             self._give_up()

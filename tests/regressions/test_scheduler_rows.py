@@ -15,13 +15,16 @@ from typing_extensions import override
 
 from asyncz import (
     AsyncIOScheduler,
+    AsynczError,
     CronTrigger,
     IntervalTrigger,
     InvalidInputError,
     MaximumInstancesError,
     Retry,
+    SchedulerNotRunningError,
     TaskError,
     TaskLimits,
+    ThreadPoolExecutor,
 )
 from asyncz.clock import SystemClock
 from asyncz.testing import FakeClock
@@ -256,6 +259,48 @@ async def test_state_of_finished_task_is_its_last() -> None:
         assert await task.result() == 3
         await asyncio.sleep(0.05)
         assert task.state.executed == 1
+
+
+async def test_default_executor_is_used_by_tasks_that_name_none() -> None:
+    """S16: `default` is the executor of tasks that name none."""
+    pool = ThreadPoolExecutor(max_workers=1)
+    async with asyncio.timeout(WATCHDOG_SECONDS), AsyncIOScheduler(executors={"default": pool}) as scheduler:
+        task = scheduler.add_task(threading.get_ident)
+        assert task.executor == "default"
+        assert await task.result() != threading.get_ident()
+
+
+@pytest.mark.parametrize(
+    ("fn", "args"),
+    [(add, ()), (add, (1,)), (add, (1, 2, 3)), (add, ("interval",)), (generate, ()), (generate_plain, ())],
+)
+def test_call_that_cannot_work_is_rejected_when_added(fn: object, args: tuple[object, ...]) -> None:
+    """S17 and X19: arguments that do not fit, and generator functions."""
+    scheduler = AsyncIOScheduler()
+    add_untyped: object = scheduler.add_task
+    assert callable(add_untyped)
+    with pytest.raises(AsynczError):
+        add_untyped(fn, *args)
+
+
+def test_coroutine_instead_of_function_is_rejected() -> None:
+    """S17: `add_task(f())` instead of `add_task(f)`."""
+
+    async def run() -> None: ...
+
+    coroutine = run()
+    add_untyped: object = AsyncIOScheduler().add_task
+    assert callable(add_untyped)
+    with pytest.raises(InvalidInputError):
+        add_untyped(coroutine)
+    coroutine.close()
+
+
+async def test_result_before_the_start_is_an_error() -> None:
+    """S17: a result that cannot come is not waited for."""
+    task = AsyncIOScheduler().add_task(add, 1, 2)
+    with pytest.raises(SchedulerNotRunningError):
+        await asyncio.wait_for(task.result(), WATCHDOG_SECONDS)
 
 
 async def test_replacement_under_the_id_of_a_hanging_run_works() -> None:
