@@ -89,9 +89,9 @@ class ProcessPoolExecutor(PoolExecutor):
         self.check_not_started()
         # Says so here, where the program fails; in a thread nobody would hear of it.
         multiprocessing.spawn.get_preparation_data("asyncz")
-        supervisor = Supervisor(self._max_workers, self._pool_kwargs, self.mark_broken)
+        supervisor = Supervisor(alias, self._max_workers, self._pool_kwargs, self.mark_broken)
         await super().start(scheduler, alias)
-        supervisor.start(alias)
+        supervisor.start()
         self._supervisor = supervisor
 
     @property

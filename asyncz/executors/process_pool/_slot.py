@@ -199,6 +199,7 @@ class Slot(Generic[ProcessT, LinkT]):
         self.started_jobs = 0
         self.start_report: Content | None = None
         self.frame_error = ""
+        self.ready_at: float | None = None
         self.was_ready = False
         self.was_retired = False
         self.received_at = now
@@ -298,7 +299,10 @@ class Slot(Generic[ProcessT, LinkT]):
         self.is_recalled = True
         if self.link is None:
             return []
-        recalled = [self.jobs.pop(run_id) for run_id in self.link.revoke() if run_id in self.jobs]
+        # The jobs behind one that is being pickled wait for the same worker.
+        taken = [*self.link.revoke(), *(job.run_id for job, _ in self.unsent)]
+        self.unsent.clear()
+        recalled = [self.jobs.pop(run_id) for run_id in taken if run_id in self.jobs]
         self.started_jobs -= len(recalled)
         return recalled
 
@@ -371,6 +375,7 @@ class Slot(Generic[ProcessT, LinkT]):
 
     def _on_ready(self, now: float) -> None:
         self.was_ready = True
+        self.ready_at = now
         self.mark_progress(now)
         if self.state is SlotState.STARTING:
             self.state = SlotState.IDLE

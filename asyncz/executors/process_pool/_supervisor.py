@@ -1,9 +1,10 @@
 """The supervisor: the thread of the parent that feeds the worker processes, and replaces those that end.
 
-Each worker has a `Slot`, which decides, and a `WorkerLink` and a `WorkerProcess`, which act. The supervisor's thread
-never waits for anything but its selector, and calls no user code: processes are started, and calls, results and log
-records are handled, on `UserCodeThreads`, which hand their results back with `_post`. If the supervisor fails all the
-same, its jobs fail with that error, its workers are killed, and it starts anew on the same thread.
+Each worker has a `Slot`, which decides, and a `WorkerLink` and a `WorkerProcess`, which act. `JobTable` has the jobs,
+`JobPickler` sends them to their slots, and `WorkerStarts` starts the processes. The supervisor's thread never waits for
+anything but its selector, and calls no user code: processes are started, and calls, results and log records are
+handled, on `UserCodeThreads`, which return their results with `post`. If the supervisor fails all the same, its jobs
+fail with that error, its workers are killed, and it starts anew on the same thread.
 """
 
 from __future__ import annotations
@@ -12,40 +13,31 @@ import contextlib
 import logging
 import os
 import selectors
-import signal
 import socket
 import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
-from typing import TypeAlias
 
 from asyncz.config import ProcessPoolKwargs
 from asyncz.events import Worker
 from asyncz.exceptions import WorkerStartError
 from asyncz.executors._exit_hooks import call_before_exit_waits
-from asyncz.executors._serialization import error_of
-from asyncz.executors.process_pool import _frames, _prefetch, _process, _worker_logging
-from asyncz.executors.process_pool._frames import Content, FrameError
+from asyncz.executors.process_pool import _frames, _prefetch
+from asyncz.executors.process_pool._frames import FrameError
+from asyncz.executors.process_pool._jobs import JobTable
 from asyncz.executors.process_pool._link import WorkerLink
+from asyncz.executors.process_pool._pickling import JobPickler
 from asyncz.executors.process_pool._process import WorkerProcess
 from asyncz.executors.process_pool._slot import Job, Slot, SlotEnd, SlotState
+from asyncz.executors.process_pool._starts import FIRST_BACK_OFF, LONGEST_BACK_OFF, WorkerSlot, WorkerStarts
 from asyncz.executors.process_pool._user_code import Lane, UserCodeThreads
 from asyncz.runs import this_worker
 
 logger = logging.getLogger("asyncz.executors")
 
-WorkerSlot: TypeAlias = Slot[WorkerProcess, WorkerLink]
-
-_STARTS_BEFORE_BROKEN = 3
-# A start that is killed from outside, or lacks a resource, says little about the next one.
-_TEMPORARY_FAILURES_BEFORE_END = 30
-_FIRST_BACK_OFF = 0.1
-_LONGEST_BACK_OFF = 1.0
-_SECONDS_UNTIL_SLOW = 0.02
-_MAX_SLOW = 32
 _MAX_UNHANDLED_LOG_BYTES = 16 << 20
 _SECONDS_TO_STOP = 10.0
 _FAILURES_BEFORE_BROKEN = 10
@@ -55,43 +47,37 @@ class Supervisor:
     """The worker processes of one executor.
 
     Args:
+        alias: Name of the executor.
         max_workers: Maximum number of processes.
         pool_kwargs: Start method, initializer and maximum number of runs of each process.
         mark_broken: Called if no worker can be started; afterwards no runs are submitted.
     """
 
-    def __init__(self, max_workers: int, pool_kwargs: ProcessPoolKwargs, mark_broken: Callable[[], None]) -> None:
+    def __init__(
+        self, alias: str, max_workers: int, pool_kwargs: ProcessPoolKwargs, mark_broken: Callable[[], None]
+    ) -> None:
+        self._alias = alias
         self._max_workers = max_workers
-        self._context = pool_kwargs.get("mp_context") or _process.default_context()
-        self._initializer = pool_kwargs.get("initializer")
-        self._initargs = pool_kwargs.get("initargs", ())
         self._runs_per_worker = pool_kwargs.get("max_tasks_per_child")
         self._mark_broken = mark_broken
-        # Every job that is submitted and not reported. Other threads only add: item assignment is atomic.
-        self._jobs: dict[int, Job] = {}
-        self._queue: deque[Job] = deque()
+        self._user_code = UserCodeThreads(f"asyncz-{alias}")
+        self._jobs = JobTable(self._user_code, self._on_record_handled)
+        self._pickler: JobPickler[WorkerProcess, WorkerLink] = JobPickler(self._jobs, self._user_code, self.post)
+        self._starts = WorkerStarts(self, pool_kwargs, self._user_code)
         self._cancels: deque[int] = deque()
         self._posted: deque[Callable[[], None]] = deque()
         self._slots: list[WorkerSlot] = []
-        self._links: weakref.WeakSet[WorkerLink] = weakref.WeakSet()
-        # Jobs that are being pickled: their slot, None if it was given up, and the time of the start.
-        self._pickling: dict[int, tuple[WorkerSlot | None, float]] = {}
-        self._pickled: dict[int, tuple[bytes, ...]] = {}
         self._paused: set[WorkerSlot] = set()
         self._selector = selectors.DefaultSelector()
         self._wake_receiver, self._wake_sender = socket.socketpair()
         self._is_awake = False
-        self._stopping = False
+        self.is_stopping = False
         self._ended = False
         self._on_end: list[Callable[[], object]] = []
         self._end_lock = threading.Lock()
         self._broken_by: BaseException | None = None
-        self._failed_starts = 0
-        self._failed_at = 0.0
-        self._start_again_at = 0.0
         self._failures = 0
         self._window = _prefetch.PrefetchWindow()
-        self._user_code = UserCodeThreads("asyncz")
         self._log_lane = Lane()
         self._thread: threading.Thread | None = None
         self.lost_workers = 0
@@ -110,23 +96,21 @@ class Supervisor:
         """Process ids of the workers that are ready."""
         return [slot.process.pid for slot in list(self._slots) if slot.was_ready and slot.process is not None]
 
-    def start(self, alias: str) -> None:
+    def start(self) -> None:
         """Start the thread."""
         self._wake_receiver.setblocking(False)
         self._wake_sender.setblocking(False)
         self._selector.register(self._wake_receiver, selectors.EVENT_READ, None)
-        self._user_code = UserCodeThreads(f"asyncz-{alias}")
-        self._thread = threading.Thread(target=self._run, name=f"asyncz-{alias}-supervisor", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"asyncz-{self._alias}-supervisor", daemon=True)
         self._thread.start()
         _running.add(self)
 
     def submit(self, job: Job) -> None:
         """Run a job as soon as a worker is free."""
-        self._jobs[job.run_id] = job
-        self._queue.append(job)
+        self._jobs.add(job)
         self._wake()
         if self._ended:
-            self._cancel_all()
+            self._jobs.cancel_all()
 
     def cancel(self, run_id: int) -> None:
         """Report a run as cancelled; if a worker executes it, kill the worker or let the function return."""
@@ -139,7 +123,7 @@ class Supervisor:
             if not self._ended:
                 self._on_end.append(on_end)
                 on_end = _do_nothing
-        self._stopping = True
+        self.is_stopping = True
         self._wake()
         on_end()
 
@@ -158,8 +142,7 @@ class Supervisor:
         self._selector.close()
         self._wake_sender.close()
         self._wake_receiver.close()
-        for link in list(self._links):
-            link.close_after_fork()
+        self._starts.close_after_fork()
 
     def _wake(self) -> None:
         # `_is_awake` is cleared before the queues are read: what is added after that sends another byte.
@@ -168,7 +151,7 @@ class Supervisor:
             with contextlib.suppress(OSError):
                 self._wake_sender.send(b"\0")
 
-    def _post(self, call: Callable[[], None]) -> None:
+    def post(self, call: Callable[[], None]) -> None:
         """Make a call on the supervisor's thread."""
         self._posted.append(call)
         self._wake()
@@ -176,7 +159,7 @@ class Supervisor:
     # The supervisor's thread
 
     def _run(self) -> None:
-        while not self._stopping:
+        while not self.is_stopping:
             try:
                 self._serve()
             except BaseException as error:
@@ -189,13 +172,13 @@ class Supervisor:
             self._close()
 
     def _serve(self) -> None:
-        while not self._stopping:
+        while not self.is_stopping:
             while self._posted:
                 self._posted.popleft()()
             if self._cancels:
                 self._cancel_requested(time.monotonic())
             now = time.monotonic()
-            self._give_up_slow_pickles(now)
+            self._pickler.release_slots(now)
             self._recall_overdue(now)
             self._dispatch_queued(now)
             self._look_at_slots(now)
@@ -220,28 +203,30 @@ class Supervisor:
 
     def _select_timeout(self, now: float) -> float | None:
         times = [at for slot in self._slots for at in (slot.next_deadline, slot.recall_at) if at is not None]
-        times += [since + _SECONDS_UNTIL_SLOW for slot, since in self._pickling.values() if slot is not None]
-        if self._queue and len(self._slots) < self._max_workers:
-            times.append(self._start_again_at)
-        look_at = self._user_code.look(now)
-        if look_at is not None:
-            times.append(look_at)
+        if self._jobs.queue and len(self._slots) < self._max_workers:
+            times.append(self._starts.next_start_at)
+        times += [at for at in (self._pickler.next_deadline, self._user_code.look(now)) if at is not None]
         return max(0.0, min(times) - time.monotonic()) if times else None
 
     # Jobs to workers
 
     def _dispatch_queued(self, now: float) -> None:
-        while self._queue:
+        queue = self._jobs.queue
+        while queue:
             if self._broken_by is not None:
-                self._fail_queue(self._broken_by)
+                self.on_starts_failed(self._broken_by)
                 break
             slot = self._choose_slot(now)
             if slot is None:
                 break
-            job = self._queue.popleft()
-            # A cancelled job is removed here only.
-            if self._jobs.get(job.run_id) is job:
-                self._give(slot, job, now)
+            job = queue.popleft()
+            # A cancelled job leaves the queue here only.
+            if not self._jobs.is_open(job):
+                continue
+            if job.claim():
+                self._pickler.send(slot, job, now)
+            else:
+                self._jobs.remove(job)
         for slot in self._slots:
             if slot.link is not None and slot.link.has_outgoing:
                 self._flush(slot)
@@ -262,75 +247,9 @@ class Supervisor:
                 fewest, fillable = count, slot
         if idle is not None and not idle.was_ready:
             return idle
-        if len(self._slots) < self._max_workers and now >= self._start_again_at:
+        if len(self._slots) < self._max_workers and now >= self._starts.next_start_at:
             return self._add_slot(now)
         return fillable or idle
-
-    def _give(self, slot: WorkerSlot, job: Job, now: float) -> None:
-        if not job.claim():
-            del self._jobs[job.run_id]
-            return
-        content = self._pickled.pop(job.run_id, None) or job.pickle_plain()
-        slot.reserve(job, now)
-        if content is None:
-            self._pickling[job.run_id] = slot, now
-            self._user_code.call(Lane(), partial(self._pickle, job))
-        if content is None or slot.unsent:
-            slot.wait_for_pickle(job, content)
-        else:
-            slot.send(job, content)
-
-    def _pickle(self, job: Job) -> None:
-        """Pickle a job, on a thread for user code."""
-        try:
-            content = job.pickle()
-        except BaseException as error:
-            self._post(partial(self._on_pickle_failed, job, error))
-        else:
-            self._post(partial(self._on_pickled, job, content))
-
-    def _on_pickled(self, job: Job, content: tuple[bytes, ...]) -> None:
-        slot, _ = self._pickling.pop(job.run_id, (None, 0.0))
-        if self._jobs.get(job.run_id) is not job:
-            return
-        if slot is not None and slot.jobs.get(job.run_id) is job:
-            slot.send(job, content)
-        else:
-            self._pickled[job.run_id] = content
-            self._queue.appendleft(job)
-
-    def _on_pickle_failed(self, job: Job, error: BaseException) -> None:
-        slot, _ = self._pickling.pop(job.run_id, (None, 0.0))
-        if slot is not None:
-            slot.drop_unsent(job)
-        if self._jobs.pop(job.run_id, None) is job:
-            # The text of the error is user code.
-            self._user_code.call(Lane(), partial(job.fail, error))
-
-    def _give_up_slow_pickles(self, now: float) -> None:
-        """Give the slots of jobs whose pickling takes long to other jobs."""
-        if not self._pickling:
-            return
-        slow = sum(slot is None for slot, _ in self._pickling.values())
-        for run_id, (slot, since) in list(self._pickling.items()):
-            if slot is not None and now >= since + _SECONDS_UNTIL_SLOW and slow < _MAX_SLOW:
-                slow += 1
-                self._pickling[run_id] = None, since
-                job = self._jobs.get(run_id)
-                if job is not None:
-                    slot.drop_unsent(job)
-            elif slot is not None and now >= since + _SECONDS_UNTIL_SLOW:
-                self._pickling[run_id] = slot, now
-
-    def _requeue(self, jobs: Iterable[Job]) -> None:
-        """Return jobs to the head of the queue, in order."""
-        waiting: list[Job] = []
-        for job in jobs:
-            if job.run_id in self._pickling:
-                self._pickling[job.run_id] = None, 0.0
-            else:
-                waiting.append(job)
-        self._queue.extendleft(reversed(waiting))
 
     def _recall_overdue(self, now: float) -> None:
         """Take back the jobs behind a long run, and those of a worker that does not react."""
@@ -338,7 +257,7 @@ class Supervisor:
             if slot.recall_at is None or now < slot.recall_at:
                 continue
             if slot.current_run or self._has_other_slot(slot):
-                self._requeue(slot.recall())
+                self._pickler.requeue(slot.recall())
             else:
                 slot.mark_progress(now)
 
@@ -351,23 +270,15 @@ class Supervisor:
     # Processes
 
     def _add_slot(self, now: float) -> WorkerSlot:
-        slot: WorkerSlot = Slot(self, self._window, self._runs_per_worker, now)
+        slot: WorkerSlot = Slot(self._jobs, self._window, self._runs_per_worker, now)
         self._slots.append(slot)
-        self._user_code.call(Lane(), partial(self._spawn, slot))
+        self._starts.start(slot)
         return slot
 
-    def _spawn(self, slot: WorkerSlot) -> None:
-        """Start the process of a slot, on a thread for user code: `initargs` are pickled."""
-        try:
-            process, link = _process.spawn(self._context, self._initializer, self._initargs, self._links.add)
-        except BaseException as error:
-            self._post(partial(self._on_spawn_failed, slot, _process.start_error(error), _process.is_temporary(error)))
-        else:
-            self._post(partial(self._on_spawned, slot, process, link))
-
-    def _on_spawned(self, slot: WorkerSlot, process: WorkerProcess, link: WorkerLink) -> None:
+    def on_spawned(self, slot: WorkerSlot, process: WorkerProcess, link: WorkerLink) -> None:
+        """Note that the process of a slot was started."""
         if slot not in self._slots:
-            self._discard(process, link)
+            self._starts.discard(process, link)
             return
         if self._to_replace:
             self._to_replace -= 1
@@ -377,50 +288,34 @@ class Supervisor:
         self._selector.register(link.socket, selectors.EVENT_READ, slot)
         self._selector.register(process.sentinel, selectors.EVENT_READ, slot)
 
-    def _on_spawn_failed(self, slot: WorkerSlot, failure: WorkerStartError, is_temporary: bool) -> None:
-        if slot in self._slots:
-            self._slots.remove(slot)
-            self._requeue(slot.on_death())
-            slot.report_death(None)
-            self._count_failed_start(slot)
-            self._on_start_failure(failure, is_temporary)
+    def on_not_spawned(self, slot: WorkerSlot) -> bool:
+        """Drop a slot whose process could not be started; return False if it was dropped before."""
+        if slot not in self._slots:
+            return False
+        self._slots.remove(slot)
+        self._pickler.requeue(slot.on_death())
+        slot.report_death(None)
+        return True
 
-    def _count_failed_start(self, slot: WorkerSlot) -> None:
-        """Delay the next start. Processes that end together, for example by Ctrl-C, count once."""
-        now = time.monotonic()
-        if slot.created_at >= self._failed_at:
-            self._failed_starts += 1
-            self._failed_at = now
-        self._start_again_at = now + min(_LONGEST_BACK_OFF, _FIRST_BACK_OFF * 2**self._failed_starts)
+    def on_starts_failed(self, error: BaseException) -> None:
+        """Let the jobs in the queue fail: no worker can be started at the moment."""
+        self._jobs.fail_queue(error)
+        self._pickler.forget_contents()
 
-    def _on_start_failure(self, failure: WorkerStartError, is_temporary: bool) -> None:
-        if self._stopping:
-            return
-        text = "A worker process could not start (%d in a row): %s"
-        self._log_error(text, self._failed_starts, failure)
-        if is_temporary or failure.exit_code in {-signal.SIGKILL, -signal.SIGTERM}:
-            if self._failed_starts >= _TEMPORARY_FAILURES_BEFORE_END:
-                self._failed_starts = 0
-                self._fail_queue(failure)
-        elif self._failed_starts >= _STARTS_BEFORE_BROKEN:
-            self._become_broken(failure)
+    def on_broken(self, error: BaseException) -> None:
+        """Let all jobs fail from now on: no worker can be started."""
 
-    def _become_broken(self, error: BaseException) -> None:
         def mark() -> None:
             try:
                 self._mark_broken()
             finally:
-                self._post(fail)
+                self.post(fail)
 
         def fail() -> None:
             self._broken_by = error
 
         # The executor logs it.
         self._user_code.call(Lane(), mark)
-
-    def _log_error(self, text: str, *values: object) -> None:
-        """Log an error; log handlers are user code."""
-        self._user_code.call(self._log_lane, partial(logger.error, text, *values))
 
     def _flush(self, slot: WorkerSlot) -> None:
         link = slot.link
@@ -430,6 +325,11 @@ class Supervisor:
         wanted = selectors.EVENT_READ if slot not in self._paused else 0
         wanted |= selectors.EVENT_WRITE if link.has_outgoing else 0
         self._set_interest(link, slot, wanted)
+
+    def _on_record_handled(self) -> None:
+        """Look at the paused slots, of which one may go on. Called on a thread for user code."""
+        if self._paused:
+            self._wake()
 
     def _set_interest(self, link: WorkerLink, slot: WorkerSlot, wanted: int) -> None:
         registered = self._selector.get_map().get(link.socket)
@@ -454,7 +354,7 @@ class Supervisor:
             for kind, run_id, content in frames:
                 slot.on_frame(kind, run_id, content, now)
                 if kind == _frames.READY:
-                    self._failed_starts = 0
+                    self._starts.note_success()
         except BlockingIOError:
             return False
         except FrameError as error:
@@ -494,18 +394,18 @@ class Supervisor:
         self._disconnect(slot)
         self._paused.discard(slot)
         process.kill_group()
-        self._requeue(slot.on_death())
+        self._pickler.requeue(slot.on_death())
         known, exit_code = process.exit_code()
         if known:
-            self._bury(slot, process, exit_code)
+            self._drop_dead(slot, process, exit_code)
         else:
             self._user_code.call(Lane(), partial(self._wait_exit_code, slot, process))
 
     def _wait_exit_code(self, slot: WorkerSlot, process: WorkerProcess) -> None:
         exit_code = process.wait_exit_code()
-        self._post(partial(self._bury, slot, process, exit_code))
+        self.post(partial(self._drop_dead, slot, process, exit_code))
 
-    def _bury(self, slot: WorkerSlot, process: WorkerProcess, exit_code: int | None) -> None:
+    def _drop_dead(self, slot: WorkerSlot, process: WorkerProcess, exit_code: int | None) -> None:
         if slot not in self._slots:
             return
         self._slots.remove(slot)
@@ -518,50 +418,7 @@ class Supervisor:
             slot.link.close()
         process.close()
         if end is SlotEnd.START_FAILED:
-            self._count_failed_start(slot)
-            self._user_code.call(slot.lane, partial(self._explain_failed_start, slot, exit_code))
-
-    def _explain_failed_start(self, slot: WorkerSlot, exit_code: int | None) -> None:
-        """Make the error of a failed start, on a thread for user code: the initializer's exception is unpickled."""
-        cause = None if slot.start_report is None else error_of(slot.start_report)[0]
-        failure = _process.exit_error(cause, exit_code, slot.worker.pid)
-        self._post(partial(self._on_start_failure, failure, is_temporary=False))
-
-    # Reports: `SlotOwner`
-
-    def report(self, lane: Lane, job: Job, report: Callable[[], None]) -> None:
-        """Report the last that happens to a job, after the log records of its worker."""
-        if self._jobs.pop(job.run_id, None) is None:
-            return
-        if lane.is_idle:
-            report()
-        else:
-            self._user_code.call(lane, report)
-
-    def deliver(self, lane: Lane, job: Job, kind: int, content: Content) -> None:
-        """Report the outcome of a job that its worker sent, after the log records of the worker."""
-        if self._jobs.pop(job.run_id, None) is None:
-            return
-        if isinstance(content, bytearray):
-            # In place: the content may be large.
-            del content[: _frames.TIME.size]
-        else:
-            content = content[_frames.TIME.size :]
-        if not lane.is_idle or not job.deliver_plain(kind, content):
-            self._user_code.call(lane, partial(job.deliver, kind, content))
-
-    def log(self, lane: Lane, content: Content, note_handled: Callable[[], None]) -> None:
-        """Handle a log record of a worker, on a thread for user code."""
-
-        def handle() -> None:
-            try:
-                _worker_logging.handle_record(content)
-            finally:
-                note_handled()
-                if self._paused:
-                    self._wake()
-
-        self._user_code.call(lane, handle)
+            self._starts.on_early_exit(slot, exit_code)
 
     # Cancellation and end
 
@@ -578,50 +435,26 @@ class Supervisor:
         """Cancel a job; return False if it starts at this moment."""
         slot = next((slot for slot in self._slots if job.run_id in slot.jobs), None)
         if slot is None or slot.drop_unsent(job):
-            self._end_cancelled(job)
+            self._pickler.forget(job)
+            self._jobs.end_cancelled(job)
             return True
         recalled = slot.cancel(job.run_id, now)
         if job in recalled:
             recalled.remove(job)
-            self._end_cancelled(job)
-        self._requeue(recalled)
+            self._jobs.end_cancelled(job)
+        self._pickler.requeue(recalled)
         self._flush(slot)
         return job.run_id not in slot.jobs or slot.is_cancelling(job.run_id)
-
-    def _end_cancelled(self, job: Job) -> None:
-        self._pickled.pop(job.run_id, None)
-        self.report(_NO_RECORDS, job, job.cancelled)
-
-    def _fail_queue(self, error: BaseException) -> None:
-        while self._queue:
-            job = self._queue.popleft()
-            self._pickled.pop(job.run_id, None)
-            self.report(_NO_RECORDS, job, partial(job.fail, error))
 
     def _fail_all(self, error: BaseException) -> None:
         """Let every job fail, and drop every worker."""
         slots, self._slots = self._slots, list[WorkerSlot]()
         for slot in slots:
             if slot.process is not None and slot.link is not None:
-                self._discard(slot.process, slot.link)
+                self._starts.discard(slot.process, slot.link)
         self._paused.clear()
-        self._pickling.clear()
-        self._pickled.clear()
-        for run_id in list(self._jobs):
-            job = self._jobs.pop(run_id, None)
-            if job is not None:
-                self._user_code.call(Lane(), partial(job.fail, error))
-
-    def _discard(self, process: WorkerProcess, link: WorkerLink) -> None:
-        """Kill a process that has no slot, and close its connections."""
-
-        def close() -> None:
-            process.kill()
-            process.wait_exit_code()
-            link.close()
-            process.close()
-
-        self._user_code.call(Lane(), close)
+        self._pickler.clear()
+        self._jobs.fail_all(error)
 
     def _start_anew(self, error: BaseException) -> None:
         """Continue after a failure of the supervisor itself."""
@@ -633,8 +466,8 @@ class Supervisor:
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._wake_receiver, selectors.EVENT_READ, None)
         if self._failures >= _FAILURES_BEFORE_BROKEN:
-            self._become_broken(error)
-        time.sleep(min(_LONGEST_BACK_OFF, _FIRST_BACK_OFF * self._failures))
+            self.on_broken(error)
+        time.sleep(min(LONGEST_BACK_OFF, FIRST_BACK_OFF * self._failures))
 
     def _shut_down(self) -> None:
         """End all workers."""
@@ -659,7 +492,7 @@ class Supervisor:
             # From now on `submit` cancels its job itself.
             self._ended = True
             on_end, self._on_end = self._on_end, list[Callable[[], object]]()
-        self._cancel_all()
+        self._jobs.cancel_all()
         self._selector.close()
         self._wake_receiver.close()
         self._wake_sender.close()
@@ -667,20 +500,10 @@ class Supervisor:
             with contextlib.suppress(RuntimeError):
                 call()
 
-    def _cancel_all(self) -> None:
-        for run_id in list(self._jobs):
-            # Of two threads, one gets the job.
-            job = self._jobs.pop(run_id, None)
-            if job is not None:
-                job.cancelled()
-
 
 def _do_nothing() -> None:
     """Do nothing."""
 
-
-_NO_RECORDS = Lane()
-"""A lane that is always idle."""
 
 _running: weakref.WeakSet[Supervisor] = weakref.WeakSet()
 

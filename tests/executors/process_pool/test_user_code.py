@@ -94,7 +94,7 @@ def test_failed_supervisor_reports_its_error_and_starts_anew() -> None:
             assert supervisor is not None
             handle = scheduler.add_task(time.sleep, 600, executor="tried", trigger=None).run()
             await until(lambda: bool(supervisor.worker_pids))
-            supervisor._post(fail)
+            supervisor.post(fail)
             outcome = await handle.notification()
             assert isinstance(outcome, TaskError)
             assert isinstance(outcome.exception, SystemExit)

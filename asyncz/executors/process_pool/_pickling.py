@@ -1,0 +1,127 @@
+"""Pickling of jobs on the way to their slots.
+
+Plain jobs are pickled at once. All others call user code, which may take any time: they are pickled on
+`UserCodeThreads`, while the slot keeps their place and that of the jobs behind them. If the pickling of a job takes
+long, its slot goes to other jobs, and the job to the head of the queue once it is pickled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Generic
+
+from asyncz.executors.process_pool._jobs import JobTable
+from asyncz.executors.process_pool._slot import Job, LinkT, ProcessT, Slot
+from asyncz.executors.process_pool._user_code import Lane, UserCodeThreads
+
+_SECONDS_UNTIL_SLOW = 0.02
+_MAX_SLOW = 32
+
+
+class JobPickler(Generic[ProcessT, LinkT]):
+    """Jobs that are being pickled, and those that lost their slot meanwhile. For the supervisor's thread.
+
+    Args:
+        jobs: All jobs.
+        user_code: Threads that pickle.
+        post: Makes a call on the supervisor's thread.
+    """
+
+    def __init__(self, jobs: JobTable, user_code: UserCodeThreads, post: Callable[[Callable[[], None]], None]) -> None:
+        self._jobs = jobs
+        self._user_code = user_code
+        self._post = post
+        # By run: the slot, None if it went to other jobs, and the start of the pickling.
+        self._started: dict[int, tuple[Slot[ProcessT, LinkT] | None, float]] = {}
+        self._contents: dict[int, tuple[bytes, ...]] = {}
+
+    def send(self, slot: Slot[ProcessT, LinkT], job: Job, now: float) -> None:
+        """Send a job to the worker of a slot as soon as it is pickled."""
+        content = (self._contents.pop(job.run_id, None) if self._contents else None) or job.pickle_plain()
+        slot.reserve(job, now)
+        if content is None:
+            self._started[job.run_id] = slot, now
+            self._user_code.call(Lane(), partial(self._pickle, job))
+        if content is None or slot.unsent:
+            slot.wait_for_pickle(job, content)
+        else:
+            slot.send(job, content)
+
+    def _pickle(self, job: Job) -> None:
+        """Pickle a job, on a thread for user code."""
+        try:
+            content = job.pickle()
+        except BaseException as error:
+            self._post(partial(self._on_failed, job, error))
+        else:
+            self._post(partial(self._on_pickled, job, content))
+
+    def _on_pickled(self, job: Job, content: tuple[bytes, ...]) -> None:
+        slot, _ = self._started.pop(job.run_id, (None, 0.0))
+        if not self._jobs.is_open(job):
+            return
+        if slot is not None and slot.jobs.get(job.run_id) is job:
+            slot.send(job, content)
+        else:
+            self._contents[job.run_id] = content
+            self._jobs.queue.appendleft(job)
+
+    def _on_failed(self, job: Job, error: BaseException) -> None:
+        slot, _ = self._started.pop(job.run_id, (None, 0.0))
+        if slot is not None:
+            slot.drop_unsent(job)
+        self._jobs.fail(job, error)
+
+    def requeue(self, jobs: Iterable[Job]) -> None:
+        """Return jobs to the head of the queue, in order; those that are being pickled follow when they are ready."""
+        pickled: list[Job] = []
+        for job in jobs:
+            if job.run_id in self._started:
+                self._started[job.run_id] = None, 0.0
+            else:
+                pickled.append(job)
+        self._jobs.queue.extendleft(reversed(pickled))
+
+    @property
+    def next_deadline(self) -> float | None:
+        """Earliest time at which `release_slots` has something to do."""
+        times = [
+            max(since, slot.ready_at) + _SECONDS_UNTIL_SLOW
+            for slot, since in self._started.values()
+            if slot is not None and slot.ready_at is not None
+        ]
+        return min(times) if times else None
+
+    def release_slots(self, now: float) -> None:
+        """Release the slots of jobs whose pickling takes long.
+
+        A process that still starts cannot execute other jobs either: its slot is kept.
+        """
+        if not self._started:
+            return
+        slow = sum(slot is None for slot, _ in self._started.values())
+        for run_id, (slot, since) in list(self._started.items()):
+            if slot is None or slot.ready_at is None or now < max(since, slot.ready_at) + _SECONDS_UNTIL_SLOW:
+                continue
+            if slow >= _MAX_SLOW:
+                self._started[run_id] = slot, now
+                continue
+            slow += 1
+            self._started[run_id] = None, since
+            job = self._jobs.get(run_id)
+            if job is not None:
+                slot.drop_unsent(job)
+
+    def forget(self, job: Job) -> None:
+        """Drop the pickled form of a job."""
+        self._contents.pop(job.run_id, None)
+
+    def forget_contents(self) -> None:
+        """Drop the pickled forms of all jobs in the queue."""
+        self._contents.clear()
+
+    def clear(self) -> None:
+        """Forget all jobs."""
+        self._started.clear()
+        self._contents.clear()
