@@ -11,6 +11,7 @@ __all__ = [
     "AsynczError",
     "BaseExecutor",
     "BaseTrigger",
+    "BoundCall",
     "CalendarIntervalTrigger",
     "Clock",
     "ClusterAlias",
@@ -27,18 +28,22 @@ __all__ = [
     "DateTrigger",
     "DebugExecutor",
     "DelegatingExecutor",
+    "DownstreamCall",
     "DuplicateExecutorError",
     "DuplicateTaskError",
     "Event",
     "EventLoopRunningError",
     "Executor",
     "ExecutorAdded",
+    "ExecutorAlias",
     "ExecutorConfig",
     "ExecutorInUseError",
     "ExecutorNotRunningError",
     "ExecutorRemoved",
     "ExecutorState",
     "ExecutorStatus",
+    "FunctionMismatchError",
+    "FunctionTasks",
     "FuturesExecutor",
     "IllegalTransitionError",
     "InstanceCount",
@@ -46,6 +51,7 @@ __all__ = [
     "InvalidInputError",
     "LimitsConfig",
     "Listener",
+    "ListenerDecorator",
     "LoopAlias",
     "MaximumInstancesError",
     "MissingExtraError",
@@ -142,11 +148,18 @@ __all__ = [
 if TYPE_CHECKING:
     from asyncz._aliases import (
         ClusterAlias as ClusterAlias,
+        ExecutorAlias as ExecutorAlias,
         LoopAlias as LoopAlias,
         PoolAlias as PoolAlias,
         TriggerAlias as TriggerAlias,
     )
     from asyncz._current_run import CurrentRun as CurrentRun, current_run as current_run
+    from asyncz.calls import (
+        BoundCall as BoundCall,
+        FunctionTasks as FunctionTasks,
+        TaskDecorator as TaskDecorator,
+        TaskFunction as TaskFunction,
+    )
     from asyncz.clock import SystemClock as SystemClock
     from asyncz.config import (
         ConfigSource as ConfigSource,
@@ -163,6 +176,7 @@ if TYPE_CHECKING:
         ThreadPoolKwargs as ThreadPoolKwargs,
         TriggerConfig as TriggerConfig,
     )
+    from asyncz.creation import create_executor as create_executor, create_trigger as create_trigger
     from asyncz.events import (
         Event as Event,
         ExecutorAdded as ExecutorAdded,
@@ -198,6 +212,7 @@ if TYPE_CHECKING:
         EventLoopRunningError as EventLoopRunningError,
         ExecutorInUseError as ExecutorInUseError,
         ExecutorNotRunningError as ExecutorNotRunningError,
+        FunctionMismatchError as FunctionMismatchError,
         IllegalTransitionError as IllegalTransitionError,
         InvalidInputError as InvalidInputError,
         MaximumInstancesError as MaximumInstancesError,
@@ -238,8 +253,6 @@ if TYPE_CHECKING:
     from asyncz.executors.thread_pool import ThreadPoolExecutor as ThreadPoolExecutor
     from asyncz.limits import OverlapPolicy as OverlapPolicy, TaskLimits as TaskLimits, TaskOptions as TaskOptions
     from asyncz.plugins import (
-        create_executor as create_executor,
-        create_trigger as create_trigger,
         executor_aliases as executor_aliases,
         trigger_aliases as trigger_aliases,
     )
@@ -262,9 +275,8 @@ if TYPE_CHECKING:
     from asyncz.schedulers.asgi import AppWithScheduler as AppWithScheduler
     from asyncz.schedulers.asyncio import (
         AsyncIOScheduler as AsyncIOScheduler,
-        Subscription as Subscription,
-        TaskDecorator as TaskDecorator,
     )
+    from asyncz.schedulers.subscriptions import ListenerDecorator as ListenerDecorator, Subscription as Subscription
     from asyncz.schedulers.thread import SchedulerThread as SchedulerThread
     from asyncz.specs import TaskSpec as TaskSpec
     from asyncz.states import (
@@ -278,7 +290,7 @@ if TYPE_CHECKING:
         SchedulerStatus as SchedulerStatus,
         TaskState as TaskState,
     )
-    from asyncz.tasks import NotificationStream as NotificationStream, Task as Task, TaskFunction as TaskFunction
+    from asyncz.tasks import DownstreamCall as DownstreamCall, NotificationStream as NotificationStream, Task as Task
     from asyncz.triggers.base import AndTrigger as AndTrigger, BaseTrigger as BaseTrigger, OrTrigger as OrTrigger
     from asyncz.triggers.calendar import CalendarIntervalTrigger as CalendarIntervalTrigger
     from asyncz.triggers.cron import CronTrigger as CronTrigger
@@ -291,7 +303,8 @@ else:
     _, __getattr__, __dir__ = lazy_exports(
         __name__,
         {
-            "asyncz._aliases": ("ClusterAlias", "LoopAlias", "PoolAlias", "TriggerAlias"),
+            "asyncz._aliases": ("ClusterAlias", "ExecutorAlias", "LoopAlias", "PoolAlias", "TriggerAlias"),
+            "asyncz.calls": ("BoundCall", "FunctionTasks", "TaskDecorator", "TaskFunction"),
             "asyncz.clock": ("SystemClock",),
             "asyncz.config": (
                 "ConfigSource",
@@ -343,6 +356,7 @@ else:
                 "EventLoopRunningError",
                 "ExecutorInUseError",
                 "ExecutorNotRunningError",
+                "FunctionMismatchError",
                 "IllegalTransitionError",
                 "InvalidInputError",
                 "MaximumInstancesError",
@@ -379,7 +393,8 @@ else:
             "asyncz.executors.process_pool": ("ProcessPoolExecutor",),
             "asyncz.executors.thread_pool": ("ThreadPoolExecutor",),
             "asyncz.limits": ("OverlapPolicy", "TaskLimits", "TaskOptions"),
-            "asyncz.plugins": ("create_executor", "create_trigger", "executor_aliases", "trigger_aliases"),
+            "asyncz.creation": ("create_executor", "create_trigger"),
+            "asyncz.plugins": ("executor_aliases", "trigger_aliases"),
             "asyncz.protocols": (
                 "Clock",
                 "Executor",
@@ -398,7 +413,8 @@ else:
             "asyncz._current_run": ("CurrentRun", "current_run"),
             "asyncz.runs": ("RunHandle", "TaskRun"),
             "asyncz.schedulers.asgi": ("AppWithScheduler",),
-            "asyncz.schedulers.asyncio": ("AsyncIOScheduler", "Subscription", "TaskDecorator"),
+            "asyncz.schedulers.asyncio": ("AsyncIOScheduler",),
+            "asyncz.schedulers.subscriptions": ("ListenerDecorator", "Subscription"),
             "asyncz.schedulers.thread": ("SchedulerThread",),
             "asyncz.specs": ("TaskSpec",),
             "asyncz.states": (
@@ -412,7 +428,7 @@ else:
                 "SchedulerStatus",
                 "TaskState",
             ),
-            "asyncz.tasks": ("NotificationStream", "Task", "TaskFunction"),
+            "asyncz.tasks": ("DownstreamCall", "NotificationStream", "Task"),
             "asyncz.triggers.base": ("AndTrigger", "BaseTrigger", "OrTrigger"),
             "asyncz.triggers.calendar": ("CalendarIntervalTrigger",),
             "asyncz.triggers.cron": ("CronTrigger",),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Literal, NewType, TypeAlias
 
 PoolAlias: TypeAlias = Literal["threadpool", "pool", "processpool"]
 """Alias of a built-in pool, which has options."""
@@ -15,3 +15,6 @@ LoopAlias: TypeAlias = Literal["asyncio", "default", "debug"]
 
 TriggerAlias: TypeAlias = Literal["and", "calendar", "cron", "date", "interval", "or"]
 """Alias of a built-in trigger."""
+
+ExecutorAlias = NewType("ExecutorAlias", str)
+"""Alias of a registered executor, as `AsyncIOScheduler.add_executor` returns it: a variable cannot be misspelt."""

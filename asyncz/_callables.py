@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Awaitable
-from types import CoroutineType, FunctionType
+from types import BuiltinMethodType, CoroutineType, FunctionType, MethodType
 
 from typing_extensions import TypeIs, TypeVar
 
@@ -21,7 +21,12 @@ class CallWrapper:
         self.func: object = func
 
 
+class CallableProxy:
+    """Base class of objects that stand for the function in their `__wrapped__`."""
+
+
 _WRAPPERS = (functools.partial, CallWrapper)
+_METHODS = (MethodType, BuiltinMethodType)
 
 # The types that most functions return: a lookup here is cheaper than asking a class for an attribute it lacks.
 _NEVER_AWAITABLE: frozenset[type[object]] = frozenset(
@@ -39,10 +44,25 @@ def function_name(function: object) -> str:
     return str(getattr(_named(function), "__qualname__", ""))
 
 
+def is_same_function(one: object, other: object) -> bool:
+    """Return True if both call the same function, or the same method of the same object, with any arguments."""
+    return is_same_object(_unwrapped(one), _unwrapped(other))
+
+
+def is_same_object(one: object, other: object) -> bool:
+    """Return True for the same object, or the same method of the same object: each access makes a new method."""
+    # No other class is compared by value: an `__eq__` may be wrong, or slow.
+    return one is other or (isinstance(one, _METHODS) and isinstance(other, _METHODS) and one == other)
+
+
 def _unwrapped(function: object) -> object:
-    while isinstance(function, _WRAPPERS):
-        function = function.func
-    return function
+    while True:
+        if isinstance(function, _WRAPPERS):
+            function = function.func
+        elif isinstance(function, CallableProxy):
+            function = getattr(function, "__wrapped__", None)
+        else:
+            return function
 
 
 def _named(function: object) -> object:

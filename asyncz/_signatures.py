@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from types import CoroutineType, FunctionType, MethodType
 from typing import Never, TypeAlias
 
-from asyncz._callables import CallWrapper, function_name
+from asyncz._callables import CallableProxy, CallWrapper, function_name
 from asyncz._checks import shown
 from asyncz.exceptions import ArgumentMismatchError, InvalidInputError
 
@@ -39,6 +39,8 @@ def check_function(name: str, value: object, args: _Arguments = (), kwargs: Mapp
         elif isinstance(function, CallWrapper):
             # It brings arguments of its own.
             return
+        elif isinstance(function, CallableProxy):
+            function = getattr(function, "__wrapped__", None)
         elif isinstance(function, MethodType):
             args = (function.__self__, *args)
             function = function.__func__

@@ -262,6 +262,25 @@ class TaskLookupError(AsynczError, LookupError):
 
 
 @attrs.define(eq=False, slots=False, repr=False)
+class FunctionMismatchError(AsynczError, TypeError):
+    """The task with this id calls another function than the given one, so its results may have another type.
+
+    Attributes:
+        task_id: The given id.
+        function: Name of the function of the task, as `module:qualified name`.
+        given: Name of the given function.
+    """
+
+    task_id: str
+    function: str
+    given: str
+
+    @override
+    def __str__(self) -> str:
+        return f"the task {self.task_id!r} calls {self.function}, not {self.given}; pass the function that it calls"
+
+
+@attrs.define(eq=False, slots=False, repr=False)
 class DuplicateTaskError(AsynczError, ValueError):
     """The id of a new task is in use.
 

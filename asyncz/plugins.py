@@ -94,8 +94,8 @@ def trigger_aliases() -> tuple[str, ...]:
     return tuple(sorted({*BUILTIN_TRIGGERS, *_entry_points(TRIGGER_GROUP)}))
 
 
-def create_executor(alias: str, **options: object) -> UniversalExecutor:
-    """Create the executor of an alias, or of a class of your own named as `package.module:Class`.
+def load_executor(alias: str, **options: object) -> UniversalExecutor:
+    """Create the executor of an alias or reference; see `asyncz.create_executor`.
 
     Raises:
         UnknownAliasError: The alias is unknown; the error lists the known ones.
@@ -108,10 +108,8 @@ def create_executor(alias: str, **options: object) -> UniversalExecutor:
     return created
 
 
-def create_trigger(alias: str, **options: object) -> Trigger:
-    """Create the trigger of an alias, such as `create_trigger("interval", minutes=5)`.
-
-    A class of your own is named as `package.module:Class`.
+def load_trigger(alias: str, **options: object) -> Trigger:
+    """Create the trigger of an alias or reference; see `asyncz.create_trigger`.
 
     Raises:
         UnknownAliasError: The alias is unknown; the error lists the known ones.

@@ -13,7 +13,7 @@ from asyncz._text import exception_text, printable
 from asyncz.cli._import_target import bad_target, import_target
 from asyncz.clock import SystemClock, utc
 from asyncz.exceptions import AsynczError
-from asyncz.plugins import create_trigger, is_trigger, trigger_aliases
+from asyncz.plugins import is_trigger, load_trigger, trigger_aliases
 from asyncz.protocols import Trigger
 from asyncz.triggers._timezones import utc_time, zone_name, zone_of
 from asyncz.triggers.base import start_trigger
@@ -85,12 +85,12 @@ def _print_due_times(trigger: str, begin: str, due_times: list[DueTime], count: 
 def _trigger_of(given: str, options: list[str], timezone: str) -> Trigger:
     if given in trigger_aliases():
         default = {"timezone": timezone} if given in _WITH_TIMEZONE else {}
-        return create_trigger(given, **{**default, **dict(_parse_option(option, of=given) for option in options)})
+        return load_trigger(given, **{**default, **dict(_parse_option(option, of=given) for option in options)})
     if options:
         known = ", ".join(trigger_aliases())
         raise bad_target(given, f"accepts no options; only these aliases of triggers do: {known}")
     if ":" not in given:
-        return create_trigger("cron", expression=given, timezone=timezone)
+        return load_trigger("cron", expression=given, timezone=timezone)
     value = import_target(given)
     try:
         created = value() if callable(value) else value

@@ -5,37 +5,19 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Never, Protocol, Self, cast, get_args
+from typing import Never, Protocol, cast, get_args
 
 from typing_extensions import TypeVar
 
 from asyncz import events
-from asyncz._callables import is_awaitable
+from asyncz._callables import is_awaitable, is_same_object
 from asyncz.exceptions import InvalidInputError
 from asyncz.schedulers._safe_logging import logger
+from asyncz.schedulers.subscriptions import Subscription
 
 EventT = TypeVar("EventT")
-PlainEventT = TypeVar(
-    "PlainEventT",
-    events.TaskError,
-    events.TaskMissed,
-    events.TaskCancelled,
-    events.TaskSubmitted,
-    events.TaskMaxInstances,
-    events.TaskQueueFull,
-    events.TaskRetrying,
-    events.TaskAdded,
-    events.TaskModified,
-    events.TaskRemoved,
-    events.SchedulerStarted,
-    events.SchedulerPaused,
-    events.SchedulerResumed,
-    events.SchedulerShutdown,
-    events.ExecutorAdded,
-    events.ExecutorRemoved,
-)
 
-_EVENT_CLASSES: frozenset[type[object]] = frozenset({events.TaskExecuted, *get_args(events.PlainEvent)})
+EVENT_CLASSES: frozenset[type[object]] = frozenset({events.TaskExecuted, *get_args(events.PlainEvent)})
 
 
 def check_event_class(event: object) -> None:
@@ -44,26 +26,9 @@ def check_event_class(event: object) -> None:
     Raises:
         InvalidInputError: The object is not, as a subscripted class is not.
     """
-    if not isinstance(event, type) or event not in _EVENT_CLASSES:
-        allowed = ", ".join(sorted(known.__name__ for known in _EVENT_CLASSES))
+    if not isinstance(event, type) or event not in EVENT_CLASSES:
+        allowed = ", ".join(sorted(known.__name__ for known in EVENT_CLASSES))
         raise InvalidInputError("event", repr(event), f"pass one of the event classes: {allowed}")
-
-
-class Subscription:
-    """Subscription of a listener: `unsubscribe()` or the end of a `with` block ends it."""
-
-    def __init__(self, remove: Callable[[], object]) -> None:
-        self._remove = remove
-
-    def unsubscribe(self) -> None:
-        """Stop calling the listener. May be called from any thread, and again."""
-        self._remove()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.unsubscribe()
 
 
 class _ListenerLookup(Protocol):
@@ -93,12 +58,29 @@ class Dispatcher:
 
     def subscribe(self, event: type[EventT], listener: Callable[[EventT], object]) -> Subscription:
         """Call a listener with each event of a class. May be called from any thread."""
+        return self.subscribe_unchecked(event, listener)
+
+    def subscribe_unchecked(self, event: type[object], listener: Callable[[Never], object]) -> Subscription:
+        """Do the same for a listener whose event classes the caller has checked. May be called from any thread."""
         key = object()
         with self._lock:
             self.listeners.setdefault(event, {})[key] = listener
             outdated = self._snapshots.pop(event, None)
         del outdated
         return Subscription(lambda: self._unsubscribe(event, key))
+
+    def remove(self, listener: object) -> bool:
+        """Remove all subscriptions of a listener, and return True if there were any. May be called from any thread."""
+        with self._lock:
+            found = [
+                (event, key)
+                for event, listeners in self.listeners.items()
+                for key, each in listeners.items()
+                if is_same_object(each, listener)
+            ]
+        for event, key in found:
+            self._unsubscribe(event, key)
+        return bool(found)
 
     def emit(self, event: EventT, first: Sequence[Callable[[EventT], object]] = ()) -> None:
         """Call the listeners in `first`, then all listeners that are subscribed to the class of the event."""

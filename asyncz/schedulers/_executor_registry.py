@@ -14,7 +14,7 @@ from asyncz._checks import check_text
 from asyncz._unsafe import as_cancelling, as_cancelling_all, as_checking_calls
 from asyncz.events import ExecutorAdded
 from asyncz.exceptions import DuplicateExecutorError, UnknownAliasError
-from asyncz.plugins import BUILTIN_EXECUTORS, check_executor, create_executor, executor_aliases
+from asyncz.plugins import BUILTIN_EXECUTORS, check_executor, executor_aliases, load_executor
 from asyncz.protocols import Executor, Notifier, SupportsCancel, SupportsCheckCall, UniversalExecutor, UniversalSubmit
 from asyncz.runs import TaskRun
 from asyncz.schedulers._runtime import Runtime
@@ -194,7 +194,7 @@ class ExecutorRegistry:
             return None
         if executor not in BUILTIN_EXECUTORS or registration is not None:
             raise self._unknown_alias(executor)
-        created = create_executor(executor)
+        created = load_executor(executor)
         _check_call(created, call)
         return created
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Configurable(Protocol):
     """Scheduler that takes executors."""
 
-    def add_executor(self, executor: UniversalExecutor, /, alias: str) -> None:
+    def add_executor(self, executor: UniversalExecutor, /, alias: str) -> object:
         """Register an executor."""
         ...
 

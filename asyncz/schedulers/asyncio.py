@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Never, Self, overload
 
-from typing_extensions import TypeVar, TypeVarTuple, Unpack, override
+from typing_extensions import ParamSpec, TypeVar, TypeVarTuple, Unpack, override
 
 from asyncz import events
-from asyncz._aliases import ClusterAlias, LoopAlias, PoolAlias
+from asyncz._aliases import ClusterAlias, ExecutorAlias, LoopAlias, PoolAlias
 from asyncz._checks import (
     check_callable,
     check_count,
@@ -18,33 +18,26 @@ from asyncz._checks import (
     check_instance,
     check_optional_instance,
     check_optional_seconds,
-    check_text,
 )
-from asyncz._signatures import check_function
-from asyncz.clock import SystemClock, utc
+from asyncz.clock import SystemClock
 from asyncz.config import DaskOptions, PoolOptions
 from asyncz.exceptions import EventLoopRunningError, ExecutorInUseError, InvalidInputError
-from asyncz.limits import DEFAULT_LIMITS, OverlapPolicy, TaskLimits, TaskOptions
-from asyncz.plugins import check_executor, check_trigger, create_executor
-from asyncz.protocols import Clock, Executor, Trigger, UniversalExecutor
-from asyncz.retries import Retry
+from asyncz.limits import DEFAULT_LIMITS, TaskLimits
+from asyncz.plugins import check_executor, load_executor
+from asyncz.protocols import Clock, UniversalExecutor
 from asyncz.schedulers._chains import Chains
 from asyncz.schedulers._completion import Completion
-from asyncz.schedulers._decorator import Decorator, TaskDecorator as TaskDecorator, bind, reject_misplaced
-from asyncz.schedulers._dispatcher import PlainEventT, Subscription as Subscription, check_event_class
+from asyncz.schedulers._dispatcher import EVENT_CLASSES, check_event_class
 from asyncz.schedulers._executor_registry import ExecutorRegistry
 from asyncz.schedulers._lifecycle import Lifecycle, warn_if_never_started
-from asyncz.schedulers._registered_tasks import RegisteredTasks
 from asyncz.schedulers._runtime import Runtime, check_clock
-from asyncz.schedulers._schedules import TriggerSchedule
-from asyncz.schedulers._task_controller import AnyController, SchedulerParts, TaskController
+from asyncz.schedulers._task_controller import AnyController, SchedulerParts
 from asyncz.schedulers._task_registry import TaskRegistry
 from asyncz.schedulers._timer import DueTimer
 from asyncz.schedulers.asgi import AppWithScheduler, ReceiveT, ScopeT, SendT, scheduler_lifespan
+from asyncz.schedulers.subscriptions import ListenerDecorator, Subscription
+from asyncz.schedulers.tasks import TaskScheduler
 from asyncz.schedulers.thread import SchedulerThread
-from asyncz.specs import TaskSpec
-from asyncz.tasks import Task
-from asyncz.triggers.date import DateTrigger
 
 if TYPE_CHECKING:
     from asyncz.config import ConfigSource
@@ -53,20 +46,24 @@ else:
     # `typing.get_type_hints` needs the names, and these imports are slow or circular.
     ConfigSource = SchedulerState = object
 
+P = ParamSpec("P")
 Ts = TypeVarTuple("Ts")
+CallT = TypeVar("CallT")
 ResultT = TypeVar("ResultT")
 EventT = TypeVar("EventT")
+ReturnT = TypeVar("ReturnT")
+PlainEventT = TypeVar("PlainEventT", bound=events.PlainEvent)
+FirstT = TypeVar("FirstT", bound=events.PlainEvent)
+SecondT = TypeVar("SecondT", bound=events.PlainEvent)
+ThirdT = TypeVar("ThirdT", bound=events.PlainEvent)
 
 _NOT_PICKLABLE = (
     "a scheduler cannot be pickled, and so cannot be an argument of a function that runs in another process;"
     " pass the values that the function needs instead"
 )
 
-NOW: DateTrigger = DateTrigger()
-"""Trigger of a task that is added without one: due once, immediately."""
 
-
-class AsyncIOScheduler(RegisteredTasks):
+class AsyncIOScheduler(TaskScheduler):
     """Scheduler that submits runs of tasks to executors when they are due, and emits their outcomes as events.
 
     Args:
@@ -96,13 +93,12 @@ class AsyncIOScheduler(RegisteredTasks):
         check_instance("defaults", defaults, TaskLimits)
         check_count("recent_runs", recent_runs, at_least=0)
         check_clock(clock)
-        self._defaults = defaults
         runtime = Runtime(clock or SystemClock(), recent_runs)
         completion, chains, tasks = Completion(runtime), Chains(defaults), TaskRegistry[AnyController](runtime)
         registry, timer = ExecutorRegistry(runtime, completion), DueTimer[AnyController](runtime, tasks.registered)
         parts = chains.parts = SchedulerParts(runtime, completion, registry, tasks, timer, chains)
-        super().__init__(parts)
-        self._lifecycle = Lifecycle(self._parts)
+        self._lifecycle = Lifecycle(parts)
+        super().__init__(parts, defaults, self._lifecycle.unscheduled)
         for alias, executor in (executors or {}).items():
             if isinstance(executor, str):
                 self.add_executor(executor, alias=alias)
@@ -342,14 +338,15 @@ class AsyncIOScheduler(RegisteredTasks):
         )
 
     @overload
-    def add_executor(self, executor: UniversalExecutor, /, alias: str) -> None: ...
+    def add_executor(self, executor: PoolAlias, /, alias: str, **options: Unpack[PoolOptions]) -> ExecutorAlias: ...
     @overload
-    def add_executor(self, executor: PoolAlias, /, alias: str, **options: Unpack[PoolOptions]) -> None: ...
+    def add_executor(self, executor: ClusterAlias, /, alias: str, **options: Unpack[DaskOptions]) -> ExecutorAlias: ...
     @overload
-    def add_executor(self, executor: ClusterAlias, /, alias: str, **options: Unpack[DaskOptions]) -> None: ...
+    def add_executor(self, executor: LoopAlias | str, /, alias: str) -> ExecutorAlias: ...
+    # The last one: type checkers explain why the last overload does not match, here the missing member.
     @overload
-    def add_executor(self, executor: LoopAlias | str, /, alias: str) -> None: ...
-    def add_executor(self, executor: UniversalExecutor | str, /, alias: str, **options: object) -> None:
+    def add_executor(self, executor: UniversalExecutor, /, alias: str) -> ExecutorAlias: ...
+    def add_executor(self, executor: UniversalExecutor | str, /, alias: str, **options: object) -> ExecutorAlias:
         """Register an executor under an alias; it starts with the scheduler, or soon if that is running.
 
         May be called from any thread.
@@ -359,19 +356,24 @@ class AsyncIOScheduler(RegisteredTasks):
             alias: Name by which tasks choose the executor.
             options: Options of the pool or the connection to a cluster that is created.
 
+        Returns:
+            The alias, in a type that tasks take instead of a text: a variable cannot be misspelt.
+
         Raises:
             DuplicateExecutorError: The alias is in use, or the instance is registered already.
             UnknownAliasError: No plugin has that alias; the error lists the known ones.
             InvalidInputError: An option cannot be used, or the object is not an executor.
 
         Example:
-            >>> scheduler.add_executor("threadpool", alias="io", max_workers=20)
+            >>> io = scheduler.add_executor("threadpool", alias="io", max_workers=20)
+            >>> scheduler.add_task(read, "file.txt", executor=io)
         """
         registry = self._parts.executors
         registry.check_free(alias)
-        instance = create_executor(executor, **options) if isinstance(executor, str) else executor
+        instance = load_executor(executor, **options) if isinstance(executor, str) else executor
         check_executor(instance)
         registry.add(alias, instance, instance.submit)
+        return ExecutorAlias(alias)
 
     async def remove_executor(self, alias: str, *, wait: bool = True) -> None:
         """Shut an executor down and unregister it.
@@ -396,200 +398,6 @@ class AsyncIOScheduler(RegisteredTasks):
         await registry.shut_down(registration, wait=wait)
         runtime.dispatcher.emit(events.ExecutorRemoved(alias))
 
-    # Tasks
-
-    # Aliases and executors have separate overloads: editors complete aliases only in a parameter whose type has no
-    # type variable.
-    @overload
-    def add_task(
-        self,
-        fn: Callable[[Unpack[Ts]], Awaitable[ResultT]],
-        /,
-        *args: Unpack[Ts],
-        trigger: Trigger | None = NOW,
-        executor: PoolAlias | ClusterAlias | LoopAlias | str | None = None,
-        id: str | None = None,
-        max_instances: int = ...,
-        misfire_grace_time: float | None = ...,
-        coalesce: bool = ...,
-        timeout: float | None = ...,
-        retry: Retry | None = ...,
-        overlap: OverlapPolicy | None = ...,
-        paused: bool = False,
-        replace_existing: bool = False,
-    ) -> Task[ResultT]: ...
-    @overload
-    def add_task(
-        self,
-        fn: Callable[[Unpack[Ts]], ResultT],
-        /,
-        *args: Unpack[Ts],
-        trigger: Trigger | None = NOW,
-        executor: PoolAlias | ClusterAlias | LoopAlias | str | None = None,
-        id: str | None = None,
-        max_instances: int = ...,
-        misfire_grace_time: float | None = ...,
-        coalesce: bool = ...,
-        timeout: float | None = ...,
-        retry: Retry | None = ...,
-        overlap: OverlapPolicy | None = ...,
-        paused: bool = False,
-        replace_existing: bool = False,
-    ) -> Task[ResultT]: ...
-    @overload
-    def add_task(
-        self,
-        fn: Callable[[Unpack[Ts]], Awaitable[ResultT]],
-        /,
-        *args: Unpack[Ts],
-        trigger: Trigger | None = NOW,
-        executor: Executor[ResultT],
-        id: str | None = None,
-        max_instances: int = ...,
-        misfire_grace_time: float | None = ...,
-        coalesce: bool = ...,
-        timeout: float | None = ...,
-        retry: Retry | None = ...,
-        overlap: OverlapPolicy | None = ...,
-        paused: bool = False,
-        replace_existing: bool = False,
-    ) -> Task[ResultT]: ...
-    @overload
-    def add_task(
-        self,
-        fn: Callable[[Unpack[Ts]], ResultT],
-        /,
-        *args: Unpack[Ts],
-        trigger: Trigger | None = NOW,
-        executor: Executor[ResultT],
-        id: str | None = None,
-        max_instances: int = ...,
-        misfire_grace_time: float | None = ...,
-        coalesce: bool = ...,
-        timeout: float | None = ...,
-        retry: Retry | None = ...,
-        overlap: OverlapPolicy | None = ...,
-        paused: bool = False,
-        replace_existing: bool = False,
-    ) -> Task[ResultT]: ...
-    def add_task(
-        self,
-        fn: Callable[[Unpack[Ts]], ResultT | Awaitable[ResultT]],
-        /,
-        *args: Unpack[Ts],
-        trigger: Trigger | None = NOW,
-        executor: Executor[ResultT] | str | None = None,
-        id: str | None = None,
-        paused: bool = False,
-        replace_existing: bool = False,
-        **options: Unpack[TaskOptions],
-    ) -> Task[ResultT]:
-        """Add a task: a function with its arguments, a trigger and an executor.
-
-        May be called from any thread, also before the start. Pass keyword arguments of the function with
-        `functools.partial`.
-
-        Args:
-            fn: Function, coroutine function, or another callable.
-            args: Positional arguments of the function.
-            trigger: Source of the due times; by default the task is due once, immediately. None: the task runs only
-                when `task.run()` or `task.submit()` is called.
-            executor: Alias of an executor, or an executor, which is registered on first use. None: the executor that
-                is registered as `default`, or else `asyncio`.
-            id: Id; by default derived from the name of the function.
-            max_instances: Maximum number of runs at the same time. This option and the next five default to the
-                scheduler's `defaults`; see `TaskLimits`.
-            misfire_grace_time: Maximum seconds that a run may start late; None for no limit.
-            coalesce: If several due times were missed, run only the latest. If False, run each; those that are due at
-                `max_instances` wait.
-            timeout: Maximum seconds of an attempt of a run; None for no limit.
-            retry: Retry policy of failed runs; None for no retries.
-            overlap: Policy for a run that is due at `max_instances`: `skip`, `queue_one`, `queue_all` or
-                `cancel_running`.
-            paused: Add the task with its schedule paused, until `resume_task`.
-            replace_existing: Remove the task that has the id, if there is one. Its live runs end as usual, and count
-                for the new task's `max_instances` on the same executor until then.
-
-        Raises:
-            DuplicateTaskError: The id is in use, and `replace_existing` is False.
-            UnknownAliasError: No executor has that alias; the error lists the known ones.
-            InvalidInputError: The function, an option or the trigger cannot be used.
-            ArgumentMismatchError: The function does not accept the arguments.
-            SerializationError: The executor is a process pool and the function cannot be pickled.
-
-        Example:
-            >>> task = scheduler.add_task(checksum, "image.iso", executor="processpool")
-        """
-        check_function("fn", fn, args)
-        limits = self._defaults.evolve(**options)
-        call = bind(fn, args)
-        return self._add(call, trigger, executor, id, limits=limits, paused=paused, replace_existing=replace_existing)
-
-    def _add(
-        self,
-        call: Callable[[], ResultT | Awaitable[ResultT]],
-        trigger: Trigger | None,
-        executor: Executor[ResultT] | str | None,
-        task_id: str | None,
-        *,
-        limits: TaskLimits,
-        paused: bool = False,
-        replace_existing: bool = False,
-    ) -> Task[ResultT]:
-        check_trigger(trigger)
-        if task_id is not None:
-            check_text("id", task_id)
-        elif replace_existing:
-            raise InvalidInputError("replace_existing", "True", "pass the id of the task to replace")
-        check_flag("paused", paused)
-        check_flag("replace_existing", replace_existing)
-        parts, runtime = self._parts, self._parts.runtime
-        # User code runs before the lock is taken: triggers, constructors of executors, pickling.
-        if executor is None:
-            executor = parts.executors.default_alias
-        schedule = TriggerSchedule(trigger, utc(runtime.now()))
-        created = parts.executors.prepare(executor, call)
-        with runtime.lock:
-            task_id = parts.tasks.new_id(task_id, call, replace_existing)
-            target = parts.executors.resolve(executor, created)
-            if replace_existing and parts.tasks.holder(task_id) is not None:
-                self.remove_task(task_id)
-            # Naming the type in the call would take longer than the call.
-            spec: TaskSpec[ResultT] = TaskSpec(  # ty: ignore[invalid-assignment]  # ty infers the union as the result
-                task_id, call, target[0].alias, limits
-            )
-            controller = TaskController(parts, spec, schedule, target, paused=paused)
-            parts.tasks.add(controller)
-        runtime.inbox.put(controller.activate)
-        return controller.task
-
-    def task(
-        self,
-        *misplaced: Never,
-        trigger: Trigger | None = NOW,
-        executor: PoolAlias | ClusterAlias | LoopAlias | str | None = None,
-        **options: Unpack[TaskOptions],
-    ) -> TaskDecorator:
-        """Decorate a function so that it can schedule itself: `function.schedule(...)` adds a task.
-
-        The function stays callable as before; `schedule` takes its arguments, keyword arguments included. The decorator
-        alone adds no task: a function with a trigger that is never scheduled is logged. For the other parameters see
-        `add_task`. May be called from any thread.
-
-        Raises:
-            InvalidInputError: An option or the trigger cannot be used.
-
-        Example:
-            >>> @scheduler.task(trigger=IntervalTrigger(hours=1), executor="threadpool")
-            ... def clean_up(folder: str, *, older_than: float = 3600) -> int: ...
-            >>> task = clean_up.schedule("/tmp", older_than=60)
-        """
-        reject_misplaced(misplaced)
-        limits = self._defaults.evolve(**options)
-        check_trigger(trigger)
-        unscheduled = None if trigger is NOW else self._lifecycle.unscheduled
-        return Decorator(lambda call: self._add(call, trigger, executor, None, limits=limits), unscheduled)
-
     @overload
     def subscribe(
         self, event: type[events.TaskExecuted[object]], listener: Callable[[events.TaskExecuted[object]], object], /
@@ -612,3 +420,70 @@ class AsyncIOScheduler(RegisteredTasks):
         check_event_class(event)
         check_callable("listener", listener)
         return self._parts.runtime.dispatcher.subscribe(event, listener)
+
+    @overload
+    def on(self) -> ListenerDecorator[events.Event]: ...
+    @overload
+    def on(self, executed: type[events.TaskExecuted[object]], /) -> ListenerDecorator[events.TaskExecuted[object]]: ...
+    @overload
+    def on(self, first: type[FirstT], /) -> ListenerDecorator[FirstT]: ...
+    @overload
+    def on(
+        self, executed: type[events.TaskExecuted[object]], first: type[FirstT], /
+    ) -> ListenerDecorator[events.TaskExecuted[object] | FirstT]: ...
+    @overload
+    def on(self, first: type[FirstT], second: type[SecondT], /) -> ListenerDecorator[FirstT | SecondT]: ...
+    @overload
+    def on(
+        self, executed: type[events.TaskExecuted[object]], first: type[FirstT], second: type[SecondT], /
+    ) -> ListenerDecorator[events.TaskExecuted[object] | FirstT | SecondT]: ...
+    @overload
+    def on(
+        self, first: type[FirstT], second: type[SecondT], third: type[ThirdT], /
+    ) -> ListenerDecorator[FirstT | SecondT | ThirdT]: ...
+    @overload
+    def on(
+        self,
+        executed: type[events.TaskExecuted[object]],
+        first: type[FirstT],
+        second: type[SecondT],
+        third: type[ThirdT],
+        /,
+    ) -> ListenerDecorator[events.TaskExecuted[object] | FirstT | SecondT | ThirdT]: ...
+    def on(self, *classes: type[object]) -> object:
+        """Return a decorator that calls a function with each event of up to four classes; without any, with all events.
+
+        The function is returned as it is; `remove_listener` ends the subscription. `TaskExecuted` comes first, if it
+        is among several classes. Besides, this does the same as `subscribe`. May be called from any thread.
+
+        Args:
+            classes: Event classes; the function receives their union.
+
+        Raises:
+            InvalidInputError: One of them is not an event class (a subscripted one is not), or the function is not
+                callable.
+
+        Example:
+            >>> @scheduler.on(TaskError, TaskMissed)
+            ... async def report(event: TaskError | TaskMissed) -> None: ...
+            >>> @scheduler.on()
+            ... def record(event: Event) -> None: ...
+        """
+        for event in classes:
+            check_event_class(event)
+
+        def subscribe(listener: Callable[[Never], ReturnT], /) -> Callable[[Never], ReturnT]:
+            check_callable("listener", listener)
+            for event in classes or EVENT_CLASSES:
+                self._parts.runtime.dispatcher.subscribe_unchecked(event, listener)
+            return listener
+
+        return subscribe
+
+    def remove_listener(self, listener: object, /) -> bool:
+        """Remove a listener from all event classes. May be called from any thread.
+
+        Returns:
+            True if the listener was subscribed.
+        """
+        return self._parts.runtime.dispatcher.remove(listener)

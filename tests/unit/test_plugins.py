@@ -18,6 +18,7 @@ from asyncz import (
     trigger_aliases,
 )
 from asyncz.executors import AsyncIOExecutor, ProcessPoolExecutor, ThreadPoolExecutor
+from asyncz.plugins import load_executor
 from tests.helpers import payloads
 
 pytestmark = pytest.mark.anyio
@@ -66,7 +67,7 @@ def test_trigger_aliases_create_triggers() -> None:
 
 def test_executor_options_checked() -> None:
     with pytest.raises(InvalidInputError, match="max_wrkers"):
-        create_executor("threadpool", max_wrkers=3)
+        load_executor("threadpool", max_wrkers=3)
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,6 @@ class Cancelling:
 
 
 notifier: Notifier = Recorder()
-of_scheduler: Notifier = AsyncIOScheduler()
 trigger: Trigger = DailyTrigger()
 clock: Clock = StoppedClock()
 cancelling: SupportsCancel = Cancelling()

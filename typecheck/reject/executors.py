@@ -330,7 +330,7 @@ def pools_and_clusters(pool: concurrent.futures.Executor) -> None:
     DaskExecutor(cancel_futures="yes")  # E
 
 
-class WithoutSubmitRun(BaseExecutor):  # E[pyrefly]: its rule implicit-abstract-class
+class WithoutSubmitRun(BaseExecutor):  # E[basedpyright,pyrefly]: their rule implicit-abstract-class
     """Cannot be made: the abstract method is missing."""
 
 

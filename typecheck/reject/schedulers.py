@@ -119,10 +119,10 @@ def wrong_options() -> None:
 
 
 def restricted_executors(of_bytes: Executor[bytes], of_objects: Executor[object]) -> None:
-    scheduler.add_task(size, "path", executor=BytesExecutor())  # E
-    scheduler.add_task(size, "path", executor=of_bytes)  # E
-    scheduler.add_task(words, "text", executor=of_bytes)  # E
-    scheduler.add_task(future_of, 1, executor=of_bytes)  # E
+    scheduler.add_task(size, "path", executor=BytesExecutor())  # E[-ty]: generic method
+    scheduler.add_task(size, "path", executor=of_bytes)  # E[-ty]: generic method
+    scheduler.add_task(words, "text", executor=of_bytes)  # E[-ty]: generic method
+    scheduler.add_task(future_of, 1, executor=of_bytes)  # E[-ty]: generic method
     scheduler.add_executor(BytesExecutor(), alias="bytes")  # E[-ty]: generic method
     scheduler.add_executor(of_bytes, alias="bytes")  # E[-ty]: generic method
     scheduler.add_executor(of_objects, alias="objects")  # E[-ty]: generic method
@@ -162,9 +162,9 @@ wrong_result: Task[str] = scheduler.add_task(size, "path")  # E
 wrong_item: Task[list[int]] = scheduler.add_task(words, "text")  # E
 not_awaited_result: Task[int] = scheduler.add_task(fetch, "url")  # E
 wrong_decorated_result: Task[str] = count.schedule("path")  # E
-wrong_call: TaskFunction[[], int, list[str]] = no_parameters  # E
-wrong_parameters: TaskFunction[[int], list[str], list[str]] = no_parameters  # E
-wrong_decorated: TaskFunction[[], list[str], int] = no_parameters  # E
+wrong_call: TaskFunction[[], int] = no_parameters  # E
+wrong_parameters: TaskFunction[[int], list[str]] = no_parameters  # E
+wrong_parameter_types: TaskFunction[[int], int] = count  # E
 not_a_decorator: TaskDecorator = no_parameters  # E
 wrong_alias: Task[object] = scheduler.get_task(3)  # E
 
@@ -203,10 +203,13 @@ async def decorated_functions() -> None:
     wrong: str = await count_later("path")  # E
     len(count("path"))  # E
     scheduler.task()(3)  # E
-    scheduler.task(executor=ThreadPoolExecutor())  # E
+    scheduler.task(executor=ThreadPoolExecutor)  # E
+    scheduler.task(executor=BytesExecutor())  # E[-ty]: generic method
     scheduler.task(trigger="interval")  # E
     scheduler.task(max_instances="3")  # E
-    scheduler.task(id="id")  # E
+    scheduler.task(id=3)  # E
+    scheduler.task(replace_existing="yes")  # E
+    scheduler.task(name="fetching")  # E
     scheduler.task(size)  # E
 
 

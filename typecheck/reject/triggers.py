@@ -100,7 +100,7 @@ class Texts(BaseTrigger):
         return ""
 
 
-class Misspelled(BaseTrigger):  # E[pyrefly]: its rule implicit-abstract-class
+class Misspelled(BaseTrigger):  # E[basedpyright,pyrefly]: their rule implicit-abstract-class
     def next_due_tme(self, previous: datetime | None, now: datetime, /) -> datetime | None:
         return None
 

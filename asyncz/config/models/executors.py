@@ -22,7 +22,7 @@ from asyncz.config.models._base import (
     models_by_alias,
     tag_of,
 )
-from asyncz.plugins import create_executor, executor_aliases
+from asyncz.plugins import executor_aliases, load_executor
 from asyncz.protocols import UniversalExecutor
 
 
@@ -72,7 +72,7 @@ class _ExecutorConfig(ChoiceConfig, frozen=True):
             PluginError: Its class cannot be loaded, or is not an executor.
             InvalidInputError: The options together are rejected.
         """
-        return create_with(partial(create_executor, self.type), self.options(), {})
+        return create_with(partial(load_executor, self.type), self.options(), {})
 
 
 class AsyncIOExecutorConfig(_ExecutorConfig, frozen=True):

@@ -21,7 +21,7 @@ from asyncz.config.models._base import (
     tag_of,
 )
 from asyncz.exceptions import AsynczError, ConfigurationError, ConfigurationProblem
-from asyncz.plugins import create_trigger, trigger_aliases
+from asyncz.plugins import load_trigger, trigger_aliases
 from asyncz.protocols import Trigger
 
 REQUIRED_OPTIONS: Mapping[str, object] = {"expression": "* * * * *", "timezone": "UTC"}
@@ -37,7 +37,7 @@ class _TriggerConfig(ChoiceConfig, frozen=True):
             PluginError: Its class cannot be loaded, or is not a trigger.
             InvalidInputError: The options together are rejected.
         """
-        return create_with(partial(create_trigger, self.type), self.options(), REQUIRED_OPTIONS)
+        return create_with(partial(load_trigger, self.type), self.options(), REQUIRED_OPTIONS)
 
 
 class OnDemandConfig(_TriggerConfig, frozen=True):

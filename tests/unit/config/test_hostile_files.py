@@ -15,10 +15,9 @@ from asyncz import (
     ConfigurationError,
     ConfigurationProblem,
     PluginError,
-    create_executor,
-    create_trigger,
 )
 from asyncz.config._loader import MAX_FILE_SIZE
+from asyncz.plugins import load_executor, load_trigger
 
 ONE = '[tasks.one]\ncall = "builtins:abs"\nargs = [-1]\n'
 
@@ -106,9 +105,9 @@ def test_reference_to_no_trigger_is_never_called(reference: str, monkeypatch: py
     monkeypatch.setattr(os, "system", called.append)
     monkeypatch.setattr(os, "abort", lambda: called.append("abort"))
     with pytest.raises(PluginError):
-        create_trigger(reference, command="touch X")
+        load_trigger(reference, command="touch X")
     with pytest.raises(PluginError):
-        create_executor(reference, command="touch X")
+        load_executor(reference, command="touch X")
     trigger = {"type": reference, "command": "touch X"}
     config: dict[str, object] = {"tasks": {"one": {"call": "builtins:abs", "args": [-1], "trigger": trigger}}}
     (problem,) = problems_of(config)

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import example, given, settings, strategies as st
 
-from asyncz import AsynczError, IntervalTrigger, InvalidInputError, create_trigger
+from asyncz import AsynczError, IntervalTrigger, InvalidInputError
+from asyncz.plugins import load_trigger
 from asyncz.triggers.base import ValueTrigger, latest_due_time, start_trigger
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -51,7 +52,7 @@ def test_number_is_accepted_or_rejected_by_name(
 ) -> None:
     name, alias, options = choice
     try:
-        trigger = create_trigger(alias, **options, **{name: value})
+        trigger = load_trigger(alias, **options, **{name: value})
     except InvalidInputError as error:
         assert error.name in {name, "the interval"}  # noqa: PT017
         assert len(str(error)) < 500  # noqa: PT017
@@ -73,7 +74,7 @@ def test_number_is_accepted_or_rejected_by_name(
         latest = latest_due_time(started, previous, max(previous, now))
         assert latest is None or previous < latest <= max(previous, now)
     assert isinstance(trigger, ValueTrigger)
-    assert create_trigger(alias, **trigger.options) == trigger
+    assert load_trigger(alias, **trigger.options) == trigger
 
 
 HOSTILE: dict[str, object] = {
@@ -94,7 +95,7 @@ HOSTILE: dict[str, object] = {
 def test_hostile_number_names_option_and_value(name: str, value: str) -> None:
     options: dict[str, object] = {"days": 5, name: HOSTILE[value]}
     with pytest.raises(AsynczError) as caught:
-        create_trigger("interval", **options)
+        load_trigger("interval", **options)
     error = caught.value
     assert isinstance(error, InvalidInputError)
     assert error.name in {name, "the interval"}

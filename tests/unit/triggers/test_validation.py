@@ -25,6 +25,7 @@ from asyncz import (
     UnknownAliasError,
     create_trigger,
 )
+from asyncz.plugins import load_trigger
 from tests.helpers import payloads
 from tests.helpers.times import START
 
@@ -40,7 +41,7 @@ from tests.helpers.times import START
         (lambda: IntervalTrigger(seconds=1, jitter=1), "less than the interval"),
         (lambda: IntervalTrigger(seconds=1, start_at=START, end_at=START - timedelta(1)), "before start_at"),
         (lambda: asyncz.create_trigger("intervall"), "date, interval"),
-        (lambda: asyncz.create_trigger("interval", minute=1), "did you mean 'minutes'"),
+        (lambda: load_trigger("interval", minute=1), "did you mean 'minutes'"),
     ],
 )
 def test_invalid_trigger_arguments_rejected(make: partial[object], message: str) -> None:
@@ -115,7 +116,7 @@ REFUSED: list[tuple[Callable[[], object], str]] = [
     (lambda: DateTrigger() | 5, "triggers cannot be 5"),  # type: ignore[operator]  # wrong on purpose
     (lambda: DateTrigger() & IntervalTrigger(hours=1, jitter=5), "jitter=5.*must not have jitter"),
     (lambda: DateTrigger() & (DateTrigger() | CronTrigger("@daily", jitter=5)), "must not have jitter"),
-    (lambda: create_trigger("cron", expresion="@daily"), "expresion"),
+    (lambda: load_trigger("cron", expresion="@daily"), "expresion"),
     (lambda: create_trigger("crom"), "no trigger.*'crom'.*cron"),
 ]
 

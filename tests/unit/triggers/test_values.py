@@ -17,8 +17,8 @@ from asyncz import (
     IntervalTrigger,
     OrTrigger,
     Trigger,
-    create_trigger,
 )
+from asyncz.plugins import load_trigger
 from asyncz.triggers.base import ValueTrigger
 from tests.helpers.times import BERLIN, START, due_times
 
@@ -93,7 +93,7 @@ def test_trigger_repr_and_options_recreate_it(name: str) -> None:
     trigger, _ = TRIGGERS[name]
     names = {each: getattr(asyncz, each) for each in asyncz.__all__}
     assert eval(repr(trigger), {**names, "datetime": sys.modules["datetime"]}) == trigger
-    assert create_trigger(ALIASES[type(trigger)], **trigger.options) == trigger
+    assert load_trigger(ALIASES[type(trigger)], **trigger.options) == trigger
     copy = pickle.loads(pickle.dumps(trigger))
     assert (copy, hash(copy), repr(copy)) == (trigger, hash(trigger), repr(trigger))
 

@@ -1,0 +1,345 @@
+"""Functions that become tasks: calls with their arguments, decorated functions, and the tasks of a function.
+
+The classes here have one type parameter for the value that the function returns as it is, and two overloads on `self`
+that unwrap an awaitable. Unlike overloads on the function, these keep exact types in every type checker, also for a
+coroutine function with `Any` in its signature.
+"""
+
+from __future__ import annotations
+
+import functools
+import operator
+import sys
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
+from types import MethodType
+from typing import Concatenate, Generic, Protocol, Self, TypeGuard, cast, overload
+
+from typing_extensions import ParamSpec, TypeVar, TypeVarTuple, Unpack, override
+
+from asyncz._aliases import ClusterAlias, LoopAlias, PoolAlias
+from asyncz._callables import CallableProxy, function_name, function_reference, is_same_function
+from asyncz._checks import shown
+from asyncz._signatures import check_decorated, check_function
+from asyncz.exceptions import FunctionMismatchError, InvalidInputError
+from asyncz.limits import OverlapPolicy, TaskLimits, TaskOptions
+from asyncz.protocols import Executor, Trigger
+from asyncz.retries import Retry
+from asyncz.tasks import Task
+from asyncz.triggers.date import DateTrigger
+
+P = ParamSpec("P")
+BoundP = ParamSpec("BoundP")
+CallT = TypeVar("CallT")
+OwnerT = TypeVar("OwnerT")
+ResultT = TypeVar("ResultT")
+CallT_co = TypeVar("CallT_co", covariant=True)
+Ts = TypeVarTuple("Ts")
+
+NOW: DateTrigger = DateTrigger()
+"""Trigger of a task that is added without one: due once, immediately."""
+
+
+class TaskFactory(Protocol):
+    """Function of a scheduler that adds a task for a call without arguments."""
+
+    def __call__(
+        self,
+        call: Callable[[], ResultT | Awaitable[ResultT]],
+        trigger: Trigger | None,
+        executor: Executor[ResultT] | str | None,
+        task_id: str | None,
+        /,
+        *,
+        limits: TaskLimits,
+        paused: bool,
+        replace_existing: bool,
+    ) -> Task[ResultT]:
+        """Add a task; see `AsyncIOScheduler.add_task`."""
+        ...
+
+
+class BoundCall(Generic[CallT_co]):
+    """A function with its arguments, which `add` makes a task; what `AsyncIOScheduler.call` returns.
+
+    Example:
+        >>> task = scheduler.call(clean_up, "/tmp", older_than=60).add(trigger=IntervalTrigger(hours=1))
+    """
+
+    __slots__ = ("_call", "_defaults", "_factory")
+
+    def __init__(self, call: Callable[[], CallT_co], factory: TaskFactory, defaults: TaskLimits) -> None:
+        self._call = call
+        self._factory = factory
+        self._defaults = defaults
+
+    @override
+    def __repr__(self) -> str:
+        return f"<BoundCall of {function_reference(self._call)}>"
+
+    @overload
+    def add(
+        self: BoundCall[Awaitable[ResultT]],
+        *,
+        trigger: Trigger | None = NOW,
+        executor: Executor[ResultT] | PoolAlias | ClusterAlias | LoopAlias | str | None = None,
+        id: str | None = None,
+        max_instances: int = ...,
+        misfire_grace_time: float | None = ...,
+        coalesce: bool = ...,
+        timeout: float | None = ...,
+        retry: Retry | None = ...,
+        overlap: OverlapPolicy | None = ...,
+        paused: bool = False,
+        replace_existing: bool = False,
+    ) -> Task[ResultT]: ...
+    @overload
+    def add(
+        self: BoundCall[ResultT],
+        *,
+        trigger: Trigger | None = NOW,
+        executor: Executor[ResultT] | PoolAlias | ClusterAlias | LoopAlias | str | None = None,
+        id: str | None = None,
+        max_instances: int = ...,
+        misfire_grace_time: float | None = ...,
+        coalesce: bool = ...,
+        timeout: float | None = ...,
+        retry: Retry | None = ...,
+        overlap: OverlapPolicy | None = ...,
+        paused: bool = False,
+        replace_existing: bool = False,
+    ) -> Task[ResultT]: ...
+    def add(
+        self: BoundCall[ResultT | Awaitable[ResultT]],
+        *,
+        trigger: Trigger | None = NOW,
+        executor: Executor[ResultT] | str | None = None,
+        id: str | None = None,
+        paused: bool = False,
+        replace_existing: bool = False,
+        **options: Unpack[TaskOptions],
+    ) -> Task[ResultT]:
+        """Add a task for the call. May be called from any thread, and again for another task.
+
+        Args:
+            trigger: Source of the due times; by default the task is due once, immediately. None: the task runs only
+                when `task.run()` or `task.submit()` is called.
+            executor: Alias of an executor, or an executor, which is registered on first use. None: the executor that
+                is registered as `default`, or else `asyncio`.
+            id: Id; by default derived from the name of the function.
+            max_instances: Maximum number of runs at the same time. This option and the next five default to the
+                scheduler's `defaults`; see `TaskLimits`.
+            misfire_grace_time: Maximum seconds that a run may start late; None for no limit.
+            coalesce: If several due times were missed, run only the latest. If False, run each; those that are due at
+                `max_instances` wait.
+            timeout: Maximum seconds of an attempt of a run; None for no limit.
+            retry: Retry policy of failed runs; None for no retries.
+            overlap: Policy for a run that is due at `max_instances`: `skip`, `queue_one`, `queue_all` or
+                `cancel_running`.
+            paused: Add the task with its schedule paused, until `resume_task`.
+            replace_existing: Remove the task that has the id, if there is one; see `AsyncIOScheduler.add_task`.
+
+        Raises:
+            DuplicateTaskError: The id is in use, and `replace_existing` is False.
+            UnknownAliasError: No executor has that alias; the error lists the known ones.
+            InvalidInputError: An option or the trigger cannot be used.
+            SerializationError: The executor is a process pool and the function cannot be pickled.
+
+        Example:
+            >>> task = scheduler.call(checksum, "image.iso").add(executor="processpool", timeout=60)
+        """
+        limits = self._defaults.evolve(**options)
+        return self._factory(
+            self._call, trigger, executor, id, limits=limits, paused=paused, replace_existing=replace_existing
+        )
+
+
+class CallScheduler(Protocol):
+    """Function that adds a task for a call with the options of a decorator."""
+
+    def __call__(self, call: Callable[[], ResultT | Awaitable[ResultT]], /) -> Task[ResultT]:
+        """Add a task."""
+        ...
+
+
+class TaskFunction(CallableProxy, Generic[P, CallT_co]):
+    """Function decorated with `@scheduler.task`: callable as before, and able to schedule tasks of itself.
+
+    A decorated method has `schedule` too: `service.refresh.schedule("name")`. Functions and methods that can be
+    imported by their name run in process pools and on Dask, as undecorated ones do.
+
+    Attributes:
+        __name__: Name of the function.
+        __qualname__: Qualified name of the function.
+        __wrapped__: The function itself.
+
+    Example:
+        >>> @scheduler.task(trigger=IntervalTrigger(hours=1), executor="threadpool")
+        ... def clean_up(folder: str, *, older_than: float = 3600) -> int: ...
+        >>> task = clean_up.schedule("/tmp", older_than=60)
+    """
+
+    __name__: str
+    __qualname__: str
+    __wrapped__: Callable[P, CallT_co]
+
+    def __init__(self, function: Callable[P, CallT_co], schedule: CallScheduler) -> None:
+        self._scheduler = schedule
+        # Sets `__wrapped__`, the names and the docstring.
+        functools.update_wrapper(self, function)
+
+    @override
+    def __repr__(self) -> str:
+        return f"<TaskFunction {function_reference(self.__wrapped__)}>"
+
+    @override
+    def __reduce__(self) -> str | tuple[object, ...]:
+        """Pickle by name: a worker process imports the module, and finds this object there."""
+        found: object = sys.modules.get(self.__module__)
+        try:
+            found = operator.attrgetter(self.__qualname__)(found)
+        except AttributeError:
+            found = None
+        # A bound method, and a function that was decorated under another name, are pickled as themselves.
+        return self.__qualname__ if found is self else (partial, (self.__wrapped__,))
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> CallT_co:
+        """Call the function directly, as if it were not decorated."""
+        return self.__wrapped__(*args, **kwargs)
+
+    @overload
+    def __get__(self, instance: None, owner: type[object], /) -> Self: ...
+    @overload
+    def __get__(
+        self: TaskFunction[Concatenate[OwnerT, BoundP], CallT], instance: OwnerT, owner: type[OwnerT] | None = None, /
+    ) -> TaskFunction[BoundP, CallT]: ...
+    # For type checkers that cannot take the first parameter off (pyrefly 1.5, ty 0.0.108): the result stays exact.
+    @overload
+    def __get__(self, instance: object, owner: type[object] | None = None, /) -> TaskFunction[..., CallT_co]: ...
+    def __get__(self, instance: object, owner: type[object] | None = None, /) -> object:
+        """Return the decorated method of an instance."""
+        if instance is None:
+            return self
+        return TaskFunction[..., object](MethodType(self.__wrapped__, instance), self._scheduler)
+
+    @overload
+    def schedule(self: TaskFunction[P, Awaitable[ResultT]], *args: P.args, **kwargs: P.kwargs) -> Task[ResultT]: ...
+    @overload
+    def schedule(self: TaskFunction[P, ResultT], *args: P.args, **kwargs: P.kwargs) -> Task[ResultT]: ...
+    def schedule(
+        self: TaskFunction[P, ResultT | Awaitable[ResultT]], *args: P.args, **kwargs: P.kwargs
+    ) -> Task[ResultT]:
+        """Add a task that calls the function with these arguments. May be called from any thread.
+
+        Raises:
+            ArgumentMismatchError: The function does not accept the arguments.
+            DuplicateTaskError: The decorator sets an id, which is in use, and not `replace_existing`.
+            UnknownAliasError: No executor has the alias of the decorator.
+            SerializationError: The executor is a process pool and the function cannot be pickled.
+        """
+        check_function("fn", self.__wrapped__, args, kwargs)
+        return self._scheduler(partial(self, *args, **kwargs))
+
+
+class TaskDecorator:
+    """Decorator that `scheduler.task(...)` returns.
+
+    Args:
+        schedule: Adds a task for a call.
+        unscheduled: Names of functions without a task, by key; None if that need not be known.
+    """
+
+    def __init__(self, schedule: CallScheduler, unscheduled: dict[object, str] | None = None) -> None:
+        self._schedule = schedule
+        self._unscheduled: dict[object, str] = {} if unscheduled is None else unscheduled
+
+    def __call__(self, fn: Callable[P, CallT], /) -> TaskFunction[P, CallT]:
+        """Make a function schedulable."""
+        # The arguments follow later.
+        check_decorated("fn", fn)
+        key = object()
+        self._unscheduled[key] = function_name(fn)
+
+        def schedule(call: Callable[[], ResultT | Awaitable[ResultT]], /) -> Task[ResultT]:
+            task = self._schedule(call)
+            self._unscheduled.pop(key, None)
+            return task
+
+        return TaskFunction(fn, schedule)
+
+
+class FunctionTasks(Generic[CallT_co]):
+    """Tasks of one function, with its result type; what `AsyncIOScheduler.tasks_of` returns.
+
+    Example:
+        >>> task = scheduler.tasks_of(fetch).get("front page")
+        >>> page = await task.run()
+    """
+
+    __slots__ = ("_find", "_function", "_registered")
+
+    def __init__(
+        self,
+        function: Callable[P, CallT_co],
+        find: Callable[[str], Task[object]],
+        registered: Callable[[], Iterable[Task[object]]],
+    ) -> None:
+        self._function: object = function
+        self._find = find
+        self._registered = registered
+
+    @overload
+    def get(self: FunctionTasks[Awaitable[ResultT]], task_id: str, /) -> Task[ResultT]: ...
+    @overload
+    def get(self: FunctionTasks[ResultT], task_id: str, /) -> Task[ResultT]: ...
+    def get(self: FunctionTasks[ResultT | Awaitable[ResultT]], task_id: str, /) -> Task[ResultT]:
+        """Return the task with an id. May be called from any thread.
+
+        Raises:
+            TaskLookupError: No task has the id.
+            FunctionMismatchError: The task calls another function.
+        """
+        task = self._find(task_id)
+        if not is_same_function(task.call, self._function):
+            raise FunctionMismatchError(task_id, task.function, function_reference(self._function))
+        return _as_task_of(task)
+
+    @overload
+    def all(self: FunctionTasks[Awaitable[ResultT]]) -> tuple[Task[ResultT], ...]: ...
+    @overload
+    def all(self: FunctionTasks[ResultT]) -> tuple[Task[ResultT], ...]: ...
+    def all(self: FunctionTasks[ResultT | Awaitable[ResultT]]) -> tuple[Task[ResultT], ...]:
+        """Return all registered tasks of the function. May be called from any thread."""
+        return tuple(_as_task_of(task) for task in self._registered() if is_same_function(task.call, self._function))
+
+
+def bind(fn: Callable[[Unpack[Ts]], CallT], args: tuple[Unpack[Ts]]) -> Callable[[], CallT]:
+    """Return a function with its arguments; without any, the function itself, as a partial takes 144 bytes."""
+    return fn if _needs_no_arguments(fn, args) else partial(fn, *args)
+
+
+def reject_misplaced(functions: tuple[object, ...]) -> None:
+    """Reject the function that a decorator without parentheses receives instead of its options.
+
+    Raises:
+        InvalidInputError: There is one.
+    """
+    if functions:
+        raise InvalidInputError(
+            "the argument of task()",
+            shown(functions[0]),
+            "write @scheduler.task() with parentheses, and name its options",
+        )
+
+
+def _needs_no_arguments(fn: Callable[[Unpack[Ts]], CallT], args: tuple[Unpack[Ts]]) -> TypeGuard[Callable[[], CallT]]:
+    """Return True if there are no arguments."""
+    return not args and callable(fn)
+
+
+def _as_task_of(task: Task[object]) -> Task[ResultT]:
+    """Return a task as one with the result type of its function.
+
+    Unverified: the result type. The caller has compared the function of the task with the one that has the type.
+    """
+    return cast("Task[ResultT]", task)

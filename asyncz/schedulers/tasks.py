@@ -1,0 +1,417 @@
+"""Methods of a scheduler that add, find and change tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Never, overload
+
+from typing_extensions import ParamSpec, TypeVar, TypeVarTuple, Unpack
+
+from asyncz._aliases import ClusterAlias, LoopAlias, PoolAlias
+from asyncz._checks import check_callable, check_flag, check_text
+from asyncz._signatures import check_function
+from asyncz.calls import NOW, BoundCall, FunctionTasks, TaskDecorator, bind, reject_misplaced
+from asyncz.clock import utc
+from asyncz.exceptions import InvalidInputError
+from asyncz.limits import OverlapPolicy, TaskLimits, TaskOptions
+from asyncz.plugins import check_trigger
+from asyncz.protocols import Executor, Trigger, UniversalExecutor
+from asyncz.retries import Retry
+from asyncz.schedulers._schedules import TriggerSchedule
+from asyncz.schedulers._task_controller import SchedulerParts, TaskController
+from asyncz.specs import TaskSpec
+from asyncz.tasks import Task
+
+P = ParamSpec("P")
+Ts = TypeVarTuple("Ts")
+CallT = TypeVar("CallT")
+ResultT = TypeVar("ResultT")
+
+
+class TaskScheduler:
+    """The methods of `AsyncIOScheduler` that add, find and change tasks; may be called from any thread.
+
+    Args:
+        parts: Parts of the scheduler.
+        defaults: Limits of tasks that set no others.
+        unscheduled: Names of decorated functions without a task, by key; the scheduler logs them.
+    """
+
+    def __init__(self, parts: SchedulerParts, defaults: TaskLimits, unscheduled: dict[object, str]) -> None:
+        self._parts = parts
+        self._defaults = defaults
+        self._unscheduled = unscheduled
+
+    # Aliases and executors have separate overloads: editors complete aliases only in a parameter whose type has no
+    # type variable.
+    @overload
+    def add_task(
+        self,
+        fn: Callable[[Unpack[Ts]], Awaitable[ResultT]],
+        /,
+        *args: Unpack[Ts],
+        trigger: Trigger | None = NOW,
+        executor: UniversalExecutor | PoolAlias | ClusterAlias | LoopAlias | str | None = None,
+        id: str | None = None,
+        max_instances: int = ...,
+        misfire_grace_time: float | None = ...,
+        coalesce: bool = ...,
+        timeout: float | None = ...,
+        retry: Retry | None = ...,
+        overlap: OverlapPolicy | None = ...,
+        paused: bool = False,
+        replace_existing: bool = False,
+    ) -> Task[ResultT]: ...
+    @overload
+    def add_task(
+        self,
+        fn: Callable[[Unpack[Ts]], ResultT],
+        /,
+        *args: Unpack[Ts],
+        trigger: Trigger | None = NOW,
+        executor: UniversalExecutor | PoolAlias | ClusterAlias | LoopAlias | str | None = None,
+        id: str | None = None,
+        max_instances: int = ...,
+        misfire_grace_time: float | None = ...,
+        coalesce: bool = ...,
+        timeout: float | None = ...,
+        retry: Retry | None = ...,
+        overlap: OverlapPolicy | None = ...,
+        paused: bool = False,
+        replace_existing: bool = False,
+    ) -> Task[ResultT]: ...
+    @overload
+    def add_task(
+        self,
+        fn: Callable[[Unpack[Ts]], Awaitable[ResultT]],
+        /,
+        *args: Unpack[Ts],
+        trigger: Trigger | None = NOW,
+        executor: Executor[ResultT],
+        id: str | None = None,
+        max_instances: int = ...,
+        misfire_grace_time: float | None = ...,
+        coalesce: bool = ...,
+        timeout: float | None = ...,
+        retry: Retry | None = ...,
+        overlap: OverlapPolicy | None = ...,
+        paused: bool = False,
+        replace_existing: bool = False,
+    ) -> Task[ResultT]: ...
+    @overload
+    def add_task(
+        self,
+        fn: Callable[[Unpack[Ts]], ResultT],
+        /,
+        *args: Unpack[Ts],
+        trigger: Trigger | None = NOW,
+        executor: Executor[ResultT],
+        id: str | None = None,
+        max_instances: int = ...,
+        misfire_grace_time: float | None = ...,
+        coalesce: bool = ...,
+        timeout: float | None = ...,
+        retry: Retry | None = ...,
+        overlap: OverlapPolicy | None = ...,
+        paused: bool = False,
+        replace_existing: bool = False,
+    ) -> Task[ResultT]: ...
+    def add_task(
+        self,
+        fn: Callable[[Unpack[Ts]], ResultT | Awaitable[ResultT]],
+        /,
+        *args: Unpack[Ts],
+        trigger: Trigger | None = NOW,
+        executor: Executor[ResultT] | str | None = None,
+        id: str | None = None,
+        paused: bool = False,
+        replace_existing: bool = False,
+        **options: Unpack[TaskOptions],
+    ) -> Task[ResultT]:
+        """Add a task: a function with its arguments, a trigger and an executor.
+
+        May be called from any thread, also before the start. Pass keyword arguments of the function with
+        `functools.partial`.
+
+        Args:
+            fn: Function, coroutine function, or another callable.
+            args: Positional arguments of the function.
+            trigger: Source of the due times; by default the task is due once, immediately. None: the task runs only
+                when `task.run()` or `task.submit()` is called.
+            executor: Alias of an executor, or an executor, which is registered on first use. None: the executor that
+                is registered as `default`, or else `asyncio`.
+            id: Id; by default derived from the name of the function.
+            max_instances: Maximum number of runs at the same time. This option and the next five default to the
+                scheduler's `defaults`; see `TaskLimits`.
+            misfire_grace_time: Maximum seconds that a run may start late; None for no limit.
+            coalesce: If several due times were missed, run only the latest. If False, run each; those that are due at
+                `max_instances` wait.
+            timeout: Maximum seconds of an attempt of a run; None for no limit.
+            retry: Retry policy of failed runs; None for no retries.
+            overlap: Policy for a run that is due at `max_instances`: `skip`, `queue_one`, `queue_all` or
+                `cancel_running`.
+            paused: Add the task with its schedule paused, until `resume_task`.
+            replace_existing: Remove the task that has the id, if there is one. Its live runs end as usual, and count
+                for the new task's `max_instances` on the same executor until then.
+
+        Raises:
+            DuplicateTaskError: The id is in use, and `replace_existing` is False.
+            UnknownAliasError: No executor has that alias; the error lists the known ones.
+            InvalidInputError: The function, an option or the trigger cannot be used.
+            ArgumentMismatchError: The function does not accept the arguments.
+            SerializationError: The executor is a process pool and the function cannot be pickled.
+
+        Example:
+            >>> task = scheduler.add_task(checksum, "image.iso", executor="processpool")
+        """
+        check_function("fn", fn, args)
+        limits = self._defaults.evolve(**options)
+        call = bind(fn, args)
+        return self._add(call, trigger, executor, id, limits=limits, paused=paused, replace_existing=replace_existing)
+
+    def call(self, fn: Callable[P, CallT], /, *args: P.args, **kwargs: P.kwargs) -> BoundCall[CallT]:
+        """Return a function with its arguments, keyword arguments included; `add` makes it a task.
+
+        Every argument is checked by its name, and the result has its exact type in every type checker: also of a
+        coroutine function with an explicit `Any` in its signature, for which mypy infers `Task[Any]` from `add_task`.
+        May be called from any thread.
+
+        Args:
+            fn: Function, coroutine function, or another callable.
+            args: Positional arguments of the function.
+            kwargs: Keyword arguments of the function.
+
+        Raises:
+            InvalidInputError: `fn` is not callable, or is a generator function.
+            ArgumentMismatchError: The function does not accept the arguments.
+
+        Example:
+            >>> task = scheduler.call(clean_up, "/tmp", older_than=60).add(trigger=IntervalTrigger(hours=1))
+        """
+        check_function("fn", fn, args, kwargs)
+        return BoundCall(partial(fn, *args, **kwargs), self._add, self._defaults)
+
+    def _add(
+        self,
+        call: Callable[[], ResultT | Awaitable[ResultT]],
+        trigger: Trigger | None,
+        executor: Executor[ResultT] | str | None,
+        task_id: str | None,
+        /,
+        *,
+        limits: TaskLimits,
+        paused: bool = False,
+        replace_existing: bool = False,
+    ) -> Task[ResultT]:
+        check_trigger(trigger)
+        _check_task_options(task_id, paused, replace_existing)
+        parts, runtime = self._parts, self._parts.runtime
+        # User code runs before the lock is taken: triggers, constructors of executors, pickling.
+        if executor is None:
+            executor = parts.executors.default_alias
+        schedule = TriggerSchedule(trigger, utc(runtime.now()))
+        created = parts.executors.prepare(executor, call)
+        with runtime.lock:
+            task_id = parts.tasks.new_id(task_id, call, replace_existing)
+            target = parts.executors.resolve(executor, created)
+            if replace_existing and parts.tasks.holder(task_id) is not None:
+                self.remove_task(task_id)
+            # Naming the type in the call would take longer than the call.
+            spec: TaskSpec[ResultT] = TaskSpec(  # ty: ignore[invalid-assignment]  # ty infers the union as the result
+                task_id, call, target[0].alias, limits
+            )
+            controller = TaskController(parts, spec, schedule, target, paused=paused)
+            parts.tasks.add(controller)
+        runtime.inbox.put(controller.activate)
+        return controller.task
+
+    def task(  # noqa: D417  # `misplaced` is no argument for users
+        self,
+        *misplaced: Never,
+        trigger: Trigger | None = NOW,
+        executor: UniversalExecutor | PoolAlias | ClusterAlias | LoopAlias | str | None = None,
+        id: str | None = None,
+        paused: bool = False,
+        replace_existing: bool = False,
+        **options: Unpack[TaskOptions],
+    ) -> TaskDecorator:
+        """Decorate a function so that it can schedule itself: `function.schedule(...)` adds a task.
+
+        The function stays callable as before; `schedule` takes its arguments, keyword arguments included. Methods can
+        be decorated too. The decorator alone adds no task: a function with a trigger that is never scheduled is logged.
+        May be called from any thread.
+
+        Args:
+            trigger: Source of the due times; by default each task is due once, immediately. None: the task runs only
+                when `task.run()` or `task.submit()` is called.
+            executor: Alias of an executor, or an executor for runs of every type, which is registered on first use.
+                None: the executor that is registered as `default`, or else `asyncio`. Pass an executor for runs of one
+                type to `call(...).add` or `add_task`, which compare the types.
+            id: Id of the task; by default derived from the name of the function.
+            paused: Add the task with its schedule paused, until `resume_task`.
+            replace_existing: Let each `schedule` remove the task that has the id, if there is one.
+            options: Limits of the runs; `TaskLimits` describes each.
+
+        Raises:
+            InvalidInputError: An option or the trigger cannot be used.
+
+        Example:
+            >>> @scheduler.task(trigger=IntervalTrigger(hours=1), executor="threadpool")
+            ... def clean_up(folder: str, *, older_than: float = 3600) -> int: ...
+            >>> task = clean_up.schedule("/tmp", older_than=60)
+        """
+        reject_misplaced(misplaced)
+        limits = self._defaults.evolve(**options)
+        check_trigger(trigger)
+        _check_task_options(id, paused, replace_existing)
+
+        def schedule(call: Callable[[], ResultT | Awaitable[ResultT]], /) -> Task[ResultT]:
+            return self._add(
+                call, trigger, executor, id, limits=limits, paused=paused, replace_existing=replace_existing
+            )
+
+        return TaskDecorator(schedule, None if trigger is NOW else self._unscheduled)
+
+    @property
+    def tasks(self) -> tuple[Task[object], ...]:
+        """All registered tasks. May be read from any thread."""
+        return tuple(controller.task for controller in self._parts.tasks.registered())
+
+    @overload
+    def get_task(self, task_id: str) -> Task[object]: ...
+    @overload
+    def get_task(self, task_id: str, *, of: Callable[P, Awaitable[ResultT]]) -> Task[ResultT]: ...
+    @overload
+    def get_task(self, task_id: str, *, of: Callable[P, ResultT]) -> Task[ResultT]: ...
+    def get_task(self, task_id: str, *, of: Callable[P, object] | None = None) -> Task[object]:
+        """Return the task with an id. May be called from any thread.
+
+        Args:
+            task_id: Id of the task.
+            of: Function of the task, which gives the result type. The task must call this function. For a coroutine
+                function with an explicit `Any` in its signature mypy infers `Task[Any]`; `tasks_of` has exact types.
+
+        Raises:
+            TaskLookupError: No task has the id.
+            FunctionMismatchError: The task calls another function than `of`.
+
+        Example:
+            >>> page = await scheduler.get_task("front page", of=fetch).run()
+        """
+        return self._parts.tasks.find(task_id).task if of is None else self.tasks_of(of).get(task_id)
+
+    def tasks_of(self, fn: Callable[P, CallT], /) -> FunctionTasks[CallT]:
+        """Return the tasks of one function, with its result type. May be called from any thread.
+
+        Args:
+            fn: Function; of tasks of `then`, the downstream function. A decorated function is the same as its
+                `__wrapped__`, and a `functools.partial` the same as the function inside.
+
+        Raises:
+            InvalidInputError: `fn` is not callable.
+
+        Example:
+            >>> page = await scheduler.tasks_of(fetch).get("front page").run()
+        """
+        check_callable("fn", fn)
+        return FunctionTasks(fn, self.get_task, lambda: self.tasks)
+
+    def remove_task(self, task: Task[object] | str) -> None:
+        """Remove a task with its backlog; its live runs go on. May be called from any thread.
+
+        Raises:
+            TaskLookupError: The task is not registered.
+        """
+        controller = self._parts.tasks.remove(task)
+        self._parts.runtime.inbox.put(controller.on_removed)
+
+    def remove_all_tasks(self) -> None:
+        """Remove all tasks; see `remove_task`. May be called from any thread."""
+        with self._parts.runtime.lock:
+            for task in self.tasks:
+                self.remove_task(task)
+
+    def modify_task(
+        self,
+        task: Task[object] | str,
+        *,
+        executor: PoolAlias | ClusterAlias | LoopAlias | str | None = None,
+        **options: Unpack[TaskOptions],
+    ) -> None:
+        """Change the given options of a task. May be called from any thread.
+
+        On the loop's thread the change takes effect at once, from another thread soon, in the order of the calls. It
+        emits `TaskModified`. Submitted runs keep their limits; their further attempts have the new ones. The next runs
+        and attempts use the new executor; live runs stay on the old one and keep their slots until they end.
+
+        Args:
+            task: Task, or its id.
+            executor: Alias of an executor for runs of every task; None keeps the present one. Pass an executor for
+                runs of one type to `add_task`, which compares the types.
+            options: Options to change; `TaskLimits` describes each. The backlog stays as it is.
+
+        Raises:
+            TaskLookupError: The task is not registered.
+            InvalidInputError: A limit is not valid; nothing was changed.
+            UnknownOptionError: An option does not exist; nothing was changed.
+            UnknownAliasError: No executor for runs of every task has that alias; nothing was changed.
+            SerializationError: The executor is a process pool and the function cannot be pickled; nothing was changed.
+
+        Example:
+            >>> scheduler.modify_task("nightly", timeout=3600, executor="processpool")
+        """
+        self._parts.tasks.apply(task, lambda found: found.modify(found.task.id, options, executor))
+
+    def reschedule_task(self, task: Task[object] | str, trigger: Trigger | None) -> None:
+        """Replace the trigger of a task; the new one starts now. May be called from any thread.
+
+        The backlog stays as it is. On the loop's thread the change takes effect at once, from another thread soon. It
+        emits `TaskModified`.
+
+        Args:
+            task: Task, or its id.
+            trigger: New trigger; None: the task runs only when `task.run()` or `task.submit()` is called.
+
+        Raises:
+            TaskLookupError: The task is not registered.
+            InvalidInputError: The object is not a trigger; nothing was changed.
+
+        Example:
+            >>> scheduler.reschedule_task(task, IntervalTrigger(minutes=5))
+        """
+        self._parts.tasks.apply(task, lambda found: found.reschedule(found.task.id, trigger))
+
+    def submit_task(self, task: Task[object] | str) -> None:
+        """Make a task due once, now, beside its schedule; see `Task.submit`. May be called from any thread.
+
+        Raises:
+            TaskLookupError: The task is not registered.
+            SchedulerNotRunningError: The scheduler is not running.
+        """
+        self._parts.tasks.apply(task, lambda found: found.submit(found.task.id))
+
+    def pause_task(self, task: Task[object] | str) -> None:
+        """Pause the schedule and the backlog of a task until `resume_task`. May be called from any thread.
+
+        Raises:
+            TaskLookupError: The task is not registered.
+        """
+        self._parts.tasks.apply(task, lambda found: found.set_paused(found.task.id, True))
+
+    def resume_task(self, task: Task[object] | str) -> None:
+        """Resume the schedule of a task; missed due times are due now. May be called from any thread.
+
+        Raises:
+            TaskLookupError: The task is not registered.
+        """
+        self._parts.tasks.apply(task, lambda found: found.set_paused(found.task.id, False))
+
+
+def _check_task_options(task_id: str | None, paused: bool, replace_existing: bool) -> None:
+    if task_id is not None:
+        check_text("id", task_id)
+    elif replace_existing:
+        raise InvalidInputError("replace_existing", "True", "pass the id of the task to replace")
+    check_flag("paused", paused)
+    check_flag("replace_existing", replace_existing)

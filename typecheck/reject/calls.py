@@ -1,0 +1,106 @@
+"""Mistakes with calls, decorated functions and methods, typed retrieval, and listeners of several event classes."""
+# mypy: disallow-any-explicit=False
+
+from __future__ import annotations
+
+from asyncz import (
+    Executor,
+    ExecutorAlias,
+    Task,
+    TaskError,
+    TaskExecuted,
+    TaskMissed,
+    ThreadPoolExecutor,
+)
+from typecheck.accept.calls import Service, explicit, handle, load, payload, post, scheduler
+from typecheck.accept.executors import BytesExecutor
+from typecheck.accept.functions import fetch, size
+
+
+class NoShutdown:
+    def start(self) -> None: ...
+
+
+def arguments() -> None:
+    scheduler.call(size, 3)  # E
+    scheduler.call(size)  # E
+    scheduler.call(size, "path", 3, 4)  # E
+    scheduler.call(size, "path", dept=3)  # E
+    scheduler.call(size("path"))  # E
+    scheduler.call(handle, 3)  # E
+    scheduler.call(post, 3)  # E
+    scheduler.call(load, "url", limit="3")  # E
+    scheduler.call(3)  # E
+
+
+def options(of_bytes: Executor[bytes]) -> None:
+    scheduler.call(size, "path").add(trigger="interval")  # E
+    scheduler.call(size, "path").add(timeout="30s")  # E
+    scheduler.call(size, "path").add(retry=3)  # E
+    scheduler.call(size, "path").add(max_instance=3)  # E
+    scheduler.call(size, "path").add(overlap="queue")  # E
+    scheduler.call(size, "path").add(executor=ThreadPoolExecutor)  # E
+    scheduler.call(size, "path").add(executor=NoShutdown())  # E
+    scheduler.call(size, "path").add(executor=BytesExecutor())  # E
+    scheduler.call(size, "path").add(executor=of_bytes)  # E
+    scheduler.call(handle, payload).add(executor=BytesExecutor())  # E
+    scheduler.call(handle, payload).add(timeout="30s")  # E
+    scheduler.call(fetch, "url").add("interval")  # E
+
+
+async def results() -> None:
+    wrong: str = await scheduler.call(handle, payload).add().result()  # E
+    print(wrong)
+    bare: Task[str] = scheduler.call(explicit, 3).add()  # E
+    print(bare)
+    scheduler.call(handle, payload).add().then_call(str.upper)  # E
+    scheduler.call(handle, payload).add().then_call(size)  # E
+    scheduler.call(fetch, "url").add().then_call(len).add(trigger=None)  # E
+    scheduler.call(fetch, "url").add().then_call(len).add(overlap="skip")  # E
+    scheduler.call(fetch, "url").add().then_call(len).add(executor=BytesExecutor())  # E
+
+
+async def decorated(service: Service) -> None:
+    handled = scheduler.task()(handle)
+    handled.schedule(3, 4, 5)  # E
+    await handled(3, 4, 5)  # E
+    handled.schedule()  # E
+    wrong: Task[str] = handled.schedule(payload)  # E
+    print(wrong)
+    service.refresh.schedule(3)  # E[-pyrefly,ty]: Concatenate in self
+    service.refresh.schedule("x", depth=3)  # E[-pyrefly,ty]: Concatenate in self
+    service.check.schedule()  # E[-pyrefly,ty]: Concatenate in self
+    Service.check.schedule({})  # E
+    handled.__name__.size  # E
+
+
+def aliases() -> None:
+    io = scheduler.add_executor("threadpool", alias="io")
+    wrong: ExecutorAlias = "io"  # E
+    print(wrong)
+    io.shutdown()  # E
+    scheduler.add_executor(NoShutdown(), alias="mine")  # E
+
+
+def retrieval() -> None:
+    wrong: Task[str] = scheduler.get_task("id", of=size)  # E
+    print(wrong)
+    other: Task[str] = scheduler.tasks_of(handle).get("id")  # E
+    print(other)
+    scheduler.get_task("id", of=3)  # E
+    scheduler.get_task("id", size)  # E
+    scheduler.tasks_of(handle).get(3)  # E
+
+
+@scheduler.on(TaskError, TaskMissed)  # E
+def of_one(event: TaskError) -> None: ...
+
+
+@scheduler.on(TaskExecuted)  # E
+def of_result(event: TaskExecuted[bytes]) -> None: ...
+
+
+scheduler.on(int)  # E
+scheduler.on(TaskError, 3)  # E
+scheduler.on(TaskMissed)(lambda event: event.exception)  # E
+scheduler.on(TaskError, TaskMissed)(lambda event: event.exception)  # E
