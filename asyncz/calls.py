@@ -215,7 +215,9 @@ class TaskFunction(CallableProxy, Generic[P, CallT_co]):
     ) -> TaskFunction[BoundP, CallT]: ...
     # For type checkers that cannot take the first parameter off (pyrefly 1.5, ty 0.0.108): the result stays exact.
     @overload
-    def __get__(self, instance: object, owner: type[object] | None = None, /) -> TaskFunction[..., CallT_co]: ...
+    def __get__(  # type: ignore[explicit-any]  # its parameters are not known there
+        self, instance: object, owner: type[object] | None = None, /
+    ) -> TaskFunction[..., CallT_co]: ...
     def __get__(self, instance: object, owner: type[object] | None = None, /) -> object:
         """Return the decorated method of an instance."""
         if instance is None:
