@@ -286,8 +286,7 @@ class ExecutorRegistry:
         # An executor that was added just now may have runs already.
         self._start_late()
         if registration.starting is not None:
-            if not registration.starting.done():
-                await asyncio.wait([registration.starting])
+            await _end_start(registration.starting, cut)
             registration.starting = None
         if not registration.ready:
             return
@@ -340,6 +339,16 @@ def _check_call(executor: object, call: Callable[[], object]) -> None:
         checking.check_call(call)
 
 
+async def _end_start(starting: asyncio.Task[None], cut: asyncio.Event | None) -> None:
+    """Wait for a late start, but not without end once `cut` is set."""
+    if await _is_done_before(starting, cut):
+        return
+    await asyncio.wait([starting], timeout=_LAST_TIMEOUT)
+    if not starting.done():
+        starting.cancel()
+        await asyncio.wait([starting], timeout=_LAST_TIMEOUT)
+
+
 async def _cut_short(
     registration: Registration, shutdown: asyncio.Future[None], cancel_runs: Callable[[Registration], bool]
 ) -> asyncio.Future[None]:
@@ -356,6 +365,8 @@ async def _cut_short(
 
 async def _is_done_before(future: asyncio.Future[None], event: asyncio.Event | None) -> bool:
     """Wait for a future until an event is set; return True if the future is done."""
+    if future.done():
+        return True
     if event is None:
         await asyncio.wait([future])
         return True

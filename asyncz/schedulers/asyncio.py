@@ -176,7 +176,9 @@ class AsyncIOScheduler(TaskScheduler):
 
         Args:
             wait: Let the runs finish, without blocking the loop; if False, cancel them.
-            timeout: Maximum seconds to wait for runs and listeners, which are then cancelled; None for no limit.
+            timeout: Maximum seconds to wait for runs and listeners, which are then cancelled; None for no limit. The
+                call returns at most 20 seconds later, whatever user code does: coroutines have 10 of them for their
+                cleanup. Only a listener, trigger or executor that blocks the event loop can delay it further.
 
         Raises:
             InvalidInputError: `timeout` is negative.
