@@ -142,6 +142,7 @@ __all__ = [
     "create_trigger",
     "current_run",
     "executor_aliases",
+    "install_log_fields",
     "trigger_aliases",
 ]
 
@@ -252,6 +253,7 @@ if TYPE_CHECKING:
     from asyncz.executors.process_pool import ProcessPoolExecutor as ProcessPoolExecutor
     from asyncz.executors.thread_pool import ThreadPoolExecutor as ThreadPoolExecutor
     from asyncz.limits import OverlapPolicy as OverlapPolicy, TaskLimits as TaskLimits, TaskOptions as TaskOptions
+    from asyncz.logs import install_log_fields as install_log_fields
     from asyncz.plugins import (
         executor_aliases as executor_aliases,
         trigger_aliases as trigger_aliases,
@@ -303,6 +305,7 @@ else:
     _, __getattr__, __dir__ = lazy_exports(
         __name__,
         {
+            "asyncz.logs": ("install_log_fields",),
             "asyncz._aliases": ("ClusterAlias", "ExecutorAlias", "LoopAlias", "PoolAlias", "TriggerAlias"),
             "asyncz.calls": ("BoundCall", "FunctionTasks", "TaskDecorator", "TaskFunction"),
             "asyncz.clock": ("SystemClock",),

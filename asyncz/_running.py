@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextvars import Context, ContextVar, copy_context
 from typing import Protocol
 
@@ -43,3 +44,10 @@ def context_for_later() -> Context:
     if running_run in context:
         context.run(running_run.set, None)
     return context
+
+
+def add_run_fields(record: logging.LogRecord) -> None:
+    """Give a record the fields of the current run, if there is one and the record has none."""
+    run = running_run.get(None)
+    if run is not None and "asyncz_task" not in record.__dict__:
+        record.__dict__.update(asyncz_task=run.task_id, asyncz_run=run.run_id, asyncz_attempt=run.attempt)

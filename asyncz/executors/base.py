@@ -532,7 +532,7 @@ class _Timeout:
         ):
             # Cleanup takes real time, whatever clock the scheduler has.
             self._call_later(None, state.cleanup_seconds, self._give_up)
-            _log(self._executor, logging.WARNING, "%s", self._exceeded)
+            _log(self._executor, logging.DEBUG, "%s", self._exceeded)
         else:
             self._give_up()
 
@@ -546,7 +546,7 @@ class _Timeout:
     def _give_up(self) -> None:
         if self._abandon():
             self._try_to_cancel()
-            _log(self._executor, logging.WARNING, "%s", self._exceeded)
+            _log(self._executor, logging.DEBUG, "%s", self._exceeded)
 
 
 def _interrupted(

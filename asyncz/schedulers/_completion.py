@@ -7,9 +7,10 @@ from functools import partial
 import attrs
 from typing_extensions import TypeVar
 
-from asyncz.events import TaskError, TaskExecuted, TaskMissed, TaskNotification
+from asyncz.events import TaskError, TaskExecuted, TaskNotification
 from asyncz.runs import TaskRun, complete_run
 from asyncz.schedulers._live_run import LiveRun
+from asyncz.schedulers._run_logging import log_outcome
 from asyncz.schedulers._runtime import Runtime
 from asyncz.schedulers._safe_logging import logger
 
@@ -77,8 +78,8 @@ class Completion:
         finally:
             if run.released:
                 run.owner.release_run(run)
-        if not isinstance(outcome, TaskExecuted):
-            self._log(outcome)
+        if self._runtime.inbox.logs_info or not isinstance(outcome, TaskExecuted):
+            log_outcome(outcome, run.registration.alias)
 
     def _release(self, run: TaskRun[ResultT]) -> None:
         if not isinstance(run, LiveRun) or run.released:
@@ -93,19 +94,6 @@ class Completion:
 
     def _reject(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT]) -> None:
         logger.error("A second notification of a run was rejected: %r of %r", notification, run)
-
-    def _log(self, outcome: TaskNotification[object]) -> None:
-        """Log an outcome after it was emitted, so that a log handler cannot delay or prevent the emission."""
-        extra = {"task_id": outcome.task_id, "run_id": outcome.details.run_id}
-        if isinstance(outcome, TaskError):
-            exception = outcome.exception
-            if exception.__traceback__ is None and outcome.traceback:
-                # From another process: only the text has the frames.
-                logger.error("A run of the task %r failed\n%s", outcome.task_id, outcome.traceback, extra=extra)
-            else:
-                logger.error("A run of the task %r failed", outcome.task_id, exc_info=exception, extra=extra)
-        elif isinstance(outcome, TaskMissed):
-            logger.warning("A run of the task %r was missed", outcome.task_id, extra=extra)
 
 
 def _with_details(run: TaskRun[ResultT], outcome: TaskNotification[ResultT]) -> TaskNotification[ResultT]:

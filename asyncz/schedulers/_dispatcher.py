@@ -10,7 +10,8 @@ from typing import Never, Protocol, cast, get_args
 from typing_extensions import TypeVar
 
 from asyncz import events
-from asyncz._callables import is_awaitable, is_same_object
+from asyncz._callables import function_name, is_awaitable, is_same_object
+from asyncz._text import printable
 from asyncz.exceptions import InvalidInputError
 from asyncz.schedulers._safe_logging import logger
 from asyncz.schedulers.subscriptions import Subscription
@@ -143,21 +144,28 @@ class Dispatcher:
         try:
             outcome = listener(event)
             if outcome is not None and is_awaitable(outcome):
-                task = asyncio.get_running_loop().create_task(_await_logged(outcome))
+                task = asyncio.get_running_loop().create_task(_await_logged(outcome, listener, event))
                 self._awaited.add(task)
                 task.add_done_callback(self._on_listener_done)
         except BaseException:
-            logger.exception("A listener raised")
+            _log_failure(listener, event)
 
     def _on_listener_done(self, task: asyncio.Task[None]) -> None:
         self._awaited.discard(task)
         self._changed.set()
 
 
-async def _await_logged(outcome: Awaitable[object]) -> None:
+def _log_failure(listener: object, event: object) -> None:
+    name, kind = function_name(listener), type(event).__name__
+    task_id = getattr(event, "task_id", None)
+    suffix = "" if task_id is None else f" of the task {task_id!r}"
+    logger.exception("A listener raised: %s on %s%s", name, kind, printable(suffix))
+
+
+async def _await_logged(outcome: Awaitable[object], listener: object, event: object) -> None:
     try:
         await outcome
     except BaseException as error:
-        logger.exception("A listener raised")
+        _log_failure(listener, event)
         if isinstance(error, asyncio.CancelledError):
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 from collections import deque
@@ -30,11 +31,14 @@ class Inbox:
     Attributes:
         calls: Calls in the order in which they were put.
         awake: Whether the loop is going to look at the calls without being woken.
+        logs_info: Whether records of the level INFO are logged; looked up once for each burst of calls.
+        logs_debug: The same for the level DEBUG.
     """
 
     def __init__(self) -> None:
         self.calls: deque[Callable[[], object]] = deque()
         self.awake = False
+        self.logs_info = self.logs_debug = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread_id: int | None = None
         self._context = Context()
@@ -63,6 +67,7 @@ class Inbox:
         self._thread_id = threading.get_ident()
         # Calls do not run in the context of the caller of `put`: its run would live as long as the effects of the call.
         self._context = context_for_later()
+        self._look_up_levels()
         self.awake = False
         if self.calls:
             self.wake()
@@ -90,6 +95,7 @@ class Inbox:
     def make_calls(self, deadline: float) -> None:
         """Make the calls that are pending now, until `deadline` of the performance counter. For the loop's thread."""
         calls, clock = self.calls, time.perf_counter
+        self._look_up_levels()
         # Calls that are added meanwhile have to wait: calls that add calls must not hold the loop.
         for _ in range(len(calls)):
             if not calls:
@@ -102,6 +108,10 @@ class Inbox:
                 logger.exception("A call on the scheduler's loop failed")
             if clock() > deadline:
                 return
+
+    def _look_up_levels(self) -> None:
+        self.logs_info = logger.is_enabled_for(logging.INFO)
+        self.logs_debug = logger.is_enabled_for(logging.DEBUG)
 
     def wake(self) -> None:
         """Have the loop look at the calls. May be called from any thread."""

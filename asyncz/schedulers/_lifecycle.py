@@ -102,6 +102,9 @@ class Lifecycle:
         runtime.dispatcher.emit(SchedulerStarted())
         if paused:
             runtime.dispatcher.emit(SchedulerPaused())
+        aliases = ", ".join(registration.alias for registration in registrations) or "none"
+        number = len(self._parts.tasks.registered())
+        logger.info("Started%s: executors %s; %d task(s)", " paused" if paused else "", aliases, number)
         runtime.inbox.put(self._parts.timer.arm)
         if self.unscheduled:
             # Not now: a program may start the scheduler first.
@@ -329,11 +332,14 @@ class Lifecycle:
 
     def _emit_shutdown(self) -> None:
         runtime, before = self._parts.runtime, self._counts_before
-        since = {name: number - before.get(name, 0) for name, number in runtime.counters.snapshot().items()}
+        totals = runtime.counters.snapshot()
+        since = {name: number - before.get(name, 0) for name, number in totals.items()}
         finished, cancelled = since["executed"] + since["errors"] + since["missed"], since["cancelled"]
         abandoned = sum(registration.abandoned() for registration in self._parts.executors.all())
         runtime.dispatcher.emit(SchedulerShutdown(finished=finished, cancelled=cancelled, abandoned=abandoned))
-        logger.info("Shut down: %d run(s) finished, %d cancelled, %d abandoned", finished, cancelled, abandoned)
+        names = ("submitted", "executed", "errors", "missed", "cancelled", "rejected")
+        counts = ", ".join(f"{totals[name]} {name}" for name in names)
+        logger.info("Shut down; runs since the scheduler was made: %s; abandoned now: %d", counts, abandoned)
 
     def _close(self) -> None:
         runtime, tasks = self._parts.runtime, self._parts.tasks

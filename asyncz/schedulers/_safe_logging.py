@@ -20,13 +20,21 @@ class SafeLogger:
     def __init__(self, name: str) -> None:
         self._logger = logging.getLogger(name)
 
-    def debug(self, message: str, *args: object) -> None:
-        """Log at the level DEBUG."""
-        self._log(logging.DEBUG, message, args, None, None)
+    def is_enabled_for(self, level: int) -> bool:
+        """Return True if records of a level are logged."""
+        try:
+            return self._logger.isEnabledFor(level)
+        except Exception:
+            # The class of the logger may be user code.
+            return False
 
-    def info(self, message: str, *args: object) -> None:
+    def debug(self, message: str, *args: object, extra: Mapping[str, object] | None = None) -> None:
+        """Log at the level DEBUG."""
+        self._log(logging.DEBUG, message, args, None, extra)
+
+    def info(self, message: str, *args: object, extra: Mapping[str, object] | None = None) -> None:
         """Log at the level INFO."""
-        self._log(logging.INFO, message, args, None, None)
+        self._log(logging.INFO, message, args, None, extra)
 
     def warning(self, message: str, *args: object, extra: Mapping[str, object] | None = None) -> None:
         """Log at the level WARNING."""

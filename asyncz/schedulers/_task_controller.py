@@ -12,6 +12,7 @@ from typing_extensions import TypeVar, override
 
 from asyncz._checks import check_text
 from asyncz._running import context_for_later
+from asyncz._text import printable
 from asyncz.clock import utc
 from asyncz.events import TaskAdded, TaskError, TaskExecuted, TaskModified, TaskNotification, TaskRemoved
 from asyncz.exceptions import InvalidInputError, NoResultError, SchedulerNotRunningError, TaskLookupError
@@ -24,6 +25,7 @@ from asyncz.schedulers._completion import Completion
 from asyncz.schedulers._counters import TaskHistory
 from asyncz.schedulers._executor_registry import ExecutorRegistry, Registration
 from asyncz.schedulers._live_run import LiveRun
+from asyncz.schedulers._run_logging import run_fields
 from asyncz.schedulers._runtime import Runtime
 from asyncz.schedulers._safe_logging import logger
 from asyncz.schedulers._schedules import Schedule, TriggerSchedule, trigger_text
@@ -211,6 +213,9 @@ class TaskController(Generic[ResultT]):
         dispatcher = self._parts.runtime.dispatcher
         if TaskAdded in dispatcher.listeners:
             dispatcher.emit(TaskAdded(self.task.id))
+        if self._parts.runtime.inbox.logs_info:
+            trigger, executor = self._schedule.text or "on demand", self.task.executor
+            self._log_info("%s: added, %s, on %s", printable(trigger), executor)
         self._update_timer()
         if self._schedule.next_due is None:
             self.retire_if_finished()
@@ -245,6 +250,10 @@ class TaskController(Generic[ResultT]):
             self._update_timer()
             self.retire_if_finished()
 
+    def _log_info(self, message: str, *values: object) -> None:
+        task = self.task
+        logger.info(message, printable(task.id), *values, extra=run_fields(task.id, executor=task.executor))
+
     def _update_timer(self, now: datetime | None = None) -> None:
         """Enter the next due time into the timetable. While a task catches up, it takes turns with other due tasks."""
         schedule = self._schedule
@@ -254,6 +263,9 @@ class TaskController(Generic[ResultT]):
             self._parts.timer.schedule(self, now.timestamp())
         else:
             self._parts.timer.schedule(self, schedule.due_at)
+            if self._parts.runtime.inbox.logs_debug:
+                fields = run_fields(self.task.id, executor=self.task.executor)
+                logger.debug("%s: due at %s", printable(self.task.id), schedule.next_due, extra=fields)
 
     def _on_trigger_error(self, error: BaseException) -> bool:
         """Announce that the schedule ends, because its trigger raised; return False if a listener removed the task."""
@@ -261,7 +273,10 @@ class TaskController(Generic[ResultT]):
         event = TaskModified(task_id, "its trigger raised", error, fields=("trigger",))
         self._parts.runtime.dispatcher.emit(event)
         logger.error(
-            "The trigger of the task %r raised; its schedule ends", task_id, exc_info=error, extra={"task_id": task_id}
+            "The trigger of the task %r raised; its schedule ends",
+            task_id,
+            exc_info=error,
+            extra=run_fields(task_id, executor=self.task.executor),
         )
         return not self.removed
 
@@ -364,6 +379,8 @@ class TaskController(Generic[ResultT]):
         self._runs.forget_backlog()
         self._runs.end_attempts()
         self._emit_removed()
+        if self._parts.runtime.inbox.logs_info:
+            self._log_info("%s: removed")
         if not len(self._runs):
             self._forget()
 

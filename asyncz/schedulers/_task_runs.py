@@ -26,6 +26,7 @@ from asyncz.schedulers._dispatcher import Dispatcher
 from asyncz.schedulers._executor_registry import Registration
 from asyncz.schedulers._live_run import LiveRun, RunOwner
 from asyncz.schedulers._retrying import Retrying
+from asyncz.schedulers._run_logging import log_rejection, log_retry, log_submission
 from asyncz.schedulers._runtime import Runtime
 from asyncz.schedulers._safe_logging import logger
 from asyncz.tasks import Task
@@ -244,6 +245,8 @@ class TaskRuns(Generic[ResultT]):
             self._live[run.run_id] = run
         self._history.submitted += 1
         runtime.counters.submitted += 1
+        if runtime.inbox.logs_debug:
+            runtime.inbox.put(partial(log_submission, run.task_id, run.details(), run.registration.alias))
         return announcement
 
     def _submit_checked(self, run: LiveRun[ResultT]) -> None:
@@ -309,12 +312,9 @@ class TaskRuns(Generic[ResultT]):
         # Through the inbox, like submissions: of several due times, the submitted one is announced first.
         runtime.emit_soon(event)
         runtime.inbox.put(owner.retire_if_finished)
-        logger.warning(
-            "A due run of the task %r was rejected: %s",
-            event.task_id,
-            type(event).__name__,
-            extra={"task_id": event.task_id, "run_id": event.details.run_id},
-        )
+        limit = self._task._spec.limits.max_instances
+        reason = f"{limit} run(s) are in progress, the maximum" if isinstance(event, TaskMaxInstances) else "queue full"
+        log_rejection(event.task_id, event.details, self.registration.alias, reason)
 
     # Further attempts
 
@@ -335,14 +335,7 @@ class TaskRuns(Generic[ResultT]):
             failure.task_id, failure.exception, delay, traceback=failure.traceback, details=failure.details
         )
         self._runtime.dispatcher.emit(event)
-        logger.warning(
-            "Attempt %d of a run of the task %r failed: %r; another follows in %g seconds",
-            run.attempt,
-            failure.task_id,
-            failure.exception,
-            delay,
-            extra={"task_id": failure.task_id, "run_id": run.run_id},
-        )
+        log_retry(failure, run.registration.alias, delay)
         return True
 
     def _submit_attempt(self, run_id: int) -> None:

@@ -148,6 +148,7 @@ NAMES: dict[str, list[str]] = {
         "create_trigger",
         "current_run",
         "executor_aliases",
+        "install_log_fields",
         "trigger_aliases",
     ],
     "asyncz.config": [

@@ -14,6 +14,7 @@ import pickle
 from collections.abc import Mapping
 from typing import Protocol
 
+from asyncz._running import add_run_fields
 from asyncz.executors._remote_call import safe_repr, safe_str, safe_text
 from asyncz.executors.process_pool._frames import LOG
 
@@ -61,6 +62,7 @@ def forward_records(channel: Channel) -> None:
             # A process that a function has forked does not belong to the pool.
             call_handlers(logger, record)
             return
+        add_run_fields(record)
         _call_capturing_handlers(logger, record)
         try:
             content = dump_record(record)

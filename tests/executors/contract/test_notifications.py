@@ -203,7 +203,7 @@ async def test_invalid_notification_ends_at_shutdown(caplog: pytest.LogCaptureFi
 
 async def test_failing_log_handler_does_not_keep_slot() -> None:
     def reject(record: logging.LogRecord) -> bool:
-        if "A run of the task" in record.msg:
+        if "failed" in record.msg:
             raise ValueError("rejected")
         return True
 

@@ -1,0 +1,45 @@
+"""Fields of log records that name the run that logs."""
+
+from __future__ import annotations
+
+import logging
+
+from typing_extensions import override
+
+from asyncz._running import add_run_fields
+
+
+class RunFields(logging.Filter):
+    """Filter that gives each record the fields `asyncz_task`, `asyncz_run` and `asyncz_attempt` of the current run.
+
+    A record outside of a run gets the task `""`, and None for the others. Records of the scheduler and of worker
+    processes bring fields of their own, which stay.
+    """
+
+    @override
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Add the fields; every record passes."""
+        add_run_fields(record)
+        values = record.__dict__
+        values.setdefault("asyncz_task", "")
+        values.setdefault("asyncz_run", None)
+        values.setdefault("asyncz_attempt", None)
+        return True
+
+
+def install_log_fields(handler: logging.Handler | None = None) -> None:
+    """Name the run in each record that a function of a task logs, in worker processes of a process pool too.
+
+    Call it after logging was configured. Formats can then contain `%(asyncz_task)s`, `%(asyncz_run)s` and
+    `%(asyncz_attempt)s`. Repeated calls change nothing. May be called from any thread.
+
+    Args:
+        handler: Handler of the records; by default all handlers of the root logger.
+
+    Example:
+        >>> logging.basicConfig(format="%(asctime)s %(asyncz_task)s %(asyncz_run)s %(message)s")
+        >>> install_log_fields()
+    """
+    for each in (handler,) if handler is not None else tuple(logging.getLogger().handlers):
+        if not any(isinstance(known, RunFields) for known in each.filters):
+            each.addFilter(RunFields())

@@ -1,0 +1,77 @@
+"""Log lines about runs: one line for each fact, with the same fields as `asyncz.logs`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from asyncz._text import exception_text, printable
+from asyncz.events import RunDetails, TaskCancelled, TaskError, TaskExecuted, TaskNotification
+from asyncz.schedulers._safe_logging import logger
+
+# Seconds from which a run counts as late in its line.
+_LATE = 0.001
+
+
+def run_fields(
+    task_id: str, details: RunDetails | None = None, executor: str | None = None
+) -> Mapping[str, str | int | float | None]:
+    """Return the fields of a record about a task, and about a run if its details are given."""
+    fields: dict[str, str | int | float | None] = {"asyncz_task": task_id, "asyncz_executor": executor}
+    if details is not None:
+        fields.update(asyncz_run=details.run_id, asyncz_attempt=details.attempt, asyncz_duration=details.duration)
+    return fields
+
+
+def log_outcome(outcome: TaskNotification[object], executor: str) -> None:
+    """Log the outcome of a run, after it was emitted: a log handler cannot delay or prevent the emission."""
+    details, task_id = outcome.details, printable(outcome.task_id)
+    fields, run_id = run_fields(outcome.task_id, details, executor), details.run_id
+    took = "" if details.duration is None else f" in {seconds_text(details.duration)}"
+    if isinstance(outcome, TaskExecuted):
+        logger.info("%s: run %d executed%s on %s%s", task_id, run_id, took, executor, _lateness(details), extra=fields)
+    elif isinstance(outcome, TaskError):
+        text, error = exception_text(outcome.exception), outcome.exception
+        if error.__traceback__ is None and outcome.traceback:
+            # From another process: only the text has the frames.
+            message = "%s: run %d failed%s on %s: %s\n%s"
+            logger.error(message, task_id, run_id, took, executor, text, outcome.traceback, extra=fields)
+        else:
+            message = "%s: run %d failed%s on %s: %s"
+            logger.error(message, task_id, run_id, took, executor, text, exc_info=error, extra=fields)
+    elif isinstance(outcome, TaskCancelled):
+        logger.info("%s: run %d cancelled on %s", task_id, run_id, executor, extra=fields)
+    else:
+        message = "%s: run %d missed, more than its misfire grace time late on %s"
+        logger.warning(message, task_id, run_id, executor, extra=fields)
+
+
+def log_rejection(task_id: str, details: RunDetails, executor: str, reason: str) -> None:
+    """Log that a due run was rejected."""
+    message, fields = "%s: a due run was rejected: %s", run_fields(task_id, details, executor)
+    logger.warning(message, printable(task_id), reason, extra=fields)
+
+
+def log_submission(task_id: str, details: RunDetails, executor: str) -> None:
+    """Log that a run was submitted to its executor."""
+    fields = run_fields(task_id, details, executor)
+    logger.debug("%s: run %d submitted to %s", printable(task_id), details.run_id, executor, extra=fields)
+
+
+def log_retry(failure: TaskError, executor: str, delay: float) -> None:
+    """Log that another attempt follows a failed one."""
+    details, text = failure.details, exception_text(failure.exception)
+    fields = run_fields(failure.task_id, details, executor)
+    message = "%s: run %d, attempt %d failed: %s; another follows in %s"
+    values = (printable(failure.task_id), details.run_id, details.attempt, text, seconds_text(delay))
+    logger.warning(message, *values, extra=fields)
+
+
+def seconds_text(seconds: float) -> str:
+    """Return a duration as text: milliseconds below 10 ms, else seconds."""
+    return f"{seconds * 1000:.2f} ms" if seconds < 0.01 else f"{seconds:.2f} s"
+
+
+def _lateness(details: RunDetails) -> str:
+    if details.started is None or details.scheduled is None or details.started - details.scheduled < _LATE:
+        return ""
+    return f", {seconds_text(details.started - details.scheduled)} late"
