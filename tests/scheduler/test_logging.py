@@ -10,7 +10,7 @@ import pytest
 
 from asyncz import AsyncIOScheduler, IntervalTrigger, Retry, TaskExecuted, current_run, install_log_fields
 from asyncz.logs import RunFields
-from asyncz.schedulers import _inbox
+from asyncz.schedulers import _safe_logging
 from asyncz.schedulers._run_logging import seconds_text
 from asyncz.testing import FakeClock
 from tests.helpers import payloads
@@ -114,7 +114,12 @@ async def test_debug_adds_submissions_and_due_times(caplog: pytest.LogCaptureFix
 
 async def test_disabled_level_is_looked_up_once_per_burst(monkeypatch: pytest.MonkeyPatch) -> None:
     looked_up: list[int] = []
-    monkeypatch.setattr(type(_inbox.logger), "is_enabled_for", lambda _, level: looked_up.append(level) is not None)
+
+    def is_enabled_for(_: object, level: int) -> bool:
+        looked_up.append(level)
+        return False
+
+    monkeypatch.setattr(_safe_logging.SafeLogger, "is_enabled_for", is_enabled_for)
     async with AsyncIOScheduler() as scheduler:
         task = scheduler.add_task(payloads.add, 1, 2, trigger=None, max_instances=100)
         looked_up.clear()
