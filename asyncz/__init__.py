@@ -138,6 +138,7 @@ __all__ = [
     "WorkerLostError",
     "WorkerStartError",
     "WrongThreadError",
+    "__version__",
     "create_executor",
     "create_trigger",
     "current_run",
@@ -155,6 +156,7 @@ if TYPE_CHECKING:
         TriggerAlias as TriggerAlias,
     )
     from asyncz._current_run import CurrentRun as CurrentRun, current_run as current_run
+    from asyncz._metadata import __version__ as __version__
     from asyncz.calls import (
         BoundCall as BoundCall,
         FunctionTasks as FunctionTasks,
@@ -306,6 +308,7 @@ else:
         __name__,
         {
             "asyncz.logs": ("install_log_fields",),
+            "asyncz._metadata": ("__version__",),
             "asyncz._aliases": ("ClusterAlias", "ExecutorAlias", "LoopAlias", "PoolAlias", "TriggerAlias"),
             "asyncz.calls": ("BoundCall", "FunctionTasks", "TaskDecorator", "TaskFunction"),
             "asyncz.clock": ("SystemClock",),

@@ -178,7 +178,9 @@ class MissingExtraError(AsynczError, ImportError):
 
     @override
     def __str__(self) -> str:
-        return f"{self.what} needs {self.package}, which is not installed: pip install 'asyncz[{self.extra}]'"
+        from asyncz._metadata import install_command
+
+        return f"{self.what} needs {self.package}, which is not installed: {install_command(self.extra)}"
 
 
 @attrs.define(eq=False, slots=False, repr=False)

@@ -15,6 +15,7 @@ import typer
 from typer.core import TyperGroup
 from typing_extensions import override
 
+from asyncz._metadata import __version__
 from asyncz._text import exception_text, printable
 from asyncz.cli._import_target import add_current_folder, bad_target, import_target
 from asyncz.cli._logs import LogFormat, LogLevel, configure_logging
@@ -90,23 +91,11 @@ def options(
 ) -> None:
     """Typed task scheduler: cron, interval and one-off tasks on asyncio, threads, processes or Dask."""
     if version:
-        print(f"asyncz {installed_version()}")
+        print(f"asyncz {__version__}")
         raise typer.Exit
     if context.invoked_subcommand is None:
         print(context.get_help())
         raise typer.Exit
-
-
-def installed_version() -> str:
-    """Return the version of the installed distribution."""
-    from importlib.metadata import PackageNotFoundError, packages_distributions, version
-
-    for distribution in packages_distributions().get("asyncz", ["asyncz"]):
-        try:
-            return version(distribution)
-        except PackageNotFoundError:
-            continue
-    return "unknown"
 
 
 @app.command()

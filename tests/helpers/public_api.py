@@ -9,6 +9,7 @@ import asyncz.triggers
 
 NAMES: dict[str, list[str]] = {
     "asyncz": [
+        "__version__",
         "AppWithScheduler",
         "ArgumentMismatchError",
         "AndTrigger",

@@ -22,7 +22,7 @@ from asyncz.events import TaskNotification, Worker
 from asyncz.exceptions import (
     ClusterConnectionError,
     InvalidInputError,
-    PluginError,
+    MissingExtraError,
     SerializationError,
     WorkerLostError,
 )
@@ -48,7 +48,7 @@ _SECONDS_TO_CANCEL = 5.0
 
 
 class DaskExecutor(QueueExecutor):
-    """Runs each run on a Dask cluster. Alias `dask`; needs `pip install 'asyncz[dask]'`.
+    """Runs each run on a Dask cluster. Alias `dask`; needs `pip install 'asyncz-typed[dask]'`.
 
     Functions, arguments and results travel as Dask pickles them; asyncz has to be installed on the scheduler and the
     workers of the cluster. A coroutine function runs to its end in an event loop of its own, in a thread of its
@@ -99,7 +99,7 @@ class DaskExecutor(QueueExecutor):
         if address is not None and client is not None:
             raise InvalidInputError("address", repr(address), "a client is given, which has one")
         if find_spec("distributed") is None:
-            raise PluginError("dask", "distributed", "Dask is not installed: pip install 'asyncz[dask]'")
+            raise MissingExtraError("DaskExecutor", "distributed", "dask")
         self._link = _connection.Connection(
             address, client, {**(cluster_kwargs or {})}, self._flush_soon, self._client_closed
         )

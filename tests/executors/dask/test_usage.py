@@ -14,7 +14,7 @@ from asyncz import (
     AsyncIOScheduler,
     DaskExecutor,
     InvalidInputError,
-    PluginError,
+    MissingExtraError,
     SchedulerState,
     SerializationError,
     TaskCancelledError,
@@ -124,7 +124,7 @@ async def test_dask_resources_restrict_workers(cluster: str) -> None:
 
 def test_dask_missing_package_names_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dask, "find_spec", lambda _: None)
-    with pytest.raises(PluginError, match=r"pip install 'asyncz\[dask\]'"):
+    with pytest.raises(MissingExtraError, match=r"pip install 'asyncz-typed\[dask\]'"):
         create_executor("dask")
 
 

@@ -139,5 +139,5 @@ def test_missing_package_names_extra(
     package: str, make: Callable[[], Trigger], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(MissingExtraError, match=rf"needs {package}, .* pip install 'asyncz\[cron\]'"):
+    with pytest.raises(MissingExtraError, match=rf"needs {package}, .* pip install 'asyncz-typed\[cron\]'"):
         make()
