@@ -46,7 +46,8 @@ def check_function(name: str, value: object, args: _Arguments = (), kwargs: Mapp
             function = function.__func__
         else:
             break
-    if isinstance(function, FunctionType) and not kwargs:
+    # Not `isinstance`: a mock of a function has its class, but not its code.
+    if type(function) is FunctionType and not kwargs:
         _check_code(name, value, function, args)
         return
     if not callable(function):
@@ -118,7 +119,7 @@ def _with_bound(bound: _Arguments, args: _Arguments) -> _Arguments:
 def _is_generator_function(function: object) -> bool:
     while isinstance(function, functools.partial):
         function = function.func
-    if not isinstance(function, FunctionType | MethodType):
+    if type(function) not in {FunctionType, MethodType}:
         function = getattr(type(function), "__call__", None)  # noqa: B004  # inspects the method
     return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
 
