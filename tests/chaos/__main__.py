@@ -11,6 +11,7 @@ import subprocess
 import sys
 
 from tests.benchmarks.venvs import python_with
+from tests.chaos.soak import Soak
 from tests.chaos.storm import Storm
 
 PEER = "apscheduler==3.11.3"
@@ -24,7 +25,10 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="what comes in which order")
     parser.add_argument("--kill-every", type=float, default=0.3, help="seconds between two kills; 0 is none")
     parser.add_argument("--peer", action="store_true", help=f"run the same on {PEER} as well")
+    parser.add_argument("--soak", type=float, metavar="SECONDS", help="repeat short storms and watch the resources")
     options = parser.parse_args()
+    if options.soak is not None:
+        return 0 if Soak(options.soak, options.seed, options.kill_every).run() else 1
     adds_up = asyncio.run(Storm(options.runs, options.seconds, options.seed, options.kill_every).run())
     if options.peer:
         run_peer(options.runs, options.seconds, options.seed, options.kill_every)

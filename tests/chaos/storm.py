@@ -22,6 +22,7 @@ from asyncz import (
     ThreadPoolExecutor,
 )
 from tests.chaos.ledger import HEADING, Ledger
+from tests.chaos.resources import without
 from tests.chaos.workload import KINDS, kinds
 
 EXECUTORS = ("asyncio", "threadpool", "processpool", "debug")
@@ -36,16 +37,18 @@ class Storm:
         seconds: After how many seconds no more runs are begun.
         seed: Decides which kinds of runs come in which order, and whom the killer chooses.
         kill_every: How many seconds the killer waits, on average; 0 is no killer.
+        verbose: Whether the ledger is printed.
     """
 
-    def __init__(self, runs: int, seconds: float, seed: int, kill_every: float) -> None:
+    def __init__(self, runs: int, seconds: float, seed: int, kill_every: float, *, verbose: bool = True) -> None:
         self.runs = runs
         self.seed = seed
         self.kill_every = kill_every
         self.deadline = time.monotonic() + seconds
         self.chance = random.Random(seed)
         self.processes = ProcessPoolExecutor(3)
-        self.killed = 0
+        self.verbose = verbose
+        self.killed = self.stolen = 0
         self.problems: list[str] = []
         self.scheduler = AsyncIOScheduler(
             executors={
@@ -61,18 +64,22 @@ class Storm:
         """Run it and print the ledger; tells whether everything adds up."""
         # Failures are what is wanted here.
         logging.getLogger("asyncz").setLevel(logging.CRITICAL + 1)
+        logging.getLogger("tests.chaos").setLevel(logging.CRITICAL + 1)
         started = time.monotonic()
         await self.scheduler.start()
-        killer = asyncio.ensure_future(self._kill())
+        killer, thief = asyncio.ensure_future(self._kill()), asyncio.ensure_future(self._steal())
         await asyncio.gather(*(self._feed(executor) for executor in EXECUTORS))
         killer.cancel()
+        thief.cancel()
         await self._look_for_leaks()
         await self.scheduler.shutdown()
-        print(HEADING)
-        for executor, account in self.ledger.accounts.items():
-            print(account.row(executor))
         took = time.monotonic() - started
-        print(f"{self.killed} workers were killed from outside, in {took:.1f} s; seed {self.seed}")
+        if self.verbose:
+            print(HEADING)
+            for executor, account in self.ledger.accounts.items():
+                print(account.row(executor))
+            moments = f"resources were missing {self.stolen} times"
+            print(f"{self.killed} workers were killed or stopped, {moments}, in {took:.1f} s; seed {self.seed}")
         self.problems += self.ledger.disagreements(self.scheduler.state)
         for problem in self.problems:
             print(f"PROBLEM: {problem}")
@@ -136,11 +143,25 @@ class Storm:
             # Now and then all of them at once.
             victims = alive if self.chance.random() < 0.1 else self.chance.sample(alive, min(1, len(alive)))
             for victim in victims:
-                try:
-                    os.kill(victim, signal.SIGKILL)
-                except ProcessLookupError:
-                    continue
-                self.killed += 1
+                # A stopped worker is not dead: its runs with a time limit end, its other runs wait until it is killed.
+                stopped = self.chance.random() < 0.1
+                for number in (signal.SIGSTOP, signal.SIGKILL) if stopped else (signal.SIGKILL,):
+                    try:
+                        os.kill(victim, number)
+                    except ProcessLookupError:
+                        break
+                    if number == signal.SIGSTOP:
+                        await asyncio.sleep(0.3)
+                else:
+                    self.killed += 1
+
+    async def _steal(self) -> None:
+        """Take a resource away for a moment, now and then."""
+        while self.kill_every:
+            await asyncio.sleep(self.chance.uniform(0, 8 * self.kill_every))
+            with without(self.chance.choice(["threads", "descriptors", "semaphores", "tmpdir"])):
+                await asyncio.sleep(0.03)
+            self.stolen += 1
 
     async def _look_for_leaks(self) -> None:
         # Functions that were given up return in a moment; what counts is what does not.
