@@ -1,0 +1,14 @@
+"""Some seconds of the fuzz test; `python -m tests.fuzz --minutes N` runs longer."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.fuzz.__main__ import fuzz
+from tests.fuzz.targets import TARGETS
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_hostile_data_raises_library_errors_only(name: str) -> None:
+    """V5, V7, V8 and V2."""
+    fuzz(name, 40)
