@@ -14,7 +14,12 @@ from typing import Generic, Never, Protocol, Self
 from typing_extensions import TypeVar
 
 from asyncz._checks import check_optional_seconds
-from asyncz.exceptions import ResultTimeoutError, SchedulerNotRunningError, WrongThreadError
+from asyncz.exceptions import (
+    ResultTimeoutError,
+    SchedulerAlreadyRunningError,
+    SchedulerNotRunningError,
+    WrongThreadError,
+)
 from asyncz.executors._exit_hooks import call_before_exit_waits
 from asyncz.schedulers._signals import handle_signals
 from asyncz.tasks import Task
@@ -49,7 +54,7 @@ class SchedulerThread(Generic[SchedulerT_co]):
 
     Made by `AsyncIOScheduler.in_thread`. Methods of the scheduler and its tasks that may be called from any thread,
     such as `add_task` or `Task.then`, are called directly. The methods here block; they may be called from any thread
-    except the one of the scheduler.
+    except the one of the scheduler. `with` runs the scheduler for a block; `start()` and `stop()` need no block.
 
     Args:
         scheduler: Scheduler to run.
@@ -77,6 +82,8 @@ class SchedulerThread(Generic[SchedulerT_co]):
         self._drain_timeout = drain_timeout
         self._loop_factory = loop_factory
         self._thread: threading.Thread | None = None
+        # Held during a start: another one is rejected after it, and `stop()` waits for it.
+        self._start_lock = threading.RLock()
         # Protects the loop, which is None while the scheduler does not run, and the waiting calls.
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -92,25 +99,76 @@ class SchedulerThread(Generic[SchedulerT_co]):
 
     def __enter__(self) -> Self:
         """Start the thread and its scheduler; raise the error of a failed start."""
-        self._started, self._failure = concurrent.futures.Future(), None
-        self._closed.clear()
-        self._thread = threading.Thread(target=self._run, name="asyncz-scheduler")
-        self._thread.start()
-        try:
-            self._started.result()
-        except BaseException:
-            self._stop(wait=False)
-            self._thread.join()
-            raise
-        _open.add(self)
-        return self
+        return self.start()
 
     def __exit__(self, exc_type: type[BaseException] | None, *_: object) -> None:
         """Shut the scheduler down and join the thread; on an exception, runs are cancelled."""
+        self._end(exc_type is None, self._drain_timeout)
+        failure, self._failure = self._failure, None
+        if failure is not None and exc_type is None:
+            raise failure
+
+    def start(self) -> Self:
+        """Start the thread and its scheduler, in a program that has no block for `with`; `stop()` ends both.
+
+        Threads do not survive a fork: in a server with several processes, start in each process, after its fork. If
+        `stop()` is never called, the exit of the interpreter cancels the runs and ends the thread.
+
+        Returns:
+            This object.
+
+        Raises:
+            SchedulerAlreadyRunningError: The thread is running.
+            Exception: Error of an executor that did not start.
+
+        Example:
+            >>> thread = scheduler.in_thread(drain_timeout=25).start()
+            >>> atexit.register(thread.stop)
+        """
+        with self._start_lock:
+            if self._thread is not None and self._thread.is_alive():
+                raise SchedulerAlreadyRunningError
+            self._started, self._failure = concurrent.futures.Future(), None
+            self._closed.clear()
+            self._thread = threading.Thread(target=self._run, name="asyncz-scheduler")
+            self._thread.start()
+            try:
+                self._started.result()
+            except BaseException:
+                self._stop(wait=False)
+                self._thread.join()
+                raise
+            _open.add(self)
+        return self
+
+    def stop(self, wait: bool = True, *, timeout: float | None = None) -> None:
+        """Shut the scheduler down and join the thread. May be called again, and before the start.
+
+        Args:
+            wait: Let the runs finish; if False, cancel them.
+            timeout: Maximum seconds to wait for runs, which are then cancelled; None for the `drain_timeout`.
+
+        Raises:
+            InvalidInputError: `timeout` is negative.
+            WrongThreadError: This is the thread of the scheduler.
+            Exception: Error that ended the thread before.
+        """
+        check_optional_seconds("timeout", timeout, zero_allowed=True)
+        self._reject_own_thread("SchedulerThread.stop()")
+        with self._start_lock:
+            # A start in another thread is over now.
+            if self._thread is None:
+                return
+        self._end(wait, self._drain_timeout if timeout is None else timeout)
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
+
+    def _end(self, wait: bool, timeout: float | None) -> None:
         assert self._thread is not None
         try:
             with contextlib.suppress(SchedulerNotRunningError):
-                self.shutdown(wait=exc_type is None, timeout=self._drain_timeout)
+                self.shutdown(wait=wait, timeout=timeout)
         except BaseException:
             # An interrupt: do not wait for the runs any longer.
             self._stop(wait=False)
@@ -118,8 +176,6 @@ class SchedulerThread(Generic[SchedulerT_co]):
         finally:
             self._thread.join()
             _open.discard(self)
-        if self._failure is not None and exc_type is None:
-            raise self._failure
 
     def run(self, task: Task[ResultT], *, timeout: float | None = None) -> ResultT:
         """Run a task once now, beside its schedule, and wait for the typed result.
@@ -153,6 +209,29 @@ class SchedulerThread(Generic[SchedulerT_co]):
             Exception: Error of the run, or of `Task.result`.
         """
         return self._wait_for(task.result, task.id, timeout)
+
+    def cancel(self, task: Task[object], *, timeout: float | None = None) -> int:
+        """Cancel all queued and running runs of a task, as `Task.cancel_runs` does.
+
+        Args:
+            task: Task of this scheduler.
+            timeout: Maximum seconds to wait for the requests, not for the ends of the runs; None for no limit.
+
+        Returns:
+            The number of runs that accepted the request; each still ends in its one notification.
+
+        Raises:
+            ResultTimeoutError: The requests were not made in time.
+            SchedulerNotRunningError: The scheduler has been shut down.
+
+        Example:
+            >>> thread.cancel(task)
+        """
+
+        async def cancel() -> int:
+            return task.cancel_runs()
+
+        return self._wait_for(cancel, task.id, timeout)
 
     def wait_closed(self) -> None:
         """Wait for the end of a shutdown, by `shutdown()`, SIGINT or SIGTERM.

@@ -39,6 +39,11 @@ class AsyncAdder:
         return first + second
 
 
+async def wait_forever_after(signal: Callable[[], object]) -> None:
+    signal()
+    await asyncio.Event().wait()
+
+
 def fail(text: str) -> int:
     raise ValueError(text)
 

@@ -261,7 +261,7 @@ MEMBERS: dict[str, list[str]] = {
         "wait_closed",
     ],
     "Subscription": ["unsubscribe"],
-    "SchedulerThread": ["result", "run", "scheduler", "shutdown", "wait_closed"],
+    "SchedulerThread": ["cancel", "result", "run", "scheduler", "shutdown", "start", "stop", "wait_closed"],
     "Task": [
         "call",
         "cancel_runs",

@@ -1,0 +1,115 @@
+"""Start and stop of a scheduler in a thread, without a block for `with`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from asyncz import (
+    AsyncIOScheduler,
+    InvalidInputError,
+    SchedulerAlreadyRunningError,
+    SchedulerNotRunningError,
+    TaskCancelled,
+    WrongThreadError,
+)
+from tests.helpers import payloads
+
+
+def test_thread_starts_stops_and_starts_again() -> None:
+    thread = AsyncIOScheduler().in_thread()
+    thread.stop()
+    task = thread.scheduler.add_task(payloads.add, 1, 2, trigger=None)
+    for _ in range(2):
+        assert thread.start() is thread
+        assert thread.run(task, timeout=30) == 3
+        thread.stop()
+        thread.stop()
+        assert thread.scheduler.state.status == "stopped"
+    with pytest.raises(SchedulerNotRunningError):
+        thread.run(task, timeout=30)
+
+
+def test_second_start_is_rejected() -> None:
+    thread = AsyncIOScheduler().in_thread().start()
+    try:
+        with pytest.raises(SchedulerAlreadyRunningError):
+            thread.start()
+        with pytest.raises(SchedulerAlreadyRunningError), thread:
+            pass
+        assert thread.scheduler.running
+    finally:
+        thread.stop()
+
+
+def test_concurrent_starts_make_one_thread() -> None:
+    thread = AsyncIOScheduler().in_thread()
+    barrier, errors = threading.Barrier(4), list[Exception]()
+
+    def start() -> None:
+        barrier.wait(30)
+        try:
+            thread.start()
+        except SchedulerAlreadyRunningError as error:
+            errors.append(error)
+
+    starters = [threading.Thread(target=start) for _ in range(4)]
+    for starter in starters:
+        starter.start()
+    for starter in starters:
+        starter.join(30)
+    thread.stop()
+    assert len(errors) == 3
+
+
+def test_stop_without_waiting_cancels_runs() -> None:
+    thread = AsyncIOScheduler().in_thread().start()
+    entered = threading.Event()
+    task = thread.scheduler.add_task(payloads.wait_forever_after, entered.set, trigger=None)
+    task.submit()
+    assert entered.wait(30)
+    thread.stop(wait=False)
+    assert isinstance(task.last_notification, TaskCancelled)
+
+
+def test_cancel_ends_runs_from_another_thread() -> None:
+    with AsyncIOScheduler().in_thread() as thread:
+        entered, ended = threading.Event(), threading.Event()
+        task = thread.scheduler.add_task(payloads.wait_forever_after, entered.set, trigger=None)
+        task.on_cancelled(lambda _: ended.set())
+        assert thread.cancel(task) == 0
+        task.submit()
+        assert entered.wait(30)
+        assert thread.cancel(task, timeout=30) == 1
+        assert ended.wait(30)
+    with pytest.raises(SchedulerNotRunningError):
+        thread.cancel(task)
+
+
+def test_stop_in_own_thread_is_rejected() -> None:
+    with AsyncIOScheduler().in_thread() as thread:
+
+        async def stop() -> None:
+            thread.stop()
+
+        with pytest.raises(WrongThreadError):
+            thread.run(thread.scheduler.add_task(stop, trigger=None), timeout=30)
+    with pytest.raises(InvalidInputError):
+        thread.stop(timeout=-1)
+
+
+@pytest.mark.slow
+def test_program_without_stop_ends() -> None:
+    code = """
+from asyncz import AsyncIOScheduler, IntervalTrigger
+import time
+scheduler = AsyncIOScheduler()
+scheduler.add_task(print, "due", trigger=IntervalTrigger(hours=1))
+scheduler.in_thread().start()
+print("end")
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert (result.stdout, result.stderr) == ("end\n", "")
