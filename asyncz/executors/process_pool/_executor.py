@@ -15,6 +15,7 @@ from asyncz.config import ProcessPoolKwargs
 from asyncz.events import TaskNotification, Worker
 from asyncz.exceptions import SerializationError
 from asyncz.executors._pool import PoolExecutor, check_pool_kwargs
+from asyncz.executors._remote_call import run_header
 from asyncz.executors._serialization import (
     failure_of,
     is_plain_call,
@@ -158,7 +159,7 @@ class _RunJob(Generic[ResultT]):
         executor, run = self._executor, self._run
         if not executor.claim(run):
             return False
-        if run.is_too_late():
+        if run.limits.misfire_grace_time is not None and run.is_too_late():
             executor.finish(run, run.missed())
             return False
         return True
@@ -168,7 +169,7 @@ class _RunJob(Generic[ResultT]):
         if not is_plain_call(run.call):
             return None
         try:
-            return run_header_of(run), pickled(run.call)
+            return (run_header(run.run_id, run.attempt, run.scheduled, run.task_id) + pickled(run.call),)
         except SerializationError:
             # The function cannot be found: `pickle` reports that.
             return None
@@ -183,7 +184,8 @@ class _RunJob(Generic[ResultT]):
 
     def started(self, at: float, worker: Worker) -> None:
         self._run.begin(at, worker)
-        self.handed_over()
+        if self._is_limited:
+            self.handed_over()
 
     def deliver_plain(self, kind: int, content: bytes | bytearray) -> bool:
         outcome = plain_outcome_of(self._run, kind, content)

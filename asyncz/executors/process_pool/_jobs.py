@@ -60,11 +60,11 @@ class JobTable:
         """Report the outcome of a job that its worker sent, after the log records of the worker."""
         if self._jobs.pop(job.run_id, None) is None:
             return
-        if isinstance(content, bytearray):
+        if isinstance(content, bytes):
+            content = content[_frames.TIME.size :]
+        else:
             # In place: the content may be large.
             del content[: _frames.TIME.size]
-        else:
-            content = content[_frames.TIME.size :]
         if lane.is_scheduled or not job.deliver_plain(kind, content):
             self._user_code.call(lane, partial(job.deliver, kind, content))
 

@@ -11,7 +11,7 @@ from itertools import islice
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
-from asyncz.executors.process_pool._frames import SECRET_SIZE, TOKEN, Frame, FrameReader, frame_header
+from asyncz.executors.process_pool._frames import HEADER, RUN, SECRET_SIZE, TOKEN, Frame, FrameReader, frame_header
 from asyncz.executors.process_pool._prefetch import MAX_RUNS
 
 if TYPE_CHECKING:
@@ -38,23 +38,20 @@ class StartTokens:
     def __init__(self) -> None:
         self.theirs, self._giving = _pipe()
         os.set_blocking(self.theirs.fileno(), False)
-        self._unsent = bytearray()
-
-    def issue(self, run_id: int) -> None:
-        """Add the token of a run, to be written by the next `flush`."""
-        self._unsent += TOKEN.pack(run_id)
+        self.unsent = bytearray()
+        """Tokens to be written by the next `flush`."""
 
     def flush(self) -> None:
         """Write the tokens. The pipe has room: `MAX_RUNS` limits their number."""
-        if self._unsent:
+        if self.unsent:
             with contextlib.suppress(BrokenPipeError):
-                os.write(self._giving.fileno(), self._unsent)
-            self._unsent.clear()
+                os.write(self._giving.fileno(), self.unsent)
+            self.unsent.clear()
 
     def revoke(self) -> list[int]:
         """Take back all tokens, and return the runs that will not start, in order."""
-        taken = bytes(self._unsent)
-        self._unsent.clear()
+        taken = bytes(self.unsent)
+        self.unsent.clear()
         with contextlib.suppress(BlockingIOError):
             taken = os.read(self.theirs.fileno(), MAX_RUNS * TOKEN.size) + taken
         return [run_id for (run_id,) in TOKEN.iter_unpack(taken)]
@@ -139,9 +136,13 @@ class WorkerLink:
         self._outgoing.clear()
         self._small = bytearray()
 
-    def issue(self, run_id: int) -> None:
-        """Let the worker start a run, from the next `flush` on."""
-        self.tokens.issue(run_id)
+    def send_run(self, run_id: int, parts: tuple[bytes, ...]) -> None:
+        """Add the frame of a run, and the token that lets the worker start it, to be sent by the next `flush`."""
+        self.tokens.unsent += TOKEN.pack(run_id)
+        if len(parts) == 1 and len(parts[0]) < _LARGE:
+            self._small += HEADER.pack(self._secret, RUN, run_id, len(parts[0])) + parts[0]
+        else:
+            self.send(RUN, run_id, *parts)
 
     def revoke(self) -> list[int]:
         """Take back the tokens of the runs that the worker has not started, and return those runs in order."""

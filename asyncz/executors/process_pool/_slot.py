@@ -141,7 +141,7 @@ class SlotLink(Protocol):
 
     def send(self, kind: int, run_id: int = 0, *parts: bytes) -> None: ...
 
-    def issue(self, run_id: int) -> None: ...
+    def send_run(self, run_id: int, parts: tuple[bytes, ...]) -> None: ...
 
     def revoke(self) -> list[int]: ...
 
@@ -240,6 +240,17 @@ class Slot(Generic[ProcessT, LinkT]):
         """Return True if a busy worker may be given another job."""
         return self.was_ready and not self.is_recalled and len(self.jobs) < self._window.size
 
+    def batch_size(self, share: int) -> int:
+        """Return the number of jobs that the worker may be given at once.
+
+        Args:
+            share: The worker's share of the queue.
+        """
+        if self._max_runs is not None or not self.jobs or not self.may_prefetch:
+            return 1
+        room = (self._window.size - len(self.jobs)) // 2
+        return (room if room < share else share) or 1
+
     def reserve(self, job: Job, now: float) -> None:
         """Give a job to the worker; its content is added by `send`."""
         if not self.jobs:
@@ -249,11 +260,11 @@ class Slot(Generic[ProcessT, LinkT]):
 
     def send(self, job: Job, content: tuple[bytes, ...]) -> None:
         """Send a reserved job, after the jobs that were reserved before it."""
-        if self.unsent:
+        if not self.unsent:
+            self._send(job, content)
+        else:
             self.unsent = deque((each, content if each is job else known) for each, known in self.unsent)
             self.send_pickled()
-        else:
-            self._send(job, content)
 
     def wait_for_pickle(self, job: Job, content: tuple[bytes, ...] | None) -> None:
         """Keep the place of a reserved job until it is pickled, and of the jobs behind it."""
@@ -272,9 +283,7 @@ class Slot(Generic[ProcessT, LinkT]):
         if link is None:
             self.unsent.append((job, content))
             return
-        run_id = job.run_id
-        link.issue(run_id)
-        link.send(_frames.RUN, run_id, *content)
+        link.send_run(job.run_id, content)
         if self.state is IDLE and len(self.jobs) == 1:
             job.handed_over()
 
@@ -334,26 +343,23 @@ class Slot(Generic[ProcessT, LinkT]):
         Raises:
             FrameError: The frame is of an unknown kind, too long, or not of the current run.
         """
-        if run_id == self.current_run and kind in _OUTCOMES and length <= _MAX_OUTCOME:
+        if run_id == self.current_run != 0 and kind in _OUTCOMES and length <= _MAX_OUTCOME:
             return
-        if kind == _frames.LOG:
+        if kind == _frames.STARTED:
+            if self.was_ready and not self.current_run and run_id in self.jobs and length == _frames.TIME.size:
+                return
+            allowed = -1
+        elif kind == _frames.LOG:
             allowed = _MAX_LOG
         elif self.was_ready:
-            allowed = self._allowed_length(kind, run_id)
+            # A thread that a run has left behind may ask late.
+            allowed = 0 if kind == _frames.ASKS else -1
         elif kind in {_frames.READY, _frames.START_FAILED}:
             allowed = 0 if kind == _frames.READY else _MAX_TEXTS
         else:
             allowed = -1
         if length > allowed:
             raise FrameError(f"a frame of kind {kind} for the run {run_id} with {length} bytes is not expected")
-
-    def _allowed_length(self, kind: int, run_id: int) -> int:
-        if kind == _frames.STARTED:
-            return _frames.TIME.size if run_id in self.jobs and not self.current_run else -1
-        if not self.current_run or run_id != self.current_run:
-            # A thread that a run has left behind may ask late.
-            return 0 if kind == _frames.ASKS else -1
-        return 0 if kind == _frames.ASKS else -1
 
     def on_frame(self, kind: int, run_id: int, content: Content, now: float) -> None:
         """Handle a frame whose header was accepted."""
@@ -398,7 +404,7 @@ class Slot(Generic[ProcessT, LinkT]):
     def _on_started(self, run_id: int, content: Content, now: float) -> None:
         self.current_run = run_id
         (self.current_since,) = _frames.TIME.unpack(content)
-        self.mark_progress(now)
+        self.progress_at, self.is_recalled = now, False
         if self.lane.is_scheduled:
             # The outcome of this run must not wait for user code of an earlier one.
             self.lane = Lane()
@@ -421,7 +427,7 @@ class Slot(Generic[ProcessT, LinkT]):
             self._owner.report(self.lane, job, job.cancelled)
         else:
             self._owner.deliver(self.lane, job, kind, content)
-        self.mark_progress(now)
+        self.progress_at, self.is_recalled = now, False
         if not self.jobs and self.is_used_up and self.state is IDLE:
             self.retire(now)
 

@@ -108,7 +108,8 @@ class Supervisor:
     def submit(self, job: Job) -> None:
         """Run a job as soon as a worker is free."""
         self._jobs.add(job)
-        self._wake()
+        if not self._is_awake:
+            self._wake()
         if self._ended:
             self._jobs.cancel_all()
 
@@ -219,14 +220,15 @@ class Supervisor:
             slot = self._choose_slot(now)
             if slot is None:
                 break
-            job = queue.popleft()
-            # A cancelled job leaves the queue here only.
-            if not self._jobs.is_open(job):
-                continue
-            if job.claim():
-                self._pickler.send(slot, job, now)
-            else:
-                self._jobs.remove(job)
+            for _ in range(slot.batch_size(len(queue) // len(self._slots))):
+                job = queue.popleft()
+                # A cancelled job leaves the queue here only.
+                if not self._jobs.is_open(job):
+                    continue
+                if job.claim():
+                    self._pickler.send(slot, job, now)
+                else:
+                    self._jobs.remove(job)
         for slot in self._slots:
             if slot.link is not None and slot.link.has_outgoing:
                 self._flush(slot)

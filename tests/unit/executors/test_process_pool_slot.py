@@ -86,7 +86,8 @@ class FakeLink:
     def send(self, kind: int, run_id: int = 0, *parts: bytes) -> None:
         self.sent.append((kind, run_id))
 
-    def issue(self, run_id: int) -> None:
+    def send_run(self, run_id: int, parts: tuple[bytes, ...]) -> None:
+        self.sent.append((_frames.RUN, run_id))
         self.tokens.append(run_id)
 
     def revoke(self) -> list[int]:
@@ -107,7 +108,8 @@ class Bench:
     """A slot with a fake process, and its events at the time 0."""
 
     def __init__(self, max_runs: int | None = None) -> None:
-        self.slot: Slot[FakeProcess, FakeLink] = Slot(FakeOwner(), _prefetch.PrefetchWindow(), max_runs, 0.0)
+        self.window = _prefetch.PrefetchWindow()
+        self.slot: Slot[FakeProcess, FakeLink] = Slot(FakeOwner(), self.window, max_runs, 0.0)
         self.link = FakeLink()
         self.process = FakeProcess()
 
@@ -307,6 +309,7 @@ def test_slot_is_retired_after_last_run() -> None:
         (SlotState.IDLE, _frames.READY, 0, 0),
         (SlotState.IDLE, _frames.STARTED, 1, 8),
         (SlotState.IDLE, _remote_call.RESULT, 1, 8),
+        (SlotState.IDLE, _remote_call.RESULT, 0, 8),
         (SlotState.RUNNING, _frames.STARTED, 1, 8),
         (SlotState.RUNNING, _remote_call.RESULT, 2, 8),
         (SlotState.RUNNING, _remote_call.RESULT, 1, 1 << 40),
@@ -319,6 +322,16 @@ def test_slot_rejects_frame_that_does_not_fit(state: SlotState, kind: int, run_i
     bench, _ = bench_in(state)
     with pytest.raises(FrameError):
         bench.slot.check_header(kind, run_id, length)
+
+
+def test_slot_batch_is_limited_by_room_and_share() -> None:
+    bench, _ = bench_in(SlotState.IDLE)
+    assert bench.slot.batch_size(100) == 1
+    bench.give(FakeJob(1))
+    bench.window.size = 11
+    assert [bench.slot.batch_size(share) for share in (0, 3, 100)] == [1, 3, 5]
+    bench.slot.is_recalled = True
+    assert bench.slot.batch_size(100) == 1
 
 
 def test_slot_kills_worker_that_does_not_complete_frame() -> None:
