@@ -69,3 +69,23 @@ def test_example_sync_program_drains_on_sigterm(tmp_path: Path) -> None:
     assert process.returncode == 0, err
     assert all(line.endswith("1234 bytes") for line in lines)
     assert out.strip() == "runs that ended: ['executed']"
+
+
+PRINTED = {
+    "nightly_mail": ["mail: nightly at 00:30 UTC: the disk is full"],
+    "jobs_from_rows": [
+        "broken: options of the trigger 'interval' cannot be {'minute': 1}: unknown option 'minute'; did you mean",
+        "[('report', 'every 1 hour'), ('clean', 'every 2 hours')]",
+    ],
+    "cancel": ["fetched by attempt 3", "TaskCancelled(task_id='count_files-2'"],
+}
+
+
+@pytest.mark.parametrize("name", PRINTED)
+def test_short_example_prints_its_story(name: str) -> None:
+    with example(name) as process:
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    lines = out.splitlines()
+    assert len(lines) == len(PRINTED[name])
+    assert all(line.startswith(start) for line, start in zip(lines, PRINTED[name], strict=True)), out
