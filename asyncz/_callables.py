@@ -41,6 +41,8 @@ def function_reference(function: object) -> str:
 
 def function_name(function: object) -> str:
     """Return the qualified name of a function, or of the function inside a partial or callable object."""
+    if type(function) is FunctionType:
+        return function.__qualname__
     return str(getattr(_named(function), "__qualname__", ""))
 
 
@@ -75,7 +77,7 @@ def is_coroutine_function(function: object) -> bool:
 
     Looks through partials, and at the `__call__` of callable objects.
     """
-    inner = _unwrapped(function)
+    inner = function if type(function) is FunctionType else _unwrapped(function)
     if type(inner) is FunctionType and not inner.__dict__:
         # Fast path. A function that is only marked as a coroutine function has attributes.
         return bool(inner.__code__.co_flags & inspect.CO_COROUTINE)

@@ -81,7 +81,9 @@ class TaskHistory(RunCounters):
     __slots__ = ("_max_recent", "_recent")
 
     def __init__(self, max_recent: int) -> None:
-        super().__init__()
+        # The assignments of `RunCounters.__init__`: each task has a history.
+        self.submitted = self.executed = 0
+        self._others = None
         self._max_recent = max_recent
         self._recent: list[tuple[type[object], RunDetails, str]] | None = None
 

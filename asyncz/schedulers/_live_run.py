@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 from contextvars import Context
 from typing import Protocol
@@ -9,7 +10,7 @@ from typing import Protocol
 from typing_extensions import TypeVar
 
 from asyncz.events import TaskError, TaskNotification
-from asyncz.runs import CallLater, TaskRun
+from asyncz.runs import CallLater, TaskRun, _run_ids
 from asyncz.schedulers._executor_registry import Registration
 from asyncz.specs import TaskSpec
 
@@ -78,11 +79,23 @@ class LiveRun(TaskRun[ResultT]):
         owner: RunOwner[ResultT],
         registration: Registration,
     ) -> None:
-        super().__init__(task, scheduled, context, clock_now, call)
+        # The assignments of `TaskRun.__init__`, which would be a second call for each run.
+        self.task = task
+        self.task_id = task.id
+        self.limits = task.limits
+        self.call = task.call if call is None else call
+        self.id = self.run_id = next(_run_ids)
+        self.attempt = 1
+        self.scheduled = scheduled
+        self.started = self.worker = self._call_later = self._outcome = self._shared_outcome = None
+        self.cancel_requested = self._cancellation_seen = self._completed = self.released = False
+        self._context = context
+        self._clock_now = clock_now
+        self._monotonic = time.monotonic
+        self._began = 0.0
         self.sink = sink
         self.owner: RunOwner[ResultT] = owner
         self.registration = registration
-        self.released = False
 
     def __call__(self) -> None:
         """Complete the run. For the loop's thread."""

@@ -77,17 +77,16 @@ class TriggerSchedule:
     def __init__(self, trigger: Trigger | None, now: datetime) -> None:
         self._trigger = trigger
         self.failure: BaseException | None = None
+        self.next_due: datetime | None = None
+        self.due_at = self._not_before = 0.0
         # The first and the last due time that were submitted since the start or since the clock was set back.
         self._first_due: datetime | None = None
         self._last_due: datetime | None = None
         # The same from before the clock was set back: no due time between them is submitted again.
         self._submitted: tuple[datetime, datetime] | None = None
-        self._not_before = 0.0
-        self.next_due: datetime | None = None
-        self.due_at = 0.0
         if trigger is not None:
-            self._trigger = start_trigger(trigger, now)
-            self._set_first(self._trigger, now)
+            self._trigger = trigger = start_trigger(trigger, now)
+            self._set_first(trigger, now)
 
     @property
     def is_exhausted(self) -> bool:
@@ -113,8 +112,12 @@ class TriggerSchedule:
         assert trigger is not None
         assert previous is not None
         try:
-            following = _next_due_time(trigger, previous, now)
-            if following is not None and following <= now:
+            following = trigger.next_due_time(previous, now)
+            if following is None:
+                self.next_due = None
+                return (at,) if at >= self._not_before else ()
+            following = _checked(trigger, following, previous)
+            if following <= now:
                 return self._catch_up(trigger, previous, following, now, coalesce)
         except BaseException as error:
             self.failure, following = error, None
@@ -193,7 +196,13 @@ class TriggerSchedule:
     def _set_first(self, trigger: Trigger, now: datetime) -> datetime | None:
         """Set and return the first due time from `now` on, or an earlier one that `advance` is going to skip."""
         self._not_before = 0.0
-        first = _next_due_time(trigger, None, now)
+        first = trigger.next_due_time(None, now)
+        if first is now:
+            # Due immediately, as most one-off tasks are: nothing to check.
+            self.next_due, self.due_at = now, now.timestamp()
+            return now
+        if first is not None:
+            first = _checked(trigger, first, None)
         if first is not None and first < now:
             second = _next_due_time(trigger, first, now)
             if second is not None:
@@ -268,8 +277,11 @@ def _next_due_time(trigger: Trigger, previous: datetime | None, now: datetime) -
         InvalidInputError: The trigger does not keep its contract.
     """
     following = trigger.next_due_time(previous, now)
-    if following is None:
-        return None
+    return None if following is None else _checked(trigger, following, previous)
+
+
+def _checked(trigger: Trigger, following: datetime, previous: datetime | None) -> datetime:
+    """Return a due time in UTC, if it is aware and later than the previous one; see `_next_due_time`."""
     if not is_aware(following):
         raise InvalidInputError("a due time", repr(following), f"{trigger!r} must return time zone aware datetimes")
     if previous is not None and following <= previous:

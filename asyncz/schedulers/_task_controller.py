@@ -171,10 +171,10 @@ class TaskController(Generic[ResultT]):
             parts.runtime,
             parts.completion,
             self.task,
-            history=self._history,
-            context=context_for_later(),
-            registration=executor[0],
-            submit_to=executor[1],
+            self._history,
+            context_for_later(),
+            executor[0],
+            executor[1],
         )
         self._paused = paused
         self._on_removed = on_removed
@@ -185,7 +185,7 @@ class TaskController(Generic[ResultT]):
     @property
     def is_finished(self) -> bool:
         """True if the schedule is exhausted and the last run is over."""
-        return self._schedule.is_exhausted and not (self.removed or len(self._runs) or self._runs.any_waiting)
+        return not self.removed and self._runs.is_idle and self._schedule.is_exhausted
 
     @property
     def has_ended(self) -> bool:
@@ -333,22 +333,27 @@ class TaskController(Generic[ResultT]):
     def record_outcome(self, run: LiveRun[ResultT], outcome: TaskNotification[ResultT], /) -> None:  # noqa: ARG002
         """Count and emit the outcome of a run."""
         task, runtime = self.task, self._parts.runtime
-        previous, task._last_notification = task._last_notification, outcome
+        previous = task._last_notification
+        task._last_notification = outcome
         if previous is not None:
             self._history.record(previous)
-        if isinstance(outcome, TaskExecuted):
+        kind = type(outcome)
+        if kind is TaskExecuted:
             self._history.executed += 1
             runtime.counters.executed += 1
         else:
-            self._history.increment(type(outcome))
-            runtime.counters.increment(type(outcome))
+            self._history.increment(kind)
+            runtime.counters.increment(kind)
         listeners = task._listeners
-        runtime.dispatcher.emit(outcome, [listener for _, listener in listeners] if listeners else ())
+        if listeners:
+            runtime.dispatcher.emit(outcome, [listener for _, listener in listeners])
+        elif kind in runtime.dispatcher.listeners:
+            runtime.dispatcher.emit(outcome)
 
     def release_run(self, run: LiveRun[ResultT], /) -> None:
         """Free the slot of a run whose work is over."""
         runs = self._runs
-        any_waiting = runs.release(run)
+        is_idle = runs.release(run)
         if self.removed:
             if not len(runs):
                 self._forget()
@@ -356,18 +361,26 @@ class TaskController(Generic[ResultT]):
             holder = self._parts.tasks.holder(run.task_id)
             if holder is not None:
                 holder.refill()
-            return
-        if any_waiting:
+        elif is_idle:
+            if self._schedule.next_due is None and self._schedule.is_exhausted:
+                self._retire()
+        elif runs.any_waiting:
             self.refill()
-        if self._schedule.next_due is None:
             self.retire_if_finished()
 
     # Removal
 
     def retire_if_finished(self) -> None:
         """Remove the task if no run of it is live or can follow."""
-        if self.is_finished and self._parts.tasks.retire(self):
-            self._emit_removed()
+        if self.is_finished:
+            self._retire()
+
+    def _retire(self) -> None:
+        """Remove the finished task, unless a change of another thread lets it go on."""
+        parts = self._parts
+        if parts.tasks.retire(self):
+            if TaskRemoved in parts.runtime.dispatcher.listeners or self.task._listeners:
+                self._emit_removed()
             self._disown()
 
     def on_removed(self) -> None:
@@ -393,9 +406,11 @@ class TaskController(Generic[ResultT]):
         task = self.task
         task._owner = RemovedTaskOwner(self._parts, task._spec, task._last_notification, self._history, self._schedule)
         self._on_removed = None
-        downstream, self.downstream = self.downstream, None
-        for on_upstream_gone in (downstream or {}).values():
-            on_upstream_gone()
+        downstream = self.downstream
+        if downstream is not None:
+            self.downstream = None
+            for on_upstream_gone in downstream.values():
+                on_upstream_gone()
 
     def _emit_removed(self) -> None:
         dispatcher = self._parts.runtime.dispatcher

@@ -156,7 +156,7 @@ class TaskRegistry(Generic[ControllerT]):
                     return False
             if controller.removed or runtime.status == "draining":
                 return False
-            del self._controllers[controller.task.id]
+            del self._controllers[controller.task._spec.id]
             controller.removed = True
         return True
 

@@ -63,12 +63,11 @@ class TaskRuns(Generic[ResultT]):
         "registration",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0917  # called once per task, where keywords take time
         self,
         runtime: Runtime,
         completion: Completion,
         task: Task[ResultT],
-        *,
         history: TaskHistory,
         context: Context,
         registration: Registration,
@@ -115,6 +114,11 @@ class TaskRuns(Generic[ResultT]):
         return self._backlog is not None or self._retrying is not None
 
     @property
+    def is_idle(self) -> bool:
+        """Return True if no run is live, and neither a due run nor an attempt waits."""
+        return self._live is None and self._backlog is None and self._retrying is None
+
+    @property
     def any_incomplete(self) -> bool:
         """Return True if a run has no outcome yet."""
         return self._live is not None and any(not run.done for run in self._live.values())
@@ -150,7 +154,17 @@ class TaskRuns(Generic[ResultT]):
 
     def submit(self, run: LiveRun[ResultT]) -> MaximumInstancesError | QueueFullError | None:
         """Submit a run, or complete it if its outcome is known already; return the rejection, if there is one."""
-        announcement = self._track(run)
+        runtime = self._runtime
+        # As in `_track`.
+        announcement = self._announce(run) if TaskSubmitted in runtime.dispatcher.listeners else None
+        if self._live is None:
+            self._live = {run.run_id: run}
+        else:
+            self._live[run.run_id] = run
+        self._history.submitted += 1
+        runtime.counters.submitted += 1
+        if runtime.inbox.logs_debug:
+            self._log_submission(run)
         try:
             if run.registration.ready and run.limits.misfire_grace_time is None and not self._may_run_elsewhere:
                 self._submit_to(run)
@@ -160,7 +174,7 @@ class TaskRuns(Generic[ResultT]):
             if announcement is not None:
                 announcement.withdrawn = True
             self._history.submitted -= 1
-            self._runtime.counters.submitted -= 1
+            runtime.counters.submitted -= 1
             self.release(run)
             return rejection
         except BaseException as error:
@@ -219,7 +233,7 @@ class TaskRuns(Generic[ResultT]):
             self._backlog = None
 
     def release(self, run: LiveRun[ResultT]) -> bool:
-        """Free the slot of a run; return True if another run waits for it.
+        """Free the slot of a run; return True if the task is idle then.
 
         The slot of an attempt that another one follows belongs to that one.
         """
@@ -228,26 +242,33 @@ class TaskRuns(Generic[ResultT]):
             del live[run.run_id]
             if not live:
                 self._live = None
-        return self._backlog is not None or self._retrying is not None
+        return self._live is None and self._backlog is None and self._retrying is None
 
-    def _track(self, run: LiveRun[ResultT]) -> _SubmittedEvent | None:
-        """Give a run its slot, count it, and announce it if anybody listens."""
-        runtime = self._runtime
-        announcement: _SubmittedEvent | None = None
-        if TaskSubmitted in runtime.dispatcher.listeners:
-            # Before the submission: a thread may report the outcome before `submit` returns.
-            announcement = _SubmittedEvent(runtime.dispatcher, TaskSubmitted(run.task_id, details=run.details()))
-            runtime.inbox.put(announcement)
-        # Also before the submission, in which the function may be called and ask for its own run.
+    def _track(self, run: LiveRun[ResultT]) -> None:
+        """Give a run its slot, count it, and announce it if there are listeners.
+
+        Before the submission, in which a thread may report the outcome, or the function may ask for its own run.
+        """
+        if TaskSubmitted in self._runtime.dispatcher.listeners:
+            self._announce(run)
         if self._live is None:
             self._live = {run.run_id: run}
         else:
             self._live[run.run_id] = run
         self._history.submitted += 1
-        runtime.counters.submitted += 1
-        if runtime.inbox.logs_debug:
-            runtime.inbox.put(partial(log_submission, run.task_id, run.details(), run.registration.alias))
+        self._runtime.counters.submitted += 1
+        if self._runtime.inbox.logs_debug:
+            self._log_submission(run)
+
+    def _announce(self, run: LiveRun[ResultT]) -> _SubmittedEvent:
+        """Announce a submission from the inbox, unless it is withdrawn before."""
+        runtime = self._runtime
+        announcement = _SubmittedEvent(runtime.dispatcher, TaskSubmitted(run.task_id, details=run.details()))
+        runtime.inbox.put(announcement)
         return announcement
+
+    def _log_submission(self, run: LiveRun[ResultT]) -> None:
+        self._runtime.inbox.put(partial(log_submission, run.task_id, run.details(), run.registration.alias))
 
     def _submit_checked(self, run: LiveRun[ResultT]) -> None:
         """Submit a run that may be too late, whose executor may not be ready, or whose task was moved."""

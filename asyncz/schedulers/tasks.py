@@ -166,7 +166,7 @@ class TaskScheduler:
             >>> task = scheduler.add_task(checksum, "image.iso", executor="processpool")
         """
         check_function("fn", fn, args)
-        limits = self._defaults.evolve(**options)
+        limits = self._defaults.evolve(**options) if options else self._defaults
         call = bind(fn, args)
         return self._add(call, trigger, executor, id, limits=limits, paused=paused, replace_existing=replace_existing)
 
@@ -204,8 +204,10 @@ class TaskScheduler:
         paused: bool = False,
         replace_existing: bool = False,
     ) -> Task[ResultT]:
-        check_trigger(trigger)
-        _check_task_options(task_id, paused, replace_existing)
+        if trigger is not NOW:
+            check_trigger(trigger)
+        if task_id is not None or paused is not False or replace_existing is not False:
+            _check_task_options(task_id, paused, replace_existing)
         parts, runtime = self._parts, self._parts.runtime
         # User code runs before the lock is taken: triggers, constructors of executors, pickling.
         if executor is None:

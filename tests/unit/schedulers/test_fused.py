@@ -1,0 +1,176 @@
+"""Fused steps of a run agree with the readable methods that they repeat."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+from hypothesis import given, strategies as st
+
+from asyncz import DebugExecutor, TaskExecuted, TaskSubmitted
+from asyncz.clock import SystemClock
+from asyncz.events import TaskError, TaskNotification
+from asyncz.limits import TaskLimits
+from asyncz.runs import TaskRun
+from asyncz.schedulers._completion import Completion
+from asyncz.schedulers._counters import RunCounters, TaskHistory
+from asyncz.schedulers._executor_registry import Registration
+from asyncz.schedulers._live_run import LiveRun
+from asyncz.schedulers._runtime import Runtime
+from asyncz.schedulers._task_runs import TaskRuns
+from asyncz.specs import TaskSpec
+from asyncz.tasks import Task
+from tests.helpers.payloads import do_nothing
+
+_EXECUTOR = DebugExecutor()
+
+
+class _Owner:
+    """Owner that records the calls of its runs."""
+
+    def __init__(self, *, raises: bool = False) -> None:
+        self.calls: list[str] = []
+        self.removed = False
+        self._raises = raises
+
+    def retry_run(self, run: LiveRun[None], failure: TaskError, /) -> bool:
+        self.calls.append("retry")
+        return False
+
+    def record_outcome(self, run: LiveRun[None], outcome: TaskNotification[None], /) -> None:
+        self.calls.append(f"outcome {type(outcome).__name__} {run.done} {outcome.details.run_id == run.run_id}")
+        if self._raises:
+            raise KeyError
+
+    def release_run(self, run: LiveRun[None], /) -> None:
+        self.calls.append(f"release {run.done}")
+
+    def refill(self) -> None: ...
+
+    def retire_if_finished(self) -> None: ...
+
+
+def _registration() -> Registration:
+    return Registration(
+        "debug",
+        _EXECUTOR,
+        _EXECUTOR.start,
+        _EXECUTOR.shutdown,
+        lambda: _EXECUTOR.state,
+        _EXECUTOR.submit,
+        None,
+        None,
+        ready=True,
+    )
+
+
+def _live_run(runtime: Runtime, owner: _Owner, at: float = 1.0) -> LiveRun[None]:
+    spec = TaskSpec[None]("task", do_nothing)
+    return LiveRun(spec, at, None, runtime.now, None, Completion(runtime), owner, _registration())
+
+
+def _outcome(run: LiveRun[None], kind: str) -> TaskNotification[None]:
+    match kind:
+        case "executed":
+            return run.executed(None)
+        case "without details":
+            return TaskExecuted("task", None)
+        case "failed":
+            return run.failed(ValueError())
+        case "missed":
+            return run.missed()
+        case _:
+            return run.cancelled()
+
+
+def _values(run: TaskRun[None]) -> dict[str, object]:
+    numbered = {"id", "run_id"}
+    return {name: getattr(run, name) for name in TaskRun.__slots__ if name not in numbered}
+
+
+@given(st.floats(0, 1e9), st.booleans(), st.sampled_from([TaskLimits(), TaskLimits(timeout=1.0)]))
+def test_live_run_has_fields_of_task_run(at: float, has_call: bool, limits: TaskLimits) -> None:
+    """`LiveRun` sets every field of `TaskRun` to the same value."""
+    runtime = Runtime(SystemClock(), 5)
+    spec = TaskSpec[None]("task", do_nothing, limits=limits)
+    call = (lambda: None) if has_call else None
+    run = LiveRun(spec, at, None, runtime.now, call, Completion(runtime), _Owner(), _registration())
+    plain = TaskRun(spec, at, None, runtime.now, call)
+    assert _values(run) == _values(plain)
+    assert run.id == run.run_id == plain.id - 1
+    assert not run.released
+
+
+@given(st.integers(1, 5), st.booleans())
+def test_submit_tracks_runs_as_track_does(count: int, is_announced: bool) -> None:
+    """`submit` gives a slot, counts and announces as `_track` does."""
+    seen: list[tuple[object, ...]] = []
+    for is_fused in (True, False):
+        runtime, owner = Runtime(SystemClock(), 5), _Owner()
+        if is_announced:
+            runtime.dispatcher.subscribe(TaskSubmitted, lambda _: None)
+        task, history, accepted = Task(TaskSpec[None]("task", do_nothing)), TaskHistory(5), list[TaskRun[None]]()
+        context = Runtime(SystemClock(), 5).inbox.new_context()
+        runs = TaskRuns(runtime, Completion(runtime), task, history, context, _registration(), accepted.append)
+        made = [runs.new(owner, float(at)) for at in range(count)]
+        for run in made:
+            if is_fused:
+                assert runs.submit(run) is None
+            else:
+                runs._track(run)
+        assert list(runs) == made
+        assert accepted == (made if is_fused else [])
+        counts = (history.submitted, runtime.counters.submitted, len(runtime.inbox.calls))
+        seen.append((*counts, runs.is_idle, [runs.release(run) for run in made]))
+    assert seen[0] == seen[1]
+    assert seen[0][-1] == [False] * (count - 1) + [True]
+
+
+@given(
+    st.sampled_from(["executed", "without details", "failed", "missed", "cancelled"]),
+    st.booleans(),
+    st.booleans(),
+    st.booleans(),
+)
+def test_complete_agrees_with_complete_any(kind: str, is_released: bool, is_awaited: bool, raises: bool) -> None:
+    """The path of the most frequent outcome completes a run like the one of all outcomes."""
+    seen: list[tuple[object, ...]] = []
+    for is_fused in (True, False):
+        runtime, owner = Runtime(SystemClock(), 5), _Owner(raises=raises)
+        completion, run = Completion(runtime), _live_run(runtime, owner)
+        outcome = _outcome(run, kind)
+        shared = run.shared_outcome() if is_awaited else None
+        assert run.report(outcome)
+        run.released = is_released
+        with contextlib.suppress(KeyError):
+            if is_fused:
+                completion.complete(run)
+            else:
+                completion._complete_any(run, outcome)
+        final = run.outcome
+        assert final is not None
+        seen.append(
+            (owner.calls, run.done, type(final), final.details.run_id == run.run_id, shared and shared.is_set())
+        )
+    assert seen[0] == seen[1]
+
+
+def test_outcome_with_unusable_details_is_discarded() -> None:
+    """A later notification can still complete the run."""
+    runtime, owner = Runtime(SystemClock(), 5), _Owner()
+    completion, run = Completion(runtime), _live_run(runtime, owner)
+    unusable = run.executed(None)
+    object.__setattr__(unusable, "_details", ())
+    assert run.report(unusable)
+    with pytest.raises(IndexError):
+        completion.complete(run)
+    assert not run.done
+    assert run.report(run.executed(None))
+    completion.complete(run)
+    assert run.done
+
+
+@given(st.integers(0, 9))
+def test_history_starts_like_counters(max_recent: int) -> None:
+    """A history of no runs has the counts of `RunCounters`."""
+    assert TaskHistory(max_recent).snapshot() == RunCounters().snapshot()
