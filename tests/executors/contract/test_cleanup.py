@@ -1,0 +1,87 @@
+"""The table of the README: what cancellation and timeouts do to coroutines and functions on each executor."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+
+from asyncz import TaskCancelled, TaskError, TaskTimeoutError, current_run
+from tests.helpers.executors import scheduler_with
+from tests.helpers.waiting import until
+
+pytestmark = pytest.mark.anyio
+
+WATCHDOG_SECONDS = 60
+
+
+async def coroutine(folder: Path) -> None:
+    """Note the start, the cancellation and the cleanup."""
+    try:
+        (folder / "started").touch()
+        await asyncio.sleep(WATCHDOG_SECONDS)
+    except asyncio.CancelledError:
+        (folder / "cancelled").touch()
+        raise
+    finally:
+        await asyncio.sleep(0.01)
+        (folder / "cleaned").touch()
+
+
+def asking(folder: Path) -> None:
+    """Return once the run is cancelled or over its timeout."""
+    try:
+        (folder / "started").touch()
+        deadline = time.monotonic() + WATCHDOG_SECONDS
+        while not current_run().is_cancelled() and time.monotonic() < deadline:
+            time.sleep(0.005)
+    finally:
+        (folder / "cleaned").touch()
+
+
+@pytest.mark.parametrize("kind", ["asyncio", "threadpool", "processpool"])
+async def test_cancelled_coroutine_runs_its_finally(kind: str, tmp_path: Path) -> None:
+    """X7, X20."""
+    async with asyncio.timeout(WATCHDOG_SECONDS), scheduler_with(kind) as scheduler:
+        handle = scheduler.add_task(coroutine, tmp_path, executor="under_test", trigger=None).run()
+        await until((tmp_path / "started").exists)
+        assert handle.cancel()
+        assert isinstance(await handle.notification(), TaskCancelled)
+        await until((tmp_path / "cleaned").exists)
+    assert (tmp_path / "cancelled").exists()
+
+
+@pytest.mark.parametrize("kind", ["asyncio", "threadpool", "processpool"])
+async def test_coroutine_over_timeout_runs_its_finally(kind: str, tmp_path: Path) -> None:
+    """X7: the outcome is reported after the cleanup."""
+    async with asyncio.timeout(WATCHDOG_SECONDS), scheduler_with(kind) as scheduler:
+        task = scheduler.add_task(coroutine, tmp_path, executor="under_test", trigger=None, timeout=2.0)
+        outcome = await task.run().notification()
+        assert isinstance(outcome, TaskError)
+        assert isinstance(outcome.exception, TaskTimeoutError)
+        await until((tmp_path / "cleaned").exists)
+    assert (tmp_path / "cancelled").exists()
+
+
+@pytest.mark.parametrize("kind", ["asyncio", "threadpool", "processpool"])
+async def test_function_that_asks_sees_its_timeout(kind: str, tmp_path: Path) -> None:
+    """X20: a function that asks returns by itself, and its `finally` runs."""
+    async with asyncio.timeout(WATCHDOG_SECONDS), scheduler_with(kind) as scheduler:
+        task = scheduler.add_task(asking, tmp_path, executor="under_test", trigger=None, timeout=2.0)
+        outcome = await task.run().notification()
+        assert isinstance(outcome, TaskError)
+        assert isinstance(outcome.exception, TaskTimeoutError)
+        await until((tmp_path / "cleaned").exists)
+
+
+async def test_cancelled_function_that_asks_ends_in_process(tmp_path: Path) -> None:
+    """X20: the only executor that can cancel a running function."""
+    async with asyncio.timeout(WATCHDOG_SECONDS), scheduler_with("processpool") as scheduler:
+        handle = scheduler.add_task(asking, tmp_path, executor="under_test", trigger=None).run()
+        await until((tmp_path / "started").exists)
+        await asyncio.sleep(0.2)
+        assert handle.cancel()
+        assert isinstance(await handle.notification(), TaskCancelled)
+        await until((tmp_path / "cleaned").exists)
