@@ -53,3 +53,20 @@ def class_name(cls: type[object]) -> str:
     # The main module has another name in worker processes.
     module = "__main__" if cls.__module__ == "__mp_main__" else cls.__module__
     return f"{module}.{cls.__qualname__}"
+
+
+def did_you_mean(name: str, known: tuple[str, ...]) -> str:
+    """Return a question that names the most similar known name; empty if there is none."""
+    import difflib
+
+    similar = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {similar[0]!r}? " if similar else ""
+
+
+def toml_key(name: str) -> str:
+    """Return a key in TOML notation, quoted if it needs quotes."""
+    if name and all(each.isalnum() or each in "_-" for each in name):
+        return name
+    import json
+
+    return json.dumps(name, ensure_ascii=False)

@@ -7,10 +7,10 @@ text on demand, so that an error can be pickled and copied.
 
 from __future__ import annotations
 
-import re
-
 import attrs
 from typing_extensions import override
+
+from asyncz._text import did_you_mean, toml_key
 
 
 class AsynczError(Exception):
@@ -111,7 +111,7 @@ class ConfigurationProblem:
     @property
     def key(self) -> str:
         """Path in TOML notation, such as `tasks."clean up".args[0]`."""
-        return "".join(f"[{part}]" if isinstance(part, int) else f".{_as_key(part)}" for part in self.path)[1:]
+        return "".join(f"[{part}]" if isinstance(part, int) else f".{toml_key(part)}" for part in self.path)[1:]
 
     @property
     def explanation(self) -> str:
@@ -128,21 +128,6 @@ class ConfigurationProblem:
         place = ":".join(str(part) for part in (self.file, self.line) if part)
         what = f"{self.key} cannot be {self.value}" if self.key and self.value else self.key
         return ": ".join(part for part in (place, what, self.explanation) if part)
-
-
-def _did_you_mean(name: str, known: tuple[str, ...]) -> str:
-    import difflib
-
-    similar = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {similar[0]!r}? " if similar else ""
-
-
-def _as_key(name: str) -> str:
-    if re.fullmatch(r"[\w-]+", name):
-        return name
-    import json
-
-    return json.dumps(name, ensure_ascii=False)
 
 
 @attrs.define(eq=False, slots=False, repr=False)
@@ -221,7 +206,7 @@ class UnknownAliasError(AsynczError, LookupError):
 
     @override
     def __str__(self) -> str:
-        advice = _did_you_mean(self.alias, self.known)
+        advice = did_you_mean(self.alias, self.known)
         known = ", ".join(self.known) or "none"
         return f"there is no {self.kind} with the alias {self.alias!r}; {advice}known are: {known}"
 
