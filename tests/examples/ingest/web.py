@@ -24,15 +24,15 @@ def make_app(ingest: Ingest) -> FastAPI:
     app = FastAPI(lifespan=lifespan)
 
     @app.get("/state")
-    def state() -> SchedulerState:  # pyright: ignore[reportUnusedFunction]  # FastAPI registers it
+    def state() -> SchedulerState:
         return ingest.scheduler.state
 
     @app.get("/status")
-    def status() -> dict[str, str]:  # pyright: ignore[reportUnusedFunction]  # FastAPI registers it
+    def status() -> dict[str, str]:
         return ingest.status()
 
     @app.post("/feeds/{name}/fetch")
-    async def fetch_now(name: str) -> int:  # pyright: ignore[reportUnusedFunction]  # FastAPI registers it
+    async def fetch_now(name: str) -> int:
         try:
             task = ingest.scheduler.get_task(f"{name}-fetch", of=fetch)
         except TaskLookupError as error:
