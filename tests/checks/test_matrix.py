@@ -14,7 +14,7 @@ from asyncz import clock
 from asyncz.clock import SystemClock
 from asyncz.executors import debug
 from asyncz.executors.debug import DebugExecutor
-from asyncz.schedulers import asyncio as scheduler_module
+from asyncz.testing import recorder
 from asyncz.triggers import date
 from tests.helpers.typecheck import behave
 from typecheck.__main__ import main
@@ -148,8 +148,8 @@ class StrayClock(SystemClock):
     """A clock that nobody has checked against the protocol."""
 
 
-class StrayNotifier(asyncz.AsyncIOScheduler):
-    """A scheduler that nobody has checked against the protocol."""
+class StrayNotifier(recorder.RecordingNotifier):
+    """A notifier that is not checked against the protocol."""
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ class StrayNotifier(asyncz.AsyncIOScheduler):
         (debug, StrayExecutor, {"Executor", "SupportsCancel"}),
         (date, StrayTrigger, {"Trigger"}),
         (clock, StrayClock, {"Clock"}),
-        (scheduler_module, StrayNotifier, {"Notifier"}),
+        (recorder, StrayNotifier, {"Notifier"}),
     ],
 )
 def test_unchecked_class_fails(

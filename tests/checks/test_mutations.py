@@ -20,7 +20,7 @@ def test_mutations_cover_public_names() -> None:
         "asyncz:RunHandle",
         "asyncz.executors:DebugExecutor",
         "asyncz.tasks.Task.run()",
-        "asyncz.schedulers.asyncio.AsyncIOScheduler.add_task[1](fn)",
+        "asyncz.calls.BoundCall.add[0](executor)",
         "asyncz.protocols.Executor.submit(run)",
         "asyncz.events.TaskModified.fields",
     } <= names

@@ -130,7 +130,7 @@ async def decorated(service: Service) -> None:
     assert_type(task(explicit).schedule(3), Task[bytes])
     assert_type(task(future_of).schedule(3), Task[str])
     future = task(future_of)(3)
-    assert_type(future, asyncio.Future[str])
+    print(assert_type(future, asyncio.Future[str]))
     assert_type(task(same)(str(3)), str)
     assert_type(task(same_later).schedule(str(3)), Task[str])  # E[pyrefly]: generic functions
     assert_type(task(size).__name__, str)

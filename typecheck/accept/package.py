@@ -7,11 +7,13 @@ from typing import assert_type
 from asyncz import (
     AndTrigger as AndTrigger,
     AppWithScheduler as AppWithScheduler,
+    ArgumentMismatchError,
     AsyncIOExecutor as AsyncIOExecutor,
     AsyncIOScheduler as AsyncIOScheduler,
     AsynczError as AsynczError,
     BaseExecutor as BaseExecutor,
     BaseTrigger as BaseTrigger,
+    BoundCall,
     CalendarIntervalTrigger as CalendarIntervalTrigger,
     Clock as Clock,
     ClusterAlias as ClusterAlias,
@@ -28,17 +30,22 @@ from asyncz import (
     DateTrigger as DateTrigger,
     DebugExecutor as DebugExecutor,
     DelegatingExecutor as DelegatingExecutor,
+    DownstreamCall,
     DuplicateExecutorError as DuplicateExecutorError,
     DuplicateTaskError as DuplicateTaskError,
     Event as Event,
+    EventLoopRunningError,
     Executor as Executor,
     ExecutorAdded as ExecutorAdded,
+    ExecutorAlias,
     ExecutorConfig as ExecutorConfig,
     ExecutorInUseError as ExecutorInUseError,
     ExecutorNotRunningError as ExecutorNotRunningError,
     ExecutorRemoved as ExecutorRemoved,
     ExecutorState as ExecutorState,
     ExecutorStatus as ExecutorStatus,
+    FunctionMismatchError,
+    FunctionTasks,
     FuturesExecutor as FuturesExecutor,
     IllegalTransitionError as IllegalTransitionError,
     InstanceCount as InstanceCount,
@@ -46,6 +53,7 @@ from asyncz import (
     InvalidInputError as InvalidInputError,
     LimitsConfig as LimitsConfig,
     Listener as Listener,
+    ListenerDecorator,
     LoopAlias as LoopAlias,
     MaximumInstancesError as MaximumInstancesError,
     MissingExtraError as MissingExtraError,
@@ -132,11 +140,13 @@ from asyncz import (
     WorkerLostError as WorkerLostError,
     WorkerStartError as WorkerStartError,
     WrongThreadError as WrongThreadError,
+    __version__,
     create_executor as create_executor,
     create_trigger as create_trigger,
     current_run as current_run,
     executor_aliases as executor_aliases,
     executors,
+    install_log_fields,
     testing,
     trigger_aliases as trigger_aliases,
     triggers,
@@ -156,3 +166,26 @@ def of_the_subpackages() -> None:
     assert_type(triggers.IntervalTrigger(seconds=1), IntervalTrigger)
     assert_type(triggers.OrTrigger([DateTrigger()]), OrTrigger)
     assert_type(testing.FakeClock().now(), float)
+
+
+def of_calls(
+    bound: BoundCall[int],
+    downstream: DownstreamCall[str, int],
+    found: FunctionTasks[int],
+    alias: ExecutorAlias,
+    on_error: ListenerDecorator[TaskError],
+) -> None:
+    assert_type(bound.add(executor=alias), Task[int])
+    assert_type(downstream.add(), Task[int])
+    assert_type(found.get("id"), Task[int])
+    on_error(print)
+
+
+def of_more_errors(
+    mismatch: ArgumentMismatchError, function: FunctionMismatchError, running: EventLoopRunningError
+) -> None:
+    assert_type(mismatch.function, str)
+    assert_type(function.task_id, str)
+    error: AsynczError = running
+    print(error, __version__.split("."))
+    install_log_fields()

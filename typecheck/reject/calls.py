@@ -4,8 +4,12 @@
 from __future__ import annotations
 
 from asyncz import (
+    BoundCall,
+    DownstreamCall,
     Executor,
     ExecutorAlias,
+    FunctionTasks,
+    ListenerDecorator,
     Task,
     TaskError,
     TaskExecuted,
@@ -104,3 +108,16 @@ scheduler.on(int)  # E
 scheduler.on(TaskError, 3)  # E
 scheduler.on(TaskMissed)(lambda event: event.exception)  # E
 scheduler.on(TaskError, TaskMissed)(lambda event: event.exception)  # E
+
+
+def handles(
+    bound: BoundCall[int],
+    downstream: DownstreamCall[str, int],
+    found: FunctionTasks[int],
+    on_error: ListenerDecorator[TaskError],
+) -> None:
+    of_text: Task[str] = bound.add()  # E
+    next_text: Task[str] = downstream.add()  # E
+    same: Task[str] = found.get("id")  # E
+    on_error(len)  # E
+    print(of_text, next_text, same)

@@ -5,6 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 
 from asyncz import (
+    EventLoopRunningError,
+    ArgumentMismatchError,
+    FunctionMismatchError,
+    UnknownOptionError,
     ConfigurationError,
     ConfigurationProblem,
     AsynczError,
@@ -116,3 +120,19 @@ def configuration(error: ConfigurationError, problem: ConfigurationProblem) -> N
     ConfigurationProblem(("tasks",), "it is wrong", line="3")  # E
     problem.line = 3  # E
     error.problems[0].key()  # E
+
+
+def of_tasks(
+    mismatch: ArgumentMismatchError,
+    function: FunctionMismatchError,
+    option: UnknownOptionError,
+    running: EventLoopRunningError,
+) -> None:
+    timeout: TimeoutError = running  # E
+    print(timeout)
+    mismatch.signature + 1  # E
+    ArgumentMismatchError("fetch")  # E
+    function.given + 1  # E
+    FunctionMismatchError("task")  # E
+    option.options.append("timeout")  # E
+    UnknownOptionError("timeuot", "timeout")  # E

@@ -14,6 +14,8 @@ from asyncz import (
     Listener,
     Notifier,
     SupportsCancel,
+    SupportsCancelAll,
+    SupportsCheckCall,
     TaskError,
     TaskExecuted,
     TaskNotification,
@@ -201,6 +203,12 @@ def time(clock: Clock, trigger: Trigger, now: datetime) -> datetime:
     trigger.next_due_time(now, None)  # E
     clock.now().year  # E
     return trigger.next_due_time(None, now)  # E
+
+
+def abilities(cancels: SupportsCancel) -> None:
+    cancels_all: SupportsCancelAll = cancels  # E
+    checks: SupportsCheckCall = cancels  # E
+    print(cancels_all, checks)
 
 
 def listeners(general: Listener[TaskExecuted[object]], special: Listener[TaskExecuted[bytes]]) -> None:
