@@ -59,7 +59,7 @@ class Soak:
             flat &= is_flat
             print(
                 f"{time.monotonic() - began:6.0f} s {total:8} runs lost {lost} doubled {doubled} leaked {leaked}"
-                f" {resident_memory() / 1e6:7.1f} MB {self._held} {'' if is_flat else 'NOT FLAT'}",
+                f" {resident_memory() / 1e6:7.1f} MB {Resources.held()} {'' if is_flat else 'NOT FLAT'}",
                 flush=True,
             )
         bounds = f"at most {MAX_EXTRA_MEMORY >> 20} MiB more memory, and no more descriptors, threads, processes"
