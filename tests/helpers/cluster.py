@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from importlib import import_module
 from importlib.abc import MetaPathFinder
@@ -29,7 +30,10 @@ class Part:
     def __init__(self, *arguments: str) -> None:
         command = [sys.executable, "-m", "tests.helpers.cluster", *arguments]
         # Of a session of its own, so that nothing of it is left.
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+        # Nothing is written to its standard input: that ends with this process, and the part with it.
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
 
     def address(self) -> str:
         """Its address, waiting until it is there."""
@@ -43,7 +47,9 @@ class Part:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(10)
+        assert self.process.stdin is not None
         assert self.process.stdout is not None
+        self.process.stdin.close()
         self.process.stdout.close()
 
 
@@ -154,5 +160,12 @@ async def _serve(role: str, address_of_scheduler: str = "tcp://127.0.0.1:0") -> 
     await server.finished()
 
 
+def _end_with_parent() -> None:
+    """Kill this process and those that it has started once its parent is gone."""
+    sys.stdin.buffer.read()
+    os.killpg(0, signal.SIGKILL)
+
+
 if __name__ == "__main__":
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     asyncio.run(_serve(*sys.argv[1:]))

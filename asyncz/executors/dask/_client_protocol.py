@@ -17,6 +17,14 @@ class DaskClient(Protocol):
         ...
 
 
+class DaskSecurity(Protocol):
+    """The TLS certificates and keys of a connection: a `distributed.Security`."""
+
+    def get_connection_args(self, role: str, /) -> Mapping[str, object]:
+        """Return the arguments of connections that are made in a role, such as `client`."""
+        ...
+
+
 class Client(Awaitable[object], Protocol):
     """What is used of a `distributed.Client`."""
 
@@ -87,7 +95,9 @@ class Cluster(Awaitable[object], Protocol):
 
 
 class MakesClient(Protocol):
-    def __call__(self, address: object, /, *, asynchronous: bool, set_as_default: bool) -> Client: ...
+    def __call__(
+        self, address: object, /, *, asynchronous: bool, set_as_default: bool, **options: object
+    ) -> Client: ...
 
 
 class MakesCluster(Protocol):

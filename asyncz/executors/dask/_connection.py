@@ -12,7 +12,15 @@ from asyncz._callables import as_coroutine
 from asyncz.config import DaskClusterKwargs
 from asyncz.exceptions import ClusterConnectionError, InvalidInputError
 from asyncz.executors._remote_worker import Place
-from asyncz.executors.dask._client_protocol import Client, Cluster, DaskClient, MakesClient, MakesCluster, is_client
+from asyncz.executors.dask._client_protocol import (
+    Client,
+    Cluster,
+    DaskClient,
+    DaskSecurity,
+    MakesClient,
+    MakesCluster,
+    is_client,
+)
 from asyncz.states import ClusterState
 
 _LOOK_EVERY = 0.25
@@ -27,6 +35,7 @@ class Connection:
     Args:
         address: The address of the cluster, where there is one.
         given: A client of the user's, where there is one.
+        security: The TLS certificates, if there are any.
         cluster_kwargs: How to start a cluster, where there is neither.
         ready: Called on the loop each time when the cluster can be handed runs again.
         lost: Called where a client of the user's has been closed.
@@ -37,12 +46,15 @@ class Connection:
         address: str | None,
         given: DaskClient | None,
         cluster_kwargs: DaskClusterKwargs,
+        *,
+        security: DaskSecurity | None,
         ready: Callable[[], None],
         lost: Callable[[], None],
     ) -> None:
         self._address = address
         self._given = given
         self._cluster_kwargs = cluster_kwargs
+        self._security: dict[str, object] = {} if security is None else {"security": security}
         self._ready = ready
         self._lost = lost
         self._cluster: Cluster | None = None
@@ -68,6 +80,12 @@ class Connection:
         """The address of the cluster, as far as it is known."""
         return self._address or (self.state.address if self.state is not None else "this machine")
 
+    @property
+    def _dashboard_address(self) -> str | None:
+        """The address of the dashboard; a port without a host is one to which other machines cannot connect."""
+        address = self._cluster_kwargs.get("dashboard_address", ":0")
+        return f"127.0.0.1{address}" if address is not None and address.startswith(":") else address
+
     async def open(self, topic: str, heard: Callable[[int, Place], None], logger: logging.Logger) -> None:
         """Connect, starting a cluster where there is none.
 
@@ -91,7 +109,8 @@ class Connection:
                 # Says here, where the program fails, that it has no `if __name__ == "__main__":`.
                 multiprocessing.spawn.get_preparation_data("asyncz")
                 self._cluster = make_cluster(
-                    asynchronous=True, **{"dashboard_address": "127.0.0.1:0", **self._cluster_kwargs}
+                    asynchronous=True,
+                    **{**self._security, **self._cluster_kwargs, "dashboard_address": self._dashboard_address},
                 )
                 await self._cluster
             await self._connect(make_client)
@@ -122,7 +141,7 @@ class Connection:
         if self._given is not None:
             self._client = _usable(self._given)
             return
-        client = make_client(self._cluster or self._address, asynchronous=True, set_as_default=False)
+        client = make_client(self._cluster or self._address, asynchronous=True, set_as_default=False, **self._security)
         try:
             await client
         except Exception as error:

@@ -67,6 +67,8 @@ class DaskExecutor(QueueExecutor):
         client: A `distributed.Client` that was made with `asynchronous=True` on the event loop; it stays its owner's.
         resources: What a run takes of the resources that workers declare, such as `{"GPU": 1}`.
         retries: How many times Dask executes a run again that failed or was lost, before that is its end.
+        security: A `distributed.Security` with certificates for TLS, for the given address or the started cluster.
+            Without TLS, every program that can reach the address can execute code on the cluster.
         cluster_kwargs: Keyword arguments of the `distributed.LocalCluster` that is started.
         cancel_futures: Cancel the runs that have not left for the cluster at shutdown.
         overwrite_wait: Where set, it is used instead of the `wait` of `shutdown`.
@@ -74,7 +76,7 @@ class DaskExecutor(QueueExecutor):
 
     Raises:
         PluginError: Dask is not installed.
-        InvalidInputError: An address and a client are given, or `retries` or `max_queue` is negative.
+        InvalidInputError: A client is given together with an address or `security`, or another argument is not valid.
 
     Example:
         >>> scheduler.add_executor(DaskExecutor("tcp://10.0.0.5:8786"), alias="cluster")
@@ -87,6 +89,7 @@ class DaskExecutor(QueueExecutor):
         client: _client_protocol.DaskClient | None = None,
         resources: Mapping[str, float] | None = None,
         retries: int = 0,
+        security: _client_protocol.DaskSecurity | None = None,
         cluster_kwargs: DaskClusterKwargs | None = None,
         cancel_futures: bool = False,
         overwrite_wait: bool | None = None,
@@ -98,10 +101,19 @@ class DaskExecutor(QueueExecutor):
             check_amounts("resources", resources)
         if address is not None and client is not None:
             raise InvalidInputError("address", repr(address), "a client is given, which has one")
+        if security is not None and client is not None:
+            raise InvalidInputError("security", repr(security), "a client is given, which has its own")
+        if security is not None and not callable(getattr(security, "get_connection_args", None)):
+            raise InvalidInputError("security", repr(security), "it must be a distributed.Security")
         if find_spec("distributed") is None:
             raise MissingExtraError("DaskExecutor", "distributed", "dask")
         self._link = _connection.Connection(
-            address, client, {**(cluster_kwargs or {})}, self._flush_soon, self._client_closed
+            address,
+            client,
+            {**(cluster_kwargs or {})},
+            security=security,
+            ready=self._flush_soon,
+            lost=self._client_closed,
         )
         self._resources = dict(resources) if resources else None
         self._retries = retries
