@@ -1,4 +1,4 @@
-"""Runs in worker processes, of which each crash costs one run."""
+"""Process-pool executor: runs in worker processes, each crash of which costs one run."""
 
 from __future__ import annotations
 
@@ -39,24 +39,23 @@ ResultT = TypeVar("ResultT")
 
 
 class ProcessPoolExecutor(PoolExecutor):
-    """Runs each run in a worker process of a `concurrent.futures` pool. Alias `processpool`.
+    """Process-pool executor: each run is executed in a worker process. Alias `processpool`.
 
-    Functions, arguments and results are pickled. A coroutine function runs to its end in an event loop
-    of its worker. A worker that dies costs the run that it was executing, which ends as
-    `WorkerLostError`; another worker takes its place. What functions log reaches the logging of this
-    process. Workers ignore SIGINT, and start by forkserver, or spawn, unless `mp_context` says otherwise.
-    A run that is cancelled is killed together with its worker; one whose function asks
-    `current_run().is_cancelled()` has five seconds to return before.
+    Functions, arguments and results are pickled. A coroutine function runs until it is done in an event loop of its
+    worker. If a worker dies, the run that it was executing ends as `WorkerLostError`, and another worker replaces it.
+    Log records of functions reach the logging of this process. Workers ignore SIGINT. They start by forkserver, or by
+    spawn if that is not available, unless `mp_context` is given. If a run is cancelled, its worker is killed. If the
+    function asks `current_run().is_cancelled()` or is a coroutine function, it has five seconds to return first.
 
     Args:
-        max_workers: The maximum number of processes.
+        max_workers: Maximum number of processes.
         pool_kwargs: Keyword arguments of the `concurrent.futures.ProcessPoolExecutor`.
-        cancel_futures: Cancel the runs that wait for a process at shutdown.
-        overwrite_wait: Where set, it is used instead of the `wait` of `shutdown`.
-        max_queue: How many runs may wait for a process at most; None is no limit.
+        cancel_futures: Cancel the queued runs at shutdown.
+        overwrite_wait: If set, it replaces the `wait` argument of `shutdown`.
+        max_queue: Maximum number of queued runs; None for no limit.
 
     Raises:
-        InvalidInputError: One of these is not what it should be.
+        InvalidInputError: An argument is not valid.
 
     Example:
         >>> scheduler.add_executor(ProcessPoolExecutor(max_workers=4), alias="cpu")
@@ -79,16 +78,16 @@ class ProcessPoolExecutor(PoolExecutor):
 
     @override
     async def start(self, scheduler: Notifier, alias: str, /) -> None:
-        """Get ready to start workers, which start as they are needed.
+        """Start the supervisor. Workers start when they are needed.
 
         Raises:
-            RuntimeError: This is a worker that is just importing the main module: the program starts
-                its scheduler without `if __name__ == "__main__":`.
-            InvalidInputError: `pool_kwargs` are not what the pool takes.
-            DuplicateExecutorError: It runs already.
+            RuntimeError: This process is a worker that imports the main module: the program starts its scheduler
+                without `if __name__ == "__main__":`.
+            InvalidInputError: `pool_kwargs` are not valid.
+            DuplicateExecutorError: The executor is running already.
         """
         self.check_not_started()
-        # Says so here, where the program fails; in a thread nobody would hear of it.
+        # Raises on this thread: the same error in the supervisor's thread would not end the program.
         multiprocessing.spawn.get_preparation_data("asyncz")
         supervisor = Supervisor(alias, self._max_workers, self._pool_kwargs, self.mark_broken)
         await super().start(scheduler, alias)
@@ -98,7 +97,7 @@ class ProcessPoolExecutor(PoolExecutor):
     @property
     @override
     def state(self) -> ExecutorState:
-        """A snapshot of what it does. May be read from any thread."""
+        """Snapshot of the state. May be read from any thread."""
         supervisor = self._supervisor
         if supervisor is None:
             return super().state
@@ -111,7 +110,7 @@ class ProcessPoolExecutor(PoolExecutor):
         )
 
     def check_call(self, call: Callable[[], object], /) -> None:
-        """Reject what can be known not to be picklable: a local function, a lambda.
+        """Reject a call that cannot be pickled, for example if its function is local or a lambda.
 
         Raises:
             SerializationError: The function or an argument cannot be pickled.
