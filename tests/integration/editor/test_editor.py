@@ -14,7 +14,7 @@ import pytest
 
 import asyncz
 from asyncz import AsyncIOScheduler, Executor, Task, TaskExecuted, ThreadPoolExecutor
-from asyncz.plugins import BUILTIN_EXECUTORS
+from asyncz.plugins import BUILTIN_EXECUTORS, BUILTIN_TRIGGERS
 from tests.helpers.language_server import (
     Document,
     LanguageServer,
@@ -28,7 +28,7 @@ from tests.helpers.public_api import MEMBERS, NAMES, documentation
 pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("editor"), pytest.mark.slow]
 
 PROGRAM = """\
-from asyncz import AsyncIOScheduler, Executor, TaskExecuted, ThreadPoolExecutor
+from asyncz import AsyncIOScheduler, Executor, TaskExecuted, ThreadPoolExecutor, create_executor, create_trigger
 
 
 async def fetch(url: str, limit: int) -> bytes:
@@ -84,6 +84,9 @@ async def editor(anyio_backend: str, tmp_path_factory: pytest.TempPathFactory) -
         'measuring = scheduler.add_task(measure, "u", executor=',
         'fetching = scheduler.add_task(fetch, "u", 1, executor=',
         "@scheduler.task(executor=",
+        "task.modify(executor=",
+        "scheduler.modify_task(task, executor=",
+        "create_executor(",
         "scheduler.add_executor(",
         'AsyncIOScheduler(executors={"own": ',
     ],
@@ -99,6 +102,22 @@ async def test_pool_options_completed(editor: Editor) -> None:
     assert set(ThreadPoolExecutor.__init__.__annotations__) - {"return"} <= {
         name.removesuffix("=") for name in await editor.typing(call).completions(after=call)
     }
+
+
+async def test_trigger_aliases_and_options_completed(editor: Editor) -> None:
+    offered = await editor.typing('create_trigger("').completions(after='create_trigger("')
+    assert {f'"{alias}"' for alias in BUILTIN_TRIGGERS} <= set(offered)
+    call = 'create_trigger("interval", '
+    options = {name.removesuffix("=") for name in await editor.typing(call).completions(after=call)}
+    assert {"weeks", "minutes", "start_at", "jitter"} <= options
+
+
+async def test_call_shows_names_of_arguments_and_options(editor: Editor) -> None:
+    (signature,) = await editor.typing("scheduler.call(fetch, ").signatures(after="scheduler.call(fetch, ")
+    assert "url" in signature.label
+    call = 'scheduler.call(fetch, "u", 1).add('
+    options = {name.removesuffix("=") for name in await editor.typing(call).completions(after=call)}
+    assert {"trigger", "executor", "timeout", "overlap", "paused"} <= options
 
 
 @pytest.mark.parametrize(
