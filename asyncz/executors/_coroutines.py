@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Coroutine
 from typing import Generic, TypeVar
 
 ResultT = TypeVar("ResultT")
@@ -68,6 +68,11 @@ class CoroutineCall(Generic[ResultT]):
         if owns_loop:
             await _cancel_tasks_left(task)
 
+    def close(self) -> None:
+        """Close an awaitable that was never started, which Python would report as forgotten."""
+        if isinstance(self._awaitable, Coroutine):
+            self._awaitable.close()
+
     def result(self) -> ResultT:
         """Return the result of the awaitable, or raise its exception, after `run`."""
         error, self._error = self._error, None
@@ -85,14 +90,24 @@ def run_in_loop(runner: asyncio.Runner, call: CoroutineCall[ResultT]) -> ResultT
 
     The call gets a copy of the context: a `Runner` would let all its calls share the context of the first.
     """
+    try:
+        # Makes the loop at the first call, which needs file descriptors.
+        runner.get_loop()
+    except BaseException:
+        call.close()
+        raise
     runner.run(call.run(owns_loop=True), context=contextvars.copy_context())
     return call.result()
 
 
 def run_in_new_loop(call: CoroutineCall[ResultT]) -> ResultT:
     """Run a call to its end in a loop made for it, and return its result."""
-    with asyncio.Runner() as runner:
+    # Not `with`, which makes the loop: without one, `run_in_loop` closes the awaitable.
+    runner = asyncio.Runner()
+    try:
         return run_in_loop(runner, call)
+    finally:
+        runner.close()
 
 
 async def _cancel_tasks_left(current: asyncio.Task[object] | None) -> None:

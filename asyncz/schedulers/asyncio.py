@@ -97,8 +97,7 @@ class AsyncIOScheduler(TaskScheduler):
         completion, chains, tasks = Completion(runtime), Chains(defaults), TaskRegistry[AnyController](runtime)
         registry, timer = ExecutorRegistry(runtime, completion), DueTimer[AnyController](runtime, tasks.registered)
         parts = chains.parts = SchedulerParts(runtime, completion, registry, tasks, timer, chains)
-        self._lifecycle = Lifecycle(parts)
-        super().__init__(parts, defaults, self._lifecycle.unscheduled)
+        super().__init__(parts, defaults, Lifecycle(parts))
         for alias, executor in (executors or {}).items():
             if isinstance(executor, str):
                 self.add_executor(executor, alias=alias)
@@ -171,14 +170,13 @@ class AsyncIOScheduler(TaskScheduler):
         A run that waits for its next attempt ends with the error of its last one. Concurrent calls wait for the same
         shutdown, and each can shorten it. If the caller is cancelled, the shutdown goes on.
 
-        The shutdown waits for listeners and runs, so it does not wait for the ones that call it: a listener is left
+        The shutdown waits for listeners and runs, but not for the ones that call it. A listener that calls it is left
         out, and for a run this returns at once while the scheduler drains.
 
         Args:
             wait: Let the runs finish, without blocking the loop; if False, cancel them.
             timeout: Maximum seconds to wait for runs and listeners, which are then cancelled; None for no limit. The
-                call returns at most 20 seconds later, whatever user code does: coroutines have 10 of them for their
-                cleanup. Only a listener, trigger or executor that blocks the event loop can delay it further.
+                call returns at most 20 seconds later, whatever user code does, unless that blocks the event loop.
 
         Raises:
             InvalidInputError: `timeout` is negative.

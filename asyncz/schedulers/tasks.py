@@ -18,6 +18,7 @@ from asyncz.limits import OverlapPolicy, TaskLimits, TaskOptions
 from asyncz.plugins import check_trigger
 from asyncz.protocols import Executor, Trigger, UniversalExecutor
 from asyncz.retries import Retry
+from asyncz.schedulers._lifecycle import Lifecycle
 from asyncz.schedulers._schedules import TriggerSchedule
 from asyncz.schedulers._task_controller import SchedulerParts, TaskController
 from asyncz.specs import TaskSpec
@@ -35,13 +36,13 @@ class TaskScheduler:
     Args:
         parts: Parts of the scheduler.
         defaults: Limits of tasks that set no others.
-        unscheduled: Names of decorated functions without a task, by key; the scheduler logs them.
+        lifecycle: Start and shutdown of the scheduler, which logs decorated functions without a task.
     """
 
-    def __init__(self, parts: SchedulerParts, defaults: TaskLimits, unscheduled: dict[object, str]) -> None:
+    def __init__(self, parts: SchedulerParts, defaults: TaskLimits, lifecycle: Lifecycle) -> None:
         self._parts = parts
         self._defaults = defaults
-        self._unscheduled = unscheduled
+        self._lifecycle = lifecycle
 
     # Aliases and executors have separate overloads: editors complete aliases only in a parameter whose type has no
     # type variable.
@@ -241,15 +242,14 @@ class TaskScheduler:
         """Decorate a function so that it can schedule itself: `function.schedule(...)` adds a task.
 
         The function stays callable as before; `schedule` takes its arguments, keyword arguments included. Methods can
-        be decorated too. The decorator alone adds no task: a function with a trigger that is never scheduled is logged.
+        be decorated too. The decorator alone adds no task. A function with a trigger that is never scheduled is logged.
         May be called from any thread.
 
         Args:
-            trigger: Source of the due times; by default each task is due once, immediately. None: the task runs only
-                when `task.run()` or `task.submit()` is called.
+            trigger: Source of the due times; by default each task is due once, immediately. With None the task runs
+                only when `task.run()` or `task.submit()` is called.
             executor: Alias of an executor, or an executor for runs of every type, which is registered on first use.
-                None: the executor that is registered as `default`, or else `asyncio`. Pass an executor for runs of one
-                type to `call(...).add` or `add_task`, which compare the types.
+                With None, the one that is registered as `default`, or else `asyncio`.
             id: Id of the task; by default derived from the name of the function.
             paused: Add the task with its schedule paused, until `resume_task`.
             replace_existing: Let each `schedule` remove the task that has the id, if there is one.
@@ -273,7 +273,7 @@ class TaskScheduler:
                 call, trigger, executor, id, limits=limits, paused=paused, replace_existing=replace_existing
             )
 
-        return TaskDecorator(schedule, None if trigger is NOW else self._unscheduled)
+        return TaskDecorator(schedule, None if trigger is NOW else self._lifecycle.unscheduled)
 
     @property
     def tasks(self) -> tuple[Task[object], ...]:

@@ -125,13 +125,14 @@ def kill_at(victim: Victim, seconds: float, program: Path, *, after_output: bool
     mark = uuid.uuid4().hex
     # A file: a pipe would stay open as long as an orphan holds it.
     printed = program.with_name(mark)
-    process = subprocess.Popen(
-        [sys.executable, str(program)],
-        stdout=printed.open("w"),
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, _MARK: mark},
-        start_new_session=True,
-    )
+    with printed.open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, str(program)],
+            stdout=output,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, _MARK: mark},
+            start_new_session=True,
+        )
     if after_output:
         _wait_for_output(printed, process)
     time.sleep(seconds)

@@ -55,6 +55,9 @@ async def test_rejected_attempt_made_when_slot_is_free() -> None:
         retry = Retry(attempts=2, on=(TaskTimeoutError,))
         task = scheduler.add_task(slow_at_first, timeout=0.05, retry=retry, executor="io", trigger=None)
         handle = task.run()
+        await until(lambda: bool(calls))
+        # Time limits follow the clock of the scheduler.
+        await clock.advance(0.06)
         await until(lambda: bool(retrying))
         # The attempt is due, and is rejected: the first one's function goes on.
         await clock.advance(0.1)
