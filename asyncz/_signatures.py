@@ -132,10 +132,15 @@ def _reject_generator(name: str, value: object) -> Never:
     )
 
 
+# The class without its type parameters, which a check cannot know.
+_COROUTINE: type[object] = CoroutineType
+
+
 def _reject_uncallable(name: str, value: object) -> Never:
     advice = "it must be a function or another callable"
-    if isinstance(value, CoroutineType):
-        advice += f"; pass the function itself, without calling it: add_task({value.__name__}, ...)"
+    if isinstance(value, _COROUTINE):
+        name_of_function = str(getattr(value, "__name__", "function"))
+        advice += f"; pass the function itself, without calling it: add_task({name_of_function}, ...)"
     elif isinstance(value, str):
         advice += "; import the function and pass it itself"
     else:

@@ -304,7 +304,7 @@ class FunctionTasks(Generic[CallT_co]):
         task = self._find(task_id)
         if not is_same_function(task.call, self._function):
             raise FunctionMismatchError(task_id, task.function, function_reference(self._function))
-        return _as_task_of(task)
+        return self._typed(task)
 
     @overload
     def all(self: FunctionTasks[Awaitable[ResultT]]) -> tuple[Task[ResultT], ...]: ...
@@ -312,7 +312,14 @@ class FunctionTasks(Generic[CallT_co]):
     def all(self: FunctionTasks[ResultT]) -> tuple[Task[ResultT], ...]: ...
     def all(self: FunctionTasks[ResultT | Awaitable[ResultT]]) -> tuple[Task[ResultT], ...]:
         """Return all registered tasks of the function. May be called from any thread."""
-        return tuple(_as_task_of(task) for task in self._registered() if is_same_function(task.call, self._function))
+        return tuple(self._typed(task) for task in self._registered() if is_same_function(task.call, self._function))
+
+    def _typed(self: FunctionTasks[ResultT | Awaitable[ResultT]], task: Task[object]) -> Task[ResultT]:
+        """Return a task as one with the result type of the function.
+
+        Unverified: the result type. The caller has compared the function of the task with the one that has the type.
+        """
+        return cast("Task[ResultT]", task)
 
 
 def bind(fn: Callable[[Unpack[Ts]], CallT], args: tuple[Unpack[Ts]]) -> Callable[[], CallT]:
@@ -337,11 +344,3 @@ def reject_misplaced(functions: tuple[object, ...]) -> None:
 def _needs_no_arguments(fn: Callable[[Unpack[Ts]], CallT], args: tuple[Unpack[Ts]]) -> TypeGuard[Callable[[], CallT]]:
     """Return True if there are no arguments."""
     return not args and callable(fn)
-
-
-def _as_task_of(task: Task[object]) -> Task[ResultT]:
-    """Return a task as one with the result type of its function.
-
-    Unverified: the result type. The caller has compared the function of the task with the one that has the type.
-    """
-    return cast("Task[ResultT]", task)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable
+from types import CoroutineType
 from typing import Generic, TypeVar
 
 ResultT = TypeVar("ResultT")
 
 _CLEANUP_SECONDS = 5.0
+# The class without its type parameters, which a check cannot know.
+_COROUTINE: type[object] = CoroutineType
 
 
 class CoroutineCall(Generic[ResultT]):
@@ -70,8 +73,10 @@ class CoroutineCall(Generic[ResultT]):
 
     def close(self) -> None:
         """Close an awaitable that was never started, which Python would report as forgotten."""
-        if isinstance(self._awaitable, Coroutine):
-            self._awaitable.close()
+        if isinstance(self._awaitable, _COROUTINE):
+            close: object = getattr(self._awaitable, "close", None)
+            if callable(close):
+                close()
 
     def result(self) -> ResultT:
         """Return the result of the awaitable, or raise its exception, after `run`."""

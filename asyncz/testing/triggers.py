@@ -104,10 +104,8 @@ class TriggerConformance(RuleSuite):
                     f"next_due_time({previous}) took {seconds:.2f} s; at most {self.longest_answer:g} s are allowed",
                 )
         if (catching_up := _catching_up(trigger)) is not None:
-            begin = times[0] if times else self.now
-            seconds = min(
-                _seconds_for(lambda: catching_up.latest_due_time(begin, begin + _LATER[-1])) for _ in range(3)
-            )
+            begin, latest_due_time = times[0] if times else self.now, catching_up.latest_due_time
+            seconds = min(_seconds_for(lambda: latest_due_time(begin, begin + _LATER[-1])) for _ in range(3))
             if seconds > self.longest_answer:
                 raise RuleBrokenError(
                     rules.DOES_NOT_BLOCK,

@@ -29,6 +29,7 @@ from asyncz.cli._events import as_json, as_line, fields_of
 from asyncz.cli.app import app
 from asyncz.executors.process_pool import _frames
 from asyncz.executors.process_pool._frames import FrameError, FrameReader
+from tests.helpers.untyped import call_untyped
 
 Ts = TypeVarTuple("Ts")
 
@@ -192,10 +193,8 @@ def executors(alias: str, options: dict[str, object]) -> None:
 def limits(options: dict[str, object], retry: dict[str, object]) -> None:
     """Create limits and retry policies of any values."""
     for make, arguments in ((TaskLimits, options), (Retry, {"attempts": 2, **retry})):
-        create: object = make
-        assert callable(create)
         with _only_library_errors():
-            create(**arguments)
+            call_untyped(make, **arguments)
 
 
 class _TextError(Exception):
@@ -217,10 +216,9 @@ def events(task_id: str, result: object, text: str) -> None:
 
 def ids(task_id: object) -> None:
     """Add a task with any id, and read the state."""
-    add: object = AsyncIOScheduler().add_task
-    assert callable(add)
+    add = AsyncIOScheduler().add_task
     with _only_library_errors():
-        add(abs, -1, id=task_id)
+        call_untyped(add, abs, -1, id=task_id)
 
 
 def command_line(arguments: list[str]) -> None:

@@ -29,6 +29,7 @@ from asyncz import (
 from asyncz.clock import SystemClock
 from asyncz.testing import FakeClock
 from tests.helpers.payloads import add
+from tests.helpers.untyped import call_untyped
 from tests.helpers.waiting import until
 
 pytestmark = pytest.mark.anyio
@@ -277,10 +278,8 @@ async def test_default_executor_is_used_by_tasks_that_name_none() -> None:
 def test_call_that_cannot_work_is_rejected_when_added(fn: object, args: tuple[object, ...]) -> None:
     """S17 and X19: arguments that do not fit, and generator functions."""
     scheduler = AsyncIOScheduler()
-    add_untyped: object = scheduler.add_task
-    assert callable(add_untyped)
     with pytest.raises(AsynczError):
-        add_untyped(fn, *args)
+        call_untyped(scheduler.add_task, fn, *args)
 
 
 def test_coroutine_instead_of_function_is_rejected() -> None:
@@ -289,10 +288,9 @@ def test_coroutine_instead_of_function_is_rejected() -> None:
     async def run() -> None: ...
 
     coroutine = run()
-    add_untyped: object = AsyncIOScheduler().add_task
-    assert callable(add_untyped)
+    scheduler = AsyncIOScheduler()
     with pytest.raises(InvalidInputError):
-        add_untyped(coroutine)
+        call_untyped(scheduler.add_task, coroutine)
     coroutine.close()
 
 

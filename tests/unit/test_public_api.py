@@ -16,6 +16,7 @@ import pytest
 from pydantic import BaseModel
 
 import asyncz.triggers
+from asyncz import config, executors, triggers
 from tests.helpers.interpreter import python_output
 from tests.helpers.public_api import MEMBERS, NAMES, documentation
 
@@ -29,7 +30,7 @@ def test_package_exports_public_names(package: str) -> None:
         assert getattr(module, name) is not None
 
 
-LAZY_PACKAGES = [asyncz, asyncz.config, asyncz.executors, asyncz.triggers]
+LAZY_PACKAGES = [asyncz, config, executors, triggers]
 
 
 def imports_for_checkers(package: ModuleType) -> dict[str, list[str]]:
