@@ -33,7 +33,7 @@ class Schedule(Protocol[ResultT_co]):
 
     @property
     def next_due(self) -> datetime | None:
-        """Next due time, UTC; None if there is none or it is not known."""
+        """Next due time, UTC; None if it is not known or the schedule is exhausted."""
         ...
 
     @property

@@ -215,7 +215,7 @@ class TaskController(Generic[ResultT]):
             dispatcher.emit(TaskAdded(self.task.id))
         if self._parts.runtime.inbox.logs_info:
             trigger, executor = self._schedule.text or "on demand", self.task.executor
-            self._log_info("%s: added, %s, on %s", printable(trigger), executor)
+            _log_info(self.task, "%s: added, %s, on %s", printable(trigger), executor)
         self._update_timer()
         if self._schedule.next_due is None:
             self.retire_if_finished()
@@ -249,10 +249,6 @@ class TaskController(Generic[ResultT]):
                 self._on_trigger_error(failure)
             self._update_timer()
             self.retire_if_finished()
-
-    def _log_info(self, message: str, *values: object) -> None:
-        task = self.task
-        logger.info(message, printable(task.id), *values, extra=run_fields(task.id, executor=task.executor))
 
     def _update_timer(self, now: datetime | None = None) -> None:
         """Enter the next due time into the timetable. While a task catches up, it takes turns with other due tasks."""
@@ -393,7 +389,7 @@ class TaskController(Generic[ResultT]):
         self._runs.end_attempts()
         self._emit_removed()
         if self._parts.runtime.inbox.logs_info:
-            self._log_info("%s: removed")
+            _log_info(self.task, "%s: removed")
         if not len(self._runs):
             self._forget()
 
@@ -567,6 +563,10 @@ class TaskController(Generic[ResultT]):
     def check_thread(self, action: str, /) -> None:
         """Raise `WrongThreadError` in any thread but the one of the scheduler's loop."""
         self._parts.runtime.check_thread(action)
+
+
+def _log_info(task: Task[object], message: str, *values: object) -> None:
+    logger.info(message, printable(task.id), *values, extra=run_fields(task.id, executor=task.executor))
 
 
 class RemovedTaskOwner:

@@ -340,7 +340,7 @@ class TaskRuns(Generic[ResultT]):
     # Further attempts
 
     def retry(self, run: LiveRun[ResultT], failure: TaskError) -> bool:
-        """Schedule the next attempt of a failed run; return False if there is none."""
+        """Schedule the next attempt of a failed run; return False if none follows."""
         retry = self._task._spec.limits.retry
         if retry is None or run.cancel_requested or (self._live or {}).get(run.run_id) is not run:
             return False

@@ -51,7 +51,7 @@ class DueTimer(Generic[DueT]):
 
     @property
     def earliest(self) -> float | None:
-        """Return the due time of the next item, in seconds since the epoch; None if there is no item."""
+        """Return the due time of the next item, in seconds since the epoch; None if the timetable is empty."""
         return self._timetable.earliest
 
     def start(self) -> None:

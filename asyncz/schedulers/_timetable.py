@@ -16,7 +16,7 @@ class Due(Protocol):
     """Item of a timetable.
 
     Attributes:
-        heap_version: Number of the item's valid entry in the timetable; 0 if there is none.
+        heap_version: Number of the item's valid entry in the timetable, or 0 if it has no entry.
     """
 
     heap_version: int
@@ -105,7 +105,7 @@ class Timetable(Generic[ItemT]):
 
     @property
     def earliest(self) -> float | None:
-        """Return the due time of the next item, in seconds since the epoch; None if there is no item."""
+        """Return the due time of the next item, in seconds since the epoch; None if the timetable is empty."""
         in_order, heap = self._in_order, self._heap
         while in_order and in_order[0][1] != in_order[0][2].heap_version:
             in_order.popleft()

@@ -117,7 +117,7 @@ class AsyncIOScheduler(TaskScheduler):
 
         Raises:
             ConfigurationError: Parts of the configuration cannot be used; the error lists each with line and key.
-            InvalidInputError: `source` is none of the three.
+            InvalidInputError: `source` has another type.
 
         Example:
             >>> scheduler = AsyncIOScheduler.from_config("asyncz.toml")

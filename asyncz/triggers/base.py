@@ -39,7 +39,7 @@ def start_trigger(trigger: Trigger, now: datetime) -> Trigger:
 
 
 def latest_due_time(trigger: Trigger, previous: datetime, now: datetime) -> datetime | None:
-    """Return the last due time of any trigger up to `now` that is later than `previous`; None if there is none.
+    """Return the last due time of any trigger up to `now` that is later than `previous`; None if none follows.
 
     A trigger that implements `SupportsCatchUp` is asked directly, any other one by bisection.
     """
@@ -171,11 +171,11 @@ class JitteredTrigger(ValueTrigger):
 
     @override
     def next_due_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
-        """Return the first due time after `previous`, or the first one of all; None if there is none."""
+        """Return the first due time after `previous`, or the first one of all; None if none follows."""
         return self._jittered(previous, now) if self._jitter else self._planned_time(previous, now)
 
     def latest_due_time(self, previous: datetime, now: datetime, /) -> datetime | None:
-        """Return the last due time up to `now` that is later than `previous`; None if there is none."""
+        """Return the last due time up to `now` that is later than `previous`; None if none follows."""
         if not self._jitter:
             return self._latest_planned_time(previous, now)
         # The delayed time of the last planned time may lie after `now`. That of the one before it cannot, because
@@ -191,10 +191,10 @@ class JitteredTrigger(ValueTrigger):
 
     @abstractmethod
     def _planned_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
-        """Return the first planned time after `previous`, or the first one of all; None if there is none."""
+        """Return the first planned time after `previous`, or the first one of all; None if none follows."""
 
     def _latest_planned_time(self, previous: datetime, now: datetime, /) -> datetime | None:
-        """Return the last planned time up to `now` that is later than `previous`; None if there is none."""
+        """Return the last planned time up to `now` that is later than `previous`; None if none follows."""
         return _latest_by_bisection(self._planned_time, previous, now)
 
     @property

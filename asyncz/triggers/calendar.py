@@ -158,7 +158,7 @@ class CalendarIntervalTrigger(JitteredTrigger):
         return in_month + timedelta(days) if days <= (date.max - in_month).days else None
 
     def _number_before(self, day: date, start: date) -> int:
-        """Return the number of intervals after the start of the last day before another day; 0 if there is none."""
+        """Return the number of intervals after the start of the last day before another day, or 0."""
         interval = (self._years * 12 + self._months) * _DAYS_OF_A_MONTH + self._weeks * 7 + self._days
         # A first guess from the average length of a month; the loops correct it.
         number = max(0, int((day - start).days / interval))

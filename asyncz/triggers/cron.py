@@ -113,12 +113,12 @@ class CronTrigger(JitteredTrigger):
 
     @property
     def start_at(self) -> datetime | None:
-        """The earliest due time, UTC; None if there is no limit."""
+        """The earliest due time, UTC; None if unlimited."""
         return self._start_at
 
     @property
     def end_at(self) -> datetime | None:
-        """The latest due time, UTC; None if there is no limit."""
+        """The latest due time, UTC; None if unlimited."""
         return self._end_at
 
     @override

@@ -23,7 +23,6 @@ def write(folder: Path, source: str) -> Path:
     return file
 
 
-@pytest.mark.xfail(strict=False, reason="the package is being rewritten")
 def test_package_word_rates_within_limits() -> None:
     assert read_prose(PACKAGE.rglob("*.py")).violations() == []
 

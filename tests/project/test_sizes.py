@@ -37,7 +37,6 @@ class Queue:
 '''
 
 
-@pytest.mark.xfail(strict=False, reason="the package is being restructured")
 def test_package_sizes_within_limits() -> None:
     assert measure(PACKAGE).violations() == []
 

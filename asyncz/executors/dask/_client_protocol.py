@@ -1,4 +1,4 @@
-"""The parts of `distributed` that are used, as protocols: its own classes have no types there."""
+"""Protocols of the used parts of `distributed`, whose classes have no types."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing_extensions import TypeIs
 
 
 class DaskClient(Protocol):
-    """What can be told of a `distributed.Client` by its type; the rest is asked for when the executor starts."""
+    """The typed part of a `distributed.Client`; the executor checks the rest when it starts."""
 
     @property
     def asynchronous(self) -> bool:
-        """Whether it belongs to the running event loop."""
+        """True if the client belongs to the running event loop."""
         ...
 
 
@@ -26,21 +26,21 @@ class DaskSecurity(Protocol):
 
 
 class Client(Awaitable[object], Protocol):
-    """What is used of a `distributed.Client`."""
+    """The used part of a `distributed.Client`."""
 
     @property
     def asynchronous(self) -> bool:
-        """Whether it belongs to the running event loop."""
+        """True if the client belongs to the running event loop."""
         ...
 
     @property
     def status(self) -> str:
-        """`running` while it is connected, `connecting` while it tries to be, `closed` when it has given up."""
+        """`running` if the client is connected, `connecting` if it is trying to connect, `closed` if it is closed."""
         ...
 
     @property
     def scheduler_comm(self) -> object:
-        """The present connection."""
+        """The current connection."""
         ...
 
     def map(
@@ -54,7 +54,7 @@ class Client(Awaitable[object], Protocol):
         resources: dict[str, float] | None,
         retries: int | None,
     ) -> Sequence[Awaitable[bytes]]:
-        """Hand many calls over in one submission."""
+        """Submit many calls at once."""
         ...
 
     def run(
@@ -64,32 +64,32 @@ class Client(Awaitable[object], Protocol):
         ...
 
     def cancel(self, futures: Sequence[Awaitable[bytes]], /, *, force: bool) -> Awaitable[object]:
-        """Have the scheduler forget calls."""
+        """Remove calls from the scheduler."""
         ...
 
     def subscribe_topic(self, topic: str, handler: Callable[[tuple[float, object]], None], /) -> None:
-        """Hear of what workers log under a topic."""
+        """Receive the events that workers log under a topic."""
         ...
 
     def unsubscribe_topic(self, topic: str, /) -> None:
-        """Hear of it no more."""
+        """Stop receiving the events of a topic."""
         ...
 
     def register_plugin(self, plugin: object, /) -> Awaitable[object]:
-        """Teach the scheduler something."""
+        """Install a plugin in the scheduler."""
         ...
 
     def scheduler_info(self) -> Mapping[str, object]:
-        """What the scheduler told of the cluster a moment ago."""
+        """Return the latest information about the cluster."""
         ...
 
     def close(self) -> Awaitable[object]:
-        """End the connection."""
+        """Close the connection."""
         ...
 
 
 class Cluster(Awaitable[object], Protocol):
-    """What is used of a `distributed.LocalCluster`."""
+    """The used part of a `distributed.LocalCluster`."""
 
     def close(self) -> Awaitable[object]: ...
 

@@ -1,4 +1,4 @@
-"""The connection to a Dask cluster: made, watched, made anew, and closed together with what was started for it."""
+"""Connection to a Dask cluster: opened, watched, opened again if it is lost, and closed."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ _SECONDS_TO_CLOSE = 10.0
 
 
 class Connection:
-    """The connection of one executor.
+    """Connection of one executor.
 
     Args:
-        address: The address of the cluster, where there is one.
-        given: A client of the user's, where there is one.
+        address: The address of the cluster, if one is given.
+        given: The client of the user, if one is given.
         security: The TLS certificates, if there are any.
-        cluster_kwargs: How to start a cluster, where there is neither.
-        ready: Called on the loop each time when the cluster can be handed runs again.
-        lost: Called where a client of the user's has been closed.
+        cluster_kwargs: Options of the cluster that is started if neither is given.
+        ready: Called on the loop each time when the cluster accepts runs again.
+        lost: Called if the client of the user has been closed.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Connection:
 
     @property
     def client(self) -> Client | None:
-        """The client, where it is connected and everything is ready for runs."""
+        """The client if it is connected and ready for runs, else None."""
         client = self._client
         if client is None or client.status != "running" or client.scheduler_comm is not self._prepared_for:
             return None
@@ -77,7 +77,7 @@ class Connection:
 
     @property
     def address(self) -> str:
-        """The address of the cluster, as far as it is known."""
+        """The address of the cluster, if it is known."""
         return self._address or (self.state.address if self.state is not None else "this machine")
 
     @property
@@ -87,26 +87,26 @@ class Connection:
         return f"127.0.0.1{address}" if address is not None and address.startswith(":") else address
 
     async def open(self, topic: str, heard: Callable[[int, Place], None], logger: logging.Logger) -> None:
-        """Connect, starting a cluster where there is none.
+        """Connect, after a cluster was started if neither an address nor a client is given.
 
         Args:
-            topic: Under what workers tell of the starts of runs.
-            heard: Called with the number of a run that was started, and where that was.
-            logger: For what happens to the connection.
+            topic: Topic under which workers report the starts of runs.
+            heard: Called with the number of a run that has started, and with its worker.
+            logger: Logger of changes of the connection.
 
         Raises:
-            ClusterConnectionError: It cannot be reached, or its version does not fit.
-            InvalidInputError: The client of the user's cannot be used.
+            ClusterConnectionError: The cluster cannot be reached, or its version does not fit.
+            InvalidInputError: The client of the user cannot be used.
         """
         self._topic, self._heard, self._logger, self._is_lost = topic, heard, logger, False
-        # It takes a second, in which the loop goes on.
+        # The import takes a second; the loop must not wait for it.
         distributed = await asyncio.to_thread(import_module, "distributed")
-        # What they are made with has no types there.
+        # The constructors have no types in `distributed`.
         make_client: MakesClient = distributed.Client
         make_cluster: MakesCluster = distributed.LocalCluster
         try:
             if self._given is None and self._address is None:
-                # Says here, where the program fails, that it has no `if __name__ == "__main__":`.
+                # Raise here, in the program, if it lacks `if __name__ == "__main__":`.
                 multiprocessing.spawn.get_preparation_data("asyncz")
                 self._cluster = make_cluster(
                     asynchronous=True,
@@ -122,7 +122,7 @@ class Connection:
         self._watcher = asyncio.create_task(self._watch(make_client))
 
     async def close(self) -> None:
-        """End the connection, and the cluster that was started for it."""
+        """Close the connection, and the cluster that was started for it."""
         if self._watcher is not None:
             self._watcher.cancel()
             await asyncio.wait([self._watcher])
@@ -150,7 +150,7 @@ class Connection:
         self._client = client
 
     async def _prepare(self) -> None:
-        """Make a new connection ready for runs: it may be one to another scheduler."""
+        """Prepare a new connection for runs: it may lead to another scheduler."""
         from asyncz.executors.dask._scheduler_plugin import LostOnce
 
         client = self._client
@@ -161,15 +161,15 @@ class Connection:
             await asyncio.wait_for(as_coroutine(client.register_plugin(LostOnce())), _SECONDS_TO_PREPARE)
         except Exception as error:
             self._logger.warning(
-                "The scheduler of the cluster at %s takes no plugin, so Dask may execute again what a lost worker was"
-                " executing: %r",
+                "The scheduler of the cluster at %s rejected a plugin, so Dask may execute the runs of a lost worker"
+                " again: %r",
                 self.address,
                 error,
             )
         self._prepared_for = connection
 
     async def _watch(self, make_client: MakesClient) -> None:
-        """See connections come and go; Dask does not tell."""
+        """Poll the state of the connection, because Dask has no event for it."""
         while not self._is_lost:
             try:
                 await self._keep_connected(make_client)
@@ -188,7 +188,7 @@ class Connection:
                 return
             await self._connect(make_client)
         elif client.status != "running":
-            # It tries by itself, for some time.
+            # The client tries to reconnect by itself for some time.
             return
         if self.client is None:
             await self._prepare()

@@ -41,38 +41,37 @@ else:
 
 ResultT = TypeVar("ResultT")
 
-# What goes out in one submission must not hold the loop, and Dask warns of graphs that are large.
+# A large submission would hold the loop, and Dask warns if a graph is large.
 _RUNS_AT_ONCE = 200
 _BYTES_AT_ONCE = 1_000_000
 _SECONDS_TO_CANCEL = 5.0
 
 
 class DaskExecutor(QueueExecutor):
-    """Runs each run on a Dask cluster. Alias `dask`; needs `pip install 'asyncz-typed[dask]'`.
+    """Executor on a Dask cluster. Alias `dask`; needs `pip install 'asyncz-typed[dask]'`.
 
     Functions, arguments and results travel as Dask pickles them; asyncz has to be installed on the scheduler and the
-    workers of the cluster. A coroutine function runs to its end in an event loop of its own, in a thread of its
-    worker. Runs that are due together go out in one submission. A worker that is lost costs the runs that it had been
-    given, which end as `WorkerLostError`; a lost connection ends those that are on the cluster as
-    `ClusterConnectionError`, and what is due from then on waits until the cluster is back. Only a result that is lost
-    with its worker on the way here is computed again.
+    workers of the cluster. A coroutine function runs in an event loop of its own, in a thread of its worker. Runs that
+    are due together are sent in one submission. If a worker is lost, its runs end as `WorkerLostError`. If the
+    connection is lost, the runs on the cluster end as `ClusterConnectionError`, and later runs wait until the cluster
+    is back. A function is executed again only if its result was lost together with its worker.
 
-    A run that is cancelled or over its time limit ends at once. Its coroutine is cancelled in the worker; a plain
-    function cannot be stopped, and its run stays counted until it returns. A time limit counts from the call of the
-    function. Whether a run is too late is looked at when it leaves for the cluster, and by the clock of its worker.
+    If a run is cancelled or exceeds its timeout, it ends at once. Its coroutine is cancelled in the worker; a plain
+    function cannot be stopped, and its run counts as `abandoned` until it returns. A timeout counts from the call of
+    the function. The misfire grace time is checked when the run is sent, and again by the clock of its worker.
 
     Args:
         address: The address of the cluster's scheduler, such as `tcp://10.0.0.5:8786`. With neither an address nor a
             client, a cluster of processes is started on this machine, and ends with the executor.
-        client: A `distributed.Client` that was made with `asynchronous=True` on the event loop; it stays its owner's.
-        resources: What a run takes of the resources that workers declare, such as `{"GPU": 1}`.
-        retries: How many times Dask executes a run again that failed or was lost, before that is its end.
+        client: A `distributed.Client` that was made with `asynchronous=True` on the event loop. Its owner closes it.
+        resources: Resources of a worker that each run occupies, such as `{"GPU": 1}`.
+        retries: Number of times that Dask executes a run again if it fails or is lost.
         security: A `distributed.Security` with certificates for TLS, for the given address or the started cluster.
             Without TLS, every program that can reach the address can execute code on the cluster.
         cluster_kwargs: Keyword arguments of the `distributed.LocalCluster` that is started.
         cancel_futures: Cancel the runs that have not left for the cluster at shutdown.
-        overwrite_wait: Where set, it is used instead of the `wait` of `shutdown`.
-        max_queue: How many runs may wait here, for the next submission or for the cluster to be back; None is no limit.
+        overwrite_wait: If set, it is used instead of the `wait` of `shutdown`.
+        max_queue: Maximum number of runs that wait for a submission or for the cluster; None if unlimited.
 
     Raises:
         PluginError: Dask is not installed.
@@ -142,14 +141,14 @@ class DaskExecutor(QueueExecutor):
     @property
     @override
     def state(self) -> ExecutorState:
-        """A snapshot of what it does, and of its cluster as of a moment ago. May be read from any thread."""
+        """Snapshot of the executor and its cluster. May be read from any thread."""
         cluster = self._link.state
         return super().state.model_copy(
             update={"workers": 0 if cluster is None else cluster.workers, "cluster": cluster}
         )
 
     def check_call(self, call: Callable[[], object], /) -> None:
-        """Reject what can be known not to be picklable.
+        """Reject a call that cannot be pickled.
 
         Raises:
             SerializationError: The function or an argument cannot be pickled.
@@ -175,10 +174,10 @@ class DaskExecutor(QueueExecutor):
 
     @override
     async def release(self, *, wait: bool) -> None:
-        """Let go of the cluster, and end it where it was started for this executor."""
+        """Close the connection, and the cluster if it was started for this executor."""
         if self._cancelling:
             await asyncio.wait(self._cancelling, timeout=_SECONDS_TO_CANCEL)
-        # What was given up is heard of no more.
+        # Abandoned runs report nothing any more.
         await self._drop(list(self._on_cluster.values()))
         await self._link.close()
         if self._following:
@@ -188,7 +187,7 @@ class DaskExecutor(QueueExecutor):
         self._outgoing.clear()
 
     def _parcel_of(self, run: TaskRun[ResultT], key: str) -> bytes | None:
-        """Take a run out of the queue and pickle it for the cluster; None where it has ended instead."""
+        """Take a run out of the queue and pickle it for the cluster; return None if the run has ended instead."""
         if not self.claim(run):
             return None
         if run.is_too_late():
@@ -203,7 +202,7 @@ class DaskExecutor(QueueExecutor):
         parcel: _worker.Parcel = (
             key,
             content,
-            # What is executed again has started in time.
+            # If Dask executes the run again, it has started in time.
             None if may_repeat else latest_start(run),
             "" if run.limits.timeout is None else f"asyncz-{self._token}",
             may_repeat,
@@ -216,7 +215,7 @@ class DaskExecutor(QueueExecutor):
             asyncio.get_running_loop().call_soon(self._flush)
 
     def _flush(self) -> None:
-        """Hand over what waits, where the cluster is there; else the link asks for it again."""
+        """Send the waiting runs if the cluster is connected; else the connection calls this again."""
         self._will_flush = False
         client = self._link.client
         if client is None:
@@ -271,7 +270,7 @@ class DaskExecutor(QueueExecutor):
             job.fail(_translated(error))
         finally:
             del self._on_cluster[job.run_id]
-            # The cluster keeps what somebody holds a future of.
+            # The cluster keeps a result as long as a future of it exists.
             job.future = None
 
     def _was_dropped(self, job: _Outgoing, error: concurrent.futures.CancelledError) -> None:
@@ -292,7 +291,7 @@ class DaskExecutor(QueueExecutor):
             job.began(place)
 
     async def _cancel_on_cluster(self) -> None:
-        """Cancel runs where they run, and have the cluster forget those that it has not begun."""
+        """Cancel runs in their workers, and remove runs from the cluster that have not started."""
         jobs, self._to_cancel = self._to_cancel, list[_Outgoing]()
         client = self._link.client
         if client is None:
@@ -318,7 +317,7 @@ class DaskExecutor(QueueExecutor):
             await client.cancel(futures, force=True)
 
     def _client_closed(self) -> None:
-        """End what waits, as a client of the user's has been closed and nobody will open it again."""
+        """End the waiting runs: the client of the user has been closed, so that the cluster does not come back."""
         self.mark_broken()
         while self._outgoing:
             self._outgoing.popleft().fail(ClusterConnectionError(self._link.address, "its client was closed"))
@@ -332,7 +331,7 @@ class _Outgoing(Protocol):
     future: Awaitable[bytes] | None
 
     def parcel(self) -> bytes | None:
-        """What is handed over; None where it has ended instead."""
+        """Return the parcel of the run, or None if the run has ended instead."""
         ...
 
     def began(self, place: _remote_worker.Place) -> None:
@@ -369,7 +368,7 @@ class _Job(Generic[ResultT]):
         return self._executor._parcel_of(self._run, self.key)
 
     def began(self, place: _remote_worker.Place) -> None:
-        # What Dask executes again has no more time for that.
+        # If Dask executes the run again, its timeout goes on.
         if not self._has_begun:
             self._has_begun = True
             host, pid, thread = place

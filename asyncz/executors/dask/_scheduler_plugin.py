@@ -1,4 +1,4 @@
-"""What the scheduler of a Dask cluster is taught: not to execute again what a lost worker was given."""
+"""Plugin for the scheduler of a Dask cluster: the runs of a lost worker are not executed again."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 class LostOnce(SchedulerPlugin):
-    """Has a lost worker end the runs that it was given, unless these may be repeated.
+    """Fail the runs of a lost worker, unless they may be repeated.
 
-    By itself Dask executes again what it lost, three times by default, whatever that does a second time.
+    By default Dask executes lost tasks again, up to three times, although a second execution may do harm.
     """
 
     name = "asyncz-lost-once"
@@ -33,7 +33,7 @@ class LostOnce(SchedulerPlugin):
         annotations: Mapping[str, Mapping[Key, object]],
         **_: object,
     ) -> None:
-        """Have tasks that are new count as if they had been lost as often as Dask allows."""
+        """Count new tasks as if they had been lost as often as Dask allows."""
         allowed, repeated = scheduler.allowed_failures, annotations.get("retries", {})
         for key in keys:
             task = scheduler.tasks.get(key)

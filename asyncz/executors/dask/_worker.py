@@ -1,6 +1,6 @@
-"""What a run is in a worker of a Dask cluster, and how its cancellation gets there.
+"""Runs in a worker of a Dask cluster, and their cancellation.
 
-Importing it takes the standard library and what every Dask worker has loaded.
+The module imports only the standard library and modules that every Dask worker has loaded.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from typing_extensions import override
 from asyncz.executors import _remote_call, _remote_worker
 
 Parcel: TypeAlias = tuple[str, bytes, float | None, str, bool]
-"""The key of a run, its call, its latest start, the topic where to tell of its start, if at all, and whether Dask may
-execute it again."""
+"""Key of a run, its call, its latest start, the topic of its start event or an empty text, and a flag: Dask may execute
+it again."""
 
 MARK = "-asyncz-"
-"""What the keys of all runs have in them."""
+"""Part of the keys of all runs."""
 
 _CANCELLED_KEYS_KEPT = 10_000
 
 _lock = threading.Lock()
-# How to cancel what runs here; None for a plain function, which cannot be stopped.
+# Functions that cancel the runs of this worker; None for a plain function, which cannot be stopped.
 _running: dict[str, Callable[[], object] | None] = {}
-# What was cancelled may still be on its way to here.
+# A run may be cancelled before it arrives here.
 _cancelled: dict[str, None] = {}
 
 
-class FailedAttempt(Exception):  # noqa: N818  # it is no error of anybody, but what makes Dask try again
-    """How a run failed, where Dask may run it again."""
+class FailedAttempt(Exception):  # noqa: N818  # a signal to Dask, which then tries again
+    """Failure of a run that Dask may execute again."""
 
     def __init__(self, report: _remote_worker.Report) -> None:
         super().__init__(report)
@@ -42,7 +42,7 @@ class FailedAttempt(Exception):  # noqa: N818  # it is no error of anybody, but 
 
 
 def dumps(value: object) -> bytes:
-    """Pickle as Dask does: what pickle cannot, and what other processes would not find, by value."""
+    """Pickle as Dask does: by value if pickle cannot, or if other processes would not find the object."""
     if not cloudpickle.list_registry_pickle_by_value():
         try:
             plain = _remote_call.dumps(value)
@@ -54,7 +54,7 @@ def dumps(value: object) -> bytes:
 
 
 class _Run(_remote_call.SentRun):
-    """A run on the cluster, which can be told to end."""
+    """A run on the cluster that can be cancelled."""
 
     def __init__(self, key: str, content: bytes) -> None:
         super().__init__(content)
@@ -66,13 +66,13 @@ class _Run(_remote_call.SentRun):
 
 
 def execute(packed: bytes) -> bytes:
-    """Make the call of a parcel in the present thread of a worker, unless it was cancelled.
+    """Execute the call of a parcel in the current thread, unless the run was cancelled.
 
     Returns:
-        The report, pickled: Dask would take it to pieces.
+        The pickled report; Dask would take a tuple apart.
 
     Raises:
-        FailedAttempt: It failed, and Dask may run it again.
+        FailedAttempt: The run failed, and Dask may execute it again.
     """
     parcel: Parcel = pickle.loads(packed)
     key, content, latest_start, topic, may_repeat = parcel
@@ -94,10 +94,10 @@ def execute(packed: bytes) -> bytes:
 
 
 def cancel(keys: list[str]) -> list[str]:
-    """Cancel runs: their coroutines, where they run here, and those that are still to come.
+    """Cancel runs: coroutines that are running here, and runs that have not arrived yet.
 
     Returns:
-        Which of them run here.
+        The keys of the runs that are running here.
     """
     with _lock:
         _cancelled.update(dict.fromkeys(keys))
