@@ -102,9 +102,9 @@ class RunCounts:
     __slots__ = ("abandoned", "instances", "queued")
 
     def __init__(self, instances: dict[str, int], queued: int, abandoned: int) -> None:
-        self.instances = instances
-        self.queued = queued
-        self.abandoned = abandoned
+        self.instances: dict[str, int] = instances
+        self.queued: int = queued
+        self.abandoned: int = abandoned
 
 
 class RunRegistry:

@@ -47,9 +47,9 @@ class RunCounters:
     __slots__ = ("_others", "executed", "submitted")
 
     def __init__(self) -> None:
-        self.submitted = 0
+        self.submitted: int = 0
         # Most outcomes are results: counting them like the others would take a dict for each task.
-        self.executed = 0
+        self.executed: int = 0
         self._others: dict[type[object], int] | None = None
 
     def increment(self, kind: type[object]) -> None:

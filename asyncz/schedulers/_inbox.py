@@ -37,8 +37,9 @@ class Inbox:
 
     def __init__(self) -> None:
         self.calls: deque[Callable[[], object]] = deque()
-        self.awake = False
-        self.logs_info = self.logs_debug = False
+        self.awake: bool = False
+        self.logs_info: bool = False
+        self.logs_debug: bool = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread_id: int | None = None
         self._context = Context()

@@ -9,7 +9,8 @@ from typing import Protocol
 
 from typing_extensions import TypeVar
 
-from asyncz.events import TaskError, TaskNotification
+from asyncz.events import TaskError, TaskNotification, Worker
+from asyncz.limits import TaskLimits
 from asyncz.runs import CallLater, TaskRun, _run_ids
 from asyncz.schedulers._executor_registry import Registration
 from asyncz.specs import TaskSpec
@@ -80,22 +81,27 @@ class LiveRun(TaskRun[ResultT]):
         registration: Registration,
     ) -> None:
         # The assignments of `TaskRun.__init__`, which would be a second call for each run.
-        self.task = task
-        self.task_id = task.id
-        self.limits = task.limits
-        self.call = task.call if call is None else call
-        self.id = self.run_id = next(_run_ids)
-        self.attempt = 1
-        self.scheduled = scheduled
-        self.started = self.worker = self._call_later = self._outcome = self._shared_outcome = None
-        self.cancel_requested = self._cancellation_seen = self._completed = self.released = False
+        self.task: TaskSpec[ResultT] = task
+        self.task_id: str = task.id
+        self.limits: TaskLimits = task.limits
+        self.call: Callable[[], ResultT | Awaitable[ResultT]] = task.call if call is None else call
+        self.id: int = next(_run_ids)
+        self.run_id: int = self.id
+        self.attempt: int = 1
+        self.scheduled: float = scheduled
+        self.started: float | None = None
+        self.worker: Worker | None = None
+        self._call_later = self._outcome = self._shared_outcome = None
+        self.cancel_requested: bool = False
+        self.released: bool = False
+        self._cancellation_seen = self._completed = False
         self._context = context
         self._clock_now = clock_now
         self._monotonic = time.monotonic
         self._began = 0.0
-        self.sink = sink
+        self.sink: RunSink = sink
         self.owner: RunOwner[ResultT] = owner
-        self.registration = registration
+        self.registration: Registration = registration
 
     def __call__(self) -> None:
         """Complete the run. For the loop's thread."""

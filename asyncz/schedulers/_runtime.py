@@ -58,13 +58,13 @@ class Runtime:
         self.clock = clock
         # Read twice a run: the system clock is read without a method in between.
         self.now: Callable[[], float] = time.time if type(clock) is SystemClock else clock.now
-        self.monotonic = None if isinstance(clock, SystemClock) else monotonic_time(clock)
-        self.inbox = Inbox()
-        self.dispatcher = Dispatcher()
-        self.counters = RunCounters()
-        self.lock = threading.RLock()
+        self.monotonic: Callable[[], float] | None = None if isinstance(clock, SystemClock) else monotonic_time(clock)
+        self.inbox: Inbox = Inbox()
+        self.dispatcher: Dispatcher = Dispatcher()
+        self.counters: RunCounters = RunCounters()
+        self.lock: threading.RLock = threading.RLock()
         self.status: SchedulerStatus = "created"
-        self.chains_continue = False
+        self.chains_continue: bool = False
         self.recent_runs = recent_runs
         self.pending_changes: deque[Callable[[], object]] = deque()
         self._deferred: dict[Callable[[], object], None] = {}

@@ -20,7 +20,7 @@ from asyncz.protocols import SupportsCatchUp, SupportsStart, Trigger
 from asyncz.triggers._progressions import Progression
 from asyncz.triggers._timezones import minus, text_of
 
-logger = logging.getLogger("asyncz.scheduler")
+logger: logging.Logger = logging.getLogger("asyncz.scheduler")
 
 _MICROSECOND = timedelta(microseconds=1)
 _LAST = datetime.max.replace(tzinfo=UTC)
