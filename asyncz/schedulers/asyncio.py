@@ -33,10 +33,10 @@ from asyncz.schedulers._lifecycle import Lifecycle, warn_if_never_started
 from asyncz.schedulers._runtime import Runtime, check_clock
 from asyncz.schedulers._task_controller import AnyController, SchedulerParts
 from asyncz.schedulers._task_registry import TaskRegistry
-from asyncz.schedulers._task_scheduler import TaskScheduler
 from asyncz.schedulers._timer import DueTimer
 from asyncz.schedulers.asgi import AppWithScheduler, ReceiveT, ScopeT, SendT, scheduler_lifespan
 from asyncz.schedulers.subscriptions import ListenerDecorator, Subscription
+from asyncz.schedulers.tasks import TaskScheduler
 from asyncz.schedulers.thread import SchedulerThread
 
 if TYPE_CHECKING:
