@@ -1,4 +1,4 @@
-"""A typed scheduler: tasks run on executors, and each run's end is told with its type intact."""
+"""Typed task scheduler for Python: cron, interval and one-off tasks on executors, with exactly typed results."""
 
 from typing import TYPE_CHECKING
 

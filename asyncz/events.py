@@ -41,18 +41,19 @@ class Worker:
         return " ".join(part for part in (self.thread, process, self.host and f"on {self.host}") if part)
 
 
+# A named tuple, because no other immutable value is created as fast.
 class RunDetails(NamedTuple):
-    """When and where a run took place: a named tuple, as nothing else that cannot be changed is made so fast.
+    """Identity, times and worker of a run.
 
-    An executor may leave all of it out: the scheduler then fills in what the run itself knows.
+    An executor may leave it out of a notification: the scheduler then fills in the values that the run itself knows.
 
     Attributes:
-        run_id: The run's number, unique in its process and the same for all its attempts; 0 where it was left out.
-        attempt: 1 for a run's first attempt, 2 for its first retry, and so on.
-        scheduled: When the run was due, in seconds since the epoch.
-        started: When its function was called, in seconds since the epoch; None if it never was.
-        finished: When it had ended, in seconds since the epoch.
-        worker: What executed it; None if nothing did.
+        run_id: Id of the run, unique in its process and the same for all its attempts; 0 if it was left out.
+        attempt: Number of the attempt: 1 for the first, 2 for the first retry, and so on.
+        scheduled: Due time, in seconds since the epoch.
+        started: Time at which the function was called, in seconds since the epoch; None if it was not called.
+        finished: Time of the outcome, in seconds since the epoch.
+        worker: Worker that executed the run; None if it was not executed.
     """
 
     run_id: int = 0
@@ -64,22 +65,22 @@ class RunDetails(NamedTuple):
 
     @property
     def scheduled_at(self) -> datetime | None:
-        """When the run was due, UTC."""
+        """Due time, UTC."""
         return None if self.scheduled is None else utc(self.scheduled)
 
     @property
     def started_at(self) -> datetime | None:
-        """When its function was called, UTC; None if it never was."""
+        """Time at which the function was called, UTC; None if it was not called."""
         return None if self.started is None else utc(self.started)
 
     @property
     def finished_at(self) -> datetime | None:
-        """When it had ended, UTC."""
+        """Time of the outcome, UTC."""
         return None if self.finished is None else utc(self.finished)
 
     @property
     def duration(self) -> float | None:
-        """Seconds from the call of the function to its end; None if it was never called."""
+        """Seconds from the call of the function to the outcome; None if it was not called."""
         return None if self.started is None or self.finished is None else self.finished - self.started
 
 
@@ -96,11 +97,11 @@ class TaskExecuted(Generic[ResultT_co]):
     Attributes:
         task_id: Id of the task.
         result: Result of the function.
-        details: When and where it ran; may be given as a tuple of those values.
+        details: Identity, times and worker of the run; may be given as a tuple of the same values.
     """
 
-    # Most runs end so. What is only read by properties is made in half the time of what is frozen, and details that
-    # nobody asks for are never more than a tuple of their values.
+    # The most frequent event. A class with read-only properties is created in half the time of a frozen one, and
+    # details that are not read stay a plain tuple.
     _task_id: str = attrs.field(alias="task_id")
     _result: ResultT_co = attrs.field(alias="result")
     _details: RunValues = attrs.field(alias="details", default=_NO_DETAILS)
@@ -109,7 +110,7 @@ class TaskExecuted(Generic[ResultT_co]):
 
     @override
     def __repr__(self) -> str:
-        return _shown(self)
+        return _guarded_representation(self)
 
     @property
     def task_id(self) -> str:
@@ -123,19 +124,19 @@ class TaskExecuted(Generic[ResultT_co]):
 
     @property
     def details(self) -> RunDetails:
-        """When and where it ran."""
+        """Identity, times and worker of the run."""
         return RunDetails._make(self._details)
 
 
-def _text_of(event: TaskExecuted[object]) -> str:
+def _representation(event: TaskExecuted[object]) -> str:
     return f"TaskExecuted(task_id={event.task_id!r}, result={event.result!r}, details={event.details!r})"
 
 
-# What a function has returned may know of its own event.
-_shown: Callable[[TaskExecuted[object]], str] = recursive_repr()(_text_of)
+# The result may contain its own event.
+_guarded_representation: Callable[[TaskExecuted[object]], str] = recursive_repr()(_representation)
 
 
-# Whoever asks attrs for its fields, as `attrs.asdict` does, finds them by the names that they are read by.
+# `attrs.fields` and `attrs.asdict` name the fields as they are read, without the underscore.
 _fields = attrs.fields(TaskExecuted)
 _public_fields = type(_fields)([field.evolve(name=field.alias) for field in _fields])
 setattr(TaskExecuted, "__attrs_attrs__", _public_fields)  # noqa: B010  # type checkers have it read-only
@@ -144,13 +145,13 @@ setattr(TaskExecuted, "__attrs_attrs__", _public_fields)  # noqa: B010  # type c
 @final
 @attrs.frozen(eq=False, match_args=False)
 class TaskError:
-    """A run ended with an exception: its function's own, a time limit, a lost worker.
+    """A run ended with an exception: of its function, because of its time limit, or because its worker was lost.
 
     Attributes:
         task_id: Id of the task.
-        exception: What was raised; `TaskTimeoutError` for a time limit, `WorkerLostError` for a dead worker.
-        traceback: The traceback as text, also where it happened in another process.
-        details: When and where it ran.
+        exception: The exception; `TaskTimeoutError` after a timeout, `WorkerLostError` if the worker died.
+        traceback: Traceback as text, from other processes too; may be empty.
+        details: Identity, times and worker of the run.
     """
 
     __match_args__ = ("exception",)
@@ -168,7 +169,7 @@ class TaskMissed:
 
     Attributes:
         task_id: Id of the task.
-        details: When it was due.
+        details: Identity and due time of the run.
     """
 
     task_id: str
@@ -182,7 +183,7 @@ class TaskCancelled:
 
     Attributes:
         task_id: Id of the task.
-        details: When it was due and, if it had started, where it ran.
+        details: Identity and times of the run, and its worker if it was started.
     """
 
     task_id: str
@@ -200,7 +201,7 @@ class TaskSubmitted:
 
     Attributes:
         task_id: Id of the task.
-        details: Which run, and when it was due.
+        details: Identity and due time of the run.
     """
 
     task_id: str
@@ -210,11 +211,11 @@ class TaskSubmitted:
 @final
 @attrs.frozen(eq=False)
 class TaskMaxInstances:
-    """A due run was rejected: the task had its maximum of running instances. Nothing else follows for it.
+    """A due run was rejected: the task had `max_instances` running instances. No other event follows for the run.
 
     Attributes:
         task_id: Id of the task.
-        details: Which run, and when it was due.
+        details: Identity and due time of the run.
     """
 
     task_id: str
@@ -224,11 +225,11 @@ class TaskMaxInstances:
 @final
 @attrs.frozen(eq=False)
 class TaskQueueFull:
-    """A due run was rejected: the queue of its executor was full. Nothing else follows for it.
+    """A due run was rejected: the queue of the executor was full. No other event follows for the run.
 
     Attributes:
         task_id: Id of the task.
-        details: Which run, and when it was due.
+        details: Identity and due time of the run.
     """
 
     task_id: str
@@ -238,14 +239,14 @@ class TaskQueueFull:
 @final
 @attrs.frozen(eq=False, match_args=False)
 class TaskRetrying:
-    """An attempt of a run failed, and another one follows: the run itself has not ended.
+    """An attempt of a run failed, and another attempt follows. The run goes on.
 
     Attributes:
         task_id: Id of the task.
-        exception: What the attempt raised.
-        delay: In how many seconds the next attempt is due.
-        traceback: The traceback as text, also where it happened in another process.
-        details: Which attempt, when and where it ran.
+        exception: Exception of the attempt.
+        delay: Seconds until the next attempt is due.
+        traceback: Traceback as text, from other processes too; may be empty.
+        details: Identity, times and worker of the failed attempt.
     """
 
     __match_args__ = ("exception",)
@@ -268,13 +269,13 @@ class TaskAdded:
 @final
 @attrs.frozen(eq=False)
 class TaskModified:
-    """A task was changed while it is with the scheduler.
+    """A registered task was changed.
 
     Attributes:
         task_id: Id of the task.
-        change: What changed, as text: `paused`, `resumed`, `rescheduled to …`, `timeout: None to 30`.
-        exception: What its trigger raised, where its schedule ended because of that.
-        fields: The names of what changed: options of `modify_task`, `trigger` or `paused`.
+        change: Description of the change, such as `paused`, `rescheduled to …` or `timeout: None to 30`.
+        exception: Exception of the trigger, if it ended the schedule; otherwise None.
+        fields: Names of the changed parts: options of `modify_task`, `trigger` or `paused`.
     """
 
     task_id: str
@@ -286,7 +287,7 @@ class TaskModified:
 @final
 @attrs.frozen(eq=False)
 class TaskRemoved:
-    """A task left the scheduler: it was removed, or its trigger is exhausted and its last run has ended."""
+    """A task was removed, by a call or because its trigger is exhausted and its last run has ended."""
 
     task_id: str
 
@@ -294,19 +295,19 @@ class TaskRemoved:
 @final
 @attrs.frozen(eq=False)
 class SchedulerStarted:
-    """The scheduler runs."""
+    """The scheduler was started."""
 
 
 @final
 @attrs.frozen(eq=False)
 class SchedulerPaused:
-    """The scheduler submits no due runs until it is resumed."""
+    """The scheduler was paused: it submits no due runs until it is resumed."""
 
 
 @final
 @attrs.frozen(eq=False)
 class SchedulerResumed:
-    """The scheduler submits due runs again."""
+    """The scheduler was resumed: it submits due runs again."""
 
 
 @final
@@ -315,9 +316,9 @@ class SchedulerShutdown:
     """The scheduler has shut down. The last event.
 
     Attributes:
-        finished: How many runs came to their own end, well or not, while it shut down.
-        cancelled: How many were cancelled.
-        abandoned: How many ended as told although their function has not returned; it blocks a thread.
+        finished: Number of runs that ended by themselves during the shutdown, with a result or an exception.
+        cancelled: Number of runs that were cancelled.
+        abandoned: Number of runs whose function has not returned; each blocks a thread.
     """
 
     finished: int = 0
@@ -359,7 +360,7 @@ PlainEvent: TypeAlias = Union[
     ExecutorAdded,
     ExecutorRemoved,
 ]
-"""Every event whose class has no type parameter."""
+"""Union of the event classes without a type parameter."""
 
 Event: TypeAlias = Union[TaskExecuted[object], PlainEvent]
-"""Every event that a scheduler emits."""
+"""Union of all event classes."""

@@ -1,6 +1,6 @@
 """Snapshots of executors, tasks and schedulers: immutable, validated, ready for JSON.
 
-They are built when they are read, never while runs are handed over.
+They are built when they are read, not while runs are submitted.
 
 Example:
     >>> one = InstanceCount(task_id="t", running=1)
@@ -26,25 +26,25 @@ from asyncz._statuses import (
 
 # Each subclass says `frozen` in its own class statement: pyright knows it from there only.
 class _Snapshot(BaseModel, frozen=True, extra="forbid", defer_build=True):
-    """What every snapshot is: it cannot be changed, and has no fields but its own."""
+    """Base class of snapshots: immutable, without unknown fields."""
 
 
 class InstanceCount(_Snapshot, frozen=True):
-    """How many runs of one task run on an executor."""
+    """Number of live runs of one task on an executor."""
 
     task_id: str
     running: PositiveInt
 
 
 class ClusterState(_Snapshot, frozen=True):
-    """What an executor has last heard of the cluster that it runs on.
+    """Last known state of the cluster behind an executor.
 
     Attributes:
-        address: Its address.
-        connected: Whether the connection stands; while it does not, runs wait in the executor.
-        workers: How many workers it has.
-        threads: How many runs these can execute at the same time.
-        memory: How many bytes of memory they may use together.
+        address: Address of the cluster's scheduler.
+        connected: True if the connection is open. While it is not, runs wait in the executor.
+        workers: Number of workers.
+        threads: Number of runs that the workers can execute at the same time.
+        memory: Memory limit of all workers together, in bytes.
     """
 
     address: str
@@ -55,19 +55,19 @@ class ClusterState(_Snapshot, frozen=True):
 
 
 class ExecutorState(_Snapshot, frozen=True):
-    """What an executor does at one moment.
+    """Snapshot of an executor.
 
     Attributes:
-        alias: The alias it was registered under; empty before its start.
-        status: What it is doing.
-        running: How many runs it has taken that have not ended; the sum of `instances`.
-        instances: How many of them belong to each task.
-        queued: How many of them wait for a worker.
-        abandoned: How many of them were given up although their function has not returned.
-        workers: How many threads or processes work for it; 0 where that is not its own business.
-        lost_workers: How many worker processes died since its start.
-        replaced_workers: How many worker processes took the place of another.
-        cluster: The cluster that it runs on; None where there is none.
+        alias: Alias of the executor; empty before its start.
+        status: Status of the executor.
+        running: Number of live runs, the sum of `instances`; the queued and the abandoned ones included.
+        instances: Number of live runs of each task.
+        queued: Number of live runs that wait for a worker.
+        abandoned: Number of live runs that have an outcome although their function has not returned.
+        workers: Number of threads or processes; 0 if the executor has none of its own.
+        lost_workers: Number of worker processes that died since the start.
+        replaced_workers: Number of worker processes that were started in place of others.
+        cluster: Cluster behind the executor; None if the executor does not use one.
     """
 
     alias: str
@@ -82,13 +82,13 @@ class ExecutorState(_Snapshot, frozen=True):
     cluster: ClusterState | None = None
 
     @model_validator(mode="after")
-    def _counts_agree(self) -> Self:
+    def _check_counts(self) -> Self:
         total = sum(count.running for count in self.instances)
         if total != self.running:
             message = f"running is {self.running}, but the instances add up to {total}"
             raise ValueError(message)
         if len({count.task_id for count in self.instances}) != len(self.instances):
-            message = "a task is counted twice in the instances"
+            message = "the instances contain a task twice"
             raise ValueError(message)
         if max(self.queued, self.abandoned) > self.running:
             message = (
@@ -98,26 +98,26 @@ class ExecutorState(_Snapshot, frozen=True):
         return self
 
     def evolve(self, status: ExecutorStatus) -> ExecutorState:
-        """The same state with another status.
+        """Return the same state with another status.
 
         Raises:
-            IllegalTransitionError: That status cannot follow the present one.
+            IllegalTransitionError: The new status cannot follow the current one.
         """
         check_transition(self.alias, self.status, status)
         return self.model_copy(update={"status": status})
 
 
 class RunSummary(_Snapshot, frozen=True):
-    """How a run of a task ended, without its result.
+    """Outcome of a finished run, without its result.
 
     Attributes:
-        run_id: The number of the run.
-        outcome: How it ended: `executed` is with a result, `error` with an exception.
-        attempt: Which attempt was its last, 1 for the first.
-        scheduled_at: When it was due, UTC; None where that was not told.
-        started_at: When its function was called, UTC; None if it never was.
-        finished_at: When it had ended, UTC; None where that was not told.
-        error: The class and the text of the exception; empty if there was none.
+        run_id: Id of the run.
+        outcome: Kind of the outcome; `executed` means with a result, `error` with an exception.
+        attempt: Number of the last attempt, from 1.
+        scheduled_at: Due time, UTC; None if unknown.
+        started_at: Time at which the function was called, UTC; None if it was not called.
+        finished_at: Time of the outcome, UTC; None if unknown.
+        error: Class and text of the exception; empty if the run did not fail.
     """
 
     run_id: int
@@ -130,25 +130,25 @@ class RunSummary(_Snapshot, frozen=True):
 
 
 class TaskState(_Snapshot, frozen=True):
-    """What the scheduler knows of a task at one moment.
+    """Snapshot of a task.
 
     Attributes:
-        task_id: Its id.
-        function: Its function, as `module:qualified name`.
-        trigger: When it runs, as text; empty if it runs on demand only.
-        executor: The alias of its executor.
-        paused: Whether its schedule is held.
-        next_run_at: When it is due next, UTC; None if never.
-        running: How many of its runs have not ended.
-        retrying: How many of these wait for their next attempt.
-        backlog: How many of its due runs wait in the scheduler because of `max_instances`.
-        submitted: How many of its runs were handed over so far; the sum of the four endings and what runs.
-        executed: How many ended with a result.
-        errors: How many ended with an exception.
-        missed: How many were missed.
-        cancelled: How many were cancelled.
-        rejected: How many due runs were rejected, at the maximum of instances or by a full queue.
-        recent_runs: Its runs that ended last, the latest at the end; the scheduler's `recent_runs` says how many.
+        task_id: Id of the task.
+        function: Function of the task, as `module:qualified name`.
+        trigger: Description of the trigger; empty if the task runs on demand only.
+        executor: Alias of the executor.
+        paused: True if the schedule is paused.
+        next_run_at: Next due time, UTC; None if the task is not due again.
+        running: Number of live runs.
+        retrying: Number of live runs that wait for their next attempt.
+        backlog: Number of due runs that wait for a slot, because of `max_instances`.
+        submitted: Number of submitted runs: those with an outcome and those in progress.
+        executed: Number of runs that ended with a result.
+        errors: Number of runs that ended with an exception.
+        missed: Number of runs that were missed.
+        cancelled: Number of runs that were cancelled.
+        rejected: Number of due runs that were rejected, because of `max_instances` or a full queue.
+        recent_runs: Last finished runs, the latest at the end; as many as the scheduler's option `recent_runs` allows.
     """
 
     task_id: str
@@ -169,7 +169,7 @@ class TaskState(_Snapshot, frozen=True):
     recent_runs: tuple[RunSummary, ...] = ()
 
     @model_validator(mode="after")
-    def _nothing_ends_unsubmitted(self) -> Self:
+    def _check_submitted(self) -> Self:
         ended = self.executed + self.errors + self.missed + self.cancelled
         if ended > self.submitted:
             message = f"{ended} runs ended, but {self.submitted} were submitted"
@@ -178,18 +178,18 @@ class TaskState(_Snapshot, frozen=True):
 
 
 class SchedulerState(_Snapshot, frozen=True):
-    """What a scheduler does at one moment.
+    """Snapshot of a scheduler.
 
     Attributes:
-        status: What it is doing.
-        tasks: Its tasks.
-        executors: Its executors.
-        submitted: How many runs it has handed over, of tasks that are gone as well.
-        executed: How many ended with a result.
-        errors: How many ended with an exception.
-        missed: How many were missed.
-        cancelled: How many were cancelled.
-        rejected: How many due runs were rejected.
+        status: Status of the scheduler.
+        tasks: Registered tasks.
+        executors: Registered executors.
+        submitted: Number of submitted runs, those of removed tasks included.
+        executed: Number of runs that ended with a result.
+        errors: Number of runs that ended with an exception.
+        missed: Number of runs that were missed.
+        cancelled: Number of runs that were cancelled.
+        rejected: Number of due runs that were rejected.
     """
 
     status: SchedulerStatus = "created"
@@ -203,7 +203,7 @@ class SchedulerState(_Snapshot, frozen=True):
     rejected: NonNegativeInt = 0
 
     @model_validator(mode="after")
-    def _nothing_ends_unsubmitted(self) -> Self:
+    def _check_submitted(self) -> Self:
         ended = self.executed + self.errors + self.missed + self.cancelled
         if ended > self.submitted:
             message = f"{ended} runs ended, but {self.submitted} were submitted"
@@ -212,5 +212,5 @@ class SchedulerState(_Snapshot, frozen=True):
 
     @property
     def next_run_at(self) -> datetime | None:
-        """When the next task is due, UTC; None if none is."""
+        """Earliest due time of all tasks, UTC; None if no task is due again."""
         return min((task.next_run_at for task in self.tasks if task.next_run_at is not None), default=None)
