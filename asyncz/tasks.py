@@ -64,7 +64,7 @@ class ChainFactory(Protocol):
 class TaskOwner(Protocol[ResultT_co]):
     """Part of a scheduler that a task's handle calls.
 
-    The methods take the task's id, so that one owner can answer for all removed tasks of a scheduler.
+    The methods take the task or its id, so that an owner need not keep it.
     """
 
     @property
@@ -96,7 +96,7 @@ class TaskOwner(Protocol[ResultT_co]):
         """Cancel all runs; see `Task.cancel_runs`."""
         ...
 
-    def state(self, task_id: str, /) -> TaskState:
+    def state(self, task: Task[object], /) -> TaskState:
         """Return a snapshot of the task."""
         ...
 
@@ -182,7 +182,7 @@ class Task(Generic[ResultT_co]):
     @property
     def state(self) -> TaskState:
         """Snapshot of the task. May be read from any thread."""
-        return self._require_owner("reading the state of a task").state(self.id)
+        return self._require_owner("reading the state of a task").state(self)
 
     @property
     def next_run_at(self) -> datetime | None:

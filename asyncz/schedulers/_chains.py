@@ -17,7 +17,7 @@ from asyncz.limits import OverlapPolicy, TaskLimits, TaskOptions
 from asyncz.protocols import Executor
 from asyncz.schedulers._runtime import Runtime
 from asyncz.schedulers._schedules import ChainSchedule
-from asyncz.schedulers._task_controller import AnyController, SchedulerParts, TaskController
+from asyncz.schedulers._task_controller import AnyController, ChainEnds, SchedulerParts, TaskController
 from asyncz.specs import TaskSpec
 from asyncz.tasks import Task
 
@@ -88,12 +88,13 @@ class ChainLink(Generic[ArgumentT, ResultT]):
 
     def attach(self, upstream: AnyController | None, downstream: TaskController[ResultT]) -> None:
         """Connect the controllers; the upstream one is None if that task is gone. Under the lock."""
+        downstream.chain_ends = ChainEnds(self.close)
         self._upstream_controller = upstream
         self._downstream = downstream
         self._upstream.on_executed(self.receive)
         if upstream is not None:
-            upstream.downstream = {} if upstream.downstream is None else upstream.downstream
-            upstream.downstream[self] = self.on_upstream_gone
+            upstream.chain_ends = upstream.chain_ends or ChainEnds()
+            upstream.chain_ends.downstream[self] = self.on_upstream_gone
 
     def activate(self) -> None:
         """Announce the downstream task and hand over the results; a finished upstream task hands over its last one."""
@@ -107,7 +108,7 @@ class ChainLink(Generic[ArgumentT, ResultT]):
             early = [last]
         for event in early or ():
             self.receive(event)
-        if upstream is None or (upstream.removed and not len(upstream.runs)):
+        if upstream is None or (upstream.removed and not upstream.live_count):
             self.on_upstream_gone()
 
     def receive(self, event: TaskExecuted[ArgumentT]) -> None:
@@ -134,8 +135,8 @@ class ChainLink(Generic[ArgumentT, ResultT]):
         """Receive no more results, because the downstream task was removed."""
         self._upstream.remove_listener(self.receive)
         upstream, self._downstream, self._upstream_controller = self._upstream_controller, None, None
-        if upstream is not None and upstream.downstream is not None:
-            upstream.downstream.pop(self, None)
+        if upstream is not None and upstream.chain_ends is not None:
+            upstream.chain_ends.downstream.pop(self, None)
 
 
 class Chains:
@@ -177,11 +178,9 @@ class Chains:
         created = parts.executors.prepare(executor, call)
         with parts.runtime.lock:
             task_id = parts.tasks.new_id(task_id, call, False)
-            target = parts.executors.resolve(executor, created)
-            spec = TaskSpec[ResultT](task_id, call, target[0].alias, limits)
-            controller = TaskController[ResultT](
-                parts, spec, link.schedule, target, paused=paused, on_removed=link.close
-            )
+            registration, submit_to = parts.executors.resolve(executor, created)
+            spec = TaskSpec[ResultT](task_id, call, registration.alias, limits)
+            controller = TaskController[ResultT](parts, spec, link.schedule, registration, submit_to, paused)
             parts.tasks.add(controller)
             link.attach(parts.tasks.controller_of(upstream), controller)
         parts.runtime.inbox.put(link.activate)

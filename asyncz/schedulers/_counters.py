@@ -70,26 +70,32 @@ class RunCounters:
 
 
 class TaskHistory(RunCounters):
-    """Counts of one task, and its recent runs without their results.
+    """Counts of one task, and its recent runs without their results; a base class, as each task would need an object.
 
     The task itself keeps its last notification; the history keeps the ones before.
-
-    Args:
-        max_recent: Number of recent runs that `recent_runs` returns at most.
     """
 
-    __slots__ = ("_max_recent", "_recent")
+    __slots__ = ("_recent",)
 
-    def __init__(self, max_recent: int) -> None:
+    def __init__(self) -> None:
         # The assignments of `RunCounters.__init__`: each task has a history.
         self.submitted = self.executed = 0
         self._others = None
-        self._max_recent = max_recent
         self._recent: list[tuple[type[object], RunDetails, str]] | None = None
 
-    def record(self, previous: TaskNotification[object]) -> None:
-        """Keep the notification that was the last one until now."""
-        kept = self._max_recent - 1
+    def copy_history(self, other: TaskHistory) -> None:
+        """Take over the counts and the recent runs of another history."""
+        self.submitted, self.executed, self._others = other.submitted, other.executed, other._others
+        self._recent = other._recent
+
+    def record(self, previous: TaskNotification[object], max_recent: int) -> None:
+        """Keep the notification that was the last one until now.
+
+        Args:
+            previous: The notification.
+            max_recent: Number of recent runs that `recent_runs` returns at most.
+        """
+        kept = max_recent - 1
         if kept < 1:
             return
         if self._recent is None:
@@ -98,9 +104,9 @@ class TaskHistory(RunCounters):
         if len(self._recent) > kept:
             del self._recent[0]
 
-    def recent_runs(self, last: TaskNotification[object] | None) -> tuple[RunSummary, ...]:
+    def recent_runs(self, last: TaskNotification[object] | None, max_recent: int) -> tuple[RunSummary, ...]:
         """Return summaries of the recent runs, the last one included. May be called from any thread."""
-        if last is None or not self._max_recent:
+        if last is None or not max_recent:
             return ()
         return tuple(_summary(*ended) for ended in (*list(self._recent or ()), _without_result(last)))
 

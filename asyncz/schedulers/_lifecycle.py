@@ -122,7 +122,7 @@ class Lifecycle:
             await self._parts.executors.abort_start()
             for controller in self._parts.tasks.all():
                 controller.cancel_backlog()
-                controller.runs.cancel_unfinished()
+                controller.cancel_unfinished()
         finally:
             self._close()
 
@@ -258,7 +258,7 @@ class Lifecycle:
         """End pending attempts, then wait until no run can lead to another one."""
         runtime = self._parts.runtime
         for controller in self._parts.tasks.all():
-            controller.runs.end_attempts()
+            controller.end_attempts()
         outcomes = (TaskExecuted, TaskError, TaskMissed, TaskCancelled)
         subscriptions = [runtime.dispatcher.subscribe(outcome, self._on_outcome) for outcome in outcomes]
         try:
@@ -295,7 +295,7 @@ class Lifecycle:
             return True
         for controller in self._parts.tasks.all():
             try:
-                controller.runs.cancel_all(registration)
+                controller.cancel_live_runs(registration)
             except Exception:
                 logger.exception("The executor %r could not cancel its runs", registration.alias)
         return False
@@ -305,10 +305,10 @@ class Lifecycle:
         inbox = self._parts.runtime.inbox
         inbox.drain()
         for controller in self._parts.tasks.all():
-            if unfinished := controller.runs.cancel_unfinished():
+            if unfinished := controller.cancel_unfinished():
                 logger.error(
                     "The executor %r never reported the outcome of %d run(s) of %r",
-                    controller.runs.registration.alias,
+                    controller.registration.alias,
                     unfinished,
                     controller.task.id,
                 )
@@ -366,7 +366,7 @@ class _ClockClient:
 
     def running_tasks(self) -> tuple[str, ...]:
         """Return the ids of tasks with live runs, except those that wait for their next attempt."""
-        return tuple(each.task.id for each in self._parts.tasks.registered() if len(each.runs) > each.runs.retrying)
+        return tuple(each.task.id for each in self._parts.tasks.registered() if each.live_count > each.retrying)
 
     async def settle(self) -> None:
         """Wait until the pending calls are made; the scheduler may need several iterations of the loop for that."""

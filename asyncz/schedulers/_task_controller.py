@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Generic, Never, Protocol
+from typing import TYPE_CHECKING, Never, Protocol
 
 import attrs
 from typing_extensions import TypeVar, override
 
 from asyncz._checks import check_text
-from asyncz._running import context_for_later
+from asyncz._running import context_for_later, shared_context_for_later
 from asyncz._text import printable
 from asyncz.clock import utc
-from asyncz.events import TaskAdded, TaskError, TaskExecuted, TaskModified, TaskNotification, TaskRemoved
+from asyncz.events import TaskAdded, TaskModified, TaskRemoved
 from asyncz.exceptions import InvalidInputError, NoResultError, SchedulerNotRunningError, TaskLookupError
 from asyncz.limits import TaskLimits, TaskOptions, check_options
 from asyncz.plugins import check_trigger
@@ -42,8 +42,23 @@ if TYPE_CHECKING:
 ResultT = TypeVar("ResultT")
 
 
-class AnyTaskRuns(Protocol):
-    """Runs of a task of any result type; see `TaskRuns`."""
+@attrs.define(eq=False)
+class ChainEnds:
+    """Chain links of a task.
+
+    Attributes:
+        close_upstream: Function that ends the link to the upstream task; None if the task has none.
+        downstream: Functions by link to a downstream task; each is called when the task is gone.
+    """
+
+    close_upstream: Callable[[], object] | None = None
+    downstream: dict[object, Callable[[], object]] = attrs.Factory(dict[object, Callable[[], object]])
+
+
+class AnyController(Due, Registered, TaskOwner[object], Protocol):
+    """Controller of a task of any result type, as the other parts of a scheduler see it."""
+
+    chain_ends: ChainEnds | None
 
     @property
     def registration(self) -> Registration:
@@ -55,27 +70,6 @@ class AnyTaskRuns(Protocol):
         """Number of runs that wait for their next attempt."""
         ...
 
-    def __len__(self) -> int: ...
-
-    def cancel_all(self, registration: Registration | None = None) -> int:
-        """Ask for the cancellation of the runs, or of those on one executor; return how many accept."""
-        ...
-
-    def end_attempts(self) -> None:
-        """End the runs that wait for their next attempt."""
-        ...
-
-    def cancel_unfinished(self) -> int:
-        """End runs as cancelled whose executor never reported an outcome; return their number."""
-        ...
-
-
-class AnyController(Due, Registered, TaskOwner[object], Protocol):
-    """Controller of a task of any result type, as the other parts of a scheduler see it."""
-
-    # By link: notified when the task is gone.
-    downstream: dict[object, Callable[[], object]] | None
-
     @property
     def has_ended(self) -> bool:
         """True if the last run has its outcome, as far as is known now."""
@@ -84,12 +78,6 @@ class AnyController(Due, Registered, TaskOwner[object], Protocol):
     @property
     def feeds_chain(self) -> bool:
         """True if an incomplete run or a waiting result may still lead to another run."""
-        ...
-
-    @property
-    @override
-    def runs(self) -> AnyTaskRuns:
-        """Live runs of the task."""
         ...
 
     def on_removed(self) -> None:
@@ -102,6 +90,18 @@ class AnyController(Due, Registered, TaskOwner[object], Protocol):
 
     def cancel_backlog(self) -> None:
         """End the runs in the backlog as cancelled."""
+        ...
+
+    def cancel_live_runs(self, registration: Registration | None = None) -> int:
+        """Ask for the cancellation of the live runs, or of those on one executor; return how many accept."""
+        ...
+
+    def end_attempts(self) -> None:
+        """End the runs that wait for their next attempt."""
+        ...
+
+    def cancel_unfinished(self) -> int:
+        """End runs as cancelled whose executor never reported an outcome; return their number."""
         ...
 
 
@@ -126,94 +126,63 @@ class SchedulerParts:
     chain: ChainFactory
 
 
-class TaskController(Generic[ResultT]):
-    """A task in its scheduler: schedule, changes, outcomes of runs, and removal.
+class TaskController(TaskRuns[ResultT]):
+    """A task in its scheduler: schedule, changes and removal, and its runs.
 
     Invariant, like its runs; collections hold it as `AnyController`. On the loop's thread, except for the methods of
     `TaskOwner`, which may be called from any thread if `asyncz.Task` does not say otherwise.
 
     Attributes:
-        task: Task of the controller.
         heap_version: See `Due`.
-        removed: See `Registered`.
-        downstream: Functions by chain link that are called when the task is gone.
+        chain_ends: Chain links of the task; None if it has none.
     """
 
-    __slots__ = (
-        "__weakref__",
-        "_history",
-        "_on_removed",
-        "_parts",
-        "_paused",
-        "_runs",
-        "_schedule",
-        "downstream",
-        "heap_version",
-        "removed",
-        "task",
-    )
+    __slots__ = ("_parts", "_paused", "_schedule", "chain_ends", "heap_version")
 
-    def __init__(
+    def __init__(  # noqa: PLR0917  # called once per task, where keywords take time
         self,
         parts: SchedulerParts,
         spec: TaskSpec[ResultT],
         schedule: Schedule[ResultT],
-        executor: tuple[Registration, Callable[[TaskRun[ResultT]], None]],
-        *,
+        registration: Registration,
+        submit_to: Callable[[TaskRun[ResultT]], None],
         paused: bool,
-        on_removed: Callable[[], object] | None = None,
     ) -> None:
-        self._parts = parts
-        self.task: Task[ResultT] = Task(spec, self)
-        self._schedule: Schedule[ResultT] = schedule
-        self._history = TaskHistory(parts.runtime.recent_runs)
-        self._runs: TaskRuns[ResultT] = TaskRuns(
-            parts.runtime,
-            parts.completion,
-            self.task,
-            self._history,
-            context_for_later(),
-            executor[0],
-            executor[1],
+        super().__init__(
+            parts.runtime, parts.completion, Task(spec, self), shared_context_for_later(), registration, submit_to
         )
+        self._parts = parts
+        self._schedule: Schedule[ResultT] = schedule
         self._paused = paused
-        self._on_removed = on_removed
-        self.removed = False
         self.heap_version = 0
-        self.downstream: dict[object, Callable[[], object]] | None = None
+        self.chain_ends: ChainEnds | None = None
 
     @property
     def is_finished(self) -> bool:
         """True if the schedule is exhausted and the last run is over."""
-        return not self.removed and self._runs.is_idle and self._schedule.is_exhausted
+        return not self.removed and self.is_idle and self._schedule.is_exhausted
 
     @property
     def has_ended(self) -> bool:
         """True if the last run has its outcome, as far as is known now."""
-        is_exhausted = self.removed or (self._schedule.is_exhausted and not self._runs.backlog_size)
-        return is_exhausted and not self._runs.any_incomplete
+        is_exhausted = self.removed or (self._schedule.is_exhausted and not self.backlog_size)
+        return is_exhausted and not self.any_incomplete
 
     @property
     def feeds_chain(self) -> bool:
         """True if an incomplete run or a waiting result may still lead to another run."""
-        runs = self._runs
-        if runs.backlog_size and not self._paused and not isinstance(self._schedule, TriggerSchedule):
-            return runs.any_incomplete or runs.waits_for_queue
-        return bool(self.downstream) and runs.any_incomplete
-
-    @property
-    def runs(self) -> TaskRuns[ResultT]:
-        """Live runs of the task."""
-        return self._runs
+        if self.backlog_size and not self._paused and not isinstance(self._schedule, TriggerSchedule):
+            return self.any_incomplete or self.waits_for_queue
+        return self.chain_ends is not None and bool(self.chain_ends.downstream) and self.any_incomplete
 
     # Schedule
 
     def activate(self) -> None:
         """Announce a new task, and schedule it."""
-        dispatcher = self._parts.runtime.dispatcher
+        dispatcher = self._runtime.dispatcher
         if TaskAdded in dispatcher.listeners:
             dispatcher.emit(TaskAdded(self.task.id))
-        if self._parts.runtime.inbox.logs_info:
+        if self._runtime.inbox.logs_info:
             trigger, executor = self._schedule.text or "on demand", self.task.executor
             _log_info(self.task, "%s: added, %s, on %s", printable(trigger), executor)
         self._update_timer()
@@ -237,7 +206,7 @@ class TaskController(Generic[ResultT]):
         elif not due_times:
             self.retire_if_finished()
         for at in due_times:
-            self._runs.offer(self, at)
+            self.offer_run(at)
 
     def restart_schedule(self, now: datetime, /) -> None:
         """Compute the next due time again, because the clock was set back."""
@@ -259,7 +228,7 @@ class TaskController(Generic[ResultT]):
             self._parts.timer.schedule(self, now.timestamp())
         else:
             self._parts.timer.schedule(self, schedule.due_at)
-            if self._parts.runtime.inbox.logs_debug:
+            if self._runtime.inbox.logs_debug:
                 fields = run_fields(self.task.id, executor=self.task.executor)
                 logger.debug("%s: due at %s", printable(self.task.id), schedule.next_due, extra=fields)
 
@@ -267,7 +236,7 @@ class TaskController(Generic[ResultT]):
         """Announce that the schedule ends, because its trigger raised; return False if a listener removed the task."""
         task_id = self.task.id
         event = TaskModified(task_id, "its trigger raised", error, fields=("trigger",))
-        self._parts.runtime.dispatcher.emit(event)
+        self._runtime.dispatcher.emit(event)
         logger.error(
             "The trigger of the task %r raised; its schedule ends",
             task_id,
@@ -281,77 +250,47 @@ class TaskController(Generic[ResultT]):
     def offer_result(self, at: float, call: Callable[[], ResultT | Awaitable[ResultT]]) -> None:
         """Submit a run for a result of the upstream task, as soon as there is a slot."""
         if not self.removed:
-            self._runs.offer(self, at, call, must_run=True)
+            self.offer_run(at, call, must_run=True)
 
     def _on_demand(self, at: float) -> None:
         """Handle that the task was submitted by a call."""
-        runtime, runs = self._parts.runtime, self._runs
+        runtime = self._runtime
         if self.removed:
             return
         try:
             call = self._schedule.call_on_demand()
         except NoResultError as error:
-            run = runs.new(self, at)
-            runs.complete_at_once(run, run.failed(error))
+            run = self.new_run(at)
+            self.complete_at_once(run, run.failed(error))
             return
         if call is not None:
             self.offer_result(at, call)
         elif runtime.status == "running":
-            runs.offer(self, at)
+            self.offer_run(at)
         elif runtime.status == "paused":
-            runs.enqueue(DueRun(at))
+            self.enqueue(DueRun(at))
             self.refill()
         else:
             # The scheduler was shut down meanwhile.
-            run = runs.new(self, at)
-            runs.complete_at_once(run, run.cancelled())
+            run = self.new_run(at)
+            self.complete_at_once(run, run.cancelled())
 
+    @override
     def refill(self) -> None:
         """Submit runs that wait for a slot, unless the task or the scheduler is paused."""
-        runtime = self._parts.runtime
+        runtime = self._runtime
         if runtime.status == "draining" and not runtime.chains_continue:
-            self._runs.cancel_backlog(self)
+            self.cancel_backlog()
         if self._paused or self.removed or runtime.defer_while_paused(self.refill):
             return
-        self._runs.refill(self)
+        self.submit_backlog()
 
-    def retry_run(self, run: LiveRun[ResultT], failure: TaskError, /) -> bool:
-        """Schedule another attempt after a failed one; return False if the failure is the outcome of the run."""
-        if self.removed or not self._parts.runtime.running:
-            return False
-        try:
-            return self._runs.retry(run, failure)
-        except Exception:
-            # A retry policy calls code of exception classes.
-            logger.exception("The retry policy of the task %r raised; no attempt follows", self.task.id)
-            return False
-
-    def record_outcome(self, run: LiveRun[ResultT], outcome: TaskNotification[ResultT], /) -> None:  # noqa: ARG002
-        """Count and emit the outcome of a run."""
-        task, runtime = self.task, self._parts.runtime
-        previous = task._last_notification
-        task._last_notification = outcome
-        if previous is not None:
-            self._history.record(previous)
-        kind = type(outcome)
-        if kind is TaskExecuted:
-            self._history.executed += 1
-            runtime.counters.executed += 1
-        else:
-            self._history.increment(kind)
-            runtime.counters.increment(kind)
-        listeners = task._listeners
-        if listeners:
-            runtime.dispatcher.emit(outcome, [listener for _, listener in listeners])
-        elif kind in runtime.dispatcher.listeners:
-            runtime.dispatcher.emit(outcome)
-
+    @override
     def release_run(self, run: LiveRun[ResultT], /) -> None:
         """Free the slot of a run whose work is over."""
-        runs = self._runs
-        is_idle = runs.release(run)
+        is_idle = self._free_slot(run)
         if self.removed:
-            if not len(runs):
+            if not self.live_count:
                 self._forget()
             # Executors count by task id: the task that has the id now may have waited for this slot.
             holder = self._parts.tasks.holder(run.task_id)
@@ -360,12 +299,13 @@ class TaskController(Generic[ResultT]):
         elif is_idle:
             if self._schedule.next_due is None and self._schedule.is_exhausted:
                 self._retire()
-        elif runs.any_waiting:
+        elif self.any_waiting:
             self.refill()
             self.retire_if_finished()
 
     # Removal
 
+    @override
     def retire_if_finished(self) -> None:
         """Remove the task if no run of it is live or can follow."""
         if self.is_finished:
@@ -382,15 +322,15 @@ class TaskController(Generic[ResultT]):
     def on_removed(self) -> None:
         """Handle that the task was removed: forget its backlog and end its pending attempts. Results are cancelled."""
         self._parts.timer.unschedule(self)
-        if self._on_removed is not None:
-            self._on_removed()
-            self._runs.cancel_backlog(self)
-        self._runs.forget_backlog()
-        self._runs.end_attempts()
+        if self.chain_ends is not None and self.chain_ends.close_upstream is not None:
+            self.chain_ends.close_upstream()
+            self.cancel_backlog()
+        self.forget_backlog()
+        self.end_attempts()
         self._emit_removed()
-        if self._parts.runtime.inbox.logs_info:
+        if self._runtime.inbox.logs_info:
             _log_info(self.task, "%s: removed")
-        if not len(self._runs):
+        if not self.live_count:
             self._forget()
 
     def _forget(self) -> None:
@@ -399,17 +339,15 @@ class TaskController(Generic[ResultT]):
 
     def _disown(self) -> None:
         """Break the reference cycle between task and controller, and notify downstream tasks."""
-        task = self.task
-        task._owner = RemovedTaskOwner(self._parts, task._spec, task._last_notification, self._history, self._schedule)
-        self._on_removed = None
-        downstream = self.downstream
-        if downstream is not None:
-            self.downstream = None
-            for on_upstream_gone in downstream.values():
+        self.task._owner = RemovedTaskOwner(self._parts, self._schedule, self)
+        chain_ends = self.chain_ends
+        if chain_ends is not None:
+            self.chain_ends = None
+            for on_upstream_gone in chain_ends.downstream.values():
                 on_upstream_gone()
 
     def _emit_removed(self) -> None:
-        dispatcher = self._parts.runtime.dispatcher
+        dispatcher = self._runtime.dispatcher
         if TaskRemoved in dispatcher.listeners:
             dispatcher.emit(TaskRemoved(self.task.id))
         if self.task._listeners:
@@ -419,7 +357,7 @@ class TaskController(Generic[ResultT]):
 
     def modify(self, task_id: str, options: TaskOptions, executor: str | None, /) -> None:
         """Change limits and executor; see `Task.modify`."""
-        runtime, executors, spec = self._parts.runtime, self._parts.executors, self.task._spec
+        runtime, executors, spec = self._runtime, self._parts.executors, self.task._spec
         limits = spec.limits.evolve(**options)
         if executor is not None:
             check_text("executor", executor)
@@ -439,10 +377,10 @@ class TaskController(Generic[ResultT]):
             return
         spec = self.task._spec
         differences, alias = limits.diff(spec.limits), spec.executor
-        if target is not None and target[0] is not self._runs.registration:
+        if target is not None and target[0] is not self.registration:
             alias = target[0].alias
             differences["executor"] = f"{spec.executor!r} to {alias!r}"
-            self._runs.change_executor(*target)
+            self.change_executor(*target)
         if differences:
             replace_spec(self.task, TaskSpec(spec.id, spec.call, alias, limits))
             change = ", ".join(f"{name}: {values}" for name, values in differences.items())
@@ -450,7 +388,7 @@ class TaskController(Generic[ResultT]):
 
     def reschedule(self, task_id: str, trigger: Trigger | None, /) -> None:
         """Replace the trigger; see `Task.reschedule`."""
-        runtime = self._parts.runtime
+        runtime = self._runtime
         check_trigger(trigger)
         if not isinstance(self._schedule, TriggerSchedule):
             reason = f"{task_id!r} is due by the results of another task; add a separate task for the trigger"
@@ -467,7 +405,7 @@ class TaskController(Generic[ResultT]):
 
     def set_paused(self, task_id: str, paused: bool, /) -> None:
         """Pause or resume the schedule; see `Task.pause` and `Task.resume`."""
-        runtime = self._parts.runtime
+        runtime = self._runtime
         with runtime.lock:
             self._require_registered(task_id)
             runtime.defer_change(lambda: self._apply_paused(paused))
@@ -482,10 +420,10 @@ class TaskController(Generic[ResultT]):
         # At once: the task must not come due by what it was before.
         self._parts.timer.unschedule(self)
         # Through the inbox, which holds the announcement of the task itself, if that is still to come. Under the lock.
-        self._parts.runtime.inbox.put(partial(self._after_change, event))
+        self._runtime.inbox.put(partial(self._after_change, event))
 
     def _after_change(self, event: TaskModified) -> None:
-        self._parts.runtime.dispatcher.emit(event)
+        self._runtime.dispatcher.emit(event)
         if not self.removed:
             self._update_timer()
             self.refill()
@@ -505,24 +443,24 @@ class TaskController(Generic[ResultT]):
 
     def run_now(self, task_id: str, /) -> RunHandle[ResultT]:
         """Submit a run now; see `Task.run`."""
-        runtime, runs = self._parts.runtime, self._runs
+        runtime = self._runtime
         runtime.require_running(f"running the task {task_id!r}")
         if self.removed:
             raise TaskLookupError(task_id)
         runtime.check_thread("Task.run()")
         call, context = self._schedule.call_on_demand(), context_for_later()
-        run = runs.new(self, runtime.now(), call, context)
+        run = self.new_run(runtime.now(), call, context)
         outcome = run.shared_outcome()
         # In the new context: the executor may start something that outlives the run that calls this.
-        rejection = context.run(runs.submit, run)
+        rejection = context.run(self.submit_run, run)
         if rejection is not None:
             raise rejection
         run_id = run.run_id
-        return RunHandle(run_id, task_id, outcome, lambda: runs.cancel(run_id))
+        return RunHandle(run_id, task_id, outcome, lambda: self.cancel_run(run_id))
 
     def submit(self, task_id: str, /) -> None:
         """Make the task due once, now; see `Task.submit`."""
-        runtime = self._parts.runtime
+        runtime = self._runtime
         runtime.require_running(f"submitting the task {task_id!r}")
         with runtime.lock:
             self._require_registered(task_id)
@@ -530,65 +468,51 @@ class TaskController(Generic[ResultT]):
 
     def cancel_runs(self) -> int:
         """Cancel all runs; see `Task.cancel_runs`."""
-        return self._runs.cancel_all()
+        return self.cancel_live_runs()
 
-    def cancel_backlog(self) -> None:
-        """End the runs in the backlog as cancelled."""
-        self._runs.cancel_backlog(self)
-
-    def state(self, task_id: str, /) -> TaskState:
+    def state(self, task: Task[object], /) -> TaskState:
         """Return a snapshot of the task."""
-        runs = self._runs
         return task_state(
-            self.task._spec,
-            self.task._last_notification,
-            self._history,
+            task,
+            self,
             self._schedule.text,
+            self._runtime.recent_runs,
             paused=self._paused,
             next_run_at=None if self.removed else self._schedule.next_due,
             # With those of a removed task of the same id, which count for `max_instances` too.
-            running=len(runs) + (0 if self.removed else self._parts.tasks.removed_runs(task_id)),
-            retrying=runs.retrying,
-            backlog=runs.backlog_size,
+            running=self.live_count + (0 if self.removed else self._parts.tasks.removed_runs(task.id)),
+            retrying=self.retrying,
+            backlog=self.backlog_size,
         )
 
     def can_run(self) -> bool:
         """Return True if another run of the task can still end."""
-        return not self.removed and self._parts.runtime.status != "stopped"
+        return not self.removed and self._runtime.status != "stopped"
 
     def check_started(self, action: str, /) -> None:
         """Raise `SchedulerNotRunningError` if the scheduler was never started."""
-        self._parts.runtime.check_started(action)
+        self._runtime.check_started(action)
 
     def check_thread(self, action: str, /) -> None:
         """Raise `WrongThreadError` in any thread but the one of the scheduler's loop."""
-        self._parts.runtime.check_thread(action)
+        self._runtime.check_thread(action)
 
 
 def _log_info(task: Task[object], message: str, *values: object) -> None:
     logger.info(message, printable(task.id), *values, extra=run_fields(task.id, executor=task.executor))
 
 
-class RemovedTaskOwner:
+class RemovedTaskOwner(TaskHistory):
     """Owner of a removed task, without a reference to its controller: another task can be chained to it.
 
     It answers `state` with the last state of the task.
     """
 
-    __slots__ = ("_history", "_last", "_parts", "_schedule", "_spec")
+    __slots__ = ("_parts", "_schedule")
 
-    def __init__(
-        self,
-        parts: SchedulerParts,
-        spec: TaskSpec[object],
-        last: TaskNotification[object] | None,
-        history: TaskHistory,
-        schedule: Schedule[object],
-    ) -> None:
+    def __init__(self, parts: SchedulerParts, schedule: Schedule[object], history: TaskHistory) -> None:
+        self.copy_history(history)
         self._parts = parts
-        self._spec = spec
-        self._last = last
-        self._history = history
         self._schedule = schedule
 
     @property
@@ -622,9 +546,9 @@ class RemovedTaskOwner:
         """Return 0, as there are no runs."""
         return 0
 
-    def state(self, task_id: str, /) -> TaskState:  # noqa: ARG002  # the owner of one task only
+    def state(self, task: Task[object], /) -> TaskState:
         """Return the last state of the task."""
-        return task_state(self._spec, self._last, self._history, self._schedule.text)
+        return task_state(task, self, self._schedule.text, self._parts.runtime.recent_runs)
 
     def can_run(self) -> bool:
         """Return False."""
@@ -645,10 +569,10 @@ class RemovedTaskOwner:
 
 
 def task_state(
-    spec: TaskSpec[object],
-    last: TaskNotification[object] | None,
+    task: Task[object],
     history: TaskHistory,
     trigger: str,
+    max_recent: int,
     *,
     paused: bool = False,
     next_run_at: datetime | None = None,
@@ -659,6 +583,7 @@ def task_state(
     """Return a snapshot of a task."""
     from asyncz.states import TaskState
 
+    spec = task._spec
     return TaskState(
         task_id=spec.id,
         function=spec.function,
@@ -669,6 +594,6 @@ def task_state(
         running=running,
         retrying=retrying,
         backlog=backlog,
-        recent_runs=history.recent_runs(last),
+        recent_runs=history.recent_runs(task._last_notification, max_recent),
         **history.snapshot(),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import itertools
-from collections.abc import Callable, Sized
+from collections.abc import Callable
 from typing import Generic, Protocol
 
 from typing_extensions import TypeVar
@@ -39,8 +39,8 @@ class Registered(Protocol):
         ...
 
     @property
-    def runs(self) -> Sized:
-        """Live runs of the task."""
+    def live_count(self) -> int:
+        """Number of live runs of the task."""
         ...
 
 
@@ -171,4 +171,4 @@ class TaskRegistry(Generic[ControllerT]):
     def removed_runs(self, task_id: str) -> int:
         """Return the number of live runs of removed tasks with an id: executors count runs by the id of the task."""
         with self._runtime.lock:
-            return sum(len(each.runs) for each in self._leaving.values() if each.task.id == task_id)
+            return sum(each.live_count for each in self._leaving.values() if each.task.id == task_id)

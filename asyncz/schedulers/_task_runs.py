@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from contextvars import Context
 from functools import partial
 from typing import Generic
@@ -11,6 +11,7 @@ from typing_extensions import TypeVar
 
 from asyncz.events import (
     TaskError,
+    TaskExecuted,
     TaskMaxInstances,
     TaskNotification,
     TaskQueueFull,
@@ -24,7 +25,7 @@ from asyncz.schedulers._completion import Completion
 from asyncz.schedulers._counters import TaskHistory
 from asyncz.schedulers._dispatcher import Dispatcher
 from asyncz.schedulers._executor_registry import Registration
-from asyncz.schedulers._live_run import LiveRun, RunOwner
+from asyncz.schedulers._live_run import LiveRun
 from asyncz.schedulers._retrying import Retrying
 from asyncz.schedulers._run_logging import log_rejection, log_retry, log_submission
 from asyncz.schedulers._runtime import Runtime
@@ -37,15 +38,18 @@ ResultT = TypeVar("ResultT")
 _QUEUE_FULL_DELAY = 1.0
 
 
-class TaskRuns(Generic[ResultT]):
+class TaskRuns(TaskHistory, Generic[ResultT]):
     """Live runs, backlog and pending attempts of one task. For the loop's thread, except for the three counts.
+
+    The base class of the task's controller, which decides about the schedule, the removal and, in `refill`, whether
+    the backlog may be submitted. They are one object because a scheduler may have a million tasks: an object of their
+    own would take 50 bytes and a call for each.
 
     A run is live from its submission until its executor releases it, attempts that wait for their delay included.
 
-    The owner is an argument of the methods: with a reference to it, a retired task would be part of a reference cycle
-    and live until the next full garbage collection.
-
     Attributes:
+        task: Task of the runs.
+        removed: Whether the task is not registered any more.
         registration: Executor of the next runs.
     """
 
@@ -53,14 +57,14 @@ class TaskRuns(Generic[ResultT]):
         "_backlog",
         "_completion",
         "_context",
-        "_history",
         "_live",
         "_may_run_elsewhere",
         "_retrying",
         "_runtime",
         "_submit_to",
-        "_task",
         "registration",
+        "removed",
+        "task",
     )
 
     def __init__(  # noqa: PLR0917  # called once per task, where keywords take time
@@ -68,33 +72,47 @@ class TaskRuns(Generic[ResultT]):
         runtime: Runtime,
         completion: Completion,
         task: Task[ResultT],
-        history: TaskHistory,
         context: Context,
         registration: Registration,
         submit_to: Callable[[TaskRun[ResultT]], None],
     ) -> None:
+        self.submitted = self.executed = 0
+        self._others = self._recent = None
         self._runtime = runtime
         self._completion = completion
-        self._task = task
-        self._history = history
+        self.task: Task[ResultT] = task
         self._context = context
         self.registration = registration
         self._submit_to = submit_to
-        # Each of the three is None while it is empty: a scheduler may have 100,000 tasks, most of them idle.
+        # Each of the three is None while it is empty, as most tasks are idle.
         self._live: dict[int, LiveRun[ResultT]] | None = None
         self._backlog: Backlog[ResultT] | None = None
         self._retrying: Retrying[ResultT] | None = None
         # Whether a live run may be on another executor than `registration`, which counts its own runs only.
         self._may_run_elsewhere = False
+        self.removed = False
 
-    def __len__(self) -> int:
-        """Return the number of live runs. May be called from any thread."""
+    def release_run(self, run: LiveRun[ResultT], /) -> None:
+        """Free the slot of a run whose work is over."""
+        raise NotImplementedError
+
+    def refill(self) -> None:
+        """Submit runs that wait for a slot, if they may run now."""
+        raise NotImplementedError
+
+    def retire_if_finished(self) -> None:
+        """Remove the task if no run of it is live or can follow."""
+        raise NotImplementedError
+
+    @property
+    def live_count(self) -> int:
+        """Number of live runs. May be read from any thread."""
         live = self._live
         return 0 if live is None else len(live)
 
-    def __iter__(self) -> Iterator[LiveRun[ResultT]]:
-        """Iterate over a copy of the live runs, oldest first."""
-        return iter(tuple(self._live.values()) if self._live else ())
+    def live_runs(self) -> tuple[LiveRun[ResultT], ...]:
+        """Return the live runs, oldest first."""
+        return tuple(self._live.values()) if self._live else ()
 
     @property
     def backlog_size(self) -> int:
@@ -130,29 +148,28 @@ class TaskRuns(Generic[ResultT]):
 
     # Submission
 
-    def new(
+    def new_run(
         self,
-        owner: RunOwner[ResultT],
         at: float,
         call: Callable[[], ResultT | Awaitable[ResultT]] | None = None,
         context: Context | None = None,
     ) -> LiveRun[ResultT]:
         """Make a run that is due at a time. All runs of the task are made here."""
         run = LiveRun(
-            self._task._spec,
+            self.task._spec,
             at,
             self._context if context is None else context,
             self._runtime.now,
             call,
             self._completion,
-            owner,
+            self,
             self.registration,
         )
         if self._runtime.monotonic is not None:
             run.follow_clock(self._runtime.monotonic, self._runtime.clock.call_later)
         return run
 
-    def submit(self, run: LiveRun[ResultT]) -> MaximumInstancesError | QueueFullError | None:
+    def submit_run(self, run: LiveRun[ResultT]) -> MaximumInstancesError | QueueFullError | None:
         """Submit a run, or complete it if its outcome is known already; return the rejection, if there is one."""
         runtime = self._runtime
         # As in `_track`.
@@ -161,7 +178,7 @@ class TaskRuns(Generic[ResultT]):
             self._live = {run.run_id: run}
         else:
             self._live[run.run_id] = run
-        self._history.submitted += 1
+        self.submitted += 1
         runtime.counters.submitted += 1
         if runtime.inbox.logs_debug:
             self._log_submission(run)
@@ -173,18 +190,17 @@ class TaskRuns(Generic[ResultT]):
         except (MaximumInstancesError, QueueFullError) as rejection:
             if announcement is not None:
                 announcement.withdrawn = True
-            self._history.submitted -= 1
+            self.submitted -= 1
             runtime.counters.submitted -= 1
-            self.release(run)
+            self._free_slot(run)
             return rejection
         except BaseException as error:
             # If the executor has reported an outcome before it raised, that one counts.
             self._completion.finished(run, run.failed(error))
         return None
 
-    def offer(
+    def offer_run(
         self,
-        owner: RunOwner[ResultT],
         at: float,
         call: Callable[[], ResultT | Awaitable[ResultT]] | None = None,
         *,
@@ -192,19 +208,19 @@ class TaskRuns(Generic[ResultT]):
     ) -> None:
         """Submit a due run, or let the overlap policy decide about it."""
         if must_run or self._backlog is not None or self._retrying is not None:
-            self._apply_overlap_policy(owner, _due_run(at, call, must_run))
+            self._apply_overlap_policy(_due_run(at, call, must_run))
             return
-        run = self.new(owner, at, call)
-        rejection = self.submit(run)
+        run = self.new_run(at, call)
+        rejection = self.submit_run(run)
         if rejection is None:
             return
         if isinstance(rejection, QueueFullError):
-            self._reject(owner, TaskQueueFull(run.task_id, details=run.details()))
+            self._reject(TaskQueueFull(run.task_id, details=run.details()))
         else:
-            self._apply_overlap_policy(owner, _due_run(at, call, must_run))
+            self._apply_overlap_policy(_due_run(at, call, must_run))
 
     def enqueue(self, due: DueRun[ResultT]) -> None:
-        """Put a due run into the backlog, whatever the overlap policy is; `refill` submits it."""
+        """Put a due run into the backlog, whatever the overlap policy is; `submit_backlog` submits it."""
         if self._backlog is None:
             self._backlog = Backlog[ResultT]()
         self._backlog.append(due)
@@ -214,7 +230,7 @@ class TaskRuns(Generic[ResultT]):
         self._track(run)
         self._completion.finished(run, outcome)
 
-    def refill(self, owner: RunOwner[ResultT]) -> None:
+    def submit_backlog(self) -> None:
         """Submit rejected attempts and the backlog, as far as there are slots."""
         if self._retrying is not None:
             for run_id in self._retrying.rejected():
@@ -223,16 +239,16 @@ class TaskRuns(Generic[ResultT]):
         if backlog is None:
             return
         backlog.stop_timer()
-        while backlog and len(self) < self._task._spec.limits.max_instances:
-            if not self._submit_due(owner, backlog.next):
+        while backlog and self.live_count < self.task._spec.limits.max_instances:
+            if not self._submit_due(backlog.next):
                 if backlog.next.must_run:
-                    backlog.timer = self._runtime.clock.call_later(_QUEUE_FULL_DELAY, owner.refill)
+                    backlog.timer = self._runtime.clock.call_later(_QUEUE_FULL_DELAY, self.refill)
                 return
             backlog.pop()
         if not backlog:
             self._backlog = None
 
-    def release(self, run: LiveRun[ResultT]) -> bool:
+    def _free_slot(self, run: LiveRun[ResultT]) -> bool:
         """Free the slot of a run; return True if the task is idle then.
 
         The slot of an attempt that another one follows belongs to that one.
@@ -255,7 +271,7 @@ class TaskRuns(Generic[ResultT]):
             self._live = {run.run_id: run}
         else:
             self._live[run.run_id] = run
-        self._history.submitted += 1
+        self.submitted += 1
         self._runtime.counters.submitted += 1
         if self._runtime.inbox.logs_debug:
             self._log_submission(run)
@@ -282,7 +298,7 @@ class TaskRuns(Generic[ResultT]):
             self._completion.finished(run, run.failed(registration.failure))
         elif self._runtime.status == "draining":
             self._submit_to(run)
-        elif len(self) > run.limits.max_instances:
+        elif self.live_count > run.limits.max_instances:
             # The run itself is one of the live runs.
             raise MaximumInstancesError(run.task_id, run.limits.max_instances)
         else:
@@ -295,53 +311,86 @@ class TaskRuns(Generic[ResultT]):
         except BaseException as error:
             self._completion.finished(run, run.failed(error))
 
-    def _submit_due(self, owner: RunOwner[ResultT], due: DueRun[ResultT]) -> bool:
+    def _submit_due(self, due: DueRun[ResultT]) -> bool:
         """Submit a due run; return False if it has to wait. A run that need not run is rejected by a full queue."""
-        run = self.new(owner, due.at, due.call)
-        rejection = self.submit(run)
+        run = self.new_run(due.at, due.call)
+        rejection = self.submit_run(run)
         if isinstance(rejection, QueueFullError) and not due.must_run:
-            self._reject(owner, TaskQueueFull(run.task_id, details=run.details()))
+            self._reject(TaskQueueFull(run.task_id, details=run.details()))
             return True
         return rejection is None
 
     # Overlap
 
-    def _apply_overlap_policy(self, owner: RunOwner[ResultT], due: DueRun[ResultT]) -> None:
-        limits = self._task._spec.limits
+    def _apply_overlap_policy(self, due: DueRun[ResultT]) -> None:
+        limits = self.task._spec.limits
         if limits.overlap == "skip" and not due.must_run:
             # A run that waits for its next attempt has a slot here and none on its executor: let that decide.
-            if self._backlog is not None or self._retrying is None or not self._submit_due(owner, due):
-                self._reject_at_maximum(owner, due.at)
+            if self._backlog is not None or self._retrying is None or not self._submit_due(due):
+                self._reject_at_maximum(due.at)
             return
         if self._backlog is None:
             self._backlog = Backlog[ResultT]()
-        decision = self._backlog.admit(due, limits, len(self))
+        decision = self._backlog.admit(due, limits, self.live_count)
         if decision.cancel_oldest:
             self.cancel_oldest()
         for at in decision.rejected:
-            self._reject_at_maximum(owner, at)
-        owner.refill()
+            self._reject_at_maximum(at)
+        self.refill()
 
-    def _reject_at_maximum(self, owner: RunOwner[ResultT], at: float) -> None:
-        run = self.new(owner, at)
-        self._reject(owner, TaskMaxInstances(run.task_id, details=run.details()))
+    def _reject_at_maximum(self, at: float) -> None:
+        run = self.new_run(at)
+        self._reject(TaskMaxInstances(run.task_id, details=run.details()))
 
-    def _reject(self, owner: RunOwner[ResultT], event: TaskMaxInstances | TaskQueueFull) -> None:
+    def _reject(self, event: TaskMaxInstances | TaskQueueFull) -> None:
         runtime = self._runtime
-        self._history.increment(type(event))
+        self.increment(type(event))
         runtime.counters.increment(type(event))
         # Through the inbox, like submissions: of several due times, the submitted one is announced first.
         runtime.emit_soon(event)
-        runtime.inbox.put(owner.retire_if_finished)
-        limit = self._task._spec.limits.max_instances
+        runtime.inbox.put(self.retire_if_finished)
+        limit = self.task._spec.limits.max_instances
         reason = f"{limit} run(s) are in progress, the maximum" if isinstance(event, TaskMaxInstances) else "queue full"
         log_rejection(event.task_id, event.details, self.registration.alias, reason)
 
+    # Outcomes
+
+    def record_outcome(self, run: LiveRun[ResultT], outcome: TaskNotification[ResultT], /) -> None:  # noqa: ARG002
+        """Count and emit the outcome of a run."""
+        task, runtime = self.task, self._runtime
+        previous = task._last_notification
+        task._last_notification = outcome
+        if previous is not None:
+            self.record(previous, runtime.recent_runs)
+        kind = type(outcome)
+        if kind is TaskExecuted:
+            self.executed += 1
+            runtime.counters.executed += 1
+        else:
+            self.increment(kind)
+            runtime.counters.increment(kind)
+        listeners = task._listeners
+        if listeners:
+            runtime.dispatcher.emit(outcome, [listener for _, listener in listeners])
+        elif kind in runtime.dispatcher.listeners:
+            runtime.dispatcher.emit(outcome)
+
     # Further attempts
 
-    def retry(self, run: LiveRun[ResultT], failure: TaskError) -> bool:
+    def retry_run(self, run: LiveRun[ResultT], failure: TaskError, /) -> bool:
+        """Schedule another attempt after a failed one; return False if the failure is the outcome of the run."""
+        if self.removed or not self._runtime.running:
+            return False
+        try:
+            return self._schedule_retry(run, failure)
+        except Exception:
+            # A retry policy calls code of exception classes.
+            logger.exception("The retry policy of the task %r raised; no attempt follows", self.task.id)
+            return False
+
+    def _schedule_retry(self, run: LiveRun[ResultT], failure: TaskError) -> bool:
         """Schedule the next attempt of a failed run; return False if none follows."""
-        retry = self._task._spec.limits.retry
+        retry = self.task._spec.limits.retry
         if retry is None or run.cancel_requested or (self._live or {}).get(run.run_id) is not run:
             return False
         if not retry.follows(run.attempt, failure.exception):
@@ -393,7 +442,7 @@ class TaskRuns(Generic[ResultT]):
         before = self.registration
         self.registration, self._submit_to = registration, submit_to
         # Runs that wait for the start of the old executor have not reached it.
-        moved = [run for run in self if before.pending.pop(run.id, None) is not None]
+        moved = [run for run in self.live_runs() if before.pending.pop(run.id, None) is not None]
         for run in moved:
             run.registration = registration
             if registration.ready:
@@ -401,7 +450,7 @@ class TaskRuns(Generic[ResultT]):
                 self._runtime.inbox.put(partial(self._submit_pending, run))
             else:
                 registration.pending[run.id] = partial(self._submit_pending, run)
-        self._may_run_elsewhere = len(self) > len(moved)
+        self._may_run_elsewhere = self.live_count > len(moved)
 
     def _check_moved(self, run: LiveRun[ResultT]) -> None:
         """Count the live runs on all executors while some are on the one that the task was moved from.
@@ -411,7 +460,7 @@ class TaskRuns(Generic[ResultT]):
         """
         if not self._may_run_elsewhere:
             return
-        others = [other for other in self if other.run_id != run.run_id]
+        others = [other for other in self.live_runs() if other.run_id != run.run_id]
         if not any(other.registration is not self.registration for other in others):
             self._may_run_elsewhere = False
         elif len(others) >= run.limits.max_instances:
@@ -419,7 +468,7 @@ class TaskRuns(Generic[ResultT]):
 
     # Cancellation
 
-    def cancel(self, run_id: int) -> bool:
+    def cancel_run(self, run_id: int) -> bool:
         """Ask for the cancellation of a run; return whether the request is accepted."""
         self._runtime.check_thread("cancelling runs")
         run = (self._live or {}).get(run_id)
@@ -433,24 +482,25 @@ class TaskRuns(Generic[ResultT]):
         run.cancel_requested = True
         return run.registration.cancel(run)
 
-    def cancel_all(self, registration: Registration | None = None) -> int:
+    def cancel_live_runs(self, registration: Registration | None = None) -> int:
         """Ask for the cancellation of all runs, or of those on one executor; return how many accept the request."""
-        return sum(self.cancel(run.run_id) for run in self if registration is None or run.registration is registration)
+        runs = [run for run in self.live_runs() if registration is None or run.registration is registration]
+        return sum(self.cancel_run(run.run_id) for run in runs)
 
     def cancel_oldest(self) -> None:
         """Ask for the cancellation of the oldest run that accepts it; no run is asked twice."""
-        for run in self:
+        for run in self.live_runs():
             try:
                 # A second request would interrupt the clean-up of a run.
-                if not run.cancel_requested and self.cancel(run.run_id):
+                if not run.cancel_requested and self.cancel_run(run.run_id):
                     return
             except Exception:
-                logger.exception("A run of the task %r could not be cancelled", self._task.id)
+                logger.exception("A run of the task %r could not be cancelled", self.task.id)
 
-    def cancel_backlog(self, owner: RunOwner[ResultT]) -> None:
+    def cancel_backlog(self) -> None:
         """End the runs in the backlog as cancelled."""
         for due in self.forget_backlog():
-            run = self.new(owner, due.at)
+            run = self.new_run(due.at)
             self.complete_at_once(run, run.cancelled())
 
     def forget_backlog(self) -> tuple[DueRun[ResultT], ...]:
@@ -460,7 +510,7 @@ class TaskRuns(Generic[ResultT]):
 
     def cancel_unfinished(self) -> int:
         """End runs as cancelled whose executor never reported an outcome; return their number."""
-        unfinished = [run for run in self if not run.done]
+        unfinished = [run for run in self.live_runs() if not run.done]
         for run in unfinished:
             self._completion.finished(run, run.cancelled())
         return len(unfinished)

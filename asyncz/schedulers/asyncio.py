@@ -332,7 +332,7 @@ class AsyncIOScheduler(TaskScheduler):
             controllers, registrations = self._parts.tasks.registered(), self._parts.executors.all()
         return SchedulerState(
             status=runtime.status,
-            tasks=tuple(each.state(each.task.id) for each in controllers if not each.removed),
+            tasks=tuple(each.state(each.task) for each in controllers if not each.removed),
             executors=tuple(registration.state() for registration in registrations),
             **runtime.counters.snapshot(),
         )

@@ -217,14 +217,14 @@ class TaskScheduler:
         created = parts.executors.prepare(executor, call)
         with runtime.lock:
             task_id = parts.tasks.new_id(task_id, call, replace_existing)
-            target = parts.executors.resolve(executor, created)
+            registration, submit_to = parts.executors.resolve(executor, created)
             if replace_existing and parts.tasks.holder(task_id) is not None:
                 self.remove_task(task_id)
             # Naming the type in the call would take longer than the call.
             spec: TaskSpec[ResultT] = TaskSpec(  # ty: ignore[invalid-assignment]  # ty infers the union as the result
-                task_id, call, target[0].alias, limits
+                task_id, call, registration.alias, limits
             )
-            controller = TaskController(parts, spec, schedule, target, paused=paused)
+            controller = TaskController(parts, spec, schedule, registration, submit_to, paused)
             parts.tasks.add(controller)
         runtime.inbox.put(controller.activate)
         return controller.task

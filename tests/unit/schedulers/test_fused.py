@@ -6,6 +6,7 @@ import contextlib
 
 import pytest
 from hypothesis import given, strategies as st
+from typing_extensions import override
 
 from asyncz import DebugExecutor, TaskExecuted, TaskSubmitted
 from asyncz.clock import SystemClock
@@ -48,6 +49,19 @@ class _Owner:
     def refill(self) -> None: ...
 
     def retire_if_finished(self) -> None: ...
+
+
+class _Runs(TaskRuns[None]):
+    """Runs of a task that is never refilled or removed."""
+
+    @override
+    def refill(self) -> None: ...
+
+    @override
+    def retire_if_finished(self) -> None: ...
+
+    @override
+    def release_run(self, run: LiveRun[None], /) -> None: ...
 
 
 def _registration() -> Registration:
@@ -106,22 +120,22 @@ def test_submit_tracks_runs_as_track_does(count: int, is_announced: bool) -> Non
     """`submit` gives a slot, counts and announces as `_track` does."""
     seen: list[tuple[object, ...]] = []
     for is_fused in (True, False):
-        runtime, owner = Runtime(SystemClock(), 5), _Owner()
+        runtime = Runtime(SystemClock(), 5)
         if is_announced:
             runtime.dispatcher.subscribe(TaskSubmitted, lambda _: None)
-        task, history, accepted = Task(TaskSpec[None]("task", do_nothing)), TaskHistory(5), list[TaskRun[None]]()
+        task, accepted = Task(TaskSpec[None]("task", do_nothing)), list[TaskRun[None]]()
         context = Runtime(SystemClock(), 5).inbox.new_context()
-        runs = TaskRuns(runtime, Completion(runtime), task, history, context, _registration(), accepted.append)
-        made = [runs.new(owner, float(at)) for at in range(count)]
+        runs = _Runs(runtime, Completion(runtime), task, context, _registration(), accepted.append)
+        made = [runs.new_run(float(at)) for at in range(count)]
         for run in made:
             if is_fused:
-                assert runs.submit(run) is None
+                assert runs.submit_run(run) is None
             else:
                 runs._track(run)
-        assert list(runs) == made
+        assert runs.live_runs() == tuple(made)
         assert accepted == (made if is_fused else [])
-        counts = (history.submitted, runtime.counters.submitted, len(runtime.inbox.calls))
-        seen.append((*counts, runs.is_idle, [runs.release(run) for run in made]))
+        counts = (runs.submitted, runtime.counters.submitted, len(runtime.inbox.calls))
+        seen.append((*counts, runs.is_idle, [runs._free_slot(run) for run in made]))
     assert seen[0] == seen[1]
     assert seen[0][-1] == [False] * (count - 1) + [True]
 
@@ -170,7 +184,11 @@ def test_outcome_with_unusable_details_is_discarded() -> None:
     assert run.done
 
 
-@given(st.integers(0, 9))
-def test_history_starts_like_counters(max_recent: int) -> None:
-    """A history of no runs has the counts of `RunCounters`."""
-    assert TaskHistory(max_recent).snapshot() == RunCounters().snapshot()
+def test_runs_start_like_history_and_counters() -> None:
+    """Runs set every field of their base classes to the same value."""
+    runtime = Runtime(SystemClock(), 5)
+    task, context = Task(TaskSpec[None]("task", do_nothing)), runtime.inbox.new_context()
+    runs = _Runs(runtime, Completion(runtime), task, context, _registration(), lambda _: None)
+    for other in (RunCounters(), TaskHistory()):
+        for name in type(other).__slots__ + RunCounters.__slots__:
+            assert getattr(runs, name) == getattr(other, name)
