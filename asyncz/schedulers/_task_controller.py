@@ -171,8 +171,10 @@ class TaskController(TaskRuns[ResultT]):
     @property
     def feeds_chain(self) -> bool:
         """True if an incomplete run or a waiting result may still lead to another run."""
-        if self.backlog_size and not self._paused and not isinstance(self._schedule, TriggerSchedule):
-            return self.any_incomplete or self.waits_for_queue
+        backlog = self._backlog
+        if backlog and not self._paused and not isinstance(self._schedule, TriggerSchedule):
+            # With a timer, the first run of the backlog waits until the queue of the executor has room.
+            return self.any_incomplete or backlog.timer is not None
         return self.chain_ends is not None and bool(self.chain_ends.downstream) and self.any_incomplete
 
     # Schedule
@@ -299,7 +301,7 @@ class TaskController(TaskRuns[ResultT]):
         elif is_idle:
             if self._schedule.next_due is None and self._schedule.is_exhausted:
                 self._retire()
-        elif self.any_waiting:
+        elif self._backlog is not None or self._retrying is not None:
             self.refill()
             self.retire_if_finished()
 

@@ -127,11 +127,6 @@ class TaskRuns(TaskHistory, Generic[ResultT]):
         return 0 if retrying is None else len(retrying)
 
     @property
-    def any_waiting(self) -> bool:
-        """Return True if a due run or an attempt waits."""
-        return self._backlog is not None or self._retrying is not None
-
-    @property
     def is_idle(self) -> bool:
         """Return True if no run is live, and neither a due run nor an attempt waits."""
         return self._live is None and self._backlog is None and self._retrying is None
@@ -140,11 +135,6 @@ class TaskRuns(TaskHistory, Generic[ResultT]):
     def any_incomplete(self) -> bool:
         """Return True if a run has no outcome yet."""
         return self._live is not None and any(not run.done for run in self._live.values())
-
-    @property
-    def waits_for_queue(self) -> bool:
-        """Return True if a run waits until the queue of the executor has room."""
-        return self._backlog is not None and self._backlog.timer is not None
 
     # Submission
 
