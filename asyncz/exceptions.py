@@ -376,6 +376,17 @@ class EventLoopRunningError(AsynczError, RuntimeError):
         )
 
 
+class SyncContextError(AsynczError, TypeError):
+    """A scheduler was entered by `with` instead of `async with`."""
+
+    @override
+    def __str__(self) -> str:
+        return (
+            "a scheduler cannot be entered by `with`: in a coroutine use `async with scheduler:`, and in a program"
+            " without an event loop `with scheduler.in_thread() as thread:`, which gives a SchedulerThread"
+        )
+
+
 @attrs.define(eq=False, slots=False, repr=False)
 class WrongThreadError(AsynczError, RuntimeError):
     """A call was made in a thread in which it would block forever or corrupt data.
@@ -632,7 +643,7 @@ class SerializationError(AsynczError, ValueError):
     """A value cannot be pickled or unpickled, and so not be sent to another process.
 
     Attributes:
-        what: `function`, `argument`, `result` or `exception`.
+        what: `function`, `argument 'name' of`, `function or argument`, `result` or `exception`.
         description: Text of the value.
         reason: Reason for the failure.
     """
@@ -646,7 +657,8 @@ class SerializationError(AsynczError, ValueError):
         return f"the {self.what} {self.description} cannot travel between processes: {self.reason}{self._advice()}"
 
     def _advice(self) -> str:
-        if "<lambda>" in self.description or "<locals>" in self.description or "module '__main__'" in self.reason:
+        text = self.reason if self.what.startswith("argument") else f"{self.description} {self.reason}"
+        if any(sign in text for sign in ("<lambda>", "<locals>", "module '__main__'")):
             return (
                 "; define it at the top level of a module that workers can import, or use"
                 " FuturesExecutor(pool, dumps=cloudpickle.dumps)"

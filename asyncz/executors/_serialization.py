@@ -6,6 +6,7 @@ those named `plain` decide without calling user code, and may be used on a threa
 
 from __future__ import annotations
 
+import inspect
 import io
 import pickle
 import time
@@ -20,7 +21,7 @@ from asyncz._callables import function_reference
 from asyncz.events import TaskNotification, Worker
 from asyncz.exceptions import RemoteError, SerializationError
 from asyncz.executors import _remote_call, _remote_worker
-from asyncz.executors._remote_call import safe_repr, safe_str
+from asyncz.executors._remote_call import safe_repr, safe_str, safe_text
 from asyncz.runs import TaskRun
 
 ResultT = TypeVar("ResultT")
@@ -33,6 +34,7 @@ _MAX_PLAIN_BYTES = 1 << 16
 _MAX_SCANNED_BYTES = 64
 _MAX_PLAIN_ITEMS = 64
 _MAX_PLAIN_DEPTH = 4
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
 def pickled(call: Callable[[], object], dumps: Callable[[object], bytes] = _remote_call.dumps) -> bytes:
@@ -44,7 +46,7 @@ def pickled(call: Callable[[], object], dumps: Callable[[object], bytes] = _remo
     try:
         return dumps(call)
     except Exception as error:
-        raise _unpicklable(call, error) from error
+        raise _unpicklable(call, error, dumps) from error
 
 
 def pickled_in_worker_thread(call: Callable[[], object]) -> bytes:
@@ -56,15 +58,50 @@ def pickled_in_worker_thread(call: Callable[[], object]) -> bytes:
     try:
         return _remote_call.dumps(call)
     except BaseException as error:
-        raise _unpicklable(call, error) from error
+        raise _unpicklable(call, error, _remote_call.dumps) from error
 
 
-def _unpicklable(call: Callable[[], object], error: BaseException) -> SerializationError:
-    return SerializationError(
-        "function or argument",
-        _remote_call.safe_text(lambda: function_reference(call), "function "),
-        safe_str(error),
-    )
+def _unpicklable(
+    call: Callable[[], object], error: BaseException, dumps: Callable[[object], bytes]
+) -> SerializationError:
+    """Return the error for a call that cannot be pickled, which names the first part that cannot. Calls user code."""
+    description = safe_text(lambda: function_reference(call), "function ")
+    for name, part in _parts_of(call):
+        try:
+            dumps(part)
+        except BaseException as reason:
+            return SerializationError(name, description, _reason_of(part, reason))
+    return SerializationError("function or argument", description, _reason_of(call, error))
+
+
+def _parts_of(call: object) -> list[tuple[str, object]]:
+    """Return the function and the arguments of a call, each with a name for people."""
+    if not isinstance(call, partial):
+        return [("function", call)]
+    names = _parameter_names(call.func, len(call.args))
+    positional = [(f"argument {name} of", each) for name, each in zip(names, call.args, strict=True)]
+    by_name = [(f"argument {name!r} of", each) for name, each in call.keywords.items()]
+    return [("function", call.func), *positional, *by_name]
+
+
+def _parameter_names(function: object, count: int) -> list[str]:
+    """Return the names of the first parameters in quotes, or their numbers if they have no names."""
+    numbers = [f"{number}" for number in range(1, count + 1)]
+    if not callable(function):
+        return numbers
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except BaseException:
+        # Some functions written in C have no signature, and a user's `__signature__` may raise anything.
+        return numbers
+    names = [repr(each.name) for each in parameters if each.kind in _POSITIONAL]
+    return [*names[:count], *numbers[len(names) :]]
+
+
+def _reason_of(part: object, error: BaseException) -> str:
+    if type(part) is FunctionType and part.__name__ == "<lambda>":
+        return f"a lambda cannot be pickled ({safe_str(error)})"
+    return safe_str(error)
 
 
 def parcel_of(run: TaskRun[ResultT], dumps: Callable[[object], bytes] = _remote_call.dumps) -> bytes:

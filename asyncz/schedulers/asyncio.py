@@ -21,7 +21,7 @@ from asyncz._checks import (
 )
 from asyncz.clock import SystemClock
 from asyncz.config import DaskOptions, PoolOptions
-from asyncz.exceptions import EventLoopRunningError, ExecutorInUseError, InvalidInputError
+from asyncz.exceptions import EventLoopRunningError, ExecutorInUseError, InvalidInputError, SyncContextError
 from asyncz.limits import DEFAULT_LIMITS, TaskLimits
 from asyncz.plugins import check_executor, load_executor
 from asyncz.protocols import Clock, UniversalExecutor
@@ -132,6 +132,14 @@ class AsyncIOScheduler(TaskScheduler):
 
     async def __aexit__(self, exc_type: type[BaseException] | None, *_: object) -> None:
         await self.shutdown(wait=exc_type is None)
+
+    if not TYPE_CHECKING:
+        # Hidden, so that type checkers reject `with` as well.
+        def __enter__(self) -> Never:
+            raise SyncContextError
+
+        def __exit__(self, *_: object) -> None:
+            """Do nothing: `with` looks for this method first."""
 
     @override
     def __reduce__(self) -> Never:

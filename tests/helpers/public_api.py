@@ -93,6 +93,7 @@ NAMES: dict[str, list[str]] = {
         "SchedulerStatus",
         "SchedulerThread",
         "SerializationError",
+        "SyncContextError",
         "Subscription",
         "SupportsCancel",
         "SupportsCancelAll",

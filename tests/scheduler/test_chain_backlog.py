@@ -179,7 +179,7 @@ async def test_chain_unpicklable_result_fails_downstream() -> None:
         first = scheduler.add_task(make_lock, trigger=None)
         second = first.then(id, executor="cpu")
         await first.run()
-        with pytest.raises(SerializationError, match="function or argument"):
+        with pytest.raises(SerializationError, match="argument 'obj' of builtins:id"):
             await second.result()
         assert first.state.executed == second.state.errors == 1
 

@@ -23,6 +23,7 @@ from asyncz import (
     IntervalTrigger,
     InvalidInputError,
     SchedulerNotRunningError,
+    SyncContextError,
     TaskLookupError,
     ThreadPoolExecutor,
     UnknownAliasError,
@@ -226,6 +227,13 @@ async def test_submit_waits_while_scheduler_is_paused() -> None:
 async def test_run_forever_in_running_loop_rejected() -> None:
     with pytest.raises(EventLoopRunningError, match="one is running already"):
         AsyncIOScheduler().run_forever()
+
+
+async def test_sync_with_names_alternatives() -> None:
+    scheduler = AsyncIOScheduler()
+    with pytest.raises(SyncContextError, match=r"use `async with scheduler:`.*SchedulerThread"), scheduler:  # type: ignore[attr-defined]  # the mistake
+        pass
+    assert scheduler.state.status == "created"
 
 
 async def test_run_in_other_thread_names_alternatives() -> None:

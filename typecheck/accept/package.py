@@ -100,6 +100,7 @@ from asyncz import (
     SupportsCatchUp as SupportsCatchUp,
     SupportsCheckCall as SupportsCheckCall,
     SupportsStart as SupportsStart,
+    SyncContextError,
     SystemClock as SystemClock,
     Task as Task,
     TaskAdded as TaskAdded,
@@ -182,10 +183,15 @@ def of_calls(
 
 
 def of_more_errors(
-    mismatch: ArgumentMismatchError, function: FunctionMismatchError, running: EventLoopRunningError
+    mismatch: ArgumentMismatchError,
+    function: FunctionMismatchError,
+    running: EventLoopRunningError,
+    entered: SyncContextError,
 ) -> None:
     assert_type(mismatch.function, str)
     assert_type(function.task_id, str)
     error: AsynczError = running
+    type_error: TypeError = entered
+    print(type_error)
     print(error, __version__.split("."))
     install_log_fields()

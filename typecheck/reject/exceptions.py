@@ -33,6 +33,7 @@ from asyncz import (
     SchedulerAlreadyRunningError,
     SchedulerNotRunningError,
     SerializationError,
+    SyncContextError,
     TaskCancelledError,
     TaskExitError,
     TaskLookupError,
@@ -127,7 +128,10 @@ def of_tasks(
     function: FunctionMismatchError,
     option: UnknownOptionError,
     running: EventLoopRunningError,
+    entered: SyncContextError,
 ) -> None:
+    wrong: LookupError = entered  # E
+    print(wrong)
     timeout: TimeoutError = running  # E
     print(timeout)
     mismatch.signature + 1  # E

@@ -281,3 +281,8 @@ def as_notifier(run: TaskRun[bytes], of_int: TaskRun[int]) -> None:
 
 not_an_executor: UniversalExecutor = scheduler  # E
 not_a_notifier: Notifier = ThreadPoolExecutor()  # E
+
+
+def entered_without_async(scheduler: AsyncIOScheduler) -> None:
+    with scheduler:  # E
+        pass
