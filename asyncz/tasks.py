@@ -415,10 +415,12 @@ class Task(Generic[ResultT_co]):
     def cancel_runs(self) -> int:
         """Cancel all queued and running runs, as far as the executor can.
 
-        A function that runs in a thread cannot be cancelled. For the loop's thread only.
+        A function that runs in a thread cannot be cancelled. May be called from any thread; in other threads than the
+        loop's, the requests are made soon afterwards.
 
         Returns:
-            The number of runs that accepted the request; each still ends in its one notification.
+            The number of runs that accepted the request, or in other threads, of those that receive it. Each run still
+            ends in its one notification.
         """
         return self._require_owner("cancelling runs").cancel_runs()
 

@@ -22,6 +22,7 @@ from asyncz.events import TaskNotification, Worker
 from asyncz.exceptions import RemoteError, SerializationError
 from asyncz.executors import _remote_call, _remote_worker
 from asyncz.executors._remote_call import safe_repr, safe_str, safe_text
+from asyncz.executors._start_checks import is_main_importable
 from asyncz.runs import TaskRun
 
 ResultT = TypeVar("ResultT")
@@ -230,7 +231,10 @@ def _outcome_of(run: TaskRun[ResultT], kind: int, content: bytes | bytearray) ->
         return run.failed(SerializationError("result", description, reason))
     exception, text = error_of(content)
     if kind == _remote_call.UNLOADABLE:
-        exception = _unloadable("function or argument", run.task.function, exception, "the worker cannot load it")
+        reason = "the worker cannot load it"
+        if run.task.function.startswith("__main__:") and not is_main_importable():
+            reason = "the main module is not a file, so the worker cannot import it"
+        exception = _unloadable("function or argument", run.task.function, exception, reason)
     return failure_of(run, exception, text)
 
 

@@ -470,7 +470,13 @@ class TaskController(TaskRuns[ResultT]):
 
     def cancel_runs(self) -> int:
         """Cancel all runs; see `Task.cancel_runs`."""
-        return self.cancel_live_runs()
+        if not self._runtime.inbox.called_off_loop:
+            return self.cancel_live_runs()
+        # Without waiting for the loop, which may be waiting for this thread.
+        live = len(self)
+        if live:
+            self._runtime.inbox.put(self.cancel_live_runs)
+        return live
 
     def state(self, task: Task[object], /) -> TaskState:
         """Return a snapshot of the task."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Literal, Protocol
 
 from typing_extensions import TypeIs
@@ -102,6 +103,10 @@ class MakesClient(Protocol):
 
 class MakesCluster(Protocol):
     def __call__(self, *, asynchronous: bool, **options: object) -> Cluster: ...
+
+
+class MakesSettings(Protocol):
+    def __call__(self, settings: Mapping[str, object], /) -> AbstractContextManager[object]: ...
 
 
 def is_client(value: object) -> TypeIs[Client]:

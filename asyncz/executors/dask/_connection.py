@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-import multiprocessing.spawn
 from collections.abc import Callable, Mapping
 from importlib import import_module
 
@@ -12,6 +12,7 @@ from asyncz._callables import as_coroutine
 from asyncz.config import DaskClusterKwargs
 from asyncz.exceptions import ClusterConnectionError, InvalidInputError
 from asyncz.executors._remote_worker import Place
+from asyncz.executors._start_checks import check_process_start
 from asyncz.executors.dask._client_protocol import (
     Client,
     Cluster,
@@ -19,6 +20,7 @@ from asyncz.executors.dask._client_protocol import (
     DaskSecurity,
     MakesClient,
     MakesCluster,
+    MakesSettings,
     is_client,
 )
 from asyncz.states import ClusterState
@@ -58,6 +60,7 @@ class Connection:
         self._ready = ready
         self._lost = lost
         self._cluster: Cluster | None = None
+        self._cluster_settings = contextlib.ExitStack()
         self._client: Client | None = None
         self._prepared_for: object = None
         self._is_lost = False
@@ -107,7 +110,8 @@ class Connection:
         try:
             if self._given is None and self._address is None:
                 # Raise here, in the program, if it lacks `if __name__ == "__main__":`.
-                multiprocessing.spawn.get_preparation_data("asyncz")
+                check_process_start()
+                self._allow_nested_processes()
                 self._cluster = make_cluster(
                     asynchronous=True,
                     **{**self._security, **self._cluster_kwargs, "dashboard_address": self._dashboard_address},
@@ -135,7 +139,16 @@ class Connection:
         cluster, self._cluster = self._cluster, None
         if cluster is not None:
             await self._ended(cluster)
+        self._cluster_settings.close()
         self.state = None
+
+    def _allow_nested_processes(self) -> None:
+        """Let the functions of runs start processes: by default, the workers of a cluster are daemons, which cannot.
+
+        Workers that are lost are replaced later, so this applies until the cluster is closed.
+        """
+        settings: MakesSettings = getattr(import_module("dask.config"), "set")  # noqa: B009  # it has no types
+        self._cluster_settings.enter_context(settings({"distributed.worker.daemon": False}))
 
     async def _connect(self, make_client: MakesClient) -> None:
         if self._given is not None:

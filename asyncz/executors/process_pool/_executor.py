@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing.spawn
 from collections.abc import Callable
 from multiprocessing.context import BaseContext
 from typing import TYPE_CHECKING, Generic
@@ -25,6 +24,7 @@ from asyncz.executors._serialization import (
     plain_outcome_of,
     run_header_of,
 )
+from asyncz.executors._start_checks import check_process_start
 from asyncz.executors.process_pool._supervisor import Supervisor
 from asyncz.protocols import Notifier
 from asyncz.runs import TaskRun
@@ -83,12 +83,13 @@ class ProcessPoolExecutor(PoolExecutor):
         Raises:
             RuntimeError: This process is a worker that imports the main module: the program starts its scheduler
                 without `if __name__ == "__main__":`.
+            WorkerStartError: The main module or the working directory is missing.
             InvalidInputError: `pool_kwargs` are not valid.
             DuplicateExecutorError: The executor is running already.
         """
         self.check_not_started()
         # Raises on this thread: the same error in the supervisor's thread would not end the program.
-        multiprocessing.spawn.get_preparation_data("asyncz")
+        check_process_start()
         supervisor = Supervisor(alias, self._max_workers, self._pool_kwargs, self.mark_broken)
         await super().start(scheduler, alias)
         supervisor.start()

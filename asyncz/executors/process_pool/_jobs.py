@@ -95,6 +95,11 @@ class JobTable:
             job = self.queue.popleft()
             self.report(_NO_RECORDS, job, partial(job.fail, error))
 
+    def cancel_queue(self) -> None:
+        """Report every job in the queue as cancelled."""
+        while self.queue:
+            self.end_cancelled(self.queue.popleft())
+
     def fail_all(self, error: BaseException) -> None:
         """Report an exception as the outcome of every job."""
         for job in list(self._jobs.values()):

@@ -19,6 +19,7 @@ from typing import Protocol
 from asyncz.config import Initializer
 from asyncz.exceptions import WorkerStartError
 from asyncz.executors._remote_call import safe_repr, safe_str
+from asyncz.executors._start_checks import is_program_file
 from asyncz.executors.process_pool import _worker, _worker_logging
 from asyncz.executors.process_pool._link import WorkerLink
 
@@ -42,7 +43,7 @@ the same time does not inherit connections that are not registered yet."""
 def default_context() -> BaseContext:
     """Return the context in which worker processes start by default."""
     methods = multiprocessing.get_all_start_methods()
-    if "forkserver" not in methods:
+    if "forkserver" not in methods or _fork_server_is_inherited:
         return multiprocessing.get_context("spawn")
     # The fork server listens at a socket in the temporary folder, whose path has a maximum length.
     with contextlib.suppress(OSError):
@@ -176,7 +177,7 @@ def _only_importable_main() -> Generator[None]:
     """
     main = sys.modules.get("__main__")
     path: object = getattr(main, "__file__", None)
-    if main is None or not isinstance(path, str) or _is_file(path):
+    if main is None or not isinstance(path, str) or is_program_file(path):
         yield
         return
     del main.__file__
@@ -186,35 +187,11 @@ def _only_importable_main() -> Generator[None]:
         main.__file__ = path
 
 
-def _is_file(path: str) -> bool:
-    # A relative path counts from the folder in which the program was started.
-    start: str | None = getattr(multiprocessing.process, "ORIGINAL_DIR", None)
-    return os.path.exists(os.path.join(start or "", path))  # noqa: PTH110, PTH118  # not always a path
-
-
 def is_temporary(error: BaseException) -> bool:
     """Return True if a start failed because something is missing that may be there a moment later."""
     return isinstance(error, OSError | MemoryError | EOFError) or (
         isinstance(error, RuntimeError) and "thread" in safe_str(error)
     )
-
-
-def start_error(error: BaseException) -> WorkerStartError:
-    """Return the error of a worker whose process could not be started."""
-    failure = WorkerStartError("could not start", hint=f"{_missing() or safe_repr(error)}")
-    failure.__cause__ = error
-    return failure
-
-
-def _missing() -> str:
-    """Return what the system lacks to start a process, as far as it is known."""
-    if "__main__" not in sys.modules:
-        return "sys.modules has no '__main__', which worker processes import: do not remove it"
-    try:
-        os.getcwd()  # noqa: PTH109  # the question is if there is one
-    except OSError:
-        return "the working directory does not exist any more: change to another one with os.chdir()"
-    return ""
 
 
 def exit_error(cause: BaseException | None, exit_code: int | None, pid: int | None) -> WorkerStartError:
@@ -245,10 +222,16 @@ def exit_reason(exit_code: int | None) -> str:
     return f"ended with the exit status {exit_code}"
 
 
-def _renew_lock() -> None:
-    global _start_lock
+_fork_server_is_inherited = False
+"""True in a process that was forked from one with a fork server, which only that process can use."""
+
+
+def _renew_after_fork() -> None:
+    global _start_lock, _fork_server_is_inherited
     _start_lock = threading.Lock()
+    server: object = getattr(sys.modules.get("multiprocessing.forkserver"), "_forkserver", None)
+    _fork_server_is_inherited = getattr(server, "_forkserver_pid", None) is not None
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock)
+    os.register_at_fork(after_in_child=_renew_after_fork)

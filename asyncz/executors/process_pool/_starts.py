@@ -13,6 +13,7 @@ from typing import Protocol, TypeAlias
 from asyncz.config import ProcessPoolKwargs
 from asyncz.exceptions import WorkerStartError
 from asyncz.executors._serialization import error_of
+from asyncz.executors._start_checks import start_error
 from asyncz.executors.process_pool import _process
 from asyncz.executors.process_pool._link import WorkerLink
 from asyncz.executors.process_pool._process import WorkerProcess
@@ -91,7 +92,7 @@ class WorkerStarts:
         try:
             process, link = _process.spawn(self._context, self._initializer, self._initargs, self._links.add)
         except BaseException as error:
-            failure, is_temporary = _process.start_error(error), _process.is_temporary(error)
+            failure, is_temporary = start_error(error), _process.is_temporary(error)
             self._owner.post(partial(self._on_spawn_failed, slot, failure, is_temporary))
         else:
             self._owner.post(partial(self._owner.on_spawned, slot, process, link))

@@ -475,6 +475,7 @@ class Supervisor:
         """End all workers."""
         now = time.monotonic()
         deadline = now + _SECONDS_TO_STOP
+        self._jobs.cancel_queue()
         for slot in self._slots:
             slot.stop(now)
             self._flush(slot)
@@ -485,7 +486,8 @@ class Supervisor:
             timeout = self._select_timeout(now) if self._slots else 0.0
             self._handle_events(1.0 if timeout is None else min(timeout, 1.0))
             now = time.monotonic()
-        self._fail_all(WorkerStartError("did not end in time", hint="it was killed"))
+        if self._slots:
+            self._fail_all(WorkerStartError("did not end in time", hint="it was killed"))
 
     def _close(self) -> None:
         """Release everything, and report the jobs that are left as cancelled."""

@@ -381,6 +381,9 @@ class _Server:
                         del run
             except FrameError:
                 os._exit(EXIT_WITHOUT_REPORT)
+            except ConnectionError:
+                # The parent was killed while a run was in progress: its outcome has no receiver.
+                os._exit(0)
             except BaseException:
                 # The outcome cannot be reported; the end of this process can.
                 traceback.print_exc()
