@@ -473,7 +473,7 @@ class TaskController(TaskRuns[ResultT]):
         if not self._runtime.inbox.called_off_loop:
             return self.cancel_live_runs()
         # Without waiting for the loop, which may be waiting for this thread.
-        live = len(self)
+        live = self.live_count
         if live:
             self._runtime.inbox.put(self.cancel_live_runs)
         return live
