@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Generic
+from typing import Final, Generic
 
-import attrs
-from typing_extensions import TypeVar
+from typing_extensions import TypeVar, override
 
 from asyncz._callables import function_reference, is_coroutine_function
 from asyncz.limits import DEFAULT_LIMITS, TaskLimits
@@ -14,7 +13,6 @@ from asyncz.limits import DEFAULT_LIMITS, TaskLimits
 ResultT_co = TypeVar("ResultT_co", covariant=True)
 
 
-@attrs.frozen(eq=False)
 class TaskSpec(Generic[ResultT_co]):
     """Description of a task: its id, call, executor and limits. Immutable and independent of a scheduler.
 
@@ -33,14 +31,26 @@ class TaskSpec(Generic[ResultT_co]):
         >>> run.execute()
     """
 
-    id: str
-    call: Callable[[], ResultT_co | Awaitable[ResultT_co]]
-    executor: str = "asyncio"
-    limits: TaskLimits = DEFAULT_LIMITS
-    is_coroutine: bool = attrs.field(init=False)
+    # Type checkers reject assignments. A class that rejects them at run time too, as `attrs.frozen` makes it, takes
+    # four times as long for an instance, and each task has one.
+    __slots__ = ("call", "executor", "id", "is_coroutine", "limits")
 
-    def __attrs_post_init__(self) -> None:
-        object.__setattr__(self, "is_coroutine", is_coroutine_function(self.call))
+    def __init__(
+        self,
+        id: str,
+        call: Callable[[], ResultT_co | Awaitable[ResultT_co]],
+        executor: str = "asyncio",
+        limits: TaskLimits = DEFAULT_LIMITS,
+    ) -> None:
+        self.id: Final[str] = id
+        self.call: Final[Callable[[], ResultT_co | Awaitable[ResultT_co]]] = call
+        self.executor: Final[str] = executor
+        self.limits: Final[TaskLimits] = limits
+        self.is_coroutine: Final[bool] = is_coroutine_function(call)
+
+    @override
+    def __repr__(self) -> str:
+        return f"TaskSpec(id={self.id!r}, call={self.call!r}, executor={self.executor!r}, limits={self.limits!r})"
 
     @property
     def function(self) -> str:

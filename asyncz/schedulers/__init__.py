@@ -4,8 +4,10 @@ The parts of a scheduler, each of which owns its state and imports only parts be
 
     asyncio                               public class: checks of arguments, one call each
     _lifecycle  _chains                   start and shutdown; results for downstream tasks
-    _task_controller                      one task: schedule, changes, outcomes, removal
-    _task_runs  _timer  _task_registry  _schedules
+    _task_controller                      one task: schedule, changes, removal
+    _task_runs                            base class of the controller: runs and their outcomes
+    _parts                                parts that the two use
+    _timer  _task_registry  _schedules
     _completion  _retrying  _backlog      outcomes; further attempts; due runs without a slot
     _live_run                             one run
     _executor_registry                    executors by alias

@@ -15,9 +15,10 @@ from asyncz.events import TaskExecuted
 from asyncz.exceptions import NoResultError
 from asyncz.limits import OverlapPolicy, TaskLimits, TaskOptions
 from asyncz.protocols import Executor
+from asyncz.schedulers._parts import AnyController, ChainEnds, SchedulerParts
 from asyncz.schedulers._runtime import Runtime
 from asyncz.schedulers._schedules import ChainSchedule
-from asyncz.schedulers._task_controller import AnyController, ChainEnds, SchedulerParts, TaskController
+from asyncz.schedulers._task_controller import TaskController
 from asyncz.specs import TaskSpec
 from asyncz.tasks import Task
 

@@ -24,9 +24,9 @@ from asyncz.events import (
 from asyncz.exceptions import NoEventLoopError, SchedulerAlreadyRunningError
 from asyncz.schedulers._executor_registry import Registration
 from asyncz.schedulers._live_run import LiveRun
+from asyncz.schedulers._parts import SchedulerParts
 from asyncz.schedulers._safe_logging import logger
 from asyncz.schedulers._signals import handle_signals
-from asyncz.schedulers._task_controller import SchedulerParts
 from asyncz.tasks import close_streams
 
 # Seconds for awaitables of listeners once a shutdown has no more time, and again after they were cancelled.

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Never, Protocol
+from typing import TYPE_CHECKING, Never
 
-import attrs
 from typing_extensions import TypeVar, override
 
 from asyncz._checks import check_text
@@ -21,109 +20,21 @@ from asyncz.plugins import check_trigger
 from asyncz.protocols import Trigger, UniversalSubmit
 from asyncz.runs import RunHandle, TaskRun
 from asyncz.schedulers._backlog import DueRun
-from asyncz.schedulers._completion import Completion
 from asyncz.schedulers._counters import TaskHistory
-from asyncz.schedulers._executor_registry import ExecutorRegistry, Registration
+from asyncz.schedulers._executor_registry import Registration
 from asyncz.schedulers._live_run import LiveRun
+from asyncz.schedulers._parts import ChainEnds, SchedulerParts
 from asyncz.schedulers._run_logging import run_fields
-from asyncz.schedulers._runtime import Runtime
 from asyncz.schedulers._safe_logging import logger
 from asyncz.schedulers._schedules import Schedule, TriggerSchedule, trigger_text
-from asyncz.schedulers._task_registry import Registered, TaskRegistry
 from asyncz.schedulers._task_runs import TaskRuns
-from asyncz.schedulers._timer import DueTimer
-from asyncz.schedulers._timetable import Due
 from asyncz.specs import TaskSpec
-from asyncz.tasks import ChainFactory, Task, TaskOwner, close_streams, replace_spec
+from asyncz.tasks import ChainFactory, Task, close_streams, replace_spec
 
 if TYPE_CHECKING:
     from asyncz.states import TaskState
 
 ResultT = TypeVar("ResultT")
-
-
-@attrs.define(eq=False)
-class ChainEnds:
-    """Chain links of a task.
-
-    Attributes:
-        close_upstream: Function that ends the link to the upstream task; None if the task has none.
-        downstream: Functions by link to a downstream task; each is called when the task is gone.
-    """
-
-    close_upstream: Callable[[], object] | None = None
-    downstream: dict[object, Callable[[], object]] = attrs.Factory(dict[object, Callable[[], object]])
-
-
-class AnyController(Due, Registered, TaskOwner[object], Protocol):
-    """Controller of a task of any result type, as the other parts of a scheduler see it."""
-
-    chain_ends: ChainEnds | None
-
-    @property
-    def registration(self) -> Registration:
-        """Executor of the next runs."""
-        ...
-
-    @property
-    def retrying(self) -> int:
-        """Number of runs that wait for their next attempt."""
-        ...
-
-    @property
-    def has_ended(self) -> bool:
-        """True if the last run has its outcome, as far as is known now."""
-        ...
-
-    @property
-    def feeds_chain(self) -> bool:
-        """True if an incomplete run or a waiting result may still lead to another run."""
-        ...
-
-    def on_removed(self) -> None:
-        """Handle that the task was removed."""
-        ...
-
-    def refill(self) -> None:
-        """Submit runs that wait for a slot."""
-        ...
-
-    def cancel_backlog(self) -> None:
-        """End the runs in the backlog as cancelled."""
-        ...
-
-    def cancel_live_runs(self, registration: Registration | None = None) -> int:
-        """Ask for the cancellation of the live runs, or of those on one executor; return how many accept."""
-        ...
-
-    def end_attempts(self) -> None:
-        """End the runs that wait for their next attempt."""
-        ...
-
-    def cancel_unfinished(self) -> int:
-        """End runs as cancelled whose executor never reported an outcome; return their number."""
-        ...
-
-
-@attrs.define(eq=False)
-class SchedulerParts:
-    """Parts of one scheduler that its controllers use.
-
-    Attributes:
-        runtime: Shared state.
-        completion: Notifier of the executors.
-        executors: Executors by alias.
-        tasks: Controllers by task id.
-        timer: Timer of due tasks.
-        chain: Adds downstream tasks.
-    """
-
-    runtime: Runtime
-    completion: Completion
-    executors: ExecutorRegistry
-    tasks: TaskRegistry[AnyController]
-    timer: DueTimer[AnyController]
-    chain: ChainFactory
 
 
 class TaskController(TaskRuns[ResultT]):
@@ -137,7 +48,7 @@ class TaskController(TaskRuns[ResultT]):
         chain_ends: Chain links of the task; None if it has none.
     """
 
-    __slots__ = ("_parts", "_paused", "_schedule", "chain_ends", "heap_version")
+    __slots__ = ("_paused", "_schedule", "chain_ends", "heap_version")
 
     def __init__(  # noqa: PLR0917  # called once per task, where keywords take time
         self,
@@ -148,10 +59,7 @@ class TaskController(TaskRuns[ResultT]):
         submit_to: Callable[[TaskRun[ResultT]], None],
         paused: bool,
     ) -> None:
-        super().__init__(
-            parts.runtime, parts.completion, Task(spec, self), shared_context_for_later(), registration, submit_to
-        )
-        self._parts = parts
+        super().__init__(parts, Task(spec, self), shared_context_for_later(), registration, submit_to)
         self._schedule: Schedule[ResultT] = schedule
         self._paused = paused
         self.heap_version = 0

@@ -21,14 +21,13 @@ from asyncz.events import (
 from asyncz.exceptions import MaximumInstancesError, QueueFullError
 from asyncz.runs import TaskRun
 from asyncz.schedulers._backlog import Backlog, DueRun
-from asyncz.schedulers._completion import Completion
 from asyncz.schedulers._counters import TaskHistory
 from asyncz.schedulers._dispatcher import Dispatcher
 from asyncz.schedulers._executor_registry import Registration
 from asyncz.schedulers._live_run import LiveRun
+from asyncz.schedulers._parts import SchedulerParts
 from asyncz.schedulers._retrying import Retrying
 from asyncz.schedulers._run_logging import log_rejection, log_retry, log_submission
-from asyncz.schedulers._runtime import Runtime
 from asyncz.schedulers._safe_logging import logger
 from asyncz.tasks import Task
 
@@ -55,10 +54,9 @@ class TaskRuns(TaskHistory, Generic[ResultT]):
 
     __slots__ = (
         "_backlog",
-        "_completion",
         "_context",
         "_live",
-        "_may_run_elsewhere",
+        "_parts",
         "_retrying",
         "_runtime",
         "_submit_to",
@@ -67,10 +65,9 @@ class TaskRuns(TaskHistory, Generic[ResultT]):
         "task",
     )
 
-    def __init__(  # noqa: PLR0917  # called once per task, where keywords take time
+    def __init__(
         self,
-        runtime: Runtime,
-        completion: Completion,
+        parts: SchedulerParts,
         task: Task[ResultT],
         context: Context,
         registration: Registration,
@@ -78,8 +75,8 @@ class TaskRuns(TaskHistory, Generic[ResultT]):
     ) -> None:
         self.submitted = self.executed = 0
         self._others = self._recent = None
-        self._runtime = runtime
-        self._completion = completion
+        self._parts = parts
+        self._runtime = parts.runtime
         self.task: Task[ResultT] = task
         self._context = context
         self.registration = registration
@@ -88,8 +85,6 @@ class TaskRuns(TaskHistory, Generic[ResultT]):
         self._live: dict[int, LiveRun[ResultT]] | None = None
         self._backlog: Backlog[ResultT] | None = None
         self._retrying: Retrying[ResultT] | None = None
-        # Whether a live run may be on another executor than `registration`, which counts its own runs only.
-        self._may_run_elsewhere = False
         self.removed = False
 
     def release_run(self, run: LiveRun[ResultT], /) -> None:
@@ -151,7 +146,7 @@ class TaskRuns(TaskHistory, Generic[ResultT]):
             self._context if context is None else context,
             self._runtime.now,
             call,
-            self._completion,
+            self._parts.completion,
             self,
             self.registration,
         )
@@ -173,7 +168,7 @@ class TaskRuns(TaskHistory, Generic[ResultT]):
         if runtime.inbox.logs_debug:
             self._log_submission(run)
         try:
-            if run.registration.ready and run.limits.misfire_grace_time is None and not self._may_run_elsewhere:
+            if run.registration.ready and run.limits.misfire_grace_time is None:
                 self._submit_to(run)
             else:
                 self._submit_checked(run)
@@ -186,7 +181,7 @@ class TaskRuns(TaskHistory, Generic[ResultT]):
             return rejection
         except BaseException as error:
             # If the executor has reported an outcome before it raised, that one counts.
-            self._completion.finished(run, run.failed(error))
+            self._parts.completion.finished(run, run.failed(error))
         return None
 
     def offer_run(
@@ -218,7 +213,7 @@ class TaskRuns(TaskHistory, Generic[ResultT]):
     def complete_at_once(self, run: LiveRun[ResultT], outcome: TaskNotification[ResultT]) -> None:
         """Count a run as submitted and report its outcome, without an executor."""
         self._track(run)
-        self._completion.finished(run, outcome)
+        self._parts.completion.finished(run, outcome)
 
     def submit_backlog(self) -> None:
         """Submit rejected attempts and the backlog, as far as there are slots."""
@@ -277,15 +272,14 @@ class TaskRuns(TaskHistory, Generic[ResultT]):
         self._runtime.inbox.put(partial(log_submission, run.task_id, run.details(), run.registration.alias))
 
     def _submit_checked(self, run: LiveRun[ResultT]) -> None:
-        """Submit a run that may be too late, whose executor may not be ready, or whose task was moved."""
+        """Submit a run that may be too late, or whose executor may not be ready."""
         registration = run.registration
         if run.limits.misfire_grace_time is not None and run.is_too_late():
-            self._completion.finished(run, run.missed())
+            self._parts.completion.finished(run, run.missed())
         elif registration.ready:
-            self._check_moved(run)
             self._submit_to(run)
         elif registration.failure is not None:
-            self._completion.finished(run, run.failed(registration.failure))
+            self._parts.completion.finished(run, run.failed(registration.failure))
         elif self._runtime.status == "draining":
             self._submit_to(run)
         elif self.live_count > run.limits.max_instances:
@@ -299,7 +293,7 @@ class TaskRuns(TaskHistory, Generic[ResultT]):
         try:
             self._submit_checked(run)
         except BaseException as error:
-            self._completion.finished(run, run.failed(error))
+            self._parts.completion.finished(run, run.failed(error))
 
     def _submit_due(self, due: DueRun[ResultT]) -> bool:
         """Submit a due run; return False if it has to wait. A run that need not run is rejected by a full queue."""
@@ -411,7 +405,7 @@ class TaskRuns(TaskHistory, Generic[ResultT]):
         except (MaximumInstancesError, QueueFullError):
             retrying.schedule_again(attempt, partial(self._submit_attempt, run_id))
         except BaseException as error:
-            self._completion.finished(run, run.failed(error))
+            self._parts.completion.finished(run, run.failed(error))
         self._drop_empty_retrying()
 
     def end_attempts(self) -> None:
@@ -419,7 +413,7 @@ class TaskRuns(TaskHistory, Generic[ResultT]):
         attempts = () if self._retrying is None else self._retrying.withdraw_all()
         self._retrying = None
         for attempt in attempts:
-            self._completion.finished(attempt.run, attempt.failure)
+            self._parts.completion.finished(attempt.run, attempt.failure)
 
     def _drop_empty_retrying(self) -> None:
         if self._retrying is not None and not len(self._retrying):
@@ -440,21 +434,23 @@ class TaskRuns(TaskHistory, Generic[ResultT]):
                 self._runtime.inbox.put(partial(self._submit_pending, run))
             else:
                 registration.pending[run.id] = partial(self._submit_pending, run)
-        self._may_run_elsewhere = self.live_count > len(moved)
+        if self.live_count > len(moved):
+            self._submit_to = partial(self._submit_moved, submit_to)
 
-    def _check_moved(self, run: LiveRun[ResultT]) -> None:
-        """Count the live runs on all executors while some are on the one that the task was moved from.
+    def _submit_moved(self, submit_to: Callable[[TaskRun[ResultT]], None], run: TaskRun[ResultT]) -> None:
+        """Submit a run while others may be on the executor that the task was moved from: count them too.
+
+        An executor counts its own runs only. Once no run is elsewhere, `submit_to` is called directly again.
 
         Raises:
             MaximumInstancesError: The task has its maximum of live runs.
         """
-        if not self._may_run_elsewhere:
-            return
         others = [other for other in self.live_runs() if other.run_id != run.run_id]
         if not any(other.registration is not self.registration for other in others):
-            self._may_run_elsewhere = False
+            self._submit_to = submit_to
         elif len(others) >= run.limits.max_instances:
             raise MaximumInstancesError(run.task_id, run.limits.max_instances)
+        submit_to(run)
 
     # Cancellation
 
@@ -467,7 +463,7 @@ class TaskRuns(TaskHistory, Generic[ResultT]):
         attempt = None if self._retrying is None else self._retrying.withdraw(run_id)
         self._drop_empty_retrying()
         if attempt is not None or run.registration.pending.pop(run.id, None) is not None:
-            self._completion.finished(run, run.cancelled())
+            self._parts.completion.finished(run, run.cancelled())
             return True
         run.cancel_requested = True
         return run.registration.cancel(run)
@@ -502,7 +498,7 @@ class TaskRuns(TaskHistory, Generic[ResultT]):
         """End runs as cancelled whose executor never reported an outcome; return their number."""
         unfinished = [run for run in self.live_runs() if not run.done]
         for run in unfinished:
-            self._completion.finished(run, run.cancelled())
+            self._parts.completion.finished(run, run.cancelled())
         return len(unfinished)
 
 

@@ -30,8 +30,8 @@ from asyncz.schedulers._completion import Completion
 from asyncz.schedulers._dispatcher import EVENT_CLASSES, check_event_class
 from asyncz.schedulers._executor_registry import ExecutorRegistry
 from asyncz.schedulers._lifecycle import Lifecycle, warn_if_never_started
+from asyncz.schedulers._parts import AnyController, SchedulerParts
 from asyncz.schedulers._runtime import Runtime, check_clock
-from asyncz.schedulers._task_controller import AnyController, SchedulerParts
 from asyncz.schedulers._task_registry import TaskRegistry
 from asyncz.schedulers._timer import DueTimer
 from asyncz.schedulers.asgi import AppWithScheduler, ReceiveT, ScopeT, SendT, scheduler_lifespan

@@ -19,8 +19,9 @@ from asyncz.plugins import check_trigger
 from asyncz.protocols import Executor, Trigger, UniversalExecutor
 from asyncz.retries import Retry
 from asyncz.schedulers._lifecycle import Lifecycle
+from asyncz.schedulers._parts import SchedulerParts
 from asyncz.schedulers._schedules import TriggerSchedule
-from asyncz.schedulers._task_controller import SchedulerParts, TaskController
+from asyncz.schedulers._task_controller import TaskController
 from asyncz.specs import TaskSpec
 from asyncz.tasks import Task
 

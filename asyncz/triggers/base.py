@@ -114,6 +114,9 @@ class ValueTrigger(BaseTrigger):
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.options.items())})"
 
 
+_NO_JITTER = timedelta(0)
+
+
 class JitteredTrigger(ValueTrigger):
     """Base class of triggers that can delay each due time by a random time.
 
@@ -128,7 +131,8 @@ class JitteredTrigger(ValueTrigger):
     def __init__(self, jitter: float) -> None:
         check_seconds("jitter", jitter)
         try:
-            self._jitter = timedelta(seconds=jitter)
+            # One object for all triggers without jitter: a scheduler may have a million of them.
+            self._jitter = timedelta(seconds=jitter) if jitter else _NO_JITTER
         except OverflowError:
             raise InvalidInputError(
                 "jitter", shown(jitter), f"it must be at most {timedelta.max.days} days, given in seconds"

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import gc
+import tracemalloc
 import weakref
 from collections.abc import Callable, Coroutine, Generator
+from datetime import UTC, datetime, timedelta
 from typing import Never
 
 import pytest
@@ -196,3 +198,41 @@ async def test_removed_downstream_task_is_freed() -> None:
         await asyncio.sleep(0.01)
         assert reference() is None
         assert await first.run() == 3
+
+
+async def test_idle_task_takes_at_most_800_bytes() -> None:
+    """Count the trigger and the entry in the timetable too; the result does not depend on the machine."""
+    later = datetime.now(UTC) + timedelta(days=1)
+    async with AsyncIOScheduler() as scheduler:
+
+        async def add(count: int) -> None:
+            for _ in range(count):
+                scheduler.add_task(payloads.do_nothing, trigger=IntervalTrigger(hours=1, start_at=later))
+            await asyncio.sleep(0.01)
+
+        await add(100)
+        tracemalloc.start()
+        try:
+            before, _ = tracemalloc.get_traced_memory()
+            await add(1000)
+            after, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert (after - before) / 1000 < 800
+
+
+@pytest.mark.parametrize("executor", ["debug", "asyncio", "threadpool"])
+async def test_tasks_with_empty_contexts_are_independent(executor: str) -> None:
+    """The tasks share one empty context; each run still gets a context of its own."""
+    variable = contextvars.ContextVar("variable", default=0)
+
+    def increment() -> int:
+        variable.set(variable.get() + 1)
+        return variable.get()
+
+    async with AsyncIOScheduler() as scheduler:
+        add = contextvars.Context().run
+        tasks = [add(lambda: scheduler.add_task(increment, executor=executor, trigger=None)) for _ in range(2)]
+        for task in tasks * 2:
+            task.submit()
+            assert await task.result() == 1

@@ -291,6 +291,8 @@ def gives_a_spec_another_type(spec: TaskSpec[object]) -> TaskSpec[int]:
     TaskSpec(3, of_nothing)  # E
     TaskSpec("id", length)  # E
     TaskSpec("id", of_nothing, limits=TaskOptions(timeout=3))  # E
+    spec.id = "another"  # E
+    spec.limits = TaskLimits(timeout=3)  # E
     return spec  # E
 
 

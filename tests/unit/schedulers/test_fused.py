@@ -13,12 +13,16 @@ from asyncz.clock import SystemClock
 from asyncz.events import TaskError, TaskNotification
 from asyncz.limits import TaskLimits
 from asyncz.runs import TaskRun
+from asyncz.schedulers._chains import Chains
 from asyncz.schedulers._completion import Completion
 from asyncz.schedulers._counters import RunCounters, TaskHistory
-from asyncz.schedulers._executor_registry import Registration
+from asyncz.schedulers._executor_registry import ExecutorRegistry, Registration
 from asyncz.schedulers._live_run import LiveRun
+from asyncz.schedulers._parts import AnyController, SchedulerParts
 from asyncz.schedulers._runtime import Runtime
+from asyncz.schedulers._task_registry import TaskRegistry
 from asyncz.schedulers._task_runs import TaskRuns
+from asyncz.schedulers._timer import DueTimer
 from asyncz.specs import TaskSpec
 from asyncz.tasks import Task
 from tests.helpers.payloads import do_nothing
@@ -49,6 +53,12 @@ class _Owner:
     def refill(self) -> None: ...
 
     def retire_if_finished(self) -> None: ...
+
+
+def _parts(runtime: Runtime) -> SchedulerParts:
+    completion, tasks = Completion(runtime), TaskRegistry[AnyController](runtime)
+    timer, chains = DueTimer[AnyController](runtime, tasks.registered), Chains(TaskLimits())
+    return SchedulerParts(runtime, completion, ExecutorRegistry(runtime, completion), tasks, timer, chains)
 
 
 class _Runs(TaskRuns[None]):
@@ -125,7 +135,7 @@ def test_submit_tracks_runs_as_track_does(count: int, is_announced: bool) -> Non
             runtime.dispatcher.subscribe(TaskSubmitted, lambda _: None)
         task, accepted = Task(TaskSpec[None]("task", do_nothing)), list[TaskRun[None]]()
         context = Runtime(SystemClock(), 5).inbox.new_context()
-        runs = _Runs(runtime, Completion(runtime), task, context, _registration(), accepted.append)
+        runs = _Runs(_parts(runtime), task, context, _registration(), accepted.append)
         made = [runs.new_run(float(at)) for at in range(count)]
         for run in made:
             if is_fused:
@@ -188,7 +198,7 @@ def test_runs_start_like_history_and_counters() -> None:
     """Runs set every field of their base classes to the same value."""
     runtime = Runtime(SystemClock(), 5)
     task, context = Task(TaskSpec[None]("task", do_nothing)), runtime.inbox.new_context()
-    runs = _Runs(runtime, Completion(runtime), task, context, _registration(), lambda _: None)
+    runs = _Runs(_parts(runtime), task, context, _registration(), lambda _: None)
     for other in (RunCounters(), TaskHistory()):
         for name in type(other).__slots__ + RunCounters.__slots__:
             assert getattr(runs, name) == getattr(other, name)

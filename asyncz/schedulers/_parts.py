@@ -1,0 +1,100 @@
+"""Parts of a scheduler that its tasks use, and tasks as the parts see them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import attrs
+
+from asyncz.schedulers._completion import Completion
+from asyncz.schedulers._executor_registry import ExecutorRegistry, Registration
+from asyncz.schedulers._runtime import Runtime
+from asyncz.schedulers._task_registry import Registered, TaskRegistry
+from asyncz.schedulers._timer import DueTimer
+from asyncz.schedulers._timetable import Due
+from asyncz.tasks import ChainFactory, TaskOwner
+
+
+@attrs.define(eq=False)
+class ChainEnds:
+    """Chain links of a task.
+
+    Attributes:
+        close_upstream: Function that ends the link to the upstream task; None if the task has none.
+        downstream: Functions by link to a downstream task; each is called when the task is gone.
+    """
+
+    close_upstream: Callable[[], object] | None = None
+    downstream: dict[object, Callable[[], object]] = attrs.Factory(dict[object, Callable[[], object]])
+
+
+class AnyController(Due, Registered, TaskOwner[object], Protocol):
+    """Controller of a task of any result type, as the other parts of a scheduler see it."""
+
+    chain_ends: ChainEnds | None
+
+    @property
+    def registration(self) -> Registration:
+        """Executor of the next runs."""
+        ...
+
+    @property
+    def retrying(self) -> int:
+        """Number of runs that wait for their next attempt."""
+        ...
+
+    @property
+    def has_ended(self) -> bool:
+        """True if the last run has its outcome, as far as is known now."""
+        ...
+
+    @property
+    def feeds_chain(self) -> bool:
+        """True if an incomplete run or a waiting result may still lead to another run."""
+        ...
+
+    def on_removed(self) -> None:
+        """Handle that the task was removed."""
+        ...
+
+    def refill(self) -> None:
+        """Submit runs that wait for a slot."""
+        ...
+
+    def cancel_backlog(self) -> None:
+        """End the runs in the backlog as cancelled."""
+        ...
+
+    def cancel_live_runs(self, registration: Registration | None = None) -> int:
+        """Ask for the cancellation of the live runs, or of those on one executor; return how many accept."""
+        ...
+
+    def end_attempts(self) -> None:
+        """End the runs that wait for their next attempt."""
+        ...
+
+    def cancel_unfinished(self) -> int:
+        """End runs as cancelled whose executor never reported an outcome; return their number."""
+        ...
+
+
+@attrs.define(eq=False)
+class SchedulerParts:
+    """Parts of one scheduler that its controllers use.
+
+    Attributes:
+        runtime: Shared state.
+        completion: Notifier of the executors.
+        executors: Executors by alias.
+        tasks: Controllers by task id.
+        timer: Timer of due tasks.
+        chain: Adds downstream tasks.
+    """
+
+    runtime: Runtime
+    completion: Completion
+    executors: ExecutorRegistry
+    tasks: TaskRegistry[AnyController]
+    timer: DueTimer[AnyController]
+    chain: ChainFactory
