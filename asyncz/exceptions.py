@@ -282,13 +282,20 @@ class SchedulerNotRunningError(AsynczError, RuntimeError):
     Attributes:
         action: The rejected action.
         status: Status of the scheduler; empty if it has none any more.
+        parent: Id of the process that ran the scheduler when a fork made this process; else 0.
     """
 
     action: str
     status: str = ""
+    parent: int = 0
 
     @override
     def __str__(self) -> str:
+        if self.parent:
+            return (
+                f"{self.action} cannot work: the scheduler was started in the process {self.parent}, before a fork,"
+                " which copies no threads; start it after the fork, as in gunicorn's post_fork hook"
+            )
         status = f", and this one is {self.status}" if self.status else ""
         return (
             f"{self.action} needs a running scheduler{status}: enter `async with scheduler:`, or call"

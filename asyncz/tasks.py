@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import weakref
 from collections import deque
@@ -671,3 +672,13 @@ def _stream_listener(
             living._wake()
 
     return receive
+
+
+def _renew_lock() -> None:
+    global _listeners_lock
+    # A thread of the parent process may have held it during the fork.
+    _listeners_lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)

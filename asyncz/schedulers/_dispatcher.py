@@ -57,6 +57,10 @@ class Dispatcher:
         self._awaited: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
 
+    def after_fork(self) -> None:
+        """Replace the lock, which a thread of the parent process may hold."""
+        self._lock = threading.Lock()
+
     def subscribe(self, event: type[EventT], listener: Callable[[EventT], object]) -> Subscription:
         """Call a listener with each event of a class. May be called from any thread."""
         return self.subscribe_unchecked(event, listener)

@@ -82,6 +82,11 @@ class Inbox:
         self.drain()
         self._loop = None
 
+    def leave_thread(self) -> None:
+        """Drop the pending calls: after a fork, no thread of this process makes them."""
+        self._thread_id = None
+        self.calls.clear()
+
     def put(self, call: Callable[[], object]) -> None:
         """Have a call made on the loop's thread soon. May be called from any thread."""
         self.calls.append(call)

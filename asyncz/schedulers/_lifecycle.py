@@ -37,8 +37,10 @@ _UNSCHEDULED_DELAY = 5.0
 
 def warn_if_never_started(parts: SchedulerParts, source: object) -> None:
     """Warn about a scheduler that is discarded with tasks although it was never started."""
+    if parts.runtime.status != "created" or parts.runtime.parent:
+        return
     number = len(parts.tasks.registered())
-    if parts.runtime.status == "created" and number:
+    if number:
         message = f"a scheduler with {number} task(s) was never started: enter `async with scheduler:`"
         warnings.warn(message, ResourceWarning, source=source, stacklevel=2)
 
@@ -73,6 +75,7 @@ class Lifecycle:
     async def start(self, paused: bool) -> None:
         """Start the executors, then the schedules; see `AsyncIOScheduler.start`."""
         runtime = self._parts.runtime
+        runtime.check_process("starting the scheduler again")
         if runtime.inbox.has_closed_loop and runtime.status not in {"created", "stopped"}:
             logger.warning("The scheduler was not shut down before its event loop was closed")
             await self.shutdown(wait=False, timeout=None)
@@ -168,9 +171,9 @@ class Lifecycle:
     async def wait_closed(self, drain_timeout: float | None) -> None:
         """Wait for the end of a shutdown; see `AsyncIOScheduler.wait_closed`."""
         runtime = self._parts.runtime
+        runtime.check_thread("AsyncIOScheduler.wait_closed()")
         if self._closed is None or runtime.status == "stopped":
             return
-        runtime.check_thread("AsyncIOScheduler.wait_closed()")
         loop = asyncio.get_running_loop()
         with handle_signals(lambda wait: loop.call_soon_threadsafe(self.stop_soon, wait, drain_timeout)):
             await self._closed.wait()

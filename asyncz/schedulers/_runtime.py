@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import Never
+
+from typing_extensions import override
 
 from asyncz._statuses import SchedulerStatus
 from asyncz._unsafe import monotonic_time
@@ -48,10 +54,11 @@ class Runtime:
         counters: Counts of all runs.
         lock: Protects the registries of tasks and executors, the pending changes and the status. See
             `asyncz.schedulers` for what may be called while holding it.
-        status: Status of the scheduler. Set by `set_status` only.
+        status: Status of the scheduler. Set by `set_status` only, and after a fork.
         chains_continue: Whether results are still handed to downstream tasks while the scheduler drains.
         pending_changes: Changes that wait for the loop's thread. Under the lock.
         recent_runs: Number of recent runs that are kept for each task.
+        parent: Id of the process in which the scheduler was running when a fork made this process; 0 if none was.
     """
 
     def __init__(self, clock: Clock, recent_runs: int) -> None:
@@ -62,12 +69,14 @@ class Runtime:
         self.inbox: Inbox = Inbox()
         self.dispatcher: Dispatcher = Dispatcher()
         self.counters: RunCounters = RunCounters()
-        self.lock: threading.RLock = threading.RLock()
+        self.lock: AbstractContextManager[object] = threading.RLock()
         self.status: SchedulerStatus = "created"
         self.chains_continue: bool = False
         self.recent_runs = recent_runs
+        self.parent: int = 0
         self.pending_changes: deque[Callable[[], object]] = deque()
         self._deferred: dict[Callable[[], object], None] = {}
+        _runtimes.add(self)
 
     @property
     def running(self) -> bool:
@@ -81,7 +90,7 @@ class Runtime:
             SchedulerNotRunningError: The scheduler has not been started, or has been shut down.
         """
         if not self.running:
-            raise SchedulerNotRunningError(action, self.status)
+            raise SchedulerNotRunningError(action, self.status, self.parent)
 
     def check_started(self, action: str) -> None:
         """Check that the scheduler has been started before.
@@ -90,18 +99,29 @@ class Runtime:
             SchedulerNotRunningError: The scheduler was never started.
         """
         if self.status == "created":
-            raise SchedulerNotRunningError(action, self.status)
+            raise SchedulerNotRunningError(action, self.status, self.parent)
+
+    def check_process(self, action: str) -> None:
+        """Check that the scheduler was not running when a fork made this process.
+
+        Raises:
+            SchedulerNotRunningError: It was; its executors cannot be started again here.
+        """
+        if self.parent:
+            raise SchedulerNotRunningError(action, self.status, self.parent)
 
     def check_thread(self, action: str) -> None:
         """Check that the current thread may do something that only the loop's thread may do.
 
         Raises:
+            SchedulerNotRunningError: The scheduler was running when a fork made this process.
             WrongThreadError: The scheduler runs in another thread.
         """
         if self.inbox.called_off_loop:
+            self.check_process(action)
             advice = (
                 "it must be called on the scheduler's event loop; in other threads use task.submit(), or the"
-                " SchedulerThread that scheduler.in_thread() returned, such as thread.run(task)"
+                " SchedulerThread that scheduler.in_thread() returned: thread.run(task), thread.cancel(task)"
             )
             raise WrongThreadError(action, threading.current_thread().name, advice)
 
@@ -166,3 +186,46 @@ class Runtime:
     def emit_soon(self, event: Event) -> None:
         """Emit an event from the inbox, after those of earlier actions. May be called from any thread."""
         self.inbox.put(lambda: self.dispatcher.emit(event))
+
+    def after_fork(self, parent: int) -> None:
+        """Adapt to the child process of a fork, which has none of the threads of the parent.
+
+        A thread of the parent may have held a lock during the fork, so that each lock is replaced. A scheduler that
+        was running cannot be used: all that changes it takes the lock, which then raises.
+        """
+        self.dispatcher.after_fork()
+        if self.running or self.status == "draining":
+            self.parent, self.status = parent, "created"
+            self.inbox.leave_thread()
+        self.lock = _ForkedLock(self.parent) if self.parent else threading.RLock()
+
+
+class _ForkedLock(AbstractContextManager[None]):
+    """Lock of a scheduler that was running when a fork made this process: it cannot be taken.
+
+    Args:
+        parent: Id of the process in which the scheduler was running.
+    """
+
+    def __init__(self, parent: int) -> None:
+        self._parent = parent
+
+    @override
+    def __enter__(self) -> Never:
+        raise SchedulerNotRunningError("using the scheduler", "", self._parent)
+
+    @override
+    def __exit__(self, *_: object) -> None:
+        """Do nothing; the lock is never taken."""
+
+
+_runtimes: weakref.WeakSet[Runtime] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for runtime in list(_runtimes):
+        runtime.after_fork(os.getppid())
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
+import os
 import threading
 import time
 import weakref
@@ -91,6 +92,8 @@ class SchedulerThread(Generic[SchedulerT_co]):
         self._started: concurrent.futures.Future[None] = concurrent.futures.Future()
         self._closed = threading.Event()
         self._failure: BaseException | None = None
+        # Id of the process that ran the thread when a fork made this process, else 0.
+        self._parent = 0
 
     @property
     def scheduler(self) -> SchedulerT_co:
@@ -112,37 +115,44 @@ class SchedulerThread(Generic[SchedulerT_co]):
         """Start the thread and its scheduler, in a program that has no block for `with`; `stop()` ends both.
 
         Threads do not survive a fork: in a server with several processes, start in each process, after its fork. If
-        `stop()` is never called, the exit of the interpreter cancels the runs and ends the thread.
+        `stop()` is never called, the exit of the interpreter ends the thread: the runs have `drain_timeout` seconds to
+        finish, or none if there is no limit, before they are cancelled. `atexit` functions are called after that.
 
         Returns:
             This object.
 
         Raises:
             SchedulerAlreadyRunningError: The thread is running.
+            SchedulerNotRunningError: The thread was running when a fork made this process.
             Exception: Error of an executor that did not start.
 
         Example:
             >>> thread = scheduler.in_thread(drain_timeout=25).start()
-            >>> atexit.register(thread.stop)
         """
+        if self._parent:
+            raise SchedulerNotRunningError("starting the scheduler again", parent=self._parent)
         with self._start_lock:
             if self._thread is not None and self._thread.is_alive():
                 raise SchedulerAlreadyRunningError
             self._started, self._failure = concurrent.futures.Future(), None
             self._closed.clear()
             self._thread = threading.Thread(target=self._run, name="asyncz-scheduler")
-            self._thread.start()
+            _open.add(self)
             try:
+                self._thread.start()
                 self._started.result()
             except BaseException:
                 self._stop(wait=False)
-                self._thread.join()
+                if self._thread.ident is not None:
+                    self._thread.join()
+                _open.discard(self)
                 raise
-            _open.add(self)
         return self
 
     def stop(self, wait: bool = True, *, timeout: float | None = None) -> None:
         """Shut the scheduler down and join the thread. May be called again, and before the start.
+
+        In the child process of a fork, which has no such thread, this does nothing.
 
         Args:
             wait: Let the runs finish; if False, cancel them.
@@ -165,6 +175,8 @@ class SchedulerThread(Generic[SchedulerT_co]):
             raise failure
 
     def _end(self, wait: bool, timeout: float | None) -> None:
+        if self._parent:
+            return
         assert self._thread is not None
         try:
             with contextlib.suppress(SchedulerNotRunningError):
@@ -270,7 +282,7 @@ class SchedulerThread(Generic[SchedulerT_co]):
         self._reject_own_thread("waiting for the scheduler")
         with self._lock:
             if self._loop is None:
-                raise SchedulerNotRunningError("waiting for the scheduler's thread")
+                raise SchedulerNotRunningError("waiting for the scheduler's thread", parent=self._parent)
             future = asyncio.run_coroutine_threadsafe(make(), self._loop)
             received: concurrent.futures.Future[None] = concurrent.futures.Future()
             self._waiting.add(received)
@@ -300,6 +312,20 @@ class SchedulerThread(Generic[SchedulerT_co]):
             # The loop may be closed by now.
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(self._stop_soon, wait, self._drain_timeout)
+
+    def _stop_at_exit(self) -> None:
+        """Begin the shutdown at the exit of the interpreter."""
+        # Another thread may be waiting in `start()`.
+        concurrent.futures.wait([self._started])
+        self._stop(wait=self._drain_timeout is not None)
+
+    def _after_fork(self, parent: int) -> None:
+        """Adapt to the child process of a fork: it has no such thread, and a lock may be held for ever."""
+        self._parent = parent
+        self._loop, self._thread = None, None
+        self._start_lock, self._lock = threading.RLock(), threading.Lock()
+        self._waiting = set()
+        self._closed.set()
 
     # In the thread
 
@@ -337,9 +363,29 @@ _open: weakref.WeakSet[SchedulerThread[ThreadedScheduler]] = weakref.WeakSet()
 
 
 def _stop_all() -> None:
-    for thread in list(_open):
-        thread._stop(wait=False)
+    threads = list(_open)
+    try:
+        for thread in threads:
+            thread._stop_at_exit()
+        for thread in threads:
+            thread._closed.wait()
+    except BaseException:
+        # An interrupt: do not wait for the runs any longer.
+        for thread in threads:
+            thread._stop(wait=False)
+        raise
 
 
-# The exit of the interpreter joins the thread, which would never end if its `with` block was not left.
+# The exit of the interpreter joins the thread, which would never end if its `with` block was not left. Executors and
+# their threads still work in this function, so that runs can finish.
 call_before_exit_waits(_stop_all)
+
+
+def _after_fork() -> None:
+    for thread in list(_open):
+        thread._after_fork(os.getppid())
+    _open.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -113,3 +113,24 @@ print("end")
 """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert (result.stdout, result.stderr) == ("end\n", "")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("drain_timeout", "outcome"), [("30", "TaskExecuted"), ("None", "TaskCancelled")])
+def test_exit_drains_within_the_drain_timeout(drain_timeout: str, outcome: str) -> None:
+    code = f"""
+import asyncio, threading
+from asyncz import AsyncIOScheduler, TaskCancelled, TaskExecuted
+scheduler, entered = AsyncIOScheduler(), threading.Event()
+async def work():
+    entered.set()
+    await asyncio.sleep(1)
+scheduler.add_task(work)
+for event in (TaskExecuted, TaskCancelled):
+    scheduler.subscribe(event, lambda event: print(type(event).__name__))
+scheduler.in_thread(drain_timeout={drain_timeout}).start()
+entered.wait()
+print("end")
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert result.stdout == f"end\n{outcome}\n"
