@@ -63,6 +63,16 @@ def did_you_mean(name: str, known: tuple[str, ...]) -> str:
     return f"did you mean {similar[0]!r}? " if similar else ""
 
 
+def pickling_advice(failure: str) -> str:
+    """Return an advice for a function that cannot be pickled; empty if the text of the failure names another cause."""
+    if not any(sign in failure for sign in ("<lambda>", "<locals>", "module '__main__'")):
+        return ""
+    return (
+        "; define it at the top level of a module that workers can import, or use"
+        " FuturesExecutor(pool, dumps=cloudpickle.dumps)"
+    )
+
+
 def toml_key(name: str) -> str:
     """Return a key in TOML notation, quoted if it needs quotes."""
     if name and all(each.isalnum() or each in "_-" for each in name):

@@ -11,7 +11,7 @@ import attrs
 from typing_extensions import override
 
 from asyncz._problem import ConfigurationProblem as ConfigurationProblem
-from asyncz._text import did_you_mean
+from asyncz._text import did_you_mean, pickling_advice
 
 
 class AsynczError(Exception):
@@ -292,10 +292,8 @@ class SchedulerNotRunningError(AsynczError, RuntimeError):
     @override
     def __str__(self) -> str:
         if self.parent:
-            return (
-                f"{self.action} cannot work: the scheduler was started in the process {self.parent}, before a fork,"
-                " which copies no threads; start it after the fork, as in gunicorn's post_fork hook"
-            )
+            advice = "a fork copies no threads: start it after the fork, as in gunicorn's post_fork hook"
+            return f"{self.action} needs the process {self.parent}, which started the scheduler before a fork; {advice}"
         status = f", and this one is {self.status}" if self.status else ""
         return (
             f"{self.action} needs a running scheduler{status}: enter `async with scheduler:`, or call"
@@ -621,13 +619,7 @@ class SerializationError(AsynczError, ValueError):
         return f"the {self.what} {self.description} cannot travel between processes: {self.reason}{self._advice()}"
 
     def _advice(self) -> str:
-        text = self.reason if self.what.startswith("argument") else f"{self.description} {self.reason}"
-        if any(sign in text for sign in ("<lambda>", "<locals>", "module '__main__'")):
-            return (
-                "; define it at the top level of a module that workers can import, or use"
-                " FuturesExecutor(pool, dumps=cloudpickle.dumps)"
-            )
-        return ""
+        return pickling_advice(self.reason if self.what.startswith("argument") else f"{self.description} {self.reason}")
 
 
 @attrs.define(eq=False, slots=False, repr=False)

@@ -95,9 +95,21 @@ def main(case):
 if __name__ == "__main__":
     main(sys.argv[1])
 """
-REJECTED = (
-    "add submit pause state task-state run cancel shutdown start result stream scheduler-start wait-closed".split()
-)
+REJECTED = [
+    "add",
+    "submit",
+    "pause",
+    "state",
+    "task-state",
+    "run",
+    "cancel",
+    "shutdown",
+    "start",
+    "result",
+    "stream",
+    "scheduler-start",
+    "wait-closed",
+]
 
 
 def _run(folder: Path, case: str) -> list[str]:

@@ -28,9 +28,13 @@ class Example(NamedTuple):
     keeps_running: bool
 
 
+# Files of web frameworks and cells of notebooks are run by `tests.integration.frameworks`.
+_RUN_ELSEWHERE = ("<!-- file:", "<!-- cell")
+
 EXAMPLES = [
     Example(found["code"], found["output"] or "", "runs until SIGTERM" in (found["marker"] or ""))
     for found in _EXAMPLE.finditer(TEXT)
+    if not (found["marker"] or "").startswith(_RUN_ELSEWHERE)
 ]
 
 
