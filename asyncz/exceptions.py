@@ -81,10 +81,8 @@ class ArgumentMismatchError(AsynczError, TypeError):
 
     @override
     def __str__(self) -> str:
-        call = f"{self.function}({self.arguments})"
-        return f"{call} does not fit {self.function}{self.signature}: {self.reason}" + (
-            f"; {self.advice}" if self.advice else ""
-        )
+        reason = f"{self.reason}; {self.advice}" if self.advice else self.reason
+        return f"{self.function}({self.arguments}) does not fit {self.function}{self.signature}: {reason}"
 
 
 @attrs.define(eq=False, slots=False, repr=False)
@@ -390,10 +388,7 @@ class NoCurrentRunError(AsynczError, RuntimeError):
 
     @override
     def __str__(self) -> str:
-        return (
-            "current_run() was called outside of a run: it works in the function of a task and in functions called from"
-            " there, but not in a thread that the function starts itself"
-        )
+        return "current_run() was called outside of a run, or in a thread that the function of a task started itself"
 
 
 @attrs.define(eq=False, slots=False, repr=False)

@@ -233,7 +233,7 @@ def _outcome_of(run: TaskRun[ResultT], kind: int, content: bytes | bytearray) ->
     if kind == _remote_call.UNLOADABLE:
         reason = "the worker cannot load it"
         if run.task.function.startswith("__main__:") and not is_main_importable():
-            reason = "the main module is not a file, as in a notebook or an interactive session, so workers cannot import it"
+            reason = "the main module is not a file, as in a notebook, so workers cannot import it"
         exception = _unloadable("function or argument", run.task.function, exception, reason)
     return failure_of(run, exception, text)
 
