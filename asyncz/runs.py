@@ -20,7 +20,8 @@ from typing import Generic, Protocol, TypeAlias
 
 from typing_extensions import TypeVar, override
 
-from asyncz._callables import as_coroutine, is_awaitable
+from asyncz._callables import is_awaitable
+from asyncz._coroutines import CoroutineCall, run_in_new_loop
 from asyncz._running import running_run
 from asyncz.clock import SystemClock, utc
 from asyncz.events import (
@@ -345,7 +346,7 @@ class TaskRun(Generic[ResultT]):
                 returned = context.run(self.call)
             if returned is None or not is_awaitable(returned):
                 return self._returned(returned)
-            wait = functools.partial(await_outcome or _run_in_new_loop, returned)
+            wait = functools.partial(await_outcome or _await_in_new_loop, returned)
             return self._returned(self._as_current_run(wait) if context is None else context.run(wait))
         except asyncio.CancelledError:
             return self.cancelled()
@@ -487,8 +488,8 @@ def result_of(notification: TaskNotification[ResultT]) -> ResultT:
         del raised
 
 
-def _run_in_new_loop(awaitable: Awaitable[ResultT]) -> ResultT:
-    return asyncio.run(as_coroutine(awaitable))
+def _await_in_new_loop(awaitable: Awaitable[ResultT]) -> ResultT:
+    return run_in_new_loop(CoroutineCall(awaitable))
 
 
 def _format_traceback(exception: BaseException) -> str:

@@ -14,8 +14,8 @@ from typing import Protocol
 
 from typing_extensions import TypeVar
 
+from asyncz._coroutines import CoroutineCall, run_in_new_loop
 from asyncz.events import TaskNotification
-from asyncz.executors._coroutines import CoroutineCall, run_in_new_loop
 from asyncz.executors.base import BaseExecutor
 from asyncz.runs import TaskRun
 
@@ -72,6 +72,10 @@ class ThreadedFunctions:
             if self._executor._base_executor_state.registry.is_abandoned(run_id):
                 call.cancel()
             return run_coroutine(call)
+        except BaseException:
+            # Without a thread, or a loop, the awaitable was never started.
+            call.close()
+            raise
         finally:
             del self._cancels[run_id]
 

@@ -10,9 +10,9 @@ import asyncio
 import pickle
 import struct
 import traceback
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Never, TypeAlias, TypeGuard
+from typing import TypeAlias, TypeGuard
 
 from asyncz._text import class_name
 
@@ -90,14 +90,14 @@ def class_names(error: BaseException) -> tuple[str, ...]:
 
 def execute(
     load: Callable[[], Callable[[], object]],
-    run_coroutine: Callable[[Coroutine[object, Never, object]], object],
+    await_outcome: Callable[[Awaitable[object]], object],
     dumps: Callable[[object], bytes],
 ) -> tuple[int, bytes]:
     """Load and make a call, and return the kind and the report of its outcome. Never raises.
 
     Args:
         load: Returns the call.
-        run_coroutine: Runs a coroutine until it is done.
+        await_outcome: Awaits an awaitable that the call returned.
         dumps: Pickles the result or the exception.
     """
     try:
@@ -107,7 +107,7 @@ def execute(
     try:
         outcome = call()
         if _is_awaitable(outcome):
-            outcome = run_coroutine(_awaited(outcome))
+            outcome = await_outcome(outcome)
     except asyncio.CancelledError:
         return CANCELLED, b""
     except BaseException as error:
@@ -120,10 +120,6 @@ def execute(
 
 def _is_awaitable(outcome: object) -> TypeGuard[Awaitable[object]]:
     return hasattr(type(outcome), "__await__")
-
-
-async def _awaited(awaitable: Awaitable[object]) -> object:
-    return await awaitable
 
 
 def _shortened(text: str) -> str:

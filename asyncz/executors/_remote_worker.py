@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Coroutine
-from typing import Never, TypeAlias
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
 
+from asyncz._coroutines import CoroutineCall, run_in_new_loop
 from asyncz._running import running_run
 from asyncz.executors import _remote_call
 
@@ -27,7 +27,7 @@ def execute(
     run: _remote_call.SentRun,
     dumps: Callable[[object], bytes],
     latest_start: float | None,
-    run_coroutine: Callable[[Coroutine[object, Never, object]], object] = asyncio.run,
+    await_outcome: Callable[[Awaitable[object]], object] | None = None,
 ) -> Report:
     """Make the call of a run, unless it is too late. Never raises.
 
@@ -35,14 +35,14 @@ def execute(
         run: The run.
         dumps: Pickles the result.
         latest_start: Latest start of the function, in seconds since the epoch; None means no limit.
-        run_coroutine: Runs a coroutine until it is done.
+        await_outcome: Awaits an awaitable that the call returned; by default in a new event loop.
     """
     started = time.time()
     if latest_start is not None and started > latest_start:
         return MISSED, b"", None, place()
     token = running_run.set(run)
     try:
-        kind, report = _remote_call.execute(run.load, run_coroutine, dumps)
+        kind, report = _remote_call.execute(run.load, await_outcome or _await_in_new_loop, dumps)
     finally:
         running_run.reset(token)
     return kind, report, started, place()
@@ -51,6 +51,10 @@ def execute(
 def execute_parcel(content: bytes, dumps: Callable[[object], bytes], latest_start: float | None) -> Report:
     """Execute a run that arrives as bytes and cannot be cancelled while it runs."""
     return execute(_remote_call.SentRun(content), dumps, latest_start)
+
+
+def _await_in_new_loop(awaitable: Awaitable[object]) -> object:
+    return run_in_new_loop(CoroutineCall(awaitable))
 
 
 def place() -> Place:

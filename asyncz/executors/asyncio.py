@@ -11,9 +11,9 @@ from typing import Never
 
 from typing_extensions import TypeVar, override
 
+from asyncz._coroutines import CoroutineCall, close_unstarted
 from asyncz.events import TaskNotification
 from asyncz.exceptions import WorkerStartError
-from asyncz.executors._coroutines import CoroutineCall
 from asyncz.executors._eager_start import start_task
 from asyncz.executors._exit_hooks import ThreadedFunctions
 from asyncz.executors.base import InlineExecutor
@@ -190,9 +190,14 @@ class AsyncIOExecutor(InlineExecutor):
 
     def _run_on_loop(self, call: CoroutineCall[ResultT], /) -> ResultT:
         """Run the coroutine that a function has returned on the loop, and wait for it in this thread."""
+        running = call.run(owns_loop=False)
         try:
-            asyncio.run_coroutine_threadsafe(call.run(owns_loop=False), self._running_loop).result()
+            asyncio.run_coroutine_threadsafe(running, self._running_loop).result()
         except concurrent.futures.CancelledError:
             # The task was cancelled before its first step.
             raise asyncio.CancelledError from None
+        except RuntimeError:
+            # The loop is closed.
+            close_unstarted(running)
+            raise
         return call.result()

@@ -7,7 +7,7 @@ from contextvars import copy_context
 
 from typing_extensions import TypeVar, override
 
-from asyncz.executors._coroutines import CoroutineCall, run_in_new_loop
+from asyncz._coroutines import CoroutineCall, run_in_new_loop
 from asyncz.executors._exit_hooks import ThreadedFunctions
 from asyncz.executors.base import InlineExecutor
 from asyncz.runs import TaskRun

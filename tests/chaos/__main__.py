@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import sys
 from tests.benchmarks.venvs import python_with
 from tests.chaos.soak import Soak
 from tests.chaos.storm import Storm
+from tests.chaos.strictness import strictness
 
 PEER = "apscheduler==3.11.3"
 
@@ -26,13 +28,28 @@ def main() -> int:
     parser.add_argument("--kill-every", type=float, default=0.3, help="seconds between two kills; 0 is none")
     parser.add_argument("--peer", action="store_true", help=f"run the same on {PEER} as well")
     parser.add_argument("--soak", type=float, metavar="SECONDS", help="repeat short storms and watch the resources")
+    parser.add_argument("--json", action="store_true", help="print the results as one JSON object")
     options = parser.parse_args()
     if options.soak is not None:
         return 0 if Soak(options.soak, options.seed, options.kill_every).run() else 1
-    adds_up = asyncio.run(Storm(options.runs, options.seconds, options.seed, options.kill_every).run())
+    adds_up = run_storm(options.runs, options.seconds, options.seed, options.kill_every, as_json=options.json)
     if options.peer:
         run_peer(options.runs, options.seconds, options.seed, options.kill_every)
     return 0 if adds_up else 1
+
+
+def run_storm(runs: int, seconds: float, seed: int, kill_every: float, *, as_json: bool) -> bool:
+    """Run a storm and print its results; return True if it adds up and nothing was reported to no caller."""
+    with strictness() as found:
+        storm = Storm(runs, seconds, seed, kill_every, verbose=not as_json)
+        asyncio.run(storm.run())
+        report = storm.report()
+        del storm
+    if as_json:
+        print(json.dumps({**report, "unraisable": found}))
+    for each in found:
+        print(f"PROBLEM: {each}", file=sys.stderr)
+    return report["adds_up"] and not found
 
 
 def run_peer(runs: int, seconds: float, seed: int, kill_every: float) -> None:

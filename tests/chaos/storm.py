@@ -9,6 +9,7 @@ import random
 import signal
 import time
 from itertools import islice
+from typing import TypedDict
 
 from asyncz import (
     AsyncIOExecutor,
@@ -27,6 +28,19 @@ from tests.chaos.workload import KINDS, kinds
 
 EXECUTORS = ("asyncio", "threadpool", "processpool", "debug")
 _AT_A_TIME = 100
+_MAX_KILLS_WITHOUT_PROGRESS = 3
+
+
+class StormReport(TypedDict):
+    """Results of a storm."""
+
+    adds_up: bool
+    rows: list[str]
+    submitted: int
+    kinds: dict[str, dict[str, int]]
+    killed: int
+    stolen: int
+    problems: list[str]
 
 
 class Storm:
@@ -50,6 +64,8 @@ class Storm:
         self.verbose = verbose
         self.killed = self.stolen = 0
         self.problems: list[str] = []
+        self._ended_at_last_kill = 0
+        self._kills_without_progress = 0
         self.scheduler = AsyncIOScheduler(
             executors={
                 "asyncio": AsyncIOExecutor(),
@@ -74,16 +90,33 @@ class Storm:
         await self._look_for_leaks()
         await self.scheduler.shutdown()
         took = time.monotonic() - started
+        self.problems += self.ledger.disagreements(self.scheduler.state)
         if self.verbose:
             print(HEADING)
             for executor, account in self.ledger.accounts.items():
                 print(account.row(executor))
             moments = f"resources were missing {self.stolen} times"
             print(f"{self.killed} workers were killed or stopped, {moments}, in {took:.1f} s; seed {self.seed}")
-        self.problems += self.ledger.disagreements(self.scheduler.state)
-        for problem in self.problems:
-            print(f"PROBLEM: {problem}")
+            for problem in self.problems:
+                print(f"PROBLEM: {problem}")
+        return self.adds_up
+
+    @property
+    def adds_up(self) -> bool:
+        """True if there were no problems and all accounts add up."""
         return not self.problems and all(account.adds_up for account in self.ledger.accounts.values())
+
+    def report(self) -> StormReport:
+        """Return the results."""
+        return StormReport(
+            adds_up=self.adds_up,
+            rows=[HEADING, *(account.row(executor) for executor, account in self.ledger.accounts.items())],
+            submitted=sum(len(account.submitted) for account in self.ledger.accounts.values()),
+            kinds={executor: dict(account.kinds) for executor, account in self.ledger.accounts.items()},
+            killed=self.killed,
+            stolen=self.stolen,
+            problems=self.problems,
+        )
 
     async def _feed(self, executor: str) -> None:
         tasks = {kind: self._task(executor, kind) for kind in KINDS}
@@ -130,6 +163,8 @@ class Storm:
     async def _kill(self) -> None:
         while self.kill_every:
             await asyncio.sleep(self.chance.uniform(0, 2 * self.kill_every))
+            if not self._may_kill():
+                continue
             supervisor = self.processes._supervisor
             assert supervisor is not None
             # Of those that just start only some: where none ever gets ready, nothing can run.
@@ -154,6 +189,16 @@ class Storm:
                         await asyncio.sleep(0.3)
                 else:
                     self.killed += 1
+
+    def _may_kill(self) -> bool:
+        """Return True unless the last kills have kept every run from ending.
+
+        On a busy machine a worker may need longer to start than it would be left alive.
+        """
+        ended = self.ledger.accounts["processpool"].ends.total()
+        progress, self._ended_at_last_kill = ended > self._ended_at_last_kill, ended
+        self._kills_without_progress = 0 if progress else self._kills_without_progress + 1
+        return self._kills_without_progress <= _MAX_KILLS_WITHOUT_PROGRESS
 
     async def _steal(self) -> None:
         """Take a resource away for a moment, now and then."""

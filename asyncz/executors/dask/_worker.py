@@ -8,13 +8,14 @@ from __future__ import annotations
 import asyncio
 import pickle
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Never, TypeAlias
+from typing import TypeAlias
 
 import cloudpickle
 from typing_extensions import override
 
+from asyncz._coroutines import CoroutineCall, run_in_new_loop
 from asyncz.executors import _remote_call, _remote_worker
 
 Parcel: TypeAlias = tuple[str, bytes, float | None, str, bool]
@@ -84,7 +85,7 @@ def execute(packed: bytes) -> bytes:
         if topic:
             _tell_start(topic, key)
         run = _Run(key, content)
-        report = _remote_worker.execute(run, dumps, latest_start, partial(_run_coroutine, key))
+        report = _remote_worker.execute(run, dumps, latest_start, partial(_await_outcome, key))
     finally:
         with _lock:
             del _running[key]
@@ -117,20 +118,15 @@ def _tell_start(topic: str, key: str) -> None:
     get_worker().log_event(topic, [key, *_remote_worker.place()])
 
 
-def _run_coroutine(key: str, coroutine: Coroutine[object, Never, object]) -> object:
-    return asyncio.run(_cancellable(key, coroutine))
-
-
-async def _cancellable(key: str, coroutine: Coroutine[object, Never, object]) -> object:
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    assert task is not None
+def _await_outcome(key: str, awaitable: Awaitable[object]) -> object:
+    call = CoroutineCall(awaitable)
     with _lock:
         if key in _cancelled:
-            coroutine.close()
+            call.close()
             raise asyncio.CancelledError
-        _running[key] = lambda: loop.call_soon_threadsafe(task.cancel)
+        _running[key] = call.cancel
     try:
-        return await coroutine
+        return run_in_new_loop(call)
     finally:
         with _lock:
             _running[key] = None

@@ -14,12 +14,12 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Never, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
+from asyncz._coroutines import CoroutineCall, close_unstarted, run_in_loop
 from asyncz._running import running_run
-from asyncz.executors._coroutines import CoroutineCall, run_in_loop
 from asyncz.executors._remote_call import ERROR, SentRun, dumps, execute, report_of
 from asyncz.executors.process_pool import _worker_logging
 from asyncz.executors.process_pool._frames import (
@@ -405,7 +405,7 @@ class _Server:
 
     def _execute(self, runner: asyncio.Runner, run: _Run) -> tuple[int, bytes]:
         running_run.set(run)
-        return execute(partial(self._load, run), partial(self._run_coroutine, runner), dumps)
+        return execute(partial(self._load, run), partial(self._await_outcome, runner), dumps)
 
     def _load(self, run: _Run) -> Callable[[], object]:
         call = run.load()
@@ -415,14 +415,18 @@ class _Server:
             _worker_logging.set_levels(self._log_levels)
         return call
 
-    def _run_coroutine(self, runner: asyncio.Runner, coroutine: Coroutine[object, Never, object]) -> object:
-        return run_in_loop(runner, CoroutineCall(self._cancellable(coroutine)))
+    def _await_outcome(self, runner: asyncio.Runner, awaitable: Awaitable[object]) -> object:
+        try:
+            return run_in_loop(runner, CoroutineCall(self._cancellable(awaitable)))
+        except BaseException:
+            close_unstarted(awaitable)
+            raise
 
-    async def _cancellable(self, coroutine: Coroutine[object, Never, object]) -> object:
+    async def _cancellable(self, awaitable: Awaitable[object]) -> object:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         assert task is not None
         self._channel.watch_in_loop(loop, task.cancel)
         try:
-            return await coroutine
+            return await awaitable
         finally:
             self._channel.unwatch_in_loop(loop)

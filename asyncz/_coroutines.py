@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import inspect
 from collections.abc import Awaitable
-from types import CoroutineType
 from typing import Generic, TypeVar
 
 ResultT = TypeVar("ResultT")
 
 _CLEANUP_SECONDS = 5.0
-# The class without its type parameters, which a check cannot know.
-_COROUTINE: type[object] = CoroutineType
+# Resources of asyncio's loops that need file descriptors.
+_PARTS_OF_LOOP = ("_selector", "_ssock", "_csock")
 
 
 class CoroutineCall(Generic[ResultT]):
@@ -72,11 +72,8 @@ class CoroutineCall(Generic[ResultT]):
             await _cancel_tasks_left(task)
 
     def close(self) -> None:
-        """Close an awaitable that was never started, which Python would report as forgotten."""
-        if isinstance(self._awaitable, _COROUTINE):
-            close: object = getattr(self._awaitable, "close", None)
-            if callable(close):
-                close()
+        """Close an awaitable that was never started."""
+        close_unstarted(self._awaitable)
 
     def result(self) -> ResultT:
         """Return the result of the awaitable, or raise its exception, after `run`."""
@@ -90,29 +87,56 @@ class CoroutineCall(Generic[ResultT]):
         return self._results[0]
 
 
+def close_unstarted(awaitable: Awaitable[object]) -> None:
+    """Close a coroutine that was never started, which Python would report as forgotten."""
+    if inspect.iscoroutine(awaitable) and inspect.getcoroutinestate(awaitable) == inspect.CORO_CREATED:
+        awaitable.close()
+
+
 def run_in_loop(runner: asyncio.Runner, call: CoroutineCall[ResultT]) -> ResultT:
     """Run a call to its end in a loop that no other run uses meanwhile, and return its result.
 
     The call gets a copy of the context: a `Runner` would let all its calls share the context of the first.
     """
+    running = call.run(owns_loop=True)
     try:
         # Makes the loop at the first call, which needs file descriptors.
-        runner.get_loop()
-    except BaseException:
+        runner.run(running, context=contextvars.copy_context())
+    except BaseException as error:
+        close_unstarted(running)
         call.close()
+        _discard_half_made_loop(error)
         raise
-    runner.run(call.run(owns_loop=True), context=contextvars.copy_context())
     return call.result()
 
 
 def run_in_new_loop(call: CoroutineCall[ResultT]) -> ResultT:
     """Run a call to its end in a loop made for it, and return its result."""
-    # Not `with`, which makes the loop: without one, `run_in_loop` closes the awaitable.
+    # Not `with`, which makes the loop: if that fails, `run_in_loop` closes the awaitable.
     runner = asyncio.Runner()
     try:
         return run_in_loop(runner, call)
     finally:
         runner.close()
+
+
+def _discard_half_made_loop(error: BaseException) -> None:
+    """Release the resources of a loop whose constructor raised an error.
+
+    The constructor of asyncio's loops sets an attribute after another, and a loop that lacks one can never be closed:
+    its finalizer would warn, and then fail. Only the frames of the error refer to such a loop.
+    """
+    entry = error.__traceback__
+    while entry is not None:
+        loop: object = entry.tb_frame.f_locals.get("self")
+        if isinstance(loop, asyncio.BaseEventLoop) and entry.tb_frame.f_code.co_name == "__init__":
+            for name in _PARTS_OF_LOOP:
+                close: object = getattr(getattr(loop, name, None), "close", None)
+                if callable(close):
+                    close()
+            # What `close` does last; the finalizer asks for it first.
+            setattr(loop, "_closed", True)  # noqa: B010  # private
+        entry = entry.tb_next
 
 
 async def _cancel_tasks_left(current: asyncio.Task[object] | None) -> None:
