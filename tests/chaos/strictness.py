@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import logging
 import sys
@@ -44,7 +43,7 @@ def strictness() -> Generator[list[str]]:
         found.append(f"in {arguments.thread}: {arguments.exc_value!r}")
 
     recorder = _Recorder(found)
-    asyncio.log.logger.addHandler(recorder)
+    logging.getLogger("asyncio").addHandler(recorder)
     sys.unraisablehook, threading.excepthook = on_unraisable, on_thread_error
     try:
         with warnings.catch_warnings():
@@ -53,4 +52,4 @@ def strictness() -> Generator[list[str]]:
             gc.collect()
     finally:
         sys.unraisablehook, threading.excepthook = before
-        asyncio.log.logger.removeHandler(recorder)
+        logging.getLogger("asyncio").removeHandler(recorder)

@@ -50,7 +50,7 @@ def open_descriptors() -> int:
 
 def test_coroutine_without_loop_fails_and_leaves_nothing(without_loops: Callable[[], None]) -> None:
     """pytest would report a coroutine that was never awaited, and a loop whose finalizer fails."""
-    run = TaskRun(TaskSpec("coroutine", never_called))
+    run = TaskRun(TaskSpec[int]("coroutine", never_called))
     before = open_descriptors()
     without_loops()
     outcome = run.execute()
