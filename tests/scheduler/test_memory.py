@@ -205,10 +205,12 @@ async def test_idle_task_takes_at_most_800_bytes() -> None:
     later, context = datetime.now(UTC) + timedelta(days=1), contextvars.Context()
     async with AsyncIOScheduler() as scheduler:
 
+        def add_one() -> None:
+            scheduler.add_task(payloads.do_nothing, trigger=IntervalTrigger(hours=1, start_at=later))
+
         async def add(count: int) -> None:
             for _ in range(count):
-                trigger = IntervalTrigger(hours=1, start_at=later)
-                context.run(scheduler.add_task, payloads.do_nothing, trigger=trigger)
+                context.run(add_one)
             await asyncio.sleep(0.01)
 
         await add(100)
