@@ -71,11 +71,14 @@ def check_decorated(name: str, value: object) -> None:
 
 def _check_code(name: str, value: object, function: FunctionType, args: _Arguments) -> None:
     """Check a plain function with positional arguments only: this takes less than a microsecond."""
-    code, defaults = function.__code__, function.__defaults__
+    code, given = function.__code__, len(args)
     if code.co_flags & _GENERATORS:
         _reject_generator(name, value)
-    given, accepted = len(args), code.co_argcount
-    too_few = given < accepted - len(defaults or ()) or code.co_kwonlyargcount > len(function.__kwdefaults__ or ())
+    accepted = code.co_argcount
+    if given == accepted and not code.co_kwonlyargcount:
+        return
+    too_few = given < accepted - len(function.__defaults__ or ())
+    too_few = too_few or code.co_kwonlyargcount > len(function.__kwdefaults__ or ())
     if too_few or (given > accepted and not code.co_flags & _VARIADIC):
         _check_signature(value, function, args, {})
 
