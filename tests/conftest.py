@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import pytest
 
 from asyncz.schedulers import _inbox, _timer
-from tests.helpers.recorder import Recorder
 
 
 def give_turns(patch: pytest.MonkeyPatch, seconds: float) -> None:
@@ -48,12 +47,6 @@ def mypy_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MYPY_CACHE_DIR", str(tmp_path_factory.mktemp("mypy")))
         yield
-
-
-@pytest.fixture
-def recorder() -> Recorder:
-    """Notifier for executors without a scheduler."""
-    return Recorder()
 
 
 @pytest.fixture(scope="session")

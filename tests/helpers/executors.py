@@ -53,7 +53,7 @@ def events_of_one_run(kind: str, call: Callable[[], object], timeout: float | No
 
     async def main() -> EventRecorder:
         scheduler = scheduler_with(kind)
-        listener = EventRecorder(scheduler)
+        listener = EventRecorder.of_scheduler(scheduler)
         async with asyncio.timeout(60), scheduler:
             task = scheduler.add_task(call, executor="under_test", trigger=None, timeout=timeout)
             await task.run().notification()

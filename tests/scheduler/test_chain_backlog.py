@@ -24,7 +24,7 @@ from asyncz.testing import FakeClock
 from tests.helpers import payloads
 from tests.helpers.executors import scheduler_with
 from tests.helpers.payloads import double, wait_for_file
-from tests.helpers.recorder import OutcomeRecorder
+from tests.helpers.recorder import EventRecorder
 from tests.helpers.waiting import until
 
 pytestmark = pytest.mark.anyio
@@ -38,13 +38,13 @@ async def test_chain_backlog_keeps_order(kind: str, tmp_path: Path) -> None:
         first = scheduler.add_task(lambda: next(numbers), trigger=None)
         go_on = tmp_path / "go-on"
         second = first.then(partial(wait_for_file, str(go_on)), executor="under_test")
-        log = OutcomeRecorder(second)
+        log = EventRecorder.of_tasks(second)
         for _ in range(20):
             await first.run()
         await until(lambda: second.state.backlog == 19)
         assert (second.state.running, second.state.rejected) == (1, 0)
         go_on.touch()
-        await until(lambda: len(log.endings) == 20)
+        await until(lambda: len(log.events) == 20)
         assert log.results(second) == list(range(20))
 
 
@@ -76,7 +76,7 @@ async def test_chain_coalesce_keeps_latest_result() -> None:
             return number
 
         second = first.then(wait, coalesce=True)
-        log = OutcomeRecorder(second)
+        log = EventRecorder.of_tasks(second)
         rejected: list[TaskMaxInstances] = []
         scheduler.subscribe(TaskMaxInstances, rejected.append)
         for _ in range(5):
@@ -84,7 +84,7 @@ async def test_chain_coalesce_keeps_latest_result() -> None:
         await until(lambda: second.state.running == 1 and first.state.executed == 5)
         assert second.state.backlog == 1
         go_on.set()
-        await until(lambda: len(log.endings) == 2)
+        await until(lambda: len(log.events) == 2)
         assert log.results(second) == [0, 4]
         # Those that it did not get to are told.
         assert second.state.rejected == len(rejected) == 3
@@ -100,13 +100,13 @@ async def test_chain_result_after_grace_time_missed() -> None:
             await go_on.wait()
 
         second = first.then(wait, misfire_grace_time=5)
-        log = OutcomeRecorder(second)
+        log = EventRecorder.of_tasks(second)
         for _ in range(2):
             await first.run()
         await until(lambda: second.state.backlog == 1)
         await clock.advance(6)
         go_on.set()
-        await until(lambda: len(log.endings) == 2)
+        await until(lambda: len(log.events) == 2)
         assert log.kinds(second) == [TaskExecuted, TaskMissed]
 
 
@@ -117,12 +117,12 @@ async def test_chain_result_waits_for_full_queue() -> None:
         # Runs of a pool wait for a moment, so that one without a queue takes none.
         first = scheduler.add_task(payloads.add, 1, 2, trigger=None)
         second = first.then(double, executor="narrow")
-        log = OutcomeRecorder(second)
+        log = EventRecorder.of_tasks(second)
         await first.run()
         await until(lambda: second.state.backlog == 1)
         executors["narrow"]._base_executor_state.max_queue = 1
         await clock.advance(1)
-        await until(lambda: len(log.endings) == 1)
+        await until(lambda: len(log.events) == 1)
         assert log.results(second) == [6]
         assert second.state.rejected == 0
 
@@ -132,18 +132,18 @@ async def test_chain_results_wait_while_downstream_paused() -> None:
         numbers = iter(range(4))
         first = scheduler.add_task(lambda: next(numbers), trigger=None)
         second = first.then(double, paused=True)
-        log = OutcomeRecorder(second)
+        log = EventRecorder.of_tasks(second)
         for _ in range(2):
             await first.run()
         await until(lambda: second.state.backlog == 2)
         scheduler.resume_task(second)
-        await until(lambda: len(log.endings) == 2)
+        await until(lambda: len(log.events) == 2)
         scheduler.pause_task(second)
         for _ in range(2):
             await first.run()
         await until(lambda: second.state.backlog == 2)
         scheduler.resume_task(second)
-        await until(lambda: len(log.endings) == 4)
+        await until(lambda: len(log.events) == 4)
         assert log.results(second) == [0, 2, 4, 6]
 
 
@@ -159,14 +159,14 @@ async def test_chain_retry_keeps_result_of_its_run() -> None:
             return number
 
         second = first.then(fail_at_first, retry=Retry(attempts=2, delay=60))
-        log = OutcomeRecorder(second)
+        log = EventRecorder.of_tasks(second)
         for _ in range(2):
             await first.run()
         await until(lambda: second.state.retrying == 1 and second.state.backlog == 1)
         await clock.advance(60)
         await until(lambda: second.state.executed == 1 and second.state.retrying == 1)
         await clock.advance(60)
-        await until(lambda: len(log.endings) == 2)
+        await until(lambda: len(log.events) == 2)
         assert log.results(second) == [1, 2]
 
 

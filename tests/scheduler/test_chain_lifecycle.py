@@ -22,7 +22,7 @@ from asyncz import (
 from tests.helpers import payloads
 from tests.helpers.executors import scheduler_with
 from tests.helpers.payloads import double, double_later, to_text, wait_for_file
-from tests.helpers.recorder import OutcomeRecorder
+from tests.helpers.recorder import EventRecorder
 from tests.helpers.waiting import until
 
 pytestmark = pytest.mark.anyio
@@ -51,7 +51,7 @@ async def test_chain_running_upstream_removed_passes_result() -> None:
 
         first = scheduler.add_task(wait, trigger=None)
         second = first.then(double)
-        log = OutcomeRecorder(second)
+        log = EventRecorder.of_tasks(second)
         handle = first.run()
         scheduler.remove_task(first)
         await asyncio.sleep(0.01)
@@ -72,18 +72,18 @@ async def test_chain_removed_downstream_cancels_backlog() -> None:
 
         first = scheduler.add_task(payloads.add, 1, 2, trigger=None)
         second = first.then(wait)
-        log = OutcomeRecorder(second)
+        log = EventRecorder.of_tasks(second)
         for _ in range(3):
             await first.run()
         await until(lambda: second.state.backlog == 2)
         scheduler.remove_task(second)
         await first.run()
         go_on.set()
-        await until(lambda: len(log.endings) == 3)
+        await until(lambda: len(log.events) == 3)
         assert sorted(kind.__name__ for kind in log.kinds(second)) == ["TaskCancelled"] * 2 + ["TaskExecuted"]
         await first.run()
         await asyncio.sleep(0.01)
-        assert len(log.endings) == 3
+        assert len(log.events) == 3
 
 
 async def test_chain_finished_upstream_passes_last_result() -> None:
@@ -98,9 +98,9 @@ async def test_chain_finished_upstream_passes_last_result() -> None:
         with pytest.raises(ValueError, match="broken"):
             await failed.result()
         never = failed.then(double)
-        log = OutcomeRecorder(second, never)
+        log = EventRecorder.of_tasks(second, never)
         await until(lambda: scheduler.tasks == ())
-        assert log.endings == []
+        assert log.events == []
 
 
 @pytest.mark.parametrize("turns", range(8))
@@ -111,7 +111,7 @@ async def test_chain_during_run_passes_result_once(turns: int) -> None:
         for _ in range(turns):
             await asyncio.sleep(0)
         second = first.then(double, executor="debug")
-        log = OutcomeRecorder(second)
+        log = EventRecorder.of_tasks(second)
         await until(lambda: scheduler.tasks == ())
         assert log.results(second) == [4]
 
@@ -127,8 +127,8 @@ async def test_chain_result_waits_for_added_event() -> None:
         second = first.then(double, executor="debug")
         scheduler.subscribe(TaskAdded, heard.append)
         scheduler.subscribe(TaskSubmitted, heard.append)
-        log = OutcomeRecorder(second)
-        await until(lambda: len(log.endings) == 1)
+        log = EventRecorder.of_tasks(second)
+        await until(lambda: len(log.events) == 1)
         assert log.results(second) == [6]
         assert [type(event) for event in heard] == [TaskAdded, TaskSubmitted]
 
@@ -162,7 +162,7 @@ async def test_chain_shutdown_drains_all_stages(kind: str, tmp_path: Path) -> No
         first = scheduler.add_task(wait_for_file, str(go_on), 1, executor="under_test", trigger=None, max_instances=3)
         second = first.then(double_later, executor="under_test")
         third = second.then(to_text, executor="threadpool")
-        log = OutcomeRecorder(first, second, third)
+        log = EventRecorder.of_tasks(first, second, third)
         for _ in range(3):
             first.run()
         await until(lambda: scheduler.state.executors[0].running == 3)
@@ -186,7 +186,7 @@ async def test_chain_shutdown_without_wait_cancels_results(wait: bool, timeout: 
 
     first = scheduler.add_task(payloads.add, 1, 2, trigger=None)
     second = first.then(wait_for_nothing)
-    log = OutcomeRecorder(second)
+    log = EventRecorder.of_tasks(second)
     for _ in range(3):
         await first.run()
     await until(lambda: second.state.backlog == 2)
@@ -201,10 +201,10 @@ async def test_chain_shutdown_ignores_abandoned_thread() -> None:
     await scheduler.start()
     first = scheduler.add_task(payloads.add, 1, 2, trigger=None)
     second = first.then(lambda number: go_on.wait(30) and number, executor="under_test", timeout=0.05)
-    log = OutcomeRecorder(second)
+    log = EventRecorder.of_tasks(second)
     for _ in range(2):
         await first.run()
-    await until(lambda: len(log.endings) == 1)
+    await until(lambda: len(log.events) == 1)
     async with asyncio.timeout(30):
         await scheduler.shutdown()
     go_on.set()
@@ -215,7 +215,7 @@ async def test_chain_continues_after_restart() -> None:
     scheduler = AsyncIOScheduler()
     first = scheduler.add_task(payloads.add, 1, 2, trigger=None)
     second = first.then(double)
-    log = OutcomeRecorder(second)
+    log = EventRecorder.of_tasks(second)
     for _ in range(2):
         async with scheduler:
             await first.run()

@@ -31,7 +31,7 @@ from asyncz.testing import FakeClock
 from tests.helpers import payloads
 from tests.helpers.executors import every_executor, scheduler_with
 from tests.helpers.payloads import double, double_later, fail_at_two, to_text
-from tests.helpers.recorder import OutcomeRecorder
+from tests.helpers.recorder import EventRecorder
 from tests.helpers.times import START
 from tests.helpers.waiting import until
 
@@ -62,10 +62,10 @@ async def test_chain_of_three_with_two_downstream_tasks() -> None:
         second = first.then(double_later)
         third = second.then(to_text, executor="threadpool")
         other = first.then(double, executor="debug")
-        log = OutcomeRecorder(second, third, other)
+        log = EventRecorder.of_tasks(second, third, other)
         for _ in range(3):
             await first.run()
-        await until(lambda: len(log.endings) == 9)
+        await until(lambda: len(log.events) == 9)
         assert log.results(second) == log.results(other) == [0, 2, 4]
         assert log.results(third) == ["0", "2", "4"]
 
@@ -78,10 +78,10 @@ async def test_chain_failed_run_passes_nothing() -> None:
         second = first.then(double)
         failing = first.then(lambda number: fail_at_two(number - 1), id="failing")
         third = failing.then(double)
-        log = OutcomeRecorder(first, second, failing, third)
+        log = EventRecorder.of_tasks(first, second, failing, third)
         for _ in range(3):
             await first.run().notification()
-        await until(lambda: len(log.endings) == 3 + 2 + 2 + 1)
+        await until(lambda: len(log.events) == 3 + 2 + 2 + 1)
         assert log.kinds(first) == [TaskExecuted, TaskError, TaskExecuted]
         assert log.results(second) == [2, 6]
         assert log.kinds(failing) == [TaskExecuted, TaskError]
@@ -153,16 +153,16 @@ async def test_chain_submit_from_thread_takes_last_result() -> None:
         texts = iter(["1", "no number"])
         first = scheduler.add_task(lambda: int(next(texts)), trigger=None)
         second = first.then(double)
-        log = OutcomeRecorder(second)
+        log = EventRecorder.of_tasks(second)
         await first.run()
-        await until(lambda: len(log.endings) == 1)
+        await until(lambda: len(log.events) == 1)
         await asyncio.to_thread(second.submit)
-        await until(lambda: len(log.endings) == 2)
+        await until(lambda: len(log.events) == 2)
         await first.run().notification()
         await asyncio.to_thread(second.submit)
-        await until(lambda: len(log.endings) == 3)
+        await until(lambda: len(log.events) == 3)
         assert log.results(second) == [2, 2]
-        assert isinstance(last := log.endings[-1], TaskError)
+        assert isinstance(last := log.events[-1], TaskError)
         assert isinstance(last.exception, NoResultError)
 
 
@@ -177,10 +177,10 @@ async def test_chain_limits_default_and_modify() -> None:
     with pytest.raises(InvalidInputError, match="due by the results of"):
         second.reschedule(IntervalTrigger(hours=1))
     async with asyncio.timeout(30), scheduler:
-        log = OutcomeRecorder(second)
+        log = EventRecorder.of_tasks(second)
         for _ in range(3):
             await first.run()
-        await until(lambda: len(log.endings) == 3)
+        await until(lambda: len(log.events) == 3)
         assert log.results(second) == [6, 6, 6]
         assert (second.executor, second.limits.max_instances) == ("threadpool", 1)
 

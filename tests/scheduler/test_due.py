@@ -77,7 +77,7 @@ async def test_failed_due_run_does_not_stop_others(raised: BaseException) -> Non
 
     clock = FakeClock()
     async with AsyncIOScheduler(clock=clock) as scheduler:
-        listener = EventRecorder(scheduler)
+        listener = EventRecorder.of_scheduler(scheduler)
         task = scheduler.add_task(second_fails, trigger=IntervalTrigger(hours=1), coalesce=False)
         await clock.advance()
         scheduler.pause_task(task)

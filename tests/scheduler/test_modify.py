@@ -27,7 +27,7 @@ from asyncz import (
 )
 from asyncz.testing import FakeClock
 from tests.helpers import payloads
-from tests.helpers.recorder import record_changes
+from tests.helpers.recorder import EventRecorder
 from tests.helpers.times import EVERY_SECOND, START
 from tests.helpers.waiting import until
 
@@ -126,12 +126,12 @@ async def test_run_can_modify_its_own_task(executor: str) -> None:
                 scheduler.remove_task(task)
 
         task = scheduler.add_task(change, trigger=EVERY_SECOND, executor=executor)
-        heard = record_changes(scheduler)
+        changes = EventRecorder.of_scheduler(scheduler, TaskAdded, TaskModified, TaskRemoved)
         await clock.advance(1, wait_for_runs=True)
         assert (task.limits.max_instances, task.executor) == (2, "threadpool")
         assert task.next_run_at == START + timedelta(seconds=6)
         await clock.advance(5, wait_for_runs=True)
-        await until(lambda: isinstance(heard[-1], TaskRemoved))
+        await until(lambda: changes.names[-1] == "TaskRemoved")
     state = scheduler.state
     # The loop may have submitted what the thread asked for before that removed the task; that run finds it gone.
     assert (state.executed, state.submitted) == (2, 2 + state.errors)
@@ -141,7 +141,7 @@ async def test_run_can_modify_its_own_task(executor: str) -> None:
 async def test_modify_events_are_ordered() -> None:
     """Emit one event for each change, in order."""
     scheduler = AsyncIOScheduler()
-    heard = record_changes(scheduler)
+    changes = EventRecorder.of_scheduler(scheduler, TaskAdded, TaskModified, TaskRemoved)
     whole: list[object] = []
     scheduler.subscribe(SchedulerPaused, whole.append)
     scheduler.subscribe(SchedulerResumed, whole.append)
@@ -157,8 +157,7 @@ async def test_modify_events_are_ordered() -> None:
         scheduler.resume()
         scheduler.remove_task(task)
         await asyncio.sleep(0)
-    told = [(event.change, event.fields) for event in heard if isinstance(event, TaskModified)]
-    assert told == [
+    assert [(event.change, event.fields) for event in changes.of(TaskModified)] == [
         ("timeout: None to 5", ("timeout",)),
         ("paused", ("paused",)),
         ("resumed", ("paused",)),
@@ -166,21 +165,20 @@ async def test_modify_events_are_ordered() -> None:
         (f"rescheduled to {IntervalTrigger(hours=1)}", ("trigger",)),
         ("coalesce: True to False, overlap: 'skip' to 'queue_all'", ("coalesce", "overlap")),
     ]
-    assert {event.task_id for event in heard} == {"job"}
-    assert isinstance(heard[0], TaskAdded)
-    assert isinstance(heard[-1], TaskRemoved)
+    assert {event.task_id for event in changes.of(TaskModified)} == {"job"}
+    assert changes.names == ["TaskAdded", *["TaskModified"] * 6, "TaskRemoved"]
     assert [type(event) for event in whole] == [SchedulerPaused, SchedulerResumed]
 
 
 async def test_modify_without_change_emits_nothing() -> None:
     async with AsyncIOScheduler() as scheduler:
         task = scheduler.add_task(payloads.add, 1, 2, trigger=None, timeout=5)
-        heard = record_changes(scheduler)
+        changes = EventRecorder.of_scheduler(scheduler, TaskAdded, TaskModified, TaskRemoved)
         task.modify()
         task.modify(timeout=5, executor="asyncio", overlap="skip", coalesce=True)
         task.resume()
         await task.run()
-        assert [type(event) for event in heard] == [TaskAdded]
+        assert changes.names == ["TaskAdded"]
 
 
 class NoFirstTime:

@@ -22,7 +22,7 @@ from asyncz import (
 )
 from asyncz.testing import FakeClock
 from tests.helpers import payloads
-from tests.helpers.recorder import record_changes
+from tests.helpers.recorder import EventRecorder
 from tests.helpers.times import EVERY_SECOND
 from tests.helpers.waiting import until
 
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.anyio
 async def test_replaced_task_finishes_its_run() -> None:
     go_on = asyncio.Event()
     async with asyncio.timeout(30), AsyncIOScheduler() as scheduler:
-        heard = record_changes(scheduler)
+        changes = EventRecorder.of_scheduler(scheduler, TaskAdded, TaskRemoved)
         old = scheduler.add_task(go_on.wait, trigger=None, id="job")
         endings: list[object] = []
         old.on_done(endings.append)
@@ -51,7 +51,7 @@ async def test_replaced_task_finishes_its_run() -> None:
         assert await new.run() == 3
         assert len(endings) == 1
         assert (scheduler.state.executed, new.state.executed) == (2, 1)
-        assert [type(event) for event in heard] == [TaskAdded, TaskRemoved, TaskAdded]
+        assert changes.names == ["TaskAdded", "TaskRemoved", "TaskAdded"]
 
 
 async def test_replacement_backlog_waits_for_old_run() -> None:

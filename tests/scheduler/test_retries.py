@@ -9,10 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from asyncz import AsyncIOScheduler, Retry, TaskCancelled, TaskError, TaskExecuted, WorkerLostError
+from asyncz import (
+    AsyncIOScheduler,
+    Retry,
+    TaskCancelled,
+    TaskError,
+    TaskExecuted,
+    TaskRetrying,
+    TaskSubmitted,
+    WorkerLostError,
+)
 from asyncz.testing import FakeClock
 from tests.helpers.payloads import Flaky, run_until_cancelled
-from tests.helpers.recorder import RetryRecorder
+from tests.helpers.recorder import EventRecorder
 from tests.helpers.waiting import until
 
 pytestmark = pytest.mark.anyio
@@ -36,7 +45,7 @@ async def test_retry_skipped_after_cancel_request(tmp_path: Path) -> None:
 async def test_retry_emits_failed_attempts_and_one_outcome() -> None:
     clock, flaky = FakeClock(), Flaky(3)
     async with AsyncIOScheduler(clock=clock) as scheduler:
-        watch = RetryRecorder(scheduler)
+        watch = EventRecorder.of_scheduler(scheduler)
         task = scheduler.add_task(flaky, retry=Retry(attempts=5, delay=1.0, backoff=2.0), trigger=None)
         handle = task.run()
         started = clock.now()
@@ -47,24 +56,24 @@ async def test_retry_emits_failed_attempts_and_one_outcome() -> None:
         await clock.advance(seconds=2 + 4)
         assert await handle == 4
         ending = await handle.notification()
-    assert [event.delay for event in watch.retrying] == [1.0, 2.0, 4.0]
-    assert [event.details.attempt for event in watch.retrying] == [1, 2, 3]
-    assert [type(ending) for ending in watch.endings] == [TaskExecuted]
+    assert [event.delay for event in watch.of(TaskRetrying)] == [1.0, 2.0, 4.0]
+    assert [event.details.attempt for event in watch.of(TaskRetrying)] == [1, 2, 3]
+    assert [type(ending) for ending in watch.outcomes] == [TaskExecuted]
     assert ending.details.attempt == 4
     assert ending.details.scheduled == started
-    run_ids = {event.details.run_id for event in [*watch.submitted, *watch.retrying, *watch.endings]}
+    run_ids = {event.details.run_id for event in (*watch.of(TaskSubmitted), *watch.of(TaskRetrying), *watch.outcomes)}
     assert run_ids == {handle.run_id}
-    assert len(watch.submitted) == 1
+    assert len(watch.of(TaskSubmitted)) == 1
     assert (scheduler.state.submitted, scheduler.state.executed, scheduler.state.errors) == (1, 1, 0)
 
 
 async def test_retry_last_error_is_outcome() -> None:
     async with AsyncIOScheduler() as scheduler:
-        watch = RetryRecorder(scheduler)
+        watch = EventRecorder.of_scheduler(scheduler)
         task = scheduler.add_task(Flaky(9), retry=Retry(attempts=3), trigger=None)
         with pytest.raises(OSError, match="no answer"):
             await task.run()
-        assert (len(watch.retrying), len(watch.endings), task.state.errors) == (2, 1, 1)
+        assert (len(watch.of(TaskRetrying)), len(watch.outcomes), task.state.errors) == (2, 1, 1)
 
 
 async def test_retry_only_for_named_exceptions() -> None:
@@ -91,14 +100,14 @@ async def test_shutdown_ends_pending_attempts(wait: bool) -> None:
     flaky = Flaky(9)
     scheduler = AsyncIOScheduler()
     await scheduler.start()
-    watch = RetryRecorder(scheduler)
+    watch = EventRecorder.of_scheduler(scheduler)
     handle = scheduler.add_task(flaky, retry=Retry(attempts=5, delay=3600), trigger=None).run()
-    while not watch.retrying:
+    while not watch.of(TaskRetrying):
         await asyncio.sleep(0)
     await scheduler.shutdown(wait=wait)
     with pytest.raises(OSError, match="no answer"):
         await handle
-    assert (flaky.calls, len(watch.endings), scheduler.state.errors) == (1, 1, 1)
+    assert (flaky.calls, len(watch.outcomes), scheduler.state.errors) == (1, 1, 1)
 
 
 async def test_run_failing_during_drain_not_retried() -> None:
@@ -130,16 +139,16 @@ def ways_to_cancel() -> dict[str, Callable[[AsyncIOScheduler], object]]:
 async def test_pending_attempt_can_be_cancelled(way: str) -> None:
     flaky = Flaky(9)
     async with AsyncIOScheduler() as scheduler:
-        watch = RetryRecorder(scheduler)
+        watch = EventRecorder.of_scheduler(scheduler)
         task = scheduler.add_task(flaky, id="flaky", retry=Retry(attempts=5, delay=3600), trigger=None)
         handle = task.run()
-        while not watch.retrying:
+        while not watch.of(TaskRetrying):
             await asyncio.sleep(0)
         ways_to_cancel()[way](scheduler)
         ending = await handle.notification()
         assert isinstance(ending, TaskCancelled if way == "cancel_runs" else TaskError)
         assert not handle.cancel()
-    assert (flaky.calls, len(watch.endings)) == (1, 1)
+    assert (flaky.calls, len(watch.outcomes)) == (1, 1)
     assert scheduler.state.submitted == scheduler.state.cancelled + scheduler.state.errors == 1
 
 

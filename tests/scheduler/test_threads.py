@@ -32,7 +32,7 @@ from asyncz import (
 from asyncz.testing import FakeClock
 from tests.helpers import payloads
 from tests.helpers.payloads import do_nothing
-from tests.helpers.recorder import record_changes
+from tests.helpers.recorder import EventRecorder
 from tests.helpers.times import EVERY_SECOND
 from tests.helpers.waiting import until
 
@@ -42,7 +42,7 @@ pytestmark = pytest.mark.anyio
 async def test_modify_from_thread_applied_in_order() -> None:
     async with AsyncIOScheduler() as scheduler:
         task = scheduler.add_task(payloads.add, 1, 2, trigger=None)
-        heard = record_changes(scheduler)
+        recorded = EventRecorder.of_scheduler(scheduler, TaskModified)
 
         def change() -> None:
             task.modify(max_instances=2)
@@ -56,7 +56,7 @@ async def test_modify_from_thread_applied_in_order() -> None:
         task.modify(max_instances=4)
         assert task.limits.max_instances == 4
         await task.run()
-        changes = [event.change for event in heard if isinstance(event, TaskModified)]
+        changes = [event.change for event in recorded.of(TaskModified)]
         assert changes == ["max_instances: 1 to 2", "max_instances: 2 to 3", "max_instances: 3 to 4"]
 
 

@@ -22,11 +22,12 @@ from asyncz import (
     TaskSpec,
     TaskTimeoutError,
 )
+from asyncz.testing import RecordingNotifier
 from tests.helpers import payloads
 from tests.helpers.executors import scheduler_with
 from tests.helpers.generics import ResultT
 from tests.helpers.payloads import do_nothing
-from tests.helpers.recorder import EventRecorder, Recorder
+from tests.helpers.recorder import EventRecorder
 
 pytestmark = pytest.mark.anyio
 
@@ -79,7 +80,7 @@ async def test_stubborn_coroutine_does_not_block_shutdown(
 
 async def test_externally_cancelled_coroutine_reported() -> None:
     async with scheduler_with("asyncio") as scheduler:
-        listener = EventRecorder(scheduler)
+        listener = EventRecorder.of_scheduler(scheduler)
         before = asyncio.all_tasks()
         handle = scheduler.add_task(payloads.sleep_async, 60.0, executor="under_test", trigger=None).run()
         (coroutine,) = asyncio.all_tasks() - before
@@ -91,7 +92,7 @@ async def test_externally_cancelled_coroutine_reported() -> None:
 
 async def test_coroutine_cancelled_before_start_reported() -> None:
     async with scheduler_with("asyncio") as scheduler:
-        listener = EventRecorder(scheduler)
+        listener = EventRecorder.of_scheduler(scheduler)
         handle = scheduler.add_task(payloads.sleep_async, 60.0, executor="under_test", trigger=None).run()
         assert handle.cancel()
         assert isinstance(await handle.notification(), TaskCancelled)
@@ -119,7 +120,7 @@ async def test_coroutine_timeout_cancels_it() -> None:
 
 
 async def test_shutdown_waits_for_notification() -> None:
-    class SlowRecorder(Recorder):
+    class SlowNotifier(RecordingNotifier):
         def __init__(self) -> None:
             super().__init__()
             self.called, self.go_on = threading.Event(), threading.Event()
@@ -130,20 +131,26 @@ async def test_shutdown_waits_for_notification() -> None:
             assert self.go_on.wait(30)
             super().notify(run, notification)
 
-    recorder = SlowRecorder()
+        @override
+        def finished(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
+            self.notify(run, notification)
+            self.released(run)
+
+    notifier = SlowNotifier()
     executor = AsyncIOExecutor()
-    await executor.start(recorder, "slow")
+    await executor.start(notifier, "slow")
     run = TaskRun(TaskSpec("t", partial(payloads.add, 1, 2)))
     executor.submit(run)
-    assert await asyncio.to_thread(recorder.called.wait, 30)
+    assert await asyncio.to_thread(notifier.called.wait, 30)
     shutdown = asyncio.ensure_future(executor.shutdown())
     for _ in range(10):
         await asyncio.sleep(0)
     came_back = shutdown.done()
-    recorder.go_on.set()
+    notifier.go_on.set()
     await shutdown
     assert not came_back
-    assert recorder.told == [("notified", run.id), ("released", run.id)]
+    record = notifier.record_of(run)
+    assert (record.notified, record.released, record.released_first) == (1, 1, False)
 
 
 async def test_task_factory_of_loop_used() -> None:

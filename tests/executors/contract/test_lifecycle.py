@@ -22,10 +22,10 @@ from asyncz import (
 )
 from asyncz.executors import AsyncIOExecutor
 from asyncz.executors.base import BaseExecutor
+from asyncz.testing import RecordingNotifier
 from tests.helpers import payloads
 from tests.helpers.executors import MAKERS, every_executor, every_queueing_executor, scheduler_with
 from tests.helpers.generics import ResultT
-from tests.helpers.recorder import Recorder
 
 pytestmark = pytest.mark.anyio
 
@@ -66,22 +66,24 @@ async def test_removed_executor_finishes_its_runs(kind: str) -> None:
 
 
 @every_executor
-async def test_submit_outside_lifetime_rejected(kind: str, recorder: Recorder) -> None:
-    executor = MAKERS[kind]()
+async def test_submit_outside_lifetime_rejected(kind: str) -> None:
+    executor, notifier = MAKERS[kind](), RecordingNotifier()
     task = TaskSpec("t", partial(payloads.add, 1, 2))
     with pytest.raises(ExecutorNotRunningError):
         executor.submit(TaskRun(task))
-    await executor.start(recorder, "alone")
+    await executor.start(notifier, "alone")
     run = TaskRun(task)
     executor.submit(run)
-    await recorder.until(lambda: recorder.told == [("notified", run.id), ("released", run.id)])
+    assert isinstance(await run.notification(), TaskExecuted)
+    record = notifier.record_of(run)
+    assert await notifier.until(lambda: record.released == 1, timeout=30)
+    assert (record.notified, record.released_first) == (1, False)
     await executor.shutdown()
     await executor.shutdown()
     with pytest.raises(ExecutorNotRunningError):
         executor.submit(TaskRun(task))
     assert executor.state.status == "stopped"
     assert executor.state.instances == ()
-    assert isinstance(recorder.notifications[0], TaskExecuted)
 
 
 @every_executor

@@ -21,40 +21,42 @@ from asyncz import (
     TaskRun,
     TaskSpec,
 )
-from asyncz.testing import FakeClock
+from asyncz.testing import FakeClock, RecordingNotifier
 from tests.helpers import payloads
 from tests.helpers.executors import MAKERS, every_executor, every_queueing_executor, with_one_worker
 from tests.helpers.manual_executors import CustomExecutor, inline
-from tests.helpers.recorder import Recorder
 from tests.helpers.times import START
 from tests.helpers.waiting import until
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_late_run_missed(recorder: Recorder) -> None:
+@every_executor
+async def test_late_run_missed(kind: str) -> None:
+    executor, notifier = MAKERS[kind](), RecordingNotifier()
+    await executor.start(notifier, "alone")
     task = TaskSpec("t", partial(payloads.add, 1, 2), limits=TaskLimits(misfire_grace_time=1.0))
-    for make in MAKERS.values():
-        executor = make()
-        await executor.start(recorder, "alone")
-        executor.submit(TaskRun(task, scheduled=time.time() - 5))
-        await executor.shutdown()
-    assert [type(notification).__name__ for notification in recorder.notifications] == ["TaskMissed"] * 4
+    run = TaskRun(task, scheduled=time.time() - 5)
+    executor.submit(run)
+    await executor.shutdown()
+    assert isinstance(await run.notification(), TaskMissed)
+    record = notifier.record_of(run)
+    assert (record.notified, record.released, record.released_first) == (1, 1, False)
 
 
 @every_executor
 @pytest.mark.parametrize("function", [payloads.add, payloads.add_async])
 @pytest.mark.parametrize(("late", "ending"), [(60.0, "TaskExecuted"), (60.001, "TaskMissed")])
 async def test_run_starts_within_grace_time(
-    kind: str, late: float, ending: str, function: Callable[[int, int], int | Awaitable[int]], recorder: Recorder
+    kind: str, late: float, ending: str, function: Callable[[int, int], int | Awaitable[int]]
 ) -> None:
-    executor = MAKERS[kind]()
-    await executor.start(recorder, "under_test")
+    executor, notifier = MAKERS[kind](), RecordingNotifier()
+    await executor.start(notifier, "under_test")
     task: TaskSpec[object] = TaskSpec("t", partial(function, 1, 2), limits=TaskLimits(misfire_grace_time=60.0))
-    executor.submit(TaskRun(task, scheduled=1000.0, clock_now=lambda: 1000.0 + late))
-    await recorder.until(lambda: len(recorder.told) == 2)
+    run = TaskRun(task, scheduled=1000.0, clock_now=lambda: 1000.0 + late)
+    executor.submit(run)
+    assert type(await run.notification()).__name__ == ending
     await executor.shutdown()
-    assert [type(notification).__name__ for notification in recorder.notifications] == [ending]
 
 
 async def test_run_late_when_due_never_submitted() -> None:
@@ -74,21 +76,22 @@ async def test_run_late_when_due_never_submitted() -> None:
 
 
 @every_queueing_executor
-async def test_run_late_in_queue_missed(kind: str, recorder: Recorder, tmp_path: Path) -> None:
+async def test_run_late_in_queue_missed(kind: str, tmp_path: Path) -> None:
     mark, go_on, now = tmp_path / "mark", tmp_path / "go-on", [1000.0]
 
     executor = with_one_worker(kind)
-    await executor.start(recorder, "under_test")
-    executor.submit(TaskRun(TaskSpec("first", partial(payloads.mark_and_wait, str(mark), str(go_on)))))
+    await executor.start(RecordingNotifier(), "under_test")
+    blocking = TaskRun(TaskSpec("first", partial(payloads.mark_and_wait, str(mark), str(go_on))))
+    executor.submit(blocking)
     await until(mark.exists)
     second = TaskSpec("second", partial(payloads.add, 1, 2), limits=TaskLimits(misfire_grace_time=60.0))
-    executor.submit(TaskRun(second, scheduled=1000.0, clock_now=lambda: now[0]))
+    late = TaskRun(second, scheduled=1000.0, clock_now=lambda: now[0])
+    executor.submit(late)
     now[0] = 2000.0
     go_on.touch()
-    await recorder.until(lambda: len(recorder.told) == 4)
+    assert isinstance(await blocking.notification(), TaskExecuted)
+    assert isinstance(await late.notification(), TaskMissed)
     await executor.shutdown()
-    ends = {notification.task_id: type(notification) for notification in recorder.notifications}
-    assert ends == {"first": TaskExecuted, "second": TaskMissed}
 
 
 @pytest.mark.parametrize("kind", MAKERS)

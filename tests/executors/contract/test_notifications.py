@@ -59,7 +59,7 @@ async def test_early_release_does_not_lose_outcome(caplog: pytest.LogCaptureFixt
 
 async def test_listeners_called_on_loop_thread() -> None:
     scheduler = scheduler_with("threadpool")
-    listener = EventRecorder(scheduler)
+    listener = EventRecorder.of_scheduler(scheduler)
     async with scheduler:
         for _ in range(100):
             await scheduler.add_task(payloads.add, 1, 2, executor="under_test", trigger=None).run()

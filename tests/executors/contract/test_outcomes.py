@@ -40,8 +40,8 @@ def test_outcome_reported_once(
     assert listener.names == ["TaskSubmitted", ending, "TaskSubmitted", "TaskExecuted", "SchedulerShutdown"]
     assert [type(each) for each in listener.exceptions] == ([] if exception is None else [exception])
     if ending == "TaskExecuted":
-        assert isinstance(listener.heard[1], TaskExecuted)
-        assert listener.heard[1].result == 3
+        assert isinstance(listener.events[1], TaskExecuted)
+        assert listener.events[1].result == 3
 
 
 @every_executor

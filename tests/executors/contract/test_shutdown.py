@@ -87,7 +87,7 @@ async def test_shutdown_event_follows_every_outcome(kind: str, wait: bool, tmp_p
     go_on = tmp_path / "go-on"
 
     scheduler = scheduler_with(kind)
-    listener = EventRecorder(scheduler)
+    listener = EventRecorder.of_scheduler(scheduler)
     await scheduler.start()
     handles = [
         scheduler.add_task(

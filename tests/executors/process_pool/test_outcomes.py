@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from asyncz import AsyncIOScheduler, Retry, SerializationError, WorkerLostError
+from asyncz import AsyncIOScheduler, Retry, SerializationError, TaskRetrying, WorkerLostError
 from tests.helpers import payloads
 from tests.helpers.executors import events_of_one_run
-from tests.helpers.recorder import RetryRecorder
+from tests.helpers.recorder import EventRecorder
 
 pytestmark = pytest.mark.anyio
 
@@ -31,10 +31,10 @@ def test_process_outcome_reported_once(call: Callable[[], object], exception: ty
 
 async def test_lost_worker_retried_if_requested() -> None:
     async with AsyncIOScheduler(executors={"cpu": "processpool"}) as scheduler:
-        watch = RetryRecorder(scheduler)
+        watch = EventRecorder.of_scheduler(scheduler)
         retry = Retry(attempts=3, on=(WorkerLostError,))
         task = scheduler.add_task(payloads.die, retry=retry, executor="cpu", trigger=None)
         with pytest.raises(WorkerLostError):
             await task.run()
-        assert (len(watch.retrying), len(watch.endings)) == (2, 1)
+        assert (len(watch.of(TaskRetrying)), len(watch.outcomes)) == (2, 1)
         assert scheduler.state.executors[0].lost_workers == 3

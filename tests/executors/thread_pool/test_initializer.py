@@ -8,10 +8,19 @@ from functools import partial
 import pytest
 from typing_extensions import override
 
-from asyncz import AsyncIOScheduler, TaskError, TaskExecuted, TaskRun, TaskSpec, ThreadPoolExecutor, WorkerStartError
+from asyncz import (
+    AsyncIOScheduler,
+    TaskError,
+    TaskExecuted,
+    TaskNotification,
+    TaskRun,
+    TaskSpec,
+    ThreadPoolExecutor,
+    WorkerStartError,
+)
+from asyncz.testing import RecordingNotifier
 from tests.helpers import payloads
 from tests.helpers.generics import ResultT
-from tests.helpers.recorder import Recorder
 from tests.helpers.waiting import until
 
 pytestmark = pytest.mark.anyio
@@ -55,16 +64,22 @@ async def test_run_submitted_after_failed_start_executes() -> None:
     executor = ThreadPoolExecutor(1, {"initializer": fails_once})
     task = TaskSpec("t", partial(payloads.add, 1, 2))
 
-    class SubmitsAgain(Recorder):
+    failing, following = TaskRun(task), TaskRun(task)
+
+    class SubmitsAgain(RecordingNotifier):
         @override
         def released(self, run: TaskRun[ResultT], /) -> None:
             super().released(run)
-            if len(self.notifications) == 1:
-                executor.submit(TaskRun(task))
+            if run.id == failing.id:
+                executor.submit(following)
 
-    notifier = SubmitsAgain()
-    await executor.start(notifier, "under_test")
-    executor.submit(TaskRun(task))
-    await notifier.until(lambda: len(notifier.told) == 4)
+        @override
+        def finished(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
+            self.notify(run, notification)
+            self.released(run)
+
+    await executor.start(SubmitsAgain(), "under_test")
+    executor.submit(failing)
+    assert isinstance(await failing.notification(), TaskError)
+    assert isinstance(await following.notification(), TaskExecuted)
     await executor.shutdown()
-    assert [type(notification) for notification in notifier.notifications] == [TaskError, TaskExecuted]

@@ -7,20 +7,22 @@ from functools import partial
 
 import pytest
 
-from asyncz import TaskLimits, TaskRun, TaskSpec, ThreadPoolExecutor
-from tests.helpers.recorder import Recorder
+from asyncz import TaskError, TaskLimits, TaskRun, TaskSpec, ThreadPoolExecutor
+from asyncz.testing import RecordingNotifier
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_run_returning_after_timeout_only_released(recorder: Recorder) -> None:
+async def test_run_returning_after_timeout_only_released() -> None:
     go_on = threading.Event()
-    executor = ThreadPoolExecutor(1)
-    await executor.start(recorder, "under_test")
+    executor, notifier = ThreadPoolExecutor(1), RecordingNotifier()
+    await executor.start(notifier, "under_test")
     run = TaskRun(TaskSpec("t", partial(go_on.wait, 30), limits=TaskLimits(timeout=0.01)))
     executor.submit(run)
-    await recorder.until(lambda: bool(recorder.told))
+    assert isinstance(await run.notification(), TaskError)
+    record = notifier.record_of(run)
+    assert (record.notified, record.released) == (1, 0)
     go_on.set()
-    await recorder.until(lambda: len(recorder.told) == 2)
+    assert await notifier.until(lambda: record.released == 1, timeout=30)
     await executor.shutdown()
-    assert recorder.told == [("notified", run.id), ("released", run.id)]
+    assert (record.notified, record.released) == (1, 1)
