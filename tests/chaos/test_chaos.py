@@ -9,6 +9,8 @@ import sys
 import pytest
 from pydantic import BaseModel
 
+pytestmark = pytest.mark.slow
+
 
 class Report(BaseModel):
     """What a storm printed."""

@@ -9,6 +9,8 @@ import pytest
 
 from tests.chaos.cycles import cycles
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("kind", "number"), [("asyncio", 200), ("threadpool", 200), ("debug", 200), ("processpool", 15)]

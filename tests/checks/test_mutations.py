@@ -13,6 +13,7 @@ from typecheck.mutations import SURVIVORS, Mutation, mutations_of, sample_of
 from typecheck.runner import PROJECT
 
 
+@pytest.mark.slow
 def test_mutations_cover_public_names() -> None:
     names = {mutation.name for mutation in mutations_of(PROJECT)}
     assert len(names) > 500
@@ -26,6 +27,7 @@ def test_mutations_cover_public_names() -> None:
     } <= names
 
 
+@pytest.mark.slow
 def test_mutation_leaves_code_that_compiles(tmp_path: Path) -> None:
     for mutation in sample_of(mutations_of(PROJECT), 40):
         copy = tmp_path / mutation.file
@@ -37,6 +39,7 @@ def test_mutation_leaves_code_that_compiles(tmp_path: Path) -> None:
         compile(copy.read_text(), mutation.file, "exec")
 
 
+@pytest.mark.slow
 def test_explained_survivor_is_mutation() -> None:
     names = [mutation.name for mutation in mutations_of(PROJECT)]
     assert [pattern for pattern in SURVIVORS if not fnmatch.filter(names, pattern)] == []
@@ -96,6 +99,7 @@ def test_sample_is_spread_evenly() -> None:
     assert sample_of(all_of_them, 99) == all_of_them
 
 
+@pytest.mark.slow
 def test_survivor_without_reason_fails_command(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -11,7 +11,7 @@ from typecheck import stubs
 
 pytest.importorskip("mypy", reason="mypy comes with the extra `dev`, which is not installed")
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.xdist_group("mypy"), pytest.mark.slow]
 
 FUNCTION = "def double(x, times=2):\n    return x * times\n"
 TRUE_STUB = "def double(x: int, times: int = 2) -> int: ...\n"

@@ -418,14 +418,30 @@ async def see_run_later() -> tuple[int, str, int, datetime]:
     return before
 
 
+ASKS = "asks for its cancellation"
+
+
+def asks_for_cancellation() -> bool:
+    """Return True if the run is cancelled, and log `ASKS`.
+
+    A worker sends the record after its parent was informed that the function asks: a cancellation that follows the
+    record lets the function return.
+    """
+    cancelled = current_run().is_cancelled()
+    logging.getLogger("asking").warning(ASKS)
+    return cancelled
+
+
 def run_until_cancelled(mark: str) -> str:
-    """A function that looks whether it is to end: the way to write a long one."""
+    """Ask for the cancellation again and again, as a long function does."""
     Path(mark).touch()
     abandon_at = time.monotonic() + 60
-    while not current_run().is_cancelled():
+    cancelled = asks_for_cancellation()
+    while not cancelled:
         if time.monotonic() > abandon_at:
             return "never cancelled"
         time.sleep(0.002)
+        cancelled = current_run().is_cancelled()
     Path(f"{mark}-cleaned-up").touch()
     return "cleaned up"
 

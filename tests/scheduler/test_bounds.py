@@ -211,6 +211,7 @@ def short_cleanup(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_executor_registry, "_LAST_TIMEOUT", 0.5)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("short_cleanup")
 @pytest.mark.parametrize("setup", SETUPS, ids=lambda setup: getattr(setup, "__name__", ""))
 async def test_shutdown_is_bounded(setup: Setup) -> None:

@@ -87,26 +87,37 @@ class UnprintableWhileLoaded:
         return raise_unprintable, ()
 
 
+def wait_for(path: str) -> str:
+    """Wait until a file exists, but not for ever."""
+    deadline = time.monotonic() + 60
+    while not Path(path).exists() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    return path
+
+
 class SlowToPickle:
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
+    """Argument that waits for a file while it is pickled, once it is armed."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.armed = False
 
     @override
     def __reduce__(self) -> tuple[object, ...]:
-        if os.environ.get("SLOW_PICKLES"):
-            time.sleep(self.seconds)
-        return SlowToPickle, (self.seconds,)
-
-
-def sleep_a_while(seconds: float) -> float:
-    time.sleep(seconds)
-    return seconds
+        if self.armed:
+            wait_for(self.path)
+        return SlowToPickle, (self.path,)
 
 
 class SlowToLoad:
+    """Result that waits for a file while it is unpickled."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
     @override
     def __reduce__(self) -> tuple[object, ...]:
-        return sleep_a_while, (1.5,)
+        return wait_for, (self.path,)
 
 
 def fail_frozen() -> None:
@@ -135,8 +146,8 @@ def return_unprintable() -> UnprintableWhileLoaded:
     return UnprintableWhileLoaded()
 
 
-def return_slow() -> SlowToLoad:
-    return SlowToLoad()
+def return_slow(path: str) -> SlowToLoad:
+    return SlowToLoad(path)
 
 
 def kind_of(value: object) -> str:

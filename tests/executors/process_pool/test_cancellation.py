@@ -9,27 +9,25 @@ from pathlib import Path
 
 import pytest
 
-from asyncz import AsyncIOScheduler, ProcessPoolExecutor, TaskCancelled, TaskCancelledError, current_run
+from asyncz import AsyncIOScheduler, ProcessPoolExecutor, TaskCancelled, TaskCancelledError
 from asyncz.executors.process_pool import _slot
 from tests.helpers import payloads
 from tests.helpers.executors import process_pool_of, start_run
-from tests.helpers.payloads import process_id_and_cancellation, run_until_cancelled
+from tests.helpers.payloads import ASKS, asks_for_cancellation, process_id_and_cancellation, run_until_cancelled
 from tests.helpers.waiting import until
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_cancelled_process_may_return_first(tmp_path: Path) -> None:
+async def test_cancelled_process_may_return_first(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     mark, cleaned_up = tmp_path / "mark", tmp_path / "mark-cleaned-up"
     async with asyncio.timeout(60), AsyncIOScheduler(executors={"under_test": ProcessPoolExecutor(1)}) as scheduler:
         pid = await scheduler.add_task(os.getpid, executor="under_test").result()
         task = scheduler.add_task(run_until_cancelled, str(mark), executor="under_test", trigger=None)
         for _ in range(2):
             handle = task.run()
-            await until(mark.exists)
-            # Let it be heard of that the function asks.
-            assert await scheduler.add_task(abs, -1, executor="threadpool").result() == 1
-            await asyncio.sleep(0.1)
+            await until(lambda: ASKS in caplog.messages)
+            caplog.clear()
             assert handle.cancel()
             assert isinstance(await handle.notification(), TaskCancelled)
             assert cleaned_up.exists()
@@ -41,19 +39,20 @@ async def test_cancelled_process_may_return_first(tmp_path: Path) -> None:
 
 
 def ask_and_go_on(mark: str) -> None:
-    current_run().is_cancelled()
+    asks_for_cancellation()
     Path(mark).touch()
     time.sleep(60)
 
 
-async def test_cancelled_process_killed_after_delay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_cancelled_process_killed_after_delay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(_slot, "SECONDS_TO_RETURN", 0.1)
 
     mark = tmp_path / "mark"
     async with asyncio.timeout(60), AsyncIOScheduler(executors={"under_test": ProcessPoolExecutor(1)}) as scheduler:
         handle = scheduler.add_task(ask_and_go_on, str(mark), executor="under_test", trigger=None).run()
-        await until(mark.exists)
-        await asyncio.sleep(0.1)
+        await until(lambda: ASKS in caplog.messages)
         assert handle.cancel()
         assert isinstance(await handle.notification(), TaskCancelled)
         assert await scheduler.add_task(abs, -1, executor="under_test").result() == 1

@@ -24,7 +24,7 @@ from asyncz import (
     WorkerLostError,
     WorkerStartError,
 )
-from asyncz.executors.process_pool import _process
+from asyncz.executors.process_pool import _process, _slot
 from tests.executors.process_pool import hostile
 from tests.helpers import payloads as functions
 from tests.helpers.waiting import until
@@ -105,31 +105,33 @@ def test_failed_supervisor_reports_its_error_and_starts_anew() -> None:
 
 
 @pytest.mark.parametrize("kind", ["pickle", "load", "handler"])
-def test_slow_user_code_does_not_delay_other_runs(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_user_code_does_not_delay_other_runs(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on = tmp_path / "go-on"
+
     async def test(scheduler: AsyncIOScheduler) -> None:
         quick = scheduler.add_task(functions.add, 1, 2, executor="tried", trigger=None)
-        # Both workers are ready.
-        pause = scheduler.add_task(hostile.sleep_a_while, 0.5, executor="tried", trigger=None, max_instances=2)
-        await asyncio.gather(*[pause.run().notification() for _ in range(2)])
         slow: Awaitable[object]
         if kind == "pickle":
-            task = scheduler.add_task(hostile.kind_of, hostile.SlowToPickle(3.0), executor="tried", trigger=None)
-            monkeypatch.setenv("SLOW_PICKLES", "1")
+            argument = hostile.SlowToPickle(str(go_on))
+            task = scheduler.add_task(hostile.kind_of, argument, executor="tried", trigger=None)
+            argument.armed = True
             slow = task.run().notification()
         elif kind == "load":
-            slow = scheduler.add_task(hostile.return_slow, executor="tried", trigger=None).run().notification()
+            slow = (
+                scheduler.add_task(hostile.return_slow, str(go_on), executor="tried", trigger=None).run().notification()
+            )
         else:
             handler = logging.Handler()
-            monkeypatch.setattr(handler, "emit", lambda _: time.sleep(3.0))
+            monkeypatch.setattr(handler, "emit", lambda _: hostile.wait_for(str(go_on)))
             monkeypatch.setattr(logging.getLogger("app"), "handlers", [handler])
             call = scheduler.add_task(hostile.log_extra, "plain", executor="tried", trigger=None)
             slow = call.run().notification()
         waiting = asyncio.ensure_future(slow)
         for _ in range(3):
             assert await quick.run() == 3
-            # Many runs end before the slow one does.
             assert not waiting.done()
-        assert isinstance(await waiting, TaskExecuted | TaskError)
+        go_on.touch()
+        assert isinstance(await waiting, TaskExecuted)
 
     with_pool(2, test)
 
@@ -160,7 +162,9 @@ def test_run_starts_from_the_initial_context() -> None:
 
 
 @pytest.mark.parametrize("kind", ["garbage", "zeros", "unknown kind", "long length", "few bytes", "flood"])
-def test_foreign_bytes_on_the_channel_lose_the_worker_only(kind: str) -> None:
+def test_foreign_bytes_on_the_channel_lose_the_worker_only(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_slot, "_SECONDS_FOR_FRAME", 0.5)
+
     async def test(scheduler: AsyncIOScheduler) -> None:
         with pytest.raises(WorkerLostError, match="sent"):
             await scheduler.add_task(hostile.write_to_channel, kind, executor="tried", trigger=None).run()

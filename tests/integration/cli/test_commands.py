@@ -17,6 +17,8 @@ from typer.testing import CliRunner, Result
 
 from asyncz.cli.app import app
 
+pytestmark = pytest.mark.slow
+
 
 class Invoke(Protocol):
     """Runs a command in this process."""

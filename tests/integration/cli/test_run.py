@@ -17,6 +17,8 @@ import pytest
 
 from tests.helpers.commands import PATIENCE, asyncz_command
 
+pytestmark = pytest.mark.slow
+
 
 def test_run_command_runs_own_scheduler(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(

@@ -12,6 +12,8 @@ import pytest
 
 from tests.integration.cli.terminal import Terminal
 
+pytestmark = pytest.mark.slow
+
 
 class Start(Protocol):
     """Starts a command in a terminal."""

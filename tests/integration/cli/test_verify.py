@@ -11,12 +11,15 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from asyncz.cli.app import app
 from asyncz.testing import RULES, TRIGGER_RULES, rules
 from tests.helpers.commands import asyncz_command
 from tests.integration.readme.test_readme import EXAMPLES
 
-pytestmark = pytest.mark.slow
+# The tests of a group share a process, and so one cache of mypy.
+pytestmark = [pytest.mark.xdist_group("mypy"), pytest.mark.slow]
 
 EXECUTORS = """
 import threading
@@ -293,7 +296,10 @@ def test_verify_without_mypy_skips_types(folder: Path) -> None:
         ("asyncz:IntervalTrigger", "name a function"),
     ],
 )
-def test_verify_bad_target_reported(folder: Path, target: str, message: str) -> None:
-    result = asyncz_command("verify", target, folder=folder)
-    assert result.returncode == 2, result.stdout + result.stderr
+def test_verify_bad_target_reported(folder: Path, target: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "path", [str(folder), *sys.path])
+    monkeypatch.delitem(sys.modules, "own", raising=False)
+    result = CliRunner().invoke(app, ["verify", target])
+    assert result.exit_code == 2, result.output
     assert message in re.sub(r"[\s│]+", " ", result.stderr)

@@ -47,6 +47,8 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return name
 
 
+@pytest.mark.slow
+@pytest.mark.xdist_group("mypy")
 @pytest.mark.skipif(find_spec("mypy") is None, reason="mypy is not installed")
 def test_errors_in_the_class_and_elsewhere_are_told_apart(module: str) -> None:
     classes = vars(__import__(module))

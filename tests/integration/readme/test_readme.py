@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 README = Path(__file__).parents[3] / "README.md"
 TEXT = README.read_text()
 _EXAMPLE = re.compile(
