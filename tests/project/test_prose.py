@@ -23,6 +23,7 @@ def write(folder: Path, source: str) -> Path:
     return file
 
 
+@pytest.mark.slow
 def test_package_word_rates_within_limits() -> None:
     assert read_prose(PACKAGE.rglob("*.py")).violations() == []
 

@@ -37,6 +37,7 @@ class Queue:
 '''
 
 
+@pytest.mark.slow
 def test_package_sizes_within_limits() -> None:
     assert measure(PACKAGE).violations() == []
 

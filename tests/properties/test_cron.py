@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import pytest
 from hypothesis import example, given, reject, settings, strategies as st
 
 from asyncz import CronTrigger, InvalidInputError
@@ -12,6 +13,7 @@ from tests.helpers.cron import CHANGES, ReckonedCron, cron_expressions
 from tests.helpers.times import START, due_until
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=80)
 @given(
     expression=cron_expressions(),

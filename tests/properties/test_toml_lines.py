@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterator
 
+import pytest
 from hypothesis import given, settings, strategies as st
 
 from asyncz.config._toml_positions import Path as TomlPath, find_positions
@@ -86,6 +87,7 @@ def paths_of(value: object, path: TomlPath = ()) -> Iterator[TomlPath]:
         yield from paths_of(each, (*path, part))
 
 
+@pytest.mark.slow
 @given(toml_texts())
 @settings(max_examples=150, deadline=None)
 def test_toml_lines_found_for_every_key(text: str) -> None:

@@ -44,6 +44,7 @@ def test_interval_due_at_multiples(
     assert due == (multiple if end is None or multiple <= end else None)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(
     expression=st.sampled_from(["*/7 * * * *", "30 2 * * *", "*/20 5 * * * *", "0 0 1 * *"]),
@@ -82,6 +83,7 @@ def reckoned_day_by_day(months: int, days: int, start: date, at: time, zone: tzi
     return sorted(set(found))
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=40)
 @given(
     distance=st.tuples(st.integers(1, 30), st.just(0)) | st.tuples(st.just(0), st.integers(1, 60)),
@@ -102,6 +104,7 @@ def test_calendar_interval_matches_day_search(distance: tuple[int, int], start: 
     assert due_times(trigger, now, 1000) == reckoned_day_by_day(months, days, start, at, zone, until)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(
     trigger=st.sampled_from(["*/7 * * * *", "0 9 * * MON-FRI", "5,6 */3 1-5 * *", "*/20 * * * * *"]),

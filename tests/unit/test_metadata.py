@@ -38,6 +38,7 @@ def test_hint_names_installed_distribution(
     _metadata.distribution_name.cache_clear()
 
 
+@pytest.mark.slow
 def test_version_without_distribution_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(name: str) -> Never:
         raise PackageNotFoundError(name)

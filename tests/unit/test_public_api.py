@@ -122,6 +122,7 @@ def test_public_api_is_documented() -> None:
     assert [name for name, text in found.items() if not text] == []
 
 
+@pytest.mark.slow
 def test_every_public_class_has_listed_members() -> None:
     public = [getattr(asyncz, name) for name in NAMES["asyncz"]]
     told = {getattr(asyncz, name) for name in MEMBERS} | set(EXECUTORS)

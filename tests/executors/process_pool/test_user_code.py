@@ -201,6 +201,7 @@ def test_children_of_workers_react_to_interrupts_and_have_no_terminal() -> None:
     with_pool(1, test)
 
 
+@pytest.mark.slow
 def test_start_without_resources_is_repeated_and_runs_go_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     go_on = tmp_path / "go-on"
 

@@ -112,6 +112,7 @@ def test_preview_invalid_input_reported(preview: Preview, arguments: list[str], 
     assert message in re.sub(r"[\s│]+", " ", result.output)
 
 
+@pytest.mark.slow
 def test_preview_command_shows_ten_due_times(tmp_path: Path) -> None:
     result = asyncz_command("preview", "*/5 * * * *", folder=tmp_path)
     assert result.returncode == 0, result.stderr

@@ -156,6 +156,7 @@ CONFIGS = st.dictionaries(KEYS, VALUES, max_size=3) | st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @given(CONFIGS)
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_data_raises_asyncz_errors_only(config: dict[str, object]) -> None:
@@ -174,6 +175,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("fuzz")
 
 
+@pytest.mark.slow
 @given(content=st.binary(max_size=200) | st.text(max_size=200).map(lambda text: text.encode(errors="surrogatepass")))
 @settings(max_examples=150, deadline=None)
 def test_any_file_raises_configuration_errors_only(folder: Path, content: bytes) -> None:

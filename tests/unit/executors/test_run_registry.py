@@ -122,6 +122,7 @@ class RegistryMachine(RuleBasedStateMachine):
         assert self.registry.is_drained == (only_abandoned and not self.reporting)
 
 
+@pytest.mark.slow
 def test_registry_agrees_with_model() -> None:
     run_state_machine_as_test(
         RegistryMachine, settings=settings(max_examples=150, stateful_step_count=30, deadline=None)

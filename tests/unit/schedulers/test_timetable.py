@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import pytest
 from hypothesis import example, given, strategies as st
 
 from asyncz.schedulers._timetable import Timetable
@@ -47,6 +48,7 @@ STEPS = st.one_of(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(STEPS, max_size=60))
 @example([("put", 0, 5.0), ("put", 1, 6.0), ("put", 2, 3.0), ("take", 0, 9.0), ("take", 0, 9.0), ("take", 0, 9.0)])
 @example([("put", 0, 5.0), ("put", 1, 6.0), ("put", 2, 3.0), ("put", 3, 4.0), *[("take", 0, 9.0)] * 4])

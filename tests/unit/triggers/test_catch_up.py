@@ -34,6 +34,7 @@ def last_by_walking(trigger: Trigger, previous: datetime, now: datetime) -> date
     reject()
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(triggers | intersections, times, st.timedeltas(timedelta(0), timedelta(days=4)), times)
 def test_latest_due_time_agrees_with_walking(

@@ -63,6 +63,7 @@ def first_due_times(parts: list[Trigger], now: datetime, count: int) -> list[dat
     return [due for due, _ in itertools.groupby(heapq.merge(*each))][:count]
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=80)
 @given(st.lists(plain.filter(lambda trigger: not getattr(trigger, "jitter", 0)), min_size=1, max_size=4), times)
 def test_union_is_merge_of_its_parts(parts: list[Trigger], now: datetime) -> None:

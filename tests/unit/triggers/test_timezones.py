@@ -84,6 +84,7 @@ def test_unknown_zone_is_rejected_without_a_suggestion(name: str) -> None:
 OFFSET_NAMES = st.from_regex(re.compile(r"(Etc/)?(UTC|GMT|Z)?[+-][0-9]{1,2}(:?[0-9]{2})?", re.ASCII), fullmatch=True)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(OFFSET_NAMES)
 def test_no_offset_leads_to_another_offset(name: str) -> None:

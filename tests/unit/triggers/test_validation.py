@@ -127,6 +127,7 @@ def test_invalid_argument_names_allowed_values(make: Callable[[], object], messa
         make()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("package", "make"),
     [

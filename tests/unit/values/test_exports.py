@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import asyncz
 
 EXTRAS = ("dask", "distributed", "typer", "click", "rich", "starlette", "uvloop")
@@ -20,6 +22,7 @@ def test_all_is_a_literal_of_every_export() -> None:
     assert all(hasattr(asyncz, name) for name in asyncz.__all__)
 
 
+@pytest.mark.slow
 def test_star_import_and_help_need_no_extras() -> None:
     program = (
         f"import sys; sys.modules.update(dict.fromkeys({EXTRAS!r}))\n"
