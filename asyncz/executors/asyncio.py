@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import sys
 import threading
 from collections.abc import Coroutine
+from functools import partial
 from typing import Never
 
 from typing_extensions import TypeVar, override
 
 from asyncz._coroutines import CoroutineCall, close_unstarted
+from asyncz._running import running_run
 from asyncz.events import TaskNotification
 from asyncz.exceptions import WorkerStartError
 from asyncz.executors._eager_start import start_task
 from asyncz.executors._exit_hooks import ThreadedFunctions
+from asyncz.executors._left_behind import TasksLeftBehind
 from asyncz.executors.base import InlineExecutor
 from asyncz.protocols import Notifier
 from asyncz.runs import TaskRun
@@ -35,7 +39,8 @@ class AsyncIOExecutor(InlineExecutor):
     returns an awaitable, that is awaited on the loop. A coroutine can be cancelled, a running function cannot. A
     coroutine over its timeout is cancelled, and has 5 seconds for its cleanup before its outcome is reported.
 
-    Tasks that a coroutine creates and does not await belong to the loop, and go on after its run.
+    Tasks that a coroutine creates and does not await are cancelled soon after its run. One that is created with
+    `context=contextvars.Context()` does not belong to the run, and goes on.
     """
 
     has_queue = True
@@ -59,6 +64,7 @@ class AsyncIOExecutor(InlineExecutor):
             self._base_executor_state.runs_inline = False
         self._running_loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
+        self._left_behind = TasksLeftBehind(self._running_loop, self._log_left_behind)
         self._functions.watch_exit()
 
     @override
@@ -95,6 +101,7 @@ class AsyncIOExecutor(InlineExecutor):
             notification = coroutine.result()
         except asyncio.CancelledError:
             notification = run.cancelled()
+        self._left_behind.run_ended(run.id)
         self._finish_inline(run, notification)
 
     @override
@@ -121,6 +128,8 @@ class AsyncIOExecutor(InlineExecutor):
         if self._running_loop.is_closed():
             self._coroutines.clear()
             self._watch = None
+        else:
+            self._left_behind.look()
         if self._coroutines:
             _, hanging = await asyncio.wait(self._coroutines.values(), timeout=_SHUTDOWN_CLEANUP_SECONDS)
         if hanging:
@@ -140,6 +149,7 @@ class AsyncIOExecutor(InlineExecutor):
         # A coroutine that is cancelled before its first step never runs its body: only this callback is called then.
         def ended(future: asyncio.Task[TaskNotification[ResultT]]) -> None:
             self._coroutines.pop(run.id, None)
+            self._left_behind.run_ended(run.id)
             self.finish(run, run.cancelled() if future.cancelled() else future.result())
 
         self._coroutines[run.id] = coroutine
@@ -188,6 +198,12 @@ class AsyncIOExecutor(InlineExecutor):
             self.start_timeout(run)
         self.finish(run, self._functions.call(run, self._run_on_loop))
 
+    def _log_left_behind(self, task_id: str, task: asyncio.Task[object]) -> None:
+        message = "A run of the task %r has left the asyncio task %r behind, which is cancelled"
+        # A log handler that raises must not end the look at the other tasks.
+        with contextlib.suppress(Exception):
+            self.logger.warning(message, task_id, task.get_name())
+
     def _run_on_loop(self, call: CoroutineCall[ResultT], /) -> ResultT:
         """Run the coroutine that a function has returned on the loop, and wait for it in this thread."""
         running = call.run(owns_loop=False)
@@ -200,4 +216,7 @@ class AsyncIOExecutor(InlineExecutor):
             # The loop is closed.
             close_unstarted(running)
             raise
+        run = running_run.get(None)
+        if isinstance(run, TaskRun):
+            self._base_executor_state.call_on_loop(partial(self._left_behind.run_ended, run.id))
         return call.result()

@@ -11,6 +11,7 @@ import attrs
 from typing_extensions import TypeVar
 
 from asyncz._checks import check_text
+from asyncz._running import context_for_later
 from asyncz._unsafe import as_cancelling, as_cancelling_all, as_checking_calls
 from asyncz.events import ExecutorAdded
 from asyncz.exceptions import DuplicateExecutorError, UnknownAliasError
@@ -313,7 +314,10 @@ class ExecutorRegistry:
     def _start_late(self) -> None:
         while self._to_start:
             registration = self._to_start.popleft()
-            registration.starting = asyncio.get_running_loop().create_task(self._start_or_unregister(registration))
+            # In a context without the run that may be adding it: what the executor starts outlives that run.
+            registration.starting = asyncio.get_running_loop().create_task(
+                self._start_or_unregister(registration), context=context_for_later()
+            )
 
     async def _start_or_unregister(self, registration: Registration) -> None:
         try:

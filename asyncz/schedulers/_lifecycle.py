@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 
-from asyncz._running import running_run
+from asyncz._running import context_for_later, running_run
 from asyncz._unsafe import as_driving_clock
 from asyncz.events import (
     SchedulerPaused,
@@ -98,7 +98,12 @@ class Lifecycle:
         self._parts.timer.start()
         try:
             await _import_states(loop)
-            await self._parts.executors.start_all(registrations)
+            starting = self._parts.executors.start_all(registrations)
+            if running_run.get(None) is None:
+                await starting
+            else:
+                # A run starts this scheduler: what the executors start does not belong to that run.
+                await loop.create_task(starting, context=context_for_later())
         except BaseException:
             await self._abort_start()
             raise

@@ -17,6 +17,7 @@ from typing_extensions import TypeVar, override
 
 from asyncz._callables import function_name
 from asyncz._checks import check_amounts, check_count
+from asyncz._running import context_for_later
 from asyncz.config import DaskClusterKwargs
 from asyncz.events import TaskNotification, Worker
 from asyncz.exceptions import (
@@ -405,6 +406,6 @@ def _translated(error: Exception) -> Exception:
 
 def _keep(tasks: set[asyncio.Task[None]], coroutine: Coroutine[object, Never, None]) -> None:
     """Have a coroutine run, and hold it until it has."""
-    task = asyncio.get_running_loop().create_task(coroutine)
+    task = asyncio.get_running_loop().create_task(coroutine, context=context_for_later())
     tasks.add(task)
     task.add_done_callback(tasks.discard)

@@ -1,0 +1,83 @@
+"""Tasks that coroutines leave behind on an event loop that they share with others."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import sys
+import time
+from collections.abc import Callable
+from contextvars import Context
+from typing import TypeAlias
+
+from asyncz._running import running_run
+from asyncz.runs import TaskRun
+
+_LOOKS_SHARE = 50.0
+"""Looks take at most one part in this many of the time."""
+
+Report: TypeAlias = Callable[[str, asyncio.Task[object]], None]
+"""Called with the id of a task of the scheduler, and with a task of the loop that its run has left behind."""
+
+
+class TasksLeftBehind:
+    """Tasks that the coroutines of one executor created and did not await: cancelled soon after the end of their run.
+
+    A task inherits the context of the coroutine that creates it, and thereby its run. To find the tasks of a run, all
+    tasks of the loop have to be looked at. One look serves all runs that have ended since the last one, and the time
+    until the next one depends on how long it took: usually it is made in the next iteration of the loop, and with
+    thousands of tasks several times a second. For the loop's thread only.
+
+    Args:
+        loop: The event loop.
+        report: Receives each task before it is cancelled.
+    """
+
+    __slots__ = ("_context", "_ended", "_is_look_due", "_loop", "_next_look", "_report")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, report: Report) -> None:
+        self._loop = loop
+        self._report = report
+        self._ended: list[int] = []
+        self._is_look_due = False
+        self._next_look = 0.0
+        # A look must not keep the context of the run after which it is scheduled, nor its objects.
+        self._context = Context()
+
+    def run_ended(self, run_id: int) -> None:
+        """Cancel the tasks soon that a run has left behind."""
+        self._ended.append(run_id)
+        if not self._is_look_due:
+            self._is_look_due = True
+            delay = self._next_look - time.perf_counter()
+            if delay > 0.0:
+                self._loop.call_later(delay, self.look, context=self._context)
+            else:
+                self._loop.call_soon(self.look, context=self._context)
+
+    def look(self) -> None:
+        """Cancel the tasks that the runs which ended have left behind."""
+        began = time.perf_counter()
+        ended = set(self._ended)
+        self._ended.clear()
+        self._is_look_due = False
+        for task in asyncio.all_tasks(self._loop):
+            run = _run_of(task)
+            if run is not None and run.id in ended:
+                self._report(run.task_id, task)
+                task.cancel()
+        now = time.perf_counter()
+        self._next_look = now + _LOOKS_SHARE * (now - began)
+
+
+def _run_of(task: asyncio.Task[object]) -> TaskRun[object] | None:
+    context = _context_of(task)
+    run = None if context is None else context.get(running_run)
+    return run if isinstance(run, TaskRun) else None
+
+
+def _context_of(task: asyncio.Task[object]) -> Context | None:
+    if sys.version_info >= (3, 12):
+        return task.get_context()
+    # The context is the first one to which the task refers; there is no method for it in 3.11.
+    return next((each for each in gc.get_referents(task) if type(each) is Context), None)
