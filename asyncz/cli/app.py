@@ -108,8 +108,10 @@ def demo(
 ) -> None:
     """Hash and count files on four executors, with one task that fails and one that overlaps on purpose.
 
-    At the end, every submitted run is accounted for. Exit status: 0 if every run had exactly one outcome, else 1; 2 if
-    there are no files.
+    At the end, every submitted run is accounted for.
+
+    Exit status: 0 if every run had exactly one outcome, else 1; 2 if there
+    are no files; 130 after Ctrl-C.
     """
     folder = path or installed_packages()
     if not folder.is_dir():
@@ -146,11 +148,12 @@ def run(
 ) -> None:
     """Run a scheduler until SIGINT or SIGTERM, and then wait for the runs in progress.
 
-    A second signal cancels them. On a terminal a live table is shown, else a line for each event. Modules in the
-    current folder can be imported; installed packages come before them.
+    A second signal cancels them. On a terminal a live table is shown, else a
+    line for each event. Modules in the current folder can be imported;
+    installed packages come before them.
 
-    Exit status: 0 after a signal, 1 if the configuration is invalid or the scheduler cannot start, 2 for wrong
-    arguments, 3 after --kill-after.
+    Exit status: 0 after a signal, 1 if the configuration is invalid or the
+    scheduler cannot start, 2 for wrong arguments, 3 after --kill-after.
     """
     if (target is None) == (config is None):
         raise typer.BadParameter("name either a scheduler, as module:name, or --config FILE", param_hint="TARGET")
@@ -170,7 +173,8 @@ def check(
 ) -> None:
     """Report all problems of a configuration, without running it.
 
-    The modules that the file names are imported, so their code at module level runs.
+    The modules that the file names are imported, so that their code at module
+    level runs.
 
     Exit status: 0 if it is valid, 1 if it has problems, 2 for wrong arguments.
     """
@@ -239,7 +243,8 @@ def verify(
 ) -> None:
     """Verify a custom executor or trigger: its types with mypy, and every rule of its protocol.
 
-    The target is imported and called. Set MYPY_CACHE_DIR to keep mypy's cache between calls.
+    The target is imported and called. Set MYPY_CACHE_DIR to keep mypy's cache
+    between calls.
 
     Exit status: 0 if no rule is broken, 1 if one is, 2 for wrong arguments.
     """
@@ -272,6 +277,7 @@ def preview(
 ) -> None:
     """Show the due times of a trigger: in a time zone, in UTC, and the time between them.
 
-    Examples: preview "*/5 * * * *" — preview interval minutes=5 — preview calendar months=1 start_date=2030-01-31
+    Examples: preview "*/5 * * * *" — preview interval minutes=5 — preview
+    calendar months=1 start_date=2030-01-31
     """
     preview_trigger(trigger, options or [], timezone, count, start, json_report=json)

@@ -202,7 +202,7 @@ class Demo:
             ],
             self.console.width,
         )
-        totals = f"{len(state.tasks)} tasks left; {_totals(state)}"
+        totals = f"{len(state.tasks)} task(s) left; {_totals(state)}"
         return Group(*lines, Text(), Text(totals, overflow="fold"))
 
     def _summary(self, state: SchedulerState) -> int:

@@ -74,6 +74,8 @@ def preview(given: str, options: list[str], timezone: str, count: int, start: st
 def _print_due_times(trigger: str, begin: str, due_times: list[DueTime], count: int) -> None:
     print(f"{trigger}, for a task that is added at {begin}:\n")
     width = max((len(_local_text(due.local)) for due in due_times), default=0)
+    if due_times:
+        print(f"{'':4}  {'due':{width}}   {'in UTC':23}   after")
     for number, due in enumerate(due_times, 1):
         note = f", clocks set {_signed(due.clocks_set)}" if due.clocks_set else ""
         in_utc = f"{due.utc:%Y-%m-%d %H:%M:%S} UTC"
@@ -88,7 +90,8 @@ def _trigger_of(given: str, options: list[str], timezone: str) -> Trigger:
         return load_trigger(given, **{**default, **dict(_parse_option(option, of=given) for option in options)})
     if options:
         known = ", ".join(trigger_aliases())
-        raise bad_target(given, f"accepts no options; only these aliases of triggers do: {known}")
+        advice = 'quote a cron expression, as in asyncz preview "30 2 * * *"'
+        raise bad_target(given, f"accepts no options; only these aliases of triggers do: {known}; {advice}")
     if ":" not in given:
         return load_trigger("cron", expression=given, timezone=timezone)
     value = import_target(given)

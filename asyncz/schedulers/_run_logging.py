@@ -31,13 +31,9 @@ def log_outcome(outcome: TaskNotification[object], executor: str) -> None:
         logger.info("%s: run %d executed%s on %s%s", task_id, run_id, took, executor, _lateness(details), extra=fields)
     elif isinstance(outcome, TaskError):
         text, error = exception_text(outcome.exception), outcome.exception
-        if error.__traceback__ is None and outcome.traceback:
-            # From another process: only the text has the frames.
-            message = "%s: run %d failed%s on %s: %s\n%s"
-            logger.error(message, task_id, run_id, took, executor, text, outcome.traceback, extra=fields)
-        else:
-            message = "%s: run %d failed%s on %s: %s"
-            logger.error(message, task_id, run_id, took, executor, text, exc_info=error, extra=fields)
+        message = "%s: run %d failed%s on %s: %s%s"
+        frames = _frames_not_shown(outcome)
+        logger.error(message, task_id, run_id, took, executor, text, frames, exc_info=error, extra=fields)
     elif isinstance(outcome, TaskCancelled):
         logger.info("%s: run %d cancelled on %s", task_id, run_id, executor, extra=fields)
     else:
@@ -69,6 +65,20 @@ def log_retry(failure: TaskError, executor: str, delay: float) -> None:
 def seconds_text(seconds: float) -> str:
     """Return a duration as text: milliseconds below 10 ms, else seconds."""
     return f"{seconds * 1000:.2f} ms" if seconds < 0.01 else f"{seconds:.2f} s"
+
+
+def _frames_not_shown(failure: TaskError) -> str:
+    """Return the traceback of another process, on lines of its own, if `exc_info` does not show it."""
+    error, text = failure.exception, failure.traceback
+    if error.__traceback__ is not None or not text:
+        return ""
+    try:
+        notes: object = getattr(error, "__notes__", None)
+        if isinstance(notes, list) and any(text.strip() in f"{note}" for note in notes):
+            return ""
+    except Exception:  # noqa: S110  # attributes of a user's exception may raise, and the frames are shown then
+        pass
+    return "\n" + "\n".join(map(printable, text.splitlines()))
 
 
 def _lateness(details: RunDetails) -> str:

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from asyncz import AsyncIOScheduler, IntervalTrigger, Retry, TaskExecuted, current_run, install_log_fields
+from asyncz import AsyncIOScheduler, IntervalTrigger, Retry, TaskError, TaskExecuted, current_run, install_log_fields
+from asyncz.events import RunDetails
 from asyncz.logs import RunFields
 from asyncz.schedulers import _safe_logging
-from asyncz.schedulers._run_logging import seconds_text
+from asyncz.schedulers._run_logging import log_outcome, seconds_text
 from asyncz.testing import FakeClock
 from tests.helpers import payloads
 
@@ -76,6 +77,27 @@ async def test_failure_and_retry_logged_once_each(capture: pytest.LogCaptureFixt
     assert [record.levelname for record in failures] == ["WARNING", "ERROR"]
     assert "attempt 1 failed: ValueError: no; another follows in 1.00 ms" in failures[0].getMessage()
     assert failures[1].exc_info
+
+
+async def test_failure_in_a_process_has_exc_info(capture: pytest.LogCaptureFixture) -> None:
+    async with AsyncIOScheduler() as scheduler:
+        task = scheduler.add_task(payloads.fail, "no", id="job", trigger=None, executor="processpool")
+        with pytest.raises(ValueError, match="no") as raised:
+            await task.run()
+        await asyncio.sleep(0)
+    (record,) = [record for record in capture.records if "failed" in record.getMessage()]
+    assert record.exc_info is not None
+    assert record.exc_info[1] is raised.value
+    shown = logging.Formatter().format(record)
+    assert shown.count("in fail") == 1
+
+
+async def test_failure_without_notes_shows_its_frames(capture: pytest.LogCaptureFixture) -> None:
+    error = ValueError("no")
+    outcome = TaskError("job", error, details=RunDetails(1), traceback="Traceback:\n  in \x1b[31mfail")
+    log_outcome(outcome, "remote")
+    (record,) = capture.records
+    assert record.getMessage() == "job: run 1 failed on remote: ValueError: no\nTraceback:\n  in \\x1b[31mfail"
 
 
 async def test_rejection_and_cancellation_say_why(capture: pytest.LogCaptureFixture) -> None:

@@ -33,12 +33,13 @@ def test_preview_shows_local_time_utc_and_interval(preview: Preview) -> None:
     assert result.stdout.splitlines() == [
         "30 2 * * * in Europe/Berlin, for a task that is added at Sat 2026-03-28 12:00:00 CET:",
         "",
+        "      due                            in UTC                    after",
         "   1  Sun 2026-03-29 03:00:00 CEST   2026-03-29 01:00:00 UTC   +14:00:00, clocks set +1:00:00",
         "   2  Mon 2026-03-30 02:30:00 CEST   2026-03-30 00:30:00 UTC   +23:30:00",
         "   3  Tue 2026-03-31 02:30:00 CEST   2026-03-31 00:30:00 UTC   +1 day, 0:00:00",
     ]
     back = preview("0 * * * *", "--tz", "Europe/Berlin", "-n", "3", "--from", "2026-10-25T02:00")
-    assert [re.findall(r"CES?T|clocks set \S+", line) for line in back.stdout.splitlines()[2:]] == [
+    assert [re.findall(r"CES?T|clocks set \S+", line) for line in back.stdout.splitlines()[3:]] == [
         ["CEST"],
         ["CET", "clocks set -1:00:00"],
         ["CET"],
@@ -116,4 +117,4 @@ def test_preview_invalid_input_reported(preview: Preview, arguments: list[str], 
 def test_preview_command_shows_ten_due_times(tmp_path: Path) -> None:
     result = asyncz_command("preview", "*/5 * * * *", folder=tmp_path)
     assert result.returncode == 0, result.stderr
-    assert len(result.stdout.splitlines()) == 12
+    assert len(result.stdout.splitlines()) == 13
