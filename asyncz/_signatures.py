@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import warnings
 from collections.abc import Mapping
 from types import CoroutineType, FunctionType, MethodType
 from typing import Never, TypeAlias
@@ -101,6 +102,16 @@ def _check_signature(value: object, function: object, args: _Arguments, kwargs: 
         raise ArgumentMismatchError(
             function_name(value), ", ".join(given), str(signature), str(error), advice
         ) from None
+
+
+def warn_of_trigger(fn: object, argument: object) -> None:
+    """Warn if a trigger, or the alias of one, is an argument of the function instead of the trigger of the task."""
+    if _looks_like_trigger(argument):
+        message = (
+            f"{shown(argument)} is passed to {function_name(fn)} as an argument, and the task is due once, immediately;"
+            " to schedule it, pass the trigger by its keyword, such as trigger=IntervalTrigger(minutes=5)"
+        )
+        warnings.warn(message, stacklevel=3)
 
 
 def _looks_like_trigger(value: object) -> bool:

@@ -49,15 +49,19 @@ class UnknownOptionError(AsynczError, TypeError):
         name: The given name.
         suggestion: Option with the most similar name; empty if there is none.
         options: Names of all options.
+        advice: Advice on the likely cause; may be empty.
     """
 
     name: str
     suggestion: str
     options: tuple[str, ...]
+    advice: str = ""
 
     @override
     def __str__(self) -> str:
-        advice = f"did you mean {self.suggestion!r}? The" if self.suggestion else "the"
+        advice = f"{self.advice}. The" if self.advice else "the"
+        if self.suggestion:
+            advice = f"did you mean {self.suggestion!r}? The"
         return f"unknown option {self.name!r}; {advice} options are: {', '.join(self.options) or 'none'}"
 
 
@@ -234,7 +238,7 @@ class DuplicateTaskError(AsynczError, ValueError):
 
     @override
     def __str__(self) -> str:
-        return f"a task with the id {self.task_id!r} exists already; remove it first or choose another id"
+        return f"a task with the id {self.task_id!r} exists already; pass replace_existing=True, or choose another id"
 
 
 @attrs.define(eq=False, slots=False, repr=False)

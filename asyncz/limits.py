@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from typing import Literal, TypeAlias, get_args
 
 import attrs
@@ -108,6 +109,20 @@ class TaskLimits:
 
 _OPTION_NAMES: tuple[str, ...] = ("max_instances", "misfire_grace_time", "coalesce", "timeout", "retry", "overlap")
 
+_KEYWORDS = "keyword arguments of the function are passed by scheduler.call(function, name=value).add(...)"
+_TRIGGER_OPTIONS = (
+    *("weeks", "days", "hours", "minutes", "seconds", "year", "month", "week", "day", "day_of_week", "hour", "minute"),
+    *("second", "run_date", "start_date", "end_date", "jitter", "timezone"),
+)
+_ADVICE: Mapping[str, str] = {
+    **dict.fromkeys(_TRIGGER_OPTIONS, "pass the trigger as an object, such as trigger=IntervalTrigger(minutes=5)"),
+    "args": "positional arguments follow the function: add_task(function, 1, 2)",
+    "kwargs": _KEYWORDS,
+    "name": "the id names a task: id=...",
+    "next_run_time": "call task.submit() to run the task now, or pass start_at to the trigger",
+    "jobstore": "tasks are kept in memory only",
+}
+
 DEFAULT_LIMITS: TaskLimits = TaskLimits()
 """Limits of a task if neither the task nor its scheduler sets others."""
 
@@ -120,5 +135,6 @@ def check_options(options: TaskOptions) -> None:
     """
     for name in options:
         if name not in _OPTION_NAMES:
-            suggestion = next(iter(difflib.get_close_matches(name, _OPTION_NAMES, n=1)), "")
-            raise UnknownOptionError(name, suggestion, _OPTION_NAMES)
+            advice = _ADVICE.get(name, "")
+            similar = [] if advice else difflib.get_close_matches(name, _OPTION_NAMES, n=1)
+            raise UnknownOptionError(name, next(iter(similar), ""), _OPTION_NAMES, advice or _KEYWORDS)

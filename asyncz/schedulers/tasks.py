@@ -10,7 +10,7 @@ from typing_extensions import ParamSpec, TypeVar, TypeVarTuple, Unpack
 
 from asyncz._aliases import ClusterAlias, LoopAlias, PoolAlias
 from asyncz._checks import check_callable, check_flag, check_text
-from asyncz._signatures import check_function
+from asyncz._signatures import check_function, warn_of_trigger
 from asyncz.calls import NOW, BoundCall, FunctionTasks, TaskDecorator, bind, reject_misplaced
 from asyncz.clock import utc
 from asyncz.exceptions import InvalidInputError
@@ -168,6 +168,8 @@ class TaskScheduler:
             >>> task = scheduler.add_task(checksum, "image.iso", executor="processpool")
         """
         check_function("fn", fn, args)
+        if args and trigger is NOW:
+            warn_of_trigger(fn, args[0])
         limits = self._defaults.evolve(**options) if options else self._defaults
         call = bind(fn, args)
         return self._add(call, trigger, executor, id, limits=limits, paused=paused, replace_existing=replace_existing)

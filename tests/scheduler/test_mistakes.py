@@ -27,6 +27,7 @@ from asyncz import (
     TaskLookupError,
     ThreadPoolExecutor,
     UnknownAliasError,
+    UnknownOptionError,
     WrongThreadError,
 )
 from asyncz.schedulers import _lifecycle
@@ -282,3 +283,32 @@ def test_broken_signature_is_accepted(override_signature: object) -> None:
 
     AsyncIOScheduler().add_task(Strange())
     assert issubclass(ArgumentMismatchError, AsynczError)
+
+
+def _double(text: str) -> str:
+    return text * 2
+
+
+@pytest.mark.parametrize("argument", ["interval", "cron", IntervalTrigger(hours=1)])
+def test_trigger_passed_as_argument_warns(argument: str | IntervalTrigger) -> None:
+    scheduler = AsyncIOScheduler()
+    with pytest.warns(UserWarning, match="pass the trigger by its keyword"):
+        scheduler.add_task(str, argument)
+    scheduler.add_task(_double, "interval", trigger=None)
+    scheduler.add_task(_double, "every hour")
+
+
+@pytest.mark.parametrize(
+    ("option", "advice"),
+    [
+        ("minutes", "trigger=IntervalTrigger"),
+        ("day_of_week", "trigger=IntervalTrigger"),
+        ("kwargs", "scheduler.call"),
+        ("args", "follow the function"),
+        ("text", "scheduler.call"),
+        ("max_instance", "did you mean 'max_instances'"),
+    ],
+)
+def test_unknown_option_gets_its_own_advice(option: str, advice: str) -> None:
+    with pytest.raises(UnknownOptionError, match=advice):
+        wrongly(AsyncIOScheduler().add_task, _double, "text", **{option: 5})
