@@ -264,12 +264,18 @@ class RunRegistry:
             record.interruption = interruption
             return True
 
-    def continue_run(self, run_id: int) -> None:
-        """Take back `interrupt`, as the run could not be interrupted."""
+    def continue_run(self, run_id: int) -> bool:
+        """Take back `interrupt`, as the run could not be interrupted.
+
+        Returns:
+            False if the run has an outcome already, or is just getting it.
+        """
         with self._lock:
             record = self._records.get(run_id)
-            if record is not None:
-                record.interruption = None
+            if record is None or record.state is not RUNNING:
+                return False
+            record.interruption = None
+            return True
 
     def remove(self, run_id: int) -> None:
         """Remove the record of a run that is done and reported."""

@@ -178,11 +178,20 @@ class BaseExecutor(ABC):
         record = registry.get(run.id)
         if record is None or record.state is not RUNNING:
             return False
-        # Asked before the outcome is set: a run that cannot be interrupted must keep the result of its function.
-        if not self.cancel_run(run):
+        # The outcome is set first: once `cancel_run` is called, another thread may finish the run at any moment. If that
+        # happens before a failed attempt is taken back, the run has ended as cancelled all the same.
+        is_first = registry.interrupt(run.id, run.cancelled)
+        if not is_first and record.interruption != run.cancelled:
+            # The run is over, or a timeout came first: then the run ends with that.
             return False
-        # False if a timeout came first: then the run ends with that.
-        return registry.interrupt(run.id, run.cancelled) or record.interruption in (None, run.cancelled)
+        accepted = False
+        try:
+            accepted = self.cancel_run(run)
+        finally:
+            # A run that cannot be interrupted keeps the result of its function.
+            if not accepted and is_first:
+                accepted = not registry.continue_run(run.id)
+        return accepted
 
     async def shutdown(self, wait: bool = True) -> None:
         """Reject new runs, finish the accepted ones, and release all resources. May be called again, at any time.

@@ -279,9 +279,12 @@ class LetsRunsGoOnAtShutdown(ThreadPerRun):
 
     @override
     def cancel_all(self) -> None:
-        for record in self._base_executor_state.registry.all():
-            self._base_executor_state.registry.abandon(record.run_id)
-            self._base_executor_state.registry.reported(record.run_id)
+        registry = self._base_executor_state.registry
+        for record in registry.all():
+            # In one step: the thread of a run that is over leaves its release to the one that reports it as abandoned.
+            with registry._lock:
+                if registry.abandon(record.run_id) is not None:
+                    registry.reported(record.run_id)
 
 
 class DoesNotAwait(ThreadPerRun):

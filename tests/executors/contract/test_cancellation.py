@@ -6,14 +6,17 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from typing_extensions import TypeVar, override
 
-from asyncz import AsyncIOScheduler, TaskCancelled, TaskCancelledError, current_run
+from asyncz import AsyncIOScheduler, BaseExecutor, TaskCancelled, TaskCancelledError, TaskRun, current_run
 from tests.helpers import payloads
 from tests.helpers.executors import every_queueing_executor, scheduler_with
 from tests.helpers.payloads import run_until_cancelled
 from tests.helpers.waiting import until
 
 pytestmark = pytest.mark.anyio
+
+ResultT = TypeVar("ResultT")
 
 
 async def test_cancelled_coroutine_sees_request_in_finally() -> None:
@@ -70,3 +73,28 @@ async def test_thread_that_saw_cancellation_is_cancelled(kind: str, tmp_path: Pa
         with pytest.raises(TaskCancelledError):
             await handle
         assert (tmp_path / "mark-cleaned-up").exists()
+
+
+class EndsWhileCancelled(BaseExecutor):
+    """Executor whose runs fail, as in another thread, while `cancel_run` is cancelling them."""
+
+    def __init__(self, accepts: bool) -> None:
+        super().__init__()
+        self.accepts = accepts
+
+    @override
+    def submit_run(self, run: TaskRun[ResultT], /) -> None:
+        run.begin()
+
+    @override
+    def cancel_run(self, run: TaskRun[ResultT], /) -> bool:
+        self.finish(run, run.failed(ValueError("in the cleanup")))
+        return self.accepts
+
+
+@pytest.mark.parametrize("accepts", [True, False])
+async def test_run_that_ends_while_cancelled_is_cancelled(accepts: bool) -> None:
+    async with AsyncIOScheduler(executors={"under_test": EndsWhileCancelled(accepts)}) as scheduler:
+        handle = scheduler.add_task(payloads.add, 1, 2, executor="under_test", trigger=None).run()
+        assert handle.cancel()
+        assert isinstance(await handle.notification(), TaskCancelled)
