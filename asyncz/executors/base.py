@@ -178,8 +178,8 @@ class BaseExecutor(ABC):
         record = registry.get(run.id)
         if record is None or record.state is not RUNNING:
             return False
-        # The outcome is set first: once `cancel_run` is called, another thread may finish the run at any moment. If that
-        # happens before a failed attempt is taken back, the run has ended as cancelled all the same.
+        # The outcome is set first: once `cancel_run` is called, another thread may finish the run at any moment. If it
+        # does so before a failed attempt is taken back, the run has ended as cancelled all the same.
         is_first = registry.interrupt(run.id, run.cancelled)
         if not is_first and record.interruption != run.cancelled:
             # The run is over, or a timeout came first: then the run ends with that.
