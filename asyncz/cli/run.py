@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text
+from typing_extensions import override
 
 from asyncz._text import exception_text, printable
 from asyncz.cli._events import STANDARD_ERROR, STANDARD_OUTPUT, as_json, as_line, event_lines, reserved_output
@@ -22,6 +23,7 @@ from asyncz.schedulers import AsyncIOScheduler
 EXIT_KILLED = 3
 """The exit status if `--kill-after` ended the process."""
 
+_DRAWING_SECONDS = 1.0
 _SHOW_CURSOR = "\x1b[?25h\n"
 
 
@@ -39,28 +41,45 @@ def run_scheduler(
     """
 
     async def run() -> None:
-        with shown(scheduler, json_lines=json_lines):
+        with shown(scheduler, json_lines=json_lines) as drawing:
             async with scheduler:
                 if kill_after is not None:
-                    _start_watchdog(scheduler, kill_after)
+                    _start_watchdog(scheduler, kill_after, drawing)
                 await scheduler.wait_closed(drain_timeout)
 
     asyncio.run(run())
 
 
 @contextmanager
-def shown(scheduler: AsyncIOScheduler, *, json_lines: bool) -> Generator[None]:
-    """Show the tasks or events of a scheduler while the context is active."""
-    console = Console(markup=False, emoji=False, highlight=False)
+def shown(scheduler: AsyncIOScheduler, *, json_lines: bool) -> Generator[threading.RLock]:
+    """Show the tasks or events of a scheduler while the context is active.
+
+    Yields:
+        The lock that is held while the screen is drawn.
+    """
+    console, drawing = Console(markup=False, emoji=False, highlight=False), threading.RLock()
     if json_lines:
         with reserved_output() as output, event_lines(scheduler, output, as_json):
-            yield
+            yield drawing
     elif console.is_terminal:
-        with Live(get_renderable=lambda: _screen(scheduler, console), console=console, refresh_per_second=4):
-            yield
+        with _LiveScreen(scheduler, console, drawing):
+            yield drawing
     else:
         with event_lines(scheduler, STANDARD_OUTPUT, as_line):
-            yield
+            yield drawing
+
+
+class _LiveScreen(Live):
+    """Live table, drawn again four times per second."""
+
+    def __init__(self, scheduler: AsyncIOScheduler, console: Console, drawing: threading.RLock) -> None:
+        self._drawing = drawing
+        super().__init__(get_renderable=lambda: _screen(scheduler, console), console=console, refresh_per_second=4)
+
+    @override
+    def refresh(self) -> None:
+        with self._drawing:
+            super().refresh()
 
 
 def _screen(scheduler: AsyncIOScheduler, console: Console) -> RenderableType:
@@ -71,7 +90,7 @@ def _screen(scheduler: AsyncIOScheduler, console: Console) -> RenderableType:
         return Text(f"The table is not available: {exception_text(error)}", "yellow")
 
 
-def _start_watchdog(scheduler: AsyncIOScheduler, kill_after: float) -> None:
+def _start_watchdog(scheduler: AsyncIOScheduler, kill_after: float, drawing: threading.RLock) -> None:
     """End the process if it still exists `kill_after` seconds after the scheduler began to shut down.
 
     A daemon thread does that, because the interpreter waits for the threads of executors when it exits: neither an
@@ -82,12 +101,14 @@ def _start_watchdog(scheduler: AsyncIOScheduler, kill_after: float) -> None:
         while scheduler.running:
             time.sleep(0.05)
         time.sleep(kill_after)
-        if os.isatty(STANDARD_OUTPUT):
-            os.write(STANDARD_OUTPUT, _SHOW_CURSOR.encode())
         names = ", ".join(sorted(task.task_id for task in scheduler.state.tasks if task.running))
         message = f"asyncz run: killed {kill_after:g} s after the signal; functions did not return"
-        os.write(STANDARD_ERROR, f"{message}{f': {printable(names)}' if names else ''}\n".encode())
+        # If the screen is drawn once more, it covers the message. The lock stays held until the end of the process.
+        drawing.acquire(timeout=_DRAWING_SECONDS)
         sys.stdout.flush()
+        if os.isatty(STANDARD_OUTPUT):
+            os.write(STANDARD_OUTPUT, _SHOW_CURSOR.encode())
+        os.write(STANDARD_ERROR, f"{message}{f': {printable(names)}' if names else ''}\n".encode())
         os._exit(EXIT_KILLED)
 
     threading.Thread(target=watch, name="asyncz-kill-after", daemon=True).start()

@@ -143,6 +143,30 @@ def test_kill_after_ends_a_function_that_hangs(tmp_path: Path, start: Start) -> 
     assert "killed 0.5 s after the signal; functions did not return: waiting" in " ".join(terminal.text.split())
 
 
+SLOW_OUTPUT = """
+os_write = os.write
+
+def slow_write(descriptor, data):
+    written = os_write(descriptor, data)
+    if b"killed" in data or b"?25h" in data:
+        time.sleep(0.6)
+    return written
+
+os.write = slow_write
+"""
+
+
+def test_screen_does_not_cover_message_of_kill(tmp_path: Path, start: Start) -> None:
+    """The screen is drawn four times per second, also while the last message is written."""
+    (tmp_path / "own.py").write_text(MODULE + SLOW_OUTPUT)
+    (tmp_path / "own.toml").write_text('[tasks.waiting]\ncall = "own:wait"\nexecutor = "threadpool"\n')
+    terminal = start("run", "--config", "own.toml", "--kill-after", "0.5", columns=80, lines=24)
+    terminal.until((tmp_path / "waiting").exists)
+    terminal.process.send_signal(signal.SIGTERM)
+    assert terminal.wait() == 3
+    assert "asyncz run: killed 0.5 s after the signal; functions did not return: waiting" in terminal.lines
+
+
 @pytest.mark.parametrize(("columns", "lines"), [(80, 24), (120, 40)])
 def test_demo_tells_its_story(columns: int, lines: int, tmp_path: Path, start: Start) -> None:
     for number in range(5):
