@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 
 from asyncz.schedulers import _inbox, _timer
+from tests.helpers.coverage_data import remove_unfinished_data
 
 
 def give_turns(patch: pytest.MonkeyPatch, seconds: float) -> None:
@@ -18,6 +19,16 @@ def give_turns(patch: pytest.MonkeyPatch, seconds: float) -> None:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add `--cut-turns`, which exposes tests that need several calls in one time slice."""
     parser.addoption("--cut-turns", action="store_true", help="end the turn of a scheduler after each call")
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
+    """Prepare the data of coverage, which its plugin combines after this."""
+    try:
+        return (yield)
+    finally:
+        if not hasattr(session.config, "workerinput"):
+            remove_unfinished_data(session.config.rootpath)
 
 
 @pytest.fixture(scope="session", autouse=True)

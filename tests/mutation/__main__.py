@@ -1,9 +1,9 @@
 """Behaviour mutations by mutmut: `python -m tests.mutation [area ...] [--mutants PATTERN ...] [--keep FOLDER]`.
 
 Mutmut changes one operator, constant, argument or string at a time in a copy of the package, and runs the tests that
-execute the changed function. A mutation that no test notices is a survivor. It must be explained in `survivors.toml`,
-by function and change; the command fails if one is not. All mutations take hours; `--mutants '*_mutmut_*7'` runs a
-tenth of them, evenly spread.
+execute the changed function, except slow tests and those of the process pool, which is not mutated. A mutation that no
+test notices is a survivor. It must be explained in `survivors.toml`, by function and change; the command fails if one
+is not. All mutations take hours; `--mutants '*_mutmut_*7'` runs a tenth of them, evenly spread.
 
 Mutmut leaves out functions with decorators, other than `@staticmethod` and `@classmethod`.
 """
@@ -126,7 +126,9 @@ def prepare(areas: Sequence[Area], folder: Path) -> None:
 source_paths = ["asyncz"]
 only_mutate = {modules}
 also_copy = ["README.md", "typecheck", "stubs"]
-pytest_add_cli_args = ["-p", "no:cacheprovider", "-p", "no:randomly", "-n", "0", "-x", "-q"]
+pytest_add_cli_args = [
+    "-p", "no:cacheprovider", "-p", "no:randomly", "-n", "0", "-x", "-q", "-m", "not slow", "-k", "not processpool"
+]
 pytest_add_cli_args_test_selection = {list(tests)}
 use_git_change_detection = false
 """
