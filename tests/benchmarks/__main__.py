@@ -1,7 +1,7 @@
-"""asyncz beside what it is built on and beside its peers: `python -m tests.benchmarks [--peers] [--plot FILE]`.
+"""Benchmarks of asyncz, of its building blocks and of its peers: `python -m tests.benchmarks [--peers] [--plot FILE]`.
 
 Every figure is the median of several measurements, each in a process of its own, the contenders taking turns.
-What counts are the ratios: the times of two machines, or of two hours, do not compare.
+Only ratios are comparable: times differ between machines, and between hours of one machine.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tests.benchmarks.results import APSCHEDULER, ASYNCZ_0_17, targets
 from tests.benchmarks.venvs import python_with
 
 FOLDER = Path(__file__).parent
-# Each kind's measurements: what is measured, with which number of runs or tasks.
+# The measurements of each kind, with the number of runs or tasks.
 KINDS: dict[str, dict[str, int]] = {
     "coroutine": {"coroutine": 20_000},
     "threads": {"threads": 20_000},
@@ -55,13 +55,13 @@ import time
 started = time.perf_counter()
 from {} import {}
 print('{{"time": %f}}' % ((time.perf_counter() - started) * 1e3))"""
-# A peer may hang where we must not, or take hours where its cost grows with the tasks it has.
+# A peer may hang, or take hours if its cost grows with the number of tasks.
 PATIENCE = 180.0
 MOST_TASKS_OF_PEERS = 100_000
 
 
 def commands_of(measurement: str, number: int, peers: bool) -> dict[str, list[str]]:
-    """What measures each contender that takes part."""
+    """Return the command that measures each chosen contender."""
     kind = measurement.split()[0]
     ours = [sys.executable, "-m", "tests.benchmarks.measure"]
     if kind == "import":
@@ -85,8 +85,8 @@ def commands_of(measurement: str, number: int, peers: bool) -> dict[str, list[st
 
 
 def measured(command: list[str]) -> dict[str, float] | None:
-    """One measurement; None where there is none, because it fails, or does not end."""
-    # What is imported is compiled once, as an installation does it.
+    """Return one measurement, or None if it fails or does not end."""
+    # Compile imported modules once, as an installation does.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True, env=environment

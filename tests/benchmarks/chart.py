@@ -1,4 +1,4 @@
-"""Draws the figures: a panel each for the cost of a run, lateness, scale and memory, where they were measured."""
+"""Charts of the figures: a panel each for the cost of a run, lateness, scale and memory, if they were measured."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.benchmarks.results import Results
 
 
 class Panel(Protocol):
-    """What is drawn on: so much of matplotlib's axes, which is not there where nobody draws."""
+    """Used part of the axes of matplotlib, which is installed only for charts."""
 
     def bar(self, x: Sequence[float], height: Sequence[float], width: float, *, label: str) -> object: ...
 
@@ -30,7 +30,7 @@ COSTS = ("coroutine", "threads", "processes", "inline", "add")
 
 
 def draw(results: Results, path: Path) -> None:
-    """Draw what has been measured to a file; nothing where none of it has a panel."""
+    """Draw the measurements to a file, if any of them has a panel."""
     import matplotlib.pyplot as plt
 
     drawn = [
@@ -56,7 +56,7 @@ def kinds_with(results: Results, figure: str) -> tuple[str, ...]:
 
 
 def bars(results: Results, figure: str, kinds: tuple[str, ...], title: str) -> list[Draws]:
-    """A panel of the kinds side by side, a bar for each contender; none where nothing was measured."""
+    """Draw a panel of the kinds side by side, with a bar per contender; draw nothing without measurements."""
     measured = [kind for kind in kinds if (kind, figure) in results]
     return [partial(draw_bars, {kind: results[kind, figure] for kind in measured}, title)] if measured else []
 
@@ -75,7 +75,7 @@ def draw_bars(figures: Mapping[str, Mapping[str, float]], title: str, panel: Pan
 
 
 def lines(results: Results, figures: tuple[str, ...], title: str) -> list[Draws]:
-    """A panel of figures by the number of tasks; none where nothing was measured."""
+    """Draw a panel of figures by the number of tasks; draw nothing without measurements."""
     measured: dict[str, dict[str, dict[int, float]]] = {}
     for figure in figures:
         for kind in kinds_with(results, figure):

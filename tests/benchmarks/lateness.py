@@ -1,4 +1,4 @@
-"""How late asyncz starts runs that are due evenly, 1,000 a second."""
+"""Lateness of runs that are due evenly, 1,000 per second."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One measurement of asyncz, or of what it is built on, in a process of its own: `python -m … WHO KIND NUMBER`."""
+"""One measurement of asyncz or of a building block, in a process of its own: `python -m … WHO KIND NUMBER`."""
 
 from __future__ import annotations
 

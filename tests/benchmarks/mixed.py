@@ -1,4 +1,4 @@
-"""Whether long work waits behind short work on two processes, asyncz beside bare submission one by one."""
+"""Delay of short runs by long runs on two processes, with asyncz and with bare submission one by one."""
 
 from __future__ import annotations
 

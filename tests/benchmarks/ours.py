@@ -1,7 +1,7 @@
-"""What a run costs with asyncz, and with what it is built on.
+"""Cost of a run with asyncz, and with its building blocks.
 
-Measured is what a run costs from being due to its listener having been told, functions doing nothing; for
-`stall` also the longest turn of the loop meanwhile.
+The cost of a run with an empty function, from its due time to the call of its listener; for `stall` also the longest
+turn of the loop meanwhile.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class Turns:
 async def loaded_scheduler(
     kind: str, runs: int, countdown: Countdown, meter: Callable[[], float]
 ) -> AsyncGenerator[tuple[AsyncIOScheduler, float]]:
-    """A paused scheduler with one-off tasks that are all due, and what it took to add them by some measure."""
+    """Return a paused scheduler with due one-off tasks, and the cost of adding them."""
     async with AsyncIOScheduler(executors={"measured": EXECUTORS[kind]()}) as scheduler:
 
         def add() -> object:

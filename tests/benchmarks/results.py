@@ -1,4 +1,4 @@
-"""What was measured, and which of the targets that this library sets itself hold."""
+"""Measurements and the targets of this library."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ASYNCZ_0_17 = "asyncz 0.17.2"
 
 
 class Target(NamedTuple):
-    """A figure and what it may be at most; where `at_least` is set, what it must be at least."""
+    """A figure and its maximum, or its minimum if `at_least` is set."""
 
     name: str
     figure: float
@@ -23,7 +23,7 @@ class Target(NamedTuple):
 
     @property
     def holds(self) -> bool:
-        """Whether it is met."""
+        """Return True if the target is met."""
         return self.figure >= self.limit if self.at_least else self.figure <= self.limit
 
 

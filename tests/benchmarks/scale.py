@@ -1,4 +1,4 @@
-"""What a task costs among many in the store of asyncz, and what they cost together."""
+"""Cost of a task among many tasks, and of all of them together."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SOME = 500
 
 
 def resident() -> int:
-    """How many bytes of memory this process has in use."""
+    """Return the bytes of memory that this process uses."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 

@@ -15,12 +15,12 @@ pytestmark = pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "number"), [("asyncio", 200), ("threadpool", 200), ("debug", 200), ("processpool", 15)]
 )
-def test_cycles_leave_no_descriptor_thread_process_or_semaphore(kind: str, number: int) -> None:
+def test_cycles_leave_no_resources(kind: str, number: int) -> None:
     before, after = cycles(kind, number)
     assert not after.more_than(before), (before, after)
 
 
-def test_a_program_that_used_processes_ends_without_complaints() -> None:
+def test_program_that_used_processes_ends_quietly() -> None:
     command = [sys.executable, "-m", "tests.chaos.cycles", "--kind", "processpool", "--cycles", "2"]
     result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
     assert (result.returncode, result.stderr) == (0, "")

@@ -1,9 +1,9 @@
-"""One typed task, on the processes of this machine or on a Dask cluster: one word decides.
+"""One typed task on the processes of this machine or on a Dask cluster; one word decides.
 
     python -m tests.examples.pool_or_cluster processpool
     python -m tests.examples.pool_or_cluster dask
 
-Where the cluster is elsewhere, `add_executor("dask", alias="cpu", address="tcp://10.0.0.5:8786")` says so.
+If the cluster runs elsewhere, pass its address: `add_executor("dask", alias="cpu", address="tcp://10.0.0.5:8786")`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A program without a line of asyncio: the scheduler runs in a thread of its own.
 
-`python -m tests.examples.sync_program FOLDER` tells how large the files of a folder are, together and by and by.
+`python -m tests.examples.sync_program FOLDER` prints the total size of the files of a folder, again and again.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from asyncz import AsyncIOScheduler, IntervalTrigger, ResultTimeoutError, TaskEx
 
 
 def size(folder: Path) -> int:
-    """Add up the sizes of files, and stop where nobody wants to know any more."""
+    """Add up the sizes of files, and stop if the run is cancelled."""
     total = 0
     for path in folder.rglob("*"):
         if current_run().is_cancelled():
@@ -40,7 +40,7 @@ def main(folder: Path) -> int:
             print(error)
             total = 0
         print("now", total, "bytes")
-        # SIGINT and SIGTERM let what runs come to its end.
+        # SIGINT and SIGTERM let live runs finish.
         thread.wait_closed()
     print("runs that ended:", [run.outcome for run in task.state.recent_runs])
     return total

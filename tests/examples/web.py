@@ -1,4 +1,4 @@
-"""A web app whose scheduler starts and drains with the server; `GET /state` tells as JSON what it does.
+"""A web app whose scheduler starts and drains with the server; `GET /state` returns its state as JSON.
 
 uvicorn tests.examples.web:app
 """
@@ -36,12 +36,12 @@ scheduler.add_task(forget, trigger=IntervalTrigger(hours=1), id="forget")
 
 
 async def state(request: Request) -> Response:
-    """What the scheduler, its tasks and its executors do."""
+    """Return the state of the scheduler, its tasks and its executors."""
     return Response(scheduler.state.model_dump_json(), media_type="application/json")
 
 
 async def work(request: Request) -> Response:
-    """Run something for whoever asks, in a thread, and answer with its typed result."""
+    """Run a function for the client, in a thread, and answer with its typed result."""
     text = (await request.body()).decode()
     digest = await scheduler.add_task(checksum, text, executor="threadpool").result()
     checked[digest] += 1

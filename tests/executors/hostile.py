@@ -1,6 +1,6 @@
 """Exceptions whose own code raises wherever Python calls it."""
 
-# ruff: noqa: N818, RSE102  # named after what they do
+# ruff: noqa: N818, RSE102  # named after their behaviour
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ each_thread_executor = pytest.mark.parametrize("kind", ["threads", "futures"])
 
 
 @pytest.mark.parametrize("kind", ["asyncio", "threads"])
-def test_coroutine_over_its_timeout_rolls_back_before_report(kind: str) -> None:
+def test_coroutine_over_timeout_cleans_up_before_report(kind: str) -> None:
     log: list[str] = []
 
     async def work() -> None:
@@ -60,7 +60,7 @@ def test_coroutine_over_its_timeout_rolls_back_before_report(kind: str) -> None:
 
 
 @every_executor
-def test_coroutine_that_swallows_its_timeout_is_timed_out(kind: str) -> None:
+def test_coroutine_that_swallows_timeout_is_timed_out(kind: str) -> None:
     async def work() -> str:
         try:
             await asyncio.sleep(60)
@@ -79,7 +79,7 @@ def test_coroutine_that_swallows_its_timeout_is_timed_out(kind: str) -> None:
 
 @every_executor
 @pytest.mark.parametrize("ending", ["returns", "raises", "cancelled"])
-def test_cancelled_coroutine_is_cancelled_whatever_it_does_then(kind: str, ending: str) -> None:
+def test_cancelled_coroutine_is_cancelled_in_any_case(kind: str, ending: str) -> None:
     started = threading.Event()
     cleaned_up: list[bool] = []
 
@@ -110,7 +110,7 @@ def test_cancelled_coroutine_is_cancelled_whatever_it_does_then(kind: str, endin
 
 @every_executor
 @pytest.mark.parametrize("raises", [False, True])
-def test_function_that_saw_its_cancellation_is_cancelled(kind: str, raises: bool) -> None:
+def test_function_that_saw_cancellation_is_cancelled(kind: str, raises: bool) -> None:
     started = threading.Event()
 
     def work() -> str:
@@ -158,7 +158,7 @@ def test_function_that_does_not_ask_keeps_its_result(kind: str) -> None:
 
 @each_thread_executor
 @pytest.mark.parametrize("swallows", [False, True])
-def test_tasks_left_behind_are_cancelled_with_their_run(kind: str, swallows: bool) -> None:
+def test_tasks_left_behind_are_cancelled_with_run(kind: str, swallows: bool) -> None:
     log: list[str] = []
     keep: list[asyncio.Task[None]] = []
 

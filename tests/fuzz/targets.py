@@ -259,7 +259,7 @@ def _target(
     """Return a function that runs a target under some settings of hypothesis."""
 
     def run(configured: settings) -> None:
-        # The strategies give what the function accepts.
+        # The strategies give valid arguments.
         configured(given(*strategies)(function))()
 
     return run

@@ -1,6 +1,6 @@
 """Apps of several frameworks with the same scheduler, for tests that serve them in a process of their own.
 
-Where they write what happens, and the file that their runs wait for, is told by environment variables.
+Environment variables name the file of their records, and the file for which their runs wait.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ for executor in ("asyncio", "threadpool", "processpool"):
 
 
 def note(event: TaskSubmitted | TaskNotification[object]) -> None:
-    """Write down what happened to a run."""
+    """Record the outcome of a run in the file."""
     with (FOLDER / "events").open("a") as file:
         file.write(f"{json.dumps([type(event).__name__, event.details.run_id])}\n")
 

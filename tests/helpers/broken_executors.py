@@ -33,7 +33,7 @@ from tests.helpers.generics import ResultT
 
 
 class PassedOn:
-    """A notifier between an executor and its scheduler; its subclasses tamper with what passes."""
+    """Notifier between an executor and its scheduler; its subclasses change the reports."""
 
     def __init__(self, scheduler: Notifier) -> None:
         self.scheduler = scheduler
@@ -50,7 +50,7 @@ class PassedOn:
 
 
 class ThreadPerRun(BaseExecutor):
-    """Breaks nothing: what the others have in common."""
+    """Correct executor: the common part of the others."""
 
     Tampered: type[PassedOn] = PassedOn
 
@@ -129,7 +129,7 @@ class ReleasesWhileWorkGoesOn(ThreadPerRun):
 
 
 class MixesUpResults(ThreadPerRun):
-    """Tells the result of the run that ended before."""
+    """Executor that reports the result of the run before."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -140,7 +140,7 @@ class MixesUpResults(ThreadPerRun):
         if isinstance(notification, TaskExecuted):
             self._before.append(notification.result)
             if len(self._before) > 1:
-                notification = run.executed(self._before[-2])  # type: ignore[arg-type]  # what the types forbid
+                notification = run.executed(self._before[-2])  # type: ignore[arg-type]  # the types forbid it, too
         super().finish(run, notification)
 
 
@@ -152,12 +152,12 @@ class SwallowsExceptions(ThreadPerRun):
     @override
     def finish(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
         if failed_by_its_function(notification):
-            notification = run.executed(None)  # type: ignore[arg-type]  # what the types forbid
+            notification = run.executed(None)  # type: ignore[arg-type]  # the types forbid it, too
         super().finish(run, notification)
 
 
 class RaisesOutOfSubmit(BaseExecutor):
-    """Runs inline, and lets the caller have what the function raised."""
+    """Executor that runs inline, and raises the exception of the function in `submit`."""
 
     @override
     def submit_run(self, run: TaskRun[ResultT], /) -> None:
@@ -180,7 +180,7 @@ class AcceptsAfterShutdown(ThreadPerRun):
 
 
 class AcceptsBeforeStart(ThreadPerRun):
-    """Keeps what comes before its start for later."""
+    """Executor that queues runs before its start."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -253,7 +253,7 @@ class HangsInShutdown(ThreadPerRun):
 
 
 class DropsRunsAtShutdown(ThreadPerRun):
-    """Forgets what it has."""
+    """Executor whose state does not list its runs."""
 
     @override
     async def shutdown(self, wait: bool = True) -> None:
@@ -267,7 +267,7 @@ class DropsRunsAtShutdown(ThreadPerRun):
 
 
 class CutsRunsOffAtShutdown(ThreadPerRun):
-    """Does not wait where it should."""
+    """Executor whose shutdown does not wait."""
 
     @override
     async def shutdown(self, wait: bool = True) -> None:
@@ -275,7 +275,7 @@ class CutsRunsOffAtShutdown(ThreadPerRun):
 
 
 class LetsRunsGoOnAtShutdown(ThreadPerRun):
-    """Does not end the runs where it does not wait for them."""
+    """Executor whose shutdown without waiting does not cancel the runs."""
 
     @override
     def cancel_all(self) -> None:
@@ -291,7 +291,7 @@ class DoesNotAwait(ThreadPerRun):
     @override
     def work(self, run: TaskRun[ResultT]) -> None:
         self.start_timeout(run)
-        self.finish(run, run.execute(lambda awaitable: awaitable))  # type: ignore[arg-type,return-value]  # what the types forbid
+        self.finish(run, run.execute(lambda awaitable: awaitable))  # type: ignore[arg-type,return-value]  # the types forbid it, too
 
 
 class RunsWhatIsTooLate(ThreadPerRun):
@@ -452,7 +452,7 @@ class BlocksWhenItsQueueIsFull(BaseExecutor):
 
 @attrs.frozen
 class Broken:
-    """A broken executor, what it wrongly or rightly declares, and what the suite has to find."""
+    """A broken executor, its declarations, and the broken rules that the suite has to find."""
 
     make: Callable[[], UniversalExecutor]
     breaks: set[Rule]
@@ -469,7 +469,7 @@ BROKEN: tuple[Broken, ...] = (
     Broken(ReleasesWhileWorkGoesOn, {rules.RELEASED_AT_ITS_END}),
     Broken(MixesUpResults, {rules.RESULTS}),
     Broken(SwallowsExceptions, {rules.EXCEPTIONS}),
-    # The function of the last run asks to exit, and nobody is left to tell of it.
+    # The function of the last run raises SystemExit, and no thread is left to report it.
     Broken(DiesOfSystemExit, {rules.EXIT_REQUESTS, rules.NO_RUN_IS_LOST}),
     Broken(TakesCancelledErrorForAnError, {rules.CANCELLED_BY_ITSELF}),
     Broken(DoesNotAwait, {rules.AWAITABLES}),
@@ -497,6 +497,6 @@ BROKEN: tuple[Broken, ...] = (
     Broken(StateWaitsForTheLoop, {rules.STATE_FROM_ANY_THREAD}),
     Broken(StateRaises, {rules.ALIAS_AND_STATUS, rules.COUNTS, rules.STATE_FROM_ANY_THREAD}),
     Broken(BlocksWhenItsQueueIsFull, {rules.MANY_QUEUED_RUNS}),
-    # It runs in this process, and so would not notice what cannot travel.
+    # It runs in this process, and so would not notice objects that cannot be pickled.
     Broken(ThreadPerRun, {rules.NOT_PICKLABLE}, runs_in_another_process=True),
 )

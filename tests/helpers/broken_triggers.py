@@ -19,7 +19,7 @@ HOUR = timedelta(hours=1)
 
 
 class FullHours(BaseTrigger):
-    """Breaks nothing: what the others have in common."""
+    """Correct trigger: the common part of the others."""
 
     @override
     def next_due_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
@@ -57,7 +57,7 @@ class TellsLocalTimes(FullHours):
 
 class TellsTexts(FullHours):
     @override
-    def next_due_time(  # type: ignore[override]  # what the types forbid
+    def next_due_time(  # type: ignore[override]  # the types forbid it, too
         self, previous: datetime | None, now: datetime, /
     ) -> str:
         return f"{super().next_due_time(previous, now)}"
@@ -88,7 +88,7 @@ class Blocks(FullHours):
 
 
 class NeverComesBack(FullHours):
-    """Looks for a common due time of what has none."""
+    """Trigger that searches for a common due time of triggers that have none."""
 
     @override
     def next_due_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
@@ -133,7 +133,7 @@ class ThrowsDice(FullHours):
 
 
 class Drifts(FullHours):
-    """Counts the hour from the time when it is asked, or from the due time before where that is later."""
+    """Trigger that counts an hour from now, or from the previous due time if that is later."""
 
     @override
     def next_due_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
@@ -271,7 +271,7 @@ BROKEN = [
     Broken(RaisesInTheEnd, {rules.RAISES_NOTHING}),
     Broken(RaisesForOtherTimes, {rules.RAISES_NOTHING}),
     Broken(TellsLocalTimes, {rules.TIME_ZONE}),
-    Broken(TellsTexts, {rules.TIME_ZONE}),  # type: ignore[arg-type]  # what the types forbid
+    Broken(TellsTexts, {rules.TIME_ZONE}),  # type: ignore[arg-type]  # the types forbid it, too
     Broken(StandsStill, {rules.ALWAYS_LATER}),
     Broken(GoesBack, {rules.ALWAYS_LATER}),
     Broken(Blocks, {rules.DOES_NOT_BLOCK}),

@@ -1,6 +1,6 @@
-"""A Dask cluster of processes, over TCP on this machine: `python -m tests.helpers.cluster ROLE ...` is one of them.
+"""Dask cluster of processes, over TCP on this machine: `python -m tests.helpers.cluster ROLE ...` is one of them.
 
-What is needed to start it is in the other processes only: here nothing of Dask is imported.
+Only those processes import Dask.
 """
 
 from __future__ import annotations
@@ -25,25 +25,25 @@ class _Server(Protocol):
 
 
 class Part:
-    """One process of the cluster, and what it starts itself."""
+    """One process of the cluster, and its children."""
 
     def __init__(self, *arguments: str) -> None:
         command = [sys.executable, "-m", "tests.helpers.cluster", *arguments]
-        # Of a session of its own, so that nothing of it is left.
-        # Nothing is written to its standard input: that ends with this process, and the part with it.
+        # A session of its own: `end` kills the children, too. Its standard input closes when this process ends, even by
+        # a signal, and then it kills itself.
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
         )
 
     def address(self) -> str:
-        """Its address, waiting until it is there."""
+        """Return its address, as soon as it has one."""
         assert self.process.stdout is not None
         address = self.process.stdout.readline().strip()
         assert address, "a part of the cluster did not start"
         return address
 
     def end(self) -> None:
-        """Kill it."""
+        """Kill the process and its children."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(10)
@@ -55,7 +55,7 @@ class Part:
 
 @contextlib.contextmanager
 def part(*arguments: str) -> Iterator[str]:
-    """A part of a cluster that is there from now on; gives its address."""
+    """Start a part of a cluster and yield its address."""
     running = Part(*arguments)
     try:
         yield running.address()
@@ -65,7 +65,7 @@ def part(*arguments: str) -> Iterator[str]:
 
 @contextlib.contextmanager
 def cluster_of(workers: int) -> Iterator[str]:
-    """A scheduler and its workers, each a process with a guardian that replaces it; gives the scheduler's address."""
+    """Start a scheduler and workers, each with a nanny that replaces it, and yield the scheduler's address."""
     with part("scheduler") as address, contextlib.ExitStack() as parts:
         for started in [Part("worker", address) for _ in range(workers)]:
             parts.callback(started.end)
@@ -74,7 +74,7 @@ def cluster_of(workers: int) -> Iterator[str]:
 
 
 class Proxy:
-    """A port before a cluster's, which can be closed and opened again."""
+    """Proxy of a cluster whose port can be closed and opened again."""
 
     def __init__(self, address: str) -> None:
         host, _, port = address.removeprefix("tcp://").rpartition(":")
@@ -86,16 +86,16 @@ class Proxy:
 
     @property
     def address(self) -> str:
-        """Where it listens."""
+        """Return the address of the proxy."""
         return f"tcp://127.0.0.1:{self._port}"
 
     async def open(self) -> None:
-        """Listen, at the same port each time."""
+        """Listen, on the same port each time."""
         self._server = await asyncio.start_server(self._connected, "127.0.0.1", self._port)
         self._port = self._server.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
-        """Cut all connections, and take no new ones."""
+        """Cut all connections, and accept no new ones."""
         assert self._server is not None
         self._server.close()
         for writer in self._writers:
@@ -122,7 +122,7 @@ async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> Non
 
 
 class WithoutAsyncz(MetaPathFinder):
-    """Has Python find no asyncz."""
+    """Import hook that hides asyncz."""
 
     @override
     def find_spec(self, fullname: str, path: object, target: object = None) -> None:
@@ -161,7 +161,7 @@ async def _serve(role: str, address_of_scheduler: str = "tcp://127.0.0.1:0") -> 
 
 
 def _end_with_parent() -> None:
-    """Kill this process and those that it has started once its parent is gone."""
+    """Kill this process and its children when the parent ends."""
     sys.stdin.buffer.read()
     os.killpg(0, signal.SIGKILL)
 

@@ -63,7 +63,7 @@ def cron_expressions() -> st.SearchStrategy[str]:
 
 
 class ReckonedCron:
-    """Tells minute by minute whether a cron expression of five fields is due, with nothing of the library."""
+    """Cron expression of five fields that is evaluated minute by minute, without the library."""
 
     names = {name: number for number, name in enumerate(["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"])} | {
         name.upper(): number for number, name in enumerate(calendar.month_abbr) if name
@@ -118,7 +118,7 @@ class ReckonedCron:
         return False
 
     def is_due(self, local: datetime) -> bool:
-        """Whether clocks that show this time show what the expression tells."""
+        """Return True if the expression matches this local time."""
         if not (local.minute in self.minutes and local.hour in self.hours and local.month in self.months):
             return False
         days = self.is_day_of_month(local), self.is_day_of_week(local)
@@ -127,7 +127,7 @@ class ReckonedCron:
     def due_between(self, begin: datetime, end: datetime, zone: tzinfo) -> Iterator[datetime]:
         """Each due time from `begin` until before `end`, as clocks show them that go on minute by minute."""
         shown_already: set[datetime] = set()
-        # Some hours earlier, so that what is shown a second time is known.
+        # Start some hours earlier, to recognize local times that occur a second time.
         instant = begin if self.is_for_every_hour else begin - timedelta(hours=3)
         shown = instant.astimezone(zone).replace(tzinfo=None, fold=0)
         while instant < end:

@@ -13,7 +13,7 @@ from asyncz.executors.dask import _client_protocol
 
 
 class Client(_client_protocol.Client, Protocol):
-    """What a client can do besides; by itself it has too few types."""
+    """Further methods of a client, which has too few types itself."""
 
     def submit(
         self, function: Callable[[int, int], int], first: int, second: int, /, *, pure: bool

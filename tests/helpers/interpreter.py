@@ -8,7 +8,7 @@ import sys
 
 
 def python_output(*arguments: str) -> str:
-    """What it writes, without what measures coverage there: that would load modules, and trace."""
+    """Return its output, without coverage in the process: that would load modules, and trace."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
     result = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, timeout=110, env=environment)
     assert result.returncode == 0, result.stderr

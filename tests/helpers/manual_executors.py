@@ -34,13 +34,13 @@ class CustomExecutor:
     """Executor without the base class, whose outcomes are reported through a function.
 
     Args:
-        tell: Called with the function that reports the outcome and releases the run.
+        report: Called with the function that reports the outcome and releases the run.
         releases: Number of releases of each run.
     """
 
-    def __init__(self, tell: Callable[[Callable[[], None]], object], releases: int = 1) -> None:
+    def __init__(self, report: Callable[[Callable[[], None]], object], releases: int = 1) -> None:
         self.state = ExecutorState(alias="own")
-        self.tell = tell
+        self.report = report
         self.releases = releases
         self.taken: list[datetime] = []
 
@@ -55,7 +55,7 @@ class CustomExecutor:
                 self.scheduler.released(run)
 
         self.taken.append(run.scheduled_at)
-        self.tell(end)
+        self.report(end)
 
     async def shutdown(self, wait: bool = True) -> None:
         self.state = self.state.evolve("stopped")

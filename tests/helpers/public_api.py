@@ -528,12 +528,12 @@ MEMBERS: dict[str, list[str]] = {
 
 
 def documentation() -> dict[str, str]:
-    """The public classes, functions and methods as a user writes them, each with what it says of itself."""
+    """Return the docstring of each public class, function and method, by the name that a user writes."""
     found: dict[str, str] = {}
     for name in NAMES["asyncz"]:
         value = getattr(asyncz, name)
         if inspect.isclass(value) or inspect.isfunction(value):
-            # Not `inspect.getdoc`, which answers with what a base class says.
+            # `inspect.getdoc` would return the docstring of a base class.
             found[f"asyncz.{name}"] = inspect.cleandoc(value.__doc__ or "")
         for member in MEMBERS.get(name, ()):
             attribute = inspect.getattr_static(value, member, None)

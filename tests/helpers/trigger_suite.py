@@ -10,7 +10,7 @@ from tests.helpers.broken_triggers import Broken
 
 
 class TriggerSuite(TriggerConformance):
-    """For what is given; not for pytest."""
+    """Suite for a given trigger; pytest does not collect it."""
 
     __test__ = False
     longest_answer = 0.02

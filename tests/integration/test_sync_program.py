@@ -41,7 +41,7 @@ print("ended", threading.active_count(), signal.getsignal(signal.SIGINT) is sign
 
 @contextlib.contextmanager
 def program(main: str, tmp_path: Path) -> Generator[Callable[[signal.Signals | None], tuple[int, list[str], str]]]:
-    """Runs a program, and gives what sends it a signal when it waits, and then tells how it ended and what it wrote."""
+    """Return a function that runs a program, sends a signal while it waits, and returns its exit status and output."""
     file = tmp_path / "program.py"
     file.write_text(PROGRAM.replace("{main}", textwrap.dedent(main)))
     process = subprocess.Popen([sys.executable, str(file)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

@@ -115,7 +115,7 @@ def _existing(patterns: Iterable[str]) -> list[str]:
 
 
 def prepare(areas: Sequence[Area], folder: Path) -> None:
-    """Copy the project and tell mutmut about the modules and tests."""
+    """Copy the project and configure mutmut for the modules and tests."""
     for name in ("asyncz", "tests", "typecheck", "stubs"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "README.md", folder)

@@ -1,12 +1,15 @@
-"""The prose of the package keeps within its word rates."""
+"""The prose of the package and of its tests keeps within its word rates."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from tests.prose import LIMITS, PACKAGE, main, read_prose
+
+TESTS = PACKAGE.parent / "tests"
 
 PLAIN = '''\
 """Run queue of an executor.
@@ -26,6 +29,19 @@ def write(folder: Path, source: str) -> Path:
 @pytest.mark.slow
 def test_package_word_rates_within_limits() -> None:
     assert read_prose(PACKAGE.rglob("*.py")).violations() == []
+
+
+@pytest.mark.slow
+def test_word_rates_of_tests_within_limits() -> None:
+    violations = read_prose(TESTS.rglob("*.py")).violations()
+    # Tests state facts; the conditions are in the names.
+    assert [each for each in violations if not each.startswith("if/when:")] == []
+
+
+def test_names_of_tests_have_at_most_50_characters() -> None:
+    names = [name for file in TESTS.rglob("test_*.py") for name in re.findall(r"def (test_\w+)", file.read_text())]
+    assert len(names) > 900
+    assert [name for name in names if len(name) > 50] == []
 
 
 def test_plain_prose_has_no_violations(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ class Adder(Protocol):
 
 @attrs.define(eq=False)
 class Modelled:
-    """What this test itself knows of a task, worked out without the scheduler."""
+    """Model of a task, computed without the scheduler."""
 
     task: Task[str]
     period: int | None
@@ -107,7 +107,7 @@ class Modelled:
 
 
 class SchedulerMachine(RuleBasedStateMachine):
-    """Does what a user can do, and what can befall one, to a scheduler with one executor."""
+    """Operations of a user and faults, for a scheduler with one executor."""
 
     kills_workers = False
 
@@ -115,7 +115,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         raise NotImplementedError
 
     def add_blocking_task(self, add: Adder) -> Task[str]:
-        """Add one whose runs end when the gate opens; where they may block, which they may not inline."""
+        """Add a task whose runs end when the gate opens, unless the executor runs them inline."""
         return add(wait_for_gate, self.gate)
 
     tasks: Bundle[Modelled] = Bundle("tasks")
@@ -146,7 +146,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         self.scheduler.subscribe(TaskCancelled, self.on_end)
         self.wait_for(self.scheduler.start())
 
-    # What is heard
+    # Listeners
 
     def on_submitted(self, event: TaskSubmitted) -> None:
         self.submitted[event.details.run_id] += 1
@@ -168,13 +168,13 @@ class SchedulerMachine(RuleBasedStateMachine):
         self.ended[run_id] += 1
         self.kinds[type(notification)] += 1
 
-    # What is done
+    # Operations
 
     def wait_for(self, work: Coroutine[object, Never, ResultT]) -> ResultT:
         async def bounded() -> ResultT:
             async with asyncio.timeout(PATIENCE):
                 result = await work
-                # What was told by now has to be heard first; what is told later is heard at the next step.
+                # Events so far have to arrive first; later events arrive at the next step.
                 while self.scheduler._parts.runtime.inbox:
                     await asyncio.sleep(0)
                 self.reckon()
@@ -269,7 +269,7 @@ class SchedulerMachine(RuleBasedStateMachine):
             self.reckon()
             modelled.task.reschedule(None if period is None else IntervalTrigger(seconds=period))
             modelled.period, modelled.anchor = period, self.clock.now()
-            # What was held back by the old trigger is due no more.
+            # Runs that were due by the old trigger, and paused, are dropped.
             modelled.held_back.clear()
             await self.clock.advance()
 
@@ -338,10 +338,10 @@ class SchedulerMachine(RuleBasedStateMachine):
 
         self.wait_for(restart())
 
-    # What must hold
+    # Invariants
 
     def reckon(self) -> None:
-        """Work out which due times have passed by now, and what must have become of each."""
+        """Compute the due times that have passed by now, and the expected runs."""
         now = self.clock.now()
         for modelled in self.modelled:
             if modelled.removed:
@@ -351,7 +351,7 @@ class SchedulerMachine(RuleBasedStateMachine):
             if modelled.paused or self.held:
                 modelled.held_back += due
                 continue
-            # What was held back together is coalesced; this clock passes no due time that is not held back.
+            # Due times during a pause are coalesced; this clock skips no other due time.
             held_back, modelled.held_back = modelled.held_back, []
             modelled.expected.update(held_back[-1:] if modelled.coalesce else held_back, due)
 
@@ -387,7 +387,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         assert state.submitted == len(self.submitted) == sum(self.kinds.values())
 
     async def until_nothing_is_counted(self) -> None:
-        """What was abandoned returns now that the gate is open: then no instance may be left anywhere."""
+        """Wait for abandoned functions, which return as the gate is open; then no instance may be left."""
         await self.scheduler.start()
         # Those of removed tasks are counted by the executor alone.
         while any(executor.running for executor in self.scheduler.state.executors):
@@ -449,7 +449,7 @@ class InProcesses(SchedulerMachine):
 
 
 class Inline(SchedulerMachine):
-    """With an executor that runs each function at once, where none may block."""
+    """With an executor that runs each function inline, so that none may block."""
 
     @override
     def make_executor(self) -> UniversalExecutor:
@@ -463,7 +463,7 @@ class Inline(SchedulerMachine):
 @pytest.mark.parametrize(("machine", "examples"), [(OnTheLoop, 60), (InThreads, 60), (InProcesses, 15), (Inline, 60)])
 def test_every_run_ends_once(machine: type[SchedulerMachine], examples: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Submit and end each run once in any sequence of operations."""
-    # Each failure is logged, which would bury what hypothesis reports.
+    # The log of all failures would hide the report of hypothesis.
     monkeypatch.setattr(logging.getLogger("asyncz"), "disabled", True)
     monkeypatch.setattr(logging.getLogger("asyncz.scheduler"), "disabled", True)
     several = int(os.environ.get("ASYNCZ_STATEFUL_FACTOR", "1"))

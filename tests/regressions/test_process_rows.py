@@ -182,7 +182,7 @@ def test_program_without_a_file_uses_other_modules(arguments: list[str]) -> None
 
 
 @pytest.mark.parametrize("arguments", [["-"], ["-i"]])
-def test_function_of_an_interactive_program_is_explained(arguments: list[str]) -> None:
+def test_function_of_interactive_program_is_explained(arguments: list[str]) -> None:
     """X22: a function of the main module, which workers cannot import."""
     result = subprocess.run(
         [sys.executable, *arguments],

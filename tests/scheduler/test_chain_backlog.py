@@ -86,7 +86,7 @@ async def test_chain_coalesce_keeps_latest_result() -> None:
         go_on.set()
         await until(lambda: len(log.events) == 2)
         assert log.results(second) == [0, 4]
-        # Those that it did not get to are told.
+        # The runs that it did not start are reported.
         assert second.state.rejected == len(rejected) == 3
 
 

@@ -122,7 +122,7 @@ async def test_chain_result_waits_for_added_event() -> None:
         first = scheduler.add_task(payloads.add, 1, 2, trigger=None, executor="debug")
         await first.run()
         heard: list[object] = []
-        # Its end is told at the next turn of the loop, and that of the next task was added after that.
+        # Its outcome is reported at the next iteration of the loop, and the next task was added after that.
         first.run()
         second = first.then(double, executor="debug")
         scheduler.subscribe(TaskAdded, heard.append)
@@ -148,7 +148,7 @@ async def test_chain_from_threads_passes_every_result() -> None:
         await asyncio.gather(*handles)
         for thread in threads:
             await asyncio.to_thread(thread.join)
-        # Whoever was chained while another thread chained too is given this one, at the latest.
+        # A task that was chained concurrently receives this result, at the latest.
         await asyncio.gather(*(task.run() for task in tasks))
         await until(lambda: all(task.state.executed for task in made))
         assert len(made) == 200

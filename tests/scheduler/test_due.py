@@ -111,7 +111,7 @@ async def test_due_runs_not_delayed_by_pending_calls(monkeypatch: pytest.MonkeyP
         scheduler.subscribe(SchedulerResumed, have_much_wait)
         scheduler.resume()
         await until(lambda: order.count("run") == 100)
-        # What its own submissions have added is looked at in between, as before.
+        # Tasks that its own submissions add are handled in between, as before.
         first = order.index("run")
         assert order[first : first + 32] == ["run"] * 32
 

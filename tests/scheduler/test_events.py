@@ -251,14 +251,14 @@ async def test_duplicate_subscription_called_twice() -> None:
 
 
 class Session:
-    """Listens, and takes back all that it subscribed to once nobody has it any more."""
+    """Listener that cancels its subscriptions when it is garbage-collected."""
 
     def __init__(self, scheduler: AsyncIOScheduler, heard: list[object]) -> None:
         subscription = scheduler.subscribe(TaskExecuted, heard.append)
         weakref.finalize(self, subscription.unsubscribe)
 
     def hear(self, _: TaskExecuted[object]) -> None:
-        """Be kept by whoever calls this."""
+        """Keep this object alive through the bound method."""
 
 
 async def test_unsubscribe_may_trigger_other_unsubscribe() -> None:

@@ -19,7 +19,7 @@ async def test_remove_executor_right_after_add() -> None:
     async with AsyncIOScheduler() as scheduler:
         scheduler.add_executor(executor, alias="under_test")
         await scheduler.remove_executor("under_test")
-        # What was put off has been done by then.
+        # The deferred calls were made by then.
         await scheduler.add_task(payloads.add, 1, 2).result()
         assert executor.state.status == "stopped"
 

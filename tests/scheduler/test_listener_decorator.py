@@ -43,7 +43,7 @@ def raise_error() -> None:
     raise ValueError("no")
 
 
-async def test_on_without_classes_calls_listener_with_all_events() -> None:
+async def test_on_without_classes_receives_all_events() -> None:
     scheduler = AsyncIOScheduler()
     heard: list[Event] = []
     scheduler.on()(heard.append)

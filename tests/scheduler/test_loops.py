@@ -111,7 +111,7 @@ def test_two_schedulers_in_threads_pass_results() -> None:
             done.set()
 
         def tell(number: int) -> None:
-            # Due only once somebody listens: its scheduler runs in another thread than this.
+            # Due only after the subscription: the scheduler runs in another thread.
             task = second.scheduler.add_task(str, number, trigger=None)
             task.on_executed(hear)
             task.submit()

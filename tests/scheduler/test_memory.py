@@ -131,7 +131,7 @@ async def test_removed_task_is_freed(
         async with asyncio.timeout(30):
             while scheduler.tasks:
                 await asyncio.sleep(0.001)
-        # What the loop itself still holds of its last turn goes with the next.
+        # The next iteration of the loop frees the objects of its last one.
         await asyncio.sleep(0.01)
         assert [reference() for reference in references] == [None] * len(references)
 
@@ -156,7 +156,7 @@ async def test_added_task_does_not_keep_adding_run() -> None:
         return result
 
     async def step_later() -> Result:
-        # By then nothing is going on: what is added next wakes the scheduler.
+        # The scheduler is idle by then: the next task wakes it.
         await asyncio.sleep(0.01)
         return step()
 

@@ -133,7 +133,7 @@ async def test_run_can_modify_its_own_task(executor: str) -> None:
         await clock.advance(5, wait_for_runs=True)
         await until(lambda: changes.names[-1] == "TaskRemoved")
     state = scheduler.state
-    # The loop may have submitted what the thread asked for before that removed the task; that run finds it gone.
+    # The loop may have submitted the run before the thread removed the task; that run fails, as the task is gone.
     assert (state.executed, state.submitted) == (2, 2 + state.errors)
     assert state.errors <= 1
 

@@ -200,7 +200,7 @@ async def test_move_listener_may_run_again() -> None:
         results: list[int] = []
 
         def run_again(event: TaskExecuted[int]) -> None:
-            # Its executor has a place again by the time its end is told; the scheduler frees its own after that.
+            # The executor has a free slot when the outcome is reported; the scheduler frees its own slot after that.
             results.append(event.result)
             if len(results) < 3:
                 task.run()

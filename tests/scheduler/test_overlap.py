@@ -62,7 +62,7 @@ class Gate:
         fcntl.flock(self._file, fcntl.LOCK_EX)
 
     async def wait(self) -> None:
-        """What a coroutine does here."""
+        """Wait until the gate opens, on the loop."""
         await self._opened.wait()
 
     def open(self) -> None:
@@ -77,7 +77,7 @@ def second(event: TaskNotification[object] | TaskSubmitted | TaskMaxInstances) -
 
 
 class Trial:
-    """A task whose runs block, due every second on a clock that the test moves, and what is heard of it."""
+    """A task whose runs block, due every second on a clock of the test, and its events."""
 
     def __init__(self, kind: str, folder: Path) -> None:
         self.kind = kind
@@ -113,7 +113,7 @@ class Trial:
         await until(lambda: self.executor.state.running == number and self.executor.state.queued == 0)
 
     def stop(self, task: Task[None]) -> None:
-        """Have nothing due any more, and let go on what waits."""
+        """Unschedule the task, and let its runs return."""
         self.scheduler.reschedule_task(task, None)
         self.gate.open()
 
@@ -166,7 +166,7 @@ def test_queue_one_keeps_latest_due_run(kind: str, tmp_path: Path) -> None:
         await under_test.clock.advance(2)
         assert (task.state.running, task.state.backlog, task.state.rejected) == (1, 1, 0)
         await under_test.clock.advance(2)
-        # Nothing is passed over in silence: the ones that the latest replaced are told.
+        # No due time is dropped silently: the replaced runs are reported.
         assert (task.state.backlog, under_test.rejected) == (1, [2, 3])
         under_test.stop(task)
         await until(lambda: len(under_test.ended[TaskExecuted]) == 2)
@@ -274,7 +274,7 @@ def test_backlog_uses_slots_of_higher_maximum(tmp_path: Path) -> None:
         task.modify(max_instances=3)
         await under_test.clock.advance()
         assert (task.state.running, task.state.backlog, under_test.submitted) == (3, 1, [1, 2, 3])
-        # What waits when the policy changes is not forgotten; what is due later goes by the new one.
+        # The backlog survives a change of the policy; later due times follow the new policy.
         task.modify(overlap="skip")
         await under_test.clock.advance(1)
         assert (task.state.running, task.state.backlog, under_test.rejected) == (3, 1, [5])

@@ -62,7 +62,7 @@ async def test_replacement_backlog_waits_for_old_run() -> None:
         old.run()
         new = scheduler.add_task(payloads.add_async, 1, 2, id="job", replace_existing=True, overlap="queue_one")
         await clock.advance()
-        # One at a time, whoever has the id.
+        # One run at a time per task id, for replaced tasks too.
         assert (new.state.running, new.state.backlog) == (1, 1)
         go_on.set()
         await clock.advance()
@@ -176,7 +176,7 @@ async def test_replaced_once_while_last_run_ends(
         thread = threading.Thread(target=replace)
         await until(lambda: old.state.running == 1)
         thread.start()
-        # From here on the loop asks for the lock where it has found that the task is finished.
+        # From here on the loop needs the lock after it has found that the task is finished.
         await old.result()
         await until(lambda: not thread.is_alive() and bool(removed))
         assert scheduler.tasks == (added[0],)

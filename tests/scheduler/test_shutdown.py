@@ -183,7 +183,7 @@ async def test_executor_shutdown_error_does_not_block() -> None:
 
 
 class Ill:
-    """Takes runs and never tells how they end; raises whatever else it is asked."""
+    """Executor that accepts runs and never reports an outcome; its other methods raise."""
 
     def __init__(self) -> None:
         self.asked_to_cancel = False

@@ -214,7 +214,7 @@ BAD: list[tuple[str, Callable[[], object], str]] = [
     ("to submit before the start", of_scheduler("submit_task", "job"), "submitting the task 'job' needs a running"),
     ("to change its own limits badly", of_task("modify", retry="always"), "retry cannot be 'always'"),
     ("its own schedule by name", of_task("reschedule", "daily"), "trigger cannot be 'daily'"),
-    # Who listens
+    # Listeners
     ("an event by name", of_scheduler("subscribe", "TaskError", print), "pass one of the event classes: Exec"),
     ("a subscripted event", of_scheduler("subscribe", TaskExecuted[int], print), "pass one of the event classes"),
     ("nobody who listens", of_scheduler("subscribe", TaskError, None), "listener cannot be None"),

@@ -34,7 +34,7 @@ LAZY_PACKAGES = [asyncz, config, executors, triggers]
 
 
 def imports_for_checkers(package: ModuleType) -> dict[str, list[str]]:
-    """What a package imports where a type checker reads it, by module."""
+    """Return the imports of a package for type checkers, by module."""
     found: dict[str, list[str]] = {}
     for node in ast.parse(inspect.getsource(package)).body:
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
@@ -48,7 +48,7 @@ def imports_for_checkers(package: ModuleType) -> dict[str, list[str]]:
 
 
 def table_of_lazy_exports(package: ModuleType) -> dict[str, list[str]]:
-    """What a package imports on first use, by module."""
+    """Return the imports of a package on first use, by module."""
     for node in ast.walk(ast.parse(inspect.getsource(package))):
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "lazy_exports":
             return {module: list(names) for module, names in ast.literal_eval(node.args[1]).items()}
@@ -76,7 +76,7 @@ def test_unknown_name_raises_attribute_error() -> None:
 
 
 def declared_members(owner: type[object]) -> Iterator[str]:
-    """What the source of a class declares: in its body, and as attributes of its instances."""
+    """Return the names that the source of a class declares, in its body and as attributes of instances."""
     (definition,) = ast.parse(textwrap.dedent(inspect.getsource(owner))).body
     assert isinstance(definition, ast.ClassDef)
     for statement in definition.body:
@@ -90,7 +90,7 @@ def declared_members(owner: type[object]) -> Iterator[str]:
 
 
 def public_members(owner: type[object]) -> set[str]:
-    """What a class offers, with what it has inherited from other classes of asyncz."""
+    """Return the members of a class, including those inherited from other classes of asyncz."""
     own = [each for each in owner.__mro__ if each.__module__.startswith("asyncz.")]
     names = {name for each in own for name in declared_members(each) if not name.startswith("_")}
     return names - set(dir(BaseModel)) if issubclass(owner, BaseModel) else names
@@ -101,7 +101,7 @@ def test_class_has_public_members(name: str) -> None:
     assert public_members(getattr(asyncz, name)) == set(MEMBERS[name])
 
 
-EXECUTORS = {  # what they add to the members of `BaseExecutor`
+EXECUTORS = {  # members besides those of `BaseExecutor`
     asyncz.AsyncIOExecutor: [],
     asyncz.DaskExecutor: ["check_call"],
     asyncz.DebugExecutor: [],

@@ -1,4 +1,4 @@
-"""What `tests.benchmarks.ours` measures, of APScheduler 3.11. Run by a Python that has it; imports nothing of ours."""
+"""The measurements of `tests.benchmarks.ours` for APScheduler 3.11, in an environment that has only that."""
 
 from __future__ import annotations
 

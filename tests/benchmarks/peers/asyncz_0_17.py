@@ -1,4 +1,4 @@
-"""What `tests.benchmarks.ours` measures, of the package that has our name. Run by a Python that has that one."""
+"""The measurements of `tests.benchmarks.ours` for the other package of this name, in an environment that has it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the measurements of all peers have in common; a script beside this one adds how its peer is called."""
+"""Common part of the measurements of all peers; a script beside this one adds the calls of its peer."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ async def measured_scale(tasks, start, pause, resume, add_at, remove, listen):
 
 
 async def measured_lateness(kind, runs, start, add_at, listen, result_of):
-    """How late one-off tasks start that are due a millisecond after each other, as their functions see it."""
+    """Return the lateness of one-off tasks that are due a millisecond after each other, as their functions see it."""
     start()
     late = []
     ended, finished = countdown(runs)
@@ -96,7 +96,7 @@ def resident():
 
 
 def countdown(runs):
-    """What is to be called at each end, and the event that is set by the last."""
+    """Return a function to call at each outcome, and the event that the last call sets."""
     finished, left = asyncio.Event(), runs
     loop = asyncio.get_running_loop()
 
@@ -110,7 +110,7 @@ def countdown(runs):
 
 
 async def measured(kind, runs, start_paused, add, listen, resume):
-    """The cost of adding a task, or of a run from being due to its listener having been told."""
+    """Return the cost of adding a task, or of a run from its due time to the call of its listener."""
     ended, finished = countdown(runs)
     function = nothing_async if kind in {"coroutine", "stall"} else nothing
     start_paused()

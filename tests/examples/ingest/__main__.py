@@ -1,4 +1,4 @@
-"""Fetch three feeds once and print what is new: `python -m tests.examples.ingest [FOLDER]`."""
+"""Program that fetches three feeds once and prints new entries: `python -m tests.examples.ingest [FOLDER]`."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Site:
 
 
 async def ingest_once(folder: Path) -> list[Stored]:
-    """Fetch every feed once, and return what was stored."""
+    """Fetch every feed once, and return the stored entries."""
     scheduler = AsyncIOScheduler.from_config(CONFIG)
     with closing(Repository(folder / "documents.db")) as repository:
         ingest = Ingest(scheduler, Site(SITE), repository)

@@ -31,7 +31,7 @@ Ts = TypeVarTuple("Ts")
 
 
 class Service(Protocol):
-    """What the web application needs of the service."""
+    """Part of the service that the web application uses."""
 
     def status(self) -> dict[str, str]:
         """Return the state of each feed in one word."""

@@ -32,7 +32,7 @@ def on_the_loop(test: Callable[[AsyncIOExecutor], Coroutine[object, Never, None]
 
 
 async def in_a_callback(call: Callable[[], object]) -> None:
-    """Call a function as the loop calls what is due: no task is running there."""
+    """Call a function from the loop, outside of any task."""
     loop = asyncio.get_running_loop()
     over: asyncio.Future[None] = loop.create_future()
 

@@ -25,7 +25,7 @@ async def test_future_of_plain_function_awaited() -> None:
 
 
 class Later:
-    """An awaitable that is no coroutine."""
+    """An awaitable that is not a coroutine."""
 
     def __await__(self) -> Generator[object, None, int]:
         return payloads.add_async(1, 2).__await__()

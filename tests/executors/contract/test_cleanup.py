@@ -1,4 +1,4 @@
-"""The table of the README: what cancellation and timeouts do to coroutines and functions on each executor."""
+"""The table of the README: effects of cancellations and timeouts on coroutines and functions of each executor."""
 
 from __future__ import annotations
 

@@ -127,7 +127,7 @@ async def test_current_run_unset_in_listeners() -> None:
     heard: list[str] = []
 
     async def add_later() -> None:
-        # By then nothing is going on: what is added wakes the scheduler.
+        # The scheduler is idle by then: a new task wakes it.
         await asyncio.sleep(0.01)
         scheduler.add_task(see_run, id="added", executor="debug")
 
@@ -154,7 +154,7 @@ def test_abandoned_coroutine_leaves_no_current_run() -> None:
     task: TaskSpec[None] = TaskSpec("t", NeverDone)
     coroutine = TaskRun(task).execute_async()
     contextvars.copy_context().run(coroutine.send, None)
-    # What is raised where the garbage collection ends it fails a test.
+    # An exception during the garbage collection would fail a test.
     del coroutine
     gc.collect()
     assert isinstance(other.execute(), TaskExecuted)

@@ -48,7 +48,7 @@ def open_descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-def test_coroutine_without_loop_fails_and_leaves_nothing(without_loops: Callable[[], None]) -> None:
+def test_coroutine_without_loop_leaves_nothing(without_loops: Callable[[], None]) -> None:
     """pytest would report a coroutine that was never awaited, and a loop whose finalizer fails."""
     run = TaskRun(TaskSpec[int]("coroutine", never_called))
     before = open_descriptors()
@@ -85,7 +85,7 @@ async def test_executor_without_loop_goes_on(
 
 
 @pytest.mark.anyio
-async def test_awaitable_of_function_cancelled_early_is_closed() -> None:
+async def test_awaitable_of_run_cancelled_early_is_closed() -> None:
     """A function returns a coroutine whose task is cancelled before its first step."""
     executor = AsyncIOExecutor()
     async with AsyncIOScheduler(executors={"under_test": executor}) as scheduler:

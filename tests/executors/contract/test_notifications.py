@@ -179,7 +179,7 @@ async def test_second_release_rejected_and_logged(caplog: pytest.LogCaptureFixtu
 
 
 class TellsNonsense(CustomExecutor):
-    """Tells that a run ended, and forgets to say how."""
+    """Executor that releases a run and does not report its outcome."""
 
     @override
     def submit(self, run: TaskRun[ResultT], /) -> None:
@@ -247,7 +247,7 @@ async def test_outcome_delivered_on_loop_thread(
         task = scheduler.add_task(payloads.add, 1, 2, executor="under_test", trigger=None)
         task.on_executed(lambda _: threads.append(threading.get_ident()))
         handle = task.run()
-        # How it ended has been told by now, and nobody has heard of it.
+        # The outcome was reported by now, but no listener was called.
         assert (threads, handle.done(), task.state.running) == ([], False, 1)
         assert await handle == 3
         await until(lambda: task.state.running == 0)

@@ -146,7 +146,7 @@ def test_shutdown_leaves_no_files_or_threads(kind: str) -> None:
         return len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
 
     asyncio.run(cycle())
-    # What earlier tests have left goes when it likes; it may go before, but not come after.
+    # Resources of earlier tests may disappear during this test, but none may be added.
     gc.collect()
     files, threads = count()
     for _ in range(5):
@@ -161,7 +161,7 @@ async def test_shutdown_started_in_run_sees_its_end() -> None:
     executor = DebugExecutor()
     shutdown = executor.shutdown()
     async with AsyncIOScheduler(executors={"under_test": executor}) as scheduler:
-        # As a loop does that drives its tasks at once to where they first wait.
+        # An eager task factory does the same: it runs a task up to its first wait.
         task = scheduler.add_task(lambda: waits_for.append(shutdown.send(None)), executor="under_test")
         await task.result()
         assert isinstance(waits_for[0], asyncio.Future)

@@ -52,7 +52,7 @@ async def test_full_queue_rejects(kind: str) -> None:
 
 
 class RefusesBadly(AsyncIOExecutor):
-    """Lets what is no `Exception` out of `submit`."""
+    """Executor whose `submit` raises an exception that is not an `Exception`."""
 
     @override
     def submit_run(self, run: TaskRun[ResultT], /) -> None:

@@ -72,7 +72,7 @@ async def test_dask_lost_connection_ends_and_holds_runs(cluster: str, tmp_path: 
         await proxy.open()
         assert await waiting == 3
         assert cluster_state(scheduler).connected
-        # Start marks and lost workers are told of on the new connection, too.
+        # Start marks and lost workers are reported on the new connection, too.
         with pytest.raises(WorkerLostError):
             await start_run(scheduler, payloads.note_and_die, str(tmp_path / "noted"))
         with pytest.raises(TaskTimeoutError):
@@ -87,7 +87,7 @@ async def test_dask_restarted_scheduler_is_reconnected() -> None:
     with part("scheduler") as address:
         scheduler = AsyncIOScheduler(executors={"under_test": DaskExecutor(address)})
         await scheduler.start()
-        # It has no worker, so what it has been given waits there.
+        # It has no worker, so submitted runs wait there.
         lost = start_run(scheduler, payloads.add, 1, 2)
         await until(lambda: scheduler.state.executors[0].queued == 0)
     with pytest.raises(ClusterConnectionError):

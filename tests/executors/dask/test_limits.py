@@ -65,7 +65,7 @@ async def test_dask_abandoned_run_counts_until_return(cluster: str, tmp_path: Pa
         )
         with pytest.raises(TaskTimeoutError):
             await task.run()
-        # What the workers answer to the cancellation comes after it.
+        # The answers of the workers to the cancellation arrive later.
         assert await start_run(scheduler, payloads.add, 1, 2) == 3
         state = scheduler.state.executors[0]
         assert (state.running, state.abandoned) == (1, 1)

@@ -25,7 +25,7 @@ class KeptPool:
         self._pools = [pool_of_one_process()]
 
     def maker(self) -> Callable[[], Executor]:
-        """What an executor calls at its start, and again where the pool has broken."""
+        """Return a pool, as an executor needs at its start, and again if the pool is broken."""
         before: list[Executor] = []
 
         def make() -> Executor:

@@ -111,7 +111,7 @@ async def test_queued_run_cancelled_or_missed_in_pool(tmp_path: Path) -> None:
     async with AsyncIOScheduler(executors={"under_test": executor}) as scheduler:
         running = start_run(scheduler, payloads.mark_and_wait, str(begun), str(go_on))
         await until(begun.exists)
-        # What the pool sends ahead.
+        # The runs that the pool sends ahead.
         ahead = [start_run(scheduler, payloads.add, 1, number) for number in range(3)]
         cancelled = start_run(scheduler, payloads.note_and_fail, str(noted))
         late = scheduler.add_task(

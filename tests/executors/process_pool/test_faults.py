@@ -270,7 +270,7 @@ async def test_worker_at_memory_limit_recovers() -> None:
     async with AsyncIOScheduler(executors={"under_test": pool}) as scheduler:
         with pytest.raises(MemoryError):
             await start_run(scheduler, payloads.allocate, 2 * limit)
-        # Fits, but not a second time: it cannot be told.
+        # The result fits once, but not as a copy: it cannot be reported.
         with pytest.raises((SerializationError, WorkerLostError)):
             await scheduler.add_task(payloads.allocate_result, int(limit * 0.6), executor="under_test").result()
         assert await start_run(scheduler, payloads.add, 1, 1) == 2

@@ -30,7 +30,7 @@ async def test_log_records_arrive_from_dying_worker(caplog: pytest.LogCaptureFix
 def messages_of(
     caplog: pytest.LogCaptureFixture, call: Callable[[], None], pool_kwargs: ProcessPoolKwargs | None = None
 ) -> list[str]:
-    """What is logged under `under_test` or `initializer`, while one run of a function ends as it may."""
+    """Return the messages of the loggers `under_test` and `initializer` during one run of a function."""
 
     async def main() -> None:
         async with AsyncIOScheduler(executors={"under_test": ProcessPoolExecutor(1, pool_kwargs)}) as scheduler:

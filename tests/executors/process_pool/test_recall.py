@@ -23,12 +23,12 @@ pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 @pytest.fixture(autouse=True)
 def long_prefetch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However slow the machine is, and so its runs."""
+    """Send many runs in advance, however slow the machine is."""
     monkeypatch.setattr(_prefetch, "SECONDS_IN_FLIGHT", 60.0)
 
 
 class Blocked:
-    """A run that holds its worker until it is told to go on, with many others submitted right behind it."""
+    """A run that holds its worker until `go_on` is called, with many others submitted right behind it."""
 
     def __init__(self, scheduler: AsyncIOScheduler, folder: Path, name: str, behind: int) -> None:
         self._mark, self._go_on = folder / f"{name}-mark", folder / f"{name}-go-on"
@@ -47,7 +47,7 @@ class Blocked:
 async def pool_of_short_runs(
     workers: int, pool_kwargs: ProcessPoolKwargs | None = None
 ) -> AsyncGenerator[AsyncIOScheduler]:
-    """A pool that knows its runs to be short."""
+    """Start a pool that has measured short runs."""
     executor = ProcessPoolExecutor(workers, pool_kwargs)
     async with asyncio.timeout(60), AsyncIOScheduler(executors={"under_test": executor}) as scheduler:
         await asyncio.gather(*[start_run(scheduler, payloads.add, 1, 1) for _ in range(20)])
@@ -81,7 +81,7 @@ async def test_recalled_runs_may_return_to_worker(tmp_path: Path, monkeypatch: p
             blocked = Blocked(scheduler, tmp_path, name, behind=100)
             victim = blocked.behind.pop()
             await blocked.started()
-            # To be cancelled it has to be taken back, and so have the others.
+            # A cancellation recalls the run, together with the others.
             assert victim.cancel()
             with pytest.raises(TaskCancelledError):
                 await victim

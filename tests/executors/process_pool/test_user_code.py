@@ -54,9 +54,7 @@ def with_pool(workers: int, test: Callable[[AsyncIOScheduler], Awaitable[None]])
         (hostile.return_unprintable, SerializationError),
     ],
 )
-def test_outcome_with_hostile_object_fails_its_run_only(
-    function: Callable[[], object], expected: type[BaseException]
-) -> None:
+def test_hostile_outcome_fails_its_run_only(function: Callable[[], object], expected: type[BaseException]) -> None:
     async def test(scheduler: AsyncIOScheduler) -> None:
         bystander = scheduler.add_task(functions.add, 1, 2, executor="tried", trigger=None).run()
         outcome = await scheduler.add_task(function, executor="tried", trigger=None).run().notification()
@@ -83,7 +81,7 @@ def test_argument_that_raises_late_fails_its_run_only(error: BaseException) -> N
     with_pool(1, test)
 
 
-def test_failed_supervisor_reports_its_error_and_starts_anew() -> None:
+def test_failed_supervisor_reports_error_and_restarts() -> None:
     def fail() -> None:
         raise SystemExit(9)
 
@@ -136,7 +134,7 @@ def test_slow_user_code_does_not_delay_other_runs(kind: str, tmp_path: Path, mon
     with_pool(2, test)
 
 
-def test_exception_that_does_not_unpickle_is_retried_by_class(tmp_path: Path) -> None:
+def test_exception_that_fails_to_unpickle_is_retried(tmp_path: Path) -> None:
     path = tmp_path / "attempts"
 
     async def test(scheduler: AsyncIOScheduler) -> None:
@@ -162,7 +160,7 @@ def test_run_starts_from_the_initial_context() -> None:
 
 
 @pytest.mark.parametrize("kind", ["garbage", "zeros", "unknown kind", "long length", "few bytes", "flood"])
-def test_foreign_bytes_on_the_channel_lose_the_worker_only(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_foreign_bytes_on_channel_lose_the_worker_only(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_slot, "_SECONDS_FOR_FRAME", 0.5)
 
     async def test(scheduler: AsyncIOScheduler) -> None:
@@ -184,7 +182,7 @@ def test_hostile_log_record_costs_its_extra_at_most(kind: str, caplog: pytest.Lo
 
 
 @pytest.mark.parametrize("kind", ["propagate", "disable", "force", "handlers"])
-def test_records_arrive_once_however_workers_configure_logging(kind: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_records_arrive_once_if_worker_configures_logs(kind: str, caplog: pytest.LogCaptureFixture) -> None:
     async def test(scheduler: AsyncIOScheduler) -> None:
         await scheduler.add_task(hostile.log_after_configuration, kind, executor="tried", trigger=None).run()
 
@@ -192,7 +190,7 @@ def test_records_arrive_once_however_workers_configure_logging(kind: str, caplog
     assert [record.getMessage() for record in caplog.records if record.name == "app"] == [f"configured by {kind}"]
 
 
-def test_children_of_workers_react_to_interrupts_and_have_no_terminal() -> None:
+def test_worker_children_get_interrupts_and_no_terminal() -> None:
     async def test(scheduler: AsyncIOScheduler) -> None:
         status = await scheduler.add_task(hostile.interrupt_a_child, executor="tried", trigger=None).run()
         assert status == -signal.SIGINT
@@ -202,7 +200,7 @@ def test_children_of_workers_react_to_interrupts_and_have_no_terminal() -> None:
 
 
 @pytest.mark.slow
-def test_start_without_resources_is_repeated_and_runs_go_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_start_without_resources_is_repeated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     go_on = tmp_path / "go-on"
 
     async def test(scheduler: AsyncIOScheduler) -> None:
@@ -255,7 +253,7 @@ def test_other_workers_take_over_from_a_stopped_one() -> None:
     with_pool(2, test)
 
 
-def test_initializer_with_unprintable_error_is_reported() -> None:
+def test_unprintable_error_of_initializer_is_reported() -> None:
     async def main() -> None:
         pool = ProcessPoolExecutor(1, {"initializer": hostile.fail_unprintable})
         async with asyncio.timeout(60), AsyncIOScheduler(executors={"tried": pool}) as scheduler:

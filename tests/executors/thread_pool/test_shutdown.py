@@ -68,7 +68,7 @@ def test_executor_restarted_in_other_loop_drains() -> None:
             asyncio.get_running_loop().call_later(0.05, go_on.set)
             await scheduler.shutdown()
             assert await handle is True
-            # What was abandoned returns as well, and leaves nothing for the next time.
+            # Abandoned functions return as well, and leave nothing for the next start.
             await until(lambda: executor.state.running == 0)
 
     asyncio.run(main())

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 
 
 class Server:
-    """An app in a process of uvicorn, on a port that nobody else has."""
+    """An app in a process of uvicorn, on a free port."""
 
     def __init__(self, app: str, folder: Path, drain_timeout: float | None) -> None:
         self.folder = folder
@@ -51,7 +51,7 @@ class Server:
 
     @property
     def events(self) -> list[tuple[str, int]]:
-        """What happened to runs, as far as it is written down."""
+        """Return the records of runs so far."""
         file = self.folder / "events"
         return [tuple(json.loads(line)) for line in file.read_text().splitlines()] if file.exists() else []
 

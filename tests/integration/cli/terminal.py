@@ -43,7 +43,7 @@ class Terminal:
 
     @property
     def lines(self) -> list[str]:
-        """What the screen shows."""
+        """Return the text on the screen."""
         return [line.rstrip() for line in self.screen.display]
 
     @property
@@ -51,7 +51,7 @@ class Terminal:
         return "\n".join(self.lines)
 
     def read(self) -> bool:
-        """Take in what is there; False if nothing can follow."""
+        """Read the available output; return False at its end."""
         if not select.select([self._master], [], [], 0.05)[0]:
             return True
         try:

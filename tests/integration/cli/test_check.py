@@ -33,7 +33,7 @@ class Invoke(Protocol):
 
 @pytest.fixture
 def command(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Invoke]:
-    """Run a command to its end in the folder, in this process: what only looks at something needs none of its own."""
+    """Run a command in the folder, in this process: commands that only read need no process of their own."""
     monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "path", [*sys.path])
 

@@ -35,7 +35,7 @@ class Command:
     def rest(self) -> tuple[int, list[str]]:
         output, _ = self.process.communicate()
         self.guard.cancel()
-        # The rest is what the command tells of each event.
+        # The other lines are events.
         return self.process.returncode, [line for line in output.splitlines() if not line.startswith("time=")]
 
 

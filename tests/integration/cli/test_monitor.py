@@ -53,7 +53,7 @@ class Terminal:
         self.master = master
 
     def read(self) -> bool:
-        """Take in what is there; False where nothing can come any more."""
+        """Read the available output; return False at its end."""
         if not select.select([self.master], [], [], 0.05)[0]:
             return True
         try:

@@ -31,7 +31,7 @@ def test_run_command_runs_own_scheduler(tmp_path: Path) -> None:
 
 
 class Running:
-    """A command that runs, and what it has written so far."""
+    """A running command and its output so far."""
 
     def __init__(self, folder: Path, *arguments: str) -> None:
         self.folder = folder
@@ -49,7 +49,7 @@ class Running:
         return (self.folder / "errors").read_text()
 
     def until(self, condition: Callable[[], bool]) -> None:
-        """Wait for something that the command brings about; where it does not, the test fails."""
+        """Wait for an effect of the command; the test fails without it."""
         deadline = time.monotonic() + PATIENCE
         while not condition():
             assert time.monotonic() < deadline, self.errors
@@ -84,7 +84,7 @@ def run(folder: Path) -> Iterator[Start]:
 
 
 def events_in(lines: Sequence[str]) -> Counter[tuple[str, str]]:
-    """How often each event of each task is told in lines of `name=value`."""
+    """Return the number of lines of each event and task in the format `name=value`."""
     fields = [dict(field.split("=", 1) for field in shlex.split(line)) for line in lines if line.startswith("time=")]
     return Counter((each["event"], each.get("task_id", "")) for each in fields)
 
@@ -144,7 +144,7 @@ def test_run_signal_with_run_in_flight(
     running = run("run", "--config", "own.toml", *arguments)
     running.until((folder / "waiting").exists)
     for number in numbers:
-        # In whichever order they arrive, the second one cuts short what the first one waits for.
+        # In any order: the second signal ends the wait of the first one.
         running.process.send_signal(number)
     if outcome == "TaskExecuted":
         (folder / "gate").touch()
@@ -171,7 +171,7 @@ def test_run_survives_closed_output(folder: Path) -> None:
         assert process.stderr is not None
         process.stdout.readline()
         process.stdout.close()
-        # What functions print goes on to arrive.
+        # The output of functions still arrives.
         for _ in range(10):
             assert process.stderr.readline()
         process.send_signal(signal.SIGTERM)

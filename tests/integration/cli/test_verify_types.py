@@ -50,7 +50,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 @pytest.mark.slow
 @pytest.mark.xdist_group("mypy")
 @pytest.mark.skipif(find_spec("mypy") is None, reason="mypy is not installed")
-def test_errors_in_the_class_and_elsewhere_are_told_apart(module: str) -> None:
+def test_errors_of_class_and_of_module_are_separate(module: str) -> None:
     classes = vars(__import__(module))
     wrong = check_types(classes["Wrong"], "Trigger", "next_due_time", "datetime")
     assert wrong.verdict == "broken"

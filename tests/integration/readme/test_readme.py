@@ -91,7 +91,7 @@ def test_example_runs_until_sigterm(example: Example, tmp_path: Path) -> None:
     assert process.returncode == 0
 
 
-def test_first_screen_shows_a_program_that_keeps_running() -> None:
+def test_first_screen_shows_program_that_keeps_running() -> None:
     first_screen = "\n".join(TEXT.splitlines()[:60])
     assert "runs until SIGTERM" in first_screen
     assert "run-command" in TEXT

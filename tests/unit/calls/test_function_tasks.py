@@ -38,7 +38,7 @@ def test_get_task_of_another_function_raises() -> None:
         scheduler.get_task("sum", of=3)  # type: ignore[call-overload]  # wrong on purpose
 
 
-def test_get_task_finds_downstream_and_decorated_functions() -> None:
+def test_get_task_finds_downstream_and_decorated_tasks() -> None:
     scheduler = AsyncIOScheduler()
     downstream = scheduler.add_task(payloads.add, 1, 2).then(double)
     assert scheduler.tasks_of(double).get(downstream.id) is downstream

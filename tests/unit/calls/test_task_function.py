@@ -33,7 +33,7 @@ def test_importable_function_is_pickled_by_name(function: object) -> None:
     assert loaded is function
 
 
-def test_function_under_another_name_is_pickled_as_itself() -> None:
+def test_renamed_function_is_pickled_as_itself() -> None:
     loaded: object = pickle.loads(pickle.dumps(decorated.negation))
     assert callable(loaded)
     assert loaded(3) == -3
@@ -86,7 +86,7 @@ async def test_decorator_accepts_an_executor() -> None:
         assert await add.schedule(1, 2).run() == 3
 
 
-def test_decorator_rejects_wrong_options_before_decorating() -> None:
+def test_decorator_rejects_wrong_options_early() -> None:
     scheduler = AsyncIOScheduler()
     with pytest.raises(InvalidInputError, match="replace_existing"):
         scheduler.task(replace_existing=True)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Wrong(NamedTuple):
-    """A mistake, and what is to be said of it."""
+    """A mistake, and the expected message."""
 
     text: str
     line: int
@@ -89,7 +89,7 @@ WRONG = [
     Wrong('[executors.io]\ntype = "pool"\nmax_queue = -1', 3, "executors.io.max_queue", "it must be at least 0"),
     Wrong('[executors.io]\ntype = "pool"\npool_kwargs = 3', 3, "executors.io.pool_kwargs", "a table is needed"),
     Wrong('[tasks.one]\ncall = "some_jobs.outer"', 2, "tasks.one.call", 'the form "package.module:name" is needed'),
-    # What only a look at what is named can tell
+    # Problems that only the imported objects show
     Wrong('[tasks.one]\ncall = "some job:outer"', 2, "tasks.one.call", 'the form "package.module:name"'),
     Wrong('[tasks.one]\ncall = "some_jobs:1"', 2, "tasks.one.call", 'the form "package.module:name"', False),
     Wrong('[tasks.one]\ncall = "no_jobs:outer"', 2, "tasks.one.call", "ModuleNotFoundError: No module named", False),

@@ -131,7 +131,7 @@ async def test_from_config_pool_options_reach_pools() -> None:
             await scheduler.get_task("one").result()
     assert len(failures) == 1
     processes = scheduler._parts.executors.get("processes").executor
-    kwargs = getattr(processes, "_pool_kwargs")  # noqa: B009  # what it is cannot be told from outside
+    kwargs = getattr(processes, "_pool_kwargs")  # noqa: B009  # the type is not declared
     assert kwargs["max_tasks_per_child"] == 3
     assert kwargs["mp_context"].get_start_method() == "spawn"
 

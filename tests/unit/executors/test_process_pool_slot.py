@@ -137,7 +137,7 @@ class Bench:
 
 
 def bench_in(state: SlotState) -> tuple[Bench, FakeJob]:
-    """Return a slot in a state, and the job that it has where the state has one."""
+    """Return a slot in a state, and its job if the state has one."""
     bench, job = Bench(), FakeJob(1, can_return=state is SlotState.RETURNING)
     if state is SlotState.STARTING:
         return bench, job
@@ -334,7 +334,7 @@ def test_slot_batch_is_limited_by_room_and_share() -> None:
     assert bench.slot.batch_size(100) == 1
 
 
-def test_slot_kills_worker_that_does_not_complete_frame() -> None:
+def test_slot_kills_worker_with_incomplete_frame() -> None:
     bench, _ = bench_in(SlotState.RUNNING)
     bench.link.is_within_frame = True
     deadline = bench.slot.next_deadline
@@ -343,7 +343,7 @@ def test_slot_kills_worker_that_does_not_complete_frame() -> None:
     assert bench.slot.state is SlotState.KILLING
 
 
-def test_slot_recall_takes_jobs_behind_one_that_is_pickled() -> None:
+def test_slot_recall_takes_jobs_behind_pickled_one() -> None:
     bench, _ = bench_in(SlotState.RUNNING)
     sent, pickling, behind = bench.give(FakeJob(2)), FakeJob(3), FakeJob(4)
     for job, content in ((pickling, None), (behind, PLAIN)):

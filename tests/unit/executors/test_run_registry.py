@@ -21,7 +21,7 @@ class RegistryMachine(RuleBasedStateMachine):
         super().__init__()
         self.registry = RunRegistry()
         self.runs: dict[int, tuple[TaskRun[int], RunState]] = {}
-        # What the caller still has to do: report that a run is abandoned, or remove a run that is done.
+        # Remaining steps of the caller: report an abandoned run, or remove a run that is done.
         self.reporting: set[int] = set()
         self.seen: list[int] = [0]
 

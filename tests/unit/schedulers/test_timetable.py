@@ -55,7 +55,7 @@ STEPS = st.one_of(
 def test_timetable_matches_sorted_list(steps: list[tuple[str, int, float]]) -> None:
     entries = [Placed() for _ in range(6)]
     timetable, plain = Timetable[Placed](), PlainTimetable()
-    # One that has not come to its end goes on with what was put and removed meanwhile.
+    # An unfinished iteration continues with entries that were put and removed meanwhile.
     taking: dict[float, Iterator[tuple[float, Placed]]] = {}
     for step, number, at in steps:
         entry = entries[number]

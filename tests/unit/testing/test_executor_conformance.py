@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 
 class Suite(ExecutorConformance):
-    """For what is broken on purpose; not for pytest."""
+    """Suite for executors that are broken on purpose; pytest does not collect it."""
 
     __test__ = False
     hang_timeout = 2.0

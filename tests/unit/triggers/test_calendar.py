@@ -40,7 +40,7 @@ from tests.helpers.times import due_times, in_utc
         (CalendarIntervalTrigger(months=1, hour=9), "2030-01-15 09:00", ["2030-01-15 09:00", "2030-02-15 09:00"]),
         (CalendarIntervalTrigger(months=1, hour=9), "2030-01-15 09:01", ["2030-02-15 09:00", "2030-03-15 09:00"]),
         (CalendarIntervalTrigger(months=1, hour=9), "2030-01-31 12:00", ["2030-02-28 09:00", "2030-03-31 09:00"]),
-        # What lies before it was added is not made up for; the end is the last day.
+        # Due times before the task was added are not made up for; the end is the last day.
         (CalendarIntervalTrigger(weeks=2, start_date=date(2029, 12, 25)), "2030-01-01", ["2030-01-08 00:00"]),
         (
             CalendarIntervalTrigger(days=2, start_date=date(2030, 1, 5), end_date=date(2030, 1, 9), hour=23),

@@ -71,7 +71,7 @@ def test_union_is_merge_of_its_parts(parts: list[Trigger], now: datetime) -> Non
     assert due_times(OrTrigger(parts), now, 40) == first_due_times(parts, now, 40)
 
 
-def test_union_with_past_part_does_not_make_up_for_others() -> None:
+def test_union_with_past_part_skips_past_due_times() -> None:
     trigger = CronTrigger("0 9 * * *") | IntervalTrigger(weeks=1, start_at=NOW - 4 * WEEK)
     assert due_times(trigger, NOW, 3) == [NOW, NOW.replace(hour=9), NOW.replace(day=2, hour=9)]
     late = CronTrigger("0 9 * * *") | DateTrigger(NOW - 4 * WEEK)
@@ -163,7 +163,7 @@ def test_long_interval_meets_cron() -> None:
     assert trigger.started(NOW).next_due_time(NOW, NOW) == NOW + timedelta(days=1009)
 
 
-def test_intervals_that_meet_after_year_9999_are_rejected() -> None:
+def test_intervals_meeting_after_year_9999_are_rejected() -> None:
     trigger = IntervalTrigger(seconds=999_983, start_at=NOW) & IntervalTrigger(
         seconds=1_000_003, start_at=NOW + timedelta(seconds=1)
     )

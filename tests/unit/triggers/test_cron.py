@@ -16,7 +16,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def shown(expression: str, now: datetime, count: int, zone: str = "UTC") -> list[str]:
-    """What the clocks show at the first due times."""
+    """Return the local times of the first due times."""
     times = due_times(CronTrigger(expression, timezone=zone), now, count)
     return [f"{time.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M:%S}" for time in times]
 

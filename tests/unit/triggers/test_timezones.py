@@ -38,7 +38,7 @@ def message_for(name: str) -> str:
         ("Z+1", "hours=1"),
     ],
 )
-def test_offset_is_rejected_with_the_tzinfo_of_that_offset(name: str, options: str) -> None:
+def test_rejected_offset_names_tzinfo_of_that_offset(name: str, options: str) -> None:
     message = message_for(name)
     assert f"datetime.timezone(datetime.timedelta({options}))" in message
     assert "did you mean" not in message
