@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from datetime import datetime
+from numbers import Real
 
 import attrs
 
+from asyncz._checks import check_optional_instance, shown
 from asyncz._running import running_run
 from asyncz.clock import utc
-from asyncz.exceptions import NoCurrentRunError
+from asyncz.exceptions import InvalidInputError, NoCurrentRunError
+
+_MAX_MESSAGE = 1000
 
 
 @attrs.frozen(eq=False)
@@ -28,6 +33,7 @@ class CurrentRun:
     attempt: int
     scheduled: float
     _is_cancelled: Callable[[], bool]
+    _report: Callable[[float, float | None, str], None]
 
     @property
     def scheduled_at(self) -> datetime:
@@ -51,6 +57,43 @@ class CurrentRun:
         """
         return self._is_cancelled()
 
+    def report(self, done: float, total: float | None = None, message: str | None = None) -> None:
+        """Report the progress of the run: `TaskState.progress` has the latest report, and `TaskProgress` is emitted.
+
+        Call this as often as is convenient: each report replaces the one before. An event is emitted at once when a run
+        reports for the first time, then at most 10 per second, each with the latest report. The last report is always
+        emitted, at the latest when the run ends. If a report comes after that, it is dropped. May be called from any
+        thread, on every executor.
+
+        Args:
+            done: Amount of work that is done, in any unit, at least 0.
+            total: Total amount of work in the same unit, at least 0; None if unknown. May be smaller than `done`.
+            message: Text for people, of which the first 1,000 characters are kept.
+
+        Raises:
+            InvalidInputError: A number is negative or not finite, or an argument has another type.
+
+        Example:
+            >>> run = current_run()
+            >>> for number, block in enumerate(blocks):
+            ...     work_on(block)
+            ...     run.report(number + 1, len(blocks), f"block {block.name}")
+        """
+        amount, whole = _checked_amount("done", done), None if total is None else _checked_amount("total", total)
+        check_optional_instance("message", message, str)
+        self._report(amount, whole, "" if message is None else str(message)[:_MAX_MESSAGE])
+
+
+def _checked_amount(name: str, value: object) -> float:
+    """Return an amount as a float, also one of another number type such as numpy's."""
+    try:
+        amount = -1.0 if isinstance(value, bool) or not isinstance(value, Real) else float(value)
+    except OverflowError:
+        amount = math.inf
+    if not 0 <= amount < math.inf:
+        raise InvalidInputError(name, shown(value), "it must be a finite number, at least 0")
+    return amount
+
 
 def current_run() -> CurrentRun:
     """Return the run whose function calls this, directly or through other functions. May be called from any thread.
@@ -69,4 +112,4 @@ def current_run() -> CurrentRun:
     run = running_run.get(None)
     if run is None:
         raise NoCurrentRunError
-    return CurrentRun(run.run_id, run.task_id, run.attempt, run.scheduled, run.is_cancelled)
+    return CurrentRun(run.run_id, run.task_id, run.attempt, run.scheduled, run.is_cancelled, run.report_progress)

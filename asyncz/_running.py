@@ -34,6 +34,10 @@ class RunningRun(Protocol):
         """Return True if the run should end. May be called from any thread."""
         ...
 
+    def report_progress(self, done: float, total: float | None, message: str, /) -> None:
+        """Report how much of the work is done. May be called from any thread."""
+        ...
+
 
 running_run: ContextVar[RunningRun | None] = ContextVar("asyncz.running_run")
 

@@ -260,6 +260,39 @@ class TaskRetrying:
 
 @final
 @attrs.frozen(eq=False)
+class TaskProgress:
+    """A run reported its progress with `current_run().report()`; at most 10 times per second for each run.
+
+    Attributes:
+        task_id: Id of the task.
+        done: Amount of work that is done.
+        total: Total amount of work; None if unknown.
+        message: Text for people; may be empty.
+        details: Which attempt, when it was called and where it runs.
+    """
+
+    task_id: str
+    done: float
+    total: float | None = None
+    message: str = ""
+    details: RunDetails = attrs.field(default=_NO_DETAILS, kw_only=True)
+
+    @property
+    def fraction(self) -> float | None:
+        """Part of the work that is done, from 0 to 1; None if the total is unknown."""
+        return fraction_of(self.done, self.total)
+
+
+def fraction_of(done: float, total: float | None) -> float | None:
+    """Return the part of the work that is done, from 0 to 1; None if the total is unknown."""
+    if total is None:
+        return None
+    # `done` over `total` may be too large for a float, and work without any parts is done.
+    return 1.0 if done >= total else done / total
+
+
+@final
+@attrs.frozen(eq=False)
 class TaskAdded:
     """A task was added to the scheduler."""
 
@@ -350,6 +383,7 @@ PlainEvent: TypeAlias = Union[
     TaskMaxInstances,
     TaskQueueFull,
     TaskRetrying,
+    TaskProgress,
     TaskAdded,
     TaskModified,
     TaskRemoved,

@@ -257,6 +257,18 @@ class TaskRun(Generic[ResultT]):
         """Wait until the run is complete, with all its attempts, and return its outcome. For the loop's thread."""
         return await self.shared_outcome().wait()
 
+    def report_progress(self, done: float, total: float | None, message: str, /) -> None:
+        """Report how much of the work of this run is done; `current_run().report()` calls this in this process.
+
+        An executor that runs functions elsewhere calls this for the reports that it receives. Reports after the outcome
+        are dropped. May be called from any thread. Does nothing for a run without a scheduler.
+
+        Args:
+            done: Amount of work that is done, at least 0.
+            total: Total amount of work; None if unknown.
+            message: Text for people; may be empty.
+        """
+
     def shared_outcome(self) -> RunOutcome[ResultT]:
         """Return the outcome that all attempts of the run share. For the loop's thread."""
         if self._shared_outcome is None:

@@ -12,9 +12,9 @@ Example:
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import AwareDatetime, BaseModel, NonNegativeInt, PositiveInt, model_validator
+from pydantic import AwareDatetime, BaseModel, Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
 
 from asyncz._statuses import (
     ExecutorStatus as ExecutorStatus,
@@ -129,6 +129,24 @@ class RunSummary(_Snapshot, frozen=True):
     error: str = ""
 
 
+class RunProgress(_Snapshot, frozen=True):
+    """Latest report of a run in progress, by `current_run().report()`.
+
+    Attributes:
+        run_id: Number of the run.
+        done: Amount of work that is done.
+        total: Total amount of work; None if unknown.
+        message: Text for people; may be empty.
+        fraction: Part of the work that is done, from 0 to 1; None if the total is unknown.
+    """
+
+    run_id: int
+    done: NonNegativeFloat
+    total: NonNegativeFloat | None = None
+    message: str = ""
+    fraction: Annotated[float, Field(ge=0, le=1)] | None = None
+
+
 class TaskState(_Snapshot, frozen=True):
     """Snapshot of a task.
 
@@ -149,6 +167,7 @@ class TaskState(_Snapshot, frozen=True):
         cancelled: Number of runs that were cancelled.
         rejected: Number of due runs that were rejected, because of `max_instances` or a full queue.
         recent_runs: Last finished runs, the latest at the end; as many as the scheduler's option `recent_runs` allows.
+        progress: Latest report of the newest live run that has reported; None if no live run has.
     """
 
     task_id: str
@@ -167,6 +186,7 @@ class TaskState(_Snapshot, frozen=True):
     cancelled: NonNegativeInt = 0
     rejected: NonNegativeInt = 0
     recent_runs: tuple[RunSummary, ...] = ()
+    progress: RunProgress | None = None
 
     @model_validator(mode="after")
     def _check_submitted(self) -> Self:

@@ -17,7 +17,7 @@ from typing_extensions import TypeVar, Unpack, override
 from asyncz._aliases import ClusterAlias, LoopAlias, PoolAlias
 from asyncz._callables import is_same_object
 from asyncz._checks import check_callable
-from asyncz.events import TaskCancelled, TaskError, TaskExecuted, TaskMissed, TaskNotification
+from asyncz.events import TaskCancelled, TaskError, TaskExecuted, TaskMissed, TaskNotification, TaskProgress
 from asyncz.exceptions import SchedulerNotRunningError, UnknownOptionError
 from asyncz.limits import TaskLimits, TaskOptions
 from asyncz.protocols import Executor, Trigger
@@ -473,6 +473,12 @@ class Task(Generic[ResultT_co]):
         self._add_listener(listener, only_cancelled)
         return listener
 
+    def on_progress(self, listener: Callable[[TaskProgress], ReturnT], /) -> Callable[[TaskProgress], ReturnT]:
+        """Call `listener` with the progress that the runs report; see `CurrentRun.report`. Usable as a decorator."""
+        check_callable("listener", listener)
+        self._add_listener(_ProgressKey(listener), _ignore)
+        return listener
+
     def remove_listener(self, listener: object, /) -> bool:
         """Remove a listener. May be called from any thread.
 
@@ -482,7 +488,7 @@ class Task(Generic[ResultT_co]):
         with _listeners_lock:
             # `before` outlives the lock: dropping the last reference to a listener may run its `__del__`.
             before = self._listeners
-            after = tuple(entry for entry in before if not is_same_object(entry[0], listener))
+            after = tuple(entry for entry in before if not is_same_object(_listener_of(entry[0]), listener))
             self._listeners = after
         return len(after) < len(before)
 
@@ -498,7 +504,7 @@ class Task(Generic[ResultT_co]):
         return NotificationStream(self)
 
     def _add_listener(self, key: object, listener: Callable[[TaskNotification[ResultT_co]], object]) -> None:
-        if not isinstance(key, _StreamKey):
+        if not isinstance(key, _StreamKey | _ProgressKey):
             check_callable("listener", key)
         with _listeners_lock:
             self._listeners = (*self._listeners, (key, listener))
@@ -599,6 +605,11 @@ def close_streams(task: Task[object]) -> None:
             key.close()
 
 
+def progress_listeners(task: Task[object]) -> list[Callable[[TaskProgress], object]]:
+    """Return the listeners of the progress of a task. For the scheduler only."""
+    return [key.listener for key, _ in task._listeners if isinstance(key, _ProgressKey)]
+
+
 class NotificationStream(AsyncIterator[TaskNotification[ResultT_co]]):
     """Outcomes of a task's runs, in order, for `async for`.
 
@@ -654,6 +665,21 @@ class _StreamKey:
     """Key of a stream among the listeners of its task; does not keep the stream alive."""
 
     close: Callable[[], None]
+
+
+@attrs.frozen(eq=False)
+class _ProgressKey:
+    """Listener of progress among the listeners of a task, which are called with outcomes."""
+
+    listener: Callable[[TaskProgress], object]
+
+
+def _listener_of(key: object) -> object:
+    return key.listener if isinstance(key, _ProgressKey) else key
+
+
+def _ignore(_: object) -> None:
+    """Do nothing with an outcome."""
 
 
 def _close_stream(stream: weakref.ref[NotificationStream[ResultT]]) -> None:

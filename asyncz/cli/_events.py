@@ -26,12 +26,13 @@ _RunEvent: TypeAlias = Union[
     events.TaskMaxInstances,
     events.TaskQueueFull,
     events.TaskRetrying,
+    events.TaskProgress,
 ]
 
 
 @contextmanager
 def event_lines(
-    scheduler: AsyncIOScheduler, output: int, as_text: Callable[[dict[str, object]], str]
+    scheduler: AsyncIOScheduler, output: int, as_text: Callable[[dict[str, object]], str], *, progress: bool = False
 ) -> Generator[None]:
     """Write a line for each event of a scheduler, except for submissions, while the context is active.
 
@@ -39,6 +40,7 @@ def event_lines(
         scheduler: The scheduler.
         output: The file descriptor to write to.
         as_text: Makes the line from the fields of an event.
+        progress: Write a line for each report of progress as well, up to ten per second for each run.
     """
     with ExitStack() as subscriptions:
 
@@ -72,6 +74,8 @@ def event_lines(
             scheduler.subscribe(events.ExecutorRemoved, write),
         ):
             subscriptions.enter_context(subscription)
+        if progress:
+            subscriptions.enter_context(scheduler.subscribe(events.TaskProgress, write))
         yield
 
 
@@ -128,6 +132,9 @@ def _run_fields(event: _RunEvent) -> dict[str, object]:
             fields["error"] = _error(event.exception)
         case events.TaskRetrying():
             fields |= {"error": _error(event.exception), "delay": event.delay}
+        case events.TaskProgress():
+            message = printable(event.message, _TEXT_LENGTH) or None
+            fields |= {"done": event.done, "total": event.total, "message": message}
         case _:
             pass
     return fields

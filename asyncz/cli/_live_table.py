@@ -23,6 +23,8 @@ Align: TypeAlias = Literal["left", "right"]
 _GAP = "  "
 _MIN_OUTCOME = 20
 _ERROR_LENGTH = 200
+_BAR_WIDTH = 10
+_MESSAGE_LENGTH = 30
 
 
 @attrs.frozen
@@ -92,6 +94,7 @@ def _task_lines(
     def column(title: str, cell: Callable[[TaskState], Text], priority: int, align: Align = "left") -> Column:
         return Column(title, [cell(task) for task in tasks], priority, align, flexible=title == "last outcome")
 
+    progress = column("progress", progress_text, 2)
     return table_lines(
         [
             column("task", lambda task: Text(printable(task.task_id)), 0),
@@ -101,6 +104,7 @@ def _task_lines(
             column("backlog", lambda task: Text(f"{task.backlog}"), 7, "right"),
             column("executed", lambda task: Text(f"{task.executed}"), 5, "right"),
             column("errors", lambda task: Text(f"{task.errors}", "bold red" if task.errors else ""), 3, "right"),
+            *([progress] if any(task.progress for task in tasks) else ()),
             column("last outcome", lambda task: outcome_text(outcomes.get(task.task_id), now), 2),
         ],
         width,
@@ -240,6 +244,19 @@ def duration_text(seconds: float) -> str:
     if seconds < 99.5 * 60:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.0f} h" if seconds < 72 * 3600 else f"{seconds / 86400:.0f} d"
+
+
+def progress_text(task: TaskState) -> Text:
+    """Return the progress of the newest run of a task as a bar and a percentage, or as an amount without a total."""
+    progress = task.progress
+    if progress is None:
+        return Text("")
+    message = f" {printable(progress.message, _MESSAGE_LENGTH)}" if progress.message else ""
+    if progress.fraction is None:
+        return Text(f"{progress.done:g}{message}", "cyan")
+    filled = int(progress.fraction * _BAR_WIDTH)
+    bar = Text("━" * filled, "cyan").append("─" * (_BAR_WIDTH - filled), "dim")
+    return bar.append(f" {int(progress.fraction * 100):>3} %{message}", "cyan")
 
 
 def outcome_text(notification: TaskNotification[object] | None, now: datetime) -> Text:

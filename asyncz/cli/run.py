@@ -59,7 +59,7 @@ def shown(scheduler: AsyncIOScheduler, *, json_lines: bool) -> Generator[threadi
     """
     console, drawing = Console(markup=False, emoji=False, highlight=False), threading.RLock()
     if json_lines:
-        with reserved_output() as output, event_lines(scheduler, output, as_json):
+        with reserved_output() as output, event_lines(scheduler, output, as_json, progress=True):
             yield drawing
     elif console.is_terminal:
         with _LiveScreen(scheduler, console, drawing):

@@ -15,6 +15,7 @@ from functools import partial
 from typing import TypeAlias, TypeGuard
 
 from asyncz._text import class_name
+from asyncz.executors._remote_progress import Report, ThrottledReports
 
 _RUN_INFO = struct.Struct("!QIdI")
 
@@ -37,7 +38,14 @@ def run_header(run_id: int, attempt: int, scheduled: float, task_id: str) -> byt
 
 
 class SentRun:
-    """A run that was sent to a worker, as its function sees it."""
+    """A run that was sent to a worker, as its function sees it.
+
+    Attributes:
+        reports: Reports of its progress; None before the first one.
+    """
+
+    # An attribute of the class: most runs never report.
+    reports: ThrottledReports | None = None
 
     def __init__(self, content: bytes | bytearray) -> None:
         self.run_id, self.attempt, self.scheduled, length = _RUN_INFO.unpack_from(content)
@@ -60,6 +68,17 @@ class SentRun:
     def is_cancelled(self) -> bool:
         """Return True if the function should return; always False where cancellation cannot be signalled."""
         return False
+
+    def report_progress(self, done: float, total: float | None, message: str, /) -> None:
+        """Report how much of the work is done. May be called from any thread."""
+        reports = self.reports
+        if reports is None:
+            # One step under the GIL: two threads that report first use the same object.
+            reports = self.__dict__.setdefault("reports", ThrottledReports(self.send_progress))
+        reports.report((done, total, message))
+
+    def send_progress(self, report: Report, /) -> None:
+        """Send a report to the parent; does nothing where reports cannot be sent."""
 
 
 def safe_text(make: Callable[[], str], fallback: str = "") -> str:

@@ -7,11 +7,19 @@ import socket
 import threading
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from asyncz._coroutines import CoroutineCall, run_in_new_loop
 from asyncz._running import running_run
-from asyncz.executors import _remote_call
+from asyncz.executors import _remote_call, _remote_progress
+
+if TYPE_CHECKING:
+    from typing_extensions import override
+else:
+    # Not of the standard library.
+    def override(method: object) -> object:
+        return method
+
 
 MISSED = 20
 """Kind of the outcome of a run that was too late; the other kinds are in `_remote_call`."""
@@ -45,12 +53,38 @@ def execute(
         kind, report = _remote_call.execute(run.load, await_outcome or _await_in_new_loop, dumps)
     finally:
         running_run.reset(token)
+        if run.reports is not None:
+            run.reports.close()
     return kind, report, started, place()
 
 
-def execute_parcel(content: bytes, dumps: Callable[[object], bytes], latest_start: float | None) -> Report:
-    """Execute a run that arrives as bytes and cannot be cancelled while it runs."""
-    return execute(_remote_call.SentRun(content), dumps, latest_start)
+class _ForeignRun(_remote_call.SentRun):
+    """A run in a pool that has no channel to its executor."""
+
+    def __init__(self, content: bytes, address: str, run_id: int) -> None:
+        super().__init__(content)
+        self._address = address
+        self._id = run_id
+
+    @override
+    def send_progress(self, report: _remote_progress.Report, /) -> None:
+        if self._address:
+            _remote_progress.send_to(self._address, self._id, report)
+
+
+def execute_parcel(
+    content: bytes, dumps: Callable[[object], bytes], latest_start: float | None, address: str, run_id: int
+) -> Report:
+    """Execute a run that arrives as bytes and cannot be cancelled while it runs.
+
+    Args:
+        content: The run.
+        dumps: Pickles the result.
+        latest_start: Latest start of the function, in seconds since the epoch; None means no limit.
+        address: Address of the socket for the progress of the run; may be empty.
+        run_id: Number of the attempt.
+    """
+    return execute(_ForeignRun(content, address, run_id), dumps, latest_start)
 
 
 def _await_in_new_loop(awaitable: Awaitable[object]) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import pickle
 import queue
 import threading
@@ -18,6 +19,7 @@ from asyncz.exceptions import InvalidInputError, SerializationError, WorkerLostE
 from asyncz.executors import _remote_worker
 from asyncz.executors._exit_hooks import ThreadedFunctions, call_in_own_thread
 from asyncz.executors._pool import QueueExecutor
+from asyncz.executors._progress_socket import ProgressSocket
 from asyncz.executors._serialization import latest_start, outcome_of_report, parcel_of
 from asyncz.protocols import Notifier
 from asyncz.runs import TaskRun
@@ -80,6 +82,7 @@ class FuturesExecutor(QueueExecutor):
         self._futures: dict[int, Future[_remote_worker.Report | None]] = {}
         self._feed: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._feeder: threading.Thread | None = None
+        self._progress: ProgressSocket | None = None
 
     @override
     async def start(self, notifier: Notifier, alias: str, /) -> None:
@@ -107,6 +110,7 @@ class FuturesExecutor(QueueExecutor):
             feed.put(None)
             raise
         self._functions.watch_exit()
+        self._progress = ProgressSocket(asyncio.get_running_loop())
         self._feed, self._feeder = feed, feeder
 
     @override
@@ -131,6 +135,8 @@ class FuturesExecutor(QueueExecutor):
             # A function of an abandoned run may never return.
             shutdown = partial(self._pool.shutdown, wait=not self.state.abandoned)
             await call_in_own_thread(shutdown, "asyncz-shutdown")
+        if self._progress is not None:
+            self._progress.close()
 
     # For the call of a run, in any thread
 
@@ -147,7 +153,8 @@ class FuturesExecutor(QueueExecutor):
             self.finish(run, run.failed(error))
             return (_remote_worker.nothing,)
         self.start_timeout(run)
-        return _remote_worker.execute_parcel, content, self._dumps, latest_start(run)
+        address = "" if self._progress is None else self._progress.add(run.id, run.report_progress)
+        return _remote_worker.execute_parcel, content, self._dumps, latest_start(run), address, run.id
 
     def _run_here(self, run: TaskRun[ResultT]) -> None:
         """Execute a run in this thread, which belongs to a pool of this process."""
@@ -176,6 +183,9 @@ class FuturesExecutor(QueueExecutor):
     def _ended(self, pool: Executor, call: _Call[ResultT], future: Future[_remote_worker.Report | None]) -> None:
         run = call.run
         self._futures.pop(run.id, None)
+        if self._progress is not None:
+            # The worker has sent its last report before the outcome.
+            self._progress.remove(run.id)
         if future.cancelled():
             call.end(run.cancelled())
             return

@@ -10,6 +10,7 @@ from typing_extensions import TypeVar
 from asyncz.events import TaskError, TaskExecuted, TaskNotification
 from asyncz.runs import TaskRun, complete_run
 from asyncz.schedulers._live_run import LiveRun
+from asyncz.schedulers._progress import ProgressBoard
 from asyncz.schedulers._run_logging import log_outcome
 from asyncz.schedulers._runtime import Runtime
 from asyncz.schedulers._safe_logging import logger
@@ -22,10 +23,14 @@ class Completion:
 
     `notify`, `released` and `finished` may be called from any thread: they set the outcome of the run and put a call
     into the inbox. Everything else is done by the loop's thread.
+
+    Attributes:
+        progress: Progress of the live runs.
     """
 
     def __init__(self, runtime: Runtime) -> None:
         self._inbox = runtime.inbox
+        self.progress: ProgressBoard = ProgressBoard(runtime)
 
     # From any thread
 
@@ -50,6 +55,10 @@ class Completion:
     def released(self, run: TaskRun[ResultT], /) -> None:
         """Report that the work of a run is over."""
         self._inbox.put(partial(self._release, run))
+
+    def report_progress(self, run: LiveRun[ResultT], done: float, total: float | None, message: str, /) -> None:
+        """Keep and emit a report of the progress of a run."""
+        self.progress.report(run, done, total, message)
 
     # On the loop's thread
 
@@ -85,7 +94,11 @@ class Completion:
             # Not a notification: something else may still be reported, at the latest by a shutdown.
             run.discard_report()
             raise
+        if self.progress:
+            self.progress.close(run)
         if isinstance(outcome, TaskError) and run.owner.retry_run(run, outcome):
+            # Late reports of this attempt are dropped. `done` depends on the outcome that the attempts share.
+            run._completed = True
             if run.released:
                 run.owner.release_run(run)
             return

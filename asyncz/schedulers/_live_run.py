@@ -7,19 +7,25 @@ from collections.abc import Awaitable, Callable
 from contextvars import Context
 from typing import Protocol
 
-from typing_extensions import TypeVar
+from typing_extensions import TypeVar, override
 
 from asyncz.events import TaskError, TaskNotification, Worker
 from asyncz.limits import TaskLimits
 from asyncz.runs import CallLater, TaskRun, _run_ids
 from asyncz.schedulers._executor_registry import Registration
 from asyncz.specs import TaskSpec
+from asyncz.tasks import Task
 
 ResultT = TypeVar("ResultT")
 
 
 class RunOwner(Protocol[ResultT]):
     """Controller of a task, as its runs see it. Invariant, like the runs. For the loop's thread."""
+
+    @property
+    def task(self) -> Task[ResultT]:
+        """Return the task."""
+        ...
 
     @property
     def removed(self) -> bool:
@@ -52,6 +58,10 @@ class RunSink(Protocol):
 
     def complete(self, run: LiveRun[ResultT], /) -> None:
         """Complete a run with its reported outcome."""
+        ...
+
+    def report_progress(self, run: LiveRun[ResultT], done: float, total: float | None, message: str, /) -> None:
+        """Keep and emit a report of the progress of a run. May be called from any thread."""
         ...
 
 
@@ -106,6 +116,11 @@ class LiveRun(TaskRun[ResultT]):
     def __call__(self) -> None:
         """Complete the run. For the loop's thread."""
         self.sink.complete(self)
+
+    @override
+    def report_progress(self, done: float, total: float | None, message: str, /) -> None:
+        """Report how much of the work of this run is done. May be called from any thread."""
+        self.sink.report_progress(self, done, total, message)
 
     def follow_clock(self, monotonic: Callable[[], float], call_later: CallLater) -> None:
         """Measure durations and time limits by a clock other than that of the machine."""

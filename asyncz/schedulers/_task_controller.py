@@ -32,7 +32,7 @@ from asyncz.specs import TaskSpec
 from asyncz.tasks import ChainFactory, Task, close_streams, replace_spec
 
 if TYPE_CHECKING:
-    from asyncz.states import TaskState
+    from asyncz.states import RunProgress, TaskState
 
 ResultT = TypeVar("ResultT")
 
@@ -399,6 +399,7 @@ class TaskController(TaskRuns[ResultT]):
             running=self.live_count + (0 if self.removed else self._parts.tasks.removed_runs(task.id)),
             retrying=self.retrying,
             backlog=self.backlog_size,
+            progress=self._completion.progress.latest(self.live_runs()),
         )
 
     def can_run(self) -> bool:
@@ -495,6 +496,7 @@ def task_state(
     running: int = 0,
     retrying: int = 0,
     backlog: int = 0,
+    progress: RunProgress | None = None,
 ) -> TaskState:
     """Return a snapshot of a task."""
     from asyncz.states import TaskState
@@ -511,5 +513,6 @@ def task_state(
         retrying=retrying,
         backlog=backlog,
         recent_runs=history.recent_runs(task._last_notification, max_recent),
+        progress=progress,
         **history.snapshot(),
     )

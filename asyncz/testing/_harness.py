@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Generic
 
 import attrs
-from typing_extensions import TypeVar
+from typing_extensions import TypeVar, override
 
 from asyncz.events import TaskError, TaskExecuted, TaskNotification
 from asyncz.exceptions import ExecutorNotRunningError, MaximumInstancesError, QueueFullError
@@ -38,11 +38,30 @@ _GATE_TIMEOUTS = 4
 _task_numbers = itertools.count(1)
 
 
+class TrialRun(TaskRun[ResultT]):
+    """A run that keeps the reports of its progress.
+
+    Attributes:
+        reports: Amounts and messages that were reported before the outcome.
+    """
+
+    __slots__ = ("reports",)
+
+    def __init__(self, task: TaskSpec[ResultT], scheduled: float | None = None, context: Context | None = None) -> None:
+        super().__init__(task, scheduled, context)
+        self.reports: list[tuple[float, float | None, str]] = []
+
+    @override
+    def report_progress(self, done: float, total: float | None, message: str, /) -> None:
+        if self.outcome is None:
+            self.reports.append((done, total, message))
+
+
 @attrs.define(eq=False)
 class Submitted(Generic[ResultT]):
     """An accepted run, and a description of its function."""
 
-    run: TaskRun[ResultT]
+    run: TrialRun[ResultT]
     what: str
     gate: _payloads.Gate | None = None
 
@@ -147,7 +166,7 @@ class Trial(Generic[ResultT]):
             scheduled: Its due time, in seconds since the epoch.
             context: Its context variables.
         """
-        run = TaskRun(task, scheduled=scheduled, context=context)
+        run = TrialRun(task, scheduled, context)
         if gate is not None:
             self.notifier.watch(run, lambda: gate.count("ended") > 0)
         submitted = Submitted(run, what or f"calls {task.function}", gate)
@@ -173,7 +192,7 @@ class Trial(Generic[ResultT]):
 
     def submit_unless_rejected(self, task: TaskSpec[ResultT], what: str) -> Submitted[ResultT] | None:
         """Submit a run that the executor may reject with any exception; return None if it does."""
-        run = TaskRun(task)
+        run = TrialRun(task)
         try:
             self.executor.submit(run)
         except Exception:
@@ -221,7 +240,7 @@ class Trial(Generic[ResultT]):
             observe: Check that the counts do not change; False if other runs may change them meanwhile.
         """
         before = self.state()
-        run = TaskRun(task)
+        run = TrialRun(task)
         try:
             self.executor.submit(run)
         except expected:

@@ -17,6 +17,8 @@ from typing import Generic, Never
 import attrs
 from typing_extensions import TypeVar
 
+from asyncz._current_run import current_run
+
 ResultT = TypeVar("ResultT")
 
 _LOOK_EVERY = 0.005
@@ -170,6 +172,18 @@ async def mark_call_and_fail_async(gate: Gate) -> Never:
     gate.mark("called")
     await asyncio.sleep(0)
     raise WorkError("called once")
+
+
+def report_and_give(reports: int, result: ResultT) -> ResultT:
+    run = current_run()
+    for number in range(1, reports + 1):
+        run.report(number, reports, f"step {number}")
+    return result
+
+
+async def report_and_give_async(reports: int, result: ResultT) -> ResultT:
+    await asyncio.sleep(0)
+    return report_and_give(reports, result)
 
 
 variable: ContextVar[object] = ContextVar("variable", default=None)

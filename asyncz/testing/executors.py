@@ -34,6 +34,7 @@ ResultT = TypeVar("ResultT")
 _HOUR = 3600.0
 _MANY = 40
 _QUEUED = 1000
+_REPORTS = 20
 
 
 class _HasTimeout(Protocol):
@@ -74,6 +75,7 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
         runs_inline: `submit` runs the function itself, as in `DebugExecutor`, and so may block the loop.
         runs_in_another_process: Functions, arguments and results are pickled and run in another process.
         limits_time: The executor enforces the `timeout` of a task.
+        reports_progress: The executor passes on the progress that functions report.
         hang_timeout: Seconds after which a check counts as hanging.
 
     Example:
@@ -91,6 +93,7 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
     runs_inline: bool = False
     runs_in_another_process: bool = False
     limits_time: bool = True
+    reports_progress: bool = True
     hang_timeout: float = 10.0
 
     def make_executor(self) -> Executor[ResultT]:
@@ -480,7 +483,7 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
 
     @_checks(rules.NOT_PICKLABLE)
     async def test_unpicklable_run_ends_alone(self) -> None:
-        self._only_in_another_process()
+        _check_runs_in_another_process(self.runs_in_another_process)
         async with self._trial() as trial:
             unpicklable = partial(_payloads.give_beside, self.make_result(0), threading.Lock())
             await self._expect_to_fail(trial, trial.task(unpicklable), "has an argument that cannot be pickled")
@@ -491,7 +494,7 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
 
     @_checks(rules.DEAD_WORKERS)
     async def test_dead_worker_ends_one_run(self) -> None:
-        self._only_in_another_process()
+        _check_runs_in_another_process(self.runs_in_another_process)
         async with self._trial() as trial:
             submitted = trial.submit(trial.task(partial(_payloads.die, os.getpid())), what="ends its process")
             _ = await trial.expect_outcome(submitted, TaskError, rules.DEAD_WORKERS, lost_breaks=rules.DEAD_WORKERS)
@@ -537,6 +540,22 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
                     await asyncio.sleep(0)
             trial.open_gates()
 
+    @_checks(rules.PROGRESS)
+    async def test_progress_reaches_the_run(self) -> None:
+        if not self.reports_progress:
+            raise SkipTest("`reports_progress` is False: it does not pass on the progress of functions")
+        async with self._trial() as trial:
+            for report in (_payloads.report_and_give, _payloads.report_and_give_async):
+                submitted = trial.submit(trial.task(partial(report, _REPORTS, self.make_result(0))))
+                _ = await trial.expect_result(submitted, rules.PROGRESS)
+                reports = submitted.run.reports
+                # Reports between the first and the last one may be left out.
+                expected = [(1.0, float(_REPORTS), "step 1"), (float(_REPORTS), float(_REPORTS), f"step {_REPORTS}")]
+                if reports[:1] + reports[-1:] != expected:
+                    raise RuleBrokenError(
+                        rules.PROGRESS, f"the first and the last report must be {expected}, but {reports} were received"
+                    )
+
     # Helpers
 
     @asynccontextmanager
@@ -579,10 +598,6 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
         if self.runs_inline:
             raise SkipTest(f"`runs_inline` is True: {reason}")
 
-    def _only_in_another_process(self) -> None:
-        if not self.runs_in_another_process:
-            raise SkipTest("`runs_in_another_process` is False: it runs in this process")
-
 
 class ExecutorConformance(RestrictedExecutorConformance[object]):
     """Conformance suite of an executor for all tasks, a `UniversalExecutor`; see `RestrictedExecutorConformance`.
@@ -606,12 +621,17 @@ class ExecutorConformance(RestrictedExecutorConformance[object]):
 
     @_checks(rules.NOT_PICKLABLE)
     async def test_unpicklable_result_ends_its_run(self) -> None:
-        self._only_in_another_process()
+        _check_runs_in_another_process(self.runs_in_another_process)
         async with self._trial() as trial:
             await self._expect_to_fail(
                 trial, trial.task(_payloads.unpicklable_result), "returns an object that cannot be pickled"
             )
             _ = await trial.expect_outcome(self._give(trial), TaskExecuted, rules.NOT_PICKLABLE)
+
+
+def _check_runs_in_another_process(declared: bool) -> None:
+    if not declared:
+        raise SkipTest("`runs_in_another_process` is False: it runs in this process")
 
 
 def _expect_alias_and_status(state: ExecutorState, status: ExecutorStatus) -> None:

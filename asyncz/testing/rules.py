@@ -93,6 +93,10 @@ RULES: tuple[Rule, ...] = _numbered(
     ("called once", "The function of a run is called once, also if it fails: further attempts are runs of their own."),
     ("state from any thread", "`state` can be read from any thread, also while runs are submitted and end."),
     ("many queued runs", "`submit` does not block the event loop, also with 1,000 runs in the queue."),
+    (
+        "progress",
+        "Progress that a function reports reaches `report_progress` of its run, the last report before the outcome.",
+    ),
 )
 """All rules of executors, by number."""
 
@@ -128,6 +132,7 @@ RULES: tuple[Rule, ...] = _numbered(
     CALLED_ONCE,
     STATE_FROM_ANY_THREAD,
     MANY_QUEUED_RUNS,
+    PROGRESS,
 ) = RULES
 
 TRIGGER_RULES: tuple[Rule, ...] = _numbered(

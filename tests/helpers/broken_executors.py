@@ -9,7 +9,7 @@ import contextvars
 import queue
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import attrs
 from typing_extensions import override
@@ -27,6 +27,7 @@ from asyncz import (
     TaskRun,
     UniversalExecutor,
 )
+from asyncz._running import RunningRun, running_run
 from asyncz.executors._run_registry import RunRegistry
 from asyncz.testing import Rule, rules
 from tests.helpers.generics import ResultT
@@ -450,6 +451,28 @@ class BlocksWhenItsQueueIsFull(BaseExecutor):
         self.finish(run, run.execute())
 
 
+class RunWithoutProgress:
+    def __init__(self, run: RunningRun) -> None:
+        self.run_id, self.task_id, self.attempt, self.scheduled = run.run_id, run.task_id, run.attempt, run.scheduled
+        self.is_cancelled = run.is_cancelled
+
+    def report_progress(self, done: float, total: float | None, message: str, /) -> None:
+        pass
+
+
+class LosesProgress(ThreadPerRun):
+    @override
+    def work(self, run: TaskRun[ResultT]) -> None:
+        call = run.call
+
+        def call_without_progress() -> ResultT | Awaitable[ResultT]:
+            running_run.set(RunWithoutProgress(run))
+            return call()
+
+        run.call = call_without_progress
+        super().work(run)
+
+
 @attrs.frozen
 class Broken:
     """A broken executor, its declarations, and the broken rules that the suite has to find."""
@@ -497,6 +520,7 @@ BROKEN: tuple[Broken, ...] = (
     Broken(StateWaitsForTheLoop, {rules.STATE_FROM_ANY_THREAD}),
     Broken(StateRaises, {rules.ALIAS_AND_STATUS, rules.COUNTS, rules.STATE_FROM_ANY_THREAD}),
     Broken(BlocksWhenItsQueueIsFull, {rules.MANY_QUEUED_RUNS}),
+    Broken(LosesProgress, {rules.PROGRESS}),
     # It runs in this process, and so would not notice objects that cannot be pickled.
     Broken(ThreadPerRun, {rules.NOT_PICKLABLE}, runs_in_another_process=True),
 )

@@ -20,6 +20,7 @@ EVENTS = [
     events.TaskSubmitted("task"),
     events.TaskRetrying("task", ValueError("junk"), 1.5),
     events.TaskModified("task", "paused"),
+    events.TaskProgress("task", 1, 2, "half"),
     events.SchedulerShutdown(),
 ]
 
@@ -33,6 +34,14 @@ def test_event_is_immutable(event: object) -> None:
         with pytest.raises(AttributeError):
             delattr(event, name)
     assert repr(event) == before
+
+
+@pytest.mark.parametrize(
+    ("done", "total", "fraction"),
+    [(1, 4, 0.25), (0, 4, 0), (5, 4, 1), (0, 0, 1), (1e308, 1e-308, 1), (3, None, None)],
+)
+def test_progress_fraction(done: float, total: float | None, fraction: float | None) -> None:
+    assert events.TaskProgress("task", done, total).fraction == fraction
 
 
 def test_executed_event_fields_and_match_args() -> None:

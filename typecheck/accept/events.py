@@ -23,6 +23,7 @@ from asyncz import (
     TaskMissed,
     TaskModified,
     TaskNotification,
+    TaskProgress,
     TaskQueueFull,
     TaskRemoved,
     TaskRetrying,
@@ -82,6 +83,11 @@ def every_event(event: Event) -> str:
             assert_type(failure, BaseException)
             assert_type(delay, float)
             return event.task_id
+        case TaskProgress(done=done, total=total, message=message):
+            assert_type(done, float)
+            assert_type(total, float | None)
+            assert_type(event.fraction, float | None)
+            return message
         case TaskAdded(task_id=task_id) | TaskRemoved(task_id=task_id):
             return task_id
         case TaskModified(change=change, exception=exception, fields=fields):
@@ -106,6 +112,7 @@ def each_is_an_event(event: TaskExecuted[bytes], modified: TaskModified, details
         TaskError("task", ValueError()),
         TaskMissed("task"),
         TaskCancelled("task"),
+        TaskProgress("task", 1, 2, "message", details=details),
         TaskSubmitted("task", details=details),
         TaskMaxInstances("task"),
         TaskQueueFull("task"),

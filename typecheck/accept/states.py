@@ -11,6 +11,7 @@ from asyncz import (
     ExecutorStatus,
     InstanceCount,
     RunOutcome,
+    RunProgress,
     RunSummary,
     SchedulerState,
     SchedulerStatus,
@@ -125,3 +126,14 @@ def every_scheduler_status(status: SchedulerStatus) -> bool:
             return False
         case _:
             assert_never(status)
+
+
+def progress_of(state: TaskState) -> float | None:
+    if state.progress is None:
+        return None
+    report = assert_type(state.progress, RunProgress)
+    assert_type(report.done, float)
+    assert_type(report.total, float | None)
+    assert_type(report.message, str)
+    assert_type(report.run_id, int)
+    return assert_type(report.fraction, float | None)

@@ -10,6 +10,7 @@ from typing import assert_never, assert_type
 from typing_extensions import TypeVar, Unpack
 
 from asyncz import (
+    AsyncIOScheduler,
     CurrentRun,
     IntervalTrigger,
     NotificationStream,
@@ -25,6 +26,7 @@ from asyncz import (
     TaskMissed,
     TaskNotification,
     TaskOptions,
+    TaskProgress,
     TaskRun,
     TaskSpec,
     TaskState,
@@ -281,6 +283,19 @@ def the_current_run() -> None:
     assert_type(run.scheduled, float)
     assert_type(run.scheduled_at, datetime)
     assert_type(run.is_cancelled(), bool)
+    run.report(1)
+    run.report(0.5, 1, "half")
+    run.report(1, total=None, message=None)
+
+
+def on_progress(event: TaskProgress) -> float | None:
+    return event.fraction
+
+
+def listens_to_progress(task: Task[bytes], scheduler: AsyncIOScheduler) -> None:
+    assert_type(task.on_progress(on_progress), Callable[[TaskProgress], float | None])
+    scheduler.subscribe(TaskProgress, on_progress)
+    scheduler.on(TaskProgress)(on_progress)
 
 
 async def of_any_result(task: Task[ResultT]) -> ResultT:

@@ -23,6 +23,7 @@ from asyncz import (
     TaskMissed,
     TaskModified,
     TaskNotification,
+    TaskProgress,
     TaskQueueFull,
     TaskRemoved,
     TaskSubmitted,
@@ -111,6 +112,17 @@ def forgets_the_scheduler(event: Event) -> str:
             return event.alias
         case _:
             assert_never(event)  # E
+
+
+def progress(event: TaskProgress, details: RunDetails) -> None:
+    assert event.done.items()  # E
+    event.done = 3  # E
+    event.total + 1  # E
+    event.fraction(3)  # E
+    TaskProgress("task", "1")  # E
+    TaskProgress("task")  # E
+    TaskProgress("task", 1, 2, 3)  # E
+    TaskProgress("task", 1, 2, "", details)  # E
 
 
 class OwnError(TaskError):  # E

@@ -11,6 +11,7 @@ from typing import assert_never
 
 from asyncz import (
     ClusterState,
+    RunProgress,
     RunSummary,
     RunOutcome,
     ExecutorState,
@@ -88,6 +89,15 @@ def forgets_the_paused(status: SchedulerStatus) -> bool:
             return True
         case _:
             assert_never(status)  # E
+
+
+def progress(state: TaskState, report: RunProgress) -> None:
+    state.progress.done  # E
+    assert report.done.items()  # E
+    report.done = 1  # E
+    RunProgress(run_id=1)  # E
+    RunProgress(run_id=1, done="1")  # E[-pyrefly,ty]: conversion
+    report.fraction + 1  # E
 
 
 def ended_runs(state: TaskState, run: RunSummary, outcome: RunOutcome) -> str:

@@ -134,6 +134,12 @@ def listening(task: Task[bytes]) -> None:
     task.on_missed(on_executed)  # E
     task.on_missed(lambda event: event.exception)  # E
     task.on_cancelled(on_missed)  # E
+    task.on_progress(on_missed)  # E
+    task.on_progress(lambda event: event.exception)  # E
+    current_run().report()  # E
+    current_run().report("1")  # E
+    current_run().report(1, "2")  # E
+    current_run().report(1, 2, 3)  # E
     task.on_cancelled(on_error)  # E
     task.on_cancelled(lambda event: event.exception)  # E
     task.on_done(of_text_ending)  # E

@@ -8,9 +8,12 @@ import logging
 from collections.abc import Callable, Mapping
 from importlib import import_module
 
+import attrs
+
 from asyncz._callables import as_coroutine
 from asyncz.config import DaskClusterKwargs
 from asyncz.exceptions import ClusterConnectionError, InvalidInputError
+from asyncz.executors._remote_progress import Report
 from asyncz.executors._remote_worker import Place
 from asyncz.executors._start_checks import check_process_start
 from asyncz.executors.dask._client_protocol import (
@@ -29,6 +32,19 @@ _LOOK_EVERY = 0.25
 _PAUSE_BETWEEN_ATTEMPTS = 2.0
 _SECONDS_TO_PREPARE = 10.0
 _SECONDS_TO_CLOSE = 10.0
+
+
+@attrs.frozen(eq=False)
+class WorkerEvents:
+    """Receiver of the events of runs on the cluster.
+
+    Attributes:
+        started: Called with the number of a run that has started, and with its worker.
+        progressed: Called with the number of a run and a report of its progress.
+    """
+
+    started: Callable[[int, Place], None]
+    progressed: Callable[[int, Report], None]
 
 
 class Connection:
@@ -65,7 +81,7 @@ class Connection:
         self._prepared_for: object = None
         self._is_lost = False
         self._topic = ""
-        self._heard: Callable[[int, Place], None] = _ignore
+        self._events: WorkerEvents | None = None
         self._watcher: asyncio.Task[None] | None = None
         self._logger = logging.getLogger("asyncz.executors")
         self.state: ClusterState | None = None
@@ -89,19 +105,19 @@ class Connection:
         address = self._cluster_kwargs.get("dashboard_address", ":0")
         return f"127.0.0.1{address}" if address is not None and address.startswith(":") else address
 
-    async def open(self, topic: str, heard: Callable[[int, Place], None], logger: logging.Logger) -> None:
+    async def open(self, topic: str, worker_events: WorkerEvents, logger: logging.Logger) -> None:
         """Connect, after a cluster was started if neither an address nor a client is given.
 
         Args:
-            topic: Topic under which workers report the starts of runs.
-            heard: Called with the number of a run that has started, and with its worker.
+            topic: Topic under which workers log the starts and the progress of runs.
+            worker_events: Receives these events.
             logger: Logger of changes of the connection.
 
         Raises:
             ClusterConnectionError: The cluster cannot be reached, or its version does not fit.
             InvalidInputError: The client of the user cannot be used.
         """
-        self._topic, self._heard, self._logger, self._is_lost = topic, heard, logger, False
+        self._topic, self._events, self._logger, self._is_lost = topic, worker_events, logger, False
         # The import takes a second; the loop must not wait for it.
         distributed = await asyncio.to_thread(import_module, "distributed")
         # The constructors have no types in `distributed`.
@@ -209,9 +225,14 @@ class Connection:
             self._ready()
 
     def _hear(self, event: tuple[float, object]) -> None:
+        events = self._events
+        if events is None:
+            return
         match event:
             case (_, (str(key), str(host), int(pid), str(thread))):
-                self._heard(int(key.rpartition("-")[2]), (host, pid, thread))
+                events.started(_run_id(key), (host, pid, thread))
+            case (_, ("progress", str(key), float(done), float() | None as total, str(message))):
+                events.progressed(_run_id(key), (done, total, message))
             case _:
                 self._logger.warning("A worker of the cluster told something that is not known here: %r", event)
 
@@ -248,5 +269,5 @@ def _count(value: object) -> int:
     return int(value) if isinstance(value, int | float) else 0
 
 
-def _ignore(_: int, __: Place) -> None:
-    pass
+def _run_id(key: str) -> int:
+    return int(key.rpartition("-")[2])

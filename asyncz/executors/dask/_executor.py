@@ -27,7 +27,7 @@ from asyncz.exceptions import (
     SerializationError,
     WorkerLostError,
 )
-from asyncz.executors import _remote_worker
+from asyncz.executors import _remote_progress, _remote_worker
 from asyncz.executors._pool import QueueExecutor
 from asyncz.executors._serialization import latest_start, outcome_of_report, parcel_of, pickled
 from asyncz.executors.dask import _client_protocol, _connection, _worker
@@ -136,7 +136,8 @@ class DaskExecutor(QueueExecutor):
         """
         self.check_not_started()
         self._token = uuid.uuid4().hex
-        await self._link.open(f"asyncz-{self._token}", self._began, logging.getLogger(f"asyncz.executors.{alias}"))
+        listener = _connection.WorkerEvents(self._began, self._progressed)
+        await self._link.open(f"asyncz-{self._token}", listener, logging.getLogger(f"asyncz.executors.{alias}"))
         await super().start(scheduler, alias)
 
     @property
@@ -205,7 +206,8 @@ class DaskExecutor(QueueExecutor):
             content,
             # If Dask executes the run again, it has started in time.
             None if may_repeat else latest_start(run),
-            "" if run.limits.timeout is None else f"asyncz-{self._token}",
+            f"asyncz-{self._token}",
+            run.limits.timeout is not None,
             may_repeat,
         )
         return pickle.dumps(parcel)
@@ -291,6 +293,11 @@ class DaskExecutor(QueueExecutor):
         if job is not None:
             job.began(place)
 
+    def _progressed(self, run_id: int, report: _remote_progress.Report) -> None:
+        job = self._on_cluster.get(run_id)
+        if job is not None:
+            job.progressed(report)
+
     async def _cancel_on_cluster(self) -> None:
         """Cancel runs in their workers, and remove runs from the cluster that have not started."""
         jobs, self._to_cancel = self._to_cancel, list[_Outgoing]()
@@ -339,6 +346,10 @@ class _Outgoing(Protocol):
         """Its function is called, there."""
         ...
 
+    def progressed(self, report: _remote_progress.Report) -> None:
+        """Report its progress."""
+        ...
+
     def deliver(self, report: _remote_worker.Report) -> None:
         """It ended as its worker reports."""
         ...
@@ -375,6 +386,9 @@ class _Job(Generic[ResultT]):
             host, pid, thread = place
             self._run.begin(time.time(), Worker(host=host, pid=pid, thread=thread))
             self._executor.start_timeout(self._run)
+
+    def progressed(self, report: _remote_progress.Report) -> None:
+        self._run.report_progress(*report)
 
     def deliver(self, report: _remote_worker.Report) -> None:
         self._end(outcome_of_report(self._run, report))

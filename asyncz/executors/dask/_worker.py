@@ -17,13 +17,17 @@ from typing_extensions import override
 
 from asyncz._coroutines import CoroutineCall, run_in_new_loop
 from asyncz.executors import _remote_call, _remote_worker
+from asyncz.executors._remote_progress import Report
 
-Parcel: TypeAlias = tuple[str, bytes, float | None, str, bool]
-"""Key of a run, its call, its latest start, the topic of its start event or an empty text, and a flag: Dask may execute
-it again."""
+Parcel: TypeAlias = tuple[str, bytes, float | None, str, bool, bool]
+"""Key of a run, its call, its latest start, the topic of its events, and two flags: an event announces its start; Dask
+may execute it again."""
 
 MARK = "-asyncz-"
 """Part of the keys of all runs."""
+
+PROGRESS = "progress"
+"""First part of the event that reports the progress of a run."""
 
 _CANCELLED_KEYS_KEPT = 10_000
 
@@ -57,13 +61,18 @@ def dumps(value: object) -> bytes:
 class _Run(_remote_call.SentRun):
     """A run on the cluster that can be cancelled."""
 
-    def __init__(self, key: str, content: bytes) -> None:
+    def __init__(self, key: str, content: bytes, log_event: Callable[[list[object]], object]) -> None:
         super().__init__(content)
         self._key = key
+        self._log_event = log_event
 
     @override
     def is_cancelled(self) -> bool:
         return self._key in _cancelled
+
+    @override
+    def send_progress(self, report: Report, /) -> None:
+        self._log_event([PROGRESS, self._key, *report])
 
 
 def execute(packed: bytes) -> bytes:
@@ -76,15 +85,16 @@ def execute(packed: bytes) -> bytes:
         FailedAttempt: The run failed, and Dask may execute it again.
     """
     parcel: Parcel = pickle.loads(packed)
-    key, content, latest_start, topic, may_repeat = parcel
+    key, content, latest_start, topic, announces_start, may_repeat = parcel
     with _lock:
         if key in _cancelled:
             return pickle.dumps((_remote_call.CANCELLED, b"", None, _remote_worker.place()))
         _running[key] = None
     try:
-        if topic:
-            _tell_start(topic, key)
-        run = _Run(key, content)
+        log_event = _event_log(topic)
+        if announces_start:
+            log_event([key, *_remote_worker.place()])
+        run = _Run(key, content, log_event)
         report = _remote_worker.execute(run, dumps, latest_start, partial(_await_outcome, key))
     finally:
         with _lock:
@@ -112,10 +122,11 @@ def cancel(keys: list[str]) -> list[str]:
     return running_here
 
 
-def _tell_start(topic: str, key: str) -> None:
+def _event_log(topic: str) -> Callable[[list[object]], object]:
+    """Return a function that logs an event of the current worker, which other threads cannot look up."""
     from distributed.worker import get_worker
 
-    get_worker().log_event(topic, [key, *_remote_worker.place()])
+    return partial(get_worker().log_event, topic)
 
 
 def _await_outcome(key: str, awaitable: Awaitable[object]) -> object:

@@ -13,6 +13,7 @@ from asyncz._checks import check_optional_count, check_optional_instance
 from asyncz.config import ProcessPoolKwargs
 from asyncz.events import TaskNotification, Worker
 from asyncz.exceptions import SerializationError
+from asyncz.executors import _remote_progress
 from asyncz.executors._pool import PoolExecutor, check_pool_kwargs
 from asyncz.executors._remote_call import run_header
 from asyncz.executors._serialization import (
@@ -186,6 +187,11 @@ class _RunJob(Generic[ResultT]):
         self._run.begin(at, worker)
         if self._is_limited:
             self.handed_over()
+
+    def progressed(self, content: bytes | bytearray) -> None:
+        report = _remote_progress.unpack(content)
+        if report is not None:
+            self._run.report_progress(*report)
 
     def deliver_plain(self, kind: int, content: bytes | bytearray) -> bool:
         outcome = plain_outcome_of(self._run, kind, content)

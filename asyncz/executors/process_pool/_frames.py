@@ -18,7 +18,7 @@ SECRET_SIZE = 8
 # Kinds of frames to the worker.
 RUN, QUIT, CANCEL = 1, 2, 3
 # Kinds of frames from the worker, besides the kinds of outcomes in `_remote_call`.
-READY, START_FAILED, STARTED, LOG, ASKS = 10, 11, 12, 17, 18
+READY, START_FAILED, STARTED, LOG, ASKS, PROGRESS = 10, 11, 12, 17, 18, 21
 
 MAX_CONTENT = 1 << 31
 """Maximum size of a call, a result or an exception, in bytes."""

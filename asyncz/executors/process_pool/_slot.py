@@ -38,7 +38,7 @@ from typing_extensions import TypeVar
 
 from asyncz.events import Worker
 from asyncz.exceptions import WorkerLostError
-from asyncz.executors import _remote_call
+from asyncz.executors import _remote_call, _remote_progress
 from asyncz.executors.process_pool import _frames, _prefetch
 from asyncz.executors.process_pool._frames import Content, FrameError
 from asyncz.executors.process_pool._process import exit_reason
@@ -62,6 +62,7 @@ _OUTCOMES = frozenset(
     }
 )
 _MAX_LOG = 1 << 26
+_LATE_FRAMES = {_frames.ASKS: 0, _frames.PROGRESS: _remote_progress.MAX_SIZE}
 _MAX_OUTCOME = _frames.MAX_CONTENT + _frames.TIME.size
 _LOG_OVERHEAD = 1000
 _MAX_TEXTS = 1 << 28
@@ -114,6 +115,10 @@ class Job(Protocol):
 
     def started(self, at: float, worker: Worker) -> None:
         """Note that the function was called, at a time in seconds since the epoch, by a worker."""
+        ...
+
+    def progressed(self, content: Content) -> None:
+        """Report the progress that the worker sent."""
         ...
 
     def deliver_plain(self, kind: int, content: Content) -> bool:
@@ -352,8 +357,8 @@ class Slot(Generic[ProcessT, LinkT]):
         elif kind == _frames.LOG:
             allowed = _MAX_LOG
         elif self.was_ready:
-            # A thread that a run has left behind may ask late.
-            allowed = 0 if kind == _frames.ASKS else -1
+            # A thread that a run has left behind may ask or report late.
+            allowed = _LATE_FRAMES.get(kind, -1)
         elif kind in {_frames.READY, _frames.START_FAILED}:
             allowed = 0 if kind == _frames.READY else _MAX_TEXTS
         else:
@@ -369,6 +374,9 @@ class Slot(Generic[ProcessT, LinkT]):
             self._on_started(run_id, content, now)
         elif kind == _frames.LOG:
             self._log(content)
+        elif kind == _frames.PROGRESS:
+            if run_id == self.current_run:
+                self.jobs[run_id].progressed(content)
         elif kind == _frames.ASKS:
             self.asking_run = run_id
         elif kind == _frames.READY:

@@ -21,11 +21,13 @@ from typing import TYPE_CHECKING, TypeAlias
 from asyncz._coroutines import CoroutineCall, close_unstarted, run_in_loop
 from asyncz._running import running_run
 from asyncz.executors._remote_call import ERROR, SentRun, dumps, execute, report_of
+from asyncz.executors._remote_progress import Report, pack
 from asyncz.executors.process_pool import _worker_logging
 from asyncz.executors.process_pool._frames import (
     ASKS,
     CANCEL,
     MAX_CONTENT,
+    PROGRESS,
     QUIT,
     READY,
     START_FAILED,
@@ -82,6 +84,16 @@ class _Run(SentRun):
             channel.send_or_note_end(ASKS, self._number)
         channel.look(self._number)
         return channel.cancelled == self._number or channel.parent_is_gone
+
+    @override
+    def report_progress(self, done: float, total: float | None, message: str, /) -> None:
+        # A process that the function has forked has a copy of a lock that another thread may have held.
+        if not self._channel.closed:
+            super().report_progress(done, total, message)
+
+    @override
+    def send_progress(self, report: Report, /) -> None:
+        self._channel.send_while_running(PROGRESS, self._number, pack(report))
 
 
 class Lifeline:
@@ -186,12 +198,19 @@ class _Channel:
             self._append(kind, run_id, content)
             self.flush()
 
-    def send_or_note_end(self, kind: int, run_id: int) -> None:
+    def send_or_note_end(self, kind: int, run_id: int, content: bytes = b"") -> None:
         """Send a frame, or note that the parent is gone."""
         try:
-            self.send(kind, run_id)
+            self.send(kind, run_id, content)
         except OSError:
             self.parent_is_gone = True
+
+    def send_while_running(self, kind: int, run_id: int, content: bytes) -> None:
+        """Send a frame of the current run, or note that the parent is gone. Frames of other runs are dropped."""
+        # Under the lock, as the run ends under it: no such frame follows the outcome of its run.
+        with self._lock:
+            if self.running == run_id:
+                self.send_or_note_end(kind, run_id, content)
 
     def hold(self, kind: int, run_id: int, *parts: bytes) -> None:
         """Send a frame together with the next one, or before the worker waits: a send costs as much as a run."""
@@ -396,6 +415,8 @@ class _Server:
         channel.send(STARTED, number, TIME.pack(time.time()))
         channel.set_running(number)
         kind, report = self._context.copy().run(self._execute, runner, run)
+        if run.reports is not None:
+            run.reports.close()
         channel.set_running(0)
         channel.lifeline.forget_run()
         if len(report) > MAX_CONTENT:

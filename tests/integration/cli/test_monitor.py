@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
 import json
 import os
 import pty
@@ -16,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from rich.console import Console
+from rich.console import Console, RenderableType
 
 from asyncz import (
     AsyncIOScheduler,
@@ -30,11 +32,12 @@ from asyncz import (
     TaskNotification,
     TaskRetrying,
     Worker,
+    current_run,
     events,
 )
 from asyncz.cli._events import as_line, fields_of
-from asyncz.cli._live_table import due_text, outcome_text, overview
-from asyncz.states import TaskState
+from asyncz.cli._live_table import due_text, outcome_text, overview, progress_text
+from asyncz.states import RunProgress, TaskState
 from tests.helpers.commands import PATIENCE
 
 
@@ -190,3 +193,53 @@ def test_event_line_quotes_values(value: str) -> None:
     assert "\n" not in line
     name, _, rest = line.removesuffix(" task_id=one").partition("=")
     assert (name, json.loads(rest) if rest.startswith('"') else rest) == ("event", value)
+
+
+@pytest.mark.parametrize(
+    ("progress", "text"),
+    [
+        (None, ""),
+        (RunProgress(run_id=1, done=3, total=10, message="page 3", fraction=0.3), "━━━───────  30 % page 3"),
+        (RunProgress(run_id=1, done=10, total=10, fraction=1), "━━━━━━━━━━ 100 %"),
+        (RunProgress(run_id=1, done=12, message="a\x1b[0mb"), r"12 a\x1b[0mb"),
+    ],
+)
+def test_progress_text(progress: RunProgress | None, text: str) -> None:
+    assert progress_text(TaskState(task_id="", function="", executor="", progress=progress)).plain == text
+
+
+@pytest.mark.anyio
+async def test_table_shows_progress_of_running_tasks_only() -> None:
+    end = asyncio.Event()
+
+    async def work() -> None:
+        current_run().report(2, 4, "half")
+        await end.wait()
+
+    async with AsyncIOScheduler() as scheduler:
+        handle = scheduler.add_task(work, trigger=None, id="work").run()
+        while scheduler.get_task("work").state.progress is None:
+            await asyncio.sleep(0)
+        assert "━━━━━─────  50 % half" in shown_in(overview(scheduler, 120, 20))
+        end.set()
+        await handle
+        assert "progress" not in shown_in(overview(scheduler, 120, 20))
+
+
+def shown_in(table: RenderableType) -> str:
+    console = Console(width=120, file=io.StringIO())
+    with console.capture() as captured:
+        console.print(table)
+    return captured.get()
+
+
+def test_progress_event_as_fields() -> None:
+    fields = fields_of(events.TaskProgress("work", 1, 2, "half", details=RunDetails(run_id=3)))
+    assert {name: fields[name] for name in ("event", "task_id", "run_id", "done", "total", "message")} == {
+        "event": "TaskProgress",
+        "task_id": "work",
+        "run_id": 3,
+        "done": 1,
+        "total": 2,
+        "message": "half",
+    }

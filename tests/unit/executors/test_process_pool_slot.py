@@ -47,6 +47,9 @@ class FakeJob:
     def started(self, at: float, worker: Worker) -> None:
         self.notes.append("started")
 
+    def progressed(self, content: Content) -> None:
+        self.notes.append("progressed")
+
     def deliver_plain(self, kind: int, content: Content) -> bool:
         self.deliver(kind, content)
         return True

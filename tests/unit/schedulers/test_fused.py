@@ -34,6 +34,7 @@ class _Owner:
     """Owner that records the calls of its runs."""
 
     def __init__(self, *, raises: bool = False) -> None:
+        self.task = Task(TaskSpec("task", lambda: None))
         self.calls: list[str] = []
         self.removed = False
         self._raises = raises
