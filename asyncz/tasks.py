@@ -17,6 +17,7 @@ from typing_extensions import TypeVar, Unpack, override
 from asyncz._aliases import ClusterAlias, LoopAlias, PoolAlias
 from asyncz._callables import is_same_object
 from asyncz._checks import check_callable
+from asyncz._listeners import ProgressListener, listener_of
 from asyncz.events import TaskCancelled, TaskError, TaskExecuted, TaskMissed, TaskNotification, TaskProgress
 from asyncz.exceptions import SchedulerNotRunningError, UnknownOptionError
 from asyncz.limits import TaskLimits, TaskOptions
@@ -476,7 +477,8 @@ class Task(Generic[ResultT_co]):
     def on_progress(self, listener: Callable[[TaskProgress], ReturnT], /) -> Callable[[TaskProgress], ReturnT]:
         """Call `listener` with the progress that the runs report; see `CurrentRun.report`. Usable as a decorator."""
         check_callable("listener", listener)
-        self._add_listener(_ProgressKey(listener), _ignore)
+        key = ProgressListener(listener)
+        self._add_listener(key, key.ignore)
         return listener
 
     def remove_listener(self, listener: object, /) -> bool:
@@ -488,7 +490,7 @@ class Task(Generic[ResultT_co]):
         with _listeners_lock:
             # `before` outlives the lock: dropping the last reference to a listener may run its `__del__`.
             before = self._listeners
-            after = tuple(entry for entry in before if not is_same_object(_listener_of(entry[0]), listener))
+            after = tuple(entry for entry in before if not is_same_object(listener_of(entry[0]), listener))
             self._listeners = after
         return len(after) < len(before)
 
@@ -504,7 +506,7 @@ class Task(Generic[ResultT_co]):
         return NotificationStream(self)
 
     def _add_listener(self, key: object, listener: Callable[[TaskNotification[ResultT_co]], object]) -> None:
-        if not isinstance(key, _StreamKey | _ProgressKey):
+        if not isinstance(key, _StreamKey | ProgressListener):
             check_callable("listener", key)
         with _listeners_lock:
             self._listeners = (*self._listeners, (key, listener))
@@ -607,7 +609,7 @@ def close_streams(task: Task[object]) -> None:
 
 def progress_listeners(task: Task[object]) -> list[Callable[[TaskProgress], object]]:
     """Return the listeners of the progress of a task. For the scheduler only."""
-    return [key.listener for key, _ in task._listeners if isinstance(key, _ProgressKey)]
+    return [key.listener for key, _ in task._listeners if isinstance(key, ProgressListener)]
 
 
 class NotificationStream(AsyncIterator[TaskNotification[ResultT_co]]):
@@ -665,21 +667,6 @@ class _StreamKey:
     """Key of a stream among the listeners of its task; does not keep the stream alive."""
 
     close: Callable[[], None]
-
-
-@attrs.frozen(eq=False)
-class _ProgressKey:
-    """Listener of progress among the listeners of a task, which are called with outcomes."""
-
-    listener: Callable[[TaskProgress], object]
-
-
-def _listener_of(key: object) -> object:
-    return key.listener if isinstance(key, _ProgressKey) else key
-
-
-def _ignore(_: object) -> None:
-    """Do nothing with an outcome."""
 
 
 def _close_stream(stream: weakref.ref[NotificationStream[ResultT]]) -> None:

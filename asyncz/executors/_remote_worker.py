@@ -73,7 +73,7 @@ class _ForeignRun(_remote_call.SentRun):
 
 
 def execute_parcel(
-    content: bytes, dumps: Callable[[object], bytes], latest_start: float | None, address: str, run_id: int
+    content: bytes, dumps: Callable[[object], bytes], latest_start: float | None, address: str = "", run_id: int = 0
 ) -> Report:
     """Execute a run that arrives as bytes and cannot be cancelled while it runs.
 

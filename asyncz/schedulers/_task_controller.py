@@ -399,7 +399,7 @@ class TaskController(TaskRuns[ResultT]):
             running=self.live_count + (0 if self.removed else self._parts.tasks.removed_runs(task.id)),
             retrying=self.retrying,
             backlog=self.backlog_size,
-            progress=self._completion.progress.latest(self.live_runs()),
+            progress=self._parts.completion.progress.latest(self.live_runs()),
         )
 
     def can_run(self) -> bool:

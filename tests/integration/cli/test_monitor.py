@@ -223,7 +223,7 @@ async def test_table_shows_progress_of_running_tasks_only() -> None:
         assert "━━━━━─────  50 % half" in shown_in(overview(scheduler, 120, 20))
         end.set()
         await handle
-        assert "progress" not in shown_in(overview(scheduler, 120, 20))
+        assert "  progress  " not in shown_in(overview(scheduler, 120, 20))
 
 
 def shown_in(table: RenderableType) -> str:
