@@ -48,8 +48,8 @@ class FrameReader:
 
     Args:
         secret: Start of each header.
-        check: Called with kind, run id and length of each header before the content is collected. It raises
-            `FrameError` if the frame is not acceptable.
+        check: Called with kind, run id and length of a frame that has arrived in part, before the rest is collected.
+            It raises `FrameError` if the frame is not acceptable. The consumer checks the frames that are complete.
     """
 
     def __init__(self, secret: bytes, check: Callable[[int, int, int], None] = _accept_any) -> None:
@@ -83,20 +83,22 @@ class FrameReader:
             (kind, run_id), content, self._large = self._large_kind, self._large, None
             yield kind, run_id, content
         buffer, self._rest = (self._rest + data if self._rest else data), b""
-        position, size = 0, len(buffer)
-        while size - position >= HEADER.size:
-            secret, kind, run_id, length = HEADER.unpack_from(buffer, position)
-            if secret != self._secret:
+        # Local names, as each frame comes here.
+        header_size, unpack_header, expected = HEADER.size, HEADER.unpack_from, self._secret
+        size = len(buffer)
+        position, start = 0, header_size
+        while start <= size:
+            secret, kind, run_id, length = unpack_header(buffer, position)
+            if secret != expected:
                 raise FrameError("bytes that are not a frame")
-            self._check(kind, run_id, length)
-            start = position + HEADER.size
             end = start + length
             if end > size:
+                self._check(kind, run_id, length)
                 if length > _LARGE:
                     self._large, self._large_kind = bytearray(buffer[start:]), (kind, run_id)
                     self._missing = end - size
                     return
                 break
             yield kind, run_id, buffer[start:end]
-            position = end
+            position, start = end, end + header_size
         self._rest = buffer[position:]

@@ -11,6 +11,8 @@ from asyncz.executors.process_pool._frames import Content
 from asyncz.executors.process_pool._slot import Job
 from asyncz.executors.process_pool._user_code import Lane, UserCodeThreads
 
+_TIME_SIZE = _frames.TIME.size
+
 
 class JobTable:
     """Jobs that were submitted and not reported; the `SlotOwner` of all slots.
@@ -61,10 +63,10 @@ class JobTable:
         if self._jobs.pop(job.run_id, None) is None:
             return
         if isinstance(content, bytes):
-            content = content[_frames.TIME.size :]
+            content = content[_TIME_SIZE:]
         else:
             # In place: the content may be large.
-            del content[: _frames.TIME.size]
+            del content[:_TIME_SIZE]
         if lane.is_scheduled or not job.deliver_plain(kind, content):
             self._user_code.call(lane, partial(job.deliver, kind, content))
 

@@ -138,9 +138,12 @@ class WorkerLink:
 
     def send_run(self, run_id: int, parts: tuple[bytes, ...]) -> None:
         """Add the frame of a run, and the token that lets the worker start it, to be sent by the next `flush`."""
-        self.tokens.unsent += TOKEN.pack(run_id)
-        if len(parts) == 1 and len(parts[0]) < _LARGE:
-            self._small += HEADER.pack(self._secret, RUN, run_id, len(parts[0])) + parts[0]
+        # Method calls: on attributes, `+=` takes twice as many instructions.
+        self.tokens.unsent.extend(TOKEN.pack(run_id))
+        first = parts[0]
+        size = len(first)
+        if size < _LARGE and len(parts) == 1:
+            self._small.extend(HEADER.pack(self._secret, RUN, run_id, size) + first)
         else:
             self.send(RUN, run_id, *parts)
 

@@ -40,13 +40,13 @@ class JobPickler(Generic[ProcessT, LinkT]):
         """Send a job to the worker of a slot as soon as it is pickled."""
         content = (self._contents.pop(job.run_id, None) if self._contents else None) or job.pickle_plain()
         slot.reserve(job, now)
+        if content is not None and not slot.unsent:
+            slot.send_next(job, content)
+            return
         if content is None:
             self._started[job.run_id] = slot, now
             self._user_code.call(Lane(), partial(self._pickle, job))
-        if content is None or slot.unsent:
-            slot.wait_for_pickle(job, content)
-        else:
-            slot.send(job, content)
+        slot.wait_for_pickle(job, content)
 
     def _pickle(self, job: Job) -> None:
         """Pickle a job, on a thread for user code."""

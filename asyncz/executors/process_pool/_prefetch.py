@@ -12,6 +12,9 @@ SECONDS_UNTIL_RECALL = 0.005
 """A run that takes longer than this lets the runs behind it go to other workers."""
 
 
+_MEAN_OF_MAX_RUNS = SECONDS_IN_FLIGHT / MAX_RUNS
+
+
 class PrefetchWindow:
     """Maximum number of runs on their way to one worker, derived from the mean duration of recent runs.
 
@@ -33,7 +36,7 @@ class PrefetchWindow:
         elif seconds < 0.0:
             seconds = 0.0
         mean = self._mean = self._mean + 0.1 * (seconds - self._mean)
-        if mean <= SECONDS_IN_FLIGHT / MAX_RUNS:
+        if mean <= _MEAN_OF_MAX_RUNS:
             self.size = MAX_RUNS
         else:
             self.size = int(SECONDS_IN_FLIGHT / mean) or 1

@@ -63,7 +63,8 @@ _OUTCOMES = frozenset(
 )
 _MAX_LOG = 1 << 26
 _LATE_FRAMES = {_frames.ASKS: 0, _frames.PROGRESS: _remote_progress.MAX_SIZE}
-_MAX_OUTCOME = _frames.MAX_CONTENT + _frames.TIME.size
+_TIME_SIZE = _frames.TIME.size
+_MAX_OUTCOME = _frames.MAX_CONTENT + _TIME_SIZE
 _LOG_OVERHEAD = 1000
 _MAX_TEXTS = 1 << 28
 
@@ -266,7 +267,7 @@ class Slot(Generic[ProcessT, LinkT]):
     def send(self, job: Job, content: tuple[bytes, ...]) -> None:
         """Send a reserved job, after the jobs that were reserved before it."""
         if not self.unsent:
-            self._send(job, content)
+            self.send_next(job, content)
         else:
             self.unsent = deque((each, content if each is job else known) for each, known in self.unsent)
             self.send_pickled()
@@ -281,9 +282,10 @@ class Slot(Generic[ProcessT, LinkT]):
             return
         while self.unsent and self.unsent[0][1] is not None:
             job, content = self.unsent.popleft()
-            self._send(job, content or ())
+            self.send_next(job, content or ())
 
-    def _send(self, job: Job, content: tuple[bytes, ...]) -> None:
+    def send_next(self, job: Job, content: tuple[bytes, ...]) -> None:
+        """Send a reserved job if no other one waits in `unsent`."""
         link = self.link
         if link is None:
             self.unsent.append((job, content))
@@ -343,7 +345,7 @@ class Slot(Generic[ProcessT, LinkT]):
             self.send_pickled()
 
     def check_header(self, kind: int, run_id: int, length: int) -> None:
-        """Raise an error for a frame that is not possible now.
+        """Raise an error for a frame that is not possible now; called before the rest of a frame is collected.
 
         Raises:
             FrameError: The frame is of an unknown kind, too long, or not of the current run.
@@ -351,7 +353,7 @@ class Slot(Generic[ProcessT, LinkT]):
         if run_id == self.current_run != 0 and kind in _OUTCOMES and length <= _MAX_OUTCOME:
             return
         if kind == _frames.STARTED:
-            if self.was_ready and not self.current_run and run_id in self.jobs and length == _frames.TIME.size:
+            if self.was_ready and not self.current_run and run_id in self.jobs and length == _TIME_SIZE:
                 return
             allowed = -1
         elif kind == _frames.LOG:
@@ -367,15 +369,25 @@ class Slot(Generic[ProcessT, LinkT]):
             raise FrameError(f"a frame of kind {kind} for the run {run_id} with {length} bytes is not expected")
 
     def on_frame(self, kind: int, run_id: int, content: Content, now: float) -> None:
-        """Handle a frame whose header was accepted."""
-        if kind in _OUTCOMES:
+        """Handle a frame, unless it is not possible now.
+
+        Raises:
+            FrameError: See `check_header`.
+        """
+        # The two frames of each run, accepted as by `check_header`. A content above `_MAX_OUTCOME` is not collected.
+        if run_id == self.current_run != 0 and kind in _OUTCOMES:
             self._on_outcome(kind, run_id, content, now)
-        elif kind == _frames.STARTED:
-            self._on_started(run_id, content, now)
-        elif kind == _frames.LOG:
+            return
+        if kind == _frames.STARTED and not self.current_run and self.was_ready and len(content) == _TIME_SIZE:
+            job = self.jobs.get(run_id)
+            if job is not None:
+                self._on_started(job, content, now)
+                return
+        self.check_header(kind, run_id, len(content))
+        if kind == _frames.LOG:
             self._log(content)
         elif kind == _frames.PROGRESS:
-            if run_id == self.current_run:
+            if run_id == self.current_run != 0:
                 self.jobs[run_id].progressed(content)
         elif kind == _frames.ASKS:
             self.asking_run = run_id
@@ -409,34 +421,31 @@ class Slot(Generic[ProcessT, LinkT]):
             if first is not None:
                 first.handed_over()
 
-    def _on_started(self, run_id: int, content: Content, now: float) -> None:
-        self.current_run = run_id
-        (self.current_since,) = _frames.TIME.unpack(content)
+    def _on_started(self, job: Job, content: Content, now: float) -> None:
+        self.current_run = job.run_id
+        self.current_since = since = _frames.TIME.unpack(content)[0]
         self.progress_at, self.is_recalled = now, False
         if self.lane.is_scheduled:
             # The outcome of this run must not wait for user code of an earlier one.
             self.lane = Lane()
         if self.state is IDLE:
             self.state = RUNNING
-        self.jobs[run_id].started(self.current_since, self.worker)
+        job.started(since, self.worker)
 
     def _on_outcome(self, kind: int, run_id: int, content: Content, now: float) -> None:
         job = self.jobs.pop(run_id)
         self.current_run = 0
         # As the worker measured it: this thread may be late.
         self._window.record(_frames.TIME.unpack_from(content)[0] - self.current_since)
-        if self.state is RUNNING or self.state is RETURNING:
-            was_cancelled = self.state is RETURNING
-            self.state, self.deadline = IDLE, None
-        else:
-            was_cancelled = False
-        if was_cancelled:
-            self.cancelled_run = 0
+        self.progress_at, self.is_recalled = now, False
+        if self.state is RETURNING:
+            self.state, self.deadline, self.cancelled_run = IDLE, None, 0
             self._owner.report(self.lane, job, job.cancelled)
         else:
+            if self.state is RUNNING:
+                self.state = IDLE
             self._owner.deliver(self.lane, job, kind, content)
-        self.progress_at, self.is_recalled = now, False
-        if not self.jobs and self.is_used_up and self.state is IDLE:
+        if self._max_runs is not None and not self.jobs and self.is_used_up and self.state is IDLE:
             self.retire(now)
 
     # Cancellation and end
