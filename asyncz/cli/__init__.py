@@ -17,6 +17,9 @@ def main() -> None:
         from asyncz.exceptions import MissingExtraError
 
         sys.exit(str(MissingExtraError("the command line", error.name, "cli")))
+    except KeyboardInterrupt:
+        # The imports take a moment, and a traceback of them would say nothing.
+        sys.exit(130)
     app()
 
 

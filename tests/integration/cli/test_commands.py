@@ -246,3 +246,18 @@ def test_traceback_shows_no_local_variables(tmp_path: Path) -> None:
     assert result.returncode == 1
     assert "a defect" in result.stderr
     assert "swordfish" not in result.stderr
+
+
+def test_interrupt_during_the_imports_is_silent() -> None:
+    code = """
+import sys
+class Interrupt:
+    def find_spec(self, name, *_):
+        if name == "asyncz.cli.app":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupt())
+from asyncz.cli import main
+main()
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
