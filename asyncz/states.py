@@ -11,6 +11,7 @@ Example:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Self
 
@@ -128,6 +129,12 @@ class RunSummary(_Snapshot, frozen=True):
     finished_at: AwareDatetime | None = None
     error: str = ""
 
+    def redacted(self, redact: Callable[[str], str] | None = None) -> RunSummary:
+        """Return the same summary with another text of the exception; see `SchedulerState.redacted`."""
+        if not self.error:
+            return self
+        return self.model_copy(update={"error": _redacted(self.error, redact)})
+
 
 class RunProgress(_Snapshot, frozen=True):
     """Latest report of a run in progress, by `current_run().report()`.
@@ -188,6 +195,10 @@ class TaskState(_Snapshot, frozen=True):
     recent_runs: tuple[RunSummary, ...] = ()
     progress: RunProgress | None = None
 
+    def redacted(self, redact: Callable[[str], str] | None = None) -> TaskState:
+        """Return the same state with other texts of exceptions; see `SchedulerState.redacted`."""
+        return self.model_copy(update={"recent_runs": tuple(run.redacted(redact) for run in self.recent_runs)})
+
     @model_validator(mode="after")
     def _check_submitted(self) -> Self:
         ended = self.executed + self.errors + self.missed + self.cancelled
@@ -230,7 +241,33 @@ class SchedulerState(_Snapshot, frozen=True):
             raise ValueError(message)
         return self
 
+    def redacted(self, redact: Callable[[str], str] | None = None) -> SchedulerState:
+        """Return the same state with other texts of exceptions, which may contain secrets, for example for an endpoint.
+
+        Ids, functions, triggers and aliases stay.
+
+        Args:
+            redact: Called with the class and the text of each exception; returns the text to show. By default, and if
+                it raises, only the class of the exception is left.
+
+        Example:
+            >>> scheduler.state.redacted().model_dump_json()
+            >>> scheduler.state.redacted(lambda text: text.replace(password, "***"))
+        """
+        return self.model_copy(update={"tasks": tuple(task.redacted(redact) for task in self.tasks)})
+
     @property
     def next_run_at(self) -> datetime | None:
         """Earliest due time of all tasks, UTC; None if no task is due again."""
         return min((task.next_run_at for task in self.tasks if task.next_run_at is not None), default=None)
+
+
+def _redacted(error: str, redact: Callable[[str], str] | None) -> str:
+    kind = error.partition(":")[0]
+    if redact is None:
+        return kind
+    try:
+        return f"{redact(error)}"
+    except Exception:
+        # The text must not be shown because its redaction fails.
+        return kind

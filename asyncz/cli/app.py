@@ -235,6 +235,9 @@ def verify(
     no_time_limits: Annotated[
         bool, typer.Option("--no-time-limits", help="The executor does not enforce the timeout of a task.")
     ] = False,
+    no_signals: Annotated[
+        bool, typer.Option("--no-signals", help="A function cannot ask if its run is cancelled.")
+    ] = False,
     hang_timeout: Annotated[
         float | None, typer.Option(min=0.1, max=3600, help="Seconds after which a check counts as hanging.")
     ] = None,
@@ -252,6 +255,7 @@ def verify(
         runs_inline=inline,
         runs_in_another_process=other_process,
         limits_time=not no_time_limits,
+        signals_cancellation=not no_signals,
         hang_timeout=hang_timeout,
     )
     raise typer.Exit(verify_target(target, declared, json_report=json, verbose=verbose))

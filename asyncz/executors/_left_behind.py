@@ -23,10 +23,9 @@ Report: TypeAlias = Callable[[str, asyncio.Task[object]], None]
 class TasksLeftBehind:
     """Tasks that the coroutines of one executor created and did not await: cancelled soon after the end of their run.
 
-    A task inherits the context of the coroutine that creates it, and thereby its run. To find the tasks of a run, all
-    tasks of the loop have to be looked at. One look serves all runs that have ended since the last one, and the time
-    until the next one depends on how long it took: usually it is made in the next iteration of the loop, and with
-    thousands of tasks several times a second. For the loop's thread only.
+    If a coroutine creates a task, the task inherits the context of the coroutine, and thereby its run. When runs have
+    ended, all tasks of the loop are looked at, to find those of these runs. If the loop has few tasks, the look is made
+    in its next iteration; if it has thousands, a few times a second. For the loop's thread only.
 
     Args:
         loop: The event loop.

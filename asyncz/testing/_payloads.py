@@ -22,6 +22,7 @@ from asyncz._current_run import current_run
 ResultT = TypeVar("ResultT")
 
 _LOOK_EVERY = 0.005
+_CLEANUP = 0.05
 
 
 @attrs.frozen
@@ -147,6 +148,39 @@ async def hold_async(gate: Gate, result: ResultT) -> ResultT:
         until = time.monotonic() + gate.limit
         while not gate.is_open and time.monotonic() < until:
             await asyncio.sleep(_LOOK_EVERY)
+        return result
+    finally:
+        gate.mark("ended")
+
+
+async def hold_and_clean_up_async(gate: Gate, result: ResultT) -> ResultT:
+    """Hold at a gate, with a cleanup that awaits; a cancellation is not passed on."""
+    gate.mark("started")
+    try:
+        until = time.monotonic() + gate.limit
+        while not gate.is_open and time.monotonic() < until:
+            await asyncio.sleep(_LOOK_EVERY)
+    except asyncio.CancelledError:
+        gate.mark("cancelled")
+    finally:
+        await asyncio.sleep(_CLEANUP)
+        gate.mark("cleaned up")
+        gate.mark("ended")
+    return result
+
+
+def ask(gate: Gate, result: ResultT) -> ResultT:
+    """Hold at a gate until the run is cancelled."""
+    gate.mark("started")
+    try:
+        until = time.monotonic() + gate.limit
+        while not gate.is_open and time.monotonic() < until:
+            if current_run().is_cancelled():
+                gate.mark("asked")
+                break
+            if not gate.count("asks"):
+                gate.mark("asks")
+            time.sleep(_LOOK_EVERY)
         return result
     finally:
         gate.mark("ended")

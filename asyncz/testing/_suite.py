@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from typing import ClassVar, Literal, TypeAlias
+from typing import ClassVar, Literal, Never, Protocol, TypeAlias
 from unittest import SkipTest
 
 import attrs
-from typing_extensions import override
+from typing_extensions import TypeVar, override
 
+from asyncz.testing import rules
+from asyncz.testing._watchdog import run_in_own_loop
 from asyncz.testing.rules import Rule, RuleBrokenError
 
 Verdict: TypeAlias = Literal["kept", "broken", "not applicable", "undecided"]
@@ -89,6 +92,31 @@ class RuleSuite:
 def note_rule(test_name: str, rule: Rule) -> None:
     """Register the rule that a test method checks; the names of test methods are unique among all suites."""
     _rule_of_check[test_name] = rule
+
+
+class _HasTimeout(Protocol):
+    @property
+    def hang_timeout(self) -> float: ...
+
+
+SuiteT = TypeVar("SuiteT", bound=_HasTimeout)
+
+
+def checks(
+    rule: Rule, *, blocked_breaks: Rule = rules.LOOP_NOT_BLOCKED
+) -> Callable[[Callable[[SuiteT], Coroutine[object, Never, None]]], Callable[[SuiteT], None]]:
+    """Make a test method that runs a coroutine function in a loop of its own, and register the rule that it checks."""
+
+    def decorate(check: Callable[[SuiteT], Coroutine[object, Never, None]]) -> Callable[[SuiteT], None]:
+        @functools.wraps(check)
+        def test(suite: SuiteT) -> None:
+            run_in_own_loop(lambda: check(suite), suite.hang_timeout, blocked_breaks)
+
+        test.__doc__ = rule.sentence
+        note_rule(test.__name__, rule)
+        return test
+
+    return decorate
 
 
 def _verdict(rule: Rule, outcomes: tuple[_Outcome, ...]) -> RuleVerdict:

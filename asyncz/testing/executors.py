@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import os
 import threading
 import time
@@ -11,7 +10,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from contextvars import Context
 from functools import partial
-from typing import Generic, Never, Protocol
+from typing import Never
 from unittest import SkipTest
 
 from typing_extensions import TypeVar, override
@@ -25,9 +24,9 @@ from asyncz.specs import TaskSpec
 from asyncz.states import ExecutorState, ExecutorStatus
 from asyncz.testing import _payloads, rules
 from asyncz.testing._harness import Submitted, Trial
-from asyncz.testing._suite import RuleSuite, note_rule
-from asyncz.testing._watchdog import run_in_own_loop
-from asyncz.testing.rules import RULES, Rule, RuleBrokenError
+from asyncz.testing._interruption import InterruptionChecks
+from asyncz.testing._suite import checks
+from asyncz.testing.rules import RuleBrokenError
 
 ResultT = TypeVar("ResultT")
 
@@ -37,32 +36,7 @@ _QUEUED = 1000
 _REPORTS = 20
 
 
-class _HasTimeout(Protocol):
-    @property
-    def hang_timeout(self) -> float: ...
-
-
-SuiteT = TypeVar("SuiteT", bound=_HasTimeout)
-
-
-def _checks(
-    rule: Rule, *, blocked_breaks: Rule = rules.LOOP_NOT_BLOCKED
-) -> Callable[[Callable[[SuiteT], Coroutine[object, Never, None]]], Callable[[SuiteT], None]]:
-    """Make a test method that runs a coroutine function in a loop of its own, and register the rule that it checks."""
-
-    def decorate(check: Callable[[SuiteT], Coroutine[object, Never, None]]) -> Callable[[SuiteT], None]:
-        @functools.wraps(check)
-        def test(suite: SuiteT) -> None:
-            run_in_own_loop(lambda: check(suite), suite.hang_timeout, blocked_breaks)
-
-        test.__doc__ = rule.sentence
-        note_rule(test.__name__, rule)
-        return test
-
-    return decorate
-
-
-class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
+class RestrictedExecutorConformance(InterruptionChecks[ResultT]):
     """Conformance suite of an executor for tasks whose result is `ResultT`, an `Executor[ResultT]`.
 
     Each test method checks one rule of `asyncz.testing.RULES` in an event loop of its own, which is abandoned if the
@@ -76,6 +50,7 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
         runs_in_another_process: Functions, arguments and results are pickled and run in another process.
         limits_time: The executor enforces the `timeout` of a task.
         reports_progress: The executor passes on the progress that functions report.
+        signals_cancellation: `current_run().is_cancelled()` becomes True where the function runs.
         hang_timeout: Seconds after which a check counts as hanging.
 
     Example:
@@ -87,43 +62,39 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
         ...         return str(number).encode()
     """
 
-    _rules = RULES
     _maker = "make_executor"
 
     runs_inline: bool = False
     runs_in_another_process: bool = False
     limits_time: bool = True
     reports_progress: bool = True
+    signals_cancellation: bool = True
     hang_timeout: float = 10.0
 
     def make_executor(self) -> Executor[ResultT]:
         """Make a new executor that is not started; called for each test, on its loop."""
         raise NotImplementedError
 
-    def make_result(self, number: int, /) -> ResultT:
-        """Make a result that equals another one only if the number is the same."""
-        raise NotImplementedError
-
     # Tests
 
-    @_checks(rules.NO_RUN_IS_LOST)
+    @checks(rules.NO_RUN_IS_LOST)
     async def test_run_of_every_kind_is_reported(self) -> None:
         async with self._trial() as trial:
             for submitted in self._runs_of_every_kind(trial):
                 _ = await trial.outcome(submitted)
 
-    @_checks(rules.NOTIFIED_ONCE)
+    @checks(rules.NOTIFIED_ONCE)
     async def test_run_is_notified_once(self) -> None:
         async with self._trial() as trial:
             _ = self._runs_of_every_kind(trial)
 
-    @_checks(rules.RELEASED_ONCE)
+    @checks(rules.RELEASED_ONCE)
     async def test_run_is_released_once(self) -> None:
         async with self._trial() as trial:
             for submitted in self._runs_of_every_kind(trial):
                 await trial.expect_release(submitted)
 
-    @_checks(rules.RELEASED_AT_ITS_END)
+    @checks(rules.RELEASED_AT_ITS_END)
     async def test_run_is_released_after_its_function(self) -> None:
         async with self._trial() as trial:
             if self.runs_inline:
@@ -136,7 +107,7 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
                     raise RuleBrokenError(rules.RELEASED_AT_ITS_END, "a run was released before its function returned")
                 trial.open_gates()
 
-    @_checks(rules.RESULTS)
+    @checks(rules.RESULTS)
     async def test_run_has_its_own_result(self) -> None:
         async with self._trial() as trial:
             runs: list[tuple[Submitted[ResultT], ResultT]] = []
@@ -155,7 +126,7 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
                         rules.RESULTS, f"the outcome of a run of {submitted.run.task.id!r} has the id {reported_id!r}"
                     )
 
-    @_checks(rules.EXCEPTIONS)
+    @checks(rules.EXCEPTIONS)
     async def test_exception_of_function_is_reported(self) -> None:
         async with self._trial() as trial:
             for error in (
@@ -176,7 +147,7 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
                     if reported.args != error.args:
                         raise RuleBrokenError(rules.EXCEPTIONS, f"a run that raised {error!r} ended with {reported!r}")
 
-    @_checks(rules.EXIT_REQUESTS)
+    @checks(rules.EXIT_REQUESTS)
     async def test_exit_request_ends_only_its_run(self) -> None:
         async with self._trial() as trial:
             for call, exception in (
@@ -190,7 +161,7 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
                 self._give(trial), TaskExecuted, rules.EXIT_REQUESTS, lost_breaks=rules.EXIT_REQUESTS
             )
 
-    @_checks(rules.CANCELLED_BY_ITSELF)
+    @checks(rules.CANCELLED_BY_ITSELF)
     async def test_cancelled_error_cancels_the_run(self) -> None:
         async with self._trial() as trial:
             for call in (_payloads.cancel_itself, _payloads.cancel_itself_async):
@@ -198,7 +169,7 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
                 _ = await trial.expect_outcome(submitted, TaskCancelled, rules.CANCELLED_BY_ITSELF)
             _ = await trial.expect_outcome(self._give(trial), TaskExecuted, rules.CANCELLED_BY_ITSELF)
 
-    @_checks(rules.AWAITABLES)
+    @checks(rules.AWAITABLES)
     async def test_returned_awaitable_is_awaited(self) -> None:
         async with self._trial() as trial:
             expected = self.make_result(1)
@@ -219,7 +190,7 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
                 if result != expected:
                     raise RuleBrokenError(rules.AWAITABLES, f"a run that {what} ended with {result!r}")
 
-    @_checks(rules.DETAILS)
+    @checks(rules.DETAILS)
     async def test_notification_has_details(self) -> None:
         async with self._trial() as trial:
             error = trial.submit(trial.task(partial(_payloads.fail, _payloads.WorkError("details"))))
@@ -244,7 +215,7 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
                         f"the traceback of an error does not show where it was raised: {notification.traceback!r}",
                     )
 
-    @_checks(rules.LOOP_NOT_BLOCKED)
+    @checks(rules.LOOP_NOT_BLOCKED)
     async def test_loop_is_not_blocked(self) -> None:
         self._unless_inline("it may block the loop")
         async with self._trial() as trial:
@@ -255,21 +226,21 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
                     raise RuleBrokenError(rules.RESULTS, "the outcome was reported before the function returned")
                 trial.open_gates()
 
-    @_checks(rules.SUBMIT_ONLY_REJECTS)
+    @checks(rules.SUBMIT_ONLY_REJECTS)
     async def test_submit_raises_no_error_of_a_function(self) -> None:
         async with self._trial() as trial:
             _ = self._runs_of_every_kind(trial)
             _ = trial.submit(trial.task(_payloads.leave))
             _ = trial.submit(trial.task(_payloads.interrupt))
 
-    @_checks(rules.NO_RUN_BEFORE_START)
+    @checks(rules.NO_RUN_BEFORE_START)
     async def test_run_before_start_is_rejected(self) -> None:
         async with self._trial(start=False) as trial:
             trial.expect_rejection(
                 self._task(trial), ExecutorNotRunningError, rules.NO_RUN_BEFORE_START, "before the start"
             )
 
-    @_checks(rules.NO_RUN_AFTER_SHUTDOWN)
+    @checks(rules.NO_RUN_AFTER_SHUTDOWN)
     async def test_run_after_shutdown_is_rejected(self) -> None:
         for wait in (True, False):
             async with self._trial() as trial:
@@ -282,7 +253,7 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
                     f"after shutdown(wait={wait})",
                 )
 
-    @_checks(rules.MAXIMUM_OF_INSTANCES)
+    @checks(rules.MAXIMUM_OF_INSTANCES)
     async def test_run_over_max_instances_is_rejected(self) -> None:
         self._unless_inline("a run has ended when submit returns")
         async with self._trial() as trial:
@@ -300,7 +271,7 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
             for submitted in (*taken, another):
                 _ = await trial.expect_result(submitted)
 
-    @_checks(rules.INSTANCES_COUNT_DOWN)
+    @checks(rules.INSTANCES_COUNT_DOWN)
     async def test_released_run_is_not_counted(self) -> None:
         async with self._trial() as trial:
             for task in (self._task(trial), trial.task(partial(_payloads.fail, _payloads.WorkError("again")))):
@@ -308,7 +279,7 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
                     submitted = trial.submit(task, rejection_breaks=rules.INSTANCES_COUNT_DOWN)
                     await trial.expect_release(submitted)
 
-    @_checks(rules.ALIAS_AND_STATUS)
+    @checks(rules.ALIAS_AND_STATUS)
     async def test_state_has_alias_and_status(self) -> None:
         async with self._trial(start=False) as trial:
             if trial.state().status == "running":
@@ -319,7 +290,7 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
             await trial.shutdown()
             _expect_alias_and_status(trial.state(), "stopped")
 
-    @_checks(rules.COUNTS)
+    @checks(rules.COUNTS)
     async def test_state_counts_runs(self) -> None:
         async with self._trial() as trial:
             await trial.expect_counts("after the start")
@@ -336,7 +307,7 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
                     await trial.expect_release(submitted)
             await trial.expect_counts("when all runs are released")
 
-    @_checks(rules.LATE_RUNS)
+    @checks(rules.LATE_RUNS)
     async def test_late_run_is_missed(self) -> None:
         async with self._trial() as trial:
             an_hour_ago = time.time() - _HOUR
@@ -352,7 +323,7 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
                 in_time = trial.task(partial(_payloads.give, self.make_result(1)), TaskLimits(misfire_grace_time=grace))
                 _ = await trial.expect_result(trial.submit(in_time, scheduled=an_hour_ago), rules.LATE_RUNS)
 
-    @_checks(rules.SHUTDOWN_WAITS)
+    @checks(rules.SHUTDOWN_WAITS)
     async def test_shutdown_waits_for_runs(self) -> None:
         async with self._trial() as trial:
             if self.runs_inline:
@@ -377,7 +348,7 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
                     raise RuleBrokenError(rules.SHUTDOWN_WAITS, "shutdown(wait=True) returned before an outcome")
                 _ = await trial.expect_outcome(submitted, TaskExecuted, rules.SHUTDOWN_WAITS)
 
-    @_checks(rules.SHUTDOWN_WITHOUT_WAITING)
+    @checks(rules.SHUTDOWN_WITHOUT_WAITING)
     async def test_shutdown_without_waiting_cancels_runs(self) -> None:
         self._unless_inline("a run has ended when submit returns")
         async with self._trial() as trial:
@@ -395,7 +366,7 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
                     )
                 _ = await trial.expect_outcome(submitted, TaskCancelled, rules.SHUTDOWN_WITHOUT_WAITING)
 
-    @_checks(rules.SHUTDOWN_RETURNS)
+    @checks(rules.SHUTDOWN_RETURNS)
     async def test_shutdown_can_be_repeated(self) -> None:
         async with self._trial(start=False) as trial:
             await trial.shutdown()
@@ -411,7 +382,7 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
             await trial.shutdown(wait=False)
             await trial.shutdown()
 
-    @_checks(rules.STARTS_AGAIN)
+    @checks(rules.STARTS_AGAIN)
     async def test_executor_starts_again(self) -> None:
         async with self._trial() as trial:
             for alias in ("second", "third"):
@@ -420,7 +391,7 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
                 await trial.start(alias)
             _ = await trial.expect_outcome(self._give(trial), TaskExecuted, rules.STARTS_AGAIN)
 
-    @_checks(rules.CANCEL)
+    @checks(rules.CANCEL)
     async def test_cancel_returns_the_truth(self) -> None:
         self._unless_inline("a run has ended when submit returns")
         async with self._trial() as trial:
@@ -446,7 +417,7 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
                     if executor.cancel(submitted.run):
                         raise RuleBrokenError(rules.CANCEL, "cancel returned True for a run that had ended")
 
-    @_checks(rules.TIME_LIMITS)
+    @checks(rules.TIME_LIMITS)
     async def test_timeout_is_enforced(self) -> None:
         self._unless_inline("a function that blocks the loop cannot be ended")
         if not self.limits_time:
@@ -467,7 +438,7 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
             in_time = trial.task(partial(_payloads.give, self.make_result(1)), TaskLimits(timeout=_HOUR))
             _ = await trial.expect_outcome(trial.submit(in_time), TaskExecuted, rules.TIME_LIMITS)
 
-    @_checks(rules.CONTEXT)
+    @checks(rules.CONTEXT)
     async def test_function_sees_context_variables(self) -> None:
         if self.runs_in_another_process:
             raise SkipTest("context variables are not sent to another process")
@@ -481,7 +452,7 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
                 submitted = trial.submit(task, context=context.copy(), what="looks at a context variable")
                 _ = await trial.expect_outcome(submitted, TaskExecuted, rules.CONTEXT)
 
-    @_checks(rules.NOT_PICKLABLE)
+    @checks(rules.NOT_PICKLABLE)
     async def test_unpicklable_run_ends_alone(self) -> None:
         _check_runs_in_another_process(self.runs_in_another_process)
         async with self._trial() as trial:
@@ -492,7 +463,7 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
             )
             _ = await trial.expect_outcome(self._give(trial), TaskExecuted, rules.NOT_PICKLABLE)
 
-    @_checks(rules.DEAD_WORKERS)
+    @checks(rules.DEAD_WORKERS)
     async def test_dead_worker_ends_one_run(self) -> None:
         _check_runs_in_another_process(self.runs_in_another_process)
         async with self._trial() as trial:
@@ -502,7 +473,7 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
                 self._give(trial), TaskExecuted, rules.DEAD_WORKERS, lost_breaks=rules.DEAD_WORKERS
             )
 
-    @_checks(rules.CALLED_ONCE)
+    @checks(rules.CALLED_ONCE)
     async def test_function_is_called_once(self) -> None:
         async with self._trial() as trial:
             gates: list[_payloads.Gate] = []
@@ -520,14 +491,14 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
             if calls != [1] * len(gates):
                 raise RuleBrokenError(rules.CALLED_ONCE, f"the functions of the runs were called {calls} times")
 
-    @_checks(rules.STATE_FROM_ANY_THREAD)
+    @checks(rules.STATE_FROM_ANY_THREAD)
     async def test_state_can_be_read_from_any_thread(self) -> None:
         async with self._trial() as trial, trial.reading_state_in_thread():
             submitted = [await trial.submit_when_possible(self._task(trial)) for _ in range(_MANY)]
             for each in submitted:
                 await trial.expect_release(each)
 
-    @_checks(rules.MANY_QUEUED_RUNS, blocked_breaks=rules.MANY_QUEUED_RUNS)
+    @checks(rules.MANY_QUEUED_RUNS, blocked_breaks=rules.MANY_QUEUED_RUNS)
     async def test_submit_does_not_block_with_many_runs(self) -> None:
         self._unless_inline("it may block the loop")
         async with self._trial() as trial:
@@ -540,7 +511,7 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
                     await asyncio.sleep(0)
             trial.open_gates()
 
-    @_checks(rules.PROGRESS)
+    @checks(rules.PROGRESS)
     async def test_progress_reaches_the_run(self) -> None:
         if not self.reports_progress:
             raise SkipTest("`reports_progress` is False: it does not pass on the progress of functions")
@@ -558,6 +529,7 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
 
     # Helpers
 
+    @override
     @asynccontextmanager
     async def _trial(self, *, start: bool = True) -> AsyncGenerator[Trial[ResultT]]:
         """Run a trial of a new executor, and check its reports at the end unless there was an error."""
@@ -594,10 +566,6 @@ class RestrictedExecutorConformance(RuleSuite, Generic[ResultT]):
         if submitted is not None:
             _ = await trial.expect_outcome(submitted, TaskError, rules.NOT_PICKLABLE, lost_breaks=rules.NOT_PICKLABLE)
 
-    def _unless_inline(self, reason: str) -> None:
-        if self.runs_inline:
-            raise SkipTest(f"`runs_inline` is True: {reason}")
-
 
 class ExecutorConformance(RestrictedExecutorConformance[object]):
     """Conformance suite of an executor for all tasks, a `UniversalExecutor`; see `RestrictedExecutorConformance`.
@@ -619,7 +587,7 @@ class ExecutorConformance(RestrictedExecutorConformance[object]):
         results = (number, f"text {number}", {"number": number}, [number], number / 8, None, False, ValueError)
         return (number, results[number % len(results)])
 
-    @_checks(rules.NOT_PICKLABLE)
+    @checks(rules.NOT_PICKLABLE)
     async def test_unpicklable_result_ends_its_run(self) -> None:
         _check_runs_in_another_process(self.runs_in_another_process)
         async with self._trial() as trial:

@@ -97,6 +97,18 @@ RULES: tuple[Rule, ...] = _numbered(
         "progress",
         "Progress that a function reports reaches `report_progress` of its run, the last report before the outcome.",
     ),
+    (
+        "cancelled coroutines",
+        "A coroutine whose cancellation is accepted is cancelled where it awaits, and its run ends as cancelled.",
+    ),
+    (
+        "asking functions",
+        "`current_run().is_cancelled()` is True in a run that was cancelled or is over its `timeout`.",
+    ),
+    (
+        "finally blocks",
+        "`finally` blocks of a coroutine that is cancelled or over its `timeout` run to their end before `released`.",
+    ),
 )
 """All rules of executors, by number."""
 
@@ -133,6 +145,9 @@ RULES: tuple[Rule, ...] = _numbered(
     STATE_FROM_ANY_THREAD,
     MANY_QUEUED_RUNS,
     PROGRESS,
+    CANCELLED_COROUTINES,
+    ASKING_FUNCTIONS,
+    FINALLY_BLOCKS,
 ) = RULES
 
 TRIGGER_RULES: tuple[Rule, ...] = _numbered(

@@ -10,6 +10,7 @@ import queue
 import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import attrs
 from typing_extensions import override
@@ -473,6 +474,115 @@ class LosesProgress(ThreadPerRun):
         super().work(run)
 
 
+class AbandonsCancelledCoroutines(ThreadPerRun):
+    """Executor that reports a coroutine as cancelled, and lets it go on."""
+
+    @override
+    def cancel_run(self, run: TaskRun[ResultT], /) -> bool:
+        return run.task.is_coroutine and self.abandon(run, run.cancelled())
+
+
+class KeepsResultsOfCancelledCoroutines(ThreadPerRun):
+    """Executor that cancels a coroutine, and reports what the coroutine returns then."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._cancels: dict[int, Callable[[], object]] = {}
+
+    @override
+    def cancel(self, run: TaskRun[ResultT], /) -> bool:
+        cancel = self._cancels.get(run.id)
+        if cancel is not None:
+            cancel()
+        return cancel is not None
+
+    @override
+    def work(self, run: TaskRun[ResultT]) -> None:
+        self.start_timeout(run)
+        self.finish(run, run.execute(partial(self._run_coroutine, run.id)))
+
+    def _run_coroutine(self, run_id: int, awaitable: Awaitable[ResultT]) -> ResultT:
+        async def main() -> ResultT:
+            loop, task = asyncio.get_running_loop(), asyncio.current_task()
+            assert task is not None
+            self._cancels[run_id] = partial(loop.call_soon_threadsafe, task.cancel)
+            try:
+                return await awaitable
+            finally:
+                del self._cancels[run_id]
+
+        return asyncio.run(main())
+
+
+class CutsCleanupShort(ThreadPerRun):
+    """Executor that cancels a coroutine, and closes the loop in the middle of the cleanup."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._cuts: dict[int, Callable[[], object]] = {}
+
+    @override
+    def cancel_run(self, run: TaskRun[ResultT], /) -> bool:
+        cut = self._cuts.get(run.id)
+        if cut is not None:
+            cut()
+        return cut is not None
+
+    @override
+    def work(self, run: TaskRun[ResultT]) -> None:
+        self.start_timeout(run)
+        self.finish(run, run.execute(partial(self._run_coroutine, run.id)))
+
+    def _run_coroutine(self, run_id: int, awaitable: Awaitable[ResultT]) -> ResultT:
+        async def main() -> ResultT:
+            return await awaitable
+
+        loop = asyncio.new_event_loop()
+        # Without the messages about tasks that are destroyed: that is what is wrong here.
+        loop.set_exception_handler(lambda *_: None)
+        task = loop.create_task(main())
+
+        def cut() -> None:
+            task.cancel()
+            # Let the task enter its cleanup.
+            loop.call_soon(loop.call_soon, loop.stop)
+
+        self._cuts[run_id] = partial(loop.call_soon_threadsafe, cut)
+        try:
+            return loop.run_until_complete(task)
+        except RuntimeError:
+            if task.done():
+                raise
+            raise asyncio.CancelledError from None
+        finally:
+            del self._cuts[run_id]
+            loop.close()
+
+
+class RunNeverCancelled:
+    def __init__(self, run: RunningRun) -> None:
+        self.run_id, self.task_id, self.attempt, self.scheduled = run.run_id, run.task_id, run.attempt, run.scheduled
+        self.report_progress = run.report_progress
+
+    def is_cancelled(self) -> bool:
+        return False
+
+
+class HidesCancellation(ThreadPerRun):
+    """Executor that calls the function as a run which is never cancelled."""
+
+    @override
+    def work(self, run: TaskRun[ResultT]) -> None:
+        call = run.call
+
+        def call_as_another_run() -> ResultT | Awaitable[ResultT]:
+            running_run.set(RunNeverCancelled(run))
+            return call()
+
+        run.call = call_as_another_run
+        super().work(run)
+
+
 @attrs.frozen
 class Broken:
     """A broken executor, its declarations, and the broken rules that the suite has to find."""
@@ -521,6 +631,10 @@ BROKEN: tuple[Broken, ...] = (
     Broken(StateRaises, {rules.ALIAS_AND_STATUS, rules.COUNTS, rules.STATE_FROM_ANY_THREAD}),
     Broken(BlocksWhenItsQueueIsFull, {rules.MANY_QUEUED_RUNS}),
     Broken(LosesProgress, {rules.PROGRESS}),
+    Broken(AbandonsCancelledCoroutines, {rules.CANCELLED_COROUTINES}),
+    Broken(KeepsResultsOfCancelledCoroutines, {rules.CANCELLED_COROUTINES}),
+    Broken(CutsCleanupShort, {rules.FINALLY_BLOCKS}),
+    Broken(HidesCancellation, {rules.ASKING_FUNCTIONS}),
     # It runs in this process, and so would not notice objects that cannot be pickled.
     Broken(ThreadPerRun, {rules.NOT_PICKLABLE}, runs_in_another_process=True),
 )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from pydantic import BaseModel, ValidationError
 
 from asyncz import ExecutorState, IllegalTransitionError, InstanceCount, SchedulerState, TaskState
+from asyncz.states import RunSummary
 
 
 @pytest.mark.parametrize("state", [ExecutorState, TaskState, SchedulerState])
@@ -17,7 +20,7 @@ def test_state_counts_must_agree() -> None:
     one = InstanceCount(task_id="a", running=1)
     with pytest.raises(ValidationError, match="add up to 1"):
         ExecutorState(alias="x", running=2, instances=(one,))
-    with pytest.raises(ValidationError, match="counted twice"):
+    with pytest.raises(ValidationError, match="a task twice"):
         ExecutorState(alias="x", running=2, instances=(one, one))
     with pytest.raises(ValidationError, match="more than running"):
         ExecutorState(alias="x", queued=1)
@@ -37,3 +40,32 @@ def test_illegal_transition_rejected() -> None:
         state.evolve("created")
     with pytest.raises(ValidationError):
         state.status = "stopped"  # type: ignore[misc]  # wrong on purpose
+
+
+def _with_error(error: str) -> SchedulerState:
+    run = RunSummary(run_id=1, outcome="error" if error else "executed", error=error)
+    task = TaskState(task_id="t", function="m:f", executor="asyncio", submitted=1, recent_runs=(run,))
+    return SchedulerState(tasks=(task,))
+
+
+def _fail_to_redact(text: str) -> str:
+    raise ValueError(text)
+
+
+@pytest.mark.parametrize(
+    ("redact", "expected"),
+    [
+        (None, "OperationalError"),
+        (lambda text: text.replace("hunter2", "***"), "OperationalError: password=*** refused"),
+        (_fail_to_redact, "OperationalError"),
+    ],
+)
+def test_redacted_state_hides_secrets(redact: Callable[[str], str] | None, expected: str) -> None:
+    """V10: texts of exceptions may contain passwords."""
+    state = _with_error("OperationalError: password=hunter2 refused")
+    redacted = state.redacted(redact)
+    assert redacted.tasks[0].recent_runs[0].error == expected
+    assert "hunter2" not in redacted.model_dump_json()
+    # The original is unchanged, and everything else is equal.
+    assert "hunter2" in state.model_dump_json()
+    assert _with_error("").redacted(_fail_to_redact) == _with_error("")

@@ -43,6 +43,7 @@ from asyncz.config import (
     CustomTriggerConfig,
     DaskClusterKwargsConfig,
     DaskExecutorConfig,
+    DaskSecurityConfig,
     DateTriggerConfig,
     DebugExecutorConfig,
     IntervalTriggerConfig,
@@ -150,6 +151,9 @@ executors: list[ExecutorConfig] = [
     ProcessPoolExecutorConfig(type="processpool", max_queue=10, overwrite_wait=False, pool_kwargs=kwargs_of_processes),
     DaskExecutorConfig(
         type="dask", resources={"GPU": 1}, cluster_kwargs=DaskClusterKwargsConfig(n_workers=2, memory_limit="2GiB")
+    ),
+    DaskExecutorConfig(
+        type="dask", security=DaskSecurityConfig(ca_file="ca.pem", cert_file="cert.pem", key_file="key.pem")
     ),
     CustomExecutorConfig(type="module:Executor"),
 ]

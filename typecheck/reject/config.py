@@ -30,6 +30,7 @@ from asyncz import (
 from asyncz.config import (
     DaskClusterKwargsConfig,
     DaskExecutorConfig,
+    DaskSecurityConfig,
     AndTriggerConfig,
     CalendarIntervalTriggerConfig,
     CronTriggerConfig,
@@ -132,6 +133,7 @@ ProcessPoolKwargsConfig(mp_context="thread")  # E
 DaskExecutorConfig(type="cluster")  # E
 DaskExecutorConfig(type="dask", resources={"GPU": "1"})  # E
 DaskClusterKwargsConfig(workers=2)  # E
+DaskSecurityConfig(ca_file="ca.pem")  # E
 CustomExecutorConfig(type=3)  # E
 CustomTriggerConfig()  # E
 OnDemandConfig(type="interval")  # E

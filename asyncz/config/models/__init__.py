@@ -10,6 +10,7 @@ from asyncz.config.models.executors import (
     CustomExecutorConfig as CustomExecutorConfig,
     DaskClusterKwargsConfig as DaskClusterKwargsConfig,
     DaskExecutorConfig as DaskExecutorConfig,
+    DaskSecurityConfig as DaskSecurityConfig,
     DebugExecutorConfig as DebugExecutorConfig,
     ExecutorConfig as ExecutorConfig,
     ProcessPoolExecutorConfig as ProcessPoolExecutorConfig,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Mapping
 from functools import partial
-from typing import Annotated, Literal, TypeAlias
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Literal, Protocol, TypeAlias
 
 from pydantic import Discriminator, NonNegativeInt, PositiveInt, Tag
 from typing_extensions import override
@@ -14,14 +16,17 @@ from asyncz._references import load
 from asyncz.config.models._base import (
     Amount,
     ChoiceConfig,
+    Config,
     KwargsConfig,
     PluginAlias,
     Reference,
     Values,
     create_with,
     models_by_alias,
+    problem,
     tag_of,
 )
+from asyncz.exceptions import MissingExtraError
 from asyncz.plugins import executor_aliases, load_executor
 from asyncz.protocols import UniversalExecutor
 
@@ -129,6 +134,41 @@ class DaskClusterKwargsConfig(KwargsConfig, frozen=True):
     """The address of its dashboard; by default a free port to which other machines cannot connect."""
 
 
+class DaskSecurityConfig(Config, frozen=True):
+    """Certificates with which the cluster and its clients identify themselves to each other, by TLS."""
+
+    ca_file: str
+    """Path of the certificate of the authority that has issued the others, in the format PEM."""
+    cert_file: str
+    """Path of the certificate of this program, and of the cluster if it is started."""
+    key_file: str
+    """Path of the private key of that certificate."""
+
+    def create(self) -> object:
+        """Create a `distributed.Security`.
+
+        Raises:
+            ConfigurationError: A file does not exist.
+            MissingExtraError: Dask is not installed.
+        """
+        for name in ("ca_file", "cert_file", "key_file"):
+            path: str = getattr(self, name)
+            if not Path(path).is_file():
+                raise problem(("security", name), "no such file", repr(path))
+        try:
+            make: _MakesSecurity = import_module("distributed").Security
+        except ImportError as error:
+            raise MissingExtraError("DaskExecutor", "distributed", "dask") from error
+        files: dict[str, object] = {"tls_ca_file": self.ca_file, "require_encryption": True}
+        for role in ("client", "scheduler", "worker"):
+            files |= {f"tls_{role}_cert": self.cert_file, f"tls_{role}_key": self.key_file}
+        return make(**files)
+
+
+class _MakesSecurity(Protocol):
+    def __call__(self, **options: object) -> object: ...
+
+
 class DaskExecutorConfig(_ExecutorConfig, frozen=True):
     """Executor that runs functions on a Dask cluster; needs the extra `dask`."""
 
@@ -139,6 +179,8 @@ class DaskExecutorConfig(_ExecutorConfig, frozen=True):
     """Amounts that a run needs of the resources that workers declare."""
     retries: NonNegativeInt = 0
     """Number of times that Dask repeats a run that failed or was lost."""
+    security: DaskSecurityConfig | None = None
+    """Certificates for TLS; without them, the connection to the cluster is neither private nor authenticated."""
     cluster_kwargs: DaskClusterKwargsConfig | None = None
     """Options of the cluster that is started on this machine."""
     cancel_futures: bool = False
@@ -147,6 +189,13 @@ class DaskExecutorConfig(_ExecutorConfig, frozen=True):
     """Replaces the `wait` argument of `shutdown` if it is set."""
     max_queue: NonNegativeInt | None = None
     """Maximum number of runs that wait to be sent to the cluster; by default unlimited."""
+
+    @override
+    def options(self) -> dict[str, object]:
+        given = super().options()
+        if self.security is not None:
+            given["security"] = self.security.create()
+        return given
 
 
 class CustomExecutorConfig(_ExecutorConfig, frozen=True, extra="allow"):

@@ -159,9 +159,9 @@ class Connection:
         self.state = None
 
     def _allow_nested_processes(self) -> None:
-        """Let the functions of runs start processes: by default, the workers of a cluster are daemons, which cannot.
+        """Let the functions of runs start processes, which daemons, the workers of a cluster by default, cannot.
 
-        Workers that are lost are replaced later, so this applies until the cluster is closed.
+        If a worker is lost, another one is started later: this applies until the cluster is closed.
         """
         settings: MakesSettings = getattr(import_module("dask.config"), "set")  # noqa: B009  # it has no types
         self._cluster_settings.enter_context(settings({"distributed.worker.daemon": False}))

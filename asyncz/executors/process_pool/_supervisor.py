@@ -436,6 +436,11 @@ class Supervisor:
     def _cancel(self, job: Job, now: float) -> bool:
         """Cancel a job; return False if it starts at this moment."""
         slot = next((slot for slot in self._slots if job.run_id in slot.jobs), None)
+        if slot is not None and slot.is_connected and slot.link is not None:
+            # The function may have asked for its cancellation, or returned, just now.
+            self._receive(slot)
+            if not self._jobs.is_open(job):
+                return True
         if slot is None or slot.drop_unsent(job):
             self._pickler.forget(job)
             self._jobs.end_cancelled(job)

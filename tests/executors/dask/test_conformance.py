@@ -31,6 +31,7 @@ class TestDaskExecutor(ExecutorConformance):
 
 class TestFuturesExecutorOfDask(ExecutorConformance):
     runs_in_another_process = True
+    signals_cancellation = False
     hang_timeout = 30.0
 
     @pytest.fixture(autouse=True)

@@ -15,7 +15,7 @@ from typing import Protocol
 import pytest
 import trustme
 
-from asyncz import AsyncIOScheduler, ClusterConnectionError, DaskExecutor, InvalidInputError
+from asyncz import AsyncIOScheduler, ClusterConnectionError, ConfigurationError, DaskExecutor, InvalidInputError
 from asyncz.executors.dask._client_protocol import DaskSecurity
 from tests.helpers import payloads
 from tests.helpers.dask_client import cluster_state
@@ -57,6 +57,41 @@ async def test_dask_security_protects_cluster(tmp_path: Path) -> None:
         for stranger in (DaskExecutor(address, security=unknown), DaskExecutor(address)):
             with pytest.raises(ClusterConnectionError):
                 await AsyncIOScheduler(executors={"under_test": stranger}).start()
+
+
+async def test_dask_security_of_configuration_protects_cluster(tmp_path: Path) -> None:
+    """Certificates by path, for the cluster that is started and for its clients."""
+    _ = security_of(tmp_path, "known"), security_of(tmp_path, "unknown")
+
+    def config(name: str, **options: object) -> dict[str, object]:
+        files = {f"{part}_file": str(tmp_path / f"{name}-{part}.pem") for part in ("ca", "cert", "key")}
+        return {"executors": {"under_test": {"type": "dask", "security": files, **options}}}
+
+    owner = config("known", cluster_kwargs={"n_workers": 1, "threads_per_worker": 1})
+    async with AsyncIOScheduler.from_config(owner) as scheduler:
+        assert await start_run(scheduler, payloads.add, 1, 2) == 3
+        address = cluster_state(scheduler).address
+        assert address.startswith("tls://127.0.0.1:")
+        async with AsyncIOScheduler.from_config(config("known", address=address)) as guest:
+            assert await start_run(guest, payloads.add, 3, 4) == 7
+        with pytest.raises(ClusterConnectionError):
+            await AsyncIOScheduler.from_config(config("unknown", address=address)).start()
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"ca_file": "none.pem", "cert_file": "none.pem", "key_file": "none.pem"}, "no such file"),
+        ({"ca_file": "none.pem"}, "cert_file"),
+        ({"ca_file": 3, "cert_file": "", "key_file": ""}, "ca_file"),
+        ({"certificate": "none.pem"}, "certificate"),
+        ("none.pem", "security"),
+    ],
+)
+def test_dask_security_of_configuration_is_checked(files: object, expected: str) -> None:
+    config = {"executors": {"under_test": {"type": "dask", "security": files}}}
+    with pytest.raises(ConfigurationError, match=expected):
+        AsyncIOScheduler.from_config(config)
 
 
 async def test_dask_cluster_listens_on_loopback_only() -> None:

@@ -57,6 +57,7 @@ class TestFuturesExecutorOfThreads(ExecutorConformance):
 
 class TestFuturesExecutorOfProcesses(ExecutorConformance):
     runs_in_another_process = True
+    signals_cancellation = False
     hang_timeout = 30.0
 
     @pytest.fixture(autouse=True)
@@ -70,6 +71,7 @@ class TestFuturesExecutorOfProcesses(ExecutorConformance):
 
 class TestFuturesExecutorOfLoky(ExecutorConformance):
     runs_in_another_process = True
+    signals_cancellation = False
     hang_timeout = 30.0
 
     @override
@@ -82,6 +84,7 @@ class TestFuturesExecutorOfLoky(ExecutorConformance):
 )
 class TestFuturesExecutorOfInterpreters(ExecutorConformance):
     runs_in_another_process = True
+    signals_cancellation = False
     hang_timeout = 30.0
 
     @override

@@ -34,9 +34,8 @@ def test_models_cover_every_builtin_option(
     parameters = inspect.signature(made).parameters.values()
     # A debug executor inherits the queue of the base, and has none.
     wanted = {} if alias in {"asyncio", "default", "debug"} else {each.name: each.default for each in parameters}
-    # A text can name neither a client nor certificates.
+    # A text cannot name a client.
     wanted.pop("client", None)
-    wanted.pop("security", None)
     fields = {name: field for name, field in models[alias].model_fields.items() if name != "type"}
     assert fields.keys() == wanted.keys()
     for name, default in wanted.items():
