@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import gc
 import subprocess
 import sys
@@ -107,6 +108,19 @@ def _descendants() -> int:
     while generation := {pid for pid, parent in parents.items() if parent in generation}:
         found += len(generation)
     return found
+
+
+def held_names() -> list[str]:
+    """Return a text for each descriptor, thread and child process of this process, to find those that stay behind."""
+    texts = [f"thread {thread.name}" for thread in threading.enumerate()]
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):
+            texts.append(f"descriptor {descriptor.name} {descriptor.readlink()}")
+    for entry in Path("/proc/self/task").glob("*/children"):
+        for pid in entry.read_text().split():
+            with contextlib.suppress(OSError):
+                texts.append(f"process {pid} {Path('/proc', pid, 'cmdline').read_text()[:200]!r}")
+    return texts
 
 
 def _semaphores() -> int:

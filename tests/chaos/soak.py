@@ -8,8 +8,9 @@ import resource
 import time
 from pathlib import Path
 
-from tests.chaos.cycles import Resources
+from tests.chaos.cycles import Resources, held_names
 from tests.chaos.storm import Storm
+from tests.chaos.strictness import strictness
 
 RUNS = 250
 """Runs on each executor in one storm."""
@@ -42,13 +43,18 @@ class Soak:
         self._kill_every = kill_every
         self._memory = 0
         self._held: Resources | None = None
+        self._names: set[str] = set()
 
     def run(self) -> bool:
         """Run the storms, print a line for each, and return True if all accounts add up and the resources are flat."""
         began, rounds, total, flat, adds_up = time.monotonic(), 0, 0, True, True
         while rounds <= WARM_UP_ROUNDS or time.monotonic() < self._deadline:
-            storm = Storm(RUNS, 120, self._seed + rounds, self._kill_every, verbose=False)
-            adds_up &= asyncio.run(storm.run())
+            with strictness() as found:
+                storm = Storm(RUNS, 120, self._seed + rounds, self._kill_every, verbose=False)
+                adds_up &= asyncio.run(storm.run())
+            adds_up &= not found
+            for problem in (*storm.problems, *found):
+                print(f"PROBLEM: {problem}")
             accounts = storm.ledger.accounts.values()
             total += sum(len(account.submitted) for account in accounts)
             lost, doubled = sum(each.lost for each in accounts), sum(each.doubled for each in accounts)
@@ -57,9 +63,12 @@ class Soak:
             rounds += 1
             is_flat = self._look(rounds)
             flat &= is_flat
+            new = sorted(set(held_names()) - self._names)
             print(
                 f"{time.monotonic() - began:6.0f} s {total:8} runs lost {lost} doubled {doubled} leaked {leaked}"
                 f" {resident_memory() / 1e6:7.1f} MB {Resources.held()} {'' if is_flat else 'NOT FLAT'}",
+                *([] if is_flat else new),
+                sep="\n  ",
                 flush=True,
             )
         bounds = f"at most {MAX_EXTRA_MEMORY >> 20} MiB more memory, and no more descriptors, threads, processes"
@@ -71,6 +80,7 @@ class Soak:
         if rounds <= WARM_UP_ROUNDS or self._held is None:
             time.sleep(1)
             self._held, self._memory = Resources.held(), resident_memory()
+            self._names = set(held_names())
             return True
         deadline = time.monotonic() + _SECONDS_TO_SETTLE
         # Threads and processes end a moment after they have been waited for.

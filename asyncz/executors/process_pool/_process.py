@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import multiprocessing.context
 import multiprocessing.process
 import multiprocessing.util
 import os
@@ -138,8 +139,7 @@ def spawn(
         process: BaseProcess | None = None
         try:
             arguments = (link.their_ends, levels, initializer, initargs)
-            make: _MakesProcess = getattr(context, "Process")  # noqa: B009  # the stubs lack it
-            process = make(target=_worker.run_worker, args=arguments, name="asyncz-worker")
+            process = _process_class(context)(target=_worker.run_worker, args=arguments, name="asyncz-worker")
             with _interrupts_blocked(method), _only_importable_main():
                 process.start()
             started = WorkerProcess(process, method)
@@ -151,6 +151,18 @@ def spawn(
             raise
         link.close_their_ends()
     return started, link
+
+
+def _process_class(context: BaseContext) -> _MakesProcess:
+    made: _MakesProcess = getattr(context, "Process")  # noqa: B009  # the stubs lack it
+    # A subclass of the user stays as it is.
+    if made is getattr(multiprocessing.context, "ForkServerProcess", None):
+        from asyncz.executors.process_pool import _fork_server
+
+        # A class demands more of its arguments than it is given here.
+        served: _MakesProcess = vars(_fork_server)["ServedProcess"]
+        return served
+    return made
 
 
 @contextlib.contextmanager
