@@ -21,7 +21,8 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.benchmarks.chart import draw
-from tests.benchmarks.results import APSCHEDULER, ASYNCZ_0_17, targets
+from tests.benchmarks.results import APSCHEDULER, ASYNCZ_0_17, as_json, targets
+from tests.benchmarks.svg import svg_chart
 from tests.benchmarks.venvs import python_with
 
 FOLDER = Path(__file__).parent
@@ -150,6 +151,8 @@ def main() -> int:
         "--peers", action="store_true", help="measure the peers too, in virtual environments of their own"
     )
     parser.add_argument("--plot", type=Path, help="draw a chart to this file; needs matplotlib")
+    parser.add_argument("--json", type=Path, help="write the medians to this file")
+    parser.add_argument("--svg", type=Path, help="draw the microseconds per run beside the peers to this file")
     options = parser.parse_args()
     unknown = set(options.kinds) - KINDS.keys()
     if unknown:
@@ -182,6 +185,10 @@ def main() -> int:
     print_targets(results, console)
     if options.plot is not None:
         draw(results, options.plot)
+    if options.json is not None:
+        options.json.write_text(as_json(results))
+    if options.svg is not None:
+        options.svg.write_text(svg_chart(results))
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple, TypeAlias
@@ -11,6 +12,20 @@ Results: TypeAlias = Mapping[tuple[str, str], Mapping[str, float]]
 
 APSCHEDULER = "APScheduler 3.11.3"
 ASYNCZ_0_17 = "asyncz 0.17.2"
+
+
+def as_json(results: Results) -> str:
+    """Return results as JSON: by kind of measurement, figure and contender."""
+    by_kind = dict[str, dict[str, dict[str, float]]]()
+    for (kind, figure), values in results.items():
+        by_kind.setdefault(kind, {})[figure] = {who: round(value, 2) for who, value in sorted(values.items())}
+    return json.dumps(by_kind, indent=1) + "\n"
+
+
+def from_json(text: str) -> Results:
+    """Return the results that `as_json` has written."""
+    by_kind: dict[str, dict[str, dict[str, float]]] = json.loads(text)
+    return {(kind, figure): values for kind, figures in by_kind.items() for figure, values in figures.items()}
 
 
 class Target(NamedTuple):
