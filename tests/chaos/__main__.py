@@ -10,10 +10,12 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 
 from tests.benchmarks.venvs import python_with
 from tests.chaos.soak import Soak
-from tests.chaos.storm import Storm
+from tests.chaos.storm import ALL_EXECUTORS, Storm
 from tests.chaos.strictness import strictness
 
 PEER = "apscheduler==3.11.3"
@@ -29,19 +31,21 @@ def main() -> int:
     parser.add_argument("--peer", action="store_true", help=f"run the same on {PEER} as well")
     parser.add_argument("--soak", type=float, metavar="SECONDS", help="repeat short storms and watch the resources")
     parser.add_argument("--json", action="store_true", help="print the results as one JSON object")
+    parser.add_argument("--executors", nargs="+", choices=ALL_EXECUTORS, default=ALL_EXECUTORS, help="the executors")
     options = parser.parse_args()
     if options.soak is not None:
         return 0 if Soak(options.soak, options.seed, options.kill_every).run() else 1
-    adds_up = run_storm(options.runs, options.seconds, options.seed, options.kill_every, as_json=options.json)
+    storm = partial(Storm, options.runs, options.seconds, options.seed, options.kill_every, executors=options.executors)
+    adds_up = run_storm(partial(storm, verbose=not options.json), as_json=options.json)
     if options.peer:
         run_peer(options.runs, options.seconds, options.seed, options.kill_every)
     return 0 if adds_up else 1
 
 
-def run_storm(runs: int, seconds: float, seed: int, kill_every: float, *, as_json: bool) -> bool:
+def run_storm(make_storm: Callable[[], Storm], *, as_json: bool) -> bool:
     """Run a storm and print its results; return True if it adds up and nothing was reported to no caller."""
     with strictness() as found:
-        storm = Storm(runs, seconds, seed, kill_every, verbose=not as_json)
+        storm = make_storm()
         asyncio.run(storm.run())
         report = storm.report()
         del storm

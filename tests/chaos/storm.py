@@ -3,32 +3,44 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
+import contextlib
 import logging
 import os
 import random
 import signal
 import time
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import islice
 from typing import TypedDict
 
 from asyncz import (
     AsyncIOExecutor,
     AsyncIOScheduler,
+    DaskExecutor,
     DebugExecutor,
     ExecutorNotRunningError,
+    FuturesExecutor,
     MaximumInstancesError,
     ProcessPoolExecutor,
     Retry,
     Task,
     ThreadPoolExecutor,
+    UniversalExecutor,
 )
 from tests.chaos.ledger import HEADING, Ledger
 from tests.chaos.resources import without
 from tests.chaos.workload import KINDS, kinds
 
-EXECUTORS = ("asyncio", "threadpool", "processpool", "debug")
+EXECUTORS = ("asyncio", "threadpool", "processpool", "debug", "futures")
+ALL_EXECUTORS = (*EXECUTORS, "dask")
+"""Dask starts a cluster of its own, which takes some seconds."""
+
 _AT_A_TIME = 100
-_MAX_KILLS_WITHOUT_PROGRESS = 3
+_RUNS_PER_KILL = 5
+_STALLED_SECONDS = 60.0
+"""A run has not ended, or leaks, if its executor ends no run for so long."""
 
 
 class StormReport(TypedDict):
@@ -51,30 +63,42 @@ class Storm:
         seconds: After how many seconds no more runs are begun.
         seed: Decides which kinds of runs come in which order, and whom the killer chooses.
         kill_every: How many seconds the killer waits, on average; 0 is no killer.
+        executors: Names of the executors.
         verbose: Whether the ledger is printed.
     """
 
-    def __init__(self, runs: int, seconds: float, seed: int, kill_every: float, *, verbose: bool = True) -> None:
+    def __init__(
+        self,
+        runs: int,
+        seconds: float,
+        seed: int,
+        kill_every: float,
+        *,
+        executors: Sequence[str] = EXECUTORS,
+        verbose: bool = True,
+    ) -> None:
         self.runs = runs
         self.seed = seed
         self.kill_every = kill_every
-        self.deadline = time.monotonic() + seconds
+        self.seconds = seconds
+        self.deadline = 0.0
         self.chance = random.Random(seed)
         self.processes = ProcessPoolExecutor(3)
         self.verbose = verbose
         self.killed = self.stolen = 0
         self.problems: list[str] = []
         self._ended_at_last_kill = 0
-        self._kills_without_progress = 0
-        self.scheduler = AsyncIOScheduler(
-            executors={
-                "asyncio": AsyncIOExecutor(),
-                "threadpool": ThreadPoolExecutor(8),
-                "processpool": self.processes,
-                "debug": DebugExecutor(),
-            }
-        )
-        self.ledger = Ledger(self.scheduler, EXECUTORS)
+        makers: dict[str, Callable[[], UniversalExecutor]] = {
+            "asyncio": AsyncIOExecutor,
+            "threadpool": partial(ThreadPoolExecutor, 8),
+            "processpool": lambda: self.processes,
+            "debug": DebugExecutor,
+            "futures": partial(FuturesExecutor, partial(concurrent.futures.ThreadPoolExecutor, 8)),
+            "dask": partial(DaskExecutor, cluster_kwargs={"n_workers": 2, "threads_per_worker": 2}),
+        }
+        self.executors = tuple(executors)
+        self.scheduler = AsyncIOScheduler(executors={name: makers[name]() for name in executors})
+        self.ledger = Ledger(self.scheduler, self.executors)
 
     async def run(self) -> bool:
         """Run it and print the ledger; tells whether everything adds up."""
@@ -83,8 +107,9 @@ class Storm:
         logging.getLogger("tests.chaos").setLevel(logging.CRITICAL + 1)
         started = time.monotonic()
         await self.scheduler.start()
+        self.deadline = time.monotonic() + self.seconds
         killer, thief = asyncio.ensure_future(self._kill()), asyncio.ensure_future(self._steal())
-        await asyncio.gather(*(self._feed(executor) for executor in EXECUTORS))
+        await asyncio.gather(*(self._feed(executor) for executor in self.executors))
         killer.cancel()
         thief.cancel()
         await self._look_for_leaks()
@@ -154,11 +179,14 @@ class Storm:
         if kind.startswith("cancelled"):
             await asyncio.sleep(self.chance.uniform(0, 0.03))
             handle.cancel()
-        try:
-            async with asyncio.timeout(60):
-                await handle.notification()
-        except TimeoutError:
-            self.problems.append(f"{handle} has not ended in a minute")
+        account, ended = self.ledger.account_of(task.id), -1
+        while not handle.done() and ended < account.ends.total():
+            ended = account.ends.total()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_STALLED_SECONDS):
+                    await handle.notification()
+        if not handle.done():
+            self.problems.append(f"{handle} has not ended, nor has any other run for {_STALLED_SECONDS:g} s")
 
     async def _kill(self) -> None:
         while self.kill_every:
@@ -191,14 +219,15 @@ class Storm:
                     self.killed += 1
 
     def _may_kill(self) -> bool:
-        """Return True unless the last kills have kept every run from ending.
+        """Return True if some runs have ended since the last kill.
 
         On a busy machine a worker may need longer to start than it would be left alive.
         """
         ended = self.ledger.accounts["processpool"].ends.total()
-        progress, self._ended_at_last_kill = ended > self._ended_at_last_kill, ended
-        self._kills_without_progress = 0 if progress else self._kills_without_progress + 1
-        return self._kills_without_progress <= _MAX_KILLS_WITHOUT_PROGRESS
+        if ended < self._ended_at_last_kill + _RUNS_PER_KILL:
+            return False
+        self._ended_at_last_kill = ended
+        return True
 
     async def _steal(self) -> None:
         """Take a resource away for a moment, now and then."""
@@ -208,10 +237,17 @@ class Storm:
                 await asyncio.sleep(0.03)
             self.stolen += 1
 
+    def _running(self) -> int:
+        """Return the number of runs of the executors and of the tasks, of which some wait for their next attempt."""
+        state = self.scheduler.state
+        return sum(each.running for each in state.executors) + sum(each.running + each.backlog for each in state.tasks)
+
     async def _look_for_leaks(self) -> None:
         # Functions that were given up return in a moment; what counts is what does not.
-        hang_timeout = time.monotonic() + 20
-        while any(state.running for state in self.scheduler.state.executors) and time.monotonic() < hang_timeout:
+        deadline, before = time.monotonic() + _STALLED_SECONDS, -1
+        while (running := self._running()) and time.monotonic() < deadline:
+            if running != before:
+                deadline, before = time.monotonic() + _STALLED_SECONDS, running
             await asyncio.sleep(0.01)
         for executor_state in self.scheduler.state.executors:
             self.ledger.accounts[executor_state.alias].leaked = executor_state.running

@@ -9,6 +9,8 @@ import sys
 import pytest
 from pydantic import BaseModel
 
+from tests.chaos.storm import EXECUTORS
+
 pytestmark = pytest.mark.slow
 
 
@@ -28,7 +30,7 @@ class Report(BaseModel):
 @pytest.mark.parametrize("seed", [1, 2])
 def test_every_run_ends_once_while_workers_are_killed(seed: int) -> None:
     """The storm has a process of its own: it takes file descriptors and threads away from all of it."""
-    command = [sys.executable, "-m", "tests.chaos", "--json"]
+    command = [sys.executable, "-m", "tests.chaos", "--json", "--executors", *EXECUTORS]
     options = ["--runs", "400", "--seconds", "20", "--seed", str(seed), "--kill-every", "0.15"]
     result = subprocess.run([*command, *options], capture_output=True, text=True, check=False, timeout=110)
     assert result.stdout, result.stderr
