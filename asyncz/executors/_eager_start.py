@@ -19,7 +19,10 @@ def start_task(
     name: str,
     context: Context | None,
 ) -> asyncio.Task[ResultT]:
-    """Create a task that has run to its first wait when this returns; on Python 3.11, one that has not started."""
+    """Create a task that has run to its first wait when this returns; on Python 3.11, one that has not started.
+
+    For a loop without a task factory: the class is called itself, which saves two calls of methods of the loop.
+    """
     if sys.version_info >= (3, 12):
         return asyncio.Task(coroutine, loop=loop, name=name, context=context, eager_start=True)
-    return loop.create_task(coroutine, name=name, context=context)
+    return asyncio.Task(coroutine, loop=loop, name=name, context=context)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Awaitable
 from contextvars import copy_context
 
 from typing_extensions import TypeVar, override
 
 from asyncz._coroutines import CoroutineCall, run_in_new_loop
-from asyncz.executors._exit_hooks import ThreadedFunctions
 from asyncz.executors.base import InlineExecutor
 from asyncz.runs import TaskRun
 
@@ -22,18 +22,14 @@ class DebugExecutor(InlineExecutor):
     loop, in a thread that the executor waits for. Timeouts cannot be enforced.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._functions = ThreadedFunctions(self)
-
     @override
     def submit_run(self, run: TaskRun[ResultT], /) -> None:
-        self._finish_inline(run, self._functions.call(run, _run_in_another_thread))
+        self._finish_inline(run, run.execute(_await_in_another_thread))
 
 
-def _run_in_another_thread(call: CoroutineCall[ResultT]) -> ResultT:
+def _await_in_another_thread(awaitable: Awaitable[ResultT]) -> ResultT:
     """Run a coroutine in another thread: one that runs an event loop cannot run a second one."""
-    context = copy_context()
+    call, context = CoroutineCall(awaitable), copy_context()
     results: list[ResultT] = []
     errors: list[BaseException] = []
 

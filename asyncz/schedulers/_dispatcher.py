@@ -45,6 +45,7 @@ class Dispatcher:
 
     Attributes:
         listeners: Listeners of each event class that has any: an event without listeners need not be made.
+        snapshot_of: Return the listeners of a class for `call_each`; None if there may be others, which `emit` knows.
     """
 
     def __init__(self) -> None:
@@ -52,7 +53,7 @@ class Dispatcher:
         # Made on the first emission after a change, so that many subscriptions in a row cost little.
         self._snapshots: dict[type[object], tuple[Callable[[Never], object], ...]] = {}
         # The dict maps each class to listeners that were subscribed with that very class, which its type cannot say.
-        self._snapshot_of = cast("_ListenerLookup", self._snapshots.get)
+        self.snapshot_of = cast("_ListenerLookup", self._snapshots.get)
         self._lock = threading.Lock()
         self._awaited: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
@@ -89,15 +90,26 @@ class Dispatcher:
 
     def emit(self, event: EventT, first: Sequence[Callable[[EventT], object]] = ()) -> None:
         """Call the listeners in `first`, then all listeners that are subscribed to the class of the event."""
-        for listener in first:
-            self._call(listener, event)
+        if first:
+            self.call_each(first, event)
         # After the first ones, which may have subscribed or unsubscribed others.
-        listeners = self._snapshot_of(type(event))
+        listeners = self.snapshot_of(type(event))
         if listeners is None:
             self._take_snapshot(type(event))
-            listeners = self._snapshot_of(type(event)) or ()
+            listeners = self.snapshot_of(type(event)) or ()
+        self.call_each(listeners, event)
+
+    def call_each(self, listeners: Sequence[Callable[[EventT], object]], event: EventT) -> None:
+        """Call listeners of an event; `emit` does so."""
         for listener in listeners:
-            self._call(listener, event)
+            try:
+                outcome = listener(event)
+                if outcome is not None and is_awaitable(outcome):
+                    task = asyncio.get_running_loop().create_task(_await_logged(outcome, listener, event))
+                    self._awaited.add(task)
+                    task.add_done_callback(self._on_listener_done)
+            except BaseException:
+                _log_failure(listener, event)
 
     async def wait_for_listeners(self, between: Callable[[], object]) -> None:
         """Wait for the awaitables of listeners, and for those that follow from them.
@@ -143,16 +155,6 @@ class Dispatcher:
     def _take_snapshot(self, event: type[object]) -> None:
         with self._lock:
             self._snapshots[event] = tuple(self.listeners.get(event, {}).values())
-
-    def _call(self, listener: Callable[[EventT], object], event: EventT) -> None:
-        try:
-            outcome = listener(event)
-            if outcome is not None and is_awaitable(outcome):
-                task = asyncio.get_running_loop().create_task(_await_logged(outcome, listener, event))
-                self._awaited.add(task)
-                task.add_done_callback(self._on_listener_done)
-        except BaseException:
-            _log_failure(listener, event)
 
     def _on_listener_done(self, task: asyncio.Task[None]) -> None:
         self._awaited.discard(task)

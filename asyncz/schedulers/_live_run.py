@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable
 from contextvars import Context
 from typing import Protocol
 
+import attrs
 from typing_extensions import TypeVar, override
 
-from asyncz.events import TaskError, TaskNotification, Worker
+from asyncz.events import TaskError, TaskExecuted, TaskNotification, Worker
 from asyncz.limits import TaskLimits
-from asyncz.runs import CallLater, TaskRun, _run_ids
+from asyncz.runs import RunClock, TaskRun, _run_ids, complete_run
 from asyncz.schedulers._executor_registry import Registration
+from asyncz.schedulers._inbox import Inbox
+from asyncz.schedulers._run_logging import log_outcome
 from asyncz.specs import TaskSpec
 from asyncz.tasks import Task
 
@@ -36,7 +38,7 @@ class RunOwner(Protocol[ResultT]):
         """Schedule another attempt after a failed one; return False if the failure is the outcome of the run."""
         ...
 
-    def record_outcome(self, run: LiveRun[ResultT], outcome: TaskNotification[ResultT], /) -> None:
+    def record_outcome(self, outcome: TaskNotification[ResultT], /) -> None:
         """Count and emit the outcome of a run."""
         ...
 
@@ -54,14 +56,19 @@ class RunOwner(Protocol[ResultT]):
 
 
 class RunSink(Protocol):
-    """Completes runs on the loop's thread."""
+    """Part of a scheduler that all its runs share."""
 
-    def complete(self, run: LiveRun[ResultT], /) -> None:
-        """Complete a run with its reported outcome."""
+    @property
+    def inbox(self) -> Inbox:
+        """Return the inbox of the scheduler."""
         ...
 
     def report_progress(self, run: LiveRun[ResultT], done: float, total: float | None, message: str, /) -> None:
         """Keep and emit a report of the progress of a run. May be called from any thread."""
+        ...
+
+    def close_progress(self, run: LiveRun[ResultT], /) -> None:
+        """Emit the last report of a run, whose outcome is emitted next. For the loop's thread."""
         ...
 
 
@@ -71,7 +78,7 @@ class LiveRun(TaskRun[ResultT]):
     The inbox holds callables. A live run is callable and completes itself, so that a report needs no closure.
 
     Attributes:
-        sink: Completes the run.
+        sink: Part of the scheduler that all its runs share.
         owner: Controller of the task.
         registration: Executor of the run, which `Task.modify` does not change.
         released: Whether the executor has reported that the work is over.
@@ -84,7 +91,7 @@ class LiveRun(TaskRun[ResultT]):
         task: TaskSpec[ResultT],
         scheduled: float,
         context: Context | None,
-        clock_now: Callable[[], float],
+        clock: RunClock,
         call: Callable[[], ResultT | Awaitable[ResultT]] | None,
         sink: RunSink,
         owner: RunOwner[ResultT],
@@ -101,30 +108,70 @@ class LiveRun(TaskRun[ResultT]):
         self.scheduled: float = scheduled
         self.started: float | None = None
         self.worker: Worker | None = None
-        self._call_later = self._outcome = self._shared_outcome = None
+        self._outcome = self._shared_outcome = None
         self.cancel_requested: bool = False
         self.released: bool = False
         self._cancellation_seen = self._completed = False
         self._context = context
-        self._clock_now = clock_now
-        self._monotonic = time.monotonic
+        self._clock = clock
         self._began = 0.0
         self.sink: RunSink = sink
         self.owner: RunOwner[ResultT] = owner
         self.registration: Registration = registration
 
     def __call__(self) -> None:
-        """Complete the run. For the loop's thread."""
-        self.sink.complete(self)
+        """Complete the run with its reported outcome, unless another attempt follows. For the loop's thread."""
+        outcome = self._outcome
+        if outcome is None:
+            return
+        try:
+            is_usual = type(outcome) is TaskExecuted and outcome._details[0] > 0 and self._shared_outcome is None
+        except Exception:
+            # Details that are not a tuple of numbers.
+            is_usual = False
+        if not is_usual:
+            self.complete_any(outcome)
+            return
+        # The most frequent outcome, completed as `complete_any` does.
+        self._completed = True
+        owner = self.owner
+        try:
+            owner.record_outcome(outcome)
+        finally:
+            if self.released:
+                owner.release_run(self)
+        if self.sink.inbox.logs_info:
+            log_outcome(outcome, self.registration.alias)
+
+    def complete_any(self, outcome: TaskNotification[ResultT]) -> None:
+        """Complete the run with any outcome, whose details may be missing."""
+        owner = self.owner
+        try:
+            outcome = _with_details(self, outcome)
+        except BaseException:
+            # Not a notification: something else may still be reported, at the latest by a shutdown.
+            self._outcome = None
+            raise
+        self.sink.close_progress(self)
+        if isinstance(outcome, TaskError) and owner.retry_run(self, outcome):
+            # Late reports of this attempt are dropped. `done` depends on the outcome that the attempts share.
+            self._completed = True
+            if self.released:
+                owner.release_run(self)
+            return
+        complete_run(self, outcome)
+        try:
+            owner.record_outcome(outcome)
+        finally:
+            if self.released:
+                owner.release_run(self)
+        if self.sink.inbox.logs_info or not isinstance(outcome, TaskExecuted):
+            log_outcome(outcome, self.registration.alias)
 
     @override
     def report_progress(self, done: float, total: float | None, message: str, /) -> None:
         """Report how much of the work of this run is done. May be called from any thread."""
         self.sink.report_progress(self, done, total, message)
-
-    def follow_clock(self, monotonic: Callable[[], float], call_later: CallLater) -> None:
-        """Measure durations and time limits by a clock other than that of the machine."""
-        self._monotonic, self._call_later = monotonic, call_later
 
     def report(self, outcome: TaskNotification[ResultT]) -> bool:
         """Keep the outcome that an executor reports; return False if there is one. May be called from any thread.
@@ -137,24 +184,27 @@ class LiveRun(TaskRun[ResultT]):
         self._outcome = outcome
         return True
 
-    def discard_report(self) -> None:
-        """Forget an outcome that cannot be used, so that another one can be reported."""
-        self._outcome = None
-
     def next_attempt(self) -> LiveRun[ResultT]:
         """Return the attempt that follows this one: the same run with the same awaiting coroutines."""
         following = LiveRun(
             self.task,
             self.scheduled,
             self._context,
-            self._clock_now,
+            self._clock,
             self.call,
             self.sink,
             self.owner,
             self.registration,
         )
-        following._monotonic, following._call_later = self._monotonic, self._call_later
         following.run_id = self.run_id
         following.attempt = self.attempt + 1
         following._shared_outcome = self.shared_outcome()
         return following
+
+
+def _with_details(run: TaskRun[ResultT], outcome: TaskNotification[ResultT]) -> TaskNotification[ResultT]:
+    """Return the outcome with the details that the run itself knows, if its executor has left them out."""
+    # The first value is the run id, 0 if it was left out; reading it by name costs several times as much.
+    if isinstance(outcome, TaskExecuted):
+        return outcome if outcome._details[0] else attrs.evolve(outcome, details=run.details())
+    return outcome if outcome.details[0] else attrs.evolve(outcome, details=run.details())

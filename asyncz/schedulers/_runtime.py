@@ -19,6 +19,7 @@ from asyncz.clock import SystemClock
 from asyncz.events import Event
 from asyncz.exceptions import InvalidInputError, SchedulerNotRunningError, WrongThreadError
 from asyncz.protocols import Clock
+from asyncz.runs import RunClock
 from asyncz.schedulers._counters import RunCounters
 from asyncz.schedulers._dispatcher import Dispatcher
 from asyncz.schedulers._inbox import Inbox
@@ -47,8 +48,8 @@ class Runtime:
 
     Attributes:
         clock: Source of the time.
-        monotonic: Returns the time that `clock` measures durations by; None for the clock of the machine.
         now: Returns the time in seconds since the epoch.
+        run_clock: `clock`, as runs read it: with the time that measures durations.
         inbox: Calls for the loop's thread.
         dispatcher: Listeners of events.
         counters: Counts of all runs.
@@ -65,7 +66,11 @@ class Runtime:
         self.clock = clock
         # Read twice a run: the system clock is read without a method in between.
         self.now: Callable[[], float] = time.time if type(clock) is SystemClock else clock.now
-        self.monotonic: Callable[[], float] | None = None if isinstance(clock, SystemClock) else monotonic_time(clock)
+        self.run_clock: RunClock = (
+            RunClock(self.now)
+            if isinstance(clock, SystemClock)
+            else RunClock(self.now, monotonic_time(clock), clock.call_later)
+        )
         self.inbox: Inbox = Inbox()
         self.dispatcher: Dispatcher = Dispatcher()
         self.counters: RunCounters = RunCounters()

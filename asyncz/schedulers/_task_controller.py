@@ -198,20 +198,27 @@ class TaskController(TaskRuns[ResultT]):
     @override
     def release_run(self, run: LiveRun[ResultT], /) -> None:
         """Free the slot of a run whose work is over."""
-        is_idle = self._free_slot(run)
+        # The slot of an attempt that another one follows belongs to that one.
+        live = self._live
+        if live is not None and live.get(run.run_id) is run:
+            if len(live) > 1:
+                del live[run.run_id]
+            else:
+                self._live = live = None
         if self.removed:
-            if not self.live_count:
+            if live is None:
                 self._forget()
             # Executors count by task id: the task that has the id now may have waited for this slot.
             holder = self._parts.tasks.holder(run.task_id)
             if holder is not None:
                 holder.refill()
-        elif is_idle:
-            if self._schedule.next_due is None and self._schedule.is_exhausted:
-                self._retire()
         elif self._backlog is not None or self._retrying is not None:
             self.refill()
             self.retire_if_finished()
+        elif live is None:
+            schedule = self._schedule
+            if schedule.next_due is None and schedule.is_exhausted:
+                self._retire()
 
     # Removal
 
@@ -223,11 +230,15 @@ class TaskController(TaskRuns[ResultT]):
 
     def _retire(self) -> None:
         """Remove the finished task, unless a change of another thread lets it go on."""
-        parts = self._parts
-        if parts.tasks.retire(self):
-            if TaskRemoved in parts.runtime.dispatcher.listeners or self.task._listeners:
-                self._emit_removed()
-            self._disown()
+        if not self._parts.tasks.retire(self):
+            return
+        task = self.task
+        if TaskRemoved in self._runtime.dispatcher.listeners or task._listeners:
+            self._emit_removed()
+        # As `_forget`.
+        task._owner = RemovedTaskOwner(self._parts, self._schedule, self)
+        if self.chain_ends is not None:
+            self._notify_downstream(self.chain_ends)
 
     def on_removed(self) -> None:
         """Handle that the task was removed: forget its backlog and end its pending attempts. Results are cancelled."""
@@ -244,17 +255,16 @@ class TaskController(TaskRuns[ResultT]):
             self._forget()
 
     def _forget(self) -> None:
-        self._parts.tasks.forget(self)
-        self._disown()
-
-    def _disown(self) -> None:
         """Break the reference cycle between task and controller, and notify downstream tasks."""
+        self._parts.tasks.forget(self)
         self.task._owner = RemovedTaskOwner(self._parts, self._schedule, self)
-        chain_ends = self.chain_ends
-        if chain_ends is not None:
-            self.chain_ends = None
-            for on_upstream_gone in chain_ends.downstream.values():
-                on_upstream_gone()
+        if self.chain_ends is not None:
+            self._notify_downstream(self.chain_ends)
+
+    def _notify_downstream(self, chain_ends: ChainEnds) -> None:
+        self.chain_ends = None
+        for on_upstream_gone in chain_ends.downstream.values():
+            on_upstream_gone()
 
     def _emit_removed(self) -> None:
         dispatcher = self._runtime.dispatcher
@@ -428,7 +438,9 @@ class RemovedTaskOwner(TaskHistory):
     __slots__ = ("_parts", "_schedule")
 
     def __init__(self, parts: SchedulerParts, schedule: Schedule[object], history: TaskHistory) -> None:
-        self.copy_history(history)
+        # Without a call in between: most tasks run once, and then are removed.
+        self.submitted, self.executed = history.submitted, history.executed
+        self._others, self._recent = history._others, history._recent
         self._parts = parts
         self._schedule = schedule
 

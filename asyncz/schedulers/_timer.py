@@ -105,6 +105,7 @@ class DueTimer(Generic[DueT]):
             self._restart_schedules(now)
         self._last_seen = now
         inbox, clock, now_utc = runtime.inbox, time.perf_counter, utc(now)
+        calls = inbox.calls
         deadline = clock() + TIME_SLICE
         # Many calls may be in the inbox before: making them at once would take the time slice from the due items.
         max_calls = len(inbox) + _MAX_ADDED_CALLS
@@ -112,9 +113,9 @@ class DueTimer(Generic[DueT]):
         try:
             for at, item in self._timetable.due(now) if runtime.status == "running" else ():
                 item.on_due(at, now_utc)
-                if len(inbox.calls) >= max_calls:
+                if len(calls) >= max_calls:
                     inbox.make_calls(deadline)
-                    max_calls = len(inbox) + _MAX_ADDED_CALLS
+                    max_calls = len(calls) + _MAX_ADDED_CALLS
                 if clock() > deadline or runtime.status != "running":
                     return
             inbox.make_calls(deadline)

@@ -159,7 +159,7 @@ async def test_second_run_keeps_its_slot() -> None:
         assert [await handle for handle in handles] == [3, 3, 3]
 
 
-@pytest.mark.bites("asyncz.executors.base:BaseExecutor.finish", "registry.remove(run_id)", "pass")
+@pytest.mark.bites("asyncz.executors.base:BaseExecutor.finish", "pop(run_id, None)", "pass")
 async def test_executor_forgets_tasks_without_runs() -> None:
     executor = FinishesOnRequest()
     async with AsyncIOScheduler(executors={"under_test": executor}) as scheduler:

@@ -337,7 +337,7 @@ class TwiceExecutor(AsyncIOExecutor):
         self.finish(run, notification)
 
 
-@pytest.mark.bites("asyncz.executors.base:BaseExecutor.finish", "notifier.notify(run, notification)", "pass")
+@pytest.mark.bites("asyncz.executors.base:_finish_any", "notifier.notify(run, notification)", "pass")
 async def test_second_notification_rejected(caplog: pytest.LogCaptureFixture) -> None:
     async with AsyncIOScheduler(executors={"broken": BrokenExecutor(), "twice": TwiceExecutor()}) as scheduler:
         with pytest.raises(OSError, match="broken"):

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from asyncz import TaskRun, TaskSpec
+from asyncz import TaskLimits, TaskRun, TaskSpec
 from asyncz.executors._run_registry import RunRecord, RunRegistry, RunState
 
-SPECS = [TaskSpec(f"task-{number}", int) for number in range(3)]
+SPECS = [TaskSpec(f"task-{number}", int, limits=TaskLimits(max_instances=1000)) for number in range(3)]
 
 
 class RegistryMachine(RuleBasedStateMachine):
@@ -31,9 +31,8 @@ class RegistryMachine(RuleBasedStateMachine):
     @rule(spec=st.sampled_from(SPECS), queued=st.booleans())
     def add(self, spec: TaskSpec[int], queued: bool) -> None:
         run = TaskRun(spec)
-        state = RunState.QUEUED if queued else RunState.RUNNING
-        self.registry.add(run, state)
-        self.runs[run.id] = (run, state)
+        self.registry.admit(run, queued, "alias", None)
+        self.runs[run.id] = (run, RunState.QUEUED if queued else RunState.RUNNING)
         self.seen.append(run.id)
 
     @rule(data=st.data())
@@ -94,6 +93,20 @@ class RegistryMachine(RuleBasedStateMachine):
         self.runs[run_id] = (run, RunState.DONE)
 
     @rule(data=st.data())
+    def finish_usual(self, data: st.DataObject) -> None:
+        run_id = data.draw(st.sampled_from(self.seen))
+        run, state = self.runs.get(run_id, (None, RunState.DONE))
+        record = self.registry.finish_usual(run_id)
+        if run is None or record is None:
+            # A run that was queued, even if it was claimed without the registry.
+            assert record is None
+            assert state is not RunState.RUNNING
+            return
+        assert state is RunState.RUNNING
+        assert record is self._record(run_id)
+        self.runs[run_id] = (run, RunState.DONE)
+
+    @rule(data=st.data())
     def remove(self, data: st.DataObject) -> None:
         done = [
             run_id
@@ -102,7 +115,7 @@ class RegistryMachine(RuleBasedStateMachine):
         ]
         if done:
             run_id = data.draw(st.sampled_from(done))
-            self.registry.remove(run_id)
+            self.registry.pop(run_id, None)
             del self.runs[run_id]
 
     @invariant()
@@ -132,6 +145,6 @@ def test_registry_agrees_with_model() -> None:
 @pytest.mark.parametrize("state", [RunState.QUEUED, RunState.RUNNING])
 def test_interrupt_applies_to_running_runs_once(state: RunState) -> None:
     registry, run = RunRegistry(), TaskRun(SPECS[0])
-    registry.add(run, state)
+    registry.admit(run, state is RunState.QUEUED, "alias", None)
     assert registry.interrupt(run.id, run.cancelled) == (state is RunState.RUNNING)
     assert not registry.interrupt(run.id, run.cancelled)

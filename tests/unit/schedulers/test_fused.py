@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 from typing_extensions import override
 
 from asyncz import DebugExecutor, TaskExecuted, TaskSubmitted
 from asyncz.clock import SystemClock
 from asyncz.events import TaskError, TaskNotification
+from asyncz.exceptions import MaximumInstancesError, QueueFullError
 from asyncz.limits import TaskLimits
 from asyncz.runs import TaskRun
 from asyncz.schedulers._chains import Chains
@@ -43,8 +44,8 @@ class _Owner:
         self.calls.append("retry")
         return False
 
-    def record_outcome(self, run: LiveRun[None], outcome: TaskNotification[None], /) -> None:
-        self.calls.append(f"outcome {type(outcome).__name__} {run.done} {outcome.details.run_id == run.run_id}")
+    def record_outcome(self, outcome: TaskNotification[None], /) -> None:
+        self.calls.append(f"outcome {type(outcome).__name__} {outcome.details.run_id > 0}")
         if self._raises:
             raise KeyError
 
@@ -91,7 +92,7 @@ def _registration() -> Registration:
 
 def _live_run(runtime: Runtime, owner: _Owner, at: float = 1.0) -> LiveRun[None]:
     spec = TaskSpec[None]("task", do_nothing)
-    return LiveRun(spec, at, None, runtime.now, None, Completion(runtime), owner, _registration())
+    return LiveRun(spec, at, None, runtime.run_clock, None, Completion(runtime), owner, _registration())
 
 
 def _outcome(run: LiveRun[None], kind: str) -> TaskNotification[None]:
@@ -119,36 +120,52 @@ def test_live_run_has_fields_of_task_run(at: float, has_call: bool, limits: Task
     runtime = Runtime(SystemClock(), 5)
     spec = TaskSpec[None]("task", do_nothing, limits=limits)
     call = (lambda: None) if has_call else None
-    run = LiveRun(spec, at, None, runtime.now, call, Completion(runtime), _Owner(), _registration())
+    run = LiveRun(spec, at, None, runtime.run_clock, call, Completion(runtime), _Owner(), _registration())
     plain = TaskRun(spec, at, None, runtime.now, call)
     assert _values(run) == _values(plain)
     assert run.id == run.run_id == plain.id - 1
     assert not run.released
 
 
-@given(st.integers(1, 5), st.booleans())
-def test_submit_tracks_runs_as_track_does(count: int, is_announced: bool) -> None:
-    """`submit` gives a slot, counts and announces as `_track` does."""
+class _Submissions:
+    """Executor's `submit` that rejects runs, or fails, and else accepts."""
+
+    def __init__(self, error: Exception | None) -> None:
+        self.due: list[float] = []
+        self._error = error
+
+    def __call__(self, run: TaskRun[None]) -> None:
+        self.due.append(run.scheduled)
+        if self._error is not None:
+            raise self._error
+
+
+@given(
+    st.sampled_from([None, MaximumInstancesError("task", 1), QueueFullError("debug", 1), KeyError()]),
+    st.booleans(),
+    st.sampled_from([TaskLimits(), TaskLimits(overlap="queue_all", max_instances=2)]),
+    st.integers(1, 3),
+)
+@settings(deadline=None)
+def test_offer_agrees_with_offer_any(
+    error: Exception | None, is_announced: bool, limits: TaskLimits, count: int
+) -> None:
+    """The path of the most frequent due run offers a run like the one of all due runs."""
     seen: list[tuple[object, ...]] = []
     for is_fused in (True, False):
-        runtime = Runtime(SystemClock(), 5)
+        runtime, submit = Runtime(SystemClock(), 5), _Submissions(error)
         if is_announced:
             runtime.dispatcher.subscribe(TaskSubmitted, lambda _: None)
-        task, accepted = Task(TaskSpec[None]("task", do_nothing)), list[TaskRun[None]]()
-        context = Runtime(SystemClock(), 5).inbox.new_context()
-        runs = _Runs(_parts(runtime), task, context, _registration(), accepted.append)
-        made = [runs.new_run(float(at)) for at in range(count)]
-        for run in made:
+        task, context = Task(TaskSpec[None]("task", do_nothing, limits=limits)), runtime.inbox.new_context()
+        runs = _Runs(_parts(runtime), task, context, _registration(), submit)
+        for at in range(count):
             if is_fused:
-                assert runs.submit_run(run) is None
+                runs.offer_run(float(at))
             else:
-                runs._track(run)
-        assert runs.live_runs() == tuple(made)
-        assert accepted == (made if is_fused else [])
-        counts = (runs.submitted, runtime.counters.submitted, len(runtime.inbox.calls))
-        seen.append((*counts, runs.is_idle, [runs._free_slot(run) for run in made]))
+                runs._offer_any(float(at), None, must_run=False)
+        counts = (runs.submitted, runtime.counters.submitted, len(runtime.inbox.calls), runs.live_count)
+        seen.append((*counts, runs.backlog_size, runs.snapshot(), submit.due))
     assert seen[0] == seen[1]
-    assert seen[0][-1] == [False] * (count - 1) + [True]
 
 
 @given(
@@ -162,16 +179,16 @@ def test_complete_agrees_with_complete_any(kind: str, is_released: bool, is_awai
     seen: list[tuple[object, ...]] = []
     for is_fused in (True, False):
         runtime, owner = Runtime(SystemClock(), 5), _Owner(raises=raises)
-        completion, run = Completion(runtime), _live_run(runtime, owner)
+        run = _live_run(runtime, owner)
         outcome = _outcome(run, kind)
         shared = run.shared_outcome() if is_awaited else None
         assert run.report(outcome)
         run.released = is_released
         with contextlib.suppress(KeyError):
             if is_fused:
-                completion.complete(run)
+                run()
             else:
-                completion._complete_any(run, outcome)
+                run.complete_any(outcome)
         final = run.outcome
         assert final is not None
         seen.append(
@@ -183,15 +200,15 @@ def test_complete_agrees_with_complete_any(kind: str, is_released: bool, is_awai
 def test_outcome_with_unusable_details_is_discarded() -> None:
     """A later notification can still complete the run."""
     runtime, owner = Runtime(SystemClock(), 5), _Owner()
-    completion, run = Completion(runtime), _live_run(runtime, owner)
+    run = _live_run(runtime, owner)
     unusable = run.executed(None)
     object.__setattr__(unusable, "_details", ())
     assert run.report(unusable)
     with pytest.raises(IndexError):
-        completion.complete(run)
+        run()
     assert not run.done
     assert run.report(run.executed(None))
-    completion.complete(run)
+    run()
     assert run.done
 
 
