@@ -115,7 +115,7 @@ def test_raising_observer_does_not_affect_runs(caplog: pytest.LogCaptureFixture)
     assert "on_outcome" in caplog.text
 
 
-def test_optional_methods_are_those_of_wrapped_executor() -> None:
+def test_optional_methods_come_from_wrapped_executor() -> None:
     assert callable(Metered(ThreadPoolExecutor(1)).cancel_all)
     assert not hasattr(Metered(Minimal()), "cancel_all")
     call: Callable[[], object] = lambda: 1  # noqa: E731

@@ -36,7 +36,7 @@ each_thread_executor = pytest.mark.parametrize("kind", ["threads", "futures"])
 
 
 @pytest.mark.parametrize("kind", ["asyncio", "threads"])
-def test_coroutine_over_timeout_cleans_up_before_report(kind: str) -> None:
+def test_coroutine_over_timeout_cleans_up_first(kind: str) -> None:
     log: list[str] = []
 
     async def work() -> None:

@@ -228,7 +228,7 @@ def test_zone_error_suggests_no_other_offset(zone: str) -> None:
     assert "Etc/GMT" not in str(caught.value)
 
 
-async def test_fake_clock_can_be_set_back_and_drives_timeouts() -> None:
+async def test_fake_clock_set_back_drives_timeouts() -> None:
     """S13: a fake clock behaves as the real one."""
     clock = FakeClock()
     async with asyncio.timeout(WATCHDOG_SECONDS), AsyncIOScheduler(clock=clock) as scheduler:
@@ -262,7 +262,7 @@ async def test_state_of_finished_task_is_its_last() -> None:
         assert task.state.executed == 1
 
 
-async def test_default_executor_used_by_tasks_without_executor() -> None:
+async def test_default_executor_used_without_executor() -> None:
     """S16: `default` is the executor of tasks that name none."""
     pool = ThreadPoolExecutor(max_workers=1)
     async with asyncio.timeout(WATCHDOG_SECONDS), AsyncIOScheduler(executors={"default": pool}) as scheduler:

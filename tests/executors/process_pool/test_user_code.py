@@ -190,7 +190,7 @@ def test_records_arrive_once_if_worker_configures_logs(kind: str, caplog: pytest
     assert [record.getMessage() for record in caplog.records if record.name == "app"] == [f"configured by {kind}"]
 
 
-def test_worker_children_get_interrupts_and_no_terminal() -> None:
+def test_worker_children_have_interrupts_no_terminal() -> None:
     async def test(scheduler: AsyncIOScheduler) -> None:
         status = await scheduler.add_task(hostile.interrupt_a_child, executor="tried", trigger=None).run()
         assert status == -signal.SIGINT

@@ -163,7 +163,7 @@ def test_long_interval_meets_cron() -> None:
     assert trigger.started(NOW).next_due_time(NOW, NOW) == NOW + timedelta(days=1009)
 
 
-def test_intervals_meeting_after_year_9999_are_rejected() -> None:
+def test_intervals_meeting_after_9999_are_rejected() -> None:
     trigger = IntervalTrigger(seconds=999_983, start_at=NOW) & IntervalTrigger(
         seconds=1_000_003, start_at=NOW + timedelta(seconds=1)
     )
