@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from typecheck import stubs
-
 pytest.importorskip("mypy", reason="mypy comes with the extra `dev`, which is not installed")
+from typecheck import stubs  # it imports mypy
 
 pytestmark = [pytest.mark.xdist_group("mypy"), pytest.mark.slow]
 
