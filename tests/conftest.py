@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import pytest
 
 from asyncz.schedulers import _inbox, _timer
 from tests.helpers.coverage_data import remove_unfinished_data
+from tests.helpers.waiting import Gate
 
 
 def give_turns(patch: pytest.MonkeyPatch, seconds: float) -> None:
@@ -58,6 +60,14 @@ def mypy_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MYPY_CACHE_DIR", str(tmp_path_factory.mktemp("mypy")))
         yield
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Iterator[Gate]:
+    """Function that waits for the test, which need not open it in the end."""
+    gate = Gate(tmp_path)
+    yield gate
+    gate.open()
 
 
 @pytest.fixture(scope="session")

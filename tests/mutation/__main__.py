@@ -127,7 +127,7 @@ source_paths = ["asyncz"]
 only_mutate = {modules}
 also_copy = ["README.md", "typecheck", "stubs"]
 pytest_add_cli_args = [
-    "-p", "no:cacheprovider", "-p", "no:randomly", "-n", "0", "-x", "-q", "-m", "not slow", "-k", "not processpool"
+    "-p", "no:cacheprovider", "-p", "no:randomly", "-n", "0", "-x", "-q", "-m", "not slow", "-k", "not process"
 ]
 pytest_add_cli_args_test_selection = {list(tests)}
 use_git_change_detection = false

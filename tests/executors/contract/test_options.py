@@ -9,12 +9,13 @@ import pytest
 
 from asyncz import AsyncIOScheduler, ProcessPoolExecutor, TaskCancelled, TaskExecuted, ThreadPoolExecutor
 from tests.helpers import payloads
+from tests.helpers.waiting import Gate, until
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.mark.parametrize("kind", ["threadpool", "processpool"])
-async def test_pool_options_accepted_by_alias(kind: str) -> None:
+async def test_pool_options_accepted_by_alias(kind: str, gate: Gate) -> None:
     scheduler = AsyncIOScheduler()
     if kind == "threadpool":
         scheduler.add_executor(
@@ -26,33 +27,41 @@ async def test_pool_options_accepted_by_alias(kind: str) -> None:
         )
 
     await scheduler.start()
-    handle = scheduler.add_task(payloads.sleep, 0.5, executor="under_test", trigger=None).run()
+    handle = scheduler.add_task(gate, executor="under_test", trigger=None).run()
     await scheduler.shutdown(wait=True)
     assert isinstance(await handle.notification(), TaskCancelled)
 
 
 @pytest.mark.parametrize("kind", ["threadpool", "processpool"])
 @pytest.mark.parametrize("wait", [True, False])
-async def test_overwrite_wait_takes_precedence(kind: str, wait: bool) -> None:
+async def test_overwrite_wait_takes_precedence(kind: str, wait: bool, gate: Gate) -> None:
     pool = (ThreadPoolExecutor if kind == "threadpool" else ProcessPoolExecutor)(1, overwrite_wait=wait)
     scheduler = AsyncIOScheduler(executors={"under_test": pool})
     await scheduler.start()
-    handle = scheduler.add_task(payloads.sleep, 0.3, executor="under_test", trigger=None).run()
-    await asyncio.sleep(0.1)
-    await scheduler.shutdown(wait=not wait)
+    handle = scheduler.add_task(gate, executor="under_test", trigger=None).run()
+    await until(gate.is_reached)
+    shutdown = asyncio.ensure_future(scheduler.shutdown(wait=not wait))
+    if wait:
+        await asyncio.sleep(0.05)
+        assert not shutdown.done()
+        gate.open()
+    await shutdown
     assert isinstance(await handle.notification(), TaskExecuted if wait else TaskCancelled)
 
 
 @pytest.mark.parametrize("kind", ["threadpool", "processpool"])
-async def test_cancel_futures_drops_queue_at_shutdown(kind: str) -> None:
+async def test_cancel_futures_drops_queue_at_shutdown(kind: str, gate: Gate) -> None:
     pool = (ThreadPoolExecutor if kind == "threadpool" else ProcessPoolExecutor)(1, cancel_futures=True)
     scheduler = AsyncIOScheduler(executors={"under_test": pool})
     await scheduler.start()
-    running = scheduler.add_task(payloads.sleep, 0.5, executor="under_test", trigger=None).run()
-    while scheduler.state.executors[0].queued:
-        await asyncio.sleep(0.01)
+    running = scheduler.add_task(gate, executor="under_test", trigger=None).run()
+    await until(gate.is_reached)
     queued = [scheduler.add_task(payloads.sleep, 0.01, executor="under_test", trigger=None).run() for _ in range(3)]
-    await scheduler.shutdown()
+    shutdown = asyncio.ensure_future(scheduler.shutdown())
+    await until(lambda: all(handle.done() for handle in queued))
+    assert not running.done()
+    gate.open()
+    await shutdown
     assert isinstance(await running.notification(), TaskExecuted)
     assert {type(await handle.notification()) for handle in queued} == {TaskCancelled}
 

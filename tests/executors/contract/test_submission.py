@@ -28,7 +28,7 @@ from asyncz.testing import FakeClock
 from tests.helpers import payloads
 from tests.helpers.executors import every_queueing_executor, scheduler_with, with_one_worker
 from tests.helpers.generics import ResultT
-from tests.helpers.waiting import until
+from tests.helpers.waiting import Gate, until
 
 pytestmark = pytest.mark.anyio
 
@@ -39,16 +39,17 @@ pytestmark = pytest.mark.anyio
     "pass",
 )
 @pytest.mark.parametrize("kind", ["threadpool", "processpool"])
-async def test_full_queue_rejects(kind: str) -> None:
+async def test_full_queue_rejects(kind: str, gate: Gate) -> None:
     pool = (ThreadPoolExecutor if kind == "threadpool" else ProcessPoolExecutor)(1, max_queue=1)
     async with AsyncIOScheduler(executors={"under_test": pool}) as scheduler:
-        running = scheduler.add_task(payloads.sleep, 0.3, executor="under_test", trigger=None).run()
-        while scheduler.state.executors[0].queued:
-            await asyncio.sleep(0.01)
+        running = scheduler.add_task(gate, executor="under_test", trigger=None).run()
+        await until(gate.is_reached)
         waiting = scheduler.add_task(payloads.add, 1, 2, executor="under_test", trigger=None).run()
         with pytest.raises(QueueFullError):
             scheduler.add_task(payloads.add, 1, 2, executor="under_test", trigger=None).run()
-        assert (await running, await waiting) == ("slept", 3)
+        gate.open()
+        await running
+        assert await waiting == 3
 
 
 class RefusesBadly(AsyncIOExecutor):
