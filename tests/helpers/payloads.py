@@ -279,10 +279,19 @@ def set_handlers_in_initializer() -> None:
 def log_in_signal_handlers(name: str, records: int) -> None:
     """Log from a signal handler while the same thread logs: one interrupts the other."""
     handled = itertools.count()
-    signal.signal(signal.SIGALRM, lambda *_: logging.getLogger(name).warning("handler %d", next(handled)))
-    signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+    running = True
+
+    def handle(*_: object) -> None:
+        logging.getLogger(name).warning("handler %d", next(handled))
+        # A periodic timer would interrupt slow handlers again and again, up to the recursion limit.
+        if running:
+            signal.setitimer(signal.ITIMER_REAL, 0.001)
+
+    signal.signal(signal.SIGALRM, handle)
+    signal.setitimer(signal.ITIMER_REAL, 0.001)
     for number in range(records):
         logging.getLogger(name).warning("%s %s", number, "x" * 100_000)
+    running = False
     signal.setitimer(signal.ITIMER_REAL, 0)
 
 
