@@ -13,9 +13,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated, Self, TypeAlias
 
-from pydantic import AwareDatetime, BaseModel, Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PlainSerializer,
+    PositiveInt,
+    model_validator,
+)
 
 from asyncz._statuses import (
     ExecutorStatus as ExecutorStatus,
@@ -23,6 +32,14 @@ from asyncz._statuses import (
     SchedulerStatus as SchedulerStatus,
     check_transition,
 )
+
+
+def _as_json_text(text: str) -> str:
+    """Return a text that JSON can contain: file names and foreign data may have lone surrogates."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+_Text: TypeAlias = Annotated[str, PlainSerializer(_as_json_text, return_type=str, when_used="json")]
 
 
 # Each subclass says `frozen` in its own class statement: pyright knows it from there only.
@@ -33,7 +50,7 @@ class _Snapshot(BaseModel, frozen=True, extra="forbid", defer_build=True):
 class InstanceCount(_Snapshot, frozen=True):
     """Number of live runs of one task on an executor."""
 
-    task_id: str
+    task_id: _Text
     running: PositiveInt
 
 
@@ -48,7 +65,7 @@ class ClusterState(_Snapshot, frozen=True):
         memory: Memory limit of all workers together, in bytes.
     """
 
-    address: str
+    address: _Text
     connected: bool
     workers: NonNegativeInt = 0
     threads: NonNegativeInt = 0
@@ -71,7 +88,7 @@ class ExecutorState(_Snapshot, frozen=True):
         cluster: Cluster behind the executor; None if the executor does not use one.
     """
 
-    alias: str
+    alias: _Text
     status: ExecutorStatus = "created"
     running: NonNegativeInt = 0
     instances: tuple[InstanceCount, ...] = ()
@@ -127,7 +144,7 @@ class RunSummary(_Snapshot, frozen=True):
     scheduled_at: AwareDatetime | None = None
     started_at: AwareDatetime | None = None
     finished_at: AwareDatetime | None = None
-    error: str = ""
+    error: _Text = ""
 
     def redacted(self, redact: Callable[[str], str] | None = None) -> RunSummary:
         """Return the same summary with another text of the exception; see `SchedulerState.redacted`."""
@@ -177,10 +194,10 @@ class TaskState(_Snapshot, frozen=True):
         progress: Latest report of the newest live run that has reported; None if no live run has.
     """
 
-    task_id: str
-    function: str
-    trigger: str = ""
-    executor: str
+    task_id: _Text
+    function: _Text
+    trigger: _Text = ""
+    executor: _Text
     paused: bool = False
     next_run_at: AwareDatetime | None = None
     running: NonNegativeInt = 0

@@ -63,7 +63,9 @@ class SafeLogger:
         extra: Mapping[str, object] | None,
     ) -> None:
         try:
-            self._logger.log(level, message, *args, exc_info=exc_info, extra=extra, stacklevel=3)
+            # A tuple: `logging` would ask an exception for its truth, and for its traceback, which may be user code.
+            error = None if exc_info is None else (type(exc_info), exc_info, _traceback_of.__get__(exc_info))
+            self._logger.log(level, message, *args, exc_info=error, extra=extra, stacklevel=3)
         except KeyboardInterrupt:
             # An interrupt of the user that came at this moment, not an error of a handler.
             raise
@@ -79,6 +81,9 @@ def _print_error() -> None:
     except Exception:  # noqa: S110  # standard error may be closed, and nothing else is left to report to
         pass
 
+
+# The attribute itself: a subclass may define a property of this name that raises.
+_traceback_of = vars(BaseException)["__traceback__"]
 
 logger = SafeLogger("asyncz.scheduler")
 """Logger of all parts of the scheduler."""

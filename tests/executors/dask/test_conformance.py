@@ -42,6 +42,14 @@ class TestFuturesExecutorOfDask(ExecutorConformance):
     def make_executor(self) -> UniversalExecutor:
         return FuturesExecutor(self.pool)
 
+    @override
+    def test_accepted_cancellation_reaches_coroutine(self) -> None:
+        pytest.skip("a future of Dask can be cancelled while its function is running, which goes on")
+
+    @override
+    def test_finally_blocks_run_to_their_end(self) -> None:
+        pytest.skip("a future of Dask can be cancelled while its function is running, which goes on")
+
 
 @pytest.fixture(scope="module")
 def pool_of_dask(cluster: str) -> Iterator[Executor]:
