@@ -59,7 +59,7 @@ async def test_dask_security_protects_cluster(tmp_path: Path) -> None:
                 await AsyncIOScheduler(executors={"under_test": stranger}).start()
 
 
-async def test_dask_security_of_configuration_protects_cluster(tmp_path: Path) -> None:
+async def test_dask_security_of_config_protects_cluster(tmp_path: Path) -> None:
     """Certificates by path, for the cluster that is started and for its clients."""
     _ = security_of(tmp_path, "known"), security_of(tmp_path, "unknown")
 
@@ -88,7 +88,7 @@ async def test_dask_security_of_configuration_protects_cluster(tmp_path: Path) -
         ("none.pem", "security"),
     ],
 )
-def test_dask_security_of_configuration_is_checked(files: object, expected: str) -> None:
+def test_dask_security_of_config_is_checked(files: object, expected: str) -> None:
     config = {"executors": {"under_test": {"type": "dask", "security": files}}}
     with pytest.raises(ConfigurationError, match=expected):
         AsyncIOScheduler.from_config(config)
