@@ -25,7 +25,7 @@ from asyncz.exceptions import FunctionMismatchError, InvalidInputError
 from asyncz.limits import OverlapPolicy, TaskLimits, TaskOptions
 from asyncz.protocols import Executor, Trigger
 from asyncz.retries import Retry
-from asyncz.tasks import Task
+from asyncz.tasks import Returns, Task
 from asyncz.triggers.date import DateTrigger
 
 P = ParamSpec("P")
@@ -59,7 +59,7 @@ class TaskFactory(Protocol):
         ...
 
 
-class BoundCall(Generic[CallT_co]):
+class BoundCall(Returns[CallT_co]):
     """A function with its arguments, which `add` makes a task; what `AsyncIOScheduler.call` returns.
 
     Example:
@@ -79,7 +79,7 @@ class BoundCall(Generic[CallT_co]):
 
     @overload
     def add(
-        self: BoundCall[Awaitable[ResultT]],
+        self: Returns[Awaitable[ResultT]],
         *,
         trigger: Trigger | None = NOW,
         executor: Executor[ResultT] | PoolAlias | ClusterAlias | LoopAlias | str | None = None,
@@ -95,7 +95,7 @@ class BoundCall(Generic[CallT_co]):
     ) -> Task[ResultT]: ...
     @overload
     def add(
-        self: BoundCall[ResultT],
+        self: Returns[ResultT],
         *,
         trigger: Trigger | None = NOW,
         executor: Executor[ResultT] | PoolAlias | ClusterAlias | LoopAlias | str | None = None,
@@ -109,7 +109,7 @@ class BoundCall(Generic[CallT_co]):
         paused: bool = False,
         replace_existing: bool = False,
     ) -> Task[ResultT]: ...
-    def add(
+    def add(  # pyright: ignore[reportInconsistentOverload]  # see `Returns`
         self: BoundCall[ResultT | Awaitable[ResultT]],
         *,
         trigger: Trigger | None = NOW,
@@ -162,7 +162,7 @@ class CallScheduler(Protocol):
         ...
 
 
-class TaskFunction(CallableProxy, Generic[P, CallT_co]):
+class TaskFunction(CallableProxy, Returns[CallT_co], Generic[P, CallT_co]):
     """Function decorated with `@scheduler.task`: callable as before, and able to schedule tasks of itself.
 
     A decorated method has `schedule` too: `service.refresh.schedule("name")`. Functions and methods that can be
@@ -225,10 +225,10 @@ class TaskFunction(CallableProxy, Generic[P, CallT_co]):
         return TaskFunction[..., object](MethodType(self.__wrapped__, instance), self._scheduler)
 
     @overload
-    def schedule(self: TaskFunction[P, Awaitable[ResultT]], *args: P.args, **kwargs: P.kwargs) -> Task[ResultT]: ...
+    def schedule(self: Returns[Awaitable[ResultT]], *args: P.args, **kwargs: P.kwargs) -> Task[ResultT]: ...
     @overload
-    def schedule(self: TaskFunction[P, ResultT], *args: P.args, **kwargs: P.kwargs) -> Task[ResultT]: ...
-    def schedule(
+    def schedule(self: Returns[ResultT], *args: P.args, **kwargs: P.kwargs) -> Task[ResultT]: ...
+    def schedule(  # pyright: ignore[reportInconsistentOverload]  # see `Returns`
         self: TaskFunction[P, ResultT | Awaitable[ResultT]], *args: P.args, **kwargs: P.kwargs
     ) -> Task[ResultT]:
         """Add a task that calls the function with these arguments. May be called from any thread.
@@ -270,7 +270,7 @@ class TaskDecorator:
         return TaskFunction(fn, schedule)
 
 
-class FunctionTasks(Generic[CallT_co]):
+class FunctionTasks(Returns[CallT_co]):
     """Tasks of one function, with its result type; what `AsyncIOScheduler.tasks_of` returns.
 
     Example:
@@ -291,10 +291,12 @@ class FunctionTasks(Generic[CallT_co]):
         self._registered = registered
 
     @overload
-    def get(self: FunctionTasks[Awaitable[ResultT]], task_id: str, /) -> Task[ResultT]: ...
+    def get(self: Returns[Awaitable[ResultT]], task_id: str, /) -> Task[ResultT]: ...
     @overload
-    def get(self: FunctionTasks[ResultT], task_id: str, /) -> Task[ResultT]: ...
-    def get(self: FunctionTasks[ResultT | Awaitable[ResultT]], task_id: str, /) -> Task[ResultT]:
+    def get(self: Returns[ResultT], task_id: str, /) -> Task[ResultT]: ...
+    def get(  # pyright: ignore[reportInconsistentOverload]  # see `Returns`
+        self: FunctionTasks[ResultT | Awaitable[ResultT]], task_id: str, /
+    ) -> Task[ResultT]:
         """Return the task with an id. May be called from any thread.
 
         Raises:
@@ -307,10 +309,12 @@ class FunctionTasks(Generic[CallT_co]):
         return self._typed(task)
 
     @overload
-    def all(self: FunctionTasks[Awaitable[ResultT]]) -> tuple[Task[ResultT], ...]: ...
+    def all(self: Returns[Awaitable[ResultT]]) -> tuple[Task[ResultT], ...]: ...
     @overload
-    def all(self: FunctionTasks[ResultT]) -> tuple[Task[ResultT], ...]: ...
-    def all(self: FunctionTasks[ResultT | Awaitable[ResultT]]) -> tuple[Task[ResultT], ...]:
+    def all(self: Returns[ResultT]) -> tuple[Task[ResultT], ...]: ...
+    def all(  # pyright: ignore[reportInconsistentOverload]  # see `Returns`
+        self: FunctionTasks[ResultT | Awaitable[ResultT]],
+    ) -> tuple[Task[ResultT], ...]:
         """Return all registered tasks of the function. May be called from any thread."""
         return tuple(self._typed(task) for task in self._registered() if is_same_function(task.call, self._function))
 

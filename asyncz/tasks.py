@@ -532,7 +532,17 @@ class Task(Generic[ResultT_co]):
         return self._owner
 
 
-class DownstreamCall(Generic[ArgumentT_co, CallT_co]):
+class Returns(Generic[CallT_co]):
+    """Base class of objects that stand for a function; `CallT_co` is the type that the function returns.
+
+    Overloads of such objects name this class for `self`, not their own: mypy rejects an overload for an `Awaitable` if
+    `self` is of the same class and the function returns an object with `__await__` that is no subclass of `Awaitable`.
+    """
+
+    __slots__ = ()
+
+
+class DownstreamCall(Returns[CallT_co], Generic[ArgumentT_co, CallT_co]):
     """A function that `add` makes a downstream task; what `Task.then_call` returns.
 
     Example:
@@ -547,7 +557,7 @@ class DownstreamCall(Generic[ArgumentT_co, CallT_co]):
 
     @overload
     def add(
-        self: DownstreamCall[ArgumentT, Awaitable[NextT]],
+        self: Returns[Awaitable[NextT]],
         *,
         executor: Executor[NextT] | PoolAlias | ClusterAlias | LoopAlias | str | None = None,
         id: str | None = None,
@@ -560,7 +570,7 @@ class DownstreamCall(Generic[ArgumentT_co, CallT_co]):
     ) -> Task[NextT]: ...
     @overload
     def add(
-        self: DownstreamCall[ArgumentT, NextT],
+        self: Returns[NextT],
         *,
         executor: Executor[NextT] | PoolAlias | ClusterAlias | LoopAlias | str | None = None,
         id: str | None = None,
@@ -571,7 +581,7 @@ class DownstreamCall(Generic[ArgumentT_co, CallT_co]):
         retry: Retry | None = ...,
         paused: bool = False,
     ) -> Task[NextT]: ...
-    def add(
+    def add(  # pyright: ignore[reportInconsistentOverload]  # see `Returns`
         self: DownstreamCall[ArgumentT, NextT | Awaitable[NextT]],
         *,
         executor: Executor[NextT] | str | None = None,
