@@ -10,12 +10,12 @@ from __future__ import annotations
 import functools
 import operator
 import sys
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable
 from functools import partial
 from types import MethodType
-from typing import Concatenate, Generic, Protocol, Self, TypeGuard, cast, overload
+from typing import Concatenate, Generic, Never, Protocol, Self, TypeAlias, TypeGuard, cast, overload
 
-from typing_extensions import ParamSpec, TypeVar, TypeVarTuple, Unpack, override
+from typing_extensions import ParamSpec, TypeVar, TypeVarTuple, Unpack, deprecated, override
 
 from asyncz._aliases import ClusterAlias, LoopAlias, PoolAlias
 from asyncz._callables import CallableProxy, function_name, function_reference, is_same_function
@@ -35,6 +35,9 @@ OwnerT = TypeVar("OwnerT")
 ResultT = TypeVar("ResultT")
 CallT_co = TypeVar("CallT_co", covariant=True)
 Ts = TypeVarTuple("Ts")
+
+UnreadIterator: TypeAlias = AsyncIterator[object] | Generator[object, Never, object]
+"""What generator functions return: no scheduler iterates over it. `check_function` rejects them at run time."""
 
 NOW: DateTrigger = DateTrigger()
 """Trigger of a task that is added without one: due once, immediately."""
@@ -93,6 +96,18 @@ class BoundCall(Returns[CallT_co]):
         paused: bool = False,
         replace_existing: bool = False,
     ) -> Task[ResultT]: ...
+    @overload
+    @deprecated("the scheduler does not iterate over results: return a list, or loop in a function of your own")
+    def add(
+        self: Returns[UnreadIterator],
+        *,
+        trigger: Trigger | None = NOW,
+        executor: str | None = None,
+        id: str | None = None,
+        paused: bool = False,
+        replace_existing: bool = False,
+        **options: Unpack[TaskOptions],
+    ) -> Task[object]: ...
     @overload
     def add(
         self: Returns[ResultT],
@@ -226,6 +241,9 @@ class TaskFunction(CallableProxy, Returns[CallT_co], Generic[P, CallT_co]):
 
     @overload
     def schedule(self: Returns[Awaitable[ResultT]], *args: P.args, **kwargs: P.kwargs) -> Task[ResultT]: ...
+    @overload
+    @deprecated("the scheduler does not iterate over results: return a list, or loop in a function of your own")
+    def schedule(self: Returns[UnreadIterator], *args: P.args, **kwargs: P.kwargs) -> Task[object]: ...
     @overload
     def schedule(self: Returns[ResultT], *args: P.args, **kwargs: P.kwargs) -> Task[ResultT]: ...
     def schedule(  # pyright: ignore[reportInconsistentOverload]  # see `Returns`
