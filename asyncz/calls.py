@@ -199,9 +199,9 @@ class TaskFunction(CallableProxy, Returns[CallT_co], Generic[P, CallT_co]):
     __wrapped__: Callable[P, CallT_co]
 
     def __init__(self, function: Callable[P, CallT_co], schedule: CallScheduler) -> None:
-        self._scheduler = schedule
-        # Sets `__wrapped__`, the names and the docstring.
+        # Sets `__wrapped__`, the names and the docstring, and copies all attributes: of another decorated function too.
         functools.update_wrapper(self, function)
+        self._scheduler = schedule
 
     @override
     def __repr__(self) -> str:

@@ -2,9 +2,45 @@
 
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    __all__: list[str]
+__all__ = [
+    "AndTriggerConfig",
+    "AsyncIOExecutorConfig",
+    "CalendarIntervalTriggerConfig",
+    "ClusterAlias",
+    "ConfigSource",
+    "CronTriggerConfig",
+    "CustomExecutorConfig",
+    "CustomTriggerConfig",
+    "DaskClusterKwargs",
+    "DaskClusterKwargsConfig",
+    "DaskExecutorConfig",
+    "DaskOptions",
+    "DateTriggerConfig",
+    "DebugExecutorConfig",
+    "ExecutorConfig",
+    "Initializer",
+    "IntervalTriggerConfig",
+    "LimitsConfig",
+    "LoopAlias",
+    "OnDemandConfig",
+    "OrTriggerConfig",
+    "PoolAlias",
+    "PoolKwargs",
+    "PoolOptions",
+    "ProcessPoolExecutorConfig",
+    "ProcessPoolKwargs",
+    "ProcessPoolKwargsConfig",
+    "RetryConfig",
+    "SchedulerConfig",
+    "TaskConfig",
+    "ThreadPoolExecutorConfig",
+    "ThreadPoolKwargs",
+    "ThreadPoolKwargsConfig",
+    "TriggerAlias",
+    "TriggerConfig",
+]
 
+if TYPE_CHECKING:
     from asyncz._aliases import (
         ClusterAlias as ClusterAlias,
         LoopAlias as LoopAlias,
@@ -51,7 +87,7 @@ else:
     from asyncz._lazy import lazy_exports
 
     # Imported on first use: building the models takes longer than importing the rest of the package.
-    __all__, __getattr__, __dir__ = lazy_exports(
+    _, __getattr__, __dir__ = lazy_exports(
         __name__,
         {
             "asyncz._aliases": ("ClusterAlias", "LoopAlias", "PoolAlias", "TriggerAlias"),

@@ -2,9 +2,19 @@
 
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    __all__: list[str]
+__all__ = [
+    "AsyncIOExecutor",
+    "BaseExecutor",
+    "DaskExecutor",
+    "DebugExecutor",
+    "DelegatingExecutor",
+    "FuturesExecutor",
+    "ProcessPoolExecutor",
+    "RestrictedDelegatingExecutor",
+    "ThreadPoolExecutor",
+]
 
+if TYPE_CHECKING:
     from asyncz.executors.asyncio import AsyncIOExecutor as AsyncIOExecutor
     from asyncz.executors.base import BaseExecutor as BaseExecutor
     from asyncz.executors.dask import DaskExecutor as DaskExecutor
@@ -20,7 +30,7 @@ else:
     from asyncz._lazy import lazy_exports
 
     # A worker process imports this package too: lazy imports keep its start fast.
-    __all__, __getattr__, __dir__ = lazy_exports(
+    _, __getattr__, __dir__ = lazy_exports(
         __name__,
         {
             "asyncz.executors.asyncio": ("AsyncIOExecutor",),

@@ -7,6 +7,23 @@ from typing import TYPE_CHECKING
 
 from asyncz._lazy import lazy_exports
 
+__all__ = [
+    "RULES",
+    "TRIGGER_RULES",
+    "EventMatcher",
+    "ExecutorConformance",
+    "FakeClock",
+    "RecordingNotifier",
+    "RestrictedExecutorConformance",
+    "Rule",
+    "RuleBrokenError",
+    "RuleVerdict",
+    "RunRecord",
+    "TriggerConformance",
+    "Verdict",
+    "matches",
+]
+
 if TYPE_CHECKING:
     from asyncz.testing._suite import RuleVerdict as RuleVerdict, Verdict as Verdict
     from asyncz.testing.clock import FakeClock as FakeClock
@@ -14,6 +31,7 @@ if TYPE_CHECKING:
         ExecutorConformance as ExecutorConformance,
         RestrictedExecutorConformance as RestrictedExecutorConformance,
     )
+    from asyncz.testing.matching import EventMatcher as EventMatcher, matches as matches
     from asyncz.testing.recorder import RecordingNotifier as RecordingNotifier, RunRecord as RunRecord
     from asyncz.testing.rules import (
         RULES as RULES,
@@ -22,15 +40,14 @@ if TYPE_CHECKING:
         RuleBrokenError as RuleBrokenError,
     )
     from asyncz.testing.triggers import TriggerConformance as TriggerConformance
-
-    __all__: list[str]
 else:
-    __all__, __getattr__, __dir__ = lazy_exports(
+    _, __getattr__, __dir__ = lazy_exports(
         __name__,
         {
             "asyncz.testing._suite": ("RuleVerdict", "Verdict"),
             "asyncz.testing.clock": ("FakeClock",),
             "asyncz.testing.executors": ("ExecutorConformance", "RestrictedExecutorConformance"),
+            "asyncz.testing.matching": ("EventMatcher", "matches"),
             "asyncz.testing.recorder": ("RecordingNotifier", "RunRecord"),
             "asyncz.testing.rules": ("RULES", "TRIGGER_RULES", "Rule", "RuleBrokenError"),
             "asyncz.testing.triggers": ("TriggerConformance",),

@@ -2,9 +2,17 @@
 
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    __all__: list[str]
+__all__ = [
+    "AndTrigger",
+    "BaseTrigger",
+    "CalendarIntervalTrigger",
+    "CronTrigger",
+    "DateTrigger",
+    "IntervalTrigger",
+    "OrTrigger",
+]
 
+if TYPE_CHECKING:
     from asyncz.triggers.base import AndTrigger as AndTrigger, BaseTrigger as BaseTrigger, OrTrigger as OrTrigger
     from asyncz.triggers.calendar import CalendarIntervalTrigger as CalendarIntervalTrigger
     from asyncz.triggers.cron import CronTrigger as CronTrigger
@@ -14,7 +22,7 @@ else:
     from asyncz._lazy import lazy_exports
 
     # Imported on first use, because a program with interval triggers does not need time zones.
-    __all__, __getattr__, __dir__ = lazy_exports(
+    _, __getattr__, __dir__ = lazy_exports(
         __name__,
         {
             "asyncz.triggers.base": ("AndTrigger", "BaseTrigger", "OrTrigger"),

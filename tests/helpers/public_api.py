@@ -206,6 +206,7 @@ NAMES: dict[str, list[str]] = {
     ],
     "asyncz.schedulers": ["AsyncIOScheduler"],
     "asyncz.testing": [
+        "EventMatcher",
         "ExecutorConformance",
         "FakeClock",
         "RULES",
@@ -218,6 +219,7 @@ NAMES: dict[str, list[str]] = {
         "TRIGGER_RULES",
         "TriggerConformance",
         "Verdict",
+        "matches",
     ],
     "asyncz.triggers": [
         "AndTrigger",

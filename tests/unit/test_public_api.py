@@ -39,8 +39,6 @@ def imports_for_checkers(package: ModuleType) -> dict[str, list[str]]:
     for node in ast.parse(inspect.getsource(package)).body:
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             for statement in node.body:
-                if ast.unparse(statement) == "__all__: list[str]":
-                    continue
                 assert isinstance(statement, ast.ImportFrom)
                 assert all(alias.name == alias.asname for alias in statement.names), "a re-export is `X as X`"
                 found.setdefault(str(statement.module), []).extend(alias.name for alias in statement.names)

@@ -11,9 +11,13 @@ from asyncz import (
     AsyncIOScheduler,
     Clock,
     CronTrigger,
+    Event,
     Executor,
     Notifier,
     Task,
+    TaskError,
+    TaskExecuted,
+    TaskMissed,
     TaskRun,
     ThreadPoolExecutor,
     Timer,
@@ -23,6 +27,7 @@ from asyncz import (
 from asyncz.testing import (
     RULES,
     TRIGGER_RULES,
+    EventMatcher,
     ExecutorConformance,
     FakeClock,
     RecordingNotifier,
@@ -32,6 +37,7 @@ from asyncz.testing import (
     RuleVerdict,
     RunRecord,
     TriggerConformance,
+    matches,
 )
 from asyncz.testing.clock import FakeTimer
 from typecheck.accept.executors import BytesExecutor
@@ -101,3 +107,10 @@ async def recorded(run: TaskRun[int], task: Task[int]) -> None:
     as_notifier.notify(run, run.executed(3))
     assert_type(notifier.record_of(run), RunRecord)
     assert_type(await notifier.until(lambda: True, timeout=1), bool)
+
+
+def compare(events: list[Event], page: TaskExecuted[bytes]) -> None:
+    assert_type(matches(page), EventMatcher)
+    assert events == [matches(TaskExecuted("fetch", b"")), matches(TaskError("fetch", ValueError("no page")))]
+    assert page == matches(TaskExecuted("fetch", b""))
+    assert events[0] != matches(TaskMissed("fetch"))

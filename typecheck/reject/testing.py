@@ -6,11 +6,23 @@ from datetime import timedelta
 
 from typing_extensions import override
 
-from asyncz import DateTrigger, Executor, SystemClock, TaskRun, ThreadPoolExecutor, Timer, Trigger, UniversalExecutor
+from asyncz import (
+    DateTrigger,
+    Executor,
+    SystemClock,
+    TaskMissed,
+    TaskRun,
+    ThreadPoolExecutor,
+    Timer,
+    Trigger,
+    UniversalExecutor,
+)
 from asyncz.testing import (
     ExecutorConformance,
     FakeClock,
+    EventMatcher,
     RecordingNotifier,
+    matches,
     RestrictedExecutorConformance,
     Rule,
     RuleBrokenError,
@@ -90,3 +102,12 @@ async def recorded(run: TaskRun[int], other: TaskRun[str]) -> None:
     notifier.released("run")  # E
     await notifier.until(True, timeout=1)  # E
     await notifier.until(lambda: True)  # E
+
+
+def compare() -> None:
+    matches("fetch")  # E
+    matches(TaskMissed)  # E
+    matches(TaskMissed("fetch"), TaskMissed("fetch"))  # E
+    EventMatcher(3)  # E
+    text: str = matches(TaskMissed("fetch"))  # E
+    print(text)

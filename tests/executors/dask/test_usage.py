@@ -23,7 +23,7 @@ from asyncz import (
     create_executor,
 )
 from asyncz.executors.dask import _executor as dask
-from tests.helpers import payloads
+from tests.helpers import decorated, payloads
 from tests.helpers.dask_client import client_of, cluster_state, make_client
 from tests.helpers.executors import start_run
 
@@ -146,3 +146,14 @@ def test_dask_invalid_arguments_rejected(cluster: str) -> None:
                     pass
 
         asyncio.run(with_another_loops_client())
+
+
+async def test_dask_runs_decorated_functions(cluster: str) -> None:
+    async with AsyncIOScheduler(executors={"under_test": DaskExecutor(cluster)}) as scheduler:
+        assert await scheduler.add_task(decorated.square, 5, executor="under_test").result() == 25
+        assert await scheduler.call(decorated.cube, number=2).add(executor="under_test").result() == 8
+        assert await scheduler.add_task(decorated.negation, 2, executor="under_test").result() == -2
+        bound = scheduler.call(decorated.Counter(40).add, 2).add(executor="under_test", trigger=None)
+        assert await bound.run() == 42
+        again = scheduler.task(executor="under_test", trigger=None)(decorated.cube)
+        assert await again.schedule(3).run() == 27

@@ -94,3 +94,11 @@ def test_decorator_rejects_wrong_options_early() -> None:
         scheduler.task(timeout=-1)
     with pytest.raises(InvalidInputError, match="fn"):
         scheduler.task()(3)  # type: ignore[arg-type]  # wrong on purpose
+
+
+async def test_function_of_two_schedulers_runs_on_each() -> None:
+    async with AsyncIOScheduler() as scheduler:
+        again = scheduler.task(trigger=None)(decorated.cube)
+        task = again.schedule(3)
+        assert scheduler.tasks == (task,)
+        assert await task.run() == 27

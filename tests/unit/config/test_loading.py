@@ -7,6 +7,7 @@ import sys
 import tomllib
 from datetime import UTC, date, datetime
 from importlib.metadata import EntryPoint
+from pathlib import Path
 
 import jsonschema_rs
 import pytest
@@ -27,6 +28,7 @@ from asyncz import (
 )
 from asyncz.config import TaskConfig
 from asyncz.testing import FakeClock
+from tests.helpers import decorated
 from tests.helpers.paths import EXAMPLES
 
 pytestmark = pytest.mark.anyio
@@ -36,7 +38,7 @@ def test_from_config_example_creates_tasks() -> None:
     scheduler = AsyncIOScheduler.from_config(EXAMPLES / "asyncz.toml")
     state = scheduler.state
     assert state.status == "created"
-    assert [task.task_id for task in state.tasks] == ["heartbeat", "clean-up", "checksum", "checksum-on-demand"]
+    assert [task.task_id for task in state.tasks] == ["heartbeat", "clean-up", "checksum", "checksum-on_demand"]
     assert [(task.function, task.executor) for task in state.tasks] == [
         ("jobs:heartbeat", "asyncio"),
         ("jobs:clean_up", "files"),
@@ -48,7 +50,7 @@ def test_from_config_example_creates_tasks() -> None:
     at = clean_up.next_run_at
     assert at is not None
     assert 0 <= (at - datetime(2030, 1, 1, 2, tzinfo=UTC)).total_seconds() <= 300
-    on_demand = scheduler.get_task("checksum-on-demand")
+    on_demand = scheduler.get_task("checksum-on_demand")
     assert (on_demand.next_run_at, on_demand.limits.max_instances) == (None, 2)
     assert on_demand.limits.timeout == 60
     assert on_demand.limits.retry == Retry(attempts=3, delay=0.5, backoff=2, on=(OSError, TaskTimeoutError))
@@ -200,3 +202,24 @@ def test_from_config_imports_models_lazily() -> None:
         "assert 'asyncz.config.models' in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+@pytest.mark.slow
+async def test_from_config_runs_decorated_functions(tmp_path: Path) -> None:
+    file = tmp_path / "asyncz.toml"
+    file.write_text(
+        """
+        [tasks.square]
+        call = "tests.helpers.decorated:square"
+        args = [5]
+        executor = "processpool"
+        trigger = { type = "on_demand" }
+        [tasks.cube]
+        call = "tests.helpers.decorated:cube"
+        kwargs = { number = 2 }
+        trigger = { type = "on_demand" }
+        """
+    )
+    async with AsyncIOScheduler.from_config(file) as scheduler:
+        assert await scheduler.tasks_of(decorated.square).get("square").run() == 25
+        assert await scheduler.get_task("cube", of=decorated.cube).run() == 8
