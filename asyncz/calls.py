@@ -18,7 +18,7 @@ from typing import Concatenate, Generic, Never, Protocol, Self, TypeAlias, TypeG
 from typing_extensions import ParamSpec, TypeVar, TypeVarTuple, Unpack, deprecated, override
 
 from asyncz._aliases import ClusterAlias, LoopAlias, PoolAlias
-from asyncz._callables import CallableProxy, function_name, function_reference, is_same_function
+from asyncz._callables import CallableProxy as CallableProxy, function_name, function_reference, is_same_function
 from asyncz._checks import shown
 from asyncz._signatures import check_decorated, check_function
 from asyncz.exceptions import FunctionMismatchError, InvalidInputError

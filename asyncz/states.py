@@ -43,18 +43,18 @@ _Text: TypeAlias = Annotated[str, PlainSerializer(_as_json_text, return_type=str
 
 
 # Each subclass says `frozen` in its own class statement: pyright knows it from there only.
-class _Snapshot(BaseModel, frozen=True, extra="forbid", defer_build=True):
+class Snapshot(BaseModel, frozen=True, extra="forbid", defer_build=True):
     """Base class of snapshots: immutable, without unknown fields."""
 
 
-class InstanceCount(_Snapshot, frozen=True):
+class InstanceCount(Snapshot, frozen=True):
     """Number of live runs of one task on an executor."""
 
     task_id: _Text
     running: PositiveInt
 
 
-class ClusterState(_Snapshot, frozen=True):
+class ClusterState(Snapshot, frozen=True):
     """Last known state of the cluster behind an executor.
 
     Attributes:
@@ -72,7 +72,7 @@ class ClusterState(_Snapshot, frozen=True):
     memory: NonNegativeInt = 0
 
 
-class ExecutorState(_Snapshot, frozen=True):
+class ExecutorState(Snapshot, frozen=True):
     """Snapshot of an executor.
 
     Attributes:
@@ -125,7 +125,7 @@ class ExecutorState(_Snapshot, frozen=True):
         return self.model_copy(update={"status": status})
 
 
-class RunSummary(_Snapshot, frozen=True):
+class RunSummary(Snapshot, frozen=True):
     """Outcome of a finished run, without its result.
 
     Attributes:
@@ -171,7 +171,7 @@ class RunProgress(_Snapshot, frozen=True):
     fraction: Annotated[float, Field(ge=0, le=1)] | None = None
 
 
-class TaskState(_Snapshot, frozen=True):
+class TaskState(Snapshot, frozen=True):
     """Snapshot of a task.
 
     Attributes:
@@ -225,7 +225,7 @@ class TaskState(_Snapshot, frozen=True):
         return self
 
 
-class SchedulerState(_Snapshot, frozen=True):
+class SchedulerState(Snapshot, frozen=True):
     """Snapshot of a scheduler.
 
     Attributes:

@@ -19,7 +19,7 @@ from asyncz.config.models import (
     CustomTriggerConfig,
     SchedulerConfig,
 )
-from asyncz.config.models._base import DATETIME_EXPECTED
+from asyncz.config.models.base import DATETIME_EXPECTED
 from asyncz.exceptions import ConfigurationProblem
 from asyncz.plugins import executor_aliases, trigger_aliases
 

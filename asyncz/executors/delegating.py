@@ -37,7 +37,7 @@ class _AnyExecutor(Protocol):
     async def shutdown(self, wait: bool = True) -> None: ...
 
 
-class _Delegating(Generic[ExecutorT]):
+class BaseDelegatingExecutor(Generic[ExecutorT]):
     """Common part: forwards everything except `submit`, which depends on the result type."""
 
     def __init__(self, executor: ExecutorT) -> None:
@@ -90,7 +90,7 @@ class _Delegating(Generic[ExecutorT]):
         """
 
 
-class DelegatingExecutor(_Delegating[UniversalExecutor]):
+class DelegatingExecutor(BaseDelegatingExecutor[UniversalExecutor]):
     """Base class of executors that wrap another one, for tasks of every result type.
 
     Forwards everything, also the optional abilities `cancel`, `cancel_all` and `check_call`: if the wrapped executor
@@ -129,7 +129,7 @@ class DelegatingExecutor(_Delegating[UniversalExecutor]):
         self.executor.submit(run)
 
 
-class RestrictedDelegatingExecutor(_Delegating[Executor[ResultT]], Generic[ResultT]):
+class RestrictedDelegatingExecutor(BaseDelegatingExecutor[Executor[ResultT]], Generic[ResultT]):
     """Base class of executors that wrap an executor for one result type; see `DelegatingExecutor`.
 
     Args:

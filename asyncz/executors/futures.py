@@ -18,9 +18,9 @@ from asyncz.events import TaskNotification
 from asyncz.exceptions import InvalidInputError, SerializationError, WorkerLostError, WorkerStartError
 from asyncz.executors import _remote_worker
 from asyncz.executors._exit_hooks import ThreadedFunctions, call_in_own_thread
-from asyncz.executors._pool import QueueExecutor
 from asyncz.executors._progress_socket import ProgressSocket
 from asyncz.executors._serialization import latest_start, outcome_of_report, parcel_of
+from asyncz.executors.pool import QueueExecutor
 from asyncz.protocols import Notifier
 from asyncz.runs import TaskRun
 

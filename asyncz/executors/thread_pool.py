@@ -15,8 +15,8 @@ from asyncz._coroutines import CoroutineCall, run_in_loop
 from asyncz.config import ThreadPoolKwargs
 from asyncz.exceptions import InvalidInputError, WorkerStartError
 from asyncz.executors._exit_hooks import FunctionCaller, ThreadedFunctions, call_in_own_thread
-from asyncz.executors._pool import PoolExecutor, check_pool_kwargs
 from asyncz.executors._run_registry import RunConsumer, for_all_runs
+from asyncz.executors.pool import PoolExecutor, check_pool_kwargs
 from asyncz.protocols import Notifier
 from asyncz.runs import TaskRun
 

@@ -25,7 +25,6 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from asyncz.testing._suite import RuleVerdict as RuleVerdict, Verdict as Verdict
     from asyncz.testing.clock import FakeClock as FakeClock
     from asyncz.testing.executors import (
         ExecutorConformance as ExecutorConformance,
@@ -39,12 +38,13 @@ if TYPE_CHECKING:
         Rule as Rule,
         RuleBrokenError as RuleBrokenError,
     )
+    from asyncz.testing.suite import RuleVerdict as RuleVerdict, Verdict as Verdict
     from asyncz.testing.triggers import TriggerConformance as TriggerConformance
 else:
     _, __getattr__, __dir__ = lazy_exports(
         __name__,
         {
-            "asyncz.testing._suite": ("RuleVerdict", "Verdict"),
+            "asyncz.testing.suite": ("RuleVerdict", "Verdict"),
             "asyncz.testing.clock": ("FakeClock",),
             "asyncz.testing.executors": ("ExecutorConformance", "RestrictedExecutorConformance"),
             "asyncz.testing.matching": ("EventMatcher", "matches"),

@@ -25,8 +25,8 @@ from asyncz.states import ExecutorState, ExecutorStatus
 from asyncz.testing import _payloads, rules
 from asyncz.testing._harness import Submitted, Trial
 from asyncz.testing._interruption import InterruptionChecks
-from asyncz.testing._suite import checks
 from asyncz.testing.rules import RuleBrokenError
+from asyncz.testing.suite import checks
 
 ResultT = TypeVar("ResultT")
 

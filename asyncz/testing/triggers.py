@@ -15,9 +15,9 @@ from typing_extensions import TypeIs, TypeVar
 from asyncz._checks import is_aware
 from asyncz.protocols import SupportsCatchUp, Trigger
 from asyncz.testing import rules
-from asyncz.testing._suite import RuleSuite, note_rule
 from asyncz.testing._watchdog import run_in_own_thread
 from asyncz.testing.rules import TRIGGER_RULES, Rule, RuleBrokenError
+from asyncz.testing.suite import RuleSuite, note_rule
 from asyncz.triggers.base import start_trigger
 
 _MICROSECOND = timedelta(microseconds=1)

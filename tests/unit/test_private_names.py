@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import pkgutil
+import re
 import sys
 import typing
 from collections.abc import Iterator
@@ -29,11 +30,17 @@ def public_modules() -> list[ModuleType]:
 
 
 def public_homes() -> set[int]:
-    """Return the ids of all objects that a public package of asyncz exports."""
-    return {id(getattr(module, name)) for module in public_modules() for name in getattr(module, "__all__", ())}
+    """Return the ids of all objects that a public module of asyncz exports, in `__all__` or as `name as name`."""
+    return {
+        id(getattr(module, name))
+        for module in public_modules()
+        for name in (*getattr(module, "__all__", ()), *re.findall(r"\b(\w+) as \1\b", inspect.getsource(module)))
+    }
 
 
 HOMES = public_homes()
+NAMES: dict[str, object] = {name: getattr(each, name) for each in public_modules() for name in dir(each)}
+"""Names that modules import for type checkers only."""
 
 
 def private_classes_in(annotation: object) -> Iterator[str]:
@@ -56,15 +63,17 @@ def annotations_of(value: object) -> list[object]:
     if not inspect.isfunction(function) or not function.__module__.startswith("asyncz"):
         return []
     overloads = typing.get_overloads(function)
-    return [hint for each in (overloads or [function]) for hint in typing.get_type_hints(each).values()]
+    return [
+        hint
+        for each in (overloads or [function])
+        for hint in typing.get_type_hints(each, NAMES | function.__globals__).values()
+    ]
 
 
 def public_members(cls: type[object]) -> Iterator[tuple[str, object]]:
-    for owner in cls.__mro__:
-        if owner.__module__.startswith("asyncz"):
-            for name, value in vars(owner).items():
-                if not name.startswith("_") or name in {"__init__", "__call__"}:
-                    yield name, value
+    for name in dir(cls):
+        if not name.startswith("_") or name in {"__init__", "__call__"}:
+            yield name, inspect.getattr_static(cls, name)
 
 
 def uses_of(name: str, value: object) -> Iterator[tuple[str, object]]:

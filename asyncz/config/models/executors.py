@@ -13,7 +13,7 @@ from pydantic import Discriminator, NonNegativeInt, PositiveInt, Tag
 from typing_extensions import override
 
 from asyncz._references import load
-from asyncz.config.models._base import (
+from asyncz.config.models.base import (
     Amount,
     ChoiceConfig,
     Config,
@@ -31,7 +31,9 @@ from asyncz.plugins import executor_aliases, load_executor
 from asyncz.protocols import UniversalExecutor
 
 
-class _PoolKwargsConfig(KwargsConfig, frozen=True):
+class BasePoolKwargsConfig(KwargsConfig, frozen=True):
+    """Base class of the further options of pools."""
+
     initializer: Reference | None = None
     """A function that each worker calls once when it starts, as "package.module:function"."""
     initargs: Values = ()
@@ -45,14 +47,14 @@ class _PoolKwargsConfig(KwargsConfig, frozen=True):
         return given
 
 
-class ThreadPoolKwargsConfig(_PoolKwargsConfig, frozen=True):
+class ThreadPoolKwargsConfig(BasePoolKwargsConfig, frozen=True):
     """Options of the `concurrent.futures` thread pool."""
 
     thread_name_prefix: str = "asyncz"
     """Prefix of the thread names."""
 
 
-class ProcessPoolKwargsConfig(_PoolKwargsConfig, frozen=True):
+class ProcessPoolKwargsConfig(BasePoolKwargsConfig, frozen=True):
     """Options of the `concurrent.futures` process pool."""
 
     mp_context: Literal["fork", "forkserver", "spawn"] | None = None
@@ -68,7 +70,9 @@ class ProcessPoolKwargsConfig(_PoolKwargsConfig, frozen=True):
         return given
 
 
-class _ExecutorConfig(ChoiceConfig, frozen=True):
+class BaseExecutorConfig(ChoiceConfig, frozen=True):
+    """Base class of the models of executors."""
+
     def create(self) -> UniversalExecutor:
         """Create the executor, without starting it. May be called from any thread.
 
@@ -80,19 +84,21 @@ class _ExecutorConfig(ChoiceConfig, frozen=True):
         return create_with(partial(load_executor, self.type), self.options(), {})
 
 
-class AsyncIOExecutorConfig(_ExecutorConfig, frozen=True):
+class AsyncIOExecutorConfig(BaseExecutorConfig, frozen=True):
     """Executor for coroutines on the event loop; plain functions run in the loop's default executor."""
 
     type: Literal["asyncio", "default"]
 
 
-class DebugExecutorConfig(_ExecutorConfig, frozen=True):
+class DebugExecutorConfig(BaseExecutorConfig, frozen=True):
     """Executor that runs functions inline, on the event loop's thread."""
 
     type: Literal["debug"]
 
 
-class _PoolConfig(_ExecutorConfig, frozen=True):
+class BasePoolConfig(BaseExecutorConfig, frozen=True):
+    """Base class of the models of pools."""
+
     max_workers: PositiveInt = 10
     """Maximum number of workers."""
     cancel_futures: bool = False
@@ -103,7 +109,7 @@ class _PoolConfig(_ExecutorConfig, frozen=True):
     """Maximum number of runs that wait for a worker; by default unlimited."""
 
 
-class ThreadPoolExecutorConfig(_PoolConfig, frozen=True):
+class ThreadPoolExecutorConfig(BasePoolConfig, frozen=True):
     """Executor that runs functions in threads."""
 
     type: Literal["threadpool", "pool"]
@@ -111,7 +117,7 @@ class ThreadPoolExecutorConfig(_PoolConfig, frozen=True):
     """Options passed to the `concurrent.futures` thread pool."""
 
 
-class ProcessPoolExecutorConfig(_PoolConfig, frozen=True):
+class ProcessPoolExecutorConfig(BasePoolConfig, frozen=True):
     """Executor that runs functions in processes; a crash affects one run only."""
 
     type: Literal["processpool"]
@@ -169,7 +175,7 @@ class _MakesSecurity(Protocol):
     def __call__(self, **options: object) -> object: ...
 
 
-class DaskExecutorConfig(_ExecutorConfig, frozen=True):
+class DaskExecutorConfig(BaseExecutorConfig, frozen=True):
     """Executor that runs functions on a Dask cluster; needs the extra `dask`."""
 
     type: Literal["dask"]
@@ -198,7 +204,7 @@ class DaskExecutorConfig(_ExecutorConfig, frozen=True):
         return given
 
 
-class CustomExecutorConfig(_ExecutorConfig, frozen=True, extra="allow"):
+class CustomExecutorConfig(BaseExecutorConfig, frozen=True, extra="allow"):
     """Executor of your own or of another package; all other keys are its options."""
 
     type: Annotated[str, PluginAlias(executor_aliases, lambda: BUILTIN_EXECUTOR_CONFIGS)]

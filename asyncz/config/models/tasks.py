@@ -14,7 +14,7 @@ from typing_extensions import TypeIs
 
 from asyncz._callables import function_name
 from asyncz._references import closest, load
-from asyncz.config.models._base import Amount, Config, Limit, Reference, Values, problem
+from asyncz.config.models.base import Amount, Config, Limit, Reference, Values, problem
 from asyncz.config.models.executors import ExecutorConfig
 from asyncz.config.models.triggers import DateTriggerConfig, TriggerConfig
 from asyncz.exceptions import ConfigurationError, ConfigurationProblem

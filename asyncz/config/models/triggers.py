@@ -10,7 +10,7 @@ import attrs
 from pydantic import Discriminator, Field, NonNegativeInt, Tag
 from typing_extensions import override
 
-from asyncz.config.models._base import (
+from asyncz.config.models.base import (
     Amount,
     ChoiceConfig,
     Day,
@@ -28,7 +28,9 @@ REQUIRED_OPTIONS: Mapping[str, object] = {"expression": "* * * * *", "timezone":
 """Valid values of options that others need, used to check those if the options themselves are invalid."""
 
 
-class _TriggerConfig(ChoiceConfig, frozen=True):
+class BaseTriggerConfig(ChoiceConfig, frozen=True):
+    """Base class of the models of triggers."""
+
     def create(self) -> Trigger | None:
         """Create the trigger; None means that the task is never due. May be called from any thread.
 
@@ -40,7 +42,7 @@ class _TriggerConfig(ChoiceConfig, frozen=True):
         return create_with(partial(load_trigger, self.type), self.options(), REQUIRED_OPTIONS)
 
 
-class OnDemandConfig(_TriggerConfig, frozen=True):
+class OnDemandConfig(BaseTriggerConfig, frozen=True):
     """Never due: the task runs when the program calls `task.run()`."""
 
     type: Literal["on_demand"]
@@ -50,7 +52,7 @@ class OnDemandConfig(_TriggerConfig, frozen=True):
         return None
 
 
-class DateTriggerConfig(_TriggerConfig, frozen=True):
+class DateTriggerConfig(BaseTriggerConfig, frozen=True):
     """Due once."""
 
     type: Literal["date"]
@@ -60,7 +62,7 @@ class DateTriggerConfig(_TriggerConfig, frozen=True):
     """The zone of a `run_at` without one, such as "Europe/Berlin"."""
 
 
-class IntervalTriggerConfig(_TriggerConfig, frozen=True):
+class IntervalTriggerConfig(BaseTriggerConfig, frozen=True):
     """Due at a fixed interval."""
 
     type: Literal["interval"]
@@ -84,7 +86,7 @@ class IntervalTriggerConfig(_TriggerConfig, frozen=True):
     """Maximum number of seconds by which each due time is delayed at random."""
 
 
-class CronTriggerConfig(_TriggerConfig, frozen=True):
+class CronTriggerConfig(BaseTriggerConfig, frozen=True):
     """Due at the local times that a cron expression matches."""
 
     type: Literal["cron"]
@@ -100,7 +102,7 @@ class CronTriggerConfig(_TriggerConfig, frozen=True):
     """Maximum number of seconds by which each due time is delayed at random."""
 
 
-class CalendarIntervalTriggerConfig(_TriggerConfig, frozen=True):
+class CalendarIntervalTriggerConfig(BaseTriggerConfig, frozen=True):
     """Due every few years, months, weeks and days, at the same time of the day."""
 
     type: Literal["calendar"]
@@ -128,7 +130,9 @@ class CalendarIntervalTriggerConfig(_TriggerConfig, frozen=True):
     """Maximum number of seconds by which each due time is delayed at random."""
 
 
-class _CombinationConfig(_TriggerConfig, frozen=True):
+class CombinationConfig(BaseTriggerConfig, frozen=True):
+    """Base class of the models of triggers that combine others."""
+
     triggers: Annotated[tuple[TriggerConfig, ...], Field(strict=False, min_length=1)]
     """The combined triggers."""
     jitter: Amount = 0
@@ -151,19 +155,19 @@ class _CombinationConfig(_TriggerConfig, frozen=True):
         return {**super().options(), "triggers": tuple(created)}
 
 
-class AndTriggerConfig(_CombinationConfig, frozen=True):
+class AndTriggerConfig(CombinationConfig, frozen=True):
     """Due at the times at which all of its triggers are due."""
 
     type: Literal["and"]
 
 
-class OrTriggerConfig(_CombinationConfig, frozen=True):
+class OrTriggerConfig(CombinationConfig, frozen=True):
     """Due when any of its triggers is due."""
 
     type: Literal["or"]
 
 
-class CustomTriggerConfig(_TriggerConfig, frozen=True, extra="allow"):
+class CustomTriggerConfig(BaseTriggerConfig, frozen=True, extra="allow"):
     """Trigger of your own or of another package; all other keys are its options."""
 
     type: Annotated[str, PluginAlias(trigger_aliases, lambda: BUILTIN_TRIGGER_CONFIGS)]
@@ -203,5 +207,5 @@ TriggerConfig: TypeAlias = Annotated[
 ]
 """Any trigger; its `type` selects the model."""
 
-for _combination in (_CombinationConfig, AndTriggerConfig, OrTriggerConfig):
+for _combination in (CombinationConfig, AndTriggerConfig, OrTriggerConfig):
     _combination.model_rebuild()

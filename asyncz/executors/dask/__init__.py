@@ -2,12 +2,19 @@
 
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    __all__: list[str]
+__all__ = ["DaskClient", "DaskExecutor", "DaskSecurity"]
 
+if TYPE_CHECKING:
+    from asyncz.executors.dask._client_protocol import DaskClient as DaskClient, DaskSecurity as DaskSecurity
     from asyncz.executors.dask._executor import DaskExecutor as DaskExecutor
 else:
     from asyncz._lazy import lazy_exports
 
     # A worker process imports this package too: the executor would bring pydantic along.
-    __all__, __getattr__, __dir__ = lazy_exports(__name__, {"asyncz.executors.dask._executor": ("DaskExecutor",)})
+    _, __getattr__, __dir__ = lazy_exports(
+        __name__,
+        {
+            "asyncz.executors.dask._client_protocol": ("DaskClient", "DaskSecurity"),
+            "asyncz.executors.dask._executor": ("DaskExecutor",),
+        },
+    )

@@ -28,9 +28,9 @@ from asyncz.exceptions import (
     WorkerLostError,
 )
 from asyncz.executors import _remote_progress, _remote_worker
-from asyncz.executors._pool import QueueExecutor
 from asyncz.executors._serialization import latest_start, outcome_of_report, parcel_of, pickled
 from asyncz.executors.dask import _client_protocol, _connection, _worker
+from asyncz.executors.pool import QueueExecutor
 from asyncz.protocols import Notifier
 from asyncz.runs import TaskRun
 

@@ -2,14 +2,14 @@
 
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    __all__: list[str]
+__all__ = ["ProcessPoolExecutor"]
 
+if TYPE_CHECKING:
     from asyncz.executors.process_pool._executor import ProcessPoolExecutor as ProcessPoolExecutor
 else:
     from asyncz._lazy import lazy_exports
 
     # A worker process imports this package too: the executor would bring pydantic along.
-    __all__, __getattr__, __dir__ = lazy_exports(
+    _, __getattr__, __dir__ = lazy_exports(
         __name__, {"asyncz.executors.process_pool._executor": ("ProcessPoolExecutor",)}
     )

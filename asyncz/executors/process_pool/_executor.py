@@ -14,7 +14,6 @@ from asyncz.config import ProcessPoolKwargs
 from asyncz.events import TaskNotification, Worker
 from asyncz.exceptions import SerializationError
 from asyncz.executors import _remote_progress
-from asyncz.executors._pool import PoolExecutor, check_pool_kwargs
 from asyncz.executors._remote_call import run_header
 from asyncz.executors._serialization import (
     failure_of,
@@ -26,6 +25,7 @@ from asyncz.executors._serialization import (
     run_header_of,
 )
 from asyncz.executors._start_checks import check_process_start
+from asyncz.executors.pool import PoolExecutor, check_pool_kwargs
 from asyncz.executors.process_pool._supervisor import Supervisor
 from asyncz.protocols import Notifier
 from asyncz.runs import TaskRun
