@@ -153,7 +153,7 @@ class RunSummary(Snapshot, frozen=True):
         return self.model_copy(update={"error": _redacted(self.error, redact)})
 
 
-class RunProgress(_Snapshot, frozen=True):
+class RunProgress(Snapshot, frozen=True):
     """Latest report of a run in progress, by `current_run().report()`.
 
     Attributes:

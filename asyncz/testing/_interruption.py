@@ -16,8 +16,8 @@ from asyncz.exceptions import TaskTimeoutError
 from asyncz.limits import TaskLimits
 from asyncz.testing import _payloads, rules
 from asyncz.testing._harness import Submitted, Trial
-from asyncz.testing._suite import RuleSuite, checks
 from asyncz.testing.rules import RULES, RuleBrokenError
+from asyncz.testing.suite import RuleSuite, checks
 
 ResultT = TypeVar("ResultT")
 
