@@ -24,7 +24,7 @@ from asyncz.specs import TaskSpec
 from asyncz.states import ExecutorState, ExecutorStatus
 from asyncz.testing import _payloads, rules
 from asyncz.testing._harness import Submitted, Trial
-from asyncz.testing._interruption import InterruptionChecks
+from asyncz.testing.interruption import InterruptionChecks
 from asyncz.testing.rules import RuleBrokenError
 from asyncz.testing.suite import checks
 

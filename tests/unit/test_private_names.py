@@ -85,7 +85,7 @@ def uses_of(name: str, value: object) -> Iterator[tuple[str, object]]:
         yield from ((f"base of {name}", base) for base in getattr(value, "__orig_bases__", ()))
         for member, found in public_members(value):
             yield from ((f"{name}.{member}", hint) for hint in annotations_of(found))
-        hints = typing.get_type_hints(value, {**vars(sys.modules[value.__module__]), "ClassVar": typing.ClassVar})
+        hints = typing.get_type_hints(value, NAMES | vars(sys.modules[value.__module__]))
         yield from ((f"{name}.{key}", hint) for key, hint in hints.items() if not key.startswith("_"))
     else:
         yield name, value
