@@ -12,7 +12,6 @@ class EventMatcher:
     """Object that is equal to every event with the same values; what `matches` returns."""
 
     __slots__ = ("_expected",)
-    __hash__ = None  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]  # equality is not transitive
 
     def __init__(self, expected: Event) -> None:
         self._expected = expected
@@ -33,7 +32,7 @@ class EventMatcher:
         if isinstance(expected, BaseException):
             return type(found) is type(expected) and found.args == expected.args
         is_default = field.default is not attrs.NOTHING and expected == field.default
-        return is_default or bool(found == expected)
+        return is_default or found == expected
 
 
 def matches(expected: Event, /) -> EventMatcher:
