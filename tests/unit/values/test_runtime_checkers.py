@@ -48,7 +48,7 @@ from asyncz import (
 
 P = ParamSpec("P")
 ResultT = TypeVar("ResultT")
-Check: TypeAlias = Callable[..., str]
+Check: TypeAlias = Callable[..., str]  # type: ignore[explicit-any]  # functions with different parameters
 
 
 def with_executors(universal: UniversalExecutor, of_bytes: Executor[bytes], cancels: SupportsCancel) -> str:
