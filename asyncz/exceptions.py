@@ -208,6 +208,24 @@ class TaskLookupError(AsynczError, LookupError):
 
 
 @attrs.define(eq=False, slots=False, repr=False)
+class RunLookupError(AsynczError, LookupError):
+    """The scheduler knows no run with this number: it never existed, or is not kept any more.
+
+    Attributes:
+        run_id: The given number.
+    """
+
+    run_id: int
+
+    @override
+    def __str__(self) -> str:
+        return (
+            f"no run with the number {self.run_id} is known: it is not in progress, and not among the last runs that"
+            " are kept; the options history and recent_runs of the scheduler set their number"
+        )
+
+
+@attrs.define(eq=False, slots=False, repr=False)
 class FunctionMismatchError(AsynczError, TypeError):
     """The task with this id calls another function than the given one, so its results may have another type.
 

@@ -126,11 +126,13 @@ class ExecutorState(Snapshot, frozen=True):
 
 
 class RunSummary(Snapshot, frozen=True):
-    """Outcome of a finished run, without its result.
+    """Outcome of a run, without its result.
 
     Attributes:
         run_id: Id of the run.
-        outcome: Kind of the outcome; `executed` means with a result, `error` with an exception.
+        task_id: Id of the task.
+        outcome: Kind of the outcome; `executed` means with a result, `error` with an exception. None if the run is in
+            progress.
         attempt: Number of the last attempt, from 1.
         scheduled_at: Due time, UTC; None if unknown.
         started_at: Time at which the function was called, UTC; None if it was not called.
@@ -139,7 +141,8 @@ class RunSummary(Snapshot, frozen=True):
     """
 
     run_id: int
-    outcome: RunOutcome
+    task_id: str
+    outcome: RunOutcome | None
     attempt: PositiveInt = 1
     scheduled_at: AwareDatetime | None = None
     started_at: AwareDatetime | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING
 
 from asyncz._statuses import RunOutcome
@@ -104,11 +105,50 @@ class TaskHistory(RunCounters):
         if len(self._recent) > kept:
             del self._recent[0]
 
-    def recent_runs(self, last: TaskNotification[object] | None, max_recent: int) -> tuple[RunSummary, ...]:
+    def recent_runs(
+        self, task_id: str, last: TaskNotification[object] | None, max_recent: int
+    ) -> tuple[RunSummary, ...]:
         """Return summaries of the recent runs, the last one included. May be called from any thread."""
         if last is None or not max_recent:
             return ()
-        return tuple(_summary(*ended) for ended in (*list(self._recent or ()), _without_result(last)))
+        return tuple(_summary(task_id, *ended) for ended in (*list(self._recent or ()), _without_result(last)))
+
+    def find_ended(self, run_id: int, task_id: str, last: TaskNotification[object] | None) -> RunSummary | None:
+        """Return the summary of a recent run; None if the run is not one. May be called from any thread."""
+        for ended in list(self._recent or ()):
+            if ended[1].run_id == run_id:
+                return _summary(task_id, *ended)
+        if last is not None and last.details.run_id == run_id:
+            return _summary(task_id, *_without_result(last))
+        return None
+
+
+class RunHistory:
+    """Last runs of tasks that have finished or were removed, without results. Read in any thread.
+
+    Args:
+        max_runs: Maximum number of runs.
+    """
+
+    def __init__(self, max_runs: int) -> None:
+        self._runs: deque[tuple[str, type[object], RunDetails, str]] = deque(maxlen=max_runs)
+
+    def add(self, task_id: str, history: TaskHistory, last: TaskNotification[object] | None) -> None:
+        """Keep the recent runs of a task that is gone. For the loop's thread."""
+        if last is None or not self._runs.maxlen:
+            return
+        for ended in history._recent or ():
+            self._runs.append((task_id, *ended))
+        self._runs.append((task_id, *_without_result(last)))
+
+    def summaries(self) -> tuple[RunSummary, ...]:
+        """Return summaries of all runs, the latest last."""
+        return tuple(_summary(*ended) for ended in self._runs.copy())
+
+    def find(self, run_id: int) -> RunSummary | None:
+        """Return the summary of a run; None if it is not kept."""
+        found = next((ended for ended in self._runs.copy() if ended[2].run_id == run_id), None)
+        return None if found is None else _summary(*found)
 
 
 def _without_result(notification: TaskNotification[object]) -> tuple[type[object], RunDetails, str]:
@@ -116,11 +156,12 @@ def _without_result(notification: TaskNotification[object]) -> tuple[type[object
     return type(notification), notification.details, error
 
 
-def _summary(kind: type[object], details: RunDetails, error: str) -> RunSummary:
+def _summary(task_id: str, kind: type[object], details: RunDetails, error: str) -> RunSummary:
     from asyncz.states import RunSummary
 
     return RunSummary(
         run_id=details.run_id,
+        task_id=task_id,
         outcome=_OUTCOMES[kind],
         attempt=details.attempt,
         scheduled_at=details.scheduled_at,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import attrs
 
@@ -14,6 +14,9 @@ from asyncz.schedulers._task_registry import Registered, TaskRegistry
 from asyncz.schedulers._timer import DueTimer
 from asyncz.schedulers._timetable import Due
 from asyncz.tasks import ChainFactory, TaskOwner
+
+if TYPE_CHECKING:
+    from asyncz.states import RunSummary
 
 
 @attrs.define(eq=False)
@@ -72,6 +75,10 @@ class AnyController(Due, Registered, TaskOwner[object], Protocol):
 
     def end_attempts(self) -> None:
         """End the runs that wait for their next attempt."""
+        ...
+
+    def find_run(self, run_id: int, /) -> RunSummary | None:
+        """Return the summary of a live or recent run; None if the run is not one."""
         ...
 
     def cancel_unfinished(self) -> int:

@@ -20,7 +20,7 @@ from asyncz.events import Event
 from asyncz.exceptions import InvalidInputError, SchedulerNotRunningError, WrongThreadError
 from asyncz.protocols import Clock
 from asyncz.runs import RunClock
-from asyncz.schedulers._counters import RunCounters
+from asyncz.schedulers._counters import RunCounters, RunHistory
 from asyncz.schedulers._dispatcher import Dispatcher
 from asyncz.schedulers._inbox import Inbox
 
@@ -59,10 +59,11 @@ class Runtime:
         chains_continue: Whether results are still handed to downstream tasks while the scheduler drains.
         pending_changes: Changes that wait for the loop's thread. Under the lock.
         recent_runs: Number of recent runs that are kept for each task.
+        history: Last runs of tasks that are gone.
         parent: Id of the process in which the scheduler was running when a fork made this process; 0 if none was.
     """
 
-    def __init__(self, clock: Clock, recent_runs: int) -> None:
+    def __init__(self, clock: Clock, recent_runs: int, max_history: int = 0) -> None:
         self.clock = clock
         # Read twice a run: the system clock is read without a method in between.
         self.now: Callable[[], float] = time.time if type(clock) is SystemClock else clock.now
@@ -78,6 +79,7 @@ class Runtime:
         self.status: SchedulerStatus = "created"
         self.chains_continue: bool = False
         self.recent_runs = recent_runs
+        self.history: RunHistory = RunHistory(max_history)
         self.parent: int = 0
         self.pending_changes: deque[Callable[[], object]] = deque()
         self._deferred: dict[Callable[[], object], None] = {}

@@ -32,7 +32,7 @@ from asyncz.specs import TaskSpec
 from asyncz.tasks import ChainFactory, Task, close_streams, replace_spec
 
 if TYPE_CHECKING:
-    from asyncz.states import RunProgress, TaskState
+    from asyncz.states import RunProgress, RunSummary, TaskState
 
 ResultT = TypeVar("ResultT")
 
@@ -236,6 +236,7 @@ class TaskController(TaskRuns[ResultT]):
         if TaskRemoved in self._runtime.dispatcher.listeners or task._listeners:
             self._emit_removed()
         # As `_forget`.
+        self._runtime.history.add(task._spec.id, self, task._last_notification)
         task._owner = RemovedTaskOwner(self._parts, self._schedule, self)
         if self.chain_ends is not None:
             self._notify_downstream(self.chain_ends)
@@ -255,8 +256,9 @@ class TaskController(TaskRuns[ResultT]):
             self._forget()
 
     def _forget(self) -> None:
-        """Break the reference cycle between task and controller, and notify downstream tasks."""
+        """Break the reference cycle between task and controller, keep the last runs, and notify downstream tasks."""
         self._parts.tasks.forget(self)
+        self._runtime.history.add(self.task._spec.id, self, self.task._last_notification)
         self.task._owner = RemovedTaskOwner(self._parts, self._schedule, self)
         if self.chain_ends is not None:
             self._notify_downstream(self.chain_ends)
@@ -412,6 +414,13 @@ class TaskController(TaskRuns[ResultT]):
             progress=self._parts.completion.progress.latest(self.live_runs()),
         )
 
+    def find_run(self, run_id: int, /) -> RunSummary | None:
+        """Return the summary of a live or recent run; None if the run is not one. May be called from any thread."""
+        run = (self._live or {}).get(run_id)
+        if run is None or run.done:
+            return self.find_ended(run_id, self.task.id, self.task._last_notification)
+        return summary_of_live(run)
+
     def can_run(self) -> bool:
         """Return True if another run of the task can still end."""
         return not self.removed and self._runtime.status != "stopped"
@@ -497,6 +506,21 @@ class RemovedTaskOwner(TaskHistory):
         raise TaskLookupError(task_id)
 
 
+def summary_of_live(run: LiveRun[ResultT]) -> RunSummary:
+    """Return the summary of a run in progress."""
+    from asyncz.states import RunSummary
+
+    details = run.details()
+    return RunSummary(
+        run_id=run.run_id,
+        task_id=run.task_id,
+        outcome=None,
+        attempt=run.attempt,
+        scheduled_at=details.scheduled_at,
+        started_at=details.started_at,
+    )
+
+
 def task_state(
     task: Task[object],
     history: TaskHistory,
@@ -524,7 +548,7 @@ def task_state(
         running=running,
         retrying=retrying,
         backlog=backlog,
-        recent_runs=history.recent_runs(task._last_notification, max_recent),
+        recent_runs=history.recent_runs(spec.id, task._last_notification, max_recent),
         progress=progress,
         **history.snapshot(),
     )

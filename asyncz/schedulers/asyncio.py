@@ -21,7 +21,13 @@ from asyncz._checks import (
 )
 from asyncz.clock import SystemClock
 from asyncz.config import DaskOptions, PoolOptions
-from asyncz.exceptions import EventLoopRunningError, ExecutorInUseError, InvalidInputError, SyncContextError
+from asyncz.exceptions import (
+    EventLoopRunningError,
+    ExecutorInUseError,
+    InvalidInputError,
+    RunLookupError,
+    SyncContextError,
+)
 from asyncz.limits import DEFAULT_LIMITS, TaskLimits
 from asyncz.plugins import check_executor, load_executor
 from asyncz.protocols import Clock, UniversalExecutor
@@ -41,10 +47,10 @@ from asyncz.schedulers.thread import SchedulerThread
 
 if TYPE_CHECKING:
     from asyncz.config import ConfigSource
-    from asyncz.states import SchedulerState
+    from asyncz.states import RunSummary, SchedulerState
 else:
     # `typing.get_type_hints` needs the names, and these imports are slow or circular.
-    ConfigSource = SchedulerState = object
+    ConfigSource = RunSummary = SchedulerState = object
 
 P = ParamSpec("P")
 Ts = TypeVarTuple("Ts")
@@ -71,6 +77,8 @@ class AsyncIOScheduler(TaskScheduler):
         defaults: Limits of tasks that set no others.
         clock: Source of the time; tests can pass their own.
         recent_runs: Number of recent runs of each task that `Task.state` contains, at least 0.
+        history: Number of last runs of finished and removed tasks that `history` and `get_run` know, at least 0. Each
+            takes about 0.4 KB, without arguments and results.
 
     Raises:
         InvalidInputError: An argument cannot be used.
@@ -88,12 +96,14 @@ class AsyncIOScheduler(TaskScheduler):
         defaults: TaskLimits = DEFAULT_LIMITS,
         clock: Clock | None = None,
         recent_runs: int = 5,
+        history: int = 1000,
     ) -> None:
         check_optional_instance("executors", executors, Mapping)
         check_instance("defaults", defaults, TaskLimits)
         check_count("recent_runs", recent_runs, at_least=0)
+        check_count("history", history, at_least=0)
         check_clock(clock)
-        runtime = Runtime(clock or SystemClock(), recent_runs)
+        runtime = Runtime(clock or SystemClock(), recent_runs, history)
         completion, chains, tasks = Completion(runtime), Chains(defaults), TaskRegistry[AnyController](runtime)
         registry, timer = ExecutorRegistry(runtime, completion), DueTimer[AnyController](runtime, tasks.registered)
         parts = chains.parts = SchedulerParts(runtime, completion, registry, tasks, timer, chains)
@@ -344,6 +354,37 @@ class AsyncIOScheduler(TaskScheduler):
             executors=tuple(registration.state() for registration in registrations),
             **runtime.counters.snapshot(),
         )
+
+    @property
+    def history(self) -> tuple[RunSummary, ...]:
+        """Last runs of tasks that have finished or were removed, the latest last. May be read from any thread."""
+        return self._parts.runtime.history.summaries()
+
+    def get_run(self, run_id: int) -> RunSummary:
+        """Return the summary of a run: of one in progress, a recent one of a task, or one in the history.
+
+        All tasks are searched, which takes milliseconds if there are many. May be called from any thread.
+
+        Args:
+            run_id: Number of the run, which its events and its handle have.
+
+        Raises:
+            RunLookupError: No such run is in progress, or kept.
+
+        Example:
+            >>> handle = task.run()
+            >>> scheduler.get_run(handle.run_id).outcome is None
+            True
+        """
+        check_count("run_id", run_id, at_least=0)
+        for controller in self._parts.tasks.all():
+            found = controller.find_run(run_id)
+            if found is not None:
+                return found
+        found = self._parts.runtime.history.find(run_id)
+        if found is None:
+            raise RunLookupError(run_id)
+        return found
 
     @overload
     def add_executor(self, executor: PoolAlias, /, alias: str, **options: Unpack[PoolOptions]) -> ExecutorAlias: ...

@@ -80,6 +80,7 @@ from asyncz import (
     RetryConfig as RetryConfig,
     RunDetails as RunDetails,
     RunHandle as RunHandle,
+    RunLookupError as RunLookupError,
     RunOutcome as RunOutcome,
     RunProgress as RunProgress,
     RunsNotFinishedError as RunsNotFinishedError,

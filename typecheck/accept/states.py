@@ -6,10 +6,12 @@ from datetime import datetime
 from typing import assert_never, assert_type
 
 from asyncz import (
+    AsyncIOScheduler,
     ClusterState,
     ExecutorState,
     ExecutorStatus,
     InstanceCount,
+    RunLookupError,
     RunOutcome,
     RunProgress,
     RunSummary,
@@ -63,7 +65,8 @@ def task(state: TaskState) -> None:
 
 def ended_run(run: RunSummary) -> None:
     assert_type(run.run_id, int)
-    assert_type(run.outcome, RunOutcome)
+    assert_type(run.outcome, RunOutcome | None)
+    assert_type(run.task_id, str)
     assert_type(run.attempt, int)
     assert_type(run.scheduled_at, datetime | None)
     assert_type(run.started_at, datetime | None)
@@ -137,3 +140,15 @@ def progress_of(state: TaskState) -> float | None:
     assert_type(report.message, str)
     assert_type(report.run_id, int)
     return assert_type(report.fraction, float | None)
+
+
+def runs_by_number(scheduler: AsyncIOScheduler) -> int:
+    assert_type(scheduler.history, tuple[RunSummary, ...])
+    assert_type(AsyncIOScheduler(history=0).get_run(3), RunSummary)
+    try:
+        scheduler.get_run(run_id=3)
+    except RunLookupError as error:
+        lookup: LookupError = error
+        print(lookup)
+        return assert_type(error.run_id, int)
+    return 0

@@ -11,6 +11,8 @@ from typing import assert_never
 
 from asyncz import (
     ClusterState,
+    AsyncIOScheduler,
+    RunLookupError,
     RunProgress,
     RunSummary,
     RunOutcome,
@@ -103,8 +105,17 @@ def progress(state: TaskState, report: RunProgress) -> None:
 def ended_runs(state: TaskState, run: RunSummary, outcome: RunOutcome) -> str:
     state.recent_runs[0].outcome = "executed"  # E
     run.result  # E
-    RunSummary(run_id=1, outcome="failed")  # E
+    RunSummary(run_id=1, task_id="task", outcome="failed")  # E
     RunSummary(run_id=1)  # E
     if outcome == "cancelled":
         return run.run_id  # E
     return run.error
+
+
+def runs_by_number(scheduler: AsyncIOScheduler, error: RunLookupError) -> None:
+    scheduler.get_run("3")  # E
+    scheduler.history = ()  # E
+    scheduler.history.append(1)  # E
+    AsyncIOScheduler(history="many")  # E
+    timeout: TimeoutError = error  # E
+    print(timeout)
