@@ -78,6 +78,9 @@ PRINTED = {
         "[('report', 'every 1 hour'), ('clean', 'every 2 hours')]",
     ],
     "cancel": ["fetched by attempt 3", "TaskCancelled(task_id='count_files-2'"],
+    "batch": [*(f"from {start}" for start in range(0, 20_000, 5000)), "2262 primes"],
+    "no_overlap": ["sync is still running", "running: 1", "executed: 2 rejected: 1"],
+    "own_executor": ["{'"],
 }
 
 
@@ -89,3 +92,22 @@ def test_short_example_prints_its_story(name: str) -> None:
     lines = out.splitlines()
     assert len(lines) == len(PRINTED[name])
     assert all(line.startswith(start) for line, start in zip(lines, PRINTED[name], strict=True)), out
+
+
+def test_example_drain_finishes_its_job() -> None:
+    with example("drain") as process:
+        try:
+            assert process.stderr is not None
+            first = next(line for line in process.stderr if "step 0" in line)
+            process.send_signal(signal.SIGTERM)
+            _, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert process.returncode == 0, err
+    assert first == "work step 0\n"
+    assert "work step 2\n" in err
+
+
+@pytest.mark.parametrize("name", ["drain", *PRINTED])
+def test_short_example_has_at_most_30_lines(name: str) -> None:
+    assert len((PROJECT / "tests" / "examples" / f"{name}.py").read_text().splitlines()) <= 30

@@ -43,7 +43,7 @@ def test_illegal_transition_rejected() -> None:
 
 
 def _with_error(error: str) -> SchedulerState:
-    run = RunSummary(run_id=1, outcome="error" if error else "executed", error=error)
+    run = RunSummary(task_id="task", run_id=1, outcome="error" if error else "executed", error=error)
     task = TaskState(task_id="t", function="m:f", executor="asyncio", submitted=1, recent_runs=(run,))
     return SchedulerState(tasks=(task,))
 
