@@ -73,7 +73,7 @@ def test_redacted_state_hides_secrets(redact: Callable[[str], str] | None, expec
 
 def test_state_with_lone_surrogates_becomes_json() -> None:
     """V5: file names in ids and texts of exceptions may have them."""
-    run = RunSummary(run_id=1, outcome="error", error="OSError: caf\udce9")
+    run = RunSummary(task_id="task", run_id=1, outcome="error", error="OSError: caf\udce9")
     task = TaskState(task_id="\ud800", function="m:f", executor="x", submitted=1, errors=1, recent_runs=(run,))
     executor = ExecutorState(alias="x", running=1, instances=(InstanceCount(task_id="\ud800", running=1),))
     state = SchedulerState(tasks=(task,), executors=(executor,))
