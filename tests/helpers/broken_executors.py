@@ -505,7 +505,7 @@ class KeepsResultsOfCancelledCoroutines(ThreadPerRun):
         async def main() -> ResultT:
             loop, task = asyncio.get_running_loop(), asyncio.current_task()
             assert task is not None
-            self._cancels[run_id] = partial(loop.call_soon_threadsafe, task.cancel)
+            self._cancels[run_id] = lambda: loop.call_soon_threadsafe(task.cancel)
             try:
                 return await awaitable
             finally:
