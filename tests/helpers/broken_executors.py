@@ -604,7 +604,7 @@ BROKEN: tuple[Broken, ...] = (
     Broken(SwallowsExceptions, {rules.EXCEPTIONS}),
     # The function of the last run raises SystemExit, and no thread is left to report it.
     Broken(DiesOfSystemExit, {rules.EXIT_REQUESTS, rules.NO_RUN_IS_LOST}),
-    Broken(TakesCancelledErrorForAnError, {rules.CANCELLED_BY_ITSELF}),
+    Broken(TakesCancelledErrorForAnError, {rules.CANCELLED_BY_ITSELF, rules.ASKING_FUNCTIONS}),
     Broken(DoesNotAwait, {rules.AWAITABLES}),
     Broken(LosesTheTraceback, {rules.DETAILS}),
     Broken(BlocksTheLoop, {rules.LOOP_NOT_BLOCKED, rules.MANY_QUEUED_RUNS}),

@@ -34,8 +34,8 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.mark.bites(
-    "asyncz.executors.base:BaseExecutor.submit",
-    "raise QueueFullError(state.alias, state.max_queue)",
+    "asyncz.executors._run_registry:RunRegistry.admit",
+    "raise QueueFullError(alias, max_queue)",
     "pass",
 )
 @pytest.mark.parametrize("kind", ["threadpool", "processpool"])
