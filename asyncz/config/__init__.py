@@ -15,6 +15,7 @@ __all__ = [
     "DaskClusterKwargsConfig",
     "DaskExecutorConfig",
     "DaskOptions",
+    "DaskSecurityConfig",
     "DateTriggerConfig",
     "DebugExecutorConfig",
     "ExecutorConfig",
