@@ -55,8 +55,9 @@ async def scale(tasks: int) -> dict[str, float]:
         scheduler.pause()
         await asyncio.sleep(0.1)
         for _ in range(some):
-            add(datetime.now(UTC))
-        await asyncio.sleep(0.1)
+            # Due during the pause: an interval whose start is over when it is added begins with its next time.
+            add(datetime.now(UTC) + timedelta(seconds=0.05))
+        await asyncio.sleep(0.2)
         countdown = Countdown(some)
         scheduler.subscribe(TaskExecuted, countdown.ended)
         ends: list[float] = []
