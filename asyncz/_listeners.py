@@ -1,4 +1,4 @@
-"""Listeners of progress among the listeners of a task."""
+"""Keys of streams and of listeners of progress among the listeners of a task."""
 
 from __future__ import annotations
 
@@ -17,6 +17,13 @@ class ProgressListener:
 
     def ignore(self, _: object) -> None:
         """Do nothing with an outcome."""
+
+
+@attrs.frozen(eq=False)
+class StreamKey:
+    """Key of a stream among the listeners of its task; does not keep the stream alive."""
+
+    close: Callable[[], None]
 
 
 def listener_of(key: object) -> object:

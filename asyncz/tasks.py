@@ -11,13 +11,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Generic, Protocol, Self, overload
 
-import attrs
 from typing_extensions import TypeVar, Unpack, override
 
 from asyncz._aliases import ClusterAlias, LoopAlias, PoolAlias
 from asyncz._callables import is_same_object
 from asyncz._checks import check_callable
-from asyncz._listeners import ProgressListener, listener_of
+from asyncz._listeners import ProgressListener, StreamKey, listener_of
 from asyncz.events import TaskCancelled, TaskError, TaskExecuted, TaskMissed, TaskNotification, TaskProgress
 from asyncz.exceptions import SchedulerNotRunningError, UnknownOptionError
 from asyncz.limits import TaskLimits, TaskOptions
@@ -506,7 +505,7 @@ class Task(Generic[ResultT_co]):
         return NotificationStream(self)
 
     def _add_listener(self, key: object, listener: Callable[[TaskNotification[ResultT_co]], object]) -> None:
-        if not isinstance(key, _StreamKey | ProgressListener):
+        if not isinstance(key, StreamKey | ProgressListener):
             check_callable("listener", key)
         with _listeners_lock:
             self._listeners = (*self._listeners, (key, listener))
@@ -613,7 +612,7 @@ def replace_spec(task: Task[ResultT], spec: TaskSpec[ResultT]) -> None:
 def close_streams(task: Task[object]) -> None:
     """Close the streams of a task, which was removed or whose scheduler shut down. For the scheduler only."""
     for key, _ in task._listeners:
-        if isinstance(key, _StreamKey):
+        if isinstance(key, StreamKey):
             key.close()
 
 
@@ -634,7 +633,7 @@ class NotificationStream(AsyncIterator[TaskNotification[ResultT_co]]):
         self._waiter: asyncio.Future[None] | None = None
         self._closed = False
         reference: weakref.ref[NotificationStream[ResultT_co]] = weakref.ref(self)
-        self._key = _StreamKey(lambda: _close_stream(reference))
+        self._key = StreamKey(lambda: _close_stream(reference))
         task._add_listener(self._key, _stream_listener(reference))
 
     @override
@@ -670,13 +669,6 @@ class NotificationStream(AsyncIterator[TaskNotification[ResultT_co]]):
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
-
-
-@attrs.frozen(eq=False)
-class _StreamKey:
-    """Key of a stream among the listeners of its task; does not keep the stream alive."""
-
-    close: Callable[[], None]
 
 
 def _close_stream(stream: weakref.ref[NotificationStream[ResultT]]) -> None:
