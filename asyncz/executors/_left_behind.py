@@ -61,18 +61,19 @@ class TasksLeftBehind:
         self._ended.clear()
         self._is_look_due = False
         for task in asyncio.all_tasks(self._loop):
-            run = _run_of(task)
-            if run is not None and run.id in ended:
-                self._report(run.task_id, task)
+            run_id, task_id = _run_of(task)
+            if run_id in ended:
+                self._report(task_id, task)
                 task.cancel()
         now = time.perf_counter()
         self._next_look = now + _LOOKS_SHARE * (now - began)
 
 
-def _run_of(task: asyncio.Task[object]) -> TaskRun[object] | None:
+def _run_of(task: asyncio.Task[object]) -> tuple[int, str]:
+    """Return the id of the run in whose context a task was made, and of its task; -1 if it was not made by a run."""
     context = _context_of(task)
     run = None if context is None else context.get(running_run)
-    return run if isinstance(run, TaskRun) else None
+    return (run.id, run.task_id) if isinstance(run, TaskRun) else (-1, "")
 
 
 def _context_of(task: asyncio.Task[object]) -> Context | None:

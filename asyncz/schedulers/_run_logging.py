@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from asyncz._text import exception_text, printable
 from asyncz.events import RunDetails, TaskCancelled, TaskError, TaskExecuted, TaskNotification
@@ -73,8 +73,8 @@ def _frames_not_shown(failure: TaskError) -> str:
     if error.__traceback__ is not None or not text:
         return ""
     try:
-        notes: object = getattr(error, "__notes__", None)
-        if isinstance(notes, list) and any(text.strip() in f"{note}" for note in notes):
+        notes: Iterable[object] = getattr(error, "__notes__", ())
+        if any(text.strip() in f"{note}" for note in notes):
             return ""
     except Exception:  # noqa: S110  # attributes of a user's exception may raise, and the frames are shown then
         pass

@@ -371,12 +371,6 @@ class TaskRuns(TaskHistory, Generic[ResultT]):
         listeners, dispatcher = task._listeners, runtime.dispatcher
         if listeners:
             dispatcher.emit(outcome, [listener for _, listener in listeners])
-            return
-        # As `emit`.
-        snapshot_of = dispatcher.snapshot_of
-        subscribed = snapshot_of(kind)
-        if subscribed is not None:
-            dispatcher.call_each(subscribed, outcome)
         elif kind in dispatcher.listeners:
             dispatcher.emit(outcome)
 
