@@ -115,6 +115,7 @@ def _values(run: TaskRun[None]) -> dict[str, object]:
 
 
 @given(st.floats(0, 1e9), st.booleans(), st.sampled_from([TaskLimits(), TaskLimits(timeout=1.0)]))
+@settings(deadline=None)
 def test_live_run_has_fields_of_task_run(at: float, has_call: bool, limits: TaskLimits) -> None:
     """`LiveRun` sets every field of `TaskRun` to the same value."""
     runtime = Runtime(SystemClock(), 5)
@@ -174,6 +175,7 @@ def test_offer_agrees_with_offer_any(
     st.booleans(),
     st.booleans(),
 )
+@settings(deadline=None)
 def test_complete_agrees_with_complete_any(kind: str, is_released: bool, is_awaited: bool, raises: bool) -> None:
     """The path of the most frequent outcome completes a run like the one of all outcomes."""
     seen: list[tuple[object, ...]] = []
