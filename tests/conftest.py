@@ -6,10 +6,15 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from asyncz.schedulers import _inbox, _timer
 from tests.helpers.coverage_data import remove_unfinished_data
 from tests.helpers.waiting import Gate
+
+# How long an example takes depends on the load of the machine.
+settings.register_profile("asyncz", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("asyncz")
 
 
 def give_turns(patch: pytest.MonkeyPatch, seconds: float) -> None:
