@@ -50,6 +50,7 @@ ResultT_co = TypeVar("ResultT_co", covariant=True)
 
 _run_ids = itertools.count(1)
 _system_clock = SystemClock()
+_monotonic = time.monotonic
 
 
 class RunTimer(Protocol):
@@ -69,13 +70,13 @@ class RunClock:
     """Clock of runs. All runs of a scheduler share one.
 
     Attributes:
-        now: Return the time in seconds since the epoch.
+        time: Return the time in seconds since the epoch.
         monotonic: Return a time that is never set: a clock that is set changes no duration.
         call_later: Make a timer of the scheduler's clock; None for a timer of the event loop.
     """
 
-    now: Callable[[], float]
-    monotonic: Callable[[], float] = time.monotonic
+    time: Callable[[], float]
+    monotonic: Callable[[], float] = _monotonic
     call_later: CallLater | None = None
 
 
@@ -304,7 +305,7 @@ class TaskRun(Generic[ResultT]):
         Always False for a further attempt, as its run started in time.
         """
         grace = self.limits.misfire_grace_time
-        return grace is not None and self.attempt == 1 and self._clock.now() - self.scheduled > grace
+        return grace is not None and self.attempt == 1 and self._clock.time() - self.scheduled > grace
 
     def executed(self, result: ResultT, /) -> TaskExecuted[ResultT]:
         """Return the outcome of a run that returned a result."""
@@ -332,7 +333,7 @@ class TaskRun(Generic[ResultT]):
         # A plain tuple for `TaskExecuted`, the most frequent outcome: making a named tuple takes longer.
         started = self.started
         clock = self._clock
-        finished = clock.now() if started is None else started + (clock.monotonic() - self._began)
+        finished = clock.time() if started is None else started + (clock.monotonic() - self._began)
         return (self.run_id, self.attempt, self.scheduled, started, finished, self.worker)
 
     def begin(self, started: float | None = None, worker: Worker | None = None) -> None:
@@ -343,7 +344,7 @@ class TaskRun(Generic[ResultT]):
             worker: Thread or process that runs the function; None for the current thread.
         """
         clock = self._clock
-        now = clock.now()
+        now = clock.time()
         # A worker process knows the clock of the machine only.
         self.started = now if started is None or clock.call_later is not None else started
         self._began = clock.monotonic() - max(0.0, now - self.started)
@@ -362,7 +363,7 @@ class TaskRun(Generic[ResultT]):
             return self.missed()
         # In two steps: what is called like a method, and is an attribute, takes twice as long on Python 3.11.
         clock = self._clock
-        now, monotonic = clock.now, clock.monotonic
+        now, monotonic = clock.time, clock.monotonic
         self.started, self.worker, self._began = now(), _this_thread.worker, monotonic()
         # The context ends with this call, so `running_run` needs no reset in it.
         context = None if self._context is None else self._context.copy()
@@ -395,7 +396,7 @@ class TaskRun(Generic[ResultT]):
         """Do what `execute_async` does, in a context that ends with the run: `running_run` needs no reset."""
         running_run.set(self)
         clock = self._clock
-        now, monotonic = clock.now, clock.monotonic
+        now, monotonic = clock.time, clock.monotonic
         self.started, self.worker, self._began = now(), _this_thread.worker, monotonic()
         try:
             call = self.call
@@ -420,7 +421,7 @@ class TaskRun(Generic[ResultT]):
         # As `executed`, without its two calls: most runs end here.
         started, clock = self.started, self._clock
         monotonic = clock.monotonic
-        finished = clock.now() if started is None else started + (monotonic() - self._began)
+        finished = clock.time() if started is None else started + (monotonic() - self._began)
         values = (self.run_id, self.attempt, self.scheduled, started, finished, self.worker)
         return TaskExecuted(self.task_id, result, values)
 

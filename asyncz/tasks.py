@@ -416,12 +416,11 @@ class Task(Generic[ResultT_co]):
     def cancel_runs(self) -> int:
         """Cancel all queued and running runs, as far as the executor can.
 
-        A function that runs in a thread cannot be cancelled. May be called from any thread; in other threads than the
-        loop's, the requests are made soon afterwards.
+        A function that runs in a thread cannot be cancelled. May be called from any thread; in threads other than
+        the loop's thread, the requests are made soon afterwards. Each run still ends in its one notification.
 
         Returns:
-            The number of runs that accepted the request, or in other threads, of those that receive it. Each run still
-            ends in its one notification.
+            The number of runs that accepted the request; in other threads, the number of live runs.
         """
         return self._require_owner("cancelling runs").cancel_runs()
 

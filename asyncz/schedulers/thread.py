@@ -114,9 +114,11 @@ class SchedulerThread(Generic[SchedulerT_co]):
     def start(self) -> Self:
         """Start the thread and its scheduler, in a program that has no block for `with`; `stop()` ends both.
 
-        Threads do not survive a fork: in a server with several processes, start in each process, after its fork. If
-        `stop()` is never called, the exit of the interpreter ends the thread: the runs have `drain_timeout` seconds to
-        finish, or none if there is no limit, before they are cancelled. `atexit` functions are called after that.
+        Threads do not survive a fork. In a server with several processes, start in each process, after its fork.
+
+        If `stop()` is never called, the exit of the interpreter ends the thread. The runs then have `drain_timeout`
+        seconds to finish, or none if there is no limit, before they are cancelled. `atexit` functions are called after
+        that.
 
         Returns:
             This object.
