@@ -22,7 +22,7 @@ import attrs
 from typing_extensions import TypeVar, override
 
 from asyncz._callables import is_awaitable
-from asyncz._coroutines import CoroutineCall, run_in_new_loop
+from asyncz._coroutines import CoroutineCall, close_unstarted, run_in_new_loop
 from asyncz._running import running_run
 from asyncz.clock import SystemClock, utc
 from asyncz.events import (
@@ -376,7 +376,12 @@ class TaskRun(Generic[ResultT]):
             if returned is None or not is_awaitable(returned):
                 return self._returned(returned)
             wait = functools.partial(await_outcome or _await_in_new_loop, returned)
-            return self._returned(self._as_current_run(wait) if context is None else context.run(wait))
+            try:
+                return self._returned(self._as_current_run(wait) if context is None else context.run(wait))
+            except BaseException:
+                # Without a thread or an event loop for it, the coroutine was never started.
+                close_unstarted(returned)
+                raise
         except asyncio.CancelledError:
             return self.cancelled()
         except BaseException as error:

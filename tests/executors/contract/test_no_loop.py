@@ -6,6 +6,7 @@ import asyncio
 import gc
 import selectors
 import socket
+import threading
 from collections.abc import Callable
 from concurrent import futures
 from pathlib import Path
@@ -26,6 +27,7 @@ from asyncz import (
     UniversalExecutor,
 )
 from asyncz.executors import _remote_call, _remote_worker
+from asyncz.executors.debug import _await_in_another_thread
 
 
 async def never_called() -> int:
@@ -96,4 +98,19 @@ async def test_awaitable_of_run_cancelled_early_is_closed() -> None:
             handle.cancel()
             await asyncio.sleep(0)
             outcome = await handle.notification() if handle.done() else None
+    gc.collect()
+
+
+def test_debug_run_without_thread_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The coroutine has no thread to run in: it is closed, and pytest would report it otherwise."""
+
+    def refuse_thread(_: threading.Thread) -> NoReturn:
+        raise RuntimeError("can't start new thread")
+
+    run = TaskRun(TaskSpec[int]("coroutine", never_called))
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse_thread)
+        outcome = run.execute(_await_in_another_thread)
+    assert isinstance(outcome, TaskError)
+    assert str(outcome.exception) == "can't start new thread"
     gc.collect()
