@@ -87,8 +87,8 @@ async def test_workers_ignore_sigint(method: str) -> None:
         assert await scheduler.add_task(survives_interrupt, executor="under_test").result() == "went on"
 
 
-def how_it_was_started() -> str:
-    return type(multiprocessing.current_process()).__name__
+def how_it_was_started() -> list[str]:
+    return [each.__name__ for each in type(multiprocessing.current_process()).mro()]
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def how_it_was_started() -> str:
 async def test_start_method_defaults_to_forkserver(method: str | None, expected: str) -> None:
     pool = ProcessPoolExecutor(1, {"mp_context": multiprocessing.get_context(method)} if method else None)
     async with asyncio.timeout(60), AsyncIOScheduler(executors={"under_test": pool}) as scheduler:
-        assert await scheduler.add_task(how_it_was_started, executor="under_test").result() == expected
+        assert expected in await scheduler.add_task(how_it_was_started, executor="under_test").result()
 
 
 def test_start_method_spawn_without_forkserver(monkeypatch: pytest.MonkeyPatch) -> None:
