@@ -38,7 +38,7 @@ def test_from_config_example_creates_tasks() -> None:
     scheduler = AsyncIOScheduler.from_config(EXAMPLES / "asyncz.toml")
     state = scheduler.state
     assert state.status == "created"
-    assert [task.task_id for task in state.tasks] == ["heartbeat", "clean-up", "checksum", "checksum-on_demand"]
+    assert [task.task_id for task in state.tasks] == ["heartbeat", "clean-up", "checksum", "checksum-on-demand"]
     assert [(task.function, task.executor) for task in state.tasks] == [
         ("jobs:heartbeat", "asyncio"),
         ("jobs:clean_up", "files"),
@@ -50,7 +50,7 @@ def test_from_config_example_creates_tasks() -> None:
     at = clean_up.next_run_at
     assert at is not None
     assert 0 <= (at - datetime(2030, 1, 1, 2, tzinfo=UTC)).total_seconds() <= 300
-    on_demand = scheduler.get_task("checksum-on_demand")
+    on_demand = scheduler.get_task("checksum-on-demand")
     assert (on_demand.next_run_at, on_demand.limits.max_instances) == (None, 2)
     assert on_demand.limits.timeout == 60
     assert on_demand.limits.retry == Retry(attempts=3, delay=0.5, backoff=2, on=(OSError, TaskTimeoutError))

@@ -38,7 +38,7 @@ class Suite(ExecutorConformance):
 def test_suite_reports_broken_rules_only(broken: Broken) -> None:
     verdicts = Suite(broken).verify(at_once=16)
     found = {verdict.rule: verdict.message for verdict in verdicts if verdict.verdict == "broken"}
-    assert found.keys() == broken.breaks, found
+    assert found.keys() - broken.may_break == broken.breaks, found
 
 
 def test_suite_accepts_correct_executor() -> None:
