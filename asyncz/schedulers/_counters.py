@@ -80,8 +80,9 @@ class TaskHistory(RunCounters):
 
     def __init__(self) -> None:
         # The assignments of `RunCounters.__init__`: each task has a history.
-        self.submitted = self.executed = 0
-        self._others = None
+        self.submitted: int = 0
+        self.executed: int = 0
+        self._others: dict[type[object], int] | None = None
         self._recent: list[tuple[type[object], RunDetails, str]] | None = None
 
     def copy_history(self, other: TaskHistory) -> None:

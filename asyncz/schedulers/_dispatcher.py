@@ -53,7 +53,7 @@ class Dispatcher:
         # Made on the first emission after a change, so that many subscriptions in a row cost little.
         self._snapshots: dict[type[object], tuple[Callable[[Never], object], ...]] = {}
         # The dict maps each class to listeners that were subscribed with that very class, which its type cannot say.
-        self.snapshot_of = cast("_ListenerLookup", self._snapshots.get)
+        self.snapshot_of: _ListenerLookup = cast("_ListenerLookup", self._snapshots.get)
         self._lock = threading.Lock()
         self._awaited: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()

@@ -371,6 +371,11 @@ class TaskRuns(TaskHistory, Generic[ResultT]):
         listeners, dispatcher = task._listeners, runtime.dispatcher
         if listeners:
             dispatcher.emit(outcome, [listener for _, listener in listeners])
+            return
+        # As `emit`.
+        subscribed = dispatcher.snapshot_of(type(outcome))
+        if subscribed is not None:
+            dispatcher.call_each(subscribed, outcome)
         elif kind in dispatcher.listeners:
             dispatcher.emit(outcome)
 
