@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
 ResultT = TypeVar("ResultT")
@@ -91,6 +91,23 @@ def close_unstarted(awaitable: Awaitable[object]) -> None:
     """Close a coroutine that was never started, which Python would report as forgotten."""
     if inspect.iscoroutine(awaitable) and inspect.getcoroutinestate(awaitable) == inspect.CORO_CREATED:
         awaitable.close()
+
+
+def await_or_close(awaitable: Awaitable[object], await_outcome: Callable[[], ResultT]) -> ResultT:
+    """Call a function that awaits an awaitable; close that if, without a thread or a loop for it, it was never started.
+
+    Every awaitable that the function of a run returns comes through here, so that executors need not close it.
+    """
+    try:
+        return await_outcome()
+    except BaseException:
+        close_unstarted(awaitable)
+        raise
+
+
+def await_in_new_loop(awaitable: Awaitable[ResultT]) -> ResultT:
+    """Return the result of an awaitable, from an event loop made for it."""
+    return run_in_new_loop(CoroutineCall(awaitable))
 
 
 def run_in_loop(runner: asyncio.Runner, call: CoroutineCall[ResultT]) -> ResultT:

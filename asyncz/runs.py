@@ -22,7 +22,7 @@ import attrs
 from typing_extensions import TypeVar, override
 
 from asyncz._callables import is_awaitable
-from asyncz._coroutines import CoroutineCall, close_unstarted, run_in_new_loop
+from asyncz._coroutines import await_in_new_loop, await_or_close
 from asyncz._running import running_run
 from asyncz.clock import SystemClock, utc
 from asyncz.events import (
@@ -375,13 +375,9 @@ class TaskRun(Generic[ResultT]):
                 returned = context.run(self.call)
             if returned is None or not is_awaitable(returned):
                 return self._returned(returned)
-            wait = functools.partial(await_outcome or _await_in_new_loop, returned)
-            try:
-                return self._returned(self._as_current_run(wait) if context is None else context.run(wait))
-            except BaseException:
-                # Without a thread or an event loop for it, the coroutine was never started.
-                close_unstarted(returned)
-                raise
+            await_it = functools.partial(await_outcome or await_in_new_loop, returned)
+            wait = functools.partial(await_or_close, returned, await_it)
+            return self._returned(self._as_current_run(wait) if context is None else context.run(wait))
         except asyncio.CancelledError:
             return self.cancelled()
         except BaseException as error:
@@ -529,10 +525,6 @@ def result_of(notification: TaskNotification[ResultT]) -> ResultT:
     finally:
         # The traceback holds this frame; with the local variable the exception would hold itself.
         del raised
-
-
-def _await_in_new_loop(awaitable: Awaitable[ResultT]) -> ResultT:
-    return run_in_new_loop(CoroutineCall(awaitable))
 
 
 def _format_traceback(exception: BaseException) -> str:

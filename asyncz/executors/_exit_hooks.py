@@ -72,10 +72,6 @@ class ThreadedFunctions:
             if self._executor._base_executor_state.registry.is_abandoned(run_id):
                 call.cancel()
             return run_coroutine(call)
-        except BaseException:
-            # Without a thread, or a loop, the awaitable was never started.
-            call.close()
-            raise
         finally:
             del self._cancels[run_id]
 

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TypeAlias, TypeGuard
 
+from asyncz._coroutines import await_or_close
 from asyncz._text import class_name
 from asyncz.executors._remote_progress import Report, ThrottledReports
 
@@ -126,7 +127,7 @@ def execute(
     try:
         outcome = call()
         if _is_awaitable(outcome):
-            outcome = await_outcome(outcome)
+            outcome = await_or_close(outcome, partial(await_outcome, outcome))
     except asyncio.CancelledError:
         return CANCELLED, b""
     except BaseException as error:

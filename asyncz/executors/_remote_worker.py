@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeAlias
 
-from asyncz._coroutines import CoroutineCall, run_in_new_loop
+from asyncz._coroutines import await_in_new_loop
 from asyncz._running import running_run
 from asyncz.executors import _remote_call, _remote_progress
 
@@ -50,7 +50,7 @@ def execute(
         return MISSED, b"", None, place()
     token = running_run.set(run)
     try:
-        kind, report = _remote_call.execute(run.load, await_outcome or _await_in_new_loop, dumps)
+        kind, report = _remote_call.execute(run.load, await_outcome or await_in_new_loop, dumps)
     finally:
         running_run.reset(token)
         if run.reports is not None:
@@ -85,10 +85,6 @@ def execute_parcel(
         run_id: Number of the attempt.
     """
     return execute(_ForeignRun(content, address, run_id), dumps, latest_start)
-
-
-def _await_in_new_loop(awaitable: Awaitable[object]) -> object:
-    return run_in_new_loop(CoroutineCall(awaitable))
 
 
 def place() -> Place:

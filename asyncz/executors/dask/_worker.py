@@ -133,7 +133,6 @@ def _await_outcome(key: str, awaitable: Awaitable[object]) -> object:
     call = CoroutineCall(awaitable)
     with _lock:
         if key in _cancelled:
-            call.close()
             raise asyncio.CancelledError
         _running[key] = call.cancel
     try:

@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
-from asyncz._coroutines import CoroutineCall, close_unstarted, run_in_loop
+from asyncz._coroutines import CoroutineCall, run_in_loop
 from asyncz._running import running_run
 from asyncz.executors._remote_call import ERROR, SentRun, dumps, execute, report_of
 from asyncz.executors._remote_progress import Report, pack
@@ -437,11 +437,7 @@ class _Server:
         return call
 
     def _await_outcome(self, runner: asyncio.Runner, awaitable: Awaitable[object]) -> object:
-        try:
-            return run_in_loop(runner, CoroutineCall(self._cancellable(awaitable)))
-        except BaseException:
-            close_unstarted(awaitable)
-            raise
+        return run_in_loop(runner, CoroutineCall(self._cancellable(awaitable)))
 
     async def _cancellable(self, awaitable: Awaitable[object]) -> object:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
