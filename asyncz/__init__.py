@@ -312,7 +312,7 @@ else:
     from asyncz._lazy import lazy_exports
 
     # Imported on first use: `import asyncz` loads neither asyncio, nor pydantic, nor multiprocessing.
-    _, __getattr__, __dir__ = lazy_exports(
+    __getattr__, __dir__ = lazy_exports(
         __name__,
         {
             "asyncz.logs": ("install_log_fields",),

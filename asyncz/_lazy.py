@@ -9,8 +9,8 @@ from importlib import import_module
 
 def lazy_exports(
     package: str, modules: Mapping[str, tuple[str, ...]]
-) -> tuple[list[str], Callable[[str], object], Callable[[], list[str]]]:
-    """Make a package's `__all__`, `__getattr__` and `__dir__` from a table of its modules and their names.
+) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
+    """Make a package's `__getattr__` and `__dir__` from a table of its modules and their names.
 
     A name that was used once is kept in the package, so that the next use costs nothing.
     """
@@ -29,4 +29,4 @@ def lazy_exports(
     def names() -> list[str]:
         return sorted({*vars(sys.modules[package]), *module_of})
 
-    return sorted(module_of), get, names
+    return get, names

@@ -88,7 +88,7 @@ else:
     from asyncz._lazy import lazy_exports
 
     # Imported on first use: building the models takes longer than importing the rest of the package.
-    _, __getattr__, __dir__ = lazy_exports(
+    __getattr__, __dir__ = lazy_exports(
         __name__,
         {
             "asyncz._aliases": ("ClusterAlias", "LoopAlias", "PoolAlias", "TriggerAlias"),

@@ -30,7 +30,7 @@ else:
     from asyncz._lazy import lazy_exports
 
     # A worker process imports this package too: lazy imports keep its start fast.
-    _, __getattr__, __dir__ = lazy_exports(
+    __getattr__, __dir__ = lazy_exports(
         __name__,
         {
             "asyncz.executors.asyncio": ("AsyncIOExecutor",),

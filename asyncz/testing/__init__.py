@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from asyncz.testing.suite import RuleVerdict as RuleVerdict, Verdict as Verdict
     from asyncz.testing.triggers import TriggerConformance as TriggerConformance
 else:
-    _, __getattr__, __dir__ = lazy_exports(
+    __getattr__, __dir__ = lazy_exports(
         __name__,
         {
             "asyncz.testing.suite": ("RuleVerdict", "Verdict"),

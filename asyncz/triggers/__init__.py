@@ -22,7 +22,7 @@ else:
     from asyncz._lazy import lazy_exports
 
     # Imported on first use, because a program with interval triggers does not need time zones.
-    _, __getattr__, __dir__ = lazy_exports(
+    __getattr__, __dir__ = lazy_exports(
         __name__,
         {
             "asyncz.triggers.base": ("AndTrigger", "BaseTrigger", "OrTrigger"),

@@ -11,7 +11,7 @@ else:
     from asyncz._lazy import lazy_exports
 
     # A worker process imports this package too: the executor would bring pydantic along.
-    _, __getattr__, __dir__ = lazy_exports(
+    __getattr__, __dir__ = lazy_exports(
         __name__,
         {
             "asyncz.executors.dask._client_protocol": ("DaskClient", "DaskSecurity"),

@@ -10,6 +10,4 @@ else:
     from asyncz._lazy import lazy_exports
 
     # A worker process imports this package too: the executor would bring pydantic along.
-    _, __getattr__, __dir__ = lazy_exports(
-        __name__, {"asyncz.executors.process_pool._executor": ("ProcessPoolExecutor",)}
-    )
+    __getattr__, __dir__ = lazy_exports(__name__, {"asyncz.executors.process_pool._executor": ("ProcessPoolExecutor",)})
