@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from asyncz._statuses import RunOutcome
 from asyncz.events import (
     RunDetails,
+    RunValues,
     TaskCancelled,
     TaskError,
     TaskExecuted,
@@ -19,6 +20,9 @@ from asyncz.events import (
 
 if TYPE_CHECKING:
     from asyncz.states import RunSummary
+
+_Ended: TypeAlias = tuple[type[object], RunValues, str]
+"""Class of an outcome, its details, and the text of an exception."""
 
 # Characters of the text of an exception that are kept.
 _MAX_ERROR_LENGTH = 1000
@@ -83,12 +87,7 @@ class TaskHistory(RunCounters):
         self.submitted: int = 0
         self.executed: int = 0
         self._others: dict[type[object], int] | None = None
-        self._recent: list[tuple[type[object], RunDetails, str]] | None = None
-
-    def copy_history(self, other: TaskHistory) -> None:
-        """Take over the counts and the recent runs of another history."""
-        self.submitted, self.executed, self._others = other.submitted, other.executed, other._others
-        self._recent = other._recent
+        self._recent: list[_Ended] | None = None
 
     def record(self, previous: TaskNotification[object], max_recent: int) -> None:
         """Keep the notification that was the last one until now.
@@ -112,15 +111,15 @@ class TaskHistory(RunCounters):
         """Return summaries of the recent runs, the last one included. May be called from any thread."""
         if last is None or not max_recent:
             return ()
-        return tuple(_summary(task_id, *ended) for ended in (*list(self._recent or ()), _without_result(last)))
+        return tuple(_summary(task_id, ended) for ended in (*list(self._recent or ()), _without_result(last)))
 
     def find_ended(self, run_id: int, task_id: str, last: TaskNotification[object] | None) -> RunSummary | None:
         """Return the summary of a recent run; None if the run is not one. May be called from any thread."""
         for ended in list(self._recent or ()):
-            if ended[1].run_id == run_id:
-                return _summary(task_id, *ended)
+            if ended[1][0] == run_id:
+                return _summary(task_id, ended)
         if last is not None and last.details.run_id == run_id:
-            return _summary(task_id, *_without_result(last))
+            return _summary(task_id, _without_result(last))
         return None
 
 
@@ -132,34 +131,41 @@ class RunHistory:
     """
 
     def __init__(self, max_runs: int) -> None:
-        self._runs: deque[tuple[str, type[object], RunDetails, str]] = deque(maxlen=max_runs)
+        self._runs: deque[tuple[str, _Ended]] = deque(maxlen=max_runs)
 
     def add(self, task_id: str, history: TaskHistory, last: TaskNotification[object] | None) -> None:
         """Keep the recent runs of a task that is gone. For the loop's thread."""
         if last is None or not self._runs.maxlen:
             return
         for ended in history._recent or ():
-            self._runs.append((task_id, *ended))
-        self._runs.append((task_id, *_without_result(last)))
+            self._runs.append((task_id, ended))
+        self._runs.append((task_id, _without_result(last)))
 
     def summaries(self) -> tuple[RunSummary, ...]:
         """Return summaries of all runs, the latest last."""
-        return tuple(_summary(*ended) for ended in self._runs.copy())
+        return tuple(_summary(*run) for run in self._runs.copy())
 
     def find(self, run_id: int) -> RunSummary | None:
         """Return the summary of a run; None if it is not kept."""
-        found = next((ended for ended in self._runs.copy() if ended[2].run_id == run_id), None)
-        return None if found is None else _summary(*found)
+        for task_id, ended in self._runs.copy():
+            if ended[1][0] == run_id:
+                return _summary(task_id, ended)
+        return None
 
 
-def _without_result(notification: TaskNotification[object]) -> tuple[type[object], RunDetails, str]:
+def _without_result(notification: TaskNotification[object]) -> _Ended:
+    if isinstance(notification, TaskExecuted):
+        # The values as they are: each run comes here, and most are never read.
+        return TaskExecuted, notification._details, ""
     error = _error_text(notification.exception) if isinstance(notification, TaskError) else ""
     return type(notification), notification.details, error
 
 
-def _summary(task_id: str, kind: type[object], details: RunDetails, error: str) -> RunSummary:
+def _summary(task_id: str, ended: _Ended) -> RunSummary:
     from asyncz.states import RunSummary
 
+    kind, values, error = ended
+    details = RunDetails._make(values)
     return RunSummary(
         run_id=details.run_id,
         task_id=task_id,

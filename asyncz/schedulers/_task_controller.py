@@ -235,11 +235,7 @@ class TaskController(TaskRuns[ResultT]):
         task = self.task
         if TaskRemoved in self._runtime.dispatcher.listeners or task._listeners:
             self._emit_removed()
-        # As `_forget`.
-        self._runtime.history.add(task._spec.id, self, task._last_notification)
-        task._owner = RemovedTaskOwner(self._parts, self._schedule, self)
-        if self.chain_ends is not None:
-            self._notify_downstream(self.chain_ends)
+        self._disown(task)
 
     def on_removed(self) -> None:
         """Handle that the task was removed: forget its backlog and end its pending attempts. Results are cancelled."""
@@ -256,17 +252,17 @@ class TaskController(TaskRuns[ResultT]):
             self._forget()
 
     def _forget(self) -> None:
-        """Break the reference cycle between task and controller, keep the last runs, and notify downstream tasks."""
         self._parts.tasks.forget(self)
-        self._runtime.history.add(self.task._spec.id, self, self.task._last_notification)
-        self.task._owner = RemovedTaskOwner(self._parts, self._schedule, self)
-        if self.chain_ends is not None:
-            self._notify_downstream(self.chain_ends)
+        self._disown(self.task)
 
-    def _notify_downstream(self, chain_ends: ChainEnds) -> None:
-        self.chain_ends = None
-        for on_upstream_gone in chain_ends.downstream.values():
-            on_upstream_gone()
+    def _disown(self, task: Task[ResultT]) -> None:
+        """Break the reference cycle between task and controller, keep the last runs, and notify downstream tasks."""
+        self._runtime.history.add(task._spec.id, self, task._last_notification)
+        task._owner = RemovedTaskOwner(self._parts, self._schedule, self)
+        chain_ends, self.chain_ends = self.chain_ends, None
+        if chain_ends is not None:
+            for on_upstream_gone in chain_ends.downstream.values():
+                on_upstream_gone()
 
     def _emit_removed(self) -> None:
         dispatcher = self._runtime.dispatcher
