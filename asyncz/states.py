@@ -170,7 +170,7 @@ class RunProgress(Snapshot, frozen=True):
     run_id: int
     done: NonNegativeFloat
     total: NonNegativeFloat | None = None
-    message: str = ""
+    message: _Text = ""
     fraction: Annotated[float, Field(ge=0, le=1)] | None = None
 
 
@@ -264,7 +264,7 @@ class SchedulerState(Snapshot, frozen=True):
     def redacted(self, redact: Callable[[str], str] | None = None) -> SchedulerState:
         """Return the same state with other texts of exceptions, which may contain secrets, for example for an endpoint.
 
-        Ids, functions, triggers and aliases stay.
+        Ids, functions, triggers, aliases and messages of progress stay.
 
         Args:
             redact: Called with the class and the text of each exception; returns the text to show. By default, and if

@@ -8,7 +8,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from asyncz import ExecutorState, IllegalTransitionError, InstanceCount, SchedulerState, TaskState
-from asyncz.states import RunSummary
+from asyncz.states import RunProgress, RunSummary
 
 
 @pytest.mark.parametrize("state", [ExecutorState, TaskState, SchedulerState])
@@ -61,7 +61,7 @@ def _fail_to_redact(text: str) -> str:
     ],
 )
 def test_redacted_state_hides_secrets(redact: Callable[[str], str] | None, expected: str) -> None:
-    """V10: texts of exceptions may contain passwords."""
+    """Texts of exceptions may contain passwords."""
     state = _with_error("OperationalError: password=hunter2 refused")
     redacted = state.redacted(redact)
     assert redacted.tasks[0].recent_runs[0].error == expected
@@ -72,12 +72,16 @@ def test_redacted_state_hides_secrets(redact: Callable[[str], str] | None, expec
 
 
 def test_state_with_lone_surrogates_becomes_json() -> None:
-    """V5: file names in ids and texts of exceptions may have them."""
+    """File names in ids and texts of exceptions may have them."""
     run = RunSummary(task_id="task", run_id=1, outcome="error", error="OSError: caf\udce9")
-    task = TaskState(task_id="\ud800", function="m:f", executor="x", submitted=1, errors=1, recent_runs=(run,))
+    progress = RunProgress(run_id=2, done=1.0, message="caf\udce8")
+    task = TaskState(
+        task_id="\ud800", function="m:f", executor="x", submitted=2, errors=1, recent_runs=(run,), progress=progress
+    )
     executor = ExecutorState(alias="x", running=1, instances=(InstanceCount(task_id="\ud800", running=1),))
     state = SchedulerState(tasks=(task,), executors=(executor,))
     assert "caf\\\\udce9" in state.model_dump_json()
+    assert "caf\\\\udce8" in state.model_dump_json()
     loaded = SchedulerState.model_validate_json(state.model_dump_json())
     assert loaded.tasks[0].task_id == "\\ud800"
     assert state.tasks[0].task_id == "\ud800"
