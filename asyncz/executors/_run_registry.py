@@ -74,7 +74,7 @@ class RunRecord(Generic[ResultT_co]):
     Attributes:
         task_id: The id of the task.
         state: The state, except that a queued run is `RUNNING` here; only the registry changes it, under its lock.
-        was_queued: False once the run is known not to be in the queue: then nobody has to look there.
+        was_queued: False if the run is known to have left the queue, which then need not be searched.
         timer: The timer of its timeout or of its cleanup; for the loop's thread.
         interruption: The outcome that is reported instead of that of the function, as the run was interrupted.
         is_reporting: True while a thread reports that the run is abandoned.

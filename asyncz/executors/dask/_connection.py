@@ -234,7 +234,7 @@ class Connection:
             case (_, ("progress", str(key), float(done), float() | None as total, str(message))):
                 events.progressed(_run_id(key), (done, total, message))
             case _:
-                self._logger.warning("A worker of the cluster told something that is not known here: %r", event)
+                self._logger.warning("An event of a worker of the cluster is not known, and was ignored: %r", event)
 
     def _look(self) -> None:
         client = self._client

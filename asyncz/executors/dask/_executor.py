@@ -343,23 +343,23 @@ class _Outgoing(Protocol):
         ...
 
     def began(self, place: _remote_worker.Place) -> None:
-        """Its function is called, there."""
+        """Note that the function was called by a worker at a place."""
         ...
 
     def progressed(self, report: _remote_progress.Report) -> None:
-        """Report its progress."""
+        """Report the progress of the run."""
         ...
 
     def deliver(self, report: _remote_worker.Report) -> None:
-        """It ended as its worker reports."""
+        """Report the outcome that the worker sent."""
         ...
 
     def fail(self, error: BaseException) -> None:
-        """End it with an exception."""
+        """Report an exception as the outcome."""
         ...
 
     def cancelled(self) -> None:
-        """End it as cancelled."""
+        """Report the run as cancelled."""
         ...
 
 
