@@ -13,7 +13,8 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import islice
-from typing import TypedDict
+
+from typing_extensions import TypedDict
 
 from asyncz import (
     AsyncIOExecutor,

@@ -12,5 +12,4 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_hostile_data_raises_library_errors_only(name: str) -> None:
-    """V5, V7, V8 and V2."""
     fuzz(name, 40)

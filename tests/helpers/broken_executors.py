@@ -482,19 +482,19 @@ class AbandonsCancelledCoroutines(ThreadPerRun):
         return run.task.is_coroutine and self.abandon(run, run.cancelled())
 
 
-class KeepsResultsOfCancelledCoroutines(ThreadPerRun):
-    """Executor that cancels a coroutine, and reports what the coroutine returns then."""
+class InterruptsCoroutines(ThreadPerRun):
+    """Base class of executors that run each coroutine in a loop of its own, and can interrupt it there."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._cancels: dict[int, Callable[[], object]] = {}
+        self.interruptions: dict[int, Callable[[], object]] = {}
 
-    @override
-    def cancel(self, run: TaskRun[ResultT], /) -> bool:
-        cancel = self._cancels.get(run.id)
-        if cancel is not None:
-            cancel()
-        return cancel is not None
+    def interrupt(self, run: TaskRun[ResultT]) -> bool:
+        """Interrupt the coroutine of a run, if it has one."""
+        interruption = self.interruptions.get(run.id)
+        if interruption is not None:
+            interruption()
+        return interruption is not None
 
     @override
     def work(self, run: TaskRun[ResultT]) -> None:
@@ -502,37 +502,38 @@ class KeepsResultsOfCancelledCoroutines(ThreadPerRun):
         self.finish(run, run.execute(partial(self._run_coroutine, run.id)))
 
     def _run_coroutine(self, run_id: int, awaitable: Awaitable[ResultT]) -> ResultT:
+        raise NotImplementedError
+
+
+class KeepsResultsOfCancelledCoroutines(InterruptsCoroutines):
+    """Executor that cancels a coroutine, and reports what the coroutine returns then."""
+
+    @override
+    def cancel(self, run: TaskRun[ResultT], /) -> bool:
+        return self.interrupt(run)
+
+    @override
+    def _run_coroutine(self, run_id: int, awaitable: Awaitable[ResultT]) -> ResultT:
         async def main() -> ResultT:
             loop, task = asyncio.get_running_loop(), asyncio.current_task()
             assert task is not None
-            self._cancels[run_id] = lambda: loop.call_soon_threadsafe(task.cancel)
+            self.interruptions[run_id] = lambda: loop.call_soon_threadsafe(task.cancel)
             try:
                 return await awaitable
             finally:
-                del self._cancels[run_id]
+                del self.interruptions[run_id]
 
         return asyncio.run(main())
 
 
-class CutsCleanupShort(ThreadPerRun):
+class CutsCleanupShort(InterruptsCoroutines):
     """Executor that cancels a coroutine, and closes the loop in the middle of the cleanup."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._cuts: dict[int, Callable[[], object]] = {}
 
     @override
     def cancel_run(self, run: TaskRun[ResultT], /) -> bool:
-        cut = self._cuts.get(run.id)
-        if cut is not None:
-            cut()
-        return cut is not None
+        return self.interrupt(run)
 
     @override
-    def work(self, run: TaskRun[ResultT]) -> None:
-        self.start_timeout(run)
-        self.finish(run, run.execute(partial(self._run_coroutine, run.id)))
-
     def _run_coroutine(self, run_id: int, awaitable: Awaitable[ResultT]) -> ResultT:
         async def main() -> ResultT:
             return await awaitable
@@ -547,7 +548,7 @@ class CutsCleanupShort(ThreadPerRun):
             # Let the task enter its cleanup.
             loop.call_soon(loop.call_soon, loop.stop)
 
-        self._cuts[run_id] = partial(loop.call_soon_threadsafe, cut)
+        self.interruptions[run_id] = partial(loop.call_soon_threadsafe, cut)
         try:
             return loop.run_until_complete(task)
         except RuntimeError:
@@ -555,7 +556,7 @@ class CutsCleanupShort(ThreadPerRun):
                 raise
             raise asyncio.CancelledError from None
         finally:
-            del self._cuts[run_id]
+            del self.interruptions[run_id]
             loop.close()
 
 

@@ -1,4 +1,4 @@
-"""Faults X10 to X22 of worker processes and of the programs that start them, each with the smallest input."""
+"""Faults of worker processes and of the programs that start them, each with the smallest input."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def wait_for_end(pid: int) -> None:
 
 
 def test_large_payload_is_released_and_copied_once() -> None:
-    """X10: an idle worker keeps nothing, and the parent needs no more than the pool of the standard library."""
+    """An idle worker keeps nothing, and the parent needs no more than the pool of the standard library."""
     size = 100_000_000
     measured: dict[str, dict[str, int]] = {}
     for pool in ("asyncz", "concurrent.futures"):
@@ -81,7 +81,7 @@ def test_large_payload_is_released_and_copied_once() -> None:
 
 
 def test_asking_function_sees_the_death_of_its_parent(tmp_path: Path) -> None:
-    """X11: no orphan, and the function may clean up."""
+    """No orphan, and the function may clean up."""
     program = """
 def work(begun, ended):
     with open(begun, "w") as file:
@@ -111,7 +111,7 @@ if __name__ == "__main__":
 
 @pytest.mark.parametrize("work", ["nothing", "a run", "a queue"])
 def test_thread_without_block_ends_with_the_program(work: str, tmp_path: Path) -> None:
-    """X17: the exit of the interpreter is clean, and runs in progress are cancelled."""
+    """The exit of the interpreter is clean, and runs in progress are cancelled."""
     program = """
 if __name__ == "__main__":
     thread = AsyncIOScheduler(executors={"cpu": ProcessPoolExecutor(1)}).in_thread().start()
@@ -130,7 +130,7 @@ if __name__ == "__main__":
 
 
 async def test_runs_are_cancelled_from_any_thread() -> None:
-    """X18: `cancel_runs` in another thread requests what it requests on the loop."""
+    """`cancel_runs` in another thread requests what it requests on the loop."""
     async with asyncio.timeout(WATCHDOG_SECONDS), AsyncIOScheduler() as scheduler:
         task = scheduler.add_task(asyncio.Event().wait, trigger=None, max_instances=2)
         assert await asyncio.to_thread(task.cancel_runs) == 0
@@ -142,7 +142,7 @@ async def test_runs_are_cancelled_from_any_thread() -> None:
 
 
 def test_long_temporary_folder_works(tmp_path: Path) -> None:
-    """X22: the path of a socket has a maximum length."""
+    """The path of a socket has a maximum length."""
     folder = tmp_path / ("x" * (112 - len(f"{tmp_path}")))
     folder.mkdir(exist_ok=True)
     program = "if __name__ == '__main__':\n    print(asyncio.run(run_one(abs, -1)))\n"
@@ -157,7 +157,7 @@ def test_long_temporary_folder_works(tmp_path: Path) -> None:
     ],
 )
 def test_missing_part_of_a_program_is_named(change: str, expected: str, tmp_path: Path) -> None:
-    """X22: the error of the start says what is missing, and what to do."""
+    """The error of the start says what is missing, and what to do."""
     program = f"os.chdir({f'{tmp_path}'!r})\n{change}\nasyncio.run(run_one(abs, -1))\n"
     result = run_program(program, tmp_path, status=1)
     assert "WorkerStartError" in result.stderr.splitlines()[-1]
@@ -167,31 +167,29 @@ def test_missing_part_of_a_program_is_named(change: str, expected: str, tmp_path
 INTERACTIVE = HEAD + RUN_ONE + "\ndef own(number):\n    return number\n\n"
 
 
-@pytest.mark.parametrize("arguments", [["-"], ["-i"], ["-c", INTERACTIVE + "print(asyncio.run(run_one(abs, -1)))"]])
-def test_program_without_a_file_uses_other_modules(arguments: list[str]) -> None:
-    """X22: `python -`, `python -c` and the interactive interpreter."""
-    result = subprocess.run(
+def run_interpreter(arguments: list[str], function: str) -> subprocess.CompletedProcess[str]:
+    """Run a program that has no file, from the standard input: it calls a function in a worker process."""
+    return subprocess.run(
         [sys.executable, *arguments],
-        input=INTERACTIVE + "print(asyncio.run(run_one(abs, -1)))\n",
+        input=f"{INTERACTIVE}print(asyncio.run(run_one({function}, -1)))\n",
         capture_output=True,
         text=True,
         check=False,
         timeout=WATCHDOG_SECONDS,
     )
+
+
+@pytest.mark.parametrize("arguments", [["-"], ["-i"], ["-c", INTERACTIVE + "print(asyncio.run(run_one(abs, -1)))"]])
+def test_program_without_a_file_uses_other_modules(arguments: list[str]) -> None:
+    """`python -`, `python -c` and the interactive interpreter."""
+    result = run_interpreter(arguments, "abs")
     assert result.stdout == "1\n", result.stderr
 
 
 @pytest.mark.parametrize("arguments", [["-"], ["-i"]])
 def test_function_of_interactive_program_is_explained(arguments: list[str]) -> None:
-    """X22: a function of the main module, which workers cannot import."""
-    result = subprocess.run(
-        [sys.executable, *arguments],
-        input=INTERACTIVE + "print(asyncio.run(run_one(own, -1)))\n",
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=WATCHDOG_SECONDS,
-    )
+    """A function of the main module, which workers cannot import."""
+    result = run_interpreter(arguments, "own")
     assert result.stdout == ""
     # The log shows the error, too.
     lines = [line for line in result.stderr.splitlines() if line.startswith("asyncz.exceptions.SerializationError")]
@@ -202,7 +200,7 @@ def test_function_of_interactive_program_is_explained(arguments: list[str]) -> N
 
 
 def test_forked_program_has_pools_of_its_own(tmp_path: Path) -> None:
-    """X22: `os.fork()` after a pool was used; pools of both processes work afterwards."""
+    """`os.fork()` after a pool was used; pools of both processes work afterwards."""
     program = """
 if __name__ == "__main__":
     print(asyncio.run(run_one(abs, -1)), flush=True)
@@ -217,7 +215,7 @@ if __name__ == "__main__":
 
 
 def test_fork_while_a_pool_is_used_disturbs_neither(tmp_path: Path) -> None:
-    """X22: `os.fork()` while runs are in progress."""
+    """`os.fork()` while runs are in progress."""
     program = """
 async def main():
     async with AsyncIOScheduler(executors={"cpu": ProcessPoolExecutor(1)}) as scheduler:
@@ -246,13 +244,13 @@ async def double_on(executor: UniversalExecutor, function: Callable[[int], int])
 
 @pytest.mark.parametrize("function", NESTED, ids=lambda function: function.__name__)
 async def test_run_in_a_worker_process_starts_processes(function: Callable[[int], int]) -> None:
-    """X22: workers may have processes of their own."""
+    """Workers may have processes of their own."""
     assert await double_on(ProcessPoolExecutor(1), function) == double(4)
 
 
 @pytest.mark.xdist_group("cluster")
 @pytest.mark.parametrize("function", NESTED, ids=lambda function: function.__name__)
 async def test_run_on_a_started_cluster_starts_processes(function: Callable[[int], int]) -> None:
-    """X22: the workers of a cluster are daemons by default, which may not have processes."""
+    """The workers of a cluster are daemons by default, which may not have processes."""
     executor = DaskExecutor(cluster_kwargs={"n_workers": 1, "threads_per_worker": 1})
     assert await double_on(executor, function) == double(4)

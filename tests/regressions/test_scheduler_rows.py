@@ -1,4 +1,4 @@
-"""Faults S1 to S20 of the scheduler and its triggers, each with the smallest input that once showed it."""
+"""Faults of the scheduler and its triggers, each with the smallest input that once showed it."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def raising_logging(name: str) -> Iterator[None]:
 
 
 async def test_old_interval_starves_no_other_task() -> None:
-    """S1: years of missed due times are skipped, not walked through."""
+    """Years of missed due times are skipped, not walked through."""
     scheduler = AsyncIOScheduler()
     old = scheduler.add_task(add, 1, 2, trigger=IntervalTrigger(seconds=1, start_at=datetime(2020, 1, 1, tzinfo=UTC)))
     other = scheduler.add_task(add, 1, 2, trigger=IntervalTrigger(seconds=0.1))
@@ -99,7 +99,7 @@ async def test_old_interval_starves_no_other_task() -> None:
 
 @pytest.mark.parametrize("back", [timedelta(seconds=5), timedelta(minutes=2), timedelta(hours=3)])
 async def test_clock_set_back_repeats_no_due_time(back: timedelta) -> None:
-    """S2: a due time that was submitted is not submitted again."""
+    """A due time that was submitted is not submitted again."""
     clock = FakeClock()
     due: list[datetime | None] = []
     scheduler = AsyncIOScheduler(clock=clock)
@@ -116,7 +116,7 @@ async def test_clock_set_back_repeats_no_due_time(back: timedelta) -> None:
 @pytest.mark.parametrize("logger", ["asyncz", "asyncz.scheduler", "asyncz.executors"])
 @pytest.mark.parametrize("retry", [None, Retry(attempts=2, delay=0.01)])
 async def test_raising_log_handler_loses_no_outcome(logger: str, retry: Retry | None) -> None:
-    """S3: logging can fail without any effect on runs."""
+    """Logging can fail without any effect on runs."""
     async with asyncio.timeout(WATCHDOG_SECONDS), AsyncIOScheduler() as scheduler:
         with raising_logging(logger):
             began = time.monotonic()
@@ -129,7 +129,7 @@ async def test_raising_log_handler_loses_no_outcome(logger: str, retry: Retry | 
 
 
 async def test_closed_loop_does_not_prevent_the_next_start() -> None:
-    """S5: the parts of a closed loop are dropped."""
+    """The parts of a closed loop are dropped."""
     scheduler = AsyncIOScheduler()
     hanging = threading.Event()
 
@@ -162,7 +162,7 @@ async def test_closed_loop_does_not_prevent_the_next_start() -> None:
     "trigger", [IntervalTrigger(days=1, start_at=datetime(2022, 1, 1, tzinfo=UTC)), CronTrigger("0 0 * * *")]
 )
 async def test_due_times_before_adding_are_not_made_up_for(trigger: IntervalTrigger | CronTrigger) -> None:
-    """S6: no run at the start of a program."""
+    """No run at the start of a program."""
     async with AsyncIOScheduler(clock=FakeClock(datetime(2026, 5, 5, 12, tzinfo=UTC))) as scheduler:
         task = scheduler.add_task(add, 1, 2, trigger=trigger)
         await asyncio.sleep(0.05)
@@ -170,7 +170,7 @@ async def test_due_times_before_adding_are_not_made_up_for(trigger: IntervalTrig
 
 
 async def test_union_does_not_make_up_for_old_due_times() -> None:
-    """S7: a union is due when each part would be due alone."""
+    """A union is due when each part would be due alone."""
     now = datetime(2026, 5, 5, 12, tzinfo=UTC)
     clock = FakeClock(now)
     trigger = CronTrigger("0 9 * * *") | IntervalTrigger(weeks=1, start_at=now - timedelta(weeks=4))
@@ -182,7 +182,7 @@ async def test_union_does_not_make_up_for_old_due_times() -> None:
 
 
 async def test_duration_is_monotonic() -> None:
-    """S8: a clock that is set back makes no negative duration."""
+    """A clock that is set back makes no negative duration."""
     clock = SteppedClock()
 
     async def run() -> None:
@@ -197,13 +197,13 @@ async def test_duration_is_monotonic() -> None:
 
 
 def test_grace_time_of_zero_is_rejected() -> None:
-    """S9: every run would be missed."""
+    """Every run would be missed."""
     with pytest.raises(InvalidInputError, match="misfire_grace_time"):
         TaskLimits(misfire_grace_time=0)
 
 
 async def test_failed_task_is_logged_with_stack_task_and_run(caplog: pytest.LogCaptureFixture) -> None:
-    """S10: error trackers see the stack."""
+    """Error trackers see the stack."""
     async with AsyncIOScheduler() as scheduler:
         outcome = await scheduler.add_task(fail, trigger=None, id="failing").run().notification()
     record = next(record for record in caplog.records if "failing" in record.getMessage())
@@ -215,21 +215,21 @@ async def test_failed_task_is_logged_with_stack_task_and_run(caplog: pytest.LogC
 
 @pytest.mark.parametrize("expression", ["*/90 * * * *", "0 */25 * * *", "0 0 */32 * *", "0 0 * */13 *", "0 0 * * */8"])
 def test_step_beyond_the_field_is_rejected(expression: str) -> None:
-    """S11: a step that is larger than its field is not silently another one."""
+    """A step that is larger than its field is not silently another one."""
     with pytest.raises(InvalidInputError):
         CronTrigger(expression)
 
 
 @pytest.mark.parametrize("zone", ["UTC+3", "GMT+2", "CEST", "MON-SUN"])
 def test_zone_error_suggests_no_other_offset(zone: str) -> None:
-    """S12: the error does not suggest a zone of another offset."""
+    """The error does not suggest a zone of another offset."""
     with pytest.raises(InvalidInputError) as caught:
         CronTrigger("0 9 * * *", timezone=zone)
     assert "Etc/GMT" not in str(caught.value)
 
 
 async def test_fake_clock_set_back_drives_timeouts() -> None:
-    """S13: a fake clock behaves as the real one."""
+    """A fake clock behaves as the real one."""
     clock = FakeClock()
     async with asyncio.timeout(WATCHDOG_SECONDS), AsyncIOScheduler(clock=clock) as scheduler:
         handle = scheduler.add_task(asyncio.Event().wait, trigger=None, timeout=3000).run()
@@ -242,7 +242,7 @@ async def test_fake_clock_set_back_drives_timeouts() -> None:
 
 
 async def test_submit_on_paused_scheduler_waits() -> None:
-    """S14: a paused scheduler starts nothing."""
+    """A paused scheduler starts nothing."""
     async with asyncio.timeout(WATCHDOG_SECONDS), AsyncIOScheduler() as scheduler:
         task = scheduler.add_task(add, 1, 2, trigger=None)
         scheduler.pause()
@@ -254,7 +254,7 @@ async def test_submit_on_paused_scheduler_waits() -> None:
 
 
 async def test_state_of_finished_task_is_its_last() -> None:
-    """S15: a one-off that has finished still has a state."""
+    """A one-off that has finished still has a state."""
     async with AsyncIOScheduler() as scheduler:
         task = scheduler.add_task(add, 1, 2)
         assert await task.result() == 3
@@ -263,7 +263,7 @@ async def test_state_of_finished_task_is_its_last() -> None:
 
 
 async def test_default_executor_used_without_executor() -> None:
-    """S16: `default` is the executor of tasks that name none."""
+    """`default` is the executor of tasks that name none."""
     pool = ThreadPoolExecutor(max_workers=1)
     async with asyncio.timeout(WATCHDOG_SECONDS), AsyncIOScheduler(executors={"default": pool}) as scheduler:
         task = scheduler.add_task(threading.get_ident)
@@ -276,14 +276,14 @@ async def test_default_executor_used_without_executor() -> None:
     [(add, ()), (add, (1,)), (add, (1, 2, 3)), (add, ("interval",)), (generate, ()), (generate_plain, ())],
 )
 def test_call_that_cannot_work_is_rejected_when_added(fn: object, args: tuple[object, ...]) -> None:
-    """S17 and X19: arguments that do not fit, and generator functions."""
+    """Arguments that do not fit, and generator functions."""
     scheduler = AsyncIOScheduler()
     with pytest.raises(AsynczError):
         call_untyped(scheduler.add_task, fn, *args)
 
 
 def test_coroutine_instead_of_function_is_rejected() -> None:
-    """S17: `add_task(f())` instead of `add_task(f)`."""
+    """`add_task(f())` instead of `add_task(f)`."""
 
     async def run() -> None: ...
 
@@ -295,14 +295,14 @@ def test_coroutine_instead_of_function_is_rejected() -> None:
 
 
 async def test_result_before_the_start_is_an_error() -> None:
-    """S17: a result that cannot come is not waited for."""
+    """A result that cannot come is not waited for."""
     task = AsyncIOScheduler().add_task(add, 1, 2)
     with pytest.raises(SchedulerNotRunningError):
         await asyncio.wait_for(task.result(), WATCHDOG_SECONDS)
 
 
 async def test_task_with_hanging_run_can_be_replaced() -> None:
-    """S18: a task that is removed and added again is independent, or its state gives the reason."""
+    """A task that is removed and added again is independent, or its state gives the reason."""
     release = threading.Event()
     async with asyncio.timeout(WATCHDOG_SECONDS), AsyncIOScheduler() as scheduler:
         old = scheduler.add_task(release.wait, id="same", trigger=None, executor="threadpool")
@@ -321,7 +321,7 @@ async def test_task_with_hanging_run_can_be_replaced() -> None:
 
 
 def test_step_of_zero_is_rejected() -> None:
-    """S19: `5-5/0`."""
+    """`5-5/0`."""
     with pytest.raises(InvalidInputError):
         CronTrigger("5-5/0 * * * *")
 
@@ -331,7 +331,7 @@ def test_step_of_zero_is_rejected() -> None:
     ["0 0 * * FRI-SUN", "0 0 1 NOV-MAR *", "0 22-2 * * *", "0 0 ? * MON", "0 0 15W * *", "0 0 * * 5L", "0 0 L-3 * *"],
 )
 def test_usual_extension_is_accepted_or_explained(expression: str) -> None:
-    """S20: the extensions of croniter and Quartz."""
+    """The extensions of croniter and Quartz."""
     now = datetime(2026, 5, 5, tzinfo=UTC)
     try:
         due = CronTrigger(expression).next_due_time(None, now)

@@ -215,7 +215,7 @@ def short_cleanup(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("short_cleanup")
 @pytest.mark.parametrize("setup", SETUPS, ids=lambda setup: getattr(setup, "__name__", ""))
 async def test_shutdown_is_bounded(setup: Setup) -> None:
-    """X4, X5, S4: the watchdog is generous, as the machine may be busy."""
+    """The watchdog is generous, as the machine may be busy."""
     release = threading.Event()
     scheduler = AsyncIOScheduler()
     await scheduler.start()

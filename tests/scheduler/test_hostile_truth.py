@@ -37,7 +37,7 @@ class Keeper(logging.Handler):
 
 
 async def test_exception_without_truth_is_logged(monkeypatch: pytest.MonkeyPatch) -> None:
-    """S3: the record of a failed run is not lost because `logging` asks its exception for its truth."""
+    """The record of a failed run is not lost because `logging` asks its exception for its truth."""
     keeper = Keeper()
     logger = logging.getLogger("asyncz.scheduler")
     monkeypatch.setattr(logger, "handlers", [keeper])

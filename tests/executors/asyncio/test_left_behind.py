@@ -57,7 +57,7 @@ class Leaver:
 
 @pytest.mark.parametrize("kind", ["awaits first", "nested", "swallows"])
 async def test_task_left_behind_is_cancelled(kind: Kind, caplog: pytest.LogCaptureFixture) -> None:
-    """X21: it does not go on during the runs of others."""
+    """It does not go on during the runs of others."""
     leaver = Leaver(kind)
     async with asyncio.timeout(WATCHDOG_SECONDS), AsyncIOScheduler() as scheduler:
         await scheduler.add_task(leaver, trigger=None, id="leaver").run()

@@ -67,7 +67,6 @@ async def timeout_after_start(
 
 @pytest.mark.parametrize("kind", ["asyncio", "threadpool", "processpool"])
 async def test_cancelled_coroutine_runs_its_finally(kind: str, tmp_path: Path) -> None:
-    """X7, X20."""
     async with asyncio.timeout(WATCHDOG_SECONDS), scheduler_with(kind) as scheduler:
         handle = scheduler.add_task(coroutine, tmp_path, executor="under_test", trigger=None).run()
         await until((tmp_path / "started").exists)
@@ -79,7 +78,7 @@ async def test_cancelled_coroutine_runs_its_finally(kind: str, tmp_path: Path) -
 
 @pytest.mark.parametrize("kind", ["asyncio", "threadpool", "processpool"])
 async def test_coroutine_over_timeout_runs_its_finally(kind: str, tmp_path: Path) -> None:
-    """X7: the outcome is reported after the cleanup."""
+    """The outcome is reported after the cleanup."""
     async with asyncio.timeout(WATCHDOG_SECONDS), scheduler_with(kind) as scheduler:
         await timeout_after_start(scheduler, coroutine, tmp_path)
     assert (tmp_path / "cancelled").exists()
@@ -87,13 +86,13 @@ async def test_coroutine_over_timeout_runs_its_finally(kind: str, tmp_path: Path
 
 @pytest.mark.parametrize("kind", ["asyncio", "threadpool", "processpool"])
 async def test_function_that_asks_sees_its_timeout(kind: str, tmp_path: Path) -> None:
-    """X20: a function that asks returns by itself, and its `finally` runs."""
+    """A function that asks returns by itself, and its `finally` runs."""
     async with asyncio.timeout(WATCHDOG_SECONDS), scheduler_with(kind) as scheduler:
         await timeout_after_start(scheduler, asking, tmp_path)
 
 
 async def test_cancelled_function_that_asks_ends_in_process(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """X20: the only executor that can cancel a running function."""
+    """The only executor that can cancel a running function."""
     async with asyncio.timeout(WATCHDOG_SECONDS), scheduler_with("processpool") as scheduler:
         handle = scheduler.add_task(asking, tmp_path, executor="under_test", trigger=None).run()
         await until(lambda: ASKS in caplog.messages)

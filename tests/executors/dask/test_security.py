@@ -122,7 +122,7 @@ def listening_addresses() -> set[str]:
 
 
 async def test_dask_test_process_ends_with_parent() -> None:
-    """X23: a killed test run leaves no part of a cluster behind."""
+    """A killed test run leaves no part of a cluster behind."""
     program = (
         "import os\n"
         "from tests.helpers.cluster import Part\n"

@@ -11,6 +11,6 @@ from tests.chaos.orphans import kill_at_moments
 
 @pytest.mark.slow
 def test_killed_program_leaves_no_process(tmp_path: Path) -> None:
-    """X16: at 12 moments here, at 50 by `python -m tests.chaos.orphans`."""
+    """At 12 moments here, at 50 by `python -m tests.chaos.orphans`."""
     moments = kill_at_moments(12, tmp_path)
     assert [moment for moment in moments if not moment.is_right] == []
