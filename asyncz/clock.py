@@ -13,6 +13,11 @@ def utc(timestamp: float) -> datetime:
     return datetime.fromtimestamp(timestamp, UTC)
 
 
+def in_utc(time: datetime) -> datetime:
+    """Return a time zone aware datetime in UTC. May be called from any thread."""
+    return time.astimezone(UTC)
+
+
 class SystemClock:
     """Clock of the machine: `time.time()`, and timers of the running event loop."""
 

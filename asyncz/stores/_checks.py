@@ -1,0 +1,29 @@
+"""Checks of arguments that all stores share."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from asyncz.exceptions import InvalidInputError
+
+_SHORTEST_TTL = timedelta(seconds=3)
+
+
+def check_ttl(ttl: timedelta) -> None:
+    """Check the duration of a lease: a shorter one ends while its node is alive, but busy.
+
+    Raises:
+        InvalidInputError: It is shorter than 3 seconds.
+    """
+    if ttl < _SHORTEST_TTL:
+        raise InvalidInputError("ttl", repr(ttl), "a lease takes at least 3 seconds")
+
+
+def check_limit(limit: int) -> None:
+    """Check the maximum number of records of a call.
+
+    Raises:
+        InvalidInputError: It is less than 1.
+    """
+    if limit < 1:
+        raise InvalidInputError("limit", repr(limit), "pass at least 1")

@@ -1,0 +1,84 @@
+"""Columns of the tables, and records from their rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TypeAlias
+from uuid import UUID
+
+from asyncz.stores.records import RunRecord, TaskRecord
+
+SqlValue: TypeAlias = str | int | bytes | None
+"""A value of SQLite."""
+
+TASK_COLUMNS: tuple[str, ...] = tuple(TaskRecord.model_fields)
+RUN_COLUMNS: tuple[str, ...] = tuple(RunRecord.model_fields)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def column_list(columns: Iterable[str], table: str = "") -> str:
+    """Return the columns as SQL, quoted: `trigger` is a keyword."""
+    prefix = f"{table}." if table else ""
+    return ", ".join(f'{prefix}"{column}"' for column in columns)
+
+
+def microseconds(time: datetime) -> int:
+    """Return a time as microseconds since the epoch, exactly."""
+    return (time - _EPOCH) // _MICROSECOND
+
+
+def from_microseconds(value: int) -> datetime:
+    """Return the UTC time of microseconds since the epoch, exactly."""
+    return _EPOCH + value * _MICROSECOND
+
+
+def sqlite_value(value: object) -> SqlValue:
+    """Return a value of a record as SQLite keeps it."""
+    match value:
+        case None | str() | bytes():
+            return value
+        case int():
+            return value
+        case datetime():
+            return microseconds(value)
+        case UUID():
+            return value.bytes
+        case _:
+            raise TypeError(value)
+
+
+_TIMES = frozenset(
+    {"next_due", "undeclared_since", "scheduled_at", "not_before", "created_at", "started_at", "finished_at"}
+)
+
+
+def _python_value(column: str, value: SqlValue) -> object:
+    if value is None:
+        return None
+    if isinstance(value, bytes):
+        return UUID(bytes=value)
+    if isinstance(value, int):
+        if column in _TIMES:
+            return from_microseconds(value)
+        if column in {"paused", "removed"}:
+            return bool(value)
+    return value
+
+
+def task_of_row(row: Sequence[SqlValue]) -> TaskRecord:
+    """Return the task of a row with the columns `TASK_COLUMNS`."""
+    return TaskRecord.model_validate(_values(TASK_COLUMNS, row, _python_value))
+
+
+def run_of_row(row: Sequence[SqlValue]) -> RunRecord:
+    """Return the run of a row with the columns `RUN_COLUMNS`."""
+    return RunRecord.model_validate(_values(RUN_COLUMNS, row, _python_value))
+
+
+def _values(
+    columns: Sequence[str], row: Sequence[SqlValue], convert: Callable[[str, SqlValue], object]
+) -> dict[str, object]:
+    return {column: convert(column, value) for column, value in zip(columns, row, strict=True)}

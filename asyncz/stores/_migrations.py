@@ -1,0 +1,34 @@
+"""Numbered SQL files of the package, in the order in which they are applied."""
+
+from __future__ import annotations
+
+import functools
+from importlib import resources
+from typing import Literal, NamedTuple, TypeAlias
+
+Dialect: TypeAlias = Literal["sqlite", "postgres"]
+"""Folder of the migrations of a database."""
+
+
+class Migration(NamedTuple):
+    """One numbered SQL file.
+
+    Attributes:
+        number: Number of the file, from 1.
+        name: Name of the file.
+        sql: Statements, separated by semicolons.
+    """
+
+    number: int
+    name: str
+    sql: str
+
+
+@functools.cache
+def migrations(dialect: Dialect) -> tuple[Migration, ...]:
+    """Return the migrations of a database, in order."""
+    folder = resources.files("asyncz.stores") / "migrations" / dialect
+    files = sorted((file for file in folder.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name)
+    return tuple(
+        Migration(int(file.name.partition("_")[0]), file.name, file.read_text(encoding="utf-8")) for file in files
+    )

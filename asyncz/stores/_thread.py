@@ -1,0 +1,69 @@
+"""Thread of a connection: database drivers block, event loops must not."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable
+
+from typing_extensions import TypeVar
+
+ResultT = TypeVar("ResultT")
+
+
+class ConnectionThread:
+    """Daemon thread that makes calls one after another, and gives their results to event loops.
+
+    A daemon, so that a database that does not answer cannot hold the exit of the interpreter. Calls are accepted
+    from the threads of event loops.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    async def call(self, call: Callable[[], ResultT]) -> ResultT:
+        """Make a call in the thread, and return its result.
+
+        A cancellation does not interrupt the call: a transaction is never left half done.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[ResultT] = loop.create_future()
+        self._calls.put(lambda: _deliver(call, loop, future))
+        return await future
+
+    def stop(self) -> None:
+        """End the thread after the calls that were made before. Does not wait for it."""
+        self._calls.put(None)
+
+    def _run(self) -> None:
+        while (call := self._calls.get()) is not None:
+            call()
+            # Until the next call, nothing refers to the arguments and the result of this one.
+            del call
+
+
+def _deliver(call: Callable[[], ResultT], loop: asyncio.AbstractEventLoop, future: asyncio.Future[ResultT]) -> None:
+    """Make a call, and set its outcome in the thread of the loop."""
+    try:
+        result = call()
+    except BaseException as error:
+        failure = error
+
+        def settle() -> None:
+            if not future.done():
+                future.set_exception(failure)
+
+    else:
+
+        def settle() -> None:
+            if not future.done():
+                future.set_result(result)
+
+    try:
+        _ = loop.call_soon_threadsafe(settle)
+    except RuntimeError:
+        # The loop has been closed: the caller is gone.
+        return

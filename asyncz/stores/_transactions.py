@@ -1,0 +1,209 @@
+"""Session over a database whose driver blocks, and the transactions that each database implements."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import Protocol
+from uuid import UUID
+
+from typing_extensions import TypeVar
+
+from asyncz.stores._checks import check_limit
+from asyncz.stores._thread import ConnectionThread
+from asyncz.stores.exceptions import StoreClosedError
+from asyncz.stores.records import (
+    ExistingTaskPolicy,
+    FinalRunState,
+    Firing,
+    Lease,
+    NodeRecord,
+    Outcome,
+    RunQuery,
+    RunRecord,
+    TaskRecord,
+)
+
+ResultT = TypeVar("ResultT")
+
+
+class Transactions(Protocol):
+    """Transactions of one node over one connection: `StoreSession` without event loop, for one thread at a time.
+
+    A lost connection raises `StoreConnectionError`; the next call connects again.
+    """
+
+    def grant_lease(self, *, first: bool) -> Lease:
+        """Write the lease of the node, and return it. Only a lease that is not the first one can be `lost`."""
+        ...
+
+    def declare(self, tasks: Sequence[TaskRecord], existing: ExistingTaskPolicy, /) -> Sequence[TaskRecord]: ...
+    def change(self, task: TaskRecord, /) -> TaskRecord | None: ...
+    def remove(self, task_ids: Sequence[str], /) -> Sequence[str]: ...
+    def changes(self, since: int, limit: int, /) -> Sequence[TaskRecord]: ...
+    def overdue(self, by: timedelta, limit: int, /) -> Sequence[TaskRecord]: ...
+    def fire(self, firings: Sequence[Firing], /) -> Sequence[RunRecord]: ...
+    def submit(self, runs: Sequence[RunRecord], /) -> Sequence[RunRecord]: ...
+    def claim(self, executors: Mapping[str, int], limit: int, /) -> Sequence[RunRecord]: ...
+    def finish(self, outcomes: Sequence[Outcome], /) -> Sequence[UUID]: ...
+    def take_over(self, limit: int, /) -> Sequence[RunRecord]: ...
+    def runs(self, query: RunQuery, /) -> Sequence[RunRecord]: ...
+    def nodes(self) -> Sequence[NodeRecord]: ...
+    def prune(self, keep: Mapping[FinalRunState, timedelta], limit: int, /) -> int: ...
+
+    def revision(self) -> int:
+        """Return a number that grows with each change of the tasks, and with each run that begins to wait."""
+        ...
+
+    def end_lease(self) -> None:
+        """Delete the lease of the node."""
+        ...
+
+    def close(self) -> None:
+        """Close the connection. Idempotent."""
+        ...
+
+
+class DatabaseSession:
+    """Session of a node with a database: one thread for transactions, and one connection for the lease.
+
+    Args:
+        transactions: Transactions over the first connection. For the thread of this session.
+        renewals: The same over a second connection, which only `renew` uses.
+        description: Description of the store, without passwords.
+        poll_interval: Seconds between two looks for changes.
+    """
+
+    def __init__(
+        self, transactions: Transactions, renewals: Transactions, description: str, poll_interval: float
+    ) -> None:
+        self._transactions = transactions
+        self._renewals = renewals
+        # Renewals may come from several threads; each uses the second connection alone.
+        self._renewing = threading.Lock()
+        self._description = description
+        self._poll_interval = poll_interval
+        self._thread = ConnectionThread(f"asyncz-store {description}")
+        self._closed = False
+        self._lease: Lease | None = None
+
+    async def open(self) -> None:
+        """Connect, and write the first lease.
+
+        Raises:
+            StoreConnectionError: The database cannot be reached.
+            StoreSchemaError: The database has a schema that this version cannot use.
+        """
+        try:
+            self._lease = await self._thread.call(lambda: self._transactions.grant_lease(first=True))
+        except BaseException:
+            self._thread.stop()
+            raise
+
+    @property
+    def lease(self) -> Lease:
+        """The last lease that the store granted."""
+        if self._lease is None:
+            raise StoreClosedError(self._description)
+        return self._lease
+
+    def renew(self) -> Lease:
+        """Renew the lease for another `ttl`, by the clock of the store. Blocks; for any thread."""
+        with self._renewing:
+            if self._closed:
+                raise StoreClosedError(self._description)
+            self._lease = self._renewals.grant_lease(first=False)
+            return self._lease
+
+    async def declare(self, tasks: Sequence[TaskRecord], existing: ExistingTaskPolicy, /) -> Sequence[TaskRecord]:
+        """Store the tasks that the program declares, and return them as they are stored now."""
+        return await self._call(lambda: self._transactions.declare(tasks, existing))
+
+    async def change(self, task: TaskRecord, /) -> TaskRecord | None:
+        """Add or replace one task, and return it with its new version."""
+        return await self._call(lambda: self._transactions.change(task))
+
+    async def remove(self, task_ids: Sequence[str], /) -> Sequence[str]:
+        """Remove tasks and return the ids of those that existed."""
+        return await self._call(lambda: self._transactions.remove(task_ids))
+
+    async def changes(self, since: int, limit: int, /) -> Sequence[TaskRecord]:
+        """Return tasks whose `revision` is greater than a number, in that order."""
+        check_limit(limit)
+        return await self._call(lambda: self._transactions.changes(since, limit))
+
+    async def overdue(self, by: timedelta, limit: int, /) -> Sequence[TaskRecord]:
+        """Return active tasks that are due for longer than `by`, the most overdue first."""
+        check_limit(limit)
+        return await self._call(lambda: self._transactions.overdue(by, limit))
+
+    async def fire(self, firings: Sequence[Firing], /) -> Sequence[RunRecord]:
+        """Advance tasks to their next due times and store the runs of the past ones."""
+        return await self._call(lambda: self._transactions.fire(firings))
+
+    async def submit(self, runs: Sequence[RunRecord], /) -> Sequence[RunRecord]:
+        """Store waiting runs for any node that has a free slot; return those whose id was not known."""
+        return await self._call(lambda: self._transactions.submit(runs))
+
+    async def claim(self, executors: Mapping[str, int], limit: int, /) -> Sequence[RunRecord]:
+        """Become the owner of waiting runs, the oldest first."""
+        check_limit(limit)
+        return await self._call(lambda: self._transactions.claim(executors, limit))
+
+    async def finish(self, outcomes: Sequence[Outcome], /) -> Sequence[UUID]:
+        """Store outcomes, and return the ids of those whose fence was the current one."""
+        return await self._call(lambda: self._transactions.finish(outcomes))
+
+    async def take_over(self, limit: int, /) -> Sequence[RunRecord]:
+        """Become the owner of running runs whose node closed its session, or whose lease is over."""
+        check_limit(limit)
+        return await self._call(lambda: self._transactions.take_over(limit))
+
+    async def runs(self, query: RunQuery, /) -> Sequence[RunRecord]:
+        """Return runs of the history, newest first."""
+        return await self._call(lambda: self._transactions.runs(query))
+
+    async def nodes(self) -> Sequence[NodeRecord]:
+        """Return the nodes whose lease is valid, sorted by id."""
+        return await self._call(self._transactions.nodes)
+
+    async def prune(self, keep: Mapping[FinalRunState, timedelta], limit: int, /) -> int:
+        """Delete runs whose outcome is older than `keep` says."""
+        check_limit(limit)
+        return await self._call(lambda: self._transactions.prune(keep, limit))
+
+    async def wake_ups(self) -> AsyncIterator[int]:
+        """Iterate over hints that tasks or runs may have changed, found by polling."""
+        known = await self._call(self._transactions.revision)
+        while True:
+            await asyncio.sleep(self._poll_interval)
+            revision = await self._call(self._transactions.revision)
+            if revision != known:
+                known = revision
+                yield revision
+
+    async def close(self) -> None:
+        """End the lease and release the connections. Idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            await self._thread.call(self._end)
+        finally:
+            self._thread.stop()
+
+    async def _call(self, transaction: Callable[[], ResultT]) -> ResultT:
+        if self._closed:
+            raise StoreClosedError(self._description)
+        return await self._thread.call(transaction)
+
+    def _end(self) -> None:
+        try:
+            # A renewal that is in progress would write the lease again.
+            with self._renewing:
+                self._renewals.close()
+            self._transactions.end_lease()
+        finally:
+            self._transactions.close()

@@ -1,0 +1,84 @@
+"""Errors of stores."""
+
+from __future__ import annotations
+
+import attrs
+from typing_extensions import override
+
+from asyncz.exceptions import AsynczError
+
+
+class StoreError(AsynczError):
+    """Base class of the errors of stores."""
+
+
+@attrs.define(eq=False, slots=False, repr=False)
+class StoreConnectionError(StoreError, ConnectionError):
+    """The database cannot be reached, or does not answer. The call can be repeated with the same arguments.
+
+    Attributes:
+        store: Description of the store, without passwords.
+        reason: Message of the driver.
+    """
+
+    store: str
+    reason: str
+
+    @override
+    def __str__(self) -> str:
+        return f"the store {self.store} cannot be reached: {self.reason}"
+
+
+@attrs.define(eq=False, slots=False, repr=False)
+class StoreSchemaError(StoreError, RuntimeError):
+    """The database has a schema that this version of asyncz cannot use.
+
+    Attributes:
+        store: Description of the store, without passwords.
+        found: Number of the newest migration in the database.
+        needed: Number of the newest migration that this version knows.
+    """
+
+    store: str
+    found: int
+    needed: int
+
+    @override
+    def __str__(self) -> str:
+        return (
+            f"the store {self.store} has the schema {self.found}, and this version knows the schemas up to"
+            f" {self.needed}; install a newer version of asyncz"
+        )
+
+
+@attrs.define(eq=False, slots=False, repr=False)
+class StoreClosedError(StoreError, RuntimeError):
+    """The session with the store has been closed.
+
+    Attributes:
+        store: Description of the store.
+    """
+
+    store: str
+
+    @override
+    def __str__(self) -> str:
+        return f"the session with the store {self.store} has been closed; open a new one"
+
+
+@attrs.define(eq=False, slots=False, repr=False)
+class StoredTaskConflictError(StoreError, ValueError):
+    """A declared task is in the store already, with another declaration; nothing has been written.
+
+    Attributes:
+        task_id: Id of the task.
+    """
+
+    task_id: str
+
+    @override
+    def __str__(self) -> str:
+        return (
+            f"the store has a task {self.task_id!r} with another declaration; choose another id, or another policy for"
+            " existing tasks"
+        )

@@ -1,0 +1,370 @@
+"""Store in memory: the reference implementation, shared by the schedulers of one process."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from itertools import islice
+from uuid import UUID
+
+from typing_extensions import TypeVar
+
+from asyncz.clock import utc
+from asyncz.stores._checks import check_limit, check_ttl
+from asyncz.stores._declarations import records_to_write
+from asyncz.stores.exceptions import StoreClosedError
+from asyncz.stores.records import (
+    ExistingTaskPolicy,
+    FinalRunState,
+    Firing,
+    Lease,
+    NodeRecord,
+    Outcome,
+    RunQuery,
+    RunRecord,
+    TaskRecord,
+)
+
+ResultT = TypeVar("ResultT")
+
+
+class MemoryStore:
+    """Store for the schedulers of one process, and for tests. It forgets everything with the process.
+
+    May be used from several threads with an event loop each.
+
+    Args:
+        now: Clock of the store: returns seconds since the epoch.
+
+    Example:
+        >>> store = MemoryStore()
+        >>> one, two = AsyncIOScheduler(store=store), AsyncIOScheduler(store=store)
+    """
+
+    def __init__(self, *, now: Callable[[], float] = time.time) -> None:
+        self._now = now
+        # Held for one transaction, in which only code of this module is called.
+        self._lock = threading.Lock()
+        self._tables = _Tables()
+
+    async def connect(self, node: NodeRecord, ttl: timedelta, /) -> MemoryStoreSession:
+        """Open a session for a node, with its first lease."""
+        check_ttl(ttl)
+        return MemoryStoreSession(self._tables, self._lock, lambda: utc(self._now()), node, ttl)
+
+
+class _Tables:
+    """Records of a store. For the holder of the lock."""
+
+    def __init__(self) -> None:
+        self.tasks: dict[str, TaskRecord] = {}
+        self.runs: dict[UUID, RunRecord] = {}
+        self.due_times: set[tuple[str, datetime, str]] = set()
+        self.nodes: dict[str, NodeRecord] = {}
+        self.revision = 0
+        self.sequence = 0
+        self.wake_ups: dict[object, Callable[[], object]] = {}
+
+    def write_task(self, task: TaskRecord) -> TaskRecord:
+        self.revision += 1
+        written = task.model_copy(update={"version": task.version + 1, "revision": self.revision})
+        self.tasks[task.id] = written
+        return written
+
+    def add_run(self, run: RunRecord, now: datetime) -> RunRecord:
+        self.sequence += 1
+        added = run.model_copy(update={"sequence": self.sequence, "created_at": now})
+        self.runs[run.id] = added
+        return added
+
+    def is_alive(self, node_id: str | None, now: datetime) -> bool:
+        node = None if node_id is None else self.nodes.get(node_id)
+        return node is not None and node.lease_until is not None and node.lease_until > now
+
+
+class MemoryStoreSession:
+    """Session with a `MemoryStore`. Its methods return at once."""
+
+    def __init__(
+        self,
+        tables: _Tables,
+        lock: threading.Lock,
+        now: Callable[[], datetime],
+        node: NodeRecord,
+        ttl: timedelta,
+    ) -> None:
+        self._tables = tables
+        self._lock = lock
+        self._now = now
+        self._node = node
+        self._ttl = ttl
+        self._closed = False
+        self._lease = self._write_lease(lost=False)
+
+    @property
+    def lease(self) -> Lease:
+        """The last lease that the store granted."""
+        return self._lease
+
+    def renew(self) -> Lease:
+        """Renew the lease for another `ttl`, by the clock of the store."""
+        self._check_open()
+        with self._lock:
+            lost = not self._tables.is_alive(self._node.id, self._now())
+        self._lease = self._write_lease(lost=lost)
+        return self._lease
+
+    async def declare(self, tasks: Sequence[TaskRecord], existing: ExistingTaskPolicy, /) -> Sequence[TaskRecord]:
+        """Store the tasks that the program declares, and return them as they are stored now."""
+        self._check_open()
+        with self._lock:
+            written = records_to_write(tasks, self._tables.tasks, existing)
+            for record in written:
+                _ = self._tables.write_task(record)
+            declared = tuple(self._tables.tasks[task.id] for task in tasks)
+        if written:
+            self._wake()
+        return declared
+
+    async def change(self, task: TaskRecord, /) -> TaskRecord | None:
+        """Add or replace one task, and return it with its new version."""
+        self._check_open()
+        with self._lock:
+            known = self._tables.tasks.get(task.id)
+            if task.version != (0 if known is None or known.removed else known.version):
+                return None
+            # A tombstone keeps counting: a node that knows the removed task cannot fire the new one by its version.
+            version = task.version if known is None else known.version
+            written = self._tables.write_task(task.model_copy(update={"version": version}))
+        self._wake()
+        return written
+
+    async def remove(self, task_ids: Sequence[str], /) -> Sequence[str]:
+        """Remove tasks and return the ids of those that existed."""
+        self._check_open()
+        removed: list[str] = []
+        with self._lock:
+            for task_id in task_ids:
+                known = self._tables.tasks.get(task_id)
+                if known is not None and not known.removed:
+                    _ = self._tables.write_task(known.model_copy(update={"removed": True, "next_due": None}))
+                    removed.append(task_id)
+        if removed:
+            self._wake()
+        return removed
+
+    async def changes(self, since: int, limit: int, /) -> Sequence[TaskRecord]:
+        """Return tasks whose `revision` is greater than a number, in that order."""
+        self._check_open()
+        check_limit(limit)
+        with self._lock:
+            changed = [task for task in self._tables.tasks.values() if task.revision > since]
+        return sorted(changed, key=lambda task: task.revision)[:limit]
+
+    async def overdue(self, by: timedelta, limit: int, /) -> Sequence[TaskRecord]:
+        """Return active tasks that are due for longer than `by`, the most overdue first."""
+        self._check_open()
+        check_limit(limit)
+        with self._lock:
+            until = self._now() - by
+            found = [
+                (task.next_due, task.id, task)
+                for task in self._tables.tasks.values()
+                if _can_fire(task) and task.next_due is not None and task.next_due < until
+            ]
+        return [task for _, _, task in sorted(found, key=lambda each: each[:2])[:limit]]
+
+    async def fire(self, firings: Sequence[Firing], /) -> Sequence[RunRecord]:
+        """Advance tasks to their next due times and store the runs of the past ones."""
+        self._check_open()
+        fired: list[RunRecord] = []
+        with self._lock:
+            now = self._now()
+            if not self._tables.is_alive(self._node.id, now):
+                return ()
+            for firing in firings:
+                fired += self._fire(firing, now)
+        return fired
+
+    async def submit(self, runs: Sequence[RunRecord], /) -> Sequence[RunRecord]:
+        """Store waiting runs for any node that has a free slot; return those whose id was not known."""
+        self._check_open()
+        with self._lock:
+            now = self._now()
+            added = [
+                self._tables.add_run(run.model_copy(update={"state": "waiting", "node": None, "fence": 0}), now)
+                for run in runs
+                if run.id not in self._tables.runs
+            ]
+        if added:
+            self._wake()
+        return added
+
+    async def claim(self, executors: Mapping[str, int], limit: int, /) -> Sequence[RunRecord]:
+        """Become the owner of waiting runs, the oldest first."""
+        self._check_open()
+        check_limit(limit)
+        free = dict(executors)
+        claimed: list[RunRecord] = []
+        with self._lock:
+            now = self._now()
+            if not self._tables.is_alive(self._node.id, now):
+                return ()
+            for run in self._waiting(now):
+                if len(claimed) == limit:
+                    break
+                if free.get(run.executor, 0) > 0:
+                    free[run.executor] -= 1
+                    claimed.append(self._own(run))
+        return claimed
+
+    async def finish(self, outcomes: Sequence[Outcome], /) -> Sequence[UUID]:
+        """Store outcomes, and return the ids of those whose fence was the current one."""
+        self._check_open()
+        with self._lock:
+            accepted = [outcome.run_id for outcome in outcomes if self._finish(outcome)]
+        if any(outcome.state == "waiting" for outcome in outcomes):
+            self._wake()
+        return accepted
+
+    async def take_over(self, limit: int, /) -> Sequence[RunRecord]:
+        """Become the owner of running runs whose node closed its session, or whose lease is over."""
+        self._check_open()
+        check_limit(limit)
+        with self._lock:
+            now = self._now()
+            if not self._tables.is_alive(self._node.id, now):
+                return ()
+            lost = (
+                run
+                for run in self._tables.runs.values()
+                if run.state == "running" and not self._tables.is_alive(run.node, now)
+            )
+            return [self._own(run) for run in tuple(islice(lost, limit))]
+
+    async def runs(self, query: RunQuery, /) -> Sequence[RunRecord]:
+        """Return runs of the history, newest first."""
+        self._check_open()
+        with self._lock:
+            everything = sorted(self._tables.runs.values(), key=lambda run: run.sequence, reverse=True)
+        found = (
+            run
+            for run in everything
+            if (query.task_id is None or run.task_id == query.task_id)
+            and (not query.states or run.state in query.states)
+            and (query.before is None or run.sequence < query.before)
+        )
+        return tuple(islice(found, query.limit))
+
+    async def nodes(self) -> Sequence[NodeRecord]:
+        """Return the nodes whose lease is valid, sorted by id."""
+        self._check_open()
+        with self._lock:
+            now = self._now()
+            alive = [node for node in self._tables.nodes.values() if self._tables.is_alive(node.id, now)]
+        return sorted(alive, key=lambda node: node.id)
+
+    async def prune(self, keep: Mapping[FinalRunState, timedelta], limit: int, /) -> int:
+        """Delete runs whose outcome is older than `keep` says."""
+        self._check_open()
+        check_limit(limit)
+        with self._lock:
+            now = self._now()
+            ages = {str(state): age for state, age in keep.items()}
+            outdated = (
+                run
+                for run in self._tables.runs.values()
+                if run.state in ages and run.finished_at is not None and run.finished_at < now - ages[run.state]
+            )
+            pruned = tuple(islice(outdated, limit))
+            for run in pruned:
+                del self._tables.runs[run.id]
+                self._tables.due_times.discard((run.task_id, run.scheduled_at, run.kind))
+        return len(pruned)
+
+    async def wake_ups(self) -> AsyncIterator[int]:
+        """Iterate over hints that tasks or runs may have changed."""
+        self._check_open()
+        changed, loop, key = asyncio.Event(), asyncio.get_running_loop(), object()
+        with self._lock:
+            self._tables.wake_ups[key] = lambda: loop.call_soon_threadsafe(changed.set)
+        try:
+            while True:
+                await changed.wait()
+                changed.clear()
+                yield self._tables.revision
+        finally:
+            with self._lock:
+                _ = self._tables.wake_ups.pop(key, None)
+
+    async def close(self) -> None:
+        """End the lease and release the connection."""
+        self._closed = True
+        with self._lock:
+            _ = self._tables.nodes.pop(self._node.id, None)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreClosedError("MemoryStore()")
+
+    def _write_lease(self, *, lost: bool) -> Lease:
+        with self._lock:
+            now = self._now()
+            until = now + self._ttl
+            self._tables.nodes[self._node.id] = self._node.model_copy(update={"lease_until": until})
+        return Lease(until=until, now=now, lost=lost)
+
+    def _fire(self, firing: Firing, now: datetime) -> Iterable[RunRecord]:
+        tables = self._tables
+        task = tables.tasks.get(firing.task_id)
+        if task is None or not _can_fire(task) or task.version != firing.version or task.next_due != firing.due:
+            return
+        if firing.due > now:
+            return
+        tables.tasks[task.id] = task.model_copy(update={"next_due": firing.next_due})
+        for run in firing.runs:
+            key = (run.task_id, run.scheduled_at, run.kind)
+            if key not in tables.due_times:
+                tables.due_times.add(key)
+                owner = {"node": self._node.id, "fence": 1} if run.state == "running" else {"node": None, "fence": 0}
+                yield tables.add_run(run.model_copy(update=owner), now)
+
+    def _waiting(self, now: datetime) -> tuple[RunRecord, ...]:
+        """Return the waiting runs that may start, the oldest first."""
+        return tuple(
+            run
+            for run in self._tables.runs.values()
+            if run.state == "waiting" and (run.not_before is None or run.not_before <= now)
+        )
+
+    def _own(self, run: RunRecord) -> RunRecord:
+        update = {"state": "running", "node": self._node.id, "fence": run.fence + 1}
+        owned = self._tables.runs[run.id] = run.model_copy(update=update)
+        return owned
+
+    def _finish(self, outcome: Outcome) -> bool:
+        run = self._tables.runs.get(outcome.run_id)
+        if run is None or run.fence != outcome.fence:
+            return False
+        values = outcome.model_dump(exclude={"run_id", "fence"}) | {"fence": run.fence + 1}
+        if outcome.state == "waiting":
+            values["node"] = None
+        self._tables.runs[run.id] = run.model_copy(update=values)
+        return True
+
+    def _wake(self) -> None:
+        with self._lock:
+            wake_ups = tuple(self._tables.wake_ups.values())
+        for wake_up in wake_ups:
+            try:
+                wake_up()
+            except RuntimeError:
+                # The loop of another scheduler has been closed meanwhile.
+                continue
+
+
+def _can_fire(task: TaskRecord) -> bool:
+    return task.state == "active" and not task.paused and not task.removed

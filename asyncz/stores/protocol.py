@@ -1,0 +1,195 @@
+"""Protocol of stores, with the promises that every store keeps.
+
+| moment | promise |
+| --- | --- |
+| a due time becomes a run | exactly once over all nodes |
+| a run has one owner | the node that holds the current fence |
+| an outcome is accepted | exactly one, and only with the current fence |
+| the function is called | at most once with `on_lost="fail"`, at least once with `on_lost="rerun"` |
+| not early | never before the due time by the clock of the store |
+| an unchanged declaration | writes nothing; a pause, the next due time and overdue times are kept |
+| unreadable tasks | are parked and kept, never deleted |
+
+The clock of the store decides about leases and due times, so that wrong clocks of nodes do no harm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import timedelta
+from typing import Protocol, runtime_checkable
+from uuid import UUID
+
+from asyncz.stores.records import (
+    ExistingTaskPolicy,
+    FinalRunState,
+    Firing,
+    Lease,
+    NodeRecord,
+    Outcome,
+    RunQuery,
+    RunRecord,
+    TaskRecord,
+)
+
+
+@runtime_checkable
+class StoreSession(Protocol):
+    """Connection of one node to a store. Each method is one transaction.
+
+    Methods other than `renew` are for the thread of one event loop, which they never block.
+
+    Raises:
+        StoreConnectionError: From every method, if the database cannot be reached. Nothing has been changed, or the
+            outcome is unknown: all methods can be called again with the same arguments.
+    """
+
+    @property
+    def lease(self) -> Lease:
+        """The last lease that the store granted."""
+        ...
+
+    def renew(self) -> Lease:
+        """Renew the lease for another `ttl`, by the clock of the store.
+
+        Blocks, and may be called from any thread, at any time: a thread of its own renews the lease, so that neither a
+        blocked event loop nor a slow transaction loses it. After the end of the lease, other nodes may take over the
+        runs of this one. A renewal then starts a new lease with `lost`.
+        """
+        ...
+
+    async def declare(self, tasks: Sequence[TaskRecord], existing: ExistingTaskPolicy, /) -> Sequence[TaskRecord]:
+        """Store the tasks that the program declares, and return them as they are stored now.
+
+        A task whose declaration has the same hash is not written. A newer `app_version` in the store is kept. For
+        other known tasks, the policy decides: `update` writes the declaration and keeps a pause; `keep` changes
+        nothing; `replace` writes the declaration, pause and next due time included; `refuse` raises. Declaring an
+        undeclared task makes it active again.
+
+        Raises:
+            StoredTaskConflictError: A task is known with another declaration, and the policy is `refuse`. No task has
+                been written.
+        """
+        ...
+
+    async def change(self, task: TaskRecord, /) -> TaskRecord | None:
+        """Add or replace one task, and return it with its new version.
+
+        The `version` has to be the stored one, 0 for a new task; otherwise nothing is written.
+
+        Returns:
+            The stored record, or None if the version was another.
+        """
+        ...
+
+    async def remove(self, task_ids: Sequence[str], /) -> Sequence[str]:
+        """Remove tasks and return the ids of those that existed. Their runs stay in the history."""
+        ...
+
+    async def changes(self, since: int, limit: int, /) -> Sequence[TaskRecord]:
+        """Return tasks whose `revision` is greater than a number, in that order; 0 returns all tasks.
+
+        Removed tasks are reported by tombstones. Firing a task is not a change.
+        """
+        ...
+
+    async def overdue(self, by: timedelta, limit: int, /) -> Sequence[TaskRecord]:
+        """Return active tasks that are due for longer than `by`, the most overdue first.
+
+        Their preferred node has not fired them: it is dead, busy, or does not know them.
+        """
+        ...
+
+    async def fire(self, firings: Sequence[Firing], /) -> Sequence[RunRecord]:
+        """Advance tasks to their next due times and store the runs of the past ones.
+
+        A firing succeeds if the task is active, not paused and due by the clock of the store, if its version and due
+        time are those of the firing, and if the lease of this node is valid. A failed firing changes nothing and does
+        not affect the others.
+
+        Returns:
+            The runs of the successful firings. `running` ones belong to this node, with a fence of 1.
+        """
+        ...
+
+    async def submit(self, runs: Sequence[RunRecord], /) -> Sequence[RunRecord]:
+        """Store waiting runs for any node that has a free slot; return those whose id was not known."""
+        ...
+
+    async def claim(self, executors: Mapping[str, int], limit: int, /) -> Sequence[RunRecord]:
+        """Become the owner of waiting runs, the oldest first.
+
+        Args:
+            executors: The number of free slots of each executor.
+            limit: The maximum number of runs.
+
+        Returns:
+            The runs, each with a new fence; none if the lease of this node is over.
+        """
+        ...
+
+    async def finish(self, outcomes: Sequence[Outcome], /) -> Sequence[UUID]:
+        """Store outcomes, and return the ids of those whose fence was the current one.
+
+        The others were taken over by another node, or are finished: their outcome is rejected. A run that is given back
+        as `waiting` has no owner and a new fence.
+        """
+        ...
+
+    async def take_over(self, limit: int, /) -> Sequence[RunRecord]:
+        """Become the owner of running runs whose node closed its session, or whose lease is over.
+
+        Returns:
+            The runs with a new fence: outcomes of their former node are rejected from now on.
+        """
+        ...
+
+    async def runs(self, query: RunQuery, /) -> Sequence[RunRecord]:
+        """Return runs of the history, newest first."""
+        ...
+
+    async def nodes(self) -> Sequence[NodeRecord]:
+        """Return the nodes whose lease is valid, sorted by id."""
+        ...
+
+    async def prune(self, keep: Mapping[FinalRunState, timedelta], limit: int, /) -> int:
+        """Delete runs whose outcome is older than `keep` says; states that it does not name are kept.
+
+        Returns:
+            The number of deleted runs, at most `limit`.
+        """
+        ...
+
+    def wake_ups(self) -> AsyncIterator[int]:
+        """Iterate over hints that tasks or runs may have changed, each with the current revision.
+
+        Hints may be late, merged or missing: a caller polls beside them.
+        """
+        ...
+
+    async def close(self) -> None:
+        """End the lease and release the connection. Other nodes may take over runs at once. Idempotent."""
+        ...
+
+
+@runtime_checkable
+class Store(Protocol):
+    """Place in which schedulers keep tasks, runs and their history. May be shared by several schedulers.
+
+    Example:
+        >>> async with AsyncIOScheduler(store=SqliteStore("jobs.db")) as scheduler:
+        ...     ...
+    """
+
+    async def connect(self, node: NodeRecord, ttl: timedelta, /) -> StoreSession:
+        """Open a session for a node, with its first lease. For the thread of a running event loop.
+
+        Args:
+            node: The node, with an id that no other session has had.
+            ttl: The duration of a lease, at least 3 seconds.
+
+        Raises:
+            StoreConnectionError: The database cannot be reached.
+            StoreSchemaError: The database has a schema that this version cannot use.
+        """
+        ...

@@ -1,0 +1,245 @@
+"""Records that stores keep and return: immutable, validated, independent of the database.
+
+Texts with JSON, such as the arguments of a task, are opaque to a store: it keeps them byte by byte. Times are time
+zone aware and kept in UTC with microseconds.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self, TypeAlias
+from uuid import UUID
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, NonNegativeInt, PositiveInt, model_validator
+
+from asyncz.clock import in_utc
+
+TaskRecordState: TypeAlias = Literal["active", "undeclared", "parked"]
+"""State of a stored task. Tasks that no node declares, and unreadable ones, are kept but not fired."""
+
+RunKind: TypeAlias = Literal["due", "missed", "submitted"]
+"""Origin of a stored run: a due time, missed due times, or a call."""
+
+RunRecordState: TypeAlias = Literal["waiting", "running", "executed", "error", "missed", "cancelled"]
+"""State of a stored run; the last four are outcomes."""
+
+FinalRunState: TypeAlias = Literal["executed", "error", "missed", "cancelled"]
+"""State of a stored run with an outcome."""
+
+LostRunPolicy: TypeAlias = Literal["fail", "rerun"]
+"""Policy for a run whose node died: it fails (at most once), or it runs again (at least once)."""
+
+ExistingTaskPolicy: TypeAlias = Literal["update", "keep", "replace", "refuse"]
+"""Policy for a declared task that the store knows already; see `StoreSession.declare`."""
+
+# The database keeps microseconds in UTC; equal records stay equal after a round trip.
+_Time: TypeAlias = Annotated[AwareDatetime, AfterValidator(in_utc)]
+
+
+class _Record(BaseModel, frozen=True, extra="forbid", defer_build=True):
+    """Base class of records: immutable, without unknown fields."""
+
+
+class TaskRecord(_Record, frozen=True):
+    """A stored task.
+
+    Attributes:
+        id: Id of the task.
+        function: Function, as `module:qualified name` or as a stable name.
+        arguments: Arguments of the function as JSON.
+        trigger: Trigger as JSON; None if the task runs on demand only.
+        executor: Alias of the executor.
+        options: Limits and other options as JSON.
+        declaration: Hash of the declaration; empty for a task that was added at run time and belongs to the store.
+        app_version: Version of the program that declared the task. An older one never overwrites a newer one.
+        paused: True if the schedule is paused.
+        next_due: Next due time; None if the task is not due again.
+        state: `active` tasks are fired, others are kept.
+        problem: Reason for which the task is parked; empty if it is not.
+        undeclared_since: Time at which the last node that declared the task was gone; None if the task is declared.
+        removed: True in the tombstone of a removed task, which `StoreSession.changes` reports.
+        version: Number of changes of the definition. `change` and `fire` compare it.
+        revision: Position of the last change among the changes of all tasks. Set by the store.
+    """
+
+    id: Annotated[str, Field(min_length=1)]
+    function: str
+    arguments: str = "{}"
+    trigger: str | None = None
+    executor: str = "asyncio"
+    options: str = "{}"
+    declaration: str = ""
+    app_version: NonNegativeInt = 0
+    paused: bool = False
+    next_due: _Time | None = None
+    state: TaskRecordState = "active"
+    problem: str = ""
+    undeclared_since: _Time | None = None
+    removed: bool = False
+    version: NonNegativeInt = 0
+    revision: NonNegativeInt = 0
+
+
+class RunRecord(_Record, frozen=True):
+    """A stored run.
+
+    Attributes:
+        id: Id of the run, unique over all processes.
+        task_id: Id of the task.
+        kind: Origin of the run. One task has at most one run of the kinds `due` and `missed` for each due time.
+        scheduled_at: Due time.
+        executor: Alias of the executor.
+        state: State of the run.
+        attempt: Number of the attempt, from 1.
+        not_before: Earliest start of a waiting run; None for at once.
+        on_lost: Policy if the node of the run dies.
+        arguments: Arguments as JSON, if they differ from those of the task; otherwise None.
+        missed: Number of due times that a run of the kind `missed` stands for; 0 for other runs.
+        node: Id of the node that owns the run; None if it waits or was never owned.
+        fence: Number that each change of the owner or the state increments, from 1 for the first owner. Later writes
+            of the owner have to name it. Set by the store.
+        sequence: Position in the history. Set by the store.
+        created_at: Time at which the run was stored, by the clock of the store. Set by the store.
+        started_at: Time at which the function was called.
+        finished_at: Time of the outcome.
+        result: Result as JSON; None if there is none, or if it was too large.
+        error: Class and text of the exception; empty if the run did not fail.
+        traceback: Traceback as text; may be empty.
+    """
+
+    id: UUID
+    task_id: str
+    kind: RunKind = "due"
+    scheduled_at: _Time
+    executor: str = "asyncio"
+    state: RunRecordState = "running"
+    attempt: PositiveInt = 1
+    not_before: _Time | None = None
+    on_lost: LostRunPolicy = "fail"
+    arguments: str | None = None
+    missed: NonNegativeInt = 0
+    node: str | None = None
+    fence: NonNegativeInt = 0
+    sequence: NonNegativeInt = 0
+    created_at: _Time | None = None
+    started_at: _Time | None = None
+    finished_at: _Time | None = None
+    result: str | None = None
+    error: str = ""
+    traceback: str = ""
+
+    @model_validator(mode="after")
+    def _check_missed(self) -> Self:
+        if (self.kind == "missed") != (self.missed > 0) or (self.kind == "missed") != (self.state == "missed"):
+            message = (
+                "a run of the kind 'missed' has the state 'missed' and counts at least one due time; others do not"
+            )
+            raise ValueError(message)
+        return self
+
+    @property
+    def done(self) -> bool:
+        """True if the run has an outcome."""
+        return self.state not in {"waiting", "running"}
+
+
+class Firing(_Record, frozen=True):
+    """The step of a task from one due time to the next, with the runs that it creates.
+
+    Attributes:
+        task_id: Id of the task.
+        version: Version of the task for which the runs were made.
+        due: Due time that the step leaves; the store compares it with its own.
+        next_due: Due time that follows; None if the task is not due again.
+        runs: Runs of the due times that are over: one, or several after a downtime. A `running` run belongs to the
+            firing node at once, a `waiting` one is for any node, a `missed` one is history only.
+    """
+
+    task_id: str
+    version: NonNegativeInt
+    due: _Time
+    next_due: _Time | None
+    runs: tuple[RunRecord, ...]
+
+    @model_validator(mode="after")
+    def _check_order(self) -> Self:
+        if self.next_due is not None and self.next_due <= self.due:
+            message = f"next_due is {self.next_due}, which is not after due, {self.due}"
+            raise ValueError(message)
+        if any(run.task_id != self.task_id for run in self.runs):
+            message = f"a run belongs to another task than {self.task_id!r}"
+            raise ValueError(message)
+        return self
+
+
+class Outcome(_Record, frozen=True):
+    """The end of an attempt, reported by the node that owns the run.
+
+    Attributes:
+        run_id: Id of the run.
+        fence: Fence under which the attempt was executed.
+        state: An outcome; or `waiting`, which gives the run back for its next attempt or for another node.
+        attempt: Number of the attempt that follows, for `waiting`; otherwise of the attempt that ended.
+        not_before: Earliest start of the attempt that follows.
+        started_at: Time at which the function was called.
+        finished_at: Time of the outcome.
+        result: Result as JSON.
+        error: Class and text of the exception.
+        traceback: Traceback as text.
+    """
+
+    run_id: UUID
+    fence: PositiveInt
+    state: Literal["waiting", "executed", "error", "missed", "cancelled"]
+    attempt: PositiveInt = 1
+    not_before: _Time | None = None
+    started_at: _Time | None = None
+    finished_at: _Time | None = None
+    result: str | None = None
+    error: str = ""
+    traceback: str = ""
+
+
+class NodeRecord(_Record, frozen=True):
+    """A scheduler that uses a store.
+
+    Attributes:
+        id: Random id, made at each start of the scheduler: never a host name or a process id, which come again.
+        name: Description for people, such as host name and process id.
+        app_version: Version of the program.
+        lease_until: End of the lease by the clock of the store. Set by the store.
+    """
+
+    id: Annotated[str, Field(min_length=1)]
+    name: str = ""
+    app_version: NonNegativeInt = 0
+    lease_until: _Time | None = None
+
+
+class Lease(_Record, frozen=True):
+    """Right of a node to fire tasks and to own runs, until a time by the clock of the store.
+
+    Attributes:
+        until: End of the lease.
+        now: Time at which the store granted it.
+        lost: True if the previous lease had ended before: other nodes may have taken over the runs.
+    """
+
+    until: _Time
+    now: _Time
+    lost: bool = False
+
+
+class RunQuery(_Record, frozen=True):
+    """Selection of stored runs, newest first.
+
+    Attributes:
+        task_id: Runs of this task only; None for all tasks.
+        states: Runs in these states only; empty for all states.
+        before: Runs with a smaller `sequence` only, to read the next page; None for the first page.
+        limit: Maximum number of runs.
+    """
+
+    task_id: str | None = None
+    states: tuple[RunRecordState, ...] = ()
+    before: PositiveInt | None = None
+    limit: Annotated[int, Field(ge=1, le=10_000)] = 100

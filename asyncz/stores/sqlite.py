@@ -1,0 +1,418 @@
+"""Store in an SQLite file, for the processes of one machine."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+
+from asyncz.clock import utc
+from asyncz.stores._checks import check_ttl
+from asyncz.stores._columns import (
+    RUN_COLUMNS,
+    TASK_COLUMNS,
+    SqlValue,
+    column_list,
+    from_microseconds,
+    microseconds,
+    run_of_row,
+    sqlite_value,
+    task_of_row,
+)
+from asyncz.stores._declarations import records_to_write
+from asyncz.stores._migrations import migrations
+from asyncz.stores._transactions import DatabaseSession
+from asyncz.stores.exceptions import StoreConnectionError, StoreSchemaError
+from asyncz.stores.records import (
+    ExistingTaskPolicy,
+    FinalRunState,
+    Firing,
+    Lease,
+    NodeRecord,
+    Outcome,
+    RunQuery,
+    RunRecord,
+    TaskRecord,
+)
+
+# Seconds to wait for the transaction of another process; each of ours takes milliseconds.
+_BUSY_TIMEOUT = 30.0
+
+_TASKS = column_list(TASK_COLUMNS)
+_RUNS = column_list(RUN_COLUMNS)
+_CAN_FIRE = "state = 'active' AND NOT paused AND NOT removed"
+_OUTCOME_COLUMNS = ("state", "attempt", "not_before", "started_at", "finished_at", "result", "error", "traceback")
+# The fence alone decides, as each transition increments it. With the state in the condition, a database would walk the
+# partial index of all runs in that state.
+_FINISH = (
+    f"UPDATE asyncz_runs SET {', '.join(f'{column} = ?' for column in _OUTCOME_COLUMNS)},"  # noqa: S608  # own names
+    " node = iif(?, NULL, node), fence = fence + 1 WHERE id = ? AND fence = ?"
+)
+_ADD_RUN = (
+    f"INSERT INTO asyncz_runs ({_RUNS}) VALUES ({', '.join('?' * len(RUN_COLUMNS))})"  # noqa: S608  # own names
+    " ON CONFLICT DO NOTHING RETURNING sequence"
+)
+_WRITE_TASK = f"INSERT OR REPLACE INTO asyncz_tasks ({_TASKS}) VALUES ({', '.join('?' * len(TASK_COLUMNS))})"  # noqa: S608
+_ADVANCE = f"UPDATE asyncz_tasks SET next_due = ? WHERE id = ? AND version = ? AND next_due = ? AND {_CAN_FIRE}"  # noqa: S608
+
+
+class SqliteStore:
+    """Store in an SQLite file that the schedulers of one machine share. Needs SQLite 3.37 or later, and no server.
+
+    The file is in WAL mode; keep it on a local disk, as network file systems do not lock reliably. Its clock is that
+    of the machine.
+
+    Args:
+        path: Path of the file; it is created if it does not exist.
+        poll_interval: Seconds between two looks for changes of other processes.
+        now: Clock of the store: returns seconds since the epoch.
+
+    Example:
+        >>> scheduler = AsyncIOScheduler(store=SqliteStore("jobs.db"))
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], *, poll_interval: float = 0.25, now: Callable[[], float] = time.time
+    ) -> None:
+        self._path = str(Path(path).absolute())
+        self._poll_interval = poll_interval
+        self._now = now
+
+    async def connect(self, node: NodeRecord, ttl: timedelta, /) -> DatabaseSession:
+        """Open a session for a node, with its first lease."""
+        check_ttl(ttl)
+        session = DatabaseSession(
+            _SqliteTransactions(self._path, self._now, node, ttl),
+            _SqliteTransactions(self._path, self._now, node, ttl),
+            repr(self._path),
+            self._poll_interval,
+        )
+        await session.open()
+        return session
+
+
+class _SqliteTransactions:
+    """Transactions over one connection, which is opened by the first call. For one thread at a time."""
+
+    def __init__(self, path: str, now: Callable[[], float], node: NodeRecord, ttl: timedelta) -> None:
+        self._path = path
+        self._now = now
+        self._node = node
+        self._ttl = ttl
+        self._connection: sqlite3.Connection | None = None
+
+    def grant_lease(self, *, first: bool) -> Lease:
+        with self._writing() as database:
+            now = self._time()
+            lost = not first and not self._is_alive(database, now)
+            until = now + self._ttl
+            _ = database.execute(
+                "INSERT OR REPLACE INTO asyncz_nodes (id, name, app_version, lease_until) VALUES (?, ?, ?, ?)",
+                (self._node.id, self._node.name, self._node.app_version, microseconds(until)),
+            )
+        return Lease(until=until, now=now, lost=lost)
+
+    def declare(self, tasks: Sequence[TaskRecord], existing: ExistingTaskPolicy, /) -> Sequence[TaskRecord]:
+        ids = [task.id for task in tasks]
+        with self._reading() as database:
+            written = records_to_write(tasks, _tasks_by_id(database, ids), existing)
+        if not written:
+            # The usual start: nothing is locked.
+            with self._reading() as database:
+                return _in_order(ids, _tasks_by_id(database, ids))
+        with self._writing() as database:
+            for record in records_to_write(tasks, _tasks_by_id(database, ids), existing):
+                _ = _write_task(database, record)
+            return _in_order(ids, _tasks_by_id(database, ids))
+
+    def change(self, task: TaskRecord, /) -> TaskRecord | None:
+        with self._writing() as database:
+            known = _tasks_by_id(database, (task.id,)).get(task.id)
+            if task.version != (0 if known is None or known.removed else known.version):
+                return None
+            version = task.version if known is None else known.version
+            return _write_task(database, task.model_copy(update={"version": version}))
+
+    def remove(self, task_ids: Sequence[str], /) -> Sequence[str]:
+        with self._writing() as database:
+            known = _tasks_by_id(database, task_ids)
+            removed = [task_id for task_id in task_ids if task_id in known and not known[task_id].removed]
+            for task_id in removed:
+                _ = _write_task(database, known[task_id].model_copy(update={"removed": True, "next_due": None}))
+            return removed
+
+    def changes(self, since: int, limit: int, /) -> Sequence[TaskRecord]:
+        with self._reading() as database:
+            return _tasks(database, "revision > ? ORDER BY revision LIMIT ?", (since, limit))
+
+    def overdue(self, by: timedelta, limit: int, /) -> Sequence[TaskRecord]:
+        with self._reading() as database:
+            until = microseconds(self._time() - by)
+            return _tasks(database, f"next_due < ? AND {_CAN_FIRE} ORDER BY next_due, id LIMIT ?", (until, limit))
+
+    def fire(self, firings: Sequence[Firing], /) -> Sequence[RunRecord]:
+        fired: list[RunRecord] = []
+        with self._writing() as database:
+            now = self._time()
+            if not self._is_alive(database, now):
+                return ()
+            for firing in firings:
+                if firing.due <= now and _advance(database, firing):
+                    fired += self._add_runs(database, firing.runs, now)
+        return fired
+
+    def submit(self, runs: Sequence[RunRecord], /) -> Sequence[RunRecord]:
+        with self._writing() as database:
+            waiting = [run.model_copy(update={"state": "waiting"}) for run in runs]
+            return self._add_runs(database, waiting, self._time())
+
+    def claim(self, executors: Mapping[str, int], limit: int, /) -> Sequence[RunRecord]:
+        with self._writing() as database:
+            now = self._time()
+            if not self._is_alive(database, now):
+                return ()
+            found: list[RunRecord] = []
+            for executor, free in executors.items():
+                condition = "state = 'waiting' AND executor = ? AND (not_before IS NULL OR not_before <= ?)"
+                values = (executor, microseconds(now), min(free, limit))
+                found += _runs(database, f"{condition} ORDER BY sequence LIMIT ?", values)
+            oldest = sorted(found, key=lambda run: run.sequence)[:limit]
+            return self._own(database, oldest)
+
+    def finish(self, outcomes: Sequence[Outcome], /) -> Sequence[UUID]:
+        with self._writing() as database:
+            accepted = [outcome.run_id for outcome in outcomes if _finish(database, outcome)]
+            if any(outcome.state == "waiting" for outcome in outcomes):
+                _count_wake_up(database)
+            return accepted
+
+    def take_over(self, limit: int, /) -> Sequence[RunRecord]:
+        with self._writing() as database:
+            now = self._time()
+            if not self._is_alive(database, now):
+                return ()
+            condition = (
+                "state = 'running' AND (node IS NULL OR node NOT IN"
+                " (SELECT id FROM asyncz_nodes WHERE lease_until > ?)) ORDER BY sequence LIMIT ?"
+            )
+            return self._own(database, _runs(database, condition, (microseconds(now), limit)))
+
+    def runs(self, query: RunQuery, /) -> Sequence[RunRecord]:
+        conditions, values = ["TRUE"], list[SqlValue]()
+        if query.task_id is not None:
+            conditions.append("task_id = ?")
+            values.append(query.task_id)
+        if query.states:
+            conditions.append(f"state IN ({', '.join('?' * len(query.states))})")
+            values += query.states
+        if query.before is not None:
+            conditions.append("sequence < ?")
+            values.append(query.before)
+        with self._reading() as database:
+            condition = f"{' AND '.join(conditions)} ORDER BY sequence DESC LIMIT ?"
+            return _runs(database, condition, (*values, query.limit))
+
+    def nodes(self) -> Sequence[NodeRecord]:
+        with self._reading() as database:
+            rows: list[tuple[str, str, int, int]] = database.execute(
+                "SELECT id, name, app_version, lease_until FROM asyncz_nodes WHERE lease_until > ? ORDER BY id",
+                (microseconds(self._time()),),
+            ).fetchall()
+        return [
+            NodeRecord(id=node_id, name=name, app_version=version, lease_until=from_microseconds(until))
+            for node_id, name, version, until in rows
+        ]
+
+    def prune(self, keep: Mapping[FinalRunState, timedelta], limit: int, /) -> int:
+        pruned = 0
+        with self._writing() as database:
+            now = self._time()
+            for state, age in keep.items():
+                pruned += database.execute(
+                    "DELETE FROM asyncz_runs WHERE sequence IN (SELECT sequence FROM asyncz_runs WHERE state = ? AND"
+                    " finished_at < ? ORDER BY finished_at LIMIT ?)",
+                    (state, microseconds(now - age), limit - pruned),
+                ).rowcount
+        return pruned
+
+    def revision(self) -> int:
+        with self._reading() as database:
+            (total,) = _one_row(database.execute("SELECT sum(value) FROM asyncz_counters"))
+            return total
+
+    def end_lease(self) -> None:
+        with self._writing() as database:
+            _ = database.execute("DELETE FROM asyncz_nodes WHERE id = ?", (self._node.id,))
+
+    def close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _time(self) -> datetime:
+        return utc(self._now())
+
+    @contextlib.contextmanager
+    def _writing(self) -> Generator[sqlite3.Connection, None, None]:
+        """Provide the connection within a transaction that locks the file for writers first.
+
+        A transaction that begins with a read and writes later could fail in the middle, because another process wrote.
+        """
+        with self._transaction("BEGIN IMMEDIATE") as database:
+            yield database
+
+    @contextlib.contextmanager
+    def _reading(self) -> Generator[sqlite3.Connection, None, None]:
+        with self._transaction("BEGIN") as database:
+            yield database
+
+    @contextlib.contextmanager
+    def _transaction(self, begin: str) -> Generator[sqlite3.Connection, None, None]:
+        try:
+            database = self._connected()
+            _ = database.execute(begin)
+            try:
+                yield database
+            except BaseException:
+                _ = database.execute("ROLLBACK")
+                raise
+            _ = database.execute("COMMIT")
+        except sqlite3.Error as error:
+            self.close()
+            raise StoreConnectionError(repr(self._path), f"{error}") from error
+
+    def _connected(self) -> sqlite3.Connection:
+        if self._connection is None:
+            # Used by one thread at a time, but `close` may come from another one.
+            connection = sqlite3.connect(
+                self._path, timeout=_BUSY_TIMEOUT, isolation_level=None, check_same_thread=False
+            )
+            try:
+                _ = connection.execute("PRAGMA journal_mode = WAL")
+                # A power cut may undo the last transactions, but never damages the file.
+                _ = connection.execute("PRAGMA synchronous = NORMAL")
+                migrate(connection, self._path)
+            except BaseException:
+                connection.close()
+                raise
+            self._connection = connection
+        return self._connection
+
+    def _is_alive(self, database: sqlite3.Connection, now: datetime) -> bool:
+        cursor = database.execute(
+            "SELECT 1 FROM asyncz_nodes WHERE id = ? AND lease_until > ?", (self._node.id, microseconds(now))
+        )
+        return cursor.fetchone() is not None
+
+    def _add_runs(self, database: sqlite3.Connection, runs: Iterable[RunRecord], now: datetime) -> list[RunRecord]:
+        """Add the runs whose id and due time are not known, and return them as they are stored."""
+        added: list[RunRecord] = []
+        for run in runs:
+            owned = run.state == "running"
+            update = {"node": self._node.id if owned else None, "fence": int(owned), "created_at": now, "sequence": 0}
+            record = run.model_copy(update=update)
+            row = [sqlite_value(getattr(record, column)) for column in RUN_COLUMNS]
+            # SQLite chooses the sequence.
+            row[RUN_COLUMNS.index("sequence")] = None
+            found: tuple[int] | None = database.execute(_ADD_RUN, row).fetchone()
+            if found is not None:
+                added.append(record.model_copy(update={"sequence": found[0]}))
+        if any(run.state == "waiting" for run in added):
+            _count_wake_up(database)
+        return added
+
+    def _own(self, database: sqlite3.Connection, runs: Sequence[RunRecord]) -> Sequence[RunRecord]:
+        _ = database.executemany(
+            "UPDATE asyncz_runs SET state = 'running', node = ?, fence = fence + 1 WHERE id = ?",
+            [(self._node.id, run.id.bytes) for run in runs],
+        )
+        update = {"state": "running", "node": self._node.id}
+        return [run.model_copy(update=update | {"fence": run.fence + 1}) for run in runs]
+
+
+def migrate(connection: sqlite3.Connection, path: str) -> None:
+    """Apply the migrations that the file lacks, in one transaction.
+
+    Raises:
+        StoreSchemaError: The file has a newer schema.
+    """
+    known = migrations("sqlite")
+    if _schema(connection) == known[-1].number:
+        return
+    _ = connection.execute("BEGIN IMMEDIATE")
+    try:
+        # Read again: another process may have applied them meanwhile.
+        found = _schema(connection)
+        if found > known[-1].number:
+            raise StoreSchemaError(repr(path), found, known[-1].number)
+        for migration in known[found:]:
+            for statement in migration.sql.split(";"):
+                _ = connection.execute(statement)
+        _ = connection.execute(f"PRAGMA user_version = {known[-1].number}")
+        _ = connection.execute("COMMIT")
+    except BaseException:
+        _ = connection.execute("ROLLBACK")
+        raise
+
+
+def _schema(connection: sqlite3.Connection) -> int:
+    (number,) = _one_row(connection.execute("PRAGMA user_version"))
+    return number
+
+
+def _one_row(cursor: sqlite3.Cursor) -> tuple[int, ...]:
+    row: tuple[int, ...] = cursor.fetchone()
+    return row
+
+
+def _tasks(database: sqlite3.Connection, condition: str, values: Sequence[SqlValue]) -> list[TaskRecord]:
+    sql = f"SELECT {_TASKS} FROM asyncz_tasks WHERE {condition}"  # noqa: S608  # own names
+    rows: list[tuple[SqlValue, ...]] = database.execute(sql, values).fetchall()
+    return [task_of_row(row) for row in rows]
+
+
+def _tasks_by_id(database: sqlite3.Connection, task_ids: Sequence[str]) -> dict[str, TaskRecord]:
+    found: list[TaskRecord] = []
+    for start in range(0, len(task_ids), 500):
+        chunk = task_ids[start : start + 500]
+        found += _tasks(database, f"id IN ({', '.join('?' * len(chunk))})", chunk)
+    return {task.id: task for task in found}
+
+
+def _in_order(task_ids: Sequence[str], known: Mapping[str, TaskRecord]) -> Sequence[TaskRecord]:
+    return [known[task_id] for task_id in task_ids]
+
+
+def _runs(database: sqlite3.Connection, condition: str, values: Sequence[SqlValue]) -> list[RunRecord]:
+    sql = f"SELECT {_RUNS} FROM asyncz_runs WHERE {condition}"  # noqa: S608  # own names
+    rows: list[tuple[SqlValue, ...]] = database.execute(sql, values).fetchall()
+    return [run_of_row(row) for row in rows]
+
+
+def _write_task(database: sqlite3.Connection, task: TaskRecord) -> TaskRecord:
+    (revision,) = _one_row(
+        database.execute("UPDATE asyncz_counters SET value = value + 1 WHERE name = 'revision' RETURNING value")
+    )
+    written = task.model_copy(update={"version": task.version + 1, "revision": revision})
+    _ = database.execute(_WRITE_TASK, [sqlite_value(getattr(written, column)) for column in TASK_COLUMNS])
+    return written
+
+
+def _advance(database: sqlite3.Connection, firing: Firing) -> bool:
+    values = (sqlite_value(firing.next_due), firing.task_id, firing.version, sqlite_value(firing.due))
+    return database.execute(_ADVANCE, values).rowcount == 1
+
+
+def _finish(database: sqlite3.Connection, outcome: Outcome) -> bool:
+    values = [sqlite_value(getattr(outcome, column)) for column in _OUTCOME_COLUMNS]
+    given_back = outcome.state == "waiting"
+    return database.execute(_FINISH, (*values, given_back, outcome.run_id.bytes, outcome.fence)).rowcount == 1
+
+
+def _count_wake_up(database: sqlite3.Connection) -> None:
+    _ = database.execute("UPDATE asyncz_counters SET value = value + 1 WHERE name = 'wake_ups'")

@@ -1,0 +1,744 @@
+"""Conformance tests of stores: subclass `StoreConformance`, define `make_store`, and run pytest."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Never
+from uuid import UUID, uuid4
+
+from typing_extensions import TypeVar
+
+from asyncz.clock import utc
+from asyncz.stores.exceptions import StoreClosedError, StoredTaskConflictError
+from asyncz.stores.protocol import Store, StoreSession
+from asyncz.stores.records import (
+    FinalRunState,
+    Firing,
+    NodeRecord,
+    Outcome,
+    RunKind,
+    RunQuery,
+    RunRecord,
+    RunRecordState,
+    TaskRecord,
+)
+from asyncz.testing import rules
+from asyncz.testing._suite import RuleSuite, note_rule
+from asyncz.testing._watchdog import run_in_own_loop
+from asyncz.testing.rules import STORE_RULES, Rule, RuleBrokenError
+
+SuiteT = TypeVar("SuiteT", bound="StoreConformance")
+
+_SECOND = timedelta(seconds=1)
+_HOUR = timedelta(hours=1)
+_ODD_TEXT = "\u00fc \u4e16\u754c \U0001f40d \u202e '; DROP TABLE x; -- \" \\ \n\t %s ? :a"
+
+
+def _checks(
+    rule: Rule,
+) -> Callable[[Callable[[SuiteT], Coroutine[object, Never, None]]], Callable[[SuiteT], None]]:
+    """Return a decorator that makes a test of a rule, in an event loop and a thread of its own."""
+
+    def decorate(check: Callable[[SuiteT], Coroutine[object, Never, None]]) -> Callable[[SuiteT], None]:
+        @functools.wraps(check)
+        def test(suite: SuiteT) -> None:
+            run_in_own_loop(lambda: suite._bounded(check(suite), rule), suite.hang_timeout, rules.STORE_DOES_NOT_BLOCK)
+
+        test.__doc__ = rule.sentence
+        note_rule(test.__name__, rule)
+        return test
+
+    return decorate
+
+
+class StoreConformance(RuleSuite):
+    """Conformance tests of a store: subclass it and define `make_store`.
+
+    Each test method checks one rule of `asyncz.testing.STORE_RULES`. `verify()` runs all of them without pytest.
+
+    Attributes:
+        ttl: The duration of leases.
+        hang_timeout: The number of seconds after which a check is abandoned.
+
+    Example:
+        >>> class TestFiles(StoreConformance):
+        ...     def make_store(self, now: Callable[[], float]) -> Store:
+        ...         return FileStore(tempfile.mkdtemp(), now=now)
+    """
+
+    _rules = STORE_RULES
+    _maker = "make_store"
+
+    ttl: timedelta = timedelta(seconds=15)
+    hang_timeout: float = 30.0
+
+    def make_store(self, now: Callable[[], float], /) -> Store:
+        """Return a new, empty store; called for each test.
+
+        Args:
+            now: The clock that the store has to use: returns seconds since the epoch. Leases end without waiting.
+        """
+        raise NotImplementedError
+
+    # Firing
+
+    @_checks(rules.ONE_FIRING_WINS)
+    async def test_one_firing_wins(self) -> None:
+        nodes = await self._nodes(4)
+        tasks = await nodes.first.declare([_task(f"task-{number}") for number in range(25)], "update")
+        fired = await asyncio.gather(*(session.fire([_firing(task) for task in tasks]) for session in nodes.sessions))
+        won = [run.task_id for runs in fired for run in runs]
+        if sorted(won) != sorted(task.id for task in tasks):
+            raise RuleBrokenError(rules.ONE_FIRING_WINS, f"4 nodes fired 25 tasks, and {len(won)} firings succeeded")
+        stored = await nodes.first.runs(RunQuery())
+        if len(stored) != 25:
+            raise RuleBrokenError(rules.ONE_FIRING_WINS, f"25 due times became {len(stored)} runs")
+
+    @_checks(rules.NOT_EARLY)
+    async def test_firing_before_due_time_fails(self) -> None:
+        nodes = await self._nodes(1)
+        task = await nodes.declare(_task("task", due=nodes.now + _SECOND))
+        if await nodes.first.fire([_firing(task)]):
+            raise RuleBrokenError(rules.NOT_EARLY, "a task was fired one second before its due time")
+        nodes.advance(1)
+        if not await nodes.first.fire([_firing(task)]):
+            raise RuleBrokenError(rules.NOT_EARLY, "a task was not fired at its due time")
+
+    @_checks(rules.CURRENT_DEFINITION)
+    async def test_firing_with_old_definition_fails(self) -> None:
+        nodes = await self._nodes(1)
+        task = await nodes.declare(_task("task"))
+        changed = await nodes.first.change(task.model_copy(update={"options": '{"timeout": 5}'}))
+        wrong_due = _firing(_known(changed)).model_copy(update={"due": _DUE - _SECOND})
+        for firing, difference in ((_firing(task), "version"), (wrong_due, "due time")):
+            if await nodes.first.fire([firing]):
+                raise RuleBrokenError(rules.CURRENT_DEFINITION, f"a firing with another {difference} succeeded")
+        await self._expect_due(nodes, "task", _DUE, rules.CURRENT_DEFINITION)
+
+    @_checks(rules.ONLY_ACTIVE_TASKS)
+    async def test_inactive_tasks_are_not_fired(self) -> None:
+        nodes = await self._nodes(1)
+        inactive: tuple[dict[str, object], ...] = (
+            {"paused": True},
+            {"state": "undeclared"},
+            {"state": "parked", "problem": "unknown function"},
+        )
+        for number, update in enumerate(inactive):
+            task = await nodes.declare(_task(f"task-{number}"))
+            changed = _known(await nodes.first.change(task.model_copy(update=update)))
+            if await nodes.first.fire([_firing(changed)]):
+                raise RuleBrokenError(rules.ONLY_ACTIVE_TASKS, f"a task with {update} was fired")
+        removed = await nodes.declare(_task("removed"))
+        _ = await nodes.first.remove([removed.id])
+        if await nodes.first.fire([_firing(removed)]):
+            raise RuleBrokenError(rules.ONLY_ACTIVE_TASKS, "a removed task was fired")
+
+    @_checks(rules.ADVANCED)
+    async def test_firing_advances_the_task(self) -> None:
+        nodes = await self._nodes(1)
+        task = await nodes.declare(_task("task"))
+        _ = await nodes.first.fire([_firing(task)])
+        await self._expect_due(nodes, "task", _DUE + _HOUR, rules.ADVANCED)
+        if await nodes.first.changes(task.revision, 10):
+            raise RuleBrokenError(rules.ADVANCED, "a firing was reported as a change")
+        nodes.advance(3600)
+        _ = nodes.first.renew()
+        again = _firing(task.model_copy(update={"next_due": _DUE + _HOUR}))
+        if not await nodes.first.fire([again.model_copy(update={"next_due": None})]):
+            raise RuleBrokenError(rules.ADVANCED, "the next due time was not fired")
+        await self._expect_due(nodes, "task", None, rules.ADVANCED)
+
+    @_checks(rules.ONE_RUN_PER_DUE_TIME)
+    async def test_due_time_has_one_run(self) -> None:
+        nodes = await self._nodes(1)
+        task = await nodes.declare(_task("task"))
+        _ = await nodes.first.fire([_firing(task)])
+        set_back = _known(await nodes.first.change(task.model_copy(update={"next_due": _DUE})))
+        if await nodes.first.fire([_firing(set_back)]):
+            raise RuleBrokenError(rules.ONE_RUN_PER_DUE_TIME, "a due time became two runs")
+        if len(await nodes.first.runs(RunQuery())) != 1:
+            raise RuleBrokenError(rules.ONE_RUN_PER_DUE_TIME, "the history has two runs of one due time")
+
+    @_checks(rules.INDEPENDENT_FIRINGS)
+    async def test_failed_firing_does_not_affect_others(self) -> None:
+        nodes = await self._nodes(1)
+        tasks = await nodes.first.declare([_task(f"task-{number}") for number in range(5)], "update")
+        firings = [_firing(task) for task in tasks]
+        firings[2] = firings[2].model_copy(update={"version": 99})
+        firings.insert(1, _firing(_task("unknown")))
+        fired = {run.task_id for run in await nodes.first.fire(firings)}
+        if fired != {"task-0", "task-1", "task-3", "task-4"}:
+            raise RuleBrokenError(rules.INDEPENDENT_FIRINGS, f"of 4 valid firings of 6, those of {fired} succeeded")
+
+    @_checks(rules.FIRST_OWNER)
+    async def test_fired_runs_have_their_owner(self) -> None:
+        nodes = await self._nodes(1)
+        task = await nodes.declare(_task("task"))
+        runs = (
+            _run("task", _DUE - 2 * _HOUR, kind="missed", state="missed", missed=3),
+            _run("task", _DUE - _HOUR, state="waiting"),
+            _run("task", _DUE),
+        )
+        fired = await nodes.first.fire([_firing(task).model_copy(update={"runs": runs})])
+        found = [(run.state, run.node, run.fence, run.missed) for run in fired]
+        node = nodes.ids[0]
+        if found != [("missed", None, 0, 3), ("waiting", None, 0, 0), ("running", node, 1, 0)]:
+            raise RuleBrokenError(rules.FIRST_OWNER, f"the fired runs are (state, node, fence, missed): {found}")
+
+    # Outcomes
+
+    @_checks(rules.ONE_OUTCOME)
+    async def test_one_outcome_is_accepted(self) -> None:
+        nodes = await self._nodes(2)
+        run = await nodes.running_run()
+        accepted = await asyncio.gather(
+            *(session.finish([_outcome(run, result=f"{number}")]) for number, session in enumerate(nodes.sessions * 4))
+        )
+        if sum(len(ids) for ids in accepted) != 1:
+            raise RuleBrokenError(rules.ONE_OUTCOME, f"of 8 outcomes of a run, {accepted} were accepted")
+        if await nodes.first.finish([_outcome(run).model_copy(update={"run_id": uuid4()})]):
+            raise RuleBrokenError(rules.ONE_OUTCOME, "the outcome of an unknown run was accepted")
+
+    @_checks(rules.FENCE)
+    async def test_late_outcome_is_rejected(self) -> None:
+        nodes = await self._nodes(2)
+        run = await nodes.running_run()
+        nodes.advance(self.ttl.total_seconds() + 1)
+        _ = nodes.sessions[1].renew()
+        (taken,) = await nodes.sessions[1].take_over(10)
+        if taken.fence <= run.fence:
+            raise RuleBrokenError(rules.FENCE, f"the fence was {run.fence} before and {taken.fence} after a take-over")
+        if await nodes.first.finish([_outcome(run)]):
+            raise RuleBrokenError(rules.FENCE, "the outcome of the former owner was accepted")
+        if await nodes.sessions[1].finish([_outcome(taken)]) != [run.id]:
+            raise RuleBrokenError(rules.FENCE, "the outcome of the new owner was rejected")
+        (stored,) = await nodes.first.runs(RunQuery())
+        if stored.fence <= taken.fence:
+            raise RuleBrokenError(rules.FENCE, "the outcome did not change the fence")
+
+    @_checks(rules.OUTCOMES_KEPT)
+    async def test_outcome_is_kept(self) -> None:
+        nodes = await self._nodes(1)
+        run = await nodes.running_run()
+        outcome = Outcome(
+            run_id=run.id,
+            fence=run.fence,
+            state="error",
+            attempt=3,
+            started_at=_DUE + timedelta(microseconds=1),
+            finished_at=_DUE + timedelta(microseconds=999_999),
+            result=None,
+            error=f"ValueError: {_ODD_TEXT}",
+            traceback=f"Traceback\n{_ODD_TEXT}" * 100,
+        )
+        _ = await nodes.first.finish([outcome])
+        (stored,) = await nodes.first.runs(RunQuery())
+        for name in ("state", "attempt", "started_at", "finished_at", "result", "error", "traceback"):
+            if getattr(stored, name) != getattr(outcome, name):
+                raise RuleBrokenError(rules.OUTCOMES_KEPT, f"{name} is {getattr(stored, name)!r} in the history")
+
+    @_checks(rules.GIVEN_BACK)
+    async def test_run_given_back_waits(self) -> None:
+        nodes = await self._nodes(2)
+        run = await nodes.running_run()
+        again = _outcome(run).model_copy(
+            update={"state": "waiting", "attempt": 2, "not_before": nodes.now + 5 * _SECOND, "finished_at": None}
+        )
+        if await nodes.first.finish([again]) != [run.id]:
+            raise RuleBrokenError(rules.GIVEN_BACK, "the owner could not give its run back")
+        if await nodes.first.finish([_outcome(run)]):
+            raise RuleBrokenError(rules.GIVEN_BACK, "the former owner could still finish the run that it gave back")
+        if await nodes.sessions[1].claim({"asyncio": 5}, 5):
+            raise RuleBrokenError(rules.GIVEN_BACK, "a waiting run was claimed before its time")
+        nodes.advance(5)
+        claimed = await nodes.sessions[1].claim({"asyncio": 5}, 5)
+        if [(each.id, each.attempt, each.node) for each in claimed] != [(run.id, 2, nodes.ids[1])]:
+            raise RuleBrokenError(rules.GIVEN_BACK, f"another node claimed {claimed} instead of the run")
+
+    # Waiting runs
+
+    @_checks(rules.ONE_CLAIM)
+    async def test_run_is_claimed_once(self) -> None:
+        nodes = await self._nodes(4)
+        runs = [_run("task", _DUE + number * _SECOND, kind="submitted", state="waiting") for number in range(20)]
+        _ = await nodes.first.submit(runs)
+        claimed = await asyncio.gather(*(session.claim({"asyncio": 20}, 20) for session in nodes.sessions))
+        ids = [run.id for each in claimed for run in each]
+        if sorted(ids) != sorted(run.id for run in runs):
+            raise RuleBrokenError(rules.ONE_CLAIM, f"4 nodes claimed {len(ids)} runs, {len({*ids})} of 20 different")
+        if any(run.fence < 1 or run.state != "running" for each in claimed for run in each):
+            raise RuleBrokenError(rules.ONE_CLAIM, "a claimed run is not running, or has no fence")
+
+    @_checks(rules.CLAIMS_WITHIN_BOUNDS)
+    async def test_claim_keeps_its_bounds(self) -> None:
+        nodes = await self._nodes(1)
+        runs = [
+            _run("task", _DUE + number * _SECOND, kind="submitted", state="waiting", executor=("io", "cpu")[number % 2])
+            for number in range(10)
+        ]
+        _ = await nodes.first.submit(runs)
+        for slots, limit, expected in (
+            ({"io": 2, "cpu": 0}, 10, [0, 2]),
+            ({"io": 10, "cpu": 10}, 3, [1, 3, 4]),
+            ({"other": 5}, 10, []),
+            ({"cpu": 1, "io": 10}, 10, [5, 6, 8]),
+        ):
+            claimed = await nodes.first.claim(slots, limit)
+            if [run.id for run in claimed] != [runs[number].id for number in expected]:
+                times = [run.scheduled_at - _DUE for run in claimed]
+                raise RuleBrokenError(
+                    rules.CLAIMS_WITHIN_BOUNDS, f"with {slots} and limit {limit}, claimed were the runs at {times}"
+                )
+
+    @_checks(rules.SUBMITTED_ONCE)
+    async def test_run_is_submitted_once(self) -> None:
+        nodes = await self._nodes(2)
+        runs = [_run("task", _DUE, kind="submitted", state="waiting") for _ in range(2)]
+        added = await nodes.first.submit(runs)
+        if [run.id for run in added] != [run.id for run in runs]:
+            raise RuleBrokenError(rules.SUBMITTED_ONCE, "two runs that were submitted at the same time became one")
+        if await nodes.sessions[1].submit(runs[:1]):
+            raise RuleBrokenError(rules.SUBMITTED_ONCE, "a run was stored twice")
+        claimed = await nodes.sessions[1].claim({"asyncio": 9}, 9)
+        if len(claimed) != 2:
+            raise RuleBrokenError(rules.SUBMITTED_ONCE, f"another node claimed {len(claimed)} of 2 submitted runs")
+
+    # Leases
+
+    @_checks(rules.TAKE_OVER_THE_DEAD)
+    async def test_runs_of_dead_nodes_are_taken_over(self) -> None:
+        nodes = await self._nodes(4)
+        run = await nodes.running_run()
+        nodes.advance(self.ttl.total_seconds() + 1)
+        for session in nodes.sessions[1:]:
+            _ = session.renew()
+        taken = await asyncio.gather(*(session.take_over(10) for session in nodes.sessions[1:]))
+        owners = [each for runs in taken for each in runs]
+        if [each.id for each in owners] != [run.id]:
+            raise RuleBrokenError(rules.TAKE_OVER_THE_DEAD, f"3 nodes took over {len(owners)} runs of 1")
+        owner = next(number for number, runs in enumerate(taken, start=1) if runs)
+        await nodes.sessions[owner].close()
+        heir = nodes.sessions[1 if owner != 1 else 2]
+        if [each.id for each in await heir.take_over(10)] != [run.id]:
+            raise RuleBrokenError(rules.TAKE_OVER_THE_DEAD, "the run of a closed session was not taken over at once")
+
+    @_checks(rules.SPARE_THE_LIVING)
+    async def test_runs_of_living_nodes_are_spared(self) -> None:
+        nodes = await self._nodes(2)
+        _ = await nodes.running_run()
+        for _ in range(3):
+            nodes.advance(self.ttl.total_seconds() * 0.9)
+            _ = [session.renew() for session in nodes.sessions]
+            if await nodes.sessions[1].take_over(10):
+                raise RuleBrokenError(rules.SPARE_THE_LIVING, "the run of a node that renews its lease was taken over")
+
+    @_checks(rules.NO_RIGHTS_WITHOUT_LEASE)
+    async def test_node_without_lease_has_no_rights(self) -> None:
+        nodes = await self._nodes(2)
+        task = await nodes.declare(_task("task"))
+        _ = await nodes.first.submit([_run("task", _DUE, kind="submitted", state="waiting")])
+        _ = await nodes.running_run("other")
+        nodes.advance(self.ttl.total_seconds() + 1)
+        session = nodes.sessions[1]
+        for found, method in (
+            (await session.fire([_firing(task)]), "fired"),
+            (await session.claim({"asyncio": 9}, 9), "claimed"),
+            (await session.take_over(9), "took over"),
+        ):
+            if found:
+                raise RuleBrokenError(rules.NO_RIGHTS_WITHOUT_LEASE, f"a node whose lease is over {method} runs")
+        _ = session.renew()
+        if not await session.fire([_firing(task)]):
+            raise RuleBrokenError(rules.NO_RIGHTS_WITHOUT_LEASE, "a node that renewed its lease could not fire")
+
+    @_checks(rules.LOST_LEASE)
+    async def test_lost_lease_is_reported(self) -> None:
+        nodes = await self._nodes(1)
+        leases = [nodes.first.lease, nodes.first.renew()]
+        nodes.advance(self.ttl.total_seconds() + 1)
+        leases += [nodes.first.renew(), nodes.first.renew()]
+        if [lease.lost for lease in leases] != [False, False, True, False]:
+            raise RuleBrokenError(rules.LOST_LEASE, f"`lost` of four leases is {[lease.lost for lease in leases]}")
+        last = leases[-1]
+        if (last.now, last.until) != (nodes.now, nodes.now + self.ttl) or nodes.first.lease != last:
+            raise RuleBrokenError(rules.LOST_LEASE, f"the last lease is {nodes.first.lease}, at {nodes.now}")
+
+    @_checks(rules.NODES)
+    async def test_nodes_are_those_with_a_lease(self) -> None:
+        nodes = await self._nodes(3)
+        await nodes.sessions[2].close()
+        if [node.id for node in await nodes.first.nodes()] != sorted(nodes.ids[:2]):
+            raise RuleBrokenError(rules.NODES, "a node with a closed session is among the nodes, or another one is not")
+        nodes.advance(self.ttl.total_seconds() + 1)
+        _ = nodes.first.renew()
+        found = [(node.id, node.name, node.lease_until) for node in await nodes.first.nodes()]
+        if found != [(nodes.ids[0], "node 0", nodes.now + self.ttl)]:
+            raise RuleBrokenError(rules.NODES, f"after the end of a lease, the nodes are {found}")
+
+    # Declarations and changes
+
+    @_checks(rules.UNCHANGED_DECLARATION)
+    async def test_unchanged_declaration_writes_nothing(self) -> None:
+        nodes = await self._nodes(2)
+        task = await nodes.declare(_task("task"))
+        _ = await nodes.first.fire([_firing(task)])
+        paused = _known(await nodes.first.change(task.model_copy(update={"paused": True, "next_due": _DUE + _HOUR})))
+        declared = _task("task", due=_DUE + 9 * _HOUR)
+        for policy in ("update", "keep", "refuse"):
+            (again,) = await nodes.sessions[1].declare([declared], policy)
+            if again != paused:
+                raise RuleBrokenError(rules.UNCHANGED_DECLARATION, f"with {policy!r}, {paused} became {again}")
+        if await nodes.first.changes(paused.revision, 10):
+            raise RuleBrokenError(rules.UNCHANGED_DECLARATION, "an unchanged declaration was written")
+
+    @_checks(rules.CHANGED_DECLARATION)
+    async def test_changed_declaration_follows_policy(self) -> None:
+        nodes = await self._nodes(1)
+        for policy in ("update", "keep", "replace"):
+            task = await nodes.declare(_task(policy))
+            _ = await nodes.first.change(task.model_copy(update={"paused": True}))
+            changed = _task(policy, due=_DUE + _HOUR).model_copy(
+                update={"declaration": "other", "executor": "io", "trigger": '{"other": 1}'}
+            )
+            (now,) = await nodes.first.declare([changed], policy)
+            found = (now.executor, now.paused, now.next_due)
+            expected = {
+                "update": ("io", True, _DUE + _HOUR),
+                "keep": ("asyncio", True, _DUE),
+                "replace": ("io", False, _DUE + _HOUR),
+            }[policy]
+            if found != expected:
+                raise RuleBrokenError(rules.CHANGED_DECLARATION, f"with {policy!r}, (executor, paused, due) is {found}")
+        task = await nodes.declare(_task("refuse"))
+        other = task.model_copy(update={"declaration": "other"})
+        try:
+            _ = await nodes.first.declare([_task("new"), other], "refuse")
+        except StoredTaskConflictError:
+            pass
+        else:
+            raise RuleBrokenError(rules.CHANGED_DECLARATION, "`refuse` raised nothing")
+        if any(each.id == "new" for each in await nodes.first.changes(task.revision, 10)):
+            raise RuleBrokenError(rules.CHANGED_DECLARATION, "`refuse` raised, and wrote another task")
+
+    @_checks(rules.NEWER_PROGRAM)
+    async def test_newer_declaration_is_not_overwritten(self) -> None:
+        nodes = await self._nodes(1)
+        newer = await nodes.declare(_task("task").model_copy(update={"app_version": 2, "declaration": "newer"}))
+        for policy in ("update", "replace"):
+            older = _task("task").model_copy(update={"app_version": 1, "declaration": "older", "executor": "old"})
+            (now,) = await nodes.first.declare([older], policy)
+            if now != newer:
+                raise RuleBrokenError(rules.NEWER_PROGRAM, f"with {policy!r}, version 1 overwrote version 2")
+
+    @_checks(rules.COMPARE_AND_CHANGE)
+    async def test_change_compares_the_version(self) -> None:
+        nodes = await self._nodes(4)
+        new = _task("task").model_copy(update={"declaration": ""})
+        added = await asyncio.gather(*(session.change(new) for session in nodes.sessions))
+        if sum(record is not None for record in added) != 1:
+            raise RuleBrokenError(rules.COMPARE_AND_CHANGE, f"4 nodes added one task, and the results were {added}")
+        (task,) = [record for record in added if record is not None]
+        changed = await asyncio.gather(
+            *(
+                session.change(task.model_copy(update={"options": f"{{{n}}}"}))
+                for n, session in enumerate(nodes.sessions)
+            )
+        )
+        winners = [record for record in changed if record is not None]
+        if len(winners) != 1 or winners[0].version == task.version:
+            raise RuleBrokenError(rules.COMPARE_AND_CHANGE, f"4 nodes changed one task, and the results were {changed}")
+        (stored,) = await nodes.first.changes(0, 10)
+        if stored != winners[0]:
+            raise RuleBrokenError(rules.COMPARE_AND_CHANGE, f"stored is {stored}, not {winners[0]}")
+
+    @_checks(rules.REMOVED)
+    async def test_removed_task_leaves_its_history(self) -> None:
+        nodes = await self._nodes(1)
+        run = await nodes.running_run("task")
+        removed = await nodes.first.remove(["unknown", "task"])
+        if [*removed] != ["task"] or [*await nodes.first.remove(["task"])]:
+            raise RuleBrokenError(rules.REMOVED, f"removing a task and an unknown id returned {removed}")
+        if await nodes.first.finish([_outcome(run)]) != [run.id] or len(await nodes.first.runs(RunQuery())) != 1:
+            raise RuleBrokenError(rules.REMOVED, "the run of a removed task could not be finished, or is gone")
+        again = await nodes.declare(_task("task", due=_DUE + _HOUR))
+        nodes.advance(3600)
+        _ = nodes.first.renew()
+        if len(await nodes.first.fire([_firing(again)])) != 1:
+            raise RuleBrokenError(rules.REMOVED, "the id of a removed task cannot be used again")
+
+    @_checks(rules.CHANGES)
+    async def test_changes_are_reported_once(self) -> None:
+        nodes = await self._nodes(2)
+        tasks = await nodes.first.declare([_task(f"task-{number}") for number in range(7)], "update")
+        _ = await nodes.first.change(tasks[3].model_copy(update={"paused": True}))
+        _ = await nodes.sessions[1].remove(["task-5"])
+        pages: list[TaskRecord] = []
+        since = 0
+        while page := await nodes.sessions[1].changes(since, 2):
+            pages += page
+            since = page[-1].revision
+            if len(page) > 2 or len(pages) > 20:
+                raise RuleBrokenError(rules.CHANGES, "pages of changes are longer than their limit, or never end")
+        if sorted(task.id for task in pages) != sorted(task.id for task in tasks):
+            raise RuleBrokenError(rules.CHANGES, f"7 tasks were changed, reported were {[task.id for task in pages]}")
+        if [(task.id, task.paused, task.removed) for task in pages[-2:]] != [
+            ("task-3", True, False),
+            ("task-5", False, True),
+        ]:
+            raise RuleBrokenError(rules.CHANGES, f"the last changes are not the latest: {pages[-2:]}")
+
+    @_checks(rules.OVERDUE)
+    async def test_overdue_tasks_are_found(self) -> None:
+        nodes = await self._nodes(1)
+        late = (("b", 5), ("a", 60), ("paused", 60), ("c", 1))
+        for name, seconds in late:
+            task = await nodes.declare(_task(name, due=nodes.now - seconds * _SECOND))
+            if name == "paused":
+                _ = await nodes.first.change(task.model_copy(update={"paused": True}))
+        for by, limit, expected in ((2, 9, ["a", "b"]), (2, 1, ["a"]), (0.5, 9, ["a", "b", "c"]), (90, 9, [])):
+            found = [task.id for task in await nodes.first.overdue(timedelta(seconds=by), limit)]
+            if found != expected:
+                raise RuleBrokenError(rules.OVERDUE, f"overdue by {by} s are {found}, not {expected}")
+
+    # Records
+
+    @_checks(rules.KEPT_AS_GIVEN)
+    async def test_records_are_kept_as_given(self) -> None:
+        nodes = await self._nodes(2)
+        task = TaskRecord(
+            id=_ODD_TEXT,
+            function=f"gone:{_ODD_TEXT}",
+            arguments=_ODD_TEXT * 1000,
+            trigger=_ODD_TEXT,
+            executor=_ODD_TEXT,
+            options="",
+            declaration="x" * 64,
+            app_version=2**31 - 1,
+            paused=True,
+            next_due=datetime(2262, 1, 1, 12, 30, 59, 123_457, tzinfo=UTC),
+            state="parked",
+            problem=_ODD_TEXT,
+            undeclared_since=datetime(1970, 1, 1, 0, 0, 0, 1, tzinfo=UTC),
+        )
+        stored = await nodes.declare(task)
+        (read,) = await nodes.sessions[1].changes(0, 10)
+        given = task.model_copy(update={"version": stored.version, "revision": stored.revision})
+        if not stored == read == given:
+            raise RuleBrokenError(rules.KEPT_AS_GIVEN, f"{given} came back as {read}")
+        run = _run(_ODD_TEXT, _DUE + timedelta(microseconds=7), kind="submitted", state="waiting")
+        run = run.model_copy(update={"arguments": _ODD_TEXT, "on_lost": "rerun", "executor": _ODD_TEXT})
+        (submitted,) = await nodes.first.submit([run])
+        (read_run,) = await nodes.sessions[1].runs(RunQuery())
+        given_run = run.model_copy(
+            update={"sequence": submitted.sequence, "created_at": nodes.now, "fence": submitted.fence}
+        )
+        if not submitted == read_run == given_run:
+            raise RuleBrokenError(rules.KEPT_AS_GIVEN, f"{given_run} came back as {read_run}")
+
+    @_checks(rules.HISTORY)
+    async def test_history_is_paged(self) -> None:
+        nodes = await self._nodes(1)
+        runs = [
+            _run(f"task-{number % 2}", _DUE + number * _SECOND, kind="submitted", state="waiting")
+            for number in range(10)
+        ]
+        _ = await nodes.first.submit(runs)
+        claimed = await nodes.first.claim({"asyncio": 4}, 4)
+        _ = await nodes.first.finish([_outcome(run) for run in claimed[:2]])
+        newest = [run.id for run in reversed(runs)]
+        await self._expect_history(nodes, RunQuery(limit=3), newest)
+        await self._expect_history(nodes, RunQuery(limit=3, task_id="task-1"), newest[::2])
+        await self._expect_history(nodes, RunQuery(states=("waiting",), limit=100), newest[:6])
+        await self._expect_history(nodes, RunQuery(states=("executed", "running"), limit=1), newest[6:])
+        await self._expect_history(nodes, RunQuery(task_id="unknown"), [])
+
+    @_checks(rules.PRUNING)
+    async def test_prune_keeps_what_is_not_old(self) -> None:
+        nodes = await self._nodes(1)
+        _ = await nodes.first.submit(
+            [_run("task", _DUE + number * _SECOND, kind="submitted", state="waiting") for number in range(8)]
+        )
+        claimed = await nodes.first.claim({"asyncio": 7}, 7)
+        ends = (("executed", 50), ("executed", 40), ("executed", 5), ("error", 50), ("cancelled", 50))
+        _ = await nodes.first.finish(
+            [
+                _outcome(run).model_copy(update={"state": state, "finished_at": nodes.now - age * _SECOND})
+                for run, (state, age) in zip(claimed, ends, strict=False)
+            ]
+        )
+        keep: dict[FinalRunState, timedelta] = {"executed": 10 * _SECOND, "error": 100 * _SECOND}
+        pruned = [await nodes.first.prune(keep, 1) for _ in range(3)]
+        left = sorted(run.state for run in await nodes.first.runs(RunQuery()))
+        expected = sorted(("executed", "error", "cancelled", "running", "running", "waiting"))
+        if pruned != [1, 1, 0] or left != expected:
+            raise RuleBrokenError(rules.PRUNING, f"pruned were {pruned} runs, left are {left}")
+
+    @_checks(rules.WAKE_UPS)
+    async def test_changes_wake_other_nodes(self) -> None:
+        nodes = await self._nodes(2)
+        hints = nodes.sessions[1].wake_ups()
+        waiting = asyncio.ensure_future(_first(hints))
+        for number in range(1000):
+            # Repeated, because a change before the first look may go unnoticed.
+            _ = await nodes.declare(_task(f"task-{number}"))
+            done, _ = await asyncio.wait([waiting], timeout=0.05)
+            if done:
+                return
+        raise RuleBrokenError(rules.WAKE_UPS, "another node changed 1,000 tasks, and no hint came")
+
+    @_checks(rules.CLOSED)
+    async def test_closed_session_is_rejected(self) -> None:
+        nodes = await self._nodes(2)
+        session = nodes.first
+        await session.close()
+        await session.close()
+        calls: tuple[Callable[[], Awaitable[object]], ...] = (
+            lambda: session.declare([], "update"),
+            lambda: session.change(_task("task")),
+            lambda: session.remove([]),
+            lambda: session.changes(0, 1),
+            lambda: session.overdue(_SECOND, 1),
+            lambda: session.fire([]),
+            lambda: session.submit([]),
+            lambda: session.claim({}, 1),
+            lambda: session.finish([]),
+            lambda: session.take_over(1),
+            lambda: session.runs(RunQuery()),
+            session.nodes,
+            lambda: session.prune({}, 1),
+            lambda: asyncio.to_thread(session.renew),
+        )
+        for number, call in enumerate(calls):
+            try:
+                _ = await call()
+            except StoreClosedError:
+                continue
+            raise RuleBrokenError(rules.CLOSED, f"method {number + 1} of a closed session raised nothing")
+
+    @_checks(rules.STORE_DOES_NOT_BLOCK)
+    async def test_methods_do_not_block_the_loop(self) -> None:
+        nodes = await self._nodes(1)
+        tasks = await nodes.first.declare([_task(f"task-{number}") for number in range(200)], "update")
+        fired = await nodes.first.fire([_firing(task) for task in tasks])
+        _ = await nodes.first.finish([_outcome(run) for run in fired])
+
+    # Helpers
+
+    async def _bounded(self, check: Coroutine[object, Never, None], rule: Rule) -> None:
+        try:
+            async with asyncio.timeout(self.hang_timeout):
+                await check
+        except TimeoutError:
+            raise RuleBrokenError(rule, f"a method has not returned for {self.hang_timeout:g} s") from None
+
+    async def _nodes(self, number: int) -> _Nodes:
+        clock = _Clock()
+        store = self.make_store(clock.now)
+        ids = [uuid4().hex for _ in range(number)]
+        sessions = [
+            await store.connect(NodeRecord(id=node_id, name=f"node {n}"), self.ttl) for n, node_id in enumerate(ids)
+        ]
+        return _Nodes(sessions, ids, clock)
+
+    async def _expect_due(self, nodes: _Nodes, task_id: str, due: datetime | None, rule: Rule) -> None:
+        found = {task.id: task.next_due for task in await nodes.first.changes(0, 100)}
+        if found[task_id] != due:
+            raise RuleBrokenError(rule, f"the next due time is {found[task_id]}, not {due}")
+
+    async def _expect_history(self, nodes: _Nodes, query: RunQuery, expected: Sequence[UUID]) -> None:
+        found: list[RunRecord] = []
+        while page := await nodes.first.runs(query):
+            found += page
+            query = query.model_copy(update={"before": page[-1].sequence})
+            if len(page) > query.limit or len(found) > 20:
+                break
+        if [run.id for run in found] != [*expected]:
+            raise RuleBrokenError(
+                rules.HISTORY, f"{query} selected {len(found)} runs, not {len(expected)}, or reordered"
+            )
+
+
+# A time of day with microseconds, so that a store which cuts them off is noticed.
+_DUE = datetime(2030, 1, 1, 10, 20, 30, 400_500, tzinfo=UTC)
+
+
+class _Clock:
+    """Clock of a store in a test: it stands still until it is advanced."""
+
+    def __init__(self) -> None:
+        self._now = (_DUE + _SECOND).timestamp()
+
+    def now(self) -> float:
+        return self._now
+
+    def advance(self, seconds: float) -> None:
+        self._now += seconds
+
+
+class _Nodes:
+    """Sessions of several nodes with one store."""
+
+    def __init__(self, sessions: Sequence[StoreSession], ids: Sequence[str], clock: _Clock) -> None:
+        self.sessions = [*sessions]
+        self.ids = ids
+        self.first = self.sessions[0]
+        self._clock = clock
+
+    @property
+    def now(self) -> datetime:
+        return utc(self._clock.now())
+
+    def advance(self, seconds: float) -> None:
+        self._clock.advance(seconds)
+
+    async def declare(self, task: TaskRecord) -> TaskRecord:
+        (declared,) = await self.first.declare([task], "update")
+        return declared
+
+    async def running_run(self, task_id: str = "task") -> RunRecord:
+        """Return a run that the first node has fired."""
+        (run,) = await self.first.fire([_firing(await self.declare(_task(task_id)))])
+        return run
+
+
+def _task(task_id: str, due: datetime = _DUE) -> TaskRecord:
+    return TaskRecord(id=task_id, function="jobs:report", trigger='{"hours": 1}', declaration="hash", next_due=due)
+
+
+def _run(
+    task_id: str,
+    due: datetime,
+    *,
+    kind: RunKind = "due",
+    state: RunRecordState = "running",
+    executor: str = "asyncio",
+    missed: int = 0,
+) -> RunRecord:
+    return RunRecord(
+        id=uuid4(), task_id=task_id, scheduled_at=due, kind=kind, state=state, executor=executor, missed=missed
+    )
+
+
+def _firing(task: TaskRecord) -> Firing:
+    due = task.next_due or _DUE
+    return Firing(task_id=task.id, version=task.version, due=due, next_due=due + _HOUR, runs=(_run(task.id, due),))
+
+
+def _outcome(run: RunRecord, result: str = '"done"') -> Outcome:
+    return Outcome(
+        run_id=run.id, fence=max(run.fence, 1), state="executed", result=result, finished_at=run.scheduled_at
+    )
+
+
+def _known(task: TaskRecord | None) -> TaskRecord:
+    if task is None:
+        raise RuleBrokenError(rules.COMPARE_AND_CHANGE, "a change with the current version was rejected")
+    return task
+
+
+async def _first(hints: AsyncIterator[int]) -> None:
+    async for _ in hints:
+        return
