@@ -54,7 +54,7 @@ class Transactions(Protocol):
     def prune(self, keep: Mapping[FinalRunState, timedelta], limit: int, /) -> int: ...
 
     def revision(self) -> int:
-        """Return a number that grows with each change of the tasks, and with each run that begins to wait."""
+        """Return a number that changes with each change of a task, and with each new waiting run."""
         ...
 
     def end_lease(self) -> None:

@@ -186,10 +186,7 @@ class _SqliteTransactions:
 
     def finish(self, outcomes: Sequence[Outcome], /) -> Sequence[UUID]:
         with self._writing() as database:
-            accepted = [outcome.run_id for outcome in outcomes if _finish(database, outcome)]
-            if any(outcome.state == "waiting" for outcome in outcomes):
-                _count_wake_up(database)
-            return accepted
+            return [outcome.run_id for outcome in outcomes if _finish(database, outcome)]
 
     def take_over(self, limit: int, /) -> Sequence[RunRecord]:
         with self._writing() as database:
@@ -242,7 +239,12 @@ class _SqliteTransactions:
 
     def revision(self) -> int:
         with self._reading() as database:
-            (total,) = _one_row(database.execute("SELECT sum(value) FROM asyncz_counters"))
+            (total,) = _one_row(
+                database.execute(
+                    "SELECT (SELECT value FROM asyncz_counters WHERE name = 'revision')"
+                    " + coalesce((SELECT max(sequence) FROM asyncz_runs WHERE state = 'waiting'), 0)"
+                )
+            )
             return total
 
     def end_lease(self) -> None:
@@ -322,8 +324,6 @@ class _SqliteTransactions:
             found: tuple[int] | None = database.execute(_ADD_RUN, row).fetchone()
             if found is not None:
                 added.append(record.model_copy(update={"sequence": found[0]}))
-        if any(run.state == "waiting" for run in added):
-            _count_wake_up(database)
         return added
 
     def _own(self, database: sqlite3.Connection, runs: Sequence[RunRecord]) -> Sequence[RunRecord]:
@@ -412,7 +412,3 @@ def _finish(database: sqlite3.Connection, outcome: Outcome) -> bool:
     values = [sqlite_value(getattr(outcome, column)) for column in _OUTCOME_COLUMNS]
     given_back = outcome.state == "waiting"
     return database.execute(_FINISH, (*values, given_back, outcome.run_id.bytes, outcome.fence)).rowcount == 1
-
-
-def _count_wake_up(database: sqlite3.Connection) -> None:
-    _ = database.execute("UPDATE asyncz_counters SET value = value + 1 WHERE name = 'wake_ups'")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from typing import Never
 from uuid import UUID, uuid4
@@ -280,12 +281,13 @@ class StoreConformance(RuleSuite):
             for number in range(10)
         ]
         _ = await nodes.first.submit(runs)
-        for slots, limit, expected in (
+        attempts: tuple[tuple[dict[str, int], int, list[int]], ...] = (
             ({"io": 2, "cpu": 0}, 10, [0, 2]),
             ({"io": 10, "cpu": 10}, 3, [1, 3, 4]),
             ({"other": 5}, 10, []),
             ({"cpu": 1, "io": 10}, 10, [5, 6, 8]),
-        ):
+        )
+        for slots, limit, expected in attempts:
             claimed = await nodes.first.claim(slots, limit)
             if [run.id for run in claimed] != [runs[number].id for number in expected]:
                 times = [run.scheduled_at - _DUE for run in claimed]
@@ -498,7 +500,13 @@ class StoreConformance(RuleSuite):
             task = await nodes.declare(_task(name, due=nodes.now - seconds * _SECOND))
             if name == "paused":
                 _ = await nodes.first.change(task.model_copy(update={"paused": True}))
-        for by, limit, expected in ((2, 9, ["a", "b"]), (2, 1, ["a"]), (0.5, 9, ["a", "b", "c"]), (90, 9, [])):
+        questions: tuple[tuple[float, int, list[str]], ...] = (
+            (2, 9, ["a", "b"]),
+            (2, 1, ["a"]),
+            (0.5, 9, ["a", "b", "c"]),
+            (90, 9, []),
+        )
+        for by, limit, expected in questions:
             found = [task.id for task in await nodes.first.overdue(timedelta(seconds=by), limit)]
             if found != expected:
                 raise RuleBrokenError(rules.OVERDUE, f"overdue by {by} s are {found}, not {expected}")
@@ -628,9 +636,15 @@ class StoreConformance(RuleSuite):
     # Helpers
 
     async def _bounded(self, check: Coroutine[object, Never, None], rule: Rule) -> None:
+        opened: list[StoreSession] = []
+        _ = _opened_sessions.set(opened)
         try:
             async with asyncio.timeout(self.hang_timeout):
-                await check
+                try:
+                    await check
+                finally:
+                    for session in opened:
+                        await session.close()
         except TimeoutError:
             raise RuleBrokenError(rule, f"a method has not returned for {self.hang_timeout:g} s") from None
 
@@ -641,6 +655,7 @@ class StoreConformance(RuleSuite):
         sessions = [
             await store.connect(NodeRecord(id=node_id, name=f"node {n}"), self.ttl) for n, node_id in enumerate(ids)
         ]
+        _opened_sessions.get().extend(sessions)
         return _Nodes(sessions, ids, clock)
 
     async def _expect_due(self, nodes: _Nodes, task_id: str, due: datetime | None, rule: Rule) -> None:
@@ -660,6 +675,9 @@ class StoreConformance(RuleSuite):
                 rules.HISTORY, f"{query} selected {len(found)} runs, not {len(expected)}, or reordered"
             )
 
+
+_opened_sessions: ContextVar[list[StoreSession]] = ContextVar("opened_sessions")
+"""Sessions that the current check has opened; several checks may run at the same time."""
 
 # A time of day with microseconds, so that a store which cuts them off is noticed.
 _DUE = datetime(2030, 1, 1, 10, 20, 30, 400_500, tzinfo=UTC)

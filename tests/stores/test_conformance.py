@@ -7,12 +7,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from typing_extensions import override
 
 from asyncz.stores import MemoryStore, SqliteStore, Store
+from asyncz.stores.postgres import PostgresStore
 from asyncz.testing.stores import StoreConformance
+from tests.helpers.postgres import new_schema
 
 
 class TestMemoryStore(StoreConformance):
+    @override
     def make_store(self, now: Callable[[], float], /) -> Store:
         return MemoryStore(now=now)
 
@@ -24,5 +28,16 @@ class TestSqliteStore(StoreConformance):
             self._folder = Path(folder)
             yield
 
+    @override
     def make_store(self, now: Callable[[], float], /) -> Store:
         return SqliteStore(self._folder / "store.db", now=now, poll_interval=0.01)
+
+
+class TestPostgresStore(StoreConformance):
+    @pytest.fixture(autouse=True)
+    def server(self, postgres_server: str) -> None:
+        self._server = postgres_server
+
+    @override
+    def make_store(self, now: Callable[[], float], /) -> Store:
+        return PostgresStore(new_schema(self._server), now=now, poll_interval=0.01)

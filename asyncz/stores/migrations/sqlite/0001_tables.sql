@@ -61,4 +61,4 @@ CREATE TABLE asyncz_counters (
     value INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
-INSERT INTO asyncz_counters (name, value) VALUES ('revision', 0), ('wake_ups', 0);
+INSERT INTO asyncz_counters (name, value) VALUES ('revision', 0);

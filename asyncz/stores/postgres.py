@@ -1,0 +1,475 @@
+"""Store in PostgreSQL, for the processes of several machines."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Generator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple, TypeAlias
+from uuid import UUID
+
+import psycopg
+from psycopg import conninfo
+from psycopg.rows import args_row, kwargs_row, scalar_row
+from pydantic import TypeAdapter
+
+from asyncz.clock import utc
+from asyncz.exceptions import InvalidInputError
+from asyncz.stores._checks import check_ttl
+from asyncz.stores._columns import RUN_COLUMNS, TASK_COLUMNS, column_list
+from asyncz.stores._declarations import records_to_write
+from asyncz.stores._migrations import migrations
+from asyncz.stores._transactions import DatabaseSession
+from asyncz.stores.exceptions import StoreConnectionError, StoreSchemaError
+from asyncz.stores.records import (
+    ExistingTaskPolicy,
+    FinalRunState,
+    Firing,
+    Lease,
+    NodeRecord,
+    Outcome,
+    RunQuery,
+    RunRecord,
+    TaskRecord,
+)
+
+_Connection: TypeAlias = psycopg.Connection[tuple[object, ...]]
+
+# The key of the advisory lock under which one process at a time applies migrations.
+_MIGRATION_LOCK = 0x6173796E637A  # "asyncz"
+
+_TASKS = column_list(TASK_COLUMNS)
+_RUNS = column_list(RUN_COLUMNS)
+_NOW = "coalesce(%(now)s::timestamptz, clock_timestamp())"
+_ALIVE = f"EXISTS (SELECT FROM asyncz_nodes WHERE id = %(node)s AND lease_until > {_NOW})"  # own names
+_CAN_FIRE = "state = 'active' AND NOT paused AND NOT removed"
+
+_GRANT_LEASE = f"""
+WITH moment AS MATERIALIZED (SELECT {_NOW} AS now), former AS (SELECT lease_until FROM asyncz_nodes WHERE id = %(node)s)
+INSERT INTO asyncz_nodes (id, name, app_version, lease_until)
+SELECT %(node)s, %(name)s, %(app_version)s, now + %(ttl)s FROM moment
+ON CONFLICT (id) DO UPDATE SET lease_until = excluded.lease_until
+RETURNING lease_until AS until, (SELECT now FROM moment) AS now,
+    NOT coalesce((SELECT lease_until FROM former) > (SELECT now FROM moment), %(first)s) AS lost
+""".encode()  # noqa: S608
+
+_WRITE_TASK = f"""
+INSERT INTO asyncz_tasks ({_TASKS}) VALUES ({", ".join(f"%({column})s" for column in TASK_COLUMNS)})
+ON CONFLICT (id) DO UPDATE SET {", ".join(f'"{column}" = excluded."{column}"' for column in TASK_COLUMNS)}
+""".encode()  # noqa: S608
+
+# Runs arrive as one JSON text. The store sets the sequence, and the time at which they were stored.
+_GIVEN_RUNS = "json_populate_recordset(NULL::asyncz_runs, %(runs)s::json) WITH ORDINALITY AS given"
+_GIVEN_COLUMNS = [column for column in RUN_COLUMNS if column not in {"sequence", "created_at", "node", "fence"}]
+_ADD_RUNS = f"""
+INSERT INTO asyncz_runs ({column_list(_GIVEN_COLUMNS)}, node, fence, created_at)
+SELECT {column_list(_GIVEN_COLUMNS, "given")},
+    CASE given.state WHEN 'running' THEN %(node)s END, CASE given.state WHEN 'running' THEN 1 ELSE 0 END, {_NOW}
+"""
+_SUBMIT = f"""
+{_ADD_RUNS} FROM {_GIVEN_RUNS} ORDER BY ordinality
+ON CONFLICT DO NOTHING RETURNING {_RUNS}
+""".encode()
+
+# One statement. SKIP LOCKED: another node that fires the same task at this moment wins, without a wait or a deadlock.
+_FIRE = f"""
+WITH firing AS (
+    SELECT * FROM unnest(%(ids)s::text[], %(versions)s::int[], %(due)s::timestamptz[], %(next_due)s::timestamptz[])
+        AS firing (id, version, due, next_due)
+),
+winner AS MATERIALIZED (
+    SELECT asyncz_tasks.id, firing.next_due FROM asyncz_tasks JOIN firing USING (id)
+    WHERE asyncz_tasks.version = firing.version AND asyncz_tasks.next_due = firing.due AND firing.due <= {_NOW}
+        AND {_CAN_FIRE} AND {_ALIVE}
+    ORDER BY asyncz_tasks.id FOR UPDATE OF asyncz_tasks SKIP LOCKED
+),
+advanced AS (
+    UPDATE asyncz_tasks SET next_due = winner.next_due FROM winner WHERE asyncz_tasks.id = winner.id
+    RETURNING asyncz_tasks.id
+)
+{_ADD_RUNS} FROM {_GIVEN_RUNS} JOIN advanced ON advanced.id = given.task_id ORDER BY ordinality
+ON CONFLICT DO NOTHING RETURNING {_RUNS}
+""".encode()  # noqa: S608
+
+_OWN = f"""
+UPDATE asyncz_runs SET state = 'running', node = %(node)s, fence = fence + 1 FROM chosen
+WHERE asyncz_runs.sequence = chosen.sequence AND {_ALIVE} RETURNING {column_list(RUN_COLUMNS, "asyncz_runs")}
+"""  # noqa: S608
+# Materialized: inlined, the subquery could be executed again for each row and lock more rows than its limit.
+_CLAIM = f"""
+WITH slots AS (SELECT * FROM unnest(%(executors)s::text[], %(free)s::int[]) AS slots (executor, free)),
+chosen AS MATERIALIZED (
+    SELECT waiting.sequence FROM slots CROSS JOIN LATERAL (
+        SELECT sequence FROM asyncz_runs
+        WHERE state = 'waiting' AND executor = slots.executor AND (not_before IS NULL OR not_before <= {_NOW})
+        ORDER BY sequence LIMIT slots.free FOR UPDATE SKIP LOCKED
+    ) AS waiting ORDER BY waiting.sequence LIMIT %(limit)s
+)
+{_OWN}""".encode()  # noqa: S608
+_TAKE_OVER = f"""
+WITH chosen AS MATERIALIZED (
+    SELECT sequence FROM asyncz_runs
+    WHERE state = 'running' AND NOT EXISTS (
+        SELECT FROM asyncz_nodes WHERE asyncz_nodes.id = asyncz_runs.node AND lease_until > {_NOW}
+    )
+    ORDER BY sequence LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+)
+{_OWN}""".encode()  # noqa: S608
+
+# The fence alone decides, as each transition increments it. With the state in the condition, the planner would choose
+# the partial index of running runs and walk all of them. All writers lock the rows in one order.
+_FINISH = b"""
+WITH outcome AS (
+    SELECT * FROM json_to_recordset(%(outcomes)s::json) AS outcome (
+        run_id uuid, fence int, state text, attempt int, not_before timestamptz, started_at timestamptz,
+        finished_at timestamptz, result text, error text, traceback text
+    )
+),
+owned AS MATERIALIZED (
+    SELECT asyncz_runs.id FROM asyncz_runs JOIN outcome ON asyncz_runs.id = run_id AND asyncz_runs.fence = outcome.fence
+    ORDER BY asyncz_runs.id FOR UPDATE OF asyncz_runs
+)
+UPDATE asyncz_runs SET state = outcome.state, attempt = outcome.attempt, not_before = outcome.not_before,
+    started_at = outcome.started_at, finished_at = outcome.finished_at, result = outcome.result,
+    error = outcome.error, traceback = outcome.traceback, fence = asyncz_runs.fence + 1,
+    node = CASE outcome.state WHEN 'waiting' THEN NULL ELSE asyncz_runs.node END
+FROM outcome, owned
+WHERE asyncz_runs.id = owned.id AND owned.id = outcome.run_id AND asyncz_runs.fence = outcome.fence
+RETURNING asyncz_runs.id
+"""
+
+_RUN_LIST: TypeAdapter[Sequence[RunRecord]] = TypeAdapter(Sequence[RunRecord])
+_OUTCOME_LIST: TypeAdapter[Sequence[Outcome]] = TypeAdapter(Sequence[Outcome])
+
+
+class PostgresStore:
+    """Store in a PostgreSQL database, version 14 or later, that the schedulers of several machines share.
+
+    Each node has two connections, one of them for its lease only. The clock of the store is that of the server. Needs
+    the extra `postgres`.
+
+    Args:
+        url: Connection string of libpq, such as `postgresql://user@host/database`.
+        poll_interval: Seconds between two looks for changes of other nodes.
+        prepare: True to use prepared statements. False is needed behind a pooler that cannot keep them.
+        now: Clock of the store for tests: returns seconds since the epoch. None for the clock of the server.
+
+    Raises:
+        InvalidInputError: The connection string is not valid.
+
+    Example:
+        >>> scheduler = AsyncIOScheduler(store=PostgresStore("postgresql:///jobs"))
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        poll_interval: float = 0.25,
+        prepare: bool = True,
+        now: Callable[[], float] | None = None,
+    ) -> None:
+        try:
+            parts = conninfo.conninfo_to_dict(url)
+        except psycopg.Error as error:
+            raise InvalidInputError("url", "the given text", f"pass a connection string of libpq ({error})") from None
+        self._url = url
+        self._description = f"postgresql://{parts.get('host') or ''}/{parts.get('dbname') or ''}"
+        self._poll_interval = poll_interval
+        self._prepare = prepare
+        self._now = now
+
+    async def connect(self, node: NodeRecord, ttl: timedelta, /) -> DatabaseSession:
+        """Open a session for a node, with its first lease."""
+        check_ttl(ttl)
+        session = DatabaseSession(
+            self._transactions(node, ttl), self._transactions(node, ttl), self._description, self._poll_interval
+        )
+        await session.open()
+        return session
+
+    def _transactions(self, node: NodeRecord, ttl: timedelta) -> _PostgresTransactions:
+        return _PostgresTransactions(self._url, self._description, self._prepare, self._now, node, ttl)
+
+
+class _Granted(NamedTuple):
+    until: datetime
+    now: datetime
+    lost: bool
+
+
+class _PostgresTransactions:
+    """Transactions over one connection, which is opened by the first call. For one thread at a time."""
+
+    def __init__(  # noqa: PLR0917  # created by one function
+        self,
+        url: str,
+        description: str,
+        prepare: bool,
+        now: Callable[[], float] | None,
+        node: NodeRecord,
+        ttl: timedelta,
+    ) -> None:
+        self._url = url
+        self._description = description
+        self._prepare = prepare
+        self._now = now
+        self._node = node
+        self._ttl = ttl
+        self._connection: _Connection | None = None
+
+    def grant_lease(self, *, first: bool) -> Lease:
+        values = {
+            **self._values(),
+            "name": self._node.name,
+            "app_version": self._node.app_version,
+            "ttl": self._ttl,
+            "first": first,
+        }
+        with self._connected() as database, database.cursor(row_factory=args_row(_Granted)) as cursor:
+            (granted,) = cursor.execute(_GRANT_LEASE, values).fetchall()
+        return Lease(until=granted.until, now=granted.now, lost=granted.lost)
+
+    def declare(self, tasks: Sequence[TaskRecord], existing: ExistingTaskPolicy, /) -> Sequence[TaskRecord]:
+        ids = [task.id for task in tasks]
+        with self._connected() as database:
+            known = _tasks_by_id(database, ids)
+            if records_to_write(tasks, known, existing):
+                with database.transaction():
+                    _ = _revision(database, lock=True)
+                    _write_tasks(database, records_to_write(tasks, _tasks_by_id(database, ids), existing))
+                    known = _tasks_by_id(database, ids)
+            return [known[task_id] for task_id in ids]
+
+    def change(self, task: TaskRecord, /) -> TaskRecord | None:
+        with self._connected() as database, database.transaction():
+            _ = _revision(database, lock=True)
+            known = _tasks_by_id(database, [task.id]).get(task.id)
+            if task.version != (0 if known is None or known.removed else known.version):
+                return None
+            version = task.version if known is None else known.version
+            (written,) = _write_tasks(database, [task.model_copy(update={"version": version})])
+            return written
+
+    def remove(self, task_ids: Sequence[str], /) -> Sequence[str]:
+        with self._connected() as database, database.transaction():
+            _ = _revision(database, lock=True)
+            known = _tasks_by_id(database, task_ids)
+            removed = [known[task_id] for task_id in task_ids if task_id in known and not known[task_id].removed]
+            update = {"removed": True, "next_due": None}
+            _ = _write_tasks(database, [task.model_copy(update=update) for task in removed])
+            return [task.id for task in removed]
+
+    def changes(self, since: int, limit: int, /) -> Sequence[TaskRecord]:
+        with self._connected() as database:
+            return _tasks(
+                database, "revision > %(since)s ORDER BY revision LIMIT %(limit)s", {"since": since, "limit": limit}
+            )
+
+    def overdue(self, by: timedelta, limit: int, /) -> Sequence[TaskRecord]:
+        condition = f"next_due < {_NOW} - %(by)s AND {_CAN_FIRE} ORDER BY next_due, id LIMIT %(limit)s"
+        with self._connected() as database:
+            return _tasks(database, condition, {**self._values(), "by": by, "limit": limit})
+
+    def fire(self, firings: Sequence[Firing], /) -> Sequence[RunRecord]:
+        values = {
+            **self._values(),
+            "ids": [firing.task_id for firing in firings],
+            "versions": [firing.version for firing in firings],
+            "due": [firing.due for firing in firings],
+            "next_due": [firing.next_due for firing in firings],
+            "runs": _json([run for firing in firings for run in firing.runs]),
+        }
+        with self._connected() as database:
+            return _runs(database, _FIRE, values)
+
+    def submit(self, runs: Sequence[RunRecord], /) -> Sequence[RunRecord]:
+        waiting = [run.model_copy(update={"state": "waiting"}) for run in runs]
+        with self._connected() as database:
+            return _runs(database, _SUBMIT, {**self._values(), "runs": _json(waiting)})
+
+    def claim(self, executors: Mapping[str, int], limit: int, /) -> Sequence[RunRecord]:
+        values = {**self._values(), "executors": [*executors], "free": [*executors.values()], "limit": limit}
+        with self._connected() as database:
+            return _runs(database, _CLAIM, values)
+
+    def finish(self, outcomes: Sequence[Outcome], /) -> Sequence[UUID]:
+        text = _OUTCOME_LIST.dump_json(outcomes).decode()
+        with self._connected() as database, database.cursor(row_factory=scalar_row) as cursor:
+            return [UUID(f"{run_id}") for run_id in cursor.execute(_FINISH, {"outcomes": text}).fetchall()]
+
+    def take_over(self, limit: int, /) -> Sequence[RunRecord]:
+        with self._connected() as database:
+            return _runs(database, _TAKE_OVER, {**self._values(), "limit": limit})
+
+    def runs(self, query: RunQuery, /) -> Sequence[RunRecord]:
+        conditions = ["TRUE"]
+        if query.task_id is not None:
+            conditions.append("task_id = %(task_id)s")
+        if query.states:
+            conditions.append("state = ANY (%(states)s)")
+        if query.before is not None:
+            conditions.append("sequence < %(before)s")
+        sql = (
+            f"SELECT {_RUNS} FROM asyncz_runs WHERE {' AND '.join(conditions)}"  # noqa: S608  # own names
+            " ORDER BY sequence DESC LIMIT %(limit)s"
+        )
+        values = {
+            "task_id": query.task_id,
+            "states": [*query.states],
+            "before": query.before,
+            "limit": query.limit,
+        }
+        with self._connected() as database:
+            return _runs(database, sql.encode(), values, newest_first=True)
+
+    def nodes(self) -> Sequence[NodeRecord]:
+        sql = f"SELECT id, name, app_version, lease_until FROM asyncz_nodes WHERE lease_until > {_NOW} ORDER BY id"  # noqa: S608
+        with self._connected() as database, database.cursor(row_factory=kwargs_row(NodeRecord)) as cursor:
+            return cursor.execute(sql.encode(), self._values()).fetchall()
+
+    def prune(self, keep: Mapping[FinalRunState, timedelta], limit: int, /) -> int:
+        sql = (
+            "DELETE FROM asyncz_runs WHERE id IN (SELECT id FROM asyncz_runs WHERE state = %(state)s"  # noqa: S608
+            f" AND finished_at < {_NOW} - %(age)s ORDER BY finished_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED)"
+        )
+        pruned = 0
+        with self._connected() as database:
+            for state, age in keep.items():
+                values = {**self._values(), "state": state, "age": age, "limit": limit - pruned}
+                pruned += database.execute(sql.encode(), values).rowcount
+        return pruned
+
+    def revision(self) -> int:
+        with self._connected() as database:
+            return _revision(database, lock=False)
+
+    def end_lease(self) -> None:
+        with self._connected() as database:
+            _ = database.execute("DELETE FROM asyncz_nodes WHERE id = %(node)s", self._values())
+
+    def close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _values(self) -> dict[str, object]:
+        return {"node": self._node.id, "now": None if self._now is None else utc(self._now())}
+
+    @contextlib.contextmanager
+    def _connected(self) -> Generator[_Connection, None, None]:
+        """Provide the connection, in which each statement outside of a transaction is one."""
+        try:
+            if self._connection is None:
+                connection = psycopg.connect(
+                    self._url,
+                    autocommit=True,
+                    prepare_threshold=5 if self._prepare else None,
+                    application_name="asyncz",
+                    row_factory=args_row(_values_of_row),
+                )
+                try:
+                    migrate(connection, self._description)
+                except BaseException:
+                    connection.close()
+                    raise
+                self._connection = connection
+            yield self._connection
+        except psycopg.Error as error:
+            # Only a new connection is known to be in order.
+            self.close()
+            raise StoreConnectionError(self._description, f"{error}".strip()) from error
+
+
+def migrate(connection: _Connection, description: str) -> None:
+    """Apply the migrations that the database lacks, in one transaction and under a lock.
+
+    Raises:
+        StoreSchemaError: The database has a newer schema.
+    """
+    known = migrations("postgres")
+    if _schema(connection) == known[-1].number:
+        return
+    with connection.transaction():
+        _ = connection.execute("SELECT pg_advisory_xact_lock(%s)", [_MIGRATION_LOCK])
+        # Read again: another process may have applied them meanwhile.
+        found = _schema(connection)
+        if found > known[-1].number:
+            raise StoreSchemaError(description, found, known[-1].number)
+        _ = connection.execute("CREATE TABLE IF NOT EXISTS asyncz_schema (number integer PRIMARY KEY)")
+        for migration in known[found:]:
+            _ = connection.execute(migration.sql.encode())
+            _ = connection.execute("INSERT INTO asyncz_schema VALUES (%s)", [migration.number])
+
+
+def _values_of_row(*values: object) -> tuple[object, ...]:
+    return values
+
+
+def _schema(connection: _Connection) -> int:
+    with connection.cursor(row_factory=scalar_row) as cursor:
+        (table,) = cursor.execute("SELECT to_regclass('asyncz_schema')::text").fetchall()
+        if table is None:
+            return 0
+        (number,) = cursor.execute("SELECT coalesce(max(number), 0) FROM asyncz_schema").fetchall()
+        return int(f"{number}")
+
+
+def _revision(database: _Connection, *, lock: bool) -> int:
+    """Return a number that changes with tasks and waiting runs, or lock the revisions until the transaction ends.
+
+    The lock makes revisions visible in their order: a reader that has seen one has seen all smaller ones.
+    """
+    sql = (
+        "SELECT value FROM asyncz_counters WHERE name = 'revision' FOR UPDATE"
+        if lock
+        else "SELECT (SELECT value FROM asyncz_counters WHERE name = 'revision')"
+        " + coalesce((SELECT max(sequence) FROM asyncz_runs WHERE state = 'waiting'), 0)"
+    )
+    with database.cursor(row_factory=scalar_row) as cursor:
+        (value,) = cursor.execute(sql.encode()).fetchall()
+        return int(f"{value}")
+
+
+def _write_tasks(database: _Connection, tasks: Sequence[TaskRecord]) -> Sequence[TaskRecord]:
+    """Write tasks with their next versions and revisions. The revisions are locked."""
+    first = _revision_only(database, len(tasks))
+    written = [
+        task.model_copy(update={"version": task.version + 1, "revision": first + number})
+        for number, task in enumerate(tasks, start=1)
+    ]
+    if written:
+        with database.cursor() as cursor:
+            cursor.executemany(_WRITE_TASK, [task.model_dump() for task in written])
+    return written
+
+
+def _revision_only(database: _Connection, count: int) -> int:
+    """Reserve revisions, and return the one before the first of them."""
+    sql = b"UPDATE asyncz_counters SET value = value + %s WHERE name = 'revision' RETURNING value - %s"
+    with database.cursor(row_factory=scalar_row) as cursor:
+        (value,) = cursor.execute(sql, [count, count]).fetchall()
+        return int(f"{value}")
+
+
+def _tasks(database: _Connection, condition: str, values: Mapping[str, object]) -> list[TaskRecord]:
+    sql = f"SELECT {_TASKS} FROM asyncz_tasks WHERE {condition}"  # noqa: S608  # own names
+    with database.cursor(row_factory=kwargs_row(TaskRecord)) as cursor:
+        return cursor.execute(sql.encode(), values).fetchall()
+
+
+def _tasks_by_id(database: _Connection, task_ids: Sequence[str]) -> dict[str, TaskRecord]:
+    return {task.id: task for task in _tasks(database, "id = ANY (%(ids)s)", {"ids": [*task_ids]})}
+
+
+def _runs(
+    database: _Connection, sql: bytes, values: Mapping[str, object], *, newest_first: bool = False
+) -> Sequence[RunRecord]:
+    with database.cursor(row_factory=kwargs_row(RunRecord)) as cursor:
+        found = cursor.execute(sql, values).fetchall()
+    # A statement that writes returns its rows in any order.
+    return sorted(found, key=lambda run: run.sequence, reverse=newest_first)
+
+
+def _json(runs: Sequence[RunRecord]) -> str:
+    return _RUN_LIST.dump_json(runs).decode()

