@@ -1,27 +1,94 @@
-"""Stores: tasks and runs that survive restarts and are shared by several schedulers."""
+"""Stores: tasks and runs that survive restarts and are shared by several schedulers.
 
-from asyncz.stores.exceptions import (
-    StoreClosedError as StoreClosedError,
-    StoreConnectionError as StoreConnectionError,
-    StoredTaskConflictError as StoredTaskConflictError,
-    StoreError as StoreError,
-    StoreSchemaError as StoreSchemaError,
-)
-from asyncz.stores.memory import MemoryStore as MemoryStore, MemoryStoreSession as MemoryStoreSession
-from asyncz.stores.protocol import Store as Store, StoreSession as StoreSession
-from asyncz.stores.records import (
-    ExistingTaskPolicy as ExistingTaskPolicy,
-    FinalRunState as FinalRunState,
-    Firing as Firing,
-    Lease as Lease,
-    LostRunPolicy as LostRunPolicy,
-    NodeRecord as NodeRecord,
-    Outcome as Outcome,
-    RunKind as RunKind,
-    RunQuery as RunQuery,
-    RunRecord as RunRecord,
-    RunRecordState as RunRecordState,
-    TaskRecord as TaskRecord,
-    TaskRecordState as TaskRecordState,
-)
-from asyncz.stores.sqlite import SqliteStore as SqliteStore
+Exports are imported on first use: only `PostgresStore` needs the extra `postgres`.
+"""
+
+from typing import TYPE_CHECKING
+
+from asyncz._lazy import lazy_exports
+
+__all__ = [
+    "ExistingTaskPolicy",
+    "FinalRunState",
+    "Firing",
+    "Lease",
+    "LostRunPolicy",
+    "MemoryStore",
+    "NodeRecord",
+    "Outcome",
+    "PostgresStore",
+    "RunKind",
+    "RunQuery",
+    "RunRecord",
+    "RunRecordState",
+    "SqliteStore",
+    "Store",
+    "StoreClosedError",
+    "StoreConnectionError",
+    "StoreError",
+    "StoreSchemaError",
+    "StoreSession",
+    "StoredTaskConflictError",
+    "TaskRecord",
+    "TaskRecordState",
+]
+
+if TYPE_CHECKING:
+    from asyncz.stores.exceptions import (
+        StoreClosedError as StoreClosedError,
+        StoreConnectionError as StoreConnectionError,
+        StoredTaskConflictError as StoredTaskConflictError,
+        StoreError as StoreError,
+        StoreSchemaError as StoreSchemaError,
+    )
+    from asyncz.stores.memory import MemoryStore as MemoryStore
+    from asyncz.stores.postgres import PostgresStore as PostgresStore
+    from asyncz.stores.protocol import Store as Store, StoreSession as StoreSession
+    from asyncz.stores.records import (
+        ExistingTaskPolicy as ExistingTaskPolicy,
+        FinalRunState as FinalRunState,
+        Firing as Firing,
+        Lease as Lease,
+        LostRunPolicy as LostRunPolicy,
+        NodeRecord as NodeRecord,
+        Outcome as Outcome,
+        RunKind as RunKind,
+        RunQuery as RunQuery,
+        RunRecord as RunRecord,
+        RunRecordState as RunRecordState,
+        TaskRecord as TaskRecord,
+        TaskRecordState as TaskRecordState,
+    )
+    from asyncz.stores.sqlite import SqliteStore as SqliteStore
+else:
+    __getattr__, __dir__ = lazy_exports(
+        __name__,
+        {
+            "asyncz.stores.exceptions": (
+                "StoreClosedError",
+                "StoreConnectionError",
+                "StoredTaskConflictError",
+                "StoreError",
+                "StoreSchemaError",
+            ),
+            "asyncz.stores.memory": ("MemoryStore",),
+            "asyncz.stores.postgres": ("PostgresStore",),
+            "asyncz.stores.protocol": ("Store", "StoreSession"),
+            "asyncz.stores.records": (
+                "ExistingTaskPolicy",
+                "FinalRunState",
+                "Firing",
+                "Lease",
+                "LostRunPolicy",
+                "NodeRecord",
+                "Outcome",
+                "RunKind",
+                "RunQuery",
+                "RunRecord",
+                "RunRecordState",
+                "TaskRecord",
+                "TaskRecordState",
+            ),
+            "asyncz.stores.sqlite": ("SqliteStore",),
+        },
+    )

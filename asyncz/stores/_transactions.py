@@ -32,7 +32,7 @@ ResultT = TypeVar("ResultT")
 class Transactions(Protocol):
     """Transactions of one node over one connection: `StoreSession` without event loop, for one thread at a time.
 
-    A lost connection raises `StoreConnectionError`; the next call connects again.
+    If the connection is lost, a call raises `StoreConnectionError`, and the next one connects again.
     """
 
     def grant_lease(self, *, first: bool) -> Lease:
@@ -54,7 +54,7 @@ class Transactions(Protocol):
     def prune(self, keep: Mapping[FinalRunState, timedelta], limit: int, /) -> int: ...
 
     def revision(self) -> int:
-        """Return a number that changes with each change of a task, and with each new waiting run."""
+        """Return a number that changes when a task changes, and when a run starts to wait."""
         ...
 
     def end_lease(self) -> None:

@@ -16,6 +16,7 @@ from asyncz.clock import utc
 from asyncz.stores._checks import check_limit, check_ttl
 from asyncz.stores._declarations import records_to_write
 from asyncz.stores.exceptions import StoreClosedError
+from asyncz.stores.protocol import StoreSession
 from asyncz.stores.records import (
     ExistingTaskPolicy,
     FinalRunState,
@@ -41,7 +42,7 @@ class MemoryStore:
 
     Example:
         >>> store = MemoryStore()
-        >>> one, two = AsyncIOScheduler(store=store), AsyncIOScheduler(store=store)
+        >>> session = await store.connect(NodeRecord(id=uuid4().hex), timedelta(seconds=15))
     """
 
     def __init__(self, *, now: Callable[[], float] = time.time) -> None:
@@ -50,7 +51,7 @@ class MemoryStore:
         self._lock = threading.Lock()
         self._tables = _Tables()
 
-    async def connect(self, node: NodeRecord, ttl: timedelta, /) -> MemoryStoreSession:
+    async def connect(self, node: NodeRecord, ttl: timedelta, /) -> StoreSession:
         """Open a session for a node, with its first lease."""
         check_ttl(ttl)
         return MemoryStoreSession(self._tables, self._lock, lambda: utc(self._now()), node, ttl)

@@ -8,19 +8,17 @@ from datetime import datetime, timedelta
 from typing import NamedTuple, TypeAlias
 from uuid import UUID
 
-import psycopg
-from psycopg import conninfo
-from psycopg.rows import args_row, kwargs_row, scalar_row
 from pydantic import TypeAdapter
 
 from asyncz.clock import utc
-from asyncz.exceptions import InvalidInputError
+from asyncz.exceptions import InvalidInputError, MissingExtraError
 from asyncz.stores._checks import check_ttl
 from asyncz.stores._columns import RUN_COLUMNS, TASK_COLUMNS, column_list
 from asyncz.stores._declarations import records_to_write
 from asyncz.stores._migrations import migrations
 from asyncz.stores._transactions import DatabaseSession
 from asyncz.stores.exceptions import StoreConnectionError, StoreSchemaError
+from asyncz.stores.protocol import StoreSession
 from asyncz.stores.records import (
     ExistingTaskPolicy,
     FinalRunState,
@@ -32,6 +30,13 @@ from asyncz.stores.records import (
     RunRecord,
     TaskRecord,
 )
+
+try:
+    import psycopg
+    from psycopg import conninfo
+    from psycopg.rows import args_row, kwargs_row, scalar_row
+except ImportError as error:
+    raise MissingExtraError("PostgresStore", "psycopg", "postgres") from error
 
 _Connection: TypeAlias = psycopg.Connection[tuple[object, ...]]
 
@@ -158,7 +163,8 @@ class PostgresStore:
         InvalidInputError: The connection string is not valid.
 
     Example:
-        >>> scheduler = AsyncIOScheduler(store=PostgresStore("postgresql:///jobs"))
+        >>> store = PostgresStore("postgresql:///jobs")
+        >>> session = await store.connect(NodeRecord(id=uuid4().hex), timedelta(seconds=15))
     """
 
     def __init__(
@@ -179,7 +185,7 @@ class PostgresStore:
         self._prepare = prepare
         self._now = now
 
-    async def connect(self, node: NodeRecord, ttl: timedelta, /) -> DatabaseSession:
+    async def connect(self, node: NodeRecord, ttl: timedelta, /) -> StoreSession:
         """Open a session for a node, with its first lease."""
         check_ttl(ttl)
         session = DatabaseSession(
@@ -388,15 +394,17 @@ def migrate(connection: _Connection, description: str) -> None:
         StoreSchemaError: The database has a newer schema.
     """
     known = migrations("postgres")
-    if _schema(connection) == known[-1].number:
+    newest, found = known[-1].number, _schema(connection)
+    if found > newest:
+        raise StoreSchemaError(description, found, newest)
+    if found == newest:
         return
     with connection.transaction():
         _ = connection.execute("SELECT pg_advisory_xact_lock(%s)", [_MIGRATION_LOCK])
-        # Read again: another process may have applied them meanwhile.
-        found = _schema(connection)
-        if found > known[-1].number:
-            raise StoreSchemaError(description, found, known[-1].number)
+        # Read again: another process may have applied them meanwhile. Without this statement, which updates the catalog
+        # cache of the session, `to_regclass` would repeat that there is no table.
         _ = connection.execute("CREATE TABLE IF NOT EXISTS asyncz_schema (number integer PRIMARY KEY)")
+        found = _schema(connection)
         for migration in known[found:]:
             _ = connection.execute(migration.sql.encode())
             _ = connection.execute("INSERT INTO asyncz_schema VALUES (%s)", [migration.number])

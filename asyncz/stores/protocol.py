@@ -53,7 +53,7 @@ class StoreSession(Protocol):
         """Renew the lease for another `ttl`, by the clock of the store.
 
         Blocks, and may be called from any thread, at any time: a thread of its own renews the lease, so that neither a
-        blocked event loop nor a slow transaction loses it. After the end of the lease, other nodes may take over the
+        blocked event loop nor a slow transaction loses it. When the lease has ended, other nodes may take over the
         runs of this one. A renewal then starts a new lease with `lost`.
         """
         ...
@@ -63,8 +63,8 @@ class StoreSession(Protocol):
 
         A task whose declaration has the same hash is not written. A newer `app_version` in the store is kept. For
         other known tasks, the policy decides: `update` writes the declaration and keeps a pause; `keep` changes
-        nothing; `replace` writes the declaration, pause and next due time included; `refuse` raises. Declaring an
-        undeclared task makes it active again.
+        nothing; `replace` writes the declaration, pause and next due time included; `refuse` raises. An undeclared
+        task becomes active again when it is declared.
 
         Raises:
             StoredTaskConflictError: A task is known with another declaration, and the policy is `refuse`. No task has
@@ -96,7 +96,7 @@ class StoreSession(Protocol):
     async def overdue(self, by: timedelta, limit: int, /) -> Sequence[TaskRecord]:
         """Return active tasks that are due for longer than `by`, the most overdue first.
 
-        Their preferred node has not fired them: it is dead, busy, or does not know them.
+        That happens if their preferred node is dead or busy, or if it does not know them.
         """
         ...
 
@@ -131,8 +131,8 @@ class StoreSession(Protocol):
     async def finish(self, outcomes: Sequence[Outcome], /) -> Sequence[UUID]:
         """Store outcomes, and return the ids of those whose fence was the current one.
 
-        The others were taken over by another node, or are finished: their outcome is rejected. A run that is given back
-        as `waiting` has no owner and a new fence.
+        An outcome is rejected if another node has taken over the run, or if the run is finished. A run that is given
+        back as `waiting` has no owner and a new fence.
         """
         ...
 
@@ -153,7 +153,7 @@ class StoreSession(Protocol):
         ...
 
     async def prune(self, keep: Mapping[FinalRunState, timedelta], limit: int, /) -> int:
-        """Delete runs whose outcome is older than `keep` says; states that it does not name are kept.
+        """Delete runs if their outcome is older than `keep` says; runs in other states are kept.
 
         Returns:
             The number of deleted runs, at most `limit`.
@@ -177,8 +177,7 @@ class Store(Protocol):
     """Place in which schedulers keep tasks, runs and their history. May be shared by several schedulers.
 
     Example:
-        >>> async with AsyncIOScheduler(store=SqliteStore("jobs.db")) as scheduler:
-        ...     ...
+        >>> session = await SqliteStore("jobs.db").connect(NodeRecord(id=uuid4().hex), timedelta(seconds=15))
     """
 
     async def connect(self, node: NodeRecord, ttl: timedelta, /) -> StoreSession:

@@ -35,11 +35,7 @@ ExistingTaskPolicy: TypeAlias = Literal["update", "keep", "replace", "refuse"]
 _Time: TypeAlias = Annotated[AwareDatetime, AfterValidator(in_utc)]
 
 
-class _Record(BaseModel, frozen=True, extra="forbid", defer_build=True):
-    """Base class of records: immutable, without unknown fields."""
-
-
-class TaskRecord(_Record, frozen=True):
+class TaskRecord(BaseModel, frozen=True, extra="forbid", defer_build=True):
     """A stored task.
 
     Attributes:
@@ -49,13 +45,13 @@ class TaskRecord(_Record, frozen=True):
         trigger: Trigger as JSON; None if the task runs on demand only.
         executor: Alias of the executor.
         options: Limits and other options as JSON.
-        declaration: Hash of the declaration; empty for a task that was added at run time and belongs to the store.
+        declaration: Hash of the declaration; empty if the task was added at run time and belongs to the store.
         app_version: Version of the program that declared the task. An older one never overwrites a newer one.
         paused: True if the schedule is paused.
         next_due: Next due time; None if the task is not due again.
         state: `active` tasks are fired, others are kept.
         problem: Reason for which the task is parked; empty if it is not.
-        undeclared_since: Time at which the last node that declared the task was gone; None if the task is declared.
+        undeclared_since: Time when the last node that declared the task was gone; None if the task is declared.
         removed: True in the tombstone of a removed task, which `StoreSession.changes` reports.
         version: Number of changes of the definition. `change` and `fire` compare it.
         revision: Position of the last change among the changes of all tasks. Set by the store.
@@ -79,7 +75,7 @@ class TaskRecord(_Record, frozen=True):
     revision: NonNegativeInt = 0
 
 
-class RunRecord(_Record, frozen=True):
+class RunRecord(BaseModel, frozen=True, extra="forbid", defer_build=True):
     """A stored run.
 
     Attributes:
@@ -90,16 +86,16 @@ class RunRecord(_Record, frozen=True):
         executor: Alias of the executor.
         state: State of the run.
         attempt: Number of the attempt, from 1.
-        not_before: Earliest start of a waiting run; None for at once.
+        not_before: Earliest start of a waiting run; None if it may start at once.
         on_lost: Policy if the node of the run dies.
         arguments: Arguments as JSON, if they differ from those of the task; otherwise None.
-        missed: Number of due times that a run of the kind `missed` stands for; 0 for other runs.
+        missed: Number of due times that the run stands for if its kind is `missed`, otherwise 0.
         node: Id of the node that owns the run; None if it waits or was never owned.
         fence: Number that each change of the owner or the state increments, from 1 for the first owner. Later writes
             of the owner have to name it. Set by the store.
         sequence: Position in the history. Set by the store.
-        created_at: Time at which the run was stored, by the clock of the store. Set by the store.
-        started_at: Time at which the function was called.
+        created_at: Time when the run was stored, by the clock of the store. Set by the store.
+        started_at: Time when the function was called.
         finished_at: Time of the outcome.
         result: Result as JSON; None if there is none, or if it was too large.
         error: Class and text of the exception; empty if the run did not fail.
@@ -142,7 +138,7 @@ class RunRecord(_Record, frozen=True):
         return self.state not in {"waiting", "running"}
 
 
-class Firing(_Record, frozen=True):
+class Firing(BaseModel, frozen=True, extra="forbid", defer_build=True):
     """The step of a task from one due time to the next, with the runs that it creates.
 
     Attributes:
@@ -171,20 +167,20 @@ class Firing(_Record, frozen=True):
         return self
 
 
-class Outcome(_Record, frozen=True):
+class Outcome(BaseModel, frozen=True, extra="forbid", defer_build=True):
     """The end of an attempt, reported by the node that owns the run.
 
     Attributes:
         run_id: Id of the run.
         fence: Fence under which the attempt was executed.
         state: An outcome; or `waiting`, which gives the run back for its next attempt or for another node.
-        attempt: Number of the attempt that follows, for `waiting`; otherwise of the attempt that ended.
-        not_before: Earliest start of the attempt that follows.
-        started_at: Time at which the function was called.
+        attempt: Number of the attempt that follows if the state is `waiting`, otherwise of the one that ended.
+        not_before: Earliest start if the state is `waiting`.
+        started_at: Time when the function was called.
         finished_at: Time of the outcome.
         result: Result as JSON.
         error: Class and text of the exception.
-        traceback: Traceback as text.
+        traceback: Traceback as text, if there is one.
     """
 
     run_id: UUID
@@ -199,11 +195,11 @@ class Outcome(_Record, frozen=True):
     traceback: str = ""
 
 
-class NodeRecord(_Record, frozen=True):
+class NodeRecord(BaseModel, frozen=True, extra="forbid", defer_build=True):
     """A scheduler that uses a store.
 
     Attributes:
-        id: Random id, made at each start of the scheduler: never a host name or a process id, which come again.
+        id: Random id, made when the scheduler starts: never a host name or a process id, which come again.
         name: Description for people, such as host name and process id.
         app_version: Version of the program.
         lease_until: End of the lease by the clock of the store. Set by the store.
@@ -215,12 +211,12 @@ class NodeRecord(_Record, frozen=True):
     lease_until: _Time | None = None
 
 
-class Lease(_Record, frozen=True):
+class Lease(BaseModel, frozen=True, extra="forbid", defer_build=True):
     """Right of a node to fire tasks and to own runs, until a time by the clock of the store.
 
     Attributes:
         until: End of the lease.
-        now: Time at which the store granted it.
+        now: Time when the store granted it.
         lost: True if the previous lease had ended before: other nodes may have taken over the runs.
     """
 
@@ -229,11 +225,11 @@ class Lease(_Record, frozen=True):
     lost: bool = False
 
 
-class RunQuery(_Record, frozen=True):
+class RunQuery(BaseModel, frozen=True, extra="forbid", defer_build=True):
     """Selection of stored runs, newest first.
 
     Attributes:
-        task_id: Runs of this task only; None for all tasks.
+        task_id: Task whose runs are selected; None if those of all tasks are.
         states: Runs in these states only; empty for all states.
         before: Runs with a smaller `sequence` only, to read the next page; None for the first page.
         limit: Maximum number of runs.

@@ -28,6 +28,7 @@ from asyncz.stores._declarations import records_to_write
 from asyncz.stores._migrations import migrations
 from asyncz.stores._transactions import DatabaseSession
 from asyncz.stores.exceptions import StoreConnectionError, StoreSchemaError
+from asyncz.stores.protocol import StoreSession
 from asyncz.stores.records import (
     ExistingTaskPolicy,
     FinalRunState,
@@ -73,7 +74,8 @@ class SqliteStore:
         now: Clock of the store: returns seconds since the epoch.
 
     Example:
-        >>> scheduler = AsyncIOScheduler(store=SqliteStore("jobs.db"))
+        >>> store = SqliteStore("jobs.db")
+        >>> session = await store.connect(NodeRecord(id=uuid4().hex), timedelta(seconds=15))
     """
 
     def __init__(
@@ -83,7 +85,7 @@ class SqliteStore:
         self._poll_interval = poll_interval
         self._now = now
 
-    async def connect(self, node: NodeRecord, ttl: timedelta, /) -> DatabaseSession:
+    async def connect(self, node: NodeRecord, ttl: timedelta, /) -> StoreSession:
         """Open a session for a node, with its first lease."""
         check_ttl(ttl)
         session = DatabaseSession(
@@ -342,18 +344,19 @@ def migrate(connection: sqlite3.Connection, path: str) -> None:
         StoreSchemaError: The file has a newer schema.
     """
     known = migrations("sqlite")
-    if _schema(connection) == known[-1].number:
+    newest, found = known[-1].number, _schema(connection)
+    if found > newest:
+        raise StoreSchemaError(repr(path), found, newest)
+    if found == newest:
         return
     _ = connection.execute("BEGIN IMMEDIATE")
     try:
         # Read again: another process may have applied them meanwhile.
         found = _schema(connection)
-        if found > known[-1].number:
-            raise StoreSchemaError(repr(path), found, known[-1].number)
         for migration in known[found:]:
             for statement in migration.sql.split(";"):
                 _ = connection.execute(statement)
-        _ = connection.execute(f"PRAGMA user_version = {known[-1].number}")
+        _ = connection.execute(f"PRAGMA user_version = {max(found, newest)}")
         _ = connection.execute("COMMIT")
     except BaseException:
         _ = connection.execute("ROLLBACK")

@@ -9,6 +9,7 @@ from asyncz._lazy import lazy_exports
 
 __all__ = [
     "RULES",
+    "STORE_RULES",
     "TRIGGER_RULES",
     "EventMatcher",
     "ExecutorConformance",
@@ -19,6 +20,7 @@ __all__ = [
     "RuleBrokenError",
     "RuleVerdict",
     "RunRecord",
+    "StoreConformance",
     "TriggerConformance",
     "Verdict",
     "matches",
@@ -34,10 +36,12 @@ if TYPE_CHECKING:
     from asyncz.testing.recorder import RecordingNotifier as RecordingNotifier, RunRecord as RunRecord
     from asyncz.testing.rules import (
         RULES as RULES,
+        STORE_RULES as STORE_RULES,
         TRIGGER_RULES as TRIGGER_RULES,
         Rule as Rule,
         RuleBrokenError as RuleBrokenError,
     )
+    from asyncz.testing.stores import StoreConformance as StoreConformance
     from asyncz.testing.suite import RuleVerdict as RuleVerdict, Verdict as Verdict
     from asyncz.testing.triggers import TriggerConformance as TriggerConformance
 else:
@@ -49,7 +53,8 @@ else:
             "asyncz.testing.executors": ("ExecutorConformance", "RestrictedExecutorConformance"),
             "asyncz.testing.matching": ("EventMatcher", "matches"),
             "asyncz.testing.recorder": ("RecordingNotifier", "RunRecord"),
-            "asyncz.testing.rules": ("RULES", "TRIGGER_RULES", "Rule", "RuleBrokenError"),
+            "asyncz.testing.rules": ("RULES", "STORE_RULES", "TRIGGER_RULES", "Rule", "RuleBrokenError"),
+            "asyncz.testing.stores": ("StoreConformance",),
             "asyncz.testing.triggers": ("TriggerConformance",),
         },
     )

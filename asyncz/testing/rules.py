@@ -1,4 +1,4 @@
-"""Rules of executors and triggers, and the error for a broken rule."""
+"""Rules of executors, triggers and stores, and the error for a broken rule."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from asyncz.exceptions import AsynczError
 
 @attrs.frozen
 class Rule:
-    """Requirement on which the users of an executor or trigger rely.
+    """Requirement on which the users of an executor, a trigger or a store rely.
 
     Attributes:
         number: Its number, counted from 1.
@@ -28,7 +28,7 @@ class Rule:
 
 
 class RuleBrokenError(AsynczError, AssertionError):
-    """An executor or a trigger broke a rule.
+    """An executor, a trigger or a store broke a rule.
 
     Attributes:
         rule: The rule.
@@ -237,6 +237,8 @@ STORE_RULES: tuple[Rule, ...] = _numbered(
     ("closed", "After `close`, which may be called again, each method raises `StoreClosedError`."),
     ("loop not blocked", "No method blocks the event loop."),
 )
+"""All rules of stores, by number."""
+
 (
     ONE_FIRING_WINS,
     NOT_EARLY,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from typing import Never
@@ -12,29 +12,36 @@ from uuid import UUID, uuid4
 
 from typing_extensions import TypeVar
 
-from asyncz.clock import utc
 from asyncz.stores.exceptions import StoreClosedError, StoredTaskConflictError
 from asyncz.stores.protocol import Store, StoreSession
 from asyncz.stores.records import (
     FinalRunState,
-    Firing,
     NodeRecord,
     Outcome,
-    RunKind,
     RunQuery,
     RunRecord,
-    RunRecordState,
     TaskRecord,
 )
 from asyncz.testing import rules
-from asyncz.testing._suite import RuleSuite, note_rule
+from asyncz.testing._store_nodes import (
+    DUE,
+    HOUR,
+    SECOND,
+    StoreClock,
+    StoreNodes,
+    expect_changed,
+    firing_of,
+    first_hint,
+    new_run,
+    new_task,
+    outcome_of,
+)
 from asyncz.testing._watchdog import run_in_own_loop
 from asyncz.testing.rules import STORE_RULES, Rule, RuleBrokenError
+from asyncz.testing.suite import RuleSuite, note_rule
 
 SuiteT = TypeVar("SuiteT", bound="StoreConformance")
 
-_SECOND = timedelta(seconds=1)
-_HOUR = timedelta(hours=1)
 _ODD_TEXT = "\u00fc \u4e16\u754c \U0001f40d \u202e '; DROP TABLE x; -- \" \\ \n\t %s ? :a"
 
 
@@ -89,8 +96,8 @@ class StoreConformance(RuleSuite):
     @_checks(rules.ONE_FIRING_WINS)
     async def test_one_firing_wins(self) -> None:
         nodes = await self._nodes(4)
-        tasks = await nodes.first.declare([_task(f"task-{number}") for number in range(25)], "update")
-        fired = await asyncio.gather(*(session.fire([_firing(task) for task in tasks]) for session in nodes.sessions))
+        tasks = await nodes.first.declare([new_task(f"task-{number}") for number in range(25)], "update")
+        fired = await asyncio.gather(*(session.fire([firing_of(task) for task in tasks]) for session in nodes.sessions))
         won = [run.task_id for runs in fired for run in runs]
         if sorted(won) != sorted(task.id for task in tasks):
             raise RuleBrokenError(rules.ONE_FIRING_WINS, f"4 nodes fired 25 tasks, and {len(won)} firings succeeded")
@@ -101,23 +108,23 @@ class StoreConformance(RuleSuite):
     @_checks(rules.NOT_EARLY)
     async def test_firing_before_due_time_fails(self) -> None:
         nodes = await self._nodes(1)
-        task = await nodes.declare(_task("task", due=nodes.now + _SECOND))
-        if await nodes.first.fire([_firing(task)]):
+        task = await nodes.declare(new_task("task", due=nodes.now + SECOND))
+        if await nodes.first.fire([firing_of(task)]):
             raise RuleBrokenError(rules.NOT_EARLY, "a task was fired one second before its due time")
         nodes.advance(1)
-        if not await nodes.first.fire([_firing(task)]):
+        if not await nodes.first.fire([firing_of(task)]):
             raise RuleBrokenError(rules.NOT_EARLY, "a task was not fired at its due time")
 
     @_checks(rules.CURRENT_DEFINITION)
     async def test_firing_with_old_definition_fails(self) -> None:
         nodes = await self._nodes(1)
-        task = await nodes.declare(_task("task"))
+        task = await nodes.declare(new_task("task"))
         changed = await nodes.first.change(task.model_copy(update={"options": '{"timeout": 5}'}))
-        wrong_due = _firing(_known(changed)).model_copy(update={"due": _DUE - _SECOND})
-        for firing, difference in ((_firing(task), "version"), (wrong_due, "due time")):
+        wrong_due = firing_of(expect_changed(changed)).model_copy(update={"due": DUE - SECOND})
+        for firing, difference in ((firing_of(task), "version"), (wrong_due, "due time")):
             if await nodes.first.fire([firing]):
                 raise RuleBrokenError(rules.CURRENT_DEFINITION, f"a firing with another {difference} succeeded")
-        await self._expect_due(nodes, "task", _DUE, rules.CURRENT_DEFINITION)
+        await self._expect_due(nodes, "task", DUE, rules.CURRENT_DEFINITION)
 
     @_checks(rules.ONLY_ACTIVE_TASKS)
     async def test_inactive_tasks_are_not_fired(self) -> None:
@@ -128,26 +135,26 @@ class StoreConformance(RuleSuite):
             {"state": "parked", "problem": "unknown function"},
         )
         for number, update in enumerate(inactive):
-            task = await nodes.declare(_task(f"task-{number}"))
-            changed = _known(await nodes.first.change(task.model_copy(update=update)))
-            if await nodes.first.fire([_firing(changed)]):
+            task = await nodes.declare(new_task(f"task-{number}"))
+            changed = expect_changed(await nodes.first.change(task.model_copy(update=update)))
+            if await nodes.first.fire([firing_of(changed)]):
                 raise RuleBrokenError(rules.ONLY_ACTIVE_TASKS, f"a task with {update} was fired")
-        removed = await nodes.declare(_task("removed"))
+        removed = await nodes.declare(new_task("removed"))
         _ = await nodes.first.remove([removed.id])
-        if await nodes.first.fire([_firing(removed)]):
+        if await nodes.first.fire([firing_of(removed)]):
             raise RuleBrokenError(rules.ONLY_ACTIVE_TASKS, "a removed task was fired")
 
     @_checks(rules.ADVANCED)
     async def test_firing_advances_the_task(self) -> None:
         nodes = await self._nodes(1)
-        task = await nodes.declare(_task("task"))
-        _ = await nodes.first.fire([_firing(task)])
-        await self._expect_due(nodes, "task", _DUE + _HOUR, rules.ADVANCED)
+        task = await nodes.declare(new_task("task"))
+        _ = await nodes.first.fire([firing_of(task)])
+        await self._expect_due(nodes, "task", DUE + HOUR, rules.ADVANCED)
         if await nodes.first.changes(task.revision, 10):
             raise RuleBrokenError(rules.ADVANCED, "a firing was reported as a change")
         nodes.advance(3600)
         _ = nodes.first.renew()
-        again = _firing(task.model_copy(update={"next_due": _DUE + _HOUR}))
+        again = firing_of(task.model_copy(update={"next_due": DUE + HOUR}))
         if not await nodes.first.fire([again.model_copy(update={"next_due": None})]):
             raise RuleBrokenError(rules.ADVANCED, "the next due time was not fired")
         await self._expect_due(nodes, "task", None, rules.ADVANCED)
@@ -155,10 +162,10 @@ class StoreConformance(RuleSuite):
     @_checks(rules.ONE_RUN_PER_DUE_TIME)
     async def test_due_time_has_one_run(self) -> None:
         nodes = await self._nodes(1)
-        task = await nodes.declare(_task("task"))
-        _ = await nodes.first.fire([_firing(task)])
-        set_back = _known(await nodes.first.change(task.model_copy(update={"next_due": _DUE})))
-        if await nodes.first.fire([_firing(set_back)]):
+        task = await nodes.declare(new_task("task"))
+        _ = await nodes.first.fire([firing_of(task)])
+        set_back = expect_changed(await nodes.first.change(task.model_copy(update={"next_due": DUE})))
+        if await nodes.first.fire([firing_of(set_back)]):
             raise RuleBrokenError(rules.ONE_RUN_PER_DUE_TIME, "a due time became two runs")
         if len(await nodes.first.runs(RunQuery())) != 1:
             raise RuleBrokenError(rules.ONE_RUN_PER_DUE_TIME, "the history has two runs of one due time")
@@ -166,10 +173,10 @@ class StoreConformance(RuleSuite):
     @_checks(rules.INDEPENDENT_FIRINGS)
     async def test_failed_firing_does_not_affect_others(self) -> None:
         nodes = await self._nodes(1)
-        tasks = await nodes.first.declare([_task(f"task-{number}") for number in range(5)], "update")
-        firings = [_firing(task) for task in tasks]
+        tasks = await nodes.first.declare([new_task(f"task-{number}") for number in range(5)], "update")
+        firings = [firing_of(task) for task in tasks]
         firings[2] = firings[2].model_copy(update={"version": 99})
-        firings.insert(1, _firing(_task("unknown")))
+        firings.insert(1, firing_of(new_task("unknown")))
         fired = {run.task_id for run in await nodes.first.fire(firings)}
         if fired != {"task-0", "task-1", "task-3", "task-4"}:
             raise RuleBrokenError(rules.INDEPENDENT_FIRINGS, f"of 4 valid firings of 6, those of {fired} succeeded")
@@ -177,13 +184,13 @@ class StoreConformance(RuleSuite):
     @_checks(rules.FIRST_OWNER)
     async def test_fired_runs_have_their_owner(self) -> None:
         nodes = await self._nodes(1)
-        task = await nodes.declare(_task("task"))
+        task = await nodes.declare(new_task("task"))
         runs = (
-            _run("task", _DUE - 2 * _HOUR, kind="missed", state="missed", missed=3),
-            _run("task", _DUE - _HOUR, state="waiting"),
-            _run("task", _DUE),
+            new_run("task", DUE - 2 * HOUR, kind="missed", state="missed", missed=3),
+            new_run("task", DUE - HOUR, state="waiting"),
+            new_run("task", DUE),
         )
-        fired = await nodes.first.fire([_firing(task).model_copy(update={"runs": runs})])
+        fired = await nodes.first.fire([firing_of(task).model_copy(update={"runs": runs})])
         found = [(run.state, run.node, run.fence, run.missed) for run in fired]
         node = nodes.ids[0]
         if found != [("missed", None, 0, 3), ("waiting", None, 0, 0), ("running", node, 1, 0)]:
@@ -196,11 +203,14 @@ class StoreConformance(RuleSuite):
         nodes = await self._nodes(2)
         run = await nodes.running_run()
         accepted = await asyncio.gather(
-            *(session.finish([_outcome(run, result=f"{number}")]) for number, session in enumerate(nodes.sessions * 4))
+            *(
+                session.finish([outcome_of(run, result=f"{number}")])
+                for number, session in enumerate(nodes.sessions * 4)
+            )
         )
         if sum(len(ids) for ids in accepted) != 1:
             raise RuleBrokenError(rules.ONE_OUTCOME, f"of 8 outcomes of a run, {accepted} were accepted")
-        if await nodes.first.finish([_outcome(run).model_copy(update={"run_id": uuid4()})]):
+        if await nodes.first.finish([outcome_of(run).model_copy(update={"run_id": uuid4()})]):
             raise RuleBrokenError(rules.ONE_OUTCOME, "the outcome of an unknown run was accepted")
 
     @_checks(rules.FENCE)
@@ -212,9 +222,9 @@ class StoreConformance(RuleSuite):
         (taken,) = await nodes.sessions[1].take_over(10)
         if taken.fence <= run.fence:
             raise RuleBrokenError(rules.FENCE, f"the fence was {run.fence} before and {taken.fence} after a take-over")
-        if await nodes.first.finish([_outcome(run)]):
+        if await nodes.first.finish([outcome_of(run)]):
             raise RuleBrokenError(rules.FENCE, "the outcome of the former owner was accepted")
-        if await nodes.sessions[1].finish([_outcome(taken)]) != [run.id]:
+        if await nodes.sessions[1].finish([outcome_of(taken)]) != [run.id]:
             raise RuleBrokenError(rules.FENCE, "the outcome of the new owner was rejected")
         (stored,) = await nodes.first.runs(RunQuery())
         if stored.fence <= taken.fence:
@@ -229,8 +239,8 @@ class StoreConformance(RuleSuite):
             fence=run.fence,
             state="error",
             attempt=3,
-            started_at=_DUE + timedelta(microseconds=1),
-            finished_at=_DUE + timedelta(microseconds=999_999),
+            started_at=DUE + timedelta(microseconds=1),
+            finished_at=DUE + timedelta(microseconds=999_999),
             result=None,
             error=f"ValueError: {_ODD_TEXT}",
             traceback=f"Traceback\n{_ODD_TEXT}" * 100,
@@ -245,12 +255,12 @@ class StoreConformance(RuleSuite):
     async def test_run_given_back_waits(self) -> None:
         nodes = await self._nodes(2)
         run = await nodes.running_run()
-        again = _outcome(run).model_copy(
-            update={"state": "waiting", "attempt": 2, "not_before": nodes.now + 5 * _SECOND, "finished_at": None}
+        again = outcome_of(run).model_copy(
+            update={"state": "waiting", "attempt": 2, "not_before": nodes.now + 5 * SECOND, "finished_at": None}
         )
         if await nodes.first.finish([again]) != [run.id]:
             raise RuleBrokenError(rules.GIVEN_BACK, "the owner could not give its run back")
-        if await nodes.first.finish([_outcome(run)]):
+        if await nodes.first.finish([outcome_of(run)]):
             raise RuleBrokenError(rules.GIVEN_BACK, "the former owner could still finish the run that it gave back")
         if await nodes.sessions[1].claim({"asyncio": 5}, 5):
             raise RuleBrokenError(rules.GIVEN_BACK, "a waiting run was claimed before its time")
@@ -264,7 +274,7 @@ class StoreConformance(RuleSuite):
     @_checks(rules.ONE_CLAIM)
     async def test_run_is_claimed_once(self) -> None:
         nodes = await self._nodes(4)
-        runs = [_run("task", _DUE + number * _SECOND, kind="submitted", state="waiting") for number in range(20)]
+        runs = [new_run("task", DUE + number * SECOND, kind="submitted", state="waiting") for number in range(20)]
         _ = await nodes.first.submit(runs)
         claimed = await asyncio.gather(*(session.claim({"asyncio": 20}, 20) for session in nodes.sessions))
         ids = [run.id for each in claimed for run in each]
@@ -277,7 +287,9 @@ class StoreConformance(RuleSuite):
     async def test_claim_keeps_its_bounds(self) -> None:
         nodes = await self._nodes(1)
         runs = [
-            _run("task", _DUE + number * _SECOND, kind="submitted", state="waiting", executor=("io", "cpu")[number % 2])
+            new_run(
+                "task", DUE + number * SECOND, kind="submitted", state="waiting", executor=("io", "cpu")[number % 2]
+            )
             for number in range(10)
         ]
         _ = await nodes.first.submit(runs)
@@ -290,7 +302,7 @@ class StoreConformance(RuleSuite):
         for slots, limit, expected in attempts:
             claimed = await nodes.first.claim(slots, limit)
             if [run.id for run in claimed] != [runs[number].id for number in expected]:
-                times = [run.scheduled_at - _DUE for run in claimed]
+                times = [run.scheduled_at - DUE for run in claimed]
                 raise RuleBrokenError(
                     rules.CLAIMS_WITHIN_BOUNDS, f"with {slots} and limit {limit}, claimed were the runs at {times}"
                 )
@@ -298,7 +310,7 @@ class StoreConformance(RuleSuite):
     @_checks(rules.SUBMITTED_ONCE)
     async def test_run_is_submitted_once(self) -> None:
         nodes = await self._nodes(2)
-        runs = [_run("task", _DUE, kind="submitted", state="waiting") for _ in range(2)]
+        runs = [new_run("task", DUE, kind="submitted", state="waiting") for _ in range(2)]
         added = await nodes.first.submit(runs)
         if [run.id for run in added] != [run.id for run in runs]:
             raise RuleBrokenError(rules.SUBMITTED_ONCE, "two runs that were submitted at the same time became one")
@@ -340,20 +352,20 @@ class StoreConformance(RuleSuite):
     @_checks(rules.NO_RIGHTS_WITHOUT_LEASE)
     async def test_node_without_lease_has_no_rights(self) -> None:
         nodes = await self._nodes(2)
-        task = await nodes.declare(_task("task"))
-        _ = await nodes.first.submit([_run("task", _DUE, kind="submitted", state="waiting")])
+        task = await nodes.declare(new_task("task"))
+        _ = await nodes.first.submit([new_run("task", DUE, kind="submitted", state="waiting")])
         _ = await nodes.running_run("other")
         nodes.advance(self.ttl.total_seconds() + 1)
         session = nodes.sessions[1]
         for found, method in (
-            (await session.fire([_firing(task)]), "fired"),
+            (await session.fire([firing_of(task)]), "fired"),
             (await session.claim({"asyncio": 9}, 9), "claimed"),
             (await session.take_over(9), "took over"),
         ):
             if found:
                 raise RuleBrokenError(rules.NO_RIGHTS_WITHOUT_LEASE, f"a node whose lease is over {method} runs")
         _ = session.renew()
-        if not await session.fire([_firing(task)]):
+        if not await session.fire([firing_of(task)]):
             raise RuleBrokenError(rules.NO_RIGHTS_WITHOUT_LEASE, "a node that renewed its lease could not fire")
 
     @_checks(rules.LOST_LEASE)
@@ -385,10 +397,12 @@ class StoreConformance(RuleSuite):
     @_checks(rules.UNCHANGED_DECLARATION)
     async def test_unchanged_declaration_writes_nothing(self) -> None:
         nodes = await self._nodes(2)
-        task = await nodes.declare(_task("task"))
-        _ = await nodes.first.fire([_firing(task)])
-        paused = _known(await nodes.first.change(task.model_copy(update={"paused": True, "next_due": _DUE + _HOUR})))
-        declared = _task("task", due=_DUE + 9 * _HOUR)
+        task = await nodes.declare(new_task("task"))
+        _ = await nodes.first.fire([firing_of(task)])
+        paused = expect_changed(
+            await nodes.first.change(task.model_copy(update={"paused": True, "next_due": DUE + HOUR}))
+        )
+        declared = new_task("task", due=DUE + 9 * HOUR)
         for policy in ("update", "keep", "refuse"):
             (again,) = await nodes.sessions[1].declare([declared], policy)
             if again != paused:
@@ -400,24 +414,24 @@ class StoreConformance(RuleSuite):
     async def test_changed_declaration_follows_policy(self) -> None:
         nodes = await self._nodes(1)
         for policy in ("update", "keep", "replace"):
-            task = await nodes.declare(_task(policy))
+            task = await nodes.declare(new_task(policy))
             _ = await nodes.first.change(task.model_copy(update={"paused": True}))
-            changed = _task(policy, due=_DUE + _HOUR).model_copy(
+            changed = new_task(policy, due=DUE + HOUR).model_copy(
                 update={"declaration": "other", "executor": "io", "trigger": '{"other": 1}'}
             )
             (now,) = await nodes.first.declare([changed], policy)
             found = (now.executor, now.paused, now.next_due)
             expected = {
-                "update": ("io", True, _DUE + _HOUR),
-                "keep": ("asyncio", True, _DUE),
-                "replace": ("io", False, _DUE + _HOUR),
+                "update": ("io", True, DUE + HOUR),
+                "keep": ("asyncio", True, DUE),
+                "replace": ("io", False, DUE + HOUR),
             }[policy]
             if found != expected:
                 raise RuleBrokenError(rules.CHANGED_DECLARATION, f"with {policy!r}, (executor, paused, due) is {found}")
-        task = await nodes.declare(_task("refuse"))
+        task = await nodes.declare(new_task("refuse"))
         other = task.model_copy(update={"declaration": "other"})
         try:
-            _ = await nodes.first.declare([_task("new"), other], "refuse")
+            _ = await nodes.first.declare([new_task("new"), other], "refuse")
         except StoredTaskConflictError:
             pass
         else:
@@ -428,9 +442,9 @@ class StoreConformance(RuleSuite):
     @_checks(rules.NEWER_PROGRAM)
     async def test_newer_declaration_is_not_overwritten(self) -> None:
         nodes = await self._nodes(1)
-        newer = await nodes.declare(_task("task").model_copy(update={"app_version": 2, "declaration": "newer"}))
+        newer = await nodes.declare(new_task("task").model_copy(update={"app_version": 2, "declaration": "newer"}))
         for policy in ("update", "replace"):
-            older = _task("task").model_copy(update={"app_version": 1, "declaration": "older", "executor": "old"})
+            older = new_task("task").model_copy(update={"app_version": 1, "declaration": "older", "executor": "old"})
             (now,) = await nodes.first.declare([older], policy)
             if now != newer:
                 raise RuleBrokenError(rules.NEWER_PROGRAM, f"with {policy!r}, version 1 overwrote version 2")
@@ -438,7 +452,7 @@ class StoreConformance(RuleSuite):
     @_checks(rules.COMPARE_AND_CHANGE)
     async def test_change_compares_the_version(self) -> None:
         nodes = await self._nodes(4)
-        new = _task("task").model_copy(update={"declaration": ""})
+        new = new_task("task").model_copy(update={"declaration": ""})
         added = await asyncio.gather(*(session.change(new) for session in nodes.sessions))
         if sum(record is not None for record in added) != 1:
             raise RuleBrokenError(rules.COMPARE_AND_CHANGE, f"4 nodes added one task, and the results were {added}")
@@ -463,18 +477,18 @@ class StoreConformance(RuleSuite):
         removed = await nodes.first.remove(["unknown", "task"])
         if [*removed] != ["task"] or [*await nodes.first.remove(["task"])]:
             raise RuleBrokenError(rules.REMOVED, f"removing a task and an unknown id returned {removed}")
-        if await nodes.first.finish([_outcome(run)]) != [run.id] or len(await nodes.first.runs(RunQuery())) != 1:
+        if await nodes.first.finish([outcome_of(run)]) != [run.id] or len(await nodes.first.runs(RunQuery())) != 1:
             raise RuleBrokenError(rules.REMOVED, "the run of a removed task could not be finished, or is gone")
-        again = await nodes.declare(_task("task", due=_DUE + _HOUR))
+        again = await nodes.declare(new_task("task", due=DUE + HOUR))
         nodes.advance(3600)
         _ = nodes.first.renew()
-        if len(await nodes.first.fire([_firing(again)])) != 1:
+        if len(await nodes.first.fire([firing_of(again)])) != 1:
             raise RuleBrokenError(rules.REMOVED, "the id of a removed task cannot be used again")
 
     @_checks(rules.CHANGES)
     async def test_changes_are_reported_once(self) -> None:
         nodes = await self._nodes(2)
-        tasks = await nodes.first.declare([_task(f"task-{number}") for number in range(7)], "update")
+        tasks = await nodes.first.declare([new_task(f"task-{number}") for number in range(7)], "update")
         _ = await nodes.first.change(tasks[3].model_copy(update={"paused": True}))
         _ = await nodes.sessions[1].remove(["task-5"])
         pages: list[TaskRecord] = []
@@ -497,7 +511,7 @@ class StoreConformance(RuleSuite):
         nodes = await self._nodes(1)
         late = (("b", 5), ("a", 60), ("paused", 60), ("c", 1))
         for name, seconds in late:
-            task = await nodes.declare(_task(name, due=nodes.now - seconds * _SECOND))
+            task = await nodes.declare(new_task(name, due=nodes.now - seconds * SECOND))
             if name == "paused":
                 _ = await nodes.first.change(task.model_copy(update={"paused": True}))
         questions: tuple[tuple[float, int, list[str]], ...] = (
@@ -536,7 +550,7 @@ class StoreConformance(RuleSuite):
         given = task.model_copy(update={"version": stored.version, "revision": stored.revision})
         if not stored == read == given:
             raise RuleBrokenError(rules.KEPT_AS_GIVEN, f"{given} came back as {read}")
-        run = _run(_ODD_TEXT, _DUE + timedelta(microseconds=7), kind="submitted", state="waiting")
+        run = new_run(_ODD_TEXT, DUE + timedelta(microseconds=7), kind="submitted", state="waiting")
         run = run.model_copy(update={"arguments": _ODD_TEXT, "on_lost": "rerun", "executor": _ODD_TEXT})
         (submitted,) = await nodes.first.submit([run])
         (read_run,) = await nodes.sessions[1].runs(RunQuery())
@@ -550,12 +564,12 @@ class StoreConformance(RuleSuite):
     async def test_history_is_paged(self) -> None:
         nodes = await self._nodes(1)
         runs = [
-            _run(f"task-{number % 2}", _DUE + number * _SECOND, kind="submitted", state="waiting")
+            new_run(f"task-{number % 2}", DUE + number * SECOND, kind="submitted", state="waiting")
             for number in range(10)
         ]
         _ = await nodes.first.submit(runs)
         claimed = await nodes.first.claim({"asyncio": 4}, 4)
-        _ = await nodes.first.finish([_outcome(run) for run in claimed[:2]])
+        _ = await nodes.first.finish([outcome_of(run) for run in claimed[:2]])
         newest = [run.id for run in reversed(runs)]
         await self._expect_history(nodes, RunQuery(limit=3), newest)
         await self._expect_history(nodes, RunQuery(limit=3, task_id="task-1"), newest[::2])
@@ -567,17 +581,17 @@ class StoreConformance(RuleSuite):
     async def test_prune_keeps_what_is_not_old(self) -> None:
         nodes = await self._nodes(1)
         _ = await nodes.first.submit(
-            [_run("task", _DUE + number * _SECOND, kind="submitted", state="waiting") for number in range(8)]
+            [new_run("task", DUE + number * SECOND, kind="submitted", state="waiting") for number in range(8)]
         )
         claimed = await nodes.first.claim({"asyncio": 7}, 7)
         ends = (("executed", 50), ("executed", 40), ("executed", 5), ("error", 50), ("cancelled", 50))
         _ = await nodes.first.finish(
             [
-                _outcome(run).model_copy(update={"state": state, "finished_at": nodes.now - age * _SECOND})
+                outcome_of(run).model_copy(update={"state": state, "finished_at": nodes.now - age * SECOND})
                 for run, (state, age) in zip(claimed, ends, strict=False)
             ]
         )
-        keep: dict[FinalRunState, timedelta] = {"executed": 10 * _SECOND, "error": 100 * _SECOND}
+        keep: dict[FinalRunState, timedelta] = {"executed": 10 * SECOND, "error": 100 * SECOND}
         pruned = [await nodes.first.prune(keep, 1) for _ in range(3)]
         left = sorted(run.state for run in await nodes.first.runs(RunQuery()))
         expected = sorted(("executed", "error", "cancelled", "running", "running", "waiting"))
@@ -588,10 +602,10 @@ class StoreConformance(RuleSuite):
     async def test_changes_wake_other_nodes(self) -> None:
         nodes = await self._nodes(2)
         hints = nodes.sessions[1].wake_ups()
-        waiting = asyncio.ensure_future(_first(hints))
+        waiting = asyncio.ensure_future(first_hint(hints))
         for number in range(1000):
             # Repeated, because a change before the first look may go unnoticed.
-            _ = await nodes.declare(_task(f"task-{number}"))
+            _ = await nodes.declare(new_task(f"task-{number}"))
             done, _ = await asyncio.wait([waiting], timeout=0.05)
             if done:
                 return
@@ -605,10 +619,10 @@ class StoreConformance(RuleSuite):
         await session.close()
         calls: tuple[Callable[[], Awaitable[object]], ...] = (
             lambda: session.declare([], "update"),
-            lambda: session.change(_task("task")),
+            lambda: session.change(new_task("task")),
             lambda: session.remove([]),
             lambda: session.changes(0, 1),
-            lambda: session.overdue(_SECOND, 1),
+            lambda: session.overdue(SECOND, 1),
             lambda: session.fire([]),
             lambda: session.submit([]),
             lambda: session.claim({}, 1),
@@ -629,9 +643,9 @@ class StoreConformance(RuleSuite):
     @_checks(rules.STORE_DOES_NOT_BLOCK)
     async def test_methods_do_not_block_the_loop(self) -> None:
         nodes = await self._nodes(1)
-        tasks = await nodes.first.declare([_task(f"task-{number}") for number in range(200)], "update")
-        fired = await nodes.first.fire([_firing(task) for task in tasks])
-        _ = await nodes.first.finish([_outcome(run) for run in fired])
+        tasks = await nodes.first.declare([new_task(f"task-{number}") for number in range(200)], "update")
+        fired = await nodes.first.fire([firing_of(task) for task in tasks])
+        _ = await nodes.first.finish([outcome_of(run) for run in fired])
 
     # Helpers
 
@@ -648,22 +662,22 @@ class StoreConformance(RuleSuite):
         except TimeoutError:
             raise RuleBrokenError(rule, f"a method has not returned for {self.hang_timeout:g} s") from None
 
-    async def _nodes(self, number: int) -> _Nodes:
-        clock = _Clock()
+    async def _nodes(self, number: int) -> StoreNodes:
+        clock = StoreClock()
         store = self.make_store(clock.now)
         ids = [uuid4().hex for _ in range(number)]
         sessions = [
             await store.connect(NodeRecord(id=node_id, name=f"node {n}"), self.ttl) for n, node_id in enumerate(ids)
         ]
         _opened_sessions.get().extend(sessions)
-        return _Nodes(sessions, ids, clock)
+        return StoreNodes(sessions, ids, clock)
 
-    async def _expect_due(self, nodes: _Nodes, task_id: str, due: datetime | None, rule: Rule) -> None:
+    async def _expect_due(self, nodes: StoreNodes, task_id: str, due: datetime | None, rule: Rule) -> None:
         found = {task.id: task.next_due for task in await nodes.first.changes(0, 100)}
         if found[task_id] != due:
             raise RuleBrokenError(rule, f"the next due time is {found[task_id]}, not {due}")
 
-    async def _expect_history(self, nodes: _Nodes, query: RunQuery, expected: Sequence[UUID]) -> None:
+    async def _expect_history(self, nodes: StoreNodes, query: RunQuery, expected: Sequence[UUID]) -> None:
         found: list[RunRecord] = []
         while page := await nodes.first.runs(query):
             found += page
@@ -678,85 +692,3 @@ class StoreConformance(RuleSuite):
 
 _opened_sessions: ContextVar[list[StoreSession]] = ContextVar("opened_sessions")
 """Sessions that the current check has opened; several checks may run at the same time."""
-
-# A time of day with microseconds, so that a store which cuts them off is noticed.
-_DUE = datetime(2030, 1, 1, 10, 20, 30, 400_500, tzinfo=UTC)
-
-
-class _Clock:
-    """Clock of a store in a test: it stands still until it is advanced."""
-
-    def __init__(self) -> None:
-        self._now = (_DUE + _SECOND).timestamp()
-
-    def now(self) -> float:
-        return self._now
-
-    def advance(self, seconds: float) -> None:
-        self._now += seconds
-
-
-class _Nodes:
-    """Sessions of several nodes with one store."""
-
-    def __init__(self, sessions: Sequence[StoreSession], ids: Sequence[str], clock: _Clock) -> None:
-        self.sessions = [*sessions]
-        self.ids = ids
-        self.first = self.sessions[0]
-        self._clock = clock
-
-    @property
-    def now(self) -> datetime:
-        return utc(self._clock.now())
-
-    def advance(self, seconds: float) -> None:
-        self._clock.advance(seconds)
-
-    async def declare(self, task: TaskRecord) -> TaskRecord:
-        (declared,) = await self.first.declare([task], "update")
-        return declared
-
-    async def running_run(self, task_id: str = "task") -> RunRecord:
-        """Return a run that the first node has fired."""
-        (run,) = await self.first.fire([_firing(await self.declare(_task(task_id)))])
-        return run
-
-
-def _task(task_id: str, due: datetime = _DUE) -> TaskRecord:
-    return TaskRecord(id=task_id, function="jobs:report", trigger='{"hours": 1}', declaration="hash", next_due=due)
-
-
-def _run(
-    task_id: str,
-    due: datetime,
-    *,
-    kind: RunKind = "due",
-    state: RunRecordState = "running",
-    executor: str = "asyncio",
-    missed: int = 0,
-) -> RunRecord:
-    return RunRecord(
-        id=uuid4(), task_id=task_id, scheduled_at=due, kind=kind, state=state, executor=executor, missed=missed
-    )
-
-
-def _firing(task: TaskRecord) -> Firing:
-    due = task.next_due or _DUE
-    return Firing(task_id=task.id, version=task.version, due=due, next_due=due + _HOUR, runs=(_run(task.id, due),))
-
-
-def _outcome(run: RunRecord, result: str = '"done"') -> Outcome:
-    return Outcome(
-        run_id=run.id, fence=max(run.fence, 1), state="executed", result=result, finished_at=run.scheduled_at
-    )
-
-
-def _known(task: TaskRecord | None) -> TaskRecord:
-    if task is None:
-        raise RuleBrokenError(rules.COMPARE_AND_CHANGE, "a change with the current version was rejected")
-    return task
-
-
-async def _first(hints: AsyncIterator[int]) -> None:
-    async for _ in hints:
-        return

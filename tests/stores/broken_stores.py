@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import ClassVar
 from uuid import UUID
@@ -17,13 +17,13 @@ from asyncz.stores import (
     Firing,
     Lease,
     MemoryStore,
-    MemoryStoreSession,
     NodeRecord,
     Outcome,
     RunQuery,
     RunRecord,
     TaskRecord,
 )
+from asyncz.stores.memory import MemoryStoreSession
 
 
 class BrokenSession(MemoryStoreSession):
@@ -36,8 +36,7 @@ class BrokenSession(MemoryStoreSession):
 class BrokenStore(MemoryStore):
     """Store with broken sessions."""
 
-    def __init__(self, session: type[BrokenSession], now: object) -> None:
-        assert callable(now)
+    def __init__(self, session: type[BrokenSession], now: Callable[[], float]) -> None:
         super().__init__(now=now)
         self._session = session
 

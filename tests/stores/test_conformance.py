@@ -33,6 +33,8 @@ class TestSqliteStore(StoreConformance):
         return SqliteStore(self._folder / "store.db", now=now, poll_interval=0.01)
 
 
+@pytest.mark.slow
+@pytest.mark.xdist_group("postgres")
 class TestPostgresStore(StoreConformance):
     @pytest.fixture(autouse=True)
     def server(self, postgres_server: str) -> None:

@@ -1,0 +1,230 @@
+"""Errors of stores: unusable arguments, files, servers, schemas and records."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from pydantic import ValidationError
+
+from asyncz import AsynczError, InvalidInputError, MissingExtraError
+from asyncz.stores import (
+    Firing,
+    MemoryStore,
+    NodeRecord,
+    PostgresStore,
+    RunRecord,
+    SqliteStore,
+    Store,
+    StoreClosedError,
+    StoreConnectionError,
+    StoredTaskConflictError,
+    StoreSchemaError,
+    StoreSession,
+    TaskRecord,
+)
+from asyncz.stores._migrations import migrations
+from tests.helpers.postgres import new_schema
+
+pytestmark = pytest.mark.anyio
+
+TTL = timedelta(seconds=15)
+DUE = datetime(2030, 1, 1, tzinfo=UTC)
+NOWHERE = "postgresql://127.0.0.1:1/jobs"
+
+
+def files_of(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+async def connected(store: Store) -> StoreSession:
+    return await store.connect(NodeRecord(id=uuid4().hex), TTL)
+
+
+@pytest.mark.parametrize("make", [lambda _: MemoryStore(), lambda path: SqliteStore(path), lambda _: PostgresStore("")])
+async def test_connect_with_short_ttl_raises(make: Callable[[Path], Store], tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match="at least 3 seconds"):
+        await make(tmp_path / "store.db").connect(NodeRecord(id="node"), timedelta(seconds=2))
+    assert files_of(tmp_path) == []
+
+
+async def test_limit_below_one_raises(tmp_path: Path) -> None:
+    for store in (MemoryStore(), SqliteStore(tmp_path / "store.db")):
+        session = await connected(store)
+        with pytest.raises(InvalidInputError, match="limit cannot be"):
+            await session.changes(0, 0)
+        with pytest.raises(InvalidInputError, match="limit cannot be"):
+            await session.overdue(TTL, 0)
+        with pytest.raises(InvalidInputError, match="limit cannot be"):
+            await session.claim({}, 0)
+        with pytest.raises(InvalidInputError, match="limit cannot be"):
+            await session.take_over(0)
+        with pytest.raises(InvalidInputError, match="limit cannot be"):
+            await session.prune({}, -1)
+        await session.close()
+
+
+async def test_sqlite_file_that_is_no_database_raises(tmp_path: Path) -> None:
+    (tmp_path / "store.db").write_bytes(b"not a database, but long enough to look at" * 40)
+    with pytest.raises(StoreConnectionError, match=r"store\.db' cannot be reached: file is not a database"):
+        await connected(SqliteStore(tmp_path / "store.db"))
+    with pytest.raises(StoreConnectionError, match="unable to open"):
+        await connected(SqliteStore(tmp_path / "missing" / "store.db"))
+
+
+async def test_sqlite_file_with_newer_schema_raises(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    await (await connected(SqliteStore(path))).close()
+    newest = migrations("sqlite")[-1].number
+    with sqlite3.connect(path) as database:
+        _ = database.execute(f"PRAGMA user_version = {newest + 1}")
+    database.close()
+    with pytest.raises(StoreSchemaError, match="install a newer version") as caught:
+        await connected(SqliteStore(path))
+    assert (caught.value.found, caught.value.needed) == (newest + 1, newest)
+
+
+async def test_server_that_is_not_there_raises() -> None:
+    with pytest.raises(StoreConnectionError, match=r"postgresql://127\.0\.0\.1/jobs cannot be reached"):
+        await connected(PostgresStore(NOWHERE))
+
+
+def test_password_of_the_server_is_not_shown() -> None:
+    async def connect() -> None:
+        await connected(PostgresStore("postgresql://user:very-secret@127.0.0.1:1/jobs"))
+
+    with pytest.raises(StoreConnectionError) as caught:
+        asyncio.run(connect())
+    assert "very-secret" not in f"{caught.value!r} {caught.value}"
+
+
+def test_connection_string_that_is_none_raises() -> None:
+    with pytest.raises(InvalidInputError, match="pass a connection string of libpq") as caught:
+        PostgresStore("host=secret unknown_key=1")
+    assert "secret" not in str(caught.value)
+
+
+def test_postgres_store_without_psycopg_raises(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "asyncz.stores.postgres")
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(MissingExtraError, match=r"PostgresStore needs psycopg.*\[postgres\]"):
+        import asyncz.stores.postgres  # noqa: F401
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("postgres")
+async def test_postgres_with_newer_schema_raises(postgres_server: str) -> None:
+    url = new_schema(postgres_server)
+    await (await connected(PostgresStore(url))).close()
+    with psycopg.connect(url, autocommit=True) as connection:
+        _ = connection.execute("INSERT INTO asyncz_schema VALUES (99)")
+    with pytest.raises(StoreSchemaError, match="the schema 99"):
+        await connected(PostgresStore(url))
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("postgres")
+async def test_lost_connection_raises_and_is_replaced(postgres_server: str) -> None:
+    session = await connected(PostgresStore(new_schema(postgres_server)))
+    (before,) = await session.declare([TaskRecord(id="task", function="jobs:report")], "update")
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        _ = connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'asyncz'"
+        )
+    with pytest.raises(StoreConnectionError):
+        await session.nodes()
+    assert [*await session.changes(0, 10)] == [before]
+    assert not session.renew().lost
+    await session.close()
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("postgres")
+async def test_nodes_start_together_on_empty_database(postgres_server: str) -> None:
+    store = PostgresStore(new_schema(postgres_server))
+    sessions = await asyncio.gather(*(connected(store) for _ in range(8)))
+    assert len(await sessions[0].nodes()) == 8
+    for session in sessions:
+        await session.close()
+
+
+async def test_nodes_start_together_on_new_file(tmp_path: Path) -> None:
+    sessions = await asyncio.gather(*(connected(SqliteStore(tmp_path / "store.db")) for _ in range(8)))
+    assert len(await sessions[0].nodes()) == 8
+    for session in sessions:
+        await session.close()
+    assert files_of(tmp_path) == ["store.db"]
+
+
+async def test_sqlite_store_keeps_records_when_reopened(tmp_path: Path) -> None:
+    first = await connected(SqliteStore(tmp_path / "store.db"))
+    (task,) = await first.declare([TaskRecord(id="task", function="jobs:report", next_due=DUE)], "update")
+    await first.close()
+    second = await connected(SqliteStore(tmp_path / "store.db"))
+    assert [*await second.changes(0, 10)] == [task]
+    await second.close()
+
+
+async def test_calls_before_end_of_close_are_made(tmp_path: Path) -> None:
+    session = await connected(SqliteStore(tmp_path / "store.db"))
+    call = asyncio.ensure_future(session.nodes())
+    await asyncio.sleep(0)
+    await session.close()
+    assert len(await call) == 1
+
+
+async def test_cancelled_call_does_not_stop_the_thread(tmp_path: Path) -> None:
+    session = await connected(SqliteStore(tmp_path / "store.db"))
+    call = asyncio.ensure_future(session.declare([TaskRecord(id="task", function="jobs:report")], "update"))
+    await asyncio.sleep(0)
+    call.cancel()
+    assert [task.id for task in await session.changes(0, 10)] == ["task"]
+    await session.close()
+
+
+def test_call_outlives_its_loop(tmp_path: Path) -> None:
+    session: list[StoreSession] = []
+    calls: list[object] = []
+
+    async def abandon() -> None:
+        session.append(await connected(SqliteStore(tmp_path / "store.db")))
+        calls.append(asyncio.ensure_future(session[0].nodes()))
+        await asyncio.sleep(0)
+
+    async def close() -> None:
+        assert len(await session[0].nodes()) == 1
+        await session[0].close()
+
+    asyncio.run(abandon())
+    asyncio.run(close())
+
+
+def test_errors_say_what_to_do() -> None:
+    errors: tuple[AsynczError, ...] = (StoreClosedError("memory"), StoredTaskConflictError("report"))
+    assert [str(error) for error in errors] == [
+        "the session with the store memory has been closed; open a new one",
+        (
+            "the store has a task 'report' with another declaration; choose another id, or another policy for existing"
+            " tasks"
+        ),
+    ]
+
+
+def test_impossible_records_are_rejected() -> None:
+    with pytest.raises(ValidationError, match="which is not after due"):
+        Firing(task_id="task", version=1, due=DUE, next_due=DUE, runs=())
+    run = RunRecord(id=uuid4(), task_id="other", scheduled_at=DUE)
+    with pytest.raises(ValidationError):
+        Firing(task_id="task", version=1, due=DUE, next_due=None, runs=(run,))
+    with pytest.raises(ValidationError, match="of the kind 'missed'"):
+        RunRecord(id=uuid4(), task_id="task", scheduled_at=DUE, kind="missed", state="running")
+    with pytest.raises(ValidationError):
+        RunRecord(id=uuid4(), task_id="task", scheduled_at=datetime(2030, 1, 1))
+    assert not run.done

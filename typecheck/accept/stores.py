@@ -1,0 +1,122 @@
+"""Stores, their records and their sessions, as a program or a store of one's own uses them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import assert_type
+from uuid import UUID, uuid4
+
+from typing_extensions import override
+
+from asyncz import AsynczError
+from asyncz.stores import (
+    ExistingTaskPolicy,
+    FinalRunState,
+    Firing,
+    Lease,
+    LostRunPolicy,
+    MemoryStore,
+    NodeRecord,
+    Outcome,
+    PostgresStore,
+    RunKind,
+    RunQuery,
+    RunRecord,
+    RunRecordState,
+    SqliteStore,
+    Store,
+    StoreClosedError,
+    StoreConnectionError,
+    StoredTaskConflictError,
+    StoreError,
+    StoreSchemaError,
+    StoreSession,
+    TaskRecord,
+    TaskRecordState,
+)
+from asyncz.testing import STORE_RULES, Rule, RuleVerdict, StoreConformance
+
+stores: list[Store] = [
+    MemoryStore(),
+    MemoryStore(now=lambda: 0.0),
+    SqliteStore("jobs.db"),
+    SqliteStore(Path("jobs.db"), poll_interval=0.5, now=lambda: 0.0),
+    PostgresStore("postgresql:///jobs"),
+    PostgresStore("postgresql:///jobs", poll_interval=0.5, prepare=False, now=lambda: 0.0),
+]
+
+
+async def connected(store: Store) -> None:
+    session = await store.connect(NodeRecord(id=uuid4().hex, name="web-1", app_version=3), timedelta(seconds=15))
+    assert_type(session, StoreSession)
+    assert_type(session.lease, Lease)
+    assert_type(session.renew().until, datetime)
+    assert_type(session.lease.lost, bool)
+    assert_type(await session.nodes(), Sequence[NodeRecord])
+    await session.close()
+
+
+async def tasks(session: StoreSession, existing: ExistingTaskPolicy) -> None:
+    due = datetime(2030, 1, 1, tzinfo=UTC)
+    task = TaskRecord(id="report", function="jobs:report", trigger="{}", next_due=due)
+    for declared in await session.declare([task], existing):
+        assert_type(declared.version, int)
+        assert_type(declared.next_due, datetime | None)
+        assert_type(declared.state, TaskRecordState)
+    assert_type(await session.change(task.model_copy(update={"paused": True})), TaskRecord | None)
+    assert_type(await session.remove(["report"]), Sequence[str])
+    assert_type(await session.changes(0, 100), Sequence[TaskRecord])
+    assert_type(await session.overdue(timedelta(seconds=1), 100), Sequence[TaskRecord])
+
+
+async def runs(session: StoreSession, task: TaskRecord, due: datetime) -> None:
+    kind: RunKind = "due"
+    on_lost: LostRunPolicy = "rerun"
+    run = RunRecord(id=uuid4(), task_id=task.id, scheduled_at=due, kind=kind, on_lost=on_lost)
+    firing = Firing(task_id=task.id, version=task.version, due=due, next_due=None, runs=(run,))
+    assert_type(await session.fire([firing]), Sequence[RunRecord])
+    assert_type(await session.submit([run]), Sequence[RunRecord])
+    assert_type(await session.claim({"asyncio": 4}, 10), Sequence[RunRecord])
+    assert_type(await session.take_over(10), Sequence[RunRecord])
+    outcome = Outcome(run_id=run.id, fence=run.fence, state="executed", result="3", finished_at=due)
+    assert_type(await session.finish([outcome]), Sequence[UUID])
+    for found in await session.runs(RunQuery(task_id="report", states=("error", "missed"), limit=20)):
+        assert_type(found.state, RunRecordState)
+        assert_type(found.result, str | None)
+        assert_type(found.done, bool)
+    keep: Mapping[FinalRunState, timedelta] = {"executed": timedelta(days=3)}
+    assert_type(await session.prune(keep, 500), int)
+    hints: AsyncIterator[int] = session.wake_ups()
+    async for revision in hints:
+        assert_type(revision, int)
+
+
+def failures(
+    connection: StoreConnectionError,
+    schema: StoreSchemaError,
+    conflict: StoredTaskConflictError,
+    closed: StoreClosedError,
+) -> None:
+    errors: list[StoreError] = [connection, schema, conflict, closed]
+    own: list[AsynczError] = [*errors]
+    as_connection_error: ConnectionError = connection
+    assert_type(connection.reason, str)
+    assert_type(schema.found + schema.needed, int)
+    assert_type(conflict.task_id + closed.store, str)
+    print(own, as_connection_error)
+
+
+class TestMemory(StoreConformance):
+    ttl = timedelta(seconds=5)
+    hang_timeout = 3.0
+
+    @override
+    def make_store(self, now: Callable[[], float], /) -> Store:
+        return MemoryStore(now=now)
+
+
+def verified() -> None:
+    assert_type(TestMemory().verify(at_once=2), tuple[RuleVerdict, ...])
+    assert_type(STORE_RULES, tuple[Rule, ...])

@@ -1,0 +1,69 @@
+"""Mistakes with stores, their records and their sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from typing_extensions import override
+
+from asyncz.stores import (
+    Firing,
+    MemoryStore,
+    NodeRecord,
+    Outcome,
+    PostgresStore,
+    RunQuery,
+    RunRecord,
+    SqliteStore,
+    Store,
+    StoreSession,
+    TaskRecord,
+)
+from asyncz.testing import StoreConformance
+
+MemoryStore(now=3.5)  # E
+SqliteStore(3)  # E
+SqliteStore("jobs.db", 0.5)  # E
+PostgresStore(None)  # E
+PostgresStore("postgresql:///jobs", prepare="no")  # E
+store: Store = MemoryStore  # E
+session: StoreSession = SqliteStore("jobs.db")  # E
+
+
+async def connected() -> None:
+    await MemoryStore().connect("node", timedelta(seconds=15))  # E
+    await MemoryStore().connect(NodeRecord(id="node"), 15)  # E
+    (await MemoryStore().connect(NodeRecord(id="node"), timedelta(seconds=15))).lease = None  # E
+
+
+async def tasks(session: StoreSession, task: TaskRecord) -> None:
+    await session.declare(task, "update")  # E
+    await session.declare([task], "overwrite")  # E
+    await session.change("report")  # E
+    await session.remove([task])  # E
+    await session.overdue(1, 100)  # E
+    task.paused = True  # E
+    TaskRecord(id="report")  # E
+    TaskRecord(id="report", function="jobs:report", state="gone")  # E
+
+
+async def runs(session: StoreSession, task: TaskRecord, due: datetime, run_id: UUID) -> None:
+    RunRecord(id=run_id, task_id="report", scheduled_at=due, kind="late")  # E
+    Firing(task_id="report", version="1", due=due, next_due=None)  # E
+    Outcome(run_id=run_id, fence=1, state="running")  # E
+    await session.fire([task])  # E
+    await session.claim(["asyncio"], 10)  # E
+    await session.runs("report")  # E
+    RunQuery(states=("done",))  # E
+    await session.prune({"running": timedelta(days=3)}, 500)  # E
+    session.renew().until = due  # E
+
+
+class TestNoStore(StoreConformance):
+    hang_timeout = "3 s"  # E
+
+    @override
+    def make_store(self, now: Callable[[], float], /) -> Store:
+        return MemoryStore  # E
