@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 ResultT = TypeVar("ResultT")
 
 _CLEANUP_SECONDS = 5.0
+_GENERATOR_SECONDS = 1.0
 # Resources of asyncio's loops that need file descriptors.
 _PARTS_OF_LOOP = ("_selector", "_ssock", "_csock")
 
@@ -21,6 +22,9 @@ class CoroutineCall(Generic[ResultT]):
     The outcome is kept here and not raised inside of the event loop. asyncio inspects exceptions outside of any guard,
     so the `__class__` property of a user's exception could keep a loop from ever stopping, and `SystemExit` would stop
     it in the middle of other callbacks.
+
+    Attributes:
+        left_tasks: True if tasks that the awaitable has left behind ignored their cancellation.
     """
 
     def __init__(self, awaitable: Awaitable[ResultT]) -> None:
@@ -31,6 +35,7 @@ class CoroutineCall(Generic[ResultT]):
         self._done = False
         self._results: list[ResultT] = []
         self._error: BaseException | None = None
+        self.left_tasks: bool = False
 
     def cancel(self) -> bool:
         """Cancel the awaitable where it awaits. May be called from any thread.
@@ -69,7 +74,7 @@ class CoroutineCall(Generic[ResultT]):
             self._error = error
         self._done = True
         if owns_loop:
-            await _cancel_tasks_left(task)
+            self.left_tasks = await _cancel_tasks_left(task)
 
     def close(self) -> None:
         """Close an awaitable that was never started."""
@@ -110,31 +115,68 @@ def await_in_new_loop(awaitable: Awaitable[ResultT]) -> ResultT:
     return run_in_new_loop(CoroutineCall(awaitable))
 
 
-def run_in_loop(runner: asyncio.Runner, call: CoroutineCall[ResultT]) -> ResultT:
-    """Run a call to its end in a loop that no other run uses meanwhile, and return its result.
+class CallLoop:
+    """Event loop for the calls of one thread, made by the first call.
 
-    The call gets a copy of the context: a `Runner` would let all its calls share the context of the first.
+    `asyncio.Runner` is not used: its `close` waits without a limit for tasks and async generators that ignore their
+    cancellation, and for functions in the default executor of the loop, so that one run could keep the thread from
+    all others.
     """
-    running = call.run(owns_loop=True)
-    try:
-        # Makes the loop at the first call, which needs file descriptors.
-        runner.run(running, context=contextvars.copy_context())
-    except BaseException as error:
-        close_unstarted(running)
-        call.close()
-        _discard_half_made_loop(error)
-        raise
-    return call.result()
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def run(self, call: CoroutineCall[ResultT]) -> ResultT:
+        """Run a call to its end, and return its result. No other call may use the loop meanwhile."""
+        running = call.run(owns_loop=True)
+        try:
+            loop = self._make_loop()
+            # A copy, because the calls must not share one context.
+            loop.run_until_complete(loop.create_task(running, context=contextvars.copy_context()))
+        except BaseException as error:
+            close_unstarted(running)
+            call.close()
+            _discard_half_made_loop(error)
+            raise
+        if call.left_tasks:
+            # In this loop they would go on during the next call.
+            self.close()
+        return call.result()
+
+    def _make_loop(self) -> asyncio.AbstractEventLoop:
+        if self._loop is None:
+            # A new loop needs file descriptors.
+            self._loop = asyncio.new_event_loop()
+            asyncio.set_event_loop(self._loop)
+        return self._loop
+
+    def close(self) -> None:
+        """Close the loop, within bounds; the next call makes another one."""
+        loop, self._loop = self._loop, None
+        if loop is None:
+            return
+        try:
+            loop.run_until_complete(_close_async_generators())
+        finally:
+            # This does not wait for the functions in the default executor.
+            loop.close()
+            asyncio.set_event_loop(None)
 
 
 def run_in_new_loop(call: CoroutineCall[ResultT]) -> ResultT:
     """Run a call to its end in a loop made for it, and return its result."""
-    # Not `with`, which makes the loop: if that fails, `run_in_loop` closes the awaitable.
-    runner = asyncio.Runner()
+    call_loop = CallLoop()
     try:
-        return run_in_loop(runner, call)
+        return call_loop.run(call)
     finally:
-        runner.close()
+        call_loop.close()
+
+
+async def _close_async_generators() -> None:
+    """Close the async generators that runs have left open, within bounds."""
+    closing = asyncio.ensure_future(asyncio.get_running_loop().shutdown_asyncgens())
+    await asyncio.wait([closing], timeout=_GENERATOR_SECONDS)
+    closing.cancel()
 
 
 def _discard_half_made_loop(error: BaseException) -> None:
@@ -156,8 +198,11 @@ def _discard_half_made_loop(error: BaseException) -> None:
         entry = entry.tb_next
 
 
-async def _cancel_tasks_left(current: asyncio.Task[object] | None) -> None:
+async def _cancel_tasks_left(current: asyncio.Task[object] | None) -> bool:
     """Cancel the tasks that a run has started and not awaited, and wait for their cleanup, within bounds.
+
+    Returns:
+        True if some have ignored their cancellation.
 
     A loop that is reused stops with the run: its tasks would freeze, and go on during the next run.
     """
@@ -176,3 +221,4 @@ async def _cancel_tasks_left(current: asyncio.Task[object] | None) -> None:
         if not task.cancelled() and task.exception() is not None:
             context = {"message": "A task that a run left behind failed while it was cancelled", "task": task}
             asyncio.get_running_loop().call_exception_handler(context)
+    return bool(left)

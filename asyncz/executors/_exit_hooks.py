@@ -43,10 +43,10 @@ class ThreadedFunctions:
         self.task_ids: dict[int, str] = {}
         self._cancels: dict[int, Callable[[], bool]] = {}
 
-    @property
-    def has_coroutines(self) -> bool:
-        """True while a thread runs a coroutine."""
-        return bool(self._cancels)
+    def coroutine_ids(self) -> frozenset[int]:
+        """Return the ids of the runs whose coroutines the threads are running. May be called from any thread."""
+        # Copied in one step of the interpreter: threads change the dictionary.
+        return frozenset(self._cancels.copy())
 
     def watch_exit(self) -> None:
         """At the interpreter's exit, cancel the queue, and log which tasks the exit waits for."""

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Protocol, cast
 
@@ -445,6 +445,21 @@ class BaseExecutorState:
             while not self.registry.is_drained:
                 await drained.wait()
                 drained.clear()
+        finally:
+            self.drained = None
+
+    async def wait_until_over(self, run_ids: Collection[int], timeout: float) -> None:
+        """Wait until the work of some abandoned runs has ended, for at most `timeout` seconds.
+
+        For `release`: each run that is over wakes the shutdown then, because only abandoned ones are left.
+        """
+        self.drained = drained = asyncio.Event()
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(timeout):
+                    while any(self.registry.get(run_id) is not None for run_id in run_ids):
+                        await drained.wait()
+                        drained.clear()
         finally:
             self.drained = None
 

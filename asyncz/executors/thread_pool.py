@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from typing_extensions import TypeVar, override
 
-from asyncz._coroutines import CoroutineCall, run_in_loop
+from asyncz._coroutines import CallLoop
 from asyncz.config import ThreadPoolKwargs
 from asyncz.exceptions import InvalidInputError, WorkerStartError
 from asyncz.executors._exit_hooks import FunctionCaller, ThreadedFunctions, call_in_own_thread
@@ -110,8 +110,9 @@ class ThreadPoolExecutor(PoolExecutor):
         pool.shutdown(wait=False, cancel_futures=True)
         end = asyncio.ensure_future(call_in_own_thread(pool.shutdown, "asyncz-shutdown"))
         # Coroutines that were cancelled return soon, functions may never return.
-        if self._functions.has_coroutines:
-            await asyncio.wait([end], timeout=_CLEANUP_SECONDS)
+        coroutines = self._functions.coroutine_ids()
+        if coroutines:
+            await self._base_executor_state.wait_until_over(coroutines, _CLEANUP_SECONDS)
         if self.state.abandoned:
             end.cancel()
             self._functions.log_running("Not this shutdown, but the interpreter's exit")
@@ -194,19 +195,12 @@ class _PoolThread:
 
     def __init__(self, functions: ThreadedFunctions, failure: BaseException | None = None) -> None:
         self.failure: BaseException | None = failure
-        self.caller: FunctionCaller = FunctionCaller(functions, self._run_coroutine)
-        self._runner: asyncio.Runner | None = None
+        self._call_loop = CallLoop()
+        self.caller: FunctionCaller = FunctionCaller(functions, self._call_loop.run)
 
     def close_loop(self) -> None:
         """Close the loop; the next coroutine gets another one."""
-        if self._runner is not None:
-            runner, self._runner = self._runner, None
-            runner.close()
-
-    def _run_coroutine(self, call: CoroutineCall[ResultT], /) -> ResultT:
-        if self._runner is None:
-            self._runner = asyncio.Runner()
-        return run_in_loop(self._runner, call)
+        self._call_loop.close()
 
 
 class _ExecuteRun(Protocol):

@@ -6,6 +6,7 @@ import gc
 import logging
 import sys
 import threading
+import traceback
 import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -22,7 +23,8 @@ class _Recorder(logging.Handler):
 
     @override
     def emit(self, record: logging.LogRecord) -> None:
-        self._found.append(f"{record.name}: {record.getMessage()}")
+        error = "" if record.exc_info is None else "".join(traceback.format_exception(record.exc_info[1]))
+        self._found.append(f"{record.name}: {record.getMessage()} {error}".rstrip())
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
-from asyncz._coroutines import CoroutineCall, run_in_loop
+from asyncz._coroutines import CallLoop, CoroutineCall
 from asyncz._running import running_run
 from asyncz.executors._remote_call import ERROR, SentRun, dumps, execute, report_of
 from asyncz.executors._remote_progress import Report, pack
@@ -386,7 +386,7 @@ class _Server:
         """Run what the parent sends, until it asks this worker to quit or is gone."""
         channel = self._channel
         channel.send(READY)
-        with asyncio.Runner() as runner:
+        with contextlib.closing(CallLoop()) as call_loop:
             try:
                 for kind, number, content in channel.frames():
                     if kind == QUIT:
@@ -396,7 +396,7 @@ class _Server:
                         run = _Run(number, content, channel)
                         # The run alone holds its content, and drops it once it is loaded.
                         del content
-                        self._run(runner, number, run)
+                        self._run(call_loop, number, run)
                         del run
             except FrameError:
                 os._exit(EXIT_WITHOUT_REPORT)
@@ -410,11 +410,11 @@ class _Server:
         # The parent is gone.
         os._exit(0)
 
-    def _run(self, runner: asyncio.Runner, number: int, run: _Run) -> None:
+    def _run(self, call_loop: CallLoop, number: int, run: _Run) -> None:
         channel = self._channel
         channel.send(STARTED, number, TIME.pack(time.time()))
         channel.set_running(number)
-        kind, report = self._context.copy().run(self._execute, runner, run)
+        kind, report = self._context.copy().run(self._execute, call_loop, run)
         if run.reports is not None:
             run.reports.close()
         channel.set_running(0)
@@ -424,9 +424,9 @@ class _Server:
             kind, report = ERROR, report_of(error, dumps)
         channel.hold(kind, number, TIME.pack(time.time()), report)
 
-    def _execute(self, runner: asyncio.Runner, run: _Run) -> tuple[int, bytes]:
+    def _execute(self, call_loop: CallLoop, run: _Run) -> tuple[int, bytes]:
         running_run.set(run)
-        return execute(partial(self._load, run), partial(self._await_outcome, runner), dumps)
+        return execute(partial(self._load, run), partial(self._await_outcome, call_loop), dumps)
 
     def _load(self, run: _Run) -> Callable[[], object]:
         call = run.load()
@@ -436,8 +436,8 @@ class _Server:
             _worker_logging.set_levels(self._log_levels)
         return call
 
-    def _await_outcome(self, runner: asyncio.Runner, awaitable: Awaitable[object]) -> object:
-        return run_in_loop(runner, CoroutineCall(self._cancellable(awaitable)))
+    def _await_outcome(self, call_loop: CallLoop, awaitable: Awaitable[object]) -> object:
+        return call_loop.run(CoroutineCall(self._cancellable(awaitable)))
 
     async def _cancellable(self, awaitable: Awaitable[object]) -> object:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
