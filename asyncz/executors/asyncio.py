@@ -13,6 +13,7 @@ from typing import Never
 
 from typing_extensions import TypeVar, override
 
+from asyncz import _shutdown_limits
 from asyncz._coroutines import CoroutineCall, close_unstarted
 from asyncz._running import running_run
 from asyncz.events import TaskNotification
@@ -26,8 +27,7 @@ from asyncz.runs import TaskRun
 
 ResultT = TypeVar("ResultT")
 
-# A coroutine that was cancelled at a shutdown, or is over its timeout, has this long for its cleanup.
-_SHUTDOWN_CLEANUP_SECONDS = 10.0
+# A coroutine over its timeout has this long for its cleanup.
 _TIMEOUT_CLEANUP_SECONDS = 5.0
 
 
@@ -123,7 +123,7 @@ class AsyncIOExecutor(InlineExecutor):
 
     @override
     async def release(self, *, wait: bool) -> None:
-        """Wait at most 10 seconds for the cleanup of coroutines that were cancelled."""
+        """Wait for the cleanup of coroutines that were cancelled, for at most 3 seconds."""
         hanging: set[asyncio.Task[object]] = set()
         if self._running_loop.is_closed():
             self._coroutines.clear()
@@ -131,7 +131,7 @@ class AsyncIOExecutor(InlineExecutor):
         else:
             self._left_behind.look()
         if self._coroutines:
-            _, hanging = await asyncio.wait(self._coroutines.values(), timeout=_SHUTDOWN_CLEANUP_SECONDS)
+            _, hanging = await asyncio.wait(self._coroutines.values(), timeout=_shutdown_limits.CLEANUP_SECONDS)
         if hanging:
             self.logger.warning(
                 "%d coroutine(s) are still running although they were cancelled: %s", len(hanging), hanging

@@ -14,6 +14,7 @@ from typing import Generic, TypeAlias
 
 from typing_extensions import TypeVar, override
 
+from asyncz import _shutdown_limits
 from asyncz.events import TaskNotification
 from asyncz.exceptions import InvalidInputError, SerializationError, WorkerLostError, WorkerStartError
 from asyncz.executors import _remote_worker
@@ -131,6 +132,10 @@ class FuturesExecutor(QueueExecutor):
         if self._feeder is not None:
             await call_in_own_thread(partial(self._feeder.join, _FEEDER_STOP_SECONDS), "asyncz-shutdown")
             self._feeder = None
+        # Coroutines that were cancelled return soon, functions may never return.
+        coroutines = self._functions.coroutine_ids()
+        if coroutines:
+            await self._base_executor_state.wait_until_over(coroutines, _shutdown_limits.CLEANUP_SECONDS)
         if self._pool is not None and self._shutdown_pool:
             # A function of an abandoned run may never return.
             shutdown = partial(self._pool.shutdown, wait=not self.state.abandoned)

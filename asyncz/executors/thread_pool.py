@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from typing_extensions import TypeVar, override
 
+from asyncz import _shutdown_limits
 from asyncz._coroutines import CallLoop
 from asyncz.config import ThreadPoolKwargs
 from asyncz.exceptions import InvalidInputError, WorkerStartError
@@ -112,7 +113,7 @@ class ThreadPoolExecutor(PoolExecutor):
         # Coroutines that were cancelled return soon, functions may never return.
         coroutines = self._functions.coroutine_ids()
         if coroutines:
-            await self._base_executor_state.wait_until_over(coroutines, _CLEANUP_SECONDS)
+            await self._base_executor_state.wait_until_over(coroutines, _shutdown_limits.CLEANUP_SECONDS)
         if self.state.abandoned:
             end.cancel()
             self._functions.log_running("Not this shutdown, but the interpreter's exit")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Never
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Never
 import attrs
 from typing_extensions import TypeVar
 
+from asyncz import _shutdown_limits
 from asyncz._checks import check_text
 from asyncz._running import context_for_later
 from asyncz._unsafe import as_cancelling, as_cancelling_all, as_checking_calls
@@ -26,10 +28,31 @@ if TYPE_CHECKING:
 
 ResultT = TypeVar("ResultT")
 
-# Seconds for the shutdown of an executor after its runs were cancelled: coroutines may clean up for 10 seconds.
-_CANCELLED_TIMEOUT = 15.0
-# Seconds for the shutdown of an executor that cannot cancel its runs.
-_LAST_TIMEOUT = 5.0
+
+class Cut:
+    """Moment when a shutdown has no more time: then the remaining runs are cancelled, and all waits are bounded."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+        self._executors_deadline = 0.0
+
+    def set(self) -> None:
+        """Let this be the moment; further calls do nothing."""
+        if not self._event.is_set():
+            self._executors_deadline = time.monotonic() + _shutdown_limits.EXECUTORS_SECONDS
+            self._event.set()
+
+    def is_set(self) -> bool:
+        """Return True if the moment has come."""
+        return self._event.is_set()
+
+    async def wait(self) -> None:
+        """Wait for the moment."""
+        await self._event.wait()
+
+    def seconds_left(self) -> float:
+        """Return the time that is left for the shutdown of executors."""
+        return max(_shutdown_limits.LEAST_SECONDS, self._executors_deadline - time.monotonic())
 
 
 @attrs.define(eq=False)
@@ -273,7 +296,7 @@ class ExecutorRegistry:
         registration: Registration,
         *,
         wait: bool,
-        cut: asyncio.Event | None = None,
+        cut: Cut | None = None,
         cancel_runs: Callable[[Registration], bool] = Registration.cancel_all,
     ) -> None:
         """Shut an executor down; errors are logged.
@@ -281,7 +304,7 @@ class ExecutorRegistry:
         Args:
             registration: Registration of the executor.
             wait: Whether the runs may finish.
-            cut: Once set, the remaining runs are cancelled and the shutdown is not waited for much longer.
+            cut: Once set, the remaining runs are cancelled and all waits are bounded.
             cancel_runs: Cancels the remaining runs; returns False if the executor may wait for some all the same.
         """
         # An executor that was added just now may have runs already.
@@ -295,9 +318,9 @@ class ExecutorRegistry:
         shutdown: asyncio.Future[None] = asyncio.ensure_future(registration.shutdown(wait))
         try:
             if not wait:
-                await asyncio.wait([shutdown], timeout=_CANCELLED_TIMEOUT)
+                await asyncio.wait([shutdown], timeout=_seconds_left(cut))
             elif not await _is_done_before(shutdown, cut):
-                shutdown = await _cut_short(registration, shutdown, cancel_runs)
+                shutdown = await _cut_short(registration, shutdown, cut, cancel_runs)
             if shutdown.done():
                 await shutdown
             else:
@@ -343,47 +366,51 @@ def _check_call(executor: object, call: Callable[[], object]) -> None:
         checking.check_call(call)
 
 
-async def _end_start(starting: asyncio.Task[None], cut: asyncio.Event | None) -> None:
+def _seconds_left(cut: Cut | None) -> float:
+    """Return the time for the shutdown of an executor that does not wait for its runs."""
+    return cut.seconds_left() if cut is not None and cut.is_set() else _shutdown_limits.EXECUTORS_SECONDS
+
+
+async def _end_start(starting: asyncio.Task[None], cut: Cut | None) -> None:
     """Wait for a late start, but not without end once `cut` is set."""
     if await _is_done_before(starting, cut):
         return
-    await asyncio.wait([starting], timeout=_LAST_TIMEOUT)
+    await asyncio.wait([starting], timeout=_shutdown_limits.LEAST_SECONDS)
     if not starting.done():
         starting.cancel()
-        await asyncio.wait([starting], timeout=_LAST_TIMEOUT)
+        await asyncio.wait([starting], timeout=_shutdown_limits.LEAST_SECONDS)
 
 
 async def _cut_short(
-    registration: Registration, shutdown: asyncio.Future[None], cancel_runs: Callable[[Registration], bool]
+    registration: Registration,
+    shutdown: asyncio.Future[None],
+    cut: Cut | None,
+    cancel_runs: Callable[[Registration], bool],
 ) -> asyncio.Future[None]:
     """Cancel the remaining runs of an executor that is shutting down, and return the shutdown after a last wait."""
     if cancel_runs(registration):
-        await asyncio.wait([shutdown], timeout=_CANCELLED_TIMEOUT)
+        await asyncio.wait([shutdown], timeout=_seconds_left(cut))
         return shutdown
     # An executor that cannot cancel all runs might wait for them without end.
     shutdown.cancel()
     shutdown = asyncio.ensure_future(registration.shutdown(False))
-    await asyncio.wait([shutdown], timeout=_LAST_TIMEOUT)
+    await asyncio.wait([shutdown], timeout=_seconds_left(cut))
     return shutdown
 
 
-async def _is_done_before(future: asyncio.Future[None], event: asyncio.Event | None) -> bool:
-    """Wait for a future until an event is set; return True if the future is done."""
+async def _is_done_before(future: asyncio.Future[None], cut: Cut | None) -> bool:
+    """Wait for a future until a shutdown has no more time; return True if the future is done."""
     if future.done():
         return True
-    if event is None:
+    if cut is None:
         await asyncio.wait([future])
         return True
-    waiter = asyncio.ensure_future(_wait_for(event))
+    waiter = asyncio.ensure_future(cut.wait())
     try:
         await asyncio.wait([future, waiter], return_when=asyncio.FIRST_COMPLETED)
     finally:
         waiter.cancel()
     return future.done()
-
-
-async def _wait_for(event: asyncio.Event) -> None:
-    await event.wait()
 
 
 def _is_being_cancelled() -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 
+from asyncz import _shutdown_limits
 from asyncz._running import context_for_later, running_run
 from asyncz._unsafe import as_driving_clock
 from asyncz.events import (
@@ -22,15 +23,13 @@ from asyncz.events import (
     TaskMissed,
 )
 from asyncz.exceptions import NoEventLoopError, SchedulerAlreadyRunningError
-from asyncz.schedulers._executor_registry import Registration
+from asyncz.schedulers._executor_registry import Cut, Registration
 from asyncz.schedulers._live_run import LiveRun
 from asyncz.schedulers._parts import SchedulerParts
 from asyncz.schedulers._safe_logging import logger
 from asyncz.schedulers._signals import handle_signals
 from asyncz.tasks import close_streams
 
-# Seconds for awaitables of listeners once a shutdown has no more time, and again after they were cancelled.
-_LISTENER_TIMEOUT = 1.0
 # Seconds after the start until decorated functions without a task are logged.
 _UNSCHEDULED_DELAY = 5.0
 
@@ -59,8 +58,7 @@ class Lifecycle:
         self._parts = parts
         self._closed: asyncio.Event | None = None
         self._shutdown: asyncio.Task[None] | None = None
-        # Set once a shutdown has no more time: remaining runs are cancelled.
-        self._cut = asyncio.Event()
+        self._cut = Cut()
         # Set when a run ends while the shutdown waits for chains.
         self._progress = asyncio.Event()
         self._wait_for_runs = True
@@ -85,7 +83,7 @@ class Lifecycle:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             raise NoEventLoopError("starting the scheduler") from None
-        self._closed, self._cut, self._progress = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._closed, self._cut, self._progress = asyncio.Event(), Cut(), asyncio.Event()
         self._shutdown = None
         runtime.dispatcher.open()
         with runtime.lock:
@@ -239,7 +237,7 @@ class Lifecycle:
 
     def _forget_closed_loop(self) -> None:
         """Drop all that belongs to a loop that was closed before the shutdown."""
-        self._cut, self._progress = asyncio.Event(), asyncio.Event()
+        self._cut, self._progress = Cut(), asyncio.Event()
         self._shutdown = None
         self._timers.clear()
         self._parts.runtime.dispatcher.open()
@@ -330,10 +328,10 @@ class Lifecycle:
         try:
             await asyncio.wait([waiting, cut], return_when=asyncio.FIRST_COMPLETED)
             if not waiting.done():
-                await asyncio.wait([waiting], timeout=_LISTENER_TIMEOUT)
+                await asyncio.wait([waiting], timeout=_shutdown_limits.LISTENERS_SECONDS)
             if not waiting.done():
                 logger.warning("%d listener(s) are cancelled", runtime.dispatcher.cancel_listeners())
-                await asyncio.wait([waiting], timeout=_LISTENER_TIMEOUT)
+                await asyncio.wait([waiting], timeout=_shutdown_limits.LISTENERS_SECONDS)
         finally:
             waiting.cancel()
             cut.cancel()

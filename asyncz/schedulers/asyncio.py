@@ -194,7 +194,7 @@ class AsyncIOScheduler(TaskScheduler):
         Args:
             wait: Let the runs finish, without blocking the loop; if False, cancel them.
             timeout: Maximum seconds to wait for runs and listeners, which are then cancelled; None for no limit. The
-                call returns at most 20 seconds later, whatever user code does, unless that blocks the event loop.
+                call returns at most 5 seconds later, whatever user code does, unless that blocks the event loop.
 
         Raises:
             InvalidInputError: `timeout` is negative.

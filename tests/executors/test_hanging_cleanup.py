@@ -7,6 +7,7 @@ import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from concurrent import futures
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -14,11 +15,12 @@ from asyncz import (
     AsyncIOScheduler,
     FuturesExecutor,
     ProcessPoolExecutor,
+    TaskCancelled,
     TaskExecuted,
     ThreadPoolExecutor,
     UniversalExecutor,
+    _shutdown_limits,
 )
-from asyncz.executors import thread_pool
 from tests.helpers.payloads import add
 from tests.helpers.waiting import until
 
@@ -93,11 +95,34 @@ async def test_hanging_cleanup_leaves_the_worker_usable(kind: str, function: Cal
             assert isinstance(outcome, TaskExecuted)
 
 
+async def mark_end(mark_started: Callable[[], None], mark_ended: Callable[[], None]) -> None:
+    mark_started()
+    try:
+        await asyncio.sleep(WATCHDOG_SECONDS)
+    finally:
+        await asyncio.sleep(0.1)
+        mark_ended()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [*EXECUTORS, "asyncio", "dask"])
+async def test_shutdown_lets_cancelled_coroutine_clean_up(kind: str, tmp_path: Path) -> None:
+    started, ended = tmp_path / "started", tmp_path / "ended"
+    executors = {kind: EXECUTORS[kind]()} if kind in EXECUTORS else {}
+    scheduler = AsyncIOScheduler(executors=executors)
+    await scheduler.start()
+    handle = scheduler.add_task(mark_end, started.touch, ended.touch, trigger=None, executor=kind).run()
+    await until(started.exists)
+    await scheduler.shutdown(wait=False)
+    assert isinstance(await handle.notification(), TaskCancelled)
+    assert ended.exists()
+
+
 async def test_shutdown_waits_for_coroutines_only(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A blocked function does not take the time that cancelled coroutines have for their cleanup."""
-    monkeypatch.setattr(thread_pool, "_CLEANUP_SECONDS", 10.0 * WATCHDOG_SECONDS)
+    monkeypatch.setattr(_shutdown_limits, "CLEANUP_SECONDS", 10.0 * WATCHDOG_SECONDS)
     started, cleaned_up = threading.Event(), threading.Event()
 
     async def clean_up() -> None:

@@ -89,7 +89,7 @@ async def test_shutdown_rejects_new_runs() -> None:
 async def test_silent_executor_does_not_block_shutdown(
     returns_without_waiting: bool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("asyncz.schedulers._executor_registry._LAST_TIMEOUT", 0.05)
+    monkeypatch.setattr("asyncz._shutdown_limits.EXECUTORS_SECONDS", 0.05)
 
     stubborn = SilentExecutor(returns_without_waiting=returns_without_waiting)
     scheduler = AsyncIOScheduler(executors={"stubborn": stubborn})

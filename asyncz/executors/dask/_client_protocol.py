@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from typing_extensions import TypeIs
 
@@ -92,7 +92,25 @@ class Client(Awaitable[object], Protocol):
 class Cluster(Awaitable[object], Protocol):
     """The used part of a `distributed.LocalCluster`."""
 
+    @property
+    def workers(self) -> Mapping[object, object]:
+        """Workers by their names: a `Nanny` each, if they are processes."""
+        ...
+
     def close(self) -> Awaitable[object]: ...
+
+
+@runtime_checkable
+class Nanny(Protocol):
+    """The used part of a `distributed.Nanny`, the parent of a worker process."""
+
+    def close(self, timeout: float = 5) -> Awaitable[object]:
+        """End the worker process; kill it if it has not ended in time."""
+        ...
+
+    def kill(self, timeout: float = 5) -> Awaitable[object]:
+        """End the worker process, and start another one."""
+        ...
 
 
 class MakesClient(Protocol):

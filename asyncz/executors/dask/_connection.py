@@ -24,6 +24,7 @@ from asyncz.executors.dask._client_protocol import (
     MakesClient,
     MakesCluster,
     MakesSettings,
+    Nanny,
     is_client,
 )
 from asyncz.states import ClusterState
@@ -141,8 +142,12 @@ class Connection:
         self._look()
         self._watcher = asyncio.create_task(self._watch(make_client))
 
-    async def close(self) -> None:
-        """Close the connection, and the cluster that was started for it."""
+    async def close(self, *, kill_after: float | None = None) -> None:
+        """Close the connection, and the cluster that was started for it.
+
+        Args:
+            kill_after: Seconds after which worker processes of that cluster are killed; None for Dask's own limit.
+        """
         if self._watcher is not None:
             self._watcher.cancel()
             await asyncio.wait([self._watcher])
@@ -154,6 +159,8 @@ class Connection:
             client.unsubscribe_topic(self._topic)
         cluster, self._cluster = self._cluster, None
         if cluster is not None:
+            if kill_after is not None:
+                await self._end_workers(cluster, kill_after)
             await self._ended(cluster)
         self._cluster_settings.close()
         self.state = None
@@ -246,6 +253,16 @@ class Connection:
             threads=_count(information.get("total_threads")),
             memory=_count(information.get("total_memory")),
         )
+
+    async def _end_workers(self, cluster: Cluster, kill_after: float) -> None:
+        """End the worker processes of a cluster, which would wait longer for functions that do not return."""
+        nannies = [worker for worker in cluster.workers.values() if isinstance(worker, Nanny)]
+        closed = await asyncio.gather(
+            *(as_coroutine(nanny.close(timeout=kill_after)) for nanny in nannies), return_exceptions=True
+        )
+        for error in closed:
+            if isinstance(error, Exception):
+                self._logger.warning("A worker of the cluster at %s was not closed well: %r", self.address, error)
 
     async def _ended(self, closing: Client | Cluster) -> None:
         try:

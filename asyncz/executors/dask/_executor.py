@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import logging
 import pickle
 import time
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Generic, Never, Protocol
 
 from typing_extensions import TypeVar, override
 
+from asyncz import _shutdown_limits
 from asyncz._callables import function_name
 from asyncz._checks import check_amounts, check_count
 from asyncz._running import context_for_later
@@ -177,13 +179,16 @@ class DaskExecutor(QueueExecutor):
     @override
     async def release(self, *, wait: bool) -> None:
         """Close the connection, and the cluster if it was started for this executor."""
+        limit = _shutdown_limits.LEAST_SECONDS
         if self._cancelling:
-            await asyncio.wait(self._cancelling, timeout=_SECONDS_TO_CANCEL)
-        # Abandoned runs report nothing any more.
-        await self._drop(list(self._on_cluster.values()))
-        await self._link.close()
+            await asyncio.wait(self._cancelling, timeout=limit)
+        # Abandoned runs report nothing any more. Their functions may never return.
+        abandoned = list(self._on_cluster.values())
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._drop(abandoned), limit)
+        await self._link.close(kill_after=_shutdown_limits.CLEANUP_SECONDS if abandoned else None)
         if self._following:
-            _, deaf = await asyncio.wait(self._following, timeout=_SECONDS_TO_CANCEL)
+            _, deaf = await asyncio.wait(self._following, timeout=limit)
             for following in deaf:
                 following.cancel()
         self._outgoing.clear()

@@ -36,6 +36,7 @@ from typing import Final, Generic, Protocol
 
 from typing_extensions import TypeVar
 
+from asyncz import _shutdown_limits
 from asyncz.events import Worker
 from asyncz.exceptions import WorkerLostError
 from asyncz.executors import _remote_call, _remote_progress
@@ -498,11 +499,19 @@ class Slot(Generic[ProcessT, LinkT]):
         if self.process is not None:
             self.process.kill()
 
-    def stop(self, now: float) -> None:
-        """End the worker: an idle one quits, all others are killed."""
+    def stop(self, since: float) -> None:
+        """End the worker: an idle one quits, a cancelled run may return first, all others are killed. Call repeatedly.
+
+        Args:
+            since: Time of the first call.
+        """
+        latest = since + _shutdown_limits.CLEANUP_SECONDS
         if self.state is IDLE and not self.jobs:
-            self.retire(now)
-        elif self.state not in {RETIRING, DEAD}:
+            self.retire(since)
+            self.deadline = latest
+        elif self.state is RETURNING and self.deadline is not None:
+            self.deadline = min(self.deadline, latest)
+        elif self.state not in {RETIRING, KILLING, DEAD}:
             self.kill(self.current_run or next(iter(self.jobs), 0))
 
     def on_frame_error(self, error: FrameError) -> None:

@@ -479,12 +479,14 @@ class Supervisor:
     def _shut_down(self) -> None:
         """End all workers."""
         now = time.monotonic()
-        deadline = now + _SECONDS_TO_STOP
+        stopped_at, deadline = now, now + _SECONDS_TO_STOP
+        # Coroutines that were cancelled just before have time for their cleanup.
+        self._cancel_requested(now)
         self._jobs.cancel_queue()
-        for slot in self._slots:
-            slot.stop(now)
-            self._flush(slot)
         while self._slots and now < deadline:
+            for slot in self._slots:
+                slot.stop(stopped_at)
+                self._flush(slot)
             while self._posted:
                 self._posted.popleft()()
             self._look_at_slots(now)

@@ -53,7 +53,7 @@ async def test_cancelled_coroutine_cleans_up_before_stop() -> None:
 async def test_stubborn_coroutine_does_not_block_shutdown(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("asyncz.executors.asyncio._SHUTDOWN_CLEANUP_SECONDS", 0.05)
+    monkeypatch.setattr("asyncz._shutdown_limits.CLEANUP_SECONDS", 0.05)
 
     with caplog.at_level(logging.WARNING):
         let_go = asyncio.Event()
