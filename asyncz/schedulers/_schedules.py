@@ -13,6 +13,7 @@ from asyncz._checks import is_aware
 from asyncz._unsafe import as_catching_up
 from asyncz.exceptions import InvalidInputError
 from asyncz.protocols import Trigger
+from asyncz.schedulers._submitted import SubmittedRanges
 from asyncz.triggers.base import start_trigger
 
 ResultT_co = TypeVar("ResultT_co", covariant=True)
@@ -23,6 +24,9 @@ _MAX_DUE_TIMES = 500
 _MAX_SECONDS = 0.002
 # Shifts the start of a trigger in `_counts_from_start`; no interval is likely to be a divisor of this.
 _PROBE = timedelta(microseconds=123_457)
+
+# Due times that were skipped, by coalescing, for longer than this are submitted if the clock is set back to them.
+_LONGEST_GAP = timedelta(minutes=1)
 
 # Shifts due times that would be those of before the clock was set back.
 _SHIFT = timedelta(microseconds=1)
@@ -79,11 +83,12 @@ class TriggerSchedule:
         self.failure: BaseException | None = None
         self.next_due: datetime | None = None
         self.due_at = self._not_before = 0.0
-        # The first and the last due time that were submitted since the start or since the clock was set back.
+        # The first and the last of the due times that were submitted, since the start of the schedule or since the
+        # clock was set.
         self._first_due: datetime | None = None
         self._last_due: datetime | None = None
-        # The same from before the clock was set back: no due time between them is submitted again.
-        self._submitted: tuple[datetime, datetime] | None = None
+        # The same from before, if the clock was set back: no due time between them is submitted again.
+        self._submitted: SubmittedRanges | None = None
         if trigger is not None:
             self._trigger = trigger = start_trigger(trigger, now)
             self._set_first(trigger, now)
@@ -147,8 +152,7 @@ class TriggerSchedule:
                     self._trigger = start_trigger(trigger, now + _SHIFT)
                     self._set_first(self._trigger, now)
             else:
-                before = self._submitted or (first, last)
-                self._submitted = min(before[0], first), max(before[1], last)
+                self._remember_submitted(first, last)
                 self._set_next(self._skip_submitted(self._trigger, following, now))
             self._first_due = self._last_due = None
         except BaseException as error:
@@ -181,17 +185,31 @@ class TriggerSchedule:
                 # The latest due time is not known yet.
                 return ()
             del due[:-1]
-        self._first_due, self._last_due = self._first_due or due[0], due[-1]
+        first, last = self._first_due, self._last_due
+        if coalesce and first is not None and last is not None and due[0] - last > _LONGEST_GAP:
+            # The clock may have been set to a wrong time: if it is set back, the skipped due times are still to come.
+            self._remember_submitted(first, last)
+            first = None
+        self._first_due, self._last_due = first or due[0], due[-1]
         return [at for each in due if (at := each.timestamp()) >= self._not_before and not self._was_submitted(each)]
 
     def _was_submitted(self, due: datetime) -> bool:
-        return self._submitted is not None and self._submitted[0] <= due <= self._submitted[1]
+        return self._submitted is not None and self._submitted.end_around(due) is not None
+
+    def _remember_submitted(self, first: datetime, last: datetime) -> None:
+        if self._submitted is None:
+            self._submitted = SubmittedRanges()
+        self._submitted.add(first, last)
 
     def _skip_submitted(self, trigger: Trigger, following: datetime | None, now: datetime) -> datetime | None:
         """Return the due time, or the first one after those that were submitted before the clock was set back."""
-        if self._submitted is None or following is None or not self._was_submitted(following):
-            return following
-        return _next_due_time(trigger, self._submitted[1], now)
+        submitted = self._submitted
+        while submitted is not None and following is not None:
+            end = submitted.end_around(following)
+            if end is None:
+                break
+            following = _next_due_time(trigger, end, now)
+        return following
 
     def _set_first(self, trigger: Trigger, now: datetime) -> datetime | None:
         """Set and return the first due time from `now` on, or an earlier one that `advance` is going to skip."""

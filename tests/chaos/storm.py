@@ -32,6 +32,7 @@ from asyncz import (
 )
 from tests.chaos.ledger import HEADING, Ledger
 from tests.chaos.resources import without
+from tests.chaos.schedules import ScheduleWatch, SteppedClock
 from tests.chaos.workload import KINDS, kinds
 
 EXECUTORS = ("asyncio", "threadpool", "processpool", "debug", "futures")
@@ -53,6 +54,8 @@ class StormReport(TypedDict):
     kinds: dict[str, dict[str, int]]
     killed: int
     stolen: int
+    clock_steps: int
+    scheduled: int
     problems: list[str]
 
 
@@ -87,6 +90,7 @@ class Storm:
         self.processes = ProcessPoolExecutor(3)
         self.verbose = verbose
         self.killed = self.stolen = 0
+        self.clock = SteppedClock()
         self.problems: list[str] = []
         self._ended_at_last_kill = 0
         makers: dict[str, Callable[[], UniversalExecutor]] = {
@@ -98,8 +102,9 @@ class Storm:
             "dask": partial(DaskExecutor, cluster_kwargs={"n_workers": 2, "threads_per_worker": 2}),
         }
         self.executors = tuple(executors)
-        self.scheduler = AsyncIOScheduler(executors={name: makers[name]() for name in executors})
+        self.scheduler = AsyncIOScheduler(executors={name: makers[name]() for name in executors}, clock=self.clock)
         self.ledger = Ledger(self.scheduler, self.executors)
+        self.schedules = ScheduleWatch(self.scheduler, self.executors)
 
     async def run(self) -> bool:
         """Run it and print the ledger; tells whether everything adds up."""
@@ -109,10 +114,12 @@ class Storm:
         started = time.monotonic()
         await self.scheduler.start()
         self.deadline = time.monotonic() + self.seconds
-        killer, thief = asyncio.ensure_future(self._kill()), asyncio.ensure_future(self._steal())
+        self.schedules.start()
+        troubles = [asyncio.ensure_future(each()) for each in (self._kill, self._steal, self._set_clock)]
         await asyncio.gather(*(self._feed(executor) for executor in self.executors))
-        killer.cancel()
-        thief.cancel()
+        for trouble in troubles:
+            trouble.cancel()
+        self.problems += await self.schedules.stop()
         await self._look_for_leaks()
         await self.scheduler.shutdown()
         took = time.monotonic() - started
@@ -121,7 +128,7 @@ class Storm:
             print(HEADING)
             for executor, account in self.ledger.accounts.items():
                 print(account.row(executor))
-            moments = f"resources were missing {self.stolen} times"
+            moments = f"resources were missing {self.stolen} times, the clock was set {self.clock.steps} times"
             print(f"{self.killed} workers were killed or stopped, {moments}, in {took:.1f} s; seed {self.seed}")
             for problem in self.problems:
                 print(f"PROBLEM: {problem}")
@@ -141,6 +148,8 @@ class Storm:
             kinds={executor: dict(account.kinds) for executor, account in self.ledger.accounts.items()},
             killed=self.killed,
             stolen=self.stolen,
+            clock_steps=self.clock.steps,
+            scheduled=self.schedules.submitted,
             problems=self.problems,
         )
 
@@ -237,6 +246,11 @@ class Storm:
             with without(self.chance.choice(["threads", "descriptors", "semaphores", "tmpdir"])):
                 await asyncio.sleep(0.03)
             self.stolen += 1
+
+    async def _set_clock(self) -> None:
+        while self.kill_every:
+            await asyncio.sleep(self.chance.uniform(0, 6 * self.kill_every))
+            self.clock.step(self.chance.choice([0.2, 5.0, 90.0, 3600.0, 40 * 86400.0]) * self.chance.choice([-1, 1]))
 
     def _running(self) -> int:
         """Return the number of runs of the executors and of the tasks, of which some wait for their next attempt."""

@@ -31,5 +31,7 @@ def test_every_run_ends_once_while_workers_are_killed(seed: int) -> None:
     assert report["adds_up"], "\n".join([*report["rows"], *report["problems"]])
     assert result.returncode == 0, result.stderr
     assert report["killed"]
+    assert report["clock_steps"]
+    assert report["scheduled"]
     assert report["submitted"] > 400
     assert report["kinds"]["processpool"].keys() >= {"executed", "error"}
