@@ -11,6 +11,10 @@ __all__ = [
     "AsynczError",
     "BaseExecutor",
     "BaseTrigger",
+    "Batch",
+    "BatchItemError",
+    "BatchOptions",
+    "BatchOutcome",
     "BoundCall",
     "CalendarIntervalTrigger",
     "Clock",
@@ -129,6 +133,7 @@ __all__ = [
     "TaskState",
     "TaskSubmitted",
     "TaskTimeoutError",
+    "ThreadBatch",
     "ThreadPoolExecutor",
     "ThreadPoolKwargs",
     "Timer",
@@ -212,6 +217,7 @@ if TYPE_CHECKING:
     from asyncz.exceptions import (
         ArgumentMismatchError as ArgumentMismatchError,
         AsynczError as AsynczError,
+        BatchItemError as BatchItemError,
         ClusterConnectionError as ClusterConnectionError,
         ConfigurationError as ConfigurationError,
         ConfigurationProblem as ConfigurationProblem,
@@ -286,6 +292,12 @@ if TYPE_CHECKING:
     from asyncz.schedulers.asgi import AppWithScheduler as AppWithScheduler
     from asyncz.schedulers.asyncio import (
         AsyncIOScheduler as AsyncIOScheduler,
+    )
+    from asyncz.schedulers.batches import (
+        Batch as Batch,
+        BatchOptions as BatchOptions,
+        BatchOutcome as BatchOutcome,
+        ThreadBatch as ThreadBatch,
     )
     from asyncz.schedulers.subscriptions import ListenerDecorator as ListenerDecorator, Subscription as Subscription
     from asyncz.schedulers.thread import SchedulerThread as SchedulerThread
@@ -363,6 +375,7 @@ else:
             "asyncz.exceptions": (
                 "ArgumentMismatchError",
                 "AsynczError",
+                "BatchItemError",
                 "ClusterConnectionError",
                 "ConfigurationError",
                 "ConfigurationProblem",
@@ -431,6 +444,7 @@ else:
             "asyncz.runs": ("RunHandle", "TaskRun"),
             "asyncz.schedulers.asgi": ("AppWithScheduler",),
             "asyncz.schedulers.asyncio": ("AsyncIOScheduler",),
+            "asyncz.schedulers.batches": ("Batch", "BatchOptions", "BatchOutcome", "ThreadBatch"),
             "asyncz.schedulers.subscriptions": ("ListenerDecorator", "Subscription"),
             "asyncz.schedulers.thread": ("SchedulerThread",),
             "asyncz.specs": ("TaskSpec",),

@@ -536,6 +536,27 @@ class TaskCancelledError(AsynczError, RuntimeError):
 
 
 @attrs.define(eq=False, slots=False, repr=False)
+class BatchItemError(AsynczError, RuntimeError):
+    """An item of a batch has no result; the exception of its run is the `__cause__` of this error.
+
+    Attributes:
+        task_id: Id of the task of the batch.
+        index: Position of the item, from 0.
+        item: Text of the item.
+        reason: Text of the exception of its run.
+    """
+
+    task_id: str
+    index: int
+    item: str
+    reason: str
+
+    @override
+    def __str__(self) -> str:
+        return f"the item {self.item} (index {self.index}) of the batch {self.task_id!r} has no result: {self.reason}"
+
+
+@attrs.define(eq=False, slots=False, repr=False)
 class NoResultError(AsynczError, LookupError):
     """A downstream task cannot run because the upstream task has no result.
 

@@ -309,7 +309,7 @@ class TaskController(TaskRuns[ResultT]):
         runtime = self._runtime
         check_trigger(trigger)
         if not isinstance(self._schedule, TriggerSchedule):
-            reason = f"{task_id!r} is due by the results of another task; add a separate task for the trigger"
+            reason = f"{task_id!r} is due by results or items; add a separate task for the trigger"
             raise InvalidInputError("trigger", repr(trigger), reason)
         schedule, change = TriggerSchedule(trigger, utc(runtime.now())), f"rescheduled to {trigger_text(trigger)}"
         with runtime.lock:

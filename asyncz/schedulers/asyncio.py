@@ -266,7 +266,9 @@ class AsyncIOScheduler(TaskScheduler):
             ...     page = thread.run(task, timeout=30)
             ...     thread.wait_closed()
         """
-        return SchedulerThread(self, self._lifecycle.stop_soon, drain_timeout=drain_timeout, loop_factory=loop_factory)
+        return SchedulerThread(
+            self, self._lifecycle.stop_soon, self._batches, drain_timeout=drain_timeout, loop_factory=loop_factory
+        )
 
     def lifespan(
         self,

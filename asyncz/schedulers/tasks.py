@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from functools import partial
 from typing import Never, overload
 
@@ -22,12 +22,14 @@ from asyncz.schedulers._lifecycle import Lifecycle
 from asyncz.schedulers._parts import SchedulerParts
 from asyncz.schedulers._schedules import TriggerSchedule
 from asyncz.schedulers._task_controller import TaskController
+from asyncz.schedulers.batches import MAX_INSTANCES, Batch, BatchOptions, BatchPlanner, batch_of, check_items
 from asyncz.specs import TaskSpec
 from asyncz.tasks import Task
 
 P = ParamSpec("P")
 Ts = TypeVarTuple("Ts")
 CallT = TypeVar("CallT")
+ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 
 
@@ -44,6 +46,7 @@ class TaskScheduler:
         self._parts = parts
         self._defaults = defaults
         self._lifecycle = lifecycle
+        self._batches = BatchPlanner(parts, defaults)
 
     # Aliases and executors have separate overloads: editors complete aliases only in a parameter whose type has no
     # type variable.
@@ -277,6 +280,109 @@ class TaskScheduler:
             )
 
         return TaskDecorator(schedule, None if trigger is NOW else self._lifecycle.unscheduled)
+
+    @overload
+    def map(
+        self,
+        fn: Callable[[ItemT], Awaitable[ResultT]],
+        items: Iterable[ItemT] | AsyncIterable[ItemT],
+        /,
+        *,
+        executor: UniversalExecutor | PoolAlias | ClusterAlias | LoopAlias | str | None = None,
+        id: str | None = None,
+        max_instances: int = MAX_INSTANCES,
+        timeout: float | None = ...,
+        retry: Retry | None = ...,
+        ordered: bool = True,
+    ) -> Batch[ItemT, ResultT]: ...
+    @overload
+    def map(
+        self,
+        fn: Callable[[ItemT], ResultT],
+        items: Iterable[ItemT] | AsyncIterable[ItemT],
+        /,
+        *,
+        executor: UniversalExecutor | PoolAlias | ClusterAlias | LoopAlias | str | None = None,
+        id: str | None = None,
+        max_instances: int = MAX_INSTANCES,
+        timeout: float | None = ...,
+        retry: Retry | None = ...,
+        ordered: bool = True,
+    ) -> Batch[ItemT, ResultT]: ...
+    @overload
+    def map(
+        self,
+        fn: Callable[[ItemT], Awaitable[ResultT]],
+        items: Iterable[ItemT] | AsyncIterable[ItemT],
+        /,
+        *,
+        executor: Executor[ResultT],
+        id: str | None = None,
+        max_instances: int = MAX_INSTANCES,
+        timeout: float | None = ...,
+        retry: Retry | None = ...,
+        ordered: bool = True,
+    ) -> Batch[ItemT, ResultT]: ...
+    @overload
+    def map(
+        self,
+        fn: Callable[[ItemT], ResultT],
+        items: Iterable[ItemT] | AsyncIterable[ItemT],
+        /,
+        *,
+        executor: Executor[ResultT],
+        id: str | None = None,
+        max_instances: int = MAX_INSTANCES,
+        timeout: float | None = ...,
+        retry: Retry | None = ...,
+        ordered: bool = True,
+    ) -> Batch[ItemT, ResultT]: ...
+    def map(
+        self,
+        fn: Callable[[ItemT], ResultT | Awaitable[ResultT]],
+        items: Iterable[ItemT] | AsyncIterable[ItemT],
+        /,
+        *,
+        executor: Executor[ResultT] | str | None = None,
+        id: str | None = None,
+        ordered: bool = True,
+        **options: Unpack[BatchOptions],
+    ) -> Batch[ItemT, ResultT]:
+        """Return an async iterator of the typed results of a function for each of many items.
+
+        The iteration begins the batch: one task whose runs are the items, at most `max_instances` at the same time.
+        An item is taken when its run can start, and while fewer than twice `max_instances` items are taken and not yet
+        handed out. So items may be endless, and a slow consumer, or with `ordered` a slow item, holds the others.
+
+        The first item without a result raises `BatchItemError` and cancels the others; `outcomes()` of the returned
+        object yields failures too. An error of `items` is raised after the results before it. Items are read on the
+        loop's thread and must not block it: use an async iterator if they come slowly. May be called from any thread.
+
+        Args:
+            fn: Function of one argument, coroutine function, or another callable; partials give it more arguments.
+            items: Iterable or async iterable, also an endless one.
+            executor: Alias of an executor, or an executor, which is registered on first use. None: the executor that
+                is registered as `default`, or else `asyncio`.
+            id: Id of the task; by default derived from the name of the function.
+            max_instances: Maximum number of runs at the same time.
+            timeout: Maximum seconds of an attempt of an item; None for no limit. By default that of `defaults`.
+            retry: Retry policy of failed items; None for no retries. By default that of `defaults`.
+            ordered: Return the results in the order of the items; if False, as they are completed.
+
+        Raises:
+            DuplicateTaskError: The id is in use.
+            UnknownAliasError: No executor has that alias; the error lists the known ones.
+            InvalidInputError: The function, the items or an option cannot be used.
+            UnknownOptionError: An option has a name that does not exist.
+            ArgumentMismatchError: The function does not accept one argument.
+            SerializationError: The executor is a process pool and the function cannot be pickled.
+
+        Example:
+            >>> async for page in scheduler.map(fetch, urls, max_instances=20, timeout=30):
+            ...     print(len(page))
+        """
+        check_items(items, (Iterable, AsyncIterable), "a list or another iterable, or an async one,")
+        return batch_of(self._batches(fn, executor, id, options, ordered=ordered), items)
 
     @property
     def tasks(self) -> tuple[Task[object], ...]:

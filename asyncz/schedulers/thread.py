@@ -9,11 +9,12 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Coroutine
-from typing import Generic, Never, Protocol, Self
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from typing import Generic, Never, Protocol, Self, overload
 
-from typing_extensions import TypeVar
+from typing_extensions import TypeVar, Unpack
 
+from asyncz._aliases import ClusterAlias, LoopAlias, PoolAlias
 from asyncz._checks import check_optional_seconds
 from asyncz.exceptions import (
     ResultTimeoutError,
@@ -22,9 +23,20 @@ from asyncz.exceptions import (
     WrongThreadError,
 )
 from asyncz.executors._exit_hooks import call_before_exit_waits
+from asyncz.protocols import Executor, UniversalExecutor
+from asyncz.retries import Retry
 from asyncz.schedulers._signals import handle_signals
+from asyncz.schedulers.batches import (
+    MAX_INSTANCES,
+    BatchOptions,
+    BatchPlanner,
+    ThreadBatch,
+    check_items,
+    thread_batch_of,
+)
 from asyncz.tasks import Task
 
+ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 
 # A signal that arrives just before a thread starts to wait is handled after this many seconds at the latest.
@@ -60,6 +72,7 @@ class SchedulerThread(Generic[SchedulerT_co]):
     Args:
         scheduler: Scheduler to run.
         stop_soon: Begins or shortens a shutdown of the scheduler, on the loop's thread.
+        batches: Checks batches of the scheduler and describes them.
         drain_timeout: See `AsyncIOScheduler.in_thread`.
         loop_factory: See `AsyncIOScheduler.in_thread`.
 
@@ -73,6 +86,7 @@ class SchedulerThread(Generic[SchedulerT_co]):
         self,
         scheduler: SchedulerT_co,
         stop_soon: Callable[[bool, float | None], object],
+        batches: BatchPlanner,
         *,
         drain_timeout: float | None = None,
         loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
@@ -80,6 +94,7 @@ class SchedulerThread(Generic[SchedulerT_co]):
         check_optional_seconds("drain_timeout", drain_timeout, zero_allowed=True)
         self._scheduler: SchedulerT_co = scheduler
         self._stop_soon = stop_soon
+        self._batches = batches
         self._drain_timeout = drain_timeout
         self._loop_factory = loop_factory
         self._thread: threading.Thread | None = None
@@ -247,6 +262,99 @@ class SchedulerThread(Generic[SchedulerT_co]):
 
         return self._wait_for(cancel, task.id, timeout)
 
+    @overload
+    def map(
+        self,
+        fn: Callable[[ItemT], Awaitable[ResultT]],
+        items: Iterable[ItemT],
+        /,
+        *,
+        executor: UniversalExecutor | PoolAlias | ClusterAlias | LoopAlias | str | None = None,
+        id: str | None = None,
+        max_instances: int = MAX_INSTANCES,
+        timeout: float | None = ...,
+        retry: Retry | None = ...,
+        ordered: bool = True,
+    ) -> ThreadBatch[ItemT, ResultT]: ...
+    @overload
+    def map(
+        self,
+        fn: Callable[[ItemT], ResultT],
+        items: Iterable[ItemT],
+        /,
+        *,
+        executor: UniversalExecutor | PoolAlias | ClusterAlias | LoopAlias | str | None = None,
+        id: str | None = None,
+        max_instances: int = MAX_INSTANCES,
+        timeout: float | None = ...,
+        retry: Retry | None = ...,
+        ordered: bool = True,
+    ) -> ThreadBatch[ItemT, ResultT]: ...
+    @overload
+    def map(
+        self,
+        fn: Callable[[ItemT], Awaitable[ResultT]],
+        items: Iterable[ItemT],
+        /,
+        *,
+        executor: Executor[ResultT],
+        id: str | None = None,
+        max_instances: int = MAX_INSTANCES,
+        timeout: float | None = ...,
+        retry: Retry | None = ...,
+        ordered: bool = True,
+    ) -> ThreadBatch[ItemT, ResultT]: ...
+    @overload
+    def map(
+        self,
+        fn: Callable[[ItemT], ResultT],
+        items: Iterable[ItemT],
+        /,
+        *,
+        executor: Executor[ResultT],
+        id: str | None = None,
+        max_instances: int = MAX_INSTANCES,
+        timeout: float | None = ...,
+        retry: Retry | None = ...,
+        ordered: bool = True,
+    ) -> ThreadBatch[ItemT, ResultT]: ...
+    def map(
+        self,
+        fn: Callable[[ItemT], ResultT | Awaitable[ResultT]],
+        items: Iterable[ItemT],
+        /,
+        *,
+        executor: Executor[ResultT] | str | None = None,
+        id: str | None = None,
+        ordered: bool = True,
+        **options: Unpack[BatchOptions],
+    ) -> ThreadBatch[ItemT, ResultT]:
+        """Return an iterator of the typed results of a function for each of many items, as `AsyncIOScheduler.map` does.
+
+        Items are read in the thread that iterates, within `next()`, so that a cursor of a database can be used.
+
+        Args:
+            fn: Function of one argument, coroutine function, or another callable; partials give it more arguments.
+            items: Iterable, also an endless one.
+            executor: Alias of an executor, or an executor, which is registered on first use. None: the executor that
+                is registered as `default`, or else `asyncio`.
+            id: Id of the task; by default derived from the name of the function.
+            max_instances: Maximum number of runs at the same time.
+            timeout: Maximum seconds of an attempt of an item; None for no limit. By default that of `defaults`.
+            retry: Retry policy of failed items; None for no retries. By default that of `defaults`.
+            ordered: Return the results in the order of the items; if False, as they are completed.
+
+        Raises:
+            Exception: Error of `AsyncIOScheduler.map`.
+
+        Example:
+            >>> for thumbnail in thread.map(shrink, paths, executor="processpool"):
+            ...     print(thumbnail)
+        """
+        check_items(items, (Iterable,), "a list or another iterable")
+        runs = self._batches(fn, executor, id, options, ordered=ordered)
+        return thread_batch_of(runs, items, self._call)
+
     def wait_closed(self) -> None:
         """Wait for the end of a shutdown, by `shutdown()`, SIGINT or SIGTERM.
 
@@ -276,6 +384,10 @@ class SchedulerThread(Generic[SchedulerT_co]):
             SchedulerNotRunningError: The scheduler has been shut down before.
         """
         self._wait_for(lambda: self._scheduler.shutdown(wait, timeout), "", None)
+
+    def _call(self, make: Callable[[], Coroutine[object, Never, ResultT]], /) -> ResultT:
+        """Run a coroutine on the loop, and wait for its result."""
+        return self._wait_for(make, "", None)
 
     def _wait_for(
         self, make: Callable[[], Coroutine[object, Never, ResultT]], task_id: str, timeout: float | None

@@ -1,0 +1,439 @@
+"""Batches: a function with each of many items, in a bounded number of runs at the same time.
+
+`AsyncIOScheduler.map` returns a `Batch`, which an asyncio task feeds. `SchedulerThread.map` returns a `ThreadBatch`,
+which the iterating thread feeds.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
+from functools import partial
+from typing import Generic, Never, Protocol, Self, TypeAlias
+
+import attrs
+from typing_extensions import TypedDict, TypeVar, override
+
+from asyncz._checks import check_flag, check_text, shown
+from asyncz._signatures import check_function
+from asyncz._text import exception_text, value_text
+from asyncz.events import TaskCancelled, TaskExecuted
+from asyncz.exceptions import (
+    BatchItemError,
+    DuplicateTaskError,
+    InvalidInputError,
+    SchedulerNotRunningError,
+    UnknownOptionError,
+)
+from asyncz.limits import TaskLimits
+from asyncz.protocols import Executor
+from asyncz.retries import Retry
+from asyncz.runs import raised_by
+from asyncz.schedulers._batch_runs import BatchCall, BatchOutcome as BatchOutcome, BatchPlan, BatchRuns
+from asyncz.schedulers._parts import SchedulerParts
+
+ItemT = TypeVar("ItemT")
+ItemT_co = TypeVar("ItemT_co", covariant=True)
+ResultT = TypeVar("ResultT")
+ResultT_co = TypeVar("ResultT_co", covariant=True)
+
+MAX_INSTANCES = 10
+"""Maximum number of runs of a batch at the same time by default: the default number of workers of a pool."""
+
+_LONGEST_ITEM = 100
+
+
+class BatchOptions(TypedDict, total=False, closed=True):
+    """Options that set the limits of a batch; those that are not given are the scheduler's `defaults`."""
+
+    max_instances: int
+    timeout: float | None
+    retry: Retry | None
+
+
+_OPTION_NAMES = tuple(BatchOptions.__annotations__)
+
+
+@attrs.frozen(eq=False)
+class BatchPlanner:
+    """Checks batches and describes them. May be called from any thread.
+
+    Attributes:
+        parts: Parts of the scheduler.
+        defaults: Limits of tasks that set no others.
+    """
+
+    parts: SchedulerParts
+    defaults: TaskLimits
+
+    def __call__(
+        self,
+        fn: Callable[[ItemT], ResultT | Awaitable[ResultT]],
+        executor: Executor[ResultT] | str | None,
+        task_id: str | None,
+        options: BatchOptions,
+        *,
+        ordered: bool,
+    ) -> BatchRuns[ItemT, ResultT]:
+        """Return the runs of a batch, which has no task yet; see `AsyncIOScheduler.map` for the errors."""
+        check_function("fn", fn, (_AnItem(),))
+        check_flag("ordered", ordered)
+        limits = self._limits(options)
+        if task_id is not None:
+            check_text("id", task_id)
+            if self.parts.tasks.holder(task_id) is not None:
+                raise DuplicateTaskError(task_id)
+        if executor is None:
+            executor = self.parts.executors.default_alias
+        call = BatchCall[ItemT, ResultT](fn)
+        self.parts.executors.prepare(executor, call)
+        return BatchRuns(BatchPlan[ItemT, ResultT](self.parts, call, executor, task_id, limits, ordered))
+
+    def _limits(self, options: BatchOptions) -> TaskLimits:
+        for name in options:
+            if name not in _OPTION_NAMES:
+                raise UnknownOptionError(name, _similar_option(name), (*_OPTION_NAMES, "executor", "id", "ordered"))
+        limits = self.defaults.evolve(max_instances=MAX_INSTANCES, misfire_grace_time=None)
+        return limits.evolve(**options)
+
+
+Pump: TypeAlias = Callable[[], Coroutine[object, Never, None]]
+"""Coroutine function that takes the items of a batch."""
+
+
+class BatchSource(Protocol[ItemT_co, ResultT_co]):
+    """Runs of a batch, as the object that iterates sees them. For the loop's thread, except where noted."""
+
+    @property
+    def task_id(self) -> str:
+        """Id of the task. May be read from any thread."""
+        ...
+
+    @property
+    def closed(self) -> bool:
+        """True if the iteration is over. May be read from any thread."""
+        ...
+
+    @property
+    def window(self) -> int:
+        """Maximum number of items that are taken and not yet handed out. May be read from any thread."""
+        ...
+
+    @property
+    def has_outcome(self) -> bool:
+        """True if an outcome can be handed out. May be read from any thread."""
+        ...
+
+    def check_thread(self) -> None:
+        """Raise an error if this is not the thread of the scheduler's loop, or the scheduler does not run."""
+        ...
+
+    def start(self, pump: Pump | None = None) -> None:
+        """Add the task of the batch, if the iteration has not begun yet."""
+        ...
+
+    async def next(self) -> BatchOutcome[ItemT_co, ResultT_co] | None:
+        """Wait for the next outcome, and return it; None at the end."""
+        ...
+
+    def shutdown_error(self) -> SchedulerNotRunningError | None:
+        """Return the error of a batch whose scheduler is shutting down or has been shut down; else None."""
+        ...
+
+    def close(self) -> None:
+        """Cancel the live runs, forget the other items and remove the task."""
+        ...
+
+    def close_soon(self) -> None:
+        """Do the same as `close` on the loop's thread. May be called from any thread."""
+        ...
+
+
+class Batch(AsyncIterator[ResultT_co], Generic[ItemT_co, ResultT_co]):
+    """Results of a batch, for `async for`; what `AsyncIOScheduler.map` returns. For the loop's thread.
+
+    The first item that fails raises `BatchItemError` and ends the batch; `outcomes()` yields failures too. Leaving
+    `async with`, `aclose()`, or dropping the last reference, as `break` does in `async for ... in scheduler.map(...)`,
+    cancels the other runs and removes the task. Functions in threads that do not ask for their cancellation go on.
+
+    Example:
+        >>> async for page in scheduler.map(fetch, urls, max_instances=20):
+        ...     print(len(page))
+    """
+
+    def __init__(self, source: BatchSource[ItemT_co, ResultT_co], pump: Pump) -> None:
+        self._source: BatchSource[ItemT_co, ResultT_co] = source
+        self._pump = pump
+
+    @override
+    def __repr__(self) -> str:
+        return f"<Batch {self._source.task_id!r}>"
+
+    @property
+    def task_id(self) -> str:
+        """Id of the task of the batch, which exists while the batch is iterated over; empty before, if none is set."""
+        return self._source.task_id
+
+    def outcomes(self) -> AsyncIterator[BatchOutcome[ItemT_co, ResultT_co]]:
+        """Return an iterator of the outcomes with their items, instead of the results: an item that fails is one too.
+
+        Only a shutdown of the scheduler, the removal of the task or an error of the iterable of items raises.
+
+        Example:
+            >>> async for outcome in scheduler.map(fetch, urls).outcomes():
+            ...     if isinstance(outcome.notification, TaskExecuted):
+            ...         print(outcome.item, len(outcome.result()))
+        """
+        return _Outcomes(self)
+
+    @override
+    def __aiter__(self) -> Self:
+        return self
+
+    @override
+    async def __anext__(self) -> ResultT_co:
+        outcome = await self._next_outcome()
+        notification = outcome.notification
+        if isinstance(notification, TaskExecuted):
+            return notification.result
+        self.close()
+        raise _error_of(self._source, outcome) from raised_by(notification)
+
+    async def _next_outcome(self) -> BatchOutcome[ItemT_co, ResultT_co]:
+        """Wait for the next outcome, and return it; the first call begins the batch.
+
+        Raises:
+            StopAsyncIteration: There are no more.
+            SchedulerNotRunningError: The scheduler is not running, or was shut down before the end.
+            WrongThreadError: The scheduler runs in another thread; use `SchedulerThread.map` there.
+        """
+        source = self._source
+        source.check_thread()
+        source.start(self._pump)
+        outcome = await source.next()
+        if outcome is None:
+            raise StopAsyncIteration
+        return outcome
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.close()
+
+    async def aclose(self) -> None:
+        """End the batch: cancel its runs, take no more items and remove the task."""
+        self.close()
+
+    def close(self) -> None:
+        """Do the same as `aclose()`, in a plain function."""
+        self._source.close()
+
+    def __del__(self) -> None:
+        # Not `close`: the garbage collector may run in any thread.
+        self._source.close_soon()
+
+
+class _Outcomes(AsyncIterator[BatchOutcome[ItemT_co, ResultT_co]]):
+    """Outcomes of a batch, which lives as long as this."""
+
+    def __init__(self, batch: Batch[ItemT_co, ResultT_co]) -> None:
+        self._batch: Batch[ItemT_co, ResultT_co] = batch
+
+    @override
+    def __aiter__(self) -> Self:
+        return self
+
+    @override
+    async def __anext__(self) -> BatchOutcome[ItemT_co, ResultT_co]:
+        return await self._batch._next_outcome()
+
+
+def batch_of(runs: BatchRuns[ItemT, ResultT], items: Iterable[ItemT] | AsyncIterable[ItemT]) -> Batch[ItemT, ResultT]:
+    """Return a batch whose items are read on the loop, in an asyncio task."""
+    return Batch(runs, partial(_pump, runs, items))
+
+
+async def _pump(runs: BatchRuns[ItemT, ResultT], items: Iterable[ItemT] | AsyncIterable[ItemT]) -> None:
+    """Take an item whenever its run can start at once."""
+    try:
+        if isinstance(items, AsyncIterable):
+            async_iterator = aiter(items)
+            while await runs.wait_for_slot():
+                runs.feed(await anext(async_iterator))
+        else:
+            iterator = iter(items)
+            while await runs.wait_for_slot():
+                runs.feed(next(iterator))
+    except (StopIteration, StopAsyncIteration):
+        runs.end_of_items()
+    except BaseException as error:
+        # Also a cancellation that the iterable raises, or else the consumer would wait without end.
+        runs.end_of_items(error)
+        if not isinstance(error, Exception):
+            raise
+
+
+class ThreadBatch(Iterator[ResultT_co], Generic[ItemT_co, ResultT_co]):
+    """Results of a batch, for `for`; what `SchedulerThread.map` returns. For one thread, not the scheduler's.
+
+    The first item that fails raises `BatchItemError` and ends the batch; `outcomes()` yields failures too. Leaving
+    `with`, `close()`, or dropping the last reference, as `break` does in `for ... in thread.map(...)`, cancels the
+    other runs and removes the task. Functions in threads that do not ask for their cancellation go on.
+
+    Example:
+        >>> for thumbnail in thread.map(shrink, paths, executor="processpool"):
+        ...     print(thumbnail)
+    """
+
+    def __init__(
+        self, source: BatchSource[ItemT_co, ResultT_co], take_item: Callable[[], bool], bridge: LoopBridge
+    ) -> None:
+        self._source: BatchSource[ItemT_co, ResultT_co] = source
+        self._take_item = take_item
+        self._bridge = bridge
+        self._started = self._has_all_items = False
+        # Number of items that were taken and have not come back as outcomes.
+        self._in_flight = 0
+
+    @override
+    def __repr__(self) -> str:
+        return f"<ThreadBatch {self._source.task_id!r}>"
+
+    @property
+    def task_id(self) -> str:
+        """Id of the task of the batch, which exists while the batch is iterated over; empty before, if none is set."""
+        return self._source.task_id
+
+    def outcomes(self) -> Iterator[BatchOutcome[ItemT_co, ResultT_co]]:
+        """Return an iterator of the outcomes with their items, instead of the results; see `Batch.outcomes`."""
+        return _ThreadOutcomes(self)
+
+    @override
+    def __iter__(self) -> Self:
+        return self
+
+    @override
+    def __next__(self) -> ResultT_co:
+        outcome = self._next_outcome()
+        notification = outcome.notification
+        if isinstance(notification, TaskExecuted):
+            return notification.result
+        self.close()
+        raise _error_of(self._source, outcome) from raised_by(notification)
+
+    def _next_outcome(self) -> BatchOutcome[ItemT_co, ResultT_co]:
+        """Take items as far as there is room, then wait for the next outcome, and return it.
+
+        Raises:
+            StopIteration: There are no more.
+            SchedulerNotRunningError: The scheduler is not running, or was shut down before the end.
+            WrongThreadError: This is the thread of the scheduler.
+        """
+        source = self._source
+        if source.closed:
+            raise StopIteration
+        if not self._started:
+            self._bridge(self._start)
+            self._started = True
+        # Not all at once if items are slow: results that are there come first.
+        while not self._has_all_items and self._in_flight < source.window:
+            if not self._take_item():
+                self._has_all_items = True
+                break
+            self._in_flight += 1
+            if source.has_outcome:
+                break
+        outcome = self._bridge(source.next)
+        if outcome is None:
+            raise StopIteration
+        self._in_flight -= 1
+        return outcome
+
+    async def _start(self) -> None:
+        self._source.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the batch: cancel its runs, take no more items and remove the task. Does not wait for that."""
+        self._source.close_soon()
+
+    def __del__(self) -> None:
+        self.close()
+
+
+class LoopBridge(Protocol):
+    """Function that runs a coroutine on the scheduler's loop, and waits for its result in the calling thread."""
+
+    def __call__(self, make: Callable[[], Coroutine[object, Never, ResultT]], /) -> ResultT:
+        """Run a coroutine."""
+        ...
+
+
+class _ThreadOutcomes(Iterator[BatchOutcome[ItemT_co, ResultT_co]]):
+    """Outcomes of a batch, which lives as long as this."""
+
+    def __init__(self, batch: ThreadBatch[ItemT_co, ResultT_co]) -> None:
+        self._batch: ThreadBatch[ItemT_co, ResultT_co] = batch
+
+    @override
+    def __next__(self) -> BatchOutcome[ItemT_co, ResultT_co]:
+        return self._batch._next_outcome()
+
+
+def thread_batch_of(
+    runs: BatchRuns[ItemT, ResultT], items: Iterable[ItemT], bridge: LoopBridge
+) -> ThreadBatch[ItemT, ResultT]:
+    """Return a batch whose items are read in the thread that iterates: a cursor of a database may need that."""
+    iterator: list[Iterator[ItemT]] = []
+
+    def take_item() -> bool:
+        try:
+            if not iterator:
+                iterator.append(iter(items))
+            runs.feed_soon(next(iterator[0]))
+        except StopIteration:
+            runs.end_soon()
+            return False
+        except Exception as error:
+            runs.end_soon(error)
+            return False
+        return True
+
+    return ThreadBatch(runs, take_item, bridge)
+
+
+def check_items(items: object, kinds: tuple[type[object], ...], wanted: str) -> None:
+    """Reject items that cannot be iterated over."""
+    if not isinstance(items, kinds):
+        advice = "; call the function that makes them" if callable(items) else ""
+        raise InvalidInputError("items", shown(items), f"{wanted} is needed{advice}")
+
+
+def _error_of(source: BatchSource[object, object], outcome: BatchOutcome[object, object]) -> Exception:
+    """Return the error for an item without a result; that of a shutdown if it was cancelled by one."""
+    notification = outcome.notification
+    if isinstance(notification, TaskCancelled):
+        shutdown = source.shutdown_error()
+        if shutdown is not None:
+            return shutdown
+    raised = raised_by(notification)
+    reason = "" if raised is None else exception_text(raised)
+    return BatchItemError(source.task_id, outcome.index, value_text(outcome.item, _LONGEST_ITEM), reason)
+
+
+def _similar_option(name: str) -> str:
+    return next(iter(difflib.get_close_matches(name, _OPTION_NAMES, n=1)), "")
+
+
+class _AnItem:
+    """Item in the message about a function that does not accept one argument."""
+
+    @override
+    def __repr__(self) -> str:
+        return "item"

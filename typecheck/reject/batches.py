@@ -1,0 +1,66 @@
+"""Mistakes with batches."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from asyncz import (
+    AsyncIOScheduler,
+    Batch,
+    BatchItemError,
+    BatchOutcome,
+    Executor,
+    IntervalTrigger,
+    SchedulerThread,
+    TaskExecuted,
+    ThreadBatch,
+)
+from typecheck.accept.batches import fetch, length, lines
+from typecheck.accept.schedulers import scheduler
+
+
+def add(first: int, second: int) -> int:
+    return first + second
+
+
+async def calls(executor: Executor[str]) -> None:
+    scheduler.map(length, ["a"])  # E
+    scheduler.map(length, Path())  # E
+    scheduler.map(length)  # E
+    scheduler.map(length, [Path()], executor=executor)  # E[-ty]: generic method
+    scheduler.map(add, [1, 2])  # E
+    scheduler.map(fetch("a"), ["a"])  # E
+    scheduler.map(fetch, lines)  # E
+    scheduler.map(fetch, ["a"], trigger=IntervalTrigger(minutes=5))  # E
+    scheduler.map(fetch, ["a"], max_instances="2")  # E
+    scheduler.map(fetch, ["a"], ordered="yes")  # E
+    scheduler.map(fetch, ["a"], timeouts=3)  # E
+    scheduler.map(fetch, ["a"], overlap="skip")  # E
+
+
+async def results(batch: Batch[str, bytes], error: BatchItemError) -> None:
+    for _ in batch:  # E
+        break
+    text: str = await anext(batch)  # E
+    number: Batch[str, str] = batch  # E
+    narrowed: Batch[bool, bytes] = batch  # E
+    async for outcome in batch.outcomes():
+        key: int = outcome.item  # E
+        outcome.notification.result  # E
+        if isinstance(outcome.notification, TaskExecuted):
+            text = outcome.notification.result  # E
+        text = outcome.result()  # E
+        outcome.index = 3  # E
+        print(key, text)
+    error.index.upper()  # E
+    print(number, narrowed)
+
+
+def in_thread(thread: SchedulerThread[AsyncIOScheduler], outcome: BatchOutcome[str, int]) -> None:
+    thread.map(length, ["a"])  # E
+    thread.map(fetch, lines())  # E
+    thread.map(fetch, ["a"], timeouts=3)  # E
+    batch: ThreadBatch[str, str] = thread.map(fetch, ["a"])  # E
+    async_batch: Batch[str, bytes] = thread.map(fetch, ["a"])  # E
+    outcome.result().upper()  # E
+    print(batch, async_batch)
