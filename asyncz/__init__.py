@@ -42,6 +42,7 @@ __all__ = [
     "ExecutorAlias",
     "ExecutorConfig",
     "ExecutorInUseError",
+    "ExecutorName",
     "ExecutorNotRunningError",
     "ExecutorRemoved",
     "ExecutorState",
@@ -160,6 +161,7 @@ if TYPE_CHECKING:
     from asyncz._aliases import (
         ClusterAlias as ClusterAlias,
         ExecutorAlias as ExecutorAlias,
+        ExecutorName as ExecutorName,
         LoopAlias as LoopAlias,
         PoolAlias as PoolAlias,
         TriggerAlias as TriggerAlias,
@@ -329,7 +331,14 @@ else:
         {
             "asyncz.logs": ("install_log_fields",),
             "asyncz._metadata": ("__version__",),
-            "asyncz._aliases": ("ClusterAlias", "ExecutorAlias", "LoopAlias", "PoolAlias", "TriggerAlias"),
+            "asyncz._aliases": (
+                "ClusterAlias",
+                "ExecutorAlias",
+                "ExecutorName",
+                "LoopAlias",
+                "PoolAlias",
+                "TriggerAlias",
+            ),
             "asyncz.calls": ("BoundCall", "FunctionTasks", "TaskDecorator", "TaskFunction"),
             "asyncz.clock": ("SystemClock",),
             "asyncz.config": (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, NewType, TypeAlias
+from typing import Literal, NewType, Protocol, TypeAlias
 
 PoolAlias: TypeAlias = Literal["threadpool", "pool", "processpool"]
 """Alias of a built-in pool, which has options."""
@@ -18,3 +18,15 @@ TriggerAlias: TypeAlias = Literal["and", "calendar", "cron", "date", "interval",
 
 ExecutorAlias = NewType("ExecutorAlias", str)
 """Alias of a registered executor, as `AsyncIOScheduler.add_executor` returns it: a variable cannot be misspelt."""
+
+
+class ExecutorName(Protocol):
+    """Any `str`, as the name of an executor beside the literal aliases.
+
+    Pyright drops literals from a union with `str` if the union also has a type variable that `self` decides, and then
+    completes no alias. It keeps them beside this protocol, of which only `str` has the member.
+    """
+
+    def __getnewargs__(self) -> tuple[str]:
+        """Return the arguments of `str`."""
+        ...

@@ -35,11 +35,17 @@ class TaskOptions(TypedDict, total=False, closed=True):
     """
 
     max_instances: int
+    """Maximum number of runs of the task at the same time, at least 1."""
     misfire_grace_time: float | None
+    """Maximum seconds that a run may start late, more than 0; None for no limit."""
     coalesce: bool
+    """If several due times were missed, run only the latest; if False, run each."""
     timeout: float | None
+    """Maximum seconds of an attempt of a run; None for no limit."""
     retry: Retry | None
+    """Retry policy of failed runs; None for no retries."""
     overlap: OverlapPolicy | None
+    """Policy for a run that is due at `max_instances`; None is `skip`, or `queue_all` if `coalesce` is False."""
 
 
 @attrs.frozen(kw_only=True)
@@ -69,11 +75,17 @@ class TaskLimits:
     """
 
     max_instances: int = 1
+    """Maximum number of runs of the task at the same time, at least 1."""
     misfire_grace_time: float | None = None
+    """Maximum seconds that a run may start late, more than 0; None for no limit."""
     coalesce: bool = True
+    """If several due times were missed, run only the latest; if False, run each."""
     timeout: float | None = None
+    """Maximum seconds of an attempt of a run; None for no limit."""
     retry: Retry | None = None
-    _overlap: OverlapPolicy | None = attrs.field(default=None, alias="overlap")
+    """Retry policy of failed runs; None for no retries."""
+    overlap: OverlapPolicy | None = None
+    """Policy for a run that is due at `max_instances`. None is `skip`, or `queue_all` if `coalesce` is False."""
 
     def __attrs_post_init__(self) -> None:
         check_count("max_instances", self.max_instances)
@@ -81,13 +93,13 @@ class TaskLimits:
         check_flag("coalesce", self.coalesce)
         check_optional_seconds("timeout", self.timeout, zero_allowed=False)
         check_optional_instance("retry", self.retry, Retry)
-        if self._overlap is not None:
-            check_choice("overlap", self._overlap, get_args(OverlapPolicy))
+        if self.overlap is not None:
+            check_choice("overlap", self.overlap, get_args(OverlapPolicy))
 
     @property
-    def overlap(self) -> OverlapPolicy:
-        """Policy for a run that is due at `max_instances`."""
-        return self._overlap or ("skip" if self.coalesce else "queue_all")
+    def overlap_policy(self) -> OverlapPolicy:
+        """Policy for a run that is due at `max_instances`: `overlap`, or the one that follows from `coalesce`."""
+        return self.overlap or ("skip" if self.coalesce else "queue_all")
 
     def evolve(self, **options: Unpack[TaskOptions]) -> TaskLimits:
         """Return these limits with the given ones replaced.
@@ -104,6 +116,7 @@ class TaskLimits:
     def diff(self, other: TaskLimits) -> dict[str, str]:
         """Return the differences by name, each as `value of other to value of self`."""
         pairs = {name: (getattr(other, name), getattr(self, name)) for name in _OPTION_NAMES}
+        pairs["overlap"] = (other.overlap_policy, self.overlap_policy)
         return {name: f"{before!r} to {now!r}" for name, (before, now) in pairs.items() if before != now}
 
 

@@ -35,11 +35,17 @@ class Retry:
     """
 
     attempts: int
+    """Maximum number of attempts, including the first; at least 1."""
     delay: float = 0.0
+    """Delay before the second attempt, in seconds."""
     backoff: float = 1.0
+    """Multiplier applied to the delay after each attempt; at least 1."""
     max_delay: float | None = None
+    """Maximum delay in seconds; None for no limit."""
     jitter: float = 0.0
+    """Maximum of a random number of seconds that is added to each delay, to spread the load."""
     on: tuple[type[BaseException], ...] = (Exception,)
+    """Exception classes that are retried; may include `TaskTimeoutError` and `WorkerLostError`."""
 
     def __attrs_post_init__(self) -> None:
         check_count("attempts", self.attempts)

@@ -9,11 +9,11 @@ import weakref
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Generic, Protocol, Self, overload
+from typing import TYPE_CHECKING, Generic, Protocol, Self, cast, overload
 
 from typing_extensions import TypeVar, Unpack, override
 
-from asyncz._aliases import ClusterAlias, LoopAlias, PoolAlias
+from asyncz._aliases import ClusterAlias, ExecutorName, LoopAlias, PoolAlias
 from asyncz._callables import is_same_object
 from asyncz._checks import check_callable
 from asyncz._listeners import ProgressListener, StreamKey, listener_of
@@ -557,7 +557,7 @@ class DownstreamCall(Returns[CallT_co], Generic[ArgumentT_co, CallT_co]):
     def add(
         self: Returns[Awaitable[NextT]],
         *,
-        executor: Executor[NextT] | PoolAlias | ClusterAlias | LoopAlias | str | None = None,
+        executor: Executor[NextT] | PoolAlias | ClusterAlias | LoopAlias | ExecutorName | None = None,
         id: str | None = None,
         max_instances: int = ...,
         misfire_grace_time: float | None = ...,
@@ -570,7 +570,7 @@ class DownstreamCall(Returns[CallT_co], Generic[ArgumentT_co, CallT_co]):
     def add(
         self: Returns[NextT],
         *,
-        executor: Executor[NextT] | PoolAlias | ClusterAlias | LoopAlias | str | None = None,
+        executor: Executor[NextT] | PoolAlias | ClusterAlias | LoopAlias | ExecutorName | None = None,
         id: str | None = None,
         max_instances: int = ...,
         misfire_grace_time: float | None = ...,
@@ -582,7 +582,7 @@ class DownstreamCall(Returns[CallT_co], Generic[ArgumentT_co, CallT_co]):
     def add(  # pyright: ignore[reportInconsistentOverload]  # see `Returns`
         self: DownstreamCall[ArgumentT, NextT | Awaitable[NextT]],
         *,
-        executor: Executor[NextT] | str | None = None,
+        executor: Executor[NextT] | ExecutorName | None = None,
         id: str | None = None,
         paused: bool = False,
         **options: Unpack[TaskOptions],
@@ -600,7 +600,9 @@ class DownstreamCall(Returns[CallT_co], Generic[ArgumentT_co, CallT_co]):
             retry: Retry policy of failed runs; None for no retries.
             paused: Keep results in the backlog until `resume()`.
         """
-        return self._upstream._add_downstream(self._fn, executor, id, options, paused)
+        # Only a `str` has the member of `ExecutorName`.
+        chosen = cast("Executor[NextT] | str | None", executor)
+        return self._upstream._add_downstream(self._fn, chosen, id, options, paused)
 
 
 def replace_spec(task: Task[ResultT], spec: TaskSpec[ResultT]) -> None:

@@ -81,7 +81,7 @@ class Backlog(Generic[ResultT]):
 
         Runs that must run follow `coalesce`: the latest one waits, or all of them.
         """
-        overlap = limits.overlap
+        overlap = limits.overlap_policy
         if due.must_run:
             overlap = "queue_one" if limits.coalesce else "queue_all"
         self._waiting.append(due)

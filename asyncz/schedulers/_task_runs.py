@@ -324,7 +324,7 @@ class TaskRuns(TaskHistory, Generic[ResultT]):
 
     def _apply_overlap_policy(self, due: DueRun[ResultT]) -> None:
         limits = self.task._spec.limits
-        if limits.overlap == "skip" and not due.must_run:
+        if limits.overlap_policy == "skip" and not due.must_run:
             # A run that waits for its next attempt has a slot here and none on its executor: let that decide.
             if self._backlog is not None or self._retrying is None or not self._submit_due(due):
                 self._reject_at_maximum(due.at)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
@@ -17,16 +18,20 @@ from pytest_lsp import LanguageClient, make_test_lsp_client
 from tests.helpers.generics import ResultT
 from tests.helpers.waiting import until
 
-COMMAND = str(Path(sys.executable).with_name("basedpyright-langserver"))
-"""Language server of the extra `dev`."""
+SERVERS = {
+    "basedpyright": ("basedpyright-langserver", "--stdio"),
+    "ty": ("ty", "server"),
+    "pyrefly": ("pyrefly", "lsp"),
+}
+"""Commands of the language servers of the extra `dev`, by their package."""
 
 DEADLINE = 100.0
 """Maximum seconds for an answer; the first answer takes long, as the server reads the library."""
 
 
-def is_installed() -> bool:
+def is_installed(server: str = "basedpyright") -> bool:
     """Return True if the extra with the language server is installed."""
-    return importlib.util.find_spec("basedpyright") is not None
+    return importlib.util.find_spec(server) is not None
 
 
 async def answer(request: Awaitable[ResultT]) -> ResultT:
@@ -129,12 +134,23 @@ def parameter_labels(signature: types.SignatureInformation) -> list[str]:
     return [label if isinstance(label, str) else signature.label[label[0] : label[1]] for label in labels]
 
 
+def _ignore_notebooks(client: LanguageClient) -> None:
+    """Ignore the notebooks that a server supports: lsprotocol 2025.0.0 cannot read these capabilities."""
+    for filters in (types.NotebookDocumentFilterWithNotebook, types.NotebookDocumentFilterWithCells):
+        client.protocol._converter.register_structure_hook(filters, lambda *_: None)
+
+
 @asynccontextmanager
-async def language_server(folder: Path) -> AsyncIterator[LanguageServer]:
-    """Start the language server, and shut it down at the end."""
+async def language_server(folder: Path, server: str = "basedpyright") -> AsyncIterator[LanguageServer]:
+    """Start a language server, and shut it down at the end."""
     client = make_test_lsp_client()
+    _ignore_notebooks(client)
     client.set_configuration({"python": {"pythonPath": sys.executable}})
-    await client.start_io(COMMAND, "--stdio", cwd=folder)
+    # The interpreter for ty and pyrefly: the first one that is found in a virtual environment above the folder.
+    program, *options = SERVERS[server]
+    environment = {**os.environ, "VIRTUAL_ENV": sys.prefix}
+    command = str(Path(sys.executable).with_name(program))
+    await client.start_io(command, *options, cwd=folder, env=environment)
     markdown = [types.MarkupKind.Markdown]
     capabilities = types.ClientCapabilities(
         workspace=types.WorkspaceClientCapabilities(configuration=True),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
+import itertools
+import re
 from types import FunctionType
 
 import asyncz.triggers
@@ -51,6 +54,7 @@ NAMES: dict[str, list[str]] = {
         "ExecutorAdded",
         "ExecutorConfig",
         "ExecutorInUseError",
+        "ExecutorName",
         "ExecutorNotRunningError",
         "ExecutorRemoved",
         "ExecutorState",
@@ -384,6 +388,7 @@ MEMBERS: dict[str, list[str]] = {
         "max_instances",
         "misfire_grace_time",
         "overlap",
+        "overlap_policy",
         "retry",
         "timeout",
     ],
@@ -600,4 +605,29 @@ def documentation() -> dict[str, str]:
             attribute = inspect.getattr_static(value, member, None)
             if isinstance(attribute, FunctionType | property):
                 found[f"asyncz.{name}.{member}"] = inspect.cleandoc(attribute.__doc__ or "")
+    return found
+
+
+def texts_of_arguments(documented: object) -> dict[str, str]:
+    """Return the text of each keyword argument in the Args section of a docstring, on one line."""
+    _, _, section = inspect.cleandoc(documented.__doc__ or "").partition("\nArgs:\n")
+    section = section.partition("\n\n")[0]
+    entries = re.findall(r"^    (\w[\w, ]*): (.*(?:\n {8}.*)*)", section, re.MULTILINE)
+    texts = {name: " ".join(text.split()) for names, text in entries for name in names.split(", ")}
+    return {name: text for name, text in texts.items() if name not in {"fn", "args", "options"}}
+
+
+def texts_of_attributes(cls: type[object]) -> dict[str, str]:
+    """Return the text below each attribute of a class, each on one line; empty if there is none."""
+    (tree,) = ast.parse(inspect.getsource(cls)).body
+    assert isinstance(tree, ast.ClassDef)
+    found: dict[str, str] = {}
+    for node, following in itertools.pairwise([*tree.body, ast.Pass()]):
+        match node, following:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                found[name] = " ".join(text.split())
+            case ast.AnnAssign(target=ast.Name(id=name)), _:
+                found[name] = ""
+            case _:
+                pass
     return found

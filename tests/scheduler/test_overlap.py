@@ -134,7 +134,7 @@ def run_trial(trial: Callable[[Trial], Coroutine[object, Never, None]], kind: st
 def test_skip_is_default_and_rejects(kind: str, tmp_path: Path) -> None:
     async def trial(under_test: Trial) -> None:
         task = under_test.add(None)
-        assert task.limits.overlap == "skip"
+        assert task.limits.overlap_policy == "skip"
         await under_test.clock.advance(4)
         assert (task.state.running, task.state.backlog, task.state.rejected) == (1, 0, 3)
         under_test.stop(task)
@@ -225,9 +225,9 @@ async def test_inline_runs_never_overlap(overlap: OverlapPolicy) -> None:
 
 
 def test_uncoalesced_default_is_queue_all(tmp_path: Path) -> None:
-    assert TaskLimits(coalesce=False).overlap == "queue_all"
-    assert TaskLimits(coalesce=False, overlap="skip").overlap == "skip"
-    assert TaskLimits(coalesce=False).evolve(coalesce=True).overlap == "skip"
+    assert TaskLimits(coalesce=False).overlap_policy == "queue_all"
+    assert TaskLimits(coalesce=False, overlap="skip").overlap_policy == "skip"
+    assert TaskLimits(coalesce=False).evolve(coalesce=True).overlap_policy == "skip"
 
     async def trial(under_test: Trial) -> None:
         waiting, skipping = under_test.add(None, coalesce=False), under_test.add("skip", coalesce=False)

@@ -14,6 +14,7 @@ from asyncz import (
     BoundCall,
     DebugExecutor,
     ExecutorAlias,
+    ExecutorName,
     IntervalTrigger,
     ListenerDecorator,
     PlainEvent,
@@ -100,6 +101,9 @@ def executors(settings: UniversalExecutor | str, heavy: bool, of_bytes: BytesExe
     assert_type(scheduler.call(handle, payload).add(executor=settings), Task[int])
     assert_type(scheduler.call(load, "url").add(executor=of_bytes), Task[bytes])
     assert_type(scheduler.call(fetch, "url").add(executor=alias), Task[bytes])
+    name: ExecutorName = "own"
+    assert_type(scheduler.call(fetch, "url").add(executor=name), Task[bytes])
+    assert_type(scheduler.call(fetch, "url").add().then_call(len).add(executor=name), Task[int])
     assert_type(scheduler.task(executor=settings)(size).schedule("path"), Task[int])
     assert_type(scheduler.add_task(fetch, "url").then_call(len).add(executor=settings), Task[int])
     scheduler.add_task(size, "path").modify(executor=alias)

@@ -8,6 +8,7 @@ from asyncz import (
     DownstreamCall,
     Executor,
     ExecutorAlias,
+    ExecutorName,
     FunctionTasks,
     ListenerDecorator,
     Task,
@@ -83,6 +84,11 @@ def aliases() -> None:
     wrong: ExecutorAlias = "io"  # E
     print(wrong)
     io.shutdown()  # E
+    number: ExecutorName = 3  # E
+    binary: ExecutorName = b"io"  # E
+    pool: ExecutorName = ThreadPoolExecutor()  # E
+    text: str = number  # E
+    print(number, binary, pool, text)
     scheduler.add_executor(NoShutdown(), alias="mine")  # E
 
 

@@ -223,6 +223,7 @@ def reading(task: Task[bytes]) -> None:
     task.state.running = 3  # E
     task.limits.max_instances = 3  # E
     task.limits.overlap = "skip"  # E
+    task.limits.overlap_policy = "skip"  # E
     len(task.last_notification)  # E
 
 

@@ -13,8 +13,19 @@ from typing import get_overloads
 import pytest
 
 import asyncz
-from asyncz import AsyncIOScheduler, Executor, Task, TaskExecuted, ThreadPoolExecutor
+from asyncz import (
+    AsyncIOScheduler,
+    Executor,
+    PoolOptions,
+    Retry,
+    Task,
+    TaskExecuted,
+    TaskLimits,
+    TaskOptions,
+    ThreadPoolExecutor,
+)
 from asyncz.plugins import BUILTIN_EXECUTORS, BUILTIN_TRIGGERS
+from asyncz.triggers.options import IntervalOptions
 from tests.helpers.language_server import (
     Document,
     LanguageServer,
@@ -23,12 +34,13 @@ from tests.helpers.language_server import (
     parameter_labels,
     text_of,
 )
-from tests.helpers.public_api import MEMBERS, NAMES, documentation
+from tests.helpers.public_api import MEMBERS, NAMES, documentation, texts_of_attributes
 
 pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("editor"), pytest.mark.slow]
 
 PROGRAM = """\
-from asyncz import AsyncIOScheduler, Executor, TaskExecuted, ThreadPoolExecutor, create_executor, create_trigger
+from asyncz import AsyncIOScheduler, Executor, Retry, TaskExecuted, TaskLimits, ThreadPoolExecutor
+from asyncz import create_executor, create_trigger
 
 
 async def fetch(url: str, limit: int) -> bytes:
@@ -84,6 +96,9 @@ async def editor(anyio_backend: str, tmp_path_factory: pytest.TempPathFactory) -
         'measuring = scheduler.add_task(measure, "u", executor=',
         'fetching = scheduler.add_task(fetch, "u", 1, executor=',
         "@scheduler.task(executor=",
+        'scheduler.call(measure, "u").add(executor=',
+        'scheduler.call(fetch, "u", 1).add(executor=',
+        "task.then_call(len).add(executor=",
         "task.modify(executor=",
         "scheduler.modify_task(task, executor=",
         "create_executor(",
@@ -150,6 +165,34 @@ async def test_hover_shows_result_types(editor: Editor) -> None:
     assert "task: Task[bytes]" in await program.hover("task", within="\ntask = ")
 
 
+@pytest.mark.parametrize(
+    ("call", "options"),
+    [
+        ("task.modify(", TaskOptions),
+        ("scheduler.task(", TaskOptions),
+        ("TaskLimits(", TaskLimits),
+        ("Retry(", Retry),
+        ('create_trigger("interval", ', IntervalOptions),
+        ('create_executor("processpool", ', PoolOptions),
+    ],
+)
+async def test_hover_shows_text_of_option(editor: Editor, call: str, options: type[object]) -> None:
+    """Pyright shows the text of a keyword that is a field of a class or TypedDict.
+
+    It shows none for a parameter of an overload or of `__init__`, whose docstring is elsewhere.
+    """
+    texts = texts_of_attributes(options)
+    # Pyright shows nothing for an argument that decides no overload.
+    nones = ("start_at", "end_at", "timezone", "overwrite_wait")
+    values = {"pool_kwargs": "{}", "cancel_futures": "True", **dict.fromkeys(nones, "None")}
+    keywords = "".join(f"\n    {name}={values.get(name, '1')}," for name in texts)
+    program = editor.typing(f"{call}{keywords}\n)")
+    for name, text in texts.items():
+        shown = as_written(await program.hover(name, within=f"\n    {name}="))
+        assert text
+        assert " ".join(shown.split()).endswith(text)
+
+
 def as_written(shown: str) -> str:
     """Return the docstring behind a hover: Markdown escapes indentation, underscores and code."""
     lines: list[str] = []
@@ -181,7 +224,7 @@ async def test_signature_shows_parameters_and_docs(editor: Editor) -> None:
     [
         ("Executor", "executor: Executor", Executor),
         ("AsyncIOScheduler", "= AsyncIOScheduler", AsyncIOScheduler),
-        ("TaskExecuted", "import AsyncIOScheduler, Executor, TaskExecuted", TaskExecuted),
+        ("TaskExecuted", "import AsyncIOScheduler, Executor, Retry, TaskExecuted", TaskExecuted),
         ("run", "await task.run", Task.run),
     ],
 )

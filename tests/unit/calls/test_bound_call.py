@@ -77,7 +77,7 @@ async def test_then_call_hands_results_over() -> None:
         padded = text.then_call(zero_filled).add(executor="threadpool")
         await total.run()
         assert await padded.result() == "003"
-        assert (text.id, text.limits.timeout, text.limits.overlap) == ("text", 3, "queue_all")
+        assert (text.id, text.limits.timeout, text.limits.overlap_policy) == ("text", 3, "queue_all")
 
 
 async def zero_filled(text: str) -> str:

@@ -88,7 +88,7 @@ def test_from_config_task_inherits_defaults() -> None:
         }
     )
     silent, own, latest = (scheduler.get_task(name).limits for name in ("silent", "own", "latest"))
-    assert (silent.overlap, own.overlap, latest.overlap) == ("queue_all", "skip", "queue_one")
+    assert (silent.overlap_policy, own.overlap_policy, latest.overlap_policy) == ("queue_all", "skip", "queue_one")
     assert scheduler.add_task(abs, -1).limits == silent
     assert (silent.timeout, silent.max_instances, silent.coalesce, silent.retry) == (5, 3, False, Retry(attempts=2))
     assert (own.timeout, own.max_instances, own.coalesce, own.retry) == (None, 3, True, Retry(attempts=1))
