@@ -4,23 +4,26 @@ from rich.progress import Progress
 
 from asyncz import AsyncIOScheduler, TaskProgress, current_run
 
+STEP = 1000
 
-def count_primes(start: int, stop: int) -> int:
+
+def count_primes(start: int) -> int:
     found = 0
-    for number in range(start, stop):
+    for number in range(start, start + STEP):
         found += number > 1 and all(number % divisor for divisor in range(2, int(number**0.5) + 1))
-        current_run().report(number - start + 1, stop - start)
+        current_run().report(number - start + 1, STEP)
     return found
 
 
 if __name__ == "__main__":
+    starts, done = range(0, 20_000, STEP), dict[int, float]()
     with AsyncIOScheduler(executors={"default": "processpool"}).in_thread() as thread, Progress() as bars:
-        shown = {f"from {start}": bars.add_task(f"from {start}", total=5000) for start in range(0, 20_000, 5000)}
+        bar = bars.add_task("counting", total=STEP * len(starts))
 
         def show(event: TaskProgress) -> None:
-            bars.update(shown[event.task_id], completed=event.done)
+            done[event.details.run_id] = event.done
+            bars.update(bar, completed=sum(done.values()))
 
         thread.scheduler.subscribe(TaskProgress, show)
-        tasks = [thread.scheduler.add_task(count_primes, n, n + 5000, id=f"from {n}") for n in range(0, 20_000, 5000)]
-        total = sum(thread.result(task) for task in tasks)
+        total = sum(thread.map(count_primes, starts, timeout=60))
     print(total, "primes")

@@ -1,54 +1,30 @@
-"""A web app whose scheduler starts and drains with the server; `GET /state` returns its state as JSON.
+"""A web app that starts jobs and looks up their runs: `uvicorn tests.examples.web:app`."""
 
-uvicorn tests.examples.web:app
-"""
-
-from __future__ import annotations
-
-import hashlib
-from collections import Counter
+import gc
 from functools import partial
+from shutil import disk_usage
 
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from fastapi import FastAPI
 
-from asyncz import AsyncIOScheduler, IntervalTrigger
+from asyncz import AsyncIOScheduler, CronTrigger, IntervalTrigger, RunSummary, SchedulerState
 
 scheduler = AsyncIOScheduler()
-checked: Counter[str] = Counter()
+scheduler.add_task(disk_usage, "/", id="disk", executor="threadpool", trigger=IntervalTrigger(minutes=5))
+scheduler.add_task(gc.collect, id="collect", trigger=CronTrigger("30 2 * * *", timezone="Europe/Berlin"))
+scheduler.add_task(sum, range(10**6), id="sum", executor="threadpool", trigger=None)
+app = FastAPI(lifespan=partial(scheduler.lifespan, drain_timeout=25))
 
 
-def checksum(text: str) -> str:
-    """Work for a thread."""
-    return hashlib.sha256(text.encode()).hexdigest()
+@app.get("/state")
+async def state() -> SchedulerState:
+    return scheduler.state
 
 
-async def forget() -> int:
-    """Housekeeping on a schedule."""
-    forgotten = checked.total()
-    checked.clear()
-    return forgotten
+@app.post("/tasks/{task_id}/runs", status_code=202)
+async def start(task_id: str) -> RunSummary:
+    return scheduler.get_run(scheduler.get_task(task_id).run().run_id)
 
 
-scheduler.add_task(forget, trigger=IntervalTrigger(hours=1), id="forget")
-
-
-async def state(request: Request) -> Response:
-    """Return the state of the scheduler, its tasks and its executors."""
-    return Response(scheduler.state.model_dump_json(), media_type="application/json")
-
-
-async def work(request: Request) -> Response:
-    """Run a function for the client, in a thread, and answer with its typed result."""
-    text = (await request.body()).decode()
-    digest = await scheduler.add_task(checksum, text, executor="threadpool").result()
-    checked[digest] += 1
-    return JSONResponse({"sha256": digest, "asked": checked[digest]})
-
-
-app = Starlette(
-    routes=[Route("/state", state), Route("/checksum", work, methods=["POST"])],
-    lifespan=partial(scheduler.lifespan, drain_timeout=25),
-)
+@app.get("/runs/{run_id}")
+async def find(run_id: int) -> RunSummary:
+    return scheduler.get_run(run_id)

@@ -118,10 +118,11 @@ def test_app_drain_timeout_cancels_runs(app: str, tmp_path: Path) -> None:
 def test_example_state_endpoint_reports_runs(tmp_path: Path) -> None:
     with served("tests.examples.web:app", tmp_path) as server:
         server.until(lambda: "startup complete" in server.log)
-        answers = [httpx.post(f"{server.url}/checksum", content=b"text", timeout=60).json() for _ in range(2)]
-        assert [answer["asked"] for answer in answers] == [1, 2]
-        assert answers[0]["sha256"].startswith("982d9e3eb996f559e633f4d194def376")
+        started = httpx.post(f"{server.url}/tasks/sum/runs", timeout=60)
+        assert started.status_code == 202
+        run = f"{server.url}/runs/{started.json()['run_id']}"
+        server.until(lambda: httpx.get(run, timeout=60).json()["outcome"] == "executed")
         state = server.state()
-        assert (state.executed, [task.task_id for task in state.tasks]) == (2, ["forget"])
+        assert (state.executed, [task.task_id for task in state.tasks]) == (1, ["disk", "collect", "sum"])
         server.terminate()
         assert server.process.wait(timeout=60) in {0, -signal.SIGTERM}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -70,6 +71,14 @@ def test_cell_of_the_readme_runs_again_and_again(notebook: Notebook) -> None:
     running = "[each.running for each in gc.get_objects() if isinstance(each, asyncz.AsyncIOScheduler)].count(True)"
     assert notebook.run(running) == "1\n"
     assert notebook.run("await scheduler.shutdown(); scheduler.running") == "False\n"
+
+
+def test_example_notebook_runs(notebook: Notebook) -> None:
+    path = PROJECT / "tests" / "examples" / "notebook.ipynb"
+    cells: list[dict[str, list[str]]] = json.loads(path.read_text())["cells"]
+    outputs = [notebook.run("".join(cell["source"])) for cell in cells]
+    assert outputs[:3] == ["", "1024\n", "[0, 1, 4, 9, 16]\n"]
+    assert outputs[3].startswith("['executed'")
 
 
 def test_functions_of_a_notebook_run_in_threads_only(notebook: Notebook) -> None:
