@@ -226,15 +226,11 @@ class TaskFunction(CallableProxy, Returns[CallT_co], Generic[P, CallT_co]):
 
     @overload
     def __get__(self, instance: None, owner: type[object], /) -> Self: ...
+    # `Callable` for `self`, not `TaskFunction`: only so do pyrefly and ty take the first parameter off.
     @overload
     def __get__(
-        self: TaskFunction[Concatenate[OwnerT, BoundP], CallT], instance: OwnerT, owner: type[OwnerT] | None = None, /
+        self: Callable[Concatenate[OwnerT, BoundP], CallT], instance: OwnerT, owner: type[object] | None = None, /
     ) -> TaskFunction[BoundP, CallT]: ...
-    # For type checkers that cannot take the first parameter off (pyrefly 1.5, ty 0.0.108): the result stays exact.
-    @overload
-    def __get__(  # type: ignore[explicit-any]  # its parameters are not known there
-        self, instance: object, owner: type[object] | None = None, /
-    ) -> TaskFunction[..., CallT_co]: ...
     def __get__(self, instance: object, owner: type[object] | None = None, /) -> object:
         """Return the decorated method of an instance."""
         if instance is None:

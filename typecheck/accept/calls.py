@@ -140,9 +140,9 @@ async def decorated(service: Service) -> None:
     assert_type(task(size).__name__, str)
     assert_type(task(size).__wrapped__("path"), int)
     assert_type(await service.refresh("x"), int)
-    assert_type(service.refresh.schedule("x", deep=True), Task[int])  # E[pyrefly]: Concatenate in self
+    assert_type(service.refresh.schedule("x", deep=True), Task[int])
     assert_type(service.check({}), str)
-    assert_type(service.check.schedule({}), Task[str])  # E[pyrefly]: Concatenate in self
+    assert_type(service.check.schedule({}), Task[str])
     assert_type(Service.check.schedule(service, {}), Task[str])
     assert_type(await Service.refresh(service, "x", deep=True), int)
 

@@ -72,9 +72,9 @@ async def decorated(service: Service) -> None:
     handled.schedule()  # E
     wrong: Task[str] = handled.schedule(payload)  # E
     print(wrong)
-    service.refresh.schedule(3)  # E[-pyrefly,ty]: Concatenate in self
-    service.refresh.schedule("x", depth=3)  # E[-pyrefly,ty]: Concatenate in self
-    service.check.schedule()  # E[-pyrefly,ty]: Concatenate in self
+    service.refresh.schedule(3)  # E
+    service.refresh.schedule("x", depth=3)  # E
+    service.check.schedule()  # E
     Service.check.schedule({})  # E
     handled.__name__.size  # E
 
