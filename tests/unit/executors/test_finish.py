@@ -65,18 +65,19 @@ class _Executor(BaseExecutor):
             match name:
                 case "claim":
                     return self.claim(run)
-                case "start timeout":
-                    return self.start_timeout(run)
                 case "cancel":
                     return self.cancel(run)
                 case "abandon":
                     return self.abandon(run, run.failed(TimeoutError()))
+                case "start timeout":
+                    self.start_timeout(run)
                 case _ if self._is_fused:
-                    return self.finish(run, run.executed(None))
+                    self.finish(run, run.executed(None))
                 case _:
-                    return _finish_any(self, run, run.executed(None))
+                    _finish_any(self, run, run.executed(None))
         except KeyError as error:
             return type(error)
+        return None
 
 
 def _waiting_timers() -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import cast
 
 from hypothesis import given, strategies as st
 
@@ -47,7 +48,7 @@ class _Listeners:
                 case "subscribe":
                     self.subscribe(f"added by {name}", "record")
                 case "unsubscribe" if self._subscriptions:
-                    self._subscriptions.pop().cancel()
+                    self._subscriptions.pop().unsubscribe()
                 case "return coroutine":
                     return called_later()
                 case _:
@@ -69,9 +70,15 @@ def _work(fails: bool) -> None:
 
 async def _calls_of_runs(of_task: list[str], of_class: list[str], *, fails: bool) -> tuple[list[str], list[object]]:
     """Return the calls of listeners for two runs of a scheduler."""
-    kind = TaskError if fails else TaskExecuted
     async with AsyncIOScheduler() as scheduler:
-        listeners = _Listeners(lambda listener: scheduler.subscribe(kind, listener))
+
+        def subscribe(listener: _Listener) -> Subscription:
+            if fails:
+                return scheduler.subscribe(TaskError, listener)
+            # The scheduler has one task, whose result is None.
+            return scheduler.subscribe(TaskExecuted, cast("Callable[[TaskExecuted[object]], object]", listener))
+
+        listeners = _Listeners(subscribe)
         task = scheduler.add_task(_work, fails, trigger=None, executor="debug")
         for number, action in enumerate(of_task):
             task.on_done(listeners.make(f"task {number}", action))
