@@ -235,6 +235,9 @@ def verify(
     no_time_limits: Annotated[
         bool, typer.Option("--no-time-limits", help="The executor does not enforce the timeout of a task.")
     ] = False,
+    no_progress: Annotated[
+        bool, typer.Option("--no-progress", help="The executor does not pass on the progress of functions.")
+    ] = False,
     no_signals: Annotated[
         bool, typer.Option("--no-signals", help="A function cannot ask if its run is cancelled.")
     ] = False,
@@ -255,6 +258,7 @@ def verify(
         runs_inline=inline,
         runs_in_another_process=other_process,
         limits_time=not no_time_limits,
+        reports_progress=not no_progress,
         signals_cancellation=not no_signals,
         hang_timeout=hang_timeout,
     )

@@ -59,6 +59,7 @@ class Declarations:
         runs_inline: `submit` runs the function itself.
         runs_in_another_process: Functions, arguments and results are pickled.
         limits_time: The executor enforces the `timeout` of a task.
+        reports_progress: The executor passes on the progress that functions report.
         signals_cancellation: `current_run().is_cancelled()` becomes True where the function runs.
         hang_timeout: Seconds after which a check counts as hanging; None means the value of the suite.
     """
@@ -66,6 +67,7 @@ class Declarations:
     runs_inline: bool = False
     runs_in_another_process: bool = False
     limits_time: bool = True
+    reports_progress: bool = True
     signals_cancellation: bool = True
     hang_timeout: float | None = None
 
@@ -162,6 +164,7 @@ def _declare(suite: RestrictedExecutorConformance[object] | TriggerConformance, 
         suite.runs_inline = suite.runs_inline or declared.runs_inline
         suite.runs_in_another_process = suite.runs_in_another_process or declared.runs_in_another_process
         suite.limits_time = suite.limits_time and declared.limits_time
+        suite.reports_progress = suite.reports_progress and declared.reports_progress
         suite.signals_cancellation = suite.signals_cancellation and declared.signals_cancellation
 
 

@@ -267,6 +267,9 @@ def test_verify_declared_limits_not_checked(folder: Path) -> None:
     declared = ["--inline", "--no-time-limits"]
     found = report(folder, "asyncz:DebugExecutor", *declared, status=0)
     assert verdicts(found)[rules.MAXIMUM_OF_INSTANCES.number] == "not applicable"
+    assert verdicts(found)[rules.PROGRESS.number] == "kept"
+    found = report(folder, "asyncz:DebugExecutor", *declared, "--no-progress", status=0)
+    assert verdicts(found)[rules.PROGRESS.number] == "not applicable"
     found = report(folder, "own:of_one_process", "--other-process", "--hang-timeout", "30", status=0)
     assert verdicts(found)[rules.DEAD_WORKERS.number] == "kept"
     assert verdicts(found)[rules.CONTEXT.number] == "not applicable"
