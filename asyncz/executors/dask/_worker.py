@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TypeAlias
 
-import cloudpickle
 from typing_extensions import override
 
 from asyncz._coroutines import CoroutineCall, run_in_new_loop
@@ -48,6 +47,9 @@ class FailedAttempt(Exception):  # noqa: N818  # a signal to Dask, which then tr
 
 def dumps(value: object) -> bytes:
     """Pickle as Dask does: by value if pickle cannot, or if other processes would not find the object."""
+    # Installed with Dask; not needed to import the class of the executor.
+    import cloudpickle
+
     if not cloudpickle.list_registry_pickle_by_value():
         try:
             plain = _remote_call.dumps(value)
