@@ -63,6 +63,11 @@ def overview(scheduler: AsyncIOScheduler, width: int, height: int) -> Group:
         height: Lines of the terminal.
     """
     state, now = scheduler.state, datetime.now(UTC)
+    if state.status in {"draining", "stopped"}:
+        # Their schedules are over, although the tasks know their next due times.
+        state = state.model_copy(
+            update={"tasks": [each.model_copy(update={"next_run_at": None}) for each in state.tasks]}
+        )
     outcomes = {task.id: task.last_notification for task in scheduler.tasks}
     footer = [*_executor_lines(state.executors, width), Text(), *_total_lines(state, width)]
     # Two lines for the head of the table, one for the number of tasks that do not fit, one for the cursor.

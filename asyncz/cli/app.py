@@ -136,10 +136,12 @@ def run(
         ),
     ] = None,
     log_level: Annotated[
-        LogLevel | None, typer.Option(help="The lowest level of log records that are shown; default: warning.")
+        LogLevel | None,
+        typer.Option(case_sensitive=False, help="The lowest level of log records that are shown; default: warning."),
     ] = None,
     log_format: Annotated[
-        LogFormat | None, typer.Option(help="The format of log records, which go to standard error; default: text.")
+        LogFormat | None,
+        typer.Option(case_sensitive=False, help="The format of log records, on standard error; default: text."),
     ] = None,
     json: Annotated[
         bool,

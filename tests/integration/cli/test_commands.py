@@ -183,7 +183,7 @@ def test_logs_have_a_level_and_a_format(tmp_path: Path) -> None:
     (record,) = [found for line in result.stderr.splitlines() if (found := json.loads(line))["logger"] == "own"]
     assert record["level"], record["message"] == ("info", "a\x1b[2Jb")
     assert record["asyncz_task"] == "one"
-    result = command("run", "own:scheduler", "--log-level", "info", folder=tmp_path)
+    result = command("run", "own:scheduler", "--log-level", "INFO", folder=tmp_path)
     (line,) = [line for line in result.stderr.splitlines() if " own: " in line]
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+ INFO     own: a\\x1b\[2Jb", line)
     assert " own: " not in command("run", "own:scheduler", folder=tmp_path).stderr

@@ -110,6 +110,9 @@ def test_live_table_fits_the_terminal(columns: int, lines: int, start: Start) ->
     terminal.process.send_signal(signal.SIGINT)
     assert terminal.wait() == 0
     assert "stopped: submitted" in terminal.text
+    # Nothing is due any more.
+    assert not re.search(r"\bin \d+ s\b", row_of(terminal, "nightly"))
+    assert not re.search(r"\d\d:\d\d", row_of(terminal, "nightly"))
 
 
 def test_numbers_are_aligned_to_the_right(start: Start) -> None:
