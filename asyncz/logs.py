@@ -13,7 +13,8 @@ class RunFields(logging.Filter):
     """Filter that gives each record the fields `asyncz_task`, `asyncz_run` and `asyncz_attempt` of the current run.
 
     A record outside of a run gets the task `""`, and None for the others. Records of the scheduler and of worker
-    processes bring fields of their own, which stay.
+    processes bring fields of their own, which stay. `asyncz_executor` and `asyncz_duration`, which only records of the
+    scheduler have, are `""` and None in the others, so that a format may contain all five.
     """
 
     @override
@@ -24,6 +25,8 @@ class RunFields(logging.Filter):
         values.setdefault("asyncz_task", "")
         values.setdefault("asyncz_run", None)
         values.setdefault("asyncz_attempt", None)
+        values.setdefault("asyncz_executor", "")
+        values.setdefault("asyncz_duration", None)
         return True
 
 
@@ -31,7 +34,8 @@ def install_log_fields(handler: logging.Handler | None = None) -> None:
     """Name the run in each record that a function of a task logs, in worker processes of a process pool too.
 
     Call it after logging was configured. Formats can then contain `%(asyncz_task)s`, `%(asyncz_run)s` and
-    `%(asyncz_attempt)s`. Repeated calls change nothing. May be called from any thread.
+    `%(asyncz_attempt)s`, and `%(asyncz_executor)s` and `%(asyncz_duration)s`, which records of functions leave empty.
+    Repeated calls change nothing. May be called from any thread.
 
     Args:
         handler: Handler of the records; by default all handlers of the root logger.

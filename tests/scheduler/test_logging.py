@@ -173,6 +173,8 @@ async def test_installed_fields_name_run_of_user_record(executor: str) -> None:
     inside, outside = (vars(record) for record in records)
     assert (inside["asyncz_task"], inside["asyncz_run"], inside["asyncz_attempt"]) == ("own", run_id, 1)
     assert (outside["asyncz_task"], outside["asyncz_run"], outside["asyncz_attempt"]) == ("", None, None)
+    for fields in (inside, outside):
+        assert (fields["asyncz_executor"], fields["asyncz_duration"]) == ("", None)
 
 
 def test_durations_read_as_milliseconds_or_seconds() -> None:
