@@ -174,7 +174,7 @@ async def test_chain_limits_default_and_modify() -> None:
     limits = second.limits
     assert (limits.max_instances, limits.timeout, limits.retry, limits.coalesce) == (3, 30, retry, False)
     second.modify(max_instances=1, executor="threadpool")
-    with pytest.raises(InvalidInputError, match="due by the results of"):
+    with pytest.raises(InvalidInputError, match="is due by results"):
         second.reschedule(IntervalTrigger(hours=1))
     async with asyncio.timeout(30), scheduler:
         log = EventRecorder.of_tasks(second)

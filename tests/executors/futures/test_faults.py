@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -52,19 +51,3 @@ async def test_broken_given_pool_breaks_executor() -> None:
                     await handle
             await until(lambda: state_of(scheduler).status == "broken")
             assert state_of(scheduler).running == 0
-
-
-async def test_pool_failing_to_start_breaks_executor() -> None:
-    made: list[Executor] = []
-
-    def make_pool() -> Executor:
-        made.append(ThreadPoolExecutor(1, initializer=payloads.failing_initializer))
-        return made[-1]
-
-    async with AsyncIOScheduler(executors={"under_test": FuturesExecutor(make_pool)}) as scheduler:
-        handles = [start_run(scheduler, payloads.add, 1, 2) for _ in range(20)]
-        for handle in handles:
-            with pytest.raises(WorkerLostError):
-                await handle
-        assert state_of(scheduler).status == "broken"
-        assert len(made) == 4

@@ -6,7 +6,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from asyncz import (
     TaskMissedError,
     TaskTimeoutError,
     UniversalExecutor,
+    WorkerLostError,
 )
 from tests.helpers import payloads
 from tests.helpers.executors import start_run, state_of
@@ -194,3 +195,19 @@ async def test_blocking_pool_submit_does_not_block_loop(tmp_path: Path) -> None:
         go_on.touch()
         assert await running == os.getpid()
         assert [await handle for handle in waiting] == [1, 2, 3, 4]
+
+
+async def test_pool_failing_to_start_breaks_executor() -> None:
+    made: list[Executor] = []
+
+    def make_pool() -> Executor:
+        made.append(ThreadPoolExecutor(1, initializer=payloads.failing_initializer))
+        return made[-1]
+
+    async with AsyncIOScheduler(executors={"under_test": FuturesExecutor(make_pool)}) as scheduler:
+        handles = [start_run(scheduler, payloads.add, 1, 2) for _ in range(20)]
+        for handle in handles:
+            with pytest.raises(WorkerLostError):
+                await handle
+        assert state_of(scheduler).status == "broken"
+        assert len(made) == 4
