@@ -6,7 +6,7 @@ A function that tests `callable()` and promises a signature is a cast as well; s
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
+from typing import Protocol, cast
 
 from asyncz.protocols import (
     Clock,
@@ -15,7 +15,14 @@ from asyncz.protocols import (
     SupportsCancelAll,
     SupportsCatchUp,
     SupportsCheckCall,
+    SupportsStart,
 )
+
+
+class AnyFunction(Protocol):
+    """Function whose parameters are not known."""
+
+    def __call__(self, *args: object, **kwargs: object) -> object: ...
 
 
 def as_cancelling(executor: object) -> SupportsCancel | None:
@@ -49,6 +56,22 @@ def as_catching_up(trigger: object) -> SupportsCatchUp | None:
     Unverified: the signature of `latest_due_time`.
     """
     return cast("SupportsCatchUp", trigger) if _has_method(trigger, "latest_due_time") else None
+
+
+def as_starting(trigger: object) -> SupportsStart | None:
+    """Return the trigger as one whose due times depend on the start of its task, or None.
+
+    Unverified: the signature of `started`.
+    """
+    return cast("SupportsStart", trigger) if _has_method(trigger, "started") else None
+
+
+def as_function(value: object) -> AnyFunction | None:
+    """Return the value as a function of any arguments, or None.
+
+    Unverified: the parameters; a call with others raises `TypeError`.
+    """
+    return cast("AnyFunction", value) if callable(value) else None
 
 
 def as_driving_clock(clock: object) -> SupportsAttach | None:

@@ -17,15 +17,15 @@ settings.register_profile("asyncz", deadline=None, suppress_health_check=[Health
 settings.load_profile("asyncz")
 
 
-def give_turns(patch: pytest.MonkeyPatch, seconds: float) -> None:
+def set_time_slice(patch: pytest.MonkeyPatch, seconds: float) -> None:
     """Set the time slice after which a scheduler yields to the loop."""
     for module in (_inbox, _timer):
         patch.setattr(module, "TIME_SLICE", seconds)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add `--cut-turns`, which exposes tests that need several calls in one time slice."""
-    parser.addoption("--cut-turns", action="store_true", help="end the turn of a scheduler after each call")
+    """Add `--cut-slices`, which exposes tests that need several calls in one time slice."""
+    parser.addoption("--cut-slices", action="store_true", help="end each time slice after one call")
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)
@@ -39,24 +39,24 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
 
 
 @pytest.fixture(scope="session", autouse=True)
-def turns(request: pytest.FixtureRequest) -> Iterator[None]:
-    """End each time slice after one call, as on a very busy machine, if `--cut-turns` is given."""
+def time_slices(request: pytest.FixtureRequest) -> Iterator[None]:
+    """End each time slice after one call, as on a very busy machine, if `--cut-slices` is given."""
     with pytest.MonkeyPatch.context() as patch:
-        if request.config.getoption("--cut-turns"):
-            give_turns(patch, -1.0)
+        if request.config.getoption("--cut-slices"):
+            set_time_slice(patch, -1.0)
         yield
 
 
 @pytest.fixture
-def cut_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+def cut_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     """End each time slice after one call."""
-    give_turns(monkeypatch, -1.0)
+    set_time_slice(monkeypatch, -1.0)
 
 
 @pytest.fixture
-def long_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+def long_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make time slices so long that no load ends them early."""
-    give_turns(monkeypatch, 60.0)
+    set_time_slice(monkeypatch, 60.0)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -6,15 +6,13 @@ import logging
 from collections.abc import Callable
 from typing import Generic, Protocol
 
-from typing_extensions import TypeIs, TypeVar
+from typing_extensions import TypeVar
 
+from asyncz._unsafe import as_cancelling, as_cancelling_all, as_checking_calls
 from asyncz.events import TaskNotification
 from asyncz.protocols import (
     Executor,
     Notifier,
-    SupportsCancel,
-    SupportsCancelAll,
-    SupportsCheckCall,
     UniversalExecutor,
 )
 from asyncz.runs import TaskRun
@@ -62,8 +60,8 @@ class BaseDelegatingExecutor(Generic[ExecutorT]):
         Returns:
             True if the run ends as cancelled.
         """
-        executor: object = self.executor
-        return _cancels(executor) and executor.cancel(run)
+        executor = as_cancelling(self.executor)
+        return executor is not None and executor.cancel(run)
 
     @property
     def cancel_all(self) -> Callable[[], None]:
@@ -72,15 +70,16 @@ class BaseDelegatingExecutor(Generic[ExecutorT]):
         Raises:
             AttributeError: The wrapped executor has no such method. Then a scheduler cancels the runs one by one.
         """
-        executor: object = self.executor
-        if not _cancels_all(executor):
-            raise AttributeError(f"{type(executor).__name__} has no method cancel_all", name="cancel_all", obj=self)
+        executor = as_cancelling_all(self.executor)
+        if executor is None:
+            name = type(self.executor).__name__
+            raise AttributeError(f"{name} has no method cancel_all", name="cancel_all", obj=self)
         return executor.cancel_all
 
     def check_call(self, call: Callable[[], object], /) -> None:
         """Raise if the wrapped executor can tell that it could never make a call."""
-        executor: object = self.executor
-        if _checks_calls(executor):
+        executor = as_checking_calls(self.executor)
+        if executor is not None:
             executor.check_call(call)
 
     def on_outcome(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
@@ -177,15 +176,3 @@ class _Relay:
             self._observer.on_outcome(run, notification)
         except Exception:
             _logger.exception("on_outcome of %r failed for a run of the task %r", self._observer, run.task_id)
-
-
-def _cancels(executor: object) -> TypeIs[SupportsCancel]:
-    return callable(getattr(executor, "cancel", None))
-
-
-def _cancels_all(executor: object) -> TypeIs[SupportsCancelAll]:
-    return callable(getattr(executor, "cancel_all", None))
-
-
-def _checks_calls(executor: object) -> TypeIs[SupportsCheckCall]:
-    return callable(getattr(executor, "check_call", None))

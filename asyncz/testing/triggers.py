@@ -10,9 +10,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from unittest import SkipTest
 
-from typing_extensions import TypeIs, TypeVar
+from typing_extensions import TypeVar
 
 from asyncz._checks import is_aware
+from asyncz._unsafe import as_catching_up
 from asyncz.protocols import SupportsCatchUp, Trigger
 from asyncz.testing import rules
 from asyncz.testing._watchdog import run_in_own_thread
@@ -77,10 +78,10 @@ class TriggerConformance(RuleSuite):
     def test_next_due_time_raises_nothing(self) -> None:
         trigger, times = self._walked()
         for previous in (*times, *self._times_around(times)):
-            _ = _asked(trigger, previous, previous)
-            _ = _asked(trigger, previous, self.now)
+            _ = _valid_due_time(trigger, previous, previous)
+            _ = _valid_due_time(trigger, previous, self.now)
         for now in self._times_around(times):
-            _ = _asked(trigger, None, now)
+            _ = _valid_due_time(trigger, None, now)
 
     @_checks(rules.TIME_ZONE)
     def test_each_due_time_has_a_time_zone(self) -> None:
@@ -90,7 +91,7 @@ class TriggerConformance(RuleSuite):
     def test_each_due_time_is_later_than_the_last(self) -> None:
         trigger, times = self._walked()
         for previous in self._times_around(times):
-            _ = _asked(trigger, previous, previous)
+            _ = _valid_due_time(trigger, previous, previous)
 
     @_checks(rules.DOES_NOT_BLOCK)
     def test_no_call_blocks(self) -> None:
@@ -103,7 +104,7 @@ class TriggerConformance(RuleSuite):
                     rules.DOES_NOT_BLOCK,
                     f"next_due_time({previous}) took {seconds:.2f} s; at most {self.longest_answer:g} s are allowed",
                 )
-        if (catching_up := _catching_up(trigger)) is not None:
+        if (catching_up := as_catching_up(trigger)) is not None:
             begin, latest_due_time = times[0] if times else self.now, catching_up.latest_due_time
             seconds = min(_seconds_for(lambda: latest_due_time(begin, begin + _LATER[-1])) for _ in range(3))
             if seconds > self.longest_answer:
@@ -117,7 +118,7 @@ class TriggerConformance(RuleSuite):
     def test_same_call_has_same_result(self) -> None:
         trigger, times = self._walked()
         for later in _LATER:
-            _ = _asked(trigger, None, self.now + later)
+            _ = _valid_due_time(trigger, None, self.now + later)
         self._expect_all_the_same(trigger, times)
 
     @_checks(rules.DOES_NOT_DRIFT)
@@ -132,7 +133,7 @@ class TriggerConformance(RuleSuite):
         for before, due in itertools.pairwise(times):
             for previous in {before + _MICROSECOND, before + (due - before) / 2, due - _MICROSECOND} - {due}:
                 self._expect_no_drift(trigger, previous)
-                found = _asked(trigger, previous, previous)
+                found = _valid_due_time(trigger, previous, previous)
                 if found != due:
                     self._expect_the_same(trigger, before, due)
                     raise RuleBrokenError(
@@ -147,7 +148,7 @@ class TriggerConformance(RuleSuite):
             raise SkipTest(f"the trigger has no end within {self.due_times} due times")
         for later in _LATER:
             previous = (times[-1] if times else self.now) + later
-            found = _asked(trigger, previous, previous)
+            found = _valid_due_time(trigger, previous, previous)
             if found is not None:
                 raise RuleBrokenError(
                     rules.THE_END,
@@ -195,7 +196,7 @@ class TriggerConformance(RuleSuite):
     @_checks(rules.CATCHES_UP)
     def test_latest_due_time_agrees_with_next_due_time(self) -> None:
         trigger, times = self._walked()
-        catching_up = _catching_up(trigger)
+        catching_up = as_catching_up(trigger)
         if catching_up is None:
             raise SkipTest("the trigger has no `latest_due_time`; schedulers search for it")
         for previous in (self.now - _LATER[0], *times[:1], *times[-1:]):
@@ -211,10 +212,10 @@ class TriggerConformance(RuleSuite):
 
     def _due_times(self, trigger: Trigger) -> list[datetime]:
         times: list[datetime] = []
-        due = _asked(trigger, None, self.now)
+        due = _valid_due_time(trigger, None, self.now)
         while due is not None and len(times) < self.due_times:
             times.append(due)
-            due = _asked(trigger, due, due)
+            due = _valid_due_time(trigger, due, due)
         return times
 
     def _times_around(self, times: list[datetime]) -> list[datetime]:
@@ -230,14 +231,14 @@ class TriggerConformance(RuleSuite):
             self._expect_the_same(trigger, previous, due)
 
     def _expect_the_same(self, trigger: Trigger, previous: datetime | None, due: datetime | None) -> None:
-        again = _asked(trigger, previous, previous or self.now)
+        again = _valid_due_time(trigger, previous, previous or self.now)
         if again != due:
             raise RuleBrokenError(rules.STATELESS, f"next_due_time({previous}) returned {due} first and {again} later")
 
     def _expect_no_drift(self, trigger: Trigger, previous: datetime) -> None:
-        at_once = _asked(trigger, previous, previous)
+        at_once = _valid_due_time(trigger, previous, previous)
         for delay in _LATER:
-            late = _asked(trigger, previous, previous + delay)
+            late = _valid_due_time(trigger, previous, previous + delay)
             if late != at_once:
                 self._expect_the_same(trigger, previous, at_once)
                 raise RuleBrokenError(
@@ -246,10 +247,10 @@ class TriggerConformance(RuleSuite):
                 )
 
     def _seconds_for(self, trigger: Trigger, previous: datetime | None) -> float:
-        return _seconds_for(lambda: _asked(trigger, previous, previous or self.now))
+        return _seconds_for(lambda: _valid_due_time(trigger, previous, previous or self.now))
 
     def _expect_latest(self, trigger: Trigger, catching_up: SupportsCatchUp, previous: datetime, now: datetime) -> None:
-        following = _asked(trigger, previous, now)
+        following = _valid_due_time(trigger, previous, now)
         call = f"latest_due_time({previous}, {now})"
         try:
             found = catching_up.latest_due_time(previous, now)
@@ -261,9 +262,9 @@ class TriggerConformance(RuleSuite):
             return
         if found is None or not is_aware(found) or not previous < found <= now:
             raise RuleBrokenError(rules.CATCHES_UP, f"{call} returned {found!r}, but {following} is due")
-        if found != following and _asked(trigger, found - _MICROSECOND, now) != found:
+        if found != following and _valid_due_time(trigger, found - _MICROSECOND, now) != found:
             raise RuleBrokenError(rules.CATCHES_UP, f"{call} returned {found}, which is not due")
-        later = _asked(trigger, found, now)
+        later = _valid_due_time(trigger, found, now)
         if later is not None and later <= now:
             raise RuleBrokenError(rules.CATCHES_UP, f"{call} returned {found}, but {later} is due after that")
 
@@ -274,15 +275,7 @@ def _seconds_for(call: Callable[[], object]) -> float:
     return time.perf_counter() - begun
 
 
-def _catching_up(trigger: object) -> SupportsCatchUp | None:
-    return trigger if _supports_catch_up(trigger) else None
-
-
-def _supports_catch_up(trigger: object) -> TypeIs[SupportsCatchUp]:
-    return callable(getattr(trigger, "latest_due_time", None))
-
-
-def _asked(trigger: Trigger, previous: datetime | None, now: datetime) -> datetime | None:
+def _valid_due_time(trigger: Trigger, previous: datetime | None, now: datetime) -> datetime | None:
     """Return the next due time of a trigger, or raise if the result is not valid for a scheduler."""
     call = f"next_due_time({previous}, {now})"
     try:

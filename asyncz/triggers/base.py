@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Self
 
-from typing_extensions import TypeIs, override
+from typing_extensions import override
 
 from asyncz._checks import check_iterable, check_seconds, is_aware, shown
+from asyncz._unsafe import as_catching_up, as_starting
 from asyncz.exceptions import InvalidInputError, NeverDueError
 from asyncz.plugins import is_trigger
-from asyncz.protocols import SupportsCatchUp, SupportsStart, Trigger
+from asyncz.protocols import Trigger
 from asyncz.triggers._progressions import Progression
 from asyncz.triggers._timezones import minus, text_of
 
@@ -35,7 +36,8 @@ _SEARCH_TIMEOUT = 2.0
 
 def start_trigger(trigger: Trigger, now: datetime) -> Trigger:
     """Return a trigger as it is for a task that is added at `now`, UTC; most are the same for every task."""
-    return trigger.started(now) if _supports_start(trigger) else trigger
+    starting = as_starting(trigger)
+    return trigger if starting is None else starting.started(now)
 
 
 def latest_due_time(trigger: Trigger, previous: datetime, now: datetime) -> datetime | None:
@@ -43,8 +45,9 @@ def latest_due_time(trigger: Trigger, previous: datetime, now: datetime) -> date
 
     A trigger that implements `SupportsCatchUp` is asked directly, any other one by bisection.
     """
-    if _supports_catch_up(trigger):
-        return trigger.latest_due_time(previous, now)
+    catching_up = as_catching_up(trigger)
+    if catching_up is not None:
+        return catching_up.latest_due_time(previous, now)
     return _latest_by_bisection(trigger.next_due_time, previous, now)
 
 
@@ -396,14 +399,14 @@ class OrTrigger(CombinedTrigger):
         super()._start_counting(now)
         self._failed = set()
         self._firsts = None
-        firsts, error = self._asked(lambda trigger: trigger.next_due_time(None, now), None)
+        firsts, error = self._ask_parts(lambda trigger: trigger.next_due_time(None, now), None)
         if error is not None and firsts.count(None) == len(firsts):
             raise error
         self._firsts = tuple(firsts)
 
     @override
     def _planned_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
-        times, error = self._asked(lambda trigger: trigger.next_due_time(previous, now), previous)
+        times, error = self._ask_parts(lambda trigger: trigger.next_due_time(previous, now), previous)
         if previous is not None and self._firsts is not None:
             # A part starts at its own first due time. If the first one of another part is earlier, even in the
             # past, the due times of this part in between are not made up for.
@@ -418,13 +421,13 @@ class OrTrigger(CombinedTrigger):
 
     @override
     def _latest_planned_time(self, previous: datetime, now: datetime, /) -> datetime | None:
-        times, _ = self._asked(lambda trigger: latest_due_time(trigger, previous, now), previous)
+        times, _ = self._ask_parts(lambda trigger: latest_due_time(trigger, previous, now), previous)
         if self._firsts is not None:
             times = [_latest_from(first, due, previous, now) for first, due in zip(self._firsts, times, strict=True)]
         due = max((each for each in times if each is not None), default=None)
         return None if due is None else due.astimezone(UTC)
 
-    def _asked(
+    def _ask_parts(
         self, ask: Callable[[Trigger], datetime | None], previous: datetime | None
     ) -> tuple[list[datetime | None], Exception | None]:
         """Return the answer of each part, None for one that has failed, and the last exception.
@@ -485,14 +488,6 @@ def _latest_by_bisection(
         else:
             found = following
     return found
-
-
-def _supports_start(trigger: object) -> TypeIs[SupportsStart]:
-    return callable(getattr(trigger, "started", None))
-
-
-def _supports_catch_up(trigger: object) -> TypeIs[SupportsCatchUp]:
-    return callable(getattr(trigger, "latest_due_time", None))
 
 
 def _both(first: Trigger, second: Trigger) -> AndTrigger:

@@ -56,7 +56,7 @@ async def test_late_start_survives_cancelled_shutdown() -> None:
     assert late.state.status == "stopped"
 
 
-@pytest.mark.usefixtures("cut_turns")
+@pytest.mark.usefixtures("cut_slices")
 async def test_pending_run_of_late_start_can_be_cancelled() -> None:
     class Slow(ThreadPoolExecutor):
         @override

@@ -134,7 +134,7 @@ async def test_move_pending_start_follows_task() -> None:
         assert await task.run() == 3
 
 
-@pytest.mark.usefixtures("cut_turns")
+@pytest.mark.usefixtures("cut_slices")
 async def test_move_after_cancel_in_queue_frees_slot() -> None:
     go_on = threading.Event()
     executors = {"one": ThreadPoolExecutor(1), "other": ThreadPoolExecutor(1)}

@@ -57,7 +57,7 @@ async def test_shutdown_reports_finished_runs() -> None:
     assert [(report.finished, report.cancelled, report.abandoned) for report in reports] == [(1, 0, 0)]
 
 
-@pytest.mark.usefixtures("cut_turns")
+@pytest.mark.usefixtures("cut_slices")
 async def test_shutdown_finishes_runs_of_late_executors() -> None:
     scheduler = AsyncIOScheduler()
     await scheduler.start()

@@ -7,13 +7,13 @@ import math
 import os
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Annotated, Protocol, TypeAlias
+from typing import Annotated, TypeAlias
 
 from pydantic import Field, PositiveFloat, PositiveInt
-from typing_extensions import TypeIs
 
 from asyncz._callables import function_name
 from asyncz._references import closest, load
+from asyncz._unsafe import AnyFunction, as_function
 from asyncz.config.models.base import Amount, Config, Limit, Reference, Values, problem
 from asyncz.config.models.executors import ExecutorConfig
 from asyncz.config.models.triggers import DateTriggerConfig, TriggerConfig
@@ -115,10 +115,11 @@ class TaskConfig(LimitsConfig, frozen=True):
         Raises:
             ConfigurationError: It cannot be imported or called, or does not accept the arguments.
         """
-        function = load(self.call, "call")
-        if not _is_function(function):
+        loaded = load(self.call, "call")
+        function = as_function(loaded)
+        if function is None:
             raise problem(
-                ("call",), f"it is of the type {type(function).__name__}, which cannot be called", repr(self.call)
+                ("call",), f"it is of the type {type(loaded).__name__}, which cannot be called", repr(self.call)
             )
         _check_arguments(function, self.args, self.kwargs)
         return partial(function, *self.args, **self.kwargs)
@@ -171,15 +172,7 @@ def _exception_classes(names: tuple[str, ...]) -> tuple[type[BaseException], ...
     return tuple(classes)
 
 
-class _Function(Protocol):
-    def __call__(self, *args: object, **kwargs: object) -> object: ...
-
-
-def _is_function(value: object) -> TypeIs[_Function]:
-    return callable(value)
-
-
-def _check_arguments(function: _Function, args: tuple[object, ...], kwargs: Mapping[str, object]) -> None:
+def _check_arguments(function: AnyFunction, args: tuple[object, ...], kwargs: Mapping[str, object]) -> None:
     try:
         signature = inspect.signature(function)
     except Exception:

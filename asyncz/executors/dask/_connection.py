@@ -139,7 +139,7 @@ class Connection:
         except BaseException:
             await self.close()
             raise
-        self._look()
+        self._refresh_state()
         self._watcher = asyncio.create_task(self._watch(make_client))
 
     async def close(self, *, kill_after: float | None = None) -> None:
@@ -192,7 +192,7 @@ class Connection:
         client = self._client
         assert client is not None
         connection = client.scheduler_comm
-        client.subscribe_topic(self._topic, self._hear)
+        client.subscribe_topic(self._topic, self._on_event)
         try:
             await asyncio.wait_for(as_coroutine(client.register_plugin(LostOnce())), _SECONDS_TO_PREPARE)
         except Exception as error:
@@ -212,7 +212,7 @@ class Connection:
             except Exception as error:
                 self._logger.warning("%s", error)
                 await asyncio.sleep(_PAUSE_BETWEEN_ATTEMPTS)
-            self._look()
+            self._refresh_state()
             await asyncio.sleep(_LOOK_EVERY)
 
     async def _keep_connected(self, make_client: MakesClient) -> None:
@@ -228,10 +228,10 @@ class Connection:
             return
         if self.client is None:
             await self._prepare()
-            self._look()
+            self._refresh_state()
             self._ready()
 
-    def _hear(self, event: tuple[float, object]) -> None:
+    def _on_event(self, event: tuple[float, object]) -> None:
         events = self._events
         if events is None:
             return
@@ -243,7 +243,7 @@ class Connection:
             case _:
                 self._logger.warning("An event of a worker of the cluster is not known, and was ignored: %r", event)
 
-    def _look(self) -> None:
+    def _refresh_state(self) -> None:
         client = self._client
         information: Mapping[str, object] = {} if client is None else client.scheduler_info()
         self.state = ClusterState(

@@ -80,7 +80,7 @@ async def test_dask_unpicklable_call_or_result_fails(cluster: str) -> None:
         assert await start_run(scheduler, payloads.add, 1, 2) == 3
 
 
-@pytest.mark.usefixtures("long_turns")
+@pytest.mark.usefixtures("long_slices")
 async def test_dask_simultaneous_runs_submitted_together(cluster: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async with client_of(cluster) as client:
         submissions: list[int] = []

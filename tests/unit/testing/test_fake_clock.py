@@ -44,7 +44,7 @@ async def test_advance_runs_daily_task_on_each_day(executor: str) -> None:
     assert finished == sorted(days * 2)
 
 
-@pytest.mark.usefixtures("cut_turns")
+@pytest.mark.usefixtures("cut_slices")
 async def test_advance_waits_for_busy_scheduler() -> None:
     clock = FakeClock()
     async with AsyncIOScheduler(clock=clock) as scheduler:
