@@ -364,7 +364,7 @@ class TaskRun(Generic[ResultT]):
         # In two steps: what is called like a method, and is an attribute, takes twice as long on Python 3.11.
         clock = self._clock
         now, monotonic = clock.time, clock.monotonic
-        self.started, self.worker, self._began = now(), _this_thread.worker, monotonic()
+        self.started, self.worker, self._began = started, worker, began = now(), _this_thread.worker, monotonic()
         # The context ends with this call, so `running_run` needs no reset in it.
         context = None if self._context is None else self._context.copy()
         try:
@@ -374,7 +374,12 @@ class TaskRun(Generic[ResultT]):
                 context.run(running_run.set, self)
                 returned = context.run(self.call)
             if returned is None or not is_awaitable(returned):
-                return self._returned(returned)
+                if self._cancellation_seen:
+                    return self.cancelled()
+                # As `executed`, without its two calls: most runs end here.
+                finished = started + (monotonic() - began)
+                values = (self.run_id, self.attempt, self.scheduled, started, finished, worker)
+                return TaskExecuted(self.task_id, returned, values)
             await_it = functools.partial(await_outcome or await_in_new_loop, returned)
             wait = functools.partial(await_or_close, returned, await_it)
             return self._returned(self._as_current_run(wait) if context is None else context.run(wait))
@@ -398,11 +403,17 @@ class TaskRun(Generic[ResultT]):
         running_run.set(self)
         clock = self._clock
         now, monotonic = clock.time, clock.monotonic
-        self.started, self.worker, self._began = now(), _this_thread.worker, monotonic()
+        self.started, self.worker, self._began = started, worker, began = now(), _this_thread.worker, monotonic()
         try:
             call = self.call
             returned = call()
-            return self._returned((await returned) if is_awaitable(returned) else returned)
+            result = (await returned) if is_awaitable(returned) else returned
+            if self._cancellation_seen:
+                return self.cancelled()
+            # As in `execute`.
+            finished = started + (monotonic() - began)
+            values = (self.run_id, self.attempt, self.scheduled, started, finished, worker)
+            return TaskExecuted(self.task_id, result, values)
         except asyncio.CancelledError:
             return self.cancelled()
         except BaseException as error:
@@ -417,14 +428,7 @@ class TaskRun(Generic[ResultT]):
 
     def _returned(self, result: ResultT) -> TaskNotification[ResultT]:
         """Return the outcome of a run whose function has returned."""
-        if self._cancellation_seen:
-            return self.cancelled()
-        # As `executed`, without its two calls: most runs end here.
-        started, clock = self.started, self._clock
-        monotonic = clock.monotonic
-        finished = clock.time() if started is None else started + (monotonic() - self._began)
-        values = (self.run_id, self.attempt, self.scheduled, started, finished, self.worker)
-        return TaskExecuted(self.task_id, result, values)
+        return self.cancelled() if self._cancellation_seen else self.executed(result)
 
     def _raised(self, exception: BaseException) -> TaskNotification[ResultT]:
         return self.cancelled() if self._cancellation_seen else self.failed(exception)

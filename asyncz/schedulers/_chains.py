@@ -184,8 +184,10 @@ class Chains:
             controller = TaskController[ResultT](parts, spec, link.schedule, registration, submit_to, paused)
             parts.tasks.add(controller)
             link.attach(parts.tasks.controller_of(upstream), controller)
+        # Before the loop's thread may run the task, and remove it.
+        task = controller.task
         parts.runtime.inbox.put(link.activate)
-        return controller.task
+        return task
 
     def _chain_limits(self, options: TaskOptions) -> TaskLimits:
         """Return the limits of a downstream task: by default no result is passed over."""

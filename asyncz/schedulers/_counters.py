@@ -131,25 +131,27 @@ class RunHistory:
     """
 
     def __init__(self, max_runs: int) -> None:
-        self._runs: deque[tuple[str, _Ended]] = deque(maxlen=max_runs)
+        self._runs: deque[tuple[str, type[object], RunValues, str]] = deque(maxlen=max_runs)
 
-    def add(self, task_id: str, history: TaskHistory, last: TaskNotification[object] | None) -> None:
+    def add(self, task_id: str, history: TaskHistory, last: TaskNotification[object]) -> None:
         """Keep the recent runs of a task that is gone. For the loop's thread."""
-        if last is None or not self._runs.maxlen:
-            return
-        for ended in history._recent or ():
-            self._runs.append((task_id, ended))
-        self._runs.append((task_id, _without_result(last)))
+        if history._recent is not None:
+            self._runs.extend((task_id, *ended) for ended in history._recent)
+        if type(last) is TaskExecuted:
+            # The most frequent case, as `_without_result` has it.
+            self._runs.append((task_id, TaskExecuted, last._details, ""))
+        else:
+            self._runs.append((task_id, *_without_result(last)))
 
     def summaries(self) -> tuple[RunSummary, ...]:
         """Return summaries of all runs, the latest last."""
-        return tuple(_summary(*run) for run in self._runs.copy())
+        return tuple(_summary(task_id, (kind, values, error)) for task_id, kind, values, error in self._runs.copy())
 
     def find(self, run_id: int) -> RunSummary | None:
         """Return the summary of a run; None if it is not kept."""
-        for task_id, ended in self._runs.copy():
-            if ended[1][0] == run_id:
-                return _summary(task_id, ended)
+        for task_id, kind, values, error in self._runs.copy():
+            if values[0] == run_id:
+                return _summary(task_id, (kind, values, error))
         return None
 
 

@@ -46,6 +46,10 @@ class RunOwner(Protocol[ResultT]):
         """Free the slot of a run whose work is over."""
         ...
 
+    def record_result(self, run: LiveRun[ResultT], outcome: TaskExecuted[ResultT], /) -> None:
+        """Count, emit and log the outcome of a run that has a result, and free its slot if its work is over."""
+        ...
+
     def refill(self) -> None:
         """Submit runs that wait for a slot."""
         ...
@@ -122,26 +126,19 @@ class LiveRun(TaskRun[ResultT]):
     def __call__(self) -> None:
         """Complete the run with its reported outcome, unless another attempt follows. For the loop's thread."""
         outcome = self._outcome
-        if outcome is None:
-            return
-        try:
-            is_usual = type(outcome) is TaskExecuted and outcome._details[0] > 0 and self._shared_outcome is None
-        except Exception:
-            # Details that are not a tuple of numbers.
-            is_usual = False
-        if not is_usual:
+        if isinstance(outcome, TaskExecuted) and self._shared_outcome is None:
+            try:
+                has_details = outcome._details[0] > 0
+            except Exception:
+                # Not a tuple of numbers.
+                has_details = False
+            if has_details:
+                # The most frequent outcome, completed as `complete_any` does.
+                self._completed = True
+                self.owner.record_result(self, outcome)
+                return
+        if outcome is not None:
             self.complete_any(outcome)
-            return
-        # The most frequent outcome, completed as `complete_any` does.
-        self._completed = True
-        owner = self.owner
-        try:
-            owner.record_outcome(outcome)
-        finally:
-            if self.released:
-                owner.release_run(self)
-        if self.sink.inbox.logs_info:
-            log_outcome(outcome, self.registration.alias)
 
     def complete_any(self, outcome: TaskNotification[ResultT]) -> None:
         """Complete the run with any outcome, whose details may be missing."""

@@ -13,7 +13,7 @@ from asyncz.schedulers._runtime import Runtime
 from asyncz.schedulers._task_registry import Registered, TaskRegistry
 from asyncz.schedulers._timer import DueTimer
 from asyncz.schedulers._timetable import Due
-from asyncz.tasks import ChainFactory, TaskOwner
+from asyncz.tasks import ChainFactory, Task, TaskOwner
 
 if TYPE_CHECKING:
     from asyncz.states import RunSummary
@@ -77,7 +77,7 @@ class AnyController(Due, Registered, TaskOwner[object], Protocol):
         """End the runs that wait for their next attempt."""
         ...
 
-    def find_run(self, run_id: int, /) -> RunSummary | None:
+    def find_run(self, task: Task[object], run_id: int, /) -> RunSummary | None:
         """Return the summary of a live or recent run; None if the run is not one."""
         ...
 

@@ -50,6 +50,15 @@ class Schedule(Protocol[ResultT_co]):
         """Description for users; empty if the task runs on demand only."""
         ...
 
+    @property
+    def failure(self) -> BaseException | None:
+        """Exception that ended the schedule; None if none has."""
+        ...
+
+    def advance(self, now: datetime, coalesce: bool, /) -> Sequence[float]:
+        """Return due times up to `now`, in seconds since the epoch, and set the next one."""
+        ...
+
     def call_on_demand(self) -> Callable[[], ResultT_co | Awaitable[ResultT_co]] | None:
         """Return the call of a run that is not due but demanded; None for the one of the task.
 
@@ -107,7 +116,7 @@ class TriggerSchedule:
         """Return None: the task is called as it is."""
         return
 
-    def advance(self, now: datetime, coalesce: bool) -> Sequence[float]:
+    def advance(self, now: datetime, coalesce: bool, /) -> Sequence[float]:
         """Return due times up to `now`, in seconds since the epoch, and set the next one.
 
         If more remain, `next_due` is still not later than `now`, and the next call goes on. With `coalesce` only the
@@ -250,10 +259,11 @@ class ChainSchedule(Generic[ResultT_co]):
 
     Attributes:
         next_due: Always None.
+        failure: Always None.
         upstream_is_gone: Whether no more results can follow.
     """
 
-    __slots__ = ("_call_on_demand", "_upstream_id", "next_due", "upstream_is_gone")
+    __slots__ = ("_call_on_demand", "_upstream_id", "failure", "next_due", "upstream_is_gone")
 
     def __init__(
         self, upstream_id: str, call_on_demand: Callable[[], Callable[[], ResultT_co | Awaitable[ResultT_co]]]
@@ -261,6 +271,7 @@ class ChainSchedule(Generic[ResultT_co]):
         self._upstream_id = upstream_id
         self._call_on_demand = call_on_demand
         self.next_due: datetime | None = None
+        self.failure: BaseException | None = None
         self.upstream_is_gone = False
 
     @property
@@ -272,6 +283,10 @@ class ChainSchedule(Generic[ResultT_co]):
     def text(self) -> str:
         """Name of the upstream task."""
         return f"after {self._upstream_id!r}"
+
+    def advance(self, now: datetime, coalesce: bool, /) -> Sequence[float]:  # noqa: ARG002  # as `Schedule` has it
+        """Return nothing: results of the upstream task are no due times."""
+        return ()
 
     def call_on_demand(self) -> Callable[[], ResultT_co | Awaitable[ResultT_co]]:
         """Return the call with the last result of the upstream task; see `Schedule`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Never
+from typing import TYPE_CHECKING
 
 from typing_extensions import TypeVar, override
 
@@ -13,8 +13,8 @@ from asyncz._checks import check_text
 from asyncz._running import context_for_later, shared_context_for_later
 from asyncz._text import printable
 from asyncz.clock import utc
-from asyncz.events import TaskAdded, TaskModified, TaskRemoved
-from asyncz.exceptions import InvalidInputError, NoResultError, SchedulerNotRunningError, TaskLookupError
+from asyncz.events import TaskAdded, TaskExecuted, TaskModified, TaskRemoved
+from asyncz.exceptions import InvalidInputError, NoResultError, TaskLookupError
 from asyncz.limits import TaskLimits, TaskOptions, check_options
 from asyncz.plugins import check_trigger
 from asyncz.protocols import Trigger, UniversalSubmit
@@ -24,7 +24,7 @@ from asyncz.schedulers._counters import TaskHistory
 from asyncz.schedulers._executor_registry import Registration
 from asyncz.schedulers._live_run import LiveRun
 from asyncz.schedulers._parts import ChainEnds, SchedulerParts
-from asyncz.schedulers._run_logging import run_fields
+from asyncz.schedulers._run_logging import log_outcome, run_fields
 from asyncz.schedulers._safe_logging import logger
 from asyncz.schedulers._schedules import Schedule, TriggerSchedule, trigger_text
 from asyncz.schedulers._task_runs import TaskRuns
@@ -102,7 +102,7 @@ class TaskController(TaskRuns[ResultT]):
     def on_due(self, _at: float, now: datetime, /) -> None:
         """Submit runs for the due times up to `now`, and schedule the next one."""
         schedule = self._schedule
-        if self.removed or not isinstance(schedule, TriggerSchedule):
+        if self.removed:
             return
         due_times = schedule.advance(now, self.task._spec.limits.coalesce)
         failure = schedule.failure
@@ -196,17 +196,44 @@ class TaskController(TaskRuns[ResultT]):
         self.submit_backlog()
 
     @override
+    def record_result(self, run: LiveRun[ResultT], outcome: TaskExecuted[ResultT], /) -> None:
+        """Count, emit and log the outcome of a run that has a result, and free its slot if its work is over.
+
+        The most frequent end of a run, in one step: what `record_outcome`, `release_run` and `log_outcome` do.
+        """
+        task, runtime = self.task, self._runtime
+        previous = task._last_notification
+        if previous is not None:
+            self.record(previous, runtime.recent_runs)
+        task._last_notification = outcome
+        self.executed += 1
+        runtime.counters.executed += 1
+        dispatcher = runtime.dispatcher
+        subscribed = dispatcher.snapshot_of(TaskExecuted)
+        try:
+            if task._listeners or subscribed is None:
+                dispatcher.emit(outcome, [listener for _, listener in task._listeners])
+            else:
+                dispatcher.call_each(subscribed, outcome)
+        finally:
+            if not run.released:
+                pass
+            elif self._only_run is not run or self.removed or self._backlog is not None or self._retrying is not None:
+                self.release_run(run)
+            else:
+                self._only_run = None
+                schedule = self._schedule
+                if schedule.next_due is None and schedule.is_exhausted:
+                    self._retire()
+        if runtime.inbox.logs_info:
+            log_outcome(outcome, run.registration.alias)
+
+    @override
     def release_run(self, run: LiveRun[ResultT], /) -> None:
         """Free the slot of a run whose work is over."""
-        # The slot of an attempt that another one follows belongs to that one.
-        live = self._live
-        if live is not None and live.get(run.run_id) is run:
-            if len(live) > 1:
-                del live[run.run_id]
-            else:
-                self._live = live = None
+        self.drop(run)
         if self.removed:
-            if live is None:
+            if not self.live_count:
                 self._forget()
             # Executors count by task id: the task that has the id now may have waited for this slot.
             holder = self._parts.tasks.holder(run.task_id)
@@ -215,10 +242,8 @@ class TaskController(TaskRuns[ResultT]):
         elif self._backlog is not None or self._retrying is not None:
             self.refill()
             self.retire_if_finished()
-        elif live is None:
-            schedule = self._schedule
-            if schedule.next_due is None and schedule.is_exhausted:
-                self._retire()
+        elif not self.live_count and self._schedule.is_exhausted:
+            self._retire()
 
     # Removal
 
@@ -232,10 +257,9 @@ class TaskController(TaskRuns[ResultT]):
         """Remove the finished task, unless a change of another thread lets it go on."""
         if not self._parts.tasks.retire(self):
             return
-        task = self.task
-        if TaskRemoved in self._runtime.dispatcher.listeners or task._listeners:
+        if self.task._listeners or TaskRemoved in self._runtime.dispatcher.listeners:
             self._emit_removed()
-        self._disown(task)
+        self._leave_task()
 
     def on_removed(self) -> None:
         """Handle that the task was removed: forget its backlog and end its pending attempts. Results are cancelled."""
@@ -253,14 +277,21 @@ class TaskController(TaskRuns[ResultT]):
 
     def _forget(self) -> None:
         self._parts.tasks.forget(self)
-        self._disown(self.task)
+        self._leave_task()
 
-    def _disown(self, task: Task[ResultT]) -> None:
-        """Break the reference cycle between task and controller, keep the last runs, and notify downstream tasks."""
-        self._runtime.history.add(task._spec.id, self, task._last_notification)
-        task._owner = RemovedTaskOwner(self._parts, self._schedule, self)
-        chain_ends, self.chain_ends = self.chain_ends, None
+    def _leave_task(self) -> None:
+        """Break the reference cycle between task and controller, keep the last runs, and notify downstream tasks.
+
+        From now on the controller only answers for the task that was removed.
+        """
+        task = self.task
+        del self.task
+        last = task._last_notification
+        if last is not None:
+            self._runtime.history.add(task._spec.id, self, last)
+        chain_ends = self.chain_ends
         if chain_ends is not None:
+            self.chain_ends = None
             for on_upstream_gone in chain_ends.downstream.values():
                 on_upstream_gone()
 
@@ -275,7 +306,10 @@ class TaskController(TaskRuns[ResultT]):
 
     def modify(self, task_id: str, options: TaskOptions, executor: str | None, /) -> None:
         """Change limits and executor; see `Task.modify`."""
-        runtime, executors, spec = self._runtime, self._parts.executors, self.task._spec
+        runtime, executors = self._runtime, self._parts.executors
+        check_options(options)
+        task = self._registered_task(task_id)
+        spec = task._spec
         limits = spec.limits.evolve(**options)
         if executor is not None:
             check_text("executor", executor)
@@ -284,11 +318,11 @@ class TaskController(TaskRuns[ResultT]):
             self._require_registered(task_id)
             on_loop = runtime.apply_pending_changes()
             target = None if executor is None else executors.resolve_alias(executor, created)
-            if on_loop and self.task._spec is spec:
+            if on_loop and task._spec is spec:
                 self._apply_modification(limits, target)
             else:
                 # On top of the changes that are pending now.
-                runtime.defer_change(lambda: self._apply_modification(self.task.limits.evolve(**options), target))
+                runtime.defer_change(lambda: self._apply_modification(task.limits.evolve(**options), target))
 
     def _apply_modification(self, limits: TaskLimits, target: tuple[Registration, UniversalSubmit] | None) -> None:
         if self.removed:
@@ -347,6 +381,12 @@ class TaskController(TaskRuns[ResultT]):
             self.refill()
             self.retire_if_finished()
 
+    def _registered_task(self, task_id: str) -> Task[ResultT]:
+        """Return the task, if it is registered. May be called from any thread."""
+        with self._runtime.lock:
+            self._require_registered(task_id)
+            return self.task
+
     def _require_registered(self, task_id: str) -> None:
         """Check that the task is registered. Under the lock."""
         if self.removed:
@@ -401,7 +441,7 @@ class TaskController(TaskRuns[ResultT]):
             self,
             self._schedule.text,
             self._runtime.recent_runs,
-            paused=self._paused,
+            paused=self._paused and not self.removed,
             next_run_at=None if self.removed else self._schedule.next_due,
             # With those of a removed task of the same id, which count for `max_instances` too.
             running=self.live_count + (0 if self.removed else self._parts.tasks.removed_runs(task.id)),
@@ -410,11 +450,11 @@ class TaskController(TaskRuns[ResultT]):
             progress=self._parts.completion.progress.latest(self.live_runs()),
         )
 
-    def find_run(self, run_id: int, /) -> RunSummary | None:
+    def find_run(self, task: Task[object], run_id: int, /) -> RunSummary | None:
         """Return the summary of a live or recent run; None if the run is not one. May be called from any thread."""
-        run = (self._live or {}).get(run_id)
+        run = self.find_live(run_id)
         if run is None or run.done:
-            return self.find_ended(run_id, self.task.id, self.task._last_notification)
+            return self.find_ended(run_id, task.id, task._last_notification)
         return summary_of_live(run)
 
     def can_run(self) -> bool:
@@ -432,74 +472,6 @@ class TaskController(TaskRuns[ResultT]):
 
 def _log_info(task: Task[object], message: str, *values: object) -> None:
     logger.info(message, printable(task.id), *values, extra=run_fields(task.id, executor=task.executor))
-
-
-class RemovedTaskOwner(TaskHistory):
-    """Owner of a removed task, without a reference to its controller: another task can be chained to it.
-
-    It answers `state` with the last state of the task.
-    """
-
-    __slots__ = ("_parts", "_schedule")
-
-    def __init__(self, parts: SchedulerParts, schedule: Schedule[object], history: TaskHistory) -> None:
-        # Without a call in between: most tasks run once, and then are removed.
-        self.submitted, self.executed = history.submitted, history.executed
-        self._others, self._recent = history._others, history._recent
-        self._parts = parts
-        self._schedule = schedule
-
-    @property
-    def chain(self) -> ChainFactory:
-        """Function that adds a downstream task."""
-        return self._parts.chain
-
-    def run_now(self, task_id: str, /) -> Never:
-        """Reject a run."""
-        self._reject("running", task_id)
-
-    def submit(self, task_id: str, /) -> Never:
-        """Reject a submission."""
-        self._reject("submitting", task_id)
-
-    def modify(self, task_id: str, options: TaskOptions, executor: str | None, /) -> Never:  # noqa: ARG002
-        """Reject a change."""
-        check_options(options)
-        raise TaskLookupError(task_id)
-
-    def reschedule(self, task_id: str, trigger: Trigger | None, /) -> Never:
-        """Reject another trigger."""
-        check_trigger(trigger)
-        raise TaskLookupError(task_id)
-
-    def set_paused(self, task_id: str, paused: bool, /) -> Never:  # noqa: ARG002
-        """Reject a change."""
-        raise TaskLookupError(task_id)
-
-    def cancel_runs(self) -> int:
-        """Return 0, as there are no runs."""
-        return 0
-
-    def state(self, task: Task[object], /) -> TaskState:
-        """Return the last state of the task."""
-        return task_state(task, self, self._schedule.text, self._parts.runtime.recent_runs)
-
-    def can_run(self) -> bool:
-        """Return False."""
-        return False
-
-    def check_started(self, action: str, /) -> None:
-        """Raise `SchedulerNotRunningError` if the scheduler was never started."""
-        self._parts.runtime.check_started(action)
-
-    def check_thread(self, action: str, /) -> None:
-        """Raise `WrongThreadError` in any thread but the one of the scheduler's loop."""
-        self._parts.runtime.check_thread(action)
-
-    def _reject(self, action: str, task_id: str) -> Never:
-        if not self._parts.runtime.running:
-            raise SchedulerNotRunningError(f"{action} the task {task_id!r}")
-        raise TaskLookupError(task_id)
 
 
 def summary_of_live(run: LiveRun[ResultT]) -> RunSummary:

@@ -9,7 +9,7 @@ from typing import Generic, Protocol
 
 from typing_extensions import TypeVar
 
-from asyncz._callables import function_name
+from asyncz._callables import function_name, is_same_object
 from asyncz._checks import check_instance
 from asyncz.exceptions import DuplicateTaskError, TaskLookupError
 from asyncz.schedulers._runtime import Runtime
@@ -53,14 +53,33 @@ class TaskRegistry(Generic[ControllerT]):
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._controllers: dict[str, ControllerT] = {}
-        # By the identity of the task, as ids may be used again.
+        # Those of removed tasks with live runs, by their identity, as ids may be used again.
         self._leaving: dict[int, ControllerT] = {}
         self._numbers = itertools.count(1)
+
+    def task(self, task_id: str) -> Task[object]:
+        """Return the task that has an id.
+
+        Raises:
+            TaskLookupError: The task is not registered.
+        """
+        with self._runtime.lock:
+            return self.find(task_id).task
 
     def registered(self) -> tuple[ControllerT, ...]:
         """Return the controllers of all registered tasks."""
         with self._runtime.lock:
             return tuple(self._controllers.values())
+
+    def tasks(self) -> tuple[Task[object], ...]:
+        """Return all registered tasks."""
+        with self._runtime.lock:
+            return tuple(controller.task for controller in self._controllers.values())
+
+    def all_tasks(self) -> tuple[tuple[Task[object], ControllerT], ...]:
+        """Return all tasks with their controllers, removed tasks with live runs included."""
+        with self._runtime.lock:
+            return tuple((controller.task, controller) for controller in self.all())
 
     def all(self) -> tuple[ControllerT, ...]:
         """Return all controllers, those of removed tasks with live runs included."""
@@ -73,8 +92,8 @@ class TaskRegistry(Generic[ControllerT]):
 
     def controller_of(self, task: Task[object]) -> ControllerT | None:
         """Return the controller of a task, also of a removed one with live runs."""
-        controller = self._controllers.get(task.id)
-        return controller if controller is not None and controller.task is task else self._leaving.get(id(task))
+        controller, owner = self._controllers.get(task.id), task._owner
+        return controller if is_same_object(controller, owner) else self._leaving.get(id(owner))
 
     def find(self, task: Task[object] | str) -> ControllerT:
         """Return the controller of a task, given by its id or itself.
@@ -86,7 +105,7 @@ class TaskRegistry(Generic[ControllerT]):
             check_instance("task", task, Task)
         task_id = task if isinstance(task, str) else task.id
         controller = self._controllers.get(task_id)
-        if controller is None or not (isinstance(task, str) or controller.task is task):
+        if controller is None or not (isinstance(task, str) or is_same_object(controller, task._owner)):
             raise TaskLookupError(task_id, self._similar_id(task_id))
         return controller
 
@@ -97,12 +116,17 @@ class TaskRegistry(Generic[ControllerT]):
             return ""
         return next(iter(difflib.get_close_matches(task_id, known, n=1)), "")
 
-    def apply(self, task: Task[object] | str, action: Callable[[ControllerT], object]) -> None:
-        """Do something with the controller of a task, and again if another thread replaces the task meanwhile."""
+    def apply(self, task: Task[object] | str, action: Callable[[ControllerT, str], object]) -> None:
+        """Do something with the controller of a task, and again if another thread replaces the task meanwhile.
+
+        Args:
+            task: Task, or its id.
+            action: Called with the controller and the id.
+        """
         while True:
             controller = self.find(task)
             try:
-                action(controller)
+                action(controller, task if isinstance(task, str) else task.id)
             except TaskLookupError:
                 # An id means the task that has it now.
                 if not controller.removed:
@@ -139,7 +163,7 @@ class TaskRegistry(Generic[ControllerT]):
             controller = self.find(task)
             del self._controllers[controller.task.id]
             controller.removed = True
-            self._leaving[id(controller.task)] = controller
+            self._leaving[id(controller)] = controller
         return controller
 
     def retire(self, controller: ControllerT) -> bool:
@@ -162,7 +186,8 @@ class TaskRegistry(Generic[ControllerT]):
 
     def forget(self, controller: ControllerT) -> None:
         """Forget a removed task, whose last run has ended. For the loop's thread."""
-        self._leaving.pop(id(controller.task), None)
+        with self._runtime.lock:
+            self._leaving.pop(id(controller), None)
 
     def forget_removed(self) -> None:
         """Forget all removed tasks. For the loop's thread."""

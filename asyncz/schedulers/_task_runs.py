@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from contextvars import Context
 from functools import partial
-from typing import Generic
-
 from typing_extensions import TypeVar
 
 from asyncz.events import (
@@ -21,10 +19,10 @@ from asyncz.events import (
 from asyncz.exceptions import MaximumInstancesError, QueueFullError
 from asyncz.runs import TaskRun
 from asyncz.schedulers._backlog import Backlog, DueRun
-from asyncz.schedulers._counters import TaskHistory
 from asyncz.schedulers._dispatcher import Dispatcher
 from asyncz.schedulers._executor_registry import Registration
 from asyncz.schedulers._live_run import LiveRun
+from asyncz.schedulers._live_runs import LiveRuns
 from asyncz.schedulers._parts import SchedulerParts
 from asyncz.schedulers._retrying import Retrying
 from asyncz.schedulers._run_logging import log_rejection, log_retry, log_submission
@@ -37,7 +35,7 @@ ResultT = TypeVar("ResultT")
 _QUEUE_FULL_DELAY = 1.0
 
 
-class TaskRuns(TaskHistory, Generic[ResultT]):
+class TaskRuns(LiveRuns[ResultT]):
     """Live runs, backlog and pending attempts of one task. For the loop's thread, except for the three counts.
 
     The base class of the task's controller, which decides about the schedule, the removal and, in `refill`, whether
@@ -47,7 +45,8 @@ class TaskRuns(TaskHistory, Generic[ResultT]):
     A run is live from its submission until its executor releases it, attempts that wait for their delay included.
 
     Attributes:
-        task: Task of the runs.
+        task: Task of the runs. Deleted once the task is removed and has no live runs, which breaks the reference cycle
+            between the two. Another thread reads it under the lock of the runtime, while the task is registered.
         removed: Whether the task is not registered any more.
         registration: Executor of the next runs.
     """
@@ -55,7 +54,6 @@ class TaskRuns(TaskHistory, Generic[ResultT]):
     __slots__ = (
         "_backlog",
         "_context",
-        "_live",
         "_parts",
         "_retrying",
         "_runtime",
@@ -81,14 +79,18 @@ class TaskRuns(TaskHistory, Generic[ResultT]):
         self._context = context
         self.registration = registration
         self._submit_to = submit_to
-        # Each of the three is None while it is empty, as most tasks are idle.
-        self._live: dict[int, LiveRun[ResultT]] | None = None
+        self._only_run = self._live = None
+        # Each of the two is None while it is empty, as most tasks are idle.
         self._backlog: Backlog[ResultT] | None = None
         self._retrying: Retrying[ResultT] | None = None
         self.removed = False
 
     def release_run(self, run: LiveRun[ResultT], /) -> None:
         """Free the slot of a run whose work is over."""
+        raise NotImplementedError
+
+    def record_result(self, run: LiveRun[ResultT], outcome: TaskExecuted[ResultT], /) -> None:
+        """Count, emit and log the outcome of a run that has a result, and free its slot if its work is over."""
         raise NotImplementedError
 
     def refill(self) -> None:
@@ -98,16 +100,6 @@ class TaskRuns(TaskHistory, Generic[ResultT]):
     def retire_if_finished(self) -> None:
         """Remove the task if no run of it is live or can follow."""
         raise NotImplementedError
-
-    @property
-    def live_count(self) -> int:
-        """Number of live runs. May be read from any thread."""
-        live = self._live
-        return 0 if live is None else len(live)
-
-    def live_runs(self) -> tuple[LiveRun[ResultT], ...]:
-        """Return the live runs, oldest first."""
-        return tuple(self._live.values()) if self._live else ()
 
     @property
     def backlog_size(self) -> int:
@@ -124,12 +116,7 @@ class TaskRuns(TaskHistory, Generic[ResultT]):
     @property
     def is_idle(self) -> bool:
         """Return True if no run is live, and neither a due run nor an attempt waits."""
-        return self._live is None and self._backlog is None and self._retrying is None
-
-    @property
-    def any_incomplete(self) -> bool:
-        """Return True if a run has no outcome yet."""
-        return self._live is not None and any(not run.done for run in self._live.values())
+        return not self.live_count and self._backlog is None and self._retrying is None
 
     # Submission
 
@@ -185,10 +172,10 @@ class TaskRuns(TaskHistory, Generic[ResultT]):
             return
         # The most frequent due run, submitted as `_offer_any` does.
         run = LiveRun(spec, at, self._context, runtime.run_clock, call, self._parts.completion, self, registration)
-        if self._live is None:
-            self._live = {run.run_id: run}
+        if self._only_run is None and self._live is None:
+            self._only_run = run
         else:
-            self._live[run.run_id] = run
+            self.keep(run)
         self.submitted += 1
         runtime.counters.submitted += 1
         try:
@@ -231,10 +218,7 @@ class TaskRuns(TaskHistory, Generic[ResultT]):
             announcement.withdrawn = True
         self.submitted -= 1
         self._runtime.counters.submitted -= 1
-        live = self._live
-        if live is not None:
-            live.pop(run.run_id, None)
-            self._live = live or None
+        self.drop(run)
         return error
 
     def enqueue(self, due: DueRun[ResultT]) -> None:
@@ -277,10 +261,7 @@ class TaskRuns(TaskHistory, Generic[ResultT]):
             # From the inbox, unless it is withdrawn before.
             announcement = _SubmittedEvent(runtime.dispatcher, TaskSubmitted(run.task_id, details=run.details()))
             runtime.inbox.put(announcement)
-        if self._live is None:
-            self._live = {run.run_id: run}
-        else:
-            self._live[run.run_id] = run
+        self.keep(run)
         self.submitted += 1
         runtime.counters.submitted += 1
         if runtime.inbox.logs_debug:
@@ -395,13 +376,13 @@ class TaskRuns(TaskHistory, Generic[ResultT]):
     def _schedule_retry(self, run: LiveRun[ResultT], failure: TaskError) -> bool:
         """Schedule the next attempt of a failed run; return False if none follows."""
         retry = self.task._spec.limits.retry
-        if retry is None or run.cancel_requested or (self._live or {}).get(run.run_id) is not run:
+        if retry is None or run.cancel_requested or self.find_live(run.run_id) is not run:
             return False
         if not retry.follows(run.attempt, failure.exception):
             return False
         delay = retry.delay_after(run.attempt)
         following = run.next_attempt()
-        self._live = {**(self._live or {}), run.run_id: following}
+        self.keep(following)
         if self._retrying is None:
             self._retrying = Retrying[ResultT](self._runtime.clock)
         self._retrying.schedule(following, failure, delay, partial(self._submit_attempt, run.run_id))
@@ -477,7 +458,7 @@ class TaskRuns(TaskHistory, Generic[ResultT]):
     def cancel_run(self, run_id: int) -> bool:
         """Ask for the cancellation of a run; return whether the request is accepted."""
         self._runtime.check_thread("cancelling runs")
-        run = (self._live or {}).get(run_id)
+        run = self.find_live(run_id)
         if run is None:
             return False
         attempt = None if self._retrying is None else self._retrying.withdraw(run_id)

@@ -349,10 +349,10 @@ class AsyncIOScheduler(TaskScheduler):
 
         runtime = self._parts.runtime
         with runtime.lock:
-            controllers, registrations = self._parts.tasks.registered(), self._parts.executors.all()
+            tasks, registrations = self._parts.tasks.all_tasks(), self._parts.executors.all()
         return SchedulerState(
             status=runtime.status,
-            tasks=tuple(each.state(each.task) for each in controllers if not each.removed),
+            tasks=tuple(controller.state(task) for task, controller in tasks if not controller.removed),
             executors=tuple(registration.state() for registration in registrations),
             **runtime.counters.snapshot(),
         )
@@ -379,8 +379,8 @@ class AsyncIOScheduler(TaskScheduler):
             True
         """
         check_count("run_id", run_id, at_least=0)
-        for controller in self._parts.tasks.all():
-            found = controller.find_run(run_id)
+        for task, controller in self._parts.tasks.all_tasks():
+            found = controller.find_run(task, run_id)
             if found is not None:
                 return found
         found = self._parts.runtime.history.find(run_id)
@@ -442,7 +442,7 @@ class AsyncIOScheduler(TaskScheduler):
         with runtime.lock:
             runtime.apply_pending_changes()
             registry.get(alias)
-            using = tuple(each.task.id for each in self._parts.tasks.registered() if each.task.executor == alias)
+            using = tuple(task.id for task in self._parts.tasks.tasks() if task.executor == alias)
             if using:
                 raise ExecutorInUseError(alias, using)
             registration = registry.remove(alias)

@@ -232,8 +232,10 @@ class TaskScheduler:
             )
             controller = TaskController(parts, spec, schedule, registration, submit_to, paused)
             parts.tasks.add(controller)
+        # Before the loop's thread may run the task, and remove it.
+        task = controller.task
         runtime.inbox.put(controller.activate)
-        return controller.task
+        return task
 
     def task(  # noqa: D417  # `misplaced` is no argument for users
         self,
@@ -387,7 +389,7 @@ class TaskScheduler:
     @property
     def tasks(self) -> tuple[Task[object], ...]:
         """All registered tasks. May be read from any thread."""
-        return tuple(controller.task for controller in self._parts.tasks.registered())
+        return self._parts.tasks.tasks()
 
     @overload
     def get_task(self, task_id: str) -> Task[object]: ...
@@ -410,7 +412,7 @@ class TaskScheduler:
         Example:
             >>> page = await scheduler.get_task("front page", of=fetch).run()
         """
-        return self._parts.tasks.find(task_id).task if of is None else self.tasks_of(of).get(task_id)
+        return self._parts.tasks.task(task_id) if of is None else self.tasks_of(of).get(task_id)
 
     def tasks_of(self, fn: Callable[P, CallT], /) -> FunctionTasks[CallT]:
         """Return the tasks of one function, with its result type. May be called from any thread.
@@ -472,7 +474,7 @@ class TaskScheduler:
         Example:
             >>> scheduler.modify_task("nightly", timeout=3600, executor="processpool")
         """
-        self._parts.tasks.apply(task, lambda found: found.modify(found.task.id, options, executor))
+        self._parts.tasks.apply(task, lambda found, task_id: found.modify(task_id, options, executor))
 
     def reschedule_task(self, task: Task[object] | str, trigger: Trigger | None) -> None:
         """Replace the trigger of a task; the new one starts now. May be called from any thread.
@@ -491,7 +493,7 @@ class TaskScheduler:
         Example:
             >>> scheduler.reschedule_task(task, IntervalTrigger(minutes=5))
         """
-        self._parts.tasks.apply(task, lambda found: found.reschedule(found.task.id, trigger))
+        self._parts.tasks.apply(task, lambda found, task_id: found.reschedule(task_id, trigger))
 
     def submit_task(self, task: Task[object] | str) -> None:
         """Make a task due once, now, beside its schedule; see `Task.submit`. May be called from any thread.
@@ -500,7 +502,7 @@ class TaskScheduler:
             TaskLookupError: The task is not registered.
             SchedulerNotRunningError: The scheduler is not running.
         """
-        self._parts.tasks.apply(task, lambda found: found.submit(found.task.id))
+        self._parts.tasks.apply(task, lambda found, task_id: found.submit(task_id))
 
     def pause_task(self, task: Task[object] | str) -> None:
         """Pause the schedule and the backlog of a task until `resume_task`. May be called from any thread.
@@ -508,7 +510,7 @@ class TaskScheduler:
         Raises:
             TaskLookupError: The task is not registered.
         """
-        self._parts.tasks.apply(task, lambda found: found.set_paused(found.task.id, True))
+        self._parts.tasks.apply(task, lambda found, task_id: found.set_paused(task_id, True))
 
     def resume_task(self, task: Task[object] | str) -> None:
         """Resume the schedule of a task; missed due times are due now. May be called from any thread.
@@ -516,7 +518,7 @@ class TaskScheduler:
         Raises:
             TaskLookupError: The task is not registered.
         """
-        self._parts.tasks.apply(task, lambda found: found.set_paused(found.task.id, False))
+        self._parts.tasks.apply(task, lambda found, task_id: found.set_paused(task_id, False))
 
 
 def _check_task_options(task_id: str | None, paused: bool, replace_existing: bool) -> None:

@@ -1,0 +1,74 @@
+"""Live runs of one task."""
+
+from __future__ import annotations
+
+from typing import Generic
+
+from typing_extensions import TypeVar
+
+from asyncz.schedulers._counters import TaskHistory
+from asyncz.schedulers._live_run import LiveRun
+
+ResultT = TypeVar("ResultT")
+
+
+class LiveRuns(TaskHistory, Generic[ResultT]):
+    """Live runs of a task, from their submission until their executor releases them, and its history.
+
+    For the loop's thread, except for the methods that say otherwise.
+    """
+
+    # The one live run; with several, all of them are in `_live`: most tasks never have two, and need no dict.
+    _only_run: LiveRun[ResultT] | None
+    _live: dict[int, LiveRun[ResultT]] | None
+
+    __slots__ = ("_live", "_only_run")
+
+    @property
+    def live_count(self) -> int:
+        """Number of live runs. May be read from any thread."""
+        # In this order, see `keep`.
+        only, live = self._only_run, self._live
+        return 1 if only is not None else 0 if live is None else len(live)
+
+    def live_runs(self) -> tuple[LiveRun[ResultT], ...]:
+        """Return the live runs, oldest first."""
+        only, live = self._only_run, self._live
+        if only is not None:
+            return (only,)
+        return () if live is None else tuple(live.values())
+
+    def find_live(self, run_id: int) -> LiveRun[ResultT] | None:
+        """Return a live run; None if it is not live. May be called from any thread."""
+        only, live = self._only_run, self._live
+        if only is not None:
+            return only if only.run_id == run_id else None
+        return None if live is None else live.get(run_id)
+
+    def keep(self, run: LiveRun[ResultT]) -> None:
+        """Add a live run, or an attempt in the place of the one before."""
+        only, live = self._only_run, self._live
+        if live is not None:
+            live[run.run_id] = run
+        elif only is None or only.run_id == run.run_id:
+            self._only_run = run
+        else:
+            # In this order: another thread that reads `_only_run` first finds the run in one of both places.
+            self._live = {only.run_id: only, run.run_id: run}
+            self._only_run = None
+
+    def drop(self, run: LiveRun[ResultT]) -> None:
+        """Remove a live run. The slot of an attempt that another one follows belongs to that one."""
+        live = self._live
+        if self._only_run is run:
+            self._only_run = None
+        elif live is not None and live.get(run.run_id) is run:
+            if len(live) > 1:
+                del live[run.run_id]
+            else:
+                self._live = None
+
+    @property
+    def any_incomplete(self) -> bool:
+        """Return True if a run has no outcome yet."""
+        return any(not run.done for run in self.live_runs())
