@@ -55,7 +55,7 @@ class Schedule(Protocol[ResultT_co]):
         """Exception that ended the schedule; None if none has."""
         ...
 
-    def advance(self, now: datetime, coalesce: bool, /) -> Sequence[float]:
+    def advance(self, now: datetime, coalesce: bool) -> Sequence[float]:
         """Return due times up to `now`, in seconds since the epoch, and set the next one."""
         ...
 
@@ -116,7 +116,7 @@ class TriggerSchedule:
         """Return None: the task is called as it is."""
         return
 
-    def advance(self, now: datetime, coalesce: bool, /) -> Sequence[float]:
+    def advance(self, now: datetime, coalesce: bool) -> Sequence[float]:
         """Return due times up to `now`, in seconds since the epoch, and set the next one.
 
         If more remain, `next_due` is still not later than `now`, and the next call goes on. With `coalesce` only the
@@ -284,7 +284,7 @@ class ChainSchedule(Generic[ResultT_co]):
         """Name of the upstream task."""
         return f"after {self._upstream_id!r}"
 
-    def advance(self, now: datetime, coalesce: bool, /) -> Sequence[float]:  # noqa: ARG002  # as `Schedule` has it
+    def advance(self, now: datetime, coalesce: bool) -> Sequence[float]:  # noqa: ARG002  # as `Schedule` has it
         """Return nothing: results of the upstream task are no due times."""
         return ()
 

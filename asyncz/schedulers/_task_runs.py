@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from contextvars import Context
 from functools import partial
+
 from typing_extensions import TypeVar
 
 from asyncz.events import (

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given, settings, strategies as st
 from typing_extensions import override
 
-from asyncz import DebugExecutor, TaskExecuted, TaskSubmitted
+from asyncz import DateTrigger, DebugExecutor, IntervalTrigger, TaskExecuted, TaskRemoved, TaskSubmitted
 from asyncz.clock import SystemClock
 from asyncz.events import TaskError, TaskNotification
 from asyncz.exceptions import MaximumInstancesError, QueueFullError
 from asyncz.limits import TaskLimits
 from asyncz.runs import TaskRun
+from asyncz.schedulers._backlog import DueRun
 from asyncz.schedulers._chains import Chains
 from asyncz.schedulers._completion import Completion
 from asyncz.schedulers._counters import RunCounters, TaskHistory
@@ -21,6 +23,8 @@ from asyncz.schedulers._executor_registry import ExecutorRegistry, Registration
 from asyncz.schedulers._live_run import LiveRun
 from asyncz.schedulers._parts import AnyController, SchedulerParts
 from asyncz.schedulers._runtime import Runtime
+from asyncz.schedulers._schedules import TriggerSchedule
+from asyncz.schedulers._task_controller import TaskController
 from asyncz.schedulers._task_registry import TaskRegistry
 from asyncz.schedulers._task_runs import TaskRuns
 from asyncz.schedulers._timer import DueTimer
@@ -29,6 +33,7 @@ from asyncz.tasks import Task
 from tests.helpers.payloads import do_nothing
 
 _EXECUTOR = DebugExecutor()
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class _Owner:
@@ -52,6 +57,13 @@ class _Owner:
     def release_run(self, run: LiveRun[None], /) -> None:
         self.calls.append(f"release {run.done}")
 
+    def record_result(self, run: LiveRun[None], outcome: TaskExecuted[None], /) -> None:
+        try:
+            self.record_outcome(outcome)
+        finally:
+            if run.released:
+                self.release_run(run)
+
     def refill(self) -> None: ...
 
     def retire_if_finished(self) -> None: ...
@@ -74,6 +86,9 @@ class _Runs(TaskRuns[None]):
 
     @override
     def release_run(self, run: LiveRun[None], /) -> None: ...
+
+    @override
+    def record_result(self, run: LiveRun[None], outcome: TaskExecuted[None], /) -> None: ...
 
 
 def _registration() -> Registration:
@@ -196,6 +211,99 @@ def test_complete_agrees_with_complete_any(kind: str, is_released: bool, is_awai
         seen.append(
             (owner.calls, run.done, type(final), final.details.run_id == run.run_id, shared and shared.is_set())
         )
+    assert seen[0] == seen[1]
+
+
+class _Ends:
+    """A task with one-off or repeated due times, whose live runs end one after the other."""
+
+    def __init__(self, *, repeated: bool, recent_runs: int) -> None:
+        self.runtime = Runtime(SystemClock(), recent_runs, max_history=10)
+        self.events: list[object] = []
+        parts = _parts(self.runtime)
+        self.parts, spec = parts, TaskSpec[None]("task", do_nothing, limits=TaskLimits(max_instances=9))
+        trigger = IntervalTrigger(hours=1) if repeated else DateTrigger(NOW)
+        schedule = TriggerSchedule(trigger, NOW)
+        self.controller = TaskController[None](parts, spec, schedule, _registration(), lambda _: None, False)
+        self.task = self.controller.task
+        parts.tasks.add(self.controller)
+        if not repeated:
+            schedule.advance(NOW, coalesce=False)
+
+    def listen(self, *, to_task: bool, to_removal: bool) -> None:
+        """Subscribe to the outcomes of the scheduler, and to more."""
+        self.runtime.dispatcher.subscribe(TaskExecuted, self._receive)
+        if to_task:
+            self.task.on_executed(lambda event: self.events.append(("task", event.details.attempt)))
+        if to_removal:
+            self.runtime.dispatcher.subscribe(TaskRemoved, lambda event: self.events.append(event.task_id))
+
+    def _receive(self, event: TaskExecuted[object]) -> None:
+        self.events.append(event.details.attempt)
+
+    def end(self, run: LiveRun[None], *, is_fused: bool) -> None:
+        """End a run as its call does, or step by step."""
+        outcome = run.executed(None)
+        assert run.report(outcome)
+        if is_fused:
+            run()
+        else:
+            run.complete_any(outcome)
+
+    def seen(self) -> tuple[object, ...]:
+        """Return all that can be told apart, without the numbers of runs."""
+        controller, history = self.controller, self.runtime.history.summaries()
+        state = controller.state(self.task)
+        recent = [(run.outcome, run.attempt) for run in (*state.recent_runs, *history)]
+        counts = (self.runtime.counters.snapshot(), state.executed, state.running, len(self.runtime.inbox.calls))
+        return (
+            self.events,
+            recent,
+            counts,
+            controller.removed,
+            len(self.parts.tasks.tasks()),
+            self.task.last_notification,
+        )
+
+
+@given(
+    runs=st.integers(1, 3),
+    released=st.lists(st.booleans(), min_size=3, max_size=3),
+    repeated=st.booleans(),
+    to_task=st.booleans(),
+    to_removal=st.booleans(),
+    recent_runs=st.integers(0, 2),
+    is_removed=st.booleans(),
+    waits=st.booleans(),
+)
+def test_result_agrees_with_steps(
+    runs: int,
+    released: list[bool],
+    repeated: bool,
+    to_task: bool,
+    to_removal: bool,
+    recent_runs: int,
+    is_removed: bool,
+    waits: bool,
+) -> None:
+    """A run with a result ends in one step as it does step by step."""
+    seen: list[tuple[object, ...]] = []
+    for is_fused in (True, False):
+        ends = _Ends(repeated=repeated, recent_runs=recent_runs)
+        ends.listen(to_task=to_task, to_removal=to_removal)
+        live = [ends.controller.new_run(1.0) for _ in range(runs)]
+        for run in live:
+            assert ends.controller.submit_run(run) is None
+        if waits:
+            ends.controller.enqueue(DueRun[None](2.0))
+        if is_removed:
+            ends.parts.tasks.remove(ends.task)
+        for run, is_released in zip(live, released, strict=False):
+            run.released = is_released
+            ends.end(run, is_fused=is_fused)
+        found = ends.seen()
+        # Outcomes are compared by identity.
+        seen.append((*found[:-1], type(found[-1])))
     assert seen[0] == seen[1]
 
 
