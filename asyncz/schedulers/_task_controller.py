@@ -209,7 +209,7 @@ class TaskController(TaskRuns[ResultT]):
         self.executed += 1
         runtime.counters.executed += 1
         dispatcher = runtime.dispatcher
-        subscribed = dispatcher.snapshot_of(TaskExecuted)
+        subscribed = dispatcher.snapshot_of(type(outcome))
         try:
             if task._listeners or subscribed is None:
                 dispatcher.emit(outcome, [listener for _, listener in task._listeners])
