@@ -276,8 +276,9 @@ class TaskController(TaskRuns[ResultT]):
             self._forget()
 
     def _forget(self) -> None:
-        self._parts.tasks.forget(self)
-        self._leave_task()
+        # Once: the work of an attempt that was abandoned may end later.
+        if self._parts.tasks.forget(self):
+            self._leave_task()
 
     def _leave_task(self) -> None:
         """Break the reference cycle between task and controller, keep the last runs, and notify downstream tasks.

@@ -184,10 +184,10 @@ class TaskRegistry(Generic[ControllerT]):
             controller.removed = True
         return True
 
-    def forget(self, controller: ControllerT) -> None:
-        """Forget a removed task, whose last run has ended. For the loop's thread."""
+    def forget(self, controller: ControllerT) -> bool:
+        """Forget a removed task, whose last run has ended; return False if it was forgotten before."""
         with self._runtime.lock:
-            self._leaving.pop(id(controller), None)
+            return self._leaving.pop(id(controller), None) is not None
 
     def forget_removed(self) -> None:
         """Forget all removed tasks. For the loop's thread."""
