@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Generic, Never, Protocol
@@ -19,13 +19,14 @@ from typing_extensions import TypeVar, override
 
 from asyncz._callables import CallWrapper
 from asyncz._running import context_for_later
-from asyncz.events import TaskError, TaskNotification
+from asyncz.events import TaskError, TaskExecuted, TaskNotification
 from asyncz.exceptions import InvalidInputError, SchedulerNotRunningError, TaskLookupError
 from asyncz.limits import TaskLimits
 from asyncz.protocols import Executor
 from asyncz.runs import result_of
 from asyncz.schedulers._live_run import LiveRun
 from asyncz.schedulers._parts import SchedulerParts
+from asyncz.schedulers._run_logging import log_outcome
 from asyncz.schedulers._safe_logging import logger
 from asyncz.schedulers._task_controller import TaskController
 from asyncz.specs import TaskSpec
@@ -104,15 +105,17 @@ class BatchSchedule:
 
     Attributes:
         next_due: Always None.
+        failure: Always None.
         text: Description for users.
         has_all_items: Whether no more items are taken.
         pending: Items that are taken and whose runs wait for a slot.
     """
 
-    __slots__ = ("has_all_items", "next_due", "pending", "text")
+    __slots__ = ("failure", "has_all_items", "next_due", "pending", "text")
 
     def __init__(self) -> None:
         self.next_due: datetime | None = None
+        self.failure: BaseException | None = None
         self.text: str = "a batch"
         self.has_all_items: bool = False
         self.pending: deque[PendingItem] = deque()
@@ -121,6 +124,10 @@ class BatchSchedule:
     def is_exhausted(self) -> bool:
         """True if no run can follow."""
         return self.has_all_items and not self.pending
+
+    def advance(self, now: datetime, coalesce: bool) -> Sequence[float]:  # noqa: ARG002  # as `Schedule` has it
+        """Return nothing: items are no due times."""
+        return ()
 
     def call_on_demand(self) -> None:
         """Return None: the call of the task rejects a run without an item."""
@@ -163,16 +170,16 @@ class BatchController(TaskController[ResultT]):
         super().end_attempts()
         self.on_change()
 
-    def end(self) -> None:
+    def end(self, task: Task[ResultT]) -> None:
         """Cancel the live runs and remove the task."""
         for run in self.live_runs():
             try:
                 self.cancel_run(run.run_id)
             except Exception:
-                logger.exception("A run of the task %r could not be cancelled", self.task.id)
-        # Another thread may remove the task, too.
+                logger.exception("A run of the task %r could not be cancelled", task.id)
+        # The task may have finished, and another thread may remove it, too.
         with contextlib.suppress(TaskLookupError):
-            self._parts.tasks.remove(self.task)
+            self._parts.tasks.remove(task)
             self._runtime.inbox.put(self.on_removed)
 
 
@@ -266,6 +273,16 @@ class BatchItem(Generic[ItemT, ResultT]):
         finally:
             self._batch.on_outcome(BatchOutcome(self._index, self._item, outcome))
 
+    def record_result(self, run: LiveRun[ResultT], outcome: TaskExecuted[ResultT], /) -> None:
+        """Count, emit and log the outcome of a run that has a result, and free its slot if its work is over."""
+        try:
+            self.record_outcome(outcome)
+        finally:
+            if run.released:
+                self.release_run(run)
+        if self._batch.plan.parts.runtime.inbox.logs_info:
+            log_outcome(outcome, run.registration.alias)
+
     def release_run(self, run: LiveRun[ResultT], /) -> None:
         """Free the slot of the run."""
         self._controller.release_run(run)
@@ -298,6 +315,8 @@ class BatchRuns(Generic[ItemT, ResultT]):
         self.plan: BatchPlan[ItemT, ResultT] = plan
         self._schedule = BatchSchedule()
         self._controller: BatchController[ResultT] | None = None
+        # Kept beside the controller, which drops it when the task is finished.
+        self._task: Task[ResultT] | None = None
         # Outcomes by index that wait for one before them; and those that can be handed out.
         self._early: dict[int, BatchOutcome[ItemT, ResultT]] = {}
         self._ready: deque[BatchOutcome[ItemT, ResultT]] = deque()
@@ -312,12 +331,12 @@ class BatchRuns(Generic[ItemT, ResultT]):
     @property
     def task_id(self) -> str:
         """Id of the task."""
-        return (self.plan.task_id or "") if self._controller is None else self._controller.task.id
+        return (self.plan.task_id or "") if self._task is None else self._task.id
 
     @property
     def window(self) -> int:
         """Maximum number of items that are taken and not yet handed out. May be read from any thread."""
-        limits = self.plan.limits if self._controller is None else self._controller.task._spec.limits
+        limits = self.plan.limits if self._task is None else self._task.limits
         return _WINDOW * limits.max_instances
 
     @property
@@ -341,6 +360,7 @@ class BatchRuns(Generic[ItemT, ResultT]):
         if self._controller is not None or self.closed:
             return
         self._controller = self.plan.add_task(self._schedule, self.on_change)
+        self._task = self._controller.task
         if pump is not None:
             # Without the run that iterates, if there is one: the items are not its work.
             self._pump = asyncio.get_running_loop().create_task(pump(), context=context_for_later())
@@ -435,7 +455,7 @@ class BatchRuns(Generic[ItemT, ResultT]):
 
     def _stop(self, controller: BatchController[ResultT]) -> None:
         """Take no more items; the live runs go on."""
-        self._stopped = self.shutdown_error() or TaskLookupError(controller.task.id)
+        self._stopped = self.shutdown_error() or TaskLookupError(self.task_id)
         self._taken -= len(self._schedule.pending)
         self._schedule.pending.clear()
         self._schedule.has_all_items = True
@@ -478,9 +498,9 @@ class BatchRuns(Generic[ItemT, ResultT]):
         for items in (self._schedule.pending, self._ready, self._early):
             items.clear()
         self._schedule.has_all_items = True
-        if self._controller is not None:
+        if self._controller is not None and self._task is not None:
             self._controller.retire_if_finished()
-            self._controller.end()
+            self._controller.end(self._task)
             # Without a reference cycle, items and results are released at once.
             self._controller.on_change = _do_nothing
         if self._pump is not None:
