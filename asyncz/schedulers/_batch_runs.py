@@ -449,11 +449,11 @@ class BatchRuns(Generic[ItemT, ResultT]):
         accepts_no_more = controller.removed or not runtime.running
         # A task that has finished is removed too.
         if accepts_no_more and self._stopped is None and not self._schedule.is_exhausted:
-            self._stop(controller)
+            self._stop()
         self._submit_pending()
         self._wake()
 
-    def _stop(self, controller: BatchController[ResultT]) -> None:
+    def _stop(self) -> None:
         """Take no more items; the live runs go on."""
         self._stopped = self.shutdown_error() or TaskLookupError(self.task_id)
         self._taken -= len(self._schedule.pending)
