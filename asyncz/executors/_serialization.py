@@ -12,7 +12,7 @@ import pickle
 import time
 from collections.abc import Callable, Collection, Iterable
 from functools import partial
-from types import BuiltinFunctionType, FunctionType, NoneType
+from types import BuiltinFunctionType, FunctionType, ModuleType, NoneType
 from typing import Never, TypeGuard
 
 from typing_extensions import TypeVar, override
@@ -27,7 +27,7 @@ from asyncz.runs import TaskRun
 
 ResultT = TypeVar("ResultT")
 
-_FUNCTION_CLASSES = frozenset({BuiltinFunctionType, FunctionType})
+_OWNERS = frozenset({ModuleType, NoneType})
 _NUMBER_CLASSES = frozenset({bool, complex, float, int, NoneType})
 _TEXT_CLASSES = frozenset({bytes, str})
 _COLLECTION_CLASSES = frozenset({bytes, dict, list, str, tuple})
@@ -50,16 +50,18 @@ def pickled(call: Callable[[], object], dumps: Callable[[object], bytes] = _remo
         raise _unpicklable(call, error, dumps) from error
 
 
-def pickled_in_worker_thread(call: Callable[[], object]) -> bytes:
+def pickled_in_worker_thread(
+    call: Callable[[], object], dumps: Callable[[object], bytes] = _remote_call.dumps
+) -> bytes:
     """Return a call as bytes, on a thread that no exit or interrupt of user code may end.
 
     Raises:
         SerializationError: The function or an argument cannot be pickled.
     """
     try:
-        return _remote_call.dumps(call)
+        return dumps(call)
     except BaseException as error:
-        raise _unpicklable(call, error, _remote_call.dumps) from error
+        raise _unpicklable(call, error, dumps) from error
 
 
 def _unpicklable(
@@ -111,7 +113,7 @@ def parcel_of(run: TaskRun[ResultT], dumps: Callable[[object], bytes] = _remote_
     Raises:
         SerializationError: The function or an argument cannot be pickled.
     """
-    return run_header_of(run) + pickled(run.call, dumps)
+    return run_header_of(run) + pickled_in_worker_thread(run.call, dumps)
 
 
 def run_header_of(run: TaskRun[ResultT]) -> bytes:
@@ -123,12 +125,18 @@ def is_plain_call(call: object) -> bool:
     """Return True if pickling a call is quick and calls no user code: a function with small, built-in arguments."""
     if type(call) is partial:
         return (
-            type(call.func) in _FUNCTION_CLASSES
+            _is_plain_function(call.func)
             and not call.__dict__
             and _are_plain(call.args, 0)
             and (not call.keywords or _are_plain(call.keywords.values(), 0))
         )
-    return type(call) in _FUNCTION_CLASSES
+    return _is_plain_function(call)
+
+
+def _is_plain_function(function: object) -> bool:
+    cls = type(function)
+    # A method of an object written in C, such as `[].append`, is pickled with that object.
+    return cls is FunctionType or (cls is BuiltinFunctionType and type(getattr(function, "__self__", None)) in _OWNERS)
 
 
 def _are_plain(values: Iterable[object], depth: int) -> bool:
@@ -256,15 +264,18 @@ def failure_of(run: TaskRun[ResultT], error: BaseException, traceback_text: str 
         return run.failed(stand_in, traceback_text=traceback_text or f"{stand_in}")
 
 
-def outcome_of_report(run: TaskRun[ResultT], report: _remote_worker.Report) -> TaskNotification[ResultT]:
-    """Return the outcome of a run from the report of a worker that belongs to the user."""
+def plain_outcome_of_report(run: TaskRun[ResultT], report: _remote_worker.Report) -> TaskNotification[ResultT] | None:
+    """Return the outcome of a run from the report of a worker that belongs to the user, else None.
+
+    None means that `outcome_of` has to read the report, because reading it is not quick or calls user code.
+    """
     kind, content, started, (host, pid, thread) = report
     if kind == _remote_worker.MISSED:
         return run.missed()
     if started is not None:
         # The clock of another machine may be ahead.
         run.begin(min(started, time.time()), Worker(host=host, pid=pid, thread=thread))
-    return outcome_of(run, kind, content)
+    return plain_outcome_of(run, kind, content)
 
 
 def latest_start(run: TaskRun[ResultT]) -> float | None:

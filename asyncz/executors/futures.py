@@ -19,8 +19,9 @@ from asyncz.events import TaskNotification
 from asyncz.exceptions import InvalidInputError, SerializationError, WorkerLostError, WorkerStartError
 from asyncz.executors import _remote_worker
 from asyncz.executors._exit_hooks import ThreadedFunctions, call_in_own_thread
+from asyncz.executors._helper_threads import HelperThreads
 from asyncz.executors._progress_socket import ProgressSocket
-from asyncz.executors._serialization import latest_start, outcome_of_report, parcel_of
+from asyncz.executors._serialization import latest_start, outcome_of, parcel_of, plain_outcome_of_report
 from asyncz.executors.pool import QueueExecutor
 from asyncz.protocols import Notifier
 from asyncz.runs import TaskRun
@@ -83,6 +84,7 @@ class FuturesExecutor(QueueExecutor):
         self._futures: dict[int, Future[_remote_worker.Report | None]] = {}
         self._feed: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._feeder: threading.Thread | None = None
+        self._helpers = HelperThreads("asyncz-futures")
         self._progress: ProgressSocket | None = None
 
     @override
@@ -210,7 +212,20 @@ class FuturesExecutor(QueueExecutor):
             self._breaks = 0
             report = future.result()
             if report is not None:
-                call.end(_ending_of(run, report))
+                self._deliver(call, report)
+
+    def _deliver(self, call: _Call[ResultT], report: _remote_worker.Report) -> None:
+        """End a run with the report of its worker. All runs share the thread of the pool that calls this."""
+        run = call.run
+        try:
+            outcome = plain_outcome_of_report(run, report)
+        except Exception as error:
+            # A worker with another version of asyncz may send another report. A pool ignores what its callbacks raise.
+            outcome = run.failed(error)
+        if outcome is None:
+            self._helpers.call(lambda: call.end(outcome_of(run, report[0], report[1])))
+        else:
+            call.end(outcome)
 
     def _replace(self, broken: Executor, lost: WorkerLostError) -> None:
         """Replace a broken pool, or mark the executor as broken. Called in the feeder thread, once per pool."""
@@ -277,14 +292,6 @@ def _lost_by(error: BaseException) -> WorkerLostError:
     lost = WorkerLostError(f"died and broke the pool: {error}")
     lost.__cause__ = error
     return lost
-
-
-def _ending_of(run: TaskRun[ResultT], report: _remote_worker.Report) -> TaskNotification[ResultT]:
-    try:
-        return outcome_of_report(run, report)
-    except Exception as error:
-        # A worker with another version of asyncz may send another report. A pool ignores what its callbacks raise.
-        return run.failed(error)
 
 
 def _create(make_pool: MakePool) -> Executor:

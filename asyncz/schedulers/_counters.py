@@ -184,5 +184,5 @@ def _error_text(exception: BaseException) -> str:
     name = type(exception).__qualname__
     try:
         return f"{name}: {exception}"[:_MAX_ERROR_LENGTH]
-    except Exception:
+    except BaseException:
         return name

@@ -76,7 +76,7 @@ def _frames_not_shown(failure: TaskError) -> str:
         notes: Iterable[object] = getattr(error, "__notes__", ())
         if any(text.strip() in f"{note}" for note in notes):
             return ""
-    except Exception:  # noqa: S110  # attributes of a user's exception may raise, and the frames are shown then
+    except BaseException:  # noqa: S110  # attributes of a user's exception may raise, and the frames are shown then
         pass
     return "\n" + "\n".join(map(printable, text.splitlines()))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 import traceback
 from collections.abc import Mapping
 
@@ -66,10 +67,10 @@ class SafeLogger:
             # A tuple: `logging` would ask an exception for its truth, and for its traceback, which may be user code.
             error = None if exc_info is None else (type(exc_info), exc_info, _traceback_of.__get__(exc_info))
             self._logger.log(level, message, *args, exc_info=error, extra=extra, stacklevel=3)
-        except KeyboardInterrupt:
-            # An interrupt of the user that came at this moment, not an error of a handler.
-            raise
-        except BaseException:
+        except BaseException as raised:
+            # Only the main thread receives interrupts of the user, which may come at this moment.
+            if isinstance(raised, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+                raise
             _print_error()
 
 

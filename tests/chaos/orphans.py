@@ -1,4 +1,4 @@
-"""Kill a program with a process pool at many moments: `python -m tests.chaos.orphans [--moments 50]`.
+"""Kill a program with a process pool, or `asyncz run`, at many moments: `python -m tests.chaos.orphans [--moments 50]`.
 
 Each moment starts the program in a session of its own, sends one signal to the parent or to the whole group, and then
 looks for processes that are left behind. Half of the moments count from the start of the program, the others from its
@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -18,6 +20,7 @@ import time
 import uuid
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -46,8 +49,26 @@ def main() -> None:
 if __name__ == "__main__":
     main()
 """
+JOBS = """
+import os, time
+from asyncz import AsyncIOScheduler, IntervalTrigger, ProcessPoolExecutor, TaskSubmitted
+
+
+def work(seconds: float) -> int:
+    time.sleep(seconds)
+    return os.getpid()
+
+
+scheduler = AsyncIOScheduler(executors={"cpu": ProcessPoolExecutor(max_workers=3)})
+scheduler.subscribe(TaskSubmitted, lambda event: print("submitted", event.run_id, flush=True))
+for number in range(3):
+    scheduler.add_task(work, 0.05 * number, trigger=IntervalTrigger(seconds=0.1), executor="cpu", overlap="queue_all")
+"""
+PROGRAMS: Sequence[str] = ("program", "asyncz run")
 LONGEST_SECONDS = 3.0
 """Moments lie between the start, or the first output, of the program and this many seconds later."""
+
+OUTCOMES = frozenset({"TaskExecuted", "TaskError", "TaskMissed", "TaskCancelled"})
 
 _MARK = "ASYNCZ_ORPHAN_TEST"
 _GRACE_SECONDS = 20.0
@@ -67,17 +88,17 @@ class Victim(NamedTuple):
     drains: bool
 
 
-VICTIMS: Sequence[Victim] = (
-    Victim(signal.SIGKILL, group=False, drains=False),
-    Victim(signal.SIGHUP, group=False, drains=False),
-    Victim(signal.SIGTERM, group=False, drains=True),
-    Victim(signal.SIGINT, group=True, drains=True),
+VICTIMS: Sequence[Victim] = tuple(
+    Victim(number, group=group, drains=number in {signal.SIGTERM, signal.SIGINT})
+    for number in (signal.SIGKILL, signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
+    for group in (False, True)
 )
 
 
 class Moment(NamedTuple):
     """The result of one kill."""
 
+    program: str
     victim: Victim
     seconds: float
     after_output: bool
@@ -113,23 +134,45 @@ def _wait_for_output(printed: Path, process: subprocess.Popen[bytes]) -> None:
         time.sleep(0.005)
 
 
-def kill_at(victim: Victim, seconds: float, program: Path, *, after_output: bool = False) -> Moment:
-    """Start the program, send the signal after some seconds, and look for the processes that survive.
+def _command(program: str, folder: Path) -> list[str]:
+    if program == "program":
+        return [sys.executable, str(folder / "program.py")]
+    return [sys.executable, "-m", "asyncz", "run", "jobs:scheduler", "--json", "--drain-timeout", "10"]
+
+
+def _lost(printed: str) -> int:
+    """Return the number of runs that were submitted, according to the output, and have no outcome there."""
+    submitted, ended = set[str](), set[str]()
+    for line in printed.splitlines():
+        if line.startswith("{"):
+            event: dict[str, object] = json.loads(line)
+            if event["event"] in OUTCOMES:
+                ended.add(f"{event['run_id']}")
+        elif (words := line.split())[:1] in (["submitted"], ["ended"]):
+            (submitted if words[0] == "submitted" else ended).add(words[1])
+    return len(submitted - ended)
+
+
+def kill_at(program: str, victim: Victim, seconds: float, folder: Path, *, after_output: bool = False) -> Moment:
+    """Start a program, send the signal after some seconds, and look for the processes that survive.
 
     Args:
+        program: One of `PROGRAMS`.
         victim: Signal and receivers.
         seconds: Delay of the signal.
-        program: Path of the program.
+        folder: Folder of the programs.
         after_output: Count the delay from the first output of the program, not from its start.
     """
     mark = uuid.uuid4().hex
     # A file: a pipe would stay open as long as an orphan holds it.
-    printed = program.with_name(mark)
+    printed = folder / mark
     with printed.open("w") as output:
         process = subprocess.Popen(
-            [sys.executable, str(program)],
+            _command(program, folder),
+            cwd=folder,
             stdout=output,
-            stderr=subprocess.DEVNULL,
+            # With `--json`, what functions print goes there.
+            stderr=subprocess.STDOUT,
             env={**os.environ, _MARK: mark},
             start_new_session=True,
         )
@@ -146,24 +189,25 @@ def kill_at(victim: Victim, seconds: float, program: Path, *, after_output: bool
     deadline = time.monotonic() + _GRACE_SECONDS
     while (left := _marked_processes(mark)) and time.monotonic() < deadline:
         time.sleep(0.05)
-    lines = [line.split() for line in printed.read_text().splitlines()]
-    submitted = {line[1] for line in lines if line[:1] == ["submitted"]}
-    ended = {line[1] for line in lines if line[:1] == ["ended"]}
     for pid in left:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    return Moment(victim, seconds, after_output, tuple(left.values()), len(submitted - ended) if victim.drains else 0)
+    lost = _lost(printed.read_text()) if victim.drains else 0
+    return Moment(program, victim, seconds, after_output, tuple(left.values()), lost)
 
 
-def kill_at_moments(count: int, folder: Path, at_once: int = 4) -> list[Moment]:
-    """Kill the program at `count` moments, evenly spread over time and over the ways to kill it."""
-    program = folder / "program.py"
-    program.write_text(PROGRAM)
+def kill_at_moments(count: int, folder: Path, seed: int = 1, at_once: int = 4) -> list[Moment]:
+    """Kill the programs at `count` moments, at random within equal parts of the time, and in all ways in turn."""
+    (folder / "program.py").write_text(PROGRAM)
+    (folder / "jobs.py").write_text(JOBS)
+    chance = random.Random(seed)
+    ways = list(product(VICTIMS, PROGRAMS, (False, True)))
+    chance.shuffle(ways)
+    seconds = [LONGEST_SECONDS * (number + chance.random()) / count for number in range(count)]
 
     def kill(number: int) -> Moment:
-        # Each way to kill it is counted from the start and from the output, in turn.
-        turn, way = divmod(number, len(VICTIMS))
-        return kill_at(VICTIMS[way], LONGEST_SECONDS * number / count, program, after_output=turn % 2 == 1)
+        victim, program, after_output = ways[number % len(ways)]
+        return kill_at(program, victim, seconds[number], folder, after_output=after_output)
 
     with ThreadPoolExecutor(at_once) as pool:
         return list(pool.map(kill, range(count)))
@@ -173,15 +217,17 @@ def main() -> int:
     """Kill at every moment and print the results."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos.orphans", description=__doc__)
     parser.add_argument("--moments", type=int, default=50, help="number of kills")
-    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()), help="folder of the program")
+    parser.add_argument("--seed", type=int, default=1, help="decides the moments and the order of the ways")
     options = parser.parse_args()
-    moments = kill_at_moments(options.moments, options.folder)
+    with tempfile.TemporaryDirectory() as folder:
+        moments = kill_at_moments(options.moments, Path(folder), options.seed)
     for each in moments:
         target = "group" if each.victim.group else "parent"
         since = "output" if each.after_output else "start"
         problems = f"left behind: {', '.join(each.left_behind)}" if each.left_behind else ""
         print(
-            f"{each.seconds:5.2f} s after {since:6} {each.victim.signal.name:8} {target:6} lost {each.lost} {problems}"
+            f"{each.program:10} {each.seconds:5.2f} s after {since:6} {each.victim.signal.name:8} {target:6}"
+            f" lost {each.lost} {problems}"
         )
     wrong = sum(not each.is_right for each in moments)
     print(f"{len(moments)} moments, {wrong} wrong")

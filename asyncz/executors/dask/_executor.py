@@ -10,7 +10,8 @@ import pickle
 import time
 import uuid
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Generic, Never, Protocol
 
@@ -30,7 +31,15 @@ from asyncz.exceptions import (
     WorkerLostError,
 )
 from asyncz.executors import _remote_progress, _remote_worker
-from asyncz.executors._serialization import latest_start, outcome_of_report, parcel_of, pickled
+from asyncz.executors._helper_threads import HelperThreads
+from asyncz.executors._serialization import (
+    is_plain_call,
+    latest_start,
+    outcome_of,
+    parcel_of,
+    pickled,
+    plain_outcome_of_report,
+)
 from asyncz.executors.dask import _client_protocol, _connection, _worker
 from asyncz.executors.pool import QueueExecutor
 from asyncz.protocols import Notifier
@@ -121,6 +130,8 @@ class DaskExecutor(QueueExecutor):
         self._retries = retries
         self._token = ""
         self._outgoing: deque[_Outgoing] = deque()
+        self._parcels: deque[tuple[_Outgoing, bytes]] = deque()
+        self._helpers = HelperThreads("asyncz-dask")
         self._on_cluster: dict[int, _Outgoing] = {}
         self._to_cancel: list[_Outgoing] = []
         self._will_flush = False
@@ -192,6 +203,7 @@ class DaskExecutor(QueueExecutor):
             for following in deaf:
                 following.cancel()
         self._outgoing.clear()
+        self._parcels.clear()
 
     def _parcel_of(self, run: TaskRun[ResultT], key: str) -> bytes | None:
         """Take a run out of the queue and pickle it for the cluster; return None if the run has ended instead."""
@@ -218,7 +230,7 @@ class DaskExecutor(QueueExecutor):
         return pickle.dumps(parcel)
 
     def _flush_soon(self) -> None:
-        if self._outgoing and not self._will_flush:
+        if (self._outgoing or self._parcels) and not self._will_flush:
             self._will_flush = True
             asyncio.get_running_loop().call_soon(self._flush)
 
@@ -230,11 +242,7 @@ class DaskExecutor(QueueExecutor):
             return
         batch: list[tuple[_Outgoing, bytes]] = []
         size = 0
-        for _ in range(min(len(self._outgoing), _RUNS_AT_ONCE)):
-            job = self._outgoing.popleft()
-            parcel = job.parcel()
-            if parcel is None:
-                continue
+        for job, parcel in self._next_parcels():
             if batch and size + len(parcel) > _BYTES_AT_ONCE:
                 self._hand_over(client, batch)
                 batch, size = list[tuple[_Outgoing, bytes]](), 0
@@ -243,6 +251,34 @@ class DaskExecutor(QueueExecutor):
         if batch:
             self._hand_over(client, batch)
         self._flush_soon()
+
+    def _next_parcels(self) -> Iterator[tuple[_Outgoing, bytes]]:
+        """Return runs that can be sent now. The calls of others are pickled in other threads, as user code may hang."""
+        for _ in range(min(len(self._parcels), _RUNS_AT_ONCE)):
+            yield self._parcels.popleft()
+        for _ in range(min(len(self._outgoing), _RUNS_AT_ONCE)):
+            job = self._outgoing.popleft()
+            if not job.is_plain:
+                self._helpers.call(partial(self._pickle, job, self._token))
+            elif (parcel := job.parcel()) is not None:
+                yield job, parcel
+
+    def _pickle(self, job: _Outgoing, token: str) -> None:
+        """Pickle the call of a run, in any thread."""
+        parcel = job.parcel()
+        if parcel is not None:
+            self._base_executor_state.call_on_loop(partial(self._send_soon, job, parcel, token))
+
+    def _send_soon(self, job: _Outgoing, parcel: bytes, token: str) -> None:
+        status = self.state.status
+        if status == "broken":
+            job.fail(ClusterConnectionError(self._link.address, "its client was closed"))
+        elif status == "stopped" or token != self._token:
+            # The run was abandoned by a shutdown.
+            job.cancelled()
+        else:
+            self._parcels.append((job, parcel))
+            self._flush_soon()
 
     def _hand_over(self, client: _client_protocol.Client, batch: list[tuple[_Outgoing, bytes]]) -> None:
         try:
@@ -266,12 +302,12 @@ class DaskExecutor(QueueExecutor):
     async def _follow(self, job: _Outgoing, future: Awaitable[bytes]) -> None:
         try:
             report: _remote_worker.Report = pickle.loads(await future)
-            job.deliver(report)
+            self._deliver(job, report)
         except asyncio.CancelledError:
             job.cancelled()
             raise
         except _worker.FailedAttempt as failed:
-            job.deliver(failed.report)
+            self._deliver(job, failed.report)
         except concurrent.futures.CancelledError as error:
             self._was_dropped(job, error)
         except Exception as error:
@@ -280,6 +316,10 @@ class DaskExecutor(QueueExecutor):
             del self._on_cluster[job.run_id]
             # The cluster keeps a result as long as a future of it exists.
             job.future = None
+
+    def _deliver(self, job: _Outgoing, report: _remote_worker.Report) -> None:
+        if not job.deliver_plain(report):
+            self._helpers.call(lambda: job.deliver(report))
 
     def _was_dropped(self, job: _Outgoing, error: concurrent.futures.CancelledError) -> None:
         """End a run whose future Dask has cancelled, which it does for many reasons."""
@@ -334,6 +374,9 @@ class DaskExecutor(QueueExecutor):
         self.mark_broken()
         while self._outgoing:
             self._outgoing.popleft().fail(ClusterConnectionError(self._link.address, "its client was closed"))
+        while self._parcels:
+            job, _ = self._parcels.popleft()
+            job.fail(ClusterConnectionError(self._link.address, "its client was closed"))
 
 
 class _Outgoing(Protocol):
@@ -343,8 +386,13 @@ class _Outgoing(Protocol):
     run_id: int
     future: Awaitable[bytes] | None
 
+    @property
+    def is_plain(self) -> bool:
+        """True if pickling the call is quick and calls no user code."""
+        ...
+
     def parcel(self) -> bytes | None:
-        """Return the parcel of the run, or None if the run has ended instead."""
+        """Return the parcel of the run, or None if the run has ended instead. May be called from any thread."""
         ...
 
     def began(self, place: _remote_worker.Place) -> None:
@@ -355,8 +403,12 @@ class _Outgoing(Protocol):
         """Report the progress of the run."""
         ...
 
+    def deliver_plain(self, report: _remote_worker.Report) -> bool:
+        """Report the outcome that the worker sent; return False if reading it calls user code."""
+        ...
+
     def deliver(self, report: _remote_worker.Report) -> None:
-        """Report the outcome that the worker sent."""
+        """Report the outcome that the worker sent, from any thread. Calls user code."""
         ...
 
     def fail(self, error: BaseException) -> None:
@@ -381,6 +433,12 @@ class _Job(Generic[ResultT]):
         self.run_id = run.id
         self.future: Awaitable[bytes] | None = None
 
+    @property
+    def is_plain(self) -> bool:
+        call = self._run.call
+        # Dask pickles a function by value, with the objects that it refers to, if workers cannot import it.
+        return is_plain_call(call) and _is_importable(call)
+
     def parcel(self) -> bytes | None:
         return self._executor._parcel_of(self._run, self.key)
 
@@ -395,8 +453,15 @@ class _Job(Generic[ResultT]):
     def progressed(self, report: _remote_progress.Report) -> None:
         self._run.report_progress(*report)
 
+    def deliver_plain(self, report: _remote_worker.Report) -> bool:
+        outcome = plain_outcome_of_report(self._run, report)
+        if outcome is None:
+            return False
+        self._end(outcome)
+        return True
+
     def deliver(self, report: _remote_worker.Report) -> None:
-        self._end(outcome_of_report(self._run, report))
+        self._end(outcome_of(self._run, report[0], report[1]))
 
     def fail(self, error: BaseException) -> None:
         self._end(self._run.failed(error))
@@ -408,6 +473,13 @@ class _Job(Generic[ResultT]):
         # In the queue it may have been cancelled before.
         if self._executor.claim(self._run):
             self._executor.finish(self._run, notification)
+
+
+def _is_importable(call: object) -> bool:
+    function: object = call.func if isinstance(call, partial) else call
+    return getattr(function, "__module__", "__main__") != "__main__" and "<" not in getattr(
+        function, "__qualname__", "<"
+    )
 
 
 def _translated(error: Exception) -> Exception:

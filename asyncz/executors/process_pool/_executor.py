@@ -170,7 +170,8 @@ class _RunJob(Generic[ResultT]):
         if not is_plain_call(run.call):
             return None
         try:
-            return (run_header(run.run_id, run.attempt, run.scheduled, run.task_id) + pickled(run.call),)
+            header = run_header(run.run_id, run.attempt, run.scheduled, run.task_id)
+            return (header + pickled_in_worker_thread(run.call),)
         except SerializationError:
             # The function cannot be found: `pickle` reports that.
             return None

@@ -181,7 +181,7 @@ TABLE: list[tuple[str, SlotState, SlotState]] = [
     ("stop", SlotState.STARTING, SlotState.KILLING),
     ("stop", SlotState.IDLE, SlotState.RETIRING),
     ("stop", SlotState.RUNNING, SlotState.KILLING),
-    ("stop", SlotState.RETURNING, SlotState.KILLING),
+    ("stop", SlotState.RETURNING, SlotState.RETURNING),
     ("stop", SlotState.RETIRING, SlotState.RETIRING),
     ("stop", SlotState.KILLING, SlotState.KILLING),
     ("stop", SlotState.DEAD, SlotState.DEAD),

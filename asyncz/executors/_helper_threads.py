@@ -1,0 +1,90 @@
+"""Threads that pickle and unpickle for executors without a supervisor, so that no run delays another one."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+
+logger = logging.getLogger("asyncz.executors")
+
+_MAX_THREADS = 64
+_IDLE_SECONDS = 1.0
+_MESSAGE = "Pickling or unpickling raised an exception outside of a run"
+
+
+class HelperThreads:
+    """Threads for calls of user code, which may raise anything and take any time.
+
+    A call that finds no idle thread starts one, up to a maximum; an idle thread ends after a second. The lock protects
+    the calls and the counts, and no user code is called under it.
+
+    Args:
+        name: Name of the threads.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._condition = threading.Condition()
+        self._calls: deque[Callable[[], object]] = deque()
+        self._threads = 0
+        self._idle = 0
+
+    def call(self, call: Callable[[], object]) -> None:
+        """Make a call soon, in another thread. May be called from any thread."""
+        with self._condition:
+            self._calls.append(call)
+            # An idle thread takes one call, and wakes up some time after it was notified.
+            if self._idle >= len(self._calls):
+                self._condition.notify()
+                return
+            if self._threads >= _MAX_THREADS:
+                return
+            self._threads += 1
+        try:
+            # Daemons: the interpreter's exit must not wait for a call that hangs.
+            threading.Thread(target=self._run, name=self._name, daemon=True).start()
+        except RuntimeError:
+            # No thread can be started at the moment: another one makes the call, or this one if there is none.
+            with self._condition:
+                self._threads -= 1
+                if self._threads:
+                    return
+            self._run_pending()
+
+    def _run(self) -> None:
+        while (call := self._next()) is not None:
+            _make(call)
+            # Else the thread would keep the objects of the call while it is idle.
+            del call
+
+    def _next(self) -> Callable[[], object] | None:
+        """Return the next call; None, and count this thread out, if there was none for a while."""
+        with self._condition:
+            if not self._calls:
+                self._idle += 1
+                self._condition.wait(_IDLE_SECONDS)
+                self._idle -= 1
+            if self._calls:
+                return self._calls.popleft()
+            self._threads -= 1
+            return None
+
+    def _run_pending(self) -> None:
+        while True:
+            with self._condition:
+                if not self._calls:
+                    return
+                call = self._calls.popleft()
+            _make(call)
+
+
+def _make(call: Callable[[], object]) -> None:
+    try:
+        call()
+    except BaseException:
+        # A log handler that raises is user code as well.
+        with contextlib.suppress(BaseException):
+            logger.exception(_MESSAGE)

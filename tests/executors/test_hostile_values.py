@@ -1,0 +1,134 @@
+"""Each run with a hostile function, argument or result has exactly one outcome, and the executor goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent import futures
+from functools import partial
+
+import pytest
+
+from asyncz import (
+    AsyncIOExecutor,
+    AsyncIOScheduler,
+    DaskExecutor,
+    DebugExecutor,
+    FuturesExecutor,
+    ProcessPoolExecutor,
+    Task,
+    TaskCancelled,
+    TaskError,
+    TaskExecuted,
+    TaskMissed,
+    TaskNotification,
+    TaskSubmitted,
+    ThreadPoolExecutor,
+    UniversalExecutor,
+)
+from tests.executors import hostile_values as hostile
+from tests.helpers.payloads import add
+
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+
+WATCHDOG_SECONDS = 100
+
+SPAWN = multiprocessing.get_context("forkserver")
+EXECUTORS: dict[str, Callable[[], UniversalExecutor]] = {
+    "asyncio": AsyncIOExecutor,
+    "debug": DebugExecutor,
+    "threadpool": partial(ThreadPoolExecutor, 2),
+    "processpool": partial(ProcessPoolExecutor, 2),
+    "futures-threads": partial(FuturesExecutor, partial(futures.ThreadPoolExecutor, 2)),
+    "futures-processes": partial(FuturesExecutor, partial(futures.ProcessPoolExecutor, 2, mp_context=SPAWN)),
+    "dask": lambda: DaskExecutor(cluster_kwargs={"n_workers": 1, "threads_per_worker": 2}),
+}
+PICKLING = ("processpool", "futures-processes", "dask")
+
+
+class Outcomes:
+    """Outcomes of the runs of a scheduler, counted."""
+
+    def __init__(self, scheduler: AsyncIOScheduler) -> None:
+        self.submitted: set[int] = set()
+        self.ended: Counter[int] = Counter()
+        scheduler.subscribe(TaskSubmitted, lambda event: self.submitted.add(event.details.run_id))
+        scheduler.subscribe(TaskExecuted, self._count)
+        scheduler.subscribe(TaskError, self._count)
+        scheduler.subscribe(TaskMissed, self._count)
+        scheduler.subscribe(TaskCancelled, self._count)
+
+    def _count(self, outcome: TaskNotification[object]) -> None:
+        self.ended[outcome.details.run_id] += 1
+
+    def check(self) -> None:
+        assert self.ended == dict.fromkeys(self.submitted, 1)
+
+
+@pytest.mark.parametrize("kind", EXECUTORS)
+async def test_hostile_functions_end_once(kind: str) -> None:
+    async with asyncio.timeout(WATCHDOG_SECONDS):
+        async with AsyncIOScheduler(executors={kind: EXECUTORS[kind]()}) as scheduler:
+            outcomes = Outcomes(scheduler)
+            for function in hostile.FUNCTIONS:
+                tasks: list[Task[object]] = [
+                    scheduler.add_task(function, number, executor=kind, trigger=None)
+                    for number in range(len(hostile.BLOWS))
+                ]
+                handles = [task.run() for task in tasks]
+                for handle in handles:
+                    await handle.notification()
+                assert await scheduler.add_task(add, 1, 2, executor=kind, trigger=None).run() == 3, function
+            (state,) = [each for each in scheduler.state.executors if each.alias == kind]
+            assert (state.status, state.running) == ("running", 0)
+        outcomes.check()
+
+
+@pytest.mark.parametrize("kind", PICKLING)
+async def test_hostile_arguments_end_once(kind: str) -> None:
+    """They blow when they are pickled for the worker, or in the worker."""
+    async with asyncio.timeout(WATCHDOG_SECONDS):
+        async with AsyncIOScheduler(executors={kind: EXECUTORS[kind]()}) as scheduler:
+            outcomes = Outcomes(scheduler)
+            for number in range(len(hostile.BLOWS)):
+                armed = hostile.BlowsWhilePickled(number)
+                arguments = armed, hostile.BlowsWhileLoaded(number), hostile.BlowsInSetstate(number)
+                tasks = [scheduler.add_task(hostile.accept, each, executor=kind, trigger=None) for each in arguments]
+                methods = hostile.BlowingList(number)
+                tasks.append(scheduler.add_task(methods.count, 1, executor=kind, trigger=None))
+                armed.armed = methods.armed = True
+                for task in tasks:
+                    assert isinstance(await task.run().notification(), TaskError)
+                assert await scheduler.add_task(add, 1, 2, executor=kind, trigger=None).run() == 3
+            (state,) = [each for each in scheduler.state.executors if each.alias == kind]
+            assert (state.status, state.running) == ("running", 0)
+        outcomes.check()
+
+
+async def test_hostile_method_leaves_other_runs_alone() -> None:
+    """A method of an object written in C is not pickled on the thread that all runs share."""
+    kind = "processpool"
+    async with AsyncIOScheduler(executors={kind: EXECUTORS[kind]()}) as scheduler:
+        methods = hostile.BlowingList(0)
+        hostile_task = scheduler.add_task(methods.count, 1, executor=kind, trigger=None)
+        bystander = scheduler.add_task(time.sleep, 0.5, executor=kind, trigger=None).run()
+        methods.armed = True
+        assert isinstance(await hostile_task.run().notification(), TaskError)
+        await bystander
+
+
+@pytest.mark.parametrize("kind", PICKLING)
+async def test_result_that_hangs_delays_no_other_run(kind: str) -> None:
+    async with asyncio.timeout(WATCHDOG_SECONDS):
+        async with AsyncIOScheduler(executors={kind: EXECUTORS[kind]()}) as scheduler:
+            outcomes = Outcomes(scheduler)
+            assert await scheduler.add_task(add, 1, 2, executor=kind, trigger=None).run() == 3
+            hanging = scheduler.add_task(hostile.return_hanging, executor=kind, trigger=None, timeout=1).run()
+            bystanders = [scheduler.add_task(add, 1, number, executor=kind, trigger=None) for number in range(5)]
+            async with asyncio.timeout(hostile.HANG_SECONDS - 2):
+                assert [await each.run() for each in bystanders] == [1, 2, 3, 4, 5]
+                await hanging.notification()
+        outcomes.check()
