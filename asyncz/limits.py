@@ -16,6 +16,7 @@ from asyncz._checks import (
     check_optional_instance,
     check_optional_seconds,
 )
+from asyncz._constructors import explain_misuse
 from asyncz.exceptions import UnknownOptionError
 from asyncz.retries import Retry
 
@@ -118,6 +119,9 @@ class TaskLimits:
         pairs = {name: (getattr(other, name), getattr(self, name)) for name in _OPTION_NAMES}
         pairs["overlap"] = (other.overlap_policy, self.overlap_policy)
         return {name: f"{before!r} to {now!r}" for name, (before, now) in pairs.items() if before != now}
+
+
+explain_misuse(TaskLimits)
 
 
 _OPTION_NAMES: tuple[str, ...] = ("max_instances", "misfire_grace_time", "coalesce", "timeout", "retry", "overlap")

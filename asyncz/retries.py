@@ -5,6 +5,7 @@ from __future__ import annotations
 import attrs
 
 from asyncz._checks import check_at_least, check_count, check_optional_seconds, check_seconds
+from asyncz._constructors import explain_misuse
 from asyncz._text import class_name
 from asyncz.exceptions import InvalidInputError, RemoteError
 
@@ -79,6 +80,9 @@ class Retry:
         import random
 
         return waiting + random.uniform(0, self.jitter)  # noqa: S311  # spreads load, hides nothing
+
+
+explain_misuse(Retry)
 
 
 def _are_exception_classes(classes: tuple[object, ...]) -> bool:

@@ -14,6 +14,7 @@ from typing import Never
 from typing_extensions import TypeVar, override
 
 from asyncz import _shutdown_limits
+from asyncz._constructors import explain_misuse
 from asyncz._coroutines import CoroutineCall, close_unstarted
 from asyncz._running import running_run
 from asyncz.events import TaskNotification
@@ -220,3 +221,6 @@ class AsyncIOExecutor(InlineExecutor):
         if isinstance(run, TaskRun):
             self._base_executor_state.call_on_loop(partial(self._left_behind.run_ended, run.id))
         return call.result()
+
+
+explain_misuse(AsyncIOExecutor)

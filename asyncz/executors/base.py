@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, cast
 from typing_extensions import TypeVar, override
 
 from asyncz._checks import check_optional_count
+from asyncz._constructors import explain_misuse
 from asyncz._statuses import ExecutorStatus, check_transition
 from asyncz.events import TaskError, TaskNotification
 from asyncz.exceptions import (
@@ -320,6 +321,9 @@ class BaseExecutor(ABC):
         except IllegalTransitionError:
             return
         self.logger.error("The executor %r is broken and accepts no more runs", state.alias)
+
+
+explain_misuse(BaseExecutor)
 
 
 class InlineExecutor(BaseExecutor):

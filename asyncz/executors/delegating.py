@@ -8,6 +8,7 @@ from typing import Generic, Protocol
 
 from typing_extensions import TypeVar
 
+from asyncz._constructors import explain_misuse
 from asyncz._unsafe import as_cancelling, as_cancelling_all, as_checking_calls
 from asyncz.events import TaskNotification
 from asyncz.protocols import (
@@ -126,6 +127,9 @@ class DelegatingExecutor(BaseDelegatingExecutor[UniversalExecutor]):
             ExecutorNotRunningError: The wrapped executor is not running.
         """
         self.executor.submit(run)
+
+
+explain_misuse(DelegatingExecutor)
 
 
 class RestrictedDelegatingExecutor(BaseDelegatingExecutor[Executor[ResultT]], Generic[ResultT]):

@@ -15,6 +15,7 @@ from typing import Generic, TypeAlias
 from typing_extensions import TypeVar, override
 
 from asyncz import _shutdown_limits
+from asyncz._constructors import explain_misuse
 from asyncz.events import TaskNotification
 from asyncz.exceptions import InvalidInputError, SerializationError, WorkerLostError, WorkerStartError
 from asyncz.executors import _remote_worker
@@ -244,6 +245,9 @@ class FuturesExecutor(QueueExecutor):
             self.mark_broken()
         if self._shutdown_pool:
             broken.shutdown(wait=False)
+
+
+explain_misuse(FuturesExecutor)
 
 
 class _Call(Generic[ResultT]):

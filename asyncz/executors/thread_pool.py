@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from typing_extensions import TypeVar, override
 
 from asyncz import _shutdown_limits
+from asyncz._constructors import explain_misuse
 from asyncz._coroutines import CallLoop
 from asyncz.config import ThreadPoolKwargs
 from asyncz.exceptions import InvalidInputError, WorkerStartError
@@ -189,6 +190,9 @@ class ThreadPoolExecutor(PoolExecutor):
         thread = _PoolThread(self._functions, failure)
         for run in runs:
             self._execute(run, thread)
+
+
+explain_misuse(ThreadPoolExecutor)
 
 
 class _PoolThread:

@@ -14,6 +14,7 @@ from typing import Self
 from typing_extensions import override
 
 from asyncz._checks import check_iterable, check_seconds, is_aware, shown
+from asyncz._constructors import explain_misuse
 from asyncz._unsafe import as_catching_up, as_starting
 from asyncz.exceptions import InvalidInputError, NeverDueError
 from asyncz.plugins import is_trigger
@@ -368,6 +369,9 @@ class AndTrigger(CombinedTrigger):
         return self._joined(" and ")
 
 
+explain_misuse(AndTrigger)
+
+
 class OrTrigger(CombinedTrigger):
     """Union of triggers: due if any of them is due, once if several are due at the same time; `a | b` makes one.
 
@@ -455,6 +459,9 @@ class OrTrigger(CombinedTrigger):
     @override
     def __str__(self) -> str:
         return self._joined(" or ")
+
+
+explain_misuse(OrTrigger)
 
 
 def _latest_by_bisection(

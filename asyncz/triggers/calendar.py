@@ -9,6 +9,7 @@ from datetime import MAXYEAR, date, datetime, time, timedelta, tzinfo
 from typing_extensions import override
 
 from asyncz._checks import check_count, check_count_in, check_optional_date, shown
+from asyncz._constructors import explain_misuse
 from asyncz.exceptions import InvalidInputError
 from asyncz.triggers._timezones import first_instant, local_time, minus, zone_name, zone_of, zone_option
 from asyncz.triggers.base import JitteredTrigger
@@ -175,3 +176,6 @@ class CalendarIntervalTrigger(JitteredTrigger):
         start = f" from {self._start_date}" if self._is_given else ""
         until = "" if self._end_date is None else f" until {self._end_date}"
         return f"every {distance} at {self._time} in {zone_name(self._zone)}{start}{until}{self._text_of_rest}"
+
+
+explain_misuse(CalendarIntervalTrigger)

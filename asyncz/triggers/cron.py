@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from typing_extensions import override
 
 from asyncz._checks import check_text
+from asyncz._constructors import explain_misuse
 from asyncz.exceptions import InvalidInputError, MissingExtraError
 from asyncz.triggers._cron_fields import parse_expression
 from asyncz.triggers._timezones import (
@@ -154,6 +155,9 @@ class CronTrigger(JitteredTrigger):
     def __str__(self) -> str:
         start = "" if self._start_at is None else f" from {text_of(self._start_at)}"
         return f"{self._expression} in {zone_name(self._zone)}{start}{self._text_of_rest}"
+
+
+explain_misuse(CronTrigger)
 
 
 @functools.lru_cache(maxsize=1024)

@@ -7,6 +7,7 @@ from datetime import datetime, tzinfo
 
 from typing_extensions import override
 
+from asyncz._constructors import explain_misuse
 from asyncz.triggers._timezones import optional_utc_time, text_of
 from asyncz.triggers.base import ValueTrigger
 
@@ -58,3 +59,6 @@ class DateTrigger(ValueTrigger):
     @override
     def __str__(self) -> str:
         return "at once" if self._run_at is None else f"at {text_of(self._run_at)}"
+
+
+explain_misuse(DateTrigger)

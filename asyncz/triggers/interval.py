@@ -8,6 +8,7 @@ from datetime import datetime, timedelta, tzinfo
 from typing_extensions import override
 
 from asyncz._checks import check_number, shown
+from asyncz._constructors import explain_misuse
 from asyncz.exceptions import InvalidInputError
 from asyncz.triggers._progressions import Progression
 from asyncz.triggers._timezones import check_order, optional_utc_time, text_of
@@ -149,6 +150,9 @@ class IntervalTrigger(JitteredTrigger):
         if self._is_given and self._start_at is not None:
             text += f" from {text_of(self._start_at)}"
         return text + self._text_of_rest
+
+
+explain_misuse(IntervalTrigger)
 
 
 def _sum_of(given: Mapping[str, float]) -> timedelta:

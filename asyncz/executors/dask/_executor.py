@@ -20,6 +20,7 @@ from typing_extensions import TypeVar, override
 from asyncz import _shutdown_limits
 from asyncz._callables import function_name
 from asyncz._checks import check_amounts, check_count
+from asyncz._constructors import explain_misuse
 from asyncz._running import context_for_later
 from asyncz.config import DaskClusterKwargs
 from asyncz.events import TaskNotification, Worker
@@ -377,6 +378,9 @@ class DaskExecutor(QueueExecutor):
         while self._parcels:
             job, _ = self._parcels.popleft()
             job.fail(ClusterConnectionError(self._link.address, "its client was closed"))
+
+
+explain_misuse(DaskExecutor)
 
 
 class _Outgoing(Protocol):

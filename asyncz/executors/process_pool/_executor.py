@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Generic
 from typing_extensions import TypeVar, override
 
 from asyncz._checks import check_optional_count, check_optional_instance
+from asyncz._constructors import explain_misuse
 from asyncz.config import ProcessPoolKwargs
 from asyncz.events import TaskNotification, Worker
 from asyncz.exceptions import SerializationError
@@ -142,6 +143,9 @@ class ProcessPoolExecutor(PoolExecutor):
         supervisor.stop_soon(lambda: loop.call_soon_threadsafe(ended.set))
         await ended.wait()
         supervisor.join()
+
+
+explain_misuse(ProcessPoolExecutor)
 
 
 class _RunJob(Generic[ResultT]):
