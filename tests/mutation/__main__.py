@@ -60,7 +60,19 @@ class Area(NamedTuple):
 
 AREAS: dict[str, Area] = {
     "triggers": Area(("asyncz/triggers/*.py",), ("tests/unit/triggers",)),
-    "schedulers": Area(("asyncz/schedulers/*.py",), ("tests/unit/schedulers", "tests/scheduler")),
+    "schedulers": Area(
+        ("asyncz/schedulers/*.py",),
+        (
+            "tests/unit/schedulers",
+            "tests/scheduler",
+            "tests/unit/calls/test_function_tasks.py",
+            "tests/unit/config/test_loading.py",
+            "tests/executors/contract/test_progress.py",
+            "tests/integration/asgi/test_lifespan.py",
+            "tests/properties/test_clock_steps.py",
+            "tests/unit/triggers/test_catch_up.py",
+        ),
+    ),
     "executors": Area(
         (
             "asyncz/executors/_run_registry.py",

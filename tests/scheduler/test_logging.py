@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -45,8 +46,8 @@ async def test_healthy_scheduler_logs_its_work(capture: pytest.LogCaptureFixture
     started, added, executed, removed, stopped = lines(capture)
     assert started == "Started: executors cpu; 0 task(s)"
     assert added == "sum: added, on demand, on cpu"
-    assert executed.startswith(f"sum: run {run.run_id} executed in ")
-    assert " on cpu" in executed
+    lateness = r"(, [0-9.]+ m?s late)?"
+    assert re.fullmatch(rf"sum: run {run.run_id} executed in [0-9.]+ m?s on cpu{lateness}", executed)
     assert removed == "sum: removed"
     assert "1 submitted, 1 executed, 0 errors, 0 missed, 0 cancelled, 0 rejected; abandoned now: 0" in stopped
 
@@ -132,6 +133,8 @@ async def test_debug_adds_submissions_and_due_times(caplog: pytest.LogCaptureFix
     text = "\n".join(lines(caplog))
     assert "sum: due at 2" in text
     assert " submitted to asyncio" in text
+    (submission,) = [each for each in caplog.records if " submitted to " in each.getMessage()]
+    assert vars(submission)["asyncz_executor"] == "asyncio"
 
 
 async def test_disabled_level_is_looked_up_once_per_burst(monkeypatch: pytest.MonkeyPatch) -> None:
