@@ -17,7 +17,7 @@ app = FastAPI(lifespan=partial(scheduler.lifespan, drain_timeout=25))
 
 @app.get("/state")
 async def state() -> SchedulerState:
-    return scheduler.state
+    return scheduler.state.redacted()
 
 
 @app.post("/tasks/{task_id}/runs", status_code=202)
