@@ -57,6 +57,15 @@ def is_same_object(one: object, other: object) -> bool:
     return one is other or (isinstance(one, _METHODS) and isinstance(other, _METHODS) and one == other)
 
 
+def identity_of(function: object) -> object:
+    """Return a key that is equal for two functions if `is_same_object` says so, while both exist."""
+    if type(function) is MethodType:
+        return id(function.__self__), id(function.__func__)
+    if type(function) is BuiltinMethodType:
+        return id(function.__self__), function.__name__
+    return id(function)
+
+
 def _unwrapped(function: object) -> object:
     while True:
         if isinstance(function, _WRAPPERS):

@@ -70,7 +70,8 @@ class Retry:
     def delay_after(self, attempt: int) -> float:
         """Return the delay in seconds after a failed attempt, counted from 1. May be called from any thread."""
         try:
-            waiting = self.delay * self.backoff ** (attempt - 1)
+            # Powers of integers would have millions of digits.
+            waiting = float(self.delay) * float(self.backoff) ** (attempt - 1)
         except OverflowError:
             waiting = float("inf")
         if self.max_delay is not None:

@@ -10,7 +10,7 @@ from typing import Never, Protocol, cast, get_args
 from typing_extensions import TypeVar
 
 from asyncz import events
-from asyncz._callables import function_name, is_awaitable, is_same_object
+from asyncz._callables import function_name, identity_of, is_awaitable
 from asyncz._text import printable
 from asyncz.exceptions import InvalidInputError
 from asyncz.schedulers._safe_logging import logger
@@ -54,6 +54,8 @@ class Dispatcher:
         self._snapshots: dict[type[object], tuple[Callable[[Never], object], ...]] = {}
         # The dict maps each class to listeners that were subscribed with that very class, which its type cannot say.
         self.snapshot_of: _ListenerLookup = cast("_ListenerLookup", self._snapshots.get)
+        # The subscriptions of each listener, so that one of many is removed without a look at the others.
+        self._subscribed: dict[object, dict[object, type[object]]] = {}
         self._lock = threading.Lock()
         self._awaited: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
@@ -71,6 +73,7 @@ class Dispatcher:
         key = object()
         with self._lock:
             self.listeners.setdefault(event, {})[key] = listener
+            self._subscribed.setdefault(identity_of(listener), {})[key] = event
             outdated = self._snapshots.pop(event, None)
         del outdated
         return Subscription(lambda: self._unsubscribe(event, key))
@@ -78,13 +81,8 @@ class Dispatcher:
     def remove(self, listener: object) -> bool:
         """Remove all subscriptions of a listener, and return True if there were any. May be called from any thread."""
         with self._lock:
-            found = [
-                (event, key)
-                for event, listeners in self.listeners.items()
-                for key, each in listeners.items()
-                if is_same_object(each, listener)
-            ]
-        for event, key in found:
+            found = list(self._subscribed.get(identity_of(listener), {}).items())
+        for key, event in found:
             self._unsubscribe(event, key)
         return bool(found)
 
@@ -146,6 +144,11 @@ class Dispatcher:
         with self._lock:
             listeners = self.listeners.get(event, {})
             listener = listeners.pop(key, None)
+            identity = identity_of(listener)
+            keys = self._subscribed.get(identity, {})
+            keys.pop(key, None)
+            if not keys:
+                self._subscribed.pop(identity, None)
             if not listeners:
                 self.listeners.pop(event, None)
             outdated = self._snapshots.pop(event, None)

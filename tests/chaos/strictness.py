@@ -10,8 +10,27 @@ import traceback
 import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
+from types import TracebackType
 
 from typing_extensions import override
+
+_FOREIGN = ("/distributed/", "/tornado/")
+
+
+def is_foreign(error: BaseException | None) -> bool:
+    """Return True if an `OSError` or a failed assertion was raised by `distributed` or tornado, called by themselves.
+
+    The storm takes file descriptors from the whole process, and a local Dask cluster has its scheduler there: some of
+    its periodic callbacks fail then. No frame of asyncz is involved.
+    """
+    if not isinstance(error, OSError | AssertionError):
+        return False
+    files: list[str] = []
+    entry: TracebackType | None = error.__traceback__
+    while entry is not None:
+        files.append(entry.tb_frame.f_code.co_filename)
+        entry = entry.tb_next
+    return any(part in file for file in files for part in _FOREIGN) and not any("/asyncz/" in file for file in files)
 
 
 class _Recorder(logging.Handler):
@@ -23,7 +42,9 @@ class _Recorder(logging.Handler):
 
     @override
     def emit(self, record: logging.LogRecord) -> None:
-        error = "" if record.exc_info is None else "".join(traceback.format_exception(record.exc_info[1]))
+        if record.exc_info and is_foreign(record.exc_info[1]):
+            return
+        error = "" if not record.exc_info else "".join(traceback.format_exception(record.exc_info[1]))
         self._found.append(f"{record.name}: {record.getMessage()} {error}".rstrip())
 
 
@@ -39,6 +60,8 @@ def strictness() -> Generator[list[str]]:
 
     def on_unraisable(unraisable: sys.UnraisableHookArgs) -> None:
         # Imports nothing and opens nothing: descriptors may be missing.
+        if is_foreign(unraisable.exc_value):
+            return
         found.append(f"{unraisable.err_msg or 'ignored'} in {unraisable.object!r}: {unraisable.exc_value!r}")
 
     def on_thread_error(arguments: threading.ExceptHookArgs) -> None:

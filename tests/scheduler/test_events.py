@@ -6,6 +6,7 @@ import asyncio
 import concurrent.futures
 import contextvars
 import weakref
+from functools import partial
 
 import pytest
 from typing_extensions import override
@@ -290,3 +291,13 @@ async def test_executed_event_has_result() -> None:
         scheduler.subscribe(TaskExecuted, lambda event: results.append(event.result))
         await scheduler.add_task(payloads.add, 1, 2).result()
     assert results == [3]
+
+
+async def test_many_listeners_are_removed_in_linear_time() -> None:
+    """A look at all others for each of them would take minutes."""
+    listeners = [partial(print, number) for number in range(20_000)]
+    async with asyncio.timeout(30), AsyncIOScheduler() as scheduler:
+        for listener in listeners:
+            scheduler.subscribe(TaskExecuted, listener)
+        assert all(scheduler.remove_listener(listener) for listener in listeners)
+        assert not scheduler.remove_listener(listeners[0])

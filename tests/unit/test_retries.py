@@ -27,3 +27,9 @@ def test_retry_invalid_argument_rejected(make: Callable[[], Retry], message: str
     with pytest.raises(InvalidInputError) as rejected:
         make()
     assert message in str(rejected.value)
+
+
+def test_retry_with_integers_computes_floats() -> None:
+    """The power of integers would have a million digits."""
+    assert Retry(attempts=10**7, delay=1, backoff=2).delay_after(10**6) == float("inf")
+    assert isinstance(Retry(attempts=10, delay=1, backoff=2).delay_after(3), float)
