@@ -4,6 +4,7 @@ The parts of a scheduler, each of which owns its state and imports only parts be
 
     asyncio                               public class: checks of arguments, one call each
     _lifecycle  _chains                   start and shutdown; results for downstream tasks
+    batches  _batch_runs                  results of a batch, for the reader; its items and runs
     _task_controller                      one task: schedule, changes, removal
     _task_runs                            base class of the controller: runs and their outcomes
     _parts                                parts that the two use
@@ -23,6 +24,7 @@ into the inbox, under no lock, or makes a change under `Runtime.lock`, see below
 - The loop's thread: timer, schedules, submissions, completions, listeners, log of outcomes, changes, shutdown.
 - Any thread, also the loop's: `add_task`, `modify_task` and other methods whose docstrings say so; `finished`, `notify`
   and `released` of `Completion`, which executors call.
+- The thread that reads a `ThreadBatch`: takes its items, and puts them into the inbox.
 - Worker threads: functions of runs, then `Completion.finished` through the executor.
 - A `SchedulerThread` is the loop's thread; other threads wait for it with `concurrent.futures`.
 

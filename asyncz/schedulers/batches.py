@@ -336,7 +336,11 @@ class ThreadBatch(Iterator[ResultT_co], Generic[ItemT_co, ResultT_co]):
         if not self._started:
             self._bridge(self._start)
             self._started = True
-        # Not all at once if items are slow: results that are there come first.
+        # Only this thread takes items and receives outcomes, so its own count of items in flight is exact. It reads two
+        # values that the loop's thread changes: `window`, one attribute that is replaced as a whole, and `has_outcome`,
+        # the size of a deque. Both reads are atomic under the GIL. An old value is harmless: an item is taken a call
+        # earlier or later, and an outcome that was missed is received below. Not all items are taken at once, as the
+        # iterable may be slow: results that are there come first.
         while not self._has_all_items and self._in_flight < source.window:
             if not self._take_item():
                 self._has_all_items = True
