@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextvars import Context
 from typing import assert_type
 
@@ -20,6 +21,7 @@ from asyncz import (
     RemoteError,
     RestrictedDelegatingExecutor,
     RunDetails,
+    RunSummary,
     SchedulerNotRunningError,
     SchedulerShutdown,
     SchedulerThread,
@@ -95,6 +97,7 @@ def of_errors(
 
 def of_other_errors(stopped: SchedulerNotRunningError, remote: RemoteError) -> None:
     assert_type(stopped.status, str)
+    assert_type(stopped.parent, int)
     assert_type(remote.class_names, tuple[str, ...])
 
 
@@ -105,6 +108,14 @@ def of_runs(run: TaskRun[bytes], context: Context) -> None:
     run.report_progress(1, None, "half")
     run.begin(1.5, Worker())
     run.failed(ValueError(), traceback_text="text")
+
+
+def of_summaries(summary: RunSummary) -> None:
+    assert_type(summary.redacted(len_of), RunSummary)
+
+
+def len_of(text: str) -> str:
+    return str(len(text))
 
 
 def of_modules(
@@ -123,6 +134,7 @@ def of_modules(
 
 def of_dask(client: dask.DaskClient, security: dask.DaskSecurity) -> None:
     assert_type(client.asynchronous, bool)
+    assert_type(security.get_connection_args("client"), Mapping[str, object])
     DaskExecutor(client=client)
     DaskExecutor("tls://host:8786", security=security)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent import futures
+
 from typing_extensions import TypeVar, override
 
 from asyncz import (
@@ -47,8 +49,9 @@ class Queueing(BaseExecutor):
 
 def of_executors(executor: ThreadPoolExecutor, checks: SupportsCheckCall) -> None:
     FuturesExecutor(ThreadPoolExecutor)  # E
-    FuturesExecutor(print, cancel_futures="yes")  # E
-    FuturesExecutor(print, overwrite_wait="yes")  # E
+    FuturesExecutor(futures.ThreadPoolExecutor(), cancel_futures="yes")  # E
+    FuturesExecutor(futures.ThreadPoolExecutor(), overwrite_wait="yes")  # E
+    DaskExecutor("tls://host:8786", max_queue="3")  # E
     executor.submit_run(3)  # E
     executor.release(wait="no")  # E
     checks.check_call(3)  # E
@@ -82,6 +85,8 @@ def of_creation() -> None:
     create_trigger("calendar", hour="3")  # E
     create_trigger("cron", expression=3)  # E
     create_trigger("date", run_at=3)  # E
+    create_trigger("date", expression="* * * * *")  # E[-ty]: unpacked TypedDict
+    create_trigger("date", triggers=[])  # E[-ty]: unpacked TypedDict
     create_trigger("and", triggers=3)  # E
     create_trigger("or", triggers=3)  # E
     install_log_fields("root")  # E
