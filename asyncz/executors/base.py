@@ -582,7 +582,8 @@ def _finish_any(executor: BaseExecutor, run: TaskRun[ResultT], notification: Tas
         elif record.interruption is None:
             notifier.finished(run, notification)
         else:
-            notifier.finished(run, _interrupted(executor, notification, record.interruption))
+            notifier.finished(run, record.interruption())
+            _log_hidden_error(executor, notification)
     finally:
         registry.pop(run.id, None)
         # This thread removes the record and then reads `drained`; a shutdown sets `drained` and then counts the
@@ -591,20 +592,21 @@ def _finish_any(executor: BaseExecutor, run: TaskRun[ResultT], notification: Tas
             state.wake_shutdown_if_drained()
 
 
-def _interrupted(
-    executor: BaseExecutor, notification: TaskNotification[ResultT], make_outcome: MakeOutcome
-) -> TaskNotification[ResultT]:
-    """Return the outcome of a run that was interrupted, and log an error that this hides."""
+def _log_hidden_error(executor: BaseExecutor, notification: TaskNotification[ResultT]) -> None:
+    """Log the error of a run that was interrupted, after its outcome was reported: log handlers are user code."""
     if isinstance(notification, TaskError):
         message = "A run of the task %r was interrupted, and then failed: %s"
         _log(executor, logging.WARNING, message, notification.task_id, notification.traceback)
-    return make_outcome()
 
 
 def _log(executor: BaseExecutor, level: int, message: str, *args: object) -> None:
     """Log a message; a log handler that raises must not keep an outcome from being reported."""
-    with contextlib.suppress(Exception):
+    try:
         executor.logger.log(level, message, *args)
+    except BaseException as error:
+        # Only the main thread receives interrupts of the user, which may come at this moment.
+        if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+            raise
 
 
 def _is_overridden(executor: InlineExecutor, name: str) -> bool:

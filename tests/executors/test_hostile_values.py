@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import multiprocessing
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -11,6 +13,7 @@ from concurrent import futures
 from functools import partial
 
 import pytest
+from typing_extensions import override
 
 from asyncz import (
     AsyncIOExecutor,
@@ -118,6 +121,71 @@ async def test_hostile_method_leaves_other_runs_alone() -> None:
         methods.armed = True
         assert isinstance(await hostile_task.run().notification(), TaskError)
         await bystander
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), GeneratorExit(), asyncio.CancelledError()])
+@pytest.mark.parametrize("kind", ["asyncio", "debug", "threadpool", "processpool", "futures-threads"])
+async def test_listener_that_raises_changes_no_outcome(kind: str, error: BaseException) -> None:
+    def fail(_: object) -> None:
+        raise error
+
+    async def fail_async(_: object) -> None:
+        await asyncio.sleep(0)
+        if not isinstance(error, KeyboardInterrupt | SystemExit | GeneratorExit):
+            raise error
+
+    async with asyncio.timeout(WATCHDOG_SECONDS):
+        async with AsyncIOScheduler(executors={kind: EXECUTORS[kind]()}) as scheduler:
+            for listener in (fail, fail_async):
+                scheduler.subscribe(TaskSubmitted, listener)
+                scheduler.subscribe(TaskExecuted, listener)
+                scheduler.subscribe(TaskError, listener)
+            outcomes = Outcomes(scheduler)
+            for function in (partial(add, 1, 2), partial(hostile.raise_with_arguments, 1)):
+                task: Task[object] = scheduler.add_task(function, executor=kind, trigger=None)
+                await task.run().notification()
+        outcomes.check()
+
+
+class RaisingHandler(logging.Handler):
+    """Log handler that raises, apart from interrupts that the main thread could have received."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()
+        self._error = error
+
+    @override
+    def emit(self, record: logging.LogRecord) -> None:
+        if isinstance(self._error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+            return
+        raise self._error
+
+
+async def fail_when_cancelled() -> None:
+    try:
+        await asyncio.sleep(WATCHDOG_SECONDS)
+    except asyncio.CancelledError:
+        raise ValueError from None
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), RuntimeError()])
+@pytest.mark.parametrize("kind", ["asyncio", "threadpool", "processpool", "futures-threads"])
+async def test_log_handler_that_raises_changes_no_outcome(kind: str, error: BaseException) -> None:
+    """Executors and the scheduler log failures, timeouts and errors that a timeout hides."""
+    handler = RaisingHandler(error)
+    logging.getLogger("asyncz").addHandler(handler)
+    try:
+        async with asyncio.timeout(WATCHDOG_SECONDS):
+            async with AsyncIOScheduler(executors={kind: EXECUTORS[kind]()}) as scheduler:
+                outcomes = Outcomes(scheduler)
+                failing = scheduler.add_task(hostile.raise_with_arguments, 1, executor=kind, trigger=None)
+                assert isinstance(await failing.run().notification(), TaskError)
+                limited = scheduler.add_task(fail_when_cancelled, executor=kind, trigger=None, timeout=0.1)
+                assert isinstance(await limited.run().notification(), TaskError)
+                assert await scheduler.add_task(add, 1, 2, executor=kind, trigger=None).run() == 3
+        outcomes.check()
+    finally:
+        logging.getLogger("asyncz").removeHandler(handler)
 
 
 @pytest.mark.parametrize("kind", PICKLING)
