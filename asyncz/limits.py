@@ -137,7 +137,7 @@ _ADVICE: Mapping[str, str] = {
     "kwargs": _KEYWORDS,
     "name": "the id names a task: id=...",
     "next_run_time": "call task.submit() to run the task now, or pass start_at to the trigger",
-    "jobstore": "tasks are kept in memory only",
+    "jobstore": "pass a store to the scheduler: AsyncIOScheduler(store='sqlite:///jobs.db')",
 }
 
 DEFAULT_LIMITS: TaskLimits = TaskLimits()

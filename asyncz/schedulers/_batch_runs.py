@@ -146,7 +146,7 @@ class BatchController(TaskController[ResultT]):
 
     def accepts_run(self) -> bool:
         """Return True if a run may be submitted now."""
-        if self._paused or self.removed or self.live_count >= self.task._spec.limits.max_instances:
+        if self.paused or self.removed or self.live_count >= self.task._spec.limits.max_instances:
             return False
         if self._runtime.defer_while_paused(self.refill) or self._runtime.status != "running":
             return False
@@ -213,7 +213,7 @@ class BatchPlan(Generic[ItemT, ResultT]):
         parts = self.parts
         created = parts.executors.prepare(self.executor, self.call)
         with parts.runtime.lock:
-            task_id = parts.tasks.new_id(self.task_id, self.call, False)
+            task_id = parts.tasks.new_unstored_id(self.task_id, self.call)
             registration, submit_to = parts.executors.resolve(self.executor, created)
             spec = TaskSpec[ResultT](task_id, self.call, registration.alias, self.limits)
             controller = BatchController[ResultT](parts, spec, schedule, registration, submit_to, False)

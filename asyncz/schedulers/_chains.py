@@ -178,7 +178,7 @@ class Chains:
         link = ChainLink[ArgumentT, ResultT](parts.runtime, upstream, call)
         created = parts.executors.prepare(executor, call)
         with parts.runtime.lock:
-            task_id = parts.tasks.new_id(task_id, call, False)
+            task_id = parts.tasks.new_unstored_id(task_id, call)
             registration, submit_to = parts.executors.resolve(executor, created)
             spec = TaskSpec[ResultT](task_id, call, registration.alias, limits)
             controller = TaskController[ResultT](parts, spec, link.schedule, registration, submit_to, paused)

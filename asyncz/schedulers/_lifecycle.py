@@ -102,6 +102,8 @@ class Lifecycle:
             else:
                 # A run starts this scheduler: what the executors start does not belong to that run.
                 await loop.create_task(starting, context=context_for_later())
+            if self._parts.store is not None:
+                await self._parts.store.start()
         except BaseException:
             await self._abort_start()
             raise
@@ -126,6 +128,7 @@ class Lifecycle:
         self._parts.runtime.set_status("draining")
         try:
             await self._parts.executors.abort_start()
+            await self._close_store()
             for controller in self._parts.tasks.all():
                 controller.cancel_backlog()
                 controller.cancel_unfinished()
@@ -250,6 +253,7 @@ class Lifecycle:
             self._shut_down_executors,
             self._cancel_unfinished,
             self._wait_for_listeners,
+            self._close_store,
         )
         for step in steps:
             try:
@@ -335,6 +339,10 @@ class Lifecycle:
         finally:
             waiting.cancel()
             cut.cancel()
+
+    async def _close_store(self) -> None:
+        if self._parts.store is not None:
+            await self._parts.store.close()
 
     def _emit_shutdown(self) -> None:
         runtime, before = self._parts.runtime, self._counts_before

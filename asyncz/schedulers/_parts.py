@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import attrs
+from typing_extensions import TypeVar
 
+from asyncz.limits import TaskLimits
+from asyncz.protocols import Executor, Trigger, UniversalSubmit
 from asyncz.schedulers._completion import Completion
 from asyncz.schedulers._executor_registry import ExecutorRegistry, Registration
 from asyncz.schedulers._runtime import Runtime
+from asyncz.schedulers._schedules import Schedule, TriggerSchedule
 from asyncz.schedulers._task_registry import Registered, TaskRegistry
 from asyncz.schedulers._timer import DueTimer
 from asyncz.schedulers._timetable import Due
@@ -17,6 +21,8 @@ from asyncz.tasks import ChainFactory, Task, TaskOwner
 
 if TYPE_CHECKING:
     from asyncz.states import RunSummary
+
+ResultT = TypeVar("ResultT")
 
 
 @attrs.define(eq=False)
@@ -86,6 +92,79 @@ class AnyController(Due, Registered, TaskOwner[object], Protocol):
         ...
 
 
+class StoredController(AnyController, Protocol):
+    """Controller of a task that a store keeps."""
+
+    @property
+    def schedule(self) -> Schedule[object]:
+        """Source of the due runs."""
+        ...
+
+    @property
+    def paused(self) -> bool:
+        """True if the schedule is paused."""
+        ...
+
+    def offer_run(self, at: float, *, must_run: bool = False) -> None:
+        """Submit a due run, or let the overlap policy decide about it."""
+        ...
+
+    def report_run(self, at: float, error: BaseException | None, /) -> None:
+        """Report that a run was missed, or failed on a lost node."""
+        ...
+
+    def apply_stored(
+        self,
+        schedule: TriggerSchedule,
+        limits: TaskLimits,
+        target: tuple[Registration, UniversalSubmit] | None,
+        /,
+        *,
+        paused: bool,
+    ) -> tuple[str, ...]:
+        """Take over a schedule, limits and an executor from the store; return the names of changed options."""
+        ...
+
+    def reschedule_timer(self) -> None:
+        """Enter the next due time into the timetable."""
+        ...
+
+
+class StorePart(Protocol):
+    """Part of a scheduler that exchanges tasks and runs with a store."""
+
+    def add(
+        self,
+        call: Callable[[], ResultT | Awaitable[ResultT]],
+        trigger: Trigger | None,
+        executor: Executor[ResultT] | str | None,
+        task_id: str,
+        /,
+        *,
+        limits: TaskLimits,
+        paused: bool,
+        replace_existing: bool,
+    ) -> Task[ResultT]:
+        """Add a task that the store keeps. May be called from any thread."""
+        ...
+
+    def on_changed(self, controller: AnyController, /) -> None:
+        """Have the change of a task written. Under the lock."""
+        ...
+
+    def on_removed(self, controller: AnyController, backlog: Sequence[float], /) -> None:
+        """Have the removal of a task written, if it was not removed by the store; its backlog is forgotten."""
+        ...
+
+    async def start(self) -> None:
+        """Connect to the store, and restore the tasks. For the loop's thread."""
+        ...
+
+    async def close(self) -> None:
+        """Write the last outcomes, give back the other runs, and disconnect. For the loop's thread."""
+        ...
+
+
 @attrs.define(eq=False)
 class SchedulerParts:
     """Parts of one scheduler that its controllers use.
@@ -97,6 +176,7 @@ class SchedulerParts:
         tasks: Controllers by task id.
         timer: Timer of due tasks.
         chain: Adds downstream tasks.
+        store: Store of the tasks; None if they are in memory only.
     """
 
     runtime: Runtime
@@ -105,3 +185,4 @@ class SchedulerParts:
     tasks: TaskRegistry[AnyController]
     timer: DueTimer[AnyController]
     chain: ChainFactory
+    store: StorePart | None = None

@@ -116,6 +116,10 @@ class TriggerSchedule:
         """Return None: the task is called as it is."""
         return
 
+    def replaced(self, trigger: Trigger | None, now: datetime) -> TriggerSchedule:
+        """Return the schedule of another trigger, which starts now."""
+        return TriggerSchedule(trigger, now)
+
     def advance(self, now: datetime, coalesce: bool) -> Sequence[float]:
         """Return due times up to `now`, in seconds since the epoch, and set the next one.
 

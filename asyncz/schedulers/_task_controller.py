@@ -48,7 +48,7 @@ class TaskController(TaskRuns[ResultT]):
         chain_ends: Chain links of the task; None if it has none.
     """
 
-    __slots__ = ("_paused", "_schedule", "chain_ends", "heap_version")
+    __slots__ = ("chain_ends", "heap_version", "paused", "schedule")
 
     def __init__(  # noqa: PLR0917  # called once per task, where keywords take time
         self,
@@ -60,27 +60,27 @@ class TaskController(TaskRuns[ResultT]):
         paused: bool,
     ) -> None:
         super().__init__(parts, Task(spec, self), shared_context_for_later(), registration, submit_to)
-        self._schedule: Schedule[ResultT] = schedule
-        self._paused = paused
+        self.schedule: Schedule[ResultT] = schedule
+        self.paused = paused
         self.heap_version = 0
         self.chain_ends: ChainEnds | None = None
 
     @property
     def is_finished(self) -> bool:
         """True if the schedule is exhausted and the last run is over."""
-        return not self.removed and self.is_idle and self._schedule.is_exhausted
+        return not self.removed and self.is_idle and self.schedule.is_exhausted
 
     @property
     def has_ended(self) -> bool:
         """True if the last run has its outcome, as far as is known now."""
-        is_exhausted = self.removed or (self._schedule.is_exhausted and not self.backlog_size)
+        is_exhausted = self.removed or (self.schedule.is_exhausted and not self.backlog_size)
         return is_exhausted and not self.any_incomplete
 
     @property
     def feeds_chain(self) -> bool:
         """True if an incomplete run or a waiting result may still lead to another run."""
         backlog = self._backlog
-        if backlog and not self._paused and not isinstance(self._schedule, TriggerSchedule):
+        if backlog and not self.paused and not isinstance(self.schedule, TriggerSchedule):
             # With a timer, the first run of the backlog waits until the queue of the executor has room.
             return self.any_incomplete or backlog.timer is not None
         return self.chain_ends is not None and bool(self.chain_ends.downstream) and self.any_incomplete
@@ -93,15 +93,15 @@ class TaskController(TaskRuns[ResultT]):
         if TaskAdded in dispatcher.listeners:
             dispatcher.emit(TaskAdded(self.task.id))
         if self._runtime.inbox.logs_info:
-            trigger, executor = self._schedule.text or "on demand", self.task.executor
+            trigger, executor = self.schedule.text or "on demand", self.task.executor
             _log_info(self.task, "%s: added, %s, on %s", printable(trigger), executor)
         self._update_timer()
-        if self._schedule.next_due is None:
+        if self.schedule.next_due is None:
             self.retire_if_finished()
 
     def on_due(self, _at: float, now: datetime, /) -> None:
         """Submit runs for the due times up to `now`, and schedule the next one."""
-        schedule = self._schedule
+        schedule = self.schedule
         if self.removed:
             return
         due_times = schedule.advance(now, self.task._spec.limits.coalesce)
@@ -110,7 +110,7 @@ class TaskController(TaskRuns[ResultT]):
             if not self._on_trigger_error(failure):
                 return
             # A listener may have given the task another one.
-            schedule = self._schedule
+            schedule = self.schedule
         if schedule.next_due is not None:
             self._update_timer(now)
         elif not due_times:
@@ -120,7 +120,7 @@ class TaskController(TaskRuns[ResultT]):
 
     def restart_schedule(self, now: datetime, /) -> None:
         """Compute the next due time again, because the clock was set back."""
-        schedule = self._schedule
+        schedule = self.schedule
         if isinstance(schedule, TriggerSchedule) and schedule.next_due is not None and not self.removed:
             schedule.restart(now)
             failure = schedule.failure
@@ -131,8 +131,8 @@ class TaskController(TaskRuns[ResultT]):
 
     def _update_timer(self, now: datetime | None = None) -> None:
         """Enter the next due time into the timetable. While a task catches up, it takes turns with other due tasks."""
-        schedule = self._schedule
-        if not isinstance(schedule, TriggerSchedule) or schedule.next_due is None or self._paused or self.removed:
+        schedule = self.schedule
+        if not isinstance(schedule, TriggerSchedule) or schedule.next_due is None or self.paused or self.removed:
             self._parts.timer.unschedule(self)
         elif now is not None and schedule.next_due <= now:
             self._parts.timer.schedule(self, now.timestamp())
@@ -168,7 +168,7 @@ class TaskController(TaskRuns[ResultT]):
         if self.removed:
             return
         try:
-            call = self._schedule.call_on_demand()
+            call = self.schedule.call_on_demand()
         except NoResultError as error:
             run = self.new_run(at)
             self.complete_at_once(run, run.failed(error))
@@ -191,7 +191,7 @@ class TaskController(TaskRuns[ResultT]):
         runtime = self._runtime
         if runtime.status == "draining" and not runtime.chains_continue:
             self.cancel_backlog()
-        if self._paused or self.removed or runtime.defer_while_paused(self.refill):
+        if self.paused or self.removed or runtime.defer_while_paused(self.refill):
             return
         self.submit_backlog()
 
@@ -222,7 +222,7 @@ class TaskController(TaskRuns[ResultT]):
                 self.release_run(run)
             else:
                 self._only_run = None
-                schedule = self._schedule
+                schedule = self.schedule
                 if schedule.next_due is None and schedule.is_exhausted:
                     self._retire()
         if runtime.inbox.logs_info:
@@ -242,7 +242,7 @@ class TaskController(TaskRuns[ResultT]):
         elif self._backlog is not None or self._retrying is not None:
             self.refill()
             self.retire_if_finished()
-        elif not self.live_count and self._schedule.is_exhausted:
+        elif not self.live_count and self.schedule.is_exhausted:
             self._retire()
 
     # Removal
@@ -267,7 +267,9 @@ class TaskController(TaskRuns[ResultT]):
         if self.chain_ends is not None and self.chain_ends.close_upstream is not None:
             self.chain_ends.close_upstream()
             self.cancel_backlog()
-        self.forget_backlog()
+        forgotten = self.forget_backlog()
+        if self._parts.store is not None:
+            self._parts.store.on_removed(self, tuple(due.at for due in forgotten))
         self.end_attempts()
         self._emit_removed()
         if self._runtime.inbox.logs_info:
@@ -343,17 +345,18 @@ class TaskController(TaskRuns[ResultT]):
         """Replace the trigger; see `Task.reschedule`."""
         runtime = self._runtime
         check_trigger(trigger)
-        if not isinstance(self._schedule, TriggerSchedule):
+        if not isinstance(self.schedule, TriggerSchedule):
             reason = f"{task_id!r} is due by results or items; add a separate task for the trigger"
             raise InvalidInputError("trigger", repr(trigger), reason)
-        schedule, change = TriggerSchedule(trigger, utc(runtime.now())), f"rescheduled to {trigger_text(trigger)}"
+        schedule = self.schedule.replaced(trigger, utc(runtime.now()))
+        change = f"rescheduled to {trigger_text(trigger)}"
         with runtime.lock:
             self._require_registered(task_id)
             runtime.defer_change(lambda: self._apply_schedule(schedule, change))
 
     def _apply_schedule(self, schedule: TriggerSchedule, change: str) -> None:
         if not self.removed:
-            self._schedule = schedule
+            self.schedule = schedule
             self._announce_change(TaskModified(self.task.id, change, fields=("trigger",)))
 
     def set_paused(self, task_id: str, paused: bool, /) -> None:
@@ -364,8 +367,8 @@ class TaskController(TaskRuns[ResultT]):
             runtime.defer_change(lambda: self._apply_paused(paused))
 
     def _apply_paused(self, paused: bool) -> None:
-        if self._paused != paused and not self.removed:
-            self._paused = paused
+        if self.paused != paused and not self.removed:
+            self.paused = paused
             change = "paused" if paused else "resumed"
             self._announce_change(TaskModified(self.task.id, change, fields=("paused",)))
 
@@ -374,6 +377,8 @@ class TaskController(TaskRuns[ResultT]):
         self._parts.timer.unschedule(self)
         # Through the inbox, which holds the announcement of the task itself, if that is still to come. Under the lock.
         self._runtime.inbox.put(partial(self._after_change, event))
+        if self._parts.store is not None:
+            self._parts.store.on_changed(self)
 
     def _after_change(self, event: TaskModified) -> None:
         self._runtime.dispatcher.emit(event)
@@ -407,7 +412,7 @@ class TaskController(TaskRuns[ResultT]):
         if self.removed:
             raise TaskLookupError(task_id)
         runtime.check_thread("Task.run()")
-        call, context = self._schedule.call_on_demand(), context_for_later()
+        call, context = self.schedule.call_on_demand(), context_for_later()
         run = self.new_run(runtime.now(), call, context)
         outcome = run.shared_outcome()
         # In the new context: the executor may start something that outlives the run that calls this.
@@ -440,10 +445,10 @@ class TaskController(TaskRuns[ResultT]):
         return task_state(
             task,
             self,
-            self._schedule.text,
+            self.schedule.text,
             self._runtime.recent_runs,
-            paused=self._paused and not self.removed,
-            next_run_at=None if self.removed else self._schedule.next_due,
+            paused=self.paused and not self.removed,
+            next_run_at=None if self.removed else self.schedule.next_due,
             # With those of a removed task of the same id, which count for `max_instances` too.
             running=self.live_count + (0 if self.removed else self._parts.tasks.removed_runs(task.id)),
             retrying=self.retrying,
@@ -469,6 +474,49 @@ class TaskController(TaskRuns[ResultT]):
     def check_thread(self, action: str, /) -> None:
         """Raise `WrongThreadError` in any thread but the one of the scheduler's loop."""
         self._runtime.check_thread(action)
+
+
+class StoredTaskController(TaskController[ResultT]):
+    """Controller of a task that a store keeps."""
+
+    __slots__ = ()
+
+    def apply_stored(
+        self,
+        schedule: TriggerSchedule,
+        limits: TaskLimits,
+        target: tuple[Registration, UniversalSubmit] | None,
+        /,
+        *,
+        paused: bool,
+    ) -> tuple[str, ...]:
+        """Take over a schedule, limits and an executor from the store; return the names of changed options.
+
+        On the loop's thread and under the lock. The next due time is entered into the timetable by a call in the inbox.
+        """
+        spec = self.task._spec
+        alias, fields = spec.executor, tuple(limits.diff(spec.limits))
+        if target is not None and target[0] is not self.registration:
+            alias, fields = target[0].alias, (*fields, "executor")
+            self.change_executor(*target)
+        if fields:
+            replace_spec(self.task, TaskSpec(spec.id, spec.call, alias, limits))
+        if paused != self.paused:
+            fields = (*fields, "paused")
+        self.schedule, self.paused = schedule, paused
+        self._runtime.inbox.put(self.reschedule_timer)
+        return fields
+
+    def reschedule_timer(self) -> None:
+        """Enter the next due time into the timetable, and submit runs that wait for a slot."""
+        if not self.removed:
+            self._update_timer()
+            self.refill()
+
+    def report_run(self, at: float, error: BaseException | None, /) -> None:
+        """Report that a run was missed, or failed on a lost node; then the retry policy may lead to another attempt."""
+        run = self.new_run(at)
+        self.complete_at_once(run, run.missed() if error is None else run.failed(error))
 
 
 def _log_info(task: Task[object], message: str, *values: object) -> None:

@@ -7,11 +7,11 @@ import itertools
 from collections.abc import Callable
 from typing import Generic, Protocol
 
-from typing_extensions import TypeVar
+from typing_extensions import TypeVar, override
 
 from asyncz._callables import function_name, is_same_object
 from asyncz._checks import check_instance
-from asyncz.exceptions import DuplicateTaskError, TaskLookupError
+from asyncz.exceptions import DuplicateTaskError, InvalidInputError, TaskLookupError
 from asyncz.schedulers._runtime import Runtime
 from asyncz.tasks import Task
 
@@ -149,6 +149,14 @@ class TaskRegistry(Generic[ControllerT]):
             raise DuplicateTaskError(wanted)
         return wanted
 
+    def new_unstored_id(self, wanted: str | None, function: object) -> str:
+        """Return the id for a new task that no store keeps, such as a downstream task. Under the lock.
+
+        Raises:
+            DuplicateTaskError: The wanted id is in use.
+        """
+        return self.new_id(wanted, function, False)
+
     def add(self, controller: ControllerT) -> None:
         """Register a task. Under the lock."""
         self._controllers[controller.task.id] = controller
@@ -197,3 +205,24 @@ class TaskRegistry(Generic[ControllerT]):
         """Return the number of live runs of removed tasks with an id: executors count runs by the id of the task."""
         with self._runtime.lock:
             return sum(each.live_count for each in self._leaving.values() if each.task.id == task_id)
+
+
+class NamedTaskRegistry(TaskRegistry[ControllerT]):
+    """Registry of a scheduler with a store: a task needs an id that is the same at each start of the program."""
+
+    @override
+    def new_id(self, wanted: str | None, function: object, replace_existing: bool) -> str:
+        """Return the id for a new task; see `TaskRegistry.new_id`.
+
+        Raises:
+            InvalidInputError: No id is given.
+        """
+        if wanted is None:
+            allowed = "a scheduler with a store needs an id that is the same at each start: pass id='...'"
+            raise InvalidInputError("id", "None", allowed)
+        return super().new_id(wanted, function, replace_existing)
+
+    @override
+    def new_unstored_id(self, wanted: str | None, function: object) -> str:
+        """Return the id for a new task that no store keeps; see `TaskRegistry.new_unstored_id`."""
+        return super().new_id(wanted, function, False)

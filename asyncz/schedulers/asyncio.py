@@ -38,7 +38,7 @@ from asyncz.schedulers._executor_registry import ExecutorRegistry
 from asyncz.schedulers._lifecycle import Lifecycle, warn_if_never_started
 from asyncz.schedulers._parts import AnyController, SchedulerParts
 from asyncz.schedulers._runtime import Runtime, check_clock
-from asyncz.schedulers._task_registry import TaskRegistry
+from asyncz.schedulers._task_registry import NamedTaskRegistry, TaskRegistry
 from asyncz.schedulers._timer import DueTimer
 from asyncz.schedulers.asgi import AppWithScheduler, ReceiveT, ScopeT, SendT, scheduler_lifespan
 from asyncz.schedulers.subscriptions import ListenerDecorator, Subscription
@@ -47,10 +47,13 @@ from asyncz.schedulers.thread import SchedulerThread
 
 if TYPE_CHECKING:
     from asyncz.config import ConfigSource
+    from asyncz.schedulers.stored import SchedulerStore
     from asyncz.states import RunSummary, SchedulerState
+    from asyncz.stores.options import StoreOptions
+    from asyncz.stores.protocol import Store
 else:
     # `typing.get_type_hints` needs the names, and these imports are slow or circular.
-    ConfigSource = RunSummary = SchedulerState = object
+    ConfigSource = RunSummary = SchedulerState = SchedulerStore = StoreOptions = Store = object
 
 P = ParamSpec("P")
 Ts = TypeVarTuple("Ts")
@@ -79,6 +82,9 @@ class AsyncIOScheduler(TaskScheduler):
         recent_runs: Number of recent runs of each task that `Task.state` contains, at least 0.
         history: Number of last runs of finished and removed tasks that `history` and `get_run` know, at least 0. Each
             takes about 0.4 KB, without arguments and results.
+        store: Store that keeps the tasks and their runs, or its URL: `sqlite:///path`, `postgresql://...`. None keeps
+            them in memory only.
+        store_options: Options for the store; None for the default ones.
 
     Raises:
         InvalidInputError: An argument cannot be used.
@@ -97,6 +103,8 @@ class AsyncIOScheduler(TaskScheduler):
         clock: Clock | None = None,
         recent_runs: int = 5,
         history: int = 1000,
+        store: Store | str | None = None,
+        store_options: StoreOptions | None = None,
     ) -> None:
         check_optional_instance("executors", executors, Mapping)
         check_instance("defaults", defaults, TaskLimits)
@@ -104,10 +112,14 @@ class AsyncIOScheduler(TaskScheduler):
         check_count("history", history, at_least=0)
         check_clock(clock)
         runtime = Runtime(clock or SystemClock(), recent_runs, history)
-        completion, chains, tasks = Completion(runtime), Chains(defaults), TaskRegistry[AnyController](runtime)
+        completion, chains = Completion(runtime), Chains(defaults)
+        tasks = TaskRegistry[AnyController](runtime) if store is None else NamedTaskRegistry[AnyController](runtime)
         registry, timer = ExecutorRegistry(runtime, completion), DueTimer[AnyController](runtime, tasks.registered)
         parts = chains.parts = SchedulerParts(runtime, completion, registry, tasks, timer, chains)
         super().__init__(parts, defaults, Lifecycle(parts))
+        self._store: SchedulerStore | None = None
+        if store is not None or store_options is not None:
+            self._use_store(store, store_options)
         for alias, executor in (executors or {}).items():
             if isinstance(executor, str):
                 self.add_executor(executor, alias=alias)
@@ -135,6 +147,29 @@ class AsyncIOScheduler(TaskScheduler):
         from asyncz.schedulers._from_config import configure
 
         return configure(source, lambda defaults: cls(defaults=defaults, clock=clock), lambda made: made._add)
+
+    def _use_store(self, store: Store | str | None, options: StoreOptions | None) -> None:
+        # Imported here: without a store, nothing of it is loaded.
+        from asyncz.schedulers._store_part import StoreConnector
+        from asyncz.schedulers.stored import SchedulerStore
+        from asyncz.stores._urls import store_of
+        from asyncz.stores.options import StoreOptions
+
+        check_optional_instance("store_options", options, StoreOptions)
+        connector = StoreConnector(self._parts, store_of(store), options or StoreOptions())
+        self._parts.store = connector
+        self._store = SchedulerStore(connector)
+
+    @property
+    def store(self) -> SchedulerStore:
+        """Store of the scheduler: history, nodes, and stored tasks that cannot run here.
+
+        Raises:
+            InvalidInputError: The scheduler was made without a store.
+        """
+        if self._store is None:
+            raise InvalidInputError("store", "None", "pass a store to the scheduler, such as store='sqlite:///jobs.db'")
+        return self._store
 
     async def __aenter__(self) -> Self:
         await self.start()

@@ -215,6 +215,10 @@ class TaskScheduler:
             check_trigger(trigger)
         if task_id is not None or paused is not False or replace_existing is not False:
             _check_task_options(task_id, paused, replace_existing)
+            if task_id is not None and self._parts.store is not None:
+                return self._parts.store.add(
+                    call, trigger, executor, task_id, limits=limits, paused=paused, replace_existing=replace_existing
+                )
         parts, runtime = self._parts, self._parts.runtime
         # User code runs before the lock is taken: triggers, constructors of executors, pickling.
         if executor is None:

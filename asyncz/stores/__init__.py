@@ -14,6 +14,7 @@ __all__ = [
     "Lease",
     "LostRunPolicy",
     "MemoryStore",
+    "NodeLostError",
     "NodeRecord",
     "Outcome",
     "PostgresStore",
@@ -26,22 +27,29 @@ __all__ = [
     "StoreClosedError",
     "StoreConnectionError",
     "StoreError",
+    "StoreOptions",
     "StoreSchemaError",
     "StoreSession",
     "StoredTaskConflictError",
     "TaskRecord",
     "TaskRecordState",
+    "UnreadableTaskError",
+    "UnstorableTaskError",
 ]
 
 if TYPE_CHECKING:
     from asyncz.stores.exceptions import (
+        NodeLostError as NodeLostError,
         StoreClosedError as StoreClosedError,
         StoreConnectionError as StoreConnectionError,
         StoredTaskConflictError as StoredTaskConflictError,
         StoreError as StoreError,
         StoreSchemaError as StoreSchemaError,
+        UnreadableTaskError as UnreadableTaskError,
+        UnstorableTaskError as UnstorableTaskError,
     )
     from asyncz.stores.memory import MemoryStore as MemoryStore
+    from asyncz.stores.options import StoreOptions as StoreOptions
     from asyncz.stores.postgres import PostgresStore as PostgresStore
     from asyncz.stores.protocol import Store as Store, StoreSession as StoreSession
     from asyncz.stores.records import (
@@ -65,13 +73,17 @@ else:
         __name__,
         {
             "asyncz.stores.exceptions": (
+                "NodeLostError",
                 "StoreClosedError",
                 "StoreConnectionError",
                 "StoredTaskConflictError",
                 "StoreError",
                 "StoreSchemaError",
+                "UnreadableTaskError",
+                "UnstorableTaskError",
             ),
             "asyncz.stores.memory": ("MemoryStore",),
+            "asyncz.stores.options": ("StoreOptions",),
             "asyncz.stores.postgres": ("PostgresStore",),
             "asyncz.stores.protocol": ("Store", "StoreSession"),
             "asyncz.stores.records": (

@@ -37,8 +37,9 @@ def _record_to_write(task: TaskRecord, known: TaskRecord | None, existing: Exist
             return task.model_copy(update={"version": known.version})
         case "update":
             # An unchanged trigger keeps its next due time, so that an overdue one is not lost.
-            next_due = known.next_due if task.trigger == known.trigger else task.next_due
-            return task.model_copy(update={"version": known.version, "paused": known.paused, "next_due": next_due})
+            schedule = known if task.trigger == known.trigger else task
+            update = {"paused": known.paused, "next_due": schedule.next_due, "started_at": schedule.started_at}
+            return task.model_copy(update={"version": known.version, **update})
 
 
 def _declared(known: TaskRecord) -> TaskRecord:

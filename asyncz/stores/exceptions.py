@@ -82,3 +82,56 @@ class StoredTaskConflictError(StoreError, ValueError):
             f"the store has a task {self.task_id!r} with another declaration; choose another id, or another policy for"
             " existing tasks"
         )
+
+
+@attrs.define(eq=False, slots=False, repr=False)
+class UnstorableTaskError(StoreError, ValueError):
+    """A task cannot be stored; nothing was added.
+
+    Attributes:
+        task_id: Id of the task.
+        part: Part of the task that cannot be stored.
+        reason: Reason, and what to do.
+    """
+
+    task_id: str
+    part: str
+    reason: str
+
+    @override
+    def __str__(self) -> str:
+        return f"the {self.part} of the task {self.task_id!r} cannot be stored: {self.reason}"
+
+
+@attrs.define(eq=False, slots=False, repr=False)
+class UnreadableTaskError(StoreError, ValueError):
+    """A stored task cannot run in this program; it stays in the store.
+
+    Attributes:
+        task_id: Id of the task.
+        reason: Reason.
+    """
+
+    task_id: str
+    reason: str
+
+    @override
+    def __str__(self) -> str:
+        return f"the stored task {self.task_id!r} cannot run here: {self.reason}"
+
+
+@attrs.define(eq=False, slots=False, repr=False)
+class NodeLostError(StoreError, RuntimeError):
+    """The node of a run died or lost its lease, so that the outcome of the run is not known.
+
+    Attributes:
+        task_id: Id of the task.
+        node: Id of the node.
+    """
+
+    task_id: str
+    node: str
+
+    @override
+    def __str__(self) -> str:
+        return f"the node {self.node} died during a run of the task {self.task_id!r}, or lost its lease"

@@ -49,6 +49,7 @@ class TaskRecord(BaseModel, frozen=True, extra="forbid", defer_build=True):
         app_version: Version of the program that declared the task. An older one never overwrites a newer one.
         paused: True if the schedule is paused.
         next_due: Next due time; None if the task is not due again.
+        started_at: Time from which the trigger counts; None if the task has no trigger.
         state: `active` tasks are fired, others are kept.
         problem: Reason for which the task is parked; empty if it is not.
         undeclared_since: Time when the last node that declared the task was gone; None if the task is declared.
@@ -67,6 +68,7 @@ class TaskRecord(BaseModel, frozen=True, extra="forbid", defer_build=True):
     app_version: NonNegativeInt = 0
     paused: bool = False
     next_due: _Time | None = None
+    started_at: _Time | None = None
     state: TaskRecordState = "active"
     problem: str = ""
     undeclared_since: _Time | None = None
@@ -125,10 +127,8 @@ class RunRecord(BaseModel, frozen=True, extra="forbid", defer_build=True):
 
     @model_validator(mode="after")
     def _check_missed(self) -> Self:
-        if (self.kind == "missed") != (self.missed > 0) or (self.kind == "missed") != (self.state == "missed"):
-            message = (
-                "a run of the kind 'missed' has the state 'missed' and counts at least one due time; others do not"
-            )
+        if (self.kind == "missed") != (self.missed > 0) or (self.kind == "missed" and self.state != "missed"):
+            message = "a run of the kind 'missed' has the state 'missed' and counts due times; others count none"
             raise ValueError(message)
         return self
 

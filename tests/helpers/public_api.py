@@ -216,6 +216,10 @@ NAMES: dict[str, list[str]] = {
     ],
     "asyncz.schedulers": ["AsyncIOScheduler"],
     "asyncz.stores": [
+        "NodeLostError",
+        "StoreOptions",
+        "UnreadableTaskError",
+        "UnstorableTaskError",
         "ExistingTaskPolicy",
         "FinalRunState",
         "Firing",
@@ -299,6 +303,7 @@ MEMBERS: dict[str, list[str]] = {
         "shutdown",
         "start",
         "state",
+        "store",
         "submit_task",
         "subscribe",
         "task",

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 from typing_extensions import override
 
-from asyncz import AsynczError
+from asyncz import AsyncIOScheduler, AsynczError, Task, TaskExecuted
 from asyncz.stores import (
     ExistingTaskPolicy,
     FinalRunState,
@@ -18,6 +18,7 @@ from asyncz.stores import (
     Lease,
     LostRunPolicy,
     MemoryStore,
+    NodeLostError,
     NodeRecord,
     Outcome,
     PostgresStore,
@@ -31,10 +32,13 @@ from asyncz.stores import (
     StoreConnectionError,
     StoredTaskConflictError,
     StoreError,
+    StoreOptions,
     StoreSchemaError,
     StoreSession,
     TaskRecord,
     TaskRecordState,
+    UnreadableTaskError,
+    UnstorableTaskError,
 )
 from asyncz.testing import STORE_RULES, Rule, RuleVerdict, StoreConformance
 
@@ -91,6 +95,45 @@ async def runs(session: StoreSession, task: TaskRecord, due: datetime) -> None:
     hints: AsyncIterator[int] = session.wake_ups()
     async for revision in hints:
         assert_type(revision, int)
+
+
+def fetch(url: str) -> bytes:
+    return url.encode()
+
+
+async def schedulers(own: Store) -> None:
+    options = StoreOptions(
+        existing="keep",
+        version=3,
+        on_lost="rerun",
+        lease=30,
+        functions={"fetch": fetch},
+        formerly={"jobs:load": fetch},
+        importable=("myapp",),
+    )
+    with_url = AsyncIOScheduler(store="sqlite:///jobs.db")
+    with_store = AsyncIOScheduler(store=own, store_options=options)
+    task = with_url.add_task(fetch, "https://example.org", id="page")
+    assert_type(task, Task[bytes])
+    # The result of a run in another process has its exact type.
+    assert_type(await with_store.store.executed(task), tuple[TaskExecuted[bytes], ...])
+    assert_type(
+        await with_store.store.executed(with_store.get_task("page", of=fetch), 3), tuple[TaskExecuted[bytes], ...]
+    )
+    assert_type(await with_store.store.runs(), Sequence[RunRecord])
+    assert_type(await with_store.store.runs(RunQuery(task_id="page")), Sequence[RunRecord])
+    assert_type(await with_store.store.nodes(), Sequence[NodeRecord])
+    assert_type(with_store.store.connected, bool)
+    assert_type(with_store.store.unreadable, Mapping[str, str])
+    assert_type(with_store.store.rejected_outcomes, int)
+
+
+def failures_of_tasks(lost: NodeLostError, unreadable: UnreadableTaskError, unstorable: UnstorableTaskError) -> None:
+    errors: list[StoreError] = [lost, unreadable, unstorable]
+    assert_type(lost.task_id + lost.node, str)
+    assert_type(unreadable.task_id + unreadable.reason, str)
+    assert_type(unstorable.task_id + unstorable.part + unstorable.reason, str)
+    print(errors)
 
 
 def failures(

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from typing_extensions import override
 
+from asyncz import AsyncIOScheduler
 from asyncz.stores import (
     Firing,
     MemoryStore,
@@ -18,6 +19,7 @@ from asyncz.stores import (
     RunRecord,
     SqliteStore,
     Store,
+    StoreOptions,
     StoreSession,
     TaskRecord,
 )
@@ -59,6 +61,28 @@ async def runs(session: StoreSession, task: TaskRecord, due: datetime, run_id: U
     RunQuery(states=("done",))  # E
     await session.prune({"running": timedelta(days=3)}, 500)  # E
     session.renew().until = due  # E
+
+
+def fetch(url: str) -> bytes:
+    return url.encode()
+
+
+async def schedulers() -> None:
+    AsyncIOScheduler(store=3)  # E
+    AsyncIOScheduler(store=MemoryStore)  # E
+    AsyncIOScheduler(store_options={"version": 3})  # E
+    StoreOptions(existing="overwrite")  # E
+    StoreOptions(on_lost="retry")  # E
+    StoreOptions(3)  # E
+    StoreOptions(lease=timedelta(seconds=15))  # E
+    scheduler = AsyncIOScheduler(store="sqlite:///jobs.db")
+    scheduler.store = None  # E
+    task = scheduler.add_task(fetch, "https://example.org", id="page")
+    for outcome in await scheduler.store.executed(task):
+        text: str = outcome.result  # E
+        print(text)
+    await scheduler.store.executed("page")  # E
+    await scheduler.store.runs("page")  # E
 
 
 class TestNoStore(StoreConformance):

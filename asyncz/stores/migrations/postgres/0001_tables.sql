@@ -9,6 +9,7 @@ CREATE TABLE asyncz_tasks (
     app_version integer NOT NULL,
     paused boolean NOT NULL,
     next_due timestamptz,
+    started_at timestamptz,
     state text NOT NULL,
     problem text NOT NULL,
     undeclared_since timestamptz,

@@ -9,6 +9,7 @@ CREATE TABLE asyncz_tasks (
     app_version INTEGER NOT NULL,
     paused INTEGER NOT NULL,
     next_due INTEGER,
+    started_at INTEGER,
     state TEXT NOT NULL,
     problem TEXT NOT NULL,
     undeclared_since INTEGER,

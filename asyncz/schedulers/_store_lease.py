@@ -1,0 +1,71 @@
+"""Thread that renews the lease of a node."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from asyncz.schedulers._safe_logging import logger
+from asyncz.stores.exceptions import StoreClosedError, StoreError
+from asyncz.stores.protocol import StoreSession
+
+# Part of a lease that the node does not use, for the time between the clocks of node and store.
+_MARGIN = 0.1
+# Seconds until the next attempt if a renewal has failed.
+_RETRY_DELAY = 0.5
+
+
+class LeaseKeeper:
+    """Daemon thread that renews a lease each third of its duration: a blocked event loop does not lose it.
+
+    The thread alone writes `_until`, and the loop's thread reads it: assigning an attribute is atomic under the GIL. A
+    loop that reads the old value trusts its lease for a shorter time than it could, which does no harm.
+
+    Args:
+        session: Session with the store.
+        duration: Duration of the lease in seconds.
+        on_lost: Function that is called in the thread if the lease had ended before a renewal.
+    """
+
+    def __init__(self, session: StoreSession, duration: float, on_lost: Callable[[], object]) -> None:
+        self._session = session
+        self._duration = duration
+        self._on_lost = on_lost
+        self._until = time.monotonic() + duration * (1 - _MARGIN)
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="asyncz-lease", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread, without waiting for a renewal that is in progress."""
+        self._stopped.set()
+
+    @property
+    def is_valid(self) -> bool:
+        """True if no other node can have taken over the runs of this one."""
+        return time.monotonic() < self._until
+
+    def _run(self) -> None:
+        delay = self._duration / 3
+        while not self._stopped.wait(delay):
+            # Read before the call: the store cannot have granted the lease any earlier.
+            sent = time.monotonic()
+            try:
+                lease = self._session.renew()
+            except StoreClosedError:
+                return
+            except StoreError:
+                delay = _RETRY_DELAY
+                continue
+            except Exception:
+                logger.exception("The lease could not be renewed")
+                delay = _RETRY_DELAY
+                continue
+            self._until = sent + self._duration * (1 - _MARGIN)
+            delay = self._duration / 3
+            if lease.lost:
+                self._on_lost()

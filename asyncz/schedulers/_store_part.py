@@ -1,0 +1,310 @@
+"""The part of a scheduler that exchanges tasks and runs with a store."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import os
+import random
+import socket
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from uuid import uuid4
+
+from typing_extensions import TypeVar
+
+from asyncz.limits import TaskLimits
+from asyncz.protocols import Executor, Trigger
+from asyncz.schedulers._parts import AnyController, SchedulerParts
+from asyncz.schedulers._safe_logging import logger
+from asyncz.schedulers._store_lease import LeaseKeeper
+from asyncz.schedulers._store_runs import StoredRuns
+from asyncz.schedulers._store_tasks import StoredTask, StoredTasks
+from asyncz.schedulers._stored_schedule import Step
+from asyncz.stores.exceptions import StoreClosedError, StoreError
+from asyncz.stores.options import StoreOptions
+from asyncz.stores.protocol import Store, StoreSession
+from asyncz.stores.records import NodeRecord
+from asyncz.tasks import Task
+
+ResultT = TypeVar("ResultT")
+
+# Seconds by which the other nodes leave a due time to the preferred one.
+_PREFERENCE = 0.1
+# Seconds until a look at the tasks whose firing has failed: usually another node has fired them.
+_RECHECK_DELAY = 1.0
+_OVERDUE = timedelta(seconds=0.5)
+# Seconds between two attempts during an outage, doubled each time.
+_FIRST_DELAY = 0.25
+_MAX_DELAY = 15.0
+# Seconds for the last outcomes at a shutdown; later, another node takes over the runs.
+_CLOSE_TIMEOUT = 30.0
+
+
+class StoreConnector:
+    """Exchange of tasks and runs with a store: the `StorePart` of a scheduler.
+
+    One asyncio task does all the work in turn, so that calls of the store do not overlap; a second one waits for hints.
+    All methods are for the loop's thread, except for `add` and the renewal of the lease.
+
+    Args:
+        parts: Parts of the scheduler.
+        store: Store.
+        options: Options for the store.
+
+    Attributes:
+        tasks: Tasks that the store keeps.
+        runs: Runs of which this node is the owner.
+        connected: Whether the last call of the store was successful.
+    """
+
+    def __init__(self, parts: SchedulerParts, store: Store, options: StoreOptions) -> None:
+        self._parts = parts
+        self._store = store
+        self._options = options
+        self.tasks: StoredTasks = StoredTasks(parts, options, self._on_step, self._wake)
+        self.runs: StoredRuns = StoredRuns(parts, self.tasks, options.on_lost, self._set_wanted)
+        self.connected: bool = False
+        self._session: StoreSession | None = None
+        self._lease: LeaseKeeper | None = None
+        self._node_id = ""
+        self._nodes: Sequence[str] = ()
+        self._wanted, self._closing = asyncio.Event(), asyncio.Event()
+        self._background: list[asyncio.Task[None]] = []
+        self._timers: set[asyncio.TimerHandle] = set()
+        self._next_beat = 0.0
+        self._recheck_at = float("inf")
+        self._read_changes = self._reclaim = False
+
+    # Tasks
+
+    def add(
+        self,
+        call: Callable[[], ResultT | Awaitable[ResultT]],
+        trigger: Trigger | None,
+        executor: Executor[ResultT] | str | None,
+        task_id: str,
+        /,
+        *,
+        limits: TaskLimits,
+        paused: bool,
+        replace_existing: bool,
+    ) -> Task[ResultT]:
+        """Add a task that the store keeps. May be called from any thread."""
+        return self.tasks.add(
+            call, trigger, executor, task_id, limits=limits, paused=paused, replace_existing=replace_existing
+        )
+
+    def on_changed(self, controller: AnyController, /) -> None:
+        """Have the change of a task written. Under the lock."""
+        self.tasks.on_changed(controller)
+
+    def on_removed(self, controller: AnyController, backlog: Sequence[float], /) -> None:
+        """Have the removal of a task written, if it was not removed by the store, and end the runs of its backlog."""
+        self.tasks.on_removed(controller)
+        self.runs.forget_backlog(controller.task.id, backlog)
+
+    # Start and end
+
+    @property
+    def session(self) -> StoreSession | None:
+        """Session with the store; None if the scheduler is not running."""
+        return self._session
+
+    async def start(self) -> None:
+        """Connect to the store, declare the tasks of the program, and restore the others.
+
+        Raises:
+            StoreConnectionError: The store cannot be reached.
+            StoreSchemaError: The store has a schema that this version cannot use.
+            StoredTaskConflictError: The store has a task with another declaration, and the policy is `refuse`.
+        """
+        loop, duration = asyncio.get_running_loop(), self._options.lease
+        self._node_id, self._wanted, self._closing = uuid4().hex, asyncio.Event(), asyncio.Event()
+        node = NodeRecord(
+            id=self._node_id, name=f"{socket.gethostname()}:{os.getpid()}", app_version=self._options.version
+        )
+        session = self._session = await self._store.connect(node, timedelta(seconds=duration))
+        self._lease = LeaseKeeper(session, duration, self._on_lease_lost)
+        self._lease.start()
+        self.runs.open()
+        await self.tasks.load(session)
+        self._nodes = [each.id for each in await session.nodes()]
+        self.connected = True
+        # A first beat at once: nodes that died before may have left runs.
+        self._next_beat = 0.0
+        self._wanted.set()
+        context = self._parts.runtime.inbox.new_context
+        self._background = [
+            loop.create_task(self._work(session), context=context()),
+            loop.create_task(self._listen(session), context=context()),
+        ]
+        self._schedule_wake(duration / 3)
+
+    async def close(self) -> None:
+        """Write the last outcomes, give back the other runs, and disconnect."""
+        loaded = bool(self._background)
+        await self._stop_work()
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
+        if self._lease is not None:
+            self._lease.stop()
+        self.runs.close()
+        session, self._session = self._session, None
+        if session is None:
+            return
+        self.connected = False
+        self.runs.give_back_all()
+        try:
+            async with asyncio.timeout(_CLOSE_TIMEOUT):
+                if loaded:
+                    await self.tasks.write(session)
+                    await self.runs.finish(session)
+                await session.close()
+        except (StoreError, TimeoutError) as error:
+            logger.warning("The last outcomes could not be stored; another node takes over the runs: %s", error)
+
+    async def _stop_work(self) -> None:
+        """End the background tasks, the work after its present step, whose answer may be runs to give back."""
+        self._closing.set()
+        self._wanted.set()
+        work = tuple(self._background)
+        self._background.clear()
+        if work:
+            _ = await asyncio.wait(work[:1], timeout=_CLOSE_TIMEOUT)
+        for task in work:
+            _ = task.cancel()
+        _ = await asyncio.gather(*work, return_exceptions=True)
+
+    # Wake-ups
+
+    def _wake(self) -> None:
+        """Have the pending work done soon. May be called from any thread."""
+        self._parts.runtime.inbox.put(self._set_wanted)
+
+    def _set_wanted(self) -> None:
+        self._wanted.set()
+
+    def _schedule_wake(self, delay: float) -> None:
+        self._call_later(delay, self._wanted.set)
+
+    def _call_later(self, delay: float, call: Callable[[], object]) -> None:
+        def due() -> None:
+            self._timers.discard(handle)
+            call()
+
+        handle = asyncio.get_running_loop().call_later(delay, due)
+        self._timers.add(handle)
+
+    def _on_lease_lost(self) -> None:
+        logger.warning("The lease of this node was lost: other nodes may have taken over its runs")
+
+    # Due times
+
+    def _on_step(self, task_id: str, step: Step) -> None:
+        """Fire a step at once if this node is the preferred one, otherwise a little later."""
+        stored = self.tasks.get(task_id)
+        if stored is None:
+            return
+        if stored.is_overdue or self._prefers(task_id):
+            stored.is_overdue = False
+            self.runs.offer_step(stored, step)
+        else:
+            self._call_later(_PREFERENCE, lambda: self._offer_late(stored, step))
+
+    def _offer_late(self, stored: StoredTask, step: Step) -> None:
+        if self.tasks.get(stored.record.id) is stored:
+            self.runs.offer_step(stored, step)
+
+    def _prefers(self, task_id: str) -> bool:
+        """Return True if this node comes first for a task: rendezvous hashing over the live nodes."""
+        if len(self._nodes) < 2:
+            return True
+        return max(self._nodes, key=lambda node: _weight(node, task_id)) == self._node_id
+
+    # Work
+
+    async def _work(self, session: StoreSession) -> None:
+        delay = _FIRST_DELAY
+        while not self._closing.is_set():
+            await self._wanted.wait()
+            self._wanted.clear()
+            try:
+                await self._do_pending(session)
+            except StoreClosedError:
+                return
+            except Exception as error:
+                self._note_failure(error)
+                self._read_changes = self._reclaim = True
+                self._wanted.set()
+                with contextlib.suppress(TimeoutError):
+                    # A shutdown ends the delay.
+                    await asyncio.wait_for(self._closing.wait(), delay * random.uniform(0.5, 1))  # noqa: S311  # not a secret
+                delay = min(2 * delay, _MAX_DELAY)
+            else:
+                delay = _FIRST_DELAY
+                if not self.connected:
+                    self.connected = True
+                    logger.warning("The store can be reached again")
+
+    def _note_failure(self, error: Exception) -> None:
+        if not isinstance(error, StoreError):
+            logger.error("The exchange with the store failed", exc_info=error)
+        elif self.connected:
+            logger.warning("Nothing is due until the store can be reached again: %s", error)
+        self.connected = False
+
+    async def _do_pending(self, session: StoreSession) -> None:
+        await self.runs.finish(session)
+        await self.tasks.write(session)
+        if self._lease is None or not self._lease.is_valid:
+            self._schedule_wake(_RECHECK_DELAY)
+            return
+        if self._reclaim:
+            await self.runs.reclaim(session, self._node_id)
+            self._reclaim = False
+        if not await self.runs.fire(session) and self._recheck_at == float("inf"):
+            self._recheck_at = time.monotonic() + _RECHECK_DELAY
+            self._schedule_wake(_RECHECK_DELAY)
+        if self._read_changes:
+            self._read_changes = False
+            await self.tasks.read_changes(session)
+            await self.runs.claim(session)
+        now = time.monotonic()
+        if now >= self._recheck_at:
+            self._recheck_at = float("inf")
+            await self.tasks.fire_overdue(session, _OVERDUE)
+        if now >= self._next_beat:
+            await self._beat(session)
+
+    async def _beat(self, session: StoreSession) -> None:
+        """Look after the other nodes, and for work that they have left."""
+        interval = self._options.lease / 3
+        self._next_beat = time.monotonic() + interval * 0.9
+        self._schedule_wake(interval)
+        self._nodes = [each.id for each in await session.nodes()]
+        await self.tasks.read_changes(session)
+        await self.runs.take_over(session)
+        await self.runs.claim(session)
+        await self.tasks.fire_overdue(session, _OVERDUE)
+
+    async def _listen(self, session: StoreSession) -> None:
+        """Look at the changes of other nodes when the store gives a hint."""
+        while True:
+            try:
+                async for _ in session.wake_ups():
+                    self._read_changes = True
+                    self._wanted.set()
+            except StoreClosedError:
+                return
+            except Exception as error:
+                if not isinstance(error, StoreError):
+                    logger.error("Waiting for hints of the store failed", exc_info=error)
+                await asyncio.sleep(self._options.lease / 3)
+
+
+def _weight(node: str, task_id: str) -> bytes:
+    return hashlib.blake2b(f"{node}\0{task_id}".encode(), digest_size=8).digest()

@@ -1,0 +1,442 @@
+"""Tasks of a scheduler and their records in the store."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from functools import partial
+
+import attrs
+from typing_extensions import TypeVar
+
+from asyncz.clock import utc
+from asyncz.events import TaskModified
+from asyncz.exceptions import AsynczError
+from asyncz.limits import TaskLimits
+from asyncz.protocols import Executor, Trigger
+from asyncz.schedulers._parts import AnyController, SchedulerParts, StoredController
+from asyncz.schedulers._safe_logging import logger
+from asyncz.schedulers._stored_schedule import Step, StoredSchedule
+from asyncz.schedulers._task_controller import StoredTaskController
+from asyncz.specs import TaskSpec
+from asyncz.stores._calls import FunctionNames, StoredCall, decode_arguments, encode_arguments
+from asyncz.stores._limits import decode_limits, encode_limits
+from asyncz.stores._triggers import decode_trigger, encode_trigger
+from asyncz.stores.exceptions import StoredTaskConflictError, UnreadableTaskError, UnstorableTaskError
+from asyncz.stores.options import StoreOptions
+from asyncz.stores.protocol import StoreSession
+from asyncz.stores.records import ExistingTaskPolicy, TaskRecord
+from asyncz.tasks import Task
+
+ResultT = TypeVar("ResultT")
+
+# Records of one call. The loop handles a page without a pause.
+_PAGE = 100
+# Attempts to write a change while other nodes change the same task.
+_MAX_ATTEMPTS = 10
+
+
+@attrs.define(eq=False)
+class StoredTask:
+    """A task of this scheduler that the store keeps.
+
+    Attributes:
+        call: Function with its arguments.
+        controller: Controller of the task.
+        record: Record that the store returned last, or that it is going to receive.
+        existing: Policy for the declaration; None if the task was restored from the store.
+        is_overdue: Whether no node fired the task in time.
+    """
+
+    call: StoredCall
+    controller: StoredController
+    record: TaskRecord
+    existing: ExistingTaskPolicy | None = None
+    is_overdue: bool = False
+
+    @property
+    def schedule(self) -> StoredSchedule:
+        """Schedule of the task."""
+        schedule = self.controller.schedule
+        assert isinstance(schedule, StoredSchedule)
+        return schedule
+
+
+class StoredTasks:
+    """Tasks by id, with the declarations, changes and removals that the store has to receive.
+
+    `add` may be called from any thread; the other methods are for the loop's thread. `_by_id` and the lists of pending
+    work change under the lock of the runtime.
+
+    Args:
+        parts: Parts of the scheduler.
+        options: Options for the store.
+        hand_over: Function for the steps of tasks.
+        wake: Function that has the pending work done soon. May be called from any thread.
+
+    Attributes:
+        unreadable: Reasons for which stored tasks cannot run here, by task id.
+    """
+
+    def __init__(
+        self,
+        parts: SchedulerParts,
+        options: StoreOptions,
+        hand_over: Callable[[str, Step], object],
+        wake: Callable[[], object],
+    ) -> None:
+        self._parts = parts
+        self._options = options
+        self._names = FunctionNames(options.functions, options.formerly, options.importable)
+        self._hand_over = hand_over
+        self._wake = wake
+        self._by_id: dict[str, StoredTask] = {}
+        self._to_declare: dict[str, StoredTask] = {}
+        self._to_change: dict[str, StoredTask] = {}
+        self._to_remove: dict[str, None] = {}
+        self._since = 0
+        self.unreadable: dict[str, str] = {}
+
+    def get(self, task_id: str) -> StoredTask | None:
+        """Return a task, if it is stored and can run here."""
+        return self._by_id.get(task_id)
+
+    @property
+    def executors(self) -> frozenset[str]:
+        """Aliases of the executors of the tasks."""
+        return frozenset(each.record.executor for each in tuple(self._by_id.values()))
+
+    # From any thread
+
+    def add(
+        self,
+        call: Callable[[], ResultT | Awaitable[ResultT]],
+        trigger: Trigger | None,
+        executor: Executor[ResultT] | str | None,
+        task_id: str,
+        /,
+        *,
+        limits: TaskLimits,
+        paused: bool,
+        replace_existing: bool,
+    ) -> Task[ResultT]:
+        """Add a task that the store keeps; see `AsyncIOScheduler.add_task`.
+
+        Raises:
+            UnstorableTaskError: The function, an argument or the trigger cannot be stored.
+        """
+        runtime, stored_call = self._parts.runtime, StoredCall.of(call)
+        if executor is not None and not isinstance(executor, str):
+            reason = "other processes know executors by alias; register it with add_executor(..., alias='...')"
+            raise UnstorableTaskError(task_id, "executor", reason)
+        now = utc(runtime.now())
+        function = self._names.declare(task_id, stored_call.function)
+        arguments = encode_arguments(task_id, stored_call)
+        schedule = self._new_schedule(task_id, trigger, encode_trigger(task_id, trigger), now)
+        controller = self._register(
+            call, schedule, executor, task_id, limits=limits, paused=paused, replace_existing=replace_existing
+        )
+        with runtime.lock:
+            existing: ExistingTaskPolicy = "replace" if replace_existing else self._options.existing
+            record = TaskRecord(id=task_id, function=function, arguments=arguments, app_version=self._options.version)
+            stored = StoredTask(stored_call, controller, record, existing)
+            stored.record = self._declared_record(stored)
+            self._by_id[task_id] = self._to_declare[task_id] = stored
+            self._to_remove.pop(task_id, None)
+        runtime.inbox.put(controller.activate)
+        self._wake()
+        return controller.task
+
+    def _register(
+        self,
+        call: Callable[[], ResultT | Awaitable[ResultT]],
+        schedule: StoredSchedule,
+        executor: str | None,
+        task_id: str,
+        *,
+        limits: TaskLimits,
+        paused: bool,
+        replace_existing: bool = False,
+        is_restored: bool = False,
+    ) -> StoredTaskController[ResultT]:
+        parts, runtime = self._parts, self._parts.runtime
+        if executor is None:
+            executor = parts.executors.default_alias
+        created = parts.executors.prepare(executor, call)
+        with runtime.lock:
+            known = self._by_id.get(task_id)
+            # A declaration takes the place of a task that was restored from the store.
+            replaces = replace_existing or (known is not None and (known.existing is None or is_restored))
+            parts.tasks.new_id(task_id, call, replaces)
+            registration, submit_to = parts.executors.resolve_alias(executor, created)
+            self._unregister(task_id)
+            spec: TaskSpec[ResultT] = TaskSpec(  # ty: ignore[invalid-assignment]  # ty infers the union as the result
+                task_id, call, registration.alias, limits
+            )
+            controller = StoredTaskController[ResultT](parts, spec, schedule, registration, submit_to, paused)
+            parts.tasks.add(controller)
+        return controller
+
+    def _unregister(self, task_id: str) -> None:
+        """Remove a task from this scheduler only. Under the lock."""
+        _ = self._by_id.pop(task_id, None)
+        if self._parts.tasks.holder(task_id) is not None:
+            controller = self._parts.tasks.remove(task_id)
+            self._parts.runtime.inbox.put(controller.on_removed)
+
+    def _new_schedule(
+        self, task_id: str, trigger: Trigger | None, text: str | None, started_at: datetime
+    ) -> StoredSchedule:
+        return StoredSchedule(
+            trigger, text, started_at, partial(self._hand_over, task_id), partial(encode_trigger, task_id)
+        )
+
+    # Changes in this scheduler, on the loop's thread or before the start
+
+    def on_changed(self, controller: AnyController) -> None:
+        """Have the change of a task written. Under the lock."""
+        stored = self._by_id.get(controller.task.id)
+        if stored is not None and stored.controller is controller:
+            self._to_change[controller.task.id] = stored
+            self._wake()
+
+    def on_removed(self, controller: AnyController) -> None:
+        """Have the removal of a task written, unless another task has its id already."""
+        task_id = controller.task.id
+        with self._parts.runtime.lock:
+            stored = self._by_id.get(task_id)
+            if stored is None or stored.controller is not controller:
+                return
+            del self._by_id[task_id]
+            _ = self._to_declare.pop(task_id, None), self._to_change.pop(task_id, None)
+            self._to_remove[task_id] = None
+        self._wake()
+
+    # Exchange with the store
+
+    async def load(self, session: StoreSession) -> None:
+        """Declare the tasks of this program, then restore the others.
+
+        Raises:
+            StoredTaskConflictError: The store has a task with another declaration, and the policy is `refuse`.
+        """
+        self._since = 0
+        with self._parts.runtime.lock:
+            self._to_declare = {task_id: each for task_id, each in self._by_id.items() if each.existing is not None}
+        await self._declare(session)
+        await self.read_changes(session)
+
+    async def write(self, session: StoreSession) -> None:
+        """Write declarations, changes and removals; those that fail stay pending."""
+        if self._to_declare:
+            try:
+                await self._declare(session)
+            except StoredTaskConflictError as error:
+                logger.error("The task %r was not added: %s", error.task_id, error)  # the text says all
+                with self._parts.runtime.lock:
+                    _ = self._to_declare.pop(error.task_id, None)
+                    self._unregister(error.task_id)
+                self._wake()
+        while self._to_change:
+            # Removed first: a change that is made meanwhile is written by another call.
+            task_id, stored = self._to_change.popitem()
+            try:
+                await self._change(session, stored)
+            except BaseException:
+                _ = self._to_change.setdefault(task_id, stored)
+                raise
+        if self._to_remove:
+            removed = tuple(self._to_remove)
+            _ = await session.remove(removed)
+            for task_id in removed:
+                _ = self._to_remove.pop(task_id, None)
+
+    async def _declare(self, session: StoreSession) -> None:
+        pending = tuple(self._to_declare.values())
+        policies: set[ExistingTaskPolicy] = {each.existing for each in pending if each.existing is not None}
+        for policy in policies:
+            group = [each for each in pending if each.existing == policy]
+            for start in range(0, len(group), _PAGE):
+                page = group[start : start + _PAGE]
+                sent = [self._declared_record(each) for each in page]
+                for stored, record in zip(page, await session.declare(sent, policy), strict=True):
+                    stored.existing = self._options.existing
+                    if self._to_declare.get(record.id) is stored:
+                        del self._to_declare[record.id]
+                    await self._adopt(stored, record)
+                # The loop has other work too.
+                await asyncio.sleep(0)
+
+    async def _change(self, session: StoreSession, stored: StoredTask) -> None:
+        """Write the present state of a task over the stored one, whatever other nodes have changed."""
+        for _ in range(_MAX_ATTEMPTS):
+            # Firings have moved the due time meanwhile, which is not a change.
+            found = await session.changes(max(0, stored.record.revision - 1), 1)
+            base = next((each for each in found if each.id == stored.record.id), None)
+            if base is not None and not base.removed:
+                schedule, sent = stored.schedule, self._present_record(stored, base)
+                if sent == base:
+                    return
+                written = await session.change(sent)
+                if written is not None:
+                    stored.record, schedule.is_new = written, False
+                    return
+            await self.read_changes(session, but=stored)
+            if self._by_id.get(stored.record.id) is not stored:
+                return
+        logger.error("The change of the task %r was not stored: other nodes change it all the time", stored.record.id)
+
+    async def read_changes(self, session: StoreSession, *, but: StoredTask | None = None) -> None:
+        """Apply the changes of all nodes; of the task `but`, only note the new version."""
+        while True:
+            page = await session.changes(self._since, _PAGE)
+            for record in page:
+                await self._apply(record, but)
+                self._since = record.revision
+            await asyncio.sleep(0)
+            if len(page) < _PAGE:
+                return
+
+    async def fire_overdue(self, session: StoreSession, by: timedelta) -> None:
+        """Have tasks fired that no node has fired in time."""
+        for record in await session.overdue(by, _PAGE):
+            stored = self._by_id.get(record.id)
+            if stored is None or record.id in self._to_declare or stored.schedule.failure is not None:
+                continue
+            if record.version != stored.record.version:
+                await self._adopt(stored, record)
+            stored.is_overdue = True
+            stored.schedule.continue_at(record.next_due)
+            stored.controller.reschedule_timer()
+
+    # Records of other nodes
+
+    async def _apply(self, record: TaskRecord, but: StoredTask | None) -> None:
+        stored = self._by_id.get(record.id)
+        if record.removed or record.state != "active":
+            if record.id not in self._to_declare:
+                with self._parts.runtime.lock:
+                    self._unregister(record.id)
+            return
+        if stored is None:
+            if record.id not in self._to_remove:
+                await self._restore(record)
+        elif stored is but:
+            stored.record = record
+        elif record.version != stored.record.version and record.id not in self._to_declare:
+            await self._adopt(stored, record)
+
+    async def _restore(self, record: TaskRecord) -> None:
+        """Add a task as the store has it, in the place of the one that has its id."""
+        try:
+            call, trigger, limits = await asyncio.to_thread(self._decoded, record)
+            schedule = self._new_schedule(record.id, trigger, record.trigger, record.started_at or utc(0))
+            controller = self._register(
+                call.bound(),
+                schedule,
+                record.executor,
+                record.id,
+                limits=limits,
+                paused=record.paused,
+                is_restored=True,
+            )
+        except AsynczError as error:
+            with self._parts.runtime.lock:
+                self._unregister(record.id)
+            self._note_unreadable(record, error)
+            return
+        self.unreadable.pop(record.id, None)
+        with self._parts.runtime.lock:
+            self._by_id[record.id] = StoredTask(call, controller, record)
+        schedule.continue_at(record.next_due)
+        controller.activate()
+
+    async def _adopt(self, stored: StoredTask, record: TaskRecord) -> None:
+        """Make a task of this scheduler what the store says."""
+        sent = stored.record
+        try:
+            if (record.function, record.arguments) != (sent.function, sent.arguments):
+                await self._restore(record)
+                return
+            if record.id in self._to_change:
+                # A change of this scheduler is going to be written over the stored one.
+                self._note_version(stored, record)
+                return
+            trigger = stored.schedule.declared
+            if record.trigger != stored.schedule.trigger_json:
+                trigger = await asyncio.to_thread(decode_trigger, record.id, record.trigger)
+            limits = stored.controller.task.limits
+            if record.options != encode_limits(limits):
+                limits = await asyncio.to_thread(decode_limits, record.id, record.options, self._options.importable)
+            schedule = self._new_schedule(record.id, trigger, record.trigger, record.started_at or utc(0))
+            schedule.continue_at(record.next_due)
+            executors, task = self._parts.executors, stored.controller.task
+            moved = record.executor != task.executor
+            created = executors.prepare(record.executor, task.call) if moved else None
+            with self._parts.runtime.lock:
+                if self._by_id.get(record.id) is not stored:
+                    return
+                stored.record = record
+                target = executors.resolve_alias(record.executor, created) if moved else None
+                fields = stored.controller.apply_stored(schedule, limits, target, paused=record.paused)
+        except AsynczError as error:
+            with self._parts.runtime.lock:
+                self._unregister(record.id)
+            self._note_unreadable(record, error)
+            return
+        self.unreadable.pop(record.id, None)
+        if fields and record.version != sent.version and sent.version:
+            event = TaskModified(record.id, "changed by another node", fields=fields)
+            self._parts.runtime.dispatcher.emit(event)
+
+    def _note_version(self, stored: StoredTask, record: TaskRecord) -> None:
+        stored.record = record
+        if not stored.schedule.is_new:
+            stored.schedule.continue_at(record.next_due)
+        stored.controller.reschedule_timer()
+
+    def _decoded(self, record: TaskRecord) -> tuple[StoredCall, Trigger | None, TaskLimits]:
+        """Return the parts of a stored task. In another thread: it may import modules."""
+        function = self._names.find(record.id, record.function)
+        return (
+            decode_arguments(record.id, function, record.arguments),
+            decode_trigger(record.id, record.trigger),
+            decode_limits(record.id, record.options, self._options.importable),
+        )
+
+    def _note_unreadable(self, record: TaskRecord, error: AsynczError) -> None:
+        reason = error.reason if isinstance(error, UnreadableTaskError) else str(error)
+        if self.unreadable.get(record.id) != reason:
+            self.unreadable[record.id] = reason
+            logger.warning("The stored task %r is kept, and cannot run here: %s", record.id, reason)
+
+    # Records of this scheduler
+
+    def _present_record(self, stored: StoredTask, base: TaskRecord) -> TaskRecord:
+        spec, schedule = stored.controller.task._spec, stored.schedule
+        update: dict[str, object] = {
+            "executor": spec.executor,
+            "options": encode_limits(spec.limits),
+            "paused": stored.controller.paused,
+        }
+        if schedule.is_new:
+            update |= {
+                "trigger": schedule.trigger_json,
+                "started_at": schedule.started_at,
+                "next_due": schedule.first_due,
+            }
+        return base.model_copy(update=update)
+
+    def _declared_record(self, stored: StoredTask) -> TaskRecord:
+        stored.schedule.is_new = True
+        base = stored.record.model_copy(update={"version": 0, "revision": 0, "removed": False})
+        record = self._present_record(stored, base)
+        stored.schedule.is_new = False
+        if record.declaration:
+            # As the program declared it: what has changed since then survives a restart.
+            return record
+        parts = (record.function, record.arguments, record.trigger or "", record.executor, record.options)
+        text = "\0".join(parts)
+        return record.model_copy(update={"declaration": hashlib.sha256(text.encode()).hexdigest()})

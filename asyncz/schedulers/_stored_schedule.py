@@ -1,0 +1,133 @@
+"""Schedule of a task that a store keeps: due times become runs only if the store accepts them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+import attrs
+from typing_extensions import override
+
+from asyncz.protocols import Trigger
+from asyncz.schedulers._schedules import TriggerSchedule
+
+MAX_CATCH_UP = 100
+"""Maximum number of runs for the due times of a downtime, if they are not coalesced; the others count as missed."""
+
+
+@attrs.frozen
+class Step:
+    """Step of a task from one due time to the next one that is not over.
+
+    Attributes:
+        due: Due time that the step leaves.
+        next_due: Next due time; None if there are no more.
+        times: Due times with a run each, in seconds since the epoch.
+        missed: Number of earlier due times without a run.
+    """
+
+    due: datetime
+    next_due: datetime | None
+    times: tuple[float, ...]
+    missed: int = 0
+
+    def then(self, following: Step) -> Step:
+        """Return this step and the one that follows it as one."""
+        return limited_step(self.due, following.next_due, self.times + following.times, self.missed + following.missed)
+
+
+def limited_step(due: datetime, next_due: datetime | None, times: tuple[float, ...], missed: int) -> Step:
+    """Return a step whose earliest due times are missed if there are too many."""
+    return Step(due, next_due, times[-MAX_CATCH_UP:], missed + max(0, len(times) - MAX_CATCH_UP))
+
+
+class StoredSchedule(TriggerSchedule):
+    """Schedule by a trigger that hands over each step to the store, and returns no due times itself.
+
+    Each node computes the steps of each task; the store accepts a step from one of them. A new schedule has no due time
+    before the store knows the task; see `continue_at`.
+
+    Args:
+        trigger: Trigger as declared, which counts from `started_at`.
+        text: Trigger as JSON.
+        started_at: Time from which the trigger counts.
+        hand_over: Function for the steps. Called on the loop's thread.
+        encode: Returns another trigger as JSON, or raises.
+
+    Attributes:
+        first_due: First due time of a new task.
+        is_new: Whether the store does not know this trigger yet.
+    """
+
+    __slots__ = (
+        "_begin",
+        "_encode",
+        "_hand_over",
+        "_missed",
+        "_times",
+        "declared",
+        "first_due",
+        "is_new",
+        "started_at",
+        "trigger_json",
+    )
+
+    def __init__(
+        self,
+        trigger: Trigger | None,
+        text: str | None,
+        started_at: datetime,
+        hand_over: Callable[[Step], object],
+        encode: Callable[[Trigger | None], str | None],
+    ) -> None:
+        super().__init__(trigger, started_at)
+        self.declared: Trigger | None = trigger
+        self.trigger_json: str | None = text
+        self.started_at: datetime = started_at
+        self.first_due: datetime | None = self.next_due
+        self.is_new: bool = False
+        self._hand_over: Callable[[Step], object] = hand_over
+        self._encode: Callable[[Trigger | None], str | None] = encode
+        self._begin: datetime | None = None
+        self._times: tuple[float, ...] = ()
+        self._missed: int = 0
+        self.next_due = None
+
+    @property
+    @override
+    def is_exhausted(self) -> bool:
+        """False: the store keeps tasks that are not due again."""
+        return False
+
+    def continue_at(self, next_due: datetime | None) -> None:
+        """Continue with the next due time that the store has."""
+        self._begin, self._times, self._missed, self._not_before = None, (), 0, 0.0
+        self._set_next(None if self._trigger is None else next_due)
+
+    @override
+    def replaced(self, trigger: Trigger | None, now: datetime) -> StoredSchedule:
+        """Return the schedule of another trigger, which the store is going to accept or reject."""
+        schedule = StoredSchedule(trigger, self._encode(trigger), now, self._hand_over, self._encode)
+        schedule.is_new = True
+        schedule.continue_at(schedule.first_due)
+        return schedule
+
+    @override
+    def restart(self, now: datetime) -> None:
+        """Do nothing: the clock of the store decides, and it was not set back."""
+
+    @override
+    def advance(self, now: datetime, coalesce: bool) -> Sequence[float]:
+        """Hand over the step to the next due time after `now`; return no due times."""
+        begin = self.next_due if self._begin is None else self._begin
+        assert begin is not None
+        step = limited_step(begin, None, (*self._times, *super().advance(now, coalesce)), self._missed)
+        if self.failure is not None:
+            return ()
+        if self.next_due is not None and self.next_due <= now:
+            # The trigger catches up in several time slices.
+            self._begin, self._times, self._missed = begin, step.times, step.missed
+            return ()
+        self._begin, self._times, self._missed = None, (), 0
+        self._hand_over(attrs.evolve(step, next_due=self.next_due))
+        return ()

@@ -1,0 +1,110 @@
+"""The store of a scheduler, for its users: history, nodes, and tasks that cannot run here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+from typing_extensions import TypeVar
+
+from asyncz._checks import check_count, check_instance
+from asyncz.events import RunDetails, TaskExecuted
+from asyncz.exceptions import SchedulerNotRunningError
+from asyncz.schedulers._store_part import StoreConnector
+from asyncz.stores._calls import StoredCall, decode_result
+from asyncz.stores.protocol import StoreSession
+from asyncz.stores.records import NodeRecord, RunQuery, RunRecord
+from asyncz.tasks import Task
+
+ResultT = TypeVar("ResultT")
+
+
+class SchedulerStore:
+    """The store of a scheduler; what `AsyncIOScheduler.store` returns. The coroutines are for the loop's thread.
+
+    Example:
+        >>> last = await scheduler.store.executed(task, limit=1)
+    """
+
+    def __init__(self, connector: StoreConnector) -> None:
+        self._connector = connector
+
+    @property
+    def connected(self) -> bool:
+        """True if the store has answered last time. May be read from any thread."""
+        return self._connector.connected
+
+    @property
+    def unreadable(self) -> Mapping[str, str]:
+        """Reasons for which stored tasks cannot run in this program, by task id. May be read from any thread."""
+        return dict(self._connector.tasks.unreadable)
+
+    @property
+    def rejected_outcomes(self) -> int:
+        """Number of outcomes that the store has rejected, because another node had taken over the run."""
+        return self._connector.runs.rejected
+
+    async def runs(self, query: RunQuery | None = None) -> Sequence[RunRecord]:
+        """Return runs of all nodes, newest first.
+
+        Args:
+            query: Selection of runs; None for the last 100.
+
+        Raises:
+            SchedulerNotRunningError: The scheduler is not running.
+            StoreConnectionError: The store cannot be reached.
+        """
+        return await self._session().runs(RunQuery() if query is None else query)
+
+    async def nodes(self) -> Sequence[NodeRecord]:
+        """Return the schedulers that use the store now.
+
+        Raises:
+            SchedulerNotRunningError: The scheduler is not running.
+            StoreConnectionError: The store cannot be reached.
+        """
+        return await self._session().nodes()
+
+    async def executed(self, task: Task[ResultT], limit: int = 100) -> tuple[TaskExecuted[ResultT], ...]:
+        """Return the last successful runs of a task on all nodes, newest first, with their results.
+
+        A run is left out if its result was not stored, or does not fit the present return annotation.
+
+        Args:
+            task: Task.
+            limit: Maximum number of runs, at least 1.
+
+        Raises:
+            SchedulerNotRunningError: The scheduler is not running.
+            StoreConnectionError: The store cannot be reached.
+        """
+        check_instance("task", task, Task)
+        check_count("limit", limit)
+        records = await self._session().runs(RunQuery(task_id=task.id, states=("executed",), limit=limit))
+        function = StoredCall.of(task.call).function
+        outcomes: list[TaskExecuted[ResultT]] = []
+        for record in records:
+            if record.result is None:
+                continue
+            try:
+                value = decode_result(function, record.result)
+            except ValueError:
+                continue
+            # Unverified: the adapter of the return annotation has made the value, which is the result type of the task.
+            outcomes.append(TaskExecuted(task.id, cast("ResultT", value), details=_details_of(record)))
+        return tuple(outcomes)
+
+    def _session(self) -> StoreSession:
+        session = self._connector.session
+        if session is None:
+            raise SchedulerNotRunningError("using the store")
+        return session
+
+
+def _details_of(record: RunRecord) -> RunDetails:
+    return RunDetails(
+        attempt=record.attempt,
+        scheduled=record.scheduled_at.timestamp(),
+        started=None if record.started_at is None else record.started_at.timestamp(),
+        finished=None if record.finished_at is None else record.finished_at.timestamp(),
+    )

@@ -1,0 +1,303 @@
+"""Functions of stored tasks by name, and their arguments and results as JSON by their signature."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+import operator
+import sys
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from types import MethodType
+from typing import Protocol
+
+import attrs
+from pydantic import JsonValue, TypeAdapter
+from typing_extensions import TypedDict, TypeIs
+
+from asyncz._callables import CallableProxy, function_reference, is_same_function
+from asyncz._references import load
+from asyncz._text import exception_text
+from asyncz.exceptions import AsynczError
+from asyncz.stores.exceptions import UnreadableTaskError, UnstorableTaskError
+
+MAX_RESULT = 65_536
+"""Maximum length of a stored result; a longer one is not stored."""
+
+_ANYTHING: TypeAdapter[object] = TypeAdapter(JsonValue)
+
+
+class AnyFunction(Protocol):
+    """Function with any parameters and any result."""
+
+    def __call__(self, *args: object, **kwargs: object) -> object:
+        """Call the function."""
+        ...
+
+
+@attrs.frozen
+class StoredCall:
+    """A function with its arguments.
+
+    Attributes:
+        function: Function.
+        args: Positional arguments.
+        kwargs: Keyword arguments.
+    """
+
+    function: object
+    args: tuple[object, ...]
+    kwargs: Mapping[str, object]
+
+    @classmethod
+    def of(cls, call: object) -> StoredCall:
+        """Take a call without arguments apart."""
+        args: tuple[object, ...] = ()
+        kwargs: dict[str, object] = {}
+        while isinstance(call, functools.partial):
+            args, kwargs = (*call.args, *args), {**call.keywords, **kwargs}
+            call = call.func
+        return cls(call, args, kwargs)
+
+    def bound(self) -> Callable[[], object]:
+        """Return the call without arguments."""
+        assert is_function(self.function)
+        return functools.partial(self.function, *self.args, **self.kwargs)
+
+
+class FunctionNames:
+    """Functions by the names under which stored tasks refer to them.
+
+    Args:
+        names: Functions by stable name.
+        formerly: Functions by a name that they had before.
+        importable: Packages and modules whose functions may be imported.
+    """
+
+    def __init__(self, names: Mapping[str, object], formerly: Mapping[str, object], importable: Sequence[str]) -> None:
+        self._names = names
+        self._importable = tuple(importable)
+        self._known: dict[str, object] = {**formerly, **names}
+
+    def declare(self, task_id: str, function: object) -> str:
+        """Return the name of a function, under which `find` returns it from now on. May be called from any thread.
+
+        Raises:
+            UnstorableTaskError: Another process could not find the function by a name.
+        """
+        for name, named in self._names.items():
+            if is_same_function(named, function):
+                return name
+        name = function_reference(function)
+        reason = _reason_against(function, name)
+        if reason:
+            raise UnstorableTaskError(task_id, "function", reason)
+        self._known[name] = function
+        return name
+
+    def find(self, task_id: str, name: str) -> object:
+        """Return a function by its name; may import its module.
+
+        Raises:
+            UnreadableTaskError: The program has no such function, or must not import it.
+        """
+        known = self._known.get(name)
+        if known is not None:
+            return known
+        module = name.partition(":")[0]
+        if not any(module == each or module.startswith(f"{each}.") for each in self._importable):
+            reason = f"no task of this program calls {name}, and its module is not below `importable`"
+            raise UnreadableTaskError(task_id, reason)
+        try:
+            found = load(name)
+        except AsynczError as error:
+            raise UnreadableTaskError(task_id, f"{name} cannot be imported: {error}") from error
+        if not is_function(found):
+            raise UnreadableTaskError(task_id, f"{name} is not a function")
+        return found
+
+
+def _reason_against(function: object, name: str) -> str:
+    """Return the reason why a function cannot be found by its name; empty if it can."""
+    advice = "; use a function of a module, or name it in `StoreOptions.functions`"
+    if "<" in name:
+        return f"{name} is a lambda or a function inside of a function, which has no name for other processes{advice}"
+    inner: object = function
+    while isinstance(inner, CallableProxy):
+        inner = getattr(inner, "__wrapped__", None)
+    if isinstance(inner, MethodType) and not inspect.isclass(inner.__self__):
+        return f"{name} is a method of one object, which other processes do not have{advice}"
+    module, _, path = name.partition(":")
+    try:
+        found: object = operator.attrgetter(path)(sys.modules.get(module))
+    except AttributeError:
+        found = None
+    if not is_same_function(found, function) and found != inner:
+        return f"the module {module} has no such function as {path}{advice}"
+    return ""
+
+
+def encode_arguments(task_id: str, call: StoredCall) -> str:
+    """Return the arguments of a call as JSON.
+
+    Raises:
+        UnstorableTaskError: An argument is not JSON by the annotation of its parameter.
+    """
+    codec = _codec_of(call.function)
+    args = [_encode(task_id, *codec.positional(number), value) for number, value in enumerate(call.args)]
+    kwargs = [
+        f"{json.dumps(name)}: {_encode(task_id, name, codec.named(name), value)}" for name, value in call.kwargs.items()
+    ]
+    return f'{{"args": [{", ".join(args)}], "kwargs": {{{", ".join(kwargs)}}}}}'
+
+
+def decode_arguments(task_id: str, function: object, text: str) -> StoredCall:
+    """Return the call of a function with stored arguments.
+
+    Raises:
+        UnreadableTaskError: The function does not accept the arguments.
+    """
+    codec = _codec_of(function)
+    try:
+        stored = _ARGUMENTS.validate_json(text)
+        args = tuple(_decode(codec.positional(number)[1], value) for number, value in enumerate(stored["args"]))
+        kwargs = {name: _decode(codec.named(name), value) for name, value in stored["kwargs"].items()}
+        if codec.signature is not None:
+            _ = codec.signature.bind(*args, **kwargs)
+    except Exception as error:
+        reason = f"{function_reference(function)} does not accept the stored arguments: {exception_text(error)}"
+        raise UnreadableTaskError(task_id, reason) from error
+    return StoredCall(function, args, kwargs)
+
+
+def encode_result(function: object, result: object) -> str | None:
+    """Return a result as JSON by the return annotation; None if it is not JSON, or too long."""
+    try:
+        text = _codec_of(function).result.dump_json(result, warnings="error").decode()
+    except Exception:
+        return None
+    return text if len(text) <= MAX_RESULT else None
+
+
+def decode_result(function: object, text: str) -> object:
+    """Return a stored result by the return annotation.
+
+    Raises:
+        ValueError: The text does not fit the annotation.
+    """
+    return _codec_of(function).result.validate_json(text)
+
+
+def is_function(value: object) -> TypeIs[AnyFunction]:
+    """Return True if a value can be called."""
+    return callable(value)
+
+
+class _StoredArguments(TypedDict):
+    args: list[JsonValue]
+    kwargs: dict[str, JsonValue]
+
+
+_ARGUMENTS: TypeAdapter[_StoredArguments] = TypeAdapter(_StoredArguments)
+
+
+class _Codec:
+    """Adapters for the parameters and the result of a function."""
+
+    def __init__(self, function: object) -> None:
+        inner = _without_proxies(function)
+        hints = _hints_of(inner)
+        self.result: TypeAdapter[object] = _adapter(hints.get("return"))
+        self.signature: inspect.Signature | None = _signature_of(inner)
+        parameters = () if self.signature is None else tuple(self.signature.parameters.values())
+        self._positional: list[tuple[str, TypeAdapter[object]]] = []
+        self._named: dict[str, TypeAdapter[object]] = {}
+        self._rest: TypeAdapter[object] = _ANYTHING
+        self._other: TypeAdapter[object] = _ANYTHING
+        for each in parameters:
+            adapter = _adapter(hints.get(each.name))
+            if each.kind is each.VAR_POSITIONAL:
+                self._rest = adapter
+            elif each.kind is each.VAR_KEYWORD:
+                self._other = adapter
+            else:
+                self._named[each.name] = adapter
+                if each.kind is not each.KEYWORD_ONLY:
+                    self._positional.append((each.name, adapter))
+
+    def positional(self, number: int) -> tuple[str, TypeAdapter[object]]:
+        """Return the name and the adapter of a positional argument."""
+        return self._positional[number] if number < len(self._positional) else (f"number {number + 1}", self._rest)
+
+    def named(self, name: str) -> TypeAdapter[object]:
+        """Return the adapter of a keyword argument."""
+        return self._named.get(name, self._other)
+
+
+def _without_proxies(function: object) -> object:
+    while isinstance(function, CallableProxy):
+        function = getattr(function, "__wrapped__", None)
+    return function
+
+
+@functools.lru_cache(maxsize=4096)
+def _cached_codec(function: object) -> _Codec:
+    return _Codec(function)
+
+
+def _codec_of(function: object) -> _Codec:
+    try:
+        return _cached_codec(function)
+    except TypeError:
+        # Not hashable.
+        return _Codec(function)
+
+
+def _hints_of(function: object) -> Mapping[str, type[object]]:
+    try:
+        # Unverified: a hint may be any form of a type, such as a union; pydantic decides.
+        hints: dict[str, type[object]] = typing.get_type_hints(function, include_extras=True)
+    except Exception:
+        # An annotation names something that only type checkers import: such parameters take plain JSON.
+        return {}
+    return hints
+
+
+def _signature_of(function: object) -> inspect.Signature | None:
+    if not is_function(function):
+        return None
+    try:
+        return inspect.signature(function)
+    except (TypeError, ValueError):
+        return None
+
+
+def _adapter(annotation: type[object] | None) -> TypeAdapter[object]:
+    if annotation is None:
+        return _ANYTHING
+    try:
+        adapter: TypeAdapter[object] = TypeAdapter(annotation)
+    except Exception:
+        # Not a type that pydantic knows.
+        return _ANYTHING
+    return adapter
+
+
+def _encode(task_id: str, name: str, adapter: TypeAdapter[object], value: object) -> str:
+    """Return an argument as JSON that gives an equal argument again.
+
+    Raises:
+        UnstorableTaskError: It cannot.
+    """
+    try:
+        text = adapter.dump_json(adapter.validate_python(value), warnings="error").decode()
+        _ = adapter.validate_json(text)
+    except Exception as error:
+        reason = f"{value!r} cannot be stored as JSON by the annotation of its parameter: {exception_text(error)}"
+        raise UnstorableTaskError(task_id, f"argument {name}", reason) from error
+    return text
+
+
+def _decode(adapter: TypeAdapter[object], value: JsonValue) -> object:
+    return adapter.validate_json(json.dumps(value))

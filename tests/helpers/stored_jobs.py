@@ -1,0 +1,69 @@
+"""Functions of stored tasks, for tests with several schedulers or processes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import attrs
+
+
+@attrs.frozen
+class Page:
+    """Result that is not plain JSON."""
+
+    title: str
+    day: date
+
+
+calls: list[str] = []
+release = threading.Event()
+
+
+def note(text: str) -> str:
+    calls.append(text)
+    return text.upper()
+
+
+async def note_soon(text: str, *, times: int = 1) -> list[str]:
+    await asyncio.sleep(0)
+    calls.append(text)
+    return [text] * times
+
+
+def fail(text: str) -> None:
+    calls.append(text)
+    raise ValueError(text)
+
+
+def block(text: str) -> None:
+    """Run until the test releases it."""
+    calls.append(text)
+    assert release.wait(60)
+
+
+def day_after(day: date, *, moment: datetime = datetime(2030, 1, 1, tzinfo=UTC)) -> date:
+    assert isinstance(day, date)
+    assert isinstance(moment, datetime)
+    return date.fromordinal(day.toordinal() + 1)
+
+
+def as_set(number: int) -> set[int]:
+    return {number}
+
+
+def write_line(folder: str, line: str) -> None:
+    """Append a line with the process to a file, in one write."""
+    with Path(folder, "lines").open("a", buffering=1) as file:
+        file.write(f"{line} {os.getpid()} {time.time()}\n")
+
+
+def write_and_hang(folder: str, line: str) -> None:
+    """Write a line, then run until the process is killed, unless a file says otherwise."""
+    write_line(folder, line)
+    while not Path(folder, "go on").exists():
+        time.sleep(0.01)
