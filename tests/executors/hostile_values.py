@@ -82,6 +82,7 @@ class BlowsInSetstate:
     def __init__(self, blow: int) -> None:
         self._blow = blow
 
+    @override
     def __getstate__(self) -> int:
         return self._blow
 

@@ -16,7 +16,7 @@ from functools import partial
 from typing import Never
 
 import pytest
-from typing_extensions import ParamSpec, TypeVar, override
+from typing_extensions import ParamSpec, TypeVar, Unpack, override
 
 from asyncz import (
     AsyncIOScheduler,
@@ -33,6 +33,7 @@ from asyncz import (
     _shutdown_limits,
 )
 from asyncz.config import DaskClusterKwargs
+from tests.helpers.generics import Ts
 from tests.helpers.payloads import add, fail, process_id
 from tests.helpers.waiting import until
 
@@ -249,7 +250,7 @@ async def endless_start(scheduler: AsyncIOScheduler, _: threading.Event) -> None
     await asyncio.sleep(0.1)
 
 
-def _in_process(function: Callable[..., object], *arguments: object) -> Setup:
+def _in_process(function: Callable[[Unpack[Ts]], object], *arguments: Unpack[Ts]) -> Setup:
     async def setup(scheduler: AsyncIOScheduler, _: threading.Event) -> None:
         scheduler.add_executor(ProcessPoolExecutor(max_workers=1), alias="cpu")
         await scheduler.add_task(process_id, trigger=None, executor="cpu").run()
