@@ -89,7 +89,8 @@ async def test_four_processes_fire_each_due_time_once(url: str, tmp_path: Path) 
         wait_for(lambda: len(lines(tmp_path)) >= TASKS * 10)
     runs = await history(url)
     check_each_due_time_once(runs)
-    assert {run.state for run in runs} <= {"executed", "waiting"}
+    # On a busy machine, a run may come due while the one before is in progress.
+    assert {run.state for run in runs} <= {"executed", "missed", "waiting"}
     assert len(lines(tmp_path)) == sum(run.state == "executed" for run in runs)
     assert len({line.split()[1] for line in lines(tmp_path)}) > 1
 

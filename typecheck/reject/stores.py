@@ -76,13 +76,13 @@ async def schedulers() -> None:
     StoreOptions(3)  # E
     StoreOptions(lease=timedelta(seconds=15))  # E
     scheduler = AsyncIOScheduler(store="sqlite:///jobs.db")
-    scheduler.store = None  # E
     task = scheduler.add_task(fetch, "https://example.org", id="page")
     for outcome in await scheduler.store.executed(task):
         text: str = outcome.result  # E
         print(text)
     await scheduler.store.executed("page")  # E
     await scheduler.store.runs("page")  # E
+    scheduler.store = None  # E
 
 
 class TestNoStore(StoreConformance):
