@@ -44,6 +44,7 @@ from asyncz import (
     ExecutorAlias,
     ExecutorConfig as ExecutorConfig,
     ExecutorInUseError as ExecutorInUseError,
+    ExecutorName as ExecutorName,
     ExecutorNotRunningError as ExecutorNotRunningError,
     ExecutorRemoved as ExecutorRemoved,
     ExecutorState as ExecutorState,

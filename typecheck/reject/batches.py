@@ -8,6 +8,7 @@ from asyncz import (
     AsyncIOScheduler,
     Batch,
     BatchItemError,
+    BatchOptions,
     BatchOutcome,
     Executor,
     IntervalTrigger,
@@ -36,6 +37,8 @@ async def calls(executor: Executor[str]) -> None:
     scheduler.map(fetch, ["a"], ordered="yes")  # E
     scheduler.map(fetch, ["a"], timeouts=3)  # E
     scheduler.map(fetch, ["a"], overlap="skip")  # E
+    BatchOptions(max_instances="2")  # E
+    BatchOptions(overlap="skip")  # E
 
 
 async def results(batch: Batch[str, bytes], error: BatchItemError) -> None:
