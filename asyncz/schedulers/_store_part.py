@@ -163,9 +163,10 @@ class StoreConnector:
                 if loaded:
                     await self.tasks.write(session)
                     await self.runs.finish(session)
-                await session.close()
-        except (StoreError, TimeoutError) as error:
-            logger.warning("The last outcomes could not be stored; another node takes over the runs: %s", error)
+        except Exception as error:
+            _log_failure("The last outcomes could not be stored; another node takes over the runs", error)
+        finally:
+            await _close_session(session)
 
     async def _stop_work(self) -> None:
         """End the background tasks, the work after its present step, whose answer may be runs to give back."""
@@ -303,7 +304,25 @@ class StoreConnector:
             except Exception as error:
                 if not isinstance(error, StoreError):
                     logger.error("Waiting for hints of the store failed", exc_info=error)
-                await asyncio.sleep(self._options.lease / 3)
+            # The hints of a store may end.
+            await asyncio.sleep(self._options.lease / 3)
+
+
+async def _close_session(session: StoreSession) -> None:
+    """Disconnect, which releases the lease, also if the store has just failed."""
+    try:
+        async with asyncio.timeout(_CLOSE_TIMEOUT):
+            await session.close()
+    except Exception as error:
+        _log_failure("The store could not be closed", error)
+
+
+def _log_failure(what: str, error: Exception) -> None:
+    """Log an error of the store; one of a class that it may not raise is a fault, whose traceback is worth having."""
+    if isinstance(error, StoreError | TimeoutError):
+        logger.warning("%s: %s", what, error)
+    else:
+        logger.error("%s", what, exc_info=error)
 
 
 def _weight(node: str, task_id: str) -> bytes:

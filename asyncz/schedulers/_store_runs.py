@@ -135,7 +135,14 @@ class StoredRuns:
         ]
         won: set[str] = set()
         for start in range(0, len(firings), _PAGE):
-            for run in await session.fire(firings[start : start + _PAGE]):
+            try:
+                runs = await session.fire(firings[start : start + _PAGE])
+            except BaseException:
+                # Offered again: the local schedules have gone on already.
+                for firing in firings[start:]:
+                    self._steps.setdefault(firing.task_id, steps[firing.task_id])
+                raise
+            for run in runs:
                 won.add(run.task_id)
                 self.start_run(run)
             # The loop has other work too.
@@ -293,11 +300,17 @@ def _encoded(results: Sequence[tuple[OwnedRun, TaskExecuted[object]]]) -> list[O
     return [_outcome_of(owned, event, encode_result(owned.function, event.result)) for owned, event in results]
 
 
+def _storable(text: str) -> str:
+    """Return a text without lone surrogates and NUL, which a database does not accept."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
+
+
 def _outcome_of(owned: OwnedRun, event: _Ended, result: str | None = None) -> Outcome:
     details = event.details
     error = text = ""
     if isinstance(event, TaskError):
-        error, text = exception_text(event.exception)[:_MAX_TEXT], event.traceback[-_MAX_TEXT:]
+        error, text = _storable(exception_text(event.exception)), _storable(event.traceback)
+        error, text = error[:_MAX_TEXT], text[-_MAX_TEXT:]
     elif isinstance(event, TaskMaxInstances | TaskQueueFull):
         error = type(event).__name__
     return Outcome(

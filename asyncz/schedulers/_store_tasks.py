@@ -64,6 +64,17 @@ class StoredTask:
         return schedule
 
 
+class _SupersededError(Exception):
+    """The program has added or removed a task while it was being restored."""
+
+
+@attrs.frozen
+class _Restored:
+    """Restoration of a task: `holder` had its id when it began."""
+
+    holder: AnyController | None
+
+
 class StoredTasks:
     """Tasks by id, with the declarations, changes and removals that the store has to receive.
 
@@ -159,19 +170,25 @@ class StoredTasks:
         limits: TaskLimits,
         paused: bool,
         replace_existing: bool = False,
-        is_restored: bool = False,
+        restores: _Restored | None = None,
     ) -> StoredTaskController[ResultT]:
         parts, runtime = self._parts, self._parts.runtime
         if executor is None:
             executor = parts.executors.default_alias
         created = parts.executors.prepare(executor, call)
         with runtime.lock:
-            known = self._by_id.get(task_id)
+            known, holder = self._by_id.get(task_id), parts.tasks.holder(task_id)
+            if restores is not None and restores.holder is not holder:
+                # The program has added or removed the task meanwhile.
+                raise _SupersededError(task_id)
             # A declaration takes the place of a task that was restored from the store.
-            replaces = replace_existing or (known is not None and (known.existing is None or is_restored))
+            replaces = replace_existing or (known is not None and (known.existing is None or restores is not None))
             parts.tasks.new_id(task_id, call, replaces)
             registration, submit_to = parts.executors.resolve_alias(executor, created)
             self._unregister(task_id)
+            if parts.tasks.holder(task_id) is not None:
+                # One that is not stored: `new_id` has checked that it may be replaced.
+                parts.runtime.inbox.put(parts.tasks.remove(task_id).on_removed)
             spec: TaskSpec[ResultT] = TaskSpec(  # ty: ignore[invalid-assignment]  # ty infers the union as the result
                 task_id, call, registration.alias, limits
             )
@@ -180,9 +197,10 @@ class StoredTasks:
         return controller
 
     def _unregister(self, task_id: str) -> None:
-        """Remove a task from this scheduler only. Under the lock."""
-        _ = self._by_id.pop(task_id, None)
-        if self._parts.tasks.holder(task_id) is not None:
+        """Remove a stored task from this scheduler only. Under the lock."""
+        stored = self._by_id.pop(task_id, None)
+        _ = self._to_change.pop(task_id, None)
+        if stored is not None and self._parts.tasks.holder(task_id) is stored.controller:
             controller = self._parts.tasks.remove(task_id)
             self._parts.runtime.inbox.put(controller.on_removed)
 
@@ -245,7 +263,9 @@ class StoredTasks:
             try:
                 await self._change(session, stored)
             except BaseException:
-                _ = self._to_change.setdefault(task_id, stored)
+                with self._parts.runtime.lock:
+                    if self._by_id.get(task_id) is stored:
+                        _ = self._to_change.setdefault(task_id, stored)
                 raise
         if self._to_remove:
             removed = tuple(self._to_remove)
@@ -259,7 +279,10 @@ class StoredTasks:
         for policy in policies:
             group = [each for each in pending if each.existing == policy]
             for start in range(0, len(group), _PAGE):
-                page = group[start : start + _PAGE]
+                # The program may have removed or replaced some meanwhile.
+                page = [each for each in group[start : start + _PAGE] if self._to_declare.get(each.record.id) is each]
+                if not page:
+                    continue
                 sent = [self._declared_record(each) for each in page]
                 for stored, record in zip(page, await session.declare(sent, policy), strict=True):
                     stored.existing = self._options.existing
@@ -274,6 +297,8 @@ class StoredTasks:
         for _ in range(_MAX_ATTEMPTS):
             # Firings have moved the due time meanwhile, which is not a change.
             found = await session.changes(max(0, stored.record.revision - 1), 1)
+            if self._by_id.get(stored.record.id) is not stored:
+                return
             base = next((each for each in found if each.id == stored.record.id), None)
             if base is not None and not base.removed:
                 schedule, sent = stored.schedule, self._present_record(stored, base)
@@ -321,7 +346,7 @@ class StoredTasks:
                     self._unregister(record.id)
             return
         if stored is None:
-            if record.id not in self._to_remove:
+            if record.id not in self._to_remove and record.id not in self._to_declare:
                 await self._restore(record)
         elif stored is but:
             stored.record = record
@@ -330,6 +355,10 @@ class StoredTasks:
 
     async def _restore(self, record: TaskRecord) -> None:
         """Add a task as the store has it, in the place of the one that has its id."""
+        known, holder = self._by_id.get(record.id), self._parts.tasks.holder(record.id)
+        if holder is not None and (known is None or known.controller is not holder):
+            self._note_unreadable(record, UnreadableTaskError(record.id, "a task that is not stored has its id"))
+            return
         try:
             call, trigger, limits = await asyncio.to_thread(self._decoded, record)
             schedule = self._new_schedule(record.id, trigger, record.trigger, record.started_at or utc(0))
@@ -340,8 +369,10 @@ class StoredTasks:
                 record.id,
                 limits=limits,
                 paused=record.paused,
-                is_restored=True,
+                restores=_Restored(holder),
             )
+        except _SupersededError:
+            return
         except AsynczError as error:
             with self._parts.runtime.lock:
                 self._unregister(record.id)
@@ -349,6 +380,8 @@ class StoredTasks:
             return
         self.unreadable.pop(record.id, None)
         with self._parts.runtime.lock:
+            if self._parts.tasks.holder(record.id) is not controller:
+                return
             self._by_id[record.id] = StoredTask(call, controller, record)
         schedule.continue_at(record.next_due)
         controller.activate()
@@ -356,6 +389,8 @@ class StoredTasks:
     async def _adopt(self, stored: StoredTask, record: TaskRecord) -> None:
         """Make a task of this scheduler what the store says."""
         sent = stored.record
+        if self._by_id.get(record.id) is not stored:
+            return
         try:
             if (record.function, record.arguments) != (sent.function, sent.arguments):
                 await self._restore(record)
@@ -367,12 +402,15 @@ class StoredTasks:
             trigger = stored.schedule.declared
             if record.trigger != stored.schedule.trigger_json:
                 trigger = await asyncio.to_thread(decode_trigger, record.id, record.trigger)
-            limits = stored.controller.task.limits
+            if self._by_id.get(record.id) is not stored:
+                return
+            task = stored.controller.task
+            limits = task.limits
             if record.options != encode_limits(limits):
                 limits = await asyncio.to_thread(decode_limits, record.id, record.options, self._options.importable)
             schedule = self._new_schedule(record.id, trigger, record.trigger, record.started_at or utc(0))
             schedule.continue_at(record.next_due)
-            executors, task = self._parts.executors, stored.controller.task
+            executors = self._parts.executors
             moved = record.executor != task.executor
             created = executors.prepare(record.executor, task.call) if moved else None
             with self._parts.runtime.lock:

@@ -274,6 +274,7 @@ class TaskController(TaskRuns[ResultT]):
         self._emit_removed()
         if self._runtime.inbox.logs_info:
             _log_info(self.task, "%s: removed")
+        self._parts.tasks.removal_handled(self)
         if not self.live_count:
             self._forget()
 

@@ -55,6 +55,8 @@ class TaskRegistry(Generic[ControllerT]):
         self._controllers: dict[str, ControllerT] = {}
         # Those of removed tasks with live runs, by their identity, as ids may be used again.
         self._leaving: dict[int, ControllerT] = {}
+        # Those whose removal was not handled yet: they are not forgotten before, even if their last run is over.
+        self._unhandled: set[int] = set()
         self._numbers = itertools.count(1)
 
     def task(self, task_id: str) -> Task[object]:
@@ -172,6 +174,7 @@ class TaskRegistry(Generic[ControllerT]):
             del self._controllers[controller.task.id]
             controller.removed = True
             self._leaving[id(controller)] = controller
+            self._unhandled.add(id(controller))
         return controller
 
     def retire(self, controller: ControllerT) -> bool:
@@ -192,14 +195,21 @@ class TaskRegistry(Generic[ControllerT]):
             controller.removed = True
         return True
 
-    def forget(self, controller: ControllerT) -> bool:
-        """Forget a removed task, whose last run has ended; return False if it was forgotten before."""
+    def removal_handled(self, controller: ControllerT) -> None:
+        """Let a removed task be forgotten, once its last run has ended."""
         with self._runtime.lock:
-            return self._leaving.pop(id(controller), None) is not None
+            self._unhandled.discard(id(controller))
+
+    def forget(self, controller: ControllerT) -> bool:
+        """Forget a removed task whose last run has ended; return False if it was before, or may not be yet."""
+        with self._runtime.lock:
+            return id(controller) not in self._unhandled and self._leaving.pop(id(controller), None) is not None
 
     def forget_removed(self) -> None:
         """Forget all removed tasks. For the loop's thread."""
-        self._leaving.clear()
+        with self._runtime.lock:
+            self._leaving.clear()
+            self._unhandled.clear()
 
     def removed_runs(self, task_id: str) -> int:
         """Return the number of live runs of removed tasks with an id: executors count runs by the id of the task."""

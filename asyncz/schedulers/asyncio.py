@@ -117,9 +117,8 @@ class AsyncIOScheduler(TaskScheduler):
         registry, timer = ExecutorRegistry(runtime, completion), DueTimer[AnyController](runtime, tasks.registered)
         parts = chains.parts = SchedulerParts(runtime, completion, registry, tasks, timer, chains)
         super().__init__(parts, defaults, Lifecycle(parts))
-        self._store: SchedulerStore | None = None
         if store is not None or store_options is not None:
-            self._use_store(store, store_options)
+            _use_store(parts, store, store_options)
         for alias, executor in (executors or {}).items():
             if isinstance(executor, str):
                 self.add_executor(executor, alias=alias)
@@ -148,18 +147,6 @@ class AsyncIOScheduler(TaskScheduler):
 
         return configure(source, lambda defaults: cls(defaults=defaults, clock=clock), lambda made: made._add)
 
-    def _use_store(self, store: Store | str | None, options: StoreOptions | None) -> None:
-        # Imported here: without a store, nothing of it is loaded.
-        from asyncz.schedulers._store_part import StoreConnector
-        from asyncz.schedulers.stored import SchedulerStore
-        from asyncz.stores._urls import store_of
-        from asyncz.stores.options import StoreOptions
-
-        check_optional_instance("store_options", options, StoreOptions)
-        connector = StoreConnector(self._parts, store_of(store), options or StoreOptions())
-        self._parts.store = connector
-        self._store = SchedulerStore(connector)
-
     @property
     def store(self) -> SchedulerStore:
         """Store of the scheduler: history, nodes, and stored tasks that cannot run here.
@@ -167,9 +154,13 @@ class AsyncIOScheduler(TaskScheduler):
         Raises:
             InvalidInputError: The scheduler was made without a store.
         """
-        if self._store is None:
+        from asyncz.schedulers._store_part import StoreConnector
+        from asyncz.schedulers.stored import SchedulerStore
+
+        connector = self._parts.store
+        if not isinstance(connector, StoreConnector):
             raise InvalidInputError("store", "None", "pass a store to the scheduler, such as store='sqlite:///jobs.db'")
-        return self._store
+        return SchedulerStore(connector)
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -573,3 +564,13 @@ class AsyncIOScheduler(TaskScheduler):
             True if the listener was subscribed.
         """
         return self._parts.runtime.dispatcher.remove(listener)
+
+
+def _use_store(parts: SchedulerParts, store: Store | str | None, options: StoreOptions | None) -> None:
+    # Imported here: without a store, nothing of it is loaded.
+    from asyncz.schedulers._store_part import StoreConnector
+    from asyncz.stores._urls import store_of
+    from asyncz.stores.options import StoreOptions
+
+    check_optional_instance("store_options", options, StoreOptions)
+    parts.store = StoreConnector(parts, store_of(store), options or StoreOptions())

@@ -362,7 +362,8 @@ class TaskScheduler:
 
         The first item without a result raises `BatchItemError` and cancels the others; `outcomes()` of the returned
         object yields failures too. An error of `items` is raised after the results before it. Items are read on the
-        loop's thread and must not block it: use an async iterator if they come slowly. May be called from any thread.
+        loop's thread, which they must not block; use an async iterator if they come slowly. May be called from any
+        thread.
 
         Args:
             fn: Function of one argument, coroutine function, or another callable; partials give it more arguments.

@@ -40,6 +40,11 @@ def fail(text: str) -> None:
     raise ValueError(text)
 
 
+def fail_unstorably() -> None:
+    """Raise an error whose text no database accepts as it is."""
+    raise ValueError("\udcff\0")
+
+
 def block(text: str) -> None:
     """Run until the test releases it."""
     calls.append(text)

@@ -119,3 +119,19 @@ async def test_remove_all_tasks_emits_events() -> None:
         assert scheduler.tasks == ()
         scheduler.add_task(payloads.add, 1, 2, id="task-1", trigger=None)
     assert removed == ["task-0", "task-1", "task-2"]
+
+
+async def test_task_removed_by_its_own_listener(caplog: pytest.LogCaptureFixture) -> None:
+    """The removal is announced after the last run was released, and all the same once."""
+    removed: list[TaskRemoved] = []
+    async with AsyncIOScheduler() as scheduler:
+        scheduler.subscribe(TaskRemoved, removed.append)
+        upstream = scheduler.add_task(payloads.process_id, trigger=None, id="upstream")
+        task = upstream.then(type, id="task")
+        task.on_executed(lambda _: scheduler.remove_task(task))
+        stream = task.notifications()
+        upstream.submit()
+        assert [type(outcome) async for outcome in stream] == [TaskExecuted]
+        assert [event.task_id for event in removed] == ["task"]
+        assert not upstream._listeners
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]

@@ -29,6 +29,7 @@ from asyncz import (
     TaskError,
     TaskModified,
 )
+from asyncz.schedulers import _store_tasks
 from asyncz.stores import (
     ExistingTaskPolicy,
     FinalRunState,
@@ -49,9 +50,10 @@ from asyncz.stores import (
     TaskRecord,
     UnstorableTaskError,
 )
+from asyncz.stores._calls import StoredCall, decode_arguments
 from asyncz.stores.memory import MemoryStoreSession
 from tests.helpers import stored_jobs
-from tests.helpers.stored_jobs import block, calls, day_after, fail, note, note_soon, release
+from tests.helpers.stored_jobs import block, calls, day_after, fail, fail_unstorably, note, note_soon, release
 from tests.helpers.waiting import until
 
 pytestmark = pytest.mark.anyio
@@ -562,6 +564,82 @@ async def test_shutdown_gives_back_runs(store: Store) -> None:
     await session.close()
 
 
+# Changes while the store is being asked
+
+
+async def test_replaced_task_with_pending_change(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    async with AsyncIOScheduler(store=store) as scheduler:
+        changed = scheduler.add_task(note, "one", trigger=HOURLY, id="changed")
+        await until(lambda: changed.state.next_run_at is not None)
+        changed.modify(max_instances=3)
+        scheduler.add_task(note, "two", trigger=HOURLY, id="changed", replace_existing=True)
+        scheduler.add_task(note, "other", id="other")
+        await until(lambda: "other" in calls)
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+@pytest.mark.slow
+async def test_declaration_during_restoration(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The task of the program stays, if the one of the store is decoded meanwhile."""
+    async with AsyncIOScheduler(store=store, store_options=IMPORTABLE) as first:
+        first.add_task(note, "one", trigger=HOURLY, id="same")
+    begun, go_on = threading.Event(), threading.Event()
+
+    def decode_slowly(task_id: str, function: object, arguments: str) -> StoredCall:
+        begun.set()
+        assert go_on.wait(60)
+        return decode_arguments(task_id, function, arguments)
+
+    monkeypatch.setattr(_store_tasks, "decode_arguments", decode_slowly)
+    second = AsyncIOScheduler(store=store, store_options=IMPORTABLE)
+    starting = asyncio.create_task(second.start())
+    await until(begun.is_set)
+    task = second.add_task(note, "two", trigger=HOURLY, id="same")
+    go_on.set()
+    await starting
+    try:
+        await task.run()
+        assert calls == ["two"]
+        assert second.get_task("same") is task
+    finally:
+        await second.shutdown()
+
+
+async def test_task_that_is_not_stored_keeps_its_id(store: Store) -> None:
+    async with AsyncIOScheduler(store=store) as first:
+        first.add_task(note, "one", trigger=HOURLY, id="then")
+    second = AsyncIOScheduler(store=store, store_options=IMPORTABLE)
+    upstream = second.add_task(note, "two", trigger=HOURLY, id="upstream")
+    downstream = upstream.then(len, id="then")
+    async with second:
+        assert "then" in second.store.unreadable
+        handle = upstream.run()
+        await handle
+        await until(lambda: downstream.state.executed == 1)
+
+
+async def test_error_with_lone_surrogate_is_stored(store: Store) -> None:
+    async with AsyncIOScheduler(store=store) as scheduler:
+        scheduler.add_task(fail_unstorably, id="fail")
+        await until(lambda: scheduler.state.errors == 1)
+        scheduler.add_task(note, "other", id="other")
+        await until(lambda: "other" in calls)
+    session = await observer(store)
+    (failed,) = await session.runs(RunQuery(states=("error",)))
+    assert "udcff" in failed.error
+    await session.close()
+
+
+async def test_session_is_closed_if_last_write_fails() -> None:
+    faults = Faults()
+    async with AsyncIOScheduler(store=FaultyStore(faults)) as scheduler:
+        scheduler.add_task(note, "one", trigger=IntervalTrigger(seconds=0.05), id="note")
+        await until(lambda: len(calls) > 1)
+        faults.broken = True
+        await until(lambda: not scheduler.store.connected)
+    assert faults.closed == 1
+
+
 # Outages
 
 
@@ -572,6 +650,7 @@ class Faults:
         self.broken = False
         self.delay = 0.0
         self.calls = 0
+        self.closed = 0
 
 
 class FaultyStore:
@@ -666,6 +745,7 @@ class FaultySession:
             yield revision
 
     async def close(self) -> None:
+        self._faults.closed += 1
         await self._wait()
         await self._session.close()
 
