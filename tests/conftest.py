@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -15,6 +16,10 @@ from tests.helpers.waiting import Gate
 # How long an example takes depends on the load of the machine.
 settings.register_profile("asyncz", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("asyncz")
+
+# A job in the background of a shell ignores the signal, and so would the programs that tests start and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def set_time_slice(patch: pytest.MonkeyPatch, seconds: float) -> None:
