@@ -19,7 +19,8 @@ def explain_misuse(cls: type[object]) -> None:
     """
     construct = cls.__init__
 
-    @functools.wraps(construct)
+    # Named: since Python 3.14 `wraps` copies a function that computes the annotations, which attrs does not set.
+    @functools.wraps(construct, assigned=(*functools.WRAPPER_ASSIGNMENTS, "__annotations__"))
     def __init__(self: object, *args: object, **kwargs: object) -> None:  # noqa: N807  # becomes the method
         try:
             construct(self, *args, **kwargs)

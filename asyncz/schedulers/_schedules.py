@@ -91,7 +91,8 @@ class TriggerSchedule:
         self._trigger = trigger
         self.failure: BaseException | None = None
         self.next_due: datetime | None = None
-        self.due_at = self._not_before = 0.0
+        self.due_at: float = 0.0
+        self._not_before = 0.0
         # The first and the last of the due times that were submitted, since the start of the schedule or since the
         # clock was set.
         self._first_due: datetime | None = None

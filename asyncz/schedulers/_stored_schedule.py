@@ -91,7 +91,7 @@ class StoredSchedule(TriggerSchedule):
         self._begin: datetime | None = None
         self._times: tuple[float, ...] = ()
         self._missed: int = 0
-        self.next_due = None
+        self.next_due: datetime | None = None
 
     @property
     @override

@@ -48,6 +48,9 @@ class TaskController(TaskRuns[ResultT]):
         chain_ends: Chain links of the task; None if it has none.
     """
 
+    # Counted here and in the base class.
+    executed: int
+
     __slots__ = ("chain_ends", "heap_version", "paused", "schedule")
 
     def __init__(  # noqa: PLR0917  # called once per task, where keywords take time
@@ -61,8 +64,8 @@ class TaskController(TaskRuns[ResultT]):
     ) -> None:
         super().__init__(parts, Task(spec, self), shared_context_for_later(), registration, submit_to)
         self.schedule: Schedule[ResultT] = schedule
-        self.paused = paused
-        self.heap_version = 0
+        self.paused: bool = paused
+        self.heap_version: int = 0
         self.chain_ends: ChainEnds | None = None
 
     @property

@@ -72,19 +72,20 @@ class TaskRuns(LiveRuns[ResultT]):
         registration: Registration,
         submit_to: Callable[[TaskRun[ResultT]], None],
     ) -> None:
-        self.submitted = self.executed = 0
+        self.submitted: int = 0
+        self.executed: int = 0
         self._others = self._recent = None
         self._parts = parts
         self._runtime = parts.runtime
         self.task: Task[ResultT] = task
         self._context = context
-        self.registration = registration
+        self.registration: Registration = registration
         self._submit_to = submit_to
         self._only_run = self._live = None
         # Each of the two is None while it is empty, as most tasks are idle.
         self._backlog: Backlog[ResultT] | None = None
         self._retrying: Retrying[ResultT] | None = None
-        self.removed = False
+        self.removed: bool = False
 
     def release_run(self, run: LiveRun[ResultT], /) -> None:
         """Free the slot of a run whose work is over."""

@@ -65,8 +65,8 @@ class _Tables:
         self.runs: dict[UUID, RunRecord] = {}
         self.due_times: set[tuple[str, datetime, str]] = set()
         self.nodes: dict[str, NodeRecord] = {}
-        self.revision = 0
-        self.sequence = 0
+        self.revision: int = 0
+        self.sequence: int = 0
         self.wake_ups: dict[object, Callable[[], object]] = {}
 
     def write_task(self, task: TaskRecord) -> TaskRecord:

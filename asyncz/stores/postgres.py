@@ -35,8 +35,8 @@ try:
     import psycopg
     from psycopg import conninfo
     from psycopg.rows import args_row, kwargs_row, scalar_row
-except ImportError as error:
-    raise MissingExtraError("PostgresStore", "psycopg", "postgres") from error
+except ImportError as _error:
+    raise MissingExtraError("PostgresStore", "psycopg", "postgres") from _error
 
 _Connection: TypeAlias = psycopg.Connection[tuple[object, ...]]
 

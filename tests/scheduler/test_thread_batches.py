@@ -7,6 +7,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
 
 import pytest
@@ -57,11 +58,10 @@ def test_map_in_thread_yields_each_result_once(executor: str, ordered: bool) -> 
 
 
 def test_map_in_thread_reads_items_in_calling_thread() -> None:
-    connection = sqlite3.connect(":memory:")
-    connection.execute("create table numbers (number)")
-    connection.executemany("insert into numbers values (?)", [(number,) for number in range(50)])
-    rows = connection.execute("select number from numbers order by number")
-    with AsyncIOScheduler().in_thread() as thread:
+    with closing(sqlite3.connect(":memory:")) as connection, AsyncIOScheduler().in_thread() as thread:
+        connection.execute("create table numbers (number)")
+        connection.executemany("insert into numbers values (?)", [(number,) for number in range(50)])
+        rows = connection.execute("select number from numbers order by number")
         doubled = list(thread.map(double, (number for (number,) in rows), executor="threadpool"))
     assert doubled == list(range(0, 100, 2))
 
