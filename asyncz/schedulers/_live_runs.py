@@ -32,7 +32,7 @@ class LiveRuns(TaskHistory, Generic[ResultT]):
         return 1 if only is not None else 0 if live is None else len(live)
 
     def live_runs(self) -> tuple[LiveRun[ResultT], ...]:
-        """Return the live runs, oldest first."""
+        """Return the live runs, oldest first. May be called from any thread."""
         only, live = self._only_run, self._live
         if only is not None:
             return (only,)
