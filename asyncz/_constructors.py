@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 from collections.abc import Mapping
 
 from asyncz._checks import shown
+from asyncz._text import closest
 from asyncz.exceptions import ArgumentMismatchError, UnknownOptionError
 
 
@@ -48,8 +48,7 @@ def _raise_if_misused(
         options = tuple(each.name for each in parameters if each.kind is not each.POSITIONAL_ONLY)
         unknown = next((name for name in kwargs if name not in options), None)
         if unknown is not None:
-            similar = difflib.get_close_matches(unknown, options, n=1)
-            raise UnknownOptionError(unknown, next(iter(similar), ""), options) from None
+            raise UnknownOptionError(unknown, closest(unknown, options), options) from None
         given = [shown(each) for each in args[1:]] + [f"{name}={shown(each)}" for name, each in kwargs.items()]
         written = str(signature.replace(parameters=parameters, return_annotation=signature.empty))
         raise ArgumentMismatchError(cls.__name__, ", ".join(given), written, str(error)) from None

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import pkgutil
 import re
 import sys
-from collections.abc import Iterable
 
-from asyncz._text import exception_text
+from asyncz._text import closest, exception_text
 from asyncz.exceptions import ConfigurationError, ConfigurationProblem
 
 _NAME = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*"
@@ -51,8 +49,3 @@ def load(reference: str, *path: str | int) -> object:
     except Exception as error:
         raise problem(f"its value cannot be read: {exception_text(error)}") from error
     return value
-
-
-def closest(wrong: str, known: Iterable[str]) -> str:
-    """Return the known name that is most similar to a wrong one; empty if none is similar."""
-    return next(iter(difflib.get_close_matches(wrong, list(known), n=1)), "")

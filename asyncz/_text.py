@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 DEFAULT_LENGTH = 500
 
 
@@ -55,12 +57,17 @@ def class_name(cls: type[object]) -> str:
     return f"{module}.{cls.__qualname__}"
 
 
-def did_you_mean(name: str, known: tuple[str, ...]) -> str:
-    """Return a question that names the most similar known name; empty if there is none."""
+def closest(wrong: str, known: Iterable[str]) -> str:
+    """Return the known name that is most similar to a wrong one; empty if none is similar."""
     import difflib
 
-    similar = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {similar[0]!r}? " if similar else ""
+    return next(iter(difflib.get_close_matches(wrong, list(known), n=1)), "")
+
+
+def did_you_mean(name: str, known: tuple[str, ...]) -> str:
+    """Return a question that names the most similar known name; empty if there is none."""
+    similar = closest(name, known)
+    return f"did you mean {similar!r}? " if similar else ""
 
 
 def pickling_advice(failure: str) -> str:

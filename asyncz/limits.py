@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import Literal, TypeAlias, get_args
 
@@ -17,6 +16,7 @@ from asyncz._checks import (
     check_optional_seconds,
 )
 from asyncz._constructors import explain_misuse
+from asyncz._text import closest
 from asyncz.exceptions import UnknownOptionError
 from asyncz.retries import Retry
 
@@ -153,5 +153,5 @@ def check_options(options: TaskOptions) -> None:
     for name in options:
         if name not in _OPTION_NAMES:
             advice = _ADVICE.get(name, "")
-            similar = [] if advice else difflib.get_close_matches(name, _OPTION_NAMES, n=1)
-            raise UnknownOptionError(name, next(iter(similar), ""), _OPTION_NAMES, advice or _KEYWORDS)
+            similar = "" if advice else closest(name, _OPTION_NAMES)
+            raise UnknownOptionError(name, similar, _OPTION_NAMES, advice or _KEYWORDS)

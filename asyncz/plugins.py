@@ -10,7 +10,6 @@ Another package adds an executor through the entry point group `asyncz.executors
 from __future__ import annotations
 
 import concurrent.futures
-import difflib
 import functools
 import inspect
 from collections.abc import Mapping
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 from typing_extensions import TypeIs
 
 from asyncz._references import load
-from asyncz._text import exception_text, value_text
+from asyncz._text import closest, exception_text, value_text
 from asyncz.exceptions import (
     AsynczError,
     ConfigurationError,
@@ -227,8 +226,7 @@ def _option_advice(factory: _Class, options: Mapping[str, object], error: Except
     unknown = [name for name in options if name not in known]
     if not unknown or any(each.kind is each.VAR_KEYWORD for each in parameters):
         return exception_text(error)
-    suggestion = next(iter(difflib.get_close_matches(unknown[0], known, n=1)), "")
-    return str(UnknownOptionError(unknown[0], suggestion, known))
+    return str(UnknownOptionError(unknown[0], closest(unknown[0], known), known))
 
 
 def _load_class(kind: str, alias: str, reference: str) -> _Class:

@@ -10,8 +10,7 @@ from typing import TypeAlias, get_args, get_origin
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from asyncz._references import closest
-from asyncz._text import value_text
+from asyncz._text import closest, value_text
 from asyncz.config.models import (
     BUILTIN_EXECUTOR_CONFIGS,
     BUILTIN_TRIGGER_CONFIGS,

@@ -180,7 +180,6 @@ class BatchController(TaskController[ResultT]):
         # The task may have finished, and another thread may remove it, too.
         with contextlib.suppress(TaskLookupError):
             self._parts.tasks.remove(task)
-            self._runtime.inbox.put(self.on_removed)
 
 
 @attrs.frozen(eq=False)

@@ -63,10 +63,6 @@ class AnyController(Due, Registered, TaskOwner[object], Protocol):
         """True if an incomplete run or a waiting result may still lead to another run."""
         ...
 
-    def on_removed(self) -> None:
-        """Handle that the task was removed."""
-        ...
-
     def refill(self) -> None:
         """Submit runs that wait for a slot."""
         ...

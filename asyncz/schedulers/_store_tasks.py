@@ -188,7 +188,7 @@ class StoredTasks:
             self._unregister(task_id)
             if parts.tasks.holder(task_id) is not None:
                 # One that is not stored: `new_id` has checked that it may be replaced.
-                parts.runtime.inbox.put(parts.tasks.remove(task_id).on_removed)
+                parts.tasks.remove(task_id)
             spec: TaskSpec[ResultT] = TaskSpec(  # ty: ignore[invalid-assignment]  # ty infers the union as the result
                 task_id, call, registration.alias, limits
             )
@@ -196,13 +196,16 @@ class StoredTasks:
             parts.tasks.add(controller)
         return controller
 
+    def _has(self, stored: StoredTask) -> bool:
+        """Return False if a task was removed or replaced, which may happen during each wait for the store."""
+        return self._by_id.get(stored.record.id) is stored
+
     def _unregister(self, task_id: str) -> None:
         """Remove a stored task from this scheduler only. Under the lock."""
         stored = self._by_id.pop(task_id, None)
         _ = self._to_change.pop(task_id, None)
         if stored is not None and self._parts.tasks.holder(task_id) is stored.controller:
-            controller = self._parts.tasks.remove(task_id)
-            self._parts.runtime.inbox.put(controller.on_removed)
+            self._parts.tasks.remove(task_id)
 
     def _new_schedule(
         self, task_id: str, trigger: Trigger | None, text: str | None, started_at: datetime
@@ -264,7 +267,7 @@ class StoredTasks:
                 await self._change(session, stored)
             except BaseException:
                 with self._parts.runtime.lock:
-                    if self._by_id.get(task_id) is stored:
+                    if self._has(stored):
                         _ = self._to_change.setdefault(task_id, stored)
                 raise
         if self._to_remove:
@@ -297,7 +300,7 @@ class StoredTasks:
         for _ in range(_MAX_ATTEMPTS):
             # Firings have moved the due time meanwhile, which is not a change.
             found = await session.changes(max(0, stored.record.revision - 1), 1)
-            if self._by_id.get(stored.record.id) is not stored:
+            if not self._has(stored):
                 return
             base = next((each for each in found if each.id == stored.record.id), None)
             if base is not None and not base.removed:
@@ -309,7 +312,7 @@ class StoredTasks:
                     stored.record, schedule.is_new = written, False
                     return
             await self.read_changes(session, but=stored)
-            if self._by_id.get(stored.record.id) is not stored:
+            if not self._has(stored):
                 return
         logger.error("The change of the task %r was not stored: other nodes change it all the time", stored.record.id)
 
@@ -374,9 +377,7 @@ class StoredTasks:
         except _SupersededError:
             return
         except AsynczError as error:
-            with self._parts.runtime.lock:
-                self._unregister(record.id)
-            self._note_unreadable(record, error)
+            self._set_aside(record, error)
             return
         self.unreadable.pop(record.id, None)
         with self._parts.runtime.lock:
@@ -389,7 +390,7 @@ class StoredTasks:
     async def _adopt(self, stored: StoredTask, record: TaskRecord) -> None:
         """Make a task of this scheduler what the store says."""
         sent = stored.record
-        if self._by_id.get(record.id) is not stored:
+        if not self._has(stored):
             return
         try:
             if (record.function, record.arguments) != (sent.function, sent.arguments):
@@ -402,7 +403,7 @@ class StoredTasks:
             trigger = stored.schedule.declared
             if record.trigger != stored.schedule.trigger_json:
                 trigger = await asyncio.to_thread(decode_trigger, record.id, record.trigger)
-            if self._by_id.get(record.id) is not stored:
+            if not self._has(stored):
                 return
             task = stored.controller.task
             limits = task.limits
@@ -414,15 +415,13 @@ class StoredTasks:
             moved = record.executor != task.executor
             created = executors.prepare(record.executor, task.call) if moved else None
             with self._parts.runtime.lock:
-                if self._by_id.get(record.id) is not stored:
+                if not self._has(stored):
                     return
                 stored.record = record
                 target = executors.resolve_alias(record.executor, created) if moved else None
                 fields = stored.controller.apply_stored(schedule, limits, target, paused=record.paused)
         except AsynczError as error:
-            with self._parts.runtime.lock:
-                self._unregister(record.id)
-            self._note_unreadable(record, error)
+            self._set_aside(record, error)
             return
         self.unreadable.pop(record.id, None)
         if fields and record.version != sent.version and sent.version:
@@ -443,6 +442,12 @@ class StoredTasks:
             decode_trigger(record.id, record.trigger),
             decode_limits(record.id, record.options, self._options.importable),
         )
+
+    def _set_aside(self, record: TaskRecord, error: AsynczError) -> None:
+        """Remove a stored task from this scheduler, where it cannot run."""
+        with self._parts.runtime.lock:
+            self._unregister(record.id)
+        self._note_unreadable(record, error)
 
     def _note_unreadable(self, record: TaskRecord, error: AsynczError) -> None:
         reason = error.reason if isinstance(error, UnreadableTaskError) else str(error)

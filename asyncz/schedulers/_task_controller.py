@@ -334,6 +334,13 @@ class TaskController(TaskRuns[ResultT]):
     def _apply_modification(self, limits: TaskLimits, target: tuple[Registration, UniversalSubmit] | None) -> None:
         if self.removed:
             return
+        differences = self._change_spec(limits, target)
+        if differences:
+            change = ", ".join(f"{name}: {values}" for name, values in differences.items())
+            self._announce_change(TaskModified(self.task.id, change, fields=tuple(differences)))
+
+    def _change_spec(self, limits: TaskLimits, target: tuple[Registration, UniversalSubmit] | None) -> dict[str, str]:
+        """Change limits and executor; return a text of each option that differs, by its name."""
         spec = self.task._spec
         differences, alias = limits.diff(spec.limits), spec.executor
         if target is not None and target[0] is not self.registration:
@@ -342,8 +349,7 @@ class TaskController(TaskRuns[ResultT]):
             self.change_executor(*target)
         if differences:
             replace_spec(self.task, TaskSpec(spec.id, spec.call, alias, limits))
-            change = ", ".join(f"{name}: {values}" for name, values in differences.items())
-            self._announce_change(TaskModified(spec.id, change, fields=tuple(differences)))
+        return differences
 
     def reschedule(self, task_id: str, trigger: Trigger | None, /) -> None:
         """Replace the trigger; see `Task.reschedule`."""
@@ -498,13 +504,7 @@ class StoredTaskController(TaskController[ResultT]):
 
         On the loop's thread and under the lock. The next due time is entered into the timetable by a call in the inbox.
         """
-        spec = self.task._spec
-        alias, fields = spec.executor, tuple(limits.diff(spec.limits))
-        if target is not None and target[0] is not self.registration:
-            alias, fields = target[0].alias, (*fields, "executor")
-            self.change_executor(*target)
-        if fields:
-            replace_spec(self.task, TaskSpec(spec.id, spec.call, alias, limits))
+        fields = tuple(self._change_spec(limits, target))
         if paused != self.paused:
             fields = (*fields, "paused")
         self.schedule, self.paused = schedule, paused

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import itertools
 from collections.abc import Callable
 from typing import Generic, Protocol
@@ -11,6 +10,7 @@ from typing_extensions import TypeVar, override
 
 from asyncz._callables import function_name, is_same_object
 from asyncz._checks import check_instance
+from asyncz._text import closest
 from asyncz.exceptions import DuplicateTaskError, InvalidInputError, TaskLookupError
 from asyncz.schedulers._runtime import Runtime
 from asyncz.tasks import Task
@@ -41,6 +41,10 @@ class Registered(Protocol):
     @property
     def live_count(self) -> int:
         """Number of live runs of the task."""
+        ...
+
+    def on_removed(self) -> None:
+        """Handle that the task was removed, on the loop's thread."""
         ...
 
 
@@ -116,7 +120,7 @@ class TaskRegistry(Generic[ControllerT]):
         # The comparison takes some 20 microseconds for each id.
         if task_id in known or len(known) > _MAX_COMPARED:
             return ""
-        return next(iter(difflib.get_close_matches(task_id, known, n=1)), "")
+        return closest(task_id, known)
 
     def apply(self, task: Task[object] | str, action: Callable[[ControllerT, str], object]) -> None:
         """Do something with the controller of a task, and again if another thread replaces the task meanwhile.
@@ -163,8 +167,8 @@ class TaskRegistry(Generic[ControllerT]):
         """Register a task. Under the lock."""
         self._controllers[controller.task.id] = controller
 
-    def remove(self, task: Task[object] | str) -> ControllerT:
-        """Unregister a task; its controller is kept until `forget`.
+    def remove(self, task: Task[object] | str) -> None:
+        """Unregister a task, and have its controller handle that; the controller is kept until `forget`.
 
         Raises:
             TaskLookupError: The task is not registered.
@@ -175,7 +179,7 @@ class TaskRegistry(Generic[ControllerT]):
             controller.removed = True
             self._leaving[id(controller)] = controller
             self._unhandled.add(id(controller))
-        return controller
+        self._runtime.inbox.put(controller.on_removed)
 
     def retire(self, controller: ControllerT) -> bool:
         """Unregister a finished task, unless a change of another thread lets it go on. For the loop's thread.

@@ -6,7 +6,6 @@ which the iterating thread feeds.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
 from functools import partial
 from typing import Generic, Never, Protocol, Self, TypeAlias
@@ -16,7 +15,7 @@ from typing_extensions import TypedDict, TypeVar, override
 
 from asyncz._checks import check_flag, check_text, shown
 from asyncz._signatures import check_function
-from asyncz._text import exception_text, value_text
+from asyncz._text import closest, exception_text, value_text
 from asyncz.events import TaskCancelled, TaskExecuted
 from asyncz.exceptions import (
     BatchItemError,
@@ -92,7 +91,9 @@ class BatchPlanner:
     def _limits(self, options: BatchOptions) -> TaskLimits:
         for name in options:
             if name not in _OPTION_NAMES:
-                raise UnknownOptionError(name, _similar_option(name), (*_OPTION_NAMES, "executor", "id", "ordered"))
+                raise UnknownOptionError(
+                    name, closest(name, _OPTION_NAMES), (*_OPTION_NAMES, "executor", "id", "ordered")
+                )
         limits = self.defaults.evolve(max_instances=MAX_INSTANCES, misfire_grace_time=None)
         return limits.evolve(**options)
 
@@ -429,10 +430,6 @@ def _error_of(source: BatchSource[object, object], outcome: BatchOutcome[object,
     raised = raised_by(notification)
     reason = "" if raised is None else exception_text(raised)
     return BatchItemError(source.task_id, outcome.index, value_text(outcome.item, _LONGEST_ITEM), reason)
-
-
-def _similar_option(name: str) -> str:
-    return next(iter(difflib.get_close_matches(name, _OPTION_NAMES, n=1)), "")
 
 
 class _AnItem:

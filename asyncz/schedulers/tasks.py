@@ -441,8 +441,7 @@ class TaskScheduler:
         Raises:
             TaskLookupError: The task is not registered.
         """
-        controller = self._parts.tasks.remove(task)
-        self._parts.runtime.inbox.put(controller.on_removed)
+        self._parts.tasks.remove(task)
 
     def remove_all_tasks(self) -> None:
         """Remove all tasks; see `remove_task`. May be called from any thread."""

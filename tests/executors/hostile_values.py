@@ -90,11 +90,10 @@ class BlowsInSetstate:
         BLOWS[state]()
 
 
-class BlowsInEverything:
-    """Object whose text, truth, length, comparison and hash blow."""
+class Blows:
+    """Object whose text, comparison and hash blow; a base class."""
 
-    def __init__(self, blow: int) -> None:
-        self.blow = blow
+    blow: int
 
     @override
     def __repr__(self) -> str:
@@ -111,6 +110,13 @@ class BlowsInEverything:
     @override
     def __hash__(self) -> int:
         BLOWS[self.blow]()
+
+
+class BlowsInEverything(Blows):
+    """Object whose truth and length blow too."""
+
+    def __init__(self, blow: int) -> None:
+        self.blow = blow
 
     def __bool__(self) -> bool:
         BLOWS[self.blow]()
@@ -131,7 +137,7 @@ class ArgumentsError(Exception):
         self.first, self.second = first, second
 
 
-class HostileError(Exception):
+class HostileError(Blows, Exception):
     """Exception whose methods and pickled form blow."""
 
     def __init__(self, blow: int) -> None:
@@ -140,22 +146,6 @@ class HostileError(Exception):
 
     @override
     def add_note(self, note: str, /) -> None:
-        BLOWS[self.blow]()
-
-    @override
-    def __str__(self) -> str:
-        BLOWS[self.blow]()
-
-    @override
-    def __repr__(self) -> str:
-        BLOWS[self.blow]()
-
-    @override
-    def __eq__(self, other: object) -> bool:
-        BLOWS[self.blow]()
-
-    @override
-    def __hash__(self) -> int:
         BLOWS[self.blow]()
 
     @override

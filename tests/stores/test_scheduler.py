@@ -635,10 +635,7 @@ async def test_error_with_lone_surrogate_is_stored(store: Store, caplog: pytest.
 async def test_session_is_closed_if_last_write_fails() -> None:
     faults = Faults()
     async with AsyncIOScheduler(store=FaultyStore(faults)) as scheduler:
-        scheduler.add_task(note, "one", trigger=IntervalTrigger(seconds=0.05), id="note")
-        await until(lambda: len(calls) > 1)
-        faults.broken = True
-        await until(lambda: not scheduler.store.connected)
+        await begin_outage(scheduler, faults)
     assert faults.closed == 1
 
 
@@ -653,6 +650,14 @@ class Faults:
         self.delay = 0.0
         self.calls = 0
         self.closed = 0
+
+
+async def begin_outage(scheduler: AsyncIOScheduler, faults: Faults) -> None:
+    """Break the store of a scheduler once it fires a task, and wait until the scheduler has noticed."""
+    scheduler.add_task(note, "one", trigger=IntervalTrigger(seconds=0.05), id="note")
+    await until(lambda: len(calls) > 1)
+    faults.broken = True
+    await until(lambda: not scheduler.store.connected)
 
 
 class FaultyStore:
@@ -777,10 +782,7 @@ class AnswerlessStore(FaultyStore):
 async def test_outage_delays_runs(caplog: pytest.LogCaptureFixture) -> None:
     faults = Faults()
     async with AsyncIOScheduler(store=FaultyStore(faults)) as scheduler:
-        scheduler.add_task(note, "one", trigger=IntervalTrigger(seconds=0.05), id="note")
-        await until(lambda: len(calls) > 1)
-        faults.broken = True
-        await until(lambda: not scheduler.store.connected)
+        await begin_outage(scheduler, faults)
         before = len(calls)
         scheduler.add_task(note, "two", id="later")
         await until(lambda: caplog.text.count("Nothing is due until the store can be reached again") == 1)

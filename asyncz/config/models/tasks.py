@@ -12,7 +12,8 @@ from typing import Annotated, TypeAlias
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from asyncz._callables import function_name
-from asyncz._references import closest, load
+from asyncz._references import load
+from asyncz._text import closest
 from asyncz._unsafe import AnyFunction, as_function
 from asyncz.config.models.base import Amount, Config, Limit, Reference, Values, problem
 from asyncz.config.models.executors import ExecutorConfig

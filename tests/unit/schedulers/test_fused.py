@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+from contextvars import Context
 from datetime import UTC, datetime
 
 import pytest
@@ -30,6 +32,7 @@ from asyncz.schedulers._task_runs import TaskRuns
 from asyncz.schedulers._timer import DueTimer
 from asyncz.specs import TaskSpec
 from asyncz.tasks import Task
+from asyncz.testing import FakeClock
 from tests.helpers.payloads import do_nothing
 
 _EXECUTOR = DebugExecutor()
@@ -141,6 +144,21 @@ def test_live_run_has_fields_of_task_run(at: float, has_call: bool, limits: Task
     assert _values(run) == _values(plain)
     assert run.id == run.run_id == plain.id - 1
     assert not run.released
+
+
+async def _nothing() -> None:
+    """Do nothing."""
+
+
+@pytest.mark.parametrize("is_coroutine", [False, True])
+def test_execute_agrees_with_executed(is_coroutine: bool) -> None:
+    """A function that returns has the outcome that `executed` makes."""
+    runtime = Runtime(FakeClock(), 5)
+    spec = TaskSpec[None]("task", _nothing if is_coroutine else do_nothing)
+    run = LiveRun(spec, 1.0, Context(), runtime.run_clock, None, Completion(runtime), _Owner(), _registration())
+    outcome = asyncio.run(run._execute_async_in_own_context()) if is_coroutine else run.execute()
+    assert isinstance(outcome, TaskExecuted)
+    assert (outcome.task_id, outcome.details) == ("task", run.executed(None).details)
 
 
 class _Submissions:
