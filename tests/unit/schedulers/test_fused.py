@@ -146,15 +146,11 @@ def test_live_run_has_fields_of_task_run(at: float, has_call: bool, limits: Task
     assert not run.released
 
 
-async def _nothing() -> None:
-    """Do nothing."""
-
-
 @pytest.mark.parametrize("is_coroutine", [False, True])
 def test_execute_agrees_with_executed(is_coroutine: bool) -> None:
     """A function that returns has the outcome that `executed` makes."""
     runtime = Runtime(FakeClock(), 5)
-    spec = TaskSpec[None]("task", _nothing if is_coroutine else do_nothing)
+    spec = TaskSpec[None]("task", do_nothing if is_coroutine else lambda: None)
     run = LiveRun(spec, 1.0, Context(), runtime.run_clock, None, Completion(runtime), _Owner(), _registration())
     outcome = asyncio.run(run._execute_async_in_own_context()) if is_coroutine else run.execute()
     assert isinstance(outcome, TaskExecuted)
