@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import threading
 import weakref
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -14,9 +12,8 @@ from typing import TYPE_CHECKING, Generic, Protocol, Self, cast, overload
 from typing_extensions import TypeVar, Unpack, override
 
 from asyncz._aliases import ClusterAlias, ExecutorName, LoopAlias, PoolAlias
-from asyncz._callables import is_same_object
 from asyncz._checks import check_callable
-from asyncz._listeners import ProgressListener, StreamKey, listener_of
+from asyncz._listeners import ProgressListener, StreamKey, TaskListeners, listeners_lock
 from asyncz.events import TaskCancelled, TaskError, TaskExecuted, TaskMissed, TaskNotification, TaskProgress
 from asyncz.exceptions import SchedulerNotRunningError, UnknownOptionError
 from asyncz.limits import TaskLimits, TaskOptions
@@ -40,8 +37,6 @@ NextT = TypeVar("NextT")
 ReturnT = TypeVar("ReturnT")
 ResultT_co = TypeVar("ResultT_co", covariant=True)
 
-# One lock for all tasks: it is held for a moment only, and seldom needed.
-_listeners_lock = threading.Lock()
 _CHAIN_OPTIONS = ("max_instances", "misfire_grace_time", "coalesce", "timeout", "retry")
 
 
@@ -133,7 +128,7 @@ class Task(Generic[ResultT_co]):
     def __init__(self, spec: TaskSpec[ResultT_co], owner: TaskOwner[ResultT_co] | None = None) -> None:
         self._spec = spec
         self._owner = owner
-        self._listeners: tuple[tuple[object, Callable[[TaskNotification[ResultT_co]], object]], ...] = ()
+        self._listeners: TaskListeners[TaskNotification[ResultT_co]] | None = None
         self._last_notification: TaskNotification[ResultT_co] | None = None
 
     @override
@@ -485,12 +480,8 @@ class Task(Generic[ResultT_co]):
         Returns:
             True if the listener was registered.
         """
-        with _listeners_lock:
-            # `before` outlives the lock: dropping the last reference to a listener may run its `__del__`.
-            before = self._listeners
-            after = tuple(entry for entry in before if not is_same_object(listener_of(entry[0]), listener))
-            self._listeners = after
-        return len(after) < len(before)
+        listeners = self._listeners
+        return listeners is not None and listeners.remove(listener)
 
     def notifications(self) -> NotificationStream[ResultT_co]:
         """Return a stream of every outcome from now on, to be read with `async for`.
@@ -506,8 +497,11 @@ class Task(Generic[ResultT_co]):
     def _add_listener(self, key: object, listener: Callable[[TaskNotification[ResultT_co]], object]) -> None:
         if not isinstance(key, StreamKey | ProgressListener):
             check_callable("listener", key)
-        with _listeners_lock:
-            self._listeners = (*self._listeners, (key, listener))
+        listeners = self._listeners
+        if listeners is None:
+            with listeners_lock():
+                listeners = self._listeners = self._listeners or TaskListeners()
+        listeners.add(key, listener)
 
     def _add_downstream(
         self,
@@ -612,14 +606,13 @@ def replace_spec(task: Task[ResultT], spec: TaskSpec[ResultT]) -> None:
 
 def close_streams(task: Task[object]) -> None:
     """Close the streams of a task, which was removed or whose scheduler shut down. For the scheduler only."""
-    for key, _ in task._listeners:
-        if isinstance(key, StreamKey):
-            key.close()
+    if task._listeners is not None:
+        task._listeners.close_streams()
 
 
 def progress_listeners(task: Task[object]) -> list[Callable[[TaskProgress], object]]:
     """Return the listeners of the progress of a task. For the scheduler only."""
-    return [key.listener for key, _ in task._listeners if isinstance(key, ProgressListener)]
+    return [] if task._listeners is None else task._listeners.progress_listeners()
 
 
 class NotificationStream(AsyncIterator[TaskNotification[ResultT_co]]):
@@ -688,13 +681,3 @@ def _stream_listener(
             living._wake()
 
     return receive
-
-
-def _renew_lock() -> None:
-    global _listeners_lock
-    # A thread of the parent process may have held it during the fork.
-    _listeners_lock = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock)

@@ -41,7 +41,7 @@ Locks, in the order in which they are taken; no two of those after `Runtime.lock
    it is held: dictionary operations, checks of limits, `inbox.put`; on the loop's thread also the pending changes.
 3. `Dispatcher._lock` protects the subscriptions. While it is held: nothing. Dropped listeners are released after it,
    because their `__del__` is user code.
-4. The lock of `asyncz.tasks` protects the listeners of tasks, in the same way.
+4. The lock of `asyncz._listeners` protects the listeners of tasks, in the same way.
 5. Locks of executors, see `asyncz.executors.base`. While they are held: no method of the `Notifier`.
 
 `Lifecycle` needs no lock: a shutdown is one asyncio task that all callers await.

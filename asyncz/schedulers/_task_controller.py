@@ -211,11 +211,13 @@ class TaskController(TaskRuns[ResultT]):
         task._last_notification = outcome
         self.executed += 1
         runtime.counters.executed += 1
-        dispatcher = runtime.dispatcher
+        listeners, dispatcher = task._listeners, runtime.dispatcher
         subscribed = dispatcher.snapshot_of(type(outcome))
         try:
-            if task._listeners or subscribed is None:
-                dispatcher.emit(outcome, [listener for _, listener in task._listeners])
+            if listeners is not None:
+                dispatcher.emit(outcome, listeners.functions())
+            elif subscribed is None:
+                dispatcher.emit(outcome)
             else:
                 dispatcher.call_each(subscribed, outcome)
         finally:
@@ -306,8 +308,7 @@ class TaskController(TaskRuns[ResultT]):
         dispatcher = self._runtime.dispatcher
         if TaskRemoved in dispatcher.listeners:
             dispatcher.emit(TaskRemoved(self.task.id))
-        if self.task._listeners:
-            close_streams(self.task)
+        close_streams(self.task)
 
     # Changes
 

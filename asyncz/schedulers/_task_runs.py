@@ -352,8 +352,8 @@ class TaskRuns(LiveRuns[ResultT]):
             self.increment(kind)
             runtime.counters.increment(kind)
         listeners, dispatcher = task._listeners, runtime.dispatcher
-        if listeners:
-            dispatcher.emit(outcome, [listener for _, listener in listeners])
+        if listeners is not None:
+            dispatcher.emit(outcome, listeners.functions())
             return
         # As `emit`.
         subscribed = dispatcher.snapshot_of(type(outcome))
