@@ -18,11 +18,25 @@ _VARIADIC = inspect.CO_VARARGS
 _Arguments: TypeAlias = tuple[object, ...]
 
 
-def check_function(name: str, value: object, args: _Arguments = (), kwargs: Mapping[str, object] | None = None) -> None:
+def check_function(
+    name: str,
+    value: object,
+    args: _Arguments = (),
+    kwargs: Mapping[str, object] | None = None,
+    *,
+    used_by: str = "add_task",
+) -> None:
     """Reject a value that cannot be called with these arguments, or that nothing would run of.
 
     Only calls that fail for sure are rejected: a function without a known signature is accepted, and a decorated one
     is compared with its wrapper, not with the function inside.
+
+    Args:
+        name: Name of the parameter.
+        value: The value.
+        args: Positional arguments of the call.
+        kwargs: Keyword arguments of the call.
+        used_by: Name of the method that the user has called, for advice.
 
     Raises:
         InvalidInputError: The value is not callable, or is a generator function.
@@ -52,7 +66,7 @@ def check_function(name: str, value: object, args: _Arguments = (), kwargs: Mapp
         _check_code(name, value, function, args)
         return
     if not callable(function):
-        _reject_uncallable(name, value)
+        _reject_uncallable(name, value, used_by)
     if _is_generator_function(function):
         _reject_generator(name, value)
     _check_signature(value, function, args, kwargs or {})
@@ -150,13 +164,15 @@ def _reject_generator(name: str, value: object) -> Never:
 _COROUTINE: type[object] = CoroutineType
 
 
-def _reject_uncallable(name: str, value: object) -> Never:
+def _reject_uncallable(name: str, value: object, used_by: str = "") -> Never:
     advice = "it must be a function or another callable"
     if isinstance(value, _COROUTINE):
         name_of_function = str(getattr(value, "__name__", "function"))
-        advice += f"; pass the function itself, without calling it: add_task({name_of_function}, ...)"
+        call = f"{used_by}({name_of_function}, ...)" if used_by else name_of_function
+        advice += f"; pass the function itself, without calling it: {call}"
     elif isinstance(value, str):
         advice += "; import the function and pass it itself"
     else:
-        advice += "; if this is the result of a call, pass the function and its arguments: add_task(function, ...)"
+        call = f"the function and its arguments: {used_by}(function, ...)" if used_by else "the function itself"
+        advice += f"; if this is the result of a call, pass {call}"
     raise InvalidInputError(name, shown(value), advice)

@@ -22,8 +22,10 @@ Align: TypeAlias = Literal["left", "right"]
 
 _GAP = "  "
 _MIN_OUTCOME = 20
+# Bar, percentage and the ellipsis of a message.
+_MIN_PROGRESS = 16
 _ERROR_LENGTH = 200
-_BAR_WIDTH = 10
+_BAR_WIDTH = 8
 _MESSAGE_LENGTH = 30
 
 
@@ -36,19 +38,24 @@ class Column:
         cells: Its cells, from the first row to the last.
         priority: Columns with a high number are dropped first if the terminal is narrow; 0 is never dropped.
         align: The alignment of title and cells.
-        flexible: Its cells are cut if they do not fit.
+        at_least: If there is no room, cells are cut to this width; 0 for cells that are never cut.
     """
 
     title: str
     cells: Sequence[Text]
     priority: int
     align: Align = "left"
-    flexible: bool = False
+    at_least: int = 0
 
     @property
     def width(self) -> int:
         """The width in terminal cells that shows everything."""
         return max(cell_len(self.title), *(each.cell_len for each in self.cells), 0)
+
+    @property
+    def needed(self) -> int:
+        """The width in terminal cells without which the column is dropped."""
+        return min(self.width, self.at_least) if self.at_least else self.width
 
 
 def overview(scheduler: AsyncIOScheduler, width: int, height: int) -> Group:
@@ -97,20 +104,24 @@ def _task_lines(
     tasks: Sequence[TaskState], outcomes: dict[str, TaskNotification[object] | None], now: datetime, width: int
 ) -> list[Text]:
     def column(title: str, cell: Callable[[TaskState], Text], priority: int, align: Align = "left") -> Column:
-        return Column(title, [cell(task) for task in tasks], priority, align, flexible=title == "last outcome")
+        return Column(title, [cell(task) for task in tasks], priority, align)
 
-    progress = column("progress", progress_text, 2)
+    def cut(title: str, cell: Callable[[TaskState], Text], priority: int, at_least: int) -> Column:
+        return attrs.evolve(column(title, cell, priority), at_least=at_least)
+
+    progress = cut("progress", progress_text, 2, _MIN_PROGRESS)
+    outcome = cut("last outcome", lambda task: outcome_text(outcomes.get(task.task_id), now), 3, _MIN_OUTCOME)
     return table_lines(
         [
             column("task", lambda task: Text(printable(task.task_id)), 0),
             column("next run", lambda task: Text(due_text(task, now)), 1),
-            column("executor", lambda task: Text(printable(task.executor)), 6),
-            column("running", lambda task: Text(f"{task.running}"), 4, "right"),
-            column("backlog", lambda task: Text(f"{task.backlog}"), 7, "right"),
-            column("executed", lambda task: Text(f"{task.executed}"), 5, "right"),
-            column("errors", lambda task: Text(f"{task.errors}", "bold red" if task.errors else ""), 3, "right"),
+            column("executor", lambda task: Text(printable(task.executor)), 7),
+            column("running", lambda task: Text(f"{task.running}"), 5, "right"),
+            column("backlog", lambda task: Text(f"{task.backlog}"), 8, "right"),
+            column("executed", lambda task: Text(f"{task.executed}"), 6, "right"),
+            column("errors", lambda task: Text(f"{task.errors}", "bold red" if task.errors else ""), 4, "right"),
             *([progress] if any(task.progress for task in tasks) else ()),
-            column("last outcome", lambda task: outcome_text(outcomes.get(task.task_id), now), 2),
+            outcome,
         ],
         width,
     )
@@ -157,19 +168,18 @@ def _total_lines(state: SchedulerState, width: int) -> list[Text]:
 def table_lines(columns: Sequence[Column], width: int) -> list[Text]:
     """Return a table as lines that are at most `width` cells wide.
 
-    Columns are dropped by their priority until the others fit. A flexible column is cut first. The first column is
+    Columns are dropped by their priority until the others fit. Cells that may be cut are cut first. The first column is
     never cut: the rest of a long text continues in lines of its own.
     """
     kept = _fitting(columns, width)
-    widths = [column.width for column in kept]
-    flexible = next((number for number, column in enumerate(kept) if column.flexible), None)
-    others = sum(each for number, each in enumerate(widths) if number not in {0, flexible}) + len(_GAP) * (
-        len(kept) - 1
-    )
-    reserved = 0 if flexible is None else min(widths[flexible], _MIN_OUTCOME)
-    widths[0] = max(1, min(widths[0], width - others - reserved))
-    if flexible is not None:
-        widths[flexible] = max(1, min(widths[flexible], width - others - widths[0]))
+    widths = [column.needed for column in kept]
+    spare = width - sum(widths[1:]) - len(_GAP) * (len(kept) - 1)
+    widths[0] = max(1, min(kept[0].width, spare))
+    spare -= widths[0]
+    for number in sorted(range(1, len(kept)), key=lambda number: kept[number].priority):
+        wider = max(0, min(kept[number].width - widths[number], spare))
+        widths[number] += wider
+        spare -= wider
     lines = [_line([Text(column.title, "bold") for column in kept], kept, widths)]
     for row in zip(*(column.cells for column in kept), strict=True):
         first, *continued = _folded(row[0], widths[0])
@@ -178,17 +188,16 @@ def table_lines(columns: Sequence[Column], width: int) -> list[Text]:
 
 
 def _fitting(columns: Sequence[Column], width: int) -> list[Column]:
-    kept = list(columns)
-    while len(kept) > 1:
-        # Long ids are folded before columns are dropped for them.
-        first = min(kept[0].width, max(width // 3, cell_len(kept[0].title)))
-        needed = first + sum(
-            len(_GAP) + (min(each.width, _MIN_OUTCOME) if each.flexible else each.width) for each in kept[1:]
-        )
-        if needed <= width:
-            break
-        kept.remove(max(kept[1:], key=lambda column: column.priority))
-    return kept
+    """Return the columns that are shown: those with a low number of priority first, as far as there is room."""
+    first = columns[0]
+    # Long texts of the first column are folded before other columns are dropped for them.
+    room = width - min(first.width, max(width // 3, cell_len(first.title)))
+    shown = {first.title}
+    for column in sorted(columns[1:], key=lambda column: column.priority):
+        if len(_GAP) + column.needed <= room:
+            room -= len(_GAP) + column.needed
+            shown.add(column.title)
+    return [column for column in columns if column.title in shown]
 
 
 def _line(cells: Sequence[Text], columns: Sequence[Column], widths: Sequence[int]) -> Text:

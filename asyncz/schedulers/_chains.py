@@ -167,7 +167,7 @@ class Chains:
     ) -> Task[ResultT]:
         """Add a task that receives the results of `upstream`; see `Task.then`. May be called from any thread."""
         parts = self.parts
-        check_function("fn", fn, (upstream,))
+        check_function("fn", fn, (upstream,), used_by="then")
         limits = self._chain_limits(options)
         check_flag("paused", paused)
         if task_id is not None:

@@ -166,8 +166,9 @@ class TaskController(TaskRuns[ResultT]):
             self.offer_run(at, call, must_run=True)
 
     def _on_demand(self, at: float) -> None:
-        """Handle that the task was submitted by a call."""
+        """Handle that the task was submitted by a call, unless it was removed: that forgets all due runs."""
         runtime = self._runtime
+        self._parts.tasks.demand_handled(self)
         if self.removed:
             return
         try:
@@ -436,10 +437,13 @@ class TaskController(TaskRuns[ResultT]):
     def submit(self, task_id: str, /) -> None:
         """Make the task due once, now; see `Task.submit`."""
         runtime = self._runtime
-        runtime.require_running(f"submitting the task {task_id!r}")
+        # Under the lock: the status changes and finished tasks are unregistered under it, so that neither happens
+        # between the checks and the entry in the inbox.
         with runtime.lock:
+            runtime.require_running(f"submitting the task {task_id!r}")
             self._require_registered(task_id)
-        runtime.inbox.put(partial(self._on_demand, runtime.now()))
+            self._parts.tasks.demanded(self)
+            runtime.inbox.put(partial(self._on_demand, runtime.now()))
 
     def cancel_runs(self) -> int:
         """Cancel all runs; see `Task.cancel_runs`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Callable
 from typing import Generic, Protocol
 
@@ -61,6 +62,9 @@ class TaskRegistry(Generic[ControllerT]):
         self._leaving: dict[int, ControllerT] = {}
         # Those whose removal was not handled yet: they are not forgotten before, even if their last run is over.
         self._unhandled: set[int] = set()
+        # Numbers of submissions by calls that the loop's thread has not handled yet, by the identity of the controller:
+        # a finished task with one of them stays registered.
+        self._demands: Counter[int] = Counter()
         self._numbers = itertools.count(1)
 
     def task(self, task_id: str) -> Task[object]:
@@ -182,7 +186,7 @@ class TaskRegistry(Generic[ControllerT]):
         self._runtime.inbox.put(controller.on_removed)
 
     def retire(self, controller: ControllerT) -> bool:
-        """Unregister a finished task, unless a change of another thread lets it go on. For the loop's thread.
+        """Unregister a finished task, unless a change or a submission lets it go on. For the loop's thread.
 
         Returns:
             False if the task stays, or was removed before.
@@ -193,11 +197,24 @@ class TaskRegistry(Generic[ControllerT]):
                 runtime.apply_pending_changes()
                 if not controller.is_finished:
                     return False
-            if controller.removed or runtime.status == "draining":
+            if controller.removed or runtime.status == "draining" or id(controller) in self._demands:
                 return False
             del self._controllers[controller.task._spec.id]
             controller.removed = True
         return True
+
+    def demanded(self, controller: ControllerT) -> None:
+        """Keep a task registered until its submission by a call is handled. Under the lock."""
+        self._demands[id(controller)] += 1
+
+    def demand_handled(self, controller: ControllerT) -> None:
+        """Let a finished task retire, if no other submission by a call is pending. For the loop's thread."""
+        key, demands = id(controller), self._demands
+        with self._runtime.lock:
+            if demands[key] > 1:
+                demands[key] -= 1
+            else:
+                del demands[key]
 
     def removal_handled(self, controller: ControllerT) -> None:
         """Let a removed task be forgotten, once its last run has ended."""

@@ -6,6 +6,7 @@ which the iterating thread feeds.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
 from functools import partial
 from typing import Generic, Never, Protocol, Self, TypeAlias
@@ -75,7 +76,7 @@ class BatchPlanner:
         ordered: bool,
     ) -> BatchRuns[ItemT, ResultT]:
         """Return the runs of a batch, which has no task yet; see `AsyncIOScheduler.map` for the errors."""
-        check_function("fn", fn, (_AnItem(),))
+        check_function("fn", fn, (_AnItem(),), used_by="map")
         check_flag("ordered", ordered)
         limits = self._limits(options)
         if task_id is not None:
@@ -155,7 +156,9 @@ class Batch(AsyncIterator[ResultT_co], Generic[ItemT_co, ResultT_co]):
 
     The first item that fails raises `BatchItemError` and ends the batch; `outcomes()` yields failures too. Leaving
     `async with`, `aclose()`, or dropping the last reference, as `break` does in `async for ... in scheduler.map(...)`,
-    cancels the other runs and removes the task. Functions in threads that do not ask for their cancellation go on.
+    cancels the other runs and removes the task. Outside of `async with`, so does the cancellation of the coroutine that
+    waits for the next result, as with asynchronous generators. Functions in threads that do not ask for their
+    cancellation go on.
 
     Example:
         >>> async for page in scheduler.map(fetch, urls, max_instances=20):
@@ -165,6 +168,7 @@ class Batch(AsyncIterator[ResultT_co], Generic[ItemT_co, ResultT_co]):
     def __init__(self, source: BatchSource[ItemT_co, ResultT_co], pump: Pump) -> None:
         self._source: BatchSource[ItemT_co, ResultT_co] = source
         self._pump = pump
+        self._in_block = False
 
     @override
     def __repr__(self) -> str:
@@ -211,12 +215,19 @@ class Batch(AsyncIterator[ResultT_co], Generic[ItemT_co, ResultT_co]):
         source = self._source
         source.check_thread()
         source.start(self._pump)
-        outcome = await source.next()
+        try:
+            outcome = await source.next()
+        except asyncio.CancelledError:
+            # The traceback keeps this batch alive for an unknown time, so that dropping references may end it too late.
+            if not self._in_block:
+                self.close()
+            raise
         if outcome is None:
             raise StopAsyncIteration
         return outcome
 
     async def __aenter__(self) -> Self:
+        self._in_block = True
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -349,7 +360,12 @@ class ThreadBatch(Iterator[ResultT_co], Generic[ItemT_co, ResultT_co]):
             self._in_flight += 1
             if source.has_outcome:
                 break
-        outcome = self._bridge(source.next)
+        try:
+            outcome = self._bridge(source.next)
+        except BaseException:
+            # For example an interrupt of the user: the traceback keeps this batch alive for an unknown time.
+            self.close()
+            raise
         if outcome is None:
             raise StopIteration
         self._in_flight -= 1

@@ -196,7 +196,7 @@ class TaskScheduler:
         Example:
             >>> task = scheduler.call(clean_up, "/tmp", older_than=60).add(trigger=IntervalTrigger(hours=1))
         """
-        check_function("fn", fn, args, kwargs)
+        check_function("fn", fn, args, kwargs, used_by="call")
         return BoundCall(partial(fn, *args, **kwargs), self._add, self._defaults)
 
     def _add(

@@ -326,6 +326,21 @@ async def test_cancelled_consumer_cancels_the_rest() -> None:
         assert scheduler.tasks == ()
 
 
+@pytest.mark.parametrize("outcomes", [False, True])
+async def test_cancelled_reader_ends_batch_with_references(outcomes: bool) -> None:
+    steps = Steps()
+    async with AsyncIOScheduler() as scheduler:
+        batch = scheduler.map(steps, itertools.count(), max_instances=3)
+        reader = asyncio.ensure_future(anext(batch.outcomes() if outcomes else batch))
+        await until(lambda: len(steps.started) == 3)
+        reader.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reader
+        await until(lambda: sorted(steps.cancelled) == [0, 1, 2])
+        assert scheduler.tasks == ()
+        assert [each async for each in batch] == []
+
+
 async def test_timeout_of_next_keeps_batch() -> None:
     steps = Steps()
     async with AsyncIOScheduler() as scheduler, scheduler.map(steps, range(2)) as batch:

@@ -9,6 +9,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor as Pool
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from unittest.mock import Mock
 
 import pytest
@@ -149,6 +150,28 @@ def test_coroutine_object_rejected_with_advice() -> None:
 def test_result_of_call_rejected_with_advice() -> None:
     with pytest.raises(InvalidInputError, match="result of a call"):
         wrongly(AsyncIOScheduler().add_task, two(1))
+
+
+@pytest.mark.parametrize("called", ["add_task", "call", "map", "then"])
+def test_advice_names_the_method_that_was_called(called: str) -> None:
+    scheduler = AsyncIOScheduler()
+    methods: dict[str, Callable[[object], object]] = {
+        "add_task": partial(wrongly, scheduler.add_task),
+        "call": partial(wrongly, scheduler.call),
+        "map": lambda fn: wrongly(scheduler.map, fn, [1]),
+        "then": partial(wrongly, scheduler.add_task(two, 1, trigger=None).then),
+    }
+    coroutine = payloads.add_async(1, 2)
+    with pytest.raises(InvalidInputError, match=rf"without calling it: {called}\(add_async, \.\.\.\)"):
+        methods[called](coroutine)
+    coroutine.close()
+    with pytest.raises(InvalidInputError, match=rf"pass the function and its arguments: {called}\(function"):
+        methods[called](two(1))
+
+
+def test_decorator_of_result_advises_function() -> None:
+    with pytest.raises(InvalidInputError, match="if this is the result of a call, pass the function itself"):
+        wrongly(AsyncIOScheduler().task(trigger=None), two(1))
 
 
 @pytest.mark.parametrize(

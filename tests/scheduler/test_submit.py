@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from datetime import timedelta
 
 import pytest
 
-from asyncz import AsyncIOScheduler, IntervalTrigger, SchedulerNotRunningError, TaskExecuted, TaskMaxInstances
+from asyncz import (
+    AsyncIOScheduler,
+    IntervalTrigger,
+    SchedulerNotRunningError,
+    Task,
+    TaskExecuted,
+    TaskLookupError,
+    TaskMaxInstances,
+    TaskRemoved,
+)
 from asyncz.testing import FakeClock
 from tests.helpers import payloads
 from tests.helpers.times import START
@@ -58,3 +68,53 @@ async def test_submit_during_shutdown_is_cancelled() -> None:
     assert (scheduler.state.submitted, scheduler.state.cancelled) == (1, 1)
     with pytest.raises(SchedulerNotRunningError, match="this one is stopped"):
         task.submit()
+
+
+async def test_submit_while_task_finishes_is_executed() -> None:
+    removed: list[TaskRemoved] = []
+    async with AsyncIOScheduler() as scheduler:
+        scheduler.subscribe(TaskRemoved, removed.append)
+        task = scheduler.add_task(payloads.add, 1, 2, executor="debug")
+
+        @task.on_executed
+        def again(_: TaskExecuted[int]) -> None:
+            # The first run is the last one that is due, and ends after this call.
+            if task.state.executed == 1:
+                task.submit()
+                task.submit()
+
+        await until(lambda: len(removed) == 1)
+        assert (task.state.executed, scheduler.state.executed) == (3, 3)
+        with pytest.raises(TaskLookupError):
+            task.submit()
+
+
+async def test_submit_before_removal_is_forgotten() -> None:
+    async with AsyncIOScheduler() as scheduler:
+        task = scheduler.add_task(payloads.add, 1, 2, trigger=None)
+        task.submit()
+        scheduler.remove_task(task)
+        await until(lambda: not scheduler._parts.tasks.all())
+        assert scheduler.state.submitted == 0
+        assert not scheduler._parts.tasks._demands
+
+
+async def test_accepted_submissions_each_have_an_outcome() -> None:
+    accepted = 0
+
+    def submit_until_finished(tasks: list[Task[int]]) -> int:
+        count = 0
+        for task in tasks:
+            with contextlib.suppress(TaskLookupError):
+                for _ in range(20):
+                    task.submit()
+                    count += 1
+        return count
+
+    async with AsyncIOScheduler() as scheduler:
+        tasks = [scheduler.add_task(payloads.add, 1, 2, executor="debug", overlap="queue_all") for _ in range(300)]
+        threads = [asyncio.to_thread(submit_until_finished, tasks) for _ in range(2)]
+        accepted = sum(await asyncio.gather(*threads))
+        await until(lambda: not scheduler.tasks)
+        state = scheduler.state
+    assert state.executed + state.rejected == accepted + len(tasks)

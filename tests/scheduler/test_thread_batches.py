@@ -6,9 +6,10 @@ import itertools
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import closing
 from functools import partial
+from typing import Never, TypeVar
 
 import pytest
 
@@ -24,6 +25,8 @@ from asyncz import (
     current_run,
 )
 from tests.helpers.untyped import call_untyped
+
+ResultT = TypeVar("ResultT")
 
 
 def double(number: int) -> int:
@@ -64,6 +67,24 @@ def test_map_in_thread_reads_items_in_calling_thread() -> None:
         rows = connection.execute("select number from numbers order by number")
         doubled = list(thread.map(double, (number for (number,) in rows), executor="threadpool"))
     assert doubled == list(range(0, 100, 2))
+
+
+def test_interrupted_reader_ends_batch_with_references() -> None:
+    with AsyncIOScheduler().in_thread() as thread:
+        batch = thread.map(wait_for_cancellation, [1, 2, 3], executor="threadpool")
+        call = batch._bridge
+
+        def interrupted(make: Callable[[], Coroutine[object, Never, ResultT]], /) -> ResultT:
+            if batch._started:
+                wait_until(lambda: thread.scheduler.state.submitted == 3)
+                raise KeyboardInterrupt
+            return call(make)
+
+        batch._bridge = interrupted
+        with pytest.raises(KeyboardInterrupt):
+            next(batch)
+        wait_until(lambda: thread.scheduler.state.cancelled == 3)
+        assert thread.scheduler.tasks == ()
 
 
 def test_map_in_thread_is_bounded_for_endless_items() -> None:

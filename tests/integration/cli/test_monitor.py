@@ -199,8 +199,8 @@ def test_event_line_quotes_values(value: str) -> None:
     ("progress", "text"),
     [
         (None, ""),
-        (RunProgress(run_id=1, done=3, total=10, message="page 3", fraction=0.3), "━━━───────  30 % page 3"),
-        (RunProgress(run_id=1, done=10, total=10, fraction=1), "━━━━━━━━━━ 100 %"),
+        (RunProgress(run_id=1, done=3, total=10, message="page 3", fraction=0.3), "━━──────  30 % page 3"),
+        (RunProgress(run_id=1, done=10, total=10, fraction=1), "━━━━━━━━ 100 %"),
         (RunProgress(run_id=1, done=12, message="a\x1b[0mb"), r"12 a\x1b[0mb"),
     ],
 )

@@ -38,6 +38,13 @@ def text_raises():
             raise RuntimeError("no text")
     raise Odd
 
+def half_done():
+    from asyncz import current_run
+    run = current_run()
+    run.report(40, 80, "/srv/customers/europe/a-file-with-a-long-name.csv")
+    while not run.is_cancelled():
+        time.sleep(0.01)
+
 def wait():
     Path("waiting").touch()
     while not Path("gate").exists():
@@ -113,6 +120,30 @@ def test_live_table_fits_the_terminal(columns: int, lines: int, start: Start) ->
     # Nothing is due any more.
     assert not re.search(r"\bin \d+ s\b", row_of(terminal, "nightly"))
     assert not re.search(r"\d\d:\d\d", row_of(terminal, "nightly"))
+
+
+PROGRESS = """
+[tasks."copy-the-customer-files-of-all-of-europe-to-the-archive"]
+call = "own:half_done"
+trigger = { type = "date" }
+executor = "threadpool"
+[tasks."nightly-report-of-all-warehouses-in-northern-europe"]
+call = "own:fail"
+trigger = { type = "cron", expression = "0 3 1 1 *" }
+"""
+
+
+@pytest.mark.parametrize(("columns", "lines"), [(60, 24), (80, 24), (120, 40)])
+def test_progress_is_shown_beside_long_ids(columns: int, lines: int, tmp_path: Path, start: Start) -> None:
+    (tmp_path / "progress.toml").write_text(PROGRESS)
+    terminal = start("run", "--config", "progress.toml", columns=columns, lines=lines)
+    terminal.until(lambda: "50 %" in row_of(terminal, "copy"))
+    titles = row_of(terminal, "task ")
+    assert row_of(terminal, "copy")[titles.index("progress") :].startswith("━━━━────  50 %")
+    assert ("last outcome" in titles) == (columns > 60)
+    shown = "".join(line[: titles.index("next run") - 2].strip() for line in terminal.lines)
+    assert "copy-the-customer-files-of-all-of-europe-to-the-archive" in shown
+    assert "nightly-report-of-all-warehouses-in-northern-europe" in shown
 
 
 def test_numbers_are_aligned_to_the_right(start: Start) -> None:
