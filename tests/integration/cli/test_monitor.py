@@ -220,7 +220,7 @@ async def test_table_shows_progress_of_running_tasks_only() -> None:
         handle = scheduler.add_task(work, trigger=None, id="work").run()
         while scheduler.get_task("work").state.progress is None:
             await asyncio.sleep(0)
-        assert "━━━━━─────  50 % half" in shown_in(overview(scheduler, 120, 20))
+        assert "━━━━────  50 % half" in shown_in(overview(scheduler, 120, 20))
         end.set()
         await handle
         assert "  progress  " not in shown_in(overview(scheduler, 120, 20))
