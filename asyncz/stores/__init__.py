@@ -18,6 +18,7 @@ __all__ = [
     "NodeRecord",
     "Outcome",
     "PostgresStore",
+    "Retention",
     "RunKind",
     "RunQuery",
     "RunRecord",
@@ -26,6 +27,7 @@ __all__ = [
     "Store",
     "StoreClosedError",
     "StoreConnectionError",
+    "StoreDataError",
     "StoreError",
     "StoreOptions",
     "StoreSchemaError",
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
         NodeLostError as NodeLostError,
         StoreClosedError as StoreClosedError,
         StoreConnectionError as StoreConnectionError,
+        StoreDataError as StoreDataError,
         StoredTaskConflictError as StoredTaskConflictError,
         StoreError as StoreError,
         StoreSchemaError as StoreSchemaError,
@@ -49,7 +52,7 @@ if TYPE_CHECKING:
         UnstorableTaskError as UnstorableTaskError,
     )
     from asyncz.stores.memory import MemoryStore as MemoryStore
-    from asyncz.stores.options import StoreOptions as StoreOptions
+    from asyncz.stores.options import Retention as Retention, StoreOptions as StoreOptions
     from asyncz.stores.postgres import PostgresStore as PostgresStore
     from asyncz.stores.protocol import Store as Store, StoreSession as StoreSession
     from asyncz.stores.records import (
@@ -76,6 +79,7 @@ else:
                 "NodeLostError",
                 "StoreClosedError",
                 "StoreConnectionError",
+                "StoreDataError",
                 "StoredTaskConflictError",
                 "StoreError",
                 "StoreSchemaError",
@@ -83,7 +87,7 @@ else:
                 "UnstorableTaskError",
             ),
             "asyncz.stores.memory": ("MemoryStore",),
-            "asyncz.stores.options": ("StoreOptions",),
+            "asyncz.stores.options": ("Retention", "StoreOptions"),
             "asyncz.stores.postgres": ("PostgresStore",),
             "asyncz.stores.protocol": ("Store", "StoreSession"),
             "asyncz.stores.records": (

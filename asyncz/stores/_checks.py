@@ -27,3 +27,13 @@ def check_limit(limit: int) -> None:
     """
     if limit < 1:
         raise InvalidInputError("limit", repr(limit), "pass at least 1")
+
+
+def check_keep(keep: int) -> None:
+    """Check the number of runs to keep.
+
+    Raises:
+        InvalidInputError: It is negative.
+    """
+    if keep < 0:
+        raise InvalidInputError("keep", repr(keep), "pass at least 0")

@@ -14,6 +14,9 @@ SqlValue: TypeAlias = str | int | bytes | None
 
 TASK_COLUMNS: tuple[str, ...] = tuple(TaskRecord.model_fields)
 RUN_COLUMNS: tuple[str, ...] = tuple(RunRecord.model_fields)
+OUTCOME_COLUMNS: tuple[str, ...] = (
+    *("state", "attempt", "not_before", "started_at", "finished_at", "result", "error", "traceback"),
+)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
 from typing_extensions import TypeVar
 
-from asyncz.stores._checks import check_limit
+from asyncz.stores._checks import check_keep, check_limit
 from asyncz.stores._thread import ConnectionThread
 from asyncz.stores.exceptions import StoreClosedError
 from asyncz.stores.records import (
@@ -43,7 +43,7 @@ class Transactions(Protocol):
     def change(self, task: TaskRecord, /) -> TaskRecord | None: ...
     def remove(self, task_ids: Sequence[str], /) -> Sequence[str]: ...
     def changes(self, since: int, limit: int, /) -> Sequence[TaskRecord]: ...
-    def overdue(self, by: timedelta, limit: int, /) -> Sequence[TaskRecord]: ...
+    def overdue(self, by: timedelta, limit: int, after: tuple[datetime, str] | None, /) -> Sequence[TaskRecord]: ...
     def fire(self, firings: Sequence[Firing], /) -> Sequence[RunRecord]: ...
     def submit(self, runs: Sequence[RunRecord], /) -> Sequence[RunRecord]: ...
     def claim(self, executors: Mapping[str, int], limit: int, /) -> Sequence[RunRecord]: ...
@@ -52,6 +52,7 @@ class Transactions(Protocol):
     def runs(self, query: RunQuery, /) -> Sequence[RunRecord]: ...
     def nodes(self) -> Sequence[NodeRecord]: ...
     def prune(self, keep: Mapping[FinalRunState, timedelta], limit: int, /) -> int: ...
+    def trim(self, task_ids: Sequence[str], keep: int, limit: int, /) -> int: ...
 
     def revision(self) -> int:
         """Return a number that changes when a task changes, and when a run starts to wait."""
@@ -134,17 +135,19 @@ class DatabaseSession:
         check_limit(limit)
         return await self._call(lambda: self._transactions.changes(since, limit))
 
-    async def overdue(self, by: timedelta, limit: int, /) -> Sequence[TaskRecord]:
+    async def overdue(
+        self, by: timedelta, limit: int, after: tuple[datetime, str] | None = None, /
+    ) -> Sequence[TaskRecord]:
         """Return active tasks that are due for longer than `by`, the most overdue first."""
         check_limit(limit)
-        return await self._call(lambda: self._transactions.overdue(by, limit))
+        return await self._call(lambda: self._transactions.overdue(by, limit, after))
 
     async def fire(self, firings: Sequence[Firing], /) -> Sequence[RunRecord]:
         """Advance tasks to their next due times and store the runs of the past ones."""
         return await self._call(lambda: self._transactions.fire(firings))
 
     async def submit(self, runs: Sequence[RunRecord], /) -> Sequence[RunRecord]:
-        """Store waiting runs for any node that has a free slot; return those whose id was not known."""
+        """Store runs whose id is not known, and return them."""
         return await self._call(lambda: self._transactions.submit(runs))
 
     async def claim(self, executors: Mapping[str, int], limit: int, /) -> Sequence[RunRecord]:
@@ -173,6 +176,12 @@ class DatabaseSession:
         """Delete runs whose outcome is older than `keep` says."""
         check_limit(limit)
         return await self._call(lambda: self._transactions.prune(keep, limit))
+
+    async def trim(self, task_ids: Sequence[str], keep: int, limit: int, /) -> int:
+        """Delete the oldest runs with an outcome of each task, so that the newest `keep` of them are left."""
+        check_keep(keep)
+        check_limit(limit)
+        return await self._call(lambda: self._transactions.trim(task_ids, keep, limit))
 
     async def wake_ups(self) -> AsyncIterator[int]:
         """Iterate over hints that tasks or runs may have changed, found by polling."""

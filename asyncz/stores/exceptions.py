@@ -30,6 +30,23 @@ class StoreConnectionError(StoreError, ConnectionError):
 
 
 @attrs.define(eq=False, slots=False, repr=False)
+class StoreDataError(StoreError, ValueError):
+    """The database does not accept a value of a record; nothing has been changed.
+
+    Attributes:
+        store: Description of the store, without passwords.
+        reason: Message of the driver.
+    """
+
+    store: str
+    reason: str
+
+    @override
+    def __str__(self) -> str:
+        return f"the store {self.store} does not accept a value: {self.reason}"
+
+
+@attrs.define(eq=False, slots=False, repr=False)
 class StoreSchemaError(StoreError, RuntimeError):
     """The database has a schema that this version of asyncz cannot use.
 

@@ -13,10 +13,11 @@ from uuid import UUID
 from typing_extensions import TypeVar
 
 from asyncz.clock import utc
-from asyncz.stores._checks import check_limit, check_ttl
+from asyncz.stores._checks import check_keep, check_limit, check_ttl
+from asyncz.stores._columns import OUTCOME_COLUMNS
 from asyncz.stores._declarations import records_to_write
 from asyncz.stores.exceptions import StoreClosedError
-from asyncz.stores.protocol import StoreSession
+from asyncz.stores.protocol import FORGET_NODE_AFTER, StoreSession
 from asyncz.stores.records import (
     ExistingTaskPolicy,
     FinalRunState,
@@ -80,6 +81,10 @@ class _Tables:
         added = run.model_copy(update={"sequence": self.sequence, "created_at": now})
         self.runs[run.id] = added
         return added
+
+    def forget_run(self, run: RunRecord) -> None:
+        del self.runs[run.id]
+        self.due_times.discard((run.task_id, run.scheduled_at, run.kind))
 
     def is_alive(self, node_id: str | None, now: datetime) -> bool:
         node = None if node_id is None else self.nodes.get(node_id)
@@ -165,18 +170,21 @@ class MemoryStoreSession:
             changed = [task for task in self._tables.tasks.values() if task.revision > since]
         return sorted(changed, key=lambda task: task.revision)[:limit]
 
-    async def overdue(self, by: timedelta, limit: int, /) -> Sequence[TaskRecord]:
+    async def overdue(
+        self, by: timedelta, limit: int, after: tuple[datetime, str] | None = None, /
+    ) -> Sequence[TaskRecord]:
         """Return active tasks that are due for longer than `by`, the most overdue first."""
         self._check_open()
         check_limit(limit)
         with self._lock:
             until = self._now() - by
             found = [
-                (task.next_due, task.id, task)
+                ((task.next_due, task.id), task)
                 for task in self._tables.tasks.values()
                 if _can_fire(task) and task.next_due is not None and task.next_due < until
             ]
-        return [task for _, _, task in sorted(found, key=lambda each: each[:2])[:limit]]
+        page = [each for each in found if after is None or each[0] > after]
+        return [task for _, task in sorted(page, key=lambda each: each[0])[:limit]]
 
     async def fire(self, firings: Sequence[Firing], /) -> Sequence[RunRecord]:
         """Advance tasks to their next due times and store the runs of the past ones."""
@@ -191,16 +199,17 @@ class MemoryStoreSession:
         return fired
 
     async def submit(self, runs: Sequence[RunRecord], /) -> Sequence[RunRecord]:
-        """Store waiting runs for any node that has a free slot; return those whose id was not known."""
+        """Store runs whose id is not known, and return them."""
         self._check_open()
         with self._lock:
             now = self._now()
+            is_alive = self._tables.is_alive(self._node.id, now)
             added = [
-                self._tables.add_run(run.model_copy(update={"state": "waiting", "node": None, "fence": 0}), now)
+                self._tables.add_run(self._with_first_owner(run), now)
                 for run in runs
-                if run.id not in self._tables.runs
+                if run.id not in self._tables.runs and (is_alive or run.state == "waiting")
             ]
-        if added:
+        if any(run.state == "waiting" for run in added):
             self._wake()
         return added
 
@@ -282,9 +291,29 @@ class MemoryStoreSession:
             )
             pruned = tuple(islice(outdated, limit))
             for run in pruned:
-                del self._tables.runs[run.id]
-                self._tables.due_times.discard((run.task_id, run.scheduled_at, run.kind))
+                self._tables.forget_run(run)
+            self._tables.nodes = {
+                node_id: node
+                for node_id, node in self._tables.nodes.items()
+                if node.lease_until is None or node.lease_until > now - FORGET_NODE_AFTER
+            }
         return len(pruned)
+
+    async def trim(self, task_ids: Sequence[str], keep: int, limit: int, /) -> int:
+        """Delete the oldest runs with an outcome of each task, so that the newest `keep` of them are left."""
+        self._check_open()
+        check_keep(keep)
+        check_limit(limit)
+        with self._lock:
+            done: dict[str, list[RunRecord]] = {task_id: [] for task_id in task_ids}
+            for run in self._tables.runs.values():
+                if run.done and run.task_id in done:
+                    done[run.task_id].append(run)
+            excess = (run for each in done.values() for run in _oldest_first(each)[: max(0, len(each) - keep)])
+            trimmed = tuple(islice(excess, limit))
+            for run in trimmed:
+                self._tables.forget_run(run)
+        return len(trimmed)
 
     async def wake_ups(self) -> AsyncIterator[int]:
         """Iterate over hints that tasks or runs may have changed."""
@@ -330,8 +359,11 @@ class MemoryStoreSession:
             key = (run.task_id, run.scheduled_at, run.kind)
             if key not in tables.due_times:
                 tables.due_times.add(key)
-                owner = {"node": self._node.id, "fence": 1} if run.state == "running" else {"node": None, "fence": 0}
-                yield tables.add_run(run.model_copy(update=owner), now)
+                yield tables.add_run(self._with_first_owner(run), now)
+
+    def _with_first_owner(self, run: RunRecord) -> RunRecord:
+        owner = {"node": self._node.id, "fence": 1} if run.state == "running" else {"node": None, "fence": 0}
+        return run.model_copy(update=owner)
 
     def _waiting(self, now: datetime) -> tuple[RunRecord, ...]:
         """Return the waiting runs that may start, the oldest first."""
@@ -348,8 +380,12 @@ class MemoryStoreSession:
 
     def _finish(self, outcome: Outcome) -> bool:
         run = self._tables.runs.get(outcome.run_id)
-        if run is None or run.fence != outcome.fence:
+        if run is None:
             return False
+        if run.fence != outcome.fence:
+            # Only the owner with this fence can have moved the run on, to a state that is not `running`.
+            is_next = run.fence == outcome.fence + 1
+            return is_next and all(getattr(run, name) == getattr(outcome, name) for name in OUTCOME_COLUMNS)
         values = outcome.model_dump(exclude={"run_id", "fence"}) | {"fence": run.fence + 1}
         if outcome.state == "waiting":
             values["node"] = None
@@ -365,6 +401,10 @@ class MemoryStoreSession:
             except RuntimeError:
                 # The loop of another scheduler has been closed meanwhile.
                 continue
+
+
+def _oldest_first(runs: Iterable[RunRecord]) -> list[RunRecord]:
+    return sorted(runs, key=lambda run: run.sequence)
 
 
 def _can_fire(task: TaskRecord) -> bool:

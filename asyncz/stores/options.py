@@ -3,15 +3,71 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import get_args
 
 import attrs
 
-from asyncz._checks import check_callable, check_choice, check_count, check_instance, check_seconds, check_text
+from asyncz._checks import (
+    check_callable,
+    check_choice,
+    check_count,
+    check_instance,
+    check_optional_instance,
+    check_seconds,
+    check_text,
+)
 from asyncz.exceptions import InvalidInputError
-from asyncz.stores.records import ExistingTaskPolicy, LostRunPolicy
+from asyncz.stores.records import ExistingTaskPolicy, FinalRunState, LostRunPolicy
 
 _SHORTEST_LEASE = 3.0
+
+
+@attrs.frozen(kw_only=True)
+class Retention:
+    """Time and number of runs for which the history is kept. Older runs are deleted in small steps.
+
+    Args:
+        executed: Maximum age of runs with a result; None keeps them for ever.
+        error: Maximum age of failed runs.
+        missed: Maximum age of missed and rejected runs.
+        cancelled: Maximum age of cancelled runs.
+        per_task: Maximum number of runs with an outcome of each task, at least 1; None for no limit. A task may exceed
+            it by a tenth.
+
+    Raises:
+        InvalidInputError: An option cannot be used.
+
+    Example:
+        >>> options = StoreOptions(retention=Retention(executed=timedelta(hours=12), per_task=100))
+    """
+
+    executed: timedelta | None = timedelta(days=3)
+    error: timedelta | None = timedelta(days=30)
+    missed: timedelta | None = timedelta(days=30)
+    cancelled: timedelta | None = timedelta(days=30)
+    per_task: int | None = 1000
+
+    def __attrs_post_init__(self) -> None:
+        for state in get_args(FinalRunState):
+            age: object = getattr(self, state)
+            check_optional_instance(state, age, timedelta)
+            if isinstance(age, timedelta) and age < timedelta(0):
+                raise InvalidInputError(state, repr(age), "pass a positive duration, or None for no limit")
+        if self.per_task is not None:
+            check_count("per_task", self.per_task)
+
+    @property
+    def ages(self) -> Mapping[FinalRunState, timedelta]:
+        """Maximum age of each state that has one."""
+        ages = {
+            "executed": self.executed,
+            "error": self.error,
+            "missed": self.missed,
+            "cancelled": self.cancelled,
+        }
+        states: tuple[FinalRunState, ...] = get_args(FinalRunState)
+        return {state: age for state in states if (age := ages[state]) is not None}
 
 
 @attrs.frozen(kw_only=True)
@@ -26,6 +82,7 @@ class StoreOptions:
         functions: Functions by a stable name, which stays valid if a function is renamed or moved.
         formerly: Functions by a name that they had before, as `module:qualified name`.
         importable: Packages and modules from which functions of stored tasks may be imported.
+        retention: Time and number of runs for which the history is kept.
 
     Raises:
         InvalidInputError: An option cannot be used.
@@ -42,12 +99,14 @@ class StoreOptions:
     functions: Mapping[str, object] = attrs.Factory(dict[str, object])
     formerly: Mapping[str, object] = attrs.Factory(dict[str, object])
     importable: Sequence[str] = ()
+    retention: Retention = Retention()
 
     def __attrs_post_init__(self) -> None:
         check_choice("existing", self.existing, get_args(ExistingTaskPolicy))
         check_count("version", self.version, at_least=0)
         check_choice("on_lost", self.on_lost, get_args(LostRunPolicy))
         check_seconds("lease", self.lease)
+        check_instance("retention", self.retention, Retention)
         if self.lease < _SHORTEST_LEASE:
             raise InvalidInputError("lease", repr(self.lease), "a lease takes at least 3 seconds")
         for option, functions in (("functions", self.functions), ("formerly", self.formerly)):

@@ -13,12 +13,12 @@ from pydantic import TypeAdapter
 from asyncz.clock import utc
 from asyncz.exceptions import InvalidInputError, MissingExtraError
 from asyncz.stores._checks import check_ttl
-from asyncz.stores._columns import RUN_COLUMNS, TASK_COLUMNS, column_list
+from asyncz.stores._columns import OUTCOME_COLUMNS, RUN_COLUMNS, TASK_COLUMNS, column_list
 from asyncz.stores._declarations import records_to_write
 from asyncz.stores._migrations import migrations
 from asyncz.stores._transactions import DatabaseSession
-from asyncz.stores.exceptions import StoreConnectionError, StoreSchemaError
-from asyncz.stores.protocol import StoreSession
+from asyncz.stores.exceptions import StoreConnectionError, StoreDataError, StoreSchemaError
+from asyncz.stores.protocol import FORGET_NODE_AFTER, StoreSession
 from asyncz.stores.records import (
     ExistingTaskPolicy,
     FinalRunState,
@@ -72,7 +72,7 @@ SELECT {column_list(_GIVEN_COLUMNS, "given")},
     CASE given.state WHEN 'running' THEN %(node)s END, CASE given.state WHEN 'running' THEN 1 ELSE 0 END, {_NOW}
 """
 _SUBMIT = f"""
-{_ADD_RUNS} FROM {_GIVEN_RUNS} ORDER BY ordinality
+{_ADD_RUNS} FROM {_GIVEN_RUNS} WHERE given.state = 'waiting' OR {_ALIVE} ORDER BY ordinality
 ON CONFLICT DO NOTHING RETURNING {_RUNS}
 """.encode()
 
@@ -123,13 +123,14 @@ WITH chosen AS MATERIALIZED (
 
 # The fence alone decides, as each transition increments it. With the state in the condition, the planner would choose
 # the partial index of running runs and walk all of them. All writers lock the rows in one order.
-_FINISH = b"""
+_OUTCOME = """
 WITH outcome AS (
     SELECT * FROM json_to_recordset(%(outcomes)s::json) AS outcome (
         run_id uuid, fence int, state text, attempt int, not_before timestamptz, started_at timestamptz,
         finished_at timestamptz, result text, error text, traceback text
     )
-),
+)"""
+_FINISH = f"""{_OUTCOME},
 owned AS MATERIALIZED (
     SELECT asyncz_runs.id FROM asyncz_runs JOIN outcome ON asyncz_runs.id = run_id AND asyncz_runs.fence = outcome.fence
     ORDER BY asyncz_runs.id FOR UPDATE OF asyncz_runs
@@ -141,7 +142,26 @@ UPDATE asyncz_runs SET state = outcome.state, attempt = outcome.attempt, not_bef
 FROM outcome, owned
 WHERE asyncz_runs.id = owned.id AND owned.id = outcome.run_id AND asyncz_runs.fence = outcome.fence
 RETURNING asyncz_runs.id
-"""
+""".encode()  # noqa: S608
+# Only the owner with a fence can have moved the run on to the next one, in a state that is not `running`.
+_FINISHED_BEFORE = f"""{_OUTCOME}
+SELECT asyncz_runs.id FROM asyncz_runs JOIN outcome ON asyncz_runs.id = run_id
+    AND asyncz_runs.fence = outcome.fence + 1
+WHERE {" AND ".join(f"asyncz_runs.{column} IS NOT DISTINCT FROM outcome.{column}" for column in OUTCOME_COLUMNS)}
+""".encode()  # noqa: S608
+
+_DONE = "task_id = task.id AND state NOT IN ('waiting', 'running')"
+# An array, which is computed once: a subquery with a limit could be executed again for each row.
+_TRIM = f"""
+DELETE FROM asyncz_runs WHERE sequence = ANY (ARRAY(
+    SELECT old.sequence FROM unnest(%(ids)s::text[]) AS task (id) CROSS JOIN LATERAL (
+        SELECT sequence FROM asyncz_runs WHERE {_DONE} AND sequence <= (
+            SELECT sequence FROM asyncz_runs WHERE {_DONE} ORDER BY sequence DESC OFFSET %(keep)s LIMIT 1
+        )
+        ORDER BY sequence LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+    ) AS old LIMIT %(limit)s
+))
+""".encode()  # noqa: S608
 
 _RUN_LIST: TypeAdapter[Sequence[RunRecord]] = TypeAdapter(Sequence[RunRecord])
 _OUTCOME_LIST: TypeAdapter[Sequence[Outcome]] = TypeAdapter(Sequence[Outcome])
@@ -272,10 +292,14 @@ class _PostgresTransactions:
                 database, "revision > %(since)s ORDER BY revision LIMIT %(limit)s", {"since": since, "limit": limit}
             )
 
-    def overdue(self, by: timedelta, limit: int, /) -> Sequence[TaskRecord]:
-        condition = f"next_due < {_NOW} - %(by)s AND {_CAN_FIRE} ORDER BY next_due, id LIMIT %(limit)s"
+    def overdue(self, by: timedelta, limit: int, after: tuple[datetime, str] | None, /) -> Sequence[TaskRecord]:
+        condition = f"next_due < {_NOW} - %(by)s AND {_CAN_FIRE}"
+        values = {**self._values(), "by": by, "limit": limit}
+        if after is not None:
+            condition += " AND (next_due, id) > (%(after_due)s, %(after_id)s)"
+            values |= {"after_due": after[0], "after_id": after[1]}
         with self._connected() as database:
-            return _tasks(database, condition, {**self._values(), "by": by, "limit": limit})
+            return _tasks(database, f"{condition} ORDER BY next_due, id LIMIT %(limit)s", values)
 
     def fire(self, firings: Sequence[Firing], /) -> Sequence[RunRecord]:
         values = {
@@ -290,9 +314,8 @@ class _PostgresTransactions:
             return _runs(database, _FIRE, values)
 
     def submit(self, runs: Sequence[RunRecord], /) -> Sequence[RunRecord]:
-        waiting = [run.model_copy(update={"state": "waiting"}) for run in runs]
         with self._connected() as database:
-            return _runs(database, _SUBMIT, {**self._values(), "runs": _json(waiting)})
+            return _runs(database, _SUBMIT, {**self._values(), "runs": _json(runs)})
 
     def claim(self, executors: Mapping[str, int], limit: int, /) -> Sequence[RunRecord]:
         values = {**self._values(), "executors": [*executors], "free": [*executors.values()], "limit": limit}
@@ -302,7 +325,11 @@ class _PostgresTransactions:
     def finish(self, outcomes: Sequence[Outcome], /) -> Sequence[UUID]:
         text = _OUTCOME_LIST.dump_json(outcomes).decode()
         with self._connected() as database, database.cursor(row_factory=scalar_row) as cursor:
-            return [UUID(f"{run_id}") for run_id in cursor.execute(_FINISH, {"outcomes": text}).fetchall()]
+            accepted = cursor.execute(_FINISH, {"outcomes": text}).fetchall()
+            if len(accepted) < len(outcomes):
+                # In a statement of its own, which sees what a first call has written meanwhile.
+                accepted += cursor.execute(_FINISHED_BEFORE, {"outcomes": text}).fetchall()
+            return [*{UUID(f"{run_id}"): None for run_id in accepted}]
 
     def take_over(self, limit: int, /) -> Sequence[RunRecord]:
         with self._connected() as database:
@@ -344,7 +371,13 @@ class _PostgresTransactions:
             for state, age in keep.items():
                 values = {**self._values(), "state": state, "age": age, "limit": limit - pruned}
                 pruned += database.execute(sql.encode(), values).rowcount
+            forget = f"DELETE FROM asyncz_nodes WHERE lease_until < {_NOW} - %(age)s"  # noqa: S608
+            _ = database.execute(forget.encode(), {**self._values(), "age": FORGET_NODE_AFTER})
         return pruned
+
+    def trim(self, task_ids: Sequence[str], keep: int, limit: int, /) -> int:
+        with self._connected() as database:
+            return database.execute(_TRIM, {"ids": [*task_ids], "keep": keep, "limit": limit}).rowcount
 
     def revision(self) -> int:
         with self._connected() as database:
@@ -381,6 +414,8 @@ class _PostgresTransactions:
                     raise
                 self._connection = connection
             yield self._connection
+        except (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.ProgramLimitExceeded, UnicodeError) as error:
+            raise StoreDataError(self._description, f"{error}".strip()) from error
         except psycopg.Error as error:
             # Only a new connection is known to be in order.
             self.close()

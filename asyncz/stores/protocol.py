@@ -16,7 +16,7 @@ The clock of the store decides about leases and due times, so that wrong clocks 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol, runtime_checkable
 from uuid import UUID
 
@@ -32,6 +32,9 @@ from asyncz.stores.records import (
     TaskRecord,
 )
 
+FORGET_NODE_AFTER = timedelta(days=1)
+"""Time after which `StoreSession.prune` forgets a node whose lease is over."""
+
 
 @runtime_checkable
 class StoreSession(Protocol):
@@ -42,6 +45,8 @@ class StoreSession(Protocol):
     Raises:
         StoreConnectionError: From every method, if the database cannot be reached. Nothing has been changed, or the
             outcome is unknown: all methods can be called again with the same arguments.
+        StoreDataError: From every method that writes, if the database does not accept a value. Nothing has been
+            changed, and another call with the same arguments fails again.
     """
 
     @property
@@ -93,10 +98,17 @@ class StoreSession(Protocol):
         """
         ...
 
-    async def overdue(self, by: timedelta, limit: int, /) -> Sequence[TaskRecord]:
+    async def overdue(
+        self, by: timedelta, limit: int, after: tuple[datetime, str] | None = None, /
+    ) -> Sequence[TaskRecord]:
         """Return active tasks that are due for longer than `by`, the most overdue first.
 
         That happens if their preferred node is dead or busy, or if it does not know them.
+
+        Args:
+            by: The minimum delay.
+            limit: The maximum number of tasks.
+            after: Next due time and id of the last task of the previous page; None for the first page.
         """
         ...
 
@@ -113,7 +125,11 @@ class StoreSession(Protocol):
         ...
 
     async def submit(self, runs: Sequence[RunRecord], /) -> Sequence[RunRecord]:
-        """Store waiting runs for any node that has a free slot; return those whose id was not known."""
+        """Store runs whose id is not known, and return them.
+
+        A `waiting` run is for any node that has a free slot. A `running` one, which this node has started already,
+        belongs to this node with a fence of 1; it is not stored if the lease of this node is over.
+        """
         ...
 
     async def claim(self, executors: Mapping[str, int], limit: int, /) -> Sequence[RunRecord]:
@@ -133,6 +149,9 @@ class StoreSession(Protocol):
 
         An outcome is rejected if another node has taken over the run, or if the run is finished. A run that is given
         back as `waiting` has no owner and a new fence.
+
+        An outcome that was accepted before, equal in all fields, is accepted again and changes nothing: the answer of
+        the first call may have been lost. That ends when the run gets another owner.
         """
         ...
 
@@ -154,6 +173,16 @@ class StoreSession(Protocol):
 
     async def prune(self, keep: Mapping[FinalRunState, timedelta], limit: int, /) -> int:
         """Delete runs if their outcome is older than `keep` says; runs in other states are kept.
+
+        Nodes whose lease has been over for a day are forgotten, too.
+
+        Returns:
+            The number of deleted runs, at most `limit`.
+        """
+        ...
+
+    async def trim(self, task_ids: Sequence[str], keep: int, limit: int, /) -> int:
+        """Delete the oldest runs with an outcome of each task, so that the newest `keep` of them are left.
 
         Returns:
             The number of deleted runs, at most `limit`.

@@ -14,6 +14,7 @@ from uuid import UUID
 from asyncz.clock import utc
 from asyncz.stores._checks import check_ttl
 from asyncz.stores._columns import (
+    OUTCOME_COLUMNS,
     RUN_COLUMNS,
     TASK_COLUMNS,
     SqlValue,
@@ -27,8 +28,8 @@ from asyncz.stores._columns import (
 from asyncz.stores._declarations import records_to_write
 from asyncz.stores._migrations import migrations
 from asyncz.stores._transactions import DatabaseSession
-from asyncz.stores.exceptions import StoreConnectionError, StoreSchemaError
-from asyncz.stores.protocol import StoreSession
+from asyncz.stores.exceptions import StoreConnectionError, StoreDataError, StoreSchemaError
+from asyncz.stores.protocol import FORGET_NODE_AFTER, StoreSession
 from asyncz.stores.records import (
     ExistingTaskPolicy,
     FinalRunState,
@@ -41,24 +42,36 @@ from asyncz.stores.records import (
     TaskRecord,
 )
 
+# A number or a text is too large for SQLite, or a text is not Unicode.
+_DATA_ERRORS = (sqlite3.DataError, sqlite3.IntegrityError, OverflowError, UnicodeError)
 # Seconds to wait for the transaction of another process; each of ours takes milliseconds.
 _BUSY_TIMEOUT = 30.0
 
 _TASKS = column_list(TASK_COLUMNS)
 _RUNS = column_list(RUN_COLUMNS)
 _CAN_FIRE = "state = 'active' AND NOT paused AND NOT removed"
-_OUTCOME_COLUMNS = ("state", "attempt", "not_before", "started_at", "finished_at", "result", "error", "traceback")
 # The fence alone decides, as each transition increments it. With the state in the condition, a database would walk the
 # partial index of all runs in that state.
 _FINISH = (
-    f"UPDATE asyncz_runs SET {', '.join(f'{column} = ?' for column in _OUTCOME_COLUMNS)},"  # noqa: S608  # own names
+    f"UPDATE asyncz_runs SET {', '.join(f'{column} = ?' for column in OUTCOME_COLUMNS)},"  # noqa: S608  # own names
     " node = iif(?, NULL, node), fence = fence + 1 WHERE id = ? AND fence = ?"
+)
+# Only the owner with a fence can have moved the run on to the next one, in a state that is not `running`.
+_IS_FINISHED_SO = (
+    f"SELECT 1 FROM asyncz_runs WHERE {' AND '.join(f'{column} IS ?' for column in OUTCOME_COLUMNS)}"  # noqa: S608
+    " AND id = ? AND fence = ? + 1"
 )
 _ADD_RUN = (
     f"INSERT INTO asyncz_runs ({_RUNS}) VALUES ({', '.join('?' * len(RUN_COLUMNS))})"  # noqa: S608  # own names
     " ON CONFLICT DO NOTHING RETURNING sequence"
 )
 _WRITE_TASK = f"INSERT OR REPLACE INTO asyncz_tasks ({_TASKS}) VALUES ({', '.join('?' * len(TASK_COLUMNS))})"  # noqa: S608
+_DONE = "task_id = ? AND state NOT IN ('waiting', 'running')"
+_TRIM = (
+    f"DELETE FROM asyncz_runs WHERE sequence IN (SELECT sequence FROM asyncz_runs WHERE {_DONE} AND sequence <="  # noqa: S608
+    f" (SELECT sequence FROM asyncz_runs WHERE {_DONE} ORDER BY sequence DESC LIMIT 1 OFFSET ?)"
+    " ORDER BY sequence LIMIT ?)"
+)
 _ADVANCE = f"UPDATE asyncz_tasks SET next_due = ? WHERE id = ? AND version = ? AND next_due = ? AND {_CAN_FIRE}"  # noqa: S608
 
 
@@ -152,10 +165,14 @@ class _SqliteTransactions:
         with self._reading() as database:
             return _tasks(database, "revision > ? ORDER BY revision LIMIT ?", (since, limit))
 
-    def overdue(self, by: timedelta, limit: int, /) -> Sequence[TaskRecord]:
+    def overdue(self, by: timedelta, limit: int, after: tuple[datetime, str] | None, /) -> Sequence[TaskRecord]:
+        condition, values = f"next_due < ? AND {_CAN_FIRE}", list[SqlValue]()
         with self._reading() as database:
-            until = microseconds(self._time() - by)
-            return _tasks(database, f"next_due < ? AND {_CAN_FIRE} ORDER BY next_due, id LIMIT ?", (until, limit))
+            values.append(microseconds(self._time() - by))
+            if after is not None:
+                condition += " AND (next_due, id) > (?, ?)"
+                values += microseconds(after[0]), after[1]
+            return _tasks(database, f"{condition} ORDER BY next_due, id LIMIT ?", (*values, limit))
 
     def fire(self, firings: Sequence[Firing], /) -> Sequence[RunRecord]:
         fired: list[RunRecord] = []
@@ -170,8 +187,9 @@ class _SqliteTransactions:
 
     def submit(self, runs: Sequence[RunRecord], /) -> Sequence[RunRecord]:
         with self._writing() as database:
-            waiting = [run.model_copy(update={"state": "waiting"}) for run in runs]
-            return self._add_runs(database, waiting, self._time())
+            now = self._time()
+            is_alive = self._is_alive(database, now)
+            return self._add_runs(database, [run for run in runs if is_alive or run.state == "waiting"], now)
 
     def claim(self, executors: Mapping[str, int], limit: int, /) -> Sequence[RunRecord]:
         with self._writing() as database:
@@ -237,7 +255,18 @@ class _SqliteTransactions:
                     " finished_at < ? ORDER BY finished_at LIMIT ?)",
                     (state, microseconds(now - age), limit - pruned),
                 ).rowcount
+            _ = database.execute(
+                "DELETE FROM asyncz_nodes WHERE lease_until < ?", (microseconds(now - FORGET_NODE_AFTER),)
+            )
         return pruned
+
+    def trim(self, task_ids: Sequence[str], keep: int, limit: int, /) -> int:
+        trimmed = 0
+        with self._writing() as database:
+            for task_id in task_ids:
+                values = (task_id, task_id, keep, limit - trimmed)
+                trimmed += database.execute(_TRIM, values).rowcount
+        return trimmed
 
     def revision(self) -> int:
         with self._reading() as database:
@@ -286,6 +315,8 @@ class _SqliteTransactions:
                 _ = database.execute("ROLLBACK")
                 raise
             _ = database.execute("COMMIT")
+        except _DATA_ERRORS as error:
+            raise StoreDataError(repr(self._path), f"{error}") from error
         except sqlite3.Error as error:
             self.close()
             raise StoreConnectionError(repr(self._path), f"{error}") from error
@@ -412,6 +443,8 @@ def _advance(database: sqlite3.Connection, firing: Firing) -> bool:
 
 
 def _finish(database: sqlite3.Connection, outcome: Outcome) -> bool:
-    values = [sqlite_value(getattr(outcome, column)) for column in _OUTCOME_COLUMNS]
-    given_back = outcome.state == "waiting"
-    return database.execute(_FINISH, (*values, given_back, outcome.run_id.bytes, outcome.fence)).rowcount == 1
+    values = [sqlite_value(getattr(outcome, column)) for column in OUTCOME_COLUMNS]
+    given_back, run_id = outcome.state == "waiting", outcome.run_id.bytes
+    if database.execute(_FINISH, (*values, given_back, run_id, outcome.fence)).rowcount == 1:
+        return True
+    return database.execute(_IS_FINISHED_SO, (*values, run_id, outcome.fence)).fetchone() is not None

@@ -230,6 +230,29 @@ class StoreConformance(RuleSuite):
         if stored.fence <= taken.fence:
             raise RuleBrokenError(rules.FENCE, "the outcome did not change the fence")
 
+    @_checks(rules.REPEATED_OUTCOME)
+    async def test_repeated_outcome_is_accepted(self) -> None:
+        nodes = await self._nodes(2)
+        run = await nodes.running_run()
+        back = outcome_of(run).model_copy(update={"state": "waiting", "attempt": 2, "finished_at": None})
+        for number in range(3):
+            if await nodes.first.finish([back]) != [run.id]:
+                raise RuleBrokenError(rules.REPEATED_OUTCOME, f"call {number + 1} that gives a run back was rejected")
+        (claimed,) = await nodes.sessions[1].claim({"asyncio": 1}, 1)
+        if await nodes.first.finish([back]):
+            raise RuleBrokenError(rules.REPEATED_OUTCOME, "a run was given back by its former owner")
+        outcome = outcome_of(claimed).model_copy(update={"attempt": 2, "error": _ODD_TEXT, "started_at": DUE})
+        stored: list[RunRecord] = []
+        for number in range(3):
+            if await nodes.sessions[1].finish([outcome]) != [run.id]:
+                raise RuleBrokenError(rules.REPEATED_OUTCOME, f"call {number + 1} with an outcome was rejected")
+            stored += await nodes.first.runs(RunQuery())
+        if stored[1:] != stored[:-1]:
+            raise RuleBrokenError(rules.REPEATED_OUTCOME, f"a repeated outcome changed the run: {stored}")
+        other = outcome.model_copy(update={"started_at": DUE + timedelta(microseconds=1)})
+        if await nodes.sessions[1].finish([other]):
+            raise RuleBrokenError(rules.REPEATED_OUTCOME, "a second outcome with another time was accepted")
+
     @_checks(rules.OUTCOMES_KEPT)
     async def test_outcome_is_kept(self) -> None:
         nodes = await self._nodes(1)
@@ -525,6 +548,23 @@ class StoreConformance(RuleSuite):
             if found != expected:
                 raise RuleBrokenError(rules.OVERDUE, f"overdue by {by} s are {found}, not {expected}")
 
+    @_checks(rules.OVERDUE)
+    async def test_overdue_tasks_are_paged(self) -> None:
+        nodes = await self._nodes(1)
+        # Several tasks have the same due time.
+        ids = [f"task-{number}" for number in range(7)]
+        for number, task_id in enumerate(ids):
+            _ = await nodes.declare(new_task(task_id, due=nodes.now - (60 - number // 3) * SECOND))
+        found: list[str] = []
+        after: tuple[datetime, str] | None = None
+        while page := await nodes.first.overdue(SECOND, 2, after):
+            found += [task.id for task in page]
+            after = page[-1].next_due or DUE, page[-1].id
+            if len(page) > 2 or len(found) > 20:
+                break
+        if found != ids:
+            raise RuleBrokenError(rules.OVERDUE, f"the pages of 7 overdue tasks contain {found}")
+
     # Records
 
     @_checks(rules.KEPT_AS_GIVEN)
@@ -598,6 +638,59 @@ class StoreConformance(RuleSuite):
         if pruned != [1, 1, 0] or left != expected:
             raise RuleBrokenError(rules.PRUNING, f"pruned were {pruned} runs, left are {left}")
 
+    @_checks(rules.TRIMMING)
+    async def test_trim_keeps_the_newest(self) -> None:
+        nodes = await self._nodes(1)
+        runs = [
+            new_run(("a", "b", "other")[number % 3], DUE, kind="submitted", state="waiting") for number in range(24)
+        ]
+        _ = await nodes.first.submit(runs)
+        claimed = await nodes.first.claim({"asyncio": 21}, 21)
+        _ = await nodes.first.finish([outcome_of(run) for run in claimed[:18]])
+        trimmed = [await nodes.first.trim(["a", "b", "unknown"], 2, 3) for _ in range(4)]
+        left = {run.id for run in await nodes.first.runs(RunQuery())}
+        # Six runs of each task have an outcome, one is running, and one waits.
+        expected = {run.id for run in runs[12:]} | {run.id for run in runs if run.task_id == "other"}
+        if trimmed != [3, 3, 2, 0] or left != expected:
+            raise RuleBrokenError(rules.TRIMMING, f"trimmed were {trimmed} runs, and {len(left)} are left")
+
+    @_checks(rules.DEAD_NODES_FORGOTTEN)
+    async def test_prune_forgets_dead_nodes(self) -> None:
+        nodes = await self._nodes(2)
+        run = await nodes.running_run()
+        late = 24 * 3600 + self.ttl.total_seconds() + 1
+        nodes.advance(late)
+        _ = nodes.sessions[1].renew()
+        _ = await nodes.sessions[1].prune({}, 1)
+        # The lease would be valid again.
+        nodes.advance(-late)
+        if [node.id for node in await nodes.first.nodes()] != nodes.ids[1:]:
+            raise RuleBrokenError(rules.DEAD_NODES_FORGOTTEN, "a node without a lease for a day is still known")
+        if [taken.id for taken in await nodes.sessions[1].take_over(10)] != [run.id]:
+            raise RuleBrokenError(rules.DEAD_NODES_FORGOTTEN, "a run of a forgotten node was not taken over")
+        if not nodes.first.renew().lost or len(await nodes.first.nodes()) != 2:
+            raise RuleBrokenError(rules.DEAD_NODES_FORGOTTEN, "a forgotten node cannot begin a new lease")
+        nodes.advance(23 * 3600)
+        _ = await nodes.first.prune({}, 1)
+        nodes.advance(-23 * 3600)
+        if len(await nodes.first.nodes()) != 2:
+            raise RuleBrokenError(rules.DEAD_NODES_FORGOTTEN, "a node was forgotten within a day")
+
+    @_checks(rules.SUBMITTED_RUNNING)
+    async def test_submitted_run_has_its_owner(self) -> None:
+        nodes = await self._nodes(1)
+        run = new_run("task", DUE, kind="submitted")
+        submitted = await nodes.first.submit([run])
+        if [(each.state, each.node, each.fence) for each in submitted] != [("running", nodes.ids[0], 1)]:
+            raise RuleBrokenError(rules.SUBMITTED_RUNNING, f"submitted was {submitted}")
+        if await nodes.first.finish([outcome_of(run)]) != [run.id]:
+            raise RuleBrokenError(rules.SUBMITTED_RUNNING, "the outcome of the node that submitted was rejected")
+        nodes.advance(self.ttl.total_seconds() + 1)
+        if await nodes.first.submit([new_run("task", DUE, kind="submitted")]):
+            raise RuleBrokenError(rules.SUBMITTED_RUNNING, "a node without a lease became the owner of a run")
+        if len(await nodes.first.submit([new_run("task", DUE, kind="submitted", state="waiting")])) != 1:
+            raise RuleBrokenError(rules.SUBMITTED_RUNNING, "a node without a lease could not submit a waiting run")
+
     @_checks(rules.WAKE_UPS)
     async def test_changes_wake_other_nodes(self) -> None:
         nodes = await self._nodes(2)
@@ -631,6 +724,7 @@ class StoreConformance(RuleSuite):
             lambda: session.runs(RunQuery()),
             session.nodes,
             lambda: session.prune({}, 1),
+            lambda: session.trim([], 1, 1),
             lambda: asyncio.to_thread(session.renew),
         )
         for number, call in enumerate(calls):

@@ -217,6 +217,8 @@ NAMES: dict[str, list[str]] = {
     "asyncz.schedulers": ["AsyncIOScheduler"],
     "asyncz.stores": [
         "NodeLostError",
+        "Retention",
+        "StoreDataError",
         "StoreOptions",
         "UnreadableTaskError",
         "UnstorableTaskError",

@@ -284,8 +284,97 @@ class ListsOverdueByName(BrokenSession):
     breaks = "overdue"
 
     @override
-    async def overdue(self, by: timedelta, limit: int, /) -> Sequence[TaskRecord]:
-        return sorted(await super().overdue(by, 1000), key=lambda task: task.id, reverse=True)[:limit]
+    async def overdue(
+        self, by: timedelta, limit: int, after: tuple[datetime, str] | None = None, /
+    ) -> Sequence[TaskRecord]:
+        return sorted(await super().overdue(by, 1000, after), key=lambda task: task.id, reverse=True)[:limit]
+
+
+class SkipsEqualDueTimes(BrokenSession):
+    breaks = "overdue"
+
+    @override
+    async def overdue(
+        self, by: timedelta, limit: int, after: tuple[datetime, str] | None = None, /
+    ) -> Sequence[TaskRecord]:
+        return await super().overdue(by, limit, None if after is None else (after[0], "\U0010ffff"))
+
+
+class RejectsRepeatedOutcomes(BrokenSession):
+    breaks = "repeated outcome"
+
+    @override
+    def _finish(self, outcome: Outcome) -> bool:
+        run = self._tables.runs.get(outcome.run_id)
+        return run is not None and run.fence == outcome.fence and super()._finish(outcome)
+
+
+class AcceptsSecondOutcomes(BrokenSession):
+    breaks = "repeated outcome"
+
+    @override
+    def _finish(self, outcome: Outcome) -> bool:
+        run = self._tables.runs.get(outcome.run_id)
+        if run is not None and run.fence == outcome.fence + 1 and run.state == outcome.state == "executed":
+            return True
+        return super()._finish(outcome)
+
+
+class TrimsTheNewest(BrokenSession):
+    breaks = "trimming"
+
+    @override
+    async def trim(self, task_ids: Sequence[str], keep: int, limit: int, /) -> int:
+        trimmed = 0
+        for task_id in task_ids:
+            done = [run for run in self._tables.runs.values() if run.done and run.task_id == task_id]
+            for run in done[keep:][: limit - trimmed]:
+                del self._tables.runs[run.id]
+                trimmed += 1
+        return trimmed
+
+
+class TrimsRunningRuns(BrokenSession):
+    breaks = "trimming"
+
+    @override
+    async def trim(self, task_ids: Sequence[str], keep: int, limit: int, /) -> int:
+        for run in tuple(self._tables.runs.values()):
+            if run.state == "running" and run.task_id in task_ids:
+                del self._tables.runs[run.id]
+        return await super().trim(task_ids, keep, limit)
+
+
+class KeepsDeadNodes(BrokenSession):
+    breaks = "dead nodes forgotten"
+
+    @override
+    async def prune(self, keep: Mapping[FinalRunState, timedelta], limit: int, /) -> int:
+        nodes = self._tables.nodes.copy()
+        pruned = await super().prune(keep, limit)
+        self._tables.nodes = nodes
+        return pruned
+
+
+class ForgetsSleepingNodes(BrokenSession):
+    breaks = "dead nodes forgotten"
+
+    @override
+    async def prune(self, keep: Mapping[FinalRunState, timedelta], limit: int, /) -> int:
+        now = self._now()
+        nodes = {node_id: node for node_id, node in self._tables.nodes.items() if self._tables.is_alive(node_id, now)}
+        pruned = await super().prune(keep, limit)
+        self._tables.nodes = nodes
+        return pruned
+
+
+class SubmitsWithoutLease(BrokenSession):
+    breaks = "submitted running"
+
+    @override
+    async def submit(self, runs: Sequence[RunRecord], /) -> Sequence[RunRecord]:
+        _ = self._write_lease(lost=False)
+        return await super().submit(runs)
 
 
 class KeepsMilliseconds(BrokenSession):

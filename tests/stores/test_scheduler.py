@@ -711,9 +711,11 @@ class FaultySession:
         await self._wait()
         return await self._session.changes(since, limit)
 
-    async def overdue(self, by: timedelta, limit: int, /) -> Sequence[TaskRecord]:
+    async def overdue(
+        self, by: timedelta, limit: int, after: tuple[datetime, str] | None = None, /
+    ) -> Sequence[TaskRecord]:
         await self._wait()
-        return await self._session.overdue(by, limit)
+        return await self._session.overdue(by, limit, after)
 
     async def fire(self, firings: Sequence[Firing], /) -> Sequence[RunRecord]:
         await self._wait()
@@ -744,7 +746,12 @@ class FaultySession:
         return await self._session.nodes()
 
     async def prune(self, keep: Mapping[FinalRunState, timedelta], limit: int, /) -> int:
-        raise NotImplementedError
+        await self._wait()
+        return await self._session.prune(keep, limit)
+
+    async def trim(self, task_ids: Sequence[str], keep: int, limit: int, /) -> int:
+        await self._wait()
+        return await self._session.trim(task_ids, keep, limit)
 
     async def wake_ups(self) -> AsyncIterator[int]:
         async for revision in self._session.wake_ups():

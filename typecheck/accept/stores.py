@@ -22,6 +22,7 @@ from asyncz.stores import (
     NodeRecord,
     Outcome,
     PostgresStore,
+    Retention,
     RunKind,
     RunQuery,
     RunRecord,
@@ -30,6 +31,7 @@ from asyncz.stores import (
     Store,
     StoreClosedError,
     StoreConnectionError,
+    StoreDataError,
     StoredTaskConflictError,
     StoreError,
     StoreOptions,
@@ -73,6 +75,7 @@ async def tasks(session: StoreSession, existing: ExistingTaskPolicy) -> None:
     assert_type(await session.remove(["report"]), Sequence[str])
     assert_type(await session.changes(0, 100), Sequence[TaskRecord])
     assert_type(await session.overdue(timedelta(seconds=1), 100), Sequence[TaskRecord])
+    assert_type(await session.overdue(timedelta(seconds=1), 100, (due, "report")), Sequence[TaskRecord])
 
 
 async def runs(session: StoreSession, task: TaskRecord, due: datetime) -> None:
@@ -92,6 +95,7 @@ async def runs(session: StoreSession, task: TaskRecord, due: datetime) -> None:
         assert_type(found.done, bool)
     keep: Mapping[FinalRunState, timedelta] = {"executed": timedelta(days=3)}
     assert_type(await session.prune(keep, 500), int)
+    assert_type(await session.trim(["report"], 1000, 500), int)
     hints: AsyncIterator[int] = session.wake_ups()
     async for revision in hints:
         assert_type(revision, int)
@@ -110,6 +114,7 @@ async def schedulers(own: Store) -> None:
         functions={"fetch": fetch},
         formerly={"jobs:load": fetch},
         importable=("myapp",),
+        retention=Retention(executed=timedelta(days=1), error=None, per_task=100),
     )
     with_url = AsyncIOScheduler(store="sqlite:///jobs.db")
     with_store = AsyncIOScheduler(store=own, store_options=options)
@@ -141,12 +146,14 @@ def failures(
     schema: StoreSchemaError,
     conflict: StoredTaskConflictError,
     closed: StoreClosedError,
+    data: StoreDataError,
 ) -> None:
-    errors: list[StoreError] = [connection, schema, conflict, closed]
+    errors: list[StoreError] = [connection, schema, conflict, closed, data]
     own: list[AsynczError] = [*errors]
     as_connection_error: ConnectionError = connection
     assert_type(connection.reason, str)
     assert_type(schema.found + schema.needed, int)
+    assert_type(data.store + data.reason, str)
     assert_type(conflict.task_id + closed.store, str)
     print(own, as_connection_error)
 

@@ -15,6 +15,7 @@ from asyncz.stores import (
     NodeRecord,
     Outcome,
     PostgresStore,
+    Retention,
     RunQuery,
     RunRecord,
     SqliteStore,
@@ -74,6 +75,9 @@ async def schedulers() -> None:
     StoreOptions(existing="overwrite")  # E
     StoreOptions(on_lost="retry")  # E
     StoreOptions(3)  # E
+    StoreOptions(retention=1000)  # E
+    Retention(executed=3)  # E
+    Retention(per_task="all")  # E
     StoreOptions(lease=timedelta(seconds=15))  # E
     scheduler = AsyncIOScheduler(store="sqlite:///jobs.db")
     task = scheduler.add_task(fetch, "https://example.org", id="page")
