@@ -1,4 +1,4 @@
-"""Aliases of the built-in executors and triggers."""
+"""Aliases of the built-in executors and triggers, and names of policies."""
 
 from __future__ import annotations
 
@@ -15,6 +15,12 @@ LoopAlias: TypeAlias = Literal["asyncio", "default", "debug"]
 
 TriggerAlias: TypeAlias = Literal["and", "calendar", "cron", "date", "interval", "or"]
 """Alias of a built-in trigger."""
+
+ExistingTaskPolicy: TypeAlias = Literal["update", "keep", "replace", "refuse"]
+"""Policy for a declared task that the store knows already; see `StoreSession.declare`."""
+
+LostRunPolicy: TypeAlias = Literal["fail", "rerun"]
+"""Policy for a run whose node died: it fails (at most once), or it runs again (at least once)."""
 
 ExecutorAlias = NewType("ExecutorAlias", str)
 """Alias of a registered executor, as `AsyncIOScheduler.add_executor` returns it: a variable cannot be misspelt."""

@@ -50,6 +50,17 @@ def value_text(value: object, length: int = DEFAULT_LENGTH) -> str:
         return f"<{type(value).__name__}: repr() raised {type(failure).__name__}>"
 
 
+def without_secrets(text: str) -> str:
+    """Return a text without the rest of a URL after its scheme, and without the values of settings of passwords.
+
+    A URL with a mistake cannot be taken apart reliably: all that follows may belong to its password.
+    """
+    import re
+
+    text = re.sub(r"(?s)://.*", "://...", text)
+    return re.sub(r"(?is)(pass(?:word|wd|file)?\s*=).*", r"\1...", text)
+
+
 def class_name(cls: type[object]) -> str:
     """Return the qualified name of a class, the same in a process and in the worker processes that it starts."""
     # The main module has another name in worker processes.

@@ -10,7 +10,7 @@ from typing import TypeAlias, get_args, get_origin
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from asyncz._text import closest, value_text
+from asyncz._text import closest, value_text, without_secrets
 from asyncz.config.models import (
     BUILTIN_EXECUTOR_CONFIGS,
     BUILTIN_TRIGGER_CONFIGS,
@@ -87,6 +87,8 @@ def problem_of(error: ErrorDetails) -> ConfigurationProblem:
         case "greater_than" | "greater_than_equal" | "less_than_equal":
             bound, words = _BOUNDS[kind]
             return ConfigurationProblem(path, f"it must be {words} {context[bound]:g}", value)
+        case "too_short" if isinstance(error["input"], str):
+            return ConfigurationProblem(path, _REASONS["string_too_short"], value)
         case "value_error":
             return ConfigurationProblem(path, str(context["error"]), value)
         case _:
@@ -103,7 +105,10 @@ def unknown_name(path: Path, reason: str, name: object, allowed: tuple[str, ...]
 def _value_text(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    return value.isoformat() if isinstance(value, date) else value_text(value, 60)
+    if isinstance(value, date):
+        return value.isoformat()
+    # First the whole text: a shortened one may lack the scheme by which a URL with a password is found.
+    return without_secrets(value_text(without_secrets(value) if isinstance(value, str) else value, 60))
 
 
 def _aliases(path: Path) -> tuple[str, ...]:

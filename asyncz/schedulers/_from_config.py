@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from typing_extensions import TypeVar
 
@@ -15,7 +15,21 @@ from asyncz.protocols import Trigger, UniversalExecutor
 
 if TYPE_CHECKING:
     from asyncz.config import ConfigSource
-    from asyncz.config.models import ExecutorConfig, TaskConfig
+    from asyncz.config.models import ExecutorConfig, StoreConfig, TaskConfig
+    from asyncz.stores.options import StoreOptions
+    from asyncz.stores.protocol import Store
+
+
+class ConfiguredStore(NamedTuple):
+    """Store of a configuration.
+
+    Attributes:
+        store: Store.
+        options: Options for the store.
+    """
+
+    store: Store
+    options: StoreOptions
 
 
 class Configurable(Protocol):
@@ -48,13 +62,15 @@ SchedulerT = TypeVar("SchedulerT", bound=Configurable)
 
 
 def configure(
-    source: ConfigSource, make: Callable[[TaskLimits], SchedulerT], add_task_of: Callable[[SchedulerT], AddTask]
+    source: ConfigSource,
+    make: Callable[[TaskLimits, ConfiguredStore | None], SchedulerT],
+    add_task_of: Callable[[SchedulerT], AddTask],
 ) -> SchedulerT:
-    """Make a scheduler with the defaults, executors and tasks of a configuration.
+    """Make a scheduler with the defaults, store, executors and tasks of a configuration.
 
     Args:
         source: Configuration.
-        make: Makes a scheduler with these defaults.
+        make: Makes a scheduler with these defaults, and with a store if there is one.
         add_task_of: Returns the function that adds a task to a scheduler.
 
     Raises:
@@ -62,13 +78,34 @@ def configure(
     """
     loader = ConfigLoader(source)
     defaults = loader.attempt(("defaults",), loader.config.defaults.limits) or DEFAULT_LIMITS
-    scheduler = make(defaults)
+    scheduler = make(defaults, None if loader.config.store is None else _store_of(loader, loader.config.store))
     for alias, executor in loader.config.executors.items():
         loader.attempt(("executors", alias), partial(_add_executor, scheduler, alias, executor))
     for task_id, task in loader.config.tasks.items():
         _add_task(add_task_of(scheduler), loader, task_id, task, defaults)
     loader.raise_problems()
     return scheduler
+
+
+def _store_of(loader: ConfigLoader, config: StoreConfig) -> ConfiguredStore | None:
+    # Imported here: without a store, nothing of it is loaded.
+    from asyncz.stores._urls import store_of
+    from asyncz.stores.options import StoreOptions
+
+    store = loader.attempt(("store", "url"), lambda: store_of(config.url.get_secret_value()))
+    functions = loader.attempt(("store",), config.load_functions)
+    if store is None or functions is None:
+        return None
+    options = StoreOptions(
+        existing=config.existing,
+        version=config.version,
+        on_lost=config.on_lost,
+        lease=config.lease,
+        functions=functions[0],
+        formerly=functions[1],
+        importable=config.importable,
+    )
+    return ConfiguredStore(store, options)
 
 
 def _add_executor(scheduler: Configurable, alias: str, executor: ExecutorConfig) -> None:

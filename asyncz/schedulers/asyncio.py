@@ -127,7 +127,7 @@ class AsyncIOScheduler(TaskScheduler):
 
     @classmethod
     def from_config(cls, source: ConfigSource, *, clock: Clock | None = None) -> Self:
-        """Make a scheduler with the executors, limits and tasks of a configuration, without starting it.
+        """Make a scheduler with the executors, limits, tasks and store of a configuration, without starting it.
 
         Modules that the configuration names are imported. More executors and tasks can be added; `get_task` returns
         the configured tasks. May be called from any thread.
@@ -145,7 +145,15 @@ class AsyncIOScheduler(TaskScheduler):
         """
         from asyncz.schedulers._from_config import configure
 
-        return configure(source, lambda defaults: cls(defaults=defaults, clock=clock), lambda made: made._add)
+        return configure(
+            source,
+            lambda defaults, stored: (
+                cls(defaults=defaults, clock=clock)
+                if stored is None
+                else cls(defaults=defaults, clock=clock, store=stored.store, store_options=stored.options)
+            ),
+            lambda made: made._add,
+        )
 
     @property
     def store(self) -> SchedulerStore:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import unquote
 
+from asyncz._text import printable
 from asyncz.exceptions import InvalidInputError
 from asyncz.stores.protocol import Store
 
@@ -29,11 +30,24 @@ def _store_of_url(url: str) -> Store:
     if url.startswith(_SQLITE) and len(url) > len(_SQLITE):
         from asyncz.stores.sqlite import SqliteStore
 
-        return SqliteStore(unquote(url.removeprefix(_SQLITE)))
+        path = unquote(url.removeprefix(_SQLITE))
+        if "\0" in path or path.startswith(":memory:") or "?" in path:
+            raise InvalidInputError("store", repr(printable(url)), "write the path of a file, without options")
+        return SqliteStore(path)
     if url.startswith(("postgresql://", "postgres://")):
         from asyncz.stores.postgres import PostgresStore
 
         return PostgresStore(url)
-    # The text may contain a password.
-    shown = repr(url.partition("://")[0] + "://...") if "://" in url else repr(url)
-    raise InvalidInputError("store", shown, _ALLOWED)
+    scheme, separator, _ = url.partition(":")
+    # The rest of the text may contain a password.
+    shown = repr(f"{printable(scheme, 40)}:...") if separator else "the given text"
+    raise InvalidInputError("store", shown, _advice(scheme))
+
+
+def _advice(scheme: str) -> str:
+    dialect, driver, _ = scheme.partition("+")
+    if driver and dialect in {"postgresql", "postgres", "sqlite"}:
+        return f"write the URL without a driver, as {dialect}://..."
+    if dialect == "sqlite":
+        return "write sqlite:///file, or sqlite:////folder/file; a database in memory is MemoryStore()"
+    return _ALLOWED

@@ -195,12 +195,8 @@ class PostgresStore:
         prepare: bool = True,
         now: Callable[[], float] | None = None,
     ) -> None:
-        try:
-            parts = conninfo.conninfo_to_dict(url)
-        except psycopg.Error as error:
-            raise InvalidInputError("url", "the given text", f"pass a connection string of libpq ({error})") from None
         self._url = url
-        self._description = f"postgresql://{parts.get('host') or ''}/{parts.get('dbname') or ''}"
+        self._description = describe(url)
         self._poll_interval = poll_interval
         self._prepare = prepare
         self._now = now
@@ -216,6 +212,26 @@ class PostgresStore:
 
     def _transactions(self, node: NodeRecord, ttl: timedelta) -> _PostgresTransactions:
         return _PostgresTransactions(self._url, self._description, self._prepare, self._now, node, ttl)
+
+
+def describe(url: str) -> str:
+    """Return a connection string without user, password and options.
+
+    Raises:
+        InvalidInputError: The connection string is not valid.
+    """
+    advice = (
+        "pass a connection string of libpq, such as postgresql://user@host/database, with % escapes in the password"
+    )
+    try:
+        parts = conninfo.conninfo_to_dict(url)
+    except (psycopg.Error, ValueError):
+        # The message may contain a part of the password, and so may a part below.
+        raise InvalidInputError("url", "the given text", advice) from None
+    host, port, name = (f"{parts.get(part) or ''}" for part in ("host", "port", "dbname"))
+    if "\0" in url or "@" in host.removeprefix("@") + name or (port and not port.replace(",", "").isdecimal()):
+        raise InvalidInputError("url", "the given text", advice)
+    return f"postgresql://{host}/{name}"
 
 
 class _Granted(NamedTuple):

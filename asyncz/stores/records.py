@@ -11,6 +11,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, NonNegativeInt, PositiveInt, model_validator
 
+from asyncz._aliases import ExistingTaskPolicy as ExistingTaskPolicy, LostRunPolicy as LostRunPolicy
 from asyncz.clock import in_utc
 
 TaskRecordState: TypeAlias = Literal["active", "undeclared", "parked"]
@@ -24,12 +25,6 @@ RunRecordState: TypeAlias = Literal["waiting", "running", "executed", "error", "
 
 FinalRunState: TypeAlias = Literal["executed", "error", "missed", "cancelled"]
 """State of a stored run with an outcome."""
-
-LostRunPolicy: TypeAlias = Literal["fail", "rerun"]
-"""Policy for a run whose node died: it fails (at most once), or it runs again (at least once)."""
-
-ExistingTaskPolicy: TypeAlias = Literal["update", "keep", "replace", "refuse"]
-"""Policy for a declared task that the store knows already; see `StoreSession.declare`."""
 
 # The database keeps microseconds in UTC; equal records stay equal after a round trip.
 _Time: TypeAlias = Annotated[AwareDatetime, AfterValidator(in_utc)]

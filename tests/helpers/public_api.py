@@ -196,6 +196,7 @@ NAMES: dict[str, list[str]] = {
         "ProcessPoolKwargsConfig",
         "RetryConfig",
         "SchedulerConfig",
+        "StoreConfig",
         "TaskConfig",
         "ThreadPoolExecutorConfig",
         "ThreadPoolKwargs",
@@ -576,7 +577,7 @@ MEMBERS: dict[str, list[str]] = {
     "Worker": ["host", "pid", "thread"],
     "LimitsConfig": ["coalesce", "limits", "max_instances", "misfire_grace_time", "overlap", "retry", "timeout"],
     "RetryConfig": ["attempts", "backoff", "create", "delay", "jitter", "max_delay", "on"],
-    "SchedulerConfig": ["defaults", "executors", "tasks"],
+    "SchedulerConfig": ["defaults", "executors", "store", "tasks"],
     "TaskConfig": [
         "args",
         "call",

@@ -8,6 +8,8 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import assert_never, assert_type
 
+from pydantic import SecretStr
+
 from asyncz import (
     AsyncIOScheduler,
     ClusterAlias,
@@ -51,6 +53,7 @@ from asyncz.config import (
     OrTriggerConfig,
     ProcessPoolExecutorConfig,
     ProcessPoolKwargsConfig,
+    StoreConfig,
     ThreadPoolExecutorConfig,
     ThreadPoolKwargsConfig,
 )
@@ -168,12 +171,25 @@ triggers: list[TriggerConfig] = [
     CustomTriggerConfig(type="module:Trigger"),
 ]
 task = TaskConfig(call="jobs:clean", args=(1, "a"), kwargs={"b": None}, trigger=triggers[0], executor="io", timeout=3)
-whole = SchedulerConfig(executors={"io": executors[2]}, defaults=limits, tasks={"clean": task})
+stored = StoreConfig(
+    url=SecretStr("sqlite:///jobs.db"),
+    existing="keep",
+    version=3,
+    on_lost="rerun",
+    lease=20,
+    functions={"clean": "jobs:clean"},
+    formerly={"jobs:tidy": "jobs:clean"},
+    importable=("jobs",),
+)
+whole = SchedulerConfig(executors={"io": executors[2]}, defaults=limits, tasks={"clean": task}, store=stored)
 
 
 def its_parts(executor: ExecutorConfig, trigger: TriggerConfig) -> None:
     assert_type(whole.executors, Mapping[str, ExecutorConfig])
     assert_type(whole.tasks["clean"], TaskConfig)
+    assert_type(whole.store, StoreConfig | None)
+    assert_type(stored.url.get_secret_value(), str)
+    assert_type(stored.functions, Mapping[str, str])
     assert_type(task.args, tuple[object, ...])
     assert_type(task.kwargs, Mapping[str, object])
     assert_type(task.timeout, float | None)

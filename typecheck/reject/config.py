@@ -8,6 +8,8 @@ Why some checkers miss some of them:
 
 from __future__ import annotations
 
+from pydantic import SecretStr
+
 from asyncz import (
     ClusterAlias,
     DaskClusterKwargs,
@@ -44,6 +46,7 @@ from asyncz.config import (
     OnDemandConfig,
     ProcessPoolExecutorConfig,
     ProcessPoolKwargsConfig,
+    StoreConfig,
     ThreadPoolExecutorConfig,
     ThreadPoolKwargsConfig,
 )
@@ -120,6 +123,14 @@ TaskConfig(call="jobs:clean", trigger="interval")  # E
 TaskConfig(call="jobs:clean", kwargs=["a"])  # E
 TaskConfig(call="jobs:clean", id="clean")  # E
 SchedulerConfig(tasks=[task])  # E
+SchedulerConfig(store="sqlite:///jobs.db")  # E
+StoreConfig()  # E
+StoreConfig(url=3)  # E
+StoreConfig(url=SecretStr("sqlite:///jobs.db"), existing="drop")  # E
+StoreConfig(url=SecretStr("sqlite:///jobs.db"), on_lost=True)  # E
+StoreConfig(url=SecretStr("sqlite:///jobs.db"), importable="jobs")  # E[-ty]: conversion
+StoreConfig(url=SecretStr("sqlite:///jobs.db"), functions={"clean": print})  # E
+StoreConfig(url=SecretStr("sqlite:///jobs.db"), urls="sqlite:///jobs.db")  # E
 SchedulerConfig(executors={"io": "threadpool"})  # E
 AsyncIOExecutorConfig(type="threadpool")  # E
 DebugExecutorConfig(type="asyncio")  # E

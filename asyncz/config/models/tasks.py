@@ -17,6 +17,7 @@ from asyncz._text import closest
 from asyncz._unsafe import AnyFunction, as_function
 from asyncz.config.models.base import Amount, Config, Limit, Reference, Values, problem
 from asyncz.config.models.executors import ExecutorConfig
+from asyncz.config.models.store import StoreConfig
 from asyncz.config.models.triggers import DateTriggerConfig, TriggerConfig
 from asyncz.exceptions import ConfigurationError, ConfigurationProblem
 from asyncz.limits import DEFAULT_LIMITS, OverlapPolicy, TaskLimits, TaskOptions
@@ -126,8 +127,8 @@ class TaskConfig(LimitsConfig, frozen=True):
         return partial(function, *self.args, **self.kwargs)
 
 
-class SchedulerConfig(Config, frozen=True, title="The configuration of asyncz"):
-    """A scheduler: executors by alias, tasks by id, and default limits.
+class SchedulerConfig(Config, frozen=True, title="The configuration of asyncz", hide_input_in_errors=True):
+    """A scheduler: executors by alias, tasks by id, default limits, and a store.
 
     Example:
         >>> config = SchedulerConfig.model_validate({"tasks": {"clean": {"call": "jobs:clean"}}})
@@ -140,6 +141,8 @@ class SchedulerConfig(Config, frozen=True, title="The configuration of asyncz"):
     """Limits of all tasks that do not set their own."""
     tasks: Mapping[str, TaskConfig] = {}
     """Tasks by their id."""
+    store: StoreConfig | None = None
+    """Store that keeps tasks and runs; by default they are in memory only."""
 
 
 ConfigSource: TypeAlias = SchedulerConfig | Mapping[str, object] | str | os.PathLike[str]

@@ -39,6 +39,9 @@ class Example(NamedTuple):
     keeps_running: bool
 
 
+# The configuration of the program, and the table of a store, which can be added to it.
+_CONFIGURATIONS: list[str] = re.findall(r"```toml\n(.*?)```", TEXT, re.DOTALL)
+
 # Files of web frameworks and cells of notebooks are run by `tests.integration.frameworks`.
 _RUN_ELSEWHERE = ("<!-- file:", "<!-- cell")
 
@@ -51,8 +54,7 @@ EXAMPLES = [
 
 def _prepare(example: Example, folder: Path) -> list[str]:
     """Write the program and the configuration of the README, and return the command."""
-    (configuration,) = re.findall(r"```toml\n(.*?)```", TEXT, re.DOTALL)
-    (folder / "asyncz.toml").write_text(configuration)
+    (folder / "asyncz.toml").write_text(_CONFIGURATIONS[0])
     program = folder / "jobs.py"
     program.write_text(example.code)
     return [sys.executable, str(program)]
@@ -152,3 +154,15 @@ def test_messages_of_the_troubleshooting_exist() -> None:
     for message in messages:
         for part in message.split("…"):
             assert any(part in text for text in texts), message
+
+
+def test_configuration_with_store_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store of the README is a part of the configuration of the README."""
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "asyncz.toml"
+    file.write_text("".join(_CONFIGURATIONS))
+    (tmp_path / "jobs.py").write_text("def count_lines(path: str) -> int:\n    return 3\n")
+    checked = subprocess.run(
+        [sys.executable, "-m", "asyncz", "check", str(file)], capture_output=True, text=True, check=False, timeout=100
+    )
+    assert (checked.returncode, checked.stderr) == (0, "")
