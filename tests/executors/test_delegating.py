@@ -27,6 +27,8 @@ from asyncz import (
 from asyncz.testing import ExecutorConformance, RestrictedExecutorConformance
 from tests.helpers.payloads import add
 
+pytestmark = pytest.mark.anyio
+
 ResultT = TypeVar("ResultT")
 
 
@@ -88,30 +90,24 @@ class TestRestricted(RestrictedExecutorConformance[bytes]):
         return str(number).encode()
 
 
-def test_delegating_executor_observes_each_run_once() -> None:
-    async def main() -> None:
-        executor = Metered(ThreadPoolExecutor(2))
-        async with asyncio.timeout(30), AsyncIOScheduler(executors={"under_test": executor}) as scheduler:
-            task = scheduler.add_task(add, 1, 2, id="t", executor="under_test", trigger=None)
-            assert [await task.run() for _ in range(5)] == [3] * 5
-        assert executor.submitted == {"t": 5}
-        assert executor.outcomes == {"TaskExecuted": 5}
-
-    asyncio.run(main())
+async def test_delegating_executor_observes_each_run_once() -> None:
+    executor = Metered(ThreadPoolExecutor(2))
+    async with asyncio.timeout(30), AsyncIOScheduler(executors={"under_test": executor}) as scheduler:
+        task = scheduler.add_task(add, 1, 2, id="t", executor="under_test", trigger=None)
+        assert [await task.run() for _ in range(5)] == [3] * 5
+    assert executor.submitted == {"t": 5}
+    assert executor.outcomes == {"TaskExecuted": 5}
 
 
-def test_raising_observer_does_not_affect_runs(caplog: pytest.LogCaptureFixture) -> None:
+async def test_raising_observer_does_not_affect_runs(caplog: pytest.LogCaptureFixture) -> None:
     class Raising(DelegatingExecutor):
         @override
         def on_outcome(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
             raise ValueError("observer")
 
-    async def main() -> None:
-        executors = {"under_test": Raising(ThreadPoolExecutor(2))}
-        async with asyncio.timeout(30), AsyncIOScheduler(executors=executors) as scheduler:
-            assert await scheduler.add_task(add, 1, 2, executor="under_test").result() == 3
-
-    asyncio.run(main())
+    executors = {"under_test": Raising(ThreadPoolExecutor(2))}
+    async with asyncio.timeout(30), AsyncIOScheduler(executors=executors) as scheduler:
+        assert await scheduler.add_task(add, 1, 2, executor="under_test").result() == 3
     assert "on_outcome" in caplog.text
 
 

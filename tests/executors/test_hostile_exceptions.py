@@ -23,6 +23,8 @@ from asyncz import (
 from tests.executors.hostile import HOSTILE, raise_hostile, raise_hostile_async
 from tests.helpers.payloads import add
 
+pytestmark = pytest.mark.anyio
+
 EXECUTORS: dict[str, Callable[[], UniversalExecutor]] = {
     "asyncio": AsyncIOExecutor,
     "threads": partial(ThreadPoolExecutor, 1),
@@ -34,17 +36,13 @@ EXECUTORS: dict[str, Callable[[], UniversalExecutor]] = {
 @pytest.mark.parametrize("executor", EXECUTORS)
 @pytest.mark.parametrize("function", [raise_hostile, raise_hostile_async])
 @pytest.mark.parametrize("kind", range(len(HOSTILE)))
-def test_run_raising_hostile_exception_ends(
+async def test_run_raising_hostile_exception_ends(
     executor: str, function: Callable[[int], Never], kind: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The exception itself is the outcome, and the executor goes on."""
-
-    async def main() -> None:
-        async with asyncio.timeout(20), AsyncIOScheduler(executors={"under_test": EXECUTORS[executor]()}) as scheduler:
-            task: Task[object] = scheduler.add_task(function, kind, executor="under_test", trigger=None)
-            notification = await task.run().notification()
-            assert isinstance(notification, TaskError)
-            assert type(notification.exception) is HOSTILE[kind]
-            assert await scheduler.add_task(add, 1, 2, executor="under_test").result() == 3
-
-    asyncio.run(main())
+    async with asyncio.timeout(20), AsyncIOScheduler(executors={"under_test": EXECUTORS[executor]()}) as scheduler:
+        task: Task[object] = scheduler.add_task(function, kind, executor="under_test", trigger=None)
+        notification = await task.run().notification()
+        assert isinstance(notification, TaskError)
+        assert type(notification.exception) is HOSTILE[kind]
+        assert await scheduler.add_task(add, 1, 2, executor="under_test").result() == 3

@@ -26,6 +26,8 @@ from asyncz import (
 )
 from tests.helpers.waiting import until
 
+pytestmark = pytest.mark.anyio
+
 EXECUTORS: dict[str, Callable[[], UniversalExecutor]] = {
     "asyncio": AsyncIOExecutor,
     "threads": partial(ThreadPoolExecutor, 1),
@@ -36,7 +38,7 @@ each_thread_executor = pytest.mark.parametrize("kind", ["threads", "futures"])
 
 
 @pytest.mark.parametrize("kind", ["asyncio", "threads"])
-def test_coroutine_over_timeout_cleans_up_first(kind: str) -> None:
+async def test_coroutine_over_timeout_cleans_up_first(kind: str) -> None:
     log: list[str] = []
 
     async def work() -> None:
@@ -50,17 +52,14 @@ def test_coroutine_over_timeout_cleans_up_first(kind: str) -> None:
         finally:
             log.append("closed")
 
-    async def main() -> None:
-        async with asyncio.timeout(30), AsyncIOScheduler(executors={"under_test": EXECUTORS[kind]()}) as scheduler:
-            with pytest.raises(TaskTimeoutError):
-                await scheduler.add_task(work, executor="under_test", trigger=None, timeout=0.1).run()
-            assert log == ["rolled back", "closed"]
-
-    asyncio.run(main())
+    async with asyncio.timeout(30), AsyncIOScheduler(executors={"under_test": EXECUTORS[kind]()}) as scheduler:
+        with pytest.raises(TaskTimeoutError):
+            await scheduler.add_task(work, executor="under_test", trigger=None, timeout=0.1).run()
+        assert log == ["rolled back", "closed"]
 
 
 @every_executor
-def test_coroutine_that_swallows_timeout_is_timed_out(kind: str) -> None:
+async def test_coroutine_that_swallows_timeout_is_timed_out(kind: str) -> None:
     async def work() -> str:
         try:
             await asyncio.sleep(60)
@@ -68,18 +67,15 @@ def test_coroutine_that_swallows_timeout_is_timed_out(kind: str) -> None:
             return "partial"
         return "whole"
 
-    async def main() -> None:
-        async with asyncio.timeout(30), AsyncIOScheduler(executors={"under_test": EXECUTORS[kind]()}) as scheduler:
-            task = scheduler.add_task(work, executor="under_test", trigger=None, timeout=0.1)
-            assert isinstance(await task.run().notification(), TaskError)
-            await until(lambda: scheduler.state.executors[0].running == 0)
-
-    asyncio.run(main())
+    async with asyncio.timeout(30), AsyncIOScheduler(executors={"under_test": EXECUTORS[kind]()}) as scheduler:
+        task = scheduler.add_task(work, executor="under_test", trigger=None, timeout=0.1)
+        assert isinstance(await task.run().notification(), TaskError)
+        await until(lambda: scheduler.state.executors[0].running == 0)
 
 
 @every_executor
 @pytest.mark.parametrize("ending", ["returns", "raises", "cancelled"])
-def test_cancelled_coroutine_is_cancelled_in_any_case(kind: str, ending: str) -> None:
+async def test_cancelled_coroutine_is_cancelled_in_any_case(kind: str, ending: str) -> None:
     started = threading.Event()
     cleaned_up: list[bool] = []
 
@@ -96,21 +92,18 @@ def test_cancelled_coroutine_is_cancelled_in_any_case(kind: str, ending: str) ->
             raise
         return "slept"
 
-    async def main() -> None:
-        async with asyncio.timeout(30), AsyncIOScheduler(executors={"under_test": EXECUTORS[kind]()}) as scheduler:
-            handle = scheduler.add_task(work, executor="under_test", trigger=None).run()
-            await until(started.is_set)
-            await asyncio.sleep(0.02)
-            assert handle.cancel()
-            assert isinstance(await handle.notification(), TaskCancelled)
-            assert cleaned_up == [True]
-
-    asyncio.run(main())
+    async with asyncio.timeout(30), AsyncIOScheduler(executors={"under_test": EXECUTORS[kind]()}) as scheduler:
+        handle = scheduler.add_task(work, executor="under_test", trigger=None).run()
+        await until(started.is_set)
+        await asyncio.sleep(0.02)
+        assert handle.cancel()
+        assert isinstance(await handle.notification(), TaskCancelled)
+        assert cleaned_up == [True]
 
 
 @every_executor
 @pytest.mark.parametrize("raises", [False, True])
-def test_function_that_saw_cancellation_is_cancelled(kind: str, raises: bool) -> None:
+async def test_function_that_saw_cancellation_is_cancelled(kind: str, raises: bool) -> None:
     started = threading.Event()
 
     def work() -> str:
@@ -123,19 +116,16 @@ def test_function_that_saw_cancellation_is_cancelled(kind: str, raises: bool) ->
             raise OSError("interrupted")
         return "cleaned up"
 
-    async def main() -> None:
-        async with asyncio.timeout(30), AsyncIOScheduler(executors={"under_test": EXECUTORS[kind]()}) as scheduler:
-            handle = scheduler.add_task(work, executor="under_test", trigger=None).run()
-            await until(started.is_set)
-            handle.cancel()
-            with pytest.raises(TaskCancelledError):
-                await handle
-
-    asyncio.run(main())
+    async with asyncio.timeout(30), AsyncIOScheduler(executors={"under_test": EXECUTORS[kind]()}) as scheduler:
+        handle = scheduler.add_task(work, executor="under_test", trigger=None).run()
+        await until(started.is_set)
+        handle.cancel()
+        with pytest.raises(TaskCancelledError):
+            await handle
 
 
 @each_thread_executor
-def test_function_that_does_not_ask_keeps_its_result(kind: str) -> None:
+async def test_function_that_does_not_ask_keeps_its_result(kind: str) -> None:
     started, go_on = threading.Event(), threading.Event()
 
     def work() -> str:
@@ -143,22 +133,19 @@ def test_function_that_does_not_ask_keeps_its_result(kind: str) -> None:
         go_on.wait(20)
         return "result"
 
-    async def main() -> None:
-        async with asyncio.timeout(30), AsyncIOScheduler(executors={"under_test": EXECUTORS[kind]()}) as scheduler:
-            handle = scheduler.add_task(work, executor="under_test", trigger=None).run()
-            await until(started.is_set)
-            assert not handle.cancel()
-            go_on.set()
-            notification = await handle.notification()
-            assert isinstance(notification, TaskExecuted)
-            assert notification.result == "result"
-
-    asyncio.run(main())
+    async with asyncio.timeout(30), AsyncIOScheduler(executors={"under_test": EXECUTORS[kind]()}) as scheduler:
+        handle = scheduler.add_task(work, executor="under_test", trigger=None).run()
+        await until(started.is_set)
+        assert not handle.cancel()
+        go_on.set()
+        notification = await handle.notification()
+        assert isinstance(notification, TaskExecuted)
+        assert notification.result == "result"
 
 
 @each_thread_executor
 @pytest.mark.parametrize("swallows", [False, True])
-def test_tasks_left_behind_are_cancelled_with_run(kind: str, swallows: bool) -> None:
+async def test_tasks_left_behind_are_cancelled_with_run(kind: str, swallows: bool) -> None:
     log: list[str] = []
     keep: list[asyncio.Task[None]] = []
 
@@ -179,34 +166,28 @@ def test_tasks_left_behind_are_cancelled_with_run(kind: str, swallows: bool) -> 
             await asyncio.sleep(0)
         await asyncio.sleep(seconds)
 
-    async def main() -> None:
-        async with asyncio.timeout(30), AsyncIOScheduler(executors={"under_test": EXECUTORS[kind]()}) as scheduler:
-            await scheduler.add_task(work, 0.0, executor="under_test", trigger=None).run()
-            assert log == ["cancelled", "closed"]
-            await scheduler.add_task(work, 0.1, executor="under_test", trigger=None).run()
-            assert log == ["cancelled", "closed"]
-
-    asyncio.run(main())
+    async with asyncio.timeout(30), AsyncIOScheduler(executors={"under_test": EXECUTORS[kind]()}) as scheduler:
+        await scheduler.add_task(work, 0.0, executor="under_test", trigger=None).run()
+        assert log == ["cancelled", "closed"]
+        await scheduler.add_task(work, 0.1, executor="under_test", trigger=None).run()
+        assert log == ["cancelled", "closed"]
 
 
 @every_executor
-def test_executor_cancels_from_any_thread(kind: str) -> None:
+async def test_executor_cancels_from_any_thread(kind: str) -> None:
     started = threading.Event()
 
     async def work() -> None:
         started.set()
         await asyncio.sleep(60)
 
-    async def main() -> None:
-        executor = EXECUTORS[kind]()
-        assert isinstance(executor, AsyncIOExecutor | ThreadPoolExecutor | FuturesExecutor)
-        async with asyncio.timeout(30), AsyncIOScheduler(executors={"under_test": executor}) as scheduler:
-            task = scheduler.add_task(work, executor="under_test", trigger=None)
-            handle = task.run()
-            await until(started.is_set)
-            await asyncio.sleep(0.02)
-            (record,) = executor._base_executor_state.registry.all()
-            await asyncio.to_thread(record.hand_to, executor.cancel)
-            assert isinstance(await handle.notification(), TaskCancelled)
-
-    asyncio.run(main())
+    executor = EXECUTORS[kind]()
+    assert isinstance(executor, AsyncIOExecutor | ThreadPoolExecutor | FuturesExecutor)
+    async with asyncio.timeout(30), AsyncIOScheduler(executors={"under_test": executor}) as scheduler:
+        task = scheduler.add_task(work, executor="under_test", trigger=None)
+        handle = task.run()
+        await until(started.is_set)
+        await asyncio.sleep(0.02)
+        (record,) = executor._base_executor_state.registry.all()
+        await asyncio.to_thread(record.hand_to, executor.cancel)
+        assert isinstance(await handle.notification(), TaskCancelled)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from typing_extensions import TypeVar, override
 
 from asyncz import AsyncIOScheduler, BaseExecutor, DebugExecutor, Notifier, TaskRun
 from tests.helpers.payloads import add
+
+pytestmark = pytest.mark.anyio
 
 ResultT = TypeVar("ResultT")
 
@@ -41,16 +44,13 @@ class Colliding(BaseExecutor):
         self.finish(run, run.execute())
 
 
-def test_subclass_with_every_private_name_works() -> None:
-    async def main() -> None:
-        executor = Colliding()
-        async with asyncio.timeout(30), AsyncIOScheduler(executors={"under_test": executor}) as scheduler:
-            task = scheduler.add_task(add, 1, 2, executor="under_test", trigger=None, max_instances=2)
-            assert [await task.run() for _ in range(3)] == [3] * 3
-            assert (executor.state.status, executor.state.running) == ("running", 0)
-        assert executor.state.status == "stopped"
-
-    asyncio.run(main())
+async def test_subclass_with_every_private_name_works() -> None:
+    executor = Colliding()
+    async with asyncio.timeout(30), AsyncIOScheduler(executors={"under_test": executor}) as scheduler:
+        task = scheduler.add_task(add, 1, 2, executor="under_test", trigger=None, max_instances=2)
+        assert [await task.run() for _ in range(3)] == [3] * 3
+        assert (executor.state.status, executor.state.running) == ("running", 0)
+    assert executor.state.status == "stopped"
 
 
 def test_base_executor_has_one_private_attribute() -> None:

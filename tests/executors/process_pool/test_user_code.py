@@ -29,6 +29,8 @@ from tests.executors.process_pool import hostile
 from tests.helpers import payloads as functions
 from tests.helpers.waiting import until
 
+pytestmark = pytest.mark.anyio
+
 
 def with_pool(workers: int, test: Callable[[AsyncIOScheduler], Awaitable[None]]) -> None:
     """Run a test with a pool, and check that the pool still works."""
@@ -81,25 +83,22 @@ def test_argument_that_raises_late_fails_its_run_only(error: BaseException) -> N
     with_pool(1, test)
 
 
-def test_failed_supervisor_reports_error_and_restarts() -> None:
+async def test_failed_supervisor_reports_error_and_restarts() -> None:
     def fail() -> None:
         raise SystemExit(9)
 
-    async def main() -> None:
-        pool = ProcessPoolExecutor(2)
-        async with asyncio.timeout(100), AsyncIOScheduler(executors={"tried": pool}) as scheduler:
-            supervisor = pool._supervisor
-            assert supervisor is not None
-            handle = scheduler.add_task(time.sleep, 600, executor="tried", trigger=None).run()
-            await until(lambda: bool(supervisor.worker_pids))
-            supervisor.post(fail)
-            outcome = await handle.notification()
-            assert isinstance(outcome, TaskError)
-            assert isinstance(outcome.exception, SystemExit)
-            assert await scheduler.add_task(functions.add, 1, 1, executor="tried").result() == 2
-            assert scheduler.state.executors[0].status == "running"
-
-    asyncio.run(main())
+    pool = ProcessPoolExecutor(2)
+    async with asyncio.timeout(100), AsyncIOScheduler(executors={"tried": pool}) as scheduler:
+        supervisor = pool._supervisor
+        assert supervisor is not None
+        handle = scheduler.add_task(time.sleep, 600, executor="tried", trigger=None).run()
+        await until(lambda: bool(supervisor.worker_pids))
+        supervisor.post(fail)
+        outcome = await handle.notification()
+        assert isinstance(outcome, TaskError)
+        assert isinstance(outcome.exception, SystemExit)
+        assert await scheduler.add_task(functions.add, 1, 1, executor="tried").result() == 2
+        assert scheduler.state.executors[0].status == "running"
 
 
 @pytest.mark.parametrize("kind", ["pickle", "load", "handler"])
@@ -253,11 +252,8 @@ def test_other_workers_take_over_from_a_stopped_one() -> None:
     with_pool(2, test)
 
 
-def test_unprintable_error_of_initializer_is_reported() -> None:
-    async def main() -> None:
-        pool = ProcessPoolExecutor(1, {"initializer": hostile.fail_unprintable})
-        async with asyncio.timeout(60), AsyncIOScheduler(executors={"tried": pool}) as scheduler:
-            with pytest.raises(WorkerStartError):
-                await scheduler.add_task(functions.add, 1, 1, executor="tried", trigger=None).run()
-
-    asyncio.run(main())
+async def test_unprintable_error_of_initializer_is_reported() -> None:
+    pool = ProcessPoolExecutor(1, {"initializer": hostile.fail_unprintable})
+    async with asyncio.timeout(60), AsyncIOScheduler(executors={"tried": pool}) as scheduler:
+        with pytest.raises(WorkerStartError):
+            await scheduler.add_task(functions.add, 1, 1, executor="tried", trigger=None).run()
