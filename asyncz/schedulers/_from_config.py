@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -90,12 +92,20 @@ def configure(
 def _store_of(loader: ConfigLoader, config: StoreConfig) -> ConfiguredStore | None:
     # Imported here: without a store, nothing of it is loaded.
     from asyncz.stores._urls import store_of
-    from asyncz.stores.options import StoreOptions
+    from asyncz.stores.options import Retention, StoreOptions
 
     store = loader.attempt(("store", "url"), lambda: store_of(config.url.get_secret_value()))
     functions = loader.attempt(("store",), config.load_functions)
     if store is None or functions is None:
         return None
+    kept = config.retention
+    retention = Retention(
+        executed=_age(kept.executed),
+        error=_age(kept.error),
+        missed=_age(kept.missed),
+        cancelled=_age(kept.cancelled),
+        per_task=kept.per_task or None,
+    )
     options = StoreOptions(
         existing=config.existing,
         version=config.version,
@@ -104,8 +114,13 @@ def _store_of(loader: ConfigLoader, config: StoreConfig) -> ConfiguredStore | No
         functions=functions[0],
         formerly=functions[1],
         importable=config.importable,
+        retention=retention,
     )
     return ConfiguredStore(store, options)
+
+
+def _age(days: float) -> timedelta | None:
+    return None if math.isinf(days) else timedelta(days=days)
 
 
 def _add_executor(scheduler: Configurable, alias: str, executor: ExecutorConfig) -> None:

@@ -195,6 +195,7 @@ NAMES: dict[str, list[str]] = {
         "ProcessPoolKwargs",
         "ProcessPoolKwargsConfig",
         "RetryConfig",
+        "RetentionConfig",
         "SchedulerConfig",
         "StoreConfig",
         "TaskConfig",

@@ -53,6 +53,7 @@ from asyncz.config import (
     OrTriggerConfig,
     ProcessPoolExecutorConfig,
     ProcessPoolKwargsConfig,
+    RetentionConfig,
     StoreConfig,
     ThreadPoolExecutorConfig,
     ThreadPoolKwargsConfig,
@@ -180,6 +181,7 @@ stored = StoreConfig(
     functions={"clean": "jobs:clean"},
     formerly={"jobs:tidy": "jobs:clean"},
     importable=("jobs",),
+    retention=RetentionConfig(executed=0.5, error=float("inf"), missed=30, cancelled=1, per_task=0),
 )
 whole = SchedulerConfig(executors={"io": executors[2]}, defaults=limits, tasks={"clean": task}, store=stored)
 

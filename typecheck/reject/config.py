@@ -46,6 +46,7 @@ from asyncz.config import (
     OnDemandConfig,
     ProcessPoolExecutorConfig,
     ProcessPoolKwargsConfig,
+    RetentionConfig,
     StoreConfig,
     ThreadPoolExecutorConfig,
     ThreadPoolKwargsConfig,
@@ -125,6 +126,7 @@ TaskConfig(call="jobs:clean", id="clean")  # E
 SchedulerConfig(tasks=[task])  # E
 SchedulerConfig(store="sqlite:///jobs.db")  # E
 StoreConfig()  # E
+RetentionConfig(executed="3 days")  # E
 StoreConfig(url=3)  # E
 StoreConfig(url=SecretStr("sqlite:///jobs.db"), existing="drop")  # E
 StoreConfig(url=SecretStr("sqlite:///jobs.db"), on_lost=True)  # E

@@ -3,16 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 from typing import Annotated, TypeAlias
 
-from pydantic import Field, NonNegativeInt, SecretStr
+from pydantic import AfterValidator, Field, NonNegativeInt, SecretStr
 
 from asyncz._aliases import ExistingTaskPolicy, LostRunPolicy
 from asyncz._references import load
 from asyncz.config.models.base import Config, Reference
 from asyncz.exceptions import ConfigurationError, ConfigurationProblem
 
+_MAX_DAYS = 1_000_000
+
+
+def _check_days(days: float) -> float:
+    # A `timedelta` ends at 10^9 days.
+    if not (days <= _MAX_DAYS or days == inf):
+        raise ValueError("at most 1,000,000 days are possible, or inf")  # pydantic reports it
+    return days
+
+
+_Days: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=True), AfterValidator(_check_days)]
 _Names: TypeAlias = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(strict=False)]
+
+
+class RetentionConfig(Config, frozen=True):
+    """Time and number of runs for which the history is kept."""
+
+    executed: _Days = 3.0
+    """Maximum age of runs with a result, in days; `inf` means no limit."""
+    error: _Days = 30.0
+    """Maximum age of failed runs, in days; `inf` means no limit."""
+    missed: _Days = 30.0
+    """Maximum age of missed and rejected runs, in days; `inf` means no limit."""
+    cancelled: _Days = 30.0
+    """Maximum age of cancelled runs, in days; `inf` means no limit."""
+    per_task: NonNegativeInt = 1000
+    """Maximum number of runs with an outcome of each task; 0 means no limit."""
 
 
 class StoreConfig(Config, frozen=True, hide_input_in_errors=True):
@@ -34,6 +61,8 @@ class StoreConfig(Config, frozen=True, hide_input_in_errors=True):
     """Functions by a name that they had before, both as "package.module:function"."""
     importable: _Names = ()
     """Packages and modules from which functions of stored tasks may be imported."""
+    retention: RetentionConfig = RetentionConfig()
+    """Time and number of runs for which the history is kept."""
 
     def load_functions(self) -> tuple[Mapping[str, object], Mapping[str, object]]:
         """Import `functions` and `formerly`. May be called from any thread.

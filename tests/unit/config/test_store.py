@@ -6,6 +6,7 @@ import json
 import re
 import tomllib
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import attrs
@@ -13,8 +14,8 @@ import pytest
 from pydantic import ValidationError
 
 from asyncz import AsyncIOScheduler, ConfigurationError, InvalidInputError, SchedulerConfig
-from asyncz.config import StoreConfig
-from asyncz.stores import RunQuery, SqliteStore, StoreOptions
+from asyncz.config import RetentionConfig, StoreConfig
+from asyncz.stores import Retention, RunQuery, SqliteStore, StoreOptions
 from asyncz.stores._urls import store_of
 from asyncz.stores.postgres import PostgresStore
 from tests.helpers.waiting import until
@@ -33,6 +34,7 @@ lease = 20
 functions = {{ clean = "some_jobs:clean" }}
 formerly = {{ "old_jobs:clean" = "some_jobs:clean" }}
 importable = ["some_jobs"]
+retention = {{ executed = 0.5, error = inf, per_task = 0 }}
 
 [tasks.clean]
 call = "some_jobs:clean"
@@ -61,6 +63,9 @@ MISTAKES = [
     ('[store]\nurl = "sqlite:///a.db"\nexisting = "postgresql://user:s3cr3t@host/jobs"', "store.existing", "unknown"),
     ('[store]\nurl = "sqlite:///a.db"\nlease = 2', "store.lease", "it must be at least 3"),
     ('[store]\nurl = "sqlite:///a.db"\nlease = inf', "store.lease", "a finite number"),
+    ('[store]\nurl = "sqlite:///a.db"\nretention.error = 1e9', "store.retention.error", "1,000,000 days"),
+    ('[store]\nurl = "sqlite:///a.db"\nretention.error = nan', "store.retention.error", "at least 0"),
+    ('[store]\nurl = "sqlite:///a.db"\nretention.per_task = -1', "store.retention.per_task", "at least 0"),
     ('[store]\nurl = "sqlite:///a.db"\nversion = -1', "store.version", "at least 0"),
     ('[store]\nurl = "sqlite:///a.db"\nurls = "x"', "store.urls", "did you mean 'url'?"),
     ('[store]\nurl = "sqlite:///a.db"\nimportable = "jobs"', "store.importable", "a list is needed"),
@@ -119,7 +124,12 @@ def test_model_has_all_options() -> None:
     assert set(StoreConfig.model_fields) - {"url"} == {field.name for field in attrs.fields(StoreOptions)}
     config, options = StoreConfig.model_validate({"url": "sqlite:///a.db"}), StoreOptions()
     for field in attrs.fields(StoreOptions):
-        assert getattr(config, field.name) == getattr(options, field.name)
+        if field.name != "retention":
+            assert getattr(config, field.name) == getattr(options, field.name)
+    kept = config.retention
+    assert kept.per_task == options.retention.per_task
+    assert set(RetentionConfig.model_fields) == {field.name for field in attrs.fields(Retention)}
+    assert {state: timedelta(days=getattr(kept, state)) for state in options.retention.ages} == options.retention.ages
 
 
 def test_schema_describes_store() -> None:
@@ -165,6 +175,7 @@ async def test_options_are_those_of_constructor(written: Callable[[str], Path], 
         functions={"clean": some_jobs.clean},
         formerly={"old_jobs:clean": some_jobs.clean},
         importable=("some_jobs",),
+        retention=Retention(executed=timedelta(hours=12), error=None, per_task=None),
     )
     Recording.from_config({})
     assert set(Recording.given) == {"defaults", "clock"}
