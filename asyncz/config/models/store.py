@@ -31,15 +31,15 @@ class RetentionConfig(Config, frozen=True):
     """Time and number of runs for which the history is kept."""
 
     executed: _Days = 3.0
-    """Maximum age of runs with a result, in days; `inf` means no limit."""
+    """Maximum age of runs with a result, in days; `inf` if there is no limit."""
     error: _Days = 30.0
-    """Maximum age of failed runs, in days; `inf` means no limit."""
+    """Maximum age of failed runs, in days; `inf` if there is no limit."""
     missed: _Days = 30.0
-    """Maximum age of missed and rejected runs, in days; `inf` means no limit."""
+    """Maximum age of missed and rejected runs, in days; `inf` if there is no limit."""
     cancelled: _Days = 30.0
-    """Maximum age of cancelled runs, in days; `inf` means no limit."""
+    """Maximum age of cancelled runs, in days; `inf` if there is no limit."""
     per_task: NonNegativeInt = 1000
-    """Maximum number of runs with an outcome of each task; 0 means no limit."""
+    """Maximum number of runs with an outcome of each task; 0 if there is no limit."""
 
 
 class StoreConfig(Config, frozen=True, hide_input_in_errors=True):
@@ -48,11 +48,11 @@ class StoreConfig(Config, frozen=True, hide_input_in_errors=True):
     url: Annotated[SecretStr, Field(min_length=1)]
     """The URL, "sqlite:///jobs.db" or "postgresql://user@host/database". It is never shown, and may have a password."""
     existing: ExistingTaskPolicy = "update"
-    """Policy for tasks that the store has with another declaration."""
+    """Policy if the store has a task with another declaration."""
     version: NonNegativeInt = 0
     """Version of the program: an older one never overwrites the declarations of a newer one."""
     on_lost: LostRunPolicy = "fail"
-    """Policy for runs whose node died: they fail, or run again."""
+    """Policy for runs if their node dies: they fail, or run again."""
     lease: Annotated[float, Field(ge=3, allow_inf_nan=False)] = 15.0
     """Seconds after which the runs of a dead node are taken over."""
     functions: Mapping[Annotated[str, Field(min_length=1)], Reference] = {}
@@ -62,7 +62,7 @@ class StoreConfig(Config, frozen=True, hide_input_in_errors=True):
     importable: _Names = ()
     """Packages and modules from which functions of stored tasks may be imported."""
     retention: RetentionConfig = RetentionConfig()
-    """Time and number of runs for which the history is kept."""
+    """Limits of the history: older runs are deleted."""
 
     def load_functions(self) -> tuple[Mapping[str, object], Mapping[str, object]]:
         """Import `functions` and `formerly`. May be called from any thread.

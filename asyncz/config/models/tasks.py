@@ -62,11 +62,11 @@ class LimitsConfig(Config, frozen=True):
     max_instances: PositiveInt = 1
     """Maximum number of simultaneous runs of a task."""
     misfire_grace_time: Limit | None = None
-    """Maximum delay of the start of a run, in seconds; `inf` (the default) means no limit."""
+    """Maximum delay of the start of a run, in seconds; `inf` (the default) if there is no limit."""
     coalesce: bool = True
     """Run only the latest of several due times."""
     timeout: PositiveFloat | None = None
-    """Maximum duration of an attempt, in seconds; `inf` (the default) means no limit."""
+    """Maximum duration of an attempt, in seconds; `inf` (the default) if there is no limit."""
     retry: RetryConfig | None = None
     """Retry policy of failed runs; by default they are not repeated."""
     overlap: OverlapPolicy | None = None
