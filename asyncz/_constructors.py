@@ -10,12 +10,16 @@ from asyncz._text import closest
 from asyncz.exceptions import ArgumentMismatchError, UnknownOptionError
 
 
-def explain_misuse(cls: type[object]) -> None:
+def explain_misuse(cls: type[object], advice: Mapping[str, str] | None = None) -> None:
     """Let the constructor of a class raise errors that name the known options.
 
     It then raises `UnknownOptionError` for a keyword that does not exist, and `ArgumentMismatchError` for missing or
     surplus arguments; both are a `TypeError` as well. Called below the class, so that checkers and editors see the
     constructor as it is written.
+
+    Args:
+        cls: The class.
+        advice: Advice on options that other libraries have, by name.
     """
     construct = cls.__init__
 
@@ -25,7 +29,7 @@ def explain_misuse(cls: type[object]) -> None:
         try:
             construct(self, *args, **kwargs)
         except TypeError:
-            _raise_if_misused(cls, construct, (self, *args), kwargs)
+            _raise_if_misused(cls, construct, (self, *args), kwargs, advice or {})
             raise
 
     # Not an assignment: it is not allowed for `__init__`, which subclasses override with other parameters.
@@ -33,7 +37,11 @@ def explain_misuse(cls: type[object]) -> None:
 
 
 def _raise_if_misused(
-    cls: type[object], construct: object, args: tuple[object, ...], kwargs: Mapping[str, object]
+    cls: type[object],
+    construct: object,
+    args: tuple[object, ...],
+    kwargs: Mapping[str, object],
+    advice: Mapping[str, str],
 ) -> None:
     """Raise an error if the constructor of a class does not accept the arguments, of which the first is `self`."""
     # The import takes longer than that of most modules here.
@@ -48,7 +56,8 @@ def _raise_if_misused(
         options = tuple(each.name for each in parameters if each.kind is not each.POSITIONAL_ONLY)
         unknown = next((name for name in kwargs if name not in options), None)
         if unknown is not None:
-            raise UnknownOptionError(unknown, closest(unknown, options), options) from None
+            suggestion = "" if unknown in advice else closest(unknown, options)
+            raise UnknownOptionError(unknown, suggestion, options, advice.get(unknown, "")) from None
         given = [shown(each) for each in args[1:]] + [f"{name}={shown(each)}" for name, each in kwargs.items()]
         written = str(signature.replace(parameters=parameters, return_annotation=signature.empty))
         raise ArgumentMismatchError(cls.__name__, ", ".join(given), written, str(error)) from None

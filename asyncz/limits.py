@@ -136,6 +136,12 @@ _ADVICE: Mapping[str, str] = {
     "args": "positional arguments follow the function: add_task(function, 1, 2)",
     "kwargs": _KEYWORDS,
     "name": "the id names a task: id=...",
+    **dict.fromkeys(
+        ("retries", "max_retries", "attempts", "max_attempts", "backoff"),
+        "pass a retry policy: retry=Retry(attempts=3)",
+    ),
+    "trigger": "replace the trigger of a task by task.reschedule(trigger)",
+    "id": "the id of a task cannot be changed",
     "next_run_time": "call task.submit() to run the task now, or pass start_at to the trigger",
     "jobstore": "pass a store to the scheduler: AsyncIOScheduler(store='sqlite:///jobs.db')",
 }

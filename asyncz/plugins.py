@@ -13,7 +13,7 @@ import concurrent.futures
 import functools
 import inspect
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from typing_extensions import TypeIs
@@ -173,11 +173,14 @@ def _trigger_advice(value: object) -> str:
         return "use DateTrigger(...) with this time"
     if isinstance(value, int | float) and not isinstance(value, bool):
         return f"use IntervalTrigger(seconds={value_text(value)})"
-    if isinstance(value, str) and len(value.split()) in {5, 6}:
+    if isinstance(value, str) and (len(value.split()) in {5, 6} or value.startswith("@")):
         return f"use CronTrigger({value_text(value)})"
     if isinstance(value, str) and value in _TRIGGER_CLASSES:
         return f"use {_TRIGGER_EXAMPLES[_TRIGGER_CLASSES[value]]}"
-    return f"create_trigger() accepts the aliases {', '.join(trigger_aliases())}"
+    if isinstance(value, time):
+        return f"use CronTrigger('{value.minute} {value.hour} * * *')"
+    examples = f"use {_TRIGGER_EXAMPLES['IntervalTrigger']} or {_TRIGGER_EXAMPLES['CronTrigger']}"
+    return f"{examples}; create_trigger() accepts the aliases {', '.join(trigger_aliases())}"
 
 
 def _has_attribute(value: object, name: str) -> bool:

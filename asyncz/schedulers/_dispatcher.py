@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Sequence
+from types import FunctionType
 from typing import Never, Protocol, cast, get_args
 
 from typing_extensions import TypeVar
@@ -165,6 +166,8 @@ class Dispatcher:
 
 
 def _log_failure(listener: object, event: object) -> None:
+    if type(listener) is FunctionType:
+        listener = listener.__dict__.get("__wrapped__", listener)
     name, kind = function_name(listener), type(event).__name__
     task_id = getattr(event, "task_id", None)
     suffix = "" if task_id is None else f" of the task {task_id!r}"

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Never, Self, overload
 
+import attrs
 from typing_extensions import ParamSpec, TypeVar, TypeVarTuple, Unpack, override
 
 from asyncz import events
@@ -19,6 +20,7 @@ from asyncz._checks import (
     check_optional_instance,
     check_optional_seconds,
 )
+from asyncz._constructors import explain_misuse
 from asyncz.clock import SystemClock
 from asyncz.config import DaskOptions, PoolOptions
 from asyncz.exceptions import (
@@ -572,6 +574,18 @@ class AsyncIOScheduler(TaskScheduler):
             True if the listener was subscribed.
         """
         return self._parts.runtime.dispatcher.remove(listener)
+
+
+explain_misuse(
+    AsyncIOScheduler,
+    {
+        "timezone": "triggers have time zones: CronTrigger(..., timezone='Europe/Berlin')",
+        "jobstores": "pass a store: store='sqlite:///jobs.db'",
+        "jobstore": "pass a store: store='sqlite:///jobs.db'",
+        "job_defaults": "pass the limits of tasks: defaults=TaskLimits(...)",
+        **dict.fromkeys(attrs.fields_dict(TaskLimits), "pass the limits of tasks: defaults=TaskLimits(...)"),
+    },
+)
 
 
 def _use_store(parts: SchedulerParts, store: Store | str | None, options: StoreOptions | None) -> None:

@@ -8,7 +8,7 @@ import gc
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor as Pool
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from functools import partial
 from unittest.mock import Mock
 
@@ -177,6 +177,9 @@ def test_decorator_of_result_advises_function() -> None:
 @pytest.mark.parametrize(
     ("trigger", "advice"),
     [
+        ("hourly", "use IntervalTrigger(minutes=5) or CronTrigger("),
+        ("@daily", "use CronTrigger('@daily')"),
+        (time(3, 15), "use CronTrigger('15 3 * * *')"),
         ("interval", "use IntervalTrigger(minutes=5)"),
         ("30 2 * * *", "use CronTrigger('30 2 * * *')"),
         (timedelta(minutes=5), "use IntervalTrigger(seconds=300)"),
@@ -329,9 +332,43 @@ def test_trigger_passed_as_argument_warns(argument: str | IntervalTrigger) -> No
         ("kwargs", "scheduler.call"),
         ("args", "follow the function"),
         ("text", "scheduler.call"),
+        ("max_retries", r"retry=Retry\(attempts=3\)"),
         ("max_instance", "did you mean 'max_instances'"),
     ],
 )
 def test_unknown_option_gets_its_own_advice(option: str, advice: str) -> None:
     with pytest.raises(UnknownOptionError, match=advice):
         wrongly(AsyncIOScheduler().add_task, _double, "text", **{option: 5})
+
+
+def test_modify_of_trigger_advises_reschedule() -> None:
+    task = AsyncIOScheduler().add_task(_double, "text", trigger=None)
+    with pytest.raises(UnknownOptionError, match=r"task\.reschedule\(trigger\)"):
+        wrongly(task.modify, trigger=IntervalTrigger(minutes=1))
+
+
+@pytest.mark.parametrize(
+    ("option", "advice"),
+    [
+        ("timezone", "triggers have time zones"),
+        ("jobstores", "store='sqlite:///jobs.db'"),
+        ("job_defaults", "defaults=TaskLimits"),
+        ("timeout", "defaults=TaskLimits"),
+        ("excutors", "did you mean 'executors'"),
+    ],
+)
+def test_unknown_option_of_scheduler_gets_advice(option: str, advice: str) -> None:
+    with pytest.raises(UnknownOptionError, match=advice):
+        wrongly(AsyncIOScheduler, **{option: {}})
+
+
+async def test_failed_listener_is_named_in_log(caplog: pytest.LogCaptureFixture) -> None:
+    def announce(event: object) -> None:
+        raise ValueError("no speaker")
+
+    async with AsyncIOScheduler() as scheduler:
+        task = scheduler.add_task(_double, "text", trigger=None, id="double")
+        task.on_executed(announce)
+        await task.run()
+    assert "announce on TaskExecuted of the task 'double'" in caplog.text
+    assert "only_executed on" not in caplog.text

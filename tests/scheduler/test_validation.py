@@ -162,7 +162,7 @@ BAD: list[tuple[str, Callable[[], object], str]] = [
     (
         "a trigger by name",
         adding(trigger="hourly"),
-        "trigger cannot be 'hourly': a trigger is needed; create_trig",
+        "trigger cannot be 'hourly': a trigger is needed; use IntervalTrigger",
     ),
     ("the class of a trigger", adding(trigger=IntervalTrigger), "call the class, such as IntervalTrigger(minutes=5)"),
     ("an executor as a number", adding(executor=3), "executor cannot be 3: missing"),
