@@ -13,8 +13,8 @@ from typing import TypeAlias
 from asyncz._running import running_run
 from asyncz.runs import TaskRun
 
-_LOOKS_SHARE = 50.0
-"""Looks take at most one part in this many of the time."""
+_CHECKS_SHARE = 50.0
+"""Checks take at most one part in this many of the time."""
 
 Report: TypeAlias = Callable[[str, asyncio.Task[object]], None]
 """Called with the id of a task of the scheduler, and with a task of the loop that its run has left behind."""
@@ -24,7 +24,7 @@ class TasksLeftBehind:
     """Tasks that the coroutines of one executor created and did not await: cancelled soon after the end of their run.
 
     If a coroutine creates a task, the task inherits the context of the coroutine, and thereby its run. When runs have
-    ended, all tasks of the loop are looked at, to find those of these runs. If the loop has few tasks, the look is made
+    ended, all tasks of the loop are checked, to find those of these runs. If the loop has few tasks, the check is made
     in its next iteration; if it has thousands, a few times a second. For the loop's thread only.
 
     Args:
@@ -32,41 +32,41 @@ class TasksLeftBehind:
         report: Receives each task before it is cancelled.
     """
 
-    __slots__ = ("_context", "_ended", "_is_look_due", "_loop", "_next_look", "_report")
+    __slots__ = ("_context", "_ended", "_is_check_due", "_loop", "_next_check", "_report")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, report: Report) -> None:
         self._loop = loop
         self._report = report
         self._ended: list[int] = []
-        self._is_look_due = False
-        self._next_look = 0.0
-        # A look must not keep the context of the run after which it is scheduled, nor its objects.
+        self._is_check_due = False
+        self._next_check = 0.0
+        # A check must not keep the context of the run after which it is scheduled, nor its objects.
         self._context = Context()
 
     def run_ended(self, run_id: int) -> None:
         """Cancel the tasks soon that a run has left behind."""
         self._ended.append(run_id)
-        if not self._is_look_due:
-            self._is_look_due = True
-            delay = self._next_look - time.perf_counter()
+        if not self._is_check_due:
+            self._is_check_due = True
+            delay = self._next_check - time.perf_counter()
             if delay > 0.0:
-                self._loop.call_later(delay, self.look, context=self._context)
+                self._loop.call_later(delay, self.check, context=self._context)
             else:
-                self._loop.call_soon(self.look, context=self._context)
+                self._loop.call_soon(self.check, context=self._context)
 
-    def look(self) -> None:
+    def check(self) -> None:
         """Cancel the tasks that the runs which ended have left behind."""
         began = time.perf_counter()
         ended = set(self._ended)
         self._ended.clear()
-        self._is_look_due = False
+        self._is_check_due = False
         for task in asyncio.all_tasks(self._loop):
             run_id, task_id = _run_of(task)
             if run_id in ended:
                 self._report(task_id, task)
                 task.cancel()
         now = time.perf_counter()
-        self._next_look = now + _LOOKS_SHARE * (now - began)
+        self._next_check = now + _CHECKS_SHARE * (now - began)
 
 
 def _run_of(task: asyncio.Task[object]) -> tuple[int, str]:

@@ -130,7 +130,7 @@ class AsyncIOExecutor(InlineExecutor):
             self._coroutines.clear()
             self._watch = None
         else:
-            self._left_behind.look()
+            self._left_behind.check()
         if self._coroutines:
             _, hanging = await asyncio.wait(self._coroutines.values(), timeout=_shutdown_limits.CLEANUP_SECONDS)
         if hanging:
@@ -201,7 +201,7 @@ class AsyncIOExecutor(InlineExecutor):
 
     def _log_left_behind(self, task_id: str, task: asyncio.Task[object]) -> None:
         message = "A run of the task %r has left the asyncio task %r behind, which is cancelled"
-        # A log handler that raises must not end the look at the other tasks.
+        # A log handler that raises must not end the check of the other tasks.
         with contextlib.suppress(Exception):
             self.logger.warning(message, task_id, task.get_name())
 

@@ -322,7 +322,7 @@ class BatchRuns(Generic[ItemT, ResultT]):
         self._taken = self._ended = self._handed_out = 0
         self._failure: BaseException | None = None
         self._stopped: SchedulerNotRunningError | TaskLookupError | None = None
-        self._asks_again = False
+        self._is_submission_due = False
         self._pump: asyncio.Task[None] | None = None
         self._waiters: list[asyncio.Future[None]] = []
         self.closed: bool = False
@@ -409,18 +409,18 @@ class BatchRuns(Generic[ItemT, ResultT]):
         controller, pending = self._controller, self._schedule.pending
         while controller is not None and pending and controller.accepts_run():
             if not pending[0].submit():
-                self._ask_again()
+                self._submit_later()
                 return
             pending.popleft()
 
-    def _ask_again(self) -> None:
+    def _submit_later(self) -> None:
         """Submit the rejected run later: nobody announces that the queue of an executor has room."""
-        if not self._asks_again:
-            self._asks_again = True
+        if not self._is_submission_due:
+            self._is_submission_due = True
             self.plan.parts.runtime.clock.call_later(_REJECTED_DELAY, self._on_timer)
 
     def _on_timer(self) -> None:
-        self._asks_again = False
+        self._is_submission_due = False
         self.on_change()
 
     # Outcomes
@@ -431,8 +431,8 @@ class BatchRuns(Generic[ItemT, ResultT]):
             return
         if self.plan.ordered:
             self._early[outcome.index] = outcome
-            while (following := self._early.pop(self._ended, None)) is not None:
-                self._ready.append(following)
+            while (next_outcome := self._early.pop(self._ended, None)) is not None:
+                self._ready.append(next_outcome)
                 self._ended += 1
         else:
             self._ready.append(outcome)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 
@@ -83,17 +83,7 @@ class Lifecycle:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             raise NoEventLoopError("starting the scheduler") from None
-        self._closed, self._cut, self._progress = asyncio.Event(), Cut(), asyncio.Event()
-        self._shutdown = None
-        runtime.dispatcher.open()
-        with runtime.lock:
-            # Threads that found no loop have made their changes by now.
-            runtime.set_status("paused" if paused else "running")
-            runtime.inbox.open(loop)
-            # Executors that are added later are started one by one.
-            registrations = self._parts.executors.all()
-        self._attach_clock()
-        self._parts.timer.start()
+        registrations = self._open(loop, paused)
         try:
             await _import_states(loop)
             starting = self._parts.executors.start_all(registrations)
@@ -107,16 +97,35 @@ class Lifecycle:
         except BaseException:
             await self._abort_start()
             raise
-        runtime.dispatcher.emit(SchedulerStarted())
-        if paused:
-            runtime.dispatcher.emit(SchedulerPaused())
-        aliases = ", ".join(registration.alias for registration in registrations) or "none"
-        number = len(self._parts.tasks.registered())
-        logger.info("Started%s: executors %s; %d task(s)", " paused" if paused else "", aliases, number)
+        self._announce_start(registrations, paused)
         runtime.inbox.put(self._parts.timer.arm)
         if self.unscheduled:
             # Not now: a program may start the scheduler first.
             self._timers.append(loop.call_later(_UNSCHEDULED_DELAY, self._log_unscheduled))
+
+    def _open(self, loop: asyncio.AbstractEventLoop, paused: bool) -> tuple[Registration, ...]:
+        """Accept calls of all threads from now on; return the executors to start. Others are started one by one."""
+        self._closed, self._cut, self._progress = asyncio.Event(), Cut(), asyncio.Event()
+        self._shutdown = None
+        runtime = self._parts.runtime
+        runtime.dispatcher.open()
+        with runtime.lock:
+            # Threads that found no loop have made their changes by now.
+            runtime.set_status("paused" if paused else "running")
+            runtime.inbox.open(loop)
+            registrations = self._parts.executors.all()
+        self._attach_clock()
+        self._parts.timer.start()
+        return registrations
+
+    def _announce_start(self, registrations: Sequence[Registration], paused: bool) -> None:
+        dispatcher = self._parts.runtime.dispatcher
+        dispatcher.emit(SchedulerStarted())
+        if paused:
+            dispatcher.emit(SchedulerPaused())
+        aliases = ", ".join(registration.alias for registration in registrations) or "none"
+        number = len(self._parts.tasks.registered())
+        logger.info("Started%s: executors %s; %d task(s)", " paused" if paused else "", aliases, number)
 
     def _log_unscheduled(self) -> None:
         for name in self.unscheduled.values():

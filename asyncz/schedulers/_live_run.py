@@ -183,7 +183,7 @@ class LiveRun(TaskRun[ResultT]):
 
     def next_attempt(self) -> LiveRun[ResultT]:
         """Return the attempt that follows this one: the same run with the same awaiting coroutines."""
-        following = LiveRun(
+        next_attempt = LiveRun(
             self.task,
             self.scheduled,
             self._context,
@@ -193,10 +193,10 @@ class LiveRun(TaskRun[ResultT]):
             self.owner,
             self.registration,
         )
-        following.run_id = self.run_id
-        following.attempt = self.attempt + 1
-        following._shared_outcome = self.shared_outcome()
-        return following
+        next_attempt.run_id = self.run_id
+        next_attempt.attempt = self.attempt + 1
+        next_attempt._shared_outcome = self.shared_outcome()
+        return next_attempt
 
 
 def _with_details(run: TaskRun[ResultT], outcome: TaskNotification[ResultT]) -> TaskNotification[ResultT]:

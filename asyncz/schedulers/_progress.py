@@ -101,7 +101,7 @@ class _RunReports:
 
     Attributes:
         latest: Latest report.
-        is_due: Whether the loop is going to look at `latest`.
+        is_due: Whether the loop is going to emit `latest`.
     """
 
     __slots__ = ("_emitted", "_forget", "_is_closed", "_run", "_runtime", "_timer", "is_due", "latest")
@@ -117,16 +117,16 @@ class _RunReports:
         self.latest: _Report = (0.0, None, "")
 
     def emit(self) -> None:
-        """Emit the latest report, and look for a later one after the interval."""
+        """Emit the latest report, and emit a later one after the interval."""
         run = self._run
         if self._is_closed or run._completed:
             # The report came while the outcome was on its way.
             self._forget()
             return
-        # `Completion` closes the reports of runs that have this object; all others are completed without a look here.
+        # `Completion` closes the reports of runs that have this object, and asks nothing for all others.
         run.shared_outcome()
         self._emit_latest()
-        self._timer = self._runtime.clock.call_later(INTERVAL, self._look)
+        self._timer = self._runtime.clock.call_later(INTERVAL, self._emit_if_due)
 
     def close(self) -> None:
         """Emit a report that was held back, and no more."""
@@ -136,13 +136,13 @@ class _RunReports:
         if self.latest is not self._emitted:
             self._emit_latest()
 
-    def _look(self) -> None:
+    def _emit_if_due(self) -> None:
         self._timer = None
         if self.latest is self._emitted:
             self.is_due = False
             if self.latest is self._emitted:
                 return
-            # A report came between the two looks: it may or may not have put a call into the inbox.
+            # A report came between the two comparisons: it may or may not have put a call into the inbox.
             self.is_due = True
         self.emit()
 

@@ -131,19 +131,19 @@ class TriggerSchedule:
         assert trigger is not None
         assert previous is not None
         try:
-            following = trigger.next_due_time(previous, now)
-            if following is None:
+            next_due = trigger.next_due_time(previous, now)
+            if next_due is None:
                 self.next_due = None
                 return (at,) if at >= self._not_before else ()
-            following = _checked(trigger, following, previous)
-            if following <= now:
-                return self._catch_up(trigger, previous, following, now, coalesce)
+            next_due = _checked(trigger, next_due, previous)
+            if next_due <= now:
+                return self._catch_up(trigger, previous, next_due, now, coalesce)
         except BaseException as error:
-            self.failure, following = error, None
+            self.failure, next_due = error, None
         if self._first_due is None:
             self._first_due = previous
         self._last_due = previous
-        self._set_next(following if self._submitted is None else self._skip_submitted(trigger, following, now))
+        self._set_next(next_due if self._submitted is None else self._skip_submitted(trigger, next_due, now))
         return (at,) if at >= self._not_before else ()
 
     def restart(self, now: datetime) -> None:
@@ -156,7 +156,7 @@ class TriggerSchedule:
             return
         try:
             self._trigger = start_trigger(trigger, now)
-            following = self._set_first(self._trigger, now)
+            next_due = self._set_first(self._trigger, now)
             if first is None or last is None:
                 return
             if _counts_from_start(trigger, last, now):
@@ -167,24 +167,24 @@ class TriggerSchedule:
                     self._set_first(self._trigger, now)
             else:
                 self._remember_submitted(first, last)
-                self._set_next(self._skip_submitted(self._trigger, following, now))
+                self._set_next(self._skip_submitted(self._trigger, next_due, now))
             self._first_due = self._last_due = None
         except BaseException as error:
             self.failure = error
             self._set_next(None)
 
     def _catch_up(
-        self, trigger: Trigger, previous: datetime, following: datetime, now: datetime, coalesce: bool
+        self, trigger: Trigger, previous: datetime, next_due: datetime, now: datetime, coalesce: bool
     ) -> Sequence[float]:
-        """Return the due times from `previous` on; `following` is the one after it, and not later than `now`."""
+        """Return the due times from `previous` on; `next_due` is the one after it, and not later than `now`."""
         catching_up = as_catching_up(trigger) if coalesce else None
         due = [previous]
-        upcoming: datetime | None = following
+        upcoming: datetime | None = next_due
         deadline = time.perf_counter() + _MAX_SECONDS
         try:
             if catching_up is not None:
                 latest = catching_up.latest_due_time(previous, now)
-                if latest is not None and latest >= following:
+                if latest is not None and latest >= next_due:
                     due, upcoming = [latest], _next_due_time(trigger, latest, now)
             while upcoming is not None and upcoming <= now and len(due) < _MAX_DUE_TIMES:
                 due.append(upcoming)
@@ -215,15 +215,15 @@ class TriggerSchedule:
             self._submitted = SubmittedRanges()
         self._submitted.add(first, last)
 
-    def _skip_submitted(self, trigger: Trigger, following: datetime | None, now: datetime) -> datetime | None:
+    def _skip_submitted(self, trigger: Trigger, next_due: datetime | None, now: datetime) -> datetime | None:
         """Return the due time, or the first one after those that were submitted before the clock was set back."""
         submitted = self._submitted
-        while submitted is not None and following is not None:
-            end = submitted.end_around(following)
+        while submitted is not None and next_due is not None:
+            end = submitted.end_around(next_due)
             if end is None:
                 break
-            following = _next_due_time(trigger, end, now)
-        return following
+            next_due = _next_due_time(trigger, end, now)
+        return next_due
 
     def _set_first(self, trigger: Trigger, now: datetime) -> datetime | None:
         """Set and return the first due time from `now` on, or an earlier one that `advance` is going to skip."""
@@ -249,10 +249,10 @@ class TriggerSchedule:
         self._set_next(first)
         return first
 
-    def _set_next(self, following: datetime | None) -> None:
-        self.next_due = following
-        if following is not None:
-            self.due_at = following.timestamp()
+    def _set_next(self, next_due: datetime | None) -> None:
+        self.next_due = next_due
+        if next_due is not None:
+            self.due_at = next_due.timestamp()
 
 
 class ChainSchedule(Generic[ResultT_co]):
@@ -314,17 +314,17 @@ def _next_due_time(trigger: Trigger, previous: datetime | None, now: datetime) -
     Raises:
         InvalidInputError: The trigger does not keep its contract.
     """
-    following = trigger.next_due_time(previous, now)
-    return None if following is None else _checked(trigger, following, previous)
+    next_due = trigger.next_due_time(previous, now)
+    return None if next_due is None else _checked(trigger, next_due, previous)
 
 
-def _checked(trigger: Trigger, following: datetime, previous: datetime | None) -> datetime:
+def _checked(trigger: Trigger, next_due: datetime, previous: datetime | None) -> datetime:
     """Return a due time in UTC, if it is aware and later than the previous one; see `_next_due_time`."""
-    if not is_aware(following):
-        raise InvalidInputError("a due time", repr(following), f"{trigger!r} must return time zone aware datetimes")
-    if previous is not None and following <= previous:
-        raise InvalidInputError("a due time", repr(following), f"{trigger!r} must return one later than {previous!r}")
-    return following if following.tzinfo is UTC else following.astimezone(UTC)
+    if not is_aware(next_due):
+        raise InvalidInputError("a due time", repr(next_due), f"{trigger!r} must return time zone aware datetimes")
+    if previous is not None and next_due <= previous:
+        raise InvalidInputError("a due time", repr(next_due), f"{trigger!r} must return one later than {previous!r}")
+    return next_due if next_due.tzinfo is UTC else next_due.astimezone(UTC)
 
 
 def _counts_from_start(trigger: Trigger, previous: datetime, now: datetime) -> bool:

@@ -383,11 +383,11 @@ class TaskRuns(LiveRuns[ResultT]):
         if not retry.follows(run.attempt, failure.exception):
             return False
         delay = retry.delay_after(run.attempt)
-        following = run.next_attempt()
-        self.keep(following)
+        next_attempt = run.next_attempt()
+        self.keep(next_attempt)
         if self._retrying is None:
             self._retrying = Retrying[ResultT](self._runtime.clock)
-        self._retrying.schedule(following, failure, delay, partial(self._submit_attempt, run.run_id))
+        self._retrying.schedule(next_attempt, failure, delay, partial(self._submit_attempt, run.run_id))
         event = TaskRetrying(
             failure.task_id, failure.exception, delay, traceback=failure.traceback, details=failure.details
         )

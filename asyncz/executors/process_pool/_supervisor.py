@@ -182,7 +182,7 @@ class Supervisor:
             self._pickler.release_slots(now)
             self._recall_overdue(now)
             self._dispatch_queued(now)
-            self._look_at_slots(now)
+            self._check_slots(now)
             self._handle_events(self._select_timeout(now))
 
     def _handle_events(self, timeout: float | None) -> None:
@@ -206,7 +206,7 @@ class Supervisor:
         times = [at for slot in self._slots for at in (slot.next_deadline, slot.recall_at) if at is not None]
         if self._jobs.queue and len(self._slots) < self._max_workers:
             times.append(self._starts.next_start_at)
-        times += [at for at in (self._pickler.next_deadline, self._user_code.look(now)) if at is not None]
+        times += [at for at in (self._pickler.next_deadline, self._user_code.help_late_lanes(now)) if at is not None]
         return max(0.0, min(times) - time.monotonic()) if times else None
 
     # Jobs to workers
@@ -377,7 +377,7 @@ class Supervisor:
             self._set_interest(slot.link, slot, 0)
             slot.on_disconnect()
 
-    def _look_at_slots(self, now: float) -> None:
+    def _check_slots(self, now: float) -> None:
         for slot in self._slots:
             if slot.next_deadline is not None:
                 slot.act_on_deadlines(now)
@@ -489,7 +489,7 @@ class Supervisor:
                 self._flush(slot)
             while self._posted:
                 self._posted.popleft()()
-            self._look_at_slots(now)
+            self._check_slots(now)
             timeout = self._select_timeout(now) if self._slots else 0.0
             self._handle_events(1.0 if timeout is None else min(timeout, 1.0))
             now = time.monotonic()

@@ -39,8 +39,8 @@ class Lane:
 class UserCodeThreads:
     """Threads that make the calls of lanes.
 
-    `call` and `look` are for the supervisor's thread. The lock protects `_lanes`, the counts, and `calls` and
-    `is_scheduled` of every lane; user code is never called under it.
+    `call` and `help_late_lanes` are for the supervisor's thread. The lock protects `_lanes`, the counts, and `calls`
+    and `is_scheduled` of every lane; user code is never called under it.
     """
 
     def __init__(self, name: str) -> None:
@@ -69,11 +69,11 @@ class UserCodeThreads:
         if missing:
             self._start_thread()
 
-    def look(self, now: float) -> float | None:
+    def help_late_lanes(self, now: float) -> float | None:
         """Start another thread if a lane has waited for too long.
 
         Returns:
-            The time of the next look, None if it is not needed.
+            The time of the next call, None if it is not needed.
         """
         with self._condition:
             if not self._lanes or self._closed:
@@ -102,7 +102,7 @@ class UserCodeThreads:
         try:
             threading.Thread(target=self._run, name=f"{self._name}-user-code", daemon=True).start()
         except RuntimeError:
-            # No thread can be started at the moment: `look` tries again.
+            # No thread can be started at the moment: `help_late_lanes` tries again.
             with self._condition:
                 self._threads -= 1
 

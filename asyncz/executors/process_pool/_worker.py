@@ -82,7 +82,7 @@ class _Run(SentRun):
             self._asks = True
             channel.lifeline.allow_return()
             channel.send_or_note_end(ASKS, self._number)
-        channel.look(self._number)
+        channel.receive_during(self._number)
         return channel.cancelled == self._number or channel.parent_is_gone
 
     @override
@@ -279,7 +279,7 @@ class _Channel:
         with self._lock:
             self.running = run_id
 
-    def look(self, run_id: int) -> None:
+    def receive_during(self, run_id: int) -> None:
         """Receive what has arrived while a run is running: it may be cancelled."""
         with self._lock, contextlib.suppress(BlockingIOError):
             # After the run, only the loop that waits for the next one may receive.
@@ -288,7 +288,7 @@ class _Channel:
 
     def receive_in_loop(self, loop: asyncio.AbstractEventLoop, run_id: int) -> None:
         """Receive what has arrived, as a reader of an event loop."""
-        self.look(run_id)
+        self.receive_during(run_id)
         if self.parent_is_gone:
             loop.remove_reader(self._socket)
 

@@ -149,7 +149,7 @@ async def test_scheduler_started_by_a_run_goes_on() -> None:
 
     async with asyncio.timeout(WATCHDOG_SECONDS), AsyncIOScheduler() as scheduler:
         await scheduler.add_task(start_inner, scheduler, trigger=None).run()
-        # Two runs end, each with a look.
+        # Two runs end, each with a check.
         for _ in range(2):
             await scheduler.add_task(asyncio.sleep, 0.02, trigger=None).run()
         for executor in ("asyncio", "pool", "late"):
@@ -162,14 +162,14 @@ async def test_scheduler_started_by_a_run_goes_on() -> None:
 async def test_looks_take_a_bounded_share_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many runs among many tasks of the loop do not make each end of a run slow."""
     looks: list[float] = []
-    look = TasksLeftBehind.look
+    check = TasksLeftBehind.check
 
     def counting(self: TasksLeftBehind) -> None:
         began = time.perf_counter()
-        look(self)
+        check(self)
         looks.append(time.perf_counter() - began)
 
-    monkeypatch.setattr(TasksLeftBehind, "look", counting)
+    monkeypatch.setattr(TasksLeftBehind, "check", counting)
     others = [asyncio.create_task(asyncio.Event().wait()) for _ in range(3000)]
     async with asyncio.timeout(WATCHDOG_SECONDS), AsyncIOScheduler() as scheduler:
         short = scheduler.add_task(asyncio.sleep, 0, trigger=None)
