@@ -6,11 +6,14 @@ import asyncio
 import sys
 from collections.abc import Coroutine
 from contextvars import Context
-from typing import Never
+from typing import Final, Never
 
 from typing_extensions import TypeVar
 
 ResultT = TypeVar("ResultT")
+
+HAS_EAGER_START: Final = sys.version_info >= (3, 12)
+"""True if `start_task` lets a coroutine run to its first wait."""
 
 
 def start_task(

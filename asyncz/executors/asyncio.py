@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
-import sys
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Never
+from typing import Never, TypeAlias
 
 from typing_extensions import TypeVar, override
 
@@ -19,7 +18,7 @@ from asyncz._coroutines import CoroutineCall, close_unstarted
 from asyncz._running import running_run
 from asyncz.events import TaskNotification
 from asyncz.exceptions import WorkerStartError
-from asyncz.executors._eager_start import start_task
+from asyncz.executors._eager_start import HAS_EAGER_START, start_task
 from asyncz.executors._exit_hooks import ThreadedFunctions
 from asyncz.executors._left_behind import TasksLeftBehind
 from asyncz.executors.base import InlineExecutor
@@ -30,6 +29,9 @@ ResultT = TypeVar("ResultT")
 
 # A coroutine over its timeout has this long for its cleanup.
 _TIMEOUT_CLEANUP_SECONDS = 5.0
+
+_Followed: TypeAlias = tuple[asyncio.Task[object], Callable[[object], None]]
+"""The task of a coroutine that has not ended, and the callback that finishes the run."""
 
 
 class AsyncIOExecutor(InlineExecutor):
@@ -49,7 +51,7 @@ class AsyncIOExecutor(InlineExecutor):
     def __init__(self) -> None:
         super().__init__()
         self._base_executor_state.cleanup_seconds = _TIMEOUT_CLEANUP_SECONDS
-        self._coroutines: dict[int, asyncio.Task[object]] = {}
+        self._coroutines: dict[int, _Followed] = {}
         self._functions = ThreadedFunctions(self)
         self._watch: asyncio.Task[None] | None = None
         # The coroutine that is running to its first wait, and the id of the run that did so last.
@@ -60,7 +62,7 @@ class AsyncIOExecutor(InlineExecutor):
     async def start(self, notifier: Notifier, alias: str, /) -> None:
         """Use the running loop; its default executor stays its own."""
         await super().start(notifier, alias)
-        if sys.version_info < (3, 12):
+        if not HAS_EAGER_START:
             # Without an eager start no coroutine is over inside of `submit`: each run gets a record anyway.
             self._base_executor_state.runs_inline = False
         self._running_loop = asyncio.get_running_loop()
@@ -81,7 +83,8 @@ class AsyncIOExecutor(InlineExecutor):
             self._finish_inline(run, run.missed())
             return
 
-        loop, execution = self._running_loop, run._execute_async_in_own_context()
+        loop = self._running_loop
+        execution = run._execute_async_in_own_context() if HAS_EAGER_START else self._execute_and_finish(run)
         context = None if run._context is None else run._context.copy()
         # A coroutine that is submitted by one that is starting does not start eagerly: the nesting could be endless.
         if self._starting is not None or loop.get_task_factory() is not None:
@@ -112,9 +115,9 @@ class AsyncIOExecutor(InlineExecutor):
             return self._functions.cancel(run.id)
         if threading.get_ident() == self._thread:
             is_starting = self._starting is not None and run.id == self._starting_id
-            coroutine = self._starting_task() if is_starting else self._coroutines.get(run.id)
+            coroutine = self._starting_task() if is_starting else self._task_of(run.id)
             return self._functions.cancel(run.id) if coroutine is None else coroutine.cancel()
-        coroutine = self._coroutines.get(run.id)
+        coroutine = self._task_of(run.id)
         if coroutine is None:
             return self._functions.cancel(run.id)
         if coroutine.done():
@@ -132,7 +135,8 @@ class AsyncIOExecutor(InlineExecutor):
         else:
             self._left_behind.check()
         if self._coroutines:
-            _, hanging = await asyncio.wait(self._coroutines.values(), timeout=_shutdown_limits.CLEANUP_SECONDS)
+            coroutines = [coroutine for coroutine, _ in self._coroutines.values()]
+            _, hanging = await asyncio.wait(coroutines, timeout=_shutdown_limits.CLEANUP_SECONDS)
         if hanging:
             self.logger.warning(
                 "%d coroutine(s) are still running although they were cancelled: %s", len(hanging), hanging
@@ -148,15 +152,34 @@ class AsyncIOExecutor(InlineExecutor):
         """Finish a run when its coroutine is done."""
 
         # A coroutine that is cancelled before its first step never runs its body: only this callback is called then.
-        def ended(future: asyncio.Task[TaskNotification[ResultT]]) -> None:
+        def ended(_: object) -> None:
             self._coroutines.pop(run.id, None)
             self._left_behind.run_ended(run.id)
-            self.finish(run, run.cancelled() if future.cancelled() else future.result())
+            self.finish(run, run.cancelled() if coroutine.cancelled() else coroutine.result())
 
-        self._coroutines[run.id] = coroutine
+        self._coroutines[run.id] = coroutine, ended
         coroutine.add_done_callback(ended)
         if run.limits.timeout is not None:
             self.start_timeout(run)
+
+    async def _execute_and_finish(self, run: TaskRun[ResultT]) -> TaskNotification[ResultT]:
+        """Execute a run and finish it at the end of its task, instead of in an iteration of the loop after that.
+
+        For coroutines that did not start eagerly: a tenth of the cost of a run. One that is cancelled before its first
+        step does not come here, and one that starts eagerly would pay for the call.
+        """
+        notification = await run._execute_async_in_own_context()
+        followed = self._coroutines.pop(run.id, None)
+        if followed is not None:
+            coroutine, ended = followed
+            coroutine.remove_done_callback(ended)
+            self._left_behind.run_ended(run.id)
+            self.finish(run, notification)
+        return notification
+
+    def _task_of(self, run_id: int) -> asyncio.Task[object] | None:
+        followed = self._coroutines.get(run_id)
+        return None if followed is None else followed[0]
 
     def _starting_task(self) -> asyncio.Task[object] | None:
         # Not always the current task: the starting one may itself start another task eagerly, which calls this.
