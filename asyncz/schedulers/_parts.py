@@ -44,6 +44,11 @@ class AnyController(Due, Registered, TaskOwner[object], Protocol):
     chain_ends: ChainEnds | None
 
     @property
+    def schedule(self) -> Schedule[object]:
+        """Source of the due runs."""
+        ...
+
+    @property
     def registration(self) -> Registration:
         """Executor of the next runs."""
         ...
@@ -83,6 +88,10 @@ class AnyController(Due, Registered, TaskOwner[object], Protocol):
         """Return the summary of a live or recent run; None if the run is not one."""
         ...
 
+    def cancel_run(self, run_id: int, /) -> bool:
+        """Ask for the cancellation of a live run; return True if the request is accepted."""
+        ...
+
     def cancel_unfinished(self) -> int:
         """End runs as cancelled whose executor never reported an outcome; return their number."""
         ...
@@ -90,11 +99,6 @@ class AnyController(Due, Registered, TaskOwner[object], Protocol):
 
 class StoredController(AnyController, Protocol):
     """Controller of a task that a store keeps."""
-
-    @property
-    def schedule(self) -> Schedule[object]:
-        """Source of the due runs."""
-        ...
 
     @property
     def paused(self) -> bool:

@@ -113,6 +113,22 @@ class TriggerSchedule:
         """Text of the trigger."""
         return "" if self._trigger is None else trigger_text(self._trigger)
 
+    def due_times(self, limit: int) -> tuple[datetime, ...]:
+        """Return the next due times, at most `limit`. May be called from any thread, outside of locks.
+
+        What the trigger raises ends the result: the schedule handles it when the task is due.
+        """
+        trigger, due = self._trigger, self.next_due
+        found: list[datetime] = []
+        try:
+            while trigger is not None and due is not None and len(found) < limit:
+                found.append(due)
+                following = trigger.next_due_time(due, due)
+                due = None if following is None else _checked(trigger, following, due)
+        except Exception:
+            return tuple(found)
+        return tuple(found)
+
     def call_on_demand(self) -> None:
         """Return None: the task is called as it is."""
         return

@@ -21,6 +21,7 @@ from asyncz._checks import (
     check_optional_seconds,
 )
 from asyncz._constructors import explain_misuse
+from asyncz._statuses import SchedulerStatus
 from asyncz.clock import SystemClock
 from asyncz.config import DaskOptions, PoolOptions
 from asyncz.exceptions import (
@@ -50,12 +51,12 @@ from asyncz.schedulers.thread import SchedulerThread
 if TYPE_CHECKING:
     from asyncz.config import ConfigSource
     from asyncz.schedulers.stored import SchedulerStore
-    from asyncz.states import RunSummary, SchedulerState
+    from asyncz.states import ExecutorState, RunSummary, SchedulerState
     from asyncz.stores.options import StoreOptions
     from asyncz.stores.protocol import Store
 else:
     # `typing.get_type_hints` needs the names, and these imports are slow or circular.
-    ConfigSource = RunSummary = SchedulerState = SchedulerStore = StoreOptions = Store = object
+    ConfigSource = ExecutorState = RunSummary = SchedulerState = SchedulerStore = StoreOptions = Store = object
 
 P = ParamSpec("P")
 Ts = TypeVarTuple("Ts")
@@ -202,6 +203,18 @@ class AsyncIOScheduler(TaskScheduler):
     def running(self) -> bool:
         """True if the scheduler has been started and not shut down."""
         return self._parts.runtime.running
+
+    @property
+    def status(self) -> SchedulerStatus:
+        """Status of the scheduler. May be read from any thread."""
+        return self._parts.runtime.status
+
+    @property
+    def executors(self) -> tuple[ExecutorState, ...]:
+        """Snapshots of the registered executors, as in `state`. May be read from any thread."""
+        with self._parts.runtime.lock:
+            registrations = self._parts.executors.all()
+        return tuple(registration.state() for registration in registrations)
 
     async def start(self, *, paused: bool = False) -> None:
         """Start the executors, then submit due runs, on the running loop.
@@ -423,6 +436,26 @@ class AsyncIOScheduler(TaskScheduler):
         if found is None:
             raise RunLookupError(run_id)
         return found
+
+    def cancel_run(self, run_id: int) -> bool:
+        """Cancel a run, as far as its executor can. For the loop's thread only.
+
+        A function that runs in a thread cannot be cancelled. The run still ends in its one notification.
+
+        Args:
+            run_id: Number of the run, which its events and its handle have.
+
+        Returns:
+            True if the request was accepted; False if the run is not in progress, or runs in a thread.
+
+        Raises:
+            WrongThreadError: The scheduler runs in another thread.
+
+        Example:
+            >>> scheduler.subscribe(TaskSubmitted, lambda event: scheduler.cancel_run(event.details.run_id))
+        """
+        check_count("run_id", run_id, at_least=0)
+        return any(controller.cancel_run(run_id) for controller in self._parts.tasks.all())
 
     @overload
     def add_executor(self, executor: PoolAlias, /, alias: str, **options: Unpack[PoolOptions]) -> ExecutorAlias: ...

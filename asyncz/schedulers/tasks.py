@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
+from datetime import datetime
 from functools import partial
 from typing import Never, overload
 
 from typing_extensions import ParamSpec, TypeVar, TypeVarTuple, Unpack
 
 from asyncz._aliases import ClusterAlias, LoopAlias, PoolAlias
-from asyncz._checks import check_callable, check_flag, check_text
+from asyncz._checks import check_callable, check_count, check_flag, check_text
 from asyncz._signatures import check_function, warn_of_trigger
 from asyncz.calls import NOW, BoundCall, FunctionTasks, TaskDecorator, bind, reject_misplaced
 from asyncz.clock import utc
@@ -507,6 +508,27 @@ class TaskScheduler:
             SchedulerNotRunningError: The scheduler is not running.
         """
         self._parts.tasks.apply(task, lambda found, task_id: found.submit(task_id))
+
+    def due_times(self, task: Task[object] | str, limit: int = 10) -> tuple[datetime, ...]:
+        """Return the next due times of a task, UTC, without changing anything. May be called from any thread.
+
+        The trigger is asked in the calling thread. A pause and limits such as `max_instances` are not considered.
+
+        Args:
+            task: Task, or its id.
+            limit: Maximum number of due times, at least 1.
+
+        Raises:
+            TaskLookupError: The task is not registered.
+            InvalidInputError: `limit` is less than 1.
+
+        Example:
+            >>> scheduler.due_times("nightly", 3)
+        """
+        check_count("limit", limit)
+        with self._parts.runtime.lock:
+            schedule = self._parts.tasks.find(task).schedule
+        return schedule.due_times(limit) if isinstance(schedule, TriggerSchedule) else ()
 
     def pause_task(self, task: Task[object] | str) -> None:
         """Pause the schedule and the backlog of a task until `resume_task`. May be called from any thread.

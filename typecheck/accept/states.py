@@ -17,6 +17,7 @@ from asyncz import (
     RunSummary,
     SchedulerState,
     SchedulerStatus,
+    Task,
     TaskState,
 )
 
@@ -152,3 +153,11 @@ def runs_by_number(scheduler: AsyncIOScheduler) -> int:
         print(lookup)
         return assert_type(error.run_id, int)
     return 0
+
+
+def parts_of_state(scheduler: AsyncIOScheduler, task: Task[int]) -> bool:
+    assert_type(scheduler.executors, tuple[ExecutorState, ...])
+    assert_type(scheduler.status, SchedulerStatus)
+    assert_type(scheduler.due_times(task), tuple[datetime, ...])
+    assert_type(scheduler.due_times("nightly", limit=3), tuple[datetime, ...])
+    return assert_type(scheduler.cancel_run(3), bool)

@@ -119,3 +119,11 @@ def runs_by_number(scheduler: AsyncIOScheduler, error: RunLookupError) -> None:
     AsyncIOScheduler(history="many")  # E
     timeout: TimeoutError = error  # E
     print(timeout)
+
+
+def parts_of_state(scheduler: AsyncIOScheduler) -> None:
+    scheduler.executors = ()  # E
+    scheduler.status = "paused"  # E
+    scheduler.due_times(3)  # E
+    scheduler.due_times("nightly", "3")  # E
+    scheduler.cancel_run("3")  # E

@@ -1,0 +1,149 @@
+"""Selection and order of many tasks, without a snapshot of each of them at every request."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+import attrs
+
+from asyncz.dashboard.states import TaskFilter, TaskOrder, TaskPage
+from asyncz.schedulers import AsyncIOScheduler
+from asyncz.states import TaskState
+from asyncz.tasks import Task
+
+# A scan may take this part of the time: after one of 0.3 s, the values are used for 6 s.
+_SCAN_SHARE = 20
+
+
+@attrs.frozen
+class TaskSelection:
+    """Selection and order of tasks.
+
+    Attributes:
+        search: Text that the id, the function or the executor contains; case does not matter.
+        filter: Selection by state; None for all tasks.
+        executor: Alias of an executor; empty for all executors.
+        order: Order of the tasks.
+        after: Key of the last task of the page before; None for the first page.
+        limit: Maximum number of tasks of a page.
+    """
+
+    search: str = ""
+    filter: TaskFilter | None = None
+    executor: str = ""
+    order: TaskOrder = "id"
+    after: str | None = None
+    limit: int = 50
+
+
+@attrs.frozen
+class _Row:
+    next_due: datetime | None
+    groups: frozenset[TaskFilter]
+
+
+_NO_ROWS: Mapping[str, _Row] = {}
+
+
+def groups_of(state: TaskState) -> frozenset[TaskFilter]:
+    """Return the filters that select a task."""
+    groups = set[TaskFilter]()
+    if state.running:
+        groups.add("running")
+    if state.paused:
+        groups.add("paused")
+    elif state.next_run_at is not None:
+        groups.add("scheduled")
+    if state.recent_runs and state.recent_runs[-1].outcome == "error":
+        groups.add("failing")
+    return frozenset(groups or {"idle"})
+
+
+class TaskIndex:
+    """Pages of the tasks of a scheduler. May be called from any thread.
+
+    The ids are always those of now. Filters by state and the order by due time need a snapshot of each task, which
+    takes 0.3 s for 10,000 tasks; a scan is used again for up to 20 times its own duration. The tasks of a page are
+    always read anew.
+
+    Args:
+        scheduler: Scheduler.
+    """
+
+    def __init__(self, scheduler: AsyncIOScheduler) -> None:
+        self._scheduler = scheduler
+        self._lock = threading.Lock()
+        self._rows: Mapping[str, _Row] = {}
+        self._valid_until = 0.0
+
+    def page(self, selection: TaskSelection) -> TaskPage:
+        """Return a page of tasks."""
+        tasks = self._scheduler.tasks
+        needs_rows = selection.filter is not None or selection.order == "next"
+        rows = self._scan(tasks) if needs_rows else _NO_ROWS
+        keyed = [(_key(task, rows, selection.order), task) for task in tasks if _matches(task, rows, selection)]
+        keyed.sort(key=lambda entry: entry[0])
+        after = selection.after
+        remaining = keyed if after is None else [entry for entry in keyed if entry[0] > after]
+        chosen = remaining[: selection.limit]
+        return TaskPage(
+            tasks=tuple(task.state for _, task in chosen),
+            total=len(tasks),
+            matching=len(keyed),
+            next_key=chosen[-1][0] if len(remaining) > len(chosen) else None,
+        )
+
+    def counts(self) -> dict[TaskFilter, int]:
+        """Return the number of tasks that each filter selects."""
+        counts: dict[TaskFilter, int] = {"scheduled": 0, "running": 0, "paused": 0, "failing": 0, "idle": 0}
+        for row in self._scan(self._scheduler.tasks).values():
+            for group in row.groups:
+                counts[group] += 1
+        return counts
+
+    def coming(self, until: datetime, limit: int) -> tuple[Sequence[str], int]:
+        """Return the ids of the tasks that are due next until a time, and the number of those left out."""
+        rows = self._scan(self._scheduler.tasks)
+        due = sorted(
+            (row.next_due, task_id)
+            for task_id, row in rows.items()
+            if row.next_due is not None and row.next_due <= until
+        )
+        return [task_id for _, task_id in due[:limit]], max(0, len(due) - limit)
+
+    def _scan(self, tasks: Sequence[Task[object]]) -> Mapping[str, _Row]:
+        with self._lock:
+            started = time.monotonic()
+            if started >= self._valid_until:
+                states = (task.state for task in tasks)
+                self._rows = {
+                    state.task_id: _Row(None if state.paused else state.next_run_at, groups_of(state))
+                    for state in states
+                }
+                finished = time.monotonic()
+                self._valid_until = finished + (finished - started) * _SCAN_SHARE
+            return self._rows
+
+
+def _matches(task: Task[object], rows: Mapping[str, _Row], selection: TaskSelection) -> bool:
+    if selection.executor and task.executor != selection.executor:
+        return False
+    if selection.filter is not None:
+        row = rows.get(task.id)
+        # A task that was added after the scan has no row yet.
+        if selection.filter not in (groups_of(task.state) if row is None else row.groups):
+            return False
+    search = selection.search.casefold()
+    return not search or any(search in text.casefold() for text in (task.id, task.function, task.executor))
+
+
+def _key(task: Task[object], rows: Mapping[str, _Row], order: TaskOrder) -> str:
+    if order == "id":
+        return task.id
+    row = rows.get(task.id)
+    if row is None or row.next_due is None:
+        return f"~{task.id}"
+    return f"{row.next_due:%Y%m%dT%H%M%S.%f} {task.id}"

@@ -1,0 +1,332 @@
+"""Read model of the dashboard: pages of tasks, runs, executors and events, as typed states."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import attrs
+
+from asyncz._metadata import __version__
+from asyncz._text import value_text
+from asyncz.clock import utc
+from asyncz.dashboard import _runs
+from asyncz.dashboard._index import TaskIndex, TaskSelection
+from asyncz.dashboard._journal import Journal, RecordedEvent, RecordedRun
+from asyncz.dashboard._redaction import Redactor
+from asyncz.dashboard.states import (
+    Argument,
+    EventPage,
+    EventRecord,
+    ExecutorPage,
+    Lane,
+    Node,
+    Run,
+    RunDetail,
+    RunPage,
+    SchedulerInfo,
+    TaskDetail,
+    TaskPage,
+    Timeline,
+)
+from asyncz.events import TaskExecuted
+from asyncz.exceptions import AsynczError, InvalidInputError, RunLookupError, TaskLookupError
+from asyncz.limits import TaskLimits
+from asyncz.schedulers import AsyncIOScheduler
+from asyncz.states import TaskState
+from asyncz.stores.records import RunQuery, RunRecordState
+
+if TYPE_CHECKING:
+    from asyncz.schedulers.stored import SchedulerStore
+
+_MAX_DUE_TIMES = 100
+_MAX_LANES = 40
+_MAX_TIMELINE_RUNS = 2000
+
+
+@attrs.frozen
+class RunSelection:
+    """Selection of runs.
+
+    Attributes:
+        task_id: Id of a task; None for all tasks.
+        outcome: Outcome; `running` for runs in progress, None for all runs.
+        before: Key of the last run of the page before; None for the first page.
+        limit: Maximum number of runs of a page.
+        stored: Read the runs of all nodes from the store, if there is one.
+    """
+
+    task_id: str | None = None
+    outcome: RunRecordState | None = None
+    before: int | None = None
+    limit: int = 50
+    stored: bool = False
+
+
+class ReadModel:
+    """All that the dashboard reads of a scheduler.
+
+    Methods that are coroutines read in another thread, so that a large page does not block the event loop. Runs and
+    nodes of a store are read on the loop's thread of the scheduler.
+
+    Args:
+        scheduler: Scheduler.
+        journal: Record of its runs and events.
+        redactor: Redaction of texts that may contain secrets.
+        title: Title of the dashboard.
+    """
+
+    def __init__(self, scheduler: AsyncIOScheduler, journal: Journal, redactor: Redactor, title: str) -> None:
+        self._scheduler = scheduler
+        self._journal = journal
+        self._redactor = redactor
+        self._title = title
+        self.index: TaskIndex = TaskIndex(scheduler)
+
+    @property
+    def store(self) -> SchedulerStore | None:
+        """Store of the scheduler; None without one."""
+        try:
+            return self._scheduler.store
+        except InvalidInputError:
+            return None
+
+    @property
+    def now(self) -> datetime:
+        """Current time by the clock of the machine, UTC."""
+        return utc(time.time())
+
+    def info(self) -> SchedulerInfo:
+        """Return the scheduler and its process, for a user with the right to look."""
+        return SchedulerInfo(
+            title=self._title,
+            status=self._scheduler.status,
+            host=platform.node(),
+            pid=os.getpid(),
+            version=__version__,
+            since=utc(self._journal.since),
+            store="" if self.store is None else "store",
+            tasks=len(self._scheduler.tasks),
+            access="look",
+        )
+
+    # Tasks
+
+    async def tasks(self, selection: TaskSelection) -> TaskPage:
+        """Return a page of tasks, with redacted errors."""
+        return await asyncio.to_thread(self._tasks, selection)
+
+    def _tasks(self, selection: TaskSelection) -> TaskPage:
+        page = self.index.page(selection)
+        return page.model_copy(update={"tasks": tuple(self._redacted(task) for task in page.tasks)})
+
+    def _redacted(self, task: TaskState) -> TaskState:
+        progress = task.progress
+        if progress is not None and progress.message:
+            message = self._redactor("progress", task.task_id, progress.message)
+            task = task.model_copy(update={"progress": progress.model_copy(update={"message": message})})
+        return task.redacted(self._redactor.error(task.task_id))
+
+    async def task(self, task_id: str) -> TaskDetail:
+        """Return a task with its arguments, options and next due times.
+
+        Raises:
+            TaskLookupError: No task has the id.
+        """
+        return await asyncio.to_thread(self._task, task_id)
+
+    def _task(self, task_id: str) -> TaskDetail:
+        task = self._scheduler.get_task(task_id)
+        last = task.last_notification
+        return TaskDetail(
+            task=self._redacted(task.state),
+            arguments=self._redactor.arguments(task.call),
+            options=_options_of(task.limits),
+            due=self._due_times(task_id, 10),
+            result=self._redactor.value("result", task_id, last.result) if isinstance(last, TaskExecuted) else None,
+        )
+
+    def _due_times(self, task_id: str, limit: int) -> tuple[datetime, ...]:
+        try:
+            return self._scheduler.due_times(task_id, limit)
+        except TaskLookupError:
+            return ()
+
+    # Runs
+
+    async def runs(self, selection: RunSelection) -> RunPage:
+        """Return a page of runs, newest first.
+
+        Raises:
+            AsynczError: The store cannot be read.
+        """
+        store = self.store
+        if selection.stored and store is not None:
+            return await self._stored_runs(store, selection)
+        return await asyncio.to_thread(self._recorded_runs, selection)
+
+    def _recorded_runs(self, selection: RunSelection) -> RunPage:
+        found = self._journal.runs(_matching(selection), selection.limit + 1)
+        runs = [_runs.run_of_record(record, self._redactor) for record in found]
+        if len(runs) <= selection.limit:
+            runs += self._remembered(selection, {run.run_id for run in runs})
+        more = len(runs) > selection.limit
+        shown = tuple(runs[: selection.limit])
+        return RunPage(runs=shown, next_key=shown[-1].run_id if more else None)
+
+    def _remembered(self, selection: RunSelection, known: set[str]) -> list[Run]:
+        """Return older runs of a task that the scheduler remembers, but not the journal."""
+        if selection.task_id is None:
+            summaries = self._scheduler.history
+        else:
+            own = (run for run in self._scheduler.history if run.task_id == selection.task_id)
+            try:
+                summaries = (*own, *self._scheduler.get_task(selection.task_id).state.recent_runs)
+            except TaskLookupError:
+                summaries = tuple(own)
+        runs = [
+            _runs.run_of_summary(each, self._redactor)
+            for each in summaries
+            if (selection.before is None or each.run_id < selection.before)
+            and f"{each.run_id}" not in known
+            and (selection.outcome is None or each.outcome == selection.outcome)
+        ]
+        return sorted(runs, key=lambda run: int(run.run_id), reverse=True)
+
+    async def _stored_runs(self, store: SchedulerStore, selection: RunSelection) -> RunPage:
+        records = await store.runs(
+            RunQuery(
+                task_id=selection.task_id,
+                states=() if selection.outcome is None else (selection.outcome,),
+                before=selection.before or None,
+                limit=selection.limit + 1,
+            )
+        )
+        shown = records[: selection.limit]
+        return RunPage(
+            runs=tuple(_runs.run_of_store(record, self._redactor) for record in shown),
+            next_key=f"{shown[-1].sequence}" if len(records) > selection.limit else None,
+        )
+
+    async def run(self, run_id: str) -> RunDetail:
+        """Return a run with its traceback, attempts and log records.
+
+        Raises:
+            RunLookupError: No such run is kept.
+            AsynczError: The store cannot be read.
+        """
+        store = self.store
+        if run_id.startswith(_runs.STORED) and run_id[1:].isdecimal() and store is not None:
+            sequence = int(run_id[1:])
+            for record in await store.runs(RunQuery(before=sequence + 1, limit=1)):
+                if record.sequence == sequence:
+                    return _runs.detail_of_store(record, self._redactor)
+        number = int(run_id) if run_id.isascii() and run_id.isdecimal() else None
+        if number is None:
+            raise RunLookupError(0)
+        record_of_run = self._journal.find(number)
+        if record_of_run is not None:
+            return _runs.detail_of_record(record_of_run, self._redactor)
+        return RunDetail(run=_runs.run_of_summary(self._scheduler.get_run(number), self._redactor))
+
+    # Executors, timeline and events
+
+    async def executors(self) -> ExecutorPage:
+        """Return the executors, and the nodes of the store."""
+        executors = self._scheduler.executors
+        store = self.store
+        if store is None:
+            return ExecutorPage(executors=executors)
+        try:
+            nodes = await store.nodes()
+        except AsynczError as error:
+            return ExecutorPage(executors=executors, problem=f"{error}")
+        return ExecutorPage(
+            executors=executors,
+            nodes=tuple(
+                Node(node_id=node.id, name=node.name, app_version=node.app_version, lease_until=node.lease_until)
+                for node in nodes
+            ),
+        )
+
+    async def timeline(self, past: timedelta, future: timedelta) -> Timeline:
+        """Return past and coming runs in a window around now."""
+        return await asyncio.to_thread(self._timeline, past, future)
+
+    def _timeline(self, past: timedelta, future: timedelta) -> Timeline:
+        now = self.now
+        start, end = now - past, now + future
+        runs = dict[str, list[Run]]()
+        for record in self._journal.runs(_overlapping(start.timestamp()), _MAX_TIMELINE_RUNS):
+            runs.setdefault(record.task_id, []).append(_runs.run_of_record(record, self._redactor))
+        coming, hidden = self.index.coming(end, _MAX_LANES)
+        shown = dict.fromkeys((*coming, *runs))
+        lanes = [
+            Lane(
+                task_id=task_id,
+                runs=tuple(runs.get(task_id, ())),
+                due=tuple(due for due in self._due_times(task_id, _MAX_DUE_TIMES) if now <= due <= end),
+            )
+            for task_id in list(shown)[:_MAX_LANES]
+        ]
+        hidden += max(0, len(shown) - _MAX_LANES)
+        return Timeline(start=start, now=now, end=end, lanes=tuple(lanes), hidden=hidden)
+
+    def events(self, before: int | None, limit: int) -> EventPage:
+        """Return a page of events, newest first."""
+        found = self._journal.recorded_events(before=before, limit=limit + 1)
+        shown = found[:limit]
+        return EventPage(
+            events=tuple(self._event(event) for event in shown),
+            next_key=f"{shown[-1].number}" if len(found) > limit else None,
+        )
+
+    def _event(self, event: RecordedEvent) -> EventRecord:
+        return EventRecord(
+            number=event.number,
+            at=utc(event.at),
+            kind=event.kind,
+            task_id=event.task_id,
+            run_id=f"{event.details.run_id}" if event.details is not None and event.details.run_id else None,
+            user=event.user,
+            text=self._redactor("error", event.task_id, event.text) if event.text else _timing(event),
+        )
+
+
+def _options_of(limits: TaskLimits) -> tuple[Argument, ...]:
+    return tuple(
+        Argument(name=field.name, value=value_text(getattr(limits, field.name))) for field in attrs.fields(TaskLimits)
+    )
+
+
+def _timing(event: RecordedEvent) -> str:
+    duration = None if event.details is None else event.details.duration
+    return "" if duration is None else f"in {duration:.3g} s"
+
+
+def _matching(selection: RunSelection) -> Callable[[RecordedRun], bool]:
+    task_id, before = selection.task_id, selection.before
+    any_outcome = selection.outcome is None
+    wanted = _runs.outcome_of(selection.outcome or "")
+
+    def matches(record: RecordedRun) -> bool:
+        return (
+            (task_id is None or record.task_id == task_id)
+            and (any_outcome or record.outcome == wanted)
+            and (before is None or record.details.run_id < before)
+        )
+
+    return matches
+
+
+def _overlapping(start: float) -> Callable[[RecordedRun], bool]:
+    def overlaps(record: RecordedRun) -> bool:
+        finished = record.details.finished
+        return record.details.started is not None and (record.outcome is None or finished is None or finished >= start)
+
+    return overlaps

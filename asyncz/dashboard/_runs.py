@@ -1,0 +1,153 @@
+"""Runs of the dashboard, from the journal, from summaries of the scheduler, and from records of a store."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from asyncz.clock import utc
+from asyncz.dashboard._journal import FailedAttempt, LogEntry, RecordedRun
+from asyncz.dashboard._redaction import Redactor
+from asyncz.dashboard.states import Attempt, LogLine, Run, RunDetail
+from asyncz.events import TaskProgress
+from asyncz.states import RunOutcome, RunProgress, RunSummary
+from asyncz.stores.records import RunRecord
+
+_OUTCOMES: dict[str, RunOutcome] = {
+    "executed": "executed",
+    "error": "error",
+    "missed": "missed",
+    "cancelled": "cancelled",
+}
+
+
+def outcome_of(state: str) -> RunOutcome | None:
+    """Return the outcome that a state of a stored run stands for; None for a run without one."""
+    return _OUTCOMES.get(state)
+
+
+STORED = "s"
+"""First letter of the ids of stored runs, before their position in the history."""
+
+
+def seconds_between(start: datetime | None, end: datetime | None) -> float | None:
+    """Return the seconds from one time to another, at least 0; None if one is unknown."""
+    # Wall-clock times of two processes may differ by a few microseconds.
+    return None if start is None or end is None else max(0.0, (end - start).total_seconds())
+
+
+def run_of_record(record: RecordedRun, redactor: Redactor) -> Run:
+    """Return a run of the journal."""
+    details = record.details
+    return _run(
+        run_id=f"{details.run_id}",
+        task_id=record.task_id,
+        outcome=record.outcome,
+        attempt=details.attempt,
+        scheduled_at=details.scheduled_at,
+        started_at=details.started_at,
+        finished_at=None if record.outcome is None else details.finished_at,
+        worker="" if details.worker is None else f"{details.worker}",
+        error=redactor("error", record.task_id, record.error),
+    )
+
+
+def run_of_summary(summary: RunSummary, redactor: Redactor) -> Run:
+    """Return a run that the scheduler remembers, but not the journal."""
+    return _run(
+        run_id=f"{summary.run_id}",
+        task_id=summary.task_id,
+        outcome=summary.outcome,
+        attempt=summary.attempt,
+        scheduled_at=summary.scheduled_at,
+        started_at=summary.started_at,
+        finished_at=summary.finished_at,
+        worker="",
+        error=redactor("error", summary.task_id, summary.error),
+    )
+
+
+def run_of_store(record: RunRecord, redactor: Redactor) -> Run:
+    """Return a run of a store; its worker is the node."""
+    return _run(
+        run_id=f"{STORED}{record.sequence}",
+        task_id=record.task_id,
+        outcome=outcome_of(record.state),
+        attempt=record.attempt,
+        scheduled_at=record.scheduled_at,
+        started_at=record.started_at,
+        finished_at=record.finished_at,
+        worker="" if record.node is None else f"node {record.node}",
+        error=redactor("error", record.task_id, record.error),
+    )
+
+
+def _run(  # noqa: PLR0917  # named at each call
+    run_id: str,
+    task_id: str,
+    outcome: RunOutcome | None,
+    attempt: int,
+    scheduled_at: datetime | None,
+    started_at: datetime | None,
+    finished_at: datetime | None,
+    worker: str,
+    error: str,
+) -> Run:
+    return Run(
+        run_id=run_id,
+        task_id=task_id,
+        outcome=outcome,
+        attempt=attempt,
+        scheduled_at=scheduled_at,
+        started_at=started_at,
+        finished_at=finished_at,
+        lateness=seconds_between(scheduled_at, started_at),
+        duration=seconds_between(started_at, finished_at),
+        worker=worker,
+        error=error,
+    )
+
+
+def detail_of_record(record: RecordedRun, redactor: Redactor) -> RunDetail:
+    """Return a run of the journal with its traceback, attempts, progress and log records."""
+    task_id = record.task_id
+    return RunDetail(
+        run=run_of_record(record, redactor),
+        traceback=redactor("traceback", task_id, record.traceback),
+        attempts=tuple(_attempt(each, task_id, redactor) for each in record.attempts),
+        progress=None if record.progress is None else _progress(record.progress, redactor),
+        logs=tuple(_log_line(entry, task_id, redactor) for entry in record.logs),
+        logs_dropped=record.logs_dropped,
+    )
+
+
+def detail_of_store(record: RunRecord, redactor: Redactor) -> RunDetail:
+    """Return a run of a store with its traceback."""
+    return RunDetail(
+        run=run_of_store(record, redactor), traceback=redactor("traceback", record.task_id, record.traceback)
+    )
+
+
+def _log_line(entry: LogEntry, task_id: str, redactor: Redactor) -> LogLine:
+    message = redactor("log", task_id, entry.message)
+    return LogLine(at=utc(entry.at), level=entry.level, logger=entry.logger, message=message)
+
+
+def _attempt(attempt: FailedAttempt, task_id: str, redactor: Redactor) -> Attempt:
+    return Attempt(
+        attempt=attempt.details.attempt,
+        started_at=attempt.details.started_at,
+        finished_at=attempt.details.finished_at,
+        delay=max(0.0, attempt.delay),
+        error=redactor("error", task_id, attempt.error),
+        traceback=redactor("traceback", task_id, attempt.traceback),
+    )
+
+
+def _progress(progress: TaskProgress, redactor: Redactor) -> RunProgress:
+    return RunProgress(
+        run_id=progress.details.run_id,
+        done=progress.done,
+        total=progress.total,
+        message=redactor("progress", progress.task_id, progress.message),
+        fraction=progress.fraction,
+    )

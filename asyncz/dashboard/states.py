@@ -1,0 +1,334 @@
+"""Values that the dashboard shows and its JSON API returns: immutable, validated, ready for JSON."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import AfterValidator, AwareDatetime, NonNegativeFloat, NonNegativeInt, PositiveInt
+
+from asyncz.states import ExecutorState, RunOutcome, RunProgress, SchedulerStatus, Snapshot, TaskState
+
+
+def _encodable(text: str) -> str:
+    """Return a text that UTF-8 can encode: foreign data may have lone surrogates."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+Text: TypeAlias = Annotated[str, AfterValidator(_encodable)]
+"""Text from user code, made safe for JSON and HTML documents."""
+
+Access: TypeAlias = Literal["look", "operate"]
+"""Right of a user: to read, or also to act."""
+
+TaskFilter: TypeAlias = Literal["scheduled", "running", "paused", "failing", "idle"]
+"""Selection of tasks; a task may belong to several."""
+
+TaskOrder: TypeAlias = Literal["id", "next"]
+"""Order of tasks: by id, or by next due time."""
+
+ActionName: TypeAlias = Literal["run", "pause", "resume", "cancel", "reschedule", "remove"]
+"""Action on tasks."""
+
+
+class SchedulerInfo(Snapshot, frozen=True):
+    """Scheduler and process that a dashboard shows.
+
+    Attributes:
+        title: Title of the dashboard.
+        status: Status of the scheduler.
+        host: Name of the machine.
+        pid: Id of the process.
+        version: Version of asyncz.
+        since: Time from which the dashboard has recorded runs.
+        store: Description of the store; empty if the tasks are in memory only.
+        tasks: Number of registered tasks.
+        access: Right of the user who asks.
+        user: Name of the user who asks.
+    """
+
+    title: Text
+    status: SchedulerStatus
+    host: Text
+    pid: NonNegativeInt
+    version: str
+    since: AwareDatetime
+    store: Text = ""
+    tasks: NonNegativeInt
+    access: Access
+    user: Text = ""
+
+
+class TaskPage(Snapshot, frozen=True):
+    """Page of tasks.
+
+    Attributes:
+        tasks: Tasks of the page.
+        total: Number of registered tasks.
+        matching: Number of tasks that the selection matches.
+        next_key: Key of the next page; None on the last page.
+    """
+
+    tasks: tuple[TaskState, ...]
+    total: NonNegativeInt
+    matching: NonNegativeInt
+    next_key: Text | None = None
+
+
+class Argument(Snapshot, frozen=True):
+    """Argument of a task's function.
+
+    Attributes:
+        name: Name of the parameter, or its position.
+        value: Text of the value, redacted.
+    """
+
+    name: Text
+    value: Text
+
+
+class TaskDetail(Snapshot, frozen=True):
+    """A task with its options, arguments and next due times.
+
+    Attributes:
+        task: State of the task.
+        arguments: Arguments of the function, redacted.
+        options: Limits of the task.
+        due: Next due times.
+        result: Result of the last run, redacted; None if that did not end with a result.
+    """
+
+    task: TaskState
+    arguments: tuple[Argument, ...] = ()
+    options: tuple[Argument, ...] = ()
+    due: tuple[AwareDatetime, ...] = ()
+    result: Text | None = None
+
+
+class Attempt(Snapshot, frozen=True):
+    """Failed attempt of a run that another attempt followed.
+
+    Attributes:
+        attempt: Number of the attempt, from 1.
+        started_at: Time at which the function was called; None if unknown.
+        finished_at: Time of the failure; None if unknown.
+        delay: Seconds until the next attempt was due.
+        error: Class and text of the exception.
+        traceback: Traceback as text; may be empty.
+    """
+
+    attempt: PositiveInt
+    started_at: AwareDatetime | None = None
+    finished_at: AwareDatetime | None = None
+    delay: NonNegativeFloat = 0
+    error: Text = ""
+    traceback: Text = ""
+
+
+class LogLine(Snapshot, frozen=True):
+    """Log record of a run.
+
+    Attributes:
+        at: Time of the record.
+        level: Name of the level, such as `INFO`.
+        logger: Name of the logger.
+        message: Message.
+    """
+
+    at: AwareDatetime
+    level: Text
+    logger: Text
+    message: Text
+
+
+class Run(Snapshot, frozen=True):
+    """Run, in progress or with an outcome.
+
+    Attributes:
+        run_id: Id of the run: a number, or the id in the store.
+        task_id: Id of the task.
+        outcome: Outcome; None if the run is in progress.
+        attempt: Number of the last attempt, from 1.
+        scheduled_at: Due time; None if unknown.
+        started_at: Time at which the function was called; None if it was not called.
+        finished_at: Time of the outcome; None if there is none.
+        lateness: Seconds from the due time to the call of the function; None if unknown.
+        duration: Seconds from the call of the function to the outcome; None if unknown.
+        worker: Thread, process and machine, or the node; empty if unknown.
+        error: Class and text of the exception; empty if the run did not fail.
+    """
+
+    run_id: Text
+    task_id: Text
+    outcome: RunOutcome | None = None
+    attempt: PositiveInt = 1
+    scheduled_at: AwareDatetime | None = None
+    started_at: AwareDatetime | None = None
+    finished_at: AwareDatetime | None = None
+    lateness: float | None = None
+    duration: NonNegativeFloat | None = None
+    worker: Text = ""
+    error: Text = ""
+
+
+class RunPage(Snapshot, frozen=True):
+    """Page of runs, newest first.
+
+    Attributes:
+        runs: Runs of the page.
+        next_key: Key of the next page, which has older runs; None on the last page.
+    """
+
+    runs: tuple[Run, ...]
+    next_key: Text | None = None
+
+
+class RunDetail(Snapshot, frozen=True):
+    """A run with its traceback, failed attempts, progress and log records.
+
+    Attributes:
+        run: The run.
+        traceback: Traceback of the exception; may be empty.
+        attempts: Failed attempts before the last one.
+        progress: Latest reported progress; None if there is none.
+        logs: Log records of the run, oldest first.
+        logs_dropped: Number of older log records that were dropped.
+    """
+
+    run: Run
+    traceback: Text = ""
+    attempts: tuple[Attempt, ...] = ()
+    progress: RunProgress | None = None
+    logs: tuple[LogLine, ...] = ()
+    logs_dropped: NonNegativeInt = 0
+
+
+class Node(Snapshot, frozen=True):
+    """Scheduler that uses a store.
+
+    Attributes:
+        node_id: Id of the node.
+        name: Description, such as host name and process id.
+        app_version: Version of the program.
+        lease_until: End of its lease; None if unknown.
+    """
+
+    node_id: Text
+    name: Text = ""
+    app_version: NonNegativeInt = 0
+    lease_until: AwareDatetime | None = None
+
+
+class ExecutorPage(Snapshot, frozen=True):
+    """Executors of the scheduler, and the nodes of its store.
+
+    Attributes:
+        executors: Executors.
+        nodes: Nodes that use the store; empty without a store.
+        problem: Reason for which the nodes are unknown; empty if they are not.
+    """
+
+    executors: tuple[ExecutorState, ...]
+    nodes: tuple[Node, ...] = ()
+    problem: Text = ""
+
+
+class Lane(Snapshot, frozen=True):
+    """Row of a timeline: past and coming runs of one task.
+
+    Attributes:
+        task_id: Id of the task.
+        runs: Runs that overlap the window.
+        due: Coming due times in the window.
+    """
+
+    task_id: Text
+    runs: tuple[Run, ...] = ()
+    due: tuple[AwareDatetime, ...] = ()
+
+
+class Timeline(Snapshot, frozen=True):
+    """Past and coming runs in a window of time.
+
+    Attributes:
+        start: Begin of the window.
+        now: Current time, which lies in the window.
+        end: End of the window.
+        lanes: Tasks with runs in the window, those that come next first.
+        hidden: Number of tasks with coming runs that are left out.
+    """
+
+    start: AwareDatetime
+    now: AwareDatetime
+    end: AwareDatetime
+    lanes: tuple[Lane, ...] = ()
+    hidden: NonNegativeInt = 0
+
+
+class EventRecord(Snapshot, frozen=True):
+    """Event of the scheduler, or action of a user.
+
+    Attributes:
+        number: Number of the event, ascending.
+        at: Time of the event.
+        kind: Class of the event, such as `TaskExecuted`.
+        task_id: Id of the task; empty if the event has none.
+        run_id: Id of the run; None if the event has none.
+        user: Name of the user who acted; empty for events of the scheduler.
+        text: Description.
+    """
+
+    number: PositiveInt
+    at: AwareDatetime
+    kind: Text
+    task_id: Text = ""
+    run_id: Text | None = None
+    user: Text = ""
+    text: Text = ""
+
+
+class EventPage(Snapshot, frozen=True):
+    """Page of events, newest first.
+
+    Attributes:
+        events: Events of the page.
+        next_key: Key of the next page, which has older events; None on the last page.
+    """
+
+    events: tuple[EventRecord, ...]
+    next_key: Text | None = None
+
+
+class ActionFailure(Snapshot, frozen=True):
+    """Task on which an action failed.
+
+    Attributes:
+        task_id: Id of the task.
+        message: Reason.
+    """
+
+    task_id: Text
+    message: Text
+
+
+class ActionReport(Snapshot, frozen=True):
+    """Outcome of an action.
+
+    Attributes:
+        done: Ids of the tasks, or of the run, on which the action was carried out.
+        failed: Tasks on which it failed; the others are not affected.
+    """
+
+    done: tuple[Text, ...] = ()
+    failed: tuple[ActionFailure, ...] = ()
+
+
+class Problem(Snapshot, frozen=True):
+    """Answer to a request that was rejected.
+
+    Attributes:
+        status: Status of the response.
+        message: Reason.
+    """
+
+    status: PositiveInt
+    message: Text

@@ -1,0 +1,233 @@
+"""Record of the last runs and events."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Sequence
+
+import pytest
+from hypothesis import given, strategies as st
+from typing_extensions import override
+
+from asyncz import AsyncIOScheduler, current_run, install_log_fields
+from asyncz.dashboard._journal import Journal, RecordedRun, RunLogHandler, Topics
+from asyncz.events import (
+    Event,
+    RunDetails,
+    TaskCancelled,
+    TaskError,
+    TaskExecuted,
+    TaskMaxInstances,
+    TaskMissed,
+    TaskProgress,
+    TaskRetrying,
+    TaskSubmitted,
+)
+from asyncz.retries import Retry
+
+pytestmark = pytest.mark.anyio
+
+
+def recorded(
+    happened: Sequence[Event], max_runs: int = 100, max_events: int = 1000, on_change: Callable[[Topics], object] = len
+) -> Journal:
+    """Return the journal of a scheduler that emits some events."""
+    scheduler = AsyncIOScheduler()
+    journal = Journal(scheduler, max_runs, max_events, on_change)
+    for event in happened:
+        scheduler._parts.runtime.dispatcher.emit(event)
+    return journal
+
+
+def every(_: RecordedRun) -> bool:
+    return True
+
+
+def submitted(number: int) -> TaskSubmitted:
+    return TaskSubmitted(f"task-{number % 3}", details=RunDetails(number, 1, 10.0))
+
+
+def ended(number: int, outcome: str) -> Event:
+    task_id, details = f"task-{number % 3}", RunDetails(number, 1, 10.0, 11.0, 12.5)
+    match outcome:
+        case "executed":
+            return TaskExecuted(task_id, object(), details)
+        case "error":
+            return TaskError(task_id, ValueError("wrong"), traceback="Traceback …", details=details)
+        case "missed":
+            return TaskMissed(task_id, details=details)
+        case _:
+            return TaskCancelled(task_id, details=details)
+
+
+OUTCOMES = ("executed", "error", "missed", "cancelled")
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 30), st.sampled_from((None, *OUTCOMES))), max_size=60),
+    st.integers(1, 8),
+)
+def test_journal_keeps_newest_ends_and_all_live(steps: list[tuple[int, str | None]], max_runs: int) -> None:
+    live, last = set[int](), list[int]()
+    happened: list[Event] = []
+    for number, outcome in steps:
+        if outcome is None and number not in live and number not in last:
+            happened.append(submitted(number))
+            live.add(number)
+        elif outcome is not None and number in live:
+            happened.append(ended(number, outcome))
+            live.remove(number)
+            last.append(number)
+    runs = recorded(happened, max_runs).runs(every, 1000)
+    assert [run.details.run_id for run in runs] == sorted(live | set(last[-max_runs:]), reverse=True)
+    assert {run.details.run_id for run in runs if run.outcome is None} == live
+
+
+@given(st.integers(0, 40), st.integers(1, 15), st.integers(1, 30))
+def test_event_pages_give_each_kept_event_once(number: int, limit: int, max_events: int) -> None:
+    journal = recorded([submitted(each) for each in range(1, number + 1)], max_events=max_events)
+    found: list[int] = []
+    before = None
+    while page := journal.recorded_events(before=before, limit=limit):
+        found += [event.number for event in page]
+        before = page[-1].number
+    assert found == list(range(number, max(0, number - max_events), -1))
+
+
+def test_event_page_of_dropped_events_is_empty() -> None:
+    journal = recorded([submitted(each) for each in range(1, 20)], max_events=5)
+    assert journal.recorded_events(before=3, limit=10) == ()
+
+
+def test_outcome_without_submission_is_recorded() -> None:
+    (run,) = recorded([ended(4, "missed")]).runs(every, 10)
+    assert (run.task_id, run.outcome) == ("task-1", "missed")
+
+
+def test_result_is_not_kept() -> None:
+    result = object()
+    before = sys.getrefcount(result)
+    journal = recorded([TaskExecuted("task", result, RunDetails(1))])
+    assert sys.getrefcount(result) == before
+    assert journal.find(1) is not None
+
+
+def test_rejection_is_event_without_run() -> None:
+    journal = recorded([TaskMaxInstances("task", details=RunDetails(0, 1, 10.0))])
+    assert journal.runs(every, 10) == []
+    assert [event.kind for event in journal.recorded_events(before=None, limit=10)] == ["TaskMaxInstances"]
+
+
+def test_retry_keeps_failed_attempt() -> None:
+    failed = TaskRetrying("task", ValueError("once"), 2.5, traceback="T", details=RunDetails(7, 1, 1.0, 2.0, 3.0))
+    journal = recorded([TaskSubmitted("task", details=RunDetails(7, 1, 1.0)), failed])
+    run = journal.find(7)
+    assert run is not None
+    assert run.outcome is None
+    assert [(each.error, each.delay, each.traceback) for each in run.attempts] == [("ValueError: once", 2.5, "T")]
+
+
+def test_progress_replaces_one_before() -> None:
+    reports = [TaskProgress("task", done, 4.0, details=RunDetails(7, 1, 1.0, 2.0)) for done in (1.0, 3.0)]
+    journal = recorded([TaskSubmitted("task", details=RunDetails(7, 1, 1.0)), *reports])
+    run = journal.find(7)
+    assert run is not None
+    assert run.progress is reports[1]
+
+
+def test_find_returns_copy() -> None:
+    scheduler = AsyncIOScheduler()
+    journal = Journal(scheduler, 10, 10, len)
+    scheduler._parts.runtime.dispatcher.emit(submitted(1))
+    found = journal.find(1)
+    scheduler._parts.runtime.dispatcher.emit(ended(1, "executed"))
+    assert found is not None
+    assert found.outcome is None
+
+
+def test_change_names_topics_after_it_can_be_read() -> None:
+    seen: list[tuple[bool, int]] = []
+    journals: list[Journal] = []
+
+    def on_change(topics: Topics) -> None:
+        seen.append(("runs" in topics, len(journals[0].runs(every, 10))))
+
+    scheduler = AsyncIOScheduler()
+    journals.append(Journal(scheduler, 10, 10, on_change))
+    scheduler._parts.runtime.dispatcher.emit(submitted(1))
+    assert seen == [(True, 1)]
+
+
+def test_closed_journal_records_nothing() -> None:
+    scheduler = AsyncIOScheduler()
+    journal = Journal(scheduler, 10, 10, len)
+    journal.close()
+    scheduler._parts.runtime.dispatcher.emit(submitted(1))
+    assert journal.runs(every, 10) == []
+
+
+class Unprintable:
+    @override
+    def __str__(self) -> str:
+        raise ValueError("no text")
+
+
+async def test_log_records_belong_to_their_run() -> None:
+    logger = logging.getLogger("tests.dashboard.jobs")
+    logger.propagate = False
+
+    def work(number: int) -> None:
+        logger.warning("step %d", number)
+        logger.warning("%s", Unprintable())
+
+    async with AsyncIOScheduler(executors={"io": "threadpool"}) as scheduler:
+        journal = Journal(scheduler, 10, 10, len)
+        handler = RunLogHandler(journal)
+        install_log_fields(handler)
+        logger.addHandler(handler)
+        logger.warning("outside of a run")
+        handles = [scheduler.add_task(work, number, trigger=None, executor="io").run() for number in (1, 2)]
+        for handle in handles:
+            await handle
+        for number, handle in enumerate(handles, 1):
+            run = journal.find(handle.run_id)
+            assert run is not None
+            assert run.logs[0].message == f"step {number}"
+            assert "cannot be formatted" in run.logs[1].message
+    logger.removeHandler(handler)
+
+
+async def test_log_of_run_is_bounded() -> None:
+    logger = logging.getLogger("tests.dashboard.jobs")
+    logger.propagate = False
+
+    def work() -> None:
+        for number in range(250):
+            logger.error("line %d", number)
+
+    async with AsyncIOScheduler() as scheduler:
+        journal = Journal(scheduler, 10, 10, len)
+        handler = RunLogHandler(journal)
+        install_log_fields(handler)
+        logger.addHandler(handler)
+        handle = scheduler.add_task(work, trigger=None).run()
+        await handle
+        run = journal.find(handle.run_id)
+        assert run is not None
+        assert (len(run.logs), run.logs_dropped, run.logs[-1].message) == (200, 50, "line 249")
+    logger.removeHandler(handler)
+
+
+async def test_run_with_retries_is_one_run() -> None:
+    def work() -> int:
+        if current_run().attempt < 3:
+            raise ValueError("not yet")
+        return 1
+
+    async with AsyncIOScheduler() as scheduler:
+        journal = Journal(scheduler, 10, 10, len)
+        handle = scheduler.add_task(work, trigger=None, retry=Retry(attempts=3, delay=0.001)).run()
+        await handle
+        (run,) = journal.runs(every, 10)
+        assert (run.outcome, run.details.attempt, len(run.attempts)) == ("executed", 3, 2)
