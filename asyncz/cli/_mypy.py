@@ -1,4 +1,4 @@
-"""Check of the class of an executor or trigger with mypy."""
+"""Check of the class of an executor, trigger or store with mypy."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _OPTIONS = (
 
 @attrs.frozen
 class TypesReport:
-    """Result of mypy for the class of an executor or trigger.
+    """Result of mypy for the class of an executor, trigger or store.
 
     Attributes:
         verdict: `kept` if the class satisfies its protocol and has no type errors.
@@ -73,7 +73,7 @@ def _mypy_errors(cls: type[object], protocol: str) -> tuple[list[str], list[str]
     with tempfile.TemporaryDirectory(prefix="asyncz-") as folder:
         program = Path(folder) / f"{_PROGRAM}.py"
         program.write_text(
-            f"import asyncz\nimport {cls.__module__}\n\n\n"
+            f"import asyncz\nimport asyncz.stores\nimport {cls.__module__}\n\n\n"
             f"def verified(value: {cls.__module__}.{cls.__qualname__}) -> asyncz.{protocol}:\n"
             "    return value\n"
         )

@@ -16,12 +16,13 @@ from typer.core import TyperGroup
 from typing_extensions import override
 
 from asyncz._metadata import __version__
-from asyncz._text import exception_text, printable
+from asyncz._text import exception_text, printable, without_secrets
 from asyncz.cli._import_target import add_current_folder, bad_target, import_target
 from asyncz.cli._logs import LogFormat, LogLevel, configure_logging
 from asyncz.cli.demo import Demo, installed_packages
 from asyncz.cli.preview import MAX_COUNT, preview as preview_trigger
 from asyncz.cli.run import run_scheduler
+from asyncz.cli.store import store_app
 from asyncz.cli.verify import Declarations, verify as verify_target
 from asyncz.config import SchedulerConfig
 from asyncz.exceptions import AsynczError, ConfigurationError, ConfigurationProblem
@@ -74,7 +75,7 @@ class _PrintableGroup(TyperGroup):
         if isinstance(context, typer.Context):
             print(context.get_usage(), file=sys.stderr)
             print(f"Try '{context.command_path} --help' for help.\n", file=sys.stderr)
-        print(f"Error: {printable(error.format_message(), 2000)}", file=sys.stderr)
+        print(f"Error: {printable(without_secrets(error.format_message()), 2000)}", file=sys.stderr)
 
 
 app: typer.Typer = typer.Typer(
@@ -83,6 +84,9 @@ app: typer.Typer = typer.Typer(
     # Tracebacks of typer show the values of local variables, which can be passwords.
     pretty_exceptions_enable=False,
 )
+
+
+app.add_typer(store_app, name="store")
 
 
 @app.callback(invoke_without_command=True)
@@ -227,7 +231,8 @@ def verify(
     target: Annotated[
         str,
         typer.Argument(
-            help="The class of an executor or trigger, a function that makes one, a trigger or a suite, as module:name."
+            help="The class of an executor, trigger or store, a function that makes one, a trigger or a suite, as"
+            " module:name."
         ),
     ],
     inline: Annotated[bool, typer.Option("--inline", help="The executor runs functions inside submit.")] = False,
@@ -249,9 +254,10 @@ def verify(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="List every rule.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Verify a custom executor or trigger: its types with mypy, and every rule of its protocol.
+    """Verify a custom executor, trigger or store: its types with mypy, and every rule of its protocol.
 
-    The target is imported and called. Set MYPY_CACHE_DIR to keep mypy's cache
+    The target is imported and called, with a clock as `now` if it makes a
+    store: each call has to return a new, empty one. Set MYPY_CACHE_DIR to keep mypy's cache
     between calls.
 
     Exit status: 0 if no rule is broken, 1 if one is, 2 for wrong arguments.

@@ -1,4 +1,4 @@
-"""`asyncz verify`: the types and the rules of a custom executor or trigger."""
+"""`asyncz verify`: the types and the rules of a custom executor, trigger or store."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import multiprocessing
 import os
 import sys
 import threading
+import time
 import typing
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from typing import get_args, get_origin, get_type_hints
+from typing import TypeAlias, get_args, get_origin, get_type_hints
 
 import attrs
 import rich.box
@@ -29,13 +30,17 @@ from asyncz.cli._mypy import TypesReport, TypesVerdict, check_types
 from asyncz.plugins import is_executor, is_trigger, missing_members
 from asyncz.protocols import Trigger, UniversalExecutor
 from asyncz.runs import TaskRun
+from asyncz.stores.protocol import Store
 from asyncz.testing import (
     ExecutorConformance,
     RestrictedExecutorConformance,
     RuleVerdict,
+    StoreConformance,
     TriggerConformance,
     Verdict,
 )
+
+_Suite: TypeAlias = RestrictedExecutorConformance[object] | TriggerConformance | StoreConformance
 
 # Number of rules that are checked at the same time; a check that fails spends most of its time waiting.
 _AT_ONCE = 4
@@ -119,15 +124,29 @@ class _TriggerSuite(TriggerConformance):
         return made
 
 
+class _StoreSuite(StoreConformance):
+    """Suite for a store that the target makes."""
+
+    def __init__(self, make: Callable[[Callable[[], float]], object]) -> None:
+        self._make = make
+
+    @override
+    def make_store(self, now: Callable[[], float], /) -> Store:
+        made = self._make(now)
+        assert isinstance(made, Store)
+        return made
+
+
 def verify(target: str, declared: Declarations, *, json_report: bool, verbose: bool) -> int:
-    """Verify an executor or a trigger, and print a report.
+    """Verify an executor, a trigger or a store, and print a report.
 
     Each rule is checked in an event loop in a daemon thread of its own, which is abandoned if the executor blocks it.
     If the executor leaves threads or processes for which the interpreter would wait, the process exits without them.
     An executor that blocks the whole interpreter cannot be handled.
 
     Args:
-        target: The class of an executor or trigger, a function that makes one, a trigger, or a suite, as `module:name`.
+        target: The class of an executor, trigger or store, a function that makes one, a trigger, or a suite, as
+            `module:name`. If it makes a store, it has a parameter `now` for the clock.
         declared: The abilities that the executor declares.
         json_report: Print JSON, and nothing else, to standard output.
         verbose: List every rule.
@@ -136,7 +155,7 @@ def verify(target: str, declared: Declarations, *, json_report: bool, verbose: b
         The exit status: 0 if nothing is broken, else 1.
 
     Raises:
-        BadParameter: The target is not one of these, or makes neither an executor nor a trigger.
+        BadParameter: The target is not one of these, or makes something else.
     """
     # Without a handler, Python would print warnings about runs that are meant to fail.
     logging.getLogger("asyncz").addHandler(logging.NullHandler())
@@ -157,7 +176,7 @@ def verify(target: str, declared: Declarations, *, json_report: bool, verbose: b
     return status
 
 
-def _declare(suite: RestrictedExecutorConformance[object] | TriggerConformance, declared: Declarations) -> None:
+def _declare(suite: _Suite, declared: Declarations) -> None:
     if declared.hang_timeout is not None:
         suite.hang_timeout = declared.hang_timeout
     if isinstance(suite, RestrictedExecutorConformance):
@@ -171,8 +190,8 @@ def _declare(suite: RestrictedExecutorConformance[object] | TriggerConformance, 
 # The suite
 
 
-def _suite_of(target: str, given: object) -> RestrictedExecutorConformance[object] | TriggerConformance:
-    if _is_executor_suite(given) or _is_trigger_suite(given):
+def _suite_of(target: str, given: object) -> _Suite:
+    if _is_executor_suite(given) or _is_trigger_suite(given) or _is_store_suite(given):
         return given()
     if is_trigger(given):
         return _TriggerSuite(lambda: given)
@@ -182,7 +201,15 @@ def _suite_of(target: str, given: object) -> RestrictedExecutorConformance[objec
             f"is of the type {type(given).__name__}; a trigger, or a class or function that makes a trigger or an"
             " executor, is needed",
         )
+    if _accepts_clock(given):
+        return _store_suite(target, given)
     made = _call(given, target)
+    if isinstance(made, Store):
+        raise bad_target(
+            target,
+            "makes a store without the clock of the rules: give it a parameter `now`, name a function that has one, or"
+            " subclass asyncz.testing.StoreConformance",
+        )
     if is_trigger(made):
         return _TriggerSuite(given)
     result = _result_type(_as_executor(made, target))
@@ -197,7 +224,23 @@ def _suite_of(target: str, given: object) -> RestrictedExecutorConformance[objec
     return _ExecutorSuite(given, _RESULTS[result][1])
 
 
-def _call(make: Callable[[], object], target: str) -> object:
+def _accepts_clock(make: Callable[..., object]) -> bool:  # type: ignore[explicit-any]  # of a user
+    """Return True if the clock of a store can be passed as `now`."""
+    try:
+        parameters = inspect.signature(make).parameters
+    except (TypeError, ValueError):
+        return False
+    return "now" in parameters and parameters["now"].kind is not inspect.Parameter.POSITIONAL_ONLY
+
+
+def _store_suite(target: str, make: Callable[..., object]) -> StoreConformance:  # type: ignore[explicit-any]  # of a user
+    made = _call(lambda: make(now=time.time), target, arguments="with `now` only")
+    if not isinstance(made, Store):
+        raise bad_target(target, f"makes an object of the type {type(made).__name__}; missing store member: connect")
+    return _StoreSuite(lambda now: make(now=now))
+
+
+def _call(make: Callable[[], object], target: str, *, arguments: str = "without arguments") -> object:
     async def call_on_loop() -> object:
         return make()
 
@@ -206,7 +249,7 @@ def _call(make: Callable[[], object], target: str) -> object:
     except (Exception, SystemExit) as error:
         raise bad_target(
             target,
-            f"makes no executor and no trigger: {exception_text(error)}; it is called without arguments: name a"
+            f"makes no executor, trigger or store: {exception_text(error)}; it is called {arguments}: name a"
             " function that passes them",
         ) from error
 
@@ -230,6 +273,10 @@ def _is_trigger_suite(value: object) -> TypeIs[type[TriggerConformance]]:
     return inspect.isclass(value) and issubclass(value, TriggerConformance)
 
 
+def _is_store_suite(value: object) -> TypeIs[type[StoreConformance]]:
+    return inspect.isclass(value) and issubclass(value, StoreConformance)
+
+
 def _result_type(executor: UniversalExecutor) -> object:
     """Return the result type of the runs that `submit` accepts, by its annotation; `object` if it accepts all."""
     try:
@@ -244,8 +291,11 @@ def _result_type(executor: UniversalExecutor) -> object:
     return object
 
 
-def _types_of(suite: RestrictedExecutorConformance[object] | TriggerConformance, target: str) -> TypesReport:
-    """Check with mypy that a scheduler accepts the executor or trigger of a suite."""
+def _types_of(suite: _Suite, target: str) -> TypesReport:
+    """Check with mypy that a scheduler accepts the executor, trigger or store of a suite."""
+    if isinstance(suite, StoreConformance):
+        made = _call(lambda: suite.make_store(time.time), target)
+        return check_types(type(made), "stores.Store", "connect", "NodeRecord")
     if isinstance(suite, TriggerConformance):
         return check_types(type(_call(suite.make_trigger, target)), "Trigger", "next_due_time", "datetime")
     executor = _as_executor(_call(suite.make_executor, target), target)

@@ -24,6 +24,17 @@ class Migration(NamedTuple):
     sql: str
 
 
+SCHEMA_TABLE = "CREATE TABLE IF NOT EXISTS asyncz_schema (number integer PRIMARY KEY)"
+"""Statement for the table with the numbers of the applied migrations. The other tables of the database are a user's."""
+
+
+def statements(migration: Migration) -> list[str]:
+    """Return the statements of a migration, and the one that records it."""
+    found = [each.strip() for each in migration.sql.split(";")]
+    record = f"INSERT INTO asyncz_schema (number) VALUES ({migration.number})"  # noqa: S608  # a number
+    return [*(each for each in found if each), record]
+
+
 @functools.cache
 def migrations(dialect: Dialect) -> tuple[Migration, ...]:
     """Return the migrations of a database, in order."""

@@ -9,6 +9,7 @@ from asyncz.exceptions import InvalidInputError
 from asyncz.stores.protocol import Store
 
 _SQLITE = "sqlite:///"
+_POSTGRES = ("postgresql://", "postgres://")
 _ALLOWED = "pass sqlite:///path, postgresql://user@host/database, or a store"
 
 
@@ -27,17 +28,29 @@ def store_of(value: object) -> Store:
 
 
 def _store_of_url(url: str) -> Store:
-    if url.startswith(_SQLITE) and len(url) > len(_SQLITE):
+    path = sqlite_path(url)
+    if path is not None:
         from asyncz.stores.sqlite import SqliteStore
 
+        return SqliteStore(path)
+    from asyncz.stores.postgres import PostgresStore
+
+    return PostgresStore(url)
+
+
+def sqlite_path(url: str) -> str | None:
+    """Return the path of a URL of SQLite, and None for a URL of PostgreSQL.
+
+    Raises:
+        InvalidInputError: The URL is neither of both.
+    """
+    if url.startswith(_SQLITE) and len(url) > len(_SQLITE):
         path = unquote(url.removeprefix(_SQLITE))
         if "\0" in path or path.startswith(":memory:") or "?" in path:
             raise InvalidInputError("store", repr(printable(url)), "write the path of a file, without options")
-        return SqliteStore(path)
-    if url.startswith(("postgresql://", "postgres://")):
-        from asyncz.stores.postgres import PostgresStore
-
-        return PostgresStore(url)
+        return path
+    if url.startswith(_POSTGRES):
+        return None
     scheme, separator, _ = url.partition(":")
     # The rest of the text may contain a password.
     shown = repr(f"{printable(scheme, 40)}:...") if separator else "the given text"

@@ -15,7 +15,7 @@ from asyncz.exceptions import InvalidInputError, MissingExtraError
 from asyncz.stores._checks import check_ttl
 from asyncz.stores._columns import OUTCOME_COLUMNS, RUN_COLUMNS, TASK_COLUMNS, column_list
 from asyncz.stores._declarations import records_to_write
-from asyncz.stores._migrations import migrations
+from asyncz.stores._migrations import SCHEMA_TABLE, Migration, migrations, statements
 from asyncz.stores._transactions import DatabaseSession
 from asyncz.stores.exceptions import StoreConnectionError, StoreDataError, StoreSchemaError
 from asyncz.stores.protocol import FORGET_NODE_AFTER, StoreSession
@@ -38,7 +38,8 @@ try:
 except ImportError as _error:
     raise MissingExtraError("PostgresStore", "psycopg", "postgres") from _error
 
-_Connection: TypeAlias = psycopg.Connection[tuple[object, ...]]
+Connection: TypeAlias = psycopg.Connection[tuple[object, ...]]
+"""Connection whose rows are tuples."""
 
 # The key of the advisory lock under which one process at a time applies migrations.
 _MIGRATION_LOCK = 0x6173796E637A  # "asyncz"
@@ -258,7 +259,7 @@ class _PostgresTransactions:
         self._now = now
         self._node = node
         self._ttl = ttl
-        self._connection: _Connection | None = None
+        self._connection: Connection | None = None
 
     def grant_lease(self, *, first: bool) -> Lease:
         values = {
@@ -412,19 +413,13 @@ class _PostgresTransactions:
         return {"node": self._node.id, "now": None if self._now is None else utc(self._now())}
 
     @contextlib.contextmanager
-    def _connected(self) -> Generator[_Connection, None, None]:
+    def _connected(self) -> Generator[Connection, None, None]:
         """Provide the connection, in which each statement outside of a transaction is one."""
         try:
             if self._connection is None:
-                connection = psycopg.connect(
-                    self._url,
-                    autocommit=True,
-                    prepare_threshold=5 if self._prepare else None,
-                    application_name="asyncz",
-                    row_factory=args_row(_values_of_row),
-                )
+                connection = connected(self._url, prepare=self._prepare)
                 try:
-                    migrate(connection, self._description)
+                    _ = migrate(connection, self._description)
                 except BaseException:
                     connection.close()
                     raise
@@ -438,34 +433,65 @@ class _PostgresTransactions:
             raise StoreConnectionError(self._description, f"{error}".strip()) from error
 
 
-def migrate(connection: _Connection, description: str) -> None:
-    """Apply the migrations that the database lacks, in one transaction and under a lock.
+@contextlib.contextmanager
+def translated(description: str) -> Generator[None, None, None]:
+    """Raise errors of the driver as errors of the store, in one line.
 
     Raises:
-        StoreSchemaError: The database has a newer schema.
+        StoreConnectionError: The driver has raised an error.
+    """
+    try:
+        yield
+    except psycopg.Error as error:
+        raise StoreConnectionError(description, " ".join(f"{error}".split())) from error
+
+
+def connected(url: str, *, prepare: bool) -> Connection:
+    """Return a new connection, in which each statement outside of a transaction is one."""
+    return psycopg.connect(
+        url,
+        autocommit=True,
+        prepare_threshold=5 if prepare else None,
+        application_name="asyncz",
+        row_factory=args_row(_values_of_row),
+    )
+
+
+def migrate(connection: Connection, description: str) -> Sequence[Migration]:
+    """Apply the migrations that the database lacks, in one transaction and under a lock, and return them.
+
+    Raises:
+        StoreSchemaError: The database has a newer schema, or tables that are not those of this package.
     """
     known = migrations("postgres")
-    newest, found = known[-1].number, _schema(connection)
+    newest, found = known[-1].number, schema_number(connection)
     if found > newest:
         raise StoreSchemaError(description, found, newest)
     if found == newest:
-        return
+        return ()
     with connection.transaction():
         _ = connection.execute("SELECT pg_advisory_xact_lock(%s)", [_MIGRATION_LOCK])
         # Read again: another process may have applied them meanwhile. Without this statement, which updates the catalog
         # cache of the session, `to_regclass` would repeat that there is no table.
-        _ = connection.execute("CREATE TABLE IF NOT EXISTS asyncz_schema (number integer PRIMARY KEY)")
-        found = _schema(connection)
+        _ = connection.execute(SCHEMA_TABLE)
+        found = schema_number(connection)
         for migration in known[found:]:
-            _ = connection.execute(migration.sql.encode())
-            _ = connection.execute("INSERT INTO asyncz_schema VALUES (%s)", [migration.number])
+            try:
+                for statement in statements(migration):
+                    _ = connection.execute(statement.encode())
+            except psycopg.ProgrammingError as error:
+                # The statement is wrong for this database, as if someone had created the tables by hand.
+                reason = f"{migration.name}: {error.diag.message_primary or error}"
+                raise StoreSchemaError(description, found, migration.number, reason) from error
+    return known[found:]
 
 
 def _values_of_row(*values: object) -> tuple[object, ...]:
     return values
 
 
-def _schema(connection: _Connection) -> int:
+def schema_number(connection: Connection) -> int:
+    """Return the number of the newest migration that was applied, 0 if there is none."""
     with connection.cursor(row_factory=scalar_row) as cursor:
         (table,) = cursor.execute("SELECT to_regclass('asyncz_schema')::text").fetchall()
         if table is None:
@@ -474,7 +500,7 @@ def _schema(connection: _Connection) -> int:
         return int(f"{number}")
 
 
-def _revision(database: _Connection, *, lock: bool) -> int:
+def _revision(database: Connection, *, lock: bool) -> int:
     """Return a number that changes with tasks and waiting runs, or lock the revisions until the transaction ends.
 
     The lock makes revisions visible in their order: a reader that has seen one has seen all smaller ones.
@@ -490,7 +516,7 @@ def _revision(database: _Connection, *, lock: bool) -> int:
         return int(f"{value}")
 
 
-def _write_tasks(database: _Connection, tasks: Sequence[TaskRecord]) -> Sequence[TaskRecord]:
+def _write_tasks(database: Connection, tasks: Sequence[TaskRecord]) -> Sequence[TaskRecord]:
     """Write tasks with their next versions and revisions. The revisions are locked."""
     first = _revision_only(database, len(tasks))
     written = [
@@ -503,7 +529,7 @@ def _write_tasks(database: _Connection, tasks: Sequence[TaskRecord]) -> Sequence
     return written
 
 
-def _revision_only(database: _Connection, count: int) -> int:
+def _revision_only(database: Connection, count: int) -> int:
     """Reserve revisions, and return the one before the first of them."""
     sql = b"UPDATE asyncz_counters SET value = value + %s WHERE name = 'revision' RETURNING value - %s"
     with database.cursor(row_factory=scalar_row) as cursor:
@@ -511,18 +537,18 @@ def _revision_only(database: _Connection, count: int) -> int:
         return int(f"{value}")
 
 
-def _tasks(database: _Connection, condition: str, values: Mapping[str, object]) -> list[TaskRecord]:
+def _tasks(database: Connection, condition: str, values: Mapping[str, object]) -> list[TaskRecord]:
     sql = f"SELECT {_TASKS} FROM asyncz_tasks WHERE {condition}"  # noqa: S608  # own names
     with database.cursor(row_factory=kwargs_row(TaskRecord)) as cursor:
         return cursor.execute(sql.encode(), values).fetchall()
 
 
-def _tasks_by_id(database: _Connection, task_ids: Sequence[str]) -> dict[str, TaskRecord]:
+def _tasks_by_id(database: Connection, task_ids: Sequence[str]) -> dict[str, TaskRecord]:
     return {task.id: task for task in _tasks(database, "id = ANY (%(ids)s)", {"ids": [*task_ids]})}
 
 
 def _runs(
-    database: _Connection, sql: bytes, values: Mapping[str, object], *, newest_first: bool = False
+    database: Connection, sql: bytes, values: Mapping[str, object], *, newest_first: bool = False
 ) -> Sequence[RunRecord]:
     with database.cursor(row_factory=kwargs_row(RunRecord)) as cursor:
         found = cursor.execute(sql, values).fetchall()

@@ -26,7 +26,7 @@ from asyncz.stores._columns import (
     task_of_row,
 )
 from asyncz.stores._declarations import records_to_write
-from asyncz.stores._migrations import migrations
+from asyncz.stores._migrations import SCHEMA_TABLE, Migration, migrations, statements
 from asyncz.stores._transactions import DatabaseSession
 from asyncz.stores.exceptions import StoreConnectionError, StoreDataError, StoreSchemaError
 from asyncz.stores.protocol import FORGET_NODE_AFTER, StoreSession
@@ -331,7 +331,7 @@ class _SqliteTransactions:
                 _ = connection.execute("PRAGMA journal_mode = WAL")
                 # A power cut may undo the last transactions, but never damages the file.
                 _ = connection.execute("PRAGMA synchronous = NORMAL")
-                migrate(connection, self._path)
+                _ = migrate(connection, self._path)
             except BaseException:
                 connection.close()
                 raise
@@ -368,34 +368,48 @@ class _SqliteTransactions:
         return [run.model_copy(update=update | {"fence": run.fence + 1}) for run in runs]
 
 
-def migrate(connection: sqlite3.Connection, path: str) -> None:
-    """Apply the migrations that the file lacks, in one transaction.
+def migrate(connection: sqlite3.Connection, path: str) -> Sequence[Migration]:
+    """Apply the migrations that the file lacks, in one transaction, and return them.
 
     Raises:
-        StoreSchemaError: The file has a newer schema.
+        StoreSchemaError: The file has a newer schema, or tables that are not those of this package.
     """
     known = migrations("sqlite")
-    newest, found = known[-1].number, _schema(connection)
+    newest, found = known[-1].number, schema_number(connection)
     if found > newest:
         raise StoreSchemaError(repr(path), found, newest)
     if found == newest:
-        return
+        return ()
     _ = connection.execute("BEGIN IMMEDIATE")
     try:
         # Read again: another process may have applied them meanwhile.
-        found = _schema(connection)
+        found = schema_number(connection)
+        _ = connection.execute(SCHEMA_TABLE)
         for migration in known[found:]:
-            for statement in migration.sql.split(";"):
-                _ = connection.execute(statement)
-        _ = connection.execute(f"PRAGMA user_version = {max(found, newest)}")
+            _apply(connection, path, found, migration)
         _ = connection.execute("COMMIT")
     except BaseException:
         _ = connection.execute("ROLLBACK")
         raise
+    return known[found:]
 
 
-def _schema(connection: sqlite3.Connection) -> int:
-    (number,) = _one_row(connection.execute("PRAGMA user_version"))
+def _apply(connection: sqlite3.Connection, path: str, found: int, migration: Migration) -> None:
+    try:
+        for statement in statements(migration):
+            _ = connection.execute(statement)
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
+            raise
+        # The statement is wrong for this file, as if someone had created the tables by hand.
+        raise StoreSchemaError(repr(path), found, migration.number, f"{migration.name}: {error}") from error
+
+
+def schema_number(connection: sqlite3.Connection) -> int:
+    """Return the number of the newest migration that was applied, 0 if there is none."""
+    if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'asyncz_schema'").fetchone() is None:
+        return 0
+    (number,) = _one_row(connection.execute("SELECT coalesce(max(number), 0) FROM asyncz_schema"))
     return number
 
 

@@ -84,7 +84,7 @@ async def test_sqlite_file_with_newer_schema_raises(tmp_path: Path) -> None:
     await (await connected(SqliteStore(path))).close()
     newest = migrations("sqlite")[-1].number
     with sqlite3.connect(path) as database:
-        _ = database.execute(f"PRAGMA user_version = {newest + 1}")
+        _ = database.execute("INSERT INTO asyncz_schema VALUES (?)", (newest + 1,))
     database.close()
     with pytest.raises(StoreSchemaError, match="install a newer version") as caught:
         await connected(SqliteStore(path))

@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from asyncz.cli.app import app
-from asyncz.testing import RULES, TRIGGER_RULES, rules
+from asyncz.testing import RULES, STORE_RULES, TRIGGER_RULES, rules
 from tests.helpers.commands import asyncz_command
 from tests.integration.readme.test_readme import EXAMPLES
 
@@ -297,7 +297,7 @@ def test_verify_without_mypy_skips_types(folder: Path) -> None:
         ("builtins:dict", "missing trigger member: next_due_time"),
         ("own:ListExecutor", "RestrictedExecutorConformance"),
         ("asyncz.testing:ExecutorConformance", "makes no executor"),
-        ("asyncz.testing:TriggerConformance", "no trigger"),
+        ("asyncz.testing:TriggerConformance", "trigger or store: NotImplementedError"),
         ("asyncz:IntervalTrigger", "name a function"),
     ],
 )
@@ -308,3 +308,92 @@ def test_verify_bad_target_reported(folder: Path, target: str, message: str, mon
     result = CliRunner().invoke(app, ["verify", target])
     assert result.exit_code == 2, result.output
     assert message in re.sub(r"[\s│]+", " ", result.stderr)
+
+
+STORES = """
+import time
+from collections.abc import Callable, Sequence
+from typing_extensions import override
+from asyncz.stores import Firing, MemoryStore, RunRecord
+from asyncz.testing import StoreConformance
+
+
+class Unclocked:
+    async def connect(self, node, ttl): ...
+
+
+class NotStore:
+    def __init__(self, now: Callable[[], float]) -> None: ...
+
+
+class OwnStore(MemoryStore):
+    pass
+
+
+class Untyped(MemoryStore):
+    async def connect(self, node, ttl): return await super().connect(node, ttl)
+
+
+def named(now: Callable[[], float] = time.time) -> OwnStore:
+    return OwnStore(now=now)
+
+
+class Suite(StoreConformance):
+    def make_store(self, now: Callable[[], float], /) -> OwnStore:
+        return OwnStore(now=now)
+
+
+def failing(now: Callable[[], float]) -> OwnStore:
+    raise OSError("no such file")
+"""
+
+
+@pytest.fixture
+def stores(tmp_path: Path) -> Path:
+    (tmp_path / "own_stores.py").write_text(STORES)
+    return tmp_path
+
+
+@pytest.mark.parametrize("target", ["OwnStore", "named", "Suite"])
+def test_verify_accepts_stores(stores: Path, target: str) -> None:
+    result = asyncz_command("verify", f"own_stores:{target}", "--json", folder=stores)
+    assert result.returncode == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert found["types"]["protocol"] == "stores.Store"
+    assert found["types"]["verdict"] == "kept", found["types"]
+    assert {each["verdict"] for each in found["rules"]} == {"kept"}
+    assert len(found["rules"]) == len(STORE_RULES)
+
+
+def test_verify_names_broken_store_rule(stores: Path) -> None:
+    (stores / "broken.py").write_text(
+        "from tests.stores.broken_stores import BrokenStore, FiresEarly\n\n"
+        "def make(now):\n    return BrokenStore(FiresEarly, now)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+    command = [sys.executable, "-m", "asyncz", "verify", "broken:make"]
+    result = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=100, cwd=stores, env=environment
+    )
+    assert result.returncode == 1
+    assert "one second before its due time" in result.stdout
+
+
+def test_verify_untyped_store_found_by_mypy(stores: Path) -> None:
+    result = asyncz_command("verify", "own_stores:Untyped", folder=stores)
+    assert result.returncode == 1
+    assert "the parameters of `connect` are not annotated with NodeRecord" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("Unclocked", "makes a store without the clock of the rules: give it a parameter `now`"),
+        ("NotStore", "missing store member: connect"),
+        ("failing", "OSError: no such file; it is called with `now` only"),
+    ],
+)
+def test_verify_bad_store_reported(stores: Path, target: str, message: str) -> None:
+    result = asyncz_command("verify", f"own_stores:{target}", folder=stores)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert message in " ".join(result.stderr.split())

@@ -1,0 +1,222 @@
+"""`asyncz store`: maintenance of the database that schedulers use as their store."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+from json import dumps
+from typing import Annotated, get_args
+
+import typer
+
+from asyncz._text import exception_text, printable
+from asyncz.exceptions import AsynczError
+from asyncz.stores._admin import Access, PruneRule, StoreAdmin
+from asyncz.stores._admin_urls import opened_admin
+from asyncz.stores._migrations import SCHEMA_TABLE, Dialect, migrations, statements
+from asyncz.stores._urls import sqlite_path
+from asyncz.stores.records import FinalRunState
+
+EXIT_PROBLEM = 1
+"""The exit status if the database cannot be used."""
+
+_UNITS: Mapping[str, timedelta] = {
+    "s": timedelta(seconds=1),
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+    "w": timedelta(weeks=1),
+}
+
+store_app: typer.Typer = typer.Typer(
+    help="Maintain the database that schedulers use as their store.", no_args_is_help=True
+)
+
+Url = Annotated[
+    str,
+    typer.Argument(
+        envvar="ASYNCZ_STORE",
+        help="sqlite:///path or postgresql://user@host/database.",
+        show_default=False,
+        metavar="URL",
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
+
+
+@store_app.command()
+def migrate(url: Url, json: Json = False) -> None:
+    """Apply the migrations that a database lacks; an SQLite file is created if it does not exist.
+
+    Schedulers do that, too, when they start.
+
+    Exit status: 0 if the database has the schema of this version, 1 if it
+    cannot have it, 2 for wrong arguments.
+    """
+    with _reported("migrate"), _opened(url, "create") as admin:
+        applied = [each.name for each in admin.migrate()]
+        status = admin.status()
+    if json:
+        _print_json({"store": admin.description, "applied": applied, "schema": status.found})
+        return
+    for name in applied:
+        print(f"applied {name}")
+    print(printable(f"{admin.description} has the schema {status.found}"))
+
+
+@store_app.command()
+def check(url: Url, json: Json = False) -> None:
+    """Report the schema, tasks, runs and nodes of a store. Changes nothing.
+
+    Exit status: 0 if schedulers of this version can use the store, 1 if they
+    cannot, 2 for wrong arguments.
+    """
+    with _reported("check"), _opened(url, "read") as admin:
+        status = admin.status()
+        contents = None if status.problem else admin.contents()
+    report: dict[str, object] = {"store": admin.description, "schema": status._asdict()}
+    if contents is not None:
+        report |= {
+            "tasks": contents.tasks,
+            "runs": contents.runs,
+            "nodes": [each.model_dump(mode="json") for each in contents.nodes],
+        }
+    if json:
+        _print_json(report)
+    elif contents is None:
+        print(printable(f"{admin.description}: schema {status.found}, needed {status.needed}: {status.problem}"))
+    else:
+        print(printable(f"{admin.description}: schema {status.found}, current"))
+        print(f"tasks: {_numbers(contents.tasks)}")
+        print(f"runs:  {_numbers(contents.runs)}")
+        print(printable(f"nodes: {', '.join(each.name or each.id for each in contents.nodes) or 'none'}"))
+    raise typer.Exit(EXIT_PROBLEM if status.problem else 0)
+
+
+@store_app.command()
+def sql(
+    database: Annotated[str, typer.Argument(help="sqlite or postgresql, or the URL of a store.", metavar="DATABASE")],
+    since: Annotated[
+        int, typer.Option("--from", min=0, help="Number of the migration that the database has already.")
+    ] = 0,
+) -> None:
+    """Print the statements of the migrations, for a review or if schedulers must not change the schema.
+
+    The URL of a store only names the kind of database: nothing is opened.
+
+    Exit status: 0, or 2 for wrong arguments.
+    """
+    dialect = _dialect(database)
+    pending = [each for each in migrations(dialect) if each.number > since]
+    if not pending:
+        print(f"-- no migration after {since}")
+        return
+    print(f"BEGIN;\n{SCHEMA_TABLE};")
+    for migration in pending:
+        print(f"\n-- {migration.name}")
+        for statement in statements(migration):
+            print(f"{statement};")
+    print("\nCOMMIT;")
+
+
+@store_app.command()
+def prune(
+    url: Url,
+    older_than: Annotated[
+        str | None, typer.Option(help="Delete only runs that ended before, such as 90s, 15m, 12h, 30d or 4w.")
+    ] = None,
+    keep: Annotated[
+        int | None, typer.Option(min=0, help="Keep that many of the newest finished runs of each task.")
+    ] = None,
+    state: Annotated[
+        list[str] | None, typer.Option(help="Delete runs in this state; may be repeated. By default in all states.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Report what would be deleted, and delete nothing.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Delete finished runs of the history; needs --older-than, --keep or both.
+
+    Waiting and running runs stay, and so do tasks. Schedulers may use the
+    store meanwhile.
+
+    Exit status: 0, 1 if the store cannot be used, 2 for wrong arguments.
+    """
+    if older_than is None and keep is None:
+        raise typer.BadParameter("say which runs to delete", param_hint="--older-than or --keep")
+    age = None if older_than is None else _duration(older_than)
+    rule = PruneRule(older_than=age, keep=keep or 0, states=_states(state))
+    with _reported("prune"), _opened(url, "read" if dry_run else "write") as admin:
+        admin.require_schema()
+        selected = admin.select(rule)
+        deleted = 0 if dry_run else admin.delete(selected)
+    counts: dict[str, int] = {name: len(found) for name, found in selected.items()}
+    if json:
+        _print_json({"store": admin.description, "dry_run": dry_run, "selected": counts, "deleted": deleted})
+        return
+    print(f"{'would delete' if dry_run else 'deleted'} {_numbers(counts)}")
+
+
+@contextmanager
+def _reported(command: str) -> Generator[None, None, None]:
+    """Print an error of the store in one line, and exit."""
+    try:
+        yield
+    except AsynczError as error:
+        print(f"asyncz store {command}: {exception_text(error, 2000).partition(': ')[2]}", file=sys.stderr)
+        raise typer.Exit(EXIT_PROBLEM) from error
+
+
+@contextmanager
+def _opened(url: str, access: Access) -> Generator[StoreAdmin, None, None]:
+    try:
+        _ = sqlite_path(url)
+    except AsynczError as error:
+        raise typer.BadParameter(printable(str(error)), param_hint="URL") from error
+    with opened_admin(url, access) as admin:
+        yield admin
+
+
+def _dialect(database: str) -> Dialect:
+    if database in {"sqlite", "postgres", "postgresql"}:
+        return "sqlite" if database == "sqlite" else "postgres"
+    try:
+        return "sqlite" if sqlite_path(database) is not None else "postgres"
+    except AsynczError as error:
+        raise typer.BadParameter(printable(str(error)), param_hint="DATABASE") from error
+
+
+def _duration(text: str) -> timedelta:
+    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?)([smhdw])", text, re.ASCII)
+    if found is None:
+        raise typer.BadParameter(
+            printable(f"{text!r} is not a duration; write it like 90s, 15m, 12h, 30d or 4w"), param_hint="--older-than"
+        )
+    try:
+        return float(found[1]) * _UNITS[found[2]]
+    except OverflowError:
+        raise typer.BadParameter(printable(f"{text!r} is too long"), param_hint="--older-than") from None
+
+
+def _states(given: list[str] | None) -> tuple[FinalRunState, ...]:
+    known: tuple[FinalRunState, ...] = get_args(FinalRunState)
+    unknown = [each for each in given or () if each not in known]
+    if unknown:
+        raise typer.BadParameter(
+            printable(f"{unknown[0]!r} is not a final state; allowed: {', '.join(known)}"), param_hint="--state"
+        )
+    return tuple(each for each in known if given is None or not given or each in given)
+
+
+def _numbers(counts: Mapping[str, int]) -> str:
+    total = sum(counts.values())
+    parts = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
+    return f"{total:,} ({parts})" if parts else "0"
+
+
+def _print_json(report: Mapping[str, object]) -> None:
+    print(dumps(report, indent=2).replace("\x7f", "\\u007f"))

@@ -1,0 +1,86 @@
+"""Maintenance of a PostgreSQL database."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from typing_extensions import override
+
+from asyncz.clock import in_utc
+from asyncz.stores._admin import Access, StoreAdmin
+from asyncz.stores._migrations import Dialect, Migration
+from asyncz.stores.postgres import (
+    Connection,
+    connected,
+    describe,
+    migrate,
+    schema_number,
+    translated,
+)
+
+
+class PostgresAdmin(StoreAdmin):
+    """Maintenance over a connection of its own.
+
+    Args:
+        url: Connection string.
+        access: How the database is used; with `read`, the server rejects each change.
+
+    Raises:
+        InvalidInputError: The connection string is not valid.
+        StoreConnectionError: The database cannot be reached.
+    """
+
+    dialect: Dialect = "postgres"
+
+    def __init__(self, url: str, access: Access) -> None:
+        self.description = describe(url)
+        with translated(self.description):
+            self._connection: Connection = connected(url, prepare=False)
+            if access == "read":
+                _ = self._connection.execute("SET default_transaction_read_only = on")
+
+    @override
+    def migrate(self) -> Sequence[Migration]:
+        with translated(self.description):
+            return migrate(self._connection, self.description)
+
+    @override
+    def close(self) -> None:
+        self._connection.close()
+
+    @override
+    def _rows(self, sql: str, *values: object) -> Sequence[Sequence[object]]:
+        with translated(self.description):
+            return self._connection.execute(sql.replace("?", "%s").encode(), values).fetchall()
+
+    @override
+    def _schema(self) -> int:
+        with translated(self.description):
+            return schema_number(self._connection)
+
+    @override
+    def _columns(self, table: str) -> Collection[str]:
+        sql = "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(?) AND attnum > 0 AND NOT attisdropped"
+        return [str(name) for (name,) in self._rows(sql, table)]
+
+    @override
+    def _now(self) -> datetime:
+        ((now,),) = self._rows("SELECT clock_timestamp()")
+        return self._read_time(now)
+
+    @override
+    def _stored_time(self, moment: datetime) -> object:
+        return moment
+
+    @override
+    def _read_time(self, value: object) -> datetime:
+        assert isinstance(value, datetime)
+        return in_utc(value)
+
+    @override
+    def _delete(self, sequences: Sequence[int]) -> int:
+        sql = b"DELETE FROM asyncz_runs WHERE sequence = ANY (%s)"
+        with translated(self.description):
+            return self._connection.execute(sql, [[*sequences]]).rowcount
