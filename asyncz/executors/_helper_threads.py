@@ -10,7 +10,6 @@ from collections.abc import Callable
 
 logger = logging.getLogger("asyncz.executors")
 
-_MAX_THREADS = 64
 _IDLE_SECONDS = 1.0
 _MESSAGE = "Pickling or unpickling raised an exception outside of a run"
 
@@ -23,10 +22,12 @@ class HelperThreads:
 
     Args:
         name: Name of the threads.
+        maximum: Maximum number of threads.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, maximum: int = 64) -> None:
         self._name = name
+        self._maximum = maximum
         self._condition = threading.Condition()
         self._calls: deque[Callable[[], object]] = deque()
         self._threads = 0
@@ -40,7 +41,7 @@ class HelperThreads:
             if self._idle >= len(self._calls):
                 self._condition.notify()
                 return
-            if self._threads >= _MAX_THREADS:
+            if self._threads >= self._maximum:
                 return
             self._threads += 1
         try:

@@ -26,7 +26,7 @@ from asyncz.exceptions import (
 )
 from asyncz.executors._run_registry import ABANDONED, DONE, QUEUED, RUNNING, MakeOutcome, RunRegistry
 from asyncz.protocols import Notifier
-from asyncz.runs import CallLater, TaskRun
+from asyncz.runs import CallLater, RunTimer, TaskRun
 
 if TYPE_CHECKING:
     from asyncz.states import ExecutorState
@@ -517,20 +517,27 @@ class _Timeout:
         self._make_outcome: MakeOutcome = partial(run.failed, exceeded)
         self._cancel_run: Callable[[], bool] = partial(executor.cancel_run, run)
         self._abandon: Callable[[], bool] = lambda: executor.abandon(run, run.failed(exceeded))
+        self._timer: RunTimer | None = None
 
     def start(self) -> None:
         """Start the timer, unless the run is over."""
         self._call_later(self._clock_call_later, self._timeout, self._expire)
 
+    def stop(self) -> None:
+        """Stop the timer."""
+        if self._timer is not None:
+            self._timer.cancel()
+
     def _call_later(self, call_later: CallLater | None, delay: float, callback: Callable[[], None]) -> None:
         record, loop = self._state.registry.get(self._run_id), self._state.loop
         if record is None or loop is None or record.state is not RUNNING:
             return
-        record.timer = loop.call_later(delay, callback) if call_later is None else call_later(delay, callback)
+        timer = loop.call_later(delay, callback) if call_later is None else call_later(delay, callback)
+        record.timer = self._timer = timer
         # `finish` sets the state and then reads the timer; this sets the timer and then reads the state. In either
         # order of the two threads, one of them cancels the timer: else it would keep the run until it expires.
         if self._state.registry.is_over(self._run_id):
-            record.timer.cancel()
+            timer.cancel()
 
     def _expire(self) -> None:
         state = self._state
@@ -557,6 +564,26 @@ class _Timeout:
         if self._abandon():
             self._try_to_cancel()
             _log(self._executor, logging.DEBUG, "%s", self._exceeded)
+
+
+def limit_pickling(executor: BaseExecutor, run: TaskRun[ResultT]) -> Callable[[], None]:
+    """Start the timeout of a run whose call is pickled, which may hang; it starts anew when the function is called.
+
+    May be called from any thread.
+
+    Returns:
+        A function that stops the timeout.
+    """
+    timeout, call_on_loop = run.limits.timeout, executor._base_executor_state.call_on_loop
+    if timeout is None:
+        return _do_nothing
+    limit = _Timeout(executor, run, timeout)
+    call_on_loop(limit.start)
+    return lambda: call_on_loop(limit.stop)
+
+
+def _do_nothing() -> None:
+    """Do nothing."""
 
 
 def _finish_any(executor: BaseExecutor, run: TaskRun[ResultT], notification: TaskNotification[ResultT]) -> None:

@@ -22,7 +22,9 @@ from asyncz.executors import _remote_worker
 from asyncz.executors._exit_hooks import ThreadedFunctions, call_in_own_thread
 from asyncz.executors._helper_threads import HelperThreads
 from asyncz.executors._progress_socket import ProgressSocket
-from asyncz.executors._serialization import latest_start, outcome_of, parcel_of, plain_outcome_of_report
+from asyncz.executors._remote_call import safe_repr
+from asyncz.executors._serialization import is_plain_call, latest_start, outcome_of, parcel_of, plain_outcome_of_report
+from asyncz.executors.base import limit_pickling
 from asyncz.executors.pool import QueueExecutor
 from asyncz.protocols import Notifier
 from asyncz.runs import TaskRun
@@ -36,6 +38,8 @@ MakePool: TypeAlias = Callable[[], Executor]
 _BREAKS_IN_A_ROW = 3
 # The thread that calls `submit` of the pool may be blocked there; a shutdown does not wait longer for it.
 _FEEDER_STOP_SECONDS = 1.0
+# For how long a pool waits for a call that is being pickled, in the thread that all runs share.
+_SECONDS_UNTIL_SLOW = 0.02
 
 
 class FuturesExecutor(QueueExecutor):
@@ -85,7 +89,9 @@ class FuturesExecutor(QueueExecutor):
         self._futures: dict[int, Future[_remote_worker.Report | None]] = {}
         self._feed: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._feeder: threading.Thread | None = None
-        self._helpers = HelperThreads("asyncz-futures")
+        # Threads of their own: a call that hangs while it is pickled must not delay the results of others.
+        self._picklers = HelperThreads("asyncz-futures-pickle")
+        self._readers = HelperThreads("asyncz-futures-read")
         self._progress: ProgressSocket | None = None
 
     @override
@@ -148,21 +154,37 @@ class FuturesExecutor(QueueExecutor):
 
     # For the call of a run, in any thread
 
-    def _prepared(self, run: TaskRun[ResultT]) -> tuple[object, ...]:
+    def _prepared(self, call: _Call[ResultT]) -> tuple[object, ...]:
         """Return the pickled form of a run for another process: the function called there, and its arguments."""
-        if not self.claim(run):
-            return (_remote_worker.nothing,)
-        if run.is_too_late():
-            self.finish(run, run.missed())
+        run = call.run
+        if self._base_executor_state.registry.is_over(run.id):
             return (_remote_worker.nothing,)
         try:
-            content = parcel_of(run, self._dumps)
+            content = self._content_of(call)
+            if content is None or not self.claim(run):
+                return (_remote_worker.nothing,)
+            if run.is_too_late():
+                self.finish(run, run.missed())
+                return (_remote_worker.nothing,)
         except SerializationError as error:
-            self.finish(run, run.failed(error))
+            call.end(run.failed(error))
             return (_remote_worker.nothing,)
         self.start_timeout(run)
         address = "" if self._progress is None else self._progress.add(run.id, run.report_progress)
         return _remote_worker.execute_parcel, content, self._dumps, latest_start(run), address, run.id
+
+    def _content_of(self, call: _Call[ResultT]) -> bytes | None:
+        """Return the parcel of a run; None if the pool must not wait for it, and gets the call again later.
+
+        Raises:
+            SerializationError: The function or an argument cannot be pickled.
+        """
+        if call.pickling is None:
+            if is_plain_call(call.run.call):
+                return parcel_of(call.run, self._dumps)
+            call.pickling = _Pickling(call, self._dumps)
+            self._picklers.call(call.pickling.pickle)
+        return call.pickling.wait()
 
     def _run_here(self, run: TaskRun[ResultT]) -> None:
         """Execute a run in this thread, which belongs to a pool of this process."""
@@ -185,11 +207,18 @@ class FuturesExecutor(QueueExecutor):
             # Such as the RuntimeError of a pool that has been shut down.
             call.end(call.run.failed(error))
         else:
-            self._futures[call.run.id] = future
+            if not call.is_withdrawn:
+                self._futures[call.run.id] = future
             future.add_done_callback(partial(self._ended, pool, call))
 
     def _ended(self, pool: Executor, call: _Call[ResultT], future: Future[_remote_worker.Report | None]) -> None:
         run = call.run
+        if call.is_withdrawn:
+            # The call that took its place has, or will have, the future of the run.
+            error = None if future.cancelled() else future.exception()
+            if error is not None and issubclass(type(error), BrokenExecutor):
+                self._replace_soon(pool, _lost_by(error))
+            return
         self._futures.pop(run.id, None)
         if self._progress is not None:
             # The worker has sent its last report before the outcome.
@@ -200,9 +229,8 @@ class FuturesExecutor(QueueExecutor):
         error = future.exception()
         # Not `isinstance`: it reads `__class__`, which an exception's class may define as a property that raises.
         if error is not None and issubclass(type(error), BrokenExecutor):
-            # A pool may call this under its own lock, so it is replaced in another thread.
             lost = _lost_by(error)
-            self._feed.put(lambda: self._replace(pool, lost))
+            self._replace_soon(pool, lost)
             if call.has_left:
                 call.end(run.failed(lost))
             else:
@@ -224,9 +252,13 @@ class FuturesExecutor(QueueExecutor):
             # A worker with another version of asyncz may send another report. A pool ignores what its callbacks raise.
             outcome = run.failed(error)
         if outcome is None:
-            self._helpers.call(lambda: call.end(outcome_of(run, report[0], report[1])))
+            self._readers.call(lambda: call.end(outcome_of(run, report[0], report[1])))
         else:
             call.end(outcome)
+
+    def _replace_soon(self, broken: Executor, lost: WorkerLostError) -> None:
+        # A pool may call its callbacks under its own lock, so it is replaced in another thread.
+        self._feed.put(lambda: self._replace(broken, lost))
 
     def _replace(self, broken: Executor, lost: WorkerLostError) -> None:
         """Replace a broken pool, or mark the executor as broken. Called in the feeder thread, once per pool."""
@@ -257,13 +289,21 @@ class _Call(Generic[ResultT]):
     the pool takes it out of its queue, the pickled form is a call that executes the run there.
     """
 
-    __slots__ = ("_away", "executor", "has_left", "run")
+    __slots__ = ("_away", "executor", "has_left", "pickling", "run")
 
-    def __init__(self, executor: FuturesExecutor, run: TaskRun[ResultT]) -> None:
+    def __init__(
+        self, executor: FuturesExecutor, run: TaskRun[ResultT], pickling: _Pickling[ResultT] | None = None
+    ) -> None:
         self.executor = executor
         self.run = run
         self.has_left = False
+        self.pickling = pickling
         self._away: tuple[object, ...] | None = None
+
+    @property
+    def is_withdrawn(self) -> bool:
+        """True if another call takes the place of this one."""
+        return self.pickling is not None and self.pickling.replaces(self)
 
     def __call__(self) -> _remote_worker.Report | None:
         self.has_left = True
@@ -275,7 +315,7 @@ class _Call(Generic[ResultT]):
         self.has_left = True
         # Kept, as some pools pickle a call several times, with one pickler after another.
         if self._away is None:
-            self._away = self.executor._prepared(self.run)
+            self._away = self.executor._prepared(self)
         return partial, self._away
 
     def __dask_tokenize__(self) -> str:
@@ -290,6 +330,63 @@ class _Call(Generic[ResultT]):
         """Report the outcome of the run, unless it was cancelled in the queue."""
         if self.executor.claim(self.run):
             self.executor.finish(self.run, notification)
+
+
+class _Pickling(Generic[ResultT]):
+    """Pickling of a run's call in a helper thread, as user code may hang.
+
+    The pool waits for it for a moment only. If it takes longer, the pool gets a call that does nothing, and another one
+    once the run is pickled. Under the lock, either the pool takes the content or the helper thread learns that the pool
+    has gone on without it.
+
+    Args:
+        call: The call that the pool has begun to pickle.
+        dumps: The function that pickles.
+    """
+
+    def __init__(self, call: _Call[ResultT], dumps: Callable[[object], bytes]) -> None:
+        self._call = call
+        self._dumps = dumps
+        self._lock = threading.Lock()
+        self._done = threading.Event()
+        self._was_slow = False
+        self._content: bytes | None = None
+        self._error: SerializationError | None = None
+
+    def replaces(self, call: _Call[ResultT]) -> bool:
+        """Return True if another call takes the place of one."""
+        return self._was_slow and call is self._call
+
+    def wait(self) -> bytes | None:
+        """Return the parcel of the run; None if it is not ready.
+
+        Raises:
+            SerializationError: The function or an argument cannot be pickled.
+        """
+        self._done.wait(_SECONDS_UNTIL_SLOW)
+        with self._lock:
+            if not self._done.is_set():
+                self._was_slow = True
+                return None
+        if self._error is not None:
+            raise self._error
+        return self._content
+
+    def pickle(self) -> None:
+        """Pickle the run, in a helper thread."""
+        call = self._call
+        stop_timeout = limit_pickling(call.executor, call.run)
+        try:
+            self._content = parcel_of(call.run, self._dumps)
+        except SerializationError as error:
+            self._error = error
+        except BaseException as error:
+            self._error = SerializationError("function or argument", f"of {call.run.task_id!r}", safe_repr(error))
+        stop_timeout()
+        with self._lock:
+            self._done.set()
+        if self._was_slow:
+            call.executor._feed.put(_Call(call.executor, call.run, self).submit)
 
 
 def _lost_by(error: BaseException) -> WorkerLostError:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Never, NoReturn, SupportsIndex
 
 from typing_extensions import override
@@ -129,6 +130,60 @@ class HangsWhileLoaded:
     @override
     def __reduce__(self) -> tuple[object, ...]:
         return time.sleep, (HANG_SECONDS,)
+
+
+GO_ON = threading.Event()
+"""Lets objects be pickled that hang meanwhile."""
+
+
+class HangsWhilePickled:
+    """Object that can be pickled as long as it is not armed; a base class."""
+
+    armed = False
+
+
+class HangsInReduce(HangsWhilePickled):
+    @override
+    def __reduce__(self) -> tuple[object, ...]:
+        if self.armed:
+            GO_ON.wait(HANG_SECONDS)
+        return HangsInReduce, ()
+
+
+class HangsInGetstate(HangsWhilePickled):
+    @override
+    def __getstate__(self) -> dict[str, object]:
+        if self.armed:
+            GO_ON.wait(HANG_SECONDS)
+        return {}
+
+
+class HangsInItems(HangsWhilePickled):
+    @override
+    def __reduce__(self) -> tuple[object, ...]:
+        return HangsInItems, (), None, self._items()
+
+    def append(self, _: object) -> None: ...
+
+    def _items(self) -> Iterator[object]:
+        if self.armed:
+            GO_ON.wait(HANG_SECONDS)
+        yield 1
+
+
+class HangsInside(HangsWhilePickled):
+    """Object whose part hangs."""
+
+    @override
+    def __reduce__(self) -> tuple[object, ...]:
+        part = HangsInGetstate()
+        part.armed = self.armed
+        return HangsInside, (), None, iter([[part]])
+
+    def append(self, _: object) -> None: ...
+
+
+HANG_WHILE_PICKLED: tuple[type[HangsWhilePickled], ...] = (HangsInReduce, HangsInGetstate, HangsInItems, HangsInside)
 
 
 class ArgumentsError(Exception):

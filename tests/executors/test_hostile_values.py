@@ -8,7 +8,7 @@ import multiprocessing
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent import futures
 from functools import partial
 
@@ -22,6 +22,7 @@ from asyncz import (
     DebugExecutor,
     FuturesExecutor,
     ProcessPoolExecutor,
+    RunHandle,
     Task,
     TaskCancelled,
     TaskError,
@@ -29,6 +30,7 @@ from asyncz import (
     TaskMissed,
     TaskNotification,
     TaskSubmitted,
+    TaskTimeoutError,
     ThreadPoolExecutor,
     UniversalExecutor,
 )
@@ -199,4 +201,68 @@ async def test_result_that_hangs_delays_no_other_run(kind: str) -> None:
             async with asyncio.timeout(hostile.HANG_SECONDS - 2):
                 assert [await each.run() for each in bystanders] == [1, 2, 3, 4, 5]
                 await hanging.notification()
+        outcomes.check()
+
+
+@pytest.fixture
+def go_on() -> Iterator[Callable[[], None]]:
+    """Function that lets pickling go on that hangs."""
+    hostile.GO_ON.clear()
+    yield hostile.GO_ON.set
+    hostile.GO_ON.set()
+
+
+@pytest.mark.parametrize("kind", PICKLING)
+async def test_argument_that_hangs_blocks_only_its_run(kind: str, go_on: Callable[[], None]) -> None:
+    """It hangs while it is pickled. Its timeout counts, it can be cancelled, and it runs if it goes on."""
+    async with asyncio.timeout(WATCHDOG_SECONDS):
+        async with AsyncIOScheduler(executors={kind: EXECUTORS[kind]()}) as scheduler:
+            outcomes = Outcomes(scheduler)
+            assert await scheduler.add_task(add, 1, 2, executor=kind, trigger=None).run() == 3
+
+            def run(cls: type[hostile.HangsWhilePickled], timeout: float | None = None) -> RunHandle[int]:
+                argument = cls()
+                task = scheduler.add_task(hostile.accept, argument, executor=kind, trigger=None, timeout=timeout)
+                argument.armed = True
+                return task.run()
+
+            limited = [run(cls, timeout=0.5) for cls in hostile.HANG_WHILE_PICKLED]
+            cancelled = [run(cls) for cls in hostile.HANG_WHILE_PICKLED]
+            late = [run(cls, timeout=60) for cls in hostile.HANG_WHILE_PICKLED]
+            others = [scheduler.add_task(add, 1, number, executor=kind, trigger=None) for number in range(3)]
+            assert [await each.run() for each in others] == [1, 2, 3]
+            for handle in limited:
+                outcome = await handle.notification()
+                assert isinstance(outcome, TaskError)
+                assert isinstance(outcome.exception, TaskTimeoutError)
+            for handle in cancelled:
+                handle.cancel()
+                assert isinstance(await handle.notification(), TaskCancelled)
+            assert [await each.run() for each in others] == [1, 2, 3]
+            assert not hostile.GO_ON.is_set()
+            go_on()
+            assert [await handle for handle in late] == [1] * len(late)
+            (state,) = [each for each in scheduler.state.executors if each.alias == kind]
+            assert (state.status, state.running) == ("running", 0)
+        outcomes.check()
+
+
+@pytest.mark.usefixtures("go_on")
+@pytest.mark.parametrize("kind", PICKLING)
+async def test_many_hanging_arguments_block_no_plain_run(kind: str) -> None:
+    """There are more of them than threads that pickle. The shutdown is bounded all the same."""
+    async with asyncio.timeout(WATCHDOG_SECONDS):
+        scheduler = AsyncIOScheduler(executors={kind: EXECUTORS[kind]()})
+        outcomes = Outcomes(scheduler)
+        await scheduler.start()
+        for _ in range(100):
+            argument = hostile.HangsInReduce()
+            task = scheduler.add_task(hostile.accept, argument, executor=kind, trigger=None)
+            argument.armed = True
+            task.submit()
+        others = [scheduler.add_task(add, 1, number, executor=kind, trigger=None) for number in range(3)]
+        assert [await each.run() for each in others] == [1, 2, 3]
+        assert not hostile.GO_ON.is_set()
+        await scheduler.shutdown(timeout=1)
+        assert not hostile.GO_ON.is_set()
         outcomes.check()

@@ -41,6 +41,7 @@ from asyncz.executors._serialization import (
     pickled,
     plain_outcome_of_report,
 )
+from asyncz.executors.base import limit_pickling
 from asyncz.executors.dask import _client_protocol, _connection, _worker
 from asyncz.executors.pool import QueueExecutor
 from asyncz.protocols import Notifier
@@ -132,7 +133,11 @@ class DaskExecutor(QueueExecutor):
         self._token = ""
         self._outgoing: deque[_Outgoing] = deque()
         self._parcels: deque[tuple[_Outgoing, bytes]] = deque()
-        self._helpers = HelperThreads("asyncz-dask")
+        # Runs that are being pickled, or wait for the cluster afterwards.
+        self._unsent: dict[int, _Outgoing] = {}
+        # Threads of their own: a call that hangs while it is pickled must not delay the results of others.
+        self._picklers = HelperThreads("asyncz-dask-pickle")
+        self._readers = HelperThreads("asyncz-dask-read")
         self._on_cluster: dict[int, _Outgoing] = {}
         self._to_cancel: list[_Outgoing] = []
         self._will_flush = False
@@ -180,7 +185,12 @@ class DaskExecutor(QueueExecutor):
     def cancel_run(self, run: TaskRun[ResultT], /) -> bool:
         job = self._on_cluster.get(run.id)
         if job is None:
-            return False
+            unsent = self._unsent.pop(run.id, None)
+            if unsent is None:
+                return False
+            # Its pickling may go on, or hang.
+            unsent.cancelled()
+            return True
         self.abandon(run, run.cancelled())
         # All that are cancelled in this turn of the loop go out together.
         if not self._to_cancel:
@@ -205,6 +215,7 @@ class DaskExecutor(QueueExecutor):
                 following.cancel()
         self._outgoing.clear()
         self._parcels.clear()
+        self._unsent.clear()
 
     def _parcel_of(self, run: TaskRun[ResultT], key: str) -> bytes | None:
         """Take a run out of the queue and pickle it for the cluster; return None if the run has ended instead."""
@@ -256,27 +267,34 @@ class DaskExecutor(QueueExecutor):
     def _next_parcels(self) -> Iterator[tuple[_Outgoing, bytes]]:
         """Return runs that can be sent now. The calls of others are pickled in other threads, as user code may hang."""
         for _ in range(min(len(self._parcels), _RUNS_AT_ONCE)):
-            yield self._parcels.popleft()
+            job, parcel = self._parcels.popleft()
+            if self._unsent.pop(job.run_id, None) is not None:
+                yield job, parcel
         for _ in range(min(len(self._outgoing), _RUNS_AT_ONCE)):
             job = self._outgoing.popleft()
             if not job.is_plain:
-                self._helpers.call(partial(self._pickle, job, self._token))
-            elif (parcel := job.parcel()) is not None:
-                yield job, parcel
+                self._unsent[job.run_id] = job
+                self._picklers.call(partial(self._pickle, job, self._token))
+            elif (plain := job.parcel()) is not None:
+                yield job, plain
 
     def _pickle(self, job: _Outgoing, token: str) -> None:
         """Pickle the call of a run, in any thread."""
-        parcel = job.parcel()
-        if parcel is not None:
-            self._base_executor_state.call_on_loop(partial(self._send_soon, job, parcel, token))
+        stop_timeout, parcel = job.limit_pickling(), None
+        try:
+            parcel = job.parcel()
+        except BaseException as error:
+            job.fail(error)
+        finally:
+            stop_timeout()
+        self._base_executor_state.call_on_loop(partial(self._send_soon, job, parcel, token))
 
-    def _send_soon(self, job: _Outgoing, parcel: bytes, token: str) -> None:
-        status = self.state.status
-        if status == "broken":
-            job.fail(ClusterConnectionError(self._link.address, "its client was closed"))
-        elif status == "stopped" or token != self._token:
-            # The run was abandoned by a shutdown.
-            job.cancelled()
+    def _send_soon(self, job: _Outgoing, parcel: bytes | None, token: str) -> None:
+        if token != self._token or job.run_id not in self._unsent:
+            # The run has ended meanwhile.
+            return
+        if parcel is None:
+            del self._unsent[job.run_id]
         else:
             self._parcels.append((job, parcel))
             self._flush_soon()
@@ -320,7 +338,7 @@ class DaskExecutor(QueueExecutor):
 
     def _deliver(self, job: _Outgoing, report: _remote_worker.Report) -> None:
         if not job.deliver_plain(report):
-            self._helpers.call(lambda: job.deliver(report))
+            self._readers.call(lambda: job.deliver(report))
 
     def _was_dropped(self, job: _Outgoing, error: concurrent.futures.CancelledError) -> None:
         """End a run whose future Dask has cancelled, which it does for many reasons."""
@@ -375,8 +393,9 @@ class DaskExecutor(QueueExecutor):
         self.mark_broken()
         while self._outgoing:
             self._outgoing.popleft().fail(ClusterConnectionError(self._link.address, "its client was closed"))
-        while self._parcels:
-            job, _ = self._parcels.popleft()
+        self._parcels.clear()
+        while self._unsent:
+            _, job = self._unsent.popitem()
             job.fail(ClusterConnectionError(self._link.address, "its client was closed"))
 
 
@@ -397,6 +416,10 @@ class _Outgoing(Protocol):
 
     def parcel(self) -> bytes | None:
         """Return the parcel of the run, or None if the run has ended instead. May be called from any thread."""
+        ...
+
+    def limit_pickling(self) -> Callable[[], None]:
+        """Start the timeout of the run while it is pickled; return a function that stops it. From any thread."""
         ...
 
     def began(self, place: _remote_worker.Place) -> None:
@@ -445,6 +468,9 @@ class _Job(Generic[ResultT]):
 
     def parcel(self) -> bytes | None:
         return self._executor._parcel_of(self._run, self.key)
+
+    def limit_pickling(self) -> Callable[[], None]:
+        return limit_pickling(self._executor, self._run)
 
     def began(self, place: _remote_worker.Place) -> None:
         # If Dask executes the run again, its timeout goes on.

@@ -26,6 +26,7 @@ from asyncz.executors._serialization import (
     run_header_of,
 )
 from asyncz.executors._start_checks import check_process_start
+from asyncz.executors.base import limit_pickling
 from asyncz.executors.pool import PoolExecutor, check_pool_kwargs
 from asyncz.executors.process_pool._supervisor import Supervisor
 from asyncz.protocols import Notifier
@@ -179,6 +180,13 @@ class _RunJob(Generic[ResultT]):
         except SerializationError:
             # The function cannot be found: `pickle` reports that.
             return None
+
+    @property
+    def is_plain(self) -> bool:
+        return is_plain_call(self._run.call)
+
+    def limit_pickling(self) -> Callable[[], None]:
+        return limit_pickling(self._executor, self._run)
 
     def pickle(self) -> tuple[bytes, ...]:
         return run_header_of(self._run), pickled_in_worker_thread(self._run.call)

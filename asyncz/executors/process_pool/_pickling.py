@@ -2,11 +2,13 @@
 
 Plain jobs are pickled at once. All others call user code, which may take any time: they are pickled on
 `UserCodeThreads`, while the slot keeps their place and that of the jobs behind them. If the pickling of a job takes
-long, its slot goes to other jobs, and the job to the head of the queue once it is pickled.
+long, its slot goes to other jobs, and the job to the head of the queue once it is pickled. At most `_MAX_STARTED` jobs
+are being pickled, some of which may hang: others that are not plain wait, and the plain ones overtake them.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Generic
@@ -16,7 +18,7 @@ from asyncz.executors.process_pool._slot import Job, LinkT, ProcessT, Slot
 from asyncz.executors.process_pool._user_code import Lane, UserCodeThreads
 
 _SECONDS_UNTIL_SLOW = 0.02
-_MAX_SLOW = 32
+_MAX_STARTED = 32
 
 
 class JobPickler(Generic[ProcessT, LinkT]):
@@ -26,6 +28,10 @@ class JobPickler(Generic[ProcessT, LinkT]):
         jobs: All jobs.
         user_code: Threads that pickle.
         post: Makes a call on the supervisor's thread.
+
+    Attributes:
+        is_full: True if no more jobs may be pickled at the moment, unless they are plain.
+        postponed: Jobs that wait for that.
     """
 
     def __init__(self, jobs: JobTable, user_code: UserCodeThreads, post: Callable[[Callable[[], None]], None]) -> None:
@@ -35,6 +41,22 @@ class JobPickler(Generic[ProcessT, LinkT]):
         # By run: the slot, None if it went to other jobs, and the start of the pickling.
         self._started: dict[int, tuple[Slot[ProcessT, LinkT] | None, float]] = {}
         self._contents: dict[int, tuple[bytes, ...]] = {}
+        self.postponed: deque[Job] = deque()
+        self.is_full = False
+
+    def postpone(self, job: Job) -> bool:
+        """Let a job from the queue wait until another one is pickled; return False if it need not be pickled."""
+        if job.run_id in self._contents or job.is_plain:
+            return False
+        self.postponed.append(job)
+        return True
+
+    def return_postponed(self) -> bool:
+        """Return the first postponed job to the queue if it can be pickled now; return False if there is none."""
+        if self.is_full or not self.postponed:
+            return False
+        self._jobs.queue.appendleft(self.postponed.popleft())
+        return True
 
     def send(self, slot: Slot[ProcessT, LinkT], job: Job, now: float) -> None:
         """Send a job to the worker of a slot as soon as it is pickled."""
@@ -45,20 +67,31 @@ class JobPickler(Generic[ProcessT, LinkT]):
             return
         if content is None:
             self._started[job.run_id] = slot, now
+            self.is_full = len(self._started) >= _MAX_STARTED
             self._user_code.call(Lane(), partial(self._pickle, job))
         slot.wait_for_pickle(job, content)
 
     def _pickle(self, job: Job) -> None:
         """Pickle a job, on a thread for user code."""
+        stop_timeout = job.limit_pickling()
         try:
             content = job.pickle()
         except BaseException as error:
+            stop_timeout()
             self._post(partial(self._on_failed, job, error))
         else:
+            stop_timeout()
             self._post(partial(self._on_pickled, job, content))
 
-    def _on_pickled(self, job: Job, content: tuple[bytes, ...]) -> None:
+    def _end(self, job: Job) -> Slot[ProcessT, LinkT] | None:
+        """Note that the pickling of a job has ended, and return its slot."""
         slot, _ = self._started.pop(job.run_id, (None, 0.0))
+        self.is_full = len(self._started) >= _MAX_STARTED
+        self.return_postponed()
+        return slot
+
+    def _on_pickled(self, job: Job, content: tuple[bytes, ...]) -> None:
+        slot = self._end(job)
         if not self._jobs.is_open(job):
             return
         if slot is not None and slot.jobs.get(job.run_id) is job:
@@ -68,7 +101,7 @@ class JobPickler(Generic[ProcessT, LinkT]):
             self._jobs.queue.appendleft(job)
 
     def _on_failed(self, job: Job, error: BaseException) -> None:
-        slot, _ = self._started.pop(job.run_id, (None, 0.0))
+        slot = self._end(job)
         if slot is not None:
             slot.drop_unsent(job)
         self._jobs.fail(job, error)
@@ -100,14 +133,9 @@ class JobPickler(Generic[ProcessT, LinkT]):
         """
         if not self._started:
             return
-        slow = sum(slot is None for slot, _ in self._started.values())
         for run_id, (slot, since) in list(self._started.items()):
             if slot is None or slot.ready_at is None or now < max(since, slot.ready_at) + _SECONDS_UNTIL_SLOW:
                 continue
-            if slow >= _MAX_SLOW:
-                self._started[run_id] = slot, now
-                continue
-            slow += 1
             self._started[run_id] = None, since
             job = self._jobs.get(run_id)
             if job is not None:
@@ -121,7 +149,14 @@ class JobPickler(Generic[ProcessT, LinkT]):
         """Drop the pickled forms of all jobs in the queue."""
         self._contents.clear()
 
+    def return_all_postponed(self) -> None:
+        """Return the postponed jobs to the queue."""
+        self._jobs.queue.extend(self.postponed)
+        self.postponed.clear()
+
     def clear(self) -> None:
         """Forget all jobs."""
         self._started.clear()
         self._contents.clear()
+        self.postponed.clear()
+        self.is_full = False

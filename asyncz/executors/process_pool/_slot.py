@@ -107,8 +107,17 @@ class Job(Protocol):
         """Return the content of the frame that sends the run if that calls no user code, else None."""
         ...
 
+    @property
+    def is_plain(self) -> bool:
+        """True if pickling the call is quick and calls no user code."""
+        ...
+
     def pickle(self) -> tuple[bytes, ...]:
         """Return the content of the frame that sends the run."""
+        ...
+
+    def limit_pickling(self) -> Callable[[], None]:
+        """Start the timeout of the run while it is pickled; return a function that stops it. From any thread."""
         ...
 
     def handed_over(self) -> None:

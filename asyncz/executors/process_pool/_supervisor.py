@@ -212,8 +212,8 @@ class Supervisor:
     # Jobs to workers
 
     def _dispatch_queued(self, now: float) -> None:
-        queue = self._jobs.queue
-        while queue:
+        queue, pickler = self._jobs.queue, self._pickler
+        while queue or (pickler.postponed and pickler.return_postponed()):
             if self._broken_by is not None:
                 self.on_starts_failed(self._broken_by)
                 break
@@ -223,10 +223,10 @@ class Supervisor:
             for _ in range(slot.batch_size(len(queue) // len(self._slots))):
                 job = queue.popleft()
                 # A cancelled job leaves the queue here only.
-                if not self._jobs.is_open(job):
+                if not self._jobs.is_open(job) or (pickler.is_full and pickler.postpone(job)):
                     continue
                 if job.claim():
-                    self._pickler.send(slot, job, now)
+                    pickler.send(slot, job, now)
                 else:
                     self._jobs.remove(job)
         for slot in self._slots:
@@ -301,6 +301,7 @@ class Supervisor:
 
     def on_starts_failed(self, error: BaseException) -> None:
         """Let the jobs in the queue fail: no worker can be started at the moment."""
+        self._pickler.return_all_postponed()
         self._jobs.fail_queue(error)
         self._pickler.forget_contents()
 
