@@ -11,7 +11,7 @@ from typing_extensions import override
 from asyncz import WorkerLostError
 from asyncz.events import Worker
 from asyncz.executors import _remote_call
-from asyncz.executors.process_pool import _frames, _prefetch
+from asyncz.executors.process_pool import _frames, _pickling, _prefetch
 from asyncz.executors.process_pool._frames import Content, FrameError
 from asyncz.executors.process_pool._jobs import JobTable
 from asyncz.executors.process_pool._pickling import JobPickler
@@ -37,6 +37,14 @@ class FakeJob:
 
     def pickle_plain(self) -> tuple[bytes, ...] | None:
         return PLAIN if self.plain else None
+
+    @property
+    def is_plain(self) -> bool:
+        return self.plain
+
+    def limit_pickling(self) -> Callable[[], None]:
+        self.notes.append("limited")
+        return lambda: self.notes.append("not limited")
 
     def pickle(self) -> tuple[bytes, ...]:
         return PLAIN
@@ -417,3 +425,24 @@ def test_pickler_releases_slot_of_slow_job() -> None:
     assert bench.link.sent == [(_frames.RUN, 2)]
     bench.threads.run()
     assert list(bench.jobs.queue) == [bench.job]
+
+
+def test_pickler_postpones_jobs_while_it_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plain jobs overtake them; each end of a pickling lets one go on."""
+    monkeypatch.setattr(_pickling, "_MAX_STARTED", 1)
+    bench = PicklingBench()
+    bench.spawn()
+    bench.ready()
+    assert not bench.pickler.is_full
+    bench.pickler.send(bench.slot, bench.job, 0.0)
+    assert bench.pickler.is_full
+    postponed = [FakeJob(number, plain=False) for number in (2, 3)]
+    assert not bench.pickler.postpone(FakeJob(4))
+    assert all(map(bench.pickler.postpone, postponed))
+    assert not bench.pickler.return_postponed()
+    bench.threads.run()
+    assert bench.job.notes[:2] == ["limited", "not limited"]
+    assert [*bench.jobs.queue] == postponed[:1]
+    assert bench.pickler.return_postponed()
+    assert not bench.pickler.return_postponed()
+    assert [*bench.jobs.queue] == postponed[::-1]
