@@ -358,7 +358,8 @@ class Task(Generic[ResultT_co]):
         """Make the task due once, now, beside its schedule, without waiting. May be called from any thread.
 
         Events report the outcome. As for every due run, `overlap` decides at the maximum of instances, and the
-        function sees the context variables of `add_task`. Use `run` to await the run.
+        function sees the context variables of `add_task`. Use `run` to await the run. With a store, the run waits there
+        for any scheduler that has a free slot, and survives a restart.
 
         Raises:
             SchedulerNotRunningError: The scheduler is not running.

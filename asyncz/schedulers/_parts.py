@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import attrs
 from typing_extensions import TypeVar
 
+from asyncz._run_owners import OwnedCall
 from asyncz.limits import TaskLimits
 from asyncz.protocols import Executor, Trigger, UniversalSubmit
 from asyncz.schedulers._completion import Completion
@@ -105,8 +106,8 @@ class StoredController(AnyController, Protocol):
         """True if the schedule is paused."""
         ...
 
-    def offer_run(self, at: float, *, must_run: bool = False) -> None:
-        """Submit a due run, or let the overlap policy decide about it."""
+    def start_stored(self, at: float, call: OwnedCall, *, waited: bool) -> None:
+        """Start a run of which this node has become the owner."""
         ...
 
     def report_run(self, at: float, error: BaseException | None, /) -> None:
@@ -154,6 +155,19 @@ class StorePart(Protocol):
 
     def on_removed(self, controller: AnyController, backlog: Sequence[float], /) -> None:
         """Have the removal of a task written, if it was not removed by the store; its backlog is forgotten."""
+        ...
+
+    @property
+    def clock_offset(self) -> float:
+        """Seconds by which the clock of the scheduler is ahead of that of the store."""
+        ...
+
+    def submit(self, controller: AnyController, /) -> None:
+        """Have a run stored that waits for any node. May be called from any thread, under the lock."""
+        ...
+
+    def note_call(self, run_id: int, /) -> None:
+        """Have a run stored that `Task.run` has started on this node."""
         ...
 
     async def start(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Generic, Protocol
+from typing import Generic, Never, Protocol
 
 from typing_extensions import TypeVar
 
@@ -129,9 +129,9 @@ class TriggerSchedule:
             return tuple(found)
         return tuple(found)
 
-    def call_on_demand(self) -> None:
+    def call_on_demand(self) -> Callable[[], Never] | None:
         """Return None: the task is called as it is."""
-        return
+        return None
 
     def replaced(self, trigger: Trigger | None, now: datetime) -> TriggerSchedule:
         """Return the schedule of another trigger, which starts now."""

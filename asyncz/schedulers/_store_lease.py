@@ -9,6 +9,7 @@ from collections.abc import Callable
 from asyncz.schedulers._safe_logging import logger
 from asyncz.stores.exceptions import StoreClosedError, StoreError
 from asyncz.stores.protocol import StoreSession
+from asyncz.stores.records import Lease
 
 # Part of a lease that the node does not use, for the time between the clocks of node and store.
 _MARGIN = 0.1
@@ -25,13 +26,22 @@ class LeaseKeeper:
     Args:
         session: Session with the store.
         duration: Duration of the lease in seconds.
-        on_lost: Function that is called in the thread if the lease had ended before a renewal.
+        now: Returns the time of the scheduler, in seconds since the epoch.
+        on_renewed: Function that is called in the thread after each renewal, with the lease and the seconds by which
+            the clock of the scheduler is ahead of that of the store.
     """
 
-    def __init__(self, session: StoreSession, duration: float, on_lost: Callable[[], object]) -> None:
+    def __init__(
+        self,
+        session: StoreSession,
+        duration: float,
+        now: Callable[[], float],
+        on_renewed: Callable[[Lease, float], object],
+    ) -> None:
         self._session = session
         self._duration = duration
-        self._on_lost = on_lost
+        self._now = now
+        self._on_renewed = on_renewed
         self._until = time.monotonic() + duration * (1 - _MARGIN)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="asyncz-lease", daemon=True)
@@ -53,7 +63,7 @@ class LeaseKeeper:
         delay = self._duration / 3
         while not self._stopped.wait(delay):
             # Read before the call: the store cannot have granted the lease any earlier.
-            sent = time.monotonic()
+            sent, asked = time.monotonic(), self._now()
             try:
                 lease = self._session.renew()
             except StoreClosedError:
@@ -67,5 +77,16 @@ class LeaseKeeper:
                 continue
             self._until = sent + self._duration * (1 - _MARGIN)
             delay = self._duration / 3
-            if lease.lost:
-                self._on_lost()
+            self._on_renewed(lease, clock_offset(asked, lease, self._now()))
+
+
+def clock_offset(asked: float, lease: Lease, answered: float) -> float:
+    """Return the seconds by which a clock is ahead of that of the store; 0 if the two may be equal.
+
+    Args:
+        asked: Time of the clock before the call that returned the lease.
+        lease: The lease, with the time of the store during the call.
+        answered: Time of the clock after the call.
+    """
+    stored = lease.now.timestamp()
+    return asked - stored if stored < asked else min(0.0, answered - stored)

@@ -11,6 +11,8 @@ import socket
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
+from functools import partial
+from typing import Never, cast
 from uuid import uuid4
 
 from typing_extensions import TypeVar
@@ -19,14 +21,15 @@ from asyncz.limits import TaskLimits
 from asyncz.protocols import Executor, Trigger
 from asyncz.schedulers._parts import AnyController, SchedulerParts
 from asyncz.schedulers._safe_logging import logger
-from asyncz.schedulers._store_lease import LeaseKeeper
+from asyncz.schedulers._store_lease import LeaseKeeper, clock_offset
 from asyncz.schedulers._store_runs import StoredRuns
 from asyncz.schedulers._store_tasks import StoredTask, StoredTasks
-from asyncz.schedulers._stored_schedule import Step
+from asyncz.schedulers._stored_schedule import ScheduleHooks, Step
+from asyncz.stores._triggers import encode_trigger
 from asyncz.stores.exceptions import StoreClosedError, StoreError
 from asyncz.stores.options import StoreOptions
 from asyncz.stores.protocol import Store, StoreSession
-from asyncz.stores.records import NodeRecord
+from asyncz.stores.records import Lease, NodeRecord
 from asyncz.tasks import Task
 
 ResultT = TypeVar("ResultT")
@@ -36,6 +39,8 @@ _PREFERENCE = 0.1
 # Seconds until a look at the tasks whose firing has failed: usually another node has fired them.
 _RECHECK_DELAY = 1.0
 _OVERDUE = timedelta(seconds=0.5)
+# Seconds by which the clocks of scheduler and store may differ.
+_CLOCK_STEP = 0.02
 # Seconds between two attempts during an outage, doubled each time.
 _FIRST_DELAY = 0.25
 _MAX_DELAY = 15.0
@@ -64,8 +69,8 @@ class StoreConnector:
         self._parts = parts
         self._store = store
         self._options = options
-        self.tasks: StoredTasks = StoredTasks(parts, options, self._on_step, self._wake)
-        self.runs: StoredRuns = StoredRuns(parts, self.tasks, options.on_lost, self._set_wanted)
+        self.tasks: StoredTasks = StoredTasks(parts, options, self._hooks_of, self._wake)
+        self.runs: StoredRuns = StoredRuns(parts, self.tasks, options, self._set_wanted)
         self.connected: bool = False
         self._session: StoreSession | None = None
         self._lease: LeaseKeeper | None = None
@@ -74,7 +79,7 @@ class StoreConnector:
         self._wanted, self._closing = asyncio.Event(), asyncio.Event()
         self._background: list[asyncio.Task[None]] = []
         self._timers: set[asyncio.TimerHandle] = set()
-        self._next_beat = 0.0
+        self._next_beat = self._next_prune = 0.0
         self._recheck_at = float("inf")
         self._read_changes = self._reclaim = False
 
@@ -106,7 +111,36 @@ class StoreConnector:
         self.tasks.on_removed(controller)
         self.runs.forget_backlog(controller.task.id, backlog)
 
+    def submit(self, controller: AnyController, /) -> None:
+        """Have a run stored that waits for any node. May be called from any thread, under the lock."""
+        stored = self.tasks.of_controller(controller)
+        if stored is not None:
+            self.runs.submit(stored)
+            self._wake()
+
+    def note_call(self, run_id: int, /) -> None:
+        """Have a run stored that `Task.run` has started on this node."""
+        self.runs.note_call(run_id)
+
+    def _begin_call(self, task_id: str) -> Callable[[], Never] | None:
+        stored = self.tasks.get(task_id)
+        # Unverified: the call is that of the task, which returns its result.
+        return None if stored is None else cast("Callable[[], Never]", self.runs.begin_call(stored))
+
+    def _hooks_of(self, task_id: str) -> ScheduleHooks:
+        return ScheduleHooks(
+            hand_over=partial(self._on_step, task_id),
+            encode=partial(encode_trigger, task_id),
+            begin_call=partial(self._begin_call, task_id),
+            clock_offset=lambda: self.clock_offset,
+        )
+
     # Start and end
+
+    @property
+    def clock_offset(self) -> float:
+        """Seconds by which the clock of the scheduler is ahead of that of the store."""
+        return self.runs.clock_offset
 
     @property
     def session(self) -> StoreSession | None:
@@ -126,15 +160,18 @@ class StoreConnector:
         node = NodeRecord(
             id=self._node_id, name=f"{socket.gethostname()}:{os.getpid()}", app_version=self._options.version
         )
+        now = self._parts.runtime.now
+        asked = now()
         session = self._session = await self._store.connect(node, timedelta(seconds=duration))
-        self._lease = LeaseKeeper(session, duration, self._on_lease_lost)
+        self.runs.clock_offset = clock_offset(asked, session.lease, now())
+        self._lease = LeaseKeeper(session, duration, now, self._on_lease_renewed)
         self._lease.start()
-        self.runs.open()
+        self.runs.open(self._node_id)
         await self.tasks.load(session)
         self._nodes = [each.id for each in await session.nodes()]
         self.connected = True
         # A first beat at once: nodes that died before may have left runs.
-        self._next_beat = 0.0
+        self._next_beat = self._next_prune = 0.0
         self._wanted.set()
         context = self._parts.runtime.inbox.new_context
         self._background = [
@@ -161,8 +198,7 @@ class StoreConnector:
         try:
             async with asyncio.timeout(_CLOSE_TIMEOUT):
                 if loaded:
-                    await self.tasks.write(session)
-                    await self.runs.finish(session)
+                    await self._write(session)
         except Exception as error:
             _log_failure("The last outcomes could not be stored; another node takes over the runs", error)
         finally:
@@ -200,8 +236,21 @@ class StoreConnector:
         handle = asyncio.get_running_loop().call_later(delay, due)
         self._timers.add(handle)
 
-    def _on_lease_lost(self) -> None:
-        logger.warning("The lease of this node was lost: other nodes may have taken over its runs")
+    def _on_lease_renewed(self, lease: Lease, offset: float) -> None:
+        """Note a new lease. In the thread that renews it."""
+        if lease.lost:
+            logger.warning("The lease of this node was lost: other nodes may have taken over its runs")
+        if abs(offset - self.clock_offset) > _CLOCK_STEP:
+            self._parts.runtime.inbox.put(lambda: self._set_clock_offset(offset))
+
+    def _set_clock_offset(self, offset: float) -> None:
+        if abs(offset) > _CLOCK_STEP:
+            logger.warning("The clock is %.1f s ahead of that of the store, which counts for due times", offset)
+        self.runs.clock_offset = offset
+        self.tasks.reschedule()
+        # The schedules may have gone on too far.
+        self._recheck_at = 0.0
+        self._wanted.set()
 
     # Due times
 
@@ -259,13 +308,12 @@ class StoreConnector:
         self.connected = False
 
     async def _do_pending(self, session: StoreSession) -> None:
-        await self.runs.finish(session)
-        await self.tasks.write(session)
-        if self._lease is None or not self._lease.is_valid:
+        await self._write(session)
+        if not self._has_lease:
             self._schedule_wake(_RECHECK_DELAY)
             return
         if self._reclaim:
-            await self.runs.reclaim(session, self._node_id)
+            await self.runs.reclaim(session)
             self._reclaim = False
         if not await self.runs.fire(session) and self._recheck_at == float("inf"):
             self._recheck_at = time.monotonic() + _RECHECK_DELAY
@@ -273,6 +321,8 @@ class StoreConnector:
         if self._read_changes:
             self._read_changes = False
             await self.tasks.read_changes(session)
+            self.runs.wants_claim = True
+        if self.runs.wants_claim:
             await self.runs.claim(session)
         now = time.monotonic()
         if now >= self._recheck_at:
@@ -280,6 +330,22 @@ class StoreConnector:
             await self.tasks.fire_overdue(session, _OVERDUE)
         if now >= self._next_beat:
             await self._beat(session)
+        if now >= self._next_prune:
+            delay = await self.runs.history.prune(session)
+            self._next_prune = time.monotonic() + delay
+            self._schedule_wake(delay)
+
+    @property
+    def _has_lease(self) -> bool:
+        return self._lease is not None and self._lease.is_valid
+
+    async def _write(self, session: StoreSession) -> None:
+        """Write outcomes, changes of tasks, and runs of calls, whose tasks have to be stored before."""
+        await self.runs.outcomes.store(session, but=self.runs.unstored)
+        await self.tasks.write(session)
+        if self.runs.unstored:
+            await self.runs.store_submissions(session, has_lease=self._has_lease)
+            await self.runs.outcomes.store(session, but=self.runs.unstored)
 
     async def _beat(self, session: StoreSession) -> None:
         """Look after the other nodes, and for work that they have left."""

@@ -1,115 +1,108 @@
-"""Runs that a scheduler has fired or claimed in the store, and their outcomes."""
+"""Runs that a scheduler has fired, submitted or claimed in the store."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
-from typing import Literal, TypeAlias
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
-import attrs
-
+from asyncz._run_owners import OwnedCall, RunOwnership, owned_call
 from asyncz._text import exception_text
 from asyncz.clock import utc
-from asyncz.events import (
-    TaskCancelled,
-    TaskError,
-    TaskExecuted,
-    TaskMaxInstances,
-    TaskMissed,
-    TaskQueueFull,
-)
+from asyncz.events import TaskCancelled
+from asyncz.exceptions import AsynczError
 from asyncz.schedulers._parts import SchedulerParts
 from asyncz.schedulers._safe_logging import logger
+from asyncz.schedulers._store_history import HistoryLimit
+from asyncz.schedulers._store_outcomes import ENDED, Ended, OwnedRun, PendingOutcomes
 from asyncz.schedulers._store_tasks import StoredTask, StoredTasks
 from asyncz.schedulers._stored_schedule import Step
 from asyncz.schedulers.subscriptions import Subscription
-from asyncz.stores._calls import encode_result
-from asyncz.stores.exceptions import NodeLostError
+from asyncz.stores._calls import StoredCall, decode_arguments
+from asyncz.stores.exceptions import NodeLostError, UnreadableTaskError
+from asyncz.stores.options import StoreOptions
 from asyncz.stores.protocol import StoreSession
-from asyncz.stores.records import Firing, LostRunPolicy, Outcome, RunQuery, RunRecord
-
-_Ended: TypeAlias = TaskExecuted[object] | TaskError | TaskMissed | TaskCancelled | TaskMaxInstances | TaskQueueFull
-_EndState: TypeAlias = Literal["executed", "error", "missed", "cancelled"]
-_ENDED = (TaskExecuted, TaskError, TaskMissed, TaskCancelled, TaskMaxInstances, TaskQueueFull)
-_STATES: Mapping[type[object], _EndState] = {
-    TaskExecuted: "executed",
-    TaskError: "error",
-    TaskMissed: "missed",
-    TaskCancelled: "cancelled",
-    TaskMaxInstances: "missed",
-    TaskQueueFull: "missed",
-}
+from asyncz.stores.records import Firing, RunQuery, RunRecord, RunRecordState
 
 _PAGE = 200
-# Seconds until a node may claim a run again that this one could not start.
-_NOT_HERE_DELAY = timedelta(seconds=5)
-# Longer texts of an error are cut.
-_MAX_TEXT = 65_536
-
-
-@attrs.frozen
-class OwnedRun:
-    """A run of which this node is the owner.
-
-    Attributes:
-        id: Id in the store.
-        fence: Fence of this owner.
-        task_id: Id of the task.
-        at: Due time, in seconds since the epoch.
-        function: Function of the task.
-    """
-
-    id: UUID
-    fence: int
-    task_id: str
-    at: float
-    function: object
+# Runs of the first claim. Later ones are as large as the node had slots for.
+_CLAIMED = 20
+# Seconds until a node may claim a run again that this one could not start, doubled each time.
+_NOT_HERE_DELAY = 5.0
+_MAX_NOT_HERE_DELAY = 300.0
+_MAX_NOT_HERE = 10_000
+# Two runs of a task with one due time are told apart by a later one, in seconds.
+_APART = 1e-6
 
 
 class StoredRuns:
-    """Firing of tasks, ownership of runs, and their outcomes. For the loop's thread.
+    """Firing of tasks, ownership of runs, and their outcomes. For the loop's thread, except for `submit`.
 
     Args:
         parts: Parts of the scheduler.
         tasks: Tasks that the store keeps.
-        on_lost: Policy for runs whose node dies.
+        options: Options for the store.
         wake: Function that has the pending work done soon.
 
     Attributes:
-        rejected: Number of outcomes that the store has rejected, because another node has taken over the run.
+        node_id: Id of this node.
+        outcomes: Outcomes that the store has not accepted yet.
+        history: Limit of the history.
+        clock_offset: Seconds by which the clock of the scheduler is ahead of that of the store.
+        wants_claim: Whether runs may wait that this node can start.
     """
 
     def __init__(
-        self, parts: SchedulerParts, tasks: StoredTasks, on_lost: LostRunPolicy, wake: Callable[[], object]
+        self, parts: SchedulerParts, tasks: StoredTasks, options: StoreOptions, wake: Callable[[], object]
     ) -> None:
         self._parts = parts
         self._tasks = tasks
-        self._on_lost: LostRunPolicy = on_lost
+        self._options = options
         self._wake = wake
         self._steps: dict[str, tuple[int, Step]] = {}
+        # By task id and due time; by run id, for runs that a call has started.
         self._owned: dict[tuple[str, float], OwnedRun] = {}
-        self._outcomes: list[Outcome] = []
-        # Outcomes with results, whose encoding is the code of users.
-        self._results: list[tuple[OwnedRun, TaskExecuted[object]]] = []
+        self._called: dict[int, OwnedRun] = {}
+        # Any thread appends. The loop's thread removes as many from the front as it has stored: a slice, in one step.
+        self._submissions: list[RunRecord] = []
+        self._begun: tuple[RunRecord, OwnedRun] | None = None
+        self._claimed: Counter[str] = Counter()
+        self._claim_limit = _CLAIMED
+        self._refusals: dict[UUID, int] = {}
         self._subscriptions: list[Subscription] = []
-        self.rejected: int = 0
+        self.history: HistoryLimit = HistoryLimit(options.retention)
+        self.outcomes: PendingOutcomes = PendingOutcomes(self._now, wake, self.history.on_stored)
+        self.node_id: str = ""
+        self.clock_offset: float = 0.0
+        self.wants_claim: bool = False
 
-    def open(self) -> None:
+    def open(self, node_id: str) -> None:
         """Receive the outcomes of runs."""
+        self.node_id, self.wants_claim = node_id, False
         self._steps.clear()
         self._owned.clear()
-        self._outcomes.clear()
-        self._results.clear()
-        self._subscriptions = [
-            self._parts.runtime.dispatcher.subscribe_unchecked(each, self._on_end) for each in _ENDED
-        ]
+        self._called.clear()
+        self._claimed.clear()
+        self._refusals.clear()
+        self.outcomes.clear()
+        self._subscriptions = [self._parts.runtime.dispatcher.subscribe_unchecked(each, self._on_end) for each in ENDED]
 
     def close(self) -> None:
         """Receive no more outcomes."""
         for subscription in self._subscriptions:
             subscription.unsubscribe()
+
+    def _now(self) -> datetime:
+        return utc(self._parts.runtime.now())
+
+    def _store_now(self) -> datetime:
+        return utc(self._parts.runtime.now() - self.clock_offset)
+
+    @property
+    def _is_running(self) -> bool:
+        return self._parts.runtime.status == "running"
 
     # Firing
 
@@ -126,7 +119,7 @@ class StoredRuns:
         """Fire the offered steps, and start the runs that this node has won; return False if a firing has failed."""
         steps = self._steps.copy()
         self._steps.clear()
-        if self._parts.runtime.status != "running":
+        if not self._is_running:
             return True
         firings = [
             self._firing_of(stored, version, step)
@@ -153,7 +146,11 @@ class StoredRuns:
         record = stored.record
         runs = [
             RunRecord(
-                id=uuid4(), task_id=record.id, scheduled_at=utc(at), executor=record.executor, on_lost=self._on_lost
+                id=uuid4(),
+                task_id=record.id,
+                scheduled_at=utc(at),
+                executor=record.executor,
+                on_lost=self._options.on_lost,
             )
             for at in step.times
         ]
@@ -166,161 +163,233 @@ class StoredRuns:
                 scheduled_at=step.due,
                 executor=record.executor,
                 missed=step.missed,
+                finished_at=self._now(),
             )
             runs.insert(0, missed)
         return Firing(task_id=record.id, version=version, due=step.due, next_due=step.next_due, runs=tuple(runs))
 
+    # Runs of calls
+
+    def submit(self, stored: StoredTask) -> None:
+        """Have a run stored that waits for any node. May be called from any thread."""
+        self._submissions.append(self._submission(stored, "waiting"))
+
+    def begin_call(self, stored: StoredTask) -> OwnedCall:
+        """Return the call of a run that `Task.run` submits to this node; `note_call` follows if it is accepted."""
+        record = self._submission(stored, "running")
+        owned = OwnedRun(record.id, 1, record.task_id, record.scheduled_at.timestamp(), stored.call.function)
+        self._begun = record, owned
+        return self._call_of(stored.call, owned)
+
+    def note_call(self, run_id: int) -> None:
+        """Have a run stored that `Task.run` has submitted to this node."""
+        begun, self._begun = self._begun, None
+        if begun is not None:
+            record, self._called[run_id] = begun
+            self._submissions.append(record)
+            self._wake()
+
+    def _submission(self, stored: StoredTask, state: RunRecordState) -> RunRecord:
+        record = stored.record
+        return RunRecord(
+            id=uuid4(),
+            task_id=record.id,
+            kind="submitted",
+            state=state,
+            scheduled_at=self._store_now(),
+            executor=record.executor,
+            on_lost=self._options.on_lost,
+        )
+
+    async def store_submissions(self, session: StoreSession, *, has_lease: bool) -> None:
+        """Store the runs of calls; those that run already need a lease."""
+        while page := self._submissions[:_PAGE]:
+            kept = [] if has_lease else [run for run in page if run.state == "running"]
+            _ = await session.submit([run for run in page if has_lease or run.state == "waiting"])
+            self._submissions[: len(page)] = kept
+            self.wants_claim |= any(run.state == "waiting" for run in page)
+            if kept:
+                return
+
+    @property
+    def unstored(self) -> set[UUID]:
+        """Ids of runs that the store does not know yet."""
+        return {run.id for run in tuple(self._submissions)}
+
     # Ownership
 
-    def start_run(self, run: RunRecord, *, must_run: bool = False) -> None:
-        """Start a run of which this node has become the owner."""
+    def start_run(self, run: RunRecord, *, waited: bool = False, call: StoredCall | None = None) -> None:
+        """Start a run of which this node has become the owner.
+
+        Args:
+            run: The run.
+            waited: Whether it was claimed or taken over. If so, it may wait for a slot, and no overlap policy ends it.
+            call: Function with the arguments of the run; None for those of the task.
+        """
         at, stored = run.scheduled_at.timestamp(), self._tasks.get(run.task_id)
         if run.kind == "missed":
             if stored is not None:
                 logger.warning("The task %r has missed %d due time(s)", run.task_id, run.missed)
                 stored.controller.report_run(at, None)
             return
-        if stored is None or self._parts.runtime.status != "running":
-            self._give_back(run.id, run.fence, run.attempt, delay=stored is None)
+        if stored is None or not self._is_running:
+            self.outcomes.give_back(self._owned_run(run, None), run.attempt)
             return
-        self._owned[run.task_id, at] = self._owned_run(run, stored)
-        stored.controller.offer_run(at, must_run=must_run)
+        owned = self._own(run, stored, waited=waited)
+        bound = self._call_of(call or stored.call, owned)
+        stored.controller.start_stored(owned.at, bound, waited=waited)
 
-    def _owned_run(self, run: RunRecord, stored: StoredTask) -> OwnedRun:
-        return OwnedRun(run.id, run.fence, run.task_id, run.scheduled_at.timestamp(), stored.call.function)
+    def _call_of(self, call: StoredCall, owned: OwnedRun) -> OwnedCall:
+        """Return the call of a run that knows its owner."""
+        return owned_call(call.bound(), RunOwnership(str(owned.id), owned.task_id, owned.fence, self.node_id))
 
-    def _give_back(self, run_id: UUID, fence: int, attempt: int, *, delay: bool = False) -> None:
-        not_before = utc(self._parts.runtime.now()) + _NOT_HERE_DELAY if delay else None
-        self._outcomes.append(
-            Outcome(run_id=run_id, fence=fence, state="waiting", attempt=attempt, not_before=not_before)
-        )
-        self._wake()
+    def _own(self, run: RunRecord, stored: StoredTask, *, waited: bool = False) -> OwnedRun:
+        owned = self._owned_run(run, stored, waited=waited)
+        self._owned[run.task_id, owned.at] = owned
+        if waited:
+            self._claimed[run.task_id] += 1
+        return owned
+
+    def _owned_run(self, run: RunRecord, stored: StoredTask | None, *, waited: bool = False) -> OwnedRun:
+        at = run.scheduled_at.timestamp()
+        while (run.task_id, at) in self._owned:
+            at += _APART
+        function = None if stored is None else stored.call.function
+        return OwnedRun(run.id, run.fence, run.task_id, at, function, waited)
 
     async def claim(self, session: StoreSession) -> None:
-        """Become the owner of waiting runs."""
-        executors = dict.fromkeys(self._tasks.executors, _PAGE)
-        if executors and self._parts.runtime.status == "running":
-            for run in await session.claim(executors, _PAGE):
-                self.start_run(run, must_run=True)
+        """Become the owner of waiting runs if there are slots for them."""
+        self.wants_claim = False
+        while self._is_running and (aliases := self._tasks.executors):
+            limit, excess = self._claim_limit, 0
+            claimed = await session.claim(dict.fromkeys(aliases, limit), limit, self._tasks.busy(self._claimed))
+            for run in claimed:
+                if self._tasks.has_slot(run.task_id, self._claimed):
+                    await self._start_claimed(session, run)
+                else:
+                    # For another node, if there is one. This one leaves the task out until a run of it has ended.
+                    self.outcomes.give_back(self._owned_run(run, None), run.attempt)
+                    excess += 1
+            self._claim_limit = max(1, limit - excess) if excess else min(2 * limit, _PAGE)
+            if len(claimed) < limit:
+                return
+
+    async def _start_claimed(self, session: StoreSession, run: RunRecord) -> None:
+        stored = self._tasks.get(run.task_id)
+        if stored is None and self._tasks.is_unknown(run.task_id):
+            # Its task may have been added after the last look at changes.
+            await self._tasks.read_changes(session)
+            stored = self._tasks.get(run.task_id)
+        if stored is None:
+            self._refuse(session, run)
+            return
+        try:
+            call = await self._call_with_arguments(stored, run)
+        except AsynczError as error:
+            self.outcomes.end(self._owned_run(run, stored), "error", exception_text(error))
+            return
+        self.start_run(run, waited=True, call=call)
+
+    async def _call_with_arguments(self, stored: StoredTask, run: RunRecord) -> StoredCall | None:
+        if run.arguments is None:
+            return None
+        # In another thread: the annotations of a function may be any code.
+        return await asyncio.to_thread(decode_arguments, run.task_id, stored.call.function, run.arguments)
+
+    def _refuse(self, session: StoreSession, run: RunRecord) -> None:
+        """End a run whose task is gone, or give it back if another program may know its task."""
+        owned, task_id = self._owned_run(run, None), run.task_id
+        if self._tasks.is_unknown(task_id):
+            logger.warning("A run of the task %r is cancelled: the task was removed", task_id)
+            self.outcomes.end(owned, "cancelled", "the task was removed")
+        elif task_id in self._tasks.parked:
+            self.outcomes.end(owned, "error", exception_text(UnreadableTaskError(task_id, self._tasks.parked[task_id])))
+        else:
+            if len(self._refusals) >= _MAX_NOT_HERE:
+                self._refusals.clear()
+            number = self._refusals[run.id] = self._refusals.get(run.id, 0) + 1
+            delay = min(_NOT_HERE_DELAY * 2.0 ** min(number - 1, 10), _MAX_NOT_HERE_DELAY)
+            # By the clock of the store, with which the store compares it.
+            self.outcomes.give_back(owned, run.attempt, session.lease.now + timedelta(seconds=delay))
 
     async def take_over(self, session: StoreSession) -> None:
         """Become the owner of the runs of dead nodes, which fail or run again."""
-        if self._parts.runtime.status != "running":
-            return
-        for run in await session.take_over(_PAGE):
-            logger.warning("The run %s of the task %r was taken over from a lost node", run.id, run.task_id)
-            if run.on_lost == "rerun":
-                self.start_run(run, must_run=True)
-            else:
-                self._fail(run)
+        while self._is_running:
+            taken = await session.take_over(_PAGE)
+            for run in taken:
+                logger.warning("The run %s of the task %r was taken over from a lost node", run.id, run.task_id)
+                if run.on_lost == "rerun":
+                    await self._start_claimed(session, run)
+                else:
+                    self._fail(run)
+            if len(taken) < _PAGE:
+                return
 
     def _fail(self, run: RunRecord) -> None:
         error, stored = NodeLostError(run.task_id, run.node or ""), self._tasks.get(run.task_id)
-        if stored is not None:
-            owned = self._owned_run(run, stored)
-            self._owned[run.task_id, owned.at] = owned
-            stored.controller.report_run(owned.at, error)
-            return
-        self._outcomes.append(
-            Outcome(
-                run_id=run.id,
-                fence=run.fence,
-                state="error",
-                attempt=run.attempt,
-                finished_at=utc(self._parts.runtime.now()),
-                error=exception_text(error),
-            )
-        )
-        self._wake()
+        if stored is None:
+            self.outcomes.end(self._owned_run(run, None), "error", exception_text(error))
+        else:
+            stored.controller.report_run(self._own(run, stored).at, error)
 
-    async def reclaim(self, session: StoreSession, node_id: str) -> None:
+    async def reclaim(self, session: StoreSession) -> None:
         """Start runs that belong to this node without its knowledge: the answer of the store was lost."""
-        known = {each.id for each in self._owned.values()}
-        known |= {outcome.run_id for outcome in self._outcomes} | {owned.id for owned, _ in self._results}
-        for run in await session.runs(RunQuery(states=("running",), limit=10_000)):
-            if run.node == node_id and run.id not in known:
-                self.start_run(run)
+        known = {each.id for each in (*self._owned.values(), *self._called.values())} | self.outcomes.run_ids
+        query = RunQuery(states=("running",), limit=_PAGE)
+        while page := await session.runs(query):
+            for run in page:
+                if run.node != self.node_id or run.id in known:
+                    continue
+                if run.fence > 1 and run.on_lost == "fail":
+                    # If it was taken over, its former node may have called the function.
+                    self._fail(run)
+                else:
+                    await self._start_claimed(session, run)
+            if len(page) < _PAGE:
+                return
+            query = query.model_copy(update={"before": page[-1].sequence})
 
     def forget_backlog(self, task_id: str, backlog: Sequence[float]) -> None:
         """End the runs that waited in the backlog of a removed task."""
         for at in backlog:
             owned = self._owned.pop((task_id, at), None)
             if owned is not None:
-                self._outcomes.append(Outcome(run_id=owned.id, fence=owned.fence, state="cancelled"))
-                self._wake()
+                self._release(owned)
+                self.outcomes.end(owned, "cancelled", "the task was removed")
+
+    def _release(self, owned: OwnedRun) -> None:
+        if owned.waited:
+            self._claimed[owned.task_id] -= 1
+            if not self._claimed[owned.task_id]:
+                del self._claimed[owned.task_id]
+            # A slot is free for another waiting run.
+            self.wants_claim = True
 
     # Outcomes
 
-    def _on_end(self, event: _Ended) -> None:
+    def _on_end(self, event: Ended) -> None:
         details = event.details
-        if details.scheduled is None:
+        called = self._called.pop(details.run_id, None)
+        if called is not None:
+            self.outcomes.add(called, event)
             return
-        owned = self._owned.pop((event.task_id, details.scheduled), None)
+        owned = None if details.scheduled is None else self._owned.pop((event.task_id, details.scheduled), None)
         if owned is None:
             return
-        if isinstance(event, TaskExecuted):
-            self._results.append((owned, event))
-        elif isinstance(event, TaskCancelled) and details.started is None and self._parts.runtime.status == "draining":
+        self._release(owned)
+        if isinstance(event, TaskCancelled) and details.started is None and self._parts.runtime.status == "draining":
             # Another node, or this one after a restart, can still run it.
-            self._give_back(owned.id, owned.fence, 1)
-            return
+            self.outcomes.give_back(owned)
         else:
-            self._outcomes.append(_outcome_of(owned, event))
-        self._wake()
-
-    async def finish(self, session: StoreSession) -> None:
-        """Store the outcomes; those that fail stay pending."""
-        if self._results:
-            results = self._results.copy()
-            self._results.clear()
-            self._outcomes += await asyncio.to_thread(_encoded, results)
-        while self._outcomes:
-            page = self._outcomes[:_PAGE]
-            accepted = {*await session.finish(page)}
-            del self._outcomes[: len(page)]
-            for outcome in page:
-                if outcome.run_id not in accepted:
-                    self.rejected += 1
-                    logger.warning(
-                        "The outcome %r of the run %s was rejected: another node has taken over the run",
-                        outcome.state,
-                        outcome.run_id,
-                    )
+            self.outcomes.add(owned, event)
 
     def give_back_all(self) -> None:
         """Give back all runs that have no outcome."""
-        owned = tuple(self._owned.values())
+        owned, called = tuple(self._owned.values()), tuple(self._called.values())
         self._owned.clear()
+        self._called.clear()
         for each in owned:
-            self._give_back(each.id, each.fence, 1)
-
-
-def _encoded(results: Sequence[tuple[OwnedRun, TaskExecuted[object]]]) -> list[Outcome]:
-    """Return outcomes with their results as JSON. In another thread, as results may be long and their types slow."""
-    return [_outcome_of(owned, event, encode_result(owned.function, event.result)) for owned, event in results]
-
-
-def _storable(text: str) -> str:
-    """Return a text without lone surrogates and NUL, which a database does not accept."""
-    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
-
-
-def _outcome_of(owned: OwnedRun, event: _Ended, result: str | None = None) -> Outcome:
-    details = event.details
-    error = text = ""
-    if isinstance(event, TaskError):
-        error, text = _storable(exception_text(event.exception)), _storable(event.traceback)
-        error, text = error[:_MAX_TEXT], text[-_MAX_TEXT:]
-    elif isinstance(event, TaskMaxInstances | TaskQueueFull):
-        error = type(event).__name__
-    return Outcome(
-        run_id=owned.id,
-        fence=owned.fence,
-        state=_STATES[type(event)],
-        attempt=max(details.attempt, 1),
-        started_at=details.started_at,
-        finished_at=details.finished_at,
-        result=result,
-        error=error,
-        traceback=text,
-    )
+            self.outcomes.give_back(each)
+        for each in called:
+            # If it has a caller, that does not wait any more.
+            self.outcomes.end(each, "cancelled")

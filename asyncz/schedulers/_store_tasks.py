@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import partial
 
 import attrs
 from typing_extensions import TypeVar
@@ -18,7 +17,7 @@ from asyncz.limits import TaskLimits
 from asyncz.protocols import Executor, Trigger
 from asyncz.schedulers._parts import AnyController, SchedulerParts, StoredController
 from asyncz.schedulers._safe_logging import logger
-from asyncz.schedulers._stored_schedule import Step, StoredSchedule
+from asyncz.schedulers._stored_schedule import ScheduleHooks, StoredSchedule
 from asyncz.schedulers._task_controller import StoredTaskController
 from asyncz.specs import TaskSpec
 from asyncz.stores._calls import FunctionNames, StoredCall, decode_arguments, encode_arguments
@@ -34,6 +33,8 @@ ResultT = TypeVar("ResultT")
 
 # Records of one call. The loop handles a page without a pause.
 _PAGE = 100
+# Pages of overdue tasks of one look.
+_OVERDUE_PAGES = 20
 # Attempts to write a change while other nodes change the same task.
 _MAX_ATTEMPTS = 10
 
@@ -84,24 +85,25 @@ class StoredTasks:
     Args:
         parts: Parts of the scheduler.
         options: Options for the store.
-        hand_over: Function for the steps of tasks.
+        hooks_of: Returns the functions that the schedule of a task calls, by task id.
         wake: Function that has the pending work done soon. May be called from any thread.
 
     Attributes:
         unreadable: Reasons for which stored tasks cannot run here, by task id.
+        parked: Reasons for which stored tasks cannot run anywhere, by task id.
     """
 
     def __init__(
         self,
         parts: SchedulerParts,
         options: StoreOptions,
-        hand_over: Callable[[str, Step], object],
+        hooks_of: Callable[[str], ScheduleHooks],
         wake: Callable[[], object],
     ) -> None:
         self._parts = parts
         self._options = options
         self._names = FunctionNames(options.functions, options.formerly, options.importable)
-        self._hand_over = hand_over
+        self._hooks_of = hooks_of
         self._wake = wake
         self._by_id: dict[str, StoredTask] = {}
         self._to_declare: dict[str, StoredTask] = {}
@@ -109,15 +111,46 @@ class StoredTasks:
         self._to_remove: dict[str, None] = {}
         self._since = 0
         self.unreadable: dict[str, str] = {}
+        self.parked: dict[str, str] = {}
+        self._undeclared: set[str] = set()
+        self._overdue_after: tuple[datetime, str] | None = None
 
     def get(self, task_id: str) -> StoredTask | None:
         """Return a task, if it is stored and can run here."""
         return self._by_id.get(task_id)
 
+    def of_controller(self, controller: AnyController) -> StoredTask | None:
+        """Return the task of a controller, if it is stored and was not replaced."""
+        stored = self._by_id.get(controller.task.id)
+        return stored if stored is not None and stored.controller is controller else None
+
+    def reschedule(self) -> None:
+        """Enter the next due times of all tasks into the timetable again."""
+        for stored in tuple(self._by_id.values()):
+            stored.controller.reschedule_timer()
+
     @property
     def executors(self) -> frozenset[str]:
         """Aliases of the executors of the tasks."""
         return frozenset(each.record.executor for each in tuple(self._by_id.values()))
+
+    def is_unknown(self, task_id: str) -> bool:
+        """Return True if the store has no such task, as far as this node knows."""
+        return not any(task_id in each for each in (self._by_id, self.unreadable, self.parked, self._undeclared))
+
+    def busy(self, claimed: Mapping[str, int]) -> list[str]:
+        """Return the ids of tasks that cannot start another run now.
+
+        Args:
+            claimed: Number of waiting runs that this node has claimed, by task id.
+        """
+        full = [task_id for task_id in claimed if not self.has_slot(task_id, claimed)]
+        return [*full, *(task_id for task_id, each in self._by_id.items() if each.controller.paused)]
+
+    def has_slot(self, task_id: str, claimed: Mapping[str, int]) -> bool:
+        """Return False if this node has claimed as many runs of a task as may run at once."""
+        stored = self._by_id.get(task_id)
+        return stored is None or claimed.get(task_id, 0) < stored.controller.task.limits.max_instances
 
     # From any thread
 
@@ -142,7 +175,7 @@ class StoredTasks:
         if executor is not None and not isinstance(executor, str):
             reason = "other processes know executors by alias; register it with add_executor(..., alias='...')"
             raise UnstorableTaskError(task_id, "executor", reason)
-        now = utc(runtime.now())
+        now = utc(runtime.now() - self._hooks_of(task_id).clock_offset())
         function = self._names.declare(task_id, stored_call.function)
         arguments = encode_arguments(task_id, stored_call)
         schedule = self._new_schedule(task_id, trigger, encode_trigger(task_id, trigger), now)
@@ -210,9 +243,7 @@ class StoredTasks:
     def _new_schedule(
         self, task_id: str, trigger: Trigger | None, text: str | None, started_at: datetime
     ) -> StoredSchedule:
-        return StoredSchedule(
-            trigger, text, started_at, partial(self._hand_over, task_id), partial(encode_trigger, task_id)
-        )
+        return StoredSchedule(trigger, text, started_at, self._hooks_of(task_id))
 
     # Changes in this scheduler, on the loop's thread or before the start
 
@@ -328,8 +359,24 @@ class StoredTasks:
                 return
 
     async def fire_overdue(self, session: StoreSession, by: timedelta) -> None:
-        """Have tasks fired that no node has fired in time."""
-        for record in await session.overdue(by, _PAGE):
+        """Have tasks fired that no node has fired in time.
+
+        A look ends after some pages, because tasks of other programs may be overdue for a long time. If there are
+        more, the next look continues there.
+        """
+        for _ in range(_OVERDUE_PAGES):
+            page = await session.overdue(by, _PAGE, self._overdue_after)
+            await self._fire_page(page)
+            if len(page) < _PAGE:
+                self._overdue_after = None
+                return
+            last = page[-1]
+            assert last.next_due is not None
+            self._overdue_after = last.next_due, last.id
+            await asyncio.sleep(0)
+
+    async def _fire_page(self, records: Sequence[TaskRecord]) -> None:
+        for record in records:
             stored = self._by_id.get(record.id)
             if stored is None or record.id in self._to_declare or stored.schedule.failure is not None:
                 continue
@@ -343,6 +390,7 @@ class StoredTasks:
 
     async def _apply(self, record: TaskRecord, but: StoredTask | None) -> None:
         stored = self._by_id.get(record.id)
+        self._note_state(record)
         if record.removed or record.state != "active":
             if record.id not in self._to_declare:
                 with self._parts.runtime.lock:
@@ -355,6 +403,18 @@ class StoredTasks:
             stored.record = record
         elif record.version != stored.record.version and record.id not in self._to_declare:
             await self._adopt(stored, record)
+
+    def _note_state(self, record: TaskRecord) -> None:
+        """Note whether a stored task can be fired, for the runs of it that wait."""
+        is_parked = record.state == "parked" and not record.removed
+        _ = self.parked.pop(record.id, None)
+        self._undeclared.discard(record.id)
+        if record.removed or record.state != "active":
+            _ = self.unreadable.pop(record.id, None)
+        if is_parked:
+            self.parked[record.id] = self.unreadable[record.id] = record.problem or "it is parked"
+        elif record.state == "undeclared" and not record.removed:
+            self._undeclared.add(record.id)
 
     async def _restore(self, record: TaskRecord) -> None:
         """Add a task as the store has it, in the place of the one that has its id."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Never
 
 import attrs
 from typing_extensions import override
@@ -41,6 +42,23 @@ def limited_step(due: datetime, next_due: datetime | None, times: tuple[float, .
     return Step(due, next_due, times[-MAX_CATCH_UP:], missed + max(0, len(times) - MAX_CATCH_UP))
 
 
+@attrs.frozen(eq=False)
+class ScheduleHooks:
+    """Functions that the schedule of a stored task calls.
+
+    Attributes:
+        hand_over: Takes a step of the task. Called on the loop's thread.
+        encode: Returns a trigger as JSON, or raises if it cannot be stored.
+        begin_call: Returns the call of a run that is submitted now.
+        clock_offset: Returns the seconds by which the clock of the scheduler is ahead of that of the store.
+    """
+
+    hand_over: Callable[[Step], object]
+    encode: Callable[[Trigger | None], str | None]
+    begin_call: Callable[[], Callable[[], Never] | None]
+    clock_offset: Callable[[], float]
+
+
 class StoredSchedule(TriggerSchedule):
     """Schedule by a trigger that hands over each step to the store, and returns no due times itself.
 
@@ -51,8 +69,7 @@ class StoredSchedule(TriggerSchedule):
         trigger: Trigger as declared, which counts from `started_at`.
         text: Trigger as JSON.
         started_at: Time from which the trigger counts.
-        hand_over: Function for the steps. Called on the loop's thread.
-        encode: Returns another trigger as JSON, or raises.
+        hooks: Functions that the schedule calls.
 
     Attributes:
         first_due: First due time of a new task.
@@ -61,8 +78,7 @@ class StoredSchedule(TriggerSchedule):
 
     __slots__ = (
         "_begin",
-        "_encode",
-        "_hand_over",
+        "_hooks",
         "_missed",
         "_times",
         "declared",
@@ -77,8 +93,7 @@ class StoredSchedule(TriggerSchedule):
         trigger: Trigger | None,
         text: str | None,
         started_at: datetime,
-        hand_over: Callable[[Step], object],
-        encode: Callable[[Trigger | None], str | None],
+        hooks: ScheduleHooks,
     ) -> None:
         super().__init__(trigger, started_at)
         self.declared: Trigger | None = trigger
@@ -86,8 +101,7 @@ class StoredSchedule(TriggerSchedule):
         self.started_at: datetime = started_at
         self.first_due: datetime | None = self.next_due
         self.is_new: bool = False
-        self._hand_over: Callable[[Step], object] = hand_over
-        self._encode: Callable[[Trigger | None], str | None] = encode
+        self._hooks = hooks
         self._begin: datetime | None = None
         self._times: tuple[float, ...] = ()
         self._missed: int = 0
@@ -105,9 +119,16 @@ class StoredSchedule(TriggerSchedule):
         self._set_next(None if self._trigger is None else next_due)
 
     @override
+    def call_on_demand(self) -> Callable[[], Never] | None:
+        """Return the call of a run that is submitted now, and is going to be stored."""
+        return self._hooks.begin_call()
+
+    @override
     def replaced(self, trigger: Trigger | None, now: datetime) -> StoredSchedule:
         """Return the schedule of another trigger, which the store is going to accept or reject."""
-        schedule = StoredSchedule(trigger, self._encode(trigger), now, self._hand_over, self._encode)
+        hooks = self._hooks
+        start = now - timedelta(seconds=hooks.clock_offset())
+        schedule = StoredSchedule(trigger, hooks.encode(trigger), start, hooks)
         schedule.is_new = True
         schedule.continue_at(schedule.first_due)
         return schedule
@@ -129,5 +150,5 @@ class StoredSchedule(TriggerSchedule):
             self._begin, self._times, self._missed = begin, step.times, step.missed
             return ()
         self._begin, self._times, self._missed = None, (), 0
-        self._hand_over(attrs.evolve(step, next_due=self.next_due))
+        self._hooks.hand_over(attrs.evolve(step, next_due=self.next_due))
         return ()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from typing_extensions import TypeVar, override
 
 from asyncz._checks import check_text
+from asyncz._run_owners import OwnedCall
 from asyncz._running import context_for_later, shared_context_for_later
 from asyncz._text import printable
 from asyncz.clock import utc
@@ -23,7 +24,7 @@ from asyncz.schedulers._backlog import DueRun
 from asyncz.schedulers._counters import TaskHistory
 from asyncz.schedulers._executor_registry import Registration
 from asyncz.schedulers._live_run import LiveRun
-from asyncz.schedulers._parts import ChainEnds, SchedulerParts
+from asyncz.schedulers._parts import ChainEnds, SchedulerParts, StorePart
 from asyncz.schedulers._run_logging import log_outcome, run_fields
 from asyncz.schedulers._safe_logging import logger
 from asyncz.schedulers._schedules import Schedule, TriggerSchedule, trigger_text
@@ -521,6 +522,58 @@ class StoredTaskController(TaskController[ResultT]):
         if not self.removed:
             self._update_timer()
             self.refill()
+
+    def start_stored(self, at: float, call: OwnedCall, *, waited: bool) -> None:
+        """Start a run of which this node has become the owner.
+
+        Args:
+            at: Due time, in seconds since the epoch.
+            call: Function with its arguments.
+            waited: Whether the run has waited in the store. If so, it waits here too, and no overlap policy ends it.
+        """
+        # Unverified: the function is that of the task, and its stored arguments have been checked.
+        own = cast("Callable[[], ResultT]", call)
+        if waited:
+            self.enqueue(DueRun(at, own, must_run=True))
+            self.refill()
+        else:
+            self.offer_run(at, own)
+
+    @override
+    def run_now(self, task_id: str, /) -> RunHandle[ResultT]:
+        """Submit a run now, which is stored as well; see `Task.run`."""
+        handle = super().run_now(task_id)
+        self._store.note_call(handle.run_id)
+        return handle
+
+    @override
+    def submit(self, task_id: str, /) -> None:
+        """Have a run stored for any node; see `Task.submit`."""
+        self._runtime.require_running(f"submitting the task {task_id!r}")
+        with self._runtime.lock:
+            self._require_registered(task_id)
+            self._store.submit(self)
+
+    @override
+    def on_due(self, at: float, now: datetime, /) -> None:
+        """Hand over the due times up to `now` by the clock of the store."""
+        super().on_due(at, now - timedelta(seconds=self._store.clock_offset))
+
+    @override
+    def _update_timer(self, now: datetime | None = None) -> None:
+        """Enter the next due time into the timetable, by the clock of the scheduler."""
+        schedule, timer = self.schedule, self._parts.timer
+        if schedule.next_due is None or self.paused or self.removed:
+            timer.unschedule(self)
+            return
+        next_due = schedule.next_due if now is None else max(schedule.next_due, now)
+        timer.schedule(self, next_due.timestamp() + self._store.clock_offset)
+
+    @property
+    def _store(self) -> StorePart:
+        store = self._parts.store
+        assert store is not None
+        return store
 
     def report_run(self, at: float, error: BaseException | None, /) -> None:
         """Report that a run was missed, or failed on a lost node; then the retry policy may lead to another attempt."""

@@ -42,7 +42,7 @@ class SchedulerStore:
     @property
     def rejected_outcomes(self) -> int:
         """Number of outcomes that the store has rejected, because another node had taken over the run."""
-        return self._connector.runs.rejected
+        return self._connector.runs.outcomes.rejected
 
     async def runs(self, query: RunQuery | None = None) -> Sequence[RunRecord]:
         """Return runs of all nodes, newest first.

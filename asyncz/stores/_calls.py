@@ -8,7 +8,7 @@ import json
 import operator
 import sys
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import MethodType
 from typing import Protocol
 
@@ -60,7 +60,7 @@ class StoredCall:
             call = call.func
         return cls(call, args, kwargs)
 
-    def bound(self) -> Callable[[], object]:
+    def bound(self) -> functools.partial[object]:
         """Return the call without arguments."""
         assert is_function(self.function)
         return functools.partial(self.function, *self.args, **self.kwargs)

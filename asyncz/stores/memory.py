@@ -213,11 +213,11 @@ class MemoryStoreSession:
             self._wake()
         return added
 
-    async def claim(self, executors: Mapping[str, int], limit: int, /) -> Sequence[RunRecord]:
+    async def claim(self, executors: Mapping[str, int], limit: int, but: Sequence[str] = (), /) -> Sequence[RunRecord]:
         """Become the owner of waiting runs, the oldest first."""
         self._check_open()
         check_limit(limit)
-        free = dict(executors)
+        free, excluded = dict(executors), frozenset(but)
         claimed: list[RunRecord] = []
         with self._lock:
             now = self._now()
@@ -226,7 +226,7 @@ class MemoryStoreSession:
             for run in self._waiting(now):
                 if len(claimed) == limit:
                     break
-                if free.get(run.executor, 0) > 0:
+                if free.get(run.executor, 0) > 0 and run.task_id not in excluded:
                     free[run.executor] -= 1
                     claimed.append(self._own(run))
         return claimed
@@ -352,7 +352,7 @@ class MemoryStoreSession:
         task = tables.tasks.get(firing.task_id)
         if task is None or not _can_fire(task) or task.version != firing.version or task.next_due != firing.due:
             return
-        if firing.due > now:
+        if firing.latest > now:
             return
         tables.tasks[task.id] = task.model_copy(update={"next_due": firing.next_due})
         for run in firing.runs:

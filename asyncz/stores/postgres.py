@@ -80,12 +80,14 @@ ON CONFLICT DO NOTHING RETURNING {_RUNS}
 # One statement. SKIP LOCKED: another node that fires the same task at this moment wins, without a wait or a deadlock.
 _FIRE = f"""
 WITH firing AS (
-    SELECT * FROM unnest(%(ids)s::text[], %(versions)s::int[], %(due)s::timestamptz[], %(next_due)s::timestamptz[])
-        AS firing (id, version, due, next_due)
+    SELECT * FROM unnest(
+        %(ids)s::text[], %(versions)s::int[], %(due)s::timestamptz[], %(latest)s::timestamptz[],
+        %(next_due)s::timestamptz[]
+    ) AS firing (id, version, due, latest, next_due)
 ),
 winner AS MATERIALIZED (
     SELECT asyncz_tasks.id, firing.next_due FROM asyncz_tasks JOIN firing USING (id)
-    WHERE asyncz_tasks.version = firing.version AND asyncz_tasks.next_due = firing.due AND firing.due <= {_NOW}
+    WHERE asyncz_tasks.version = firing.version AND asyncz_tasks.next_due = firing.due AND firing.latest <= {_NOW}
         AND {_CAN_FIRE} AND {_ALIVE}
     ORDER BY asyncz_tasks.id FOR UPDATE OF asyncz_tasks SKIP LOCKED
 ),
@@ -108,6 +110,7 @@ chosen AS MATERIALIZED (
     SELECT waiting.sequence FROM slots CROSS JOIN LATERAL (
         SELECT sequence FROM asyncz_runs
         WHERE state = 'waiting' AND executor = slots.executor AND (not_before IS NULL OR not_before <= {_NOW})
+            AND task_id <> ALL (%(but)s::text[])
         ORDER BY sequence LIMIT slots.free FOR UPDATE SKIP LOCKED
     ) AS waiting ORDER BY waiting.sequence LIMIT %(limit)s
 )
@@ -324,6 +327,7 @@ class _PostgresTransactions:
             "ids": [firing.task_id for firing in firings],
             "versions": [firing.version for firing in firings],
             "due": [firing.due for firing in firings],
+            "latest": [firing.latest for firing in firings],
             "next_due": [firing.next_due for firing in firings],
             "runs": _json([run for firing in firings for run in firing.runs]),
         }
@@ -334,8 +338,9 @@ class _PostgresTransactions:
         with self._connected() as database:
             return _runs(database, _SUBMIT, {**self._values(), "runs": _json(runs)})
 
-    def claim(self, executors: Mapping[str, int], limit: int, /) -> Sequence[RunRecord]:
-        values = {**self._values(), "executors": [*executors], "free": [*executors.values()], "limit": limit}
+    def claim(self, executors: Mapping[str, int], limit: int, but: Sequence[str], /) -> Sequence[RunRecord]:
+        slots = {"executors": [*executors], "free": [*executors.values()]}
+        values = {**self._values(), **slots, "limit": limit, "but": [*but]}
         with self._connected() as database:
             return _runs(database, _CLAIM, values)
 

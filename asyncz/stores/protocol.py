@@ -116,8 +116,8 @@ class StoreSession(Protocol):
         """Advance tasks to their next due times and store the runs of the past ones.
 
         A firing succeeds if the task is active, not paused and due by the clock of the store, if its version and due
-        time are those of the firing, and if the lease of this node is valid. A failed firing changes nothing and does
-        not affect the others.
+        time are those of the firing, if no run is later than the clock of the store, and if the lease of this node is
+        valid. A failed firing changes nothing and does not affect the others.
 
         Returns:
             The runs of the successful firings. `running` ones belong to this node, with a fence of 1.
@@ -132,12 +132,13 @@ class StoreSession(Protocol):
         """
         ...
 
-    async def claim(self, executors: Mapping[str, int], limit: int, /) -> Sequence[RunRecord]:
+    async def claim(self, executors: Mapping[str, int], limit: int, but: Sequence[str] = (), /) -> Sequence[RunRecord]:
         """Become the owner of waiting runs, the oldest first.
 
         Args:
             executors: The number of free slots of each executor.
             limit: The maximum number of runs.
+            but: Tasks whose runs are left to other nodes.
 
         Returns:
             The runs, each with a new fence; none if the lease of this node is over.

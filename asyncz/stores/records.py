@@ -6,6 +6,7 @@ zone aware and kept in UTC with microseconds.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Literal, Self, TypeAlias
 from uuid import UUID
 
@@ -150,6 +151,11 @@ class Firing(BaseModel, frozen=True, extra="forbid", defer_build=True):
     due: _Time
     next_due: _Time | None
     runs: tuple[RunRecord, ...]
+
+    @property
+    def latest(self) -> datetime:
+        """Latest due time of the step, before which it must not be fired."""
+        return max(self.due, *(run.scheduled_at for run in self.runs)) if self.runs else self.due
 
     @model_validator(mode="after")
     def _check_order(self) -> Self:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import sqlite3
 import time
@@ -181,7 +182,7 @@ class _SqliteTransactions:
             if not self._is_alive(database, now):
                 return ()
             for firing in firings:
-                if firing.due <= now and _advance(database, firing):
+                if firing.latest <= now and _advance(database, firing):
                     fired += self._add_runs(database, firing.runs, now)
         return fired
 
@@ -191,15 +192,19 @@ class _SqliteTransactions:
             is_alive = self._is_alive(database, now)
             return self._add_runs(database, [run for run in runs if is_alive or run.state == "waiting"], now)
 
-    def claim(self, executors: Mapping[str, int], limit: int, /) -> Sequence[RunRecord]:
+    def claim(self, executors: Mapping[str, int], limit: int, but: Sequence[str], /) -> Sequence[RunRecord]:
         with self._writing() as database:
             now = self._time()
             if not self._is_alive(database, now):
                 return ()
             found: list[RunRecord] = []
             for executor, free in executors.items():
-                condition = "state = 'waiting' AND executor = ? AND (not_before IS NULL OR not_before <= ?)"
-                values = (executor, microseconds(now), min(free, limit))
+                # As JSON: the number of parameters is limited.
+                condition = (
+                    "state = 'waiting' AND executor = ? AND (not_before IS NULL OR not_before <= ?)"
+                    " AND task_id NOT IN (SELECT value FROM json_each(?))"
+                )
+                values = (executor, microseconds(now), json.dumps([*but]), min(free, limit))
                 found += _runs(database, f"{condition} ORDER BY sequence LIMIT ?", values)
             oldest = sorted(found, key=lambda run: run.sequence)[:limit]
             return self._own(database, oldest)

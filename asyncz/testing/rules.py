@@ -195,7 +195,7 @@ TRIGGER_RULES: tuple[Rule, ...] = _numbered(
 
 STORE_RULES: tuple[Rule, ...] = _numbered(
     ("one firing wins", "Of all nodes that fire the same due time, exactly one stores its runs."),
-    ("not early", "A task is not fired before its due time by the clock of the store."),
+    ("not early", "No run is fired before its due time by the clock of the store."),
     ("current definition", "A firing for another version or another due time of the task fails, and changes nothing."),
     ("only active tasks", "Paused, undeclared, parked and removed tasks are not fired."),
     ("advanced", "A firing moves the task to its next due time, and is not a change of the task."),
@@ -210,7 +210,7 @@ STORE_RULES: tuple[Rule, ...] = _numbered(
     ("one claim", "Of all nodes that claim, exactly one becomes the owner of a waiting run."),
     (
         "claims within bounds",
-        "A claim returns at most its limit, at most the free slots of each executor, oldest first.",
+        "A claim returns at most its limit and the free slots of each executor, oldest first, and no excluded task.",
     ),
     (
         "take over the dead",

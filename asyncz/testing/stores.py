@@ -3,66 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-import functools
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from contextvars import ContextVar
-from datetime import UTC, datetime, timedelta
-from typing import Never
-from uuid import UUID, uuid4
+from datetime import datetime, timedelta
+from uuid import uuid4
 
-from typing_extensions import TypeVar
-
-from asyncz.stores.exceptions import StoreClosedError, StoredTaskConflictError
-from asyncz.stores.protocol import Store, StoreSession
+from asyncz.stores.exceptions import StoredTaskConflictError
 from asyncz.stores.records import (
-    FinalRunState,
-    NodeRecord,
     Outcome,
     RunQuery,
     RunRecord,
     TaskRecord,
 )
 from asyncz.testing import rules
+from asyncz.testing._store_checks import ODD_TEXT, StoreChecks, checks
 from asyncz.testing._store_nodes import (
     DUE,
     HOUR,
     SECOND,
-    StoreClock,
-    StoreNodes,
     expect_changed,
     firing_of,
-    first_hint,
     new_run,
     new_task,
     outcome_of,
 )
-from asyncz.testing._watchdog import run_in_own_loop
-from asyncz.testing.rules import STORE_RULES, Rule, RuleBrokenError
-from asyncz.testing.suite import RuleSuite, note_rule
-
-SuiteT = TypeVar("SuiteT", bound="StoreConformance")
-
-_ODD_TEXT = "\u00fc \u4e16\u754c \U0001f40d \u202e '; DROP TABLE x; -- \" \\ \n\t %s ? :a"
+from asyncz.testing.rules import RuleBrokenError
 
 
-def _checks(
-    rule: Rule,
-) -> Callable[[Callable[[SuiteT], Coroutine[object, Never, None]]], Callable[[SuiteT], None]]:
-    """Return a decorator that makes a test of a rule, in an event loop and a thread of its own."""
-
-    def decorate(check: Callable[[SuiteT], Coroutine[object, Never, None]]) -> Callable[[SuiteT], None]:
-        @functools.wraps(check)
-        def test(suite: SuiteT) -> None:
-            run_in_own_loop(lambda: suite._bounded(check(suite), rule), suite.hang_timeout, rules.STORE_DOES_NOT_BLOCK)
-
-        test.__doc__ = rule.sentence
-        note_rule(test.__name__, rule)
-        return test
-
-    return decorate
-
-
-class StoreConformance(RuleSuite):
+class StoreConformance(StoreChecks):
     """Conformance tests of a store: subclass it and define `make_store`.
 
     Each test method checks one rule of `asyncz.testing.STORE_RULES`. `verify()` runs all of them without pytest.
@@ -77,23 +43,9 @@ class StoreConformance(RuleSuite):
         ...         return FileStore(tempfile.mkdtemp(), now=now)
     """
 
-    _rules = STORE_RULES
-    _maker = "make_store"
-
-    ttl: timedelta = timedelta(seconds=15)
-    hang_timeout: float = 30.0
-
-    def make_store(self, now: Callable[[], float], /) -> Store:
-        """Return a new, empty store; called for each test.
-
-        Args:
-            now: The clock that the store has to use: returns seconds since the epoch. Leases end without waiting.
-        """
-        raise NotImplementedError
-
     # Firing
 
-    @_checks(rules.ONE_FIRING_WINS)
+    @checks(rules.ONE_FIRING_WINS)
     async def test_one_firing_wins(self) -> None:
         nodes = await self._nodes(4)
         tasks = await nodes.first.declare([new_task(f"task-{number}") for number in range(25)], "update")
@@ -105,17 +57,23 @@ class StoreConformance(RuleSuite):
         if len(stored) != 25:
             raise RuleBrokenError(rules.ONE_FIRING_WINS, f"25 due times became {len(stored)} runs")
 
-    @_checks(rules.NOT_EARLY)
+    @checks(rules.NOT_EARLY)
     async def test_firing_before_due_time_fails(self) -> None:
         nodes = await self._nodes(1)
         task = await nodes.declare(new_task("task", due=nodes.now + SECOND))
         if await nodes.first.fire([firing_of(task)]):
             raise RuleBrokenError(rules.NOT_EARLY, "a task was fired one second before its due time")
         nodes.advance(1)
+        # As a node computes it whose clock is ahead.
+        later = task.next_due or DUE
+        runs = (new_run("task", later), new_run("task", later + SECOND))
+        early = firing_of(task).model_copy(update={"runs": runs, "next_due": later + HOUR})
+        if await nodes.first.fire([early]):
+            raise RuleBrokenError(rules.NOT_EARLY, "a run was fired one second before its due time")
         if not await nodes.first.fire([firing_of(task)]):
             raise RuleBrokenError(rules.NOT_EARLY, "a task was not fired at its due time")
 
-    @_checks(rules.CURRENT_DEFINITION)
+    @checks(rules.CURRENT_DEFINITION)
     async def test_firing_with_old_definition_fails(self) -> None:
         nodes = await self._nodes(1)
         task = await nodes.declare(new_task("task"))
@@ -126,7 +84,7 @@ class StoreConformance(RuleSuite):
                 raise RuleBrokenError(rules.CURRENT_DEFINITION, f"a firing with another {difference} succeeded")
         await self._expect_due(nodes, "task", DUE, rules.CURRENT_DEFINITION)
 
-    @_checks(rules.ONLY_ACTIVE_TASKS)
+    @checks(rules.ONLY_ACTIVE_TASKS)
     async def test_inactive_tasks_are_not_fired(self) -> None:
         nodes = await self._nodes(1)
         inactive: tuple[dict[str, object], ...] = (
@@ -144,7 +102,7 @@ class StoreConformance(RuleSuite):
         if await nodes.first.fire([firing_of(removed)]):
             raise RuleBrokenError(rules.ONLY_ACTIVE_TASKS, "a removed task was fired")
 
-    @_checks(rules.ADVANCED)
+    @checks(rules.ADVANCED)
     async def test_firing_advances_the_task(self) -> None:
         nodes = await self._nodes(1)
         task = await nodes.declare(new_task("task"))
@@ -159,7 +117,7 @@ class StoreConformance(RuleSuite):
             raise RuleBrokenError(rules.ADVANCED, "the next due time was not fired")
         await self._expect_due(nodes, "task", None, rules.ADVANCED)
 
-    @_checks(rules.ONE_RUN_PER_DUE_TIME)
+    @checks(rules.ONE_RUN_PER_DUE_TIME)
     async def test_due_time_has_one_run(self) -> None:
         nodes = await self._nodes(1)
         task = await nodes.declare(new_task("task"))
@@ -170,7 +128,7 @@ class StoreConformance(RuleSuite):
         if len(await nodes.first.runs(RunQuery())) != 1:
             raise RuleBrokenError(rules.ONE_RUN_PER_DUE_TIME, "the history has two runs of one due time")
 
-    @_checks(rules.INDEPENDENT_FIRINGS)
+    @checks(rules.INDEPENDENT_FIRINGS)
     async def test_failed_firing_does_not_affect_others(self) -> None:
         nodes = await self._nodes(1)
         tasks = await nodes.first.declare([new_task(f"task-{number}") for number in range(5)], "update")
@@ -181,7 +139,7 @@ class StoreConformance(RuleSuite):
         if fired != {"task-0", "task-1", "task-3", "task-4"}:
             raise RuleBrokenError(rules.INDEPENDENT_FIRINGS, f"of 4 valid firings of 6, those of {fired} succeeded")
 
-    @_checks(rules.FIRST_OWNER)
+    @checks(rules.FIRST_OWNER)
     async def test_fired_runs_have_their_owner(self) -> None:
         nodes = await self._nodes(1)
         task = await nodes.declare(new_task("task"))
@@ -198,7 +156,7 @@ class StoreConformance(RuleSuite):
 
     # Outcomes
 
-    @_checks(rules.ONE_OUTCOME)
+    @checks(rules.ONE_OUTCOME)
     async def test_one_outcome_is_accepted(self) -> None:
         nodes = await self._nodes(2)
         run = await nodes.running_run()
@@ -213,7 +171,7 @@ class StoreConformance(RuleSuite):
         if await nodes.first.finish([outcome_of(run).model_copy(update={"run_id": uuid4()})]):
             raise RuleBrokenError(rules.ONE_OUTCOME, "the outcome of an unknown run was accepted")
 
-    @_checks(rules.FENCE)
+    @checks(rules.FENCE)
     async def test_late_outcome_is_rejected(self) -> None:
         nodes = await self._nodes(2)
         run = await nodes.running_run()
@@ -230,7 +188,7 @@ class StoreConformance(RuleSuite):
         if stored.fence <= taken.fence:
             raise RuleBrokenError(rules.FENCE, "the outcome did not change the fence")
 
-    @_checks(rules.REPEATED_OUTCOME)
+    @checks(rules.REPEATED_OUTCOME)
     async def test_repeated_outcome_is_accepted(self) -> None:
         nodes = await self._nodes(2)
         run = await nodes.running_run()
@@ -241,7 +199,7 @@ class StoreConformance(RuleSuite):
         (claimed,) = await nodes.sessions[1].claim({"asyncio": 1}, 1)
         if await nodes.first.finish([back]):
             raise RuleBrokenError(rules.REPEATED_OUTCOME, "a run was given back by its former owner")
-        outcome = outcome_of(claimed).model_copy(update={"attempt": 2, "error": _ODD_TEXT, "started_at": DUE})
+        outcome = outcome_of(claimed).model_copy(update={"attempt": 2, "error": ODD_TEXT, "started_at": DUE})
         stored: list[RunRecord] = []
         for number in range(3):
             if await nodes.sessions[1].finish([outcome]) != [run.id]:
@@ -253,7 +211,7 @@ class StoreConformance(RuleSuite):
         if await nodes.sessions[1].finish([other]):
             raise RuleBrokenError(rules.REPEATED_OUTCOME, "a second outcome with another time was accepted")
 
-    @_checks(rules.OUTCOMES_KEPT)
+    @checks(rules.OUTCOMES_KEPT)
     async def test_outcome_is_kept(self) -> None:
         nodes = await self._nodes(1)
         run = await nodes.running_run()
@@ -265,8 +223,8 @@ class StoreConformance(RuleSuite):
             started_at=DUE + timedelta(microseconds=1),
             finished_at=DUE + timedelta(microseconds=999_999),
             result=None,
-            error=f"ValueError: {_ODD_TEXT}",
-            traceback=f"Traceback\n{_ODD_TEXT}" * 100,
+            error=f"ValueError: {ODD_TEXT}",
+            traceback=f"Traceback\n{ODD_TEXT}" * 100,
         )
         _ = await nodes.first.finish([outcome])
         (stored,) = await nodes.first.runs(RunQuery())
@@ -274,7 +232,7 @@ class StoreConformance(RuleSuite):
             if getattr(stored, name) != getattr(outcome, name):
                 raise RuleBrokenError(rules.OUTCOMES_KEPT, f"{name} is {getattr(stored, name)!r} in the history")
 
-    @_checks(rules.GIVEN_BACK)
+    @checks(rules.GIVEN_BACK)
     async def test_run_given_back_waits(self) -> None:
         nodes = await self._nodes(2)
         run = await nodes.running_run()
@@ -294,7 +252,7 @@ class StoreConformance(RuleSuite):
 
     # Waiting runs
 
-    @_checks(rules.ONE_CLAIM)
+    @checks(rules.ONE_CLAIM)
     async def test_run_is_claimed_once(self) -> None:
         nodes = await self._nodes(4)
         runs = [new_run("task", DUE + number * SECOND, kind="submitted", state="waiting") for number in range(20)]
@@ -306,7 +264,7 @@ class StoreConformance(RuleSuite):
         if any(run.fence < 1 or run.state != "running" for each in claimed for run in each):
             raise RuleBrokenError(rules.ONE_CLAIM, "a claimed run is not running, or has no fence")
 
-    @_checks(rules.CLAIMS_WITHIN_BOUNDS)
+    @checks(rules.CLAIMS_WITHIN_BOUNDS)
     async def test_claim_keeps_its_bounds(self) -> None:
         nodes = await self._nodes(1)
         runs = [
@@ -330,7 +288,16 @@ class StoreConformance(RuleSuite):
                     rules.CLAIMS_WITHIN_BOUNDS, f"with {slots} and limit {limit}, claimed were the runs at {times}"
                 )
 
-    @_checks(rules.SUBMITTED_ONCE)
+    @checks(rules.CLAIMS_WITHIN_BOUNDS)
+    async def test_claim_leaves_out_tasks(self) -> None:
+        nodes = await self._nodes(1)
+        runs = [new_run(("a", "b", "c")[number % 3], DUE, kind="submitted", state="waiting") for number in range(9)]
+        _ = await nodes.first.submit(runs)
+        claimed = await nodes.first.claim({"asyncio": 2}, 9, ["a", "c", "unknown"])
+        if [run.id for run in claimed] != [runs[1].id, runs[4].id]:
+            raise RuleBrokenError(rules.CLAIMS_WITHIN_BOUNDS, f"claimed were {claimed} of excluded tasks")
+
+    @checks(rules.SUBMITTED_ONCE)
     async def test_run_is_submitted_once(self) -> None:
         nodes = await self._nodes(2)
         runs = [new_run("task", DUE, kind="submitted", state="waiting") for _ in range(2)]
@@ -345,7 +312,7 @@ class StoreConformance(RuleSuite):
 
     # Leases
 
-    @_checks(rules.TAKE_OVER_THE_DEAD)
+    @checks(rules.TAKE_OVER_THE_DEAD)
     async def test_runs_of_dead_nodes_are_taken_over(self) -> None:
         nodes = await self._nodes(4)
         run = await nodes.running_run()
@@ -362,7 +329,7 @@ class StoreConformance(RuleSuite):
         if [each.id for each in await heir.take_over(10)] != [run.id]:
             raise RuleBrokenError(rules.TAKE_OVER_THE_DEAD, "the run of a closed session was not taken over at once")
 
-    @_checks(rules.SPARE_THE_LIVING)
+    @checks(rules.SPARE_THE_LIVING)
     async def test_runs_of_living_nodes_are_spared(self) -> None:
         nodes = await self._nodes(2)
         _ = await nodes.running_run()
@@ -372,7 +339,7 @@ class StoreConformance(RuleSuite):
             if await nodes.sessions[1].take_over(10):
                 raise RuleBrokenError(rules.SPARE_THE_LIVING, "the run of a node that renews its lease was taken over")
 
-    @_checks(rules.NO_RIGHTS_WITHOUT_LEASE)
+    @checks(rules.NO_RIGHTS_WITHOUT_LEASE)
     async def test_node_without_lease_has_no_rights(self) -> None:
         nodes = await self._nodes(2)
         task = await nodes.declare(new_task("task"))
@@ -391,7 +358,7 @@ class StoreConformance(RuleSuite):
         if not await session.fire([firing_of(task)]):
             raise RuleBrokenError(rules.NO_RIGHTS_WITHOUT_LEASE, "a node that renewed its lease could not fire")
 
-    @_checks(rules.LOST_LEASE)
+    @checks(rules.LOST_LEASE)
     async def test_lost_lease_is_reported(self) -> None:
         nodes = await self._nodes(1)
         leases = [nodes.first.lease, nodes.first.renew()]
@@ -403,7 +370,7 @@ class StoreConformance(RuleSuite):
         if (last.now, last.until) != (nodes.now, nodes.now + self.ttl) or nodes.first.lease != last:
             raise RuleBrokenError(rules.LOST_LEASE, f"the last lease is {nodes.first.lease}, at {nodes.now}")
 
-    @_checks(rules.NODES)
+    @checks(rules.NODES)
     async def test_nodes_are_those_with_a_lease(self) -> None:
         nodes = await self._nodes(3)
         await nodes.sessions[2].close()
@@ -417,7 +384,7 @@ class StoreConformance(RuleSuite):
 
     # Declarations and changes
 
-    @_checks(rules.UNCHANGED_DECLARATION)
+    @checks(rules.UNCHANGED_DECLARATION)
     async def test_unchanged_declaration_writes_nothing(self) -> None:
         nodes = await self._nodes(2)
         task = await nodes.declare(new_task("task"))
@@ -433,7 +400,7 @@ class StoreConformance(RuleSuite):
         if await nodes.first.changes(paused.revision, 10):
             raise RuleBrokenError(rules.UNCHANGED_DECLARATION, "an unchanged declaration was written")
 
-    @_checks(rules.CHANGED_DECLARATION)
+    @checks(rules.CHANGED_DECLARATION)
     async def test_changed_declaration_follows_policy(self) -> None:
         nodes = await self._nodes(1)
         for policy in ("update", "keep", "replace"):
@@ -462,7 +429,7 @@ class StoreConformance(RuleSuite):
         if any(each.id == "new" for each in await nodes.first.changes(task.revision, 10)):
             raise RuleBrokenError(rules.CHANGED_DECLARATION, "`refuse` raised, and wrote another task")
 
-    @_checks(rules.NEWER_PROGRAM)
+    @checks(rules.NEWER_PROGRAM)
     async def test_newer_declaration_is_not_overwritten(self) -> None:
         nodes = await self._nodes(1)
         newer = await nodes.declare(new_task("task").model_copy(update={"app_version": 2, "declaration": "newer"}))
@@ -472,7 +439,7 @@ class StoreConformance(RuleSuite):
             if now != newer:
                 raise RuleBrokenError(rules.NEWER_PROGRAM, f"with {policy!r}, version 1 overwrote version 2")
 
-    @_checks(rules.COMPARE_AND_CHANGE)
+    @checks(rules.COMPARE_AND_CHANGE)
     async def test_change_compares_the_version(self) -> None:
         nodes = await self._nodes(4)
         new = new_task("task").model_copy(update={"declaration": ""})
@@ -493,7 +460,7 @@ class StoreConformance(RuleSuite):
         if stored != winners[0]:
             raise RuleBrokenError(rules.COMPARE_AND_CHANGE, f"stored is {stored}, not {winners[0]}")
 
-    @_checks(rules.REMOVED)
+    @checks(rules.REMOVED)
     async def test_removed_task_leaves_its_history(self) -> None:
         nodes = await self._nodes(1)
         run = await nodes.running_run("task")
@@ -508,7 +475,7 @@ class StoreConformance(RuleSuite):
         if len(await nodes.first.fire([firing_of(again)])) != 1:
             raise RuleBrokenError(rules.REMOVED, "the id of a removed task cannot be used again")
 
-    @_checks(rules.CHANGES)
+    @checks(rules.CHANGES)
     async def test_changes_are_reported_once(self) -> None:
         nodes = await self._nodes(2)
         tasks = await nodes.first.declare([new_task(f"task-{number}") for number in range(7)], "update")
@@ -529,7 +496,7 @@ class StoreConformance(RuleSuite):
         ]:
             raise RuleBrokenError(rules.CHANGES, f"the last changes are not the latest: {pages[-2:]}")
 
-    @_checks(rules.OVERDUE)
+    @checks(rules.OVERDUE)
     async def test_overdue_tasks_are_found(self) -> None:
         nodes = await self._nodes(1)
         late = (("b", 5), ("a", 60), ("paused", 60), ("c", 1))
@@ -548,7 +515,7 @@ class StoreConformance(RuleSuite):
             if found != expected:
                 raise RuleBrokenError(rules.OVERDUE, f"overdue by {by} s are {found}, not {expected}")
 
-    @_checks(rules.OVERDUE)
+    @checks(rules.OVERDUE)
     async def test_overdue_tasks_are_paged(self) -> None:
         nodes = await self._nodes(1)
         # Several tasks have the same due time.
@@ -564,225 +531,3 @@ class StoreConformance(RuleSuite):
                 break
         if found != ids:
             raise RuleBrokenError(rules.OVERDUE, f"the pages of 7 overdue tasks contain {found}")
-
-    # Records
-
-    @_checks(rules.KEPT_AS_GIVEN)
-    async def test_records_are_kept_as_given(self) -> None:
-        nodes = await self._nodes(2)
-        task = TaskRecord(
-            id=_ODD_TEXT,
-            function=f"gone:{_ODD_TEXT}",
-            arguments=_ODD_TEXT * 1000,
-            trigger=_ODD_TEXT,
-            executor=_ODD_TEXT,
-            options="",
-            declaration="x" * 64,
-            app_version=2**31 - 1,
-            paused=True,
-            next_due=datetime(2262, 1, 1, 12, 30, 59, 123_457, tzinfo=UTC),
-            state="parked",
-            problem=_ODD_TEXT,
-            undeclared_since=datetime(1970, 1, 1, 0, 0, 0, 1, tzinfo=UTC),
-        )
-        stored = await nodes.declare(task)
-        (read,) = await nodes.sessions[1].changes(0, 10)
-        given = task.model_copy(update={"version": stored.version, "revision": stored.revision})
-        if not stored == read == given:
-            raise RuleBrokenError(rules.KEPT_AS_GIVEN, f"{given} came back as {read}")
-        run = new_run(_ODD_TEXT, DUE + timedelta(microseconds=7), kind="submitted", state="waiting")
-        run = run.model_copy(update={"arguments": _ODD_TEXT, "on_lost": "rerun", "executor": _ODD_TEXT})
-        (submitted,) = await nodes.first.submit([run])
-        (read_run,) = await nodes.sessions[1].runs(RunQuery())
-        given_run = run.model_copy(
-            update={"sequence": submitted.sequence, "created_at": nodes.now, "fence": submitted.fence}
-        )
-        if not submitted == read_run == given_run:
-            raise RuleBrokenError(rules.KEPT_AS_GIVEN, f"{given_run} came back as {read_run}")
-
-    @_checks(rules.HISTORY)
-    async def test_history_is_paged(self) -> None:
-        nodes = await self._nodes(1)
-        runs = [
-            new_run(f"task-{number % 2}", DUE + number * SECOND, kind="submitted", state="waiting")
-            for number in range(10)
-        ]
-        _ = await nodes.first.submit(runs)
-        claimed = await nodes.first.claim({"asyncio": 4}, 4)
-        _ = await nodes.first.finish([outcome_of(run) for run in claimed[:2]])
-        newest = [run.id for run in reversed(runs)]
-        await self._expect_history(nodes, RunQuery(limit=3), newest)
-        await self._expect_history(nodes, RunQuery(limit=3, task_id="task-1"), newest[::2])
-        await self._expect_history(nodes, RunQuery(states=("waiting",), limit=100), newest[:6])
-        await self._expect_history(nodes, RunQuery(states=("executed", "running"), limit=1), newest[6:])
-        await self._expect_history(nodes, RunQuery(task_id="unknown"), [])
-
-    @_checks(rules.PRUNING)
-    async def test_prune_keeps_what_is_not_old(self) -> None:
-        nodes = await self._nodes(1)
-        _ = await nodes.first.submit(
-            [new_run("task", DUE + number * SECOND, kind="submitted", state="waiting") for number in range(8)]
-        )
-        claimed = await nodes.first.claim({"asyncio": 7}, 7)
-        ends = (("executed", 50), ("executed", 40), ("executed", 5), ("error", 50), ("cancelled", 50))
-        _ = await nodes.first.finish(
-            [
-                outcome_of(run).model_copy(update={"state": state, "finished_at": nodes.now - age * SECOND})
-                for run, (state, age) in zip(claimed, ends, strict=False)
-            ]
-        )
-        keep: dict[FinalRunState, timedelta] = {"executed": 10 * SECOND, "error": 100 * SECOND}
-        pruned = [await nodes.first.prune(keep, 1) for _ in range(3)]
-        left = sorted(run.state for run in await nodes.first.runs(RunQuery()))
-        expected = sorted(("executed", "error", "cancelled", "running", "running", "waiting"))
-        if pruned != [1, 1, 0] or left != expected:
-            raise RuleBrokenError(rules.PRUNING, f"pruned were {pruned} runs, left are {left}")
-
-    @_checks(rules.TRIMMING)
-    async def test_trim_keeps_the_newest(self) -> None:
-        nodes = await self._nodes(1)
-        runs = [
-            new_run(("a", "b", "other")[number % 3], DUE, kind="submitted", state="waiting") for number in range(24)
-        ]
-        _ = await nodes.first.submit(runs)
-        claimed = await nodes.first.claim({"asyncio": 21}, 21)
-        _ = await nodes.first.finish([outcome_of(run) for run in claimed[:18]])
-        trimmed = [await nodes.first.trim(["a", "b", "unknown"], 2, 3) for _ in range(4)]
-        left = {run.id for run in await nodes.first.runs(RunQuery())}
-        # Six runs of each task have an outcome, one is running, and one waits.
-        expected = {run.id for run in runs[12:]} | {run.id for run in runs if run.task_id == "other"}
-        if trimmed != [3, 3, 2, 0] or left != expected:
-            raise RuleBrokenError(rules.TRIMMING, f"trimmed were {trimmed} runs, and {len(left)} are left")
-
-    @_checks(rules.DEAD_NODES_FORGOTTEN)
-    async def test_prune_forgets_dead_nodes(self) -> None:
-        nodes = await self._nodes(2)
-        run = await nodes.running_run()
-        late = 24 * 3600 + self.ttl.total_seconds() + 1
-        nodes.advance(late)
-        _ = nodes.sessions[1].renew()
-        _ = await nodes.sessions[1].prune({}, 1)
-        # The lease would be valid again.
-        nodes.advance(-late)
-        if [node.id for node in await nodes.first.nodes()] != nodes.ids[1:]:
-            raise RuleBrokenError(rules.DEAD_NODES_FORGOTTEN, "a node without a lease for a day is still known")
-        if [taken.id for taken in await nodes.sessions[1].take_over(10)] != [run.id]:
-            raise RuleBrokenError(rules.DEAD_NODES_FORGOTTEN, "a run of a forgotten node was not taken over")
-        if not nodes.first.renew().lost or len(await nodes.first.nodes()) != 2:
-            raise RuleBrokenError(rules.DEAD_NODES_FORGOTTEN, "a forgotten node cannot begin a new lease")
-        nodes.advance(23 * 3600)
-        _ = await nodes.first.prune({}, 1)
-        nodes.advance(-23 * 3600)
-        if len(await nodes.first.nodes()) != 2:
-            raise RuleBrokenError(rules.DEAD_NODES_FORGOTTEN, "a node was forgotten within a day")
-
-    @_checks(rules.SUBMITTED_RUNNING)
-    async def test_submitted_run_has_its_owner(self) -> None:
-        nodes = await self._nodes(1)
-        run = new_run("task", DUE, kind="submitted")
-        submitted = await nodes.first.submit([run])
-        if [(each.state, each.node, each.fence) for each in submitted] != [("running", nodes.ids[0], 1)]:
-            raise RuleBrokenError(rules.SUBMITTED_RUNNING, f"submitted was {submitted}")
-        if await nodes.first.finish([outcome_of(run)]) != [run.id]:
-            raise RuleBrokenError(rules.SUBMITTED_RUNNING, "the outcome of the node that submitted was rejected")
-        nodes.advance(self.ttl.total_seconds() + 1)
-        if await nodes.first.submit([new_run("task", DUE, kind="submitted")]):
-            raise RuleBrokenError(rules.SUBMITTED_RUNNING, "a node without a lease became the owner of a run")
-        if len(await nodes.first.submit([new_run("task", DUE, kind="submitted", state="waiting")])) != 1:
-            raise RuleBrokenError(rules.SUBMITTED_RUNNING, "a node without a lease could not submit a waiting run")
-
-    @_checks(rules.WAKE_UPS)
-    async def test_changes_wake_other_nodes(self) -> None:
-        nodes = await self._nodes(2)
-        hints = nodes.sessions[1].wake_ups()
-        waiting = asyncio.ensure_future(first_hint(hints))
-        for number in range(1000):
-            # Repeated, because a change before the first look may go unnoticed.
-            _ = await nodes.declare(new_task(f"task-{number}"))
-            done, _ = await asyncio.wait([waiting], timeout=0.05)
-            if done:
-                return
-        raise RuleBrokenError(rules.WAKE_UPS, "another node changed 1,000 tasks, and no hint came")
-
-    @_checks(rules.CLOSED)
-    async def test_closed_session_is_rejected(self) -> None:
-        nodes = await self._nodes(2)
-        session = nodes.first
-        await session.close()
-        await session.close()
-        calls: tuple[Callable[[], Awaitable[object]], ...] = (
-            lambda: session.declare([], "update"),
-            lambda: session.change(new_task("task")),
-            lambda: session.remove([]),
-            lambda: session.changes(0, 1),
-            lambda: session.overdue(SECOND, 1),
-            lambda: session.fire([]),
-            lambda: session.submit([]),
-            lambda: session.claim({}, 1),
-            lambda: session.finish([]),
-            lambda: session.take_over(1),
-            lambda: session.runs(RunQuery()),
-            session.nodes,
-            lambda: session.prune({}, 1),
-            lambda: session.trim([], 1, 1),
-            lambda: asyncio.to_thread(session.renew),
-        )
-        for number, call in enumerate(calls):
-            try:
-                _ = await call()
-            except StoreClosedError:
-                continue
-            raise RuleBrokenError(rules.CLOSED, f"method {number + 1} of a closed session raised nothing")
-
-    @_checks(rules.STORE_DOES_NOT_BLOCK)
-    async def test_methods_do_not_block_the_loop(self) -> None:
-        nodes = await self._nodes(1)
-        tasks = await nodes.first.declare([new_task(f"task-{number}") for number in range(200)], "update")
-        fired = await nodes.first.fire([firing_of(task) for task in tasks])
-        _ = await nodes.first.finish([outcome_of(run) for run in fired])
-
-    # Helpers
-
-    async def _bounded(self, check: Coroutine[object, Never, None], rule: Rule) -> None:
-        opened: list[StoreSession] = []
-        _ = _opened_sessions.set(opened)
-        try:
-            async with asyncio.timeout(self.hang_timeout):
-                try:
-                    await check
-                finally:
-                    for session in opened:
-                        await session.close()
-        except TimeoutError:
-            raise RuleBrokenError(rule, f"a method has not returned for {self.hang_timeout:g} s") from None
-
-    async def _nodes(self, number: int) -> StoreNodes:
-        clock = StoreClock()
-        store = self.make_store(clock.now)
-        ids = [uuid4().hex for _ in range(number)]
-        sessions = [
-            await store.connect(NodeRecord(id=node_id, name=f"node {n}"), self.ttl) for n, node_id in enumerate(ids)
-        ]
-        _opened_sessions.get().extend(sessions)
-        return StoreNodes(sessions, ids, clock)
-
-    async def _expect_due(self, nodes: StoreNodes, task_id: str, due: datetime | None, rule: Rule) -> None:
-        found = {task.id: task.next_due for task in await nodes.first.changes(0, 100)}
-        if found[task_id] != due:
-            raise RuleBrokenError(rule, f"the next due time is {found[task_id]}, not {due}")
-
-    async def _expect_history(self, nodes: StoreNodes, query: RunQuery, expected: Sequence[UUID]) -> None:
-        found: list[RunRecord] = []
-        while page := await nodes.first.runs(query):
-            found += page
-            query = query.model_copy(update={"before": page[-1].sequence})
-            if len(page) > query.limit or len(found) > 20:
-                break
-        if [run.id for run in found] != [*expected]:
-            raise RuleBrokenError(
-                rules.HISTORY, f"{query} selected {len(found)} runs, not {len(expected)}, or reordered"
-            )
-
-
-_opened_sessions: ContextVar[list[StoreSession]] = ContextVar("opened_sessions")
-"""Sessions that the current check has opened; several checks may run at the same time."""

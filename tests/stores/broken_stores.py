@@ -64,6 +64,17 @@ class FiresEarly(BrokenSession):
         return [*super()._fire(firing, now + timedelta(seconds=1))]
 
 
+class FiresLaterRuns(BrokenSession):
+    breaks = "not early"
+
+    @override
+    def _fire(self, firing: Firing, now: datetime) -> list[RunRecord]:
+        runs = [*super()._fire(firing.model_copy(update={"runs": ()}), now)]
+        if self._tables.tasks[firing.task_id].next_due == firing.next_due:
+            runs += [self._tables.add_run(self._with_first_owner(run), now) for run in firing.runs]
+        return runs
+
+
 class IgnoresVersions(BrokenSession):
     breaks = "current definition"
 
@@ -168,8 +179,8 @@ class ClaimsForTwo(BrokenSession):
     breaks = "one claim"
 
     @override
-    async def claim(self, executors: Mapping[str, int], limit: int, /) -> Sequence[RunRecord]:
-        claimed = await super().claim(executors, limit)
+    async def claim(self, executors: Mapping[str, int], limit: int, but: Sequence[str] = (), /) -> Sequence[RunRecord]:
+        claimed = await super().claim(executors, limit, but)
         for run in claimed:
             self._tables.runs[run.id] = run.model_copy(update={"state": "waiting"})
         return claimed
@@ -179,8 +190,16 @@ class ClaimsWithoutSlots(BrokenSession):
     breaks = "claims within bounds"
 
     @override
-    async def claim(self, executors: Mapping[str, int], limit: int, /) -> Sequence[RunRecord]:
-        return await super().claim(dict.fromkeys(executors, limit), limit)
+    async def claim(self, executors: Mapping[str, int], limit: int, but: Sequence[str] = (), /) -> Sequence[RunRecord]:
+        return await super().claim(dict.fromkeys(executors, limit), limit, but)
+
+
+class ClaimsExcludedTasks(BrokenSession):
+    breaks = "claims within bounds"
+
+    @override
+    async def claim(self, executors: Mapping[str, int], limit: int, but: Sequence[str] = (), /) -> Sequence[RunRecord]:
+        return await super().claim(executors, limit)
 
 
 class NeverTakesOver(BrokenSession):
@@ -203,9 +222,9 @@ class ActsWithoutLease(BrokenSession):
     breaks = "no rights without lease"
 
     @override
-    async def claim(self, executors: Mapping[str, int], limit: int, /) -> Sequence[RunRecord]:
+    async def claim(self, executors: Mapping[str, int], limit: int, but: Sequence[str] = (), /) -> Sequence[RunRecord]:
         _ = self.renew()
-        return await super().claim(executors, limit)
+        return await super().claim(executors, limit, but)
 
 
 class HidesLostLeases(BrokenSession):

@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -16,7 +16,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from typing_extensions import TypeVar, override
+from typing_extensions import TypeVar
 
 from asyncz import (
     AsyncIOScheduler,
@@ -31,10 +31,7 @@ from asyncz import (
 )
 from asyncz.schedulers import _store_tasks
 from asyncz.stores import (
-    ExistingTaskPolicy,
-    FinalRunState,
     Firing,
-    Lease,
     MemoryStore,
     NodeLostError,
     NodeRecord,
@@ -51,10 +48,10 @@ from asyncz.stores import (
     UnstorableTaskError,
 )
 from asyncz.stores._calls import StoredCall, decode_arguments
-from asyncz.stores.memory import MemoryStoreSession
 from tests.helpers import stored_jobs
 from tests.helpers.stored_jobs import block, calls, day_after, fail, fail_unstorably, note, note_soon, release
 from tests.helpers.waiting import until
+from tests.stores.faulty_stores import AnswerlessSession, Faults, FaultyStore
 
 pytestmark = pytest.mark.anyio
 
@@ -642,148 +639,12 @@ async def test_session_is_closed_if_last_write_fails() -> None:
 # Outages
 
 
-class Faults:
-    """Faults of all sessions of a store."""
-
-    def __init__(self) -> None:
-        self.broken = False
-        self.delay = 0.0
-        self.calls = 0
-        self.closed = 0
-
-
 async def begin_outage(scheduler: AsyncIOScheduler, faults: Faults) -> None:
     """Break the store of a scheduler once it fires a task, and wait until the scheduler has noticed."""
     scheduler.add_task(note, "one", trigger=IntervalTrigger(seconds=0.05), id="note")
     await until(lambda: len(calls) > 1)
     faults.broken = True
     await until(lambda: not scheduler.store.connected)
-
-
-class FaultyStore:
-    """Store in memory whose calls take time, or fail."""
-
-    def __init__(self, faults: Faults) -> None:
-        self._store = MemoryStore()
-        self._faults = faults
-
-    async def connect(self, node: NodeRecord, ttl: timedelta, /) -> StoreSession:
-        session = await self._store.connect(node, ttl)
-        assert isinstance(session, MemoryStoreSession)
-        return FaultySession(session, self._faults)
-
-
-class FaultySession:
-    def __init__(self, session: MemoryStoreSession, faults: Faults) -> None:
-        self._session = session
-        self._faults = faults
-
-    @property
-    def lease(self) -> Lease:
-        return self._session.lease
-
-    def _strain(self) -> None:
-        self._faults.calls += 1
-        time.sleep(self._faults.delay)
-        if self._faults.broken:
-            raise StoreConnectionError("faulty", "it is away")
-
-    async def _wait(self) -> None:
-        await asyncio.to_thread(self._strain)
-
-    def renew(self) -> Lease:
-        self._strain()
-        return self._session.renew()
-
-    async def declare(self, tasks: Sequence[TaskRecord], existing: ExistingTaskPolicy, /) -> Sequence[TaskRecord]:
-        await self._wait()
-        return await self._session.declare(tasks, existing)
-
-    async def change(self, task: TaskRecord, /) -> TaskRecord | None:
-        await self._wait()
-        return await self._session.change(task)
-
-    async def remove(self, task_ids: Sequence[str], /) -> Sequence[str]:
-        await self._wait()
-        return await self._session.remove(task_ids)
-
-    async def changes(self, since: int, limit: int, /) -> Sequence[TaskRecord]:
-        await self._wait()
-        return await self._session.changes(since, limit)
-
-    async def overdue(
-        self, by: timedelta, limit: int, after: tuple[datetime, str] | None = None, /
-    ) -> Sequence[TaskRecord]:
-        await self._wait()
-        return await self._session.overdue(by, limit, after)
-
-    async def fire(self, firings: Sequence[Firing], /) -> Sequence[RunRecord]:
-        await self._wait()
-        return await self._session.fire(firings)
-
-    async def submit(self, runs: Sequence[RunRecord], /) -> Sequence[RunRecord]:
-        await self._wait()
-        return await self._session.submit(runs)
-
-    async def claim(self, executors: Mapping[str, int], limit: int, /) -> Sequence[RunRecord]:
-        await self._wait()
-        return await self._session.claim(executors, limit)
-
-    async def finish(self, outcomes: Sequence[Outcome], /) -> Sequence[UUID]:
-        await self._wait()
-        return await self._session.finish(outcomes)
-
-    async def take_over(self, limit: int, /) -> Sequence[RunRecord]:
-        await self._wait()
-        return await self._session.take_over(limit)
-
-    async def runs(self, query: RunQuery, /) -> Sequence[RunRecord]:
-        await self._wait()
-        return await self._session.runs(query)
-
-    async def nodes(self) -> Sequence[NodeRecord]:
-        await self._wait()
-        return await self._session.nodes()
-
-    async def prune(self, keep: Mapping[FinalRunState, timedelta], limit: int, /) -> int:
-        await self._wait()
-        return await self._session.prune(keep, limit)
-
-    async def trim(self, task_ids: Sequence[str], keep: int, limit: int, /) -> int:
-        await self._wait()
-        return await self._session.trim(task_ids, keep, limit)
-
-    async def wake_ups(self) -> AsyncIterator[int]:
-        async for revision in self._session.wake_ups():
-            await self._wait()
-            yield revision
-
-    async def close(self) -> None:
-        self._faults.closed += 1
-        await self._wait()
-        await self._session.close()
-
-
-class AnswerlessSession(FaultySession):
-    """Session that loses the answer of one firing: the store has done it."""
-
-    lost = False
-
-    @override
-    async def fire(self, firings: Sequence[Firing], /) -> Sequence[RunRecord]:
-        fired = await super().fire(firings)
-        if fired and not self.lost:
-            self.lost = True
-            raise StoreConnectionError("faulty", "the answer was lost")
-        return fired
-
-
-class AnswerlessStore(FaultyStore):
-    @override
-    async def connect(self, node: NodeRecord, ttl: timedelta, /) -> StoreSession:
-        session = await self._store.connect(node, ttl)
-        assert isinstance(session, MemoryStoreSession)
-        return AnswerlessSession(session, self._faults)
 
 
 async def test_outage_delays_runs(caplog: pytest.LogCaptureFixture) -> None:
@@ -802,7 +663,7 @@ async def test_outage_delays_runs(caplog: pytest.LogCaptureFixture) -> None:
 
 
 async def test_run_with_lost_answer_is_started() -> None:
-    async with AsyncIOScheduler(store=AnswerlessStore(Faults())) as scheduler:
+    async with AsyncIOScheduler(store=FaultyStore(Faults(), AnswerlessSession)) as scheduler:
         scheduler.add_task(note, "one", id="note")
         await until(lambda: calls == ["one"])
         await until(lambda: scheduler.state.executed == 1)

@@ -86,6 +86,8 @@ async def runs(session: StoreSession, task: TaskRecord, due: datetime) -> None:
     assert_type(await session.fire([firing]), Sequence[RunRecord])
     assert_type(await session.submit([run]), Sequence[RunRecord])
     assert_type(await session.claim({"asyncio": 4}, 10), Sequence[RunRecord])
+    assert_type(await session.claim({"asyncio": 4}, 10, ["report"]), Sequence[RunRecord])
+    assert_type(firing.latest, datetime)
     assert_type(await session.take_over(10), Sequence[RunRecord])
     outcome = Outcome(run_id=run.id, fence=run.fence, state="executed", result="3", finished_at=due)
     assert_type(await session.finish([outcome]), Sequence[UUID])
@@ -116,6 +118,7 @@ async def schedulers(own: Store) -> None:
         importable=("myapp",),
         retention=Retention(executed=timedelta(days=1), error=None, per_task=100),
     )
+    assert_type(options.retention.ages, Mapping[FinalRunState, timedelta])
     with_url = AsyncIOScheduler(store="sqlite:///jobs.db")
     with_store = AsyncIOScheduler(store=own, store_options=options)
     task = with_url.add_task(fetch, "https://example.org", id="page")

@@ -1,0 +1,228 @@
+"""Outcomes of stored runs on their way to the store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Literal, TypeAlias
+from uuid import UUID
+
+import attrs
+
+from asyncz._text import exception_text
+from asyncz.events import (
+    TaskCancelled,
+    TaskError,
+    TaskExecuted,
+    TaskMaxInstances,
+    TaskMissed,
+    TaskQueueFull,
+)
+from asyncz.schedulers._safe_logging import logger
+from asyncz.stores._calls import encode_result
+from asyncz.stores.protocol import StoreSession
+from asyncz.stores.records import FinalRunState, Outcome
+
+Ended: TypeAlias = TaskExecuted[object] | TaskError | TaskMissed | TaskCancelled | TaskMaxInstances | TaskQueueFull
+"""Event that ends a run."""
+
+ENDED = (TaskExecuted, TaskError, TaskMissed, TaskCancelled, TaskMaxInstances, TaskQueueFull)
+"""Classes of the events that end a run."""
+
+_EndState: TypeAlias = Literal["executed", "error", "missed", "cancelled"]
+_STATES: Mapping[type[object], _EndState] = {
+    TaskExecuted: "executed",
+    TaskError: "error",
+    TaskMissed: "missed",
+    TaskCancelled: "cancelled",
+    TaskMaxInstances: "missed",
+    TaskQueueFull: "missed",
+}
+_PAGE = 200
+# If the text of an error is longer, it is cut.
+_MAX_TEXT = 65_536
+
+
+@attrs.frozen
+class OwnedRun:
+    """A run of which this node is the owner.
+
+    Attributes:
+        id: Id in the store.
+        fence: Fence of this owner.
+        task_id: Id of the task.
+        at: Due time in this scheduler, in seconds since the epoch. Runs of a task with the same due time differ by
+            microseconds.
+        function: Function of the task.
+        waited: Whether the run was claimed, so that it can wait for any node again.
+    """
+
+    id: UUID
+    fence: int
+    task_id: str
+    at: float
+    function: object
+    waited: bool = False
+
+
+class PendingOutcomes:
+    """Outcomes that the store has not accepted yet. For the loop's thread.
+
+    Args:
+        now: Returns the time, UTC.
+        wake: Function that has the outcomes stored soon.
+        on_stored: Function that is called with the task id of each accepted outcome.
+
+    Attributes:
+        rejected: Number of outcomes that the store has rejected, because another node has taken over the run.
+    """
+
+    def __init__(
+        self, now: Callable[[], datetime], wake: Callable[[], object], on_stored: Callable[[str], object]
+    ) -> None:
+        self._now = now
+        self._wake = wake
+        self._on_stored = on_stored
+        self._outcomes: list[tuple[str, Outcome]] = []
+        # Outcomes with results, whose encoding is the code of users.
+        self._results: list[tuple[OwnedRun, TaskExecuted[object]]] = []
+        self.rejected: int = 0
+
+    @property
+    def run_ids(self) -> set[UUID]:
+        """Ids of the runs."""
+        return {outcome.run_id for _, outcome in self._outcomes} | {owned.id for owned, _ in self._results}
+
+    def clear(self) -> None:
+        """Forget all outcomes."""
+        self._outcomes.clear()
+        self._results.clear()
+
+    def add(self, owned: OwnedRun, event: Ended) -> None:
+        """Have the outcome of a run stored."""
+        if isinstance(event, TaskExecuted):
+            self._results.append((owned, event))
+        else:
+            self._outcomes.append((owned.task_id, outcome_of(owned, event, self._now())))
+        self._wake()
+
+    def give_back(self, owned: OwnedRun, attempt: int = 1, not_before: datetime | None = None) -> None:
+        """Have a run wait for any node."""
+        outcome = Outcome(run_id=owned.id, fence=owned.fence, state="waiting", attempt=attempt, not_before=not_before)
+        self._outcomes.append((owned.task_id, outcome))
+        self._wake()
+
+    def end(self, owned: OwnedRun, state: FinalRunState, error: str = "") -> None:
+        """End a run that was not started here."""
+        text = _storable(error)[:_MAX_TEXT]
+        outcome = Outcome(run_id=owned.id, fence=owned.fence, state=state, finished_at=self._now(), error=text)
+        self._outcomes.append((owned.task_id, outcome))
+        self._wake()
+
+    async def store(self, session: StoreSession, *, but: Collection[UUID] = ()) -> None:
+        """Store the outcomes, except for those of some runs; if the call fails, they stay pending."""
+        if self._results:
+            results = self._results.copy()
+            encoded = await asyncio.to_thread(_encoded, results, self._now())
+            del self._results[: len(results)]
+            self._outcomes += encoded
+        while page := [each for each in self._outcomes if each[1].run_id not in but][:_PAGE]:
+            accepted = await self._store_page(session, [outcome for _, outcome in page])
+            stored = {id(outcome) for _, outcome in page}
+            self._outcomes = [each for each in self._outcomes if id(each[1]) not in stored]
+            for task_id, outcome in page:
+                if outcome.run_id in accepted:
+                    self._on_stored(task_id)
+                else:
+                    self._note_rejected(outcome)
+
+    async def _store_page(self, session: StoreSession, outcomes: Sequence[Outcome]) -> set[UUID]:
+        """Store outcomes, and return the ids of the accepted ones. If one cannot be stored, the others are."""
+        try:
+            return {*await session.finish(outcomes)}
+        except (ValueError, TypeError, OverflowError) as error:
+            if len(outcomes) == 1:
+                return await self._store_reduced(session, outcomes[0], error)
+        middle = len(outcomes) // 2
+        return await self._store_page(session, outcomes[:middle]) | await self._store_page(session, outcomes[middle:])
+
+    async def _store_reduced(self, session: StoreSession, outcome: Outcome, error: Exception) -> set[UUID]:
+        """Store an outcome that the store does not accept without its texts, with the reason in their place."""
+        logger.error("The outcome of the run %s is stored without details: %s", outcome.run_id, error)
+        reason = exception_text(error).encode("ascii", "backslashreplace").decode()[:_MAX_TEXT]
+        reduced = Outcome(
+            run_id=outcome.run_id,
+            fence=outcome.fence,
+            state=outcome.state,
+            finished_at=outcome.finished_at,
+            error=f"the details could not be stored: {reason}".replace("\0", "\\0"),
+        )
+        try:
+            return {*await session.finish([reduced])}
+        except (ValueError, TypeError, OverflowError):
+            logger.exception("The outcome of the run %s could not be stored; it is dropped", outcome.run_id)
+            return {outcome.run_id}
+
+    def _note_rejected(self, outcome: Outcome) -> None:
+        if outcome.state == "waiting":
+            # Another node owns the run already.
+            return
+        self.rejected += 1
+        logger.warning(
+            "The outcome %r of the run %s was rejected: another node has taken over the run",
+            outcome.state,
+            outcome.run_id,
+        )
+
+
+def _encoded(results: Sequence[tuple[OwnedRun, TaskExecuted[object]]], now: datetime) -> list[tuple[str, Outcome]]:
+    """Return outcomes with their results as JSON. In another thread, as results may be long and their types slow."""
+    return [
+        (owned.task_id, outcome_of(owned, event, now, encode_result(owned.function, event.result)))
+        for owned, event in results
+    ]
+
+
+def _storable(text: str) -> str:
+    """Return a text without lone surrogates and NUL, which a database does not accept."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
+
+
+def outcome_of(owned: OwnedRun, event: Ended, now: datetime, result: str | None = None) -> Outcome:
+    """Return the outcome of a run. If an executor has reported details that are not valid, they are left out.
+
+    Args:
+        owned: The run.
+        event: Event that ended the run.
+        now: Time of the outcome, if the event has none: the history is pruned by it.
+        result: Result as JSON.
+    """
+    try:
+        return _full_outcome_of(owned, event, now, result)
+    except (ValueError, TypeError, OverflowError, OSError) as error:
+        logger.error("The outcome of a run of the task %r has invalid details: %s", owned.task_id, error)
+        reason = _storable(exception_text(error))[:_MAX_TEXT]
+        state = _STATES[type(event)]
+        return Outcome(run_id=owned.id, fence=owned.fence, state=state, finished_at=now, result=result, error=reason)
+
+
+def _full_outcome_of(owned: OwnedRun, event: Ended, now: datetime, result: str | None) -> Outcome:
+    details = event.details
+    error = text = ""
+    if isinstance(event, TaskError):
+        error, text = _storable(exception_text(event.exception)), _storable(event.traceback)
+        error, text = error[:_MAX_TEXT], text[-_MAX_TEXT:]
+    elif isinstance(event, TaskMaxInstances | TaskQueueFull):
+        error = type(event).__name__
+    return Outcome(
+        run_id=owned.id,
+        fence=owned.fence,
+        state=_STATES[type(event)],
+        attempt=max(details.attempt, 1),
+        started_at=details.started_at,
+        finished_at=details.finished_at or now,
+        result=result,
+        error=error,
+        traceback=text,
+    )

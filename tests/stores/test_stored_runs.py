@@ -1,0 +1,424 @@
+"""Stored runs: calls, claims, outcomes whose answers are lost, retention, clocks, and fences."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from typing_extensions import override
+
+from asyncz import AsyncIOScheduler, IntervalTrigger, MaximumInstancesError, Retry
+from asyncz.clock import SystemClock
+from asyncz.schedulers import _store_history
+from asyncz.schedulers._store_lease import clock_offset
+from asyncz.stores import (
+    Lease,
+    MemoryStore,
+    NodeRecord,
+    Outcome,
+    Retention,
+    RunQuery,
+    RunRecord,
+    SqliteStore,
+    Store,
+    StoreOptions,
+    StoreSession,
+    TaskRecord,
+)
+from tests.helpers import stored_jobs
+from tests.helpers.stored_jobs import block, calls, note, ownership, release
+from tests.helpers.waiting import until
+from tests.stores.faulty_stores import AnswerlessSession, Faults, FaultyStore, ForgetfulSession, PickySession
+
+pytestmark = pytest.mark.anyio
+
+HOURLY = IntervalTrigger(hours=1)
+TTL = timedelta(seconds=15)
+IMPORTABLE = StoreOptions(importable=("tests.helpers",))
+
+
+@pytest.fixture(autouse=True)
+def no_calls() -> Iterator[None]:
+    calls.clear()
+    release.clear()
+    yield
+    release.set()
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    return MemoryStore() if request.param == "memory" else SqliteStore(tmp_path / "store.db", poll_interval=0.01)
+
+
+@pytest.fixture
+async def other(store: Store) -> AsyncIterator[StoreSession]:
+    """Session of a node without a scheduler."""
+    session = await store.connect(NodeRecord(id=uuid4().hex), TTL)
+    yield session
+    await session.close()
+
+
+def waiting_run(task_id: str, arguments: str | None = None, at: datetime | None = None) -> RunRecord:
+    return RunRecord(
+        id=uuid4(),
+        task_id=task_id,
+        kind="submitted",
+        state="waiting",
+        scheduled_at=at or datetime.now(UTC),
+        arguments=arguments,
+    )
+
+
+async def finished(session: StoreSession, number: int) -> list[RunRecord]:
+    """Wait until a number of runs have their outcomes, and return all runs."""
+    found: list[RunRecord] = []
+    deadline = time.monotonic() + 8
+    while sum(run.done for run in found) < number:
+        assert time.monotonic() < deadline, found
+        await asyncio.sleep(0.005)
+        found = [*await session.runs(RunQuery(limit=10_000))]
+    return found
+
+
+# Calls
+
+
+async def test_call_is_in_history(store: Store, other: StoreSession) -> None:
+    async with AsyncIOScheduler(store=store) as scheduler:
+        task = scheduler.add_task(note, "one", trigger=None, id="note")
+        assert await task.run() == "ONE"
+        (run,) = await finished(other, 1)
+    assert (run.kind, run.state, run.result, run.fence) == ("submitted", "executed", '"ONE"', 2)
+
+
+async def test_rejected_call_is_not_stored(store: Store, other: StoreSession) -> None:
+    async with AsyncIOScheduler(store=store) as scheduler:
+        task = scheduler.add_task(block, "one", trigger=None, id="block", executor="threadpool")
+        handle = task.run()
+        with pytest.raises(MaximumInstancesError):
+            task.run()
+        release.set()
+        await handle
+        await finished(other, 1)
+    assert len(await other.runs(RunQuery())) == 1
+
+
+async def test_submitted_runs_are_stored_and_all_run(store: Store, other: StoreSession) -> None:
+    async with AsyncIOScheduler(store=store) as scheduler:
+        task = scheduler.add_task(note, "one", trigger=None, id="note")
+        for _ in range(50):
+            task.submit()
+        runs = await finished(other, 50)
+    assert {(run.kind, run.state, run.result) for run in runs} == {("submitted", "executed", '"ONE"')}
+    assert len(calls) == len({run.id for run in runs}) == 50
+
+
+async def test_submitted_run_waits_for_another_node(store: Store, other: StoreSession) -> None:
+    async with AsyncIOScheduler(store=store) as first:
+        first.add_task(block, "one", trigger=None, id="block", executor="threadpool")
+        for _ in range(3):
+            first.get_task("block").submit()
+        await until(lambda: calls == ["one"])
+        # Two nodes share the runs of a task that runs once at a time on each.
+        async with AsyncIOScheduler(store=store, store_options=IMPORTABLE):
+            await until(lambda: len(calls) == 2)
+            release.set()
+            runs = await finished(other, 3)
+    assert Counter(run.state for run in runs) == {"executed": 3}
+    assert len({run.node for run in runs}) == 2
+
+
+async def test_submission_with_arguments_and_equal_time(store: Store, other: StoreSession) -> None:
+    at = datetime.now(UTC)
+    runs = [waiting_run("note", f'{{"args": ["{number}"], "kwargs": {{}}}}', at) for number in range(100)]
+    async with AsyncIOScheduler(store=store) as scheduler:
+        scheduler.add_task(note, "one", trigger=None, id="note")
+        await scheduler.store.runs()
+        await other.submit(runs)
+        done = await finished(other, 100)
+    assert sorted(calls, key=int) == [f"{number}" for number in range(100)]
+    assert {run.id: run.result for run in done} == {run.id: f'"{number}"' for number, run in enumerate(runs)}
+
+
+async def test_submission_with_bad_arguments_fails(store: Store, other: StoreSession) -> None:
+    async with AsyncIOScheduler(store=store) as scheduler:
+        scheduler.add_task(note, "one", trigger=None, id="note")
+        await scheduler.store.runs()
+        await other.submit([waiting_run("note", '{"args": [1, 2], "kwargs": {}}'), waiting_run("note", "no JSON")])
+        runs = await finished(other, 2)
+    assert {run.state for run in runs} == {"error"}
+    assert all("does not accept the stored arguments" in run.error for run in runs)
+    assert calls == []
+
+
+async def test_paused_task_leaves_submissions_waiting(store: Store, other: StoreSession) -> None:
+    async with AsyncIOScheduler(store=store) as scheduler:
+        task = scheduler.add_task(note, "one", trigger=None, id="note", paused=True)
+        marker = scheduler.add_task(note, "two", trigger=None, id="marker")
+        await scheduler.store.runs()
+        task.submit()
+        marker.submit()
+        await finished(other, 1)
+        assert [run.task_id for run in await other.runs(RunQuery(states=("waiting",)))] == ["note"]
+        task.resume()
+        await finished(other, 2)
+    assert sorted(calls) == ["one", "two"]
+
+
+# Waiting runs without a task
+
+
+async def test_waiting_run_of_removed_task_is_cancelled(store: Store, other: StoreSession) -> None:
+    await other.change(TaskRecord(id="gone", function="tests.helpers.stored_jobs:note"))
+    await other.submit([waiting_run("gone"), waiting_run("never")])
+    await other.remove(["gone"])
+    async with AsyncIOScheduler(store=store, store_options=IMPORTABLE) as scheduler:
+        scheduler.add_task(note, "one", trigger=None, id="note")
+        runs = await finished(other, 2)
+    assert {(run.state, run.error) for run in runs} == {("cancelled", "the task was removed")}
+
+
+async def test_waiting_run_of_parked_task_fails(store: Store, other: StoreSession) -> None:
+    parked = TaskRecord(id="parked", function="jobs:gone", state="parked", problem="its module is gone")
+    await other.change(parked)
+    await other.submit([waiting_run("parked")])
+    async with AsyncIOScheduler(store=store) as scheduler:
+        scheduler.add_task(note, "one", trigger=None, id="note")
+        (run,) = await finished(other, 1)
+        assert scheduler.store.unreadable == {"parked": "its module is gone"}
+    assert run.state == "error"
+    assert "its module is gone" in run.error
+
+
+async def test_waiting_run_of_other_program_waits(store: Store, other: StoreSession) -> None:
+    await other.change(TaskRecord(id="foreign", function="other.program:job"))
+    await other.submit([waiting_run("foreign")])
+    async with AsyncIOScheduler(store=store) as scheduler:
+        task = scheduler.add_task(note, "one", trigger=None, id="note")
+        # Claimed after the foreign one.
+        task.submit()
+        await finished(other, 1)
+    (run,) = await other.runs(RunQuery(task_id="foreign"))
+    assert (run.state, run.fence) == ("waiting", 2)
+    assert run.not_before is not None
+    assert timedelta(seconds=1) < run.not_before - datetime.now(UTC) < timedelta(seconds=6)
+
+
+# Answers that are lost
+
+
+async def test_lost_answers_change_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    faulty = FaultyStore(Faults(), AnswerlessSession)
+    other = await faulty.store.connect(NodeRecord(id=uuid4().hex), TTL)
+    async with AsyncIOScheduler(store=faulty) as scheduler:
+        scheduler.add_task(note, "due", id="due")
+        await finished(other, 1)
+        scheduler.add_task(note, "call", trigger=None, id="call").submit()
+        runs = await finished(other, 2)
+        assert scheduler.store.rejected_outcomes == 0
+    assert sorted(calls) == ["call", "due"]
+    assert [(run.state, run.fence) for run in runs] == [("executed", 2)] * 2
+    assert "rejected" not in caplog.text
+
+
+async def test_lost_take_over_does_not_call_again() -> None:
+    faulty = FaultyStore(Faults(), AnswerlessSession)
+    other = await faulty.store.connect(NodeRecord(id=uuid4().hex), TTL)
+    zombie = await faulty.store.connect(NodeRecord(id=uuid4().hex), TTL)
+    await zombie.submit([waiting_run("note").model_copy(update={"state": "running"})])
+    await zombie.close()
+    async with AsyncIOScheduler(store=faulty) as scheduler:
+        scheduler.add_task(note, "one", trigger=None, id="note")
+        (run,) = await finished(other, 1)
+    assert (run.state, run.error[:13]) == ("error", "NodeLostError")
+    assert calls == []
+
+
+async def test_bad_outcome_does_not_affect_others(caplog: pytest.LogCaptureFixture) -> None:
+    faulty = FaultyStore(Faults(), PickySession)
+    other = await faulty.store.connect(NodeRecord(id=uuid4().hex), TTL)
+    async with AsyncIOScheduler(store=faulty) as scheduler:
+        for number in range(20):
+            scheduler.add_task(note, "bad" if number == 7 else f"{number}", id=f"task-{number}")
+        runs = await finished(other, 20)
+    results = {run.task_id: run.result for run in runs}
+    assert results == {f"task-{number}": None if number == 7 else f'"{number}"' for number in range(20)}
+    assert {run.state for run in runs} == {"executed"}
+    (bad,) = [run for run in runs if run.task_id == "task-7"]
+    assert bad.error.startswith("the details could not be stored: StoreDataError")
+    assert "is stored without details" in caplog.text
+
+
+async def test_outcome_that_no_store_accepts_is_dropped(caplog: pytest.LogCaptureFixture) -> None:
+    faulty = FaultyStore(Faults(), PickySession)
+    other = await faulty.store.connect(NodeRecord(id=uuid4().hex), TTL)
+    async with AsyncIOScheduler(store=faulty) as scheduler:
+        scheduler.add_task(stored_jobs.fail, "worst", id="worst")
+        await until(lambda: "it is dropped" in caplog.text)
+        scheduler.add_task(note, "one", id="note")
+        await finished(other, 1)
+
+
+# Overdue tasks
+
+
+@pytest.mark.slow
+async def test_foreign_overdue_tasks_do_not_hide_others() -> None:
+    faulty = FaultyStore(Faults(), ForgetfulSession)
+    other = await faulty.store.connect(NodeRecord(id=uuid4().hex), TTL)
+    long_ago = datetime.now(UTC) - timedelta(hours=3)
+    foreign = [TaskRecord(id=f"foreign-{number}", function="other:job", next_due=long_ago) for number in range(450)]
+    await other.declare(foreign, "update")
+    async with AsyncIOScheduler(store=faulty) as scheduler:
+        scheduler.add_task(note, "one", id="note")
+        await finished(other, 1)
+    assert calls == ["one"]
+
+
+# Retention
+
+
+@pytest.mark.parametrize("per_task", [3, 25])
+async def test_history_of_a_task_is_bounded(
+    store: Store, other: StoreSession, per_task: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_store_history, "_INTERVAL", 0.01)
+    options = StoreOptions(retention=Retention(per_task=per_task))
+    async with AsyncIOScheduler(store=store, store_options=options) as scheduler:
+        task = scheduler.add_task(note, "one", trigger=None, id="note", max_instances=1000)
+        for _ in range(per_task * 4):
+            task.submit()
+        await until(lambda: len(calls) == per_task * 4)
+        await until(lambda: scheduler.store.connected)
+        while len(await other.runs(RunQuery(limit=1000))) > per_task:
+            await asyncio.sleep(0.005)
+            task.submit()
+    left = await other.runs(RunQuery())
+    # The newest are left.
+    assert left[0].sequence - left[-1].sequence == len(left) - 1
+
+
+async def test_old_runs_are_pruned_by_state(store: Store, other: StoreSession) -> None:
+    now = datetime.now(UTC)
+    runs = [waiting_run("note").model_copy(update={"state": "running"}) for _ in range(1100)]
+    await other.submit(runs)
+    await other.finish(
+        [
+            Outcome(
+                run_id=run.id,
+                fence=1,
+                state="executed" if number < 1050 else "error",
+                finished_at=now - timedelta(days=4 if number != 1049 else 1),
+            )
+            for number, run in enumerate(runs)
+        ]
+    )
+    async with AsyncIOScheduler(store=store) as scheduler:
+        scheduler.add_task(note, "one", trigger=None, id="note")
+        # More than one step.
+        deadline = time.monotonic() + 8
+        while len(left := await other.runs(RunQuery(limit=2000))) > 51:
+            assert time.monotonic() < deadline, len(left)
+            await asyncio.sleep(0.005)
+    assert Counter(run.state for run in left) == {"executed": 1, "error": 50}
+
+
+async def test_history_without_limits_is_kept(store: Store, other: StoreSession) -> None:
+    run = waiting_run("note").model_copy(update={"state": "running"})
+    await other.submit([run])
+    await other.finish(
+        [Outcome(run_id=run.id, fence=1, state="executed", finished_at=datetime(2000, 1, 1, tzinfo=UTC))]
+    )
+    options = StoreOptions(retention=Retention(executed=None, error=None, missed=None, cancelled=None, per_task=None))
+    async with AsyncIOScheduler(store=store, store_options=options) as scheduler:
+        scheduler.add_task(note, "one", id="note")
+        await finished(other, 2)
+        scheduler.add_task(note, "two", id="two")
+        assert len(await finished(other, 3)) == 3
+
+
+# Clocks
+
+
+class WrongClock(SystemClock):
+    """Clock that differs from that of the store by some seconds."""
+
+    def __init__(self, ahead: float) -> None:
+        super().__init__()
+        self.ahead = ahead
+
+    @override
+    def now(self) -> float:
+        return super().now() + self.ahead
+
+
+@pytest.mark.parametrize("ahead", [-300.0, 300.0])
+async def test_wrong_clock_of_node_does_not_shift_runs(store: Store, other: StoreSession, ahead: float) -> None:
+    async with AsyncIOScheduler(store=store, clock=WrongClock(ahead)) as scheduler:
+        await scheduler.store.runs()
+        scheduler.add_task(note, "one", trigger=IntervalTrigger(seconds=0.1), id="note")
+        runs = await finished(other, 5)
+    for run in runs:
+        assert run.created_at is not None
+        assert timedelta(0) <= run.created_at - run.scheduled_at < timedelta(seconds=5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ahead", [-300.0, 300.0])
+async def test_clock_step_of_node_does_not_shift_runs(store: Store, other: StoreSession, ahead: float) -> None:
+    clock = WrongClock(0)
+    async with AsyncIOScheduler(store=store, clock=clock, store_options=StoreOptions(lease=3)) as scheduler:
+        scheduler.add_task(note, "one", trigger=IntervalTrigger(seconds=0.1), id="note", coalesce=False)
+        await finished(other, 5)
+        clock.ahead = ahead
+        before = len(await other.runs(RunQuery()))
+        runs = await finished(other, before + 20)
+    for run in runs:
+        assert run.created_at is not None
+        assert timedelta(0) <= run.created_at - run.scheduled_at < timedelta(seconds=5)
+
+
+def test_clock_offset_is_zero_if_clocks_may_agree() -> None:
+    lease = Lease(until=datetime.fromtimestamp(115, UTC), now=datetime.fromtimestamp(100, UTC))
+    assert clock_offset(99, lease, 101) == 0
+    assert clock_offset(100, lease, 100) == 0
+    assert clock_offset(103, lease, 104) == 3
+    assert clock_offset(90, lease, 98) == -2
+
+
+# Fences
+
+
+@pytest.mark.parametrize("executor", ["asyncio", "threadpool", pytest.param("processpool", marks=pytest.mark.slow)])
+async def test_function_sees_its_fence(store: Store, other: StoreSession, executor: str) -> None:
+    async with AsyncIOScheduler(store=store) as scheduler:
+        task = scheduler.add_task(ownership, trigger=None, id="task", executor=executor)
+        assert (await task.run())[1] == 1
+        task.submit()
+        runs = await finished(other, 2)
+        (node,) = (
+            await scheduler.store.nodes()
+            if len(await scheduler.store.nodes()) == 1
+            else [each for each in await scheduler.store.nodes() if each.name]
+        )
+    for run in runs:
+        assert run.result == f'["{run.id}",1,"{node.id}"]'
+        assert run.node == node.id
+
+
+async def test_function_without_store_has_no_fence() -> None:
+    async with AsyncIOScheduler() as scheduler:
+        assert await scheduler.add_task(ownership, trigger=None).run() == (None, None, None)
+
+
+async def test_retried_run_keeps_its_fence(store: Store, other: StoreSession) -> None:
+    async with AsyncIOScheduler(store=store) as scheduler:
+        scheduler.add_task(stored_jobs.fail, "x", id="task", retry=Retry(attempts=3, delay=0))
+        (run,) = await finished(other, 1)
+    assert (run.state, run.attempt, run.fence) == ("error", 3, 2)
