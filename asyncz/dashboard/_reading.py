@@ -6,7 +6,7 @@ import asyncio
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from asyncz.dashboard import _runs
 from asyncz.dashboard._index import TaskIndex, TaskSelection
 from asyncz.dashboard._journal import Journal, RecordedEvent, RecordedRun
 from asyncz.dashboard._redaction import Redactor
+from asyncz.dashboard._texts import duration_text
 from asyncz.dashboard.states import (
     Argument,
     EventPage,
@@ -31,6 +32,7 @@ from asyncz.dashboard.states import (
     RunPage,
     SchedulerInfo,
     TaskDetail,
+    TaskFilter,
     TaskPage,
     Timeline,
 )
@@ -38,7 +40,7 @@ from asyncz.events import TaskExecuted
 from asyncz.exceptions import AsynczError, InvalidInputError, RunLookupError, TaskLookupError
 from asyncz.limits import TaskLimits
 from asyncz.schedulers import AsyncIOScheduler
-from asyncz.states import TaskState
+from asyncz.states import ExecutorState, TaskState
 from asyncz.stores.records import RunQuery, RunRecordState
 
 if TYPE_CHECKING:
@@ -71,8 +73,8 @@ class RunSelection:
 class ReadModel:
     """All that the dashboard reads of a scheduler.
 
-    Methods that are coroutines read in another thread, so that a large page does not block the event loop. Runs and
-    nodes of a store are read on the loop's thread of the scheduler.
+    Coroutines read in another thread: if there are many tasks, a page takes too long for the event loop. If the
+    scheduler has a store, its runs and nodes are read on the loop's thread of the scheduler.
 
     Args:
         scheduler: Scheduler.
@@ -120,6 +122,14 @@ class ReadModel:
     async def tasks(self, selection: TaskSelection) -> TaskPage:
         """Return a page of tasks, with redacted errors."""
         return await asyncio.to_thread(self._tasks, selection)
+
+    async def counts(self) -> Mapping[TaskFilter, int]:
+        """Return the number of tasks that each filter selects."""
+        return await asyncio.to_thread(self.index.counts)
+
+    def executor_states(self) -> tuple[ExecutorState, ...]:
+        """Return the registered executors."""
+        return self._scheduler.executors
 
     def _tasks(self, selection: TaskSelection) -> TaskPage:
         page = self.index.page(selection)
@@ -266,16 +276,14 @@ class ReadModel:
             runs.setdefault(record.task_id, []).append(_runs.run_of_record(record, self._redactor))
         coming, hidden = self.index.coming(end, _MAX_LANES)
         shown = dict.fromkeys((*coming, *runs))
-        lanes = [
-            Lane(
-                task_id=task_id,
-                runs=tuple(runs.get(task_id, ())),
-                due=tuple(due for due in self._due_times(task_id, _MAX_DUE_TIMES) if now <= due <= end),
-            )
-            for task_id in list(shown)[:_MAX_LANES]
-        ]
+        lanes = [self._lane(task_id, runs.get(task_id, []), now, end) for task_id in list(shown)[:_MAX_LANES]]
         hidden += max(0, len(shown) - _MAX_LANES)
         return Timeline(start=start, now=now, end=end, lanes=tuple(lanes), hidden=hidden)
+
+    def _lane(self, task_id: str, runs: Sequence[Run], now: datetime, end: datetime) -> Lane:
+        due = self._due_times(task_id, _MAX_DUE_TIMES) if self.index.is_coming(task_id) else ()
+        more = len(due) == _MAX_DUE_TIMES and due[-1] < end
+        return Lane(task_id=task_id, runs=tuple(runs), due=tuple(at for at in due if now <= at <= end), more=more)
 
     def events(self, before: int | None, limit: int) -> EventPage:
         """Return a page of events, newest first."""
@@ -306,7 +314,7 @@ def _options_of(limits: TaskLimits) -> tuple[Argument, ...]:
 
 def _timing(event: RecordedEvent) -> str:
     duration = None if event.details is None else event.details.duration
-    return "" if duration is None else f"in {duration:.3g} s"
+    return "" if duration is None else f"in {duration_text(duration)}"
 
 
 def _matching(selection: RunSelection) -> Callable[[RecordedRun], bool]:

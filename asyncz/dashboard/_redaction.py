@@ -28,7 +28,7 @@ _SECRET_NAME = re.compile(r"passw|secret|token|credential|api_?key|private_?key|
 # The password of a URL, and a value behind a name that looks like a secret.
 _URL_PASSWORD = re.compile(r"(?<=://)([^/\s:@]*):[^/\s@]+@")
 _ASSIGNED = re.compile(
-    r"((?:passw(?:or)?d|secret|token|credential|api_?key|authorization)['\"]?\s*[=:]\s*)('[^']*'|\"[^\"]*\"|[^\s,;)}\]]+)",
+    r"((?:passw(?:or)?d|secret|token|credential|api_?key|authorization)['\"]?\s*[=:]\s*)('[^']*'|\"[^\"]*\"|[^\s,;)}\]'\"]+)",
     re.IGNORECASE,
 )
 _MAX_VALUE = 300

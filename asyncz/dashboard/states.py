@@ -238,12 +238,14 @@ class Lane(Snapshot, frozen=True):
     Attributes:
         task_id: Id of the task.
         runs: Runs that overlap the window.
-        due: Coming due times in the window.
+        due: First coming due times in the window.
+        more: True if more due times follow in the window.
     """
 
     task_id: Text
     runs: tuple[Run, ...] = ()
     due: tuple[AwareDatetime, ...] = ()
+    more: bool = False
 
 
 class Timeline(Snapshot, frozen=True):

@@ -1,0 +1,145 @@
+"""Actions of users on tasks, runs and the scheduler, each of which is an event that names the user."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Final
+
+import attrs
+
+from asyncz._text import exception_text, printable
+from asyncz.clock import utc
+from asyncz.config import TriggerConfig
+from asyncz.dashboard._journal import Journal
+from asyncz.dashboard.states import ActionFailure, ActionName, ActionReport
+from asyncz.exceptions import AsynczError, InvalidInputError
+from asyncz.protocols import Trigger
+from asyncz.schedulers import AsyncIOScheduler
+
+logger: Final = logging.getLogger("asyncz.dashboard")
+
+
+@attrs.frozen(kw_only=True)
+class OperatorAction:
+    """Action that a user has carried out with the dashboard, its API or the command line.
+
+    Attributes:
+        action: Name of the action, such as `pause`.
+        user: Name of the user; the address of the client if `authorize` returns no name.
+        task_id: Id of the task; empty for actions on the scheduler.
+        run_id: Id of the run, for its cancellation; else None.
+        detail: Further description, such as the new trigger.
+        at: Time of the action, UTC.
+    """
+
+    action: str
+    user: str
+    task_id: str = ""
+    run_id: int | None = None
+    detail: str = ""
+    at: datetime = attrs.field(factory=lambda: utc(time.time()))
+
+
+class Operator:
+    """Actions of users on a scheduler. For the loop's thread of the scheduler.
+
+    Args:
+        scheduler: Scheduler.
+        journal: Record of events, which gets each action.
+    """
+
+    def __init__(self, scheduler: AsyncIOScheduler, journal: Journal) -> None:
+        self._scheduler = scheduler
+        self._journal = journal
+        self._listeners: tuple[Callable[[OperatorAction], object], ...] = ()
+        self._lock = threading.Lock()
+
+    def add_listener(self, listener: Callable[[OperatorAction], object]) -> None:
+        """Call a listener with each action. May be called from any thread."""
+        with self._lock:
+            self._listeners = (*self._listeners, listener)
+
+    def act(self, action: ActionName, ids: Sequence[str], user: str, trigger: TriggerConfig | None) -> ActionReport:
+        """Carry out an action on tasks; a failure on one of them does not affect the others.
+
+        Raises:
+            InvalidInputError: The action needs a trigger and has none, or the other way round.
+            AsynczError: The trigger cannot be created.
+        """
+        if (action == "reschedule") != (trigger is not None):
+            allowed = "the action reschedule needs a trigger, and the others need none"
+            raise InvalidInputError("trigger", "None" if trigger is None else "a trigger", allowed)
+        created = None if trigger is None else trigger.create()
+        done: list[str] = []
+        failed: list[ActionFailure] = []
+        for task_id in dict.fromkeys(ids):
+            try:
+                detail = self._act(action, task_id, created)
+            except AsynczError as error:
+                failed.append(ActionFailure(task_id=task_id, message=exception_text(error)))
+            else:
+                done.append(task_id)
+                self._announce(OperatorAction(action=action, user=user, task_id=task_id, detail=detail))
+        return ActionReport(done=tuple(done), failed=tuple(failed))
+
+    def _act(self, action: ActionName, task_id: str, trigger: Trigger | None) -> str:
+        scheduler = self._scheduler
+        match action:
+            case "run":
+                scheduler.submit_task(task_id)
+            case "pause":
+                scheduler.pause_task(task_id)
+            case "resume":
+                scheduler.resume_task(task_id)
+            case "cancel":
+                return f"{scheduler.get_task(task_id).cancel_runs()} runs"
+            case "reschedule":
+                scheduler.reschedule_task(task_id, trigger)
+                return "on demand" if trigger is None else printable(f"{trigger}")
+            case "remove":
+                scheduler.remove_task(task_id)
+        return ""
+
+    def cancel_run(self, run_id: int, user: str) -> ActionReport:
+        """Cancel a run.
+
+        Raises:
+            RunLookupError: The run is not known.
+        """
+        summary = self._scheduler.get_run(run_id)
+        if not self._scheduler.cancel_run(run_id):
+            reason = "it runs in a thread, which cannot be stopped" if summary.outcome is None else "it has ended"
+            failure = ActionFailure(task_id=summary.task_id, message=f"the run {run_id} was not cancelled: {reason}")
+            return ActionReport(failed=(failure,))
+        self._announce(OperatorAction(action="cancel", user=user, task_id=summary.task_id, run_id=run_id))
+        return ActionReport(done=(f"{run_id}",))
+
+    def set_paused(self, paused: bool, user: str) -> ActionReport:
+        """Pause or resume the scheduler.
+
+        Raises:
+            SchedulerNotRunningError: The scheduler is not running.
+        """
+        if paused:
+            self._scheduler.pause()
+        else:
+            self._scheduler.resume()
+        self._announce(OperatorAction(action="pause scheduler" if paused else "resume scheduler", user=user))
+        return ActionReport()
+
+    def _announce(self, action: OperatorAction) -> None:
+        run = "" if action.run_id is None else f" run {action.run_id}"
+        detail = f": {action.detail}" if action.detail else ""
+        text = f"{action.action}{run}{detail}"
+        self._journal.record_action(action.task_id, text, action.user)
+        user = printable(action.user) or "an unnamed user"
+        logger.info("%s: %s by %s", printable(action.task_id) or "scheduler", text, user)
+        for listener in self._listeners:
+            try:
+                listener(action)
+            except Exception:
+                logger.exception("A listener of actions raised")

@@ -1,0 +1,110 @@
+"""Parsing of requests, and responses for errors."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeAlias
+
+import attrs
+from pydantic import BaseModel, ValidationError
+from starlette.requests import Request
+from starlette.responses import Response
+from typing_extensions import TypeVar
+
+from asyncz._text import exception_text, printable
+from asyncz.dashboard._security import User
+from asyncz.dashboard.states import Problem
+from asyncz.exceptions import AsynczError, RunLookupError, SchedulerNotRunningError, TaskLookupError
+from asyncz.stores.exceptions import StoreError
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+Endpoint: TypeAlias = Callable[[Request, User], Awaitable[Response]]
+"""Function that answers a request of a user."""
+
+MAX_BODY: Final = 1_000_000
+"""Maximum size of a body, in bytes."""
+
+
+@attrs.frozen
+class RequestError(AsynczError):
+    """A request cannot be answered.
+
+    Attributes:
+        status: Status of the response.
+        message: Reason.
+    """
+
+    status: int
+    message: str
+
+
+def json_response(model: BaseModel, status: int = 200) -> Response:
+    """Return a response with a model as JSON."""
+    return Response(model.model_dump_json(), status, media_type="application/json")
+
+
+def problem_response(status: int, message: str) -> Response:
+    """Return a response that names a problem as JSON."""
+    return json_response(Problem(status=status, message=message), status)
+
+
+def problem_of(error: AsynczError) -> Problem:
+    """Return the status and the text for an error."""
+    status = 422
+    if isinstance(error, RequestError):
+        return Problem(status=error.status, message=error.message)
+    if isinstance(error, TaskLookupError | RunLookupError):
+        status = 404
+    elif isinstance(error, SchedulerNotRunningError):
+        status = 409
+    elif isinstance(error, StoreError):
+        status = 503
+    return Problem(status=status, message=printable(f"{error}"))
+
+
+def parse_query(request: Request, model: type[ModelT]) -> ModelT:
+    """Return the parameters of a request; if one is empty, it counts as left out, because forms send it.
+
+    Raises:
+        RequestError: A parameter is unknown, given twice, or has a wrong value.
+    """
+    values = dict[str, str]()
+    for name, value in request.query_params.multi_items():
+        if name in values:
+            raise RequestError(400, f"the parameter {printable(name, 100)!r} is given twice")
+        if value:
+            values[name] = value
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise RequestError(400, _validation_text(error)) from None
+
+
+async def parse_body(request: Request, model: type[ModelT]) -> ModelT:
+    """Return the body of a request.
+
+    Raises:
+        RequestError: The body is too large, is not JSON, or has wrong values.
+    """
+    received = bytearray()
+    async for chunk in request.stream():
+        received += chunk
+        if len(received) > MAX_BODY:
+            raise RequestError(413, f"the body is larger than {MAX_BODY} bytes")
+    try:
+        return model.model_validate_json(bytes(received))
+    except ValidationError as error:
+        raise RequestError(422, _validation_text(error)) from None
+
+
+def _validation_text(error: ValidationError) -> str:
+    """Return the problems without the values, which may be long or secret."""
+    problems = error.errors(include_url=False, include_context=False, include_input=False)
+    texts = (f"{'.'.join(str(part) for part in each['loc']) or 'the body'}: {each['msg']}" for each in problems[:5])
+    return printable("; ".join(texts))
+
+
+def unexpected(error: Exception) -> str:
+    """Return the text for the log about an error that is a fault of the dashboard."""
+    return exception_text(error)

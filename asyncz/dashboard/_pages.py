@@ -1,0 +1,140 @@
+"""Pages of the dashboard, rendered from the states that the JSON API returns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Final
+from urllib.parse import urlencode
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import Response
+
+from asyncz.dashboard import _charts, _texts, _views
+from asyncz.dashboard._api import info_for, run_selection_of, selection_of
+from asyncz.dashboard._http import Endpoint, parse_query
+from asyncz.dashboard._reading import ReadModel, RunSelection
+from asyncz.dashboard._security import User
+from asyncz.dashboard._static import version
+from asyncz.dashboard.requests import EventQuery, IdQuery, NoQuery, RunQueryParameters, TaskQuery, TimelineQuery
+
+_FILTERS: Final = ("scheduled", "running", "paused", "failing", "idle")
+_OUTCOMES: Final = ("running", "executed", "error", "missed", "cancelled")
+_WINDOWS: Final = ((5, "10 min"), (30, "1 h"), (180, "6 h"), (720, "24 h"))
+_SHOWN_RUNS: Final = 60
+
+
+def address(path: str, **values: object) -> str:
+    """Return a relative address with parameters; a parameter is left out if it is None or empty."""
+    given = {name: f"{value}" for name, value in values.items() if value is not None and value != ""}
+    return f"{path}?{urlencode(given, errors='surrogatepass')}" if given else path
+
+
+_HELPERS: Final[Mapping[str, object]] = {
+    "address": address,
+    "run_link": _charts.run_link,
+    "task_link": _charts.task_link,
+    "lane_chart": _charts.lane,
+    "axis_chart": _charts.axis,
+    "duration_chart": _charts.duration_chart,
+    "lateness_chart": _charts.lateness_chart,
+    "badges": _views.task_badges,
+    "outcome": _views.outcome_badge,
+    "outcome_words": _views.OUTCOME_WORDS,
+    "duration": _texts.duration_text,
+    "breakable": _views.breakable,
+}
+
+
+class Pages:
+    """Pages as endpoints, by path.
+
+    Args:
+        model: Source of the states.
+    """
+
+    def __init__(self, model: ReadModel) -> None:
+        self._model = model
+        self._environment = Environment(
+            loader=PackageLoader("asyncz.dashboard"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+
+    def endpoints(self) -> Mapping[str, Endpoint]:
+        """Return the endpoints of all pages by path."""
+        return {
+            "/tasks": self.tasks,
+            "/task": self.task,
+            "/runs": self.runs,
+            "/run": self.run,
+            "/timeline": self.timeline,
+            "/executors": self.executors,
+            "/events": self.events,
+        }
+
+    async def tasks(self, request: Request, user: User) -> Response:
+        """Return the page of all tasks."""
+        query = parse_query(request, TaskQuery)
+        page = await self._model.tasks(selection_of(query))
+        counts = await self._model.counts()
+        aliases = [executor.alias for executor in self._model.executor_states()]
+        return self._page("tasks", user, query=query, page=page, counts=counts, filters=_FILTERS, aliases=aliases)
+
+    async def task(self, request: Request, user: User) -> Response:
+        """Return the page of a task."""
+        query = parse_query(request, IdQuery)
+        detail = await self._model.task(query.id)
+        runs = await self._model.runs(RunSelection(task_id=query.id, limit=_SHOWN_RUNS))
+        return self._page("task", user, detail=detail, task=detail.task, runs=runs.runs, more=runs.next_key)
+
+    async def runs(self, request: Request, user: User) -> Response:
+        """Return the page of runs."""
+        query = parse_query(request, RunQueryParameters)
+        page = await self._model.runs(run_selection_of(query))
+        has_store = self._model.store is not None
+        return self._page("runs", user, query=query, page=page, outcomes=_OUTCOMES, has_store=has_store)
+
+    async def run(self, request: Request, user: User) -> Response:
+        """Return the page of a run."""
+        query = parse_query(request, IdQuery)
+        detail = await self._model.run(query.id)
+        return self._page("run", user, detail=detail, run=detail.run)
+
+    async def timeline(self, request: Request, user: User) -> Response:
+        """Return the page with past and coming runs."""
+        query = parse_query(request, TimelineQuery)
+        timeline = await self._model.timeline(timedelta(minutes=query.past), timedelta(minutes=query.future))
+        return self._page("timeline", user, query=query, timeline=timeline, windows=_WINDOWS)
+
+    async def executors(self, request: Request, user: User) -> Response:
+        """Return the page of executors and nodes."""
+        parse_query(request, NoQuery)
+        page = await self._model.executors()
+        return self._page("executors", user, page=page, has_store=self._model.store is not None)
+
+    async def events(self, request: Request, user: User) -> Response:
+        """Return the page of events."""
+        query = parse_query(request, EventQuery)
+        return self._page("events", user, query=query, page=self._model.events(query.before, query.limit))
+
+    def problem(self, status: int, message: str, user: User | None) -> Response:
+        """Return the page for a request that was rejected; it names the scheduler for users only."""
+        if user is not None:
+            return self._page("problem", user, status, message=message, code=status)
+        page = self._environment.get_template("rejected.html").render(message=message, code=status)
+        return Response(page, status, media_type="text/html; charset=utf-8")
+
+    def _page(self, name: str, user: User, status: int = 200, **values: object) -> Response:
+        template = self._environment.get_template(f"{name}.html")
+        now = self._model.now
+
+        def time(at: object, kind: str = "relative") -> object:
+            return _views.time_element(_views.as_time(at), now, kind)
+
+        shown: dict[str, object] = {**_HELPERS, "version": version(), "time": time, "active": name, **values}
+        page = template.render(shown, info=info_for(self._model, user))
+        return Response(page, status, media_type="text/html; charset=utf-8")

@@ -1,0 +1,132 @@
+"""Checks of requests, and headers of responses.
+
+The checks come before every route, in this order: name of the host, origin of a request that changes something, right
+of the user. If a check fails, or raises, the request is rejected.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final, TypeAlias
+from urllib.parse import urlsplit
+
+import attrs
+from starlette.requests import Request
+
+from asyncz._text import printable
+from asyncz.dashboard.states import Access
+
+logger: Final = logging.getLogger("asyncz.dashboard")
+
+
+@attrs.frozen
+class User:
+    """User of the dashboard.
+
+    Attributes:
+        access: Right of the user: `look` to read, `operate` also to act.
+        name: Name, which the events of actions contain.
+    """
+
+    access: Access
+    name: str = ""
+
+
+Verdict: TypeAlias = User | Access | None
+"""Right of the user who sends a request; None rejects the request."""
+
+Authorize: TypeAlias = Callable[[Request], Verdict | Awaitable[Verdict]]
+"""Function or coroutine function that decides about each request."""
+
+SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+LOOPBACK_HOSTS: Final = ("127.0.0.1", "localhost", "[::1]")
+"""Names of this machine for itself; another name in a request to them is DNS rebinding."""
+
+CONTENT_SECURITY_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+HEADERS: Final[Mapping[str, str]] = {
+    "content-security-policy": CONTENT_SECURITY_POLICY,
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "cache-control": "no-store",
+}
+"""Headers of every response. A response may replace `cache-control` only."""
+
+
+@attrs.frozen
+class Rejection:
+    """Request that a check has rejected.
+
+    Attributes:
+        status: Status of the response.
+        message: Reason, which contains nothing of the request.
+    """
+
+    status: int
+    message: str
+
+
+def check_host(request: Request, allowed: Sequence[str] | None) -> Rejection | None:
+    """Reject a request for another host than the allowed ones; None allows all."""
+    if allowed is None:
+        return None
+    host = request.headers.get("host", "")
+    name = host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() else host
+    if name.lower() in allowed:
+        return None
+    return Rejection(400, "the dashboard is not served under this name of the host")
+
+
+def check_origin(request: Request) -> Rejection | None:
+    """Reject a request that changes something if a page of another origin has sent it.
+
+    Every current browser sends `Sec-Fetch-Site`, older ones `Origin`. A request with neither comes from a program; it
+    must have a JSON body, which no form can send.
+    """
+    if request.method in SAFE_METHODS:
+        return None
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if site is not None:
+        is_own = site == "same-origin"
+    else:
+        is_own = origin is None or urlsplit(origin).netloc == request.headers.get("host", "")
+    if not is_own:
+        return Rejection(403, "a page of another site has sent the request")
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        return Rejection(415, "the body must be JSON, with the content type application/json")
+    return None
+
+
+async def check_user(request: Request, authorize: Authorize) -> User | Rejection:
+    """Return the user who has sent a request, or a rejection."""
+    try:
+        verdict: object = authorize(request)
+        if inspect.isawaitable(verdict):
+            verdict = await verdict
+    except Exception:
+        logger.exception("authorize raised; the request is rejected")
+        return Rejection(500, "the right to use the dashboard cannot be checked")
+    match verdict:
+        case User(access="look" | "operate"):
+            return verdict
+        case "look" | "operate":
+            return User(verdict, _client_of(request))
+        case None:
+            return Rejection(403, "the right to use the dashboard is missing")
+        case _:
+            logger.error("authorize returned %s, not a User, 'look', 'operate' or None", type(verdict).__name__)
+            return Rejection(500, "the right to use the dashboard cannot be checked")
+
+
+def _client_of(request: Request) -> str:
+    return "" if request.client is None else printable(request.client.host, 100)

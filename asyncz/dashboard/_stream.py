@@ -1,0 +1,112 @@
+"""Server-sent events with the names of what has changed; a page then fetches these parts again.
+
+Streams must not hold up the end of the server, which waits for open connections before the lifespan ends: a stream ends
+when the server disconnects it, when the scheduler has stopped, and after 25 seconds in any case. When a stream ends,
+the browser connects again.
+
+Threads: `notify` is called by any thread, mostly the loop's thread of the scheduler, and a stream belongs to the loop
+of the server. `notify` adds the names to a set and wakes the stream once; the set is exchanged under a lock, so that no
+name is lost between the two threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import AsyncIterator
+from typing import Final
+
+from starlette.requests import Request
+
+from asyncz.dashboard._journal import Topics
+
+MAX_SECONDS: Final = 25.0
+"""Seconds after which a stream ends."""
+
+# Pages are updated at most this often.
+_INTERVAL = 0.5
+_RETRY = b"retry: 1000\n\n"
+
+
+class _Listener:
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._lock = threading.Lock()
+        self._names: set[str] = set()
+        self.changed = asyncio.Event()
+
+    def notify(self, topics: Topics) -> None:
+        with self._lock:
+            # The first name wakes the stream, which takes all that follow until then.
+            wakes = not self._names
+            self._names |= topics
+        if wakes:
+            try:
+                self._loop.call_soon_threadsafe(self.changed.set)
+            except RuntimeError:
+                # The loop of the server was closed.
+                return
+
+    def take(self) -> list[str]:
+        with self._lock:
+            names, self._names = self._names, set()
+            self.changed.clear()
+        return sorted(names)
+
+
+class ChangeStreams:
+    """Open streams of one dashboard."""
+
+    def __init__(self) -> None:
+        self._listeners: tuple[_Listener, ...] = ()
+        self._lock = threading.Lock()
+
+    @property
+    def open(self) -> int:
+        """Number of open streams."""
+        return len(self._listeners)
+
+    def notify(self, topics: Topics) -> None:
+        """Name changed parts to all streams. May be called from any thread."""
+        for listener in self._listeners:
+            listener.notify(topics)
+
+    async def messages(self, request: Request) -> AsyncIterator[bytes]:
+        """Yield the messages of a new stream until the client disconnects, the scheduler stops, or time is over."""
+        listener = _Listener()
+        self._add(listener)
+        ending = asyncio.ensure_future(_disconnected(request))
+        try:
+            yield _RETRY
+            async with asyncio.timeout(MAX_SECONDS):
+                while not ending.done():
+                    changed = asyncio.ensure_future(listener.changed.wait())
+                    await asyncio.wait({ending, changed}, return_when=asyncio.FIRST_COMPLETED)
+                    changed.cancel()
+                    names = listener.take()
+                    if names:
+                        yield b"data: " + json.dumps(names).encode() + b"\n\n"
+                    if "stopped" in names:
+                        return
+                    await asyncio.wait({ending}, timeout=_INTERVAL)
+        except TimeoutError:
+            return
+        finally:
+            ending.cancel()
+            self._remove(listener)
+
+    def _add(self, listener: _Listener) -> None:
+        with self._lock:
+            self._listeners = (*self._listeners, listener)
+
+    def _remove(self, listener: _Listener) -> None:
+        with self._lock:
+            self._listeners = tuple(each for each in self._listeners if each is not listener)
+
+
+async def _disconnected(request: Request) -> None:
+    while True:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            return

@@ -1,0 +1,28 @@
+"""Texts of durations."""
+
+from __future__ import annotations
+
+from typing import Final
+
+UNITS: Final = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
+"""Seconds of each unit, the largest first."""
+
+NOTHING: Final = "\N{EN DASH}"
+"""Text for a missing value."""
+
+
+def duration_text(seconds: float | None) -> str:
+    """Return a duration in the unit that people would use, such as `4 ms`, `2.5 s` or `3 min`."""
+    if seconds is None:
+        return NOTHING
+    if seconds < 0.0005:
+        return "<1 ms"
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    for size, unit in UNITS:
+        if seconds >= size:
+            amount = seconds / size
+            return f"{amount:.1f} {unit}" if amount < 9.95 and unit != "s" else f"{amount:.0f} {unit}"
+    return f"{seconds:.0f} s"

@@ -1,0 +1,73 @@
+"""Texts of values on pages: times, durations, outcomes and ids."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Final
+
+from markupsafe import Markup, escape
+
+from asyncz.dashboard._texts import NOTHING, UNITS
+from asyncz.states import RunOutcome, TaskState
+
+_SIGN: Final = re.compile(r"([.:_/-])")
+OUTCOME_WORDS: Final[dict[RunOutcome | None, str]] = {
+    "executed": "executed",
+    "error": "failed",
+    "missed": "missed",
+    "cancelled": "cancelled",
+    None: "running",
+}
+
+
+def relative_text(at: datetime, now: datetime) -> str:
+    """Return the distance of a time from now, such as `in 5 min` or `3 s ago`; the script writes the same texts."""
+    seconds = (at - now).total_seconds()
+    distance = abs(seconds)
+    if distance < 1:
+        return "now"
+    for size, unit in UNITS:
+        if distance >= size:
+            amount = f"{int(distance // size)} {unit}"
+            return f"in {amount}" if seconds > 0 else f"{amount} ago"
+    return "now"
+
+
+def time_element(at: datetime | None, now: datetime, kind: str = "relative") -> Markup:
+    """Return a `time` element: `relative` shows the distance from now, `clock` and `full` the time in UTC."""
+    if at is None:
+        return Markup('<span class="none">{}</span>').format(NOTHING)
+    iso = at.isoformat()
+    full = f"{at:%Y-%m-%d %H:%M:%S} UTC"
+    shown = {"relative": relative_text(at, now), "clock": f"{at:%H:%M:%S}", "full": full}[kind]
+    return Markup('<time datetime="{}" title="{}" data-time="{}">{}</time>').format(iso, full, kind, shown)
+
+
+def outcome_badge(outcome: RunOutcome | None) -> Markup:
+    """Return the outcome of a run with its colour."""
+    return Markup('<span class="badge {}">{}</span>').format(outcome or "running", OUTCOME_WORDS[outcome])
+
+
+def task_badges(task: TaskState) -> Markup:
+    """Return the state of a task: one badge, and a second one if runs are waiting."""
+    badges: list[tuple[str, str]] = []
+    if task.running:
+        badges.append(("running", "running" if task.running == 1 else f"{task.running} running"))
+    if task.paused:
+        badges.append(("paused", "paused"))
+    if task.backlog:
+        badges.append(("missed", f"{task.backlog} waiting"))
+    if not badges:
+        badges.append(("scheduled", "scheduled") if task.next_run_at is not None else ("idle", "idle"))
+    return Markup(" ").join(Markup('<span class="badge {}">{}</span>').format(kind, text) for kind, text in badges)
+
+
+def breakable(text: str) -> Markup:
+    """Return a long id or name with places at which lines may break; they are not copied with the text."""
+    return Markup(_SIGN.sub(r"\1<wbr>", f"{escape(text)}"))  # noqa: S704  # the text is escaped, and the sign is not HTML
+
+
+def as_time(value: object) -> datetime | None:
+    """Return a time that a template passes; None if the value is not a time."""
+    return value if isinstance(value, datetime) else None

@@ -1,0 +1,143 @@
+"""Parameters and bodies of the JSON API."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import BaseModel, Field
+
+from asyncz.config import (
+    CalendarIntervalTriggerConfig,
+    CronTriggerConfig,
+    DateTriggerConfig,
+    IntervalTriggerConfig,
+    OnDemandConfig,
+)
+from asyncz.dashboard.states import ActionName, TaskFilter, TaskOrder
+from asyncz.stores.records import RunRecordState
+
+PlainTrigger: TypeAlias = Annotated[
+    OnDemandConfig | DateTriggerConfig | IntervalTriggerConfig | CronTriggerConfig | CalendarIntervalTriggerConfig,
+    Field(discriminator="type"),
+]
+"""Built-in trigger. Classes of other packages are not accepted: a request must not import modules."""
+
+_Id: TypeAlias = Annotated[str, Field(min_length=1, max_length=2000)]
+_Limit: TypeAlias = Annotated[int, Field(ge=1, le=200)]
+_Minutes: TypeAlias = Annotated[int, Field(ge=1, le=7 * 24 * 60)]
+# Larger numbers do not fit the column of a store.
+_Key: TypeAlias = Annotated[int, Field(ge=1, le=2**62)]
+
+
+class Parameters(BaseModel, frozen=True, extra="forbid", defer_build=True):
+    """Base class of parameters and bodies: unknown names are rejected."""
+
+
+class TaskQuery(Parameters, frozen=True):
+    """Selection of tasks.
+
+    Attributes:
+        search: Text that the id, the function or the executor contains; case does not matter.
+        filter: Selection by state; all tasks if it is left out.
+        executor: Alias of an executor; all executors if it is left out.
+        order: Order of the tasks.
+        after: `next_key` of the page before.
+        limit: Maximum number of tasks.
+    """
+
+    search: Annotated[str, Field(max_length=200)] = ""
+    filter: TaskFilter | None = None
+    executor: Annotated[str, Field(max_length=2000)] = ""
+    order: TaskOrder = "id"
+    after: Annotated[str, Field(max_length=4000)] | None = None
+    limit: _Limit = 50
+
+
+class RunQueryParameters(Parameters, frozen=True):
+    """Selection of runs.
+
+    Attributes:
+        task: Id of a task; all tasks if it is left out.
+        outcome: State of the runs; all runs if it is left out.
+        before: `next_key` of the page before.
+        limit: Maximum number of runs.
+        stored: Read the runs of all nodes from the store, if there is one.
+    """
+
+    task: _Id | None = None
+    outcome: RunRecordState | None = None
+    before: _Key | None = None
+    limit: _Limit = 50
+    stored: bool = False
+
+
+class IdQuery(Parameters, frozen=True):
+    """Id of a task or run.
+
+    Attributes:
+        id: The id.
+    """
+
+    id: _Id
+
+
+class TimelineQuery(Parameters, frozen=True):
+    """Window of a timeline.
+
+    Attributes:
+        past: Minutes before now.
+        future: Minutes after now.
+    """
+
+    past: _Minutes = 30
+    future: _Minutes = 30
+
+
+class EventQuery(Parameters, frozen=True):
+    """Selection of events.
+
+    Attributes:
+        before: `next_key` of the page before.
+        limit: Maximum number of events.
+    """
+
+    before: _Key | None = None
+    limit: _Limit = 100
+
+
+class NoQuery(Parameters, frozen=True):
+    """No parameters."""
+
+
+class TaskActionRequest(Parameters, frozen=True):
+    """Action on tasks.
+
+    Attributes:
+        action: Name of the action.
+        task_ids: Ids of the tasks.
+        trigger: New trigger, for the action `reschedule` only.
+    """
+
+    action: ActionName
+    task_ids: Annotated[tuple[_Id, ...], Field(min_length=1, max_length=10_000)]
+    trigger: PlainTrigger | None = None
+
+
+class CancelRunRequest(Parameters, frozen=True):
+    """Cancellation of a run.
+
+    Attributes:
+        run_id: Number of the run.
+    """
+
+    run_id: Annotated[int, Field(ge=0, le=2**62)]
+
+
+class SchedulerActionRequest(Parameters, frozen=True):
+    """Action on the scheduler.
+
+    Attributes:
+        action: Name of the action.
+    """
+
+    action: Literal["pause", "resume"]

@@ -1,0 +1,365 @@
+"""Attacks on the dashboard, one per item of its defence."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Awaitable, Callable
+
+import pytest
+from starlette.requests import Request
+
+from asyncz import AsyncIOScheduler, InvalidInputError
+from asyncz.dashboard import Dashboard, User
+from asyncz.dashboard._security import CONTENT_SECURITY_POLICY, HEADERS, LOOPBACK_HOSTS
+from tests.dashboard.serving import JSON, add_tasks, client_of, served
+
+pytestmark = pytest.mark.anyio
+
+PAGES = ["tasks", "task?id=double", "runs", "timeline", "executors", "events", "task?id=missing", "nothing"]
+READS = [*PAGES, "", "api/info", "api/tasks", "api/openapi.json", "stream", "static/dashboard.js", "api/nothing"]
+ACTION = {"action": "pause", "task_ids": ["double"]}
+HOSTILE = "\"><img src=x onerror='alert(1)'><script>alert(1)</script>{{ 7*7 }}"
+
+
+# Access
+
+
+@pytest.mark.parametrize("path", READS)
+async def test_user_without_right_sees_nothing(path: str) -> None:
+    async with served("none") as (_, __, client):
+        answer = await client.get(f"/{path}")
+        assert answer.status_code == 403
+        assert "double" not in answer.text
+
+
+def test_dashboard_without_authorize_is_rejected() -> None:
+    with pytest.raises(TypeError):
+        Dashboard(AsyncIOScheduler())  # type: ignore[call-arg]  # on purpose
+    with pytest.raises(InvalidInputError):
+        Dashboard(AsyncIOScheduler(), None)  # type: ignore[arg-type]  # on purpose
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [("actions", ACTION), ("cancel-run", {"run_id": 1}), ("scheduler", {"action": "pause"})],
+)
+async def test_user_who_may_look_cannot_act(path: str, body: dict[str, object]) -> None:
+    async with served("look") as (scheduler, _, client):
+        assert (await client.post(f"/api/{path}", json=body)).status_code == 403
+        assert scheduler.status == "running"
+        assert not scheduler.get_task("double").state.paused
+
+
+@pytest.mark.parametrize("page", ["tasks", "task?id=double"])
+async def test_user_who_may_look_gets_no_buttons(page: str) -> None:
+    async with served("look") as (_, __, client):
+        assert "data-action" not in (await client.get(f"/{page}")).text
+
+
+async def test_user_who_may_look_can_read() -> None:
+    async with served("look") as (_, __, client):
+        assert (await client.get("/api/tasks")).status_code == 200
+
+
+def raising(_: Request) -> None:
+    raise ValueError("the session is broken: secret-cookie")
+
+
+async def raising_async(_: Request) -> User | None:
+    raise ValueError("secret-cookie")
+
+
+def truthy(_: Request) -> object:
+    return True
+
+
+def unknown_right(_: Request) -> object:
+    return "admin"
+
+
+@pytest.mark.parametrize("authorize", [raising, raising_async, truthy, unknown_right])
+async def test_broken_authorize_rejects(authorize: Callable[[Request], Awaitable[User | None]]) -> None:
+    dashboard = Dashboard(AsyncIOScheduler(), authorize)
+    async with client_of(dashboard) as client:
+        for path in ("tasks", "api/tasks"):
+            answer = await client.get(f"/{path}")
+            assert answer.status_code == 500
+            assert "secret-cookie" not in answer.text
+
+
+async def test_async_authorize_is_awaited() -> None:
+    async def authorize(request: Request) -> User | None:
+        return User("look", "mara") if request.headers.get("x-key") == "right" else None
+
+    dashboard = Dashboard(AsyncIOScheduler(), authorize)
+    async with client_of(dashboard, **{"x-key": "right"}) as client:
+        assert (await client.get("/api/info")).json()["user"] == "mara"
+    async with client_of(dashboard) as client:
+        assert (await client.get("/api/info")).status_code == 403
+
+
+# Requests of other sites
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"sec-fetch-site": "same-origin"}, 200),
+        ({"sec-fetch-site": "cross-site"}, 403),
+        ({"sec-fetch-site": "same-site"}, 403),
+        ({"sec-fetch-site": "none"}, 403),
+        ({"sec-fetch-site": "cross-site", "origin": "http://testserver"}, 403),
+        ({"origin": "http://testserver"}, 200),
+        ({"origin": "https://evil.example"}, 403),
+        ({"origin": "http://testserver.evil.example"}, 403),
+        ({"origin": "http://testserver:8080"}, 403),
+        ({"origin": "null"}, 403),
+        ({"origin": ""}, 403),
+        ({}, 200),
+    ],
+)
+async def test_action_of_other_site_is_rejected(headers: dict[str, str], status: int) -> None:
+    async with served() as (scheduler, _, client):
+        answer = await client.post("/api/actions", json=ACTION, headers=headers)
+        assert answer.status_code == status
+        assert scheduler.get_task("double").state.paused == (status == 200)
+
+
+@pytest.mark.parametrize(
+    "content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""]
+)
+async def test_body_that_a_form_can_send_is_rejected(content_type: str) -> None:
+    async with served() as (scheduler, _, client):
+        body = b'{"action": "pause", "task_ids": ["double"]}'
+        answer = await client.post("/api/actions", content=body, headers={"content-type": content_type})
+        assert answer.status_code == 415
+        assert not scheduler.get_task("double").state.paused
+
+
+async def test_reading_changes_nothing() -> None:
+    async with served() as (scheduler, _, client):
+        before = scheduler.state
+        for path in READS:
+            if path != "stream":
+                await client.get(f"/{path}")
+        assert scheduler.state == before
+
+
+async def test_cross_origin_sharing_is_never_allowed() -> None:
+    async with served() as (_, __, client):
+        preflight = {"origin": "https://evil.example", "access-control-request-method": "POST"}
+        answer = await client.options("/api/actions", headers=preflight)
+        assert answer.status_code == 405
+        assert not any(name.startswith("access-control") for name in answer.headers)
+
+
+# Names of the host
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1:8000", 200),
+        ("localhost", 200),
+        ("LOCALHOST:1", 200),
+        ("[::1]:8000", 200),
+        ("evil.example", 400),
+        ("evil.example:8000", 400),
+        ("localhost.evil.example", 400),
+        ("127.0.0.1.evil.example:80", 400),
+        ("localhost:80@evil.example", 400),
+        ("", 400),
+    ],
+)
+async def test_rebound_name_is_rejected(host: str, status: int) -> None:
+    dashboard = Dashboard(AsyncIOScheduler(), lambda _: "operate", allowed_hosts=LOOPBACK_HOSTS)
+    async with client_of(dashboard) as client:
+        for path in ("api/info", "tasks", "static/dashboard.js"):
+            assert (await client.get(f"/{path}", headers={"host": host})).status_code == status
+
+
+# Headers
+
+
+@pytest.mark.parametrize("path", [path for path in READS if path != "stream"])
+@pytest.mark.parametrize("access", ["operate", "none"])
+async def test_every_answer_has_headers(path: str, access: str) -> None:
+    async with served(access) as (_, __, client):
+        answer = await client.get(f"/{path}")
+        for name, value in HEADERS.items():
+            if not (path.startswith("static/") and name == "cache-control"):
+                assert answer.headers[name] == value, name
+
+
+def test_policy_allows_no_inline_code() -> None:
+    assert "unsafe" not in CONTENT_SECURITY_POLICY
+    assert CONTENT_SECURITY_POLICY.startswith("default-src 'none'; script-src 'self'; style-src 'self'")
+    assert "frame-ancestors 'none'" in CONTENT_SECURITY_POLICY
+    assert "base-uri 'none'" in CONTENT_SECURITY_POLICY
+
+
+@pytest.mark.parametrize("page", PAGES)
+async def test_page_has_no_inline_code(page: str) -> None:
+    async with served() as (_, __, client):
+        text = (await client.get(f"/{page}")).text
+        assert re.findall(r"<script(?![^>]*\ssrc=)", text) == []
+        assert re.findall(r"\s(?:on\w+|style)=", text) == []
+        assert "javascript:" not in text
+        assert re.findall(r"(?:src|href)=\"(?:https?:)?//", text) == []
+
+
+# Hostile values
+
+
+async def test_hostile_texts_are_escaped() -> None:
+    scheduler = AsyncIOScheduler()
+    dashboard = Dashboard(scheduler, lambda _: User("operate", HOSTILE), title=HOSTILE, redact=lambda *given: given[2])
+
+    def work(value: str) -> str:
+        raise ValueError(value)
+
+    scheduler.add_task(work, HOSTILE, id=HOSTILE, trigger=None)
+    async with scheduler, client_of(dashboard) as client:
+        handle = scheduler.get_task(HOSTILE).run()
+        await handle.notification()
+        await client.post("/api/actions", json={"action": "pause", "task_ids": [HOSTILE]})
+        found = 0
+        for path in ("tasks", "runs", "timeline", "executors", "events", f"run?id={handle.run_id}"):
+            text = (await client.get(f"/{path}")).text
+            found += html.escape(HOSTILE, quote=False)[:20] in text.replace("&#34;", '"')
+            assert "<img src=x" not in text
+            assert "<script>alert" not in text
+        page = await client.get("/task", params={"id": HOSTILE})
+        assert page.status_code == 200
+        assert "<img src=x" not in page.text
+        assert "<script>alert" not in page.text
+        search = await client.get("/tasks", params={"search": HOSTILE})
+        assert "<img src=x" not in search.text
+        assert found
+
+
+async def test_links_lead_to_tasks_with_hostile_ids() -> None:
+    ids = [HOSTILE, "../../etc/passwd", "a?b=c&d#e%2F", "\x00\x1b[31m", "ü/ñ", " "]
+    scheduler = AsyncIOScheduler()
+    for task_id in ids:
+        scheduler.add_task(print, id=task_id, trigger=None)
+    dashboard = Dashboard(scheduler, lambda _: "operate")
+    async with client_of(dashboard) as client:
+        text = (await client.get("/tasks")).text
+        links = re.findall(r'data-open href="([^"]+)"', text)
+        assert len(links) == len(ids)
+        for link in links:
+            answer = await client.get("/" + html.unescape(link))
+            assert answer.status_code == 200, link
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "static/../app.py",
+        "static/%2e%2e/app.py",
+        "static//etc/passwd",
+        "static/..%2f..%2fpyproject.toml",
+        "static/",
+        "static/dashboard.css/",
+        "templates/base.html",
+        "//evil.example/",
+        "tasks/../../x",
+        "%00",
+        "static/dashboard.js%00.png",
+    ],
+)
+async def test_path_trick_finds_nothing(path: str) -> None:
+    async with served() as (_, __, client):
+        answer = await client.get(f"/{path}")
+        assert answer.status_code == 404
+        assert "jinja" not in answer.text.lower()
+
+
+@pytest.mark.parametrize("given", ["os:system", "subprocess.Popen", "tests.dashboard.serving:double", "and", "or"])
+async def test_reschedule_imports_no_module(given: str) -> None:
+    async with served() as (_, __, client):
+        trigger = {"type": given, "triggers": [{"type": "on_demand"}]}
+        body = {"action": "reschedule", "task_ids": ["double"], "trigger": trigger}
+        assert (await client.post("/api/actions", json=body)).status_code == 422
+
+
+async def test_large_body_is_rejected() -> None:
+    async with served() as (_, __, client):
+        answer = await client.post("/api/actions", content=b" " * 2_000_000, headers=JSON)
+        assert answer.status_code == 413
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[" * 100_000, b"\xff\xfe", b'{"action": NaN}', b"null"])
+async def test_malformed_body_is_rejected(body: bytes) -> None:
+    async with served() as (_, __, client):
+        assert (await client.post("/api/actions", content=body, headers=JSON)).status_code == 422
+
+
+async def test_websocket_is_closed() -> None:
+    sent: list[object] = []
+
+    async def receive() -> dict[str, object]:
+        return {"type": "websocket.connect"}
+
+    async def send(message: object) -> None:
+        sent.append(message)
+
+    await Dashboard(AsyncIOScheduler(), lambda _: "operate")({"type": "websocket", "path": "/"}, receive, send)
+    assert sent == [{"type": "websocket.close", "code": 1000}]
+
+
+# Secrets
+
+
+async def test_secrets_are_on_no_page(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG", "asyncz.dashboard")
+    async with served() as (scheduler, _, client):
+        handle = scheduler.get_task("fail").run()
+        await handle.notification()
+        run = f"run?id={handle.run_id}"
+        paths = ["tasks", "task?id=fail", "runs", run, "timeline", "executors", "events"]
+        for path in [*paths, *(f"api/{path}" for path in paths)]:
+            text = (await client.get(f"/{path}")).text
+            assert "hunter2" not in text, path
+        await client.post("/api/actions", json={"action": "run", "task_ids": ["fail"]})
+        assert not any("hunter2" in record.getMessage() for record in caplog.records if "dashboard" in record.name)
+
+
+async def test_redact_replaces_each_kind_of_text() -> None:
+    kinds = set[str]()
+
+    def redact(kind: str, _name: str, _text: str) -> str:
+        kinds.add(kind)
+        return "XXX"
+
+    scheduler = AsyncIOScheduler()
+    dashboard = Dashboard(scheduler, lambda _: "look", redact=redact)
+    add_tasks(scheduler)
+    async with scheduler, client_of(dashboard) as client:
+        failed = scheduler.get_task("fail").run()
+        await failed.notification()
+        await scheduler.get_task("double").run()
+        assert "hunter2" not in (await client.get(f"/api/run?id={failed.run_id}")).text
+        assert (await client.get("/api/task?id=double")).json()["result"] == "XXX"
+    assert kinds == {"argument", "result", "error", "traceback"}
+
+
+async def test_server_error_tells_no_details() -> None:
+    async with served() as (_, dashboard, client):
+
+        async def broken(*_: object) -> None:
+            raise RuntimeError("secret-detail")
+
+        dashboard._routes["/tasks"] = {"GET": broken}  # type: ignore[dict-item]  # on purpose
+        answer = await client.get("/tasks")
+        assert answer.status_code == 500
+        assert "secret-detail" not in answer.text
+
+
+async def test_rejected_message_escapes_request() -> None:
+    async with served() as (_, __, client):
+        answer = await client.get("/task", params={"id": "<script>alert(1)</script>"})
+        assert answer.status_code == 404
+        assert "<script>alert" not in answer.text
