@@ -6,9 +6,11 @@ import asyncio
 import threading
 
 import pytest
+from typing_extensions import override
 
-from asyncz import AsyncIOScheduler, TaskCancelled, TaskTimeoutError, ThreadPoolExecutor
+from asyncz import AsyncIOScheduler, TaskCancelled, TaskNotification, TaskRun, TaskTimeoutError, ThreadPoolExecutor
 from tests.helpers import payloads
+from tests.helpers.generics import ResultT
 from tests.helpers.waiting import until
 
 pytestmark = pytest.mark.anyio
@@ -73,3 +75,45 @@ def test_executor_restarted_in_other_loop_drains() -> None:
 
     asyncio.run(main())
     asyncio.run(main())
+
+
+async def test_function_left_behind_may_return_later(caplog: pytest.LogCaptureFixture) -> None:
+    """Wait for the cleanup of a coroutine and leave a function behind, which returns after the shutdown."""
+    go_on, clean, finished, errors = threading.Event(), threading.Event(), threading.Event(), list[BaseException]()
+
+    class Observed(ThreadPoolExecutor):
+        @override
+        def finish(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
+            try:
+                super().finish(run, notification)
+            except BaseException as error:
+                errors.append(error)
+            if run.task_id == "function":
+                finished.set()
+
+        @override
+        async def release(self, *, wait: bool) -> None:
+            # Once the shutdown waits for the coroutine.
+            asyncio.get_running_loop().call_soon(clean.set)
+            await super().release(wait=wait)
+
+    async def coroutine() -> None:
+        loop.call_soon_threadsafe(started.set)
+        try:
+            await asyncio.sleep(60)
+        finally:
+            clean.wait(30)
+
+    executor, started, loop = Observed(2), asyncio.Event(), asyncio.get_running_loop()
+    scheduler = AsyncIOScheduler(executors={"under_test": executor})
+    await scheduler.start()
+    scheduler.add_task(go_on.wait, 60, id="function", executor="under_test", trigger=None).run()
+    scheduler.add_task(coroutine, executor="under_test", trigger=None).run()
+    await started.wait()
+    await until(lambda: executor.state.queued == 0)
+    await scheduler.shutdown(wait=False)
+    assert executor.state.abandoned == 1
+    go_on.set()
+    assert await asyncio.to_thread(finished.wait, 30)
+    assert errors == []
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []

@@ -148,3 +148,13 @@ def test_interrupt_applies_to_running_runs_once(state: RunState) -> None:
     registry.admit(run, state is RunState.QUEUED, "alias", None)
     assert registry.interrupt(run.id, run.cancelled) == (state is RunState.RUNNING)
     assert not registry.interrupt(run.id, run.cancelled)
+
+
+def test_records_of_one_state_leave_out_others() -> None:
+    registry, (queued, running) = RunRegistry(), [TaskRun(SPECS[0]) for _ in range(2)]
+    registry.admit(queued, True, "alias", None)
+    registry.admit(running, False, "alias", None)
+    assert [record.run_id for record in registry.all(RunState.QUEUED)] == [queued.id]
+    assert [record.run_id for record in registry.all(RunState.RUNNING)] == [running.id]
+    assert registry.claim(queued.id)
+    assert [record.run_id for record in registry.all(RunState.RUNNING)] == [queued.id, running.id]
