@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 from typing_extensions import override
 
-from asyncz import AsyncIOScheduler, IntervalTrigger, TaskExecuted, TaskModified, TaskRemoved
+from asyncz import AsyncIOScheduler, IntervalTrigger, InvalidInputError, TaskExecuted, TaskModified, TaskRemoved
 from asyncz.testing import FakeClock
 from tests.helpers import payloads
 from tests.helpers.payloads import do_nothing
@@ -152,3 +152,24 @@ async def test_trigger_exception_spares_other_tasks() -> None:
         await clock.advance(5)
     assert len(runs) == 5
     assert isinstance(modified[0].exception, ValueError)
+
+
+class GoesBack:
+    """Due after an hour, and then half an hour earlier."""
+
+    def next_due_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
+        return now + timedelta(hours=1) if previous is None else previous - timedelta(minutes=30)
+
+
+async def test_trigger_that_goes_back_runs_once() -> None:
+    clock = FakeClock()
+    modified: list[TaskModified] = []
+    due: list[datetime | None] = []
+    async with AsyncIOScheduler(clock=clock) as scheduler:
+        scheduler.subscribe(TaskModified, modified.append)
+        task = scheduler.add_task(do_nothing, trigger=GoesBack())
+        assert scheduler.due_times(task, 3) == (START + timedelta(hours=1),)
+        task.on_executed(lambda event: due.append(event.details.scheduled_at))
+        await clock.advance(hours=3)
+    assert due == [START + timedelta(hours=1)]
+    assert [type(event.exception) for event in modified] == [InvalidInputError]
