@@ -107,7 +107,7 @@ def check_seconds(name: str, value: object) -> None:
 def check_at_least(name: str, value: object, bound: float) -> None:
     """Reject a value that is not a number, or is too small."""
     if not _is_number(value) or not value >= bound:
-        raise InvalidInputError(name, shown(value), f"it must be a number, at least {bound:g}")
+        raise InvalidInputError(name, shown(value), f"it must be a number, at least {bound:.15g}")
 
 
 def check_datetime(name: str, value: object) -> None:

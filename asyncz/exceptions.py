@@ -133,7 +133,7 @@ class NeverDueError(AsynczError, ValueError):
 
     Attributes:
         triggers: Texts of the triggers.
-        after: Begin of the searched period, UTC, as text.
+        after: Start of the searched period, UTC, as text.
         until: End of the searched period, UTC, as text.
     """
 
@@ -143,9 +143,10 @@ class NeverDueError(AsynczError, ValueError):
 
     @override
     def __str__(self) -> str:
+        searched = f"after {self.after} (searched until {self.until})"
         return (
-            f"{' and '.join(self.triggers)} have no due time in common after {self.after}, as far as was looked,"
-            f" until {self.until}: give them a common start and distances that meet, or join them with | instead"
+            f"{' and '.join(self.triggers)} have no due time in common {searched};"
+            " use intervals with a common start that coincide, or combine the triggers with |"
         )
 
 
@@ -167,7 +168,7 @@ class UnknownAliasError(AsynczError, LookupError):
     def __str__(self) -> str:
         advice = did_you_mean(self.alias, self.known)
         known = ", ".join(self.known) or "none"
-        return f"there is no {self.kind} with the alias {self.alias!r}; {advice}known are: {known}"
+        return f"there is no {self.kind} with the alias {self.alias!r}; {advice}known aliases: {known}"
 
 
 @attrs.define(eq=False, slots=False, repr=False)
@@ -272,7 +273,7 @@ class DuplicateExecutorError(AsynczError, ValueError):
     @override
     def __str__(self) -> str:
         return (
-            f"an executor is registered already as {self.alias!r}; remove it first or choose another alias or instance"
+            f"an executor is already registered as {self.alias!r}; remove it first or choose another alias or instance"
         )
 
 
@@ -301,7 +302,7 @@ class SchedulerNotRunningError(AsynczError, RuntimeError):
 
     Attributes:
         action: The rejected action.
-        status: Status of the scheduler; empty if it has none any more.
+        status: Status of the scheduler; empty if it is unknown.
         parent: Id of the process that ran the scheduler when a fork made this process; else 0.
     """
 
@@ -312,13 +313,12 @@ class SchedulerNotRunningError(AsynczError, RuntimeError):
     @override
     def __str__(self) -> str:
         if self.parent:
-            advice = "a fork copies no threads: start it after the fork, as in gunicorn's post_fork hook"
-            return f"{self.action} needs the process {self.parent}, which started the scheduler before a fork; {advice}"
+            advice = "start it after the fork, for example in gunicorn's post_fork hook"
+            cause = f"a fork copied the scheduler of process {self.parent}, but not its threads"
+            return f"{self.action} is not possible in this process: {cause}; {advice}"
         status = f", and this one is {self.status}" if self.status else ""
-        return (
-            f"{self.action} needs a running scheduler{status}: enter `async with scheduler:`, or call"
-            " `await scheduler.start()` first, and do not shut it down before"
-        )
+        advice = "start it with `async with scheduler:` or `await scheduler.start()`"
+        return f"{self.action} needs a running scheduler{status}; {advice}"
 
 
 class SchedulerAlreadyRunningError(AsynczError, RuntimeError):
@@ -326,7 +326,7 @@ class SchedulerAlreadyRunningError(AsynczError, RuntimeError):
 
     @override
     def __str__(self) -> str:
-        return "the scheduler has been started already; shut it down before it is started again"
+        return "the scheduler is already running; shut it down before it is started again"
 
 
 @attrs.define(eq=False, slots=False, repr=False)
@@ -365,7 +365,7 @@ class SyncContextError(AsynczError, TypeError):
     def __str__(self) -> str:
         return (
             "a scheduler cannot be entered by `with`: in a coroutine use `async with scheduler:`, and in a program"
-            " without an event loop `with scheduler.in_thread() as thread:`, which gives a SchedulerThread"
+            " without an event loop `with scheduler.in_thread() as thread:`, which returns a SchedulerThread"
         )
 
 
@@ -402,7 +402,8 @@ class ResultTimeoutError(AsynczError, TimeoutError):
 
     @override
     def __str__(self) -> str:
-        return f"the task {self.task_id!r} has not returned a result within {self.timeout:g} seconds; it goes on"
+        seconds = f"{self.timeout:.15g} seconds"
+        return f"the task {self.task_id!r} has not returned a result within {seconds}; the run continues"
 
 
 class NoCurrentRunError(AsynczError, RuntimeError):
@@ -427,7 +428,8 @@ class ExecutorNotRunningError(AsynczError, RuntimeError):
 
     @override
     def __str__(self) -> str:
-        return f"the executor {self.alias!r} accepts no runs: it is {self.status}, not running"
+        name = f" {self.alias!r}" if self.alias else ""
+        return f"the executor{name} accepts no runs: it is {self.status}, not running"
 
 
 @attrs.define(eq=False, slots=False, repr=False)
@@ -436,7 +438,7 @@ class IllegalTransitionError(AsynczError, RuntimeError):
 
     Attributes:
         alias: Alias of the executor.
-        current: Present status.
+        current: Current status.
         wanted: Rejected status.
     """
 
@@ -500,7 +502,7 @@ class TaskTimeoutError(AsynczError, TimeoutError):
 
     @override
     def __str__(self) -> str:
-        return f"a run of the task {self.task_id!r} took longer than its limit of {self.timeout:g} seconds"
+        return f"a run of the task {self.task_id!r} took longer than its limit of {self.timeout:.15g} seconds"
 
 
 @attrs.define(eq=False, slots=False, repr=False)
@@ -611,7 +613,7 @@ class WorkerLostError(AsynczError, RuntimeError):
 
     @override
     def __str__(self) -> str:
-        worker = "the worker process" if self.pid is None else f"the worker process {self.pid}"
+        worker = "the worker" if self.pid is None else f"the worker process {self.pid}"
         return f"{worker} {self.reason}" + (f"; {self.hint}" if self.hint else "")
 
 
@@ -654,7 +656,7 @@ class SerializationError(AsynczError, ValueError):
 
     @override
     def __str__(self) -> str:
-        return f"the {self.what} {self.description} cannot travel between processes: {self.reason}{self._advice()}"
+        return f"the {self.what} {self.description} cannot be sent to another process: {self.reason}{self._advice()}"
 
     def _advice(self) -> str:
         return pickling_advice(self.reason if self.what.startswith("argument") else f"{self.description} {self.reason}")
@@ -695,6 +697,6 @@ class RunsNotFinishedError(AsynczError, TimeoutError):
     def __str__(self) -> str:
         tasks = ", ".join(repr(task_id) for task_id in self.task_ids[:5])
         return (
-            f"runs of {tasks} have not ended after {self.hang_timeout:g} seconds;"
+            f"runs of {tasks} have not ended after {self.hang_timeout:.15g} seconds;"
             " if they wait for a later step of the test, leave out wait_for_runs"
         )

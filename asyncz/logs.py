@@ -33,8 +33,9 @@ class RunFields(logging.Filter):
 def install_log_fields(handler: logging.Handler | None = None) -> None:
     """Name the run in each record that a function of a task logs, in worker processes of a process pool too.
 
-    Call it after logging was configured. Formats can then contain `%(asyncz_task)s`, `%(asyncz_run)s` and
-    `%(asyncz_attempt)s`, and `%(asyncz_executor)s` and `%(asyncz_duration)s`, which records of functions leave empty.
+    Call this after logging is configured: if the root logger has no handlers yet, nothing changes. Formats can then
+    contain `%(asyncz_task)s`, `%(asyncz_run)s` and `%(asyncz_attempt)s`, and `%(asyncz_executor)s` and
+    `%(asyncz_duration)s`, which records of functions leave empty.
     Repeated calls change nothing. May be called from any thread.
 
     Args:

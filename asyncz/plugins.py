@@ -168,7 +168,7 @@ def _trigger_advice(value: object) -> str:
     if isinstance(value, type) and _has_method(value, "next_due_time"):
         return f"call the class, such as {_TRIGGER_EXAMPLES.get(value.__name__, f'{value.__name__}(...)')}"
     if isinstance(value, timedelta):
-        return f"use IntervalTrigger(seconds={value.total_seconds():g})"
+        return f"use IntervalTrigger(seconds={value.total_seconds():.15g})"
     if isinstance(value, datetime):
         return "use DateTrigger(...) with this time"
     if isinstance(value, int | float) and not isinstance(value, bool):

@@ -267,7 +267,7 @@ def progress_text(task: TaskState) -> Text:
         return Text("")
     message = f" {printable(progress.message, _MESSAGE_LENGTH)}" if progress.message else ""
     if progress.fraction is None:
-        return Text(f"{progress.done:g}{message}", "cyan")
+        return Text(f"{progress.done:.9g}{message}", "cyan")
     filled = int(progress.fraction * _BAR_WIDTH)
     bar = Text("━" * filled, "cyan").append("─" * (_BAR_WIDTH - filled), "dim")
     return bar.append(f" {int(progress.fraction * 100):>3} %{message}", "cyan")

@@ -102,7 +102,7 @@ def _start_watchdog(scheduler: AsyncIOScheduler, kill_after: float, drawing: thr
             time.sleep(0.05)
         time.sleep(kill_after)
         names = ", ".join(sorted(task.task_id for task in scheduler.state.tasks if task.running))
-        message = f"asyncz run: killed {kill_after:g} s after the signal; functions did not return"
+        message = f"asyncz run: killed {kill_after:.15g} s after the signal; functions did not return"
         # If the screen is drawn once more, it covers the message. The lock stays held until the end of the process.
         drawing.acquire(timeout=_DRAWING_SECONDS)
         sys.stdout.flush()

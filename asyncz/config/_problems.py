@@ -86,7 +86,7 @@ def problem_of(error: ErrorDetails) -> ConfigurationProblem:
             return unknown_name(path, "it is unknown", error["input"], allowed)
         case "greater_than" | "greater_than_equal" | "less_than_equal":
             bound, words = _BOUNDS[kind]
-            return ConfigurationProblem(path, f"it must be {words} {context[bound]:g}", value)
+            return ConfigurationProblem(path, f"it must be {words} {context[bound]:.15g}", value)
         case "too_short" if isinstance(error["input"], str):
             return ConfigurationProblem(path, _REASONS["string_too_short"], value)
         case "value_error":

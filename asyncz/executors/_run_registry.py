@@ -158,7 +158,7 @@ class RunRegistry:
         with self._lock:
             running = instances.get(task_id, 0)
             if running >= run.limits.max_instances:
-                raise MaximumInstancesError(task_id, running)
+                raise MaximumInstancesError(task_id, run.limits.max_instances)
             if queued:
                 if max_queue is not None and len(self._queued) >= max_queue:
                     raise QueueFullError(alias, max_queue)

@@ -150,7 +150,7 @@ class BaseExecutor(ABC):
             instances_of = state.registry.instances
             instances = instances_of(run.task_id, 0)
             if instances >= run.limits.max_instances:
-                raise MaximumInstancesError(run.task_id, instances)
+                raise MaximumInstancesError(run.task_id, run.limits.max_instances)
             state.inline_run = run
         try:
             self.submit_run(run)

@@ -333,7 +333,7 @@ class TaskRuns(LiveRuns[ResultT]):
         runtime.emit_soon(event)
         runtime.inbox.put(self.retire_if_finished)
         limit = self.task._spec.limits.max_instances
-        reason = f"{limit} run(s) are in progress, the maximum" if isinstance(event, TaskMaxInstances) else "queue full"
+        reason = f"max_instances is {limit}" if isinstance(event, TaskMaxInstances) else "the queue is full"
         log_rejection(event.task_id, event.details, self.registration.alias, reason)
 
     # Outcomes
@@ -355,7 +355,7 @@ class TaskRuns(LiveRuns[ResultT]):
         if listeners is not None:
             dispatcher.emit(outcome, listeners.functions())
             return
-        # As `emit`.
+        # The steps of `emit`, without a call for each outcome.
         subscribed = dispatcher.snapshot_of(type(outcome))
         if subscribed is not None:
             dispatcher.call_each(subscribed, outcome)

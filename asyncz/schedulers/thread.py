@@ -398,21 +398,22 @@ class SchedulerThread(Generic[SchedulerT_co]):
             if self._loop is None:
                 raise SchedulerNotRunningError("waiting for the scheduler's thread", parent=self._parent)
             future = asyncio.run_coroutine_threadsafe(make(), self._loop)
+            # Done with `future`, whatever interrupts this thread: a signal may come at any moment.
             received: concurrent.futures.Future[None] = concurrent.futures.Future()
+            future.add_done_callback(lambda _: received.set_result(None))
             self._waiting.add(received)
         try:
-            give_up_at = None if timeout is None else time.monotonic() + timeout
+            deadline = None if timeout is None else time.monotonic() + timeout
             while not future.done():
-                left = _SIGNAL_INTERVAL if give_up_at is None else give_up_at - time.monotonic()
-                if timeout is not None and left <= 0:
+                remaining = _SIGNAL_INTERVAL if deadline is None else deadline - time.monotonic()
+                if timeout is not None and remaining <= 0:
                     raise ResultTimeoutError(task_id, timeout)
-                concurrent.futures.wait([future], min(left, _SIGNAL_INTERVAL))
+                concurrent.futures.wait([future], min(remaining, _SIGNAL_INTERVAL))
             return future.result()
         finally:
             # Ends the waiting only; the run goes on.
             future.cancel()
             self._waiting.discard(received)
-            received.set_result(None)
 
     def _reject_own_thread(self, action: str) -> None:
         current = threading.current_thread()
@@ -469,8 +470,8 @@ class SchedulerThread(Generic[SchedulerT_co]):
             with self._lock:
                 self._loop = None
         # Waiting threads receive their results before the loop is closed.
-        while self._waiting:
-            await asyncio.gather(*map(asyncio.wrap_future, list(self._waiting)))
+        while pending := [received for received in list(self._waiting) if not received.done()]:
+            await asyncio.gather(*map(asyncio.wrap_future, pending))
 
 
 _open: weakref.WeakSet[SchedulerThread[ThreadedScheduler]] = weakref.WeakSet()

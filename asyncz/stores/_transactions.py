@@ -74,7 +74,7 @@ class DatabaseSession:
         transactions: Transactions over the first connection. For the thread of this session.
         renewals: The same over a second connection, which only `renew` uses.
         description: Description of the store, without passwords.
-        poll_interval: Seconds between two looks for changes.
+        poll_interval: Seconds between polls for changes.
     """
 
     def __init__(

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from pydantic import TypeAdapter
 
+from asyncz._checks import check_at_least
 from asyncz.clock import utc
 from asyncz.exceptions import InvalidInputError, MissingExtraError
 from asyncz.stores._checks import check_ttl
@@ -179,12 +180,12 @@ class PostgresStore:
 
     Args:
         url: Connection string of libpq, such as `postgresql://user@host/database`.
-        poll_interval: Seconds between two looks for changes of other nodes.
+        poll_interval: Seconds between polls for changes of other nodes, at least 0.001.
         prepare: True to use prepared statements. False is needed behind a pooler that cannot keep them.
         now: Clock of the store for tests: returns seconds since the epoch. None for the clock of the server.
 
     Raises:
-        InvalidInputError: The connection string is not valid.
+        InvalidInputError: The connection string is not valid, or `poll_interval` is too small, or not a number.
 
     Example:
         >>> store = PostgresStore("postgresql:///jobs")
@@ -199,6 +200,7 @@ class PostgresStore:
         prepare: bool = True,
         now: Callable[[], float] | None = None,
     ) -> None:
+        check_at_least("poll_interval", poll_interval, 0.001)
         self._url = url
         self._description = describe(url)
         self._poll_interval = poll_interval
@@ -222,7 +224,7 @@ def describe(url: str) -> str:
     """Return a connection string without user, password and options.
 
     Raises:
-        InvalidInputError: The connection string is not valid.
+        InvalidInputError: The connection string is not valid, or `poll_interval` is too small, or not a number.
     """
     advice = (
         "pass a connection string of libpq, such as postgresql://user@host/database, with % escapes in the password"

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
+from asyncz._checks import check_at_least
 from asyncz.clock import utc
 from asyncz.stores._checks import check_ttl
 from asyncz.stores._columns import (
@@ -84,8 +85,11 @@ class SqliteStore:
 
     Args:
         path: Path of the file; it is created if it does not exist.
-        poll_interval: Seconds between two looks for changes of other processes.
-        now: Clock of the store: returns seconds since the epoch.
+        poll_interval: Seconds between polls for changes of other processes, at least 0.001.
+        now: Function that returns the current time, in seconds since the epoch.
+
+    Raises:
+        InvalidInputError: `poll_interval` is too small, or not a number.
 
     Example:
         >>> store = SqliteStore("jobs.db")
@@ -95,6 +99,7 @@ class SqliteStore:
     def __init__(
         self, path: str | os.PathLike[str], *, poll_interval: float = 0.25, now: Callable[[], float] = time.time
     ) -> None:
+        check_at_least("poll_interval", poll_interval, 0.001)
         self._path = str(Path(path).absolute())
         self._poll_interval = poll_interval
         self._now = now
@@ -317,7 +322,7 @@ class _SqliteTransactions:
             try:
                 yield database
             except BaseException:
-                _ = database.execute("ROLLBACK")
+                _roll_back(database)
                 raise
             _ = database.execute("COMMIT")
         except _DATA_ERRORS as error:
@@ -394,9 +399,15 @@ def migrate(connection: sqlite3.Connection, path: str) -> Sequence[Migration]:
             _apply(connection, path, found, migration)
         _ = connection.execute("COMMIT")
     except BaseException:
-        _ = connection.execute("ROLLBACK")
+        _roll_back(connection)
         raise
     return known[found:]
+
+
+def _roll_back(connection: sqlite3.Connection) -> None:
+    # SQLite has ended the transaction itself after some errors, such as a full disk.
+    if connection.in_transaction:
+        _ = connection.execute("ROLLBACK")
 
 
 def _apply(connection: sqlite3.Connection, path: str, found: int, migration: Migration) -> None:

@@ -213,7 +213,7 @@ class JitteredTrigger(ValueTrigger):
     @property
     def _text_of_rest(self) -> str:
         until = "" if self._latest is None else f" until {text_of(self._latest)}"
-        return until + (f", up to {self.jitter:g} s later" if self._jitter else "")
+        return until + (f", up to {self.jitter:.15g} s later" if self._jitter else "")
 
     def _jittered(self, previous: datetime | None, now: datetime) -> datetime | None:
         planned = self._planned_time(None, now) if previous is None else self._planned_around(previous, now)

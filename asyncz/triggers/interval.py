@@ -184,7 +184,7 @@ def _in_all_units(interval: timedelta) -> str:
     parts: list[str] = []
     for unit, length in _UNITS.items():
         count, interval = divmod(interval, length)
-        number = f"{count + interval / length:g}" if unit == "seconds" else f"{count}"
+        number = f"{count + interval / length:.15g}" if unit == "seconds" else f"{count}"
         if number != "0":
             parts.append(f"{number} {unit.removesuffix('s') if number == '1' else unit}")
     return " ".join(parts)

@@ -45,8 +45,9 @@ async def test_modify_limits_effective_immediately() -> None:
         assert task.limits == TaskLimits(max_instances=2, misfire_grace_time=5, coalesce=False)
         handles.append(task.run())
         task.modify(max_instances=1)
-        with pytest.raises(MaximumInstancesError):
+        with pytest.raises(MaximumInstancesError) as caught:
             task.run()
+        assert caught.value.max_instances == 1
         go_on.set()
         assert [await handle for handle in handles] == [True, True]
 

@@ -195,7 +195,7 @@ BAD: list[tuple[str, Callable[[], object], str]] = [
     (
         "what no process can take",
         of_scheduler("add_task", lambda: 3, executor="processpool"),
-        "cannot travel between processes",
+        "cannot be sent to another process",
     ),
     ("a decorator with bad limits", of_scheduler("task", max_instances=0), "max_instances cannot be 0"),
     ("a decorator with a bad trigger", of_scheduler("task", trigger="hourly"), "trigger cannot be 'hourly'"),
@@ -209,7 +209,7 @@ BAD: list[tuple[str, Callable[[], object], str]] = [
     ("no time from now on", modifying(timeout=-1.5), "timeout cannot be -1.5"),
     ("an unknown policy from now on", modifying(overlap="last"), "overlap cannot be 'last': it must be one of: skip"),
     ("an executor itself", modifying(executor=AsyncIOExecutor()), "it must be a text that is not empty"),
-    ("nowhere", modifying(executor="nowhere"), "no executor with the alias 'nowhere'; known are: asyncio"),
+    ("nowhere", modifying(executor="nowhere"), "no executor with the alias 'nowhere'; known aliases: asyncio"),
     ("a schedule by name", of_scheduler("reschedule_task", "job", "hourly"), "trigger cannot be 'hourly'"),
     ("to submit before the start", of_scheduler("submit_task", "job"), "submitting the task 'job' needs a running"),
     ("to change its own limits badly", of_task("modify", retry="always"), "retry cannot be 'always'"),

@@ -91,6 +91,33 @@ async def test_sqlite_file_with_newer_schema_raises(tmp_path: Path) -> None:
     assert (caught.value.found, caught.value.needed) == (newest + 1, newest)
 
 
+class FullDisk(sqlite3.Connection):
+    """Connection to a file that cannot grow."""
+
+    def __init__(self, path: str, timeout: float, isolation_level: None, check_same_thread: bool) -> None:
+        super().__init__(path, timeout, isolation_level=isolation_level, check_same_thread=check_same_thread)
+        (pages,) = self.execute("PRAGMA page_count").fetchone()
+        _ = self.execute(f"PRAGMA max_page_count = {pages}")
+
+
+@pytest.mark.parametrize("poll_interval", [0.0, -1.0, float("nan")])
+def test_unusable_poll_interval_raises(poll_interval: float, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match="poll_interval cannot be"):
+        SqliteStore(tmp_path / "store.db", poll_interval=poll_interval)
+    with pytest.raises(InvalidInputError, match="poll_interval cannot be"):
+        PostgresStore(NOWHERE, poll_interval=poll_interval)
+
+
+async def test_full_disk_is_reported_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "store.db"
+    await (await connected(SqliteStore(path))).close()
+    monkeypatch.setattr(sqlite3, "connect", FullDisk)
+    session = await connected(SqliteStore(path))
+    with pytest.raises(StoreConnectionError, match="is full"):
+        await session.declare([TaskRecord(id="task", function="jobs:report" * 10_000)], "update")
+    await session.close()
+
+
 async def test_server_that_is_not_there_raises() -> None:
     with pytest.raises(StoreConnectionError, match=r"postgresql://127\.0\.0\.1/jobs cannot be reached"):
         await connected(PostgresStore(NOWHERE))

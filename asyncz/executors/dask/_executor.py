@@ -64,11 +64,12 @@ _SECONDS_TO_CANCEL = 5.0
 class DaskExecutor(QueueExecutor):
     """Executor on a Dask cluster. Alias `dask`; needs `pip install 'asyncz-typed[dask]'`.
 
-    Functions, arguments and results travel as Dask pickles them; asyncz has to be installed on the scheduler and the
-    workers of the cluster. A coroutine function runs in an event loop of its own, in a thread of its worker. Runs that
-    are due together are sent in one submission. If a worker is lost, its runs end as `WorkerLostError`. If the
-    connection is lost, the runs on the cluster end as `ClusterConnectionError`, and later runs wait until the cluster
-    is back. A function is executed again only if its result was lost together with its worker.
+    Functions, arguments and results are sent in the form in which Dask pickles them; asyncz has to be installed on the
+    scheduler and the workers of the cluster. A coroutine function runs in an event loop of its own, in a thread of its
+    worker. Runs that are due together are sent in one submission. If a worker is lost, its runs end as
+    `WorkerLostError`. If the connection is lost, the runs on the cluster end as `ClusterConnectionError`, and later
+    runs wait until the cluster is back. A function is executed again only if its result was lost together with its
+    worker.
 
     If a run is cancelled or exceeds its timeout, it ends at once. Its coroutine is cancelled in the worker; a plain
     function cannot be stopped, and its run counts as `abandoned` until it returns. A timeout counts from the call of

@@ -1,4 +1,4 @@
-"""Values that travel between the steps."""
+"""Values that are passed between the steps."""
 
 from __future__ import annotations
 

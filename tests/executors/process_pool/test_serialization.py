@@ -96,6 +96,7 @@ def test_lambda_argument_named_in_message() -> None:
         ProcessPoolExecutor().check_call(partial(report, "a", callback=lambda: 1))
     text = str(raised.value)
     assert (
-        f"argument 'callback' of {__name__}:report cannot travel between processes: a lambda cannot be pickled" in text
+        f"argument 'callback' of {__name__}:report cannot be sent to another process: a lambda cannot be pickled"
+        in text
     )
     assert "cloudpickle" in text

@@ -98,7 +98,7 @@ async def test_lifespan_of_running_scheduler_rejected() -> None:
     async with AsyncIOScheduler() as scheduler:
         lifespan = Lifespan(scheduler.asgi(Starlette()))
         answer = await lifespan.tell("startup")
-        assert "started already" in str(answer["message"])
+        assert "already running" in str(answer["message"])
         await lifespan.over()
         assert scheduler.running
 

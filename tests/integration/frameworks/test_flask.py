@@ -119,7 +119,7 @@ def test_gunicorn_reports_a_start_before_the_fork(tmp_path: Path) -> None:
         answers = httpx.get(server.url, timeout=30).text.splitlines()
         assert len(answers) == 3
         for answer in answers:
-            assert f"needs the process {server.process.pid}, which started the scheduler before a fork" in answer
+            assert f"a fork copied the scheduler of process {server.process.pid}" in answer
             assert "post_fork" in answer
         assert server.stop() == 0
         assert "Traceback" not in server.output

@@ -132,7 +132,7 @@ WRONG = [
         '[tasks.one]\ncall = "some_jobs:inner"\nexecutor = "processpool"',
         1,
         "tasks.one",
-        "cannot travel between processes",
+        "cannot be sent to another process",
         False,
     ),
     Wrong(

@@ -11,7 +11,15 @@ import attrs
 import pytest
 from typing_extensions import override
 
-from asyncz import AsynczError, ConfigurationProblem, InvalidInputError, TaskTimeoutError, exceptions
+from asyncz import (
+    AsynczError,
+    ConfigurationProblem,
+    ExecutorNotRunningError,
+    InvalidInputError,
+    ResultTimeoutError,
+    TaskTimeoutError,
+    exceptions,
+)
 
 ERRORS = [value for value in vars(exceptions).values() if inspect.isclass(value) and issubclass(value, AsynczError)]
 VALUES: dict[str, object] = {
@@ -69,6 +77,15 @@ def test_error_text_follows_its_fields() -> None:
     assert str(error) == "timeout cannot be -1: it must be more than 0 seconds"
     error.name = "delay"
     assert str(error).startswith("delay cannot be")
+
+
+def test_long_timeout_is_shown_with_all_digits() -> None:
+    assert "2592000.5 seconds" in str(ResultTimeoutError("report", 2_592_000.5))
+    assert "2592000.5 seconds" in str(TaskTimeoutError("report", 2_592_000.5))
+
+
+def test_status_without_alias_names_no_executor() -> None:
+    assert str(ExecutorNotRunningError("", "created")) == "the executor accepts no runs: it is created, not running"
 
 
 def test_error_raised_keeps_cause_and_identity() -> None:
