@@ -17,7 +17,7 @@ from typing import Never, TypeGuard
 
 from typing_extensions import TypeVar, override
 
-from asyncz._callables import function_reference
+from asyncz._callables import CallWrapper, function_reference
 from asyncz.events import TaskNotification, Worker
 from asyncz.exceptions import RemoteError, SerializationError
 from asyncz.executors import _remote_call, _remote_worker
@@ -79,6 +79,8 @@ def _unpicklable(
 
 def _parts_of(call: object) -> list[tuple[str, object]]:
     """Return the function and the arguments of a call, each with a name for people."""
+    if isinstance(call, CallWrapper):
+        call = call.func
     if not isinstance(call, partial):
         return [("function", call)]
     names = _parameter_names(call.func, len(call.args))

@@ -68,6 +68,14 @@ class Backlog(Generic[ResultT]):
         """Return the run that waits longest."""
         return self._waiting[0]
 
+    @property
+    def first_due(self) -> float | None:
+        """Return the due time of the run that waits longest. May be read from any thread."""
+        try:
+            return self._waiting[0].at
+        except IndexError:
+            return None
+
     def pop(self) -> DueRun[ResultT]:
         """Remove and return the run that waits longest."""
         return self._waiting.popleft()

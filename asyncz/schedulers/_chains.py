@@ -11,6 +11,7 @@ from typing_extensions import TypeVar, override
 from asyncz._callables import CallWrapper
 from asyncz._checks import check_flag, check_text
 from asyncz._signatures import check_function
+from asyncz._traced_call import CallWithOrigin
 from asyncz.events import TaskExecuted
 from asyncz.exceptions import NoResultError
 from asyncz.limits import OverlapPolicy, TaskLimits, TaskOptions
@@ -119,7 +120,10 @@ class ChainLink(Generic[ArgumentT, ResultT]):
         elif self._downstream is not None:
             finished = event.details.finished
             at = self._runtime.now() if finished is None else finished
-            self._downstream.offer_result(at, self._call.with_result(event.result))
+            call, hook = self._call.with_result(event.result), self._runtime.run_hook
+            if hook is not None:
+                call = CallWithOrigin[ResultT](call, hook.origin_of_result(event.details.run_id))
+            self._downstream.offer_result(at, call)
 
     def on_upstream_gone(self) -> None:
         """Handle that no more results can follow; `activate` does so if that is still to come."""

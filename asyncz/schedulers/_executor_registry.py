@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Never
 
 import attrs
@@ -20,6 +21,7 @@ from asyncz.exceptions import DuplicateExecutorError, UnknownAliasError
 from asyncz.plugins import BUILTIN_EXECUTORS, check_executor, executor_aliases, load_executor
 from asyncz.protocols import Executor, Notifier, SupportsCancel, SupportsCheckCall, UniversalExecutor, UniversalSubmit
 from asyncz.runs import TaskRun
+from asyncz.schedulers._run_hook import HookedSubmit, submit_hooked
 from asyncz.schedulers._runtime import Runtime
 from asyncz.schedulers._safe_logging import logger
 
@@ -131,6 +133,7 @@ class ExecutorRegistry:
         self._notifier = notifier
         self._registrations: dict[str, Registration] = {}
         self._to_start: deque[Registration] = deque()
+        self._is_hooked = False
 
     # Registration, from any thread
 
@@ -172,6 +175,8 @@ class ExecutorRegistry:
             DuplicateExecutorError: The alias or the executor is registered already.
         """
         runtime = self._runtime
+        if submit is not None and self._is_hooked:
+            submit = HookedSubmit(runtime, alias, submit)
         registration = Registration(
             alias,
             executor,
@@ -242,7 +247,7 @@ class ExecutorRegistry:
             while (alias := f"{name}-{number}") in self._registrations:
                 number += 1
             registration = self.add(alias, executor, None)
-        return registration, executor.submit
+        return registration, self.hooked(executor.submit, registration.alias)
 
     def resolve_alias(self, alias: str, created: UniversalExecutor | None) -> tuple[Registration, UniversalSubmit]:
         """Return the registration of an alias and its `submit`; register a created executor. Under the lock."""
@@ -252,6 +257,26 @@ class ExecutorRegistry:
         if registration is None or registration.submit is None:
             raise self._unknown_alias(alias)
         return registration, registration.submit
+
+    def hooked(self, submit: Callable[[TaskRun[ResultT]], None], alias: str) -> Callable[[TaskRun[ResultT]], None]:
+        """Return a `submit` that calls the hook of the scheduler first, if the scheduler has or had one."""
+        if not self._is_hooked or isinstance(submit, HookedSubmit):
+            return submit
+        return partial(submit_hooked, self._runtime, alias, submit)
+
+    def hook_all(self) -> bool:
+        """Call the hook of the scheduler before each submission from now on. Under the lock.
+
+        Returns:
+            False if that was so before.
+        """
+        if self._is_hooked:
+            return False
+        self._is_hooked = True
+        for alias, registration in self._registrations.items():
+            if registration.submit is not None:
+                registration.submit = HookedSubmit(self._runtime, alias, registration.submit)
+        return True
 
     def remove(self, alias: str) -> Registration:
         """Forget an executor. Under the lock.

@@ -60,6 +60,11 @@ class AnyController(Due, Registered, TaskOwner[object], Protocol):
         ...
 
     @property
+    def backlog_size(self) -> int:
+        """Number of due runs that wait for a slot. May be read from any thread."""
+        ...
+
+    @property
     def has_ended(self) -> bool:
         """True if the last run has its outcome, as far as is known now."""
         ...
@@ -67,6 +72,14 @@ class AnyController(Due, Registered, TaskOwner[object], Protocol):
     @property
     def feeds_chain(self) -> bool:
         """True if an incomplete run or a waiting result may still lead to another run."""
+        ...
+
+    def hook_submissions(self) -> None:
+        """Call the hook of the scheduler before each later submission. Under the lock."""
+        ...
+
+    def waits_since(self) -> float | None:
+        """Return the earliest due time that has not led to a submission yet; None if no due time waits."""
         ...
 
     def refill(self) -> None:

@@ -23,6 +23,7 @@ from asyncz.runs import RunClock
 from asyncz.schedulers._counters import RunCounters, RunHistory
 from asyncz.schedulers._dispatcher import Dispatcher
 from asyncz.schedulers._inbox import Inbox
+from asyncz.schedulers._run_hook import RunHook
 
 _TRANSITIONS: Mapping[SchedulerStatus, frozenset[SchedulerStatus]] = {
     "created": frozenset({"running", "paused"}),
@@ -60,6 +61,7 @@ class Runtime:
         pending_changes: Changes that wait for the loop's thread. Under the lock.
         recent_runs: Number of recent runs that are kept for each task.
         history: Last runs of tasks that are gone.
+        run_hook: Hook that sees each attempt before its executor; None if nothing traces the scheduler.
         parent: Id of the process in which the scheduler was running when a fork made this process; 0 if none was.
     """
 
@@ -80,6 +82,7 @@ class Runtime:
         self.chains_continue: bool = False
         self.recent_runs = recent_runs
         self.history: RunHistory = RunHistory(max_history)
+        self.run_hook: RunHook | None = None
         self.parent: int = 0
         self.pending_changes: deque[Callable[[], object]] = deque()
         self._deferred: dict[Callable[[], object], None] = {}

@@ -13,6 +13,7 @@ from asyncz._checks import check_text
 from asyncz._run_owners import OwnedCall
 from asyncz._running import context_for_later, shared_context_for_later
 from asyncz._text import printable
+from asyncz._traced_call import CallWithOrigin
 from asyncz.clock import utc
 from asyncz.events import TaskAdded, TaskExecuted, TaskModified, TaskRemoved
 from asyncz.exceptions import InvalidInputError, NoResultError, TaskLookupError
@@ -166,7 +167,7 @@ class TaskController(TaskRuns[ResultT]):
         if not self.removed:
             self.offer_run(at, call, must_run=True)
 
-    def _on_demand(self, at: float) -> None:
+    def _on_demand(self, at: float, origin: object) -> None:
         """Handle that the task was submitted by a call, unless it was removed: that forgets all due runs."""
         runtime = self._runtime
         self._parts.tasks.demand_handled(self)
@@ -178,12 +179,15 @@ class TaskController(TaskRuns[ResultT]):
             run = self.new_run(at)
             self.complete_at_once(run, run.failed(error))
             return
-        if call is not None:
-            self.offer_result(at, call)
+        has_result = call is not None
+        if origin is not None:
+            call = CallWithOrigin[ResultT](self.task._spec.call if call is None else call, origin)
+        if has_result:
+            self.offer_run(at, call, must_run=True)
         elif runtime.status == "running":
-            self.offer_run(at)
+            self.offer_run(at, call)
         elif runtime.status == "paused":
-            self.enqueue(DueRun(at))
+            self.enqueue(DueRun[ResultT](at, call))
             self.refill()
         else:
             # The scheduler was shut down meanwhile.
@@ -438,13 +442,14 @@ class TaskController(TaskRuns[ResultT]):
     def submit(self, task_id: str, /) -> None:
         """Make the task due once, now; see `Task.submit`."""
         runtime = self._runtime
+        origin = None if runtime.run_hook is None else runtime.run_hook.origin_of_caller()
         # Under the lock: the status changes and finished tasks are unregistered under it, so that neither happens
         # between the checks and the entry in the inbox.
         with runtime.lock:
             runtime.require_running(f"submitting the task {task_id!r}")
             self._require_registered(task_id)
             self._parts.tasks.demanded(self)
-            runtime.inbox.put(partial(self._on_demand, runtime.now()))
+            runtime.inbox.put(partial(self._on_demand, runtime.now(), origin))
 
     def cancel_runs(self) -> int:
         """Cancel all runs; see `Task.cancel_runs`."""
@@ -478,6 +483,15 @@ class TaskController(TaskRuns[ResultT]):
         if run is None or run.done:
             return self.find_ended(run_id, task.id, task._last_notification)
         return summary_of_live(run)
+
+    def waits_since(self) -> float | None:
+        """Return the earliest due time that has not led to a submission yet; None if none is known. From any thread."""
+        backlog, schedule = self._backlog, self.schedule
+        waiting = None if backlog is None else backlog.first_due
+        next_due = None if self.paused or self.removed else schedule.next_due
+        if next_due is None:
+            return waiting
+        return next_due.timestamp() if waiting is None else min(waiting, next_due.timestamp())
 
     def can_run(self) -> bool:
         """Return True if another run of the task can still end."""

@@ -440,6 +440,10 @@ class TaskRuns(LiveRuns[ResultT]):
         if self.live_count > len(moved):
             self._submit_to = partial(self._submit_moved, submit_to)
 
+    def hook_submissions(self) -> None:
+        """Call the hook of the scheduler before each later submission. Under the lock."""
+        self._submit_to = self._parts.executors.hooked(self._submit_to, self.registration.alias)
+
     def _submit_moved(self, submit_to: Callable[[TaskRun[ResultT]], None], run: TaskRun[ResultT]) -> None:
         """Submit a run while others may be on the executor that the task was moved from: count them too.
 
@@ -450,7 +454,7 @@ class TaskRuns(LiveRuns[ResultT]):
         """
         others = [other for other in self.live_runs() if other.run_id != run.run_id]
         if not any(other.registration is not self.registration for other in others):
-            self._submit_to = submit_to
+            self._submit_to = self._parts.executors.hooked(submit_to, self.registration.alias)
         elif len(others) >= run.limits.max_instances:
             raise MaximumInstancesError(run.task_id, run.limits.max_instances)
         submit_to(run)

@@ -1,0 +1,109 @@
+"""Call of a run with its trace context, for workers in other processes, which import this module.
+
+OpenTelemetry is imported in a worker only if it is installed there: the call is made in either case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from typing import Generic
+
+from typing_extensions import TypeVar, override
+
+from asyncz._callables import CallWrapper, is_awaitable
+
+ResultT = TypeVar("ResultT")
+ResultT_co = TypeVar("ResultT_co", covariant=True)
+
+
+class CallWithOrigin(CallWrapper, Generic[ResultT_co]):
+    """Call of one run, with a description of the code or the run that led to it.
+
+    Attributes:
+        call: The call.
+        origin: The description.
+    """
+
+    __slots__ = ("call", "origin")
+
+    def __init__(self, call: Callable[[], ResultT_co | Awaitable[ResultT_co]], origin: object) -> None:
+        super().__init__(call)
+        self.call = call
+        self.origin: object = origin
+
+    def __call__(self) -> ResultT_co | Awaitable[ResultT_co]:
+        """Make the call."""
+        return self.call()
+
+
+class TracedCall(CallWithOrigin[ResultT_co]):
+    """Call of a run that is traced. In its own process, the context of the run has the span.
+
+    Pickling makes it a call that attaches the trace context first.
+    """
+
+    __slots__ = ("_headers",)
+
+    def __init__(
+        self,
+        call: Callable[[], ResultT_co | Awaitable[ResultT_co]],
+        origin: object,
+        headers: Callable[[], Mapping[str, str]],
+    ) -> None:
+        super().__init__(call, origin)
+        self._headers = headers
+
+    @override
+    def __reduce__(self) -> tuple[object, ...]:
+        return RemoteTracedCall, (self.call, dict(self._headers()))
+
+
+class RemoteTracedCall(CallWrapper, Generic[ResultT_co]):
+    """Call with the trace context of its run as headers, in another process.
+
+    Attributes:
+        call: The call.
+        headers: Headers of the trace context, such as `traceparent`.
+    """
+
+    __slots__ = ("call", "headers")
+
+    def __init__(self, call: Callable[[], ResultT_co | Awaitable[ResultT_co]], headers: Mapping[str, str]) -> None:
+        super().__init__(call)
+        self.call = call
+        self.headers: Mapping[str, str] = headers
+
+    def __call__(self) -> ResultT_co | Awaitable[ResultT_co]:
+        """Make the call in the trace context of the headers."""
+        try:
+            from opentelemetry import context, propagate
+        except ImportError:
+            return self.call()
+        token = context.attach(propagate.extract(self.headers))
+        try:
+            returned = self.call()
+        finally:
+            context.detach(token)
+        return _InTrace(returned, self.headers) if is_awaitable(returned) else returned
+
+    @override
+    def __reduce__(self) -> tuple[object, ...]:
+        return RemoteTracedCall, (self.call, dict(self.headers))
+
+
+class _InTrace(Awaitable[ResultT]):
+    """Awaitable that is awaited in the trace context of some headers."""
+
+    def __init__(self, awaitable: Awaitable[ResultT], headers: Mapping[str, str]) -> None:
+        self._awaitable: Awaitable[ResultT] = awaitable
+        self._headers = headers
+
+    @override
+    def __await__(self) -> Generator[object, None, ResultT]:
+        from opentelemetry import context, propagate
+
+        token = context.attach(propagate.extract(self._headers))
+        try:
+            return (yield from self._awaitable.__await__())
+        finally:
+            context.detach(token)

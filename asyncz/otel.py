@@ -1,0 +1,480 @@
+"""Traces and metrics of a scheduler by OpenTelemetry; needs the extra `otel`, which is the API only.
+
+`instrument(scheduler)` is all that a program calls. Each attempt of a run is a span, from submission to outcome:
+
+- A run that a trigger makes due is a trace of its own. The runs of `task.run()` and of a batch are children of the span
+  in which they are started. A run of `task.submit()` is a trace of its own with a link to that span, or a child of it
+  with `submitted="parent"`. A run that receives a result is linked to the run that returned it, and a further attempt
+  to the one before.
+- The function sees its span as the current one: in coroutines, threads, worker processes and on Dask.
+
+The names below, and those of `METRICS`, are version `SCHEMA` of this module. No convention for jobs exists.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Final, Literal, Self, TypeAlias, cast
+
+import attrs
+from typing_extensions import TypeVar
+
+from asyncz._callables import function_name, function_reference
+from asyncz._checks import check_choice, check_flag, check_instance
+from asyncz._text import class_name, exception_text
+from asyncz._traced_call import CallWithOrigin, TracedCall
+from asyncz.clock import SystemClock
+from asyncz.events import (
+    RunDetails,
+    TaskCancelled,
+    TaskError,
+    TaskExecuted,
+    TaskMaxInstances,
+    TaskMissed,
+    TaskNotification,
+    TaskQueueFull,
+    TaskRetrying,
+)
+from asyncz.exceptions import InvalidInputError, MissingExtraError
+from asyncz.runs import TaskRun
+from asyncz.schedulers import AsyncIOScheduler
+from asyncz.schedulers._batch_runs import BatchItem
+from asyncz.schedulers._live_run import LiveRun
+from asyncz.schedulers._observation import observe
+from asyncz.schedulers._safe_logging import logger
+from asyncz.schedulers.subscriptions import Subscription
+
+try:
+    from opentelemetry import context as otel_context, propagate, trace
+    from opentelemetry.context import Context
+    from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation, get_meter_provider
+    from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode, TracerProvider
+except ImportError as error:
+    raise MissingExtraError("asyncz.otel", "opentelemetry-api", "otel") from error
+
+ResultT = TypeVar("ResultT")
+
+SCHEMA: Final = "1"
+"""Version of the names of spans, attributes and metrics."""
+
+METRICS: Final[Mapping[str, str]] = {
+    "asyncz.run.duration": "Seconds from the call of the function to the outcome of the attempt",
+    "asyncz.run.lateness": "Seconds from the due time to the call of the function",
+    "asyncz.run.active": "Runs that executors have accepted and not yet released",
+    "asyncz.run.waiting": "Runs that wait for a slot of their task or for a worker",
+    "asyncz.run.missed": "Runs that did not start because they were too late",
+    "asyncz.run.refused": "Due runs that were rejected",
+    "asyncz.run.retried": "Failed attempts that another attempt follows",
+    "asyncz.task.overdue": "Seconds since the earliest due time that has not led to a submission",
+    "asyncz.tasks": "Registered tasks",
+}
+"""Names of the metrics, with their descriptions. `asyncz.task.overdue` is the one to alert on."""
+
+_BOUNDARIES = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14400)
+# Runs whose span context is kept after their end, for the runs that receive their results.
+_MAX_ENDED = 1000
+
+SubmittedTrace: TypeAlias = Literal["link", "parent"]
+_Attributes: TypeAlias = dict[str, str | bool | int | float]
+
+
+@attrs.frozen(eq=False)
+class _Origin:
+    """Span that a run follows from.
+
+    Attributes:
+        context: Context of the span.
+        by_result: True if it is that of a run whose result the new run receives; False if it is that of a caller.
+    """
+
+    context: SpanContext
+    by_result: bool
+
+
+@attrs.define(eq=False)
+class _RunTrace:
+    """Trace of one run with all its attempts.
+
+    Attributes:
+        parent: Context that the spans of all attempts have as their parent.
+        links: Links of the next attempt.
+        attempt: Number of the present attempt.
+        span: Span of the present attempt; None between two attempts.
+        alias: Alias of the executor of the last attempt.
+        function: Function of the task, as `module.name`.
+        started: Start of the span, in nanoseconds since the epoch.
+    """
+
+    parent: Context
+    links: tuple[SpanContext, ...]
+    attempt: int = 0
+    span: Span | None = None
+    alias: str = ""
+    function: str = ""
+    started: int = 0
+
+
+def instrument(
+    scheduler: AsyncIOScheduler,
+    *,
+    tracer_provider: TracerProvider | None = None,
+    meter_provider: MeterProvider | None = None,
+    submitted: SubmittedTrace = "link",
+    task_ids: bool = False,
+) -> Instrumentation:
+    """Record spans and metrics of a scheduler from now on. May be called before or after its start, from any thread.
+
+    Args:
+        scheduler: The scheduler.
+        tracer_provider: Provider of the tracer; None for the global one.
+        meter_provider: Provider of the meter; None for the global one.
+        submitted: Trace of runs by `task.submit()`: `link` for one of their own, `parent` for that of the caller.
+        task_ids: Give metrics the id of the task as well. Tasks that are added at run time have no bound.
+
+    Raises:
+        InvalidInputError: An argument is not valid, or the scheduler is instrumented already.
+
+    Example:
+        >>> from asyncz.otel import instrument
+        >>> instrument(scheduler)
+    """
+    check_instance("scheduler", scheduler, AsyncIOScheduler)
+    check_choice("submitted", submitted, ("link", "parent"))
+    check_flag("task_ids", task_ids)
+    return Instrumentation(scheduler, tracer_provider, meter_provider, submitted, task_ids=task_ids)
+
+
+class Instrumentation:
+    """Instrumentation of one scheduler, which `instrument` returns; `close()` or the end of `with` ends it.
+
+    Called on the loop's thread, except for the constructor, `close` and the callbacks of metrics. The scheduler calls
+    the methods of `asyncz.schedulers._run_hook.RunHook`: an error of a tracer is logged and changes no run.
+    """
+
+    def __init__(
+        self,
+        scheduler: AsyncIOScheduler,
+        tracer_provider: TracerProvider | None,
+        meter_provider: MeterProvider | None,
+        submitted: SubmittedTrace,
+        *,
+        task_ids: bool,
+    ) -> None:
+        self._parts = parts = scheduler._parts
+        self._submitted = submitted
+        self._task_ids = task_ids
+        self._is_real_time = isinstance(parts.runtime.clock, SystemClock)
+        self._tracer = (tracer_provider or trace.get_tracer_provider()).get_tracer("asyncz", SCHEMA)
+        # Traces of live runs by run id. Changed on the loop's thread only.
+        self._traces: dict[int, _RunTrace] = {}
+        self._ended: OrderedDict[int, SpanContext] = OrderedDict()
+        meter = (meter_provider or get_meter_provider()).get_meter("asyncz", SCHEMA)
+        self._closed = False
+        with parts.runtime.lock:
+            if parts.runtime.run_hook is not None:
+                raise InvalidInputError(
+                    "scheduler", repr(scheduler), "it is instrumented already; close that one first"
+                )
+            parts.runtime.run_hook = self
+            if parts.executors.hook_all():
+                for controller in parts.tasks.all():
+                    controller.hook_submissions()
+        self._duration = meter.create_histogram(
+            "asyncz.run.duration", "s", METRICS["asyncz.run.duration"], explicit_bucket_boundaries_advisory=_BOUNDARIES
+        )
+        self._lateness = meter.create_histogram(
+            "asyncz.run.lateness", "s", METRICS["asyncz.run.lateness"], explicit_bucket_boundaries_advisory=_BOUNDARIES
+        )
+        self._missed = meter.create_counter("asyncz.run.missed", "{run}", METRICS["asyncz.run.missed"])
+        self._refused = meter.create_counter("asyncz.run.refused", "{run}", METRICS["asyncz.run.refused"])
+        self._retried = meter.create_counter("asyncz.run.retried", "{attempt}", METRICS["asyncz.run.retried"])
+        for name, unit, read in (
+            ("asyncz.run.active", "{run}", self._read_active),
+            ("asyncz.run.waiting", "{run}", self._read_waiting),
+            ("asyncz.task.overdue", "s", self._read_overdue),
+            ("asyncz.tasks", "{task}", self._read_tasks),
+        ):
+            meter.create_observable_gauge(name, [read], unit, METRICS[name])
+        self._subscriptions: tuple[Subscription, ...] = (
+            scheduler.subscribe(TaskExecuted, self._on_outcome),
+            scheduler.subscribe(TaskError, self._on_outcome),
+            scheduler.subscribe(TaskMissed, self._on_outcome),
+            scheduler.subscribe(TaskCancelled, self._on_outcome),
+            scheduler.subscribe(TaskRetrying, self._on_retrying),
+            scheduler.subscribe(TaskMaxInstances, self._on_rejected),
+            scheduler.subscribe(TaskQueueFull, self._on_rejected),
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Record nothing more, and end the spans of live runs. May be called from any thread, more than once."""
+        runtime = self._parts.runtime
+        with runtime.lock:
+            if self._closed:
+                return
+            self._closed = True
+            runtime.run_hook = None
+        for subscription in self._subscriptions:
+            subscription.unsubscribe()
+        # The loop's thread adds no trace any more: it reads `run_hook` for each submission.
+        for run in list(self._traces.values()):
+            if run.span is not None:
+                run.span.end()
+        self._traces.clear()
+
+    # The methods of `RunHook`
+
+    def origin_of_caller(self) -> object:
+        """Return the current span, for a run that the caller submits."""
+        current = trace.get_current_span().get_span_context()
+        return _Origin(current, by_result=False) if current.is_valid else None
+
+    def origin_of_result(self, run_id: int, /) -> object:
+        """Return the span of a run, for the runs that receive its result."""
+        run = self._traces.get(run_id)
+        found = self._ended.get(run_id) if run is None or run.span is None else run.span.get_span_context()
+        return None if found is None else _Origin(found, by_result=True)
+
+    def before_submit(self, run: TaskRun[ResultT], alias: str, /) -> None:
+        """Start the span of an attempt, and make it the current one for the function."""
+        try:
+            self._start_span(run, alias)
+        except Exception:
+            logger.exception("The span of a run of the task %r could not be started", run.task_id)
+
+    def rejected(self, run: TaskRun[ResultT], /) -> None:
+        """Drop the span of an attempt: an executor has rejected it."""
+        found = self._traces.get(run.run_id)
+        if found is None:
+            return
+        # A span that never ends is never exported.
+        found.span = None
+        found.attempt -= 1
+        if run.attempt == 1:
+            del self._traces[run.run_id]
+
+    def _start_span(self, run: TaskRun[ResultT], alias: str) -> None:
+        call, origin = _unwrapped(run.call)
+        found = self._traces.get(run.run_id)
+        if found is None:
+            found = self._traces[run.run_id] = self._trace_of(run, origin)
+        elif found.attempt >= run.attempt:
+            # Two submissions of one attempt: a task that is moved calls the hook for each executor.
+            return
+        found.attempt, found.alias = run.attempt, alias
+        found.function = _dotted(function_reference(call))
+        span = self._new_span(function_name(call), run.task_id, run.details(), found)
+        current = trace.set_span_in_context(span, found.parent)
+        context = run.context
+        if context is not None:
+            context.run(otel_context.attach, current)
+        run.call = TracedCall[ResultT](call, origin, lambda: _headers(current))
+
+    def _new_span(self, name: str, task_id: str, details: RunDetails, run: _RunTrace) -> Span:
+        attributes: _Attributes = {
+            "asyncz.task.id": task_id,
+            "asyncz.run.id": details.run_id,
+            "asyncz.run.attempt": details.attempt,
+            "asyncz.executor": run.alias,
+            "code.function.name": run.function,
+        }
+        if details.scheduled_at is not None:
+            attributes["asyncz.run.scheduled_at"] = details.scheduled_at.isoformat()
+        run.started = time.time_ns()
+        run.span = span = self._tracer.start_span(
+            f"run {name}",
+            context=run.parent,
+            kind=SpanKind.INTERNAL,
+            attributes=attributes,
+            links=[Link(each) for each in run.links],
+            start_time=run.started,
+        )
+        return span
+
+    def _trace_of_unsubmitted(self, task_id: str, details: RunDetails) -> _RunTrace | None:
+        """Return the trace of a run whose outcome came before its submission, such as a missed one; None if unknown."""
+        controller = self._parts.tasks.holder(task_id)
+        if controller is None:
+            return None
+        call = controller.task.call
+        function = _dotted(function_reference(call))
+        run = _RunTrace(Context(), (), alias=controller.registration.alias, function=function)
+        self._new_span(function_name(call), task_id, details, run)
+        return run
+
+    def _trace_of(self, run: TaskRun[ResultT], origin: object) -> _RunTrace:
+        """Return the trace of the first attempt of a run."""
+        if isinstance(origin, _Origin):
+            if self._submitted == "parent" and not origin.by_result:
+                return _RunTrace(trace.set_span_in_context(trace.NonRecordingSpan(origin.context), Context()), ())
+            return _RunTrace(Context(), (origin.context,))
+        context = run._context
+        if context is not None and _has_own_context(run):
+            return _RunTrace(context.copy().run(otel_context.get_current), ())
+        return _RunTrace(Context(), ())
+
+    # Events
+
+    def _on_retrying(self, event: TaskRetrying) -> None:
+        run = self._traces.get(event.details.run_id)
+        self._retried.add(1, self._metric_attributes(event.task_id, run, event.exception))
+        if run is not None and run.span is not None:
+            run.links = (run.span.get_span_context(),)
+            self._end(run, event.details, "retried", event.exception, event.traceback)
+
+    def _on_outcome(self, event: TaskNotification[object]) -> None:
+        details = event.details
+        run = self._traces.pop(details.run_id, None)
+        if run is None and details.started is None:
+            run = self._trace_of_unsubmitted(event.task_id, details)
+        outcome, exception, text = _outcome_of(event)
+        attributes = self._metric_attributes(event.task_id, run, exception)
+        if isinstance(event, TaskMissed):
+            self._missed.add(1, attributes)
+        if details.duration is not None:
+            self._duration.record(max(0.0, details.duration), {**attributes, "asyncz.run.outcome": outcome})
+        if details.attempt == 1 and (lateness := _lateness_of(details)) is not None:
+            self._lateness.record(lateness, attributes)
+        if run is not None and run.span is not None:
+            self._ended[details.run_id] = run.span.get_span_context()
+            while len(self._ended) > _MAX_ENDED:
+                self._ended.popitem(last=False)
+            self._end(run, details, outcome, exception, text)
+
+    def _on_rejected(self, event: TaskMaxInstances | TaskQueueFull) -> None:
+        reason = "max_instances" if isinstance(event, TaskMaxInstances) else "queue_full"
+        self._refused.add(1, {**self._metric_attributes(event.task_id, None, None), "asyncz.run.refusal": reason})
+
+    def _end(
+        self, run: _RunTrace, details: RunDetails, outcome: str, exception: BaseException | None, text: str
+    ) -> None:
+        """End the span of an attempt."""
+        span, run.span = run.span, None
+        if span is None:
+            return
+        attributes: _Attributes = {"asyncz.run.outcome": outcome}
+        lateness = _lateness_of(details)
+        if lateness is not None:
+            attributes["asyncz.run.lateness"] = lateness
+        if exception is not None:
+            attributes["error.type"] = _type_name(exception)
+            description = exception_text(exception)
+            span.add_event(
+                "exception",
+                {
+                    "exception.type": _type_name(exception),
+                    "exception.message": description,
+                    "exception.stacktrace": text,
+                },
+            )
+            span.set_status(Status(StatusCode.ERROR, description))
+        span.set_attributes(attributes)
+        finished = None
+        if self._is_real_time:
+            if details.started is not None:
+                span.add_event("asyncz.run.started", timestamp=max(run.started, _nanoseconds(details.started)))
+            if details.finished is not None:
+                finished = max(run.started, _nanoseconds(details.finished))
+        span.end(finished)
+
+    def _metric_attributes(self, task_id: str, run: _RunTrace | None, exception: BaseException | None) -> _Attributes:
+        attributes: _Attributes = {}
+        if run is not None:
+            attributes = {"asyncz.executor": run.alias, "code.function.name": run.function}
+        else:
+            # Missed or rejected before an executor saw the run.
+            controller = self._parts.tasks.holder(task_id)
+            if controller is not None:
+                attributes = {"asyncz.executor": controller.registration.alias}
+        if exception is not None:
+            attributes["error.type"] = _type_name(exception)
+        if self._task_ids:
+            attributes["asyncz.task.id"] = task_id
+        return attributes
+
+    # Metrics that are read by an exporter, in its thread
+
+    def _read_active(self, _: CallbackOptions) -> Iterable[Observation]:
+        for executor in () if self._closed else observe(self._parts).executors:
+            yield Observation(executor.running - executor.queued, {"asyncz.executor": executor.alias})
+
+    def _read_waiting(self, _: CallbackOptions) -> Iterable[Observation]:
+        if self._closed:
+            return
+        seen = observe(self._parts)
+        for executor in seen.executors:
+            waiting = executor.queued + seen.backlog.get(executor.alias, 0)
+            yield Observation(waiting, {"asyncz.executor": executor.alias})
+
+    def _read_overdue(self, _: CallbackOptions) -> Iterable[Observation]:
+        if not self._closed:
+            yield Observation(observe(self._parts).overdue)
+
+    def _read_tasks(self, _: CallbackOptions) -> Iterable[Observation]:
+        if not self._closed:
+            yield Observation(observe(self._parts).tasks)
+
+
+def _unwrapped(
+    call: Callable[[], ResultT | Awaitable[ResultT]],
+) -> tuple[Callable[[], ResultT | Awaitable[ResultT]], object]:
+    """Return the call of the user, and the origin of the run."""
+    wrapper: object = call
+    if isinstance(wrapper, CallWithOrigin):
+        # Unverified: the call inside has the result type of its wrapper, which `isinstance` cannot test.
+        return cast("Callable[[], ResultT | Awaitable[ResultT]]", wrapper.call), wrapper.origin
+    return call, None
+
+
+def _has_own_context(run: TaskRun[ResultT]) -> bool:
+    """Return True if a run was made with the context of the code that awaits it, not with that of `add_task`."""
+    if not isinstance(run, LiveRun):
+        return False
+    owner = run.owner
+    return isinstance(owner, BatchItem) or getattr(owner, "_context", None) is not run._context
+
+
+def _headers(context: Context) -> Mapping[str, str]:
+    """Return the headers that carry a trace context to another process."""
+    headers: dict[str, str] = {}
+    propagate.inject(headers, context)
+    return headers
+
+
+def _outcome_of(event: TaskNotification[object]) -> tuple[str, BaseException | None, str]:
+    match event:
+        case TaskExecuted():
+            return "executed", None, ""
+        case TaskError():
+            return "error", event.exception, event.traceback
+        case TaskMissed():
+            return "missed", None, ""
+        case TaskCancelled():
+            return "cancelled", None, ""
+
+
+def _lateness_of(details: RunDetails) -> float | None:
+    if details.started is None or details.scheduled is None:
+        return None
+    return max(0.0, details.started - details.scheduled)
+
+
+def _nanoseconds(seconds: float) -> int:
+    return int(seconds * 1_000_000_000)
+
+
+def _type_name(error: BaseException) -> str:
+    """Return the name of the class of an exception with its module, without that of built-in exceptions."""
+    return class_name(type(error)).removeprefix("builtins.")
+
+
+def _dotted(reference: str) -> str:
+    """Return a function's name as `code.function.name` has it: with a point after the module."""
+    return reference.replace(":", ".", 1)

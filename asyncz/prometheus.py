@@ -1,0 +1,226 @@
+"""Metrics of a scheduler in the text format of Prometheus, without a dependency.
+
+The metrics are those of `asyncz.otel`, under names that Prometheus accepts. They describe the scheduler of this
+process.
+"""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, Self, TypeAlias
+
+import attrs
+
+from asyncz import __version__
+from asyncz._checks import check_flag, check_instance
+from asyncz._text import printable
+from asyncz.events import RunDetails, TaskCancelled, TaskError, TaskExecuted, TaskNotification, TaskRetrying
+from asyncz.schedulers import AsyncIOScheduler
+from asyncz.schedulers._observation import Observation, observe
+from asyncz.schedulers.subscriptions import Subscription
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+"""Content type of the text."""
+
+_BOUNDARIES: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14400)
+_STATUSES: Final = ("created", "running", "paused", "draining", "stopped")
+
+_Labels: TypeAlias = tuple[tuple[str, str], ...]
+_Sample: TypeAlias = tuple[str, _Labels, float]
+
+
+@attrs.define(eq=False)
+class _Histogram:
+    """Numbers of values up to each boundary, and their sum."""
+
+    counts: list[int] = attrs.Factory(lambda: [0] * (len(_BOUNDARIES) + 1))
+    total: float = 0.0
+
+    def add(self, value: float) -> None:
+        """Count a value."""
+        self.counts[bisect_left(_BOUNDARIES, value)] += 1
+        self.total += value
+
+    def samples(self, labels: _Labels) -> Iterator[_Sample]:
+        """Return the lines of the histogram, with cumulative counts."""
+        count = 0
+        for boundary, number in zip((*(f"{each:g}" for each in _BOUNDARIES), "+Inf"), self.counts, strict=True):
+            count += number
+            yield "_bucket", (*labels, ("le", boundary)), count
+        yield "_sum", labels, self.total
+        yield "_count", labels, count
+
+
+class PrometheusMetrics:
+    """Metrics of one scheduler; `text()` returns them for an endpoint.
+
+    Durations, lateness and retries are counted from now on until `close()` or the end of `with`, everything else since
+    the scheduler was made.
+
+    Args:
+        scheduler: The scheduler.
+        task_ids: Give durations the id of the task as well. Tasks that are added at run time have no bound.
+
+    Raises:
+        InvalidInputError: An argument has another type.
+
+    Example:
+        >>> metrics = PrometheusMetrics(scheduler)
+        >>> async def endpoint(request: Request) -> Response:
+        ...     return Response(metrics.text(), media_type=CONTENT_TYPE)
+    """
+
+    def __init__(self, scheduler: AsyncIOScheduler, *, task_ids: bool = False) -> None:
+        check_instance("scheduler", scheduler, AsyncIOScheduler)
+        check_flag("task_ids", task_ids)
+        self._parts = scheduler._parts
+        self._task_ids = task_ids
+        # The loop's thread counts, and any thread reads.
+        self._lock = threading.Lock()
+        self._durations: dict[_Labels, _Histogram] = {}
+        self._lateness: dict[_Labels, _Histogram] = {}
+        self._retried = 0
+        self._subscriptions: tuple[Subscription, ...] = (
+            scheduler.subscribe(TaskExecuted, self._on_outcome),
+            scheduler.subscribe(TaskError, self._on_outcome),
+            scheduler.subscribe(TaskCancelled, self._on_outcome),
+            scheduler.subscribe(TaskRetrying, self._on_retrying),
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Count nothing more. May be called from any thread, more than once."""
+        for subscription in self._subscriptions:
+            subscription.unsubscribe()
+
+    def text(self) -> str:
+        """Return all metrics in the text format. May be called from any thread, also while the loop is blocked."""
+        seen = observe(self._parts)
+        lines: list[str] = []
+        for name, kind, description, samples in (*_of_scheduler(seen), *_of_executors(seen), *self._of_runs()):
+            lines += [f"# HELP {name} {description}.", f"# TYPE {name} {kind}"]
+            lines += [f"{name}{suffix}{_labels_text(labels)} {value:.17g}" for suffix, labels, value in samples]
+        return "\n".join(lines) + "\n"
+
+    def _of_runs(self) -> Sequence[_Family]:
+        with self._lock:
+            durations = [line for labels, each in self._durations.items() for line in each.samples(labels)]
+            lateness = [line for labels, each in self._lateness.items() for line in each.samples(labels)]
+            retried = self._retried
+        return (
+            ("asyncz_attempts_retried_total", "counter", "Failed attempts that another follows", [("", (), retried)]),
+            ("asyncz_run_duration_seconds", "histogram", "Seconds from the call to the outcome", durations),
+            ("asyncz_run_lateness_seconds", "histogram", "Seconds from the due time to the call", lateness),
+        )
+
+    def _on_retrying(self, _: TaskRetrying) -> None:
+        with self._lock:
+            self._retried += 1
+
+    def _on_outcome(self, event: TaskNotification[object]) -> None:
+        details = event.details
+        if details.started is None:
+            return
+        labels = self._labels_of(event.task_id)
+        outcome = "executed" if isinstance(event, TaskExecuted) else "error"
+        if isinstance(event, TaskCancelled):
+            outcome = "cancelled"
+        with self._lock:
+            duration = max(0.0, details.duration or 0.0)
+            self._durations.setdefault((*labels, ("outcome", outcome)), _Histogram()).add(duration)
+            if details.attempt == 1:
+                self._lateness.setdefault(labels, _Histogram()).add(_lateness_of(details))
+
+    def _labels_of(self, task_id: str) -> _Labels:
+        # A finished task is unregistered after its last outcome was announced.
+        controller = self._parts.tasks.holder(task_id)
+        alias = "" if controller is None else controller.registration.alias
+        return (("executor", alias), ("task", task_id)) if self._task_ids else (("executor", alias),)
+
+
+_Family: TypeAlias = tuple[str, str, str, Iterable[_Sample]]
+
+
+def _of_scheduler(seen: Observation) -> Sequence[_Family]:
+    outcomes = [("", (("outcome", name),), seen.counts[key]) for name, key in _OUTCOMES]
+    statuses = [("", (("status", name),), float(name == seen.status)) for name in _STATUSES]
+    return (
+        ("asyncz_build_info", "gauge", "Version of the library", [("", (("version", __version__),), 1)]),
+        ("asyncz_scheduler_status", "gauge", "1 for the present status, else 0", statuses),
+        ("asyncz_tasks", "gauge", "Registered tasks", [("", (), seen.tasks)]),
+        (
+            "asyncz_task_overdue_seconds",
+            "gauge",
+            "Seconds since the earliest due time that has not led to a submission",
+            [("", (), seen.overdue)],
+        ),
+        ("asyncz_runs_submitted_total", "counter", "Submitted runs", [("", (), seen.counts["submitted"])]),
+        ("asyncz_runs_total", "counter", "Runs with an outcome", outcomes),
+        ("asyncz_runs_refused_total", "counter", "Due runs that were rejected", [("", (), seen.counts["rejected"])]),
+    )
+
+
+_OUTCOMES: Final = (("executed", "executed"), ("error", "errors"), ("missed", "missed"), ("cancelled", "cancelled"))
+
+
+def _of_executors(seen: Observation) -> Sequence[_Family]:
+    def samples(values: Iterable[tuple[str, float]]) -> Iterable[_Sample]:
+        return [("", (("executor", alias),), value) for alias, value in values]
+
+    executors = seen.executors
+    return (
+        (
+            "asyncz_runs_active",
+            "gauge",
+            "Runs that executors have accepted and not yet released, without those in their queues",
+            samples([(each.alias, each.running - each.queued) for each in executors]),
+        ),
+        (
+            "asyncz_runs_waiting",
+            "gauge",
+            "Runs that wait for a slot of their task or for a worker",
+            samples([(each.alias, each.queued + seen.backlog.get(each.alias, 0)) for each in executors]),
+        ),
+        (
+            "asyncz_runs_abandoned",
+            "gauge",
+            "Runs that have an outcome although their function has not returned",
+            samples([(each.alias, each.abandoned) for each in executors]),
+        ),
+        (
+            "asyncz_executor_workers",
+            "gauge",
+            "Threads or processes of an executor",
+            samples([(each.alias, each.workers) for each in executors]),
+        ),
+        (
+            "asyncz_executor_workers_lost_total",
+            "counter",
+            "Worker processes that died",
+            samples([(each.alias, each.lost_workers) for each in executors]),
+        ),
+    )
+
+
+def _lateness_of(details: RunDetails) -> float:
+    if details.started is None or details.scheduled is None:
+        return 0.0
+    return max(0.0, details.started - details.scheduled)
+
+
+def _labels_text(labels: _Labels) -> str:
+    if not labels:
+        return ""
+    return "{" + ",".join(f'{name}="{_escaped(value)}"' for name, value in labels) + "}"
+
+
+def _escaped(value: str) -> str:
+    """Return the value of a label, which may be a text of users, in one line."""
+    return printable(value).replace("\\", "\\\\").replace('"', '\\"')

@@ -1,0 +1,418 @@
+"""Spans and metrics, as the exporters of the SDK receive them."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from unittest.mock import Mock
+
+import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader, MetricsData
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind, StatusCode
+from typing_extensions import override
+
+from asyncz import (
+    AsyncIOScheduler,
+    DateTrigger,
+    FuturesExecutor,
+    IntervalTrigger,
+    InvalidInputError,
+    MaximumInstancesError,
+    Retry,
+    TaskTimeoutError,
+)
+from asyncz.clock import utc
+from asyncz.otel import METRICS, Instrumentation, instrument
+from asyncz.testing import FakeClock
+from tests.helpers.waiting import until
+from tests.telemetry import traced_jobs
+
+pytestmark = pytest.mark.anyio
+
+
+class Telemetry:
+    """Exporters in memory."""
+
+    def __init__(self) -> None:
+        self.exporter = InMemorySpanExporter()
+        self.tracers = TracerProvider()
+        self.tracers.add_span_processor(SimpleSpanProcessor(self.exporter))
+        self.reader = InMemoryMetricReader()
+        self.meters = MeterProvider([self.reader])
+
+    def instrument(self, scheduler: AsyncIOScheduler, **options: object) -> Instrumentation:
+        return instrument(scheduler, tracer_provider=self.tracers, meter_provider=self.meters, **options)  # type: ignore[arg-type]  # options of the test
+
+    @property
+    def spans(self) -> Sequence[ReadableSpan]:
+        return self.exporter.get_finished_spans()
+
+    def span(self, name: str) -> ReadableSpan:
+        (found,) = [each for each in self.spans if each.name == name]
+        return found
+
+    def points(self, name: str) -> dict[tuple[tuple[str, object], ...], float]:
+        """Return the values of a metric by attributes; of a histogram, the counts."""
+        data = self.reader.get_metrics_data()
+        found: dict[tuple[tuple[str, object], ...], float] = {}
+        assert isinstance(data, MetricsData)
+        for resource in data.resource_metrics:
+            for scope in resource.scope_metrics:
+                assert scope.scope.name == "asyncz"
+                for metric in scope.metrics:
+                    for point in metric.data.data_points if metric.name == name else ():
+                        value = getattr(point, "value", None)
+                        key = tuple(sorted((point.attributes or {}).items()))
+                        found[key] = getattr(point, "count", 0) if value is None else value
+        return found
+
+
+@pytest.fixture
+def telemetry() -> Iterator[Telemetry]:
+    made = Telemetry()
+    yield made
+    made.tracers.shutdown()
+    made.meters.shutdown()
+
+
+def ids_of(span: ReadableSpan) -> tuple[int, int]:
+    context = span.get_span_context()
+    assert context is not None
+    return context.trace_id, context.span_id
+
+
+def links_of(span: ReadableSpan) -> list[tuple[int, int]]:
+    return [(link.context.trace_id, link.context.span_id) for link in span.links]
+
+
+async def test_run_has_span_with_attributes(telemetry: Telemetry) -> None:
+    async with AsyncIOScheduler() as scheduler:
+        telemetry.instrument(scheduler)
+        task = scheduler.add_task(traced_jobs.span_ids, trigger=None, id="ids", executor="threadpool")
+        handle = task.run()
+        ids = await handle
+        await until(lambda: len(telemetry.spans) == 1)
+    span = telemetry.span("run span_ids")
+    assert ids_of(span) == ids
+    assert (span.kind, span.parent, span.status.status_code) == (SpanKind.INTERNAL, None, StatusCode.UNSET)
+    attributes = dict(span.attributes or {})
+    assert attributes.pop("asyncz.run.lateness") >= 0  # type: ignore[operator]  # a number
+    assert isinstance(attributes.pop("asyncz.run.scheduled_at"), str)
+    assert attributes == {
+        "asyncz.task.id": "ids",
+        "asyncz.run.id": handle.run_id,
+        "asyncz.run.attempt": 1,
+        "asyncz.run.outcome": "executed",
+        "asyncz.executor": "threadpool",
+        "code.function.name": "tests.telemetry.traced_jobs.span_ids",
+    }
+    started = [event for event in span.events if event.name == "asyncz.run.started"]
+    assert span.start_time is not None
+    assert span.end_time is not None
+    assert span.start_time <= started[0].timestamp <= span.end_time
+
+
+@pytest.mark.parametrize("function", [traced_jobs.span_ids, traced_jobs.span_ids_later, traced_jobs.returns_coroutine])
+@pytest.mark.parametrize("executor", ["asyncio", "threadpool", "debug", "processpool", "futures"])
+async def test_function_sees_its_span(executor: str, function: Callable[[], object], telemetry: Telemetry) -> None:
+    from concurrent.futures import ProcessPoolExecutor as Pool
+    from multiprocessing import get_context
+
+    async with AsyncIOScheduler() as scheduler:
+        if executor == "futures":
+            scheduler.add_executor(FuturesExecutor(lambda: Pool(1, get_context("spawn"))), alias="futures")
+        task = scheduler.add_task(function, trigger=None, executor=executor)
+        telemetry.instrument(scheduler)
+        with telemetry.tracers.get_tracer("app").start_as_current_span("request") as request:
+            ids = await task.run()
+            outer = request.get_span_context()
+        await until(lambda: len(telemetry.spans) == 2)
+    span = telemetry.span(f"run {function.__name__}")
+    assert ids_of(span) == ids
+    assert span.parent is not None
+    assert (span.parent.trace_id, span.parent.span_id) == (outer.trace_id, outer.span_id)
+
+
+@pytest.mark.slow
+async def test_function_on_dask_sees_its_span(telemetry: Telemetry) -> None:
+    async with AsyncIOScheduler() as scheduler:
+        scheduler.add_executor("dask", alias="cluster", cluster_kwargs={"n_workers": 1, "threads_per_worker": 1})
+        telemetry.instrument(scheduler)
+        plain = scheduler.add_task(traced_jobs.span_ids, trigger=None, executor="cluster")
+        later = scheduler.add_task(traced_jobs.span_ids_later, trigger=None, executor="cluster")
+        results = [await plain.run(), await later.run()]
+        await until(lambda: len(telemetry.spans) == 2)
+    assert [ids_of(telemetry.span("run span_ids")), ids_of(telemetry.span("run span_ids_later"))] == results
+
+
+async def test_triggered_run_is_a_trace_of_its_own(telemetry: Telemetry) -> None:
+    clock = FakeClock()
+    async with AsyncIOScheduler(clock=clock) as scheduler:
+        telemetry.instrument(scheduler)
+        with telemetry.tracers.get_tracer("app").start_as_current_span("request"):
+            scheduler.add_task(traced_jobs.span_ids_later, trigger=IntervalTrigger(hours=1))
+        await clock.advance(hours=2, wait_for_runs=True)
+    runs = [span for span in telemetry.spans if span.name == "run span_ids_later"]
+    assert [span.parent for span in runs] == [None, None]
+    assert len({ids_of(span)[0] for span in telemetry.spans}) == 3
+    assert [links_of(span) for span in runs] == [[], []]
+
+
+@pytest.mark.parametrize("submitted", ["link", "parent"])
+async def test_submitted_run_refers_to_its_caller(submitted: str, telemetry: Telemetry) -> None:
+    async with AsyncIOScheduler() as scheduler:
+        telemetry.instrument(scheduler, submitted=submitted)
+        task = scheduler.add_task(traced_jobs.span_ids, trigger=None)
+
+        def submit() -> tuple[int, int]:
+            with telemetry.tracers.get_tracer("app").start_as_current_span("request") as request:
+                task.submit()
+                return request.get_span_context().trace_id, request.get_span_context().span_id
+
+        caller = await asyncio.to_thread(submit)
+        await until(lambda: len(telemetry.spans) == 2)
+        task.submit()
+        await until(lambda: len(telemetry.spans) == 3)
+    first, second = [span for span in telemetry.spans if span.name == "run span_ids"]
+    if submitted == "link":
+        assert (first.parent, links_of(first)) == (None, [caller])
+    else:
+        assert first.parent is not None
+        assert ((first.parent.trace_id, first.parent.span_id), links_of(first)) == (caller, [])
+    assert (second.parent, links_of(second)) == (None, [])
+
+
+@pytest.mark.parametrize("executor", ["asyncio", "processpool"])
+async def test_result_links_downstream_run(executor: str, telemetry: Telemetry) -> None:
+    async with AsyncIOScheduler() as scheduler:
+        telemetry.instrument(scheduler, submitted="parent")
+        upstream = scheduler.add_task(traced_jobs.span_ids, trigger=None)
+        downstream = upstream.then(traced_jobs.first_of, executor=executor)
+        upstream.submit()
+        trace_id = await downstream.result()
+        await until(lambda: len(telemetry.spans) == 2)
+    first, second = telemetry.span("run span_ids"), telemetry.span("run first_of")
+    assert ids_of(first)[0] == trace_id
+    assert (second.parent, links_of(second)) == (None, [ids_of(first)])
+
+
+async def test_batch_runs_are_children_of_reader(telemetry: Telemetry) -> None:
+    async with AsyncIOScheduler() as scheduler:
+        telemetry.instrument(scheduler)
+        with telemetry.tracers.get_tracer("app").start_as_current_span("request") as request:
+            assert [each async for each in scheduler.map(abs, [-1, 2], executor="threadpool")] == [1, 2]
+    runs = [span for span in telemetry.spans if span.name == "run abs"]
+    assert [span.parent for span in runs] == [request.get_span_context()] * 2
+
+
+async def test_attempts_are_linked_spans(telemetry: Telemetry) -> None:
+    texts = iter(["one", "two"])
+
+    def attempt() -> int:
+        text = next(texts, None)
+        if text is not None:
+            traced_jobs.fail(text)
+        return 1
+
+    async with AsyncIOScheduler() as scheduler:
+        telemetry.instrument(scheduler)
+        with telemetry.tracers.get_tracer("app").start_as_current_span("request") as request:
+            await scheduler.add_task(attempt, trigger=None, retry=Retry(attempts=3)).run()
+        await until(lambda: len(telemetry.spans) == 4)
+        assert sum(telemetry.points("asyncz.run.retried").values()) == 2
+    spans = [span for span in telemetry.spans if span.name != "request"]
+    outcomes = [(span.attributes or {})["asyncz.run.outcome"] for span in spans]
+    assert outcomes == ["retried", "retried", "executed"]
+    assert [links_of(span) for span in spans] == [[], [ids_of(spans[0])], [ids_of(spans[1])]]
+    assert all(span.parent == request.get_span_context() for span in spans)
+    assert [(span.attributes or {}).get("error.type") for span in spans] == ["OSError", "OSError", None]
+
+
+async def test_failed_run_has_exception_and_error_status(telemetry: Telemetry) -> None:
+    class OddError(Exception):
+        @override
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    def odd() -> None:
+        raise OddError
+
+    async with AsyncIOScheduler() as scheduler:
+        telemetry.instrument(scheduler)
+        with pytest.raises(OSError, match="no route"):
+            await scheduler.add_task(traced_jobs.fail, "no route", trigger=None, executor="processpool").run()
+        with pytest.raises(TaskTimeoutError):
+            await scheduler.add_task(asyncio.sleep, 30, trigger=None, timeout=0.01).run()
+        with pytest.raises(OddError):
+            await scheduler.add_task(odd, trigger=None).run()
+        await until(lambda: len(telemetry.spans) == 3)
+        durations = telemetry.points("asyncz.run.duration")
+    assert {str(dict(key)["error.type"]).rpartition(".")[2] for key in durations} == {
+        "OSError",
+        "TaskTimeoutError",
+        "OddError",
+    }
+    failed = telemetry.span("run fail")
+    assert failed.status.status_code is StatusCode.ERROR
+    assert failed.status.description == "OSError: no route"
+    exception = next(event for event in failed.events if event.name == "exception")
+    assert "traced_jobs.py" in str((exception.attributes or {})["exception.stacktrace"])
+
+
+async def test_cancelled_run_has_no_error_status(telemetry: Telemetry) -> None:
+    async with AsyncIOScheduler() as scheduler:
+        telemetry.instrument(scheduler)
+        task = scheduler.add_task(asyncio.sleep, 30, trigger=None)
+        handle = task.run()
+        await asyncio.sleep(0)
+        task.cancel_runs()
+        await handle.notification()
+        await until(lambda: len(telemetry.spans) == 1)
+    span = telemetry.span("run sleep")
+    assert (span.attributes or {})["asyncz.run.outcome"] == "cancelled"
+    assert span.status.status_code is StatusCode.UNSET
+
+
+async def test_rejected_and_missed_runs_are_counted(telemetry: Telemetry) -> None:
+    clock = FakeClock()
+    async with AsyncIOScheduler(clock=clock) as scheduler:
+        telemetry.instrument(scheduler, task_ids=True)
+        task = scheduler.add_task(asyncio.Event().wait, trigger=None, id="hangs")
+        task.run()
+        task.submit()
+        await until(lambda: task.state.rejected == 1)
+        with pytest.raises(MaximumInstancesError):
+            task.run()
+        scheduler.pause()
+        scheduler.add_task(
+            traced_jobs.span_ids, trigger=DateTrigger(utc(clock.now() + 1)), id="late",
+            misfire_grace_time=5,
+        )  # fmt: skip
+        await clock.advance(seconds=60)
+        scheduler.resume()
+        await clock.advance(seconds=1)
+        assert list(telemetry.points("asyncz.run.refused")) == [
+            (("asyncz.executor", "asyncio"), ("asyncz.run.refusal", "max_instances"), ("asyncz.task.id", "hangs"))
+        ]
+        assert sum(telemetry.points("asyncz.run.missed").values()) == 1
+        assert telemetry.points("asyncz.run.active") == {(("asyncz.executor", "asyncio"),): 1}
+        task.cancel_runs()
+    outcomes = {span.name: (span.attributes or {})["asyncz.run.outcome"] for span in telemetry.spans}
+    assert outcomes == {"run span_ids": "missed", "run Event.wait": "cancelled"}
+
+
+async def test_overdue_grows_while_due_time_waits(telemetry: Telemetry) -> None:
+    clock = FakeClock()
+    async with AsyncIOScheduler(clock=clock) as scheduler:
+        telemetry.instrument(scheduler)
+        end = asyncio.Event()
+        task = scheduler.add_task(end.wait, trigger=IntervalTrigger(minutes=1), overlap="queue_one")
+        await clock.advance(minutes=1)
+        assert telemetry.points("asyncz.task.overdue") == {(): 0}
+        await clock.advance(minutes=1, seconds=30)
+        assert telemetry.points("asyncz.task.overdue") == {(): 30}
+        assert telemetry.points("asyncz.run.waiting") == {(("asyncz.executor", "asyncio"),): 1}
+        task.pause()
+        end.set()
+        await until(lambda: task.state.executed == 1)
+        scheduler.remove_task(task)
+        assert telemetry.points("asyncz.task.overdue") == {(): 0}
+
+
+async def test_overdue_is_read_while_loop_is_blocked(telemetry: Telemetry) -> None:
+    async with AsyncIOScheduler() as scheduler:
+        telemetry.instrument(scheduler)
+        scheduler.add_task(traced_jobs.span_ids, trigger=IntervalTrigger(seconds=0.01))
+        overdue: list[float] = []
+
+        def read() -> None:
+            while not overdue or overdue[-1] < 0.1:
+                overdue.append(*telemetry.points("asyncz.task.overdue").values())
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        reader.join(30)
+        assert not reader.is_alive()
+        assert overdue[-1] >= 0.1
+
+
+async def test_metrics_have_documented_names(telemetry: Telemetry) -> None:
+    async with AsyncIOScheduler() as scheduler:
+        telemetry.instrument(scheduler)
+        await scheduler.add_task(traced_jobs.span_ids, trigger=None, executor="threadpool").run()
+        key = (("asyncz.executor", "threadpool"), ("code.function.name", "tests.telemetry.traced_jobs.span_ids"))
+        assert telemetry.points("asyncz.run.lateness") == {key: 1}
+        data = telemetry.reader.get_metrics_data()
+        assert data is not None
+        names = {metric.name for metric in data.resource_metrics[0].scope_metrics[0].metrics}
+    assert names <= set(METRICS)
+    assert {"asyncz.run.duration", "asyncz.tasks", "asyncz.task.overdue"} <= names
+
+
+async def test_closed_instrumentation_records_nothing(telemetry: Telemetry) -> None:
+    async with AsyncIOScheduler() as scheduler:
+        task = scheduler.add_task(traced_jobs.span_ids, trigger=None)
+        with telemetry.instrument(scheduler) as instrumentation, pytest.raises(InvalidInputError, match="already"):
+            telemetry.instrument(scheduler)
+        instrumentation.close()
+        assert await task.run() == (0, 0)
+        task.submit()
+        assert telemetry.spans == ()
+        assert telemetry.reader.get_metrics_data() is None
+        telemetry.instrument(scheduler)
+        assert (await task.run())[0] != 0
+
+
+async def test_moved_task_is_traced_once(telemetry: Telemetry) -> None:
+    async with AsyncIOScheduler() as scheduler:
+        end = asyncio.Event()
+        await scheduler.add_task(traced_jobs.span_ids, trigger=None).run()
+        task = scheduler.add_task(end.wait, trigger=None, max_instances=3)
+        first = task.run()
+        task.modify(executor="debug")
+        telemetry.instrument(scheduler)
+        task.modify(executor="asyncio")
+        second = task.run()
+        end.set()
+        await asyncio.gather(first, second)
+        await task.run()
+        await until(lambda: len(telemetry.spans) == 2)
+
+
+async def test_broken_tracer_changes_no_run(telemetry: Telemetry, caplog: pytest.LogCaptureFixture) -> None:
+    tracers = Mock(TracerProvider)
+    tracers.get_tracer.return_value.start_span.side_effect = RuntimeError("no tracer")
+    async with AsyncIOScheduler() as scheduler:
+        instrument(scheduler, tracer_provider=tracers, meter_provider=telemetry.meters)
+        assert await scheduler.add_task(traced_jobs.span_ids, trigger=None).run() == (0, 0)
+    assert "could not be started" in caplog.text
+
+
+def test_invalid_option_rejected() -> None:
+    with pytest.raises(InvalidInputError, match="submitted cannot be 'child'"):
+        instrument(AsyncIOScheduler(), submitted="child")  # type: ignore[arg-type]  # the mistake
+    with pytest.raises(InvalidInputError, match="scheduler cannot be"):
+        instrument("scheduler")  # type: ignore[arg-type]  # the mistake
+
+
+def test_scheduler_does_not_import_telemetry() -> None:
+    code = "import sys, asyncz, asyncz.schedulers, asyncz.cli; assert 'opentelemetry' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_missing_package_names_the_extra() -> None:
+    code = (
+        "import sys; sys.modules['opentelemetry'] = None\n"
+        "try:\n    import asyncz.otel\nexcept ImportError as error:\n    print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert (
+        done.stdout == "asyncz.otel needs opentelemetry-api, which is not installed: pip install 'asyncz-typed[otel]'\n"
+    )
