@@ -42,7 +42,6 @@ __all__ = [
     "ExecutorAlias",
     "ExecutorConfig",
     "ExecutorInUseError",
-    "ExecutorName",
     "ExecutorNotRunningError",
     "ExecutorRemoved",
     "ExecutorState",
@@ -67,6 +66,7 @@ __all__ = [
     "NotificationStream",
     "Notifier",
     "OrTrigger",
+    "OtherAlias",
     "OverlapPolicy",
     "PlainEvent",
     "PluginError",
@@ -161,8 +161,8 @@ if TYPE_CHECKING:
     from asyncz._aliases import (
         ClusterAlias as ClusterAlias,
         ExecutorAlias as ExecutorAlias,
-        ExecutorName as ExecutorName,
         LoopAlias as LoopAlias,
+        OtherAlias as OtherAlias,
         PoolAlias as PoolAlias,
         TriggerAlias as TriggerAlias,
     )
@@ -334,8 +334,8 @@ else:
             "asyncz._aliases": (
                 "ClusterAlias",
                 "ExecutorAlias",
-                "ExecutorName",
                 "LoopAlias",
+                "OtherAlias",
                 "PoolAlias",
                 "TriggerAlias",
             ),

@@ -26,11 +26,12 @@ ExecutorAlias = NewType("ExecutorAlias", str)
 """Alias of a registered executor, as `AsyncIOScheduler.add_executor` returns it: a variable cannot be misspelt."""
 
 
-class ExecutorName(Protocol):
-    """Any `str`, as the name of an executor beside the literal aliases.
+class OtherAlias(Protocol):
+    """Alias that is not built in: any `str`.
 
-    Pyright drops literals from a union with `str` if the union also has a type variable that `self` decides, and then
-    completes no alias. It keeps them beside this protocol, of which only `str` has the member.
+    Checkers simplify a union of literals and `str` to `str`: pyrefly always, pyright if the union also has a type
+    variable that `self` decides. Editors then complete no alias. They keep the literals beside this protocol, of which
+    only `str` has the member.
     """
 
     def __getnewargs__(self) -> tuple[str]:

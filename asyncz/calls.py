@@ -17,7 +17,7 @@ from typing import Concatenate, Generic, Never, Protocol, Self, TypeAlias, TypeG
 
 from typing_extensions import ParamSpec, TypeVar, TypeVarTuple, Unpack, deprecated, override
 
-from asyncz._aliases import ClusterAlias, ExecutorName, LoopAlias, PoolAlias
+from asyncz._aliases import ClusterAlias, LoopAlias, OtherAlias, PoolAlias
 from asyncz._callables import CallableProxy as CallableProxy, function_name, function_reference, is_same_function
 from asyncz._checks import shown
 from asyncz._signatures import check_decorated, check_function
@@ -50,7 +50,7 @@ class TaskFactory(Protocol):
         self,
         call: Callable[[], ResultT | Awaitable[ResultT]],
         trigger: Trigger | None,
-        executor: Executor[ResultT] | str | None,
+        executor: Executor[ResultT] | OtherAlias | None,
         task_id: str | None,
         /,
         *,
@@ -85,7 +85,7 @@ class BoundCall(Returns[CallT_co]):
         self: Returns[Awaitable[ResultT]],
         *,
         trigger: Trigger | None = NOW,
-        executor: Executor[ResultT] | PoolAlias | ClusterAlias | LoopAlias | ExecutorName | None = None,
+        executor: Executor[ResultT] | PoolAlias | ClusterAlias | LoopAlias | OtherAlias | None = None,
         id: str | None = None,
         max_instances: int = ...,
         misfire_grace_time: float | None = ...,
@@ -113,7 +113,7 @@ class BoundCall(Returns[CallT_co]):
         self: Returns[ResultT],
         *,
         trigger: Trigger | None = NOW,
-        executor: Executor[ResultT] | PoolAlias | ClusterAlias | LoopAlias | ExecutorName | None = None,
+        executor: Executor[ResultT] | PoolAlias | ClusterAlias | LoopAlias | OtherAlias | None = None,
         id: str | None = None,
         max_instances: int = ...,
         misfire_grace_time: float | None = ...,
@@ -128,7 +128,7 @@ class BoundCall(Returns[CallT_co]):
         self: BoundCall[ResultT | Awaitable[ResultT]],
         *,
         trigger: Trigger | None = NOW,
-        executor: Executor[ResultT] | ExecutorName | None = None,
+        executor: Executor[ResultT] | OtherAlias | None = None,
         id: str | None = None,
         paused: bool = False,
         replace_existing: bool = False,
@@ -164,10 +164,8 @@ class BoundCall(Returns[CallT_co]):
             >>> task = scheduler.call(checksum, "image.iso").add(executor="processpool", timeout=60)
         """
         limits = self._defaults.evolve(**options)
-        # Only a `str` has the member of `ExecutorName`.
-        chosen = cast("Executor[ResultT] | str | None", executor)
         return self._factory(
-            self._call, trigger, chosen, id, limits=limits, paused=paused, replace_existing=replace_existing
+            self._call, trigger, executor, id, limits=limits, paused=paused, replace_existing=replace_existing
         )
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, overload
+from typing import TYPE_CHECKING, Literal, cast, overload
 
-from typing_extensions import Unpack
+from typing_extensions import Unpack, deprecated
 
-from asyncz._aliases import ClusterAlias
+from asyncz._aliases import ClusterAlias, LoopAlias, OtherAlias, PoolAlias, TriggerAlias
 from asyncz.plugins import load_executor, load_trigger
 from asyncz.protocols import Trigger, UniversalExecutor
 
@@ -42,8 +42,8 @@ def create_executor(alias: Literal["asyncio", "default"], /) -> AsyncIOExecutor:
 @overload
 def create_executor(alias: Literal["debug"], /) -> DebugExecutor: ...
 @overload
-def create_executor(alias: str, /) -> UniversalExecutor: ...
-def create_executor(alias: str, /, **options: object) -> UniversalExecutor:
+def create_executor(alias: PoolAlias | ClusterAlias | LoopAlias | OtherAlias, /) -> UniversalExecutor: ...
+def create_executor(alias: OtherAlias, /, **options: object) -> UniversalExecutor:
     """Create the executor of an alias, or of a class of your own named as `package.module:Class`.
 
     Type checkers know the options of the built-in executors; to pass options to a class of your own, call the class.
@@ -56,7 +56,8 @@ def create_executor(alias: str, /, **options: object) -> UniversalExecutor:
     Example:
         >>> executor = create_executor("threadpool", max_workers=20)
     """
-    return load_executor(alias, **options)
+    # Only a `str` has the member of `OtherAlias`.
+    return load_executor(cast("str", alias), **options)
 
 
 @overload
@@ -72,8 +73,11 @@ def create_trigger(alias: Literal["and"], /, **options: Unpack[CombinationOption
 @overload
 def create_trigger(alias: Literal["or"], /, **options: Unpack[CombinationOptions]) -> OrTrigger: ...
 @overload
-def create_trigger(alias: str, /) -> Trigger: ...
-def create_trigger(alias: str, /, **options: object) -> Trigger:
+@deprecated("pass the required option: `expression` of cron, `triggers` of and, or")
+def create_trigger(alias: Literal["and", "cron", "or"], /) -> Trigger: ...
+@overload
+def create_trigger(alias: TriggerAlias | OtherAlias, /) -> Trigger: ...
+def create_trigger(alias: OtherAlias, /, **options: object) -> Trigger:
     """Create the trigger of an alias, or of a class of your own named as `package.module:Class`.
 
     Type checkers know the options of the built-in triggers; to pass options to a class of your own, call the class.
@@ -87,4 +91,5 @@ def create_trigger(alias: str, /, **options: object) -> Trigger:
         >>> create_trigger("interval", minutes=5)
         IntervalTrigger(minutes=5)
     """
-    return load_trigger(alias, **options)
+    # See `create_executor`.
+    return load_trigger(cast("str", alias), **options)

@@ -7,11 +7,11 @@ import weakref
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Generic, Protocol, Self, cast, overload
+from typing import TYPE_CHECKING, Generic, Protocol, Self, overload
 
 from typing_extensions import TypeVar, Unpack, override
 
-from asyncz._aliases import ClusterAlias, ExecutorName, LoopAlias, PoolAlias
+from asyncz._aliases import ClusterAlias, LoopAlias, OtherAlias, PoolAlias
 from asyncz._checks import check_callable
 from asyncz._listeners import ProgressListener, StreamKey, TaskListeners, listeners_lock
 from asyncz.events import TaskCancelled, TaskError, TaskExecuted, TaskMissed, TaskNotification, TaskProgress
@@ -47,7 +47,7 @@ class ChainFactory(Protocol):
         self,
         upstream: Task[ArgumentT],
         fn: Callable[[ArgumentT], NextT | Awaitable[NextT]],
-        executor: Executor[NextT] | str | None,
+        executor: Executor[NextT] | OtherAlias | None,
         task_id: str | None,
         options: TaskOptions,
         paused: bool,
@@ -76,7 +76,7 @@ class TaskOwner(Protocol[ResultT_co]):
         """Make the task due once, now; see `Task.submit`."""
         ...
 
-    def modify(self, task_id: str, options: TaskOptions, executor: str | None, /) -> None:
+    def modify(self, task_id: str, options: TaskOptions, executor: OtherAlias | None, /) -> None:
         """Change limits and executor; see `Task.modify`."""
         ...
 
@@ -235,7 +235,7 @@ class Task(Generic[ResultT_co]):
         fn: Callable[[ResultT_co], Awaitable[NextT]],
         /,
         *,
-        executor: PoolAlias | ClusterAlias | LoopAlias | str | None = None,
+        executor: PoolAlias | ClusterAlias | LoopAlias | OtherAlias | None = None,
         id: str | None = None,
         max_instances: int = ...,
         misfire_grace_time: float | None = ...,
@@ -250,7 +250,7 @@ class Task(Generic[ResultT_co]):
         fn: Callable[[ResultT_co], NextT],
         /,
         *,
-        executor: PoolAlias | ClusterAlias | LoopAlias | str | None = None,
+        executor: PoolAlias | ClusterAlias | LoopAlias | OtherAlias | None = None,
         id: str | None = None,
         max_instances: int = ...,
         misfire_grace_time: float | None = ...,
@@ -294,7 +294,7 @@ class Task(Generic[ResultT_co]):
         fn: Callable[[ResultT_co], NextT | Awaitable[NextT]],
         /,
         *,
-        executor: Executor[NextT] | str | None = None,
+        executor: Executor[NextT] | OtherAlias | None = None,
         id: str | None = None,
         paused: bool = False,
         **options: Unpack[TaskOptions],
@@ -373,7 +373,7 @@ class Task(Generic[ResultT_co]):
     def modify(
         self,
         *,
-        executor: PoolAlias | ClusterAlias | LoopAlias | str | None = None,
+        executor: PoolAlias | ClusterAlias | LoopAlias | OtherAlias | None = None,
         **options: Unpack[TaskOptions],
     ) -> None:
         """Change the given limits, and the executor if one is given; see `AsyncIOScheduler.modify_task`.
@@ -507,7 +507,7 @@ class Task(Generic[ResultT_co]):
     def _add_downstream(
         self,
         fn: Callable[[ResultT_co], NextT | Awaitable[NextT]],
-        executor: Executor[NextT] | str | None,
+        executor: Executor[NextT] | OtherAlias | None,
         task_id: str | None,
         options: TaskOptions,
         paused: bool,
@@ -552,7 +552,7 @@ class DownstreamCall(Returns[CallT_co], Generic[ArgumentT_co, CallT_co]):
     def add(
         self: Returns[Awaitable[NextT]],
         *,
-        executor: Executor[NextT] | PoolAlias | ClusterAlias | LoopAlias | ExecutorName | None = None,
+        executor: Executor[NextT] | PoolAlias | ClusterAlias | LoopAlias | OtherAlias | None = None,
         id: str | None = None,
         max_instances: int = ...,
         misfire_grace_time: float | None = ...,
@@ -565,7 +565,7 @@ class DownstreamCall(Returns[CallT_co], Generic[ArgumentT_co, CallT_co]):
     def add(
         self: Returns[NextT],
         *,
-        executor: Executor[NextT] | PoolAlias | ClusterAlias | LoopAlias | ExecutorName | None = None,
+        executor: Executor[NextT] | PoolAlias | ClusterAlias | LoopAlias | OtherAlias | None = None,
         id: str | None = None,
         max_instances: int = ...,
         misfire_grace_time: float | None = ...,
@@ -577,7 +577,7 @@ class DownstreamCall(Returns[CallT_co], Generic[ArgumentT_co, CallT_co]):
     def add(  # pyright: ignore[reportInconsistentOverload]  # see `Returns`
         self: DownstreamCall[ArgumentT, NextT | Awaitable[NextT]],
         *,
-        executor: Executor[NextT] | ExecutorName | None = None,
+        executor: Executor[NextT] | OtherAlias | None = None,
         id: str | None = None,
         paused: bool = False,
         **options: Unpack[TaskOptions],
@@ -595,9 +595,7 @@ class DownstreamCall(Returns[CallT_co], Generic[ArgumentT_co, CallT_co]):
             retry: Retry policy of failed runs; None for no retries.
             paused: Keep results in the backlog until `resume()`.
         """
-        # Only a `str` has the member of `ExecutorName`.
-        chosen = cast("Executor[NextT] | str | None", executor)
-        return self._upstream._add_downstream(self._fn, chosen, id, options, paused)
+        return self._upstream._add_downstream(self._fn, executor, id, options, paused)
 
 
 def replace_spec(task: Task[ResultT], spec: TaskSpec[ResultT]) -> None:

@@ -13,7 +13,7 @@ import ast
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -105,10 +105,11 @@ def mutations_of(project: Path) -> list[Mutation]:
         if file.endswith("/__init__.py") and not _is_private(file)
         for imported, alias in _reexports(tree)
     }
+    public_names = _with_bases(reexported, {_module_of(file): tree for file, tree in trees.items()})
     found: list[Mutation] = []
     for file, tree in trees.items():
         module = _module_of(file)
-        public = {name for name in _names_of(tree) if (module, name) in reexported}
+        public = {name for name in _names_of(tree) if (module, name) in public_names}
         for name, node in _annotations(tree, public):
             if ast.unparse(node) not in {"object", "None", "Self"}:
                 found.append(_replace(f"{module}.{name}", file, node, "object"))
@@ -130,6 +131,33 @@ def _reexports(tree: ast.Module) -> Iterator[tuple[ast.ImportFrom, ast.alias]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
             yield from ((node, alias) for alias in node.names if alias.asname == alias.name)
+
+
+def _with_bases(names: Set[tuple[str | None, str]], trees: Mapping[str, ast.Module]) -> Set[tuple[str | None, str]]:
+    """Add the base classes of the package, whose members a public class inherits."""
+    found, missing = set(names), list(names)
+    while missing:
+        module, name = missing.pop()
+        tree = trees.get(module or "", ast.Module([], []))
+        imported = {
+            alias.asname or alias.name: (node.module, alias.name)
+            for node in tree.body
+            if isinstance(node, ast.ImportFrom)
+            for alias in node.names
+        }
+        bases = [
+            base for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name for base in node.bases
+        ]
+        for base in map(_name_of_base, bases):
+            place = imported.get(base, (module, base))
+            if place not in found:
+                found.add(place)
+                missing.append(place)
+    return found
+
+
+def _name_of_base(base: ast.expr) -> str:
+    return ast.unparse(base.value if isinstance(base, ast.Subscript) else base)
 
 
 def _names_of(tree: ast.Module) -> Iterator[str]:

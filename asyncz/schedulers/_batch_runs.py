@@ -17,6 +17,7 @@ from typing import Generic, Never, Protocol
 import attrs
 from typing_extensions import TypeVar, override
 
+from asyncz._aliases import OtherAlias
 from asyncz._callables import CallWrapper
 from asyncz._running import context_for_later
 from asyncz.events import TaskError, TaskExecuted, TaskNotification
@@ -197,7 +198,7 @@ class BatchPlan(Generic[ItemT, ResultT]):
 
     parts: SchedulerParts
     call: BatchCall[ItemT, ResultT]
-    executor: Executor[ResultT] | str
+    executor: Executor[ResultT] | OtherAlias
     task_id: str | None
     limits: TaskLimits
     ordered: bool

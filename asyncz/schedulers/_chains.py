@@ -8,6 +8,7 @@ from typing import Generic
 
 from typing_extensions import TypeVar, override
 
+from asyncz._aliases import OtherAlias
 from asyncz._callables import CallWrapper
 from asyncz._checks import check_flag, check_text
 from asyncz._signatures import check_function
@@ -163,7 +164,7 @@ class Chains:
         self,
         upstream: Task[ArgumentT],
         fn: Callable[[ArgumentT], ResultT | Awaitable[ResultT]],
-        executor: Executor[ResultT] | str | None,
+        executor: Executor[ResultT] | OtherAlias | None,
         task_id: str | None,
         options: TaskOptions,
         paused: bool,

@@ -7,12 +7,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Never
+from typing import TYPE_CHECKING, Never, cast
 
 import attrs
 from typing_extensions import TypeVar
 
 from asyncz import _shutdown_limits
+from asyncz._aliases import OtherAlias
 from asyncz._checks import check_text
 from asyncz._running import context_for_later
 from asyncz._unsafe import as_cancelling, as_cancelling_all, as_checking_calls
@@ -199,7 +200,7 @@ class ExecutorRegistry:
                 runtime.inbox.put(self._start_late)
         return registration
 
-    def prepare(self, executor: Executor[ResultT] | str, call: Callable[[], object]) -> UniversalExecutor | None:
+    def prepare(self, executor: Executor[ResultT] | OtherAlias, call: Callable[[], object]) -> UniversalExecutor | None:
         """Check that an executor can run a call, and create a built-in executor on its first use.
 
         Not under the lock: constructors, imports of plugins and the pickling in `check_call` are user code.
@@ -228,7 +229,7 @@ class ExecutorRegistry:
         return created
 
     def resolve(
-        self, executor: Executor[ResultT] | str, created: UniversalExecutor | None
+        self, executor: Executor[ResultT] | OtherAlias, created: UniversalExecutor | None
     ) -> tuple[Registration, Callable[[TaskRun[ResultT]], None]]:
         """Return the registration of an executor and its typed `submit`; register it on first use. Under the lock.
 
@@ -241,13 +242,15 @@ class ExecutorRegistry:
             if registration is None or registration.submit is None:
                 return self.resolve_alias(executor, created)
             return registration, registration.submit
-        registration = self._find_instance(executor)
+        # Only a `str` has the member of `OtherAlias`.
+        instance = cast("Executor[ResultT]", executor)
+        registration = self._find_instance(instance)
         if registration is None:
-            name, number = type(executor).__name__, 1
+            name, number = type(instance).__name__, 1
             while (alias := f"{name}-{number}") in self._registrations:
                 number += 1
-            registration = self.add(alias, executor, None)
-        return registration, self.hooked(executor.submit, registration.alias)
+            registration = self.add(alias, instance, None)
+        return registration, self.hooked(instance.submit, registration.alias)
 
     def resolve_alias(self, alias: str, created: UniversalExecutor | None) -> tuple[Registration, UniversalSubmit]:
         """Return the registration of an alias and its `submit`; register a created executor. Under the lock."""

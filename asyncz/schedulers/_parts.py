@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import attrs
 from typing_extensions import TypeVar
 
+from asyncz._aliases import OtherAlias
 from asyncz._run_owners import OwnedCall
 from asyncz.limits import TaskLimits
 from asyncz.protocols import Executor, Trigger, UniversalSubmit
@@ -151,7 +152,7 @@ class StorePart(Protocol):
         self,
         call: Callable[[], ResultT | Awaitable[ResultT]],
         trigger: Trigger | None,
-        executor: Executor[ResultT] | str | None,
+        executor: Executor[ResultT] | OtherAlias | None,
         task_id: str,
         /,
         *,

@@ -17,6 +17,7 @@ from uuid import uuid4
 
 from typing_extensions import TypeVar
 
+from asyncz._aliases import OtherAlias
 from asyncz.limits import TaskLimits
 from asyncz.protocols import Executor, Trigger
 from asyncz.schedulers._parts import AnyController, SchedulerParts
@@ -89,7 +90,7 @@ class StoreConnector:
         self,
         call: Callable[[], ResultT | Awaitable[ResultT]],
         trigger: Trigger | None,
-        executor: Executor[ResultT] | str | None,
+        executor: Executor[ResultT] | OtherAlias | None,
         task_id: str,
         /,
         *,

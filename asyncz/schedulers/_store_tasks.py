@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 import attrs
 from typing_extensions import TypeVar
 
+from asyncz._aliases import OtherAlias
 from asyncz.clock import utc
 from asyncz.events import TaskModified
 from asyncz.exceptions import AsynczError
@@ -158,7 +159,7 @@ class StoredTasks:
         self,
         call: Callable[[], ResultT | Awaitable[ResultT]],
         trigger: Trigger | None,
-        executor: Executor[ResultT] | str | None,
+        executor: Executor[ResultT] | OtherAlias | None,
         task_id: str,
         /,
         *,

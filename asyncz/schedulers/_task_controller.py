@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from typing_extensions import TypeVar, override
 
+from asyncz._aliases import OtherAlias
 from asyncz._checks import check_text
 from asyncz._run_owners import OwnedCall
 from asyncz._running import context_for_later, shared_context_for_later
@@ -318,7 +319,7 @@ class TaskController(TaskRuns[ResultT]):
 
     # Changes
 
-    def modify(self, task_id: str, options: TaskOptions, executor: str | None, /) -> None:
+    def modify(self, task_id: str, options: TaskOptions, executor: OtherAlias | None, /) -> None:
         """Change limits and executor; see `Task.modify`."""
         runtime, executors = self._runtime, self._parts.executors
         check_options(options)
@@ -327,11 +328,13 @@ class TaskController(TaskRuns[ResultT]):
         limits = spec.limits.evolve(**options)
         if executor is not None:
             check_text("executor", executor)
-        created = None if executor is None else executors.prepare(executor, spec.call)
+        # Checked above: only a `str` has the member of `OtherAlias`.
+        alias = cast("str | None", executor)
+        created = None if alias is None else executors.prepare(alias, spec.call)
         with runtime.lock:
             self._require_registered(task_id)
             on_loop = runtime.apply_pending_changes()
-            target = None if executor is None else executors.resolve_alias(executor, created)
+            target = None if alias is None else executors.resolve_alias(alias, created)
             if on_loop and task._spec is spec:
                 self._apply_modification(limits, target)
             else:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Never, Self, overload
+from typing import TYPE_CHECKING, Never, Self, cast, overload
 
 import attrs
 from typing_extensions import ParamSpec, TypeVar, TypeVarTuple, Unpack, override
 
 from asyncz import events
-from asyncz._aliases import ClusterAlias, ExecutorAlias, LoopAlias, PoolAlias
+from asyncz._aliases import ClusterAlias, ExecutorAlias, LoopAlias, OtherAlias, PoolAlias
 from asyncz._checks import (
     check_callable,
     check_count,
@@ -101,7 +101,7 @@ class AsyncIOScheduler(TaskScheduler):
     def __init__(
         self,
         *,
-        executors: Mapping[str, UniversalExecutor | PoolAlias | ClusterAlias | LoopAlias | str] | None = None,
+        executors: Mapping[str, UniversalExecutor | PoolAlias | ClusterAlias | LoopAlias | OtherAlias] | None = None,
         defaults: TaskLimits = DEFAULT_LIMITS,
         clock: Clock | None = None,
         recent_runs: int = 5,
@@ -462,11 +462,11 @@ class AsyncIOScheduler(TaskScheduler):
     @overload
     def add_executor(self, executor: ClusterAlias, /, alias: str, **options: Unpack[DaskOptions]) -> ExecutorAlias: ...
     @overload
-    def add_executor(self, executor: LoopAlias | str, /, alias: str) -> ExecutorAlias: ...
+    def add_executor(self, executor: LoopAlias | OtherAlias, /, alias: str) -> ExecutorAlias: ...
     # The last one: type checkers explain why the last overload does not match, here the missing member.
     @overload
     def add_executor(self, executor: UniversalExecutor, /, alias: str) -> ExecutorAlias: ...
-    def add_executor(self, executor: UniversalExecutor | str, /, alias: str, **options: object) -> ExecutorAlias:
+    def add_executor(self, executor: UniversalExecutor | OtherAlias, /, alias: str, **options: object) -> ExecutorAlias:
         """Register an executor under an alias; it starts with the scheduler, or soon if that is running.
 
         May be called from any thread.
@@ -490,7 +490,11 @@ class AsyncIOScheduler(TaskScheduler):
         """
         registry = self._parts.executors
         registry.check_free(alias)
-        instance = load_executor(executor, **options) if isinstance(executor, str) else executor
+        if isinstance(executor, str):
+            instance = load_executor(executor, **options)
+        else:
+            # Only a `str` has the member of `OtherAlias`.
+            instance = cast("UniversalExecutor", executor)
         check_executor(instance)
         registry.add(alias, instance, instance.submit)
         return ExecutorAlias(alias)

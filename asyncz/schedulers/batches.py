@@ -14,6 +14,7 @@ from typing import Generic, Never, Protocol, Self, TypeAlias
 import attrs
 from typing_extensions import TypedDict, TypeVar, override
 
+from asyncz._aliases import OtherAlias
 from asyncz._checks import check_flag, check_text, shown
 from asyncz._signatures import check_function
 from asyncz._text import closest, exception_text, value_text
@@ -69,7 +70,7 @@ class BatchPlanner:
     def __call__(
         self,
         fn: Callable[[ItemT], ResultT | Awaitable[ResultT]],
-        executor: Executor[ResultT] | str | None,
+        executor: Executor[ResultT] | OtherAlias | None,
         task_id: str | None,
         options: BatchOptions,
         *,

@@ -9,7 +9,7 @@ from typing import Never, overload
 
 from typing_extensions import ParamSpec, TypeVar, TypeVarTuple, Unpack
 
-from asyncz._aliases import ClusterAlias, LoopAlias, PoolAlias
+from asyncz._aliases import ClusterAlias, LoopAlias, OtherAlias, PoolAlias
 from asyncz._checks import check_callable, check_count, check_flag, check_text
 from asyncz._signatures import check_function, warn_of_trigger
 from asyncz.calls import NOW, BoundCall, FunctionTasks, TaskDecorator, bind, reject_misplaced
@@ -58,7 +58,7 @@ class TaskScheduler:
         /,
         *args: Unpack[Ts],
         trigger: Trigger | None = NOW,
-        executor: UniversalExecutor | PoolAlias | ClusterAlias | LoopAlias | str | None = None,
+        executor: UniversalExecutor | PoolAlias | ClusterAlias | LoopAlias | OtherAlias | None = None,
         id: str | None = None,
         max_instances: int = ...,
         misfire_grace_time: float | None = ...,
@@ -76,7 +76,7 @@ class TaskScheduler:
         /,
         *args: Unpack[Ts],
         trigger: Trigger | None = NOW,
-        executor: UniversalExecutor | PoolAlias | ClusterAlias | LoopAlias | str | None = None,
+        executor: UniversalExecutor | PoolAlias | ClusterAlias | LoopAlias | OtherAlias | None = None,
         id: str | None = None,
         max_instances: int = ...,
         misfire_grace_time: float | None = ...,
@@ -129,7 +129,7 @@ class TaskScheduler:
         /,
         *args: Unpack[Ts],
         trigger: Trigger | None = NOW,
-        executor: Executor[ResultT] | str | None = None,
+        executor: Executor[ResultT] | OtherAlias | None = None,
         id: str | None = None,
         paused: bool = False,
         replace_existing: bool = False,
@@ -204,7 +204,7 @@ class TaskScheduler:
         self,
         call: Callable[[], ResultT | Awaitable[ResultT]],
         trigger: Trigger | None,
-        executor: Executor[ResultT] | str | None,
+        executor: Executor[ResultT] | OtherAlias | None,
         task_id: str | None,
         /,
         *,
@@ -246,7 +246,7 @@ class TaskScheduler:
         self,
         *misplaced: Never,
         trigger: Trigger | None = NOW,
-        executor: UniversalExecutor | PoolAlias | ClusterAlias | LoopAlias | str | None = None,
+        executor: UniversalExecutor | PoolAlias | ClusterAlias | LoopAlias | OtherAlias | None = None,
         id: str | None = None,
         paused: bool = False,
         replace_existing: bool = False,
@@ -295,7 +295,7 @@ class TaskScheduler:
         items: Iterable[ItemT] | AsyncIterable[ItemT],
         /,
         *,
-        executor: UniversalExecutor | PoolAlias | ClusterAlias | LoopAlias | str | None = None,
+        executor: UniversalExecutor | PoolAlias | ClusterAlias | LoopAlias | OtherAlias | None = None,
         id: str | None = None,
         max_instances: int = MAX_INSTANCES,
         timeout: float | None = ...,
@@ -309,7 +309,7 @@ class TaskScheduler:
         items: Iterable[ItemT] | AsyncIterable[ItemT],
         /,
         *,
-        executor: UniversalExecutor | PoolAlias | ClusterAlias | LoopAlias | str | None = None,
+        executor: UniversalExecutor | PoolAlias | ClusterAlias | LoopAlias | OtherAlias | None = None,
         id: str | None = None,
         max_instances: int = MAX_INSTANCES,
         timeout: float | None = ...,
@@ -350,7 +350,7 @@ class TaskScheduler:
         items: Iterable[ItemT] | AsyncIterable[ItemT],
         /,
         *,
-        executor: Executor[ResultT] | str | None = None,
+        executor: Executor[ResultT] | OtherAlias | None = None,
         id: str | None = None,
         ordered: bool = True,
         **options: Unpack[BatchOptions],
@@ -454,7 +454,7 @@ class TaskScheduler:
         self,
         task: Task[object] | str,
         *,
-        executor: PoolAlias | ClusterAlias | LoopAlias | str | None = None,
+        executor: PoolAlias | ClusterAlias | LoopAlias | OtherAlias | None = None,
         **options: Unpack[TaskOptions],
     ) -> None:
         """Change the given options of a task. May be called from any thread.

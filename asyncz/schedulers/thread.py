@@ -14,7 +14,7 @@ from typing import Generic, Never, Protocol, Self, overload
 
 from typing_extensions import TypeVar, Unpack
 
-from asyncz._aliases import ClusterAlias, LoopAlias, PoolAlias
+from asyncz._aliases import ClusterAlias, LoopAlias, OtherAlias, PoolAlias
 from asyncz._checks import check_optional_seconds
 from asyncz.exceptions import (
     ResultTimeoutError,
@@ -269,7 +269,7 @@ class SchedulerThread(Generic[SchedulerT_co]):
         items: Iterable[ItemT],
         /,
         *,
-        executor: UniversalExecutor | PoolAlias | ClusterAlias | LoopAlias | str | None = None,
+        executor: UniversalExecutor | PoolAlias | ClusterAlias | LoopAlias | OtherAlias | None = None,
         id: str | None = None,
         max_instances: int = MAX_INSTANCES,
         timeout: float | None = ...,
@@ -283,7 +283,7 @@ class SchedulerThread(Generic[SchedulerT_co]):
         items: Iterable[ItemT],
         /,
         *,
-        executor: UniversalExecutor | PoolAlias | ClusterAlias | LoopAlias | str | None = None,
+        executor: UniversalExecutor | PoolAlias | ClusterAlias | LoopAlias | OtherAlias | None = None,
         id: str | None = None,
         max_instances: int = MAX_INSTANCES,
         timeout: float | None = ...,
@@ -324,7 +324,7 @@ class SchedulerThread(Generic[SchedulerT_co]):
         items: Iterable[ItemT],
         /,
         *,
-        executor: Executor[ResultT] | str | None = None,
+        executor: Executor[ResultT] | OtherAlias | None = None,
         id: str | None = None,
         ordered: bool = True,
         **options: Unpack[BatchOptions],

@@ -54,7 +54,7 @@ NAMES: dict[str, list[str]] = {
         "ExecutorAdded",
         "ExecutorConfig",
         "ExecutorInUseError",
-        "ExecutorName",
+        "OtherAlias",
         "ExecutorNotRunningError",
         "ExecutorRemoved",
         "ExecutorState",

@@ -119,7 +119,15 @@ def in_thread(thread: SchedulerThread[AsyncIOScheduler]) -> None:
             assert_type(outcome, BatchOutcome[int, float])
         batch.close()
     iterator: Iterator[object] = batch
-    print(iterator, batch.task_id)
+    assert_type(batch.task_id, str)
+    print(iterator)
+
+
+def in_thread_on_one_executor(
+    thread: SchedulerThread[AsyncIOScheduler], of_bytes: Executor[bytes], of_int: Executor[int]
+) -> None:
+    assert_type(thread.map(fetch, ["a"], executor=of_bytes), ThreadBatch[str, bytes])
+    assert_type(thread.map(length, [Path()], executor=of_int), ThreadBatch[Path, int])
 
 
 def failed(error: BatchItemError) -> None:

@@ -14,9 +14,9 @@ from asyncz import (
     BoundCall,
     DebugExecutor,
     ExecutorAlias,
-    ExecutorName,
     IntervalTrigger,
     ListenerDecorator,
+    OtherAlias,
     PlainEvent,
     Subscription,
     Task,
@@ -101,7 +101,7 @@ def executors(settings: UniversalExecutor | str, heavy: bool, of_bytes: BytesExe
     assert_type(scheduler.call(handle, payload).add(executor=settings), Task[int])
     assert_type(scheduler.call(load, "url").add(executor=of_bytes), Task[bytes])
     assert_type(scheduler.call(fetch, "url").add(executor=alias), Task[bytes])
-    name: ExecutorName = "own"
+    name: OtherAlias = "own"
     assert_type(scheduler.call(fetch, "url").add(executor=name), Task[bytes])
     assert_type(scheduler.call(fetch, "url").add().then_call(len).add(executor=name), Task[int])
     assert_type(scheduler.task(executor=settings)(size).schedule("path"), Task[int])

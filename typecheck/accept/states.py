@@ -75,6 +75,13 @@ def ended_run(run: RunSummary) -> None:
     assert_type(run.error, str)
 
 
+def redacted(run: RunSummary, task: TaskState, scheduler: SchedulerState) -> None:
+    assert_type(run.redacted(str.upper), RunSummary)
+    assert_type(task.redacted(str.upper), TaskState)
+    assert_type(scheduler.redacted(lambda text: text.upper()), SchedulerState)
+    assert_type(task.retrying, int)
+
+
 def every_outcome(outcome: RunOutcome) -> bool:
     match outcome:
         case "executed":

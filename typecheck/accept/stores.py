@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import assert_type
+from typing import Literal, assert_type
 from uuid import UUID, uuid4
 
 from typing_extensions import override
@@ -119,6 +119,13 @@ async def schedulers(own: Store) -> None:
         retention=Retention(executed=timedelta(days=1), error=None, per_task=100),
     )
     assert_type(options.retention.ages, Mapping[FinalRunState, timedelta])
+    assert_type(options.existing, ExistingTaskPolicy)
+    assert_type(options.version, int)
+    assert_type(options.on_lost, LostRunPolicy)
+    assert_type(options.lease, float)
+    assert_type(options.functions, Mapping[str, object])
+    assert_type(options.formerly, Mapping[str, object])
+    assert_type(options.importable, Sequence[str])
     with_url = AsyncIOScheduler(store="sqlite:///jobs.db")
     with_store = AsyncIOScheduler(store=own, store_options=options)
     task = with_url.add_task(fetch, "https://example.org", id="page")
@@ -155,6 +162,8 @@ def failures(
     own: list[AsynczError] = [*errors]
     as_connection_error: ConnectionError = connection
     assert_type(connection.reason, str)
+    assert_type(connection.store, str)
+    assert_type(schema.store, str)
     assert_type(schema.found + schema.needed, int)
     assert_type(data.store + data.reason, str)
     assert_type(conflict.task_id + closed.store, str)
@@ -173,3 +182,87 @@ class TestMemory(StoreConformance):
 def verified() -> None:
     assert_type(TestMemory().verify(at_once=2), tuple[RuleVerdict, ...])
     assert_type(STORE_RULES, tuple[Rule, ...])
+
+
+def fields_of_task(task: TaskRecord) -> None:
+    assert_type(task.id, str)
+    assert_type(task.function, str)
+    assert_type(task.arguments, str)
+    assert_type(task.trigger, str | None)
+    assert_type(task.executor, str)
+    assert_type(task.options, str)
+    assert_type(task.declaration, str)
+    assert_type(task.app_version, int)
+    assert_type(task.paused, bool)
+    assert_type(task.next_due, datetime | None)
+    assert_type(task.started_at, datetime | None)
+    assert_type(task.state, TaskRecordState)
+    assert_type(task.problem, str)
+    assert_type(task.undeclared_since, datetime | None)
+    assert_type(task.removed, bool)
+    assert_type(task.version, int)
+    assert_type(task.revision, int)
+
+
+def fields_of_run(run: RunRecord) -> None:
+    assert_type(run.id, UUID)
+    assert_type(run.task_id, str)
+    assert_type(run.kind, RunKind)
+    assert_type(run.scheduled_at, datetime)
+    assert_type(run.executor, str)
+    assert_type(run.state, RunRecordState)
+    assert_type(run.attempt, int)
+    assert_type(run.not_before, datetime | None)
+    assert_type(run.on_lost, LostRunPolicy)
+    assert_type(run.arguments, str | None)
+    assert_type(run.missed, int)
+    assert_type(run.node, str | None)
+    assert_type(run.fence, int)
+    assert_type(run.sequence, int)
+    assert_type(run.created_at, datetime | None)
+    assert_type(run.started_at, datetime | None)
+    assert_type(run.finished_at, datetime | None)
+    assert_type(run.result, str | None)
+    assert_type(run.error, str)
+    assert_type(run.traceback, str)
+
+
+def fields_of_firing(firing: Firing) -> None:
+    assert_type(firing.task_id, str)
+    assert_type(firing.version, int)
+    assert_type(firing.due, datetime)
+    assert_type(firing.next_due, datetime | None)
+    assert_type(firing.runs, tuple[RunRecord, ...])
+
+
+def fields_of_outcome(outcome: Outcome) -> None:
+    assert_type(outcome.run_id, UUID)
+    assert_type(outcome.fence, int)
+    assert_type(outcome.state, Literal["waiting", "executed", "error", "missed", "cancelled"])
+    assert_type(outcome.attempt, int)
+    assert_type(outcome.not_before, datetime | None)
+    assert_type(outcome.started_at, datetime | None)
+    assert_type(outcome.finished_at, datetime | None)
+    assert_type(outcome.result, str | None)
+    assert_type(outcome.error, str)
+    assert_type(outcome.traceback, str)
+
+
+def fields_of_node(node: NodeRecord) -> None:
+    assert_type(node.id, str)
+    assert_type(node.name, str)
+    assert_type(node.app_version, int)
+    assert_type(node.lease_until, datetime | None)
+
+
+def fields_of_lease(lease: Lease) -> None:
+    assert_type(lease.until, datetime)
+    assert_type(lease.now, datetime)
+    assert_type(lease.lost, bool)
+
+
+def fields_of_query(query: RunQuery) -> None:
+    assert_type(query.task_id, str | None)
+    assert_type(query.states, tuple[RunRecordState, ...])
+    assert_type(query.before, int | None)
+    assert_type(query.limit, int)

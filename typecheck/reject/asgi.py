@@ -55,6 +55,7 @@ scheduler.asgi(starlette_app, 25)  # E
 scheduler.asgi()  # E
 other_types: ASGIApp = scheduler.asgi(precise)  # E
 other_arguments: AppWithScheduler[Scope, Send, Receive] = scheduler.asgi(of_starlette)  # E
+AppWithScheduler("module:app", scheduler, None)  # E
 AppWithScheduler(of_starlette, of_starlette, None)  # E
 AppWithScheduler(of_starlette, scheduler, "25 s")  # E
 

@@ -67,3 +67,59 @@ def in_thread(thread: SchedulerThread[AsyncIOScheduler], outcome: BatchOutcome[s
     async_batch: Batch[str, bytes] = thread.map(fetch, ["a"])  # E
     outcome.result().upper()  # E
     print(batch, async_batch)
+
+
+def options(of_bytes: Executor[bytes], of_int: Executor[int]) -> None:
+    scheduler.map(fetch, ["a"], executor=3)  # E
+    scheduler.map(fetch, ["a"], id=3)  # E
+    scheduler.map(fetch, ["a"], max_instances="2")  # E
+    scheduler.map(fetch, ["a"], timeout="3 s")  # E
+    scheduler.map(fetch, ["a"], retry=3)  # E
+    scheduler.map(fetch, ["a"], ordered="yes")  # E
+    scheduler.map(length, [Path()], executor=3)  # E
+    scheduler.map(length, [Path()], id=3)  # E
+    scheduler.map(length, [Path()], max_instances="2")  # E
+    scheduler.map(length, [Path()], timeout="3 s")  # E
+    scheduler.map(length, [Path()], retry=3)  # E
+    scheduler.map(length, [Path()], ordered="yes")  # E
+    scheduler.map(fetch, ["a"], executor=of_int)  # E[-ty]: generic method
+    scheduler.map(fetch, ["a"], executor=of_bytes, id=3)  # E
+    scheduler.map(fetch, ["a"], executor=of_bytes, max_instances="2")  # E
+    scheduler.map(fetch, ["a"], executor=of_bytes, timeout="3 s")  # E
+    scheduler.map(fetch, ["a"], executor=of_bytes, retry=3)  # E
+    scheduler.map(fetch, ["a"], executor=of_bytes, ordered="yes")  # E
+    scheduler.map(length, [Path()], executor=of_bytes)  # E[-ty]: generic method
+    scheduler.map(length, [Path()], executor=of_int, id=3)  # E
+    scheduler.map(length, [Path()], executor=of_int, max_instances="2")  # E
+    scheduler.map(length, [Path()], executor=of_int, timeout="3 s")  # E
+    scheduler.map(length, [Path()], executor=of_int, retry=3)  # E
+    scheduler.map(length, [Path()], executor=of_int, ordered="yes")  # E
+
+
+def options_in_thread(
+    thread: SchedulerThread[AsyncIOScheduler], of_bytes: Executor[bytes], of_int: Executor[int]
+) -> None:
+    thread.map(fetch, ["a"], executor=3)  # E
+    thread.map(fetch, ["a"], id=3)  # E
+    thread.map(fetch, ["a"], max_instances="2")  # E
+    thread.map(fetch, ["a"], timeout="3 s")  # E
+    thread.map(fetch, ["a"], retry=3)  # E
+    thread.map(fetch, ["a"], ordered="yes")  # E
+    thread.map(length, [Path()], executor=3)  # E
+    thread.map(length, [Path()], id=3)  # E
+    thread.map(length, [Path()], max_instances="2")  # E
+    thread.map(length, [Path()], timeout="3 s")  # E
+    thread.map(length, [Path()], retry=3)  # E
+    thread.map(length, [Path()], ordered="yes")  # E
+    thread.map(fetch, ["a"], executor=of_int)  # E[-ty]: generic method
+    thread.map(fetch, ["a"], executor=of_bytes, id=3)  # E
+    thread.map(fetch, ["a"], executor=of_bytes, max_instances="2")  # E
+    thread.map(fetch, ["a"], executor=of_bytes, timeout="3 s")  # E
+    thread.map(fetch, ["a"], executor=of_bytes, retry=3)  # E
+    thread.map(fetch, ["a"], executor=of_bytes, ordered="yes")  # E
+    thread.map(length, [Path()], executor=of_bytes)  # E[-ty]: generic method
+    thread.map(length, [Path()], executor=of_int, id=3)  # E
+    thread.map(length, [Path()], executor=of_int, max_instances="2")  # E
+    thread.map(length, [Path()], executor=of_int, timeout="3 s")  # E
+    thread.map(length, [Path()], executor=of_int, retry=3)  # E
+    thread.map(length, [Path()], executor=of_int, ordered="yes")  # E

@@ -8,7 +8,7 @@ from asyncz import (
     DownstreamCall,
     Executor,
     ExecutorAlias,
-    ExecutorName,
+    OtherAlias,
     FunctionTasks,
     ListenerDecorator,
     Task,
@@ -84,9 +84,9 @@ def aliases() -> None:
     wrong: ExecutorAlias = "io"  # E
     print(wrong)
     io.shutdown()  # E
-    number: ExecutorName = 3  # E
-    binary: ExecutorName = b"io"  # E
-    pool: ExecutorName = ThreadPoolExecutor()  # E
+    number: OtherAlias = 3  # E
+    binary: OtherAlias = b"io"  # E
+    pool: OtherAlias = ThreadPoolExecutor()  # E
     text: str = number  # E
     print(number, binary, pool, text)
     scheduler.add_executor(NoShutdown(), alias="mine")  # E

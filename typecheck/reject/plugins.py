@@ -17,6 +17,9 @@ create_executor(ThreadPoolExecutor)  # E
 create_executor("threadpool").cancel_runs()  # E
 create_trigger("interval").weekday  # E
 create_trigger(5)  # E
+create_trigger("cron")  # E
+create_trigger("and")  # E
+create_trigger("or")  # E
 executor_aliases().append("mine")  # E
 executor_aliases("mine")  # E
 first: int = trigger_aliases()[0]  # E

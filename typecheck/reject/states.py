@@ -127,3 +127,9 @@ def parts_of_state(scheduler: AsyncIOScheduler) -> None:
     scheduler.due_times(3)  # E
     scheduler.due_times("nightly", "3")  # E
     scheduler.cancel_run("3")  # E
+
+
+def redacted(run: RunSummary, task: TaskState, scheduler: SchedulerState) -> None:
+    run.redacted("***")  # E
+    task.redacted("***")  # E
+    scheduler.redacted("***")  # E

@@ -29,7 +29,11 @@ from asyncz.testing import StoreConformance
 MemoryStore(now=3.5)  # E
 SqliteStore(3)  # E
 SqliteStore("jobs.db", 0.5)  # E
+SqliteStore("jobs.db", poll_interval="0.5")  # E
+SqliteStore("jobs.db", now=3.5)  # E
 PostgresStore(None)  # E
+PostgresStore("postgresql:///jobs", poll_interval="0.5")  # E
+PostgresStore("postgresql:///jobs", now=3.5)  # E
 PostgresStore("postgresql:///jobs", prepare="no")  # E
 store: Store = MemoryStore  # E
 session: StoreSession = SqliteStore("jobs.db")  # E
@@ -38,6 +42,10 @@ session: StoreSession = SqliteStore("jobs.db")  # E
 async def connected() -> None:
     await MemoryStore().connect("node", timedelta(seconds=15))  # E
     await MemoryStore().connect(NodeRecord(id="node"), 15)  # E
+    await SqliteStore("jobs.db").connect("node", timedelta(seconds=15))  # E
+    await SqliteStore("jobs.db").connect(NodeRecord(id="node"), 15)  # E
+    await PostgresStore("postgresql:///jobs").connect("node", timedelta(seconds=15))  # E
+    await PostgresStore("postgresql:///jobs").connect(NodeRecord(id="node"), 15)  # E
     (await MemoryStore().connect(NodeRecord(id="node"), timedelta(seconds=15))).lease = None  # E
 
 
@@ -46,7 +54,10 @@ async def tasks(session: StoreSession, task: TaskRecord) -> None:
     await session.declare([task], "overwrite")  # E
     await session.change("report")  # E
     await session.remove([task])  # E
+    await session.changes("0", 100)  # E
+    await session.changes(0, "100")  # E
     await session.overdue(1, 100)  # E
+    await session.overdue(timedelta(seconds=1), "100")  # E
     task.paused = True  # E
     TaskRecord(id="report")  # E
     TaskRecord(id="report", function="jobs:report", state="gone")  # E
@@ -57,10 +68,15 @@ async def runs(session: StoreSession, task: TaskRecord, due: datetime, run_id: U
     Firing(task_id="report", version="1", due=due, next_due=None)  # E
     Outcome(run_id=run_id, fence=1, state="running")  # E
     await session.fire([task])  # E
+    await session.submit([task])  # E
     await session.claim(["asyncio"], 10)  # E
+    await session.claim({"asyncio": 4}, "10")  # E
+    await session.finish([run_id])  # E
+    await session.take_over("10")  # E
     await session.runs("report")  # E
     RunQuery(states=("done",))  # E
     await session.prune({"running": timedelta(days=3)}, 500)  # E
+    await session.prune({}, "500")  # E
     session.renew().until = due  # E
 
 
@@ -78,6 +94,10 @@ async def schedulers() -> None:
     StoreOptions(retention=1000)  # E
     Retention(executed=3)  # E
     Retention(per_task="all")  # E
+    StoreOptions(version="3")  # E
+    StoreOptions(functions=[fetch])  # E
+    StoreOptions(formerly=[fetch])  # E
+    StoreOptions(importable=3)  # E
     StoreOptions(lease=timedelta(seconds=15))  # E
     scheduler = AsyncIOScheduler(store="sqlite:///jobs.db")
     task = scheduler.add_task(fetch, "https://example.org", id="page")

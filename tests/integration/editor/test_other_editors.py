@@ -104,7 +104,7 @@ async def test_pyrefly_completes_and_explains_options(pyrefly: Editor, call: Cal
     ],
 )
 async def test_pyrefly_completes_aliases(pyrefly: Editor, code: str, aliases: Sequence[str]) -> None:
-    """Pyrefly offers no literal of `Literal["pool"] | str`, but keeps those beside `ExecutorName`."""
+    """Pyrefly offers no literal of `Literal["pool"] | str`, but keeps those beside `OtherAlias`."""
     assert {f"'{alias}'" for alias in aliases} <= set(await pyrefly.typing(f'{code}")').completions(after=code))
 
 
