@@ -55,6 +55,8 @@ async def awaiting(task: Task[bytes]) -> None:
 
 async def reading_a_stream(task: Task[bytes]) -> None:
     assert_type(task.notifications(), NotificationStream[bytes])
+    assert_type(NotificationStream(task), NotificationStream[bytes])
+    assert_type(task.call(), bytes | Awaitable[bytes])
     iterator: AsyncIterator[TaskNotification[bytes]] = task.notifications()
     assert_type(await anext(iterator), TaskNotification[bytes])
     async for notification in task.notifications():

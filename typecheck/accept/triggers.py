@@ -76,6 +76,7 @@ def read(cron: CronTrigger, calendar: CalendarIntervalTrigger, interval: Interva
     assert_type(cron.start_at, datetime | None)
     assert_type(cron.end_at, datetime | None)
     assert_type(cron.jitter, float)
+    assert_type(calendar.timezone, tzinfo)
     assert_type(calendar.start_date, date | None)
     assert_type(calendar.end_date, date | None)
     assert_type(interval.start_at, datetime | None)

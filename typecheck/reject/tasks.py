@@ -270,6 +270,7 @@ def variance(
     narrowed: Task[bytes] = task  # E
     narrowed_handle: RunHandle[bytes] = handle  # E
     narrowed_stream: NotificationStream[bool] = stream  # E
+    NotificationStream("id")  # E
     widened_run: TaskRun[int] = run  # E
     print(narrowed, narrowed_handle, narrowed_stream, widened_run)
 

@@ -28,12 +28,16 @@ from asyncz.testing import (
     RuleBrokenError,
     RuleVerdict,
     TriggerConformance,
+    Verdict,
 )
 from typecheck.accept.executors import BytesExecutor
 
 clock = FakeClock()
 FakeClock(0.0)  # E
 FakeClock("2030-01-01")  # E
+FakeClock(hang_timeout="10 s")  # E
+clock.attach("scheduler")  # E
+clock.detach("scheduler")  # E
 clock.set(0.0)  # E
 clock.now = 3.5  # E
 clock.call_later(1, 3)  # E
@@ -47,6 +51,10 @@ timer: Timer = clock.now()  # E
 async def moved() -> None:
     clock.advance(1)  # E
     await clock.advance("1 s")  # E
+    await clock.advance(minutes="1")  # E
+    await clock.advance(hours="1")  # E
+    await clock.advance(days="1")  # E
+    await clock.advance(1, wait_for_runs="no")  # E
     await clock.advance(timedelta(seconds=1))  # E
     await clock.advance(1, 2)  # E
     await clock.advance(weeks=1)  # E
@@ -93,13 +101,23 @@ def verdicts(verdict: RuleVerdict, rule: Rule) -> None:
     rule.number = 3  # E
     RuleVerdict(rule, "fine")  # E
     RuleBrokenError("rule", "problem")  # E
+    RuleBrokenError(rule, 3)  # E
+    wrong: Verdict = "fine"  # E
+    print(wrong)
+    TestNoExecutor().make_result("3")  # E
     TestNoExecutor().verify(at_once="2")  # E
 
 
 async def recorded(run: TaskRun[int], other: TaskRun[str]) -> None:
     notifier = RecordingNotifier()
     notifier.notify(run, other.executed(""))  # E
+    notifier.finished(run, other.executed(""))  # E
+    notifier.finished("run", run.executed(3))  # E
     notifier.released("run")  # E
+    notifier.record_of("run")  # E
+    notifier.watch("run", lambda: True)  # E
+    notifier.watch(run, True)  # E
+    await notifier.until(lambda: True, timeout="1 s")  # E
     await notifier.until(True, timeout=1)  # E
     await notifier.until(lambda: True)  # E
 

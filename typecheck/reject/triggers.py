@@ -73,6 +73,24 @@ CalendarIntervalTrigger(days=1, hour="9")  # E
 CalendarIntervalTrigger(days=1, start_date="2030-01-01")  # E
 CalendarIntervalTrigger(days=1, timezone=1)  # E
 CalendarIntervalTrigger(days=1).end_date = date(2030, 1, 1)  # E
+IntervalTrigger(weeks="1")  # E
+IntervalTrigger(days="1")  # E
+IntervalTrigger(hours="1")  # E
+IntervalTrigger(seconds="1")  # E
+CalendarIntervalTrigger(years="1")  # E
+CalendarIntervalTrigger(weeks="1")  # E
+CalendarIntervalTrigger(days=1, minute="1")  # E
+CalendarIntervalTrigger(days=1, second="1")  # E
+CalendarIntervalTrigger(days=1, end_date="1")  # E
+CalendarIntervalTrigger(days=1, jitter="1")  # E
+CalendarIntervalTrigger(days="1")  # E
+AndTrigger([DateTrigger()], jitter="1 s")  # E
+OrTrigger(DateTrigger())  # E
+OrTrigger([DateTrigger(), "interval"])  # E
+DateTrigger().next_due_time(None, "now")  # E
+DateTrigger().latest_due_time("before", now)  # E
+DateTrigger().latest_due_time(now, "now")  # E
+"interval" & DateTrigger()  # E
 AndTrigger()  # E
 AndTrigger(DateTrigger())  # E
 AndTrigger(DateTrigger(), DateTrigger())  # E
