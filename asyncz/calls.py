@@ -25,7 +25,7 @@ from asyncz.exceptions import FunctionMismatchError, InvalidInputError
 from asyncz.limits import OverlapPolicy, TaskLimits, TaskOptions
 from asyncz.protocols import Executor, Trigger
 from asyncz.retries import Retry
-from asyncz.tasks import Returns, Task
+from asyncz.tasks import AwaitedT, Returns, Task
 from asyncz.triggers.date import DateTrigger
 
 P = ParamSpec("P")
@@ -82,10 +82,10 @@ class BoundCall(Returns[CallT_co]):
 
     @overload
     def add(
-        self: Returns[Awaitable[ResultT]],
+        self: Returns[Awaitable[AwaitedT]],
         *,
         trigger: Trigger | None = NOW,
-        executor: Executor[ResultT] | PoolAlias | ClusterAlias | LoopAlias | OtherAlias | None = None,
+        executor: Executor[AwaitedT] | PoolAlias | ClusterAlias | LoopAlias | OtherAlias | None = None,
         id: str | None = None,
         max_instances: int = ...,
         misfire_grace_time: float | None = ...,
@@ -95,7 +95,7 @@ class BoundCall(Returns[CallT_co]):
         overlap: OverlapPolicy | None = ...,
         paused: bool = False,
         replace_existing: bool = False,
-    ) -> Task[ResultT]: ...
+    ) -> Task[AwaitedT]: ...
     @overload
     @deprecated("the scheduler does not iterate over results: return a list, or loop in a function of your own")
     def add(
@@ -236,7 +236,7 @@ class TaskFunction(CallableProxy, Returns[CallT_co], Generic[P, CallT_co]):
         return TaskFunction[..., object](MethodType(self.__wrapped__, instance), self._scheduler)
 
     @overload
-    def schedule(self: Returns[Awaitable[ResultT]], *args: P.args, **kwargs: P.kwargs) -> Task[ResultT]: ...
+    def schedule(self: Returns[Awaitable[AwaitedT]], *args: P.args, **kwargs: P.kwargs) -> Task[AwaitedT]: ...
     @overload
     @deprecated("the scheduler does not iterate over results: return a list, or loop in a function of your own")
     def schedule(self: Returns[UnreadIterator], *args: P.args, **kwargs: P.kwargs) -> Task[object]: ...
@@ -305,7 +305,7 @@ class FunctionTasks(Returns[CallT_co]):
         self._registered = registered
 
     @overload
-    def get(self: Returns[Awaitable[ResultT]], task_id: str, /) -> Task[ResultT]: ...
+    def get(self: Returns[Awaitable[AwaitedT]], task_id: str, /) -> Task[AwaitedT]: ...
     @overload
     def get(self: Returns[ResultT], task_id: str, /) -> Task[ResultT]: ...
     def get(  # pyright: ignore[reportInconsistentOverload]  # see `Returns`
@@ -323,7 +323,7 @@ class FunctionTasks(Returns[CallT_co]):
         return self._typed(task)
 
     @overload
-    def all(self: Returns[Awaitable[ResultT]]) -> tuple[Task[ResultT], ...]: ...
+    def all(self: Returns[Awaitable[AwaitedT]]) -> tuple[Task[AwaitedT], ...]: ...
     @overload
     def all(self: Returns[ResultT]) -> tuple[Task[ResultT], ...]: ...
     def all(  # pyright: ignore[reportInconsistentOverload]  # see `Returns`

@@ -7,7 +7,7 @@ import weakref
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Generic, Protocol, Self, overload
+from typing import TYPE_CHECKING, Generic, Never, Protocol, Self, overload
 
 from typing_extensions import TypeVar, Unpack, override
 
@@ -34,6 +34,9 @@ ArgumentT_co = TypeVar("ArgumentT_co", covariant=True)
 ArgumentT = TypeVar("ArgumentT")
 ResultT = TypeVar("ResultT")
 NextT = TypeVar("NextT")
+# A function that never returns fits the overload for awaitables, without a value for the type variable. Pyrefly and ty
+# then use the default; without it they would infer `Task[Unknown]`.
+AwaitedT = TypeVar("AwaitedT", default=Never)
 ReturnT = TypeVar("ReturnT")
 ResultT_co = TypeVar("ResultT_co", covariant=True)
 
@@ -232,7 +235,7 @@ class Task(Generic[ResultT_co]):
     @overload
     def then(
         self,
-        fn: Callable[[ResultT_co], Awaitable[NextT]],
+        fn: Callable[[ResultT_co], Awaitable[AwaitedT]],
         /,
         *,
         executor: PoolAlias | ClusterAlias | LoopAlias | OtherAlias | None = None,
@@ -243,7 +246,7 @@ class Task(Generic[ResultT_co]):
         timeout: float | None = ...,
         retry: Retry | None = ...,
         paused: bool = False,
-    ) -> Task[NextT]: ...
+    ) -> Task[AwaitedT]: ...
     @overload
     def then(
         self,
@@ -262,10 +265,10 @@ class Task(Generic[ResultT_co]):
     @overload
     def then(
         self,
-        fn: Callable[[ResultT_co], Awaitable[NextT]],
+        fn: Callable[[ResultT_co], Awaitable[AwaitedT]],
         /,
         *,
-        executor: Executor[NextT],
+        executor: Executor[AwaitedT],
         id: str | None = None,
         max_instances: int = ...,
         misfire_grace_time: float | None = ...,
@@ -273,7 +276,7 @@ class Task(Generic[ResultT_co]):
         timeout: float | None = ...,
         retry: Retry | None = ...,
         paused: bool = False,
-    ) -> Task[NextT]: ...
+    ) -> Task[AwaitedT]: ...
     @overload
     def then(
         self,
@@ -550,9 +553,9 @@ class DownstreamCall(Returns[CallT_co], Generic[ArgumentT_co, CallT_co]):
 
     @overload
     def add(
-        self: Returns[Awaitable[NextT]],
+        self: Returns[Awaitable[AwaitedT]],
         *,
-        executor: Executor[NextT] | PoolAlias | ClusterAlias | LoopAlias | OtherAlias | None = None,
+        executor: Executor[AwaitedT] | PoolAlias | ClusterAlias | LoopAlias | OtherAlias | None = None,
         id: str | None = None,
         max_instances: int = ...,
         misfire_grace_time: float | None = ...,
@@ -560,7 +563,7 @@ class DownstreamCall(Returns[CallT_co], Generic[ArgumentT_co, CallT_co]):
         timeout: float | None = ...,
         retry: Retry | None = ...,
         paused: bool = False,
-    ) -> Task[NextT]: ...
+    ) -> Task[AwaitedT]: ...
     @overload
     def add(
         self: Returns[NextT],

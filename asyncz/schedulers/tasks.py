@@ -25,7 +25,7 @@ from asyncz.schedulers._schedules import TriggerSchedule
 from asyncz.schedulers._task_controller import TaskController
 from asyncz.schedulers.batches import MAX_INSTANCES, Batch, BatchOptions, BatchPlanner, batch_of, check_items
 from asyncz.specs import TaskSpec
-from asyncz.tasks import Task
+from asyncz.tasks import AwaitedT, Task
 
 P = ParamSpec("P")
 Ts = TypeVarTuple("Ts")
@@ -51,10 +51,11 @@ class TaskScheduler:
 
     # Aliases and executors have separate overloads: editors complete aliases only in a parameter whose type has no
     # type variable.
+    # pyrefly: ignore[invalid-type-var]  # the rule is for classes: no argument list of types is ambiguous here
     @overload
     def add_task(
         self,
-        fn: Callable[[Unpack[Ts]], Awaitable[ResultT]],
+        fn: Callable[[Unpack[Ts]], Awaitable[AwaitedT]],
         /,
         *args: Unpack[Ts],
         trigger: Trigger | None = NOW,
@@ -68,7 +69,7 @@ class TaskScheduler:
         overlap: OverlapPolicy | None = ...,
         paused: bool = False,
         replace_existing: bool = False,
-    ) -> Task[ResultT]: ...
+    ) -> Task[AwaitedT]: ...
     @overload
     def add_task(
         self,
@@ -87,14 +88,15 @@ class TaskScheduler:
         paused: bool = False,
         replace_existing: bool = False,
     ) -> Task[ResultT]: ...
+    # pyrefly: ignore[invalid-type-var]  # the rule is for classes: no argument list of types is ambiguous here
     @overload
     def add_task(
         self,
-        fn: Callable[[Unpack[Ts]], Awaitable[ResultT]],
+        fn: Callable[[Unpack[Ts]], Awaitable[AwaitedT]],
         /,
         *args: Unpack[Ts],
         trigger: Trigger | None = NOW,
-        executor: Executor[ResultT],
+        executor: Executor[AwaitedT],
         id: str | None = None,
         max_instances: int = ...,
         misfire_grace_time: float | None = ...,
@@ -104,7 +106,7 @@ class TaskScheduler:
         overlap: OverlapPolicy | None = ...,
         paused: bool = False,
         replace_existing: bool = False,
-    ) -> Task[ResultT]: ...
+    ) -> Task[AwaitedT]: ...
     @overload
     def add_task(
         self,
@@ -291,7 +293,7 @@ class TaskScheduler:
     @overload
     def map(
         self,
-        fn: Callable[[ItemT], Awaitable[ResultT]],
+        fn: Callable[[ItemT], Awaitable[AwaitedT]],
         items: Iterable[ItemT] | AsyncIterable[ItemT],
         /,
         *,
@@ -301,7 +303,7 @@ class TaskScheduler:
         timeout: float | None = ...,
         retry: Retry | None = ...,
         ordered: bool = True,
-    ) -> Batch[ItemT, ResultT]: ...
+    ) -> Batch[ItemT, AwaitedT]: ...
     @overload
     def map(
         self,
@@ -319,17 +321,17 @@ class TaskScheduler:
     @overload
     def map(
         self,
-        fn: Callable[[ItemT], Awaitable[ResultT]],
+        fn: Callable[[ItemT], Awaitable[AwaitedT]],
         items: Iterable[ItemT] | AsyncIterable[ItemT],
         /,
         *,
-        executor: Executor[ResultT],
+        executor: Executor[AwaitedT],
         id: str | None = None,
         max_instances: int = MAX_INSTANCES,
         timeout: float | None = ...,
         retry: Retry | None = ...,
         ordered: bool = True,
-    ) -> Batch[ItemT, ResultT]: ...
+    ) -> Batch[ItemT, AwaitedT]: ...
     @overload
     def map(
         self,
@@ -400,7 +402,7 @@ class TaskScheduler:
     @overload
     def get_task(self, task_id: str) -> Task[object]: ...
     @overload
-    def get_task(self, task_id: str, *, of: Callable[P, Awaitable[ResultT]]) -> Task[ResultT]: ...
+    def get_task(self, task_id: str, *, of: Callable[P, Awaitable[AwaitedT]]) -> Task[AwaitedT]: ...
     @overload
     def get_task(self, task_id: str, *, of: Callable[P, ResultT]) -> Task[ResultT]: ...
     def get_task(self, task_id: str, *, of: Callable[P, object] | None = None) -> Task[object]:

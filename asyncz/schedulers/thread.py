@@ -34,7 +34,7 @@ from asyncz.schedulers.batches import (
     check_items,
     thread_batch_of,
 )
-from asyncz.tasks import Task
+from asyncz.tasks import AwaitedT, Task
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
@@ -265,7 +265,7 @@ class SchedulerThread(Generic[SchedulerT_co]):
     @overload
     def map(
         self,
-        fn: Callable[[ItemT], Awaitable[ResultT]],
+        fn: Callable[[ItemT], Awaitable[AwaitedT]],
         items: Iterable[ItemT],
         /,
         *,
@@ -275,7 +275,7 @@ class SchedulerThread(Generic[SchedulerT_co]):
         timeout: float | None = ...,
         retry: Retry | None = ...,
         ordered: bool = True,
-    ) -> ThreadBatch[ItemT, ResultT]: ...
+    ) -> ThreadBatch[ItemT, AwaitedT]: ...
     @overload
     def map(
         self,
@@ -293,17 +293,17 @@ class SchedulerThread(Generic[SchedulerT_co]):
     @overload
     def map(
         self,
-        fn: Callable[[ItemT], Awaitable[ResultT]],
+        fn: Callable[[ItemT], Awaitable[AwaitedT]],
         items: Iterable[ItemT],
         /,
         *,
-        executor: Executor[ResultT],
+        executor: Executor[AwaitedT],
         id: str | None = None,
         max_instances: int = MAX_INSTANCES,
         timeout: float | None = ...,
         retry: Retry | None = ...,
         ordered: bool = True,
-    ) -> ThreadBatch[ItemT, ResultT]: ...
+    ) -> ThreadBatch[ItemT, AwaitedT]: ...
     @overload
     def map(
         self,

@@ -60,6 +60,10 @@ def never() -> Never:
     raise SystemExit
 
 
+def never_with(number: UserId) -> Never:
+    raise SystemExit(number)
+
+
 async def never_later() -> Never:
     raise SystemExit
 
@@ -233,8 +237,18 @@ def bound(chooses: Chooses, numbers: Model[int], texts: TextModel) -> None:
     assert_type(scheduler.call(callback, user, 3).add(), Task[UserId])  # E[ty]: generic functions
     assert_type(scheduler.call(lambda: 3 + 4).add(), Task[int])  # E[ty]: literal results of lambdas
     assert_type(scheduler.call(str.upper, "a").add(), Task[str])
-    assert_type(scheduler.call(never).add(), Task[Never])  # E[-mypy]: Never is also an Awaitable of anything
+    assert_type(scheduler.call(never).add(), Task[Never])  # E[pyright,basedpyright]: Never is also an Awaitable
     assert_type(scheduler.call(never_later).add(), Task[Never])
+    assert_type(scheduler.add_task(never), Task[Never])  # E[pyright,basedpyright]: Never is also an Awaitable
+    assert_type(scheduler.add_task(never_later), Task[Never])
+    assert_type(scheduler.task()(never).schedule(), Task[Never])  # E[pyright,basedpyright]: Never is also an Awaitable
+    assert_type(scheduler.tasks_of(never).get("id"), Task[Never])  # E[pyright,basedpyright]: Never is also an Awaitable
+    assert_type(
+        scheduler.call(user, 3).add().then(never_with), Task[Never]
+    )  # E[pyright,basedpyright]: Never is also an Awaitable
+    assert_type(
+        scheduler.call(user, 3).add().then_call(never_with).add(), Task[Never]
+    )  # E[pyright,basedpyright]: Never is also an Awaitable
 
 
 async def decorated(numbers: Model[int], texts: TextModel) -> None:
