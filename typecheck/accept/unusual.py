@@ -243,12 +243,9 @@ def bound(chooses: Chooses, numbers: Model[int], texts: TextModel) -> None:
     assert_type(scheduler.add_task(never_later), Task[Never])
     assert_type(scheduler.task()(never).schedule(), Task[Never])  # E[pyright,basedpyright]: Never is also an Awaitable
     assert_type(scheduler.tasks_of(never).get("id"), Task[Never])  # E[pyright,basedpyright]: Never is also an Awaitable
-    assert_type(
-        scheduler.call(user, 3).add().then(never_with), Task[Never]
-    )  # E[pyright,basedpyright]: Never is also an Awaitable
-    assert_type(
-        scheduler.call(user, 3).add().then_call(never_with).add(), Task[Never]
-    )  # E[pyright,basedpyright]: Never is also an Awaitable
+    number = scheduler.call(user, 3).add()
+    assert_type(number.then(never_with), Task[Never])  # E[pyright,basedpyright]: Never is also an Awaitable
+    assert_type(number.then_call(never_with).add(), Task[Never])  # E[pyright,basedpyright]: Never is also an Awaitable
 
 
 async def decorated(numbers: Model[int], texts: TextModel) -> None:

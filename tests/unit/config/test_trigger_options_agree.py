@@ -53,5 +53,5 @@ def test_trigger_options_agree(
 
 def test_every_builtin_trigger_is_compared() -> None:
     assert {alias for alias, *_ in TRIGGERS} == set(BUILTIN_TRIGGERS)
-    # The last overload is for classes of users.
-    assert len(typing.get_overloads(create_trigger)) == len(TRIGGERS) + 1
+    # The last two overloads are for a missing option, and for classes of users.
+    assert len(typing.get_overloads(create_trigger)) == len(TRIGGERS) + 2
