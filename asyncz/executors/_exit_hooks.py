@@ -16,7 +16,7 @@ from typing_extensions import TypeVar
 
 from asyncz._coroutines import CoroutineCall, run_in_new_loop
 from asyncz.events import TaskNotification
-from asyncz.executors.base import BaseExecutor
+from asyncz.executors.base import BaseExecutor, safe_logger
 from asyncz.runs import TaskRun
 
 ResultT = TypeVar("ResultT")
@@ -95,7 +95,7 @@ class ThreadedFunctions:
         if task_ids:
             names = ", ".join(repr(task_id) for task_id in task_ids[:_NAMES_SHOWN])
             more = f" and {len(task_ids) - _NAMES_SHOWN} more" if len(task_ids) > _NAMES_SHOWN else ""
-            self._executor.logger.warning(
+            safe_logger(self._executor).warning(
                 "%s waits until the functions of these tasks have returned, as a thread cannot be stopped: %s%s",
                 waiting,
                 names,

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import threading
 from collections import deque
 from collections.abc import Callable
 
-logger = logging.getLogger("asyncz.executors")
+from asyncz.executors._safe_logging import logger
 
 _IDLE_SECONDS = 1.0
 _MESSAGE = "Pickling or unpickling raised an exception outside of a run"
@@ -86,6 +84,4 @@ def _make(call: Callable[[], object]) -> None:
     try:
         call()
     except BaseException:
-        # A log handler that raises is user code as well.
-        with contextlib.suppress(BaseException):
-            logger.exception(_MESSAGE)
+        logger.exception(_MESSAGE)

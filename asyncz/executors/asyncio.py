@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import contextlib
 import threading
 from collections.abc import Callable, Coroutine
 from functools import partial
@@ -21,7 +20,7 @@ from asyncz.exceptions import WorkerStartError
 from asyncz.executors._eager_start import HAS_EAGER_START, start_task
 from asyncz.executors._exit_hooks import ThreadedFunctions
 from asyncz.executors._left_behind import TasksLeftBehind
-from asyncz.executors.base import InlineExecutor
+from asyncz.executors.base import InlineExecutor, safe_logger
 from asyncz.protocols import Notifier
 from asyncz.runs import TaskRun
 
@@ -138,7 +137,7 @@ class AsyncIOExecutor(InlineExecutor):
             coroutines = [coroutine for coroutine, _ in self._coroutines.values()]
             _, hanging = await asyncio.wait(coroutines, timeout=_shutdown_limits.CLEANUP_SECONDS)
         if hanging:
-            self.logger.warning(
+            safe_logger(self).warning(
                 "%d coroutine(s) are still running although they were cancelled: %s", len(hanging), hanging
             )
         else:
@@ -224,9 +223,7 @@ class AsyncIOExecutor(InlineExecutor):
 
     def _log_left_behind(self, task_id: str, task: asyncio.Task[object]) -> None:
         message = "A run of the task %r has left the asyncio task %r behind, which is cancelled"
-        # A log handler that raises must not end the check of the other tasks.
-        with contextlib.suppress(Exception):
-            self.logger.warning(message, task_id, task.get_name())
+        safe_logger(self).warning(message, task_id, task.get_name())
 
     def _run_on_loop(self, call: CoroutineCall[ResultT], /) -> ResultT:
         """Run the coroutine that a function has returned on the loop, and wait for it in this thread."""

@@ -15,6 +15,7 @@ from typing_extensions import TypeVar, override
 
 from asyncz._checks import check_optional_count
 from asyncz._constructors import explain_misuse
+from asyncz._safe_logging import SafeLogger
 from asyncz._statuses import ExecutorStatus, check_transition
 from asyncz.events import TaskError, TaskNotification
 from asyncz.exceptions import (
@@ -315,12 +316,8 @@ class BaseExecutor(ABC):
 
     def mark_broken(self) -> None:
         """Change the status to `broken`: reject new runs. May be called from any thread."""
-        state = self._base_executor_state
-        try:
-            state.set_status("broken")
-        except IllegalTransitionError:
-            return
-        self.logger.error("The executor %r is broken and accepts no more runs", state.alias)
+        if set_broken(self):
+            log_broken(self)
 
 
 explain_misuse(BaseExecutor)
@@ -499,7 +496,8 @@ class _CancelNow:
         try:
             return cancel(run)
         except Exception as error:
-            _log(self._executor, logging.ERROR, "A run of the task %r could not be cancelled: %r", run.task_id, error)
+            message = "A run of the task %r could not be cancelled: %r"
+            safe_logger(self._executor).error(message, run.task_id, error)
             return False
 
 
@@ -549,7 +547,7 @@ class _Timeout:
         ):
             # Cleanup takes real time, whatever clock the scheduler has.
             self._call_later(None, state.cleanup_seconds, self._give_up)
-            _log(self._executor, logging.DEBUG, "%s", self._exceeded)
+            safe_logger(self._executor).debug("%s", self._exceeded)
         else:
             self._give_up()
 
@@ -557,13 +555,13 @@ class _Timeout:
         try:
             return self._cancel_run()
         except Exception as error:
-            _log(self._executor, logging.ERROR, "A run over its timeout could not be cancelled: %r", error)
+            safe_logger(self._executor).error("A run over its timeout could not be cancelled: %r", error)
             return False
 
     def _give_up(self) -> None:
         if self._abandon():
             self._try_to_cancel()
-            _log(self._executor, logging.DEBUG, "%s", self._exceeded)
+            safe_logger(self._executor).debug("%s", self._exceeded)
 
 
 def limit_pickling(executor: BaseExecutor, run: TaskRun[ResultT]) -> Callable[[], None]:
@@ -584,6 +582,21 @@ def limit_pickling(executor: BaseExecutor, run: TaskRun[ResultT]) -> Callable[[]
 
 def _do_nothing() -> None:
     """Do nothing."""
+
+
+def set_broken(executor: BaseExecutor) -> bool:
+    """Change the status of an executor to `broken`; return False if its status does not allow that."""
+    try:
+        executor._base_executor_state.set_status("broken")
+    except IllegalTransitionError:
+        return False
+    return True
+
+
+def log_broken(executor: BaseExecutor) -> None:
+    """Log that an executor is broken. Calls log handlers."""
+    alias = executor._base_executor_state.alias
+    safe_logger(executor).error("The executor %r is broken and accepts no more runs", alias)
 
 
 def _finish_any(executor: BaseExecutor, run: TaskRun[ResultT], notification: TaskNotification[ResultT]) -> None:
@@ -623,17 +636,12 @@ def _log_hidden_error(executor: BaseExecutor, notification: TaskNotification[Res
     """Log the error of a run that was interrupted, after its outcome was reported: log handlers are user code."""
     if isinstance(notification, TaskError):
         message = "A run of the task %r was interrupted, and then failed: %s"
-        _log(executor, logging.WARNING, message, notification.task_id, notification.traceback)
+        safe_logger(executor).warning(message, notification.task_id, notification.traceback)
 
 
-def _log(executor: BaseExecutor, level: int, message: str, *args: object) -> None:
-    """Log a message; a log handler that raises must not keep an outcome from being reported."""
-    try:
-        executor.logger.log(level, message, *args)
-    except BaseException as error:
-        # Only the main thread receives interrupts of the user, which may come at this moment.
-        if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
-            raise
+def safe_logger(executor: BaseExecutor) -> SafeLogger:
+    """Return the logger of an executor for calls that must not raise: a log handler that raises must change no run."""
+    return SafeLogger(executor.logger)
 
 
 def _is_overridden(executor: InlineExecutor, name: str) -> bool:

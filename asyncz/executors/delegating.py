@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import threading
 from collections.abc import Callable
 from typing import Generic, Protocol
 
@@ -11,6 +11,7 @@ from typing_extensions import TypeVar
 from asyncz._constructors import explain_misuse
 from asyncz._unsafe import as_cancelling, as_cancelling_all, as_checking_calls
 from asyncz.events import TaskNotification
+from asyncz.executors._safe_logging import logger
 from asyncz.protocols import (
     Executor,
     Notifier,
@@ -21,8 +22,6 @@ from asyncz.states import ExecutorState
 
 ResultT = TypeVar("ResultT")
 ExecutorT = TypeVar("ExecutorT", bound="_AnyExecutor")
-
-_logger = logging.getLogger("asyncz.executors")
 
 
 class _AnyExecutor(Protocol):
@@ -165,12 +164,16 @@ class _Relay:
         self._observer = observer
 
     def finished(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
-        self._observe(run, notification)
-        self._notifier.finished(run, notification)
+        try:
+            self._observe(run, notification)
+        finally:
+            self._notifier.finished(run, notification)
 
     def notify(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
-        self._observe(run, notification)
-        self._notifier.notify(run, notification)
+        try:
+            self._observe(run, notification)
+        finally:
+            self._notifier.notify(run, notification)
 
     def released(self, run: TaskRun[ResultT], /) -> None:
         self._notifier.released(run)
@@ -178,5 +181,8 @@ class _Relay:
     def _observe(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT]) -> None:
         try:
             self._observer.on_outcome(run, notification)
-        except Exception:
-            _logger.exception("on_outcome of %r failed for a run of the task %r", self._observer, run.task_id)
+        except BaseException as error:
+            # Only the main thread receives interrupts of the user, which may come at this moment.
+            if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+                raise
+            logger.exception("on_outcome of %r failed for a run of the task %r", self._observer, run.task_id)

@@ -24,7 +24,7 @@ from asyncz.executors._helper_threads import HelperThreads
 from asyncz.executors._progress_socket import ProgressSocket
 from asyncz.executors._remote_call import safe_repr
 from asyncz.executors._serialization import is_plain_call, latest_start, outcome_of, parcel_of, plain_outcome_of_report
-from asyncz.executors.base import limit_pickling
+from asyncz.executors.base import limit_pickling, log_broken, safe_logger, set_broken
 from asyncz.executors.pool import QueueExecutor
 from asyncz.protocols import Notifier
 from asyncz.runs import TaskRun
@@ -152,6 +152,10 @@ class FuturesExecutor(QueueExecutor):
         if self._progress is not None:
             self._progress.close()
 
+    def _log_failure(self, error: BaseException) -> None:
+        # All runs share the feeder thread, and a log handler may hang.
+        self._readers.call(partial(safe_logger(self).error, "The pool has failed", exc_info=error))
+
     # For the call of a run, in any thread
 
     def _prepared(self, call: _Call[ResultT]) -> tuple[object, ...]:
@@ -270,13 +274,17 @@ class FuturesExecutor(QueueExecutor):
         else:
             try:
                 self._pool = _create(self._make_pool)
-            except Exception:
-                self.logger.exception("The pool has broken, and no new one could be created")
+            except BaseException as error:
+                self._log_failure(error)
                 self._lost = lost
-        if self._lost is not None:
-            self.mark_broken()
+        if self._lost is not None and set_broken(self):
+            # All runs share this thread, and a log handler may hang.
+            self._readers.call(partial(log_broken, self))
         if self._shutdown_pool:
-            broken.shutdown(wait=False)
+            try:
+                broken.shutdown(wait=False)
+            except BaseException as error:
+                self._log_failure(error)
 
 
 explain_misuse(FuturesExecutor)
@@ -324,7 +332,11 @@ class _Call(Generic[ResultT]):
 
     def submit(self) -> None:
         """Submit the call to the pool."""
-        self.executor._submit_call(self)
+        try:
+            self.executor._submit_call(self)
+        except BaseException as error:
+            # Such as that of a pool whose `submit` returns no future.
+            self.end(self.run.failed(error))
 
     def end(self, notification: TaskNotification[ResultT]) -> None:
         """Report the outcome of the run, unless it was cancelled in the queue."""
@@ -407,6 +419,7 @@ def _is_pool(value: object) -> bool:
 
 
 def _feed(calls: queue.SimpleQueue[Callable[[], None] | None]) -> None:
+    # No call raises: a run or the log gets the error.
     while (call := calls.get()) is not None:
         call()
         del call

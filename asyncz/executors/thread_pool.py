@@ -18,6 +18,7 @@ from asyncz.config import ThreadPoolKwargs
 from asyncz.exceptions import InvalidInputError, WorkerStartError
 from asyncz.executors._exit_hooks import FunctionCaller, ThreadedFunctions, call_in_own_thread
 from asyncz.executors._run_registry import RunConsumer, for_all_runs
+from asyncz.executors.base import safe_logger
 from asyncz.executors.pool import PoolExecutor, check_pool_kwargs
 from asyncz.protocols import Notifier
 from asyncz.runs import TaskRun
@@ -146,8 +147,8 @@ class ThreadPoolExecutor(PoolExecutor):
             return
         if failures < len(_START_DELAYS):
             delay = _START_DELAYS[failures]
-            self.logger.warning("A thread could not be started, next try in %g s: %s", delay, error)
             self._base_executor_state.call_on_loop(partial(self._retry_later, workers, failures + 1, delay))
+            safe_logger(self).warning("A thread could not be started, next try in %g s: %s", delay, error)
         elif workers.count_in():
             self._fail_queued(workers, f"the system has refused to start a thread: {error}", error)
 

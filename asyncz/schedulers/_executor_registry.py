@@ -101,7 +101,7 @@ class Registration:
             return False
         try:
             canceller.cancel_all()
-        except Exception:
+        except BaseException:
             logger.exception("The executor %r could not cancel its runs", self.alias)
             return False
         return True
@@ -110,7 +110,7 @@ class Registration:
         """Return the number of abandoned runs; 0 if the executor cannot report it."""
         try:
             return self.state().abandoned
-        except Exception:
+        except BaseException:
             logger.exception("The executor %r could not report its state", self.alias)
             return 0
 
@@ -343,7 +343,7 @@ class ExecutorRegistry:
         if not registration.ready:
             return
         registration.ready = False
-        shutdown: asyncio.Future[None] = asyncio.ensure_future(registration.shutdown(wait))
+        shutdown: asyncio.Future[None] = asyncio.ensure_future(_shut_down(registration, wait=wait))
         try:
             if not wait:
                 await asyncio.wait([shutdown], timeout=_seconds_left(cut))
@@ -399,6 +399,14 @@ def _seconds_left(cut: Cut | None) -> float:
     return cut.seconds_left() if cut is not None and cut.is_set() else _shutdown_limits.EXECUTORS_SECONDS
 
 
+async def _shut_down(registration: Registration, *, wait: bool) -> None:
+    """Shut an executor down; an exit that it raises must not end the event loop."""
+    try:
+        await registration.shutdown(wait)
+    except (SystemExit, KeyboardInterrupt):
+        logger.exception("The executor %r did not shut down", registration.alias)
+
+
 async def _end_start(starting: asyncio.Task[None], cut: Cut | None) -> None:
     """Wait for a late start, but not without end once `cut` is set."""
     if await _is_done_before(starting, cut):
@@ -421,7 +429,7 @@ async def _cut_short(
         return shutdown
     # An executor that cannot cancel all runs might wait for them without end.
     shutdown.cancel()
-    shutdown = asyncio.ensure_future(registration.shutdown(False))
+    shutdown = asyncio.ensure_future(_shut_down(registration, wait=False))
     await asyncio.wait([shutdown], timeout=_seconds_left(cut))
     return shutdown
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
-import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
@@ -15,6 +13,7 @@ from typing_extensions import override
 
 from asyncz._checks import check_iterable, check_seconds, is_aware, shown
 from asyncz._constructors import explain_misuse
+from asyncz._safe_logging import SafeLogger
 from asyncz._unsafe import as_catching_up, as_starting
 from asyncz.exceptions import InvalidInputError, NeverDueError
 from asyncz.plugins import is_trigger
@@ -22,7 +21,7 @@ from asyncz.protocols import Trigger
 from asyncz.triggers._progressions import Progression
 from asyncz.triggers._timezones import minus, text_of
 
-logger: logging.Logger = logging.getLogger("asyncz.scheduler")
+logger = SafeLogger("asyncz.scheduler")
 
 _MICROSECOND = timedelta(microseconds=1)
 _LAST = datetime.max.replace(tzinfo=UTC)
@@ -450,9 +449,7 @@ class OrTrigger(CombinedTrigger):
                 except Exception as raised:
                     due, error = None, raised
                     self._failed.add(number)
-                    # A handler or filter that raises must not end the other parts.
-                    with contextlib.suppress(Exception):
-                        logger.exception("A part of an OrTrigger raised and has ended: %s", trigger)
+                    logger.exception("A part of an OrTrigger raised and has ended: %s", trigger)
             times.append(due)
         return times, error
 

@@ -9,10 +9,18 @@ from collections.abc import Iterator
 
 import pytest
 
-from asyncz import AsyncIOScheduler, IntervalTrigger, Retry, TaskError, TaskExecuted, current_run, install_log_fields
+from asyncz import (
+    AsyncIOScheduler,
+    IntervalTrigger,
+    Retry,
+    TaskError,
+    TaskExecuted,
+    _safe_logging,
+    current_run,
+    install_log_fields,
+)
 from asyncz.events import RunDetails
 from asyncz.logs import RunFields
-from asyncz.schedulers import _safe_logging
 from asyncz.schedulers._run_logging import log_outcome, seconds_text
 from asyncz.testing import FakeClock
 from tests.helpers import payloads

@@ -122,9 +122,13 @@ async def test_addition_cost_does_not_grow_with_listeners(
         task = scheduler.add_task(payloads.add, 1, 2, trigger=None)
         listeners, removals = _functions(), list[Callable[[], object]]()
         sizes: list[int] = []
+
+        def add_and_keep(listener: _Listener) -> None:
+            removals.append(add(scheduler, task, listener))
+
         for _ in range(_MANY):
             listener = next(listeners)
-            sizes.append(bytes_of(lambda listener=listener: removals.append(add(scheduler, task, listener))))
+            sizes.append(bytes_of(partial(add_and_keep, listener)))
         assert statistics.median(sizes[-21:]) < _MANY
         sizes = [bytes_of(removal) for removal in removals]
         assert statistics.median(sizes[:21]) < _MANY

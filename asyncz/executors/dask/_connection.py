@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Callable, Mapping
 from importlib import import_module
 
 import attrs
 
 from asyncz._callables import as_coroutine
+from asyncz._safe_logging import SafeLogger
 from asyncz.config import DaskClusterKwargs
 from asyncz.exceptions import ClusterConnectionError, InvalidInputError
 from asyncz.executors._remote_progress import Report
 from asyncz.executors._remote_worker import Place
+from asyncz.executors._safe_logging import logger as default_logger
 from asyncz.executors._start_checks import check_process_start
 from asyncz.executors.dask._client_protocol import (
     Client,
@@ -84,7 +85,7 @@ class Connection:
         self._topic = ""
         self._events: WorkerEvents | None = None
         self._watcher: asyncio.Task[None] | None = None
-        self._logger = logging.getLogger("asyncz.executors")
+        self._logger = default_logger
         self.state: ClusterState | None = None
 
     @property
@@ -106,7 +107,7 @@ class Connection:
         address = self._cluster_kwargs.get("dashboard_address", ":0")
         return f"127.0.0.1{address}" if address is not None and address.startswith(":") else address
 
-    async def open(self, topic: str, worker_events: WorkerEvents, logger: logging.Logger) -> None:
+    async def open(self, topic: str, worker_events: WorkerEvents, logger: SafeLogger) -> None:
         """Connect, after a cluster was started if neither an address nor a client is given.
 
         Args:

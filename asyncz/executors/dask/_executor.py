@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
-import logging
 import pickle
 import time
 import uuid
@@ -22,6 +21,7 @@ from asyncz._callables import function_name
 from asyncz._checks import check_amounts, check_count
 from asyncz._constructors import explain_misuse
 from asyncz._running import context_for_later
+from asyncz._safe_logging import SafeLogger
 from asyncz.config import DaskClusterKwargs
 from asyncz.events import TaskNotification, Worker
 from asyncz.exceptions import (
@@ -41,7 +41,7 @@ from asyncz.executors._serialization import (
     pickled,
     plain_outcome_of_report,
 )
-from asyncz.executors.base import limit_pickling
+from asyncz.executors.base import limit_pickling, safe_logger
 from asyncz.executors.dask import _client_protocol, _connection, _worker
 from asyncz.executors.pool import QueueExecutor
 from asyncz.protocols import Notifier
@@ -157,7 +157,7 @@ class DaskExecutor(QueueExecutor):
         self.check_not_started()
         self._token = uuid.uuid4().hex
         listener = _connection.WorkerEvents(self._began, self._progressed)
-        await self._link.open(f"asyncz-{self._token}", listener, logging.getLogger(f"asyncz.executors.{alias}"))
+        await self._link.open(f"asyncz-{self._token}", listener, SafeLogger(f"asyncz.executors.{alias}"))
         await super().start(scheduler, alias)
 
     @property
@@ -373,12 +373,12 @@ class DaskExecutor(QueueExecutor):
             async with asyncio.timeout(_SECONDS_TO_CANCEL):
                 replies = await client.run(_worker.cancel, [job.key for job in jobs], on_error="return")
         except Exception as error:
-            self.logger.warning("The workers of the cluster did not hear of a cancellation: %r", error)
+            safe_logger(self).warning("The workers of the cluster did not hear of a cancellation: %r", error)
             return
         running: set[str] = set()
         for worker, reply in replies.items():
             if isinstance(reply, BaseException):
-                self.logger.warning("The worker %s did not hear of a cancellation: %r", worker, reply)
+                safe_logger(self).warning("The worker %s did not hear of a cancellation: %r", worker, reply)
                 return
             running.update(job.key for job in jobs if isinstance(reply, list) and job.key in reply)
         await self._drop([job for job in jobs if job.key not in running])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import time
 import weakref
@@ -12,6 +11,7 @@ from typing import Protocol, TypeAlias
 
 from asyncz.config import ProcessPoolKwargs
 from asyncz.exceptions import WorkerStartError
+from asyncz.executors._safe_logging import logger
 from asyncz.executors._serialization import error_of
 from asyncz.executors._start_checks import start_error
 from asyncz.executors.process_pool import _process
@@ -19,8 +19,6 @@ from asyncz.executors.process_pool._link import WorkerLink
 from asyncz.executors.process_pool._process import WorkerProcess
 from asyncz.executors.process_pool._slot import Slot
 from asyncz.executors.process_pool._user_code import Lane, UserCodeThreads
-
-logger = logging.getLogger("asyncz.executors")
 
 WorkerSlot: TypeAlias = Slot[WorkerProcess, WorkerLink]
 

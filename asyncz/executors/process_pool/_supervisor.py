@@ -10,7 +10,6 @@ fail with that error, its workers are killed, and it starts anew on the same thr
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import selectors
 import socket
@@ -25,6 +24,7 @@ from asyncz.config import ProcessPoolKwargs
 from asyncz.events import Worker
 from asyncz.exceptions import WorkerStartError
 from asyncz.executors._exit_hooks import call_before_exit_waits
+from asyncz.executors._safe_logging import logger
 from asyncz.executors.process_pool import _frames, _prefetch
 from asyncz.executors.process_pool._frames import FrameError
 from asyncz.executors.process_pool._jobs import JobTable
@@ -35,8 +35,6 @@ from asyncz.executors.process_pool._slot import Job, Slot, SlotEnd, SlotState
 from asyncz.executors.process_pool._starts import FIRST_BACK_OFF, LONGEST_BACK_OFF, WorkerSlot, WorkerStarts
 from asyncz.executors.process_pool._user_code import Lane, UserCodeThreads
 from asyncz.runs import this_worker
-
-logger = logging.getLogger("asyncz.executors")
 
 _MAX_UNHANDLED_LOG_BYTES = 16 << 20
 _SECONDS_TO_STOP = 10.0

@@ -7,14 +7,12 @@ longer than 20 ms, another thread takes the lanes that wait.
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 
-logger = logging.getLogger("asyncz.executors")
+from asyncz.executors._safe_logging import logger
 
 _SECONDS_UNTIL_HELP = 0.02
 _MAX_THREADS = 64
@@ -146,6 +144,4 @@ class UserCodeThreads:
 
 
 def _log_failure(error: BaseException) -> None:
-    # A log handler that raises is user code as well.
-    with contextlib.suppress(BaseException):
-        logger.error("User code of a process pool raised an exception outside of a run", exc_info=error)
+    logger.error("User code of a process pool raised an exception outside of a run", exc_info=error)
