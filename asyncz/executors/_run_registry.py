@@ -116,7 +116,7 @@ class RunRegistry:
     """Records of the runs that an executor accepted and that are not over.
 
     The methods may be called from any thread, except for those that add runs, which are for the loop's thread. No
-    method calls anything foreign while it holds the lock, so the lock is held for about a microsecond and never
+    method calls user code while it holds the lock, so the lock is held for about a microsecond and never
     together with another one.
 
     Attributes:

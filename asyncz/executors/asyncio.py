@@ -29,8 +29,8 @@ ResultT = TypeVar("ResultT")
 # A coroutine over its timeout has this long for its cleanup.
 _TIMEOUT_CLEANUP_SECONDS = 5.0
 
-_Followed: TypeAlias = tuple[asyncio.Task[object], Callable[[object], None]]
-"""The task of a coroutine that has not ended, and the callback that finishes the run."""
+_Tracked: TypeAlias = tuple[asyncio.Task[object], Callable[[object], None]]
+"""The asyncio task of a run, and the callback that finishes the run."""
 
 
 class AsyncIOExecutor(InlineExecutor):
@@ -50,7 +50,7 @@ class AsyncIOExecutor(InlineExecutor):
     def __init__(self) -> None:
         super().__init__()
         self._base_executor_state.cleanup_seconds = _TIMEOUT_CLEANUP_SECONDS
-        self._coroutines: dict[int, _Followed] = {}
+        self._aio_tasks: dict[int, _Tracked] = {}
         self._functions = ThreadedFunctions(self)
         self._watch: asyncio.Task[None] | None = None
         # The coroutine that is running to its first wait, and the id of the run that did so last.
@@ -88,20 +88,20 @@ class AsyncIOExecutor(InlineExecutor):
         # A coroutine that is submitted by one that is starting does not start eagerly: the nesting could be endless.
         if self._starting is not None or loop.get_task_factory() is not None:
             # A task factory that was written for Python 3.13 or older does not accept a name.
-            coroutine = loop.create_task(execution, context=context)
-            coroutine.set_name(run.task_id)
+            aio_task = loop.create_task(execution, context=context)
+            aio_task.set_name(run.task_id)
         else:
             self._starting = execution
             self._starting_id = run.id
             try:
-                coroutine = start_task(loop, execution, run.task_id, context)
+                aio_task = start_task(loop, execution, run.task_id, context)
             finally:
                 self._starting = None
-        if not coroutine.done():
-            self._follow(run, coroutine)
+        if not aio_task.done():
+            self._finish_when_done(run, aio_task)
             return
         try:
-            notification = coroutine.result()
+            notification = aio_task.result()
         except asyncio.CancelledError:
             notification = run.cancelled()
         self._left_behind.run_ended(run.id)
@@ -114,14 +114,14 @@ class AsyncIOExecutor(InlineExecutor):
             return self._functions.cancel(run.id)
         if threading.get_ident() == self._thread:
             is_starting = self._starting is not None and run.id == self._starting_id
-            coroutine = self._starting_task() if is_starting else self._task_of(run.id)
-            return self._functions.cancel(run.id) if coroutine is None else coroutine.cancel()
-        coroutine = self._task_of(run.id)
-        if coroutine is None:
+            aio_task = self._starting_task() if is_starting else self._aio_task_of(run.id)
+            return self._functions.cancel(run.id) if aio_task is None else aio_task.cancel()
+        aio_task = self._aio_task_of(run.id)
+        if aio_task is None:
             return self._functions.cancel(run.id)
-        if coroutine.done():
+        if aio_task.done():
             return False
-        self._running_loop.call_soon_threadsafe(coroutine.cancel)
+        self._running_loop.call_soon_threadsafe(aio_task.cancel)
         return True
 
     @override
@@ -129,13 +129,13 @@ class AsyncIOExecutor(InlineExecutor):
         """Wait for the cleanup of coroutines that were cancelled, for at most 3 seconds."""
         hanging: set[asyncio.Task[object]] = set()
         if self._running_loop.is_closed():
-            self._coroutines.clear()
+            self._aio_tasks.clear()
             self._watch = None
         else:
             self._left_behind.check()
-        if self._coroutines:
-            coroutines = [coroutine for coroutine, _ in self._coroutines.values()]
-            _, hanging = await asyncio.wait(coroutines, timeout=_shutdown_limits.CLEANUP_SECONDS)
+        if self._aio_tasks:
+            aio_tasks = [aio_task for aio_task, _ in self._aio_tasks.values()]
+            _, hanging = await asyncio.wait(aio_tasks, timeout=_shutdown_limits.CLEANUP_SECONDS)
         if hanging:
             safe_logger(self).warning(
                 "%d coroutine(s) are still running although they were cancelled: %s", len(hanging), hanging
@@ -147,17 +147,17 @@ class AsyncIOExecutor(InlineExecutor):
             await asyncio.wait([self._watch])
             self._watch = None
 
-    def _follow(self, run: TaskRun[ResultT], coroutine: asyncio.Task[TaskNotification[ResultT]]) -> None:
-        """Finish a run when its coroutine is done."""
+    def _finish_when_done(self, run: TaskRun[ResultT], aio_task: asyncio.Task[TaskNotification[ResultT]]) -> None:
+        """Finish a run when its asyncio task is done."""
 
         # A coroutine that is cancelled before its first step never runs its body: only this callback is called then.
-        def ended(_: object) -> None:
-            self._coroutines.pop(run.id, None)
+        def on_done(_: object) -> None:
+            self._aio_tasks.pop(run.id, None)
             self._left_behind.run_ended(run.id)
-            self.finish(run, run.cancelled() if coroutine.cancelled() else coroutine.result())
+            self.finish(run, run.cancelled() if aio_task.cancelled() else aio_task.result())
 
-        self._coroutines[run.id] = coroutine, ended
-        coroutine.add_done_callback(ended)
+        self._aio_tasks[run.id] = aio_task, on_done
+        aio_task.add_done_callback(on_done)
         if run.limits.timeout is not None:
             self.start_timeout(run)
 
@@ -168,24 +168,24 @@ class AsyncIOExecutor(InlineExecutor):
         step does not come here, and one that starts eagerly would pay for the call.
         """
         notification = await run._execute_async_in_own_context()
-        followed = self._coroutines.pop(run.id, None)
-        if followed is not None:
-            coroutine, ended = followed
-            coroutine.remove_done_callback(ended)
+        tracked = self._aio_tasks.pop(run.id, None)
+        if tracked is not None:
+            aio_task, on_done = tracked
+            aio_task.remove_done_callback(on_done)
             self._left_behind.run_ended(run.id)
             self.finish(run, notification)
         return notification
 
-    def _task_of(self, run_id: int) -> asyncio.Task[object] | None:
-        followed = self._coroutines.get(run_id)
-        return None if followed is None else followed[0]
+    def _aio_task_of(self, run_id: int) -> asyncio.Task[object] | None:
+        tracked = self._aio_tasks.get(run_id)
+        return None if tracked is None else tracked[0]
 
     def _starting_task(self) -> asyncio.Task[object] | None:
         # Not always the current task: the starting one may itself start another task eagerly, which calls this.
         tasks = asyncio.all_tasks(self._running_loop)
         return next((task for task in tasks if task.get_coro() is self._starting), None)
 
-    async def _watch_loop(self) -> None:
+    async def _watch_end_of_loop(self) -> None:
         # `asyncio.run` cancels all tasks, and then waits for the threads of the default executor.
         try:
             await self._running_loop.create_future()
@@ -195,7 +195,7 @@ class AsyncIOExecutor(InlineExecutor):
 
     def _submit_function(self, run: TaskRun[ResultT]) -> None:
         if self._watch is None:
-            self._watch = self._running_loop.create_task(self._watch_loop())
+            self._watch = self._running_loop.create_task(self._watch_end_of_loop())
 
         # The owner of the default executor may cancel what is queued there.
         def ended(future: asyncio.Future[None]) -> None:

@@ -102,7 +102,7 @@ class BaseExecutor(ABC):
         return False
 
     async def release(self, *, wait: bool) -> None:  # noqa: B027  # by default there is nothing to release
-        """Release what `start` acquired. Called at shutdown, after the last run.
+        """Release the resources that `start` acquired. Called at shutdown, after the last run.
 
         Args:
             wait: The argument of `shutdown`.
@@ -196,7 +196,7 @@ class BaseExecutor(ABC):
 
         Args:
             wait: Wait until the runs have ended, without blocking the loop; else end them as cancelled at once, and
-                cancel what can be cancelled.
+                cancel those that can be cancelled.
         """
         state = self._base_executor_state
         if state.status in {"running", "broken"}:
@@ -227,7 +227,7 @@ class BaseExecutor(ABC):
         try:
             notifier.finished(run, notification)
         finally:
-            # In two steps: what is called like a method, and is an attribute, takes twice as long on Python 3.11.
+            # Read into a local first: on Python 3.11, a function in an attribute takes twice as long to call.
             pop = registry.pop
             pop(run_id, None)
             if state.drained is not None:
@@ -293,7 +293,7 @@ class BaseExecutor(ABC):
         return state.notifier
 
     def cancel_all(self) -> None:
-        """End every run as cancelled at once, and cancel what can be cancelled. For the loop's thread."""
+        """End every run as cancelled at once, and cancel those that can be cancelled. For the loop's thread."""
         state = self._base_executor_state
         state.promote_inline_run()
         for record in state.registry.all():
@@ -305,7 +305,7 @@ class BaseExecutor(ABC):
             record.hand_to(self.cancel)
 
     def check_not_started(self) -> None:
-        """Raise if the executor is running; for a `start` that acquires resources before it calls this class's.
+        """Raise if the executor is running; for a `start` that acquires resources before it calls `super().start()`.
 
         Raises:
             DuplicateExecutorError: The executor has been started, and not shut down.
@@ -546,10 +546,10 @@ class _Timeout:
             and self._try_to_cancel()
         ):
             # Cleanup takes real time, whatever clock the scheduler has.
-            self._call_later(None, state.cleanup_seconds, self._give_up)
+            self._call_later(None, state.cleanup_seconds, self._abandon_run)
             safe_logger(self._executor).debug("%s", self._exceeded)
         else:
-            self._give_up()
+            self._abandon_run()
 
     def _try_to_cancel(self) -> bool:
         try:
@@ -558,7 +558,7 @@ class _Timeout:
             safe_logger(self._executor).error("A run over its timeout could not be cancelled: %r", error)
             return False
 
-    def _give_up(self) -> None:
+    def _abandon_run(self) -> None:
         if self._abandon():
             self._try_to_cancel()
             safe_logger(self._executor).debug("%s", self._exceeded)
@@ -605,7 +605,7 @@ def _finish_any(executor: BaseExecutor, run: TaskRun[ResultT], notification: Tas
     registry = state.registry
     record = registry.get(run.id)
     # The slot is free before the notifier is called: a listener may run the task again. The notifier is called
-    # without the lock, as it runs foreign code.
+    # without the lock, as it runs user code.
     previous = None if record is None else registry.finish(record)
     if record is None or previous is None:
         # A second outcome: the notifier rejects and logs it.
@@ -627,7 +627,7 @@ def _finish_any(executor: BaseExecutor, run: TaskRun[ResultT], notification: Tas
     finally:
         registry.pop(run.id, None)
         # This thread removes the record and then reads `drained`; a shutdown sets `drained` and then counts the
-        # records. In either order of the two threads, one of them sees what the other did: no wake-up is lost.
+        # records. In either order of the two threads, one of them sees the change of the other: no wake-up is lost.
         if state.drained is not None:
             state.wake_shutdown_if_drained()
 

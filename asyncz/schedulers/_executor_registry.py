@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Never, cast
+from typing import TYPE_CHECKING, NamedTuple, Never, cast
 
 import attrs
 from typing_extensions import TypeVar
@@ -119,6 +119,18 @@ class Registration:
         pending, self.pending = self.pending, dict[int, Callable[[], object]]()
         for submit in pending.values():
             submit()
+
+
+class ExecutorTarget(NamedTuple):
+    """Executor that a task is moved to.
+
+    Attributes:
+        registration: Its registration.
+        submit: Its `submit`.
+    """
+
+    registration: Registration
+    submit: UniversalSubmit
 
 
 class ExecutorRegistry:
@@ -252,14 +264,14 @@ class ExecutorRegistry:
             registration = self.add(alias, instance, None)
         return registration, self.hooked(instance.submit, registration.alias)
 
-    def resolve_alias(self, alias: str, created: UniversalExecutor | None) -> tuple[Registration, UniversalSubmit]:
+    def resolve_alias(self, alias: str, created: UniversalExecutor | None) -> ExecutorTarget:
         """Return the registration of an alias and its `submit`; register a created executor. Under the lock."""
         registration = self._registrations.get(alias)
         if registration is None and created is not None:
             registration = self.add(alias, created, created.submit)
         if registration is None or registration.submit is None:
             raise self._unknown_alias(alias)
-        return registration, registration.submit
+        return ExecutorTarget(registration, registration.submit)
 
     def hooked(self, submit: Callable[[TaskRun[ResultT]], None], alias: str) -> Callable[[TaskRun[ResultT]], None]:
         """Return a `submit` that calls the hook of the scheduler first, if the scheduler has or had one."""

@@ -11,9 +11,9 @@ from typing_extensions import TypeVar
 from asyncz._aliases import OtherAlias
 from asyncz._run_owners import OwnedCall
 from asyncz.limits import TaskLimits
-from asyncz.protocols import Executor, Trigger, UniversalSubmit
+from asyncz.protocols import Executor, Trigger
 from asyncz.schedulers._completion import Completion
-from asyncz.schedulers._executor_registry import ExecutorRegistry, Registration
+from asyncz.schedulers._executor_registry import ExecutorRegistry, ExecutorTarget, Registration
 from asyncz.schedulers._runtime import Runtime
 from asyncz.schedulers._schedules import Schedule, TriggerSchedule
 from asyncz.schedulers._task_registry import Registered, TaskRegistry
@@ -132,7 +132,7 @@ class StoredController(AnyController, Protocol):
         self,
         schedule: TriggerSchedule,
         limits: TaskLimits,
-        target: tuple[Registration, UniversalSubmit] | None,
+        target: ExecutorTarget | None,
         /,
         *,
         paused: bool,

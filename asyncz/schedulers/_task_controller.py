@@ -20,11 +20,11 @@ from asyncz.events import TaskAdded, TaskExecuted, TaskModified, TaskRemoved
 from asyncz.exceptions import InvalidInputError, NoResultError, TaskLookupError
 from asyncz.limits import TaskLimits, TaskOptions, check_options
 from asyncz.plugins import check_trigger
-from asyncz.protocols import Trigger, UniversalSubmit
+from asyncz.protocols import Trigger
 from asyncz.runs import RunHandle, TaskRun
 from asyncz.schedulers._backlog import DueRun
 from asyncz.schedulers._counters import TaskHistory
-from asyncz.schedulers._executor_registry import Registration
+from asyncz.schedulers._executor_registry import ExecutorTarget, Registration
 from asyncz.schedulers._live_run import LiveRun
 from asyncz.schedulers._parts import ChainEnds, SchedulerParts, StorePart
 from asyncz.schedulers._run_logging import log_outcome, run_fields
@@ -100,7 +100,7 @@ class TaskController(TaskRuns[ResultT]):
             dispatcher.emit(TaskAdded(self.task.id))
         if self._runtime.inbox.logs_info:
             trigger, executor = self.schedule.text or "on demand", self.task.executor
-            _log_info(self.task, "%s: added, %s, on %s", printable(trigger), executor)
+            _log_info(self.task, "added, %s, on %s", printable(trigger), executor)
         self._update_timer()
         if self.schedule.next_due is None:
             self.retire_if_finished()
@@ -168,7 +168,7 @@ class TaskController(TaskRuns[ResultT]):
         if not self.removed:
             self.offer_run(at, call, must_run=True)
 
-    def _on_demand(self, at: float, origin: object) -> None:
+    def _submit_demanded(self, at: float, origin: object) -> None:
         """Handle that the task was submitted by a call, unless it was removed: that forgets all due runs."""
         runtime = self._runtime
         self._parts.tasks.demand_handled(self)
@@ -228,15 +228,15 @@ class TaskController(TaskRuns[ResultT]):
             else:
                 dispatcher.call_each(subscribed, outcome)
         finally:
-            if not run.released:
-                pass
-            elif self._only_run is not run or self.removed or self._backlog is not None or self._retrying is not None:
-                self.release_run(run)
-            else:
-                self._only_run = None
-                schedule = self.schedule
-                if schedule.next_due is None and schedule.is_exhausted:
-                    self._retire()
+            if run.released:
+                is_last = self._only_run is run
+                if not is_last or self.removed or self._backlog is not None or self._retrying is not None:
+                    self.release_run(run)
+                else:
+                    self._only_run = None
+                    schedule = self.schedule
+                    if schedule.next_due is None and schedule.is_exhausted:
+                        self._retire()
         if runtime.inbox.logs_info:
             log_outcome(outcome, run.registration.alias)
 
@@ -246,7 +246,7 @@ class TaskController(TaskRuns[ResultT]):
         self.drop(run)
         if self.removed:
             if not self.live_count:
-                self._forget()
+                self._forget_removed()
             # Executors count by task id: the task that has the id now may have waited for this slot.
             holder = self._parts.tasks.holder(run.task_id)
             if holder is not None:
@@ -271,7 +271,7 @@ class TaskController(TaskRuns[ResultT]):
             return
         if self.task._listeners or TaskRemoved in self._runtime.dispatcher.listeners:
             self._emit_removed()
-        self._leave_task()
+        self._detach_task()
 
     def on_removed(self) -> None:
         """Handle that the task was removed: forget its backlog and end its pending attempts. Results are cancelled."""
@@ -285,17 +285,17 @@ class TaskController(TaskRuns[ResultT]):
         self.end_attempts()
         self._emit_removed()
         if self._runtime.inbox.logs_info:
-            _log_info(self.task, "%s: removed")
+            _log_info(self.task, "removed")
         self._parts.tasks.removal_handled(self)
         if not self.live_count:
-            self._forget()
+            self._forget_removed()
 
-    def _forget(self) -> None:
+    def _forget_removed(self) -> None:
         # Once: the work of an attempt that was abandoned may end later.
         if self._parts.tasks.forget(self):
-            self._leave_task()
+            self._detach_task()
 
-    def _leave_task(self) -> None:
+    def _detach_task(self) -> None:
         """Break the reference cycle between task and controller, keep the last runs, and notify downstream tasks.
 
         From now on the controller only answers for the task that was removed.
@@ -341,7 +341,7 @@ class TaskController(TaskRuns[ResultT]):
                 # On top of the changes that are pending now.
                 runtime.defer_change(lambda: self._apply_modification(task.limits.evolve(**options), target))
 
-    def _apply_modification(self, limits: TaskLimits, target: tuple[Registration, UniversalSubmit] | None) -> None:
+    def _apply_modification(self, limits: TaskLimits, target: ExecutorTarget | None) -> None:
         if self.removed:
             return
         differences = self._change_spec(limits, target)
@@ -349,12 +349,12 @@ class TaskController(TaskRuns[ResultT]):
             change = ", ".join(f"{name}: {values}" for name, values in differences.items())
             self._announce_change(TaskModified(self.task.id, change, fields=tuple(differences)))
 
-    def _change_spec(self, limits: TaskLimits, target: tuple[Registration, UniversalSubmit] | None) -> dict[str, str]:
+    def _change_spec(self, limits: TaskLimits, target: ExecutorTarget | None) -> dict[str, str]:
         """Change limits and executor; return a text of each option that differs, by its name."""
         spec = self.task._spec
         differences, alias = limits.diff(spec.limits), spec.executor
-        if target is not None and target[0] is not self.registration:
-            alias = target[0].alias
+        if target is not None and target.registration is not self.registration:
+            alias = target.registration.alias
             differences["executor"] = f"{spec.executor!r} to {alias!r}"
             self.change_executor(*target)
         if differences:
@@ -452,7 +452,7 @@ class TaskController(TaskRuns[ResultT]):
             runtime.require_running(f"submitting the task {task_id!r}")
             self._require_registered(task_id)
             self._parts.tasks.demanded(self)
-            runtime.inbox.put(partial(self._on_demand, runtime.now(), origin))
+            runtime.inbox.put(partial(self._submit_demanded, runtime.now(), origin))
 
     def cancel_runs(self) -> int:
         """Cancel all runs; see `Task.cancel_runs`."""
@@ -518,7 +518,7 @@ class StoredTaskController(TaskController[ResultT]):
         self,
         schedule: TriggerSchedule,
         limits: TaskLimits,
-        target: tuple[Registration, UniversalSubmit] | None,
+        target: ExecutorTarget | None,
         /,
         *,
         paused: bool,
@@ -599,7 +599,7 @@ class StoredTaskController(TaskController[ResultT]):
 
 
 def _log_info(task: Task[object], message: str, *values: object) -> None:
-    logger.info(message, printable(task.id), *values, extra=run_fields(task.id, executor=task.executor))
+    logger.info(f"%s: {message}", printable(task.id), *values, extra=run_fields(task.id, executor=task.executor))
 
 
 def summary_of_live(run: LiveRun[ResultT]) -> RunSummary:

@@ -37,11 +37,13 @@ _QUEUE_FULL_DELAY = 1.0
 
 
 class TaskRuns(LiveRuns[ResultT]):
-    """Live runs, backlog and pending attempts of one task. For the loop's thread, except for the three counts.
+    """Live runs, backlog and pending attempts of one task.
+
+    For the loop's thread, except for the properties `live_count`, `backlog_size` and `retrying`.
 
     The base class of the task's controller, which decides about the schedule, the removal and, in `refill`, whether
-    the backlog may be submitted. They are one object because a scheduler may have a million tasks: an object of their
-    own would take 50 bytes and a call for each.
+    the backlog may be submitted. A base class instead of an object of its own, because a scheduler may have a million
+    tasks: that saves 50 bytes and one call for each.
 
     A run is live from its submission until its executor releases it, attempts that wait for their delay included.
 
@@ -72,6 +74,7 @@ class TaskRuns(LiveRuns[ResultT]):
         registration: Registration,
         submit_to: Callable[[TaskRun[ResultT]], None],
     ) -> None:
+        # The assignments of the base classes, without two more calls for each task.
         self.submitted: int = 0
         self.executed: int = 0
         self._others = self._recent = None
@@ -105,19 +108,19 @@ class TaskRuns(LiveRuns[ResultT]):
 
     @property
     def backlog_size(self) -> int:
-        """Return the number of due runs that wait for a slot. May be read from any thread."""
+        """Number of due runs that wait for a slot. May be read from any thread."""
         backlog = self._backlog
         return 0 if backlog is None else len(backlog)
 
     @property
     def retrying(self) -> int:
-        """Return the number of runs that wait for their next attempt. May be read from any thread."""
+        """Number of runs that wait for their next attempt. May be read from any thread."""
         retrying = self._retrying
         return 0 if retrying is None else len(retrying)
 
     @property
     def is_idle(self) -> bool:
-        """Return True if no run is live, and neither a due run nor an attempt waits."""
+        """True if no run is live and no due run or attempt waits."""
         return not self.live_count and self._backlog is None and self._retrying is None
 
     # Submission
@@ -158,7 +161,7 @@ class TaskRuns(LiveRuns[ResultT]):
         must_run: bool = False,
     ) -> None:
         """Submit a due run, or let the overlap policy decide about it."""
-        # In two steps: what is called like a method, and is an attribute, takes twice as long on Python 3.11.
+        # Read into a local first: on Python 3.11, a function in an attribute takes twice as long to call.
         runtime, registration, submit_to = self._runtime, self.registration, self._submit_to
         spec = self.task._spec
         if (
@@ -211,9 +214,9 @@ class TaskRuns(LiveRuns[ResultT]):
     def _submission_failed(
         self, run: LiveRun[ResultT], error: BaseException, announcement: _SubmittedEvent | None
     ) -> MaximumInstancesError | QueueFullError | None:
-        """Take back the submission of a run that was rejected, and return the rejection; else the run ends failed."""
+        """Undo a rejected submission and return the rejection; end the run as failed after any other error."""
         if not isinstance(error, (MaximumInstancesError, QueueFullError)):
-            # If the executor has reported an outcome before it raised, that one counts.
+            # Has no effect if the executor reported an outcome before it raised.
             self._parts.completion.finished(run, run.failed(error))
             return None
         if announcement is not None:
@@ -225,9 +228,12 @@ class TaskRuns(LiveRuns[ResultT]):
 
     def enqueue(self, due: DueRun[ResultT]) -> None:
         """Put a due run into the backlog, whatever the overlap policy is; `submit_backlog` submits it."""
+        self._ensure_backlog().append(due)
+
+    def _ensure_backlog(self) -> Backlog[ResultT]:
         if self._backlog is None:
             self._backlog = Backlog[ResultT]()
-        self._backlog.append(due)
+        return self._backlog
 
     def complete_at_once(self, run: LiveRun[ResultT], outcome: TaskNotification[ResultT]) -> None:
         """Count a run as submitted and report its outcome, without an executor."""
@@ -260,7 +266,7 @@ class TaskRuns(LiveRuns[ResultT]):
         runtime = self._runtime
         announcement: _SubmittedEvent | None = None
         if TaskSubmitted in runtime.dispatcher.listeners:
-            # From the inbox, unless it is withdrawn before.
+            # Emitted from the inbox, so that a rejected submission can still be withdrawn.
             announcement = _SubmittedEvent(runtime.dispatcher, TaskSubmitted(run.task_id, details=run.details()))
             runtime.inbox.put(announcement)
         self.keep(run)
@@ -312,9 +318,7 @@ class TaskRuns(LiveRuns[ResultT]):
             if self._backlog is not None or self._retrying is None or not self._submit_due(due):
                 self._reject_at_maximum(due.at)
             return
-        if self._backlog is None:
-            self._backlog = Backlog[ResultT]()
-        decision = self._backlog.admit(due, limits, self.live_count)
+        decision = self._ensure_backlog().admit(due, limits, self.live_count)
         if decision.cancel_oldest:
             self.cancel_oldest()
         for at in decision.rejected:
@@ -510,7 +514,7 @@ class TaskRuns(LiveRuns[ResultT]):
 
 
 def _due_run(at: float, call: Callable[[], ResultT | Awaitable[ResultT]] | None, must_run: bool) -> DueRun[ResultT]:
-    # ty infers the union as the result. Naming the type in the call would take longer than the call.
+    # ty infers the union as the type of the result. `DueRun[ResultT](...)` would help, but costs more than the call.
     return DueRun(at, call, must_run)  # ty: ignore[invalid-explicit-return]
 
 

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.mark.bites(
     "asyncz.executors.base:BaseExecutor.submit",
-    "raise MaximumInstancesError(run.task_id, instances)",
+    "raise MaximumInstancesError(run.task_id, run.limits.max_instances)",
     "pass",
 )
 @every_queueing_executor
