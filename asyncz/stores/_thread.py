@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import threading
 from collections.abc import Callable
@@ -33,6 +34,15 @@ class ConnectionThread:
         future: asyncio.Future[ResultT] = loop.create_future()
         self._calls.put(lambda: _deliver(call, loop, future))
         return await future
+
+    def post(self, call: Callable[[], object]) -> None:
+        """Make a call in the thread, whose result and errors do not matter. May be called from any thread."""
+
+        def guarded() -> None:
+            with contextlib.suppress(Exception):
+                _ = call()
+
+        self._calls.put(guarded)
 
     def stop(self) -> None:
         """End the thread after the calls that were made before. Does not wait for it."""

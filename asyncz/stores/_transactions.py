@@ -120,15 +120,23 @@ class DatabaseSession:
 
     async def declare(self, tasks: Sequence[TaskRecord], existing: ExistingTaskPolicy, /) -> Sequence[TaskRecord]:
         """Store the tasks that the program declares, and return them as they are stored now."""
-        return await self._call(lambda: self._transactions.declare(tasks, existing))
+        declared = await self._call(lambda: self._transactions.declare(tasks, existing))
+        self._announce()
+        return declared
 
     async def change(self, task: TaskRecord, /) -> TaskRecord | None:
         """Add or replace one task, and return it with its new version."""
-        return await self._call(lambda: self._transactions.change(task))
+        changed = await self._call(lambda: self._transactions.change(task))
+        if changed is not None:
+            self._announce()
+        return changed
 
     async def remove(self, task_ids: Sequence[str], /) -> Sequence[str]:
         """Remove tasks and return the ids of those that existed."""
-        return await self._call(lambda: self._transactions.remove(task_ids))
+        removed = await self._call(lambda: self._transactions.remove(task_ids))
+        if removed:
+            self._announce()
+        return removed
 
     async def changes(self, since: int, limit: int, /) -> Sequence[TaskRecord]:
         """Return tasks whose `revision` is greater than a number, in that order."""
@@ -148,7 +156,10 @@ class DatabaseSession:
 
     async def submit(self, runs: Sequence[RunRecord], /) -> Sequence[RunRecord]:
         """Store runs whose id is not known, and return them."""
-        return await self._call(lambda: self._transactions.submit(runs))
+        submitted = await self._call(lambda: self._transactions.submit(runs))
+        if any(run.state == "waiting" for run in submitted):
+            self._announce()
+        return submitted
 
     async def claim(self, executors: Mapping[str, int], limit: int, but: Sequence[str] = (), /) -> Sequence[RunRecord]:
         """Become the owner of waiting runs, the oldest first."""
@@ -157,7 +168,10 @@ class DatabaseSession:
 
     async def finish(self, outcomes: Sequence[Outcome], /) -> Sequence[UUID]:
         """Store outcomes, and return the ids of those whose fence was the current one."""
-        return await self._call(lambda: self._transactions.finish(outcomes))
+        accepted = await self._call(lambda: self._transactions.finish(outcomes))
+        if any(outcome.state == "waiting" for outcome in outcomes):
+            self._announce()
+        return accepted
 
     async def take_over(self, limit: int, /) -> Sequence[RunRecord]:
         """Become the owner of running runs whose node closed its session, or whose lease is over."""
@@ -202,6 +216,9 @@ class DatabaseSession:
             await self._thread.call(self._end)
         finally:
             self._thread.stop()
+
+    def _announce(self) -> None:
+        """Notify other nodes that tasks or waiting runs have changed, if the database can do that."""
 
     async def _call(self, transaction: Callable[[], ResultT]) -> ResultT:
         if self._closed:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import Callable, Generator, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple, TypeAlias
 from uuid import UUID
 
 from pydantic import TypeAdapter
+from typing_extensions import override
 
 from asyncz._checks import check_at_least
 from asyncz.clock import utc
@@ -36,12 +39,17 @@ try:
     import psycopg
     from psycopg import conninfo
     from psycopg.rows import args_row, kwargs_row, scalar_row
+
+    from asyncz.stores._postgres_hints import CHANNEL, NotificationListener
 except ImportError as _error:
     raise MissingExtraError("PostgresStore", "psycopg", "postgres") from _error
 
 Connection: TypeAlias = psycopg.Connection[tuple[object, ...]]
 """Connection whose rows are tuples."""
 
+# Seconds between two notifications of a node, and between two polls of a node that is notified.
+_NOTIFICATION_INTERVAL = 0.1
+_SLOW_POLL = 5.0
 # The key of the advisory lock under which one process at a time applies migrations.
 _MIGRATION_LOCK = 0x6173796E637A  # "asyncz"
 
@@ -175,13 +183,14 @@ _OUTCOME_LIST: TypeAdapter[Sequence[Outcome]] = TypeAdapter(Sequence[Outcome])
 class PostgresStore:
     """Store in a PostgreSQL database, version 14 or later, that the schedulers of several machines share.
 
-    Each node has two connections, one of them for its lease only. The clock of the store is that of the server. Needs
-    the extra `postgres`.
+    Each node has three connections: for its work, for its lease, and for notifications. The clock of the store is that
+    of the server. Needs the extra `postgres`.
 
     Args:
         url: Connection string of libpq, such as `postgresql://user@host/database`.
-        poll_interval: Seconds between polls for changes of other nodes, at least 0.001.
+        poll_interval: Seconds between polls for changes of other nodes without notifications, at least 0.001.
         prepare: True to use prepared statements. False is needed behind a pooler that cannot keep them.
+        notify: True to notify other nodes of changes. False is needed behind a pooler that shares connections.
         now: Clock of the store for tests: returns seconds since the epoch. None for the clock of the server.
 
     Raises:
@@ -198,10 +207,12 @@ class PostgresStore:
         *,
         poll_interval: float = 0.25,
         prepare: bool = True,
+        notify: bool = True,
         now: Callable[[], float] | None = None,
     ) -> None:
         check_at_least("poll_interval", poll_interval, 0.001)
         self._url = url
+        self._notify = notify
         self._description = describe(url)
         self._poll_interval = poll_interval
         self._prepare = prepare
@@ -210,8 +221,11 @@ class PostgresStore:
     async def connect(self, node: NodeRecord, ttl: timedelta, /) -> StoreSession:
         """Open a session for a node, with its first lease."""
         check_ttl(ttl)
-        session = DatabaseSession(
-            self._transactions(node, ttl), self._transactions(node, ttl), self._description, self._poll_interval
+        transactions, renewals = self._transactions(node, ttl), self._transactions(node, ttl)
+        session = (
+            _NotifiedSession(self._url, transactions, renewals, self._description, self._poll_interval)
+            if self._notify
+            else DatabaseSession(transactions, renewals, self._description, self._poll_interval)
         )
         await session.open()
         return session
@@ -246,6 +260,71 @@ class _Granted(NamedTuple):
     lost: bool
 
 
+class _NotifiedSession(DatabaseSession):
+    """Session of a node that notifies the other nodes of changes, and is notified by them."""
+
+    def __init__(
+        self,
+        url: str,
+        transactions: _PostgresTransactions,
+        renewals: _PostgresTransactions,
+        description: str,
+        poll_interval: float,
+    ) -> None:
+        super().__init__(transactions, renewals, description, poll_interval)
+        self._url = url
+        self._postgres = transactions
+        self._timer: asyncio.TimerHandle | None = None
+        self._listener: NotificationListener | None = None
+        self._next_notification = 0.0
+
+    @override
+    async def wake_ups(self) -> AsyncIterator[int]:
+        """Iterate over hints that tasks or runs may have changed: notifications, and seldom a poll beside them."""
+        changed, postgres = asyncio.Event(), self._postgres
+        listener = self._listener = NotificationListener(
+            self._url, lambda pid: pid == postgres.backend_pid, changed.set
+        )
+        known = await self._call(postgres.revision)
+        listener.start()
+        try:
+            while True:
+                interval = max(self._poll_interval, _SLOW_POLL) if listener.connected else self._poll_interval
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(interval):
+                        await changed.wait()
+                notified = changed.is_set()
+                changed.clear()
+                revision = await self._call(postgres.revision)
+                if notified or revision != known:
+                    known = revision
+                    yield revision
+        finally:
+            listener.stop()
+
+    @override
+    def _announce(self) -> None:
+        """Notify other nodes: at most once per interval, because a notification takes a lock of the whole server."""
+        if self._timer is None and not self._closed:
+            delay = max(0.0, self._next_notification - time.monotonic())
+            self._timer = asyncio.get_running_loop().call_later(delay, self._send_notification)
+
+    @override
+    async def close(self) -> None:
+        """End the lease and release the connections; send a notification that is still to come before."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._send_notification()
+        if self._listener is not None:
+            self._listener.stop()
+        await super().close()
+
+    def _send_notification(self) -> None:
+        self._timer = None
+        self._next_notification = time.monotonic() + _NOTIFICATION_INTERVAL
+        self._thread.post(self._postgres.notify)
+
+
 class _PostgresTransactions:
     """Transactions over one connection, which is opened by the first call. For one thread at a time."""
 
@@ -265,6 +344,8 @@ class _PostgresTransactions:
         self._node = node
         self._ttl = ttl
         self._connection: Connection | None = None
+        # Another thread reads it: one assignment, which is atomic under the GIL.
+        self.backend_pid: int = 0
 
     def grant_lease(self, *, first: bool) -> Lease:
         values = {
@@ -407,6 +488,11 @@ class _PostgresTransactions:
         with self._connected() as database:
             return _revision(database, lock=False)
 
+    def notify(self) -> None:
+        """Notify other nodes that tasks or waiting runs have changed."""
+        with self._connected() as database:
+            _ = database.execute(f"SELECT pg_notify({CHANNEL}, '')".encode())
+
     def end_lease(self) -> None:
         with self._connected() as database:
             _ = database.execute("DELETE FROM asyncz_nodes WHERE id = %(node)s", self._values())
@@ -430,7 +516,7 @@ class _PostgresTransactions:
                 except BaseException:
                     connection.close()
                     raise
-                self._connection = connection
+                self._connection, self.backend_pid = connection, connection.info.backend_pid
             yield self._connection
         except (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.ProgramLimitExceeded, UnicodeError) as error:
             raise StoreDataError(self._description, f"{error}".strip()) from error

@@ -50,7 +50,7 @@ stores: list[Store] = [
     SqliteStore("jobs.db"),
     SqliteStore(Path("jobs.db"), poll_interval=0.5, now=lambda: 0.0),
     PostgresStore("postgresql:///jobs"),
-    PostgresStore("postgresql:///jobs", poll_interval=0.5, prepare=False, now=lambda: 0.0),
+    PostgresStore("postgresql:///jobs", poll_interval=0.5, prepare=False, notify=False, now=lambda: 0.0),
 ]
 
 
