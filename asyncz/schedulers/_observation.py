@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import attrs
 
 from asyncz._statuses import SchedulerStatus
-from asyncz.schedulers._parts import SchedulerParts
+from asyncz.schedulers._parts import AnyController, SchedulerParts
 from asyncz.schedulers._safe_logging import logger
 from asyncz.states import ExecutorState
 
@@ -34,6 +34,14 @@ class Observation:
     executors: tuple[ExecutorState, ...]
 
 
+def _waits_since(controller: AnyController, now: float) -> float:
+    """Return the earliest due time up to `now` that has not led to a submission; `now` if there is none."""
+    waiting, next_due = controller.first_due, controller.schedule.next_due
+    if next_due is not None and not controller.paused:
+        now = min(now, next_due.timestamp())
+    return now if waiting is None else min(now, waiting)
+
+
 def observe(parts: SchedulerParts) -> Observation:
     """Return the numbers of now. May be called from any thread, also while the loop is blocked."""
     runtime = parts.runtime
@@ -42,9 +50,7 @@ def observe(parts: SchedulerParts) -> Observation:
     now = runtime.now()
     earliest = now
     for controller in controllers:
-        since = controller.waits_since()
-        if since is not None and since < earliest:
-            earliest = since
+        earliest = min(earliest, _waits_since(controller, now))
         waiting = controller.backlog_size
         if waiting:
             backlog[controller.registration.alias] += waiting

@@ -46,11 +46,6 @@ class AnyController(Due, Registered, TaskOwner[object], Protocol):
     chain_ends: ChainEnds | None
 
     @property
-    def schedule(self) -> Schedule[object]:
-        """Source of the due runs."""
-        ...
-
-    @property
     def registration(self) -> Registration:
         """Executor of the next runs."""
         ...
@@ -58,6 +53,21 @@ class AnyController(Due, Registered, TaskOwner[object], Protocol):
     @property
     def retrying(self) -> int:
         """Number of runs that wait for their next attempt."""
+        ...
+
+    @property
+    def schedule(self) -> Schedule[object]:
+        """Source of the due runs."""
+        ...
+
+    @property
+    def paused(self) -> bool:
+        """True if the schedule is paused."""
+        ...
+
+    @property
+    def first_due(self) -> float | None:
+        """Due time of the run that waits longest for a slot. May be read from any thread."""
         ...
 
     @property
@@ -77,10 +87,6 @@ class AnyController(Due, Registered, TaskOwner[object], Protocol):
 
     def hook_submissions(self) -> None:
         """Call the hook of the scheduler before each later submission. Under the lock."""
-        ...
-
-    def waits_since(self) -> float | None:
-        """Return the earliest due time that has not led to a submission yet; None if no due time waits."""
         ...
 
     def refill(self) -> None:
@@ -114,11 +120,6 @@ class AnyController(Due, Registered, TaskOwner[object], Protocol):
 
 class StoredController(AnyController, Protocol):
     """Controller of a task that a store keeps."""
-
-    @property
-    def paused(self) -> bool:
-        """True if the schedule is paused."""
-        ...
 
     def start_stored(self, at: float, call: OwnedCall, *, waited: bool) -> None:
         """Start a run of which this node has become the owner."""

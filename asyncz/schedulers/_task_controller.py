@@ -487,15 +487,6 @@ class TaskController(TaskRuns[ResultT]):
             return self.find_ended(run_id, task.id, task._last_notification)
         return summary_of_live(run)
 
-    def waits_since(self) -> float | None:
-        """Return the earliest due time that has not led to a submission yet; None if none is known. From any thread."""
-        backlog, schedule = self._backlog, self.schedule
-        waiting = None if backlog is None else backlog.first_due
-        next_due = None if self.paused or self.removed else schedule.next_due
-        if next_due is None:
-            return waiting
-        return next_due.timestamp() if waiting is None else min(waiting, next_due.timestamp())
-
     def can_run(self) -> bool:
         """Return True if another run of the task can still end."""
         return not self.removed and self._runtime.status != "stopped"

@@ -113,6 +113,12 @@ class TaskRuns(LiveRuns[ResultT]):
         return 0 if backlog is None else len(backlog)
 
     @property
+    def first_due(self) -> float | None:
+        """Return the due time of the run that waits longest for a slot. May be read from any thread."""
+        backlog = self._backlog
+        return None if backlog is None else backlog.first_due
+
+    @property
     def retrying(self) -> int:
         """Number of runs that wait for their next attempt. May be read from any thread."""
         retrying = self._retrying
