@@ -13,7 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import attrs
 from typing_extensions import override
@@ -39,10 +39,14 @@ _RunEvent: TypeAlias = (
     | events.TaskRetrying
 )
 
+STOPPED: Final = "stopped"
+"""Topic of the end of the scheduler."""
+
 _RUNS: Topics = frozenset({"tasks", "runs", "executors", "events"})
 _REJECTED: Topics = frozenset({"tasks", "events"})
 _PROGRESS: Topics = frozenset({"tasks", "runs"})
 _SCHEDULER: Topics = frozenset({"scheduler", "tasks", "events"})
+_STOPPED: Topics = _SCHEDULER | {STOPPED}
 _EXECUTORS: Topics = frozenset({"executors", "events"})
 
 _MAX_LOGS = 200
@@ -307,7 +311,8 @@ class Journal:
         self,
         event: events.SchedulerStarted | events.SchedulerPaused | events.SchedulerResumed | events.SchedulerShutdown,
     ) -> None:
-        self._record(type(event).__name__, "", None, "", _SCHEDULER)
+        stops = isinstance(event, events.SchedulerShutdown)
+        self._record(type(event).__name__, "", None, "", _STOPPED if stops else _SCHEDULER)
 
     def _on_executor(self, event: events.ExecutorAdded | events.ExecutorRemoved) -> None:
         self._record(type(event).__name__, "", None, event.alias, _EXECUTORS)

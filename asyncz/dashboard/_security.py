@@ -110,17 +110,22 @@ def check_origin(request: Request) -> Rejection | None:
 async def check_user(request: Request, authorize: Authorize) -> User | Rejection:
     """Return the user who has sent a request, or a rejection."""
     try:
-        verdict: object = authorize(request)
-        if inspect.isawaitable(verdict):
-            verdict = await verdict
+        returned = authorize(request)
+        verdict = await returned if inspect.isawaitable(returned) else returned
     except Exception:
         logger.exception("authorize raised; the request is rejected")
         return Rejection(500, "the right to use the dashboard cannot be checked")
+    return _checked(verdict, request)
+
+
+def _checked(verdict: object, request: Request) -> User | Rejection:
     match verdict:
         case User(access="look" | "operate"):
             return verdict
-        case "look" | "operate":
-            return User(verdict, _client_of(request))
+        case "look":
+            return User("look", _client_of(request))
+        case "operate":
+            return User("operate", _client_of(request))
         case None:
             return Rejection(403, "the right to use the dashboard is missing")
         case _:

@@ -1,8 +1,8 @@
 """Server-sent events with the names of what has changed; a page then fetches these parts again.
 
-Streams must not hold up the end of the server, which waits for open connections before the lifespan ends: a stream ends
-when the server disconnects it, when the scheduler has stopped, and after 25 seconds in any case. When a stream ends,
-the browser connects again.
+Streams must not hold up the end of the server, which waits for open requests before the lifespan ends: a stream ends
+when the process gets SIGINT or SIGTERM, when the client disconnects, when the scheduler has stopped, and after 25
+seconds in any case. When a stream ends, the browser connects again.
 
 Threads: `notify` is called by any thread, mostly the loop's thread of the scheduler, and a stream belongs to the loop
 of the server. `notify` adds the names to a set and wakes the stream once; the set is exchanged under a lock, so that no
@@ -14,12 +14,13 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Final
 
 from starlette.requests import Request
 
-from asyncz.dashboard._journal import Topics
+from asyncz.dashboard._journal import STOPPED, Topics
+from asyncz.dashboard._signals import SignalNotice
 
 MAX_SECONDS: Final = 25.0
 """Seconds after which a stream ends."""
@@ -61,6 +62,7 @@ class ChangeStreams:
     def __init__(self) -> None:
         self._listeners: tuple[_Listener, ...] = ()
         self._lock = threading.Lock()
+        self._signals = SignalNotice(self.end)
 
     @property
     def open(self) -> int:
@@ -72,7 +74,11 @@ class ChangeStreams:
         for listener in self._listeners:
             listener.notify(topics)
 
-    async def messages(self, request: Request) -> AsyncIterator[bytes]:
+    def end(self) -> None:
+        """End all streams, because the server stops. May be called from any thread."""
+        self.notify(frozenset({STOPPED}))
+
+    async def messages(self, request: Request) -> AsyncGenerator[bytes]:
         """Yield the messages of a new stream until the client disconnects, the scheduler stops, or time is over."""
         listener = _Listener()
         self._add(listener)
@@ -87,7 +93,7 @@ class ChangeStreams:
                     names = listener.take()
                     if names:
                         yield b"data: " + json.dumps(names).encode() + b"\n\n"
-                    if "stopped" in names:
+                    if STOPPED in names:
                         return
                     await asyncio.wait({ending}, timeout=_INTERVAL)
         except TimeoutError:
@@ -99,10 +105,13 @@ class ChangeStreams:
     def _add(self, listener: _Listener) -> None:
         with self._lock:
             self._listeners = (*self._listeners, listener)
+        self._signals.install()
 
     def _remove(self, listener: _Listener) -> None:
         with self._lock:
             self._listeners = tuple(each for each in self._listeners if each is not listener)
+        if not self._listeners:
+            self._signals.restore()
 
 
 async def _disconnected(request: Request) -> None:

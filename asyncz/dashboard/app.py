@@ -135,7 +135,6 @@ class Dashboard:
         scope: Mapping[str, object],
         receive: Callable[[], Awaitable[Mapping[str, object]]],
         send: Callable[[Never], Awaitable[None]],
-        /,
     ) -> None:
         """Answer a request, by the ASGI specification."""
         # Each framework has its own types for the three; the specification says that all are dicts.
@@ -202,9 +201,10 @@ class Dashboard:
         return StreamingResponse(self._streams.messages(request), media_type="text/event-stream")
 
 
-async def _to_tasks(_: Request, __: User) -> Response:
+async def _to_tasks(request: Request, _: User) -> Response:
     # Relative, so that it is right behind every proxy.
-    return RedirectResponse("tasks", 307)
+    folder = _raw_path_of(request.scope).rpartition("/")[2]
+    return RedirectResponse(f"{folder}/tasks" if folder else "tasks", 307)
 
 
 def _path_of(scope: Scope) -> str:
@@ -212,7 +212,15 @@ def _path_of(scope: Scope) -> str:
     path, root = f"{scope['path']}", f"{scope.get('root_path', '')}"
     if root and (path == root or path.startswith(f"{root}/")):
         path = path[len(root) :]
+    if path != "/" and path.endswith("/") and not _raw_path_of(scope).endswith("/"):
+        # Litestar appends a slash to the paths of mounted apps.
+        path = path[:-1]
     return path if path.startswith("/") else f"/{path}"
+
+
+def _raw_path_of(scope: Scope) -> str:
+    raw = scope.get("raw_path")
+    return raw.decode("latin-1").partition("?")[0] if isinstance(raw, bytes) else f"{scope['path']}"
 
 
 async def _accept_lifespan(receive: Receive, send: Send) -> None:

@@ -205,6 +205,17 @@ NAMES: dict[str, list[str]] = {
         "TriggerAlias",
         "TriggerConfig",
     ],
+    "asyncz.dashboard": [
+        "Access",
+        "Authorize",
+        "Dashboard",
+        "OperatorAction",
+        "Redact",
+        "RedactedKind",
+        "User",
+        "Verdict",
+        "redact_secrets",
+    ],
     "asyncz.executors": [
         "AsyncIOExecutor",
         "BaseExecutor",

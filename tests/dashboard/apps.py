@@ -1,0 +1,22 @@
+"""Apps of several frameworks with a dashboard, for `uvicorn tests.dashboard.apps:NAME`."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from litestar import Litestar, asgi
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+from asyncz import AsyncIOScheduler
+from asyncz.dashboard import Dashboard
+from tests.dashboard.serving import add_tasks
+
+scheduler = AsyncIOScheduler()
+add_tasks(scheduler)
+dashboard = Dashboard(scheduler, lambda _: "operate")
+
+starlette_app = Starlette(routes=[Mount("/jobs", dashboard)], lifespan=scheduler.lifespan)
+fastapi_app = FastAPI(lifespan=scheduler.lifespan)
+fastapi_app.mount("/jobs", dashboard)
+litestar_app = Litestar([asgi("/jobs", is_mount=True)(dashboard)], lifespan=[scheduler.lifespan])
+alone = scheduler.asgi(dashboard)

@@ -1,0 +1,100 @@
+"""Dashboards in the apps of several frameworks, served by uvicorn."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from asyncz.dashboard import _stream
+from tests.helpers.paths import PROJECT
+
+pytestmark = pytest.mark.slow
+
+
+class Server:
+    """App in a process of uvicorn."""
+
+    def __init__(self, app: str, folder: Path, prefix: str) -> None:
+        self.prefix = prefix
+        self._log = folder / "log"
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            self.address: tuple[str, int] = listening.getsockname()
+            self.url = f"http://127.0.0.1:{self.address[1]}{prefix}"
+            number = listening.fileno()
+            with self._log.open("w") as log:
+                command = [sys.executable, "-m", "uvicorn", app, "--fd", str(number)]
+                self.process = subprocess.Popen(command, stdout=log, stderr=log, pass_fds=[number], cwd=PROJECT)
+
+    def open_stream(self) -> socket.socket:
+        """Open a stream of changes, as a tab of a browser does, and wait for its first bytes."""
+        connection = socket.create_connection(self.address, timeout=30)
+        connection.sendall(f"GET {self.prefix}/stream HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        assert b"200" in connection.recv(1000)
+        return connection
+
+    def seconds_to_end(self) -> float:
+        """Send SIGTERM, and return the seconds until the process has ended."""
+        began = time.monotonic()
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(60)
+        return time.monotonic() - began
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text()
+
+
+@contextmanager
+def serving(app: str, folder: Path, prefix: str = "/jobs") -> Iterator[Server]:
+    server = Server(app, folder, prefix)
+    try:
+        httpx.get(f"{server.url}/api/info", timeout=60)
+        yield server
+    finally:
+        server.process.kill()
+        server.process.wait()
+
+
+@pytest.mark.parametrize(
+    ("app", "prefix"),
+    [("starlette_app", "/jobs"), ("fastapi_app", "/jobs"), ("litestar_app", "/jobs"), ("alone", "")],
+)
+def test_dashboard_works_in_framework(app: str, prefix: str, tmp_path: Path) -> None:
+    with serving(f"tests.dashboard.apps:{app}", tmp_path, prefix) as server:
+        with httpx.Client(base_url=server.url, timeout=60, follow_redirects=True) as client:
+            start = client.get("/")
+            assert (start.status_code, start.url.path) == (200, f"{prefix}/tasks")
+            assert client.get("/static/dashboard.js").status_code == 200
+            assert client.get("/task", params={"id": "a/b/../ü"}).status_code == 200
+            assert client.get("/nothing").status_code == 404
+            answer = client.post("/api/actions", json={"action": "pause", "task_ids": ["double"]})
+            assert answer.json()["done"] == ["double"]
+        server.seconds_to_end()
+        assert "Traceback" not in server.log, server.log
+
+
+def test_open_tabs_do_not_delay_end(tmp_path: Path) -> None:
+    seconds: list[float] = []
+    for tabs in (0, 3):
+        folder = tmp_path / f"{tabs}"
+        folder.mkdir()
+        with serving("tests.dashboard.apps:alone", folder, "") as server:
+            streams = [server.open_stream() for _ in range(tabs)]
+            seconds.append(server.seconds_to_end())
+            for stream in streams:
+                stream.close()
+            assert server.process.returncode is not None
+            assert "Finished server process" in server.log
+            assert "Traceback" not in server.log, server.log
+    # If the server waited for the streams, it would wait until they end by themselves.
+    print(f"end without tabs: {seconds[0]:.2f} s, with three tabs: {seconds[1]:.2f} s")
+    assert seconds[1] - seconds[0] < _stream.MAX_SECONDS / 2
