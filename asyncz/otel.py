@@ -16,6 +16,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import partial
 from typing import Final, Literal, Self, TypeAlias, cast
 
 import attrs
@@ -42,14 +43,14 @@ from asyncz.runs import TaskRun
 from asyncz.schedulers import AsyncIOScheduler
 from asyncz.schedulers._batch_runs import BatchItem
 from asyncz.schedulers._live_run import LiveRun
-from asyncz.schedulers._observation import observe
+from asyncz.schedulers._observation import StoreObservation, observe
 from asyncz.schedulers._safe_logging import logger
 from asyncz.schedulers.subscriptions import Subscription
 
 try:
     from opentelemetry import context as otel_context, propagate, trace
     from opentelemetry.context import Context
-    from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation, get_meter_provider
+    from opentelemetry.metrics import CallbackOptions, Meter, MeterProvider, Observation, get_meter_provider
     from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode, TracerProvider
 except ImportError as error:
     raise MissingExtraError("asyncz.otel", "opentelemetry-api", "otel") from error
@@ -69,6 +70,11 @@ METRICS: Final[Mapping[str, str]] = {
     "asyncz.run.retried": "Failed attempts that another attempt follows",
     "asyncz.task.overdue": "Seconds since the earliest due time that has not led to a submission",
     "asyncz.tasks": "Registered tasks",
+    "asyncz.tasks.parked": "Stored tasks that cannot run in this program",
+    "asyncz.node.lease.remaining": "Seconds until other nodes may take over the runs of this one",
+    "asyncz.node.takeovers": "Runs that this node has taken over from lost ones",
+    "asyncz.store.clock_offset": "Seconds by which the clock is ahead of that of the store",
+    "asyncz.store.connected": "1 if the store has answered last time, else 0",
 }
 """Names of the metrics, with their descriptions. `asyncz.task.overdue` is the one to alert on."""
 
@@ -190,13 +196,7 @@ class Instrumentation:
         self._missed = meter.create_counter("asyncz.run.missed", "{run}", METRICS["asyncz.run.missed"])
         self._refused = meter.create_counter("asyncz.run.refused", "{run}", METRICS["asyncz.run.refused"])
         self._retried = meter.create_counter("asyncz.run.retried", "{attempt}", METRICS["asyncz.run.retried"])
-        for name, unit, read in (
-            ("asyncz.run.active", "{run}", self._read_active),
-            ("asyncz.run.waiting", "{run}", self._read_waiting),
-            ("asyncz.task.overdue", "s", self._read_overdue),
-            ("asyncz.tasks", "{task}", self._read_tasks),
-        ):
-            meter.create_observable_gauge(name, [read], unit, METRICS[name])
+        self._make_gauges(meter)
         self._subscriptions: tuple[Subscription, ...] = (
             scheduler.subscribe(TaskExecuted, self._on_outcome),
             scheduler.subscribe(TaskError, self._on_outcome),
@@ -228,6 +228,18 @@ class Instrumentation:
             if run.span is not None:
                 run.span.end()
         self._traces.clear()
+
+    def _make_gauges(self, meter: Meter) -> None:
+        gauges: list[tuple[str, str, Callable[[CallbackOptions], Iterable[Observation]]]] = [
+            ("asyncz.run.active", "{run}", self._read_active),
+            ("asyncz.run.waiting", "{run}", self._read_waiting),
+            ("asyncz.task.overdue", "s", self._read_overdue),
+            ("asyncz.tasks", "{task}", self._read_tasks),
+        ]
+        if self._parts.store is not None:
+            gauges += [(name, unit, partial(self._read_store, value)) for name, unit, value in _STORE_METRICS]
+        for name, unit, read in gauges:
+            meter.create_observable_gauge(name, [read], unit, METRICS[name])
 
     # The methods of `RunHook`
 
@@ -420,6 +432,20 @@ class Instrumentation:
     def _read_tasks(self, _: CallbackOptions) -> Iterable[Observation]:
         if not self._closed:
             yield Observation(observe(self._parts).tasks)
+
+    def _read_store(self, value: Callable[[StoreObservation], float], _: CallbackOptions) -> Iterable[Observation]:
+        store = None if self._closed else observe(self._parts).store
+        if store is not None:
+            yield Observation(value(store))
+
+
+_STORE_METRICS: tuple[tuple[str, str, Callable[[StoreObservation], float]], ...] = (
+    ("asyncz.tasks.parked", "{task}", lambda store: store.parked),
+    ("asyncz.node.lease.remaining", "s", lambda store: store.lease_seconds_left),
+    ("asyncz.node.takeovers", "{run}", lambda store: store.taken_over),
+    ("asyncz.store.clock_offset", "s", lambda store: store.clock_offset),
+    ("asyncz.store.connected", "1", lambda store: float(store.connected)),
+)
 
 
 def _unwrapped(

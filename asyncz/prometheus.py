@@ -104,7 +104,12 @@ class PrometheusMetrics:
         """Return all metrics in the text format. May be called from any thread, also while the loop is blocked."""
         seen = observe(self._parts)
         lines: list[str] = []
-        for name, kind, description, samples in (*_of_scheduler(seen), *_of_executors(seen), *self._of_runs()):
+        for name, kind, description, samples in (
+            *_of_scheduler(seen),
+            *_of_executors(seen),
+            *_of_store(seen),
+            *self._of_runs(),
+        ):
             lines += [f"# HELP {name} {description}.", f"# TYPE {name} {kind}"]
             lines += [f"{name}{suffix}{_labels_text(labels)} {value:.17g}" for suffix, labels, value in samples]
         return "\n".join(lines) + "\n"
@@ -206,6 +211,35 @@ def _of_executors(seen: Observation) -> Sequence[_Family]:
             "Worker processes that died",
             samples([(each.alias, each.lost_workers) for each in executors]),
         ),
+    )
+
+
+def _of_store(seen: Observation) -> Sequence[_Family]:
+    store = seen.store
+    if store is None:
+        return ()
+    return tuple(
+        (f"asyncz_{name}", "counter" if name.endswith("_total") else "gauge", description, [("", (), value)])
+        for name, description, value in (
+            ("store_connected", "1 if the store has answered last time, else 0", float(store.connected)),
+            (
+                "store_clock_offset_seconds",
+                "Seconds by which the clock is ahead of that of the store",
+                store.clock_offset,
+            ),
+            (
+                "node_lease_remaining_seconds",
+                "Seconds until other nodes may take over the runs of this one",
+                store.lease_seconds_left,
+            ),
+            ("node_takeovers_total", "Runs that this node has taken over from lost ones", store.taken_over),
+            (
+                "node_outcomes_rejected_total",
+                "Outcomes that the store has rejected, as another node had the run",
+                store.rejected_outcomes,
+            ),
+            ("tasks_parked", "Stored tasks that cannot run in this program", store.parked),
+        )
     )
 
 

@@ -14,6 +14,27 @@ from asyncz.states import ExecutorState
 
 
 @attrs.frozen(eq=False)
+class StoreObservation:
+    """Numbers about the store of a scheduler at one moment.
+
+    Attributes:
+        connected: Whether the store has answered last time.
+        lease_seconds_left: Seconds until other nodes may take over the runs of this one.
+        clock_offset: Seconds by which the clock of the scheduler is ahead of that of the store.
+        parked: Number of stored tasks that cannot run in this program, or in any.
+        taken_over: Number of runs that this node has taken over from lost ones.
+        rejected_outcomes: Number of outcomes that the store has rejected, because another node had taken over the run.
+    """
+
+    connected: bool
+    lease_seconds_left: float
+    clock_offset: float
+    parked: int
+    taken_over: int
+    rejected_outcomes: int
+
+
+@attrs.frozen(eq=False)
 class Observation:
     """Numbers about a scheduler at one moment.
 
@@ -24,6 +45,7 @@ class Observation:
         overdue: Seconds since the earliest due time that has not led to a submission; 0 if none is late.
         backlog: Due runs that wait in the scheduler for a slot, by the alias of their executor.
         executors: States of the executors.
+        store: Numbers about the store; None if the scheduler has none.
     """
 
     status: SchedulerStatus
@@ -32,6 +54,7 @@ class Observation:
     overdue: float
     backlog: Mapping[str, int]
     executors: tuple[ExecutorState, ...]
+    store: StoreObservation | None
 
 
 def _waits_since(controller: AnyController, now: float) -> float:
@@ -62,5 +85,30 @@ def observe(parts: SchedulerParts) -> Observation:
         except Exception:
             logger.exception("The executor %r could not report its state", registration.alias)
     return Observation(
-        runtime.status, runtime.counters.snapshot(), len(controllers), overdue, backlog, tuple(executors)
+        runtime.status,
+        runtime.counters.snapshot(),
+        len(controllers),
+        overdue,
+        backlog,
+        tuple(executors),
+        _store_of(parts),
+    )
+
+
+def _store_of(parts: SchedulerParts) -> StoreObservation | None:
+    if parts.store is None:
+        return None
+    # Imported here: without a store, nothing of it is loaded.
+    from asyncz.schedulers._store_part import StoreConnector
+
+    store = parts.store
+    if not isinstance(store, StoreConnector):
+        return None
+    return StoreObservation(
+        store.connected,
+        store.lease_seconds_left,
+        store.clock_offset,
+        len(store.tasks.unreadable) + len(store.tasks.parked),
+        store.runs.taken_over,
+        store.runs.outcomes.rejected,
     )

@@ -59,6 +59,11 @@ class LeaseKeeper:
         """True if no other node can have taken over the runs of this one."""
         return time.monotonic() < self._until
 
+    @property
+    def seconds_left(self) -> float:
+        """Seconds until other nodes may take over the runs of this one. May be read from any thread."""
+        return max(0.0, self._until - time.monotonic())
+
     def _run(self) -> None:
         delay = self._duration / 3
         while not self._stopped.wait(delay):

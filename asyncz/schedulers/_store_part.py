@@ -144,6 +144,12 @@ class StoreConnector:
         return self.runs.clock_offset
 
     @property
+    def lease_seconds_left(self) -> float:
+        """Seconds until other nodes may take over the runs of this one; 0 without a lease. From any thread."""
+        lease = self._lease
+        return 0.0 if lease is None or self._session is None else lease.seconds_left
+
+    @property
     def session(self) -> StoreSession | None:
         """Session with the store; None if the scheduler is not running."""
         return self._session

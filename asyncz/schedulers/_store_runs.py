@@ -52,6 +52,7 @@ class StoredRuns:
         history: Limit of the history.
         clock_offset: Seconds by which the clock of the scheduler is ahead of that of the store.
         wants_claim: Whether runs may wait that this node can start.
+        taken_over: Number of runs that this node has taken over from lost ones.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class StoredRuns:
         self.node_id: str = ""
         self.clock_offset: float = 0.0
         self.wants_claim: bool = False
+        self.taken_over: int = 0
 
     def open(self, node_id: str) -> None:
         """Receive the outcomes of runs."""
@@ -316,6 +318,7 @@ class StoredRuns:
         """Become the owner of the runs of dead nodes, which fail or run again."""
         while self._is_running:
             taken = await session.take_over(_PAGE)
+            self.taken_over += len(taken)
             for run in taken:
                 logger.warning("The run %s of the task %r was taken over from a lost node", run.id, run.task_id)
                 if run.on_lost == "rerun":

@@ -30,6 +30,7 @@ from asyncz import (
 )
 from asyncz.clock import utc
 from asyncz.otel import METRICS, Instrumentation, instrument
+from asyncz.stores import MemoryStore
 from asyncz.testing import FakeClock
 from tests.helpers.waiting import until
 from tests.telemetry import traced_jobs
@@ -354,6 +355,21 @@ async def test_metrics_have_documented_names(telemetry: Telemetry) -> None:
         names = {metric.name for metric in data.resource_metrics[0].scope_metrics[0].metrics}
     assert names <= set(METRICS)
     assert {"asyncz.run.duration", "asyncz.tasks", "asyncz.task.overdue"} <= names
+
+
+async def test_stored_run_has_a_span(telemetry: Telemetry) -> None:
+    async with AsyncIOScheduler(store=MemoryStore()) as scheduler:
+        telemetry.instrument(scheduler)
+        task = scheduler.add_task(traced_jobs.span_ids, trigger=DateTrigger(), id="stored", executor="threadpool")
+        await until(lambda: len(telemetry.spans) == 1)
+        await task.run()
+        await until(lambda: len(telemetry.spans) == 2)
+        assert telemetry.points("asyncz.store.connected") == {(): 1}
+        assert telemetry.points("asyncz.node.takeovers") == {(): 0}
+        (left,) = telemetry.points("asyncz.node.lease.remaining").values()
+        assert 0 < left <= 15
+    assert {(span.attributes or {})["asyncz.task.id"] for span in telemetry.spans} == {"stored"}
+    assert {span.name for span in telemetry.spans} == {"run span_ids"}
 
 
 async def test_closed_instrumentation_records_nothing(telemetry: Telemetry) -> None:

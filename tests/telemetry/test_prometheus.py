@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from asyncz import AsyncIOScheduler, IntervalTrigger, InvalidInputError, Retry, __version__, current_run
 from asyncz.prometheus import PrometheusMetrics
+from asyncz.stores import MemoryStore
 from asyncz.testing import FakeClock
 from tests.helpers.untyped import call_untyped
 from tests.helpers.waiting import until
@@ -187,3 +188,17 @@ def test_panels_of_dashboard_do_not_overlap() -> None:
         }
         assert not cells & taken
         taken |= cells
+
+
+async def test_store_has_metrics_of_its_own() -> None:
+    async with AsyncIOScheduler(store=MemoryStore()) as scheduler:
+        metrics = PrometheusMetrics(scheduler)
+        found = samples_of(metrics.text())
+    assert found["asyncz_store_connected", ()] == 1
+    assert 0 < found["asyncz_node_lease_remaining_seconds", ()] <= 15
+    assert found["asyncz_node_takeovers_total", ()] == 0
+    assert found["asyncz_node_outcomes_rejected_total", ()] == 0
+    assert found["asyncz_tasks_parked", ()] == 0
+    assert abs(found["asyncz_store_clock_offset_seconds", ()]) < 5
+    assert samples_of(metrics.text())["asyncz_store_connected", ()] == 0
+    assert samples_of(metrics.text())["asyncz_node_lease_remaining_seconds", ()] == 0
