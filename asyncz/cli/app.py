@@ -17,6 +17,7 @@ from typing_extensions import override
 
 from asyncz._metadata import __version__
 from asyncz._text import exception_text, printable, without_secrets
+from asyncz.cli._import_apscheduler import import_apscheduler as import_apscheduler
 from asyncz.cli._import_target import add_current_folder, bad_target, import_target
 from asyncz.cli._logs import LogFormat, LogLevel, configure_logging
 from asyncz.cli.demo import Demo, installed_packages
@@ -64,18 +65,23 @@ class _PrintableGroup(TyperGroup):
         except Exception as error:
             if not standalone_mode or not isinstance(error, _UsageError):
                 raise
-            self._print_usage_error(error)
+            self._print_usage_error(error, sys.argv[1:] if args is None else args)
             sys.exit(error.exit_code)
         if not standalone_mode:
             return status
         sys.exit(status if isinstance(status, int) else 0)
 
-    def _print_usage_error(self, error: _UsageError) -> None:
+    def _print_usage_error(self, error: _UsageError, args: Sequence[str]) -> None:
         context: object = getattr(error, "ctx", None)
         if isinstance(context, typer.Context):
             print(context.get_usage(), file=sys.stderr)
             print(f"Try '{context.command_path} --help' for help.\n", file=sys.stderr)
-        print(f"Error: {printable(without_secrets(error.format_message()), 2000)}", file=sys.stderr)
+        message = error.format_message()
+        for arg in args:
+            # The message may repeat an argument, as it is or by its `repr`.
+            for text in (arg, repr(arg)[1:-1]):
+                message = message.replace(text, without_secrets(text)) if text else message
+        print(f"Error: {printable(message, 2000)}", file=sys.stderr)
 
 
 app: typer.Typer = typer.Typer(

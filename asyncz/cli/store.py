@@ -56,11 +56,11 @@ def migrate(url: Url, json: Json = False) -> None:
     Exit status: 0 if the database has the schema of this version, 1 if it
     cannot have it, 2 for wrong arguments.
     """
-    with _reported("migrate"), _opened(url, "create") as admin:
+    with reported("migrate"), opened(url, "create") as admin:
         applied = [each.name for each in admin.migrate()]
         status = admin.status()
     if json:
-        _print_json({"store": admin.description, "applied": applied, "schema": status.found})
+        print_json({"store": admin.description, "applied": applied, "schema": status.found})
         return
     for name in applied:
         print(f"applied {name}")
@@ -74,7 +74,7 @@ def check(url: Url, json: Json = False) -> None:
     Exit status: 0 if schedulers of this version can use the store, 1 if they
     cannot, 2 for wrong arguments.
     """
-    with _reported("check"), _opened(url, "read") as admin:
+    with reported("check"), opened(url, "read") as admin:
         status = admin.status()
         contents = None if status.problem else admin.contents()
     report: dict[str, object] = {"store": admin.description, "schema": status._asdict()}
@@ -85,7 +85,7 @@ def check(url: Url, json: Json = False) -> None:
             "nodes": [each.model_dump(mode="json") for each in contents.nodes],
         }
     if json:
-        _print_json(report)
+        print_json(report)
     elif contents is None:
         print(printable(f"{admin.description}: schema {status.found}, needed {status.needed}: {status.problem}"))
     else:
@@ -150,19 +150,19 @@ def prune(
         raise typer.BadParameter("say which runs to delete", param_hint="--older-than or --keep")
     age = None if older_than is None else _duration(older_than)
     rule = PruneRule(older_than=age, keep=keep or 0, states=_states(state))
-    with _reported("prune"), _opened(url, "read" if dry_run else "write") as admin:
+    with reported("prune"), opened(url, "read" if dry_run else "write") as admin:
         admin.require_schema()
         selected = admin.select(rule)
         deleted = 0 if dry_run else admin.delete(selected)
     counts: dict[str, int] = {name: len(found) for name, found in selected.items()}
     if json:
-        _print_json({"store": admin.description, "dry_run": dry_run, "selected": counts, "deleted": deleted})
+        print_json({"store": admin.description, "dry_run": dry_run, "selected": counts, "deleted": deleted})
         return
     print(f"{'would delete' if dry_run else 'deleted'} {_numbers(counts)}")
 
 
 @contextmanager
-def _reported(command: str) -> Generator[None, None, None]:
+def reported(command: str) -> Generator[None, None, None]:
     """Print an error of the store in one line, and exit."""
     try:
         yield
@@ -172,11 +172,17 @@ def _reported(command: str) -> Generator[None, None, None]:
 
 
 @contextmanager
-def _opened(url: str, access: Access) -> Generator[StoreAdmin, None, None]:
+def opened(url: str, access: Access, hint: str = "URL") -> Generator[StoreAdmin, None, None]:
+    """Provide the maintenance of a database.
+
+    Raises:
+        BadParameter: The URL is not one of a database.
+        StoreConnectionError: The database cannot be opened.
+    """
     try:
         _ = sqlite_path(url)
     except AsynczError as error:
-        raise typer.BadParameter(printable(str(error)), param_hint="URL") from error
+        raise typer.BadParameter(printable(str(error)), param_hint=hint) from error
     with opened_admin(url, access) as admin:
         yield admin
 
@@ -218,5 +224,6 @@ def _numbers(counts: Mapping[str, int]) -> str:
     return f"{total:,} ({parts})" if parts else "0"
 
 
-def _print_json(report: Mapping[str, object]) -> None:
+def print_json(report: Mapping[str, object]) -> None:
+    """Print a report as JSON."""
     print(dumps(report, indent=2).replace("\x7f", "\\u007f"))

@@ -118,6 +118,14 @@ class StoreAdmin(abc.ABC):
     @abc.abstractmethod
     def _delete(self, sequences: Sequence[int]) -> int: ...
 
+    def query(self, sql: str, *values: object) -> Sequence[Sequence[object]]:
+        """Return the rows of a statement with `?` for values.
+
+        Raises:
+            StoreConnectionError: The database cannot be read.
+        """
+        return self._rows(sql, *values)
+
     def status(self) -> SchemaStatus:
         """Return the state of the schema.
 

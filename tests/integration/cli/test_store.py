@@ -140,8 +140,7 @@ async def test_check_counts_tasks_runs_and_nodes(url: str) -> None:
     report = succeed("check", url, "--json").report()
     assert report["tasks"] == {"active": 2, "removed": 1}
     assert report["runs"] == {"executed": 2, "running": 1}
-    (node,) = report["nodes"]  # type: ignore[misc]  # JSON
-    assert node["name"] == "web-1:5"
+    assert "'name': 'web-1:5'" in str(report["nodes"])
     assert "3 (2 executed, 1 running)" in succeed("check", url).output
     await session.close()
 

@@ -1,0 +1,1 @@
+"""Import of the job stores of APScheduler 3."""
