@@ -102,7 +102,7 @@ def _simple(make: Callable[..., object], *kinds: type) -> Callable[..., object]:
 
     def construct(*args: object) -> object:
         if not all(isinstance(each, kinds) for each in args):
-            raise pickle.UnpicklingError(f"{make.__name__} with arguments of unknown types")
+            raise pickle.UnpicklingError("a time with arguments of unknown types")
         return make(*args)
 
     return construct
