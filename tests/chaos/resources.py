@@ -19,13 +19,34 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent import futures
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
-from asyncz import AsyncIOScheduler, Task, TaskNotification
+from asyncz import (
+    AsyncIOExecutor,
+    AsyncIOScheduler,
+    DaskExecutor,
+    FuturesExecutor,
+    ProcessPoolExecutor,
+    Task,
+    TaskNotification,
+    ThreadPoolExecutor,
+    UniversalExecutor,
+)
 
-EXECUTORS: tuple[str, ...] = ("asyncio", "threadpool", "processpool")
+EXECUTORS: dict[str, Callable[[], UniversalExecutor]] = {
+    "asyncio": AsyncIOExecutor,
+    "threadpool": ThreadPoolExecutor,
+    "processpool": ProcessPoolExecutor,
+    "futures-threads": lambda: FuturesExecutor(partial(futures.ThreadPoolExecutor, 2)),
+    "futures-processes": lambda: FuturesExecutor(
+        partial(futures.ProcessPoolExecutor, 2, multiprocessing.get_context("forkserver"))
+    ),
+    "dask": lambda: DaskExecutor(cluster_kwargs={"n_workers": 1, "threads_per_worker": 2}),
+}
 RESOURCES: tuple[str, ...] = ("descriptors", "threads", "memory", "semaphores", "directory", "tmpdir")
 STEPS: tuple[str, ...] = ("start", "submit", "report", "shutdown")
 
@@ -164,7 +185,7 @@ def _back_in_a_moment(name: str) -> Iterator[None]:
 
 async def _scenario(executor: str, name: str, step: str, folder: Path) -> dict[str, object]:
     ledger = Ledger()
-    scheduler = AsyncIOScheduler(executors={"under_test": executor})
+    scheduler = AsyncIOScheduler(executors={"under_test": EXECUTORS[executor]()})
     await scheduler.start()
 
     def add(number: int) -> tuple[Task[int], Path]:
