@@ -67,6 +67,12 @@ class TaskRegistry(Generic[ControllerT]):
         self._demands: Counter[int] = Counter()
         self._numbers = itertools.count(1)
 
+    def __len__(self) -> int:
+        return len(self._controllers)
+
+    def __bool__(self) -> bool:
+        return True
+
     def task(self, task_id: str) -> Task[object]:
         """Return the task that has an id.
 

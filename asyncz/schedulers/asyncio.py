@@ -173,6 +173,12 @@ class AsyncIOScheduler(TaskScheduler):
             raise InvalidInputError("store", "None", "pass a store to the scheduler, such as store='sqlite:///jobs.db'")
         return SchedulerStore(connector)
 
+    @override
+    def __repr__(self) -> str:
+        # Without the lock, which cannot be taken after a fork.
+        tasks = len(self._parts.tasks)
+        return f"<{type(self).__name__}, {self._parts.runtime.status}, with {tasks} task(s)>"
+
     async def __aenter__(self) -> Self:
         await self.start()
         return self

@@ -22,7 +22,7 @@ from rich.table import Table
 
 from tests.benchmarks.chart import draw
 from tests.benchmarks.results import APSCHEDULER, ASYNCZ_0_17, as_json, targets
-from tests.benchmarks.svg import svg_chart
+from tests.benchmarks.svg import svg_chart, with_results
 from tests.benchmarks.venvs import python_with
 
 FOLDER = Path(__file__).parent
@@ -153,6 +153,7 @@ def main() -> int:
     parser.add_argument("--plot", type=Path, help="draw a chart to this file; needs matplotlib")
     parser.add_argument("--json", type=Path, help="write the medians to this file")
     parser.add_argument("--svg", type=Path, help="draw the microseconds per run beside the peers to this file")
+    parser.add_argument("--readme", type=Path, help="write the table and the sentence about speed to this file")
     options = parser.parse_args()
     unknown = set(options.kinds) - KINDS.keys()
     if unknown:
@@ -189,6 +190,8 @@ def main() -> int:
         options.json.write_text(as_json(results))
     if options.svg is not None:
         options.svg.write_text(svg_chart(results))
+    if options.readme is not None:
+        options.readme.write_text(with_results(options.readme.read_text(), results))
     return 0
 
 

@@ -28,6 +28,19 @@ def test_table_of_readme_agrees_with_kept_results() -> None:
     assert "](tests/benchmarks/speed.svg)" in readme
 
 
+def test_readme_is_what_the_benchmarks_would_write() -> None:
+    readme = (ROOT / "README.md").read_text()
+    assert svg.speed_claim(kept()) in " ".join(readme.split())
+    assert svg.with_results(readme, kept()) == readme
+    other = {
+        key: {name: figure * (3 if name == "asyncz" else 1) for name, figure in found.items()}
+        for key, found in kept().items()
+    }
+    changed = svg.with_results(readme, other)
+    assert changed != readme
+    assert svg.with_results(changed, kept()) == readme
+
+
 def test_kept_results_survive_a_round_trip() -> None:
     assert as_json(kept()) == RESULTS.read_text()
 

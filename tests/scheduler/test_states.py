@@ -12,6 +12,15 @@ from tests.helpers import payloads
 pytestmark = pytest.mark.anyio
 
 
+async def test_scheduler_repr_names_status_and_tasks() -> None:
+    scheduler = AsyncIOScheduler()
+    assert repr(scheduler) == "<AsyncIOScheduler, created, with 0 task(s)>"
+    async with scheduler:
+        scheduler.add_task(payloads.add, 1, 1, trigger=None)
+        assert repr(scheduler) == "<AsyncIOScheduler, running, with 1 task(s)>"
+    assert f"{scheduler}" == "<AsyncIOScheduler, stopped, with 1 task(s)>"
+
+
 async def test_state_round_trips_through_json() -> None:
     async with AsyncIOScheduler(executors={"io": ThreadPoolExecutor(2)}) as scheduler:
         scheduler.add_task(payloads.add, 1, 1, executor="io", trigger=IntervalTrigger(hours=1))
