@@ -1,4 +1,4 @@
-"""Live runs of one task."""
+"""Live and waiting runs of one task."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ from typing import Generic
 
 from typing_extensions import TypeVar
 
+from asyncz.schedulers._backlog import Backlog
 from asyncz.schedulers._counters import TaskHistory
 from asyncz.schedulers._live_run import LiveRun
+from asyncz.schedulers._retrying import Retrying
 
 ResultT = TypeVar("ResultT")
 
 
 class LiveRuns(TaskHistory, Generic[ResultT]):
-    """Live runs of a task, from their submission until their executor releases them, and its history.
+    """Live runs of a task, from their submission until their executor releases them; its waiting runs and its history.
 
     For the loop's thread, except for the methods that say otherwise.
     """
@@ -22,7 +24,34 @@ class LiveRuns(TaskHistory, Generic[ResultT]):
     _only_run: LiveRun[ResultT] | None
     _live: dict[int, LiveRun[ResultT]] | None
 
-    __slots__ = ("_live", "_only_run")
+    # Each of the two is None while it is empty, as most tasks are idle.
+    _backlog: Backlog[ResultT] | None
+    _retrying: Retrying[ResultT] | None
+
+    __slots__ = ("_backlog", "_live", "_only_run", "_retrying")
+
+    @property
+    def backlog_size(self) -> int:
+        """Number of due runs that wait for a slot. May be read from any thread."""
+        backlog = self._backlog
+        return 0 if backlog is None else len(backlog)
+
+    @property
+    def first_due(self) -> float | None:
+        """Return the due time of the run that waits longest for a slot. May be read from any thread."""
+        backlog = self._backlog
+        return None if backlog is None else backlog.first_due
+
+    @property
+    def retrying(self) -> int:
+        """Number of runs that wait for their next attempt. May be read from any thread."""
+        retrying = self._retrying
+        return 0 if retrying is None else len(retrying)
+
+    @property
+    def is_idle(self) -> bool:
+        """True if no run is live and no due run or attempt waits."""
+        return not self.live_count and self._backlog is None and self._retrying is None
 
     @property
     def live_count(self) -> int:

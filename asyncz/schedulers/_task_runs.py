@@ -55,10 +55,8 @@ class TaskRuns(LiveRuns[ResultT]):
     """
 
     __slots__ = (
-        "_backlog",
         "_context",
         "_parts",
-        "_retrying",
         "_runtime",
         "_submit_to",
         "registration",
@@ -85,9 +83,7 @@ class TaskRuns(LiveRuns[ResultT]):
         self.registration: Registration = registration
         self._submit_to = submit_to
         self._only_run = self._live = None
-        # Each of the two is None while it is empty, as most tasks are idle.
-        self._backlog: Backlog[ResultT] | None = None
-        self._retrying: Retrying[ResultT] | None = None
+        self._backlog = self._retrying = None
         self.removed: bool = False
 
     def release_run(self, run: LiveRun[ResultT], /) -> None:
@@ -105,29 +101,6 @@ class TaskRuns(LiveRuns[ResultT]):
     def retire_if_finished(self) -> None:
         """Remove the task if no run of it is live or can follow."""
         raise NotImplementedError
-
-    @property
-    def backlog_size(self) -> int:
-        """Number of due runs that wait for a slot. May be read from any thread."""
-        backlog = self._backlog
-        return 0 if backlog is None else len(backlog)
-
-    @property
-    def first_due(self) -> float | None:
-        """Return the due time of the run that waits longest for a slot. May be read from any thread."""
-        backlog = self._backlog
-        return None if backlog is None else backlog.first_due
-
-    @property
-    def retrying(self) -> int:
-        """Number of runs that wait for their next attempt. May be read from any thread."""
-        retrying = self._retrying
-        return 0 if retrying is None else len(retrying)
-
-    @property
-    def is_idle(self) -> bool:
-        """True if no run is live and no due run or attempt waits."""
-        return not self.live_count and self._backlog is None and self._retrying is None
 
     # Submission
 
