@@ -61,13 +61,16 @@ class CurrentRun:
         return None if self._ownership is None else self._ownership.node
 
     def is_cancelled(self) -> bool:
-        """Return True if the run should end: it was cancelled, or it was abandoned. May be called from any thread.
+        """Return True if the run should end: it was cancelled, or abandoned. May be called from any thread.
 
         A thread cannot be stopped, so a long function calls this now and then, and returns if it is True. The run then
         ends as cancelled on every executor, whatever the function returns or raises, unless its outcome was reported
         before, as after a timeout. In a worker process, a function that calls this has a few seconds to return before
         its worker is killed; on a cluster it runs until it returns. A coroutine need not call this, as it is cancelled
         at its next `await`.
+
+        With a store, this is also True in coroutines and threads if the scheduler has lost its lease, so that another
+        one may run the function again.
 
         Example:
             >>> for block in blocks:

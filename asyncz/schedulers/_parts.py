@@ -141,6 +141,10 @@ class StoredController(AnyController, Protocol):
         """Take over a schedule, limits and an executor from the store; return the names of changed options."""
         ...
 
+    def on_lease_lost(self) -> None:
+        """Let the functions of the live runs see that they are cancelled."""
+        ...
+
     def reschedule_timer(self) -> None:
         """Enter the next due time into the timetable."""
         ...

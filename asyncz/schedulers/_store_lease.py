@@ -57,7 +57,12 @@ class LeaseKeeper:
     @property
     def is_valid(self) -> bool:
         """True if no other node can have taken over the runs of this one."""
-        return time.monotonic() < self._until
+        return self.remaining > 0
+
+    @property
+    def remaining(self) -> float:
+        """Seconds until the lease ends; negative if it has ended."""
+        return self._until - time.monotonic()
 
     @property
     def seconds_left(self) -> float:

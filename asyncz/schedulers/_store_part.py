@@ -40,6 +40,8 @@ _PREFERENCE = 0.1
 # Seconds until a look at the tasks whose firing has failed: usually another node has fired them.
 _RECHECK_DELAY = 1.0
 _OVERDUE = timedelta(seconds=0.5)
+# Seconds between two looks at a lease that is over.
+_LEASE_DELAY = 0.2
 # Seconds by which the clocks of scheduler and store may differ.
 _CLOCK_STEP = 0.02
 # Seconds between two attempts during an outage, doubled each time.
@@ -184,6 +186,7 @@ class StoreConnector:
         self._background = [
             loop.create_task(self._work(session), context=context()),
             loop.create_task(self._listen(session), context=context()),
+            loop.create_task(self._watch_lease(self._lease), context=context()),
         ]
         self._schedule_wake(duration / 3)
 
@@ -364,6 +367,17 @@ class StoreConnector:
         await self.runs.take_over(session)
         await self.runs.claim(session)
         await self.tasks.fire_overdue(session, _OVERDUE)
+
+    async def _watch_lease(self, lease: LeaseKeeper) -> None:
+        """Note the end of each lease that was not renewed in time."""
+        while True:
+            await asyncio.sleep(max(lease.remaining, _LEASE_DELAY))
+            if lease.is_valid:
+                continue
+            logger.warning("The lease of this node is over: its runs should end, and it fires nothing")
+            self.tasks.on_lease_lost()
+            while not lease.is_valid:
+                await asyncio.sleep(_LEASE_DELAY)
 
     async def _listen(self, session: StoreSession) -> None:
         """Look at the changes of other nodes when the store gives a hint."""

@@ -130,6 +130,11 @@ class StoredTasks:
         for stored in tuple(self._by_id.values()):
             stored.controller.reschedule_timer()
 
+    def on_lease_lost(self) -> None:
+        """Let the functions of all live runs see that they are cancelled."""
+        for stored in tuple(self._by_id.values()):
+            stored.controller.on_lease_lost()
+
     @property
     def executors(self) -> frozenset[str]:
         """Aliases of the executors of the tasks."""

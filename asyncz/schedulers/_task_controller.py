@@ -577,6 +577,11 @@ class StoredTaskController(TaskController[ResultT]):
         next_due = schedule.next_due if now is None else max(schedule.next_due, now)
         timer.schedule(self, next_due.timestamp() + self._store.clock_offset)
 
+    def on_lease_lost(self) -> None:
+        """Let the functions of the live runs see that they are cancelled, because another node may run them again."""
+        for run in self.live_runs():
+            run.cancel_requested = True
+
     @property
     def _store(self) -> StorePart:
         store = self._parts.store

@@ -80,3 +80,11 @@ def ownership() -> tuple[str | None, int | None, str | None]:
     """Return how the run that calls this is stored."""
     run = current_run()
     return run.stored_id, run.fence, run.node
+
+
+def work_until_cancelled() -> None:
+    """Run until the run is cancelled."""
+    calls.append("begun")
+    while not current_run().is_cancelled():
+        time.sleep(0.005)
+    calls.append("cancelled")

@@ -687,7 +687,7 @@ async def test_store_that_is_away_fails_the_start() -> None:
 async def test_slow_store_does_not_block_the_loop() -> None:
     """Each call of the store takes so long that one on the loop's thread would be seen at once."""
     faults = Faults()
-    faults.delay = 0.5
+    faults.delay = 1.0
     longest = 0.0
     async with AsyncIOScheduler(store=FaultyStore(faults), store_options=StoreOptions(lease=3)) as scheduler:
         scheduler.add_task(note, "one", trigger=IntervalTrigger(seconds=0.2), id="note")

@@ -32,7 +32,7 @@ from asyncz.stores import (
     TaskRecord,
 )
 from tests.helpers import stored_jobs
-from tests.helpers.stored_jobs import block, calls, note, ownership, release
+from tests.helpers.stored_jobs import block, calls, note, ownership, release, work_until_cancelled
 from tests.helpers.waiting import until
 from tests.stores.faulty_stores import AnswerlessSession, Faults, FaultyStore, ForgetfulSession, PickySession
 
@@ -422,3 +422,19 @@ async def test_retried_run_keeps_its_fence(store: Store, other: StoreSession) ->
         scheduler.add_task(stored_jobs.fail, "x", id="task", retry=Retry(attempts=3, delay=0))
         (run,) = await finished(other, 1)
     assert (run.state, run.attempt, run.fence) == ("error", 3, 2)
+
+
+@pytest.mark.slow
+async def test_function_sees_that_the_lease_is_lost(caplog: pytest.LogCaptureFixture) -> None:
+    faults = Faults()
+    faulty = FaultyStore(faults)
+    async with AsyncIOScheduler(store=faulty, store_options=StoreOptions(lease=3)) as scheduler:
+        scheduler.add_task(work_until_cancelled, id="task", executor="threadpool")
+        await until(lambda: calls == ["begun"])
+        faults.broken = True
+        await until(lambda: calls == ["begun", "cancelled"])
+        faults.broken = False
+        other = await faulty.store.connect(NodeRecord(id=uuid4().hex), TTL)
+        (run,) = await finished(other, 1)
+    assert run.state == "cancelled"
+    assert caplog.text.count("The lease of this node is over") == 1
