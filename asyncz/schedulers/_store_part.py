@@ -370,14 +370,13 @@ class StoreConnector:
 
     async def _watch_lease(self, lease: LeaseKeeper) -> None:
         """Note the end of each lease that was not renewed in time."""
+        was_valid = True
         while True:
             await asyncio.sleep(max(lease.remaining, _LEASE_DELAY))
-            if lease.is_valid:
-                continue
-            logger.warning("The lease of this node is over: its runs should end, and it fires nothing")
-            self.tasks.on_lease_lost()
-            while not lease.is_valid:
-                await asyncio.sleep(_LEASE_DELAY)
+            if was_valid and not lease.is_valid:
+                logger.warning("The lease of this node is over: its runs should end, and it fires nothing")
+                self.tasks.on_lease_lost()
+            was_valid = lease.is_valid
 
     async def _listen(self, session: StoreSession) -> None:
         """Look at the changes of other nodes when the store gives a hint."""
