@@ -272,9 +272,7 @@ class DuplicateExecutorError(AsynczError, ValueError):
 
     @override
     def __str__(self) -> str:
-        return (
-            f"an executor is already registered as {self.alias!r}; remove it first or choose another alias or instance"
-        )
+        return f"an executor is already registered as {self.alias!r}; remove it, or choose another alias or instance"
 
 
 @attrs.define(eq=False, slots=False, repr=False)
