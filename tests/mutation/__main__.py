@@ -67,6 +67,7 @@ AREAS: dict[str, Area] = {
             "tests/scheduler",
             "tests/unit/calls/test_function_tasks.py",
             "tests/unit/config/test_loading.py",
+            "tests/executors/contract/test_notifications.py",
             "tests/executors/contract/test_progress.py",
             "tests/integration/asgi/test_lifespan.py",
             "tests/properties/test_clock_steps.py",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 import pytest
@@ -110,6 +110,21 @@ async def test_chain_run_is_due_when_result_arrives() -> None:
         assert [event.result for event in executed] == [details.scheduled_at for details in submitted]
         assert (second.state.trigger, second.next_run_at) == ("after 'a'", None)
         assert (second.state.submitted, second.state.executed) == (2, 2)
+
+
+async def test_chain_run_is_due_at_end_of_upstream_run() -> None:
+    """Keep the time of the outcome as due time, although a listener before the chain has taken a minute."""
+    clock = FakeClock()
+    due: list[datetime | None] = []
+    async with AsyncIOScheduler(clock=clock) as scheduler:
+        first = scheduler.add_task(payloads.add, 1, 2, trigger=None, executor="debug")
+        first.on_executed(lambda _: clock.set(START + timedelta(minutes=1)))
+        second = first.then(double, executor="debug")
+        second.on_executed(lambda event: due.append(event.details.scheduled_at))
+        await clock.advance()
+        await first.run()
+        await clock.advance(wait_for_runs=True)
+    assert due == [START]
 
 
 async def test_chain_run_has_context_of_then_call() -> None:

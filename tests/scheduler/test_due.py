@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from datetime import datetime, timedelta
 
@@ -19,7 +20,9 @@ from asyncz import (
     TaskMaxInstances,
     TaskMissed,
     TaskMissedError,
+    TaskQueueFull,
     TaskRemoved,
+    ThreadPoolExecutor,
     Trigger,
 )
 from asyncz.testing import FakeClock
@@ -50,6 +53,27 @@ async def test_due_at_maximum_rejected_then_removed() -> None:
         go_on.set()
         await handle
         await until(lambda: heard == ["rejected", "removed"])
+
+
+async def test_last_due_run_rejected_by_full_queue() -> None:
+    """Remove a task whose only due run was rejected by a full queue: no run of it can follow."""
+    clock, go_on = FakeClock(), threading.Event()
+    heard: list[tuple[str, str]] = []
+    async with AsyncIOScheduler(executors={"narrow": ThreadPoolExecutor(1, max_queue=1)}, clock=clock) as scheduler:
+        scheduler.subscribe(TaskQueueFull, lambda event: heard.append(("rejected", event.task_id)))
+        scheduler.subscribe(TaskRemoved, lambda event: heard.append(("removed", event.task_id)))
+        tasks = [scheduler.add_task(go_on.wait, 60, executor="narrow", trigger=None) for _ in range(2)]
+        try:
+            first = tasks[0].run()
+            await until(lambda: scheduler.state.executors[0].queued == 0)
+            second = tasks[1].run()
+            at = DateTrigger(START + timedelta(hours=1))
+            scheduler.add_task(payloads.add, 1, 2, id="once", executor="narrow", trigger=at)
+            await clock.advance(hours=2)
+            assert heard == [("rejected", "once"), ("removed", "once")]
+        finally:
+            go_on.set()
+        assert [await first, await second] == [True, True]
 
 
 async def test_run_keeps_scheduled_due_time() -> None:

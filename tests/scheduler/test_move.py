@@ -134,6 +134,24 @@ async def test_move_pending_start_follows_task() -> None:
         assert await task.run() == 3
 
 
+async def test_move_pending_runs_wait_for_new_executor() -> None:
+    """Move runs from an executor that is starting to another one that is starting: each runs once it has started."""
+    slow, slower = StartsSlowly(), StartsSlowly()
+    async with asyncio.timeout(30), AsyncIOScheduler(executors={"ready": "asyncio"}) as scheduler:
+        scheduler.add_executor(slow, alias="slow")
+        scheduler.add_executor(slower, alias="slower")
+        task = scheduler.add_task(payloads.add, 1, 2, executor="slow", trigger=None, max_instances=2)
+        handles = [task.run(), task.run()]
+        task.modify(executor="slower")
+        slow.may_start.set()
+        await until(lambda: slow.state.status == "running")
+        assert [handle.done() for handle in handles] == [False, False]
+        await scheduler.remove_executor("slow")
+        slower.may_start.set()
+        assert [await handle for handle in handles] == [3, 3]
+        assert scheduler.state.executed == 2
+
+
 @pytest.mark.usefixtures("cut_slices")
 async def test_move_after_cancel_in_queue_frees_slot() -> None:
     go_on = threading.Event()

@@ -424,3 +424,43 @@ async def test_abandoned_run_holds_slot_until_release() -> None:
         go_on.set()
         await until(lambda: not scheduler.tasks)
     assert (scheduler.state.submitted, scheduler.state.errors, scheduler.state.executed) == (2, 1, 1)
+
+
+async def test_skip_rejects_due_run_behind_backlog() -> None:
+    """Reject a due run while another one waits for the slot of a run between two attempts."""
+    clock = FakeClock()
+    async with AsyncIOScheduler(clock=clock) as scheduler:
+        rejected: list[TaskMaxInstances] = []
+        scheduler.subscribe(TaskMaxInstances, rejected.append)
+        flaky = payloads.Flaky(1)
+        task = scheduler.add_task(flaky, trigger=EVERY_SECOND, overlap="skip", retry=Retry(attempts=2, delay=60))
+        await clock.advance(1)
+        assert (task.state.retrying, task.state.submitted) == (1, 1)
+        scheduler.pause()
+        task.submit()
+        await clock.advance()
+        scheduler.resume()
+        await clock.advance()
+        assert (task.state.retrying, task.state.backlog) == (1, 1)
+        await clock.advance(1)
+        assert [second(event) for event in rejected] == [2]
+        assert (task.state.retrying, task.state.backlog, flaky.calls) == (1, 1, 1)
+
+
+async def test_skip_asks_executor_once_for_due_run() -> None:
+    """Reject a due run at the maximum without a second submission to the executor."""
+
+    class Counts(AsyncIOExecutor):
+        submissions = 0
+
+        @override
+        def submit(self, run: TaskRun[ResultT], /) -> None:
+            self.submissions += 1
+            super().submit(run)
+
+    clock, executor = FakeClock(), Counts()
+    async with AsyncIOScheduler(executors={"under_test": executor}, clock=clock) as scheduler:
+        task = scheduler.add_task(asyncio.Event().wait, trigger=EVERY_SECOND, executor="under_test", overlap="skip")
+        await clock.advance(2)
+        assert (task.state.running, task.state.rejected, executor.submissions) == (1, 1, 2)
+        task.cancel_runs()

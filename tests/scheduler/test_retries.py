@@ -8,20 +8,26 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from typing_extensions import override
 
 from asyncz import (
+    AsyncIOExecutor,
     AsyncIOScheduler,
+    QueueFullError,
     Retry,
     TaskCancelled,
     TaskError,
     TaskExecuted,
     TaskRetrying,
+    TaskRun,
     TaskSubmitted,
     WorkerLostError,
 )
 from asyncz.testing import FakeClock
+from tests.helpers.generics import ResultT
 from tests.helpers.payloads import Flaky, run_until_cancelled
 from tests.helpers.recorder import EventRecorder
+from tests.helpers.times import EVERY_SECOND
 from tests.helpers.waiting import until
 
 pytestmark = pytest.mark.anyio
@@ -58,6 +64,7 @@ async def test_retry_emits_failed_attempts_and_one_outcome() -> None:
         ending = await handle.notification()
     assert [event.delay for event in watch.of(TaskRetrying)] == [1.0, 2.0, 4.0]
     assert [event.details.attempt for event in watch.of(TaskRetrying)] == [1, 2, 3]
+    assert [event.exception for event in watch.of(TaskRetrying)] == [flaky.error] * 3
     assert [type(ending) for ending in watch.outcomes] == [TaskExecuted]
     assert ending.details.attempt == 4
     assert ending.details.scheduled == started
@@ -202,3 +209,103 @@ async def test_retried_run_reported_and_logged_once(caplog: pytest.LogCaptureFix
             assert await task.run() == 3
             assert [type(ending) for ending in endings] == [TaskExecuted]
     assert caplog.records == []
+
+
+class RejectsOnRequest(AsyncIOExecutor):
+    """Executor that raises in `submit` while the test has set an error."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.error: Exception | None = None
+        self.rejections = 0
+
+    @override
+    def submit(self, run: TaskRun[ResultT], /) -> None:
+        if self.error is not None:
+            self.rejections += 1
+            raise self.error
+        super().submit(run)
+
+
+async def test_attempt_rejected_by_full_queue_is_repeated() -> None:
+    """Submit an attempt again a second after a full queue has rejected it."""
+    clock, executor, flaky = FakeClock(), RejectsOnRequest(), Flaky(1)
+    async with AsyncIOScheduler(executors={"under_test": executor}, clock=clock) as scheduler:
+        retry = Retry(attempts=2, delay=5)
+        task = scheduler.add_task(flaky, executor="under_test", trigger=None, retry=retry)
+        handle = task.run()
+        await clock.advance()
+        executor.error = QueueFullError("under_test", 1)
+        await clock.advance(7)
+        assert (executor.rejections, task.state.retrying, flaky.calls) == (3, 1, 1)
+        executor.error = None
+        await clock.advance(1)
+        assert await handle == 2
+        assert task.state.retrying == 0
+
+
+async def test_attempt_uses_slot_that_becomes_free() -> None:
+    """Submit an attempt that had no slot on its executor as soon as a run of the task has ended."""
+    clock, go_on, calls = FakeClock(), asyncio.Event(), list[int]()
+
+    async def fail_first() -> int:
+        calls.append(len(calls))
+        if len(calls) == 1:
+            raise OSError("no answer")
+        if len(calls) == 2:
+            await go_on.wait()
+        return len(calls)
+
+    async with AsyncIOScheduler(clock=clock) as scheduler:
+        task = scheduler.add_task(fail_first, trigger=EVERY_SECOND, retry=Retry(attempts=2, delay=5))
+        handle = task.run()
+        await clock.advance(6)
+        # The due run has the slot on the executor, and the attempt has been rejected.
+        assert (task.state.retrying, calls) == (1, [0, 1])
+        task.reschedule(None)
+        go_on.set()
+        await clock.advance()
+        assert await handle == 3
+        assert task.state.retrying == 0
+
+
+async def test_attempt_ends_with_error_of_its_submission() -> None:
+    clock, executor = FakeClock(), RejectsOnRequest()
+    async with AsyncIOScheduler(executors={"under_test": executor}, clock=clock) as scheduler:
+        task = scheduler.add_task(Flaky(1), executor="under_test", trigger=None, retry=Retry(attempts=2, delay=5))
+        handle = task.run()
+        await clock.advance()
+        executor.error = LookupError("no such queue")
+        await clock.advance(5)
+        with pytest.raises(LookupError, match="no such queue"):
+            await handle
+        assert (task.state.retrying, task.state.running) == (0, 0)
+
+
+async def test_rejected_attempts_skip_cancelled_one(caplog: pytest.LogCaptureFixture) -> None:
+    """Submit the other rejected attempts if the submission of the first one cancels the second one."""
+
+    class CancelsSecond(RejectsOnRequest):
+        @override
+        def submit(self, run: TaskRun[ResultT], /) -> None:
+            super().submit(run)
+            if run.attempt == 2:
+                handles[1].cancel()
+
+    clock, executor, flaky = FakeClock(), CancelsSecond(), Flaky(3)
+    async with AsyncIOScheduler(executors={"under_test": executor}, clock=clock) as scheduler:
+        retry = Retry(attempts=2, delay=5)
+        task = scheduler.add_task(flaky, executor="under_test", trigger=None, retry=retry, max_instances=3)
+        handles = [task.run() for _ in range(3)]
+        await clock.advance()
+        executor.error = QueueFullError("under_test", 1)
+        await clock.advance(5)
+        assert task.state.retrying == 3
+        executor.error = None
+        task.modify(timeout=60)
+        await clock.advance()
+        assert [handle.done() for handle in handles] == [True, True, True]
+        outcomes = [type(await handle.notification()) for handle in handles]
+        assert outcomes == [TaskExecuted, TaskCancelled, TaskExecuted]
+        assert flaky.calls == 5
+    assert "A call on the scheduler's loop failed" not in caplog.text

@@ -13,6 +13,7 @@ from asyncz import (
     IntervalTrigger,
     SchedulerNotRunningError,
     Task,
+    TaskCancelled,
     TaskExecuted,
     TaskLookupError,
     TaskMaxInstances,
@@ -59,13 +60,16 @@ async def test_submit_at_maximum_follows_overlap_policy() -> None:
         await until(lambda: task.state.executed == 4)
 
 
-async def test_submit_during_shutdown_is_cancelled() -> None:
+async def test_submit_during_shutdown_is_cancelled(caplog: pytest.LogCaptureFixture) -> None:
     scheduler = AsyncIOScheduler()
     await scheduler.start()
     task = scheduler.add_task(payloads.add_async, 1, 2, trigger=None)
     task.submit()
     await scheduler.shutdown()
     assert (scheduler.state.submitted, scheduler.state.cancelled) == (1, 1)
+    assert isinstance(task.last_notification, TaskCancelled)
+    # The outcome is not the one of a run that its executor has lost.
+    assert caplog.records == []
     with pytest.raises(SchedulerNotRunningError, match="this one is stopped"):
         task.submit()
 

@@ -7,6 +7,7 @@ import contextvars
 import logging
 import threading
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from typing_extensions import Unpack, override
@@ -25,6 +26,7 @@ from asyncz import (
     TaskSubmitted,
 )
 from asyncz.executors.base import BaseExecutor
+from asyncz.testing import FakeClock
 from tests.helpers import payloads
 from tests.helpers.executors import every_executor, scheduler_with
 from tests.helpers.faulty_executors import ReleasesEarly
@@ -370,3 +372,86 @@ async def test_second_outcome_rejected_on_loop_thread(caplog: pytest.LogCaptureF
         await until(lambda: bool(rejections()))
         assert (scheduler.state.executed, scheduler.state.cancelled) == (1, 0)
     assert [record.threadName for record in rejections()] == [threading.current_thread().name]
+
+
+class KeepsRuns(CustomExecutor):
+    """Executor whose runs are reported by the test."""
+
+    def __init__(self) -> None:
+        super().__init__(inline)
+        self.reports: list[Callable[[str], None]] = []
+
+    @override
+    def submit(self, run: TaskRun[ResultT], /) -> None:
+        def report(kind: str) -> None:
+            outcome = run.failed(ValueError(kind))
+            if kind == "released":
+                self.scheduler.released(run)
+            elif kind == "finished":
+                self.scheduler.finished(run, outcome)
+            else:
+                self.scheduler.notify(run, outcome)
+
+        self.reports.append(report)
+
+
+@pytest.mark.parametrize("second", ["notified", "finished"])
+@pytest.mark.parametrize("is_released", [True, False])
+async def test_second_outcome_is_rejected_and_logged(
+    second: str, is_released: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Log the second outcome of a run with its error; `finished` frees the slot if that was not done before."""
+    clock, executor = FakeClock(), KeepsRuns()
+    async with AsyncIOScheduler(executors={"under_test": executor}, clock=clock) as scheduler:
+        task = scheduler.add_task(payloads.add, 1, 2, executor="under_test", trigger=None)
+        handle = task.run()
+        [report] = executor.reports
+        report("first")
+        if is_released:
+            report("released")
+        await clock.advance()
+        caplog.clear()
+        report(second)
+        await clock.advance()
+        [message] = [record.getMessage() for record in caplog.records]
+        assert "A second notification of a run was rejected" in message
+        assert f"ValueError('{second}')" in message
+        assert message.endswith(f"of <TaskRun {handle.run_id} of the task {task.id!r}>")
+        assert task.state.running == (0 if is_released or second == "finished" else 1)
+        if task.state.running:
+            report("released")
+        with pytest.raises(ValueError, match="first"):
+            await handle
+
+
+async def test_outcome_without_details_has_those_of_run() -> None:
+    class LeavesOutDetails(CustomExecutor):
+        @override
+        def submit(self, run: TaskRun[ResultT], /) -> None:
+            outcome = run.execute()
+            if isinstance(outcome, TaskExecuted):
+                self.scheduler.finished(run, TaskExecuted(outcome.task_id, outcome.result))
+            elif isinstance(outcome, TaskError):
+                self.scheduler.finished(run, TaskError(outcome.task_id, outcome.exception))
+
+    class ReportsOwnDetails(CustomExecutor):
+        @override
+        def submit(self, run: TaskRun[ResultT], /) -> None:
+            details = run.details()._replace(started=1.0, finished=2.0)
+            outcome = run.execute()
+            if isinstance(outcome, TaskExecuted):
+                self.scheduler.finished(run, TaskExecuted(outcome.task_id, outcome.result, details))
+            elif isinstance(outcome, TaskError):
+                self.scheduler.finished(run, TaskError(outcome.task_id, outcome.exception, details=details))
+
+    clock = FakeClock()
+    executors = {"without": LeavesOutDetails(inline), "own": ReportsOwnDetails(inline)}
+    async with AsyncIOScheduler(executors=executors, clock=clock) as scheduler:
+        await clock.advance(5)
+        for alias, duration in (("without", 0.0), ("own", 1.0)):
+            for call in (partial(payloads.add, 1, 2), partial(payloads.fail, "no")):
+                handle = scheduler.add_task(call, executor=alias, trigger=None, id=f"{alias} {call}").run()
+                details = (await handle.notification()).details
+                assert (details.run_id, details.attempt, details.duration) == (handle.run_id, 1, duration)
+                assert details.scheduled == clock.now()
+                assert details.finished == (clock.now() if alias == "without" else 2.0)
