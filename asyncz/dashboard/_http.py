@@ -63,8 +63,13 @@ def problem_of(error: AsynczError) -> Problem:
     return Problem(status=status, message=printable(f"{error}"))
 
 
-def parse_query(request: Request, model: type[ModelT]) -> ModelT:
-    """Return the parameters of a request; if one is empty, it counts as left out, because forms send it.
+def parse_query(request: Request, model: type[ModelT], *, of_form: bool = False) -> ModelT:
+    """Return the parameters of a request.
+
+    Args:
+        request: Request.
+        model: Model of the parameters.
+        of_form: Ignore empty parameters: if a field of a form is empty, a browser sends it all the same.
 
     Raises:
         RequestError: A parameter is unknown, given twice, or has a wrong value.
@@ -73,7 +78,7 @@ def parse_query(request: Request, model: type[ModelT]) -> ModelT:
     for name, value in request.query_params.multi_items():
         if name in values:
             raise RequestError(400, f"the parameter {printable(name, 100)!r} is given twice")
-        if value:
+        if value or not of_form:
             values[name] = value
     try:
         return model.model_validate(values)

@@ -78,7 +78,7 @@ class Pages:
 
     async def tasks(self, request: Request, user: User) -> Response:
         """Return the page of all tasks."""
-        query = parse_query(request, TaskQuery)
+        query = parse_query(request, TaskQuery, of_form=True)
         page = await self._model.tasks(selection_of(query))
         counts = await self._model.counts()
         aliases = [executor.alias for executor in self._model.executor_states()]
@@ -86,39 +86,39 @@ class Pages:
 
     async def task(self, request: Request, user: User) -> Response:
         """Return the page of a task."""
-        query = parse_query(request, IdQuery)
+        query = parse_query(request, IdQuery, of_form=True)
         detail = await self._model.task(query.id)
         runs = await self._model.runs(RunSelection(task_id=query.id, limit=_SHOWN_RUNS))
         return self._page("task", user, detail=detail, task=detail.task, runs=runs.runs, more=runs.next_key)
 
     async def runs(self, request: Request, user: User) -> Response:
         """Return the page of runs."""
-        query = parse_query(request, RunQueryParameters)
+        query = parse_query(request, RunQueryParameters, of_form=True)
         page = await self._model.runs(run_selection_of(query))
         has_store = self._model.store is not None
         return self._page("runs", user, query=query, page=page, outcomes=_OUTCOMES, has_store=has_store)
 
     async def run(self, request: Request, user: User) -> Response:
         """Return the page of a run."""
-        query = parse_query(request, IdQuery)
+        query = parse_query(request, IdQuery, of_form=True)
         detail = await self._model.run(query.id)
         return self._page("run", user, detail=detail, run=detail.run)
 
     async def timeline(self, request: Request, user: User) -> Response:
         """Return the page with past and coming runs."""
-        query = parse_query(request, TimelineQuery)
+        query = parse_query(request, TimelineQuery, of_form=True)
         timeline = await self._model.timeline(timedelta(minutes=query.past), timedelta(minutes=query.future))
         return self._page("timeline", user, query=query, timeline=timeline, windows=_WINDOWS)
 
     async def executors(self, request: Request, user: User) -> Response:
         """Return the page of executors and nodes."""
-        parse_query(request, NoQuery)
+        parse_query(request, NoQuery, of_form=True)
         page = await self._model.executors()
         return self._page("executors", user, page=page, has_store=self._model.store is not None)
 
     async def events(self, request: Request, user: User) -> Response:
         """Return the page of events."""
-        query = parse_query(request, EventQuery)
+        query = parse_query(request, EventQuery, of_form=True)
         return self._page("events", user, query=query, page=self._model.events(query.before, query.limit))
 
     def problem(self, status: int, message: str, user: User | None) -> Response:

@@ -9,14 +9,16 @@ from starlette.routing import Mount
 
 from asyncz import AsyncIOScheduler
 from asyncz.dashboard import Dashboard
-from tests.dashboard.serving import add_tasks
+from tests.dashboard.serving import add_tasks, double
 
 scheduler = AsyncIOScheduler()
+HOSTILE = "<img src=x onerror=\"document.title='owned'\">"
 add_tasks(scheduler)
+scheduler.add_task(double, 3, id=HOSTILE, trigger=None)
 dashboard = Dashboard(scheduler, lambda _: "operate")
 
 starlette_app = Starlette(routes=[Mount("/jobs", dashboard)], lifespan=scheduler.lifespan)
 fastapi_app = FastAPI(lifespan=scheduler.lifespan)
 fastapi_app.mount("/jobs", dashboard)
-litestar_app = Litestar([asgi("/jobs", is_mount=True)(dashboard)], lifespan=[scheduler.lifespan])
+litestar_app = Litestar([asgi("/jobs", is_mount=True, copy_scope=True)(dashboard)], lifespan=[scheduler.lifespan])
 alone = scheduler.asgi(dashboard)

@@ -12,8 +12,9 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from asyncz import AsyncIOScheduler, CronTrigger, IntervalTrigger, current_run
-from asyncz.dashboard import Dashboard, User
+from asyncz.dashboard import Dashboard, RedactedKind, User, redact_secrets
 from asyncz.retries import Retry
+from tests.helpers.paths import PROJECT
 
 logger = logging.getLogger("reports")
 scheduler = AsyncIOScheduler(executors={"io": "threadpool"}, recent_runs=8)
@@ -78,8 +79,15 @@ def populate() -> None:
         scheduler.add_task(nightly, id=f"bulk-{number:05}", trigger=every(minutes=5 + number % 50))
 
 
+def redact(kind: RedactedKind, name: str, text: str) -> str:
+    """Hide secrets, and the folder of the project in tracebacks."""
+    return redact_secrets(kind, name, text.replace(f"{PROJECT}/", ""))
+
+
 populate()
-dashboard = Dashboard(scheduler, lambda request: User("operate", request.headers.get("x-user", "mara")), title="jobs")
+dashboard = Dashboard(
+    scheduler, lambda request: User("operate", request.headers.get("x-user", "mara")), redact=redact, title="jobs"
+)
 logger.addHandler(dashboard.log_handler)
 logger.setLevel(logging.INFO)
 app = scheduler.asgi(Starlette(routes=[Mount("/jobs", dashboard)]))

@@ -206,7 +206,7 @@ async def test_action_without_running_scheduler_conflicts() -> None:
         answer = await client.post("/api/scheduler", json={"action": "pause"})
         assert answer.status_code == 409
         answer = await client.post("/api/actions", json={"action": "run", "task_ids": ["double"]})
-        assert "not" in answer.json()["failed"][0]["message"]
+        assert "SchedulerNotRunningError" in answer.json()["failed"][0]["message"]
 
 
 async def test_closed_dashboard_leaves_no_listener() -> None:

@@ -65,7 +65,8 @@ app: ASGIApp = dashboard
 starlette_app: Starlette = Starlette(routes=[Mount("/jobs", dashboard)], lifespan=scheduler.lifespan)
 fastapi_app: FastAPI = FastAPI(lifespan=scheduler.lifespan)
 fastapi_app.mount("/jobs", dashboard)
-litestar_app: Litestar = Litestar([asgi("/jobs", is_mount=True)(dashboard)], lifespan=[scheduler.lifespan])
+mounted = asgi("/jobs", is_mount=True, copy_scope=True)(dashboard)
+litestar_app: Litestar = Litestar([mounted], lifespan=[scheduler.lifespan])
 alone = scheduler.asgi(dashboard)
 
 
