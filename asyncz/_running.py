@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Mapping
 from contextvars import Context, ContextVar, copy_context
 from typing import Protocol
 
@@ -65,8 +66,14 @@ def shared_context_for_later() -> Context:
     return context_for_later() if running_run in context else context
 
 
+trace_fields: list[Callable[[], Mapping[str, str]]] = []
+"""Function that returns further fields of the records of runs; empty unless runs are traced."""
+
+
 def add_run_fields(record: logging.LogRecord) -> None:
     """Give a record the fields of the current run, if there is one and the record has none."""
     run = running_run.get(None)
     if run is not None and "asyncz_task" not in record.__dict__:
         record.__dict__.update(asyncz_task=run.task_id, asyncz_run=run.run_id, asyncz_attempt=run.attempt)
+        for fields in trace_fields:
+            record.__dict__.update(fields())

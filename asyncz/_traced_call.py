@@ -11,6 +11,7 @@ from typing import Generic
 from typing_extensions import TypeVar, override
 
 from asyncz._callables import CallWrapper, is_awaitable
+from asyncz._running import trace_fields
 
 ResultT = TypeVar("ResultT")
 ResultT_co = TypeVar("ResultT_co", covariant=True)
@@ -79,6 +80,7 @@ class RemoteTracedCall(CallWrapper, Generic[ResultT_co]):
             from opentelemetry import context, propagate
         except ImportError:
             return self.call()
+        add_trace_fields()
         token = context.attach(propagate.extract(self.headers))
         try:
             returned = self.call()
@@ -89,6 +91,21 @@ class RemoteTracedCall(CallWrapper, Generic[ResultT_co]):
     @override
     def __reduce__(self) -> tuple[object, ...]:
         return RemoteTracedCall, (self.call, dict(self.headers))
+
+
+def add_trace_fields() -> None:
+    """Give the log records of runs in this process the fields `asyncz_trace` and `asyncz_span` from now on."""
+    if not trace_fields:
+        trace_fields.append(_ids_of_span)
+
+
+def _ids_of_span() -> Mapping[str, str]:
+    from opentelemetry import trace
+
+    span = trace.get_current_span().get_span_context()
+    if not span.is_valid:
+        return {}
+    return {"asyncz_trace": trace.format_trace_id(span.trace_id), "asyncz_span": trace.format_span_id(span.span_id)}
 
 
 class _InTrace(Awaitable[ResultT]):

@@ -14,7 +14,8 @@ class RunFields(logging.Filter):
 
     A record outside of a run gets the task `""`, and None for the others. Records of the scheduler and of worker
     processes bring fields of their own, which stay. `asyncz_executor` and `asyncz_duration`, which only records of the
-    scheduler have, are `""` and None in the others, so that a format may contain all five.
+    scheduler have, are `""` and None in the others, so that a format may contain all five. `asyncz_trace` and
+    `asyncz_span`, the ids of the current span, are `""` unless the run is traced; see `asyncz.otel`.
     """
 
     @override
@@ -27,6 +28,8 @@ class RunFields(logging.Filter):
         values.setdefault("asyncz_attempt", None)
         values.setdefault("asyncz_executor", "")
         values.setdefault("asyncz_duration", None)
+        values.setdefault("asyncz_trace", "")
+        values.setdefault("asyncz_span", "")
         return True
 
 

@@ -7,6 +7,7 @@
   with `submitted="parent"`. A run that receives a result is linked to the run that returned it, and a further attempt
   to the one before.
 - The function sees its span as the current one: in coroutines, threads, worker processes and on Dask.
+- Log records of functions have the fields `asyncz_trace` and `asyncz_span` after `install_log_fields()`.
 
 The names below, and those of `METRICS`, are version `SCHEMA` of this module. No convention for jobs exists.
 """
@@ -25,7 +26,7 @@ from typing_extensions import TypeVar
 from asyncz._callables import function_name, function_reference
 from asyncz._checks import check_choice, check_flag, check_instance
 from asyncz._text import class_name, exception_text
-from asyncz._traced_call import CallWithOrigin, TracedCall
+from asyncz._traced_call import CallWithOrigin, TracedCall, add_trace_fields
 from asyncz.clock import SystemClock
 from asyncz.events import (
     RunDetails,
@@ -149,6 +150,7 @@ def instrument(
     check_instance("scheduler", scheduler, AsyncIOScheduler)
     check_choice("submitted", submitted, ("link", "parent"))
     check_flag("task_ids", task_ids)
+    add_trace_fields()
     return Instrumentation(scheduler, tracer_provider, meter_provider, submitted, task_ids=task_ids)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import logging
 import subprocess
 import sys
 import threading
@@ -27,6 +29,7 @@ from asyncz import (
     MaximumInstancesError,
     Retry,
     TaskTimeoutError,
+    install_log_fields,
 )
 from asyncz.clock import utc
 from asyncz.otel import METRICS, Instrumentation, instrument
@@ -355,6 +358,25 @@ async def test_metrics_have_documented_names(telemetry: Telemetry) -> None:
         names = {metric.name for metric in data.resource_metrics[0].scope_metrics[0].metrics}
     assert names <= set(METRICS)
     assert {"asyncz.run.duration", "asyncz.tasks", "asyncz.task.overdue"} <= names
+
+
+@pytest.mark.parametrize("executor", ["asyncio", "threadpool", "processpool"])
+async def test_log_records_of_run_have_its_span(executor: str, telemetry: Telemetry) -> None:
+    texts = io.StringIO()
+    handler = logging.StreamHandler(texts)
+    handler.setFormatter(logging.Formatter("%(asyncz_task)s %(asyncz_trace)s %(asyncz_span)s"))
+    install_log_fields(handler)
+    logger = logging.getLogger("traced")
+    logger.addHandler(handler)
+    try:
+        async with AsyncIOScheduler() as scheduler:
+            telemetry.instrument(scheduler)
+            task = scheduler.add_task(traced_jobs.log_and_return_ids, trigger=None, id="logs", executor=executor)
+            trace_id, span_id = await task.run()
+            logger.warning("outside")
+    finally:
+        logger.removeHandler(handler)
+    assert texts.getvalue().splitlines() == [f"logs {trace_id:032x} {span_id:016x}", "  "]
 
 
 async def test_stored_run_has_a_span(telemetry: Telemetry) -> None:

@@ -55,6 +55,17 @@ def test_version_is_printed(invoke: Invoke) -> None:
     assert re.fullmatch(r"asyncz \d+\.\d+\S*\n", invoke("--version").output)
 
 
+@pytest.mark.parametrize(
+    ("words", "completed"), [("asyncz pre", "preview"), ("asyncz run --kill", "--kill-after"), ("asyncz x", "")]
+)
+def test_shell_completes_commands_and_options(words: str, completed: str) -> None:
+    """The script that `--install-completion` writes into the profile of a shell makes these calls."""
+    program = Path(sys.executable).with_name("asyncz")
+    environment = {"_ASYNCZ_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": f"{words.count(' ')}"}
+    result = subprocess.run([program], env={**os.environ, **environment}, capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == completed
+
+
 def test_no_arguments_print_help(invoke: Invoke) -> None:
     result = invoke()
     assert (result.exit_code, "Usage: " in result.output) == (0, True)
