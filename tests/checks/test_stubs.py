@@ -150,3 +150,21 @@ def test_package_unlike_its_types_fails(check: Check) -> None:
     status, printed = check({"installed/own/__init__.py": lie})
     assert status == 1
     assert "own.double is not present at runtime" in printed
+
+
+def test_members_of_annotated_types_pass(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    invented = "asyncz.limits.TaskLimits.invented is not present at runtime"
+    reported = [
+        "asyncz.states._Text.upper is not present at runtime",
+        "asyncz.states._Text cannot be subclassed",
+        invented,
+    ]
+    monkeypatch.setattr(stubs, "stubtest", lambda *_: reported)
+    monkeypatch.setattr(stubs, "MISUNDERSTOOD", dict[str, str]())
+    assert stubs.faults_of_types("asyncz", tmp_path) == [invented]
+
+
+def test_unused_pattern_of_misunderstood_types_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(stubs, "stubtest", lambda *_: ["asyncz.limits.OverlapPolicy is not a Union"])
+    monkeypatch.setattr(stubs, "MISUNDERSTOOD", {r" is not a Union$": "aliases", r"\.gone$": "nothing"})
+    assert stubs.faults_of_types("asyncz", tmp_path) == ["asyncz: stubtest reports no '\\\\.gone$' any more; remove it"]

@@ -126,6 +126,7 @@ def in_thread(thread: SchedulerThread[AsyncIOScheduler]) -> None:
 def in_thread_on_one_executor(
     thread: SchedulerThread[AsyncIOScheduler], of_bytes: Executor[bytes], of_int: Executor[int]
 ) -> None:
+    assert_type(scheduler.map(fetch, ["a"], executor=of_bytes), Batch[str, bytes])
     assert_type(thread.map(fetch, ["a"], executor=of_bytes), ThreadBatch[str, bytes])
     assert_type(thread.map(length, [Path()], executor=of_int), ThreadBatch[Path, int])
 

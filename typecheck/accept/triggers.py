@@ -25,10 +25,11 @@ from asyncz import (
     TriggerAlias,
     create_trigger,
 )
-from asyncz.triggers import DateTrigger as DateTriggerOfTheSubpackage
+from asyncz.triggers import BaseTrigger as BaseTriggerOfTheSubpackage, DateTrigger as DateTriggerOfTheSubpackage
 from typecheck.accept.functions import fetch
 
 same_class: DateTrigger = DateTriggerOfTheSubpackage()
+base_class: type[BaseTrigger] = BaseTriggerOfTheSubpackage
 alias: TriggerAlias = "interval"
 other_aliases: list[TriggerAlias] = ["and", "calendar", "cron", "date", "or"]
 

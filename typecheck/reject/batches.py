@@ -83,6 +83,8 @@ def options(of_bytes: Executor[bytes], of_int: Executor[int]) -> None:
     scheduler.map(length, [Path()], retry=3)  # E
     scheduler.map(length, [Path()], ordered="yes")  # E
     scheduler.map(fetch, ["a"], executor=of_int)  # E[-ty]: generic method
+    scheduler.map(fetch, 3, executor=of_bytes)  # E
+    scheduler.map(length, 3, executor=of_int)  # E
     scheduler.map(fetch, ["a"], executor=of_bytes, id=3)  # E
     scheduler.map(fetch, ["a"], executor=of_bytes, max_instances="2")  # E
     scheduler.map(fetch, ["a"], executor=of_bytes, timeout="3 s")  # E
@@ -112,6 +114,8 @@ def options_in_thread(
     thread.map(length, [Path()], retry=3)  # E
     thread.map(length, [Path()], ordered="yes")  # E
     thread.map(fetch, ["a"], executor=of_int)  # E[-ty]: generic method
+    thread.map(fetch, 3, executor=of_bytes)  # E
+    thread.map(length, 3, executor=of_int)  # E
     thread.map(fetch, ["a"], executor=of_bytes, id=3)  # E
     thread.map(fetch, ["a"], executor=of_bytes, max_instances="2")  # E
     thread.map(fetch, ["a"], executor=of_bytes, timeout="3 s")  # E

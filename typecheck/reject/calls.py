@@ -97,6 +97,8 @@ def retrieval() -> None:
     print(wrong)
     other: Task[str] = scheduler.tasks_of(handle).get("id")  # E
     print(other)
+    scheduler.get_task(3, of=size)  # E
+    scheduler.get_task(3, of=fetch)  # E
     scheduler.get_task("id", of=3)  # E
     scheduler.get_task("id", size)  # E
     scheduler.tasks_of(handle).get(3)  # E
@@ -112,6 +114,7 @@ def of_result(event: TaskExecuted[bytes]) -> None: ...
 
 scheduler.on(int)  # E
 scheduler.on(TaskError, 3)  # E
+scheduler.on(TaskExecuted, 3)  # E
 scheduler.on(TaskMissed)(lambda event: event.exception)  # E
 scheduler.on(TaskError, TaskMissed)(lambda event: event.exception)  # E
 

@@ -91,6 +91,10 @@ DateTrigger().next_due_time(None, "now")  # E
 DateTrigger().latest_due_time("before", now)  # E
 DateTrigger().latest_due_time(now, "now")  # E
 "interval" & DateTrigger()  # E
+CronTrigger("@daily").started("now")  # E
+CronTrigger("@daily").next_due_time("before", now)  # E
+CronTrigger("@daily").latest_due_time("before", now)  # E
+CronTrigger("@daily").latest_due_time(now, "now")  # E
 AndTrigger()  # E
 AndTrigger(DateTrigger())  # E
 AndTrigger(DateTrigger(), DateTrigger())  # E
