@@ -37,6 +37,7 @@ __all__ = [
     "TaskRecordState",
     "UnreadableTaskError",
     "UnstorableTaskError",
+    "stable_name",
 ]
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
         UnstorableTaskError as UnstorableTaskError,
     )
     from asyncz.stores.memory import MemoryStore as MemoryStore
+    from asyncz.stores.names import stable_name as stable_name
     from asyncz.stores.options import Retention as Retention, StoreOptions as StoreOptions
     from asyncz.stores.postgres import PostgresStore as PostgresStore
     from asyncz.stores.protocol import Store as Store, StoreSession as StoreSession
@@ -87,6 +89,7 @@ else:
                 "UnstorableTaskError",
             ),
             "asyncz.stores.memory": ("MemoryStore",),
+            "asyncz.stores.names": ("stable_name",),
             "asyncz.stores.options": ("Retention", "StoreOptions"),
             "asyncz.stores.postgres": ("PostgresStore",),
             "asyncz.stores.protocol": ("Store", "StoreSession"),

@@ -16,11 +16,12 @@ import attrs
 from pydantic import JsonValue, TypeAdapter
 from typing_extensions import TypedDict, TypeIs
 
-from asyncz._callables import CallableProxy, function_reference, is_same_function
+from asyncz._callables import function_reference, is_same_function
 from asyncz._references import load
 from asyncz._text import exception_text
 from asyncz.exceptions import AsynczError
 from asyncz.stores.exceptions import UnreadableTaskError, UnstorableTaskError
+from asyncz.stores.names import name_of, named_function, without_proxies
 
 MAX_RESULT = 65_536
 """Maximum length of a stored result; a longer one is not stored."""
@@ -89,6 +90,9 @@ class FunctionNames:
         for name, named in self._names.items():
             if is_same_function(named, function):
                 return name
+        stable = name_of(function)
+        if stable is not None:
+            return stable
         name = function_reference(function)
         reason = _reason_against(function, name)
         if reason:
@@ -103,6 +107,8 @@ class FunctionNames:
             UnreadableTaskError: The program has no such function, or must not import it.
         """
         known = self._known.get(name)
+        if known is None:
+            known = named_function(name)
         if known is not None:
             return known
         module = name.partition(":")[0]
@@ -120,12 +126,10 @@ class FunctionNames:
 
 def _reason_against(function: object, name: str) -> str:
     """Return the reason why a function cannot be found by its name; empty if it can."""
-    advice = "; use a function of a module, or name it in `StoreOptions.functions`"
+    advice = "; use a function of a module, or give it a name with `stable_name`"
     if "<" in name:
         return f"{name} is a lambda or a function inside of a function, which has no name for other processes{advice}"
-    inner: object = function
-    while isinstance(inner, CallableProxy):
-        inner = getattr(inner, "__wrapped__", None)
+    inner = without_proxies(function)
     if isinstance(inner, MethodType) and not inspect.isclass(inner.__self__):
         return f"{name} is a method of one object, which other processes do not have{advice}"
     module, _, path = name.partition(":")
@@ -206,7 +210,7 @@ class _Codec:
     """Adapters for the parameters and the result of a function."""
 
     def __init__(self, function: object) -> None:
-        inner = _without_proxies(function)
+        inner = without_proxies(function)
         hints = _hints_of(inner)
         self.result: TypeAdapter[object] = _adapter(hints.get("return"))
         self.signature: inspect.Signature | None = _signature_of(inner)
@@ -233,12 +237,6 @@ class _Codec:
     def named(self, name: str) -> TypeAdapter[object]:
         """Return the adapter of a keyword argument."""
         return self._named.get(name, self._other)
-
-
-def _without_proxies(function: object) -> object:
-    while isinstance(function, CallableProxy):
-        function = getattr(function, "__wrapped__", None)
-    return function
 
 
 @functools.lru_cache(maxsize=4096)

@@ -235,6 +235,7 @@ NAMES: dict[str, list[str]] = {
         "StoreOptions",
         "UnreadableTaskError",
         "UnstorableTaskError",
+        "stable_name",
         "ExistingTaskPolicy",
         "FinalRunState",
         "Firing",

@@ -12,6 +12,7 @@ from pathlib import Path
 import attrs
 
 from asyncz import current_run
+from asyncz.stores import stable_name
 
 
 @attrs.frozen
@@ -88,3 +89,9 @@ def work_until_cancelled() -> None:
     while not current_run().is_cancelled():
         time.sleep(0.005)
     calls.append("cancelled")
+
+
+@stable_name("tests: moved", formerly=("old.jobs:moved", "older.jobs:moved"))
+def moved(text: str) -> str:
+    calls.append(text)
+    return text

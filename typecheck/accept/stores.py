@@ -41,6 +41,7 @@ from asyncz.stores import (
     TaskRecordState,
     UnreadableTaskError,
     UnstorableTaskError,
+    stable_name,
 )
 from asyncz.testing import STORE_RULES, Rule, RuleVerdict, StoreConformance
 
@@ -105,6 +106,22 @@ async def runs(session: StoreSession, task: TaskRecord, due: datetime) -> None:
 
 def fetch(url: str) -> bytes:
     return url.encode()
+
+
+@stable_name("load")
+async def load(url: str, *, times: int = 1) -> list[bytes]:
+    return [url.encode()] * times
+
+
+@stable_name("store", formerly=("old.jobs:store",))
+def store_page(url: str) -> int:
+    return len(url)
+
+
+def named_functions(scheduler: AsyncIOScheduler) -> None:
+    assert_type(scheduler.add_task(load, "https://example.org", id="load"), Task[list[bytes]])
+    assert_type(scheduler.call(load, "https://example.org", times=3).add(id="twice"), Task[list[bytes]])
+    assert_type(store_page("https://example.org"), int)
 
 
 async def schedulers(own: Store) -> None:

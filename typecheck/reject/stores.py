@@ -23,6 +23,7 @@ from asyncz.stores import (
     StoreOptions,
     StoreSession,
     TaskRecord,
+    stable_name,
 )
 from asyncz.testing import StoreConformance
 
@@ -82,6 +83,20 @@ async def runs(session: StoreSession, task: TaskRecord, due: datetime, run_id: U
 
 def fetch(url: str) -> bytes:
     return url.encode()
+
+
+@stable_name("load")
+def load(url: str) -> bytes:
+    return url.encode()
+
+
+def named_functions() -> None:
+    stable_name(3)  # E
+    stable_name("load", ("old.jobs:load",))  # E
+    stable_name("load", formerly=3)  # E
+    load(3)  # E
+    number: int = load("https://example.org")  # E
+    print(number)
 
 
 async def schedulers() -> None:
