@@ -44,7 +44,7 @@ from asyncz.runs import TaskRun
 from asyncz.schedulers import AsyncIOScheduler
 from asyncz.schedulers._batch_runs import BatchItem
 from asyncz.schedulers._live_run import LiveRun
-from asyncz.schedulers._observation import StoreObservation, observe
+from asyncz.schedulers._observation import StoreObservation, node_id, observe
 from asyncz.schedulers._safe_logging import logger
 from asyncz.schedulers.subscriptions import Subscription
 
@@ -299,6 +299,8 @@ class Instrumentation:
             "asyncz.executor": run.alias,
             "code.function.name": run.function,
         }
+        if self._parts.store is not None:
+            attributes["asyncz.node.id"] = node_id(self._parts)
         if details.scheduled_at is not None:
             attributes["asyncz.run.scheduled_at"] = details.scheduled_at.isoformat()
         run.started = time.time_ns()

@@ -95,6 +95,13 @@ def observe(parts: SchedulerParts) -> Observation:
     )
 
 
+def node_id(parts: SchedulerParts) -> str:
+    """Return the id of this node in the store; empty without a store."""
+    from asyncz.schedulers._store_part import StoreConnector
+
+    return parts.store.runs.node_id if isinstance(parts.store, StoreConnector) else ""
+
+
 def _store_of(parts: SchedulerParts) -> StoreObservation | None:
     if parts.store is None:
         return None

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
@@ -392,6 +393,16 @@ async def test_stored_run_has_a_span(telemetry: Telemetry) -> None:
         assert 0 < left <= 15
     assert {(span.attributes or {})["asyncz.task.id"] for span in telemetry.spans} == {"stored"}
     assert {span.name for span in telemetry.spans} == {"run span_ids"}
+    assert all((span.attributes or {})["asyncz.node.id"] for span in telemetry.spans)
+
+
+@pytest.mark.slow
+def test_example_prints_trace_through_all_executors() -> None:
+    program = [sys.executable, "-m", "tests.examples.monitoring.trace_of_executors"]
+    done = subprocess.run(program, check=True, capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    aliases = ("asyncio", "threadpool", "processpool", "dask")
+    runs = [f"  run current_span on {alias}: child True, seen by the function True" for alias in aliases]
+    assert done.stdout.splitlines() == ["request", *runs]
 
 
 async def test_closed_instrumentation_records_nothing(telemetry: Telemetry) -> None:

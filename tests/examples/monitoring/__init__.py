@@ -1,0 +1,1 @@
+"""Examples of monitoring: traces, alert rules and a dashboard."""
