@@ -17,6 +17,7 @@ from typing_extensions import override
 
 from asyncz._metadata import __version__
 from asyncz._text import exception_text, printable, without_secrets
+from asyncz.cli import remote
 from asyncz.cli._import_apscheduler import import_apscheduler as import_apscheduler
 from asyncz.cli._import_target import add_current_folder, bad_target, import_target
 from asyncz.cli._logs import LogFormat, LogLevel, configure_logging
@@ -179,6 +180,39 @@ def run(
 
 
 @app.command()
+def dashboard(
+    target: Annotated[str | None, typer.Argument(help="The scheduler, as module:name.")] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="A TOML file that describes the scheduler, instead of TARGET.")
+    ] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 for a free one.")] = 0,
+    drain_timeout: Annotated[
+        float | None,
+        typer.Option(min=0, help="Seconds after a signal until the remaining runs are cancelled; default: no limit."),
+    ] = None,
+) -> None:
+    """Run a scheduler with its dashboard on 127.0.0.1, until SIGINT or SIGTERM.
+
+    Prints a link that can be opened once. Only this machine can reach it;
+    other commands need the same ASYNCZ_TOKEN as this one.
+
+    Exit status: 0 after a signal, 1 if the configuration is invalid or the
+    port is in use, 2 for wrong arguments.
+    """
+    from asyncz.cli.serve import serve_dashboard
+
+    if (target is None) == (config is None):
+        raise typer.BadParameter("name either a scheduler, as module:name, or --config FILE", param_hint="TARGET")
+    configure_logging(None, None)
+    scheduler = _configured(config) if config is not None else _imported_scheduler(target or "")
+    try:
+        serve_dashboard(scheduler, target or f"{config}", port, drain_timeout)
+    except (AsynczError, OSError) as error:
+        print(f"asyncz dashboard: {exception_text(error, 2000)}", file=sys.stderr)
+        raise typer.Exit(EXIT_INVALID) from error
+
+
+@app.command()
 def check(
     file: Annotated[Path, typer.Argument(help="A TOML file for `asyncz run --config`.")],
     json: Annotated[bool, typer.Option("--json", help="Print the problems as JSON.")] = False,
@@ -303,3 +337,6 @@ def preview(
     calendar months=1 start_date=2030-01-31
     """
     preview_trigger(trigger, options or [], timezone, count, start, json_report=json)
+
+
+remote.register(app)

@@ -1,14 +1,14 @@
-"""Dashboard and JSON API of a scheduler, as an ASGI app; needs the extra `dashboard`.
+"""Dashboard and JSON API of a scheduler, as an ASGI app.
+
+Exports are imported on first use: they need the extra `dashboard`, and the states of the API do not.
 
 Example:
     >>> app.mount("/scheduler", Dashboard(scheduler, authorize))
 """
 
-from asyncz.dashboard._actions import OperatorAction as OperatorAction
-from asyncz.dashboard._redaction import Redact as Redact, RedactedKind as RedactedKind, redact_secrets as redact_secrets
-from asyncz.dashboard._security import Authorize as Authorize, User as User, Verdict as Verdict
-from asyncz.dashboard.app import Dashboard as Dashboard
-from asyncz.dashboard.states import Access as Access
+from typing import TYPE_CHECKING
+
+from asyncz._lazy import lazy_exports
 
 __all__ = [
     "Access",
@@ -21,3 +21,25 @@ __all__ = [
     "Verdict",
     "redact_secrets",
 ]
+
+if TYPE_CHECKING:
+    from asyncz.dashboard._actions import OperatorAction as OperatorAction
+    from asyncz.dashboard._redaction import (
+        Redact as Redact,
+        RedactedKind as RedactedKind,
+        redact_secrets as redact_secrets,
+    )
+    from asyncz.dashboard._security import Authorize as Authorize, User as User, Verdict as Verdict
+    from asyncz.dashboard.app import Dashboard as Dashboard
+    from asyncz.dashboard.states import Access as Access
+else:
+    __getattr__, __dir__ = lazy_exports(
+        __name__,
+        {
+            "asyncz.dashboard._actions": ("OperatorAction",),
+            "asyncz.dashboard._redaction": ("Redact", "RedactedKind", "redact_secrets"),
+            "asyncz.dashboard._security": ("Authorize", "User", "Verdict"),
+            "asyncz.dashboard.app": ("Dashboard",),
+            "asyncz.dashboard.states": ("Access",),
+        },
+    )

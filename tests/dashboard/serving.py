@@ -11,6 +11,7 @@ from starlette.requests import Request
 
 from asyncz import AsyncIOScheduler, CronTrigger, IntervalTrigger
 from asyncz.dashboard import Access, Dashboard
+from asyncz.dashboard.local import LocalDashboard
 
 HOST = "testserver"
 JSON = {"content-type": "application/json"}
@@ -47,7 +48,9 @@ def add_tasks(scheduler: AsyncIOScheduler) -> None:
     scheduler.add_task(double, 1, id="a/b/../ü", trigger=CronTrigger("0 4 * * *"))
 
 
-def client_of(dashboard: Dashboard, access: str = "operate", root: str = "", **headers: str) -> httpx.AsyncClient:
+def client_of(
+    dashboard: Dashboard | LocalDashboard, access: str = "operate", root: str = "", **headers: str
+) -> httpx.AsyncClient:
     """Return a client that sends requests to a dashboard without a server."""
     transport = httpx.ASGITransport(app=dashboard, root_path=root, raise_app_exceptions=True)
     return httpx.AsyncClient(

@@ -16,7 +16,7 @@ import pytest
 from pydantic import BaseModel
 
 import asyncz.triggers
-from asyncz import config, executors, stores, triggers
+from asyncz import config, dashboard, executors, stores, triggers
 from tests.helpers.interpreter import python_output
 from tests.helpers.public_api import MEMBERS, NAMES, documentation
 
@@ -30,7 +30,7 @@ def test_package_exports_public_names(package: str) -> None:
         assert getattr(module, name) is not None
 
 
-LAZY_PACKAGES = [asyncz, config, executors, stores, triggers]
+LAZY_PACKAGES = [asyncz, config, dashboard, executors, stores, triggers]
 
 
 def imports_for_checkers(package: ModuleType) -> dict[str, list[str]]:

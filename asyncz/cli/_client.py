@@ -1,0 +1,118 @@
+"""Client of the JSON API of a dashboard."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from email.message import Message
+from http.client import HTTPException
+from typing import IO, Final
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlencode, urlsplit
+from urllib.request import HTTPRedirectHandler, Request, build_opener
+
+import attrs
+from pydantic import BaseModel, ValidationError
+from typing_extensions import TypeVar, override
+
+from asyncz.exceptions import AsynczError
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+TOKEN_VARIABLE: Final = "ASYNCZ_TOKEN"  # noqa: S105  # the name of the variable
+"""Environment variable with the token for a dashboard."""
+
+_TIMEOUT: Final = 30.0
+_MAX_ANSWER: Final = 50_000_000
+
+
+@attrs.frozen
+class RemoteCommandError(AsynczError):
+    """A dashboard cannot be reached, or has rejected a request.
+
+    Attributes:
+        message: Reason, with advice.
+    """
+
+    message: str
+
+    @override
+    def __str__(self) -> str:
+        return self.message
+
+
+class _NoRedirects(HTTPRedirectHandler):
+    """Handler that follows no redirect, which could send the token to another host."""
+
+    @override
+    def redirect_request(  # the signature of the base class
+        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: Message, newurl: str
+    ) -> None:
+        return None
+
+
+class ApiClient:
+    """Client of one dashboard.
+
+    Args:
+        url: Address of the dashboard, such as `https://example.org/scheduler`.
+        headers: Headers of each request, for example of an authentication.
+
+    Raises:
+        RemoteCommandError: The address is not one of HTTP.
+    """
+
+    def __init__(self, url: str, headers: Mapping[str, str]) -> None:
+        if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).netloc:
+            message = f"{url!r} is not the address of a dashboard; write it like http://127.0.0.1:8000/scheduler"
+            raise RemoteCommandError(message)
+        self._base = url.rstrip("/")
+        token = os.environ.get(TOKEN_VARIABLE, "")
+        self._headers = {**({"authorization": f"Bearer {token}"} if token else {}), **headers}
+        self._opener = build_opener(_NoRedirects)
+
+    def get(self, path: str, answer: type[ModelT], **parameters: object) -> ModelT:
+        """Read a state.
+
+        Raises:
+            RemoteCommandError: The dashboard cannot be reached, or rejects the request.
+        """
+        given = {name: f"{value}" for name, value in parameters.items() if value is not None and value != ""}
+        query = f"?{urlencode(given)}" if given else ""
+        return self._send(Request(f"{self._base}/api/{path}{query}", headers=self._headers), answer)  # noqa: S310
+
+    def post(self, path: str, answer: type[ModelT], body: Mapping[str, object]) -> ModelT:
+        """Carry out an action.
+
+        Raises:
+            RemoteCommandError: The dashboard cannot be reached, or rejects the request.
+        """
+        headers = {"content-type": "application/json", **self._headers}
+        request = Request(f"{self._base}/api/{path}", json.dumps(body).encode(), headers)  # noqa: S310  # checked above
+        return self._send(request, answer)
+
+    def _send(self, request: Request, answer: type[ModelT]) -> ModelT:
+        try:
+            with self._opener.open(request, timeout=_TIMEOUT) as response:
+                content: bytes = response.read(_MAX_ANSWER)
+            return answer.model_validate_json(content)
+        except HTTPError as error:
+            raise RemoteCommandError(_rejection(error)) from None
+        except (URLError, HTTPException, OSError) as error:
+            reason = error.reason if isinstance(error, URLError) else error
+            message = f"the dashboard at {self._base} cannot be reached: {reason}; check the address and the server"
+            raise RemoteCommandError(message) from None
+        except ValidationError:
+            message = f"{self._base} does not answer like a dashboard of this version; check the address"
+            raise RemoteCommandError(message) from None
+
+
+def _rejection(error: HTTPError) -> str:
+    try:
+        content: object = json.loads(error.read(100_000))
+    except (ValueError, OSError):
+        content = None
+    message = content["message"] if isinstance(content, dict) and "message" in content else error.reason
+    advice = f"; set {TOKEN_VARIABLE}, or pass --header" if error.code in {401, 403} else ""
+    return f"the dashboard rejected the request with {error.code}: {message}{advice}"

@@ -1,0 +1,264 @@
+"""Commands for a running scheduler, through the JSON API of its dashboard."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Annotated, TypeAlias
+
+import typer
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+from typing_extensions import TypeVar
+
+from asyncz._text import exception_text, printable
+from asyncz.cli._client import ApiClient, RemoteCommandError
+from asyncz.cli._live_table import duration_text
+from asyncz.dashboard.states import ActionName, ActionReport, Run, RunDetail, RunPage, SchedulerInfo, TaskPage
+from asyncz.exceptions import AsynczError
+from asyncz.states import TaskState
+
+ResultT = TypeVar("ResultT")
+
+EXIT_FAILED = 1
+
+Address: TypeAlias = Annotated[str, typer.Argument(help="Address of the dashboard.", metavar="URL")]
+Ids: TypeAlias = Annotated[list[str], typer.Argument(help="Ids of the tasks.", metavar="TASK...")]
+Headers: TypeAlias = Annotated[
+    list[str] | None, typer.Option("--header", help="A header of each request, such as 'X-Key: value'.")
+]
+AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    for name, command in (
+        ("ps", ps),
+        ("run-now", run_now),
+        ("pause", pause),
+        ("resume", resume),
+        ("cancel", cancel),
+        ("logs", logs),
+        ("top", top),
+    ):
+        app.command(name)(command)
+
+
+def ps(
+    url: Address,
+    search: Annotated[str, typer.Option(help="A text that the id, function or executor contains.")] = "",
+    limit: Annotated[int, typer.Option("-n", "--limit", min=1, help="Maximum number of tasks.")] = 200,
+    json: AsJson = False,
+    header: Headers = None,
+) -> None:
+    """List the tasks of a running scheduler.
+
+    Exit status: 0, or 1 if the dashboard cannot be read.
+    """
+    client = _client(url, header)
+    tasks = _guarded(lambda: _all_tasks(client, search, limit))
+    if json:
+        print(TaskPage(tasks=tuple(tasks), total=len(tasks), matching=len(tasks)).model_dump_json(indent=2))
+    else:
+        _console().print(_task_table(tasks))
+
+
+def _all_tasks(client: ApiClient, search: str, limit: int) -> list[TaskState]:
+    found: list[TaskState] = []
+    after: str | None = None
+    while len(found) < limit:
+        page = client.get("tasks", TaskPage, search=search, after=after, limit=min(200, limit - len(found)))
+        found += page.tasks
+        after = page.next_key
+        if after is None:
+            break
+    return found
+
+
+def run_now(url: Address, tasks: Ids, json: AsJson = False, header: Headers = None) -> None:
+    """Make tasks due once, now.
+
+    Exit status: 0, or 1 if it failed for a task.
+    """
+    _act("run", url, tasks, json, header)
+
+
+def pause(url: Address, tasks: Ids, json: AsJson = False, header: Headers = None) -> None:
+    """Pause the schedules of tasks.
+
+    Exit status: 0, or 1 if it failed for a task.
+    """
+    _act("pause", url, tasks, json, header)
+
+
+def resume(url: Address, tasks: Ids, json: AsJson = False, header: Headers = None) -> None:
+    """Resume the schedules of tasks.
+
+    Exit status: 0, or 1 if it failed for a task.
+    """
+    _act("resume", url, tasks, json, header)
+
+
+def cancel(url: Address, tasks: Ids, json: AsJson = False, header: Headers = None) -> None:
+    """Cancel the runs of tasks, as far as their executors can.
+
+    Exit status: 0, or 1 if it failed for a task.
+    """
+    _act("cancel", url, tasks, json, header)
+
+
+def logs(
+    url: Address,
+    task: Annotated[str, typer.Argument(help="Id of the task.")],
+    limit: Annotated[int, typer.Option("-n", "--runs", min=1, max=200, help="Maximum number of runs.")] = 5,
+    json: AsJson = False,
+    header: Headers = None,
+) -> None:
+    """Show the last runs of a task, each with its log records, error and traceback, the newest run last.
+
+    Exit status: 0, or 1 if the dashboard cannot be read.
+    """
+    client = _client(url, header)
+    details = _guarded(lambda: _details(client, task, limit))
+    for detail in details:
+        if json:
+            print(detail.model_dump_json())
+        else:
+            _print_run(detail)
+
+
+def _details(client: ApiClient, task_id: str, limit: int) -> list[RunDetail]:
+    runs = client.get("runs", RunPage, task=task_id, limit=limit).runs
+    return [client.get("run", RunDetail, id=run.run_id) for run in reversed(runs)]
+
+
+def top(
+    url: Address,
+    interval: Annotated[float, typer.Option(min=0.2, help="Seconds between two updates.")] = 2.0,
+    updates: Annotated[int | None, typer.Option(min=1, help="Number of updates; by default until Ctrl-C.")] = None,
+    json: AsJson = False,
+    header: Headers = None,
+) -> None:
+    """Show a live table of the running tasks, and of those that are due next.
+
+    Exit status: 0, 130 after Ctrl-C, or 1 if the dashboard cannot be read.
+    """
+    client = _client(url, header)
+    if json:
+        _repeat(updates, interval, lambda: print(_top_page(client).model_dump_json()))
+        return
+    with Live(console=_console(), auto_refresh=False) as live:
+        _repeat(updates, interval, lambda: live.update(_screen(client, live.console.height), refresh=True))
+
+
+def _repeat(updates: int | None, interval: float, update: Callable[[], object]) -> None:
+    done = 0
+    while True:
+        _guarded(update)
+        done += 1
+        if done == updates:
+            return
+        time.sleep(interval)
+
+
+def _top_page(client: ApiClient, limit: int = 50) -> TaskPage:
+    running = client.get("tasks", TaskPage, filter="running", limit=limit)
+    coming = client.get("tasks", TaskPage, filter="scheduled", order="next", limit=limit)
+    known = {task.task_id for task in running.tasks}
+    tasks = (*running.tasks, *(task for task in coming.tasks if task.task_id not in known))
+    return TaskPage(tasks=tasks[:limit], total=coming.total, matching=len(tasks[:limit]))
+
+
+def _screen(client: ApiClient, height: int) -> Table:
+    info = client.get("info", SchedulerInfo)
+    table = _task_table(_top_page(client, max(1, min(200, height - 6))).tasks)
+    where = f"process {info.pid} on {info.host}"
+    table.title = printable(f"{info.title}: {info.status}, {info.tasks} tasks, {where}")
+    return table
+
+
+# Output
+
+
+def _task_table(tasks: Sequence[TaskState]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("TASK", "STATE", "NEXT", "LAST", "RUNS", "ERRORS", "TRIGGER"):
+        table.add_column(name, overflow="fold", justify="right" if name in {"RUNS", "ERRORS"} else "left")
+    for task in tasks:
+        last = task.recent_runs[-1].outcome if task.recent_runs else None
+        cells = (
+            printable(task.task_id),
+            _state_text(task),
+            f"{task.next_run_at:%Y-%m-%d %H:%M:%S}" if task.next_run_at is not None and not task.paused else "-",
+            last or "-",
+            f"{task.submitted}",
+            f"{task.errors}",
+            printable(task.trigger) or "on demand",
+        )
+        table.add_row(*(Text(cell) for cell in cells), style="red" if last == "error" else None)
+    return table
+
+
+def _state_text(task: TaskState) -> str:
+    running = f"running {task.running}" if task.running else ""
+    idle = "" if running else "scheduled" if task.next_run_at is not None else "idle"
+    return ", ".join(part for part in (running, "paused" if task.paused else idle) if part)
+
+
+def _print_run(detail: RunDetail) -> None:
+    print(printable(_run_text(detail.run)))
+    for line in detail.logs:
+        print(printable(f"  {line.at:%H:%M:%S} {line.level} {line.logger}: {line.message}", 2000))
+    failure = detail.traceback or detail.run.error
+    for text in failure.splitlines():
+        print(printable(f"  {text}", 2000))
+
+
+def _run_text(run: Run) -> str:
+    due = "" if run.scheduled_at is None else f", due {run.scheduled_at:%Y-%m-%d %H:%M:%S} UTC"
+    took = "" if run.duration is None else f" in {duration_text(run.duration)}"
+    return f"run {run.run_id}: {run.outcome or 'in progress'}{took}{due}"
+
+
+def _act(action: ActionName, url: str, tasks: list[str], json: bool, headers: list[str] | None) -> None:
+    client = _client(url, headers)
+    body = {"action": action, "task_ids": tasks}
+    report = _guarded(lambda: client.post("actions", ActionReport, body))
+    if json:
+        print(report.model_dump_json(indent=2))
+    else:
+        for task_id in report.done:
+            print(printable(f"{task_id}: {action}"))
+        for failure in report.failed:
+            print(printable(f"{failure.task_id}: {failure.message}", 2000), file=sys.stderr)
+    if report.failed:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _console() -> Console:
+    return Console(markup=False, emoji=False, highlight=False)
+
+
+def _client(url: str, headers: list[str] | None) -> ApiClient:
+    given = dict[str, str]()
+    for header in headers or ():
+        name, colon, value = header.partition(":")
+        if not colon or not name.strip() or not (name + value).isprintable():
+            raise typer.BadParameter("write a header like 'X-Key: value'", param_hint="--header")
+        given[name.strip()] = value.strip()
+    try:
+        return ApiClient(url, given)
+    except RemoteCommandError as error:
+        raise typer.BadParameter(printable(f"{error}"), param_hint="URL") from error
+
+
+def _guarded(call: Callable[[], ResultT]) -> ResultT:
+    """Return the result of a call; end the command with a message if the dashboard rejects it."""
+    try:
+        return call()
+    except AsynczError as error:
+        print(f"asyncz: {exception_text(error, 2000).partition(': ')[2]}", file=sys.stderr)
+        raise typer.Exit(EXIT_FAILED) from error
