@@ -16,6 +16,9 @@ __all__ = [
     "MemoryStore",
     "NodeLostError",
     "NodeRecord",
+    "Outbox",
+    "OutboxCall",
+    "OutboxConnection",
     "Outcome",
     "PostgresStore",
     "Retention",
@@ -55,6 +58,11 @@ if TYPE_CHECKING:
     from asyncz.stores.memory import MemoryStore as MemoryStore
     from asyncz.stores.names import stable_name as stable_name
     from asyncz.stores.options import Retention as Retention, StoreOptions as StoreOptions
+    from asyncz.stores.outbox import (
+        Outbox as Outbox,
+        OutboxCall as OutboxCall,
+        OutboxConnection as OutboxConnection,
+    )
     from asyncz.stores.postgres import PostgresStore as PostgresStore
     from asyncz.stores.protocol import Store as Store, StoreSession as StoreSession
     from asyncz.stores.records import (
@@ -91,6 +99,7 @@ else:
             "asyncz.stores.memory": ("MemoryStore",),
             "asyncz.stores.names": ("stable_name",),
             "asyncz.stores.options": ("Retention", "StoreOptions"),
+            "asyncz.stores.outbox": ("Outbox", "OutboxCall", "OutboxConnection"),
             "asyncz.stores.postgres": ("PostgresStore",),
             "asyncz.stores.protocol": ("Store", "StoreSession"),
             "asyncz.stores.records": (

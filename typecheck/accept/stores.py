@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal, assert_type
 from uuid import UUID, uuid4
 
+import psycopg
 from typing_extensions import override
 
-from asyncz import AsyncIOScheduler, AsynczError, Task, TaskExecuted
+from asyncz import AsyncIOScheduler, AsynczError, IntervalTrigger, Task, TaskExecuted, TaskLimits
 from asyncz.stores import (
     ExistingTaskPolicy,
     FinalRunState,
@@ -20,6 +22,9 @@ from asyncz.stores import (
     MemoryStore,
     NodeLostError,
     NodeRecord,
+    Outbox,
+    OutboxCall,
+    OutboxConnection,
     Outcome,
     PostgresStore,
     Retention,
@@ -283,3 +288,23 @@ def fields_of_query(query: RunQuery) -> None:
     assert_type(query.states, tuple[RunRecordState, ...])
     assert_type(query.before, int | None)
     assert_type(query.limit, int)
+
+
+def mail(to: str, *, copies: int = 1) -> int:
+    return copies
+
+
+async def mail_later(to: str) -> None: ...
+
+
+def outbox(database: sqlite3.Connection, server: psycopg.Connection[tuple[int]], task: Task[int], task_id: str) -> None:
+    box = Outbox(functions={"mail": mail}, on_lost="rerun")
+    assert_type(box.call(mail, "ann", copies=2), OutboxCall)
+    assert_type(box.call(mail_later, "ann").submit(database, task_id), UUID)
+    assert_type(box.call(mail, "ann").submit(server, task), UUID)
+    assert_type(box.submit(database, task), UUID)
+    any_connection: list[OutboxConnection] = [database, server]
+    box.call(mail, "ann").add(any_connection[0], id="once")
+    box.call(mail, "ann").add(
+        database, id="often", trigger=IntervalTrigger(hours=1), executor="threadpool", limits=TaskLimits(timeout=3)
+    )

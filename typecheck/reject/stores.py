@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -13,6 +14,9 @@ from asyncz.stores import (
     Firing,
     MemoryStore,
     NodeRecord,
+    Outbox,
+    OutboxCall,
+    OutboxConnection,
     Outcome,
     PostgresStore,
     Retention,
@@ -26,6 +30,7 @@ from asyncz.stores import (
     stable_name,
 )
 from asyncz.testing import StoreConformance
+from typecheck.accept.stores import mail
 
 MemoryStore(now=3.5)  # E
 SqliteStore(3)  # E
@@ -130,3 +135,23 @@ class TestNoStore(StoreConformance):
     @override
     def make_store(self, now: Callable[[], float], /) -> Store:
         return MemoryStore  # E
+
+
+def outbox(database: sqlite3.Connection) -> None:
+    box = Outbox()
+    Outbox(on_lost="again")  # E
+    Outbox(functions=[mail])  # E
+    box.call(mail)  # E
+    box.call(mail, 3)  # E
+    box.call(mail, "ann", copy=3)  # E
+    box.submit(database)  # E
+    box.submit("sqlite:///jobs.db", "mail")  # E
+    box.submit(database, mail)  # E
+    box.call(mail, "ann").submit(database)  # E
+    box.call(mail, "ann").submit(database.cursor(), "mail")  # E
+    box.call(mail, "ann").add(database)  # E
+    box.call(mail, "ann").add(database, id="once", trigger="date")  # E
+    box.call(mail, "ann").add(database, id="once", timeout=3)  # E
+    task: str = OutboxCall.submit  # E
+    connection: OutboxConnection = database.cursor()  # E
+    print(task, connection)

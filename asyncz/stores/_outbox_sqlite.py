@@ -1,0 +1,85 @@
+"""Transaction of a connection of `sqlite3` for the outbox."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from datetime import datetime
+
+from asyncz.clock import utc
+from asyncz.stores._columns import RUN_COLUMNS, TASK_COLUMNS, SqlValue, column_list, sqlite_value, task_of_row
+from asyncz.stores._migrations import migrations
+from asyncz.stores.exceptions import StoreSchemaError
+from asyncz.stores.records import RunRecord, TaskRecord
+
+_READ_TASK = f"SELECT {column_list(TASK_COLUMNS)} FROM asyncz_tasks WHERE id = ?"  # noqa: S608  # own names
+_ADD_RUN = f"INSERT INTO asyncz_runs ({column_list(RUN_COLUMNS)}) VALUES ({', '.join('?' * len(RUN_COLUMNS))})"  # noqa: S608
+_NEXT_REVISION = "UPDATE asyncz_counters SET value = value + 1 WHERE name = 'revision' RETURNING value"
+_WRITE_TASK = (
+    f"INSERT OR REPLACE INTO asyncz_tasks ({column_list(TASK_COLUMNS)})"  # noqa: S608  # own names
+    f" VALUES ({', '.join('?' * len(TASK_COLUMNS))})"
+)
+
+
+class SqliteOutboxTransaction:
+    """The transaction of a connection, which is begun if the connection is in none and does not commit by itself."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        # The user's rows may have another form.
+        self._cursor = connection.cursor()
+        self._cursor.row_factory = None
+
+    def now(self) -> datetime:
+        """Return the time of the store."""
+        return utc(time.time())
+
+    def task(self, task_id: str) -> TaskRecord | None:
+        """Return a stored task, also a removed one."""
+        with self._translated():
+            row: tuple[SqlValue, ...] | None = self._cursor.execute(_READ_TASK, (task_id,)).fetchone()
+        return None if row is None else task_of_row(row)
+
+    def add_run(self, run: RunRecord) -> None:
+        """Insert a waiting run."""
+        record = run.model_copy(update={"created_at": self.now()})
+        row = [sqlite_value(getattr(record, column)) for column in RUN_COLUMNS]
+        # SQLite chooses the sequence.
+        row[RUN_COLUMNS.index("sequence")] = None
+        with self._translated(), self._atomic():
+            _ = self._cursor.execute(_ADD_RUN, row)
+
+    def write_task(self, task: TaskRecord) -> None:
+        """Insert or replace a task, with the next version."""
+        with self._translated(), self._atomic():
+            (revision,) = self._cursor.execute(_NEXT_REVISION).fetchone()
+            written = task.model_copy(update={"version": task.version + 1, "revision": revision})
+            _ = self._cursor.execute(_WRITE_TASK, [sqlite_value(getattr(written, column)) for column in TASK_COLUMNS])
+
+    @contextmanager
+    def _atomic(self) -> Generator[None, None, None]:
+        """Write everything or nothing of a block, within the transaction of the user."""
+        # A savepoint outside of a transaction would commit at its release; `sqlite3` begins none for savepoints.
+        if self._connection.isolation_level is not None and not self._connection.in_transaction:
+            _ = self._cursor.execute("BEGIN")
+        _ = self._cursor.execute("SAVEPOINT asyncz_outbox")
+        try:
+            yield
+        except BaseException:
+            if self._connection.in_transaction:
+                _ = self._cursor.execute("ROLLBACK TO asyncz_outbox")
+                _ = self._cursor.execute("RELEASE asyncz_outbox")
+            raise
+        _ = self._cursor.execute("RELEASE asyncz_outbox")
+
+    @contextmanager
+    def _translated(self) -> Generator[None, None, None]:
+        """Report a database without the tables of a store; other errors of the driver belong to the user."""
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            if "no such table: asyncz_" not in f"{error}":
+                raise
+            raise StoreSchemaError("of the connection", 0, migrations("sqlite")[-1].number, f"{error}") from error
