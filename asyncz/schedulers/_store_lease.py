@@ -99,4 +99,5 @@ def clock_offset(asked: float, lease: Lease, answered: float) -> float:
         answered: Time of the clock after the call.
     """
     stored = lease.now.timestamp()
-    return asked - stored if stored < asked else min(0.0, answered - stored)
+    # If it is too large, runs are late by the duration of the call; if it were too small, they would be early.
+    return 0.0 if asked <= stored <= answered else answered - stored

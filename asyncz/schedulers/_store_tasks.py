@@ -20,6 +20,7 @@ from asyncz.schedulers._parts import AnyController, SchedulerParts, StoredContro
 from asyncz.schedulers._safe_logging import logger
 from asyncz.schedulers._stored_schedule import ScheduleHooks, StoredSchedule
 from asyncz.schedulers._task_controller import StoredTaskController
+from asyncz.schedulers._task_registry import TaskRegistry
 from asyncz.specs import TaskSpec
 from asyncz.stores._calls import FunctionNames, StoredCall, decode_arguments, encode_arguments
 from asyncz.stores._limits import decode_limits, encode_limits
@@ -67,14 +68,39 @@ class StoredTask:
 
 
 class _SupersededError(Exception):
-    """The program has added or removed a task while it was being restored."""
+    """The program has added, replaced or removed a task while its stored record was being read."""
 
 
 @attrs.frozen
-class _Restored:
-    """Restoration of a task: `holder` had its id when it began."""
+class _Reading:
+    """Work with the stored record of a task, which waits for other threads and for the store.
 
+    Meanwhile the program may add, replace or remove the task. Each step that changes the task therefore calls `check`
+    first, under the lock, under which the program makes its changes too.
+
+    Attributes:
+        registry: Controllers by task id.
+        record: The record.
+        holder: Controller that had the id of the task when the work began.
+    """
+
+    registry: TaskRegistry[AnyController]
+    record: TaskRecord
     holder: AnyController | None
+
+    @property
+    def is_superseded(self) -> bool:
+        """True if the program has changed the task meanwhile."""
+        return self.registry.holder(self.record.id) is not self.holder
+
+    def check(self) -> None:
+        """Check that the program has not changed the task meanwhile.
+
+        Raises:
+            _SupersededError: It has.
+        """
+        if self.is_superseded:
+            raise _SupersededError(self.record.id)
 
 
 class StoredTasks:
@@ -209,19 +235,18 @@ class StoredTasks:
         limits: TaskLimits,
         paused: bool,
         replace_existing: bool = False,
-        restores: _Restored | None = None,
+        reading: _Reading | None = None,
     ) -> StoredTaskController[ResultT]:
         parts, runtime = self._parts, self._parts.runtime
         if executor is None:
             executor = parts.executors.default_alias
         created = parts.executors.prepare(executor, call)
         with runtime.lock:
-            known, holder = self._by_id.get(task_id), parts.tasks.holder(task_id)
-            if restores is not None and restores.holder is not holder:
-                # The program has added or removed the task meanwhile.
-                raise _SupersededError(task_id)
+            known = self._by_id.get(task_id)
+            if reading is not None:
+                reading.check()
             # A declaration takes the place of a task that was restored from the store.
-            replaces = replace_existing or (known is not None and (known.existing is None or restores is not None))
+            replaces = replace_existing or (known is not None and (known.existing is None or reading is not None))
             parts.tasks.new_id(task_id, call, replaces)
             registration, submit_to = parts.executors.resolve_alias(executor, created)
             self._unregister(task_id)
@@ -425,6 +450,7 @@ class StoredTasks:
     async def _restore(self, record: TaskRecord) -> None:
         """Add a task as the store has it, in the place of the one that has its id."""
         known, holder = self._by_id.get(record.id), self._parts.tasks.holder(record.id)
+        reading = _Reading(self._parts.tasks, record, holder)
         if holder is not None and (known is None or known.controller is not holder):
             self._note_unreadable(record, UnreadableTaskError(record.id, "a task that is not stored has its id"))
             return
@@ -438,27 +464,25 @@ class StoredTasks:
                 record.id,
                 limits=limits,
                 paused=record.paused,
-                restores=_Restored(holder),
+                reading=reading,
             )
+            with self._parts.runtime.lock:
+                attrs.evolve(reading, holder=controller).check()
+                self._by_id[record.id] = StoredTask(call, controller, record)
         except _SupersededError:
             return
         except AsynczError as error:
-            self._set_aside(record, error)
+            self._set_aside(reading, error)
             return
         self.unreadable.pop(record.id, None)
-        with self._parts.runtime.lock:
-            if self._parts.tasks.holder(record.id) is not controller:
-                return
-            self._by_id[record.id] = StoredTask(call, controller, record)
         schedule.continue_at(record.next_due)
         controller.activate()
 
     async def _adopt(self, stored: StoredTask, record: TaskRecord) -> None:
         """Make a task of this scheduler what the store says."""
-        sent = stored.record
-        if not self._has(stored):
-            return
+        sent, reading = stored.record, _Reading(self._parts.tasks, record, stored.controller)
         try:
+            reading.check()
             if (record.function, record.arguments) != (sent.function, sent.arguments):
                 await self._restore(record)
                 return
@@ -469,8 +493,7 @@ class StoredTasks:
             trigger = stored.schedule.declared
             if record.trigger != stored.schedule.trigger_json:
                 trigger = await asyncio.to_thread(decode_trigger, record.id, record.trigger)
-            if not self._has(stored):
-                return
+            reading.check()
             task = stored.controller.task
             limits = task.limits
             if record.options != encode_limits(limits):
@@ -481,13 +504,14 @@ class StoredTasks:
             moved = record.executor != task.executor
             created = executors.prepare(record.executor, task.call) if moved else None
             with self._parts.runtime.lock:
-                if not self._has(stored):
-                    return
+                reading.check()
                 stored.record = record
                 target = executors.resolve_alias(record.executor, created) if moved else None
                 fields = stored.controller.apply_stored(schedule, limits, target, paused=record.paused)
+        except _SupersededError:
+            return
         except AsynczError as error:
-            self._set_aside(record, error)
+            self._set_aside(reading, error)
             return
         self.unreadable.pop(record.id, None)
         if fields and record.version != sent.version and sent.version:
@@ -509,11 +533,13 @@ class StoredTasks:
             decode_limits(record.id, record.options, self._options.importable),
         )
 
-    def _set_aside(self, record: TaskRecord, error: AsynczError) -> None:
+    def _set_aside(self, reading: _Reading, error: AsynczError) -> None:
         """Remove a stored task from this scheduler, where it cannot run."""
         with self._parts.runtime.lock:
-            self._unregister(record.id)
-        self._note_unreadable(record, error)
+            if reading.is_superseded:
+                return
+            self._unregister(reading.record.id)
+        self._note_unreadable(reading.record, error)
 
     def _note_unreadable(self, record: TaskRecord, error: AsynczError) -> None:
         reason = error.reason if isinstance(error, UnreadableTaskError) else str(error)

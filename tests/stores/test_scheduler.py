@@ -576,8 +576,9 @@ async def test_replaced_task_with_pending_change(store: Store, caplog: pytest.Lo
 
 
 @pytest.mark.slow
-async def test_declaration_during_restoration(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The task of the program stays, if the one of the store is decoded meanwhile."""
+@pytest.mark.parametrize("is_readable", [True, False])
+async def test_declaration_during_restoration(store: Store, monkeypatch: pytest.MonkeyPatch, is_readable: bool) -> None:
+    """The task of the program stays, if the one of the store is decoded meanwhile, whether it can be read or not."""
     async with AsyncIOScheduler(store=store, store_options=IMPORTABLE) as first:
         first.add_task(note, "one", trigger=HOURLY, id="same")
     begun, go_on = threading.Event(), threading.Event()
@@ -585,7 +586,7 @@ async def test_declaration_during_restoration(store: Store, monkeypatch: pytest.
     def decode_slowly(task_id: str, function: object, arguments: str) -> StoredCall:
         begun.set()
         assert go_on.wait(60)
-        return decode_arguments(task_id, function, arguments)
+        return decode_arguments(task_id, function, arguments if is_readable else "no JSON")
 
     monkeypatch.setattr(_store_tasks, "decode_arguments", decode_slowly)
     second = AsyncIOScheduler(store=store, store_options=IMPORTABLE)
@@ -598,6 +599,7 @@ async def test_declaration_during_restoration(store: Store, monkeypatch: pytest.
         await task.run()
         assert calls == ["two"]
         assert second.get_task("same") is task
+        assert second.store.unreadable == {}
     finally:
         await second.shutdown()
 
