@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import json
 import os
 import re
@@ -134,9 +135,10 @@ def test_shown_commands_and_options_exist() -> None:
     assert len(commands) > 10
     help_texts: dict[str, str] = {}
     for _, *arguments in commands:
-        name = arguments[0] if not arguments[0].startswith("-") else ""
+        # The commands of `asyncz store` have a help of their own.
+        name = " ".join(itertools.takewhile(lambda word: word[0].islower(), arguments[: 1 + (arguments[0] == "store")]))
         if name not in help_texts:
-            result = CliRunner().invoke(app, [*([name] if name else []), "--help"], env={"COLUMNS": "200"})
+            result = CliRunner().invoke(app, [*name.split(), "--help"], env={"COLUMNS": "200"})
             assert result.exit_code == 0, (arguments, result.output)
             help_texts[name] = result.output
         for option in arguments:
