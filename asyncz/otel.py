@@ -62,7 +62,7 @@ SCHEMA: Final = "1"
 """Version of the names of spans, attributes and metrics."""
 
 METRICS: Final[Mapping[str, str]] = {
-    "asyncz.run.duration": "Seconds from the call of the function to the outcome of the attempt",
+    "asyncz.run.duration": "Seconds from the last call of the function of a run to its outcome",
     "asyncz.run.lateness": "Seconds from the due time to the call of the function",
     "asyncz.run.active": "Runs that executors have accepted and not yet released",
     "asyncz.run.waiting": "Runs that wait for a slot of their task or for a worker",
@@ -111,6 +111,7 @@ class _RunTrace:
         span: Span of the present attempt; None between two attempts.
         alias: Alias of the executor of the last attempt.
         function: Function of the task, as `module.name`.
+        name: Name of the function without its module.
         started: Start of the span, in nanoseconds since the epoch.
     """
 
@@ -120,6 +121,7 @@ class _RunTrace:
     span: Span | None = None
     alias: str = ""
     function: str = ""
+    name: str = ""
     started: int = 0
 
 
@@ -284,14 +286,15 @@ class Instrumentation:
             return
         found.attempt, found.alias = run.attempt, alias
         found.function = _dotted(function_reference(call))
-        span = self._new_span(function_name(call), run.task_id, run.details(), found)
+        found.name = function_name(call)
+        span = self._new_span(run.task_id, run.details(), found)
         current = trace.set_span_in_context(span, found.parent)
         context = run.context
         if context is not None:
             context.run(otel_context.attach, current)
         run.call = TracedCall[ResultT](call, origin, lambda: _headers(current))
 
-    def _new_span(self, name: str, task_id: str, details: RunDetails, run: _RunTrace) -> Span:
+    def _new_span(self, task_id: str, details: RunDetails, run: _RunTrace) -> Span:
         attributes: _Attributes = {
             "asyncz.task.id": task_id,
             "asyncz.run.id": details.run_id,
@@ -305,7 +308,7 @@ class Instrumentation:
             attributes["asyncz.run.scheduled_at"] = details.scheduled_at.isoformat()
         run.started = time.time_ns()
         run.span = span = self._tracer.start_span(
-            f"run {name}",
+            f"run {run.name}",
             context=run.parent,
             kind=SpanKind.INTERNAL,
             attributes=attributes,
@@ -321,8 +324,8 @@ class Instrumentation:
             return None
         call = controller.task.call
         function = _dotted(function_reference(call))
-        run = _RunTrace(Context(), (), alias=controller.registration.alias, function=function)
-        self._new_span(function_name(call), task_id, details, run)
+        run = _RunTrace(Context(), (), alias=controller.registration.alias, function=function, name=function_name(call))
+        self._new_span(task_id, details, run)
         return run
 
     def _trace_of(self, run: TaskRun[ResultT], origin: object) -> _RunTrace:
@@ -348,7 +351,10 @@ class Instrumentation:
     def _on_outcome(self, event: TaskNotification[object]) -> None:
         details = event.details
         run = self._traces.pop(details.run_id, None)
-        if run is None and details.started is None:
+        if run is not None and run.span is None:
+            # The attempt that was to follow was never submitted.
+            self._new_span(event.task_id, details, run)
+        elif run is None and details.started is None:
             run = self._trace_of_unsubmitted(event.task_id, details)
         outcome, exception, text = _outcome_of(event)
         attributes = self._metric_attributes(event.task_id, run, exception)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import logging
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
+from random import Random
 from unittest.mock import Mock
 
 import pytest
@@ -28,7 +32,10 @@ from asyncz import (
     IntervalTrigger,
     InvalidInputError,
     MaximumInstancesError,
+    OverlapPolicy,
+    QueueFullError,
     Retry,
+    Task,
     TaskTimeoutError,
     install_log_fields,
 )
@@ -359,6 +366,59 @@ async def test_metrics_have_documented_names(telemetry: Telemetry) -> None:
         names = {metric.name for metric in data.resource_metrics[0].scope_metrics[0].metrics}
     assert names <= set(METRICS)
     assert {"asyncz.run.duration", "asyncz.tasks", "asyncz.task.overdue"} <= names
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_each_run_has_one_final_span(seed: int, telemetry: Telemetry) -> None:
+    """Whatever happens to a run, the spans agree with the counts of the scheduler, and no trace is left."""
+    random = Random(seed)
+
+    def work(number: int) -> int:
+        if number % 3 == 0:
+            traced_jobs.fail("on purpose")
+        return number
+
+    async with AsyncIOScheduler() as scheduler:
+        scheduler.add_executor("threadpool", alias="narrow", max_workers=1, max_queue=3)
+        instrumentation = telemetry.instrument(scheduler)
+        tasks: list[Task[int | None]] = []
+        for number in range(40):
+            retry = random.choice([None, Retry(attempts=2)])
+            executor = random.choice(["asyncio", "threadpool", "narrow"])
+            policies: tuple[OverlapPolicy, ...] = ("skip", "queue_one", "queue_all")
+            function = partial(asyncio.sleep, 0.01) if number % 5 == 0 else partial(work, number)
+            tasks.append(
+                scheduler.add_task(
+                    function,
+                    trigger=None,
+                    executor="asyncio" if number % 5 == 0 else executor,
+                    overlap=random.choice(policies),
+                    max_instances=2,
+                    retry=retry,
+                )
+            )
+        for _ in range(300):
+            task = random.choice(tasks)
+            act = random.choice([task.submit, task.submit, task.run, task.cancel_runs])
+            with contextlib.suppress(MaximumInstancesError, QueueFullError):
+                act()
+            if random.random() < 0.3:
+                await asyncio.sleep(0)
+        await until(lambda: all(task.state.running + task.state.backlog == 0 for task in tasks))
+        state = scheduler.state
+        assert instrumentation._traces == {}
+    outcomes = Counter(str((span.attributes or {})["asyncz.run.outcome"]) for span in telemetry.spans)
+    retried = outcomes.pop("retried", 0)
+    counts = {"executed": state.executed, "error": state.errors, "cancelled": state.cancelled}
+    assert outcomes == {name: count for name, count in counts.items() if count}
+    assert retried == sum(telemetry_retried(telemetry))
+    assert sum(counts.values()) == state.submitted
+    runs = {(span.attributes or {})["asyncz.run.id"] for span in telemetry.spans}
+    assert len(runs) == state.submitted
+
+
+def telemetry_retried(telemetry: Telemetry) -> list[float]:
+    return list(telemetry.points("asyncz.run.retried").values())
 
 
 @pytest.mark.parametrize("executor", ["asyncio", "threadpool", "processpool"])
