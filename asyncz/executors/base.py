@@ -495,7 +495,7 @@ class _CancelNow:
         """Cancel a run; an error, for example of a subclass, must not keep the other runs from being cancelled."""
         try:
             return cancel(run)
-        except Exception as error:
+        except BaseException as error:
             message = "A run of the task %r could not be cancelled: %r"
             safe_logger(self._executor).error(message, run.task_id, error)
             return False
@@ -554,7 +554,7 @@ class _Timeout:
     def _try_to_cancel(self) -> bool:
         try:
             return self._cancel_run()
-        except Exception as error:
+        except BaseException as error:
             safe_logger(self._executor).error("A run over its timeout could not be cancelled: %r", error)
             return False
 

@@ -176,7 +176,7 @@ class BatchController(TaskController[ResultT]):
         for run in self.live_runs():
             try:
                 self.cancel_run(run.run_id)
-            except Exception:
+            except BaseException:
                 logger.exception("A run of the task %r could not be cancelled", task.id)
         # The task may have finished, and another thread may remove it, too.
         with contextlib.suppress(TaskLookupError):

@@ -13,7 +13,7 @@ from asyncz._checks import is_aware
 from asyncz._unsafe import as_catching_up
 from asyncz.exceptions import InvalidInputError
 from asyncz.protocols import Trigger
-from asyncz.schedulers._submitted import SubmittedRanges
+from asyncz.schedulers._submitted import MAX_RANGES, SubmittedRanges
 from asyncz.triggers.base import start_trigger
 
 ResultT_co = TypeVar("ResultT_co", covariant=True)
@@ -125,7 +125,7 @@ class TriggerSchedule:
                 found.append(due)
                 following = trigger.next_due_time(due, due)
                 due = None if following is None else _checked(trigger, following, due)
-        except Exception:
+        except BaseException:
             return tuple(found)
         return tuple(found)
 
@@ -174,16 +174,20 @@ class TriggerSchedule:
             self._trigger = start_trigger(trigger, now)
             next_due = self._set_first(self._trigger, now)
             if first is None or last is None:
-                return
-            if _counts_from_start(trigger, last, now):
-                self._submitted = None
-                if self._trigger.next_due_time(last - _SHIFT, now) == last:
+                # Nothing was submitted since the clock was set the last time.
+                pass
+            elif _counts_from_start(trigger, last, now):
+                self._submitted = submitted = SubmittedRanges() if self._submitted is None else self._submitted
+                submitted.add_counted(trigger, first, last)
+                shift = timedelta(0)
+                while submitted.coincides(self._trigger) and shift < MAX_RANGES * _SHIFT:
                     # The clock was set back by a multiple of the interval.
-                    self._trigger = start_trigger(trigger, now + _SHIFT)
-                    self._set_first(self._trigger, now)
+                    shift += _SHIFT
+                    self._trigger = start_trigger(trigger, now + shift)
+                    next_due = self._set_first(self._trigger, now)
             else:
                 self._remember_submitted(first, last)
-                self._set_next(self._skip_submitted(self._trigger, next_due, now))
+            self._set_next(self._skip_submitted(self._trigger, next_due, now))
             self._first_due = self._last_due = None
         except BaseException as error:
             self.failure = error
@@ -234,11 +238,14 @@ class TriggerSchedule:
     def _skip_submitted(self, trigger: Trigger, next_due: datetime | None, now: datetime) -> datetime | None:
         """Return the due time, or the first one after those that were submitted before the clock was set back."""
         submitted = self._submitted
-        while submitted is not None and next_due is not None:
-            end = submitted.end_around(next_due)
-            if end is None:
-                break
-            next_due = _next_due_time(trigger, end, now)
+        try:
+            while submitted is not None and next_due is not None:
+                end = submitted.end_around(next_due)
+                if end is None:
+                    break
+                next_due = _next_due_time(trigger, end, now)
+        except BaseException as error:
+            self.failure, next_due = error, None
         return next_due
 
     def _set_first(self, trigger: Trigger, now: datetime) -> datetime | None:
@@ -320,7 +327,7 @@ def trigger_text(trigger: Trigger | None) -> str:
         return "none"
     try:
         return str(trigger)
-    except Exception:
+    except BaseException:
         return type(trigger).__name__
 
 

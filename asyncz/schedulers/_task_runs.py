@@ -353,7 +353,7 @@ class TaskRuns(LiveRuns[ResultT]):
             return False
         try:
             return self._schedule_retry(run, failure)
-        except Exception:
+        except BaseException:
             # A retry policy calls code of exception classes.
             logger.exception("The retry policy of the task %r raised; no attempt follows", self.task.id)
             return False
@@ -470,7 +470,7 @@ class TaskRuns(LiveRuns[ResultT]):
                 # A second request would interrupt the clean-up of a run.
                 if not run.cancel_requested and self.cancel_run(run.run_id):
                     return
-            except Exception:
+            except BaseException:
                 logger.exception("A run of the task %r could not be cancelled", self.task.id)
 
     def cancel_backlog(self) -> None:

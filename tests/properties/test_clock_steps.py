@@ -53,6 +53,19 @@ def test_clock_steps_repeat_and_stall_nothing(trigger: Trigger, steps: list[tupl
         assert schedule.next_due - now <= (2 * len(submitted) + 1) * PERIOD
 
 
+@pytest.mark.parametrize("trigger", [CronTrigger("* * * * *"), CronTrigger("* * * * *") | CronTrigger("@hourly")])
+def test_clock_set_back_twice_in_a_row_repeats_nothing(trigger: Trigger) -> None:
+    """Nothing is due between the two steps."""
+    now = START
+    schedule = TriggerSchedule(trigger, now)
+    submitted = [due for number in range(11) for due in run_until(schedule, now + number * PERIOD)]
+    for back in (10, 8):
+        schedule.restart(now + (10 - back) * PERIOD)
+    for number in range(3, 20):
+        submitted += run_until(schedule, now + number * PERIOD)
+    assert len(set(submitted)) == len(submitted)
+
+
 @pytest.mark.parametrize("trigger", [CronTrigger("0 * * * *"), CalendarIntervalTrigger(days=1, hour=3)])
 async def test_clock_set_forward_and_back_runs_go_on(trigger: Trigger) -> None:
     """A machine starts with a wrong clock, which is then corrected."""
@@ -71,6 +84,31 @@ async def test_clock_set_forward_and_back_runs_go_on(trigger: Trigger) -> None:
     assert before > 0
     assert len(due) >= after + before
     assert len(set(due)) == len(due)
+
+
+@pytest.mark.parametrize(
+    "trigger",
+    [
+        IntervalTrigger(seconds=7) | CronTrigger("*/5 * * * *"),
+        CronTrigger("*/2 * * * *") | CronTrigger("*/3 * * * *"),
+        IntervalTrigger(seconds=90) | IntervalTrigger(minutes=1, start_at=START),
+        IntervalTrigger(seconds=60),
+    ],
+)
+@given(steps=st.lists(st.sampled_from([-0.5, -5, -7, -59, -60, -61, -600, -90_000, 45, 3600]), max_size=4))
+@settings(deadline=None, max_examples=30)
+def test_clock_steps_repeat_no_time_of_a_union(trigger: Trigger, steps: list[float]) -> None:
+    """A part of a union counts from the start of the schedule, and another one does not."""
+    now, submitted = START, list[float]()
+    schedule = TriggerSchedule(trigger, now)
+    for step in (0.0, *steps):
+        now += timedelta(seconds=step)
+        if step < 0:
+            schedule.restart(now)
+        for _ in range(10):
+            now += PERIOD
+            submitted += run_until(schedule, now)
+        assert len(set(submitted)) == len(submitted)
 
 
 def test_ranges_beyond_the_maximum_join_the_closest() -> None:

@@ -309,3 +309,26 @@ async def test_rejected_attempts_skip_cancelled_one(caplog: pytest.LogCaptureFix
         assert outcomes == [TaskExecuted, TaskCancelled, TaskExecuted]
         assert flaky.calls == 5
     assert "A call on the scheduler's loop failed" not in caplog.text
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), GeneratorExit(), asyncio.CancelledError()])
+async def test_exception_class_that_raises_ends_the_run(error: BaseException) -> None:
+    """Its metaclass is asked if the exception of the run is one to retry."""
+
+    class Asked(type):
+        @override
+        def __instancecheck__(cls, instance: object) -> bool:
+            raise error
+
+    class AskedError(Exception, metaclass=Asked):
+        pass
+
+    def fail() -> None:
+        raise ValueError
+
+    async with asyncio.timeout(60), AsyncIOScheduler() as scheduler:
+        retry = Retry(attempts=3, on=(AskedError,))
+        outcome = await scheduler.add_task(fail, trigger=None, retry=retry).run().notification()
+        assert isinstance(outcome, TaskError)
+        assert isinstance(outcome.exception, ValueError)
+        assert scheduler.state.status == "running"

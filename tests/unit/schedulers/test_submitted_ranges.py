@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import given, strategies as st
 
-from asyncz.schedulers._submitted import _MAX_RANGES, SubmittedRanges
+from asyncz.schedulers._submitted import MAX_RANGES, SubmittedRanges
 
 _START = datetime(2026, 1, 1, tzinfo=UTC)
-_ranges = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 6)), max_size=_MAX_RANGES)
+_ranges = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 6)), max_size=MAX_RANGES)
 
 
 def _at(minute: int) -> datetime:
