@@ -43,9 +43,12 @@ class TaskSelection:
 class _Row:
     next_due: datetime | None
     groups: frozenset[TaskFilter]
+    key: str
 
 
 _NO_ROWS: Mapping[str, _Row] = {}
+# After every time.
+_NEVER = "~"
 
 
 def groups_of(state: TaskState) -> frozenset[TaskFilter]:
@@ -124,10 +127,7 @@ class TaskIndex:
             started = time.monotonic()
             if started >= self._valid_until:
                 states = (task.state for task in tasks)
-                self._rows = {
-                    state.task_id: _Row(None if state.paused else state.next_run_at, groups_of(state))
-                    for state in states
-                }
+                self._rows = {state.task_id: _row_of(state) for state in states}
                 finished = time.monotonic()
                 self._valid_until = finished + (finished - started) * _SCAN_SHARE
             return self._rows
@@ -149,6 +149,11 @@ def _key(task: Task[object], rows: Mapping[str, _Row], order: TaskOrder) -> str:
     if order == "id":
         return task.id
     row = rows.get(task.id)
-    if row is None or row.next_due is None:
-        return f"~{task.id}"
-    return f"{row.next_due:%Y%m%dT%H%M%S.%f} {task.id}"
+    return f"{_NEVER} {task.id}" if row is None else row.key
+
+
+def _row_of(state: TaskState) -> _Row:
+    due = None if state.paused else state.next_run_at
+    # Made here, because a page needs the keys of all tasks. ISO times are in the order of their texts.
+    key = f"{_NEVER if due is None else due.isoformat(timespec='microseconds')} {state.task_id}"
+    return _Row(due, groups_of(state), key)

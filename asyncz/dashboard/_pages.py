@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
@@ -82,53 +83,59 @@ class Pages:
         page = await self._model.tasks(selection_of(query))
         counts = await self._model.counts()
         aliases = [executor.alias for executor in self._model.executor_states()]
-        return self._page("tasks", user, query=query, page=page, counts=counts, filters=_FILTERS, aliases=aliases)
+        return await self._rendered(
+            "tasks", user, query=query, page=page, counts=counts, filters=_FILTERS, aliases=aliases
+        )
 
     async def task(self, request: Request, user: User) -> Response:
         """Return the page of a task."""
         query = parse_query(request, IdQuery, of_form=True)
         detail = await self._model.task(query.id)
         runs = await self._model.runs(RunSelection(task_id=query.id, limit=_SHOWN_RUNS))
-        return self._page("task", user, detail=detail, task=detail.task, runs=runs.runs, more=runs.next_key)
+        return await self._rendered("task", user, detail=detail, task=detail.task, runs=runs.runs, more=runs.next_key)
 
     async def runs(self, request: Request, user: User) -> Response:
         """Return the page of runs."""
         query = parse_query(request, RunQueryParameters, of_form=True)
         page = await self._model.runs(run_selection_of(query))
         has_store = self._model.store is not None
-        return self._page("runs", user, query=query, page=page, outcomes=_OUTCOMES, has_store=has_store)
+        return await self._rendered("runs", user, query=query, page=page, outcomes=_OUTCOMES, has_store=has_store)
 
     async def run(self, request: Request, user: User) -> Response:
         """Return the page of a run."""
         query = parse_query(request, IdQuery, of_form=True)
         detail = await self._model.run(query.id)
-        return self._page("run", user, detail=detail, run=detail.run)
+        return await self._rendered("run", user, detail=detail, run=detail.run)
 
     async def timeline(self, request: Request, user: User) -> Response:
         """Return the page with past and coming runs."""
         query = parse_query(request, TimelineQuery, of_form=True)
         timeline = await self._model.timeline(timedelta(minutes=query.past), timedelta(minutes=query.future))
-        return self._page("timeline", user, query=query, timeline=timeline, windows=_WINDOWS)
+        return await self._rendered("timeline", user, query=query, timeline=timeline, windows=_WINDOWS)
 
     async def executors(self, request: Request, user: User) -> Response:
         """Return the page of executors and nodes."""
         parse_query(request, NoQuery, of_form=True)
         page = await self._model.executors()
-        return self._page("executors", user, page=page, has_store=self._model.store is not None)
+        return await self._rendered("executors", user, page=page, has_store=self._model.store is not None)
 
     async def events(self, request: Request, user: User) -> Response:
         """Return the page of events."""
         query = parse_query(request, EventQuery, of_form=True)
-        return self._page("events", user, query=query, page=self._model.events(query.before, query.limit))
+        return await self._rendered("events", user, query=query, page=self._model.events(query.before, query.limit))
 
     def problem(self, status: int, message: str, user: User | None) -> Response:
         """Return the page for a request that was rejected; it names the scheduler for users only."""
         if user is not None:
-            return self._page("problem", user, status, message=message, code=status)
+            return self._page("problem", user, {"message": message, "code": status}, status)
         page = self._environment.get_template("rejected.html").render(message=message, code=status)
         return Response(page, status, media_type="text/html; charset=utf-8")
 
-    def _page(self, name: str, user: User, status: int = 200, **values: object) -> Response:
+    async def _rendered(self, name: str, user: User, **values: object) -> Response:
+        """Return a page, rendered in another thread: if it has many rows, that takes too long for the event loop."""
+        return await asyncio.to_thread(lambda: self._page(name, user, values))
+
+    def _page(self, name: str, user: User, values: Mapping[str, object], status: int = 200) -> Response:
         template = self._environment.get_template(f"{name}.html")
         now = self._model.now
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Never, cast
 
@@ -106,7 +107,7 @@ class Dashboard:
         return routes
 
     @property
-    def log_handler(self) -> RunLogHandler:
+    def log_handler(self) -> logging.Handler:
         """Log handler that keeps the records of runs, to show them with the run; add it to a logger.
 
         Example:

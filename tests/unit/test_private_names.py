@@ -92,7 +92,16 @@ def uses_of(name: str, value: object) -> Iterator[tuple[str, object]]:
 
 
 @pytest.mark.parametrize(
-    "package", ["asyncz", "asyncz.config", "asyncz.executors", "asyncz.stores", "asyncz.testing", "asyncz.triggers"]
+    "package",
+    [
+        "asyncz",
+        "asyncz.config",
+        "asyncz.dashboard",
+        "asyncz.executors",
+        "asyncz.stores",
+        "asyncz.testing",
+        "asyncz.triggers",
+    ],
 )
 def test_public_names_use_public_classes(package: str) -> None:
     module = import_module(package)
