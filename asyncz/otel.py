@@ -317,6 +317,15 @@ class Instrumentation:
         )
         return span
 
+    def _with_span(self, run: _RunTrace | None, task_id: str, details: RunDetails) -> _RunTrace | None:
+        """Return the trace of a run with a span for an outcome, also if the attempt was never accepted."""
+        if run is None:
+            # A run that was called before the instrumentation has no trace.
+            return self._trace_of_unsubmitted(task_id, details) if details.started is None else None
+        if run.span is None:
+            self._new_span(task_id, details, run)
+        return run
+
     def _trace_of_unsubmitted(self, task_id: str, details: RunDetails) -> _RunTrace | None:
         """Return the trace of a run whose outcome came before its submission, such as a missed one; None if unknown."""
         controller = self._parts.tasks.holder(task_id)
@@ -342,20 +351,17 @@ class Instrumentation:
     # Events
 
     def _on_retrying(self, event: TaskRetrying) -> None:
-        run = self._traces.get(event.details.run_id)
+        details = event.details
+        run = self._with_span(self._traces.get(details.run_id), event.task_id, details)
         self._retried.add(1, self._metric_attributes(event.task_id, run, event.exception))
         if run is not None and run.span is not None:
-            run.links = (run.span.get_span_context(),)
-            self._end(run, event.details, "retried", event.exception, event.traceback)
+            self._traces[details.run_id] = run
+            run.attempt, run.links = details.attempt, (run.span.get_span_context(),)
+            self._end(run, details, "retried", event.exception, event.traceback)
 
     def _on_outcome(self, event: TaskNotification[object]) -> None:
         details = event.details
-        run = self._traces.pop(details.run_id, None)
-        if run is not None and run.span is None:
-            # The attempt that was to follow was never submitted.
-            self._new_span(event.task_id, details, run)
-        elif run is None and details.started is None:
-            run = self._trace_of_unsubmitted(event.task_id, details)
+        run = self._with_span(self._traces.pop(details.run_id, None), event.task_id, details)
         outcome, exception, text = _outcome_of(event)
         attributes = self._metric_attributes(event.task_id, run, exception)
         if isinstance(event, TaskMissed):
