@@ -141,7 +141,7 @@ class RunSummary(Snapshot, frozen=True):
     """
 
     run_id: int
-    task_id: str
+    task_id: _Text
     outcome: RunOutcome | None
     attempt: PositiveInt = 1
     scheduled_at: AwareDatetime | None = None

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from asyncz import ExecutorState, IllegalTransitionError, InstanceCount, SchedulerState, TaskState
-from asyncz.states import RunProgress, RunSummary
+from asyncz import ExecutorState, IllegalTransitionError, InstanceCount, SchedulerState, TaskState, states
+from asyncz.states import RunProgress, RunSummary, Snapshot
 
 
 @pytest.mark.parametrize("state", [ExecutorState, TaskState, SchedulerState])
@@ -85,3 +85,12 @@ def test_state_with_lone_surrogates_becomes_json() -> None:
     loaded = SchedulerState.model_validate_json(state.model_dump_json())
     assert loaded.tasks[0].task_id == "\\ud800"
     assert state.tasks[0].task_id == "\ud800"
+
+
+@pytest.mark.parametrize("model", [each for each in vars(states).values() if isinstance(each, type)])
+def test_every_text_of_a_state_becomes_json(model: type[object]) -> None:
+    """Names, ids and texts may have lone surrogates, in whatever field."""
+    if issubclass(model, Snapshot):
+        texts = [name for name, field in model.model_fields.items() if field.annotation is str]
+        state = model.model_construct(**dict.fromkeys(texts, "\ud800"))
+        assert model.__pydantic_serializer__.to_json(state, include=set(texts))
