@@ -16,6 +16,7 @@ import attrs
 from pydantic import BaseModel, ValidationError
 from typing_extensions import TypeVar, override
 
+from asyncz.dashboard.states import Problem
 from asyncz.exceptions import AsynczError
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -110,9 +111,8 @@ class ApiClient:
 
 def _rejection(error: HTTPError) -> str:
     try:
-        content: object = json.loads(error.read(100_000))
-    except (ValueError, OSError):
-        content = None
-    message = content["message"] if isinstance(content, dict) and "message" in content else error.reason
+        message = Problem.model_validate_json(error.read(100_000)).message
+    except (ValidationError, OSError):
+        message = error.reason
     advice = f"; set {TOKEN_VARIABLE}, or pass --header" if error.code in {401, 403} else ""
     return f"the dashboard rejected the request with {error.code}: {message}{advice}"

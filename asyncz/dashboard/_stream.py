@@ -83,21 +83,21 @@ class ChangeStreams:
         listener = _Listener()
         self._add(listener)
         ending = asyncio.ensure_future(_disconnected(request))
+        # Not `asyncio.timeout`: if the client is slow, that would cancel the server's write, outside of this generator.
+        clock = asyncio.get_running_loop().time
+        end = clock() + MAX_SECONDS
         try:
             yield _RETRY
-            async with asyncio.timeout(MAX_SECONDS):
-                while not ending.done():
-                    changed = asyncio.ensure_future(listener.changed.wait())
-                    await asyncio.wait({ending, changed}, return_when=asyncio.FIRST_COMPLETED)
-                    changed.cancel()
-                    names = listener.take()
-                    if names:
-                        yield b"data: " + json.dumps(names).encode() + b"\n\n"
-                    if STOPPED in names:
-                        return
-                    await asyncio.wait({ending}, timeout=_INTERVAL)
-        except TimeoutError:
-            return
+            while not ending.done() and (remaining := end - clock()) > 0:
+                changed = asyncio.ensure_future(listener.changed.wait())
+                await asyncio.wait({ending, changed}, timeout=remaining, return_when=asyncio.FIRST_COMPLETED)
+                changed.cancel()
+                names = listener.take()
+                if names:
+                    yield b"data: " + json.dumps(names).encode() + b"\n\n"
+                if STOPPED in names:
+                    return
+                await asyncio.wait({ending}, timeout=_INTERVAL)
         finally:
             ending.cancel()
             self._remove(listener)

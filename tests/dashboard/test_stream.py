@@ -113,6 +113,14 @@ async def test_stream_ends_after_its_time(monkeypatch: pytest.MonkeyPatch) -> No
     assert streams.open == 0
 
 
+async def test_slow_client_is_not_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_stream, "MAX_SECONDS", 0.01)
+    async with connected(ChangeStreams()) as connection:
+        for _ in range(10):
+            await asyncio.sleep(0.005)
+        assert await connection.ends()
+
+
 async def test_stream_ends_when_scheduler_stops() -> None:
     scheduler = AsyncIOScheduler()
     dashboard = Dashboard(scheduler, by_header)

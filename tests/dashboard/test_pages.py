@@ -1,0 +1,101 @@
+"""Pages with a store, with progress and attempts, and while nothing has happened."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from asyncz import AsyncIOScheduler, IntervalTrigger, current_run
+from asyncz.dashboard import Dashboard
+from asyncz.retries import Retry
+from asyncz.stores import MemoryStore
+from tests.dashboard.serving import client_of, double
+from tests.helpers.waiting import until
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_pages_without_tasks_explain_themselves() -> None:
+    scheduler = AsyncIOScheduler()
+    dashboard = Dashboard(scheduler, lambda _: "operate")
+    async with scheduler, client_of(dashboard) as client:
+        for path, text in (
+            ("tasks", "No tasks yet"),
+            ("runs", "No runs"),
+            ("timeline", "Nothing in this window"),
+            ("executors", "No executors"),
+            ("tasks?search=x", "No tasks yet"),
+        ):
+            assert text in (await client.get(f"/{path}")).text, path
+
+
+async def test_pages_with_store_show_all_nodes() -> None:
+    scheduler = AsyncIOScheduler(store=MemoryStore())
+    dashboard = Dashboard(scheduler, lambda _: "operate")
+    async with scheduler, client_of(dashboard) as client:
+        scheduler.add_task(double, 4, id="double", trigger=IntervalTrigger(seconds=0.02))
+        await until(lambda: scheduler.get_task("double").state.executed >= 3)
+        scheduler.pause_task("double")
+        assert "Lease until" in (await client.get("/executors")).text
+        text = (await client.get("/runs?stored=true")).text
+        link = re.search(r'href="(run\?id=s\d+)"', text)
+        assert link is not None
+        assert "Run s" in (await client.get(f"/{link[1]}")).text
+        assert "All nodes of the store" in text
+
+
+async def test_run_page_shows_attempts_and_progress() -> None:
+    def work() -> None:
+        run = current_run()
+        run.report(3, 4, "nearly done")
+        if run.attempt < 3:
+            raise ConnectionError(f"attempt {run.attempt}")
+
+    scheduler = AsyncIOScheduler()
+    dashboard = Dashboard(scheduler, lambda _: "operate")
+    async with scheduler, client_of(dashboard) as client:
+        task = scheduler.add_task(work, id="work", trigger=None, retry=Retry(attempts=3, delay=0.001))
+        handle = task.run()
+        await handle
+        text = (await client.get(f"/run?id={handle.run_id}")).text
+        assert "Failed attempts" in text
+        assert "ConnectionError: attempt 1" in text
+        assert "nearly done" in text
+        assert "75 %" in text
+
+
+async def test_pages_follow_each_other() -> None:
+    scheduler = AsyncIOScheduler()
+    for number in range(120):
+        scheduler.add_task(double, number, id=f"task-{number:03}", trigger=None)
+    dashboard = Dashboard(scheduler, lambda _: "look")
+    async with client_of(dashboard) as client:
+        found: list[str] = []
+        path: str | None = "tasks"
+        while path is not None:
+            text = (await client.get(f"/{path}")).text
+            found += re.findall(r"data-open href=\"task\?id=(task-\d+)\"", text)
+            following = re.search(r'href="([^"]+)" rel="next"', text)
+            path = None if following is None else following[1].replace("&amp;", "&")
+        assert found == [f"task-{number:03}" for number in range(120)]
+
+
+async def test_search_of_empty_form_shows_all() -> None:
+    scheduler = AsyncIOScheduler()
+    scheduler.add_task(double, 1, id="double", trigger=None)
+    dashboard = Dashboard(scheduler, lambda _: "look")
+    async with client_of(dashboard) as client:
+        answer = await client.get("/tasks?search=&executor=&order=id")
+        assert answer.status_code == 200
+        assert "double" in answer.text
+
+
+async def test_timeline_marks_dense_due_times() -> None:
+    scheduler = AsyncIOScheduler()
+    scheduler.add_task(double, 1, id="often", trigger=IntervalTrigger(seconds=1))
+    dashboard = Dashboard(scheduler, lambda _: "look")
+    async with client_of(dashboard) as client:
+        lane = (await client.get("/api/timeline?past=1&future=30")).json()["lanes"][0]
+        assert (len(lane["due"]), lane["more"]) == (100, True)
+        assert 'class="more"' in (await client.get("/timeline?past=1&future=30")).text
