@@ -113,7 +113,7 @@ class StoredRuns:
         version = stored.record.version
         pending = self._steps.get(stored.record.id)
         if pending is not None and pending[0] == version and pending[1].next_due == step.due:
-            step = pending[1].then(step)
+            step = pending[1].then(step, stored.controller.task.limits.coalesce)
         self._steps[stored.record.id] = version, step
         self._wake()
 

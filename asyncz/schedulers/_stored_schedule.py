@@ -32,9 +32,17 @@ class Step:
     times: tuple[float, ...]
     missed: int = 0
 
-    def then(self, following: Step) -> Step:
-        """Return this step and the one that follows it as one."""
-        return limited_step(self.due, following.next_due, self.times + following.times, self.missed + following.missed)
+    def then(self, following: Step, coalesce: bool) -> Step:
+        """Return this step and the one that follows it as one, because the store was slow or away meanwhile.
+
+        Args:
+            following: Step from the next due time.
+            coalesce: Whether only the latest due time has a run.
+        """
+        times = self.times + following.times
+        return limited_step(
+            self.due, following.next_due, times[-1:] if coalesce else times, self.missed + following.missed
+        )
 
 
 def limited_step(due: datetime, next_due: datetime | None, times: tuple[float, ...], missed: int) -> Step:

@@ -10,6 +10,8 @@ from collections.abc import Callable
 import psycopg
 from psycopg.rows import scalar_row
 
+from asyncz.stores._postgres_network import with_time_limits
+
 CHANNEL = "'asyncz_' || md5(current_schema())"
 """SQL expression of the channel: one for each schema, as several programs may share a database."""
 
@@ -58,7 +60,7 @@ class NotificationListener:
             _ = self._stopped.wait(_RETRY_DELAY)
 
     def _listen(self) -> None:
-        with psycopg.connect(self._url, autocommit=True, application_name="asyncz") as connection:
+        with psycopg.connect(with_time_limits(self._url), autocommit=True, application_name="asyncz") as connection:
             with connection.cursor(row_factory=scalar_row) as cursor:
                 (channel,) = cursor.execute(f"SELECT {CHANNEL}".encode()).fetchall()
             # An md5 sum needs no quotes.

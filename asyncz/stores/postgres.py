@@ -41,6 +41,7 @@ try:
     from psycopg.rows import args_row, kwargs_row, scalar_row
 
     from asyncz.stores._postgres_hints import CHANNEL, NotificationListener
+    from asyncz.stores._postgres_network import with_time_limits
 except ImportError as _error:
     raise MissingExtraError("PostgresStore", "psycopg", "postgres") from _error
 
@@ -542,7 +543,7 @@ def translated(description: str) -> Generator[None, None, None]:
 def connected(url: str, *, prepare: bool) -> Connection:
     """Return a new connection, in which each statement outside of a transaction is one."""
     return psycopg.connect(
-        url,
+        with_time_limits(url),
         autocommit=True,
         prepare_threshold=5 if prepare else None,
         application_name="asyncz",

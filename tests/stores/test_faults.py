@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -14,6 +15,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from asyncz import AsyncIOScheduler
+from asyncz.stores import PostgresStore, StoreConnectionError
+from asyncz.stores._postgres_network import with_time_limits
 from tests.helpers.postgres import new_schema
 from tests.stores.processes import TASKS
 from tests.stores.test_processes import check_each_due_time_once, history, lines, node, url, wait_for
@@ -128,3 +132,20 @@ async def test_full_disk_delays_runs(tmp_path: Path) -> None:
     assert max(Counter(run.scheduled_at for run in runs).values()) == 1
     assert sum(run.state == "executed" for run in runs) == int(ended.stdout.split()[1])
     assert not [run for run in runs if run.state in {"running", "error"}]
+
+
+async def test_server_that_does_not_answer_fails_the_start() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        store = PostgresStore(f"postgresql://127.0.0.1:{port}/jobs?connect_timeout=2")
+        with pytest.raises(StoreConnectionError, match="timeout"):
+            async with AsyncIOScheduler(store=store):
+                pass
+
+
+def test_given_time_limits_count() -> None:
+    url = with_time_limits("postgresql://user@host/jobs?connect_timeout=3&keepalives_idle=60")
+    parts = psycopg.conninfo.conninfo_to_dict(url)
+    limits = {name: f"{parts.get(name)}" for name in ("connect_timeout", "keepalives_idle", "tcp_user_timeout")}
+    assert limits == {"connect_timeout": "3", "keepalives_idle": "60", "tcp_user_timeout": "20000"}
+    assert (parts.get("host"), parts.get("user"), parts.get("dbname")) == ("host", "user", "jobs")

@@ -664,6 +664,29 @@ async def test_outage_delays_runs(caplog: pytest.LogCaptureFixture) -> None:
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
+@pytest.mark.parametrize("coalesce", [True, False])
+async def test_due_times_of_an_outage_follow_coalesce(coalesce: bool) -> None:
+    faults = Faults()
+    faulty = FaultyStore(faults)
+    async with AsyncIOScheduler(store=faulty) as scheduler:
+        trigger = IntervalTrigger(seconds=0.05)
+        task = scheduler.add_task(note, "one", trigger=trigger, id="note", coalesce=coalesce)
+        await until(lambda: len(calls) > 1)
+        faults.broken = True
+        await until(lambda: not scheduler.store.connected)
+        begun = task.state.next_run_at
+        assert begun is not None
+        await until(lambda: (task.state.next_run_at or begun) - begun > timedelta(seconds=1))
+        faults.broken, number = False, len(calls)
+        await until(lambda: len(calls) > number + 1)
+        session = await faulty.store.connect(NodeRecord(id="observer"), TTL)
+        runs = await session.runs(RunQuery(limit=1000))
+    assert not [run for run in runs if run.state == "missed"]
+    times = sorted(run.scheduled_at for run in runs)
+    longest = max(later - earlier for earlier, later in pairwise(times))
+    assert (longest > timedelta(seconds=0.9)) == coalesce
+
+
 async def test_run_with_lost_answer_is_started() -> None:
     async with AsyncIOScheduler(store=FaultyStore(Faults(), AnswerlessSession)) as scheduler:
         scheduler.add_task(note, "one", id="note")
