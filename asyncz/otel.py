@@ -25,6 +25,7 @@ from typing_extensions import TypeVar
 
 from asyncz._callables import function_name, function_reference
 from asyncz._checks import check_choice, check_flag, check_instance
+from asyncz._run_owners import OwnedCall
 from asyncz._text import class_name, exception_text
 from asyncz._traced_call import CallWithOrigin, TracedCall, add_trace_fields
 from asyncz.clock import SystemClock
@@ -288,6 +289,9 @@ class Instrumentation:
         found.function = _dotted(function_reference(call))
         found.name = function_name(call)
         span = self._new_span(run.task_id, run.details(), found)
+        if isinstance(call, OwnedCall):
+            owner = call.ownership
+            span.set_attributes({"asyncz.run.stored_id": owner.stored_id, "asyncz.run.fence": owner.fence})
         current = trace.set_span_in_context(span, found.parent)
         context = run.context
         if context is not None:

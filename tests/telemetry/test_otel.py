@@ -454,6 +454,8 @@ async def test_stored_run_has_a_span(telemetry: Telemetry) -> None:
     assert {(span.attributes or {})["asyncz.task.id"] for span in telemetry.spans} == {"stored"}
     assert {span.name for span in telemetry.spans} == {"run span_ids"}
     assert all((span.attributes or {})["asyncz.node.id"] for span in telemetry.spans)
+    due = telemetry.spans[0].attributes or {}
+    assert (due["asyncz.run.fence"], type(due["asyncz.run.stored_id"])) == (1, str)
 
 
 @pytest.mark.slow
