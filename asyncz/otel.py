@@ -289,9 +289,7 @@ class Instrumentation:
         found.function = _dotted(function_reference(call))
         found.name = function_name(call)
         span = self._new_span(run.task_id, run.details(), found)
-        if isinstance(call, OwnedCall):
-            owner = call.ownership
-            span.set_attributes({"asyncz.run.stored_id": owner.stored_id, "asyncz.run.fence": owner.fence})
+        span.set_attributes(_ownership_of(call))
         current = trace.set_span_in_context(span, found.parent)
         context = run.context
         if context is not None:
@@ -477,6 +475,13 @@ def _unwrapped(
         # Unverified: the call inside has the result type of its wrapper, which `isinstance` cannot test.
         return cast("Callable[[], ResultT | Awaitable[ResultT]]", wrapper.call), wrapper.origin
     return call, None
+
+
+def _ownership_of(call: object) -> _Attributes:
+    """Return the attributes of a run that a store keeps."""
+    if not isinstance(call, OwnedCall):
+        return {}
+    return {"asyncz.run.stored_id": call.ownership.stored_id, "asyncz.run.fence": call.ownership.fence}
 
 
 def _has_own_context(run: TaskRun[ResultT]) -> bool:
