@@ -41,6 +41,7 @@ SURVIVORS: Mapping[str, str] = {
     "asyncz.*.__*exit__(exc_type)": "the interpreter passes the exception",
     "asyncz.*.__enter__()": "raises an error that shows `async with`",
     "asyncz.schedulers.asgi.AppWithScheduler.__call__(*": "an ASGI server passes the arguments",
+    "asyncz.dashboard.app.Dashboard.__call__(*": "an ASGI server passes the arguments",
     "asyncz.executors.*Executor.start(*": "schedulers call it through the protocol `Executor`",
     "asyncz.executors.*Executor.shutdown(*": "schedulers call it through the protocol `Executor`",
     "asyncz.executors.*Executor.cancel_run(*": "`BaseExecutor` calls it",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import Context
 from typing import assert_type
 
@@ -127,6 +127,7 @@ def of_modules(
 ) -> None:
     assert_type(futures, FuturesExecutor)
     assert_type(delegating, DelegatingExecutor)
+    assert_type(delegating.cancel_all, Callable[[], None])
     assert_type(restricted, RestrictedDelegatingExecutor[int])
     assert_type(cluster, DaskExecutor)
     assert_type(made, AsyncIOScheduler)

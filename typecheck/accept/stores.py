@@ -186,6 +186,7 @@ def failures(
     assert_type(connection.reason, str)
     assert_type(connection.store, str)
     assert_type(schema.store, str)
+    assert_type(schema.reason, str)
     assert_type(schema.found + schema.needed, int)
     assert_type(data.store + data.reason, str)
     assert_type(conflict.task_id + closed.store, str)

@@ -37,10 +37,15 @@ Dashboard(scheduler, unknown_right)  # E
 Dashboard(scheduler, flag)  # E
 Dashboard(scheduler, of_text)  # E
 Dashboard(scheduler, lambda _: None, redact=two_arguments)  # E
+Dashboard(scheduler, lambda _: None, title=3)  # E
+Dashboard(scheduler, lambda _: None, allowed_hosts=3)  # E
 Dashboard(scheduler, lambda _: None, max_runs="many")  # E
+Dashboard(scheduler, lambda _: None, max_events="many")  # E
 Dashboard(scheduler, lambda _: None, colour="red")  # E
 User("admin")  # E
 User("look").access = "operate"  # E
 redact_secrets("password", "name", "text")  # E
+redact_secrets("error", 3, "text")  # E
+redact_secrets("error", "name", 3)  # E
 OperatorAction("pause", "mara")  # E
 Dashboard(scheduler, lambda _: None).on_action(of_user)  # E

@@ -352,7 +352,6 @@ def wrappers(of_bytes: Executor[bytes]) -> None:
     DelegatingExecutor(ThreadPoolExecutor)  # E
     DelegatingExecutor(of_bytes)  # E[-ty]: generic method
     DelegatingExecutor(ThreadPoolExecutor()).cancel("run")  # E
-    DelegatingExecutor(ThreadPoolExecutor()).cancel_all().done  # E
     RestrictedDelegatingExecutor[int](of_bytes)  # E
     wrapped: Executor[int] = RestrictedDelegatingExecutor[bytes](of_bytes)  # E
     DelegatingExecutor(ThreadPoolExecutor()).submit(3)  # E

@@ -113,6 +113,9 @@ async def schedulers() -> None:
     StoreOptions(3)  # E
     StoreOptions(retention=1000)  # E
     Retention(executed=3)  # E
+    Retention(error=3)  # E
+    Retention(missed=3)  # E
+    Retention(cancelled=3)  # E
     Retention(per_task="all")  # E
     StoreOptions(version="3")  # E
     StoreOptions(functions=[fetch])  # E

@@ -13,10 +13,22 @@ from typing_extensions import is_typeddict
 
 import asyncz
 import asyncz.config
+import asyncz.executors
+import asyncz.schedulers
+import asyncz.stores
 import asyncz.testing
+import asyncz.triggers
 from asyncz import BaseExecutor, Clock, DebugExecutor, Executor, IntervalTrigger, Notifier, SystemClock, Trigger
 
-PACKAGES: list[ModuleType] = [asyncz, asyncz.config, asyncz.testing]
+PACKAGES: list[ModuleType] = [
+    asyncz,
+    asyncz.config,
+    asyncz.executors,
+    asyncz.schedulers,
+    asyncz.stores,
+    asyncz.testing,
+    asyncz.triggers,
+]
 
 
 def public_callables() -> Iterator[tuple[str, object]]:
@@ -31,7 +43,9 @@ def public_callables() -> Iterator[tuple[str, object]]:
 
 
 def methods_of(name: str, owner: type[object]) -> Iterator[tuple[str, object]]:
-    for key, member in vars(owner).items():
+    """Return the methods of a class and of its base classes, which is where most of a scheduler's are."""
+    members = {key: member for base in reversed(owner.__mro__) for key, member in vars(base).items()}
+    for key, member in members.items():
         function: object = member
         if isinstance(member, property):
             function = member.fget
