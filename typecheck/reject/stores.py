@@ -40,6 +40,7 @@ SqliteStore("jobs.db", now=3.5)  # E
 PostgresStore(None)  # E
 PostgresStore("postgresql:///jobs", poll_interval="0.5")  # E
 PostgresStore("postgresql:///jobs", now=3.5)  # E
+PostgresStore("postgresql:///jobs", notify="no")  # E
 PostgresStore("postgresql:///jobs", prepare="no")  # E
 store: Store = MemoryStore  # E
 session: StoreSession = SqliteStore("jobs.db")  # E
@@ -64,6 +65,7 @@ async def tasks(session: StoreSession, task: TaskRecord) -> None:
     await session.changes(0, "100")  # E
     await session.overdue(1, 100)  # E
     await session.overdue(timedelta(seconds=1), "100")  # E
+    await session.overdue(timedelta(seconds=1), 100, "report")  # E
     task.paused = True  # E
     TaskRecord(id="report")  # E
     TaskRecord(id="report", function="jobs:report", state="gone")  # E
@@ -77,6 +79,10 @@ async def runs(session: StoreSession, task: TaskRecord, due: datetime, run_id: U
     await session.submit([task])  # E
     await session.claim(["asyncio"], 10)  # E
     await session.claim({"asyncio": 4}, "10")  # E
+    await session.claim({"asyncio": 4}, 10, 3)  # E
+    await session.trim(3, 1000, 500)  # E
+    await session.trim(["report"], "1000", 500)  # E
+    await session.trim(["report"], 1000, "500")  # E
     await session.finish([run_id])  # E
     await session.take_over("10")  # E
     await session.runs("report")  # E

@@ -101,6 +101,15 @@ async def test_pyrefly_completes_and_explains_options(pyrefly: Editor, call: Cal
         ('scheduler.call(fetch, "u", 1).add(executor="', BUILTIN_EXECUTORS),
         ('scheduler.call(measure, "u").add(executor="', BUILTIN_EXECUTORS),
         ('task.then_call(len).add(executor="', BUILTIN_EXECUTORS),
+        ('scheduler.add_task(fetch, "u", 1, executor="', BUILTIN_EXECUTORS),
+        ('scheduler.add_task(measure, "u", executor="', BUILTIN_EXECUTORS),
+        ('scheduler.task(executor="', BUILTIN_EXECUTORS),
+        ('scheduler.map(len, ["u"], executor="', BUILTIN_EXECUTORS),
+        ('task.then(len, executor="', BUILTIN_EXECUTORS),
+        ('task.modify(executor="', BUILTIN_EXECUTORS),
+        ('scheduler.modify_task(task, executor="', BUILTIN_EXECUTORS),
+        ('create_executor("', BUILTIN_EXECUTORS),
+        ('create_trigger("', BUILTIN_TRIGGERS),
     ],
 )
 async def test_pyrefly_completes_aliases(pyrefly: Editor, code: str, aliases: Sequence[str]) -> None:
@@ -109,13 +118,9 @@ async def test_pyrefly_completes_aliases(pyrefly: Editor, code: str, aliases: Se
 
 
 async def test_ty_completes_aliases_of_overloads(ty: Editor) -> None:
-    """ty offers the literals of a parameter that has no other type: not those of `executor`.
-
-    It drops the overloads of `create_trigger` that require an option: `cron`, `and`, `or`.
-    """
-    triggers = set(BUILTIN_TRIGGERS) - {"cron", "and", "or"}
-    for code, aliases in {'create_executor("': set(BUILTIN_EXECUTORS), 'create_trigger("': triggers}.items():
-        assert aliases <= set(await ty.typing(f'{code}")').completions(after=code))
+    """ty offers the literals of a parameter that has no other type: not those of `executor`."""
+    for code, aliases in {'create_executor("': BUILTIN_EXECUTORS, 'create_trigger("': BUILTIN_TRIGGERS}.items():
+        assert set(aliases) <= set(await ty.typing(f'{code}")').completions(after=code))
 
 
 class Named(Protocol):
