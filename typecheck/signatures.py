@@ -81,7 +81,7 @@ from typing import Any, Literal
 
 from typing_extensions import assert_type
 
-from asyncz import AsyncIOScheduler, Task
+from asyncz import AsyncIOScheduler, Batch, Task
 
 
 class Record:
@@ -126,7 +126,7 @@ def signatures(count: int = COUNT) -> list[Signature]:
     return made
 
 
-WAYS: Sequence[str] = ("add_task", "call", "decorator", "then", "then_call")
+WAYS: Sequence[str] = ("add_task", "call", "decorator", "then", "then_call", "get_task", "tasks_of", "map")
 
 
 def _line(signature: Signature, way: str) -> str | None:
@@ -142,6 +142,16 @@ def _line(signature: Signature, way: str) -> str | None:
         expression = f"s.call({', '.join(filter(None, (name, given)))}).add()"
     elif way == "decorator":
         expression = f"s.task()({name}).schedule({signature.call(keywords=True)})"
+    elif way == "get_task":
+        expression = f's.get_task("id", of={name})'
+    elif way == "tasks_of":
+        expression = f's.tasks_of({name}).get("id")'
+    elif way == "map":
+        # Checkers take the type of an item from the parameter, and `*args: Any` has none.
+        if not parameters.upstream or parameters.text.startswith("*"):
+            return None
+        item = f"items_{_upstreams().index(parameters.upstream)}"
+        return f"    assert_type(s.map({name}, {item}), Batch[{parameters.upstream}, {signature.result}])"
     elif parameters.upstream:
         suffix = "" if way == "then" else ".add()"
         expression = f"s.add_task(give_{_upstreams().index(parameters.upstream)}).{way}({name}){suffix}"
@@ -162,12 +172,16 @@ GAPS: Mapping[tuple[str, str], frozenset[str]] = {
     ("then", "mypy"): AWAITED,
     ("then", "pyrefly"): AWAITED,
     ("then", "ty"): AWAITED,
+    ("get_task", "mypy"): AWAITED,
+    ("map", "mypy"): AWAITED,
+    # Also the type of an item that holds an `Any` itself.
+    ("map", "pyrefly"): AWAITED | {"plain", "awaitable"},
 }
 """Kinds of functions whose type a checker loses, by way and checker.
 
-`add_task` and `then` have overloads on the function. If a function that is awaited has an explicit `Any` in its
-signature, mypy calls the overloads ambiguous and infers `Task[Any]`; pyrefly infers `Task[Unknown]` for some. `call`,
-`then_call` and the decorator have no such overload and no gap.
+`add_task`, `then`, `get_task` and `map` have overloads on the function. If a function that is awaited has an explicit
+`Any` in its signature, mypy calls the overloads ambiguous and infers `Task[Any]`; pyrefly infers `Task[Unknown]` for
+some. `call`, `then_call`, `tasks_of` and the decorator have no such overload and no gap.
 """
 
 
@@ -185,7 +199,8 @@ def source(way: str) -> str:
         f"def give_{number}() -> {result}: raise NotImplementedError" for number, result in enumerate(_upstreams())
     ]
     made = signatures()
-    definitions = "\n".join([*upstream, *(each.definition for each in made)])
+    items = [f"items_{number}: list[{result}] = []" for number, result in enumerate(_upstreams())]
+    definitions = "\n".join([*upstream, *items, *(each.definition for each in made)])
     lines = [line for each in made if (line := _line(each, way)) is not None]
     return "\n".join([_HEADER + definitions, "", "", "def check(s: AsyncIOScheduler) -> None:", *lines, ""])
 
