@@ -29,9 +29,12 @@ from asyncz.triggers import BaseTrigger as BaseTriggerOfTheSubpackage, DateTrigg
 from typecheck.accept.functions import fetch
 
 same_class: DateTrigger = DateTriggerOfTheSubpackage()
-base_class: type[BaseTrigger] = BaseTriggerOfTheSubpackage
 alias: TriggerAlias = "interval"
 other_aliases: list[TriggerAlias] = ["and", "calendar", "cron", "date", "or"]
+
+
+def of_the_same_class(trigger: BaseTriggerOfTheSubpackage) -> BaseTrigger:
+    return trigger
 
 
 class FullHours(BaseTrigger):
