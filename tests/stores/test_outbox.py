@@ -181,7 +181,7 @@ async def test_autocommit_connection_is_its_own_transaction(url: str) -> None:
     if url.startswith("sqlite"):
         connection: OutboxConnection = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
     else:
-        connection = psycopg.Connection.connect(url, autocommit=True, row_factory=dict_row)
+        connection = psycopg.Connection[dict[str, object]].connect(url, autocommit=True, row_factory=dict_row)
     with contextlib.closing(connection):
         outbox.submit(connection, "send")
         outbox.call(send, "ann").add(connection, id="once")
@@ -199,8 +199,8 @@ async def test_rows_of_another_form_do_not_matter(url: str) -> None:
         connection: OutboxConnection = sqlite3.connect(url.removeprefix("sqlite:///"))
         connection.row_factory = sqlite3.Row
     else:
-        connection = psycopg.Connection.connect(url, row_factory=dict_row)
-        connection.cursor_factory = psycopg.ClientCursor
+        connection = psycopg.Connection[dict[str, object]].connect(url, row_factory=dict_row)
+        connection.cursor_factory = psycopg.ClientCursor[dict[str, object]]
     with contextlib.closing(connection):
         assert isinstance(Outbox().submit(connection, "send"), UUID)
         connection.commit()

@@ -1,0 +1,396 @@
+"""Chaos of processes that share a store, with a ledger of what must not happen.
+
+python -m tests.chaos.stores [--seconds N] [--processes 1 2 4] [--databases sqlite postgres] [--seed N]
+
+Nodes are killed, stopped for two leases and continued, blocked in their loop, and cut off from their server.
+Others start in their place, some of them with another version of the program. Each function appends a line to a
+file, by one system call that no fault can undo. The file and the history of the store make the ledger.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import itertools
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import NamedTuple
+from uuid import uuid4
+
+import attrs
+import psycopg
+
+from asyncz import AsyncIOScheduler, IntervalTrigger, current_run
+from asyncz.stores import NodeRecord, RunQuery, RunRecord, StoreOptions, TaskRecord
+from asyncz.stores._urls import store_of
+from tests.helpers.postgres import new_schema, running_server
+
+LEASE = 3.0
+TASKS = 6
+INTERVAL = 0.4
+# Seconds that a busy machine may add to the recovery of the design: lease + lease / 3 + 1.
+SLACK = 4.0
+RECOVERY = LEASE + LEASE / 3 + 1
+MAX_CONNECTIONS = 3
+ALIEN = TaskRecord(
+    id="alien", function="nowhere:gone", arguments='{"args": [1], "kwargs": {}}', trigger='{"type": "moon"}'
+)
+
+
+def effect(log: str, task: str) -> int:
+    """Write down that it was called, and take some time."""
+    run = current_run()
+    scheduled = run.scheduled_at.timestamp()
+    line = f"{task} {scheduled!r} {run.stored_id} {run.fence} {os.getpid()} {time.time()!r}\n"
+    descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    try:
+        os.write(descriptor, line.encode())
+    finally:
+        os.close(descriptor)
+    time.sleep(random.choice((0.0, 0.0, 0.02, 0.5)))
+    return run.fence or 0
+
+
+async def run_node(url: str, log: str, version: int) -> None:
+    """Run a scheduler until SIGTERM; SIGUSR1 blocks its loop for longer than a lease."""
+    signal.signal(signal.SIGUSR1, lambda *_: time.sleep(LEASE * 1.3))
+    options = StoreOptions(version=version, lease=LEASE, on_lost="rerun", importable=("tests.chaos",))
+    scheduler = AsyncIOScheduler(store=url, store_options=options)
+    for number in range(TASKS):
+        scheduler.call(effect, log, f"task-{number}").add(
+            trigger=IntervalTrigger(seconds=INTERVAL), id=f"task-{number}", coalesce=False, max_instances=5
+        )
+    async with scheduler:
+        await scheduler.wait_closed(10)
+
+
+class Effect(NamedTuple):
+    """A line of the file."""
+
+    task: str
+    scheduled: float
+    run: str
+    fence: int
+    pid: int
+    at: float
+
+
+def effects_in(log: Path) -> list[Effect]:
+    found: list[Effect] = []
+    for line in log.read_text().splitlines() if log.exists() else ():
+        task, scheduled, run, fence, pid, at = line.split()
+        found.append(Effect(task, float(scheduled), run, int(fence), int(pid), float(at)))
+    return found
+
+
+@attrs.define
+class Ledger:
+    """Numbers of one chaos. All of `broken` must be zero."""
+
+    database: str
+    processes: int
+    faults: Counter[str] = attrs.Factory(Counter[str])
+    due: int = 0
+    effects: int = 0
+    missed: int = 0
+    taken_over: int = 0
+    rejected: int = 0
+    recovery: float = 0.0
+    connections: int = 0
+    broken: dict[str, int] = attrs.Factory(dict[str, int])
+    log: str = ""
+
+    @property
+    def adds_up(self) -> bool:
+        return not any(self.broken.values()) and self.effects > 0
+
+    def rows(self) -> Iterator[str]:
+        faults = ", ".join(f"{count} {name}" for name, count in sorted(self.faults.items()))
+        yield f"{self.database}, {self.processes} process(es): {'adds up' if self.adds_up else 'DOES NOT ADD UP'}"
+        yield f"  faults: {faults}"
+        yield (
+            f"  {self.due} due times, {self.effects} effects, {self.missed} missed, {self.taken_over} runs taken over,"
+            f" {self.rejected} late outcomes rejected"
+        )
+        yield f"  longest recovery {self.recovery:.1f} s; at most {self.connections} connection(s) of a node"
+        yield f"  {', '.join(f'{name}: {count}' for name, count in self.broken.items())}"
+
+
+class StoreChaos:
+    """Processes with one store, and faults."""
+
+    def __init__(self, url: str, folder: Path, processes: int, seconds: float, seed: int, server: str | None) -> None:
+        self._url, self._folder, self._server = url, folder, server
+        self._seconds, self._random = seconds, random.Random(seed)
+        self._count = processes
+        self._nodes: list[subprocess.Popen[bytes]] = []
+        self._stopped: dict[int, float] = {}
+        self._killed: dict[int, float] = {}
+        self._number = 0
+        self.ledger = Ledger("postgres" if server else "sqlite", processes)
+
+    @property
+    def _log(self) -> Path:
+        return self._folder / "effects"
+
+    def run(self) -> Ledger:
+        """Make the chaos, let the last node finish, and return the ledger."""
+        asyncio.run(self._add_alien())
+        for _ in range(self._count):
+            self._start()
+        deadline = time.monotonic() + 60
+        while self._any() is None and time.monotonic() < deadline:
+            time.sleep(0.1)
+        until = time.monotonic() + self._seconds
+        faults: list[Callable[[], None]] = [self._kill, self._stop, self._block, self._terminate, self._cut]
+        try:
+            while time.monotonic() < until:
+                time.sleep(self._random.uniform(1.0, 3.0))
+                self._continue_stopped()
+                self._random.choice(faults)()
+                self._replace_dead()
+                self._count_connections()
+        finally:
+            self._continue_stopped(everything=True)
+            for node in self._nodes:
+                node.send_signal(signal.SIGTERM)
+            for node in self._nodes:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    node.wait(30)
+                node.kill()
+                node.wait()
+        asyncio.run(self._settle())
+        return self.ledger
+
+    def _start(self) -> None:
+        self._number += 1
+        version = self._random.choice((1, 1, 2))
+        command = [sys.executable, "-m", "tests.chaos.stores", "--node", self._url, str(self._log), str(version)]
+        with (self._folder / f"node-{self._number}").open("wb") as errors:
+            self._nodes.append(subprocess.Popen(command, stderr=errors, stdout=errors))
+
+    def _any(self) -> subprocess.Popen[bytes] | None:
+        # Before its first effect, a node has not started, and does not handle signals.
+        started = {each.pid for each in effects_in(self._log)} - self._stopped.keys()
+        running = [node for node in self._nodes if node.poll() is None and node.pid in started]
+        return self._random.choice(running) if running else None
+
+    # Faults
+
+    def _kill(self) -> None:
+        if (node := self._any()) is not None:
+            self._killed[node.pid] = time.time()
+            node.kill()
+            node.wait()
+            self.ledger.faults["SIGKILL"] += 1
+
+    def _stop(self) -> None:
+        if (node := self._any()) is not None and len(self._stopped) < max(1, self._count - 1):
+            node.send_signal(signal.SIGSTOP)
+            self._stopped[node.pid] = time.monotonic() + 2 * LEASE
+            self.ledger.faults["SIGSTOP"] += 1
+
+    def _continue_stopped(self, *, everything: bool = False) -> None:
+        for pid, until in list(self._stopped.items()):
+            if everything or time.monotonic() >= until:
+                del self._stopped[pid]
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
+
+    def _block(self) -> None:
+        if (node := self._any()) is not None:
+            node.send_signal(signal.SIGUSR1)
+            self.ledger.faults["blocked loop"] += 1
+
+    def _terminate(self) -> None:
+        """Have a node end by SIGTERM, as in a deploy."""
+        if (node := self._any()) is not None:
+            node.send_signal(signal.SIGTERM)
+            self.ledger.faults["SIGTERM"] += 1
+
+    def _cut(self) -> None:
+        """End the connections at the server."""
+        if self._server is not None:
+            with psycopg.connect(self._server, autocommit=True) as connection:
+                connection.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'asyncz'"
+                    " AND random() < 0.5"
+                )
+            self.ledger.faults["connections cut"] += 1
+
+    def _replace_dead(self) -> None:
+        self._nodes = [node for node in self._nodes if node.poll() is None]
+        for _ in range(self._count - len(self._nodes)):
+            self._start()
+
+    def _count_connections(self) -> None:
+        if self._server is None:
+            return
+        with psycopg.connect(self._server) as connection:
+            rows = connection.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'asyncz%'"
+            ).fetchall()
+        nodes = max(1, len(self._nodes))
+        self.ledger.connections = max(self.ledger.connections, -(-int(rows[0][0]) // nodes))
+
+    # Account
+
+    async def _add_alien(self) -> None:
+        session = await store_of(self._url).connect(NodeRecord(id=uuid4().hex), timedelta(seconds=15))
+        assert await session.change(ALIEN) is not None
+        await session.close()
+
+    async def _settle(self) -> None:
+        """Run one more node until nothing waits or runs, and compare the history with the effects."""
+        options = StoreOptions(version=2, lease=LEASE, on_lost="rerun", importable=("tests.chaos",))
+        scheduler = AsyncIOScheduler(store=self._url, store_options=options)
+        for number in range(TASKS):
+            task = scheduler.call(effect, str(self._log), f"task-{number}").add(
+                trigger=IntervalTrigger(seconds=INTERVAL), id=f"task-{number}", coalesce=False, max_instances=5
+            )
+            del task
+        async with scheduler:
+            await asyncio.sleep(2 * LEASE)
+            for task_id in range(TASKS):
+                scheduler.get_task(f"task-{task_id}").reschedule(None)
+            deadline = time.monotonic() + 60
+            while time.monotonic() < deadline and await scheduler.store.runs(RunQuery(states=("waiting", "running"))):
+                await asyncio.sleep(0.2)
+        session = await store_of(self._url).connect(NodeRecord(id=uuid4().hex), timedelta(seconds=15))
+        runs: list[RunRecord] = []
+        before: int | None = None
+        while page := await session.runs(RunQuery(limit=1000, before=before)):
+            runs += page
+            before = page[-1].sequence
+        tasks = {task.id: task for task in await session.changes(0, 1000)}
+        await session.close()
+        # Declared again without a change: nothing is written.
+        again = AsyncIOScheduler(store=self._url, store_options=options)
+        for number in range(TASKS):
+            again.call(effect, str(self._log), f"task-{number}").add(
+                trigger=IntervalTrigger(seconds=INTERVAL), id=f"task-{number}", coalesce=False, max_instances=5
+            )
+        async with again:
+            await asyncio.sleep(0.5)
+            count = len(await again.store.runs(RunQuery(limit=10_000)))
+        session = await store_of(self._url).connect(NodeRecord(id=uuid4().hex), timedelta(seconds=15))
+        after = {task.id: task for task in await session.changes(0, 1000)}
+        await session.close()
+        del count
+        self._account(runs, tasks)
+        self.ledger.broken["task rows written by an unchanged restart"] = sum(
+            tasks[name].revision != task.revision for name, task in after.items()
+        )
+
+    def _account(self, runs: Sequence[RunRecord], tasks: dict[str, TaskRecord]) -> None:
+        ledger, effects = self.ledger, effects_in(self._log)
+        by_run: dict[str, list[Effect]] = defaultdict(list)
+        for each in effects:
+            by_run[each.run].append(each)
+        due = [run for run in runs if run.kind == "due"]
+        executed = [run for run in due if run.state == "executed"]
+        ledger.due, ledger.effects = len(due), len(effects)
+        ledger.missed = sum(run.missed for run in runs)
+        ledger.taken_over = sum(len({each.fence for each in found}) > 1 for found in by_run.values())
+        logs = "".join(path.read_text(errors="replace") for path in sorted(self._folder.glob("node-*")))
+        ledger.rejected = len(re.findall("was rejected: another node", logs))
+        ledger.recovery = self._longest_recovery(by_run)
+        ledger.log = logs
+        known = {str(run.id): run for run in runs}
+        alien = tasks["alien"].model_copy(update={"version": 0, "revision": 0})
+        ledger.broken = {
+            "lost": self._lost(runs, tasks),
+            "doubled due times": len(due) - len({(run.task_id, run.scheduled_at) for run in due}),
+            "executed without effect": sum(str(run.id) not in by_run for run in executed),
+            "effects of unknown runs": sum(name not in known for name in by_run),
+            "effects per fence above 1": sum(
+                count > 1 for found in by_run.values() for count in Counter(each.fence for each in found).values()
+            ),
+            "fences that fall": sum(not _rises([each.fence for each in found]) for found in by_run.values()),
+            "early": sum(each.at < each.scheduled for each in effects),
+            "not at rest": sum(not run.done for run in runs),
+            "failed": sum(run.state == "error" for run in runs),
+            "alien row changed": int(alien != ALIEN.model_copy(update={"version": 0, "revision": 0})),
+            "slow recoveries": int(ledger.recovery > RECOVERY + SLACK),
+            "errors of drivers seen": len(re.findall(r"psycopg\.\w|sqlite3\.\w", logs)),
+            "connections above 3": int(ledger.connections > MAX_CONNECTIONS),
+        }
+
+    def _lost(self, runs: Sequence[RunRecord], tasks: dict[str, TaskRecord]) -> int:
+        """Return the number of due times between the first and the last one that have no run and were not missed."""
+        lost = 0
+        for name in tasks:
+            times = sorted(run.scheduled_at.timestamp() for run in runs if run.task_id == name and run.kind == "due")
+            if not times:
+                continue
+            last = times[-1]
+            missed = sum(run.missed for run in runs if run.task_id == name and run.scheduled_at.timestamp() <= last)
+            expected = round((last - times[0]) / INTERVAL) + 1
+            lost += abs(expected - len(times) - missed)
+        return lost
+
+    def _longest_recovery(self, by_run: dict[str, list[Effect]]) -> float:
+        longest = 0.0
+        for found in by_run.values():
+            for first, second in itertools.pairwise(found):
+                killed = self._killed.get(first.pid)
+                if killed is not None and killed > first.at:
+                    longest = max(longest, second.at - killed)
+        return longest
+
+
+def _rises(fences: Sequence[int]) -> bool:
+    return all(first <= second for first, second in itertools.pairwise(fences))
+
+
+def run_chaos(databases: Sequence[str], processes: Sequence[int], seconds: float, seed: int) -> Iterator[Ledger]:
+    """Run the chaos for each database and number of processes."""
+    for database in databases:
+        with contextlib.ExitStack() as stack:
+            server = stack.enter_context(running_server()) if database == "postgres" else None
+            for count in processes:
+                folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="asyncz-chaos-")))
+                url = f"sqlite:///{folder / 'jobs.db'}" if server is None else new_schema(server)
+                yield StoreChaos(url, folder, count, seconds, seed, server).run()
+
+
+def main() -> int:
+    """Run it."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos.stores", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=30, help="duration of the faults, for each combination")
+    parser.add_argument("--processes", type=int, nargs="+", default=[1, 2, 4], help="numbers of processes")
+    parser.add_argument("--databases", nargs="+", choices=["sqlite", "postgres"], default=["sqlite", "postgres"])
+    parser.add_argument("--seed", type=int, default=1, help="what comes in which order")
+    parser.add_argument("--json", action="store_true", help="print a JSON object for each combination")
+    parser.add_argument("--logs", action="store_true", help="print the logs of the nodes if the ledger does not add up")
+    options = parser.parse_args()
+    adds_up = True
+    for ledger in run_chaos(options.databases, options.processes, options.seconds, options.seed):
+        adds_up &= ledger.adds_up
+        values = {**attrs.asdict(ledger, filter=lambda field, _: field.name != "log"), "adds_up": ledger.adds_up}
+        print(json.dumps(values) if options.json else "\n".join(ledger.rows()), flush=True)
+        if options.logs and not ledger.adds_up:
+            print(ledger.log, file=sys.stderr)
+    return 0 if adds_up else 1
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--node"]:
+        # Under its own name, as other processes import it.
+        from tests.chaos.stores import run_node as run
+
+        asyncio.run(run(sys.argv[2], sys.argv[3], int(sys.argv[4])))
+    else:
+        sys.exit(main())
