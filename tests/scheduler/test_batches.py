@@ -17,6 +17,7 @@ from typing_extensions import override
 from asyncz import (
     ArgumentMismatchError,
     AsyncIOScheduler,
+    Batch,
     BatchItemError,
     DuplicateTaskError,
     IntervalTrigger,
@@ -37,6 +38,7 @@ from asyncz import (
     WrongThreadError,
     current_run,
 )
+from tests.helpers.faulty_executors import StartsOnRequest
 from tests.helpers.untyped import call_untyped
 from tests.helpers.waiting import until
 
@@ -487,6 +489,23 @@ async def test_scheduler_started_again_accepts_a_batch() -> None:
     for _ in range(2):
         async with scheduler:
             assert [each async for each in scheduler.map(double, [1, 2], id="batch")] == [2, 4]
+
+
+async def test_batches_wait_for_start_of_executor() -> None:
+    """Begin each of two batches when the executor of both has started."""
+    executor = StartsOnRequest()
+    async with asyncio.timeout(30), AsyncIOScheduler() as scheduler:
+        scheduler.add_executor(executor, alias="late")
+        batches = [scheduler.map(double, range(number), executor="late") for number in (3, 4)]
+        readers = [asyncio.ensure_future(_results(batch)) for batch in batches]
+        await executor.asked.wait()
+        await until(lambda: len(scheduler.tasks) == 2)
+        executor.go_on.set()
+        assert [await reader for reader in readers] == [[0, 2, 4], [0, 2, 4, 6]]
+
+
+async def _results(batch: Batch[int, int]) -> list[int]:
+    return [result async for result in batch]
 
 
 async def test_pause_holds_items() -> None:

@@ -301,3 +301,14 @@ async def test_many_listeners_are_removed_in_linear_time() -> None:
             scheduler.subscribe(TaskExecuted, listener)
         assert all(scheduler.remove_listener(listener) for listener in listeners)
         assert not scheduler.remove_listener(listeners[0])
+
+
+async def test_listener_subscribed_between_events_is_called() -> None:
+    first: list[object] = []
+    second: list[object] = []
+    async with AsyncIOScheduler() as scheduler:
+        task = scheduler.add_task(payloads.add, 1, 2, executor="debug", trigger=None)
+        for listener in (first.append, second.append):
+            scheduler.subscribe(TaskExecuted, listener)
+            await task.run()
+    assert (len(first), len(second)) == (2, 1)

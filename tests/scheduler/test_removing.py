@@ -135,3 +135,17 @@ async def test_task_removed_by_its_own_listener(caplog: pytest.LogCaptureFixture
         assert [event.task_id for event in removed] == ["task"]
         assert not upstream._listeners
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+async def test_runs_of_removed_tasks_count_by_id() -> None:
+    """Count the runs of two removed tasks in the states of the tasks that have their ids now."""
+    go_on = asyncio.Event()
+    async with AsyncIOScheduler() as scheduler:
+        for task_id in ("one", "two"):
+            scheduler.add_task(go_on.wait, trigger=None, id=task_id).run()
+        for task_id in ("one", "two"):
+            scheduler.remove_task(task_id)
+        tasks = [scheduler.add_task(payloads.add, 1, 2, trigger=None, id=task_id) for task_id in ("one", "two")]
+        assert [task.state.running for task in tasks] == [1, 1]
+        go_on.set()
+        await until(lambda: [task.state.running for task in tasks] == [0, 0])

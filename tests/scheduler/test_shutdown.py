@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import pytest
+from typing_extensions import override
 
 import asyncz
 from asyncz import (
@@ -26,6 +28,7 @@ from asyncz import (
 from tests.helpers import payloads
 from tests.helpers.faulty_executors import FailsToRelease, SilentExecutor
 from tests.helpers.generics import ResultT
+from tests.helpers.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -234,3 +237,78 @@ async def test_shutdown_timeout_cancels_remaining_runs() -> None:
     handle = scheduler.add_task(payloads.sleep_async, 60.0, trigger=None).run()
     await asyncio.gather(scheduler.shutdown(timeout=0.05), scheduler.shutdown())
     assert isinstance(await handle.notification(), TaskCancelled)
+
+
+@pytest.fixture
+def short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shorten the last waits of a shutdown."""
+    for name in ("EXECUTORS_SECONDS", "LEAST_SECONDS", "LISTENERS_SECONDS"):
+        monkeypatch.setattr(f"asyncz._shutdown_limits.{name}", 0.01)
+
+
+@pytest.mark.usefixtures("short_limits")
+async def test_endless_executor_shutdown_is_cut_short(caplog: pytest.LogCaptureFixture) -> None:
+    scheduler = AsyncIOScheduler(executors={"endless": SilentExecutor(returns_without_waiting=False)})
+    await scheduler.start()
+    async with asyncio.timeout(15):
+        await scheduler.shutdown(wait=False)
+    assert scheduler.state.status == "stopped"
+    assert "The executor 'endless' did not shut down in time" in caplog.text
+
+
+async def wait_in_spite_of_cancellation(event: asyncio.Event) -> None:
+    while not event.is_set():
+        with contextlib.suppress(asyncio.CancelledError):
+            await event.wait()
+
+
+@pytest.mark.usefixtures("short_limits")
+async def test_endless_executor_start_is_cut_short() -> None:
+    class IgnoresCancellation(AsyncIOExecutor):
+        @override
+        async def start(self, scheduler: asyncz.Notifier, alias: str, /) -> None:
+            await wait_in_spite_of_cancellation(go_on)
+            await super().start(scheduler, alias)
+
+    go_on, late = asyncio.Event(), IgnoresCancellation()
+    scheduler = AsyncIOScheduler()
+    await scheduler.start()
+    scheduler.add_executor(late, alias="late")
+    # Ends the start after some seconds, if the shutdown waits for it.
+    asyncio.get_running_loop().call_later(12, go_on.set)
+    await scheduler.shutdown(timeout=0)
+    assert (go_on.is_set(), scheduler.state.status, late.state.status) == (False, "stopped", "created")
+    go_on.set()
+    await until(lambda: late.state.status == "running")
+    await late.shutdown()
+
+
+@pytest.mark.usefixtures("short_limits")
+async def test_endless_listener_does_not_block_shutdown(caplog: pytest.LogCaptureFixture) -> None:
+    go_on, scheduler = asyncio.Event(), AsyncIOScheduler()
+    scheduler.subscribe(TaskExecuted, lambda _: wait_in_spite_of_cancellation(go_on))
+    await scheduler.start()
+    await scheduler.add_task(payloads.add, 1, 2, trigger=None).run()
+    # Ends the listener after some seconds, if the shutdown waits for it.
+    asyncio.get_running_loop().call_later(12, go_on.set)
+    await scheduler.shutdown(timeout=0)
+    assert not go_on.is_set()
+    go_on.set()
+    assert "1 listener(s) are cancelled" in caplog.text
+    assert "A step of the shutdown failed" not in caplog.text
+
+
+async def test_task_finished_during_shutdown_stays() -> None:
+    """Keep a task whose last run ends during the shutdown: its state is read after that."""
+    go_on, removed = asyncio.Event(), list[TaskRemoved]()
+    scheduler = AsyncIOScheduler()
+    scheduler.subscribe(TaskRemoved, removed.append)
+    await scheduler.start()
+    task = scheduler.add_task(go_on.wait)
+    await until(lambda: task.state.running == 1)
+    shutdown = asyncio.ensure_future(scheduler.shutdown())
+    await until(lambda: scheduler.state.status == "draining")
+    go_on.set()
+    await shutdown
+    assert scheduler.tasks == (task,)
+    assert (task.state.executed, removed) == (1, [])

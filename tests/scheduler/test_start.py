@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
+import sys
 
 import pytest
+from typing_extensions import override
 
+import asyncz.states
 from asyncz import (
+    AsyncIOExecutor,
     AsyncIOScheduler,
+    NoCurrentRunError,
+    Notifier,
     SchedulerAlreadyRunningError,
     SchedulerNotRunningError,
     SchedulerStarted,
     TaskCancelled,
     TaskError,
     ThreadPoolExecutor,
+    current_run,
 )
 from tests.helpers import payloads
 from tests.helpers.faulty_executors import (
@@ -120,3 +128,34 @@ def test_restart_in_another_loop() -> None:
         task.run()
     with pytest.raises(SchedulerNotRunningError):
         scheduler.pause()
+
+
+async def test_executor_started_by_run_does_not_belong_to_it() -> None:
+    """Start the executors of a scheduler that a run starts in a context without that run."""
+
+    class SeesRun(AsyncIOExecutor):
+        @override
+        async def start(self, scheduler: Notifier, alias: str, /) -> None:
+            try:
+                seen.append(current_run().task_id)
+            except NoCurrentRunError:
+                seen.append("none")
+            await super().start(scheduler, alias)
+
+    seen: list[str] = []
+    inner = AsyncIOScheduler(executors={"under_test": SeesRun()})
+    async with AsyncIOScheduler() as outer:
+        await outer.add_task(inner.start, trigger=None).run()
+        await inner.shutdown()
+    assert seen == ["none"]
+
+
+async def test_start_imports_states_in_own_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Import the module of states at the start, although the loop's default executor accepts no calls."""
+    monkeypatch.setattr(asyncz, "states", asyncz.states)
+    monkeypatch.delitem(sys.modules, "asyncz.states")
+    pool = concurrent.futures.ThreadPoolExecutor(1)
+    pool.shutdown()
+    asyncio.get_running_loop().set_default_executor(pool)
+    async with AsyncIOScheduler():
+        assert "asyncz.states" in sys.modules

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 import threading
+from typing import Never
 
 import pytest
 
@@ -14,6 +16,7 @@ from asyncz import (
     SchedulerAlreadyRunningError,
     SchedulerNotRunningError,
     TaskCancelled,
+    TaskExecuted,
     WrongThreadError,
 )
 from tests.helpers import payloads
@@ -73,6 +76,57 @@ def test_stop_without_waiting_cancels_runs() -> None:
     assert entered.wait(30)
     thread.stop(wait=False)
     assert isinstance(task.last_notification, TaskCancelled)
+
+
+@pytest.mark.parametrize(("drain_timeout", "timeout"), [(None, 0), (60, 0), (0, None)])
+def test_stop_cancels_runs_after_time_limit(drain_timeout: float | None, timeout: float | None) -> None:
+    """Cancel the runs after the `timeout` of `stop()`, or by default after `drain_timeout`."""
+    thread = AsyncIOScheduler().in_thread(drain_timeout=drain_timeout).start()
+    entered = threading.Event()
+    task = thread.scheduler.add_task(payloads.wait_forever_after, entered.set, trigger=None)
+    task.submit()
+    assert entered.wait(30)
+    thread.stop(timeout=timeout)
+    assert isinstance(task.last_notification, TaskCancelled)
+
+
+@pytest.mark.parametrize(("drain_timeout", "timeout"), [(None, None), (0, 60), (60, None)])
+def test_stop_waits_for_runs_until_time_limit(drain_timeout: float | None, timeout: float | None) -> None:
+    scheduler = AsyncIOScheduler()
+    thread = scheduler.in_thread(drain_timeout=drain_timeout).start()
+    entered = threading.Event()
+
+    async def work() -> str:
+        entered.set()
+        while scheduler.running:
+            await asyncio.sleep(0)
+        # Some more iterations of the loop, in which a cancellation would be made.
+        for _ in range(100):
+            await asyncio.sleep(0)
+        return "finished"
+
+    task = scheduler.add_task(work, trigger=None)
+    task.submit()
+    assert entered.wait(30)
+    thread.stop(timeout=timeout)
+    assert isinstance(ending := task.last_notification, TaskExecuted)
+    assert ending.result == "finished"
+
+
+def test_interrupted_stop_cancels_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(**_: object) -> Never:
+        raise KeyboardInterrupt
+
+    thread = AsyncIOScheduler().in_thread().start()
+    entered = threading.Event()
+    task = thread.scheduler.add_task(payloads.wait_forever_after, entered.set, trigger=None)
+    task.submit()
+    assert entered.wait(30)
+    monkeypatch.setattr(thread, "shutdown", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        thread.stop()
+    assert isinstance(task.last_notification, TaskCancelled)
+    assert thread.scheduler.state.status == "stopped"
 
 
 def test_cancel_ends_runs_from_another_thread() -> None:
