@@ -67,9 +67,12 @@ function find([tag, values, row], part) {
 }
 const rowOf = (element) => one("[data-open]", element.closest("[data-row]") ?? element)?.getAttribute("href") ?? null;
 
+let leaving = false;
+let aborter = new AbortController();
 let fetching = false;
 let waiting = null;
 async function update(topics) {
+  if (leaving) return;
   if (fetching) {
     waiting = new Set([...(waiting ?? []), ...topics]);
     return;
@@ -78,7 +81,7 @@ async function update(topics) {
   if (!all("[data-live]").some(concerns)) return;
   fetching = true;
   try {
-    const answer = await fetch(location.href, { headers: { accept: "text/html" } });
+    const answer = await fetch(location.href, { headers: { accept: "text/html" }, signal: aborter.signal });
     if (answer.ok) {
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       for (const part of all("[data-live]").filter(concerns)) {
@@ -89,7 +92,7 @@ async function update(topics) {
       showPicked();
     }
   } catch {
-    connection("lost", "connection lost");
+    if (!leaving) connection("lost", "connection lost");
   } finally {
     fetching = false;
     const next = waiting;
@@ -187,11 +190,21 @@ async function pressed(button) {
       const text = `${ids.slice(0, 3).join(", ")}${ids.length > 3 ? ` and ${ids.length - 3} more` : ""}: runs in progress go on.`;
       if (!(await ask(`Remove ${counted(ids.length)}?`, text, "Remove"))) return;
     }
-    const report = await act(action, ids);
+    // The page of a removed task cannot be fetched again.
+    if (then) {
+      leaving = true;
+      aborter.abort();
+      aborter = new AbortController();
+    }
+    const report = await act(action, ids).catch((error) => {
+      leaving = false;
+      throw error;
+    });
     if (then && !report.failed.length) {
       location.assign(then);
       return;
     }
+    leaving = false;
     picked.clear();
     showPicked();
   }
