@@ -107,6 +107,8 @@ class SchedulerThread(Generic[SchedulerT_co]):
         self._started: concurrent.futures.Future[None] = concurrent.futures.Future()
         self._closed = threading.Event()
         self._failure: BaseException | None = None
+        # Whether `start()` was interrupted: the thread then stops its scheduler, once that has started.
+        self._start_interrupted = False
         # Id of the process that ran the thread when a fork made this process, else 0.
         self._parent = 0
 
@@ -153,12 +155,16 @@ class SchedulerThread(Generic[SchedulerT_co]):
                 raise SchedulerAlreadyRunningError
             self._started, self._failure = concurrent.futures.Future(), None
             self._closed.clear()
+            self._start_interrupted = False
             self._thread = threading.Thread(target=self._run, name="asyncz-scheduler")
             _open.add(self)
             try:
                 self._thread.start()
                 self._started.result()
             except BaseException:
+                # This thread sets the flag and then reads the loop; the scheduler's thread sets the loop and then reads
+                # the flag. In either order, one of them sees the other's step, and stops the scheduler.
+                self._start_interrupted = True
                 self._stop(wait=False)
                 if self._thread.ident is not None:
                     self._thread.join()
@@ -462,6 +468,8 @@ class SchedulerThread(Generic[SchedulerT_co]):
             try:
                 self._loop = asyncio.get_running_loop()
                 self._started.set_result(None)
+                if self._start_interrupted:
+                    self._stop_soon(False, None)
                 await self._scheduler.wait_closed()
             except BaseException:
                 await self._scheduler.shutdown(wait=False)

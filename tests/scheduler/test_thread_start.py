@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import subprocess
 import sys
 import threading
 from typing import Never
 
 import pytest
+from typing_extensions import override
 
 from asyncz import (
+    AsyncIOExecutor,
     AsyncIOScheduler,
     InvalidInputError,
+    Notifier,
     SchedulerAlreadyRunningError,
     SchedulerNotRunningError,
     TaskCancelled,
@@ -46,6 +50,33 @@ def test_second_start_is_rejected() -> None:
         assert thread.scheduler.running
     finally:
         thread.stop()
+
+
+def test_interrupt_during_start_stops_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Interrupt `start()` while an executor is starting: the scheduler is stopped when the executor has started."""
+
+    class Interrupts(AsyncIOExecutor):
+        @override
+        async def start(self, scheduler: Notifier, alias: str, /) -> None:
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            # Until `start()` handles the interrupt.
+            await asyncio.to_thread(stopping.wait, 30)
+            await super().start(scheduler, alias)
+
+    scheduler = AsyncIOScheduler(executors={"slow": Interrupts()})
+    thread, stopping = scheduler.in_thread(), threading.Event()
+    stop = thread._stop
+
+    def stop_and_note(wait: bool) -> None:
+        stop(wait)
+        stopping.set()
+
+    monkeypatch.setattr(thread, "_stop", stop_and_note)
+    with pytest.raises(KeyboardInterrupt):
+        thread.start()
+    assert scheduler.state.status == "stopped"
+    monkeypatch.undo()
+    thread.stop()
 
 
 def test_concurrent_starts_make_one_thread() -> None:
