@@ -264,7 +264,8 @@ class TaskRuns(LiveRuns[ResultT]):
             self._submit_to(run)
         elif registration.failure is not None:
             self._parts.completion.finished(run, run.failed(registration.failure))
-        elif self._runtime.status == "draining":
+        elif self._runtime.status == "draining" and registration.starting is None:
+            # The executor was shut down, and rejects the run.
             self._submit_to(run)
         elif self.live_count > run.limits.max_instances:
             # The run itself is one of the live runs.

@@ -7,7 +7,15 @@ import asyncio
 import pytest
 from typing_extensions import override
 
-from asyncz import AsyncIOScheduler, MaximumInstancesError, Notifier, TaskCancelled, TaskError, ThreadPoolExecutor
+from asyncz import (
+    AsyncIOScheduler,
+    MaximumInstancesError,
+    Notifier,
+    TaskCancelled,
+    TaskError,
+    TaskExecuted,
+    ThreadPoolExecutor,
+)
 from tests.helpers import payloads
 from tests.helpers.faulty_executors import FailsFirstStart, FailsToStart, StartsOnRequest, UnstartableExecutor
 from tests.helpers.waiting import until
@@ -102,3 +110,23 @@ async def test_late_start_failure_ends_runs() -> None:
     async with AsyncIOScheduler() as scheduler:
         with pytest.raises(OSError, match="cannot start"):
             await scheduler.add_task(payloads.add, 1, 2, executor=UnstartableExecutor()).result()
+
+
+async def test_chain_of_shutdown_waits_for_late_start() -> None:
+    """Run a downstream task during a shutdown although its executor is still starting when its result arrives."""
+    late, go_on, scheduler = StartsOnRequest(), asyncio.Event(), AsyncIOScheduler()
+    await scheduler.start()
+    scheduler.add_executor(late, alias="late")
+    first = scheduler.add_task(go_on.wait, trigger=None)
+    second = first.then(str, executor="late")
+    first.run()
+    await late.asked.wait()
+    shutdown = asyncio.ensure_future(scheduler.shutdown())
+    await until(lambda: scheduler.state.status == "draining")
+    go_on.set()
+    await until(lambda: second.state.submitted == 1)
+    late.go_on.set()
+    async with asyncio.timeout(30):
+        await shutdown
+    assert isinstance(ending := second.last_notification, TaskExecuted)
+    assert ending.result == "True"
