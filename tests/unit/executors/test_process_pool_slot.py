@@ -433,9 +433,9 @@ def test_pickler_postpones_jobs_while_it_is_full(monkeypatch: pytest.MonkeyPatch
     bench = PicklingBench()
     bench.spawn()
     bench.ready()
-    assert not bench.pickler.is_full
+    was_full = bench.pickler.is_full
     bench.pickler.send(bench.slot, bench.job, 0.0)
-    assert bench.pickler.is_full
+    assert (was_full, bench.pickler.is_full) == (False, True)
     postponed = [FakeJob(number, plain=False) for number in (2, 3)]
     assert not bench.pickler.postpone(FakeJob(4))
     assert all(map(bench.pickler.postpone, postponed))
