@@ -106,6 +106,33 @@ def test_map_in_thread_is_bounded_for_endless_items() -> None:
         assert list(batch) == []
 
 
+def test_map_in_thread_fills_window_at_start() -> None:
+    """Take twice as many items as runs at the same time before the first result."""
+    taken: list[int] = []
+    results: list[int] = []
+    gate = threading.Event()
+
+    def items() -> Iterator[int]:
+        for number in range(10):
+            taken.append(number)
+            yield number
+
+    def wait_at_gate(number: int) -> int:
+        assert gate.wait(30)
+        return number
+
+    with AsyncIOScheduler().in_thread() as thread:
+        batch = thread.map(wait_at_gate, items(), executor="threadpool", max_instances=2)
+        reader = threading.Thread(target=lambda: results.extend(batch))
+        reader.start()
+        try:
+            wait_until(lambda: len(taken) == 4)
+        finally:
+            gate.set()
+            reader.join(30)
+    assert results == list(range(10))
+
+
 def test_map_in_thread_slow_items_do_not_delay_results() -> None:
     release = threading.Event()
 
