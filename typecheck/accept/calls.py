@@ -92,6 +92,9 @@ def calls() -> None:
 
 
 def executors(settings: UniversalExecutor | str, heavy: bool, of_bytes: BytesExecutor) -> None:
+    assert_type(scheduler.add_executor("dask", alias="cluster"), ExecutorAlias)
+    assert_type(scheduler.add_executor("asyncio", alias="loop"), ExecutorAlias)
+    assert_type(scheduler.add_executor(DebugExecutor(), alias="inline"), ExecutorAlias)
     alias = scheduler.add_executor("threadpool", alias="io")
     assert_type(alias, ExecutorAlias)
     assert_type(scheduler.add_task(size, "path", executor=alias), Task[int])

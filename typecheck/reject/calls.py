@@ -36,6 +36,10 @@ def arguments() -> None:
     scheduler.call(post, 3)  # E
     scheduler.call(load, "url", limit="3")  # E
     scheduler.call(3)  # E
+    scheduler.add_executor("threadpool", alias=3)  # E
+    scheduler.add_executor("dask", alias=3)  # E
+    scheduler.add_executor("asyncio", alias=3)  # E
+    scheduler.add_executor(ThreadPoolExecutor(), alias=3)  # E
 
 
 def options(of_bytes: Executor[bytes]) -> None:
