@@ -101,7 +101,9 @@ class ThrottledReports:
 
     def _start_timer(self, delay: float) -> None:
         timer = threading.Timer(delay, self._on_timer)
-        timer.daemon = True
+        # Interpreters of `InterpreterPoolExecutor` have no daemons. The end of the run cancels the timer anyway.
+        with contextlib.suppress(RuntimeError):
+            timer.daemon = True
         try:
             timer.start()
         except RuntimeError:
