@@ -54,8 +54,8 @@ try:
     from opentelemetry.context import Context
     from opentelemetry.metrics import CallbackOptions, Meter, MeterProvider, Observation, get_meter_provider
     from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode, TracerProvider
-except ImportError as error:
-    raise MissingExtraError("asyncz.otel", "opentelemetry-api", "otel") from error
+except ImportError as _error:
+    raise MissingExtraError("asyncz.otel", "opentelemetry-api", "otel") from _error
 
 ResultT = TypeVar("ResultT")
 

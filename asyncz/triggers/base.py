@@ -21,7 +21,7 @@ from asyncz.protocols import Trigger
 from asyncz.triggers._progressions import Progression
 from asyncz.triggers._timezones import minus, text_of
 
-logger = SafeLogger("asyncz.scheduler")
+logger: SafeLogger = SafeLogger("asyncz.scheduler")
 
 _MICROSECOND = timedelta(microseconds=1)
 _LAST = datetime.max.replace(tzinfo=UTC)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from asyncz import AsyncIOScheduler
 from asyncz.stores import PostgresStore, StoreConnectionError
@@ -145,7 +146,7 @@ async def test_server_that_does_not_answer_fails_the_start() -> None:
 
 def test_given_time_limits_count() -> None:
     url = with_time_limits("postgresql://user@host/jobs?connect_timeout=3&keepalives_idle=60")
-    parts = psycopg.conninfo.conninfo_to_dict(url)
+    parts = conninfo_to_dict(url)
     limits = {name: f"{parts.get(name)}" for name in ("connect_timeout", "keepalives_idle", "tcp_user_timeout")}
     assert limits == {"connect_timeout": "3", "keepalives_idle": "60", "tcp_user_timeout": "20000"}
     assert (parts.get("host"), parts.get("user"), parts.get("dbname")) == ("host", "user", "jobs")

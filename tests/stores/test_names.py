@@ -87,10 +87,10 @@ async def test_options_come_before_names() -> None:
 @pytest.mark.parametrize(
     "decorate",
     [
-        partial(stable_name, 3),
+        partial(stable_name, 3),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # that is the mistake
         partial(stable_name, ""),
         partial(stable_name, "x", formerly="old.jobs:x"),
-        partial(stable_name, "x", formerly=(3,)),
+        partial(stable_name, "x", formerly=(3,)),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # the same
         partial(stable_name("x"), 3),
     ],
 )

@@ -95,5 +95,5 @@ def test_every_text_of_a_state_becomes_json(model: type[object]) -> None:
         for name, field in model.model_fields.items():
             if field.annotation is str:
                 texts.add(name)
-                state.__dict__[name] = "\ud800"
+                vars(state)[name] = "\ud800"
         assert state.model_dump_json(include=texts)
