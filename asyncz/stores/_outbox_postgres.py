@@ -14,7 +14,7 @@ from asyncz.clock import in_utc
 from asyncz.stores._columns import RUN_COLUMNS, TASK_COLUMNS, column_list
 from asyncz.stores._migrations import migrations
 from asyncz.stores._postgres_hints import CHANNEL
-from asyncz.stores.exceptions import StoreSchemaError
+from asyncz.stores.exceptions import StoredTaskConflictError, StoreSchemaError
 from asyncz.stores.records import RunRecord, TaskRecord
 
 _GIVEN = [column for column in RUN_COLUMNS if column not in {"sequence", "created_at"}]
@@ -23,13 +23,14 @@ _ADD_RUN = (
     f"INSERT INTO asyncz_runs ({column_list(_GIVEN)}, created_at)"  # noqa: S608  # own names
     f" VALUES ({', '.join(f'%({column})s' for column in _GIVEN)}, clock_timestamp())"
 ).encode()
-_UPDATES = ", ".join(f'"{column}" = excluded."{column}"' for column in TASK_COLUMNS)
-# One statement: the row of the counter stays locked, so that revisions become visible in their order.
-_WRITE_TASK = (
+_UPDATES = ", ".join(f'"{column}" = excluded."{column}"' for column in TASK_COLUMNS if column != "version")
+# One statement. The row of the counter stays locked, so that revisions become visible in their order. The condition is
+# checked with the newest row of the task, also if it was committed while this statement waited for the counter.
+_ADD_TASK = (
     "WITH next AS (UPDATE asyncz_counters SET value = value + 1 WHERE name = 'revision' RETURNING value)"  # noqa: S608
     f" INSERT INTO asyncz_tasks ({column_list(TASK_COLUMNS)}) SELECT"
     f" {', '.join('value' if column == 'revision' else f'%({column})s' for column in TASK_COLUMNS)} FROM next"
-    f" ON CONFLICT (id) DO UPDATE SET {_UPDATES}"
+    f" ON CONFLICT (id) DO UPDATE SET {_UPDATES}, version = asyncz_tasks.version + 1 WHERE asyncz_tasks.removed"
 ).encode()
 _NOTIFY = f"SELECT pg_notify({CHANNEL}, '')".encode()
 
@@ -60,14 +61,17 @@ class PostgresOutboxTransaction:
         """Insert a waiting run; the commit notifies the nodes."""
         self._write(_ADD_RUN, run.model_dump(include={*_GIVEN}))
 
-    def write_task(self, task: TaskRecord) -> None:
-        """Insert or replace a task, with the next version; the commit notifies the nodes."""
-        self._write(_WRITE_TASK, task.model_copy(update={"version": task.version + 1}).model_dump())
+    def add_task(self, task: TaskRecord) -> None:
+        """Insert a task, or replace a removed one with the next version; the commit notifies the nodes."""
+        if not self._write(_ADD_TASK, task.model_copy(update={"version": 1}).model_dump()):
+            raise StoredTaskConflictError(task.id)
 
-    def _write(self, sql: bytes, values: dict[str, object]) -> None:
+    def _write(self, sql: bytes, values: dict[str, object]) -> int:
+        """Execute a statement, and return the number of written rows."""
         with self._translated(), psycopg.Cursor(self._connection) as cursor:
-            _ = cursor.execute(sql, values)
+            written = cursor.execute(sql, values).rowcount
             _ = cursor.execute(_NOTIFY)
+        return written
 
     @contextmanager
     def _translated(self) -> Generator[None, None, None]:

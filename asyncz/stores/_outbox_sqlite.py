@@ -11,7 +11,7 @@ from datetime import datetime
 from asyncz.clock import utc
 from asyncz.stores._columns import RUN_COLUMNS, TASK_COLUMNS, SqlValue, column_list, sqlite_value, task_of_row
 from asyncz.stores._migrations import migrations
-from asyncz.stores.exceptions import StoreSchemaError
+from asyncz.stores.exceptions import StoredTaskConflictError, StoreSchemaError
 from asyncz.stores.records import RunRecord, TaskRecord
 
 _READ_TASK = f"SELECT {column_list(TASK_COLUMNS)} FROM asyncz_tasks WHERE id = ?"  # noqa: S608  # own names
@@ -21,6 +21,8 @@ _WRITE_TASK = (
     f"INSERT OR REPLACE INTO asyncz_tasks ({column_list(TASK_COLUMNS)})"  # noqa: S608  # own names
     f" VALUES ({', '.join('?' * len(TASK_COLUMNS))})"
 )
+# `sqlite3.LEGACY_TRANSACTION_CONTROL`, since Python 3.12: the driver begins transactions as `isolation_level` says.
+_LEGACY = -1
 
 
 class SqliteOutboxTransaction:
@@ -51,18 +53,23 @@ class SqliteOutboxTransaction:
         with self._translated(), self._atomic():
             _ = self._cursor.execute(_ADD_RUN, row)
 
-    def write_task(self, task: TaskRecord) -> None:
-        """Insert or replace a task, with the next version."""
+    def add_task(self, task: TaskRecord) -> None:
+        """Insert a task, or replace a removed one with the next version."""
         with self._translated(), self._atomic():
+            # The write comes first: it locks the database, so that no other transaction adds the task after the read.
             (revision,) = self._cursor.execute(_NEXT_REVISION).fetchone()
-            written = task.model_copy(update={"version": task.version + 1, "revision": revision})
+            known = self.task(task.id)
+            if known is not None and not known.removed:
+                raise StoredTaskConflictError(task.id)
+            version = 1 if known is None else known.version + 1
+            written = task.model_copy(update={"version": version, "revision": revision})
             _ = self._cursor.execute(_WRITE_TASK, [sqlite_value(getattr(written, column)) for column in TASK_COLUMNS])
 
     @contextmanager
     def _atomic(self) -> Generator[None, None, None]:
         """Write everything or nothing of a block, within the transaction of the user."""
         # A savepoint outside of a transaction would commit at its release; `sqlite3` begins none for savepoints.
-        if self._connection.isolation_level is not None and not self._connection.in_transaction:
+        if self._begins_transactions() and not self._connection.in_transaction:
             _ = self._cursor.execute("BEGIN")
         _ = self._cursor.execute("SAVEPOINT asyncz_outbox")
         try:
@@ -73,6 +80,12 @@ class SqliteOutboxTransaction:
                 _ = self._cursor.execute("RELEASE asyncz_outbox")
             raise
         _ = self._cursor.execute("RELEASE asyncz_outbox")
+
+    def _begins_transactions(self) -> bool:
+        """Return True if the driver begins transactions, and the user ends them."""
+        # With `autocommit=True`, `isolation_level` is not None either, but has no effect.
+        control: object = getattr(self._connection, "autocommit", _LEGACY)
+        return control == _LEGACY and self._connection.isolation_level is not None
 
     @contextmanager
     def _translated(self) -> Generator[None, None, None]:

@@ -21,7 +21,6 @@ from asyncz.protocols import Trigger
 from asyncz.stores._calls import FunctionNames, StoredCall, encode_arguments
 from asyncz.stores._limits import encode_limits
 from asyncz.stores._triggers import encode_trigger
-from asyncz.stores.exceptions import StoredTaskConflictError
 from asyncz.stores.records import RunRecord, TaskRecord
 from asyncz.tasks import Task
 from asyncz.triggers.base import start_trigger
@@ -52,8 +51,12 @@ class OutboxTransaction(Protocol):
         """Insert a waiting run."""
         ...
 
-    def write_task(self, task: TaskRecord) -> None:
-        """Insert or replace a task, with the next version."""
+    def add_task(self, task: TaskRecord) -> None:
+        """Insert a task, or replace a removed one with the next version.
+
+        Raises:
+            StoredTaskConflictError: The store has a task with this id.
+        """
         ...
 
 
@@ -149,9 +152,7 @@ class Outbox:
         arguments, options = encode_arguments(task_id, call), encode_limits(limits)
         encoded = encode_trigger(task_id, trigger)
         transaction = _transaction_of(connection)
-        known, now = transaction.task(task_id), transaction.now()
-        if known is not None and not known.removed:
-            raise StoredTaskConflictError(task_id)
+        now = transaction.now()
         record = TaskRecord(
             id=task_id,
             function=function,
@@ -161,9 +162,8 @@ class Outbox:
             options=options,
             next_due=None if trigger is None else start_trigger(trigger, now).next_due_time(None, now),
             started_at=None if trigger is None else now,
-            version=0 if known is None else known.version,
         )
-        transaction.write_task(record)
+        transaction.add_task(record)
 
 
 class OutboxCall:
@@ -230,7 +230,7 @@ def _transaction_of(connection: object) -> OutboxTransaction:
         from asyncz.stores._outbox_sqlite import SqliteOutboxTransaction
 
         return SqliteOutboxTransaction(connection)
-    if type(connection).__module__.partition(".")[0] == "psycopg" or _is_psycopg(connection):
+    if _is_psycopg(connection):
         from asyncz.stores._outbox_postgres import PostgresOutboxTransaction, is_connection
 
         if is_connection(connection):
@@ -244,5 +244,5 @@ def _transaction_of(connection: object) -> OutboxTransaction:
 
 
 def _is_psycopg(connection: object) -> bool:
-    """Return True for an instance of a subclass."""
+    """Return True for an instance of a class of psycopg, or of a subclass."""
     return any(cls.__module__.partition(".")[0] == "psycopg" for cls in type(connection).__mro__)

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -192,6 +193,59 @@ async def test_autocommit_connection_is_its_own_transaction(url: str) -> None:
         connection.execute("ROLLBACK")
     assert len(await runs_of(url)) == 1
     assert set(await tasks_of(url)) == {"send", "once"}
+
+
+async def test_autocommit_option_is_its_own_transaction(tmp_path: Path) -> None:
+    """`isolation_level` has no effect with the option, which decides about transactions."""
+    if sys.version_info < (3, 12):
+        pytest.skip("the option came with Python 3.12")
+    path = tmp_path / "app.db"
+    with opened_admin(f"sqlite:///{path}", "create") as admin:
+        admin.migrate()
+    with contextlib.closing(sqlite3.connect(path, autocommit=True)) as connection:
+        Outbox().call(send, "ann").add(connection, id="send", trigger=None)
+        assert not connection.in_transaction
+        Outbox().submit(connection, "send")
+    assert len(await runs_of(f"sqlite:///{path}")) == 1
+    with contextlib.closing(sqlite3.connect(path, autocommit=False)) as connection:
+        Outbox().submit(connection, "send")
+        connection.rollback()
+    assert len(await runs_of(f"sqlite:///{path}")) == 1
+
+
+async def test_concurrent_add_of_one_id_is_a_conflict(
+    url: str, connection: sqlite3.Connection | psycopg.Connection[object]
+) -> None:
+    """The second transaction waits for the first one, and then finds its task."""
+    outbox, outcome, waits = Outbox(), list[BaseException | None](), threading.Event()
+
+    def add_second() -> None:
+        with contextlib.closing(connect(url)) as second:
+            if isinstance(second, sqlite3.Connection):
+                second.set_trace_callback(lambda sql: waits.set() if "asyncz_counters" in sql else None)
+            try:
+                outbox.call(send, "second").add(second, id="once")
+                second.commit()
+            except StoredTaskConflictError as error:
+                outcome.append(error)
+            else:
+                outcome.append(None)
+
+    def is_waiting() -> bool:
+        if isinstance(connection, sqlite3.Connection):
+            return waits.is_set()
+        sql = "SELECT 1 FROM pg_locks WHERE NOT granted AND transactionid IS NOT NULL"
+        return connection.execute(sql).fetchone() is not None
+
+    outbox.call(send, "first").add(connection, id="once")
+    thread = threading.Thread(target=add_second)
+    thread.start()
+    await until(is_waiting)
+    connection.commit()
+    thread.join(30)
+    assert isinstance(outcome[0], StoredTaskConflictError)
+    task = (await tasks_of(url))["once"]
+    assert (task.version, json.loads(task.arguments)["args"]) == (1, ["first"])
 
 
 async def test_rows_of_another_form_do_not_matter(url: str) -> None:
