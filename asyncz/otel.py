@@ -16,15 +16,14 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from functools import partial
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, Literal, Self, TypeAlias, cast
 
 import attrs
 from typing_extensions import TypeVar
 
 from asyncz._callables import function_name, function_reference
-from asyncz._checks import check_choice, check_flag, check_instance
+from asyncz._checks import check_choice, check_flag, check_instance, check_text
 from asyncz._run_owners import OwnedCall
 from asyncz._text import class_name, exception_text
 from asyncz._traced_call import CallWithOrigin, TracedCall, add_trace_fields
@@ -45,42 +44,25 @@ from asyncz.runs import TaskRun
 from asyncz.schedulers import AsyncIOScheduler
 from asyncz.schedulers._batch_runs import BatchItem
 from asyncz.schedulers._live_run import LiveRun
-from asyncz.schedulers._observation import StoreObservation, node_id, observe
+from asyncz.schedulers._observation import Observation, node_id, observe
 from asyncz.schedulers._safe_logging import logger
 from asyncz.schedulers.subscriptions import Subscription
 
 try:
     from opentelemetry import context as otel_context, propagate, trace
     from opentelemetry.context import Context
-    from opentelemetry.metrics import CallbackOptions, Meter, MeterProvider, Observation, get_meter_provider
+    from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode, TracerProvider
+
+    from asyncz._otel_instruments import DEFINITIONS, SCHEMA as SCHEMA, instruments_of, number_of
 except ImportError as _error:
     raise MissingExtraError("asyncz.otel", "opentelemetry-api", "otel") from _error
 
 ResultT = TypeVar("ResultT")
 
-SCHEMA: Final = "1"
-"""Version of the names of spans, attributes and metrics."""
-
-METRICS: Final[Mapping[str, str]] = {
-    "asyncz.run.duration": "Seconds from the last call of the function of a run to its outcome",
-    "asyncz.run.lateness": "Seconds from the due time to the call of the function",
-    "asyncz.run.active": "Runs that executors have accepted and not yet released",
-    "asyncz.run.waiting": "Runs that wait for a slot of their task or for a worker",
-    "asyncz.run.missed": "Runs that did not start because they were too late",
-    "asyncz.run.refused": "Due runs that were rejected",
-    "asyncz.run.retried": "Failed attempts that another attempt follows",
-    "asyncz.task.overdue": "Seconds since the earliest due time that has not led to a submission",
-    "asyncz.tasks": "Registered tasks",
-    "asyncz.tasks.parked": "Stored tasks that cannot run in this program",
-    "asyncz.node.lease.remaining": "Seconds until other nodes may take over the runs of this one",
-    "asyncz.node.takeovers": "Runs that this node has taken over from lost ones",
-    "asyncz.store.clock_offset": "Seconds by which the clock is ahead of that of the store",
-    "asyncz.store.connected": "1 if the store has answered last time, else 0",
-}
+METRICS: Final[Mapping[str, str]] = {name: description for name, (_, _, description) in DEFINITIONS.items()}
 """Names of the metrics, with their descriptions. `asyncz.task.overdue` is the one to alert on."""
 
-_BOUNDARIES = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14400)
 # Runs whose span context is kept after their end, for the runs that receive their results.
 _MAX_ENDED = 1000
 
@@ -133,6 +115,7 @@ def instrument(
     meter_provider: MeterProvider | None = None,
     submitted: SubmittedTrace = "link",
     task_ids: bool = False,
+    name: str | None = None,
 ) -> Instrumentation:
     """Record spans and metrics of a scheduler from now on. May be called before or after its start, from any thread.
 
@@ -142,9 +125,10 @@ def instrument(
         meter_provider: Provider of the meter; None for the global one.
         submitted: Trace of runs by `task.submit()`: `link` for one of their own, `parent` for that of the caller.
         task_ids: Give metrics the id of the task as well. Tasks that are added at run time have no bound.
+        name: Value of the attribute `asyncz.scheduler`; None for the number of the scheduler in this process.
 
     Raises:
-        InvalidInputError: An argument is not valid, or the scheduler is instrumented already.
+        InvalidInputError: An argument is not valid, the scheduler is instrumented already, or another has the name.
 
     Example:
         >>> from asyncz.otel import instrument
@@ -153,8 +137,10 @@ def instrument(
     check_instance("scheduler", scheduler, AsyncIOScheduler)
     check_choice("submitted", submitted, ("link", "parent"))
     check_flag("task_ids", task_ids)
+    if name is not None:
+        check_text("name", name)
     add_trace_fields()
-    return Instrumentation(scheduler, tracer_provider, meter_provider, submitted, task_ids=task_ids)
+    return Instrumentation(scheduler, tracer_provider, meter_provider, submitted, task_ids=task_ids, name=name)
 
 
 class Instrumentation:
@@ -172,6 +158,7 @@ class Instrumentation:
         submitted: SubmittedTrace,
         *,
         task_ids: bool,
+        name: str | None,
     ) -> None:
         self._parts = parts = scheduler._parts
         self._submitted = submitted
@@ -181,27 +168,16 @@ class Instrumentation:
         # Traces of live runs by run id. Changed on the loop's thread only.
         self._traces: dict[int, _RunTrace] = {}
         self._ended: OrderedDict[int, SpanContext] = OrderedDict()
-        meter = (meter_provider or get_meter_provider()).get_meter("asyncz", SCHEMA)
+        self.name: str = number_of(parts.runtime) if name is None else name
         self._closed = False
+        _check_free(scheduler)
+        self._instruments = instruments_of(meter_provider)
+        self._instruments.add(self)
         with parts.runtime.lock:
-            if parts.runtime.run_hook is not None:
-                raise InvalidInputError(
-                    "scheduler", repr(scheduler), "it is instrumented already; close that one first"
-                )
             parts.runtime.run_hook = self
             if parts.executors.hook_all():
                 for controller in parts.tasks.all():
                     controller.hook_submissions()
-        self._duration = meter.create_histogram(
-            "asyncz.run.duration", "s", METRICS["asyncz.run.duration"], explicit_bucket_boundaries_advisory=_BOUNDARIES
-        )
-        self._lateness = meter.create_histogram(
-            "asyncz.run.lateness", "s", METRICS["asyncz.run.lateness"], explicit_bucket_boundaries_advisory=_BOUNDARIES
-        )
-        self._missed = meter.create_counter("asyncz.run.missed", "{run}", METRICS["asyncz.run.missed"])
-        self._refused = meter.create_counter("asyncz.run.refused", "{run}", METRICS["asyncz.run.refused"])
-        self._retried = meter.create_counter("asyncz.run.retried", "{attempt}", METRICS["asyncz.run.retried"])
-        self._make_gauges(meter)
         self._subscriptions: tuple[Subscription, ...] = (
             scheduler.subscribe(TaskExecuted, self._on_outcome),
             scheduler.subscribe(TaskError, self._on_outcome),
@@ -226,6 +202,7 @@ class Instrumentation:
                 return
             self._closed = True
             runtime.run_hook = None
+        self._instruments.discard(self)
         for subscription in self._subscriptions:
             subscription.unsubscribe()
         # The loop's thread adds no trace any more: it reads `run_hook` for each submission.
@@ -233,18 +210,6 @@ class Instrumentation:
             if run.span is not None:
                 run.span.end()
         self._traces.clear()
-
-    def _make_gauges(self, meter: Meter) -> None:
-        gauges: list[tuple[str, str, Callable[[CallbackOptions], Iterable[Observation]]]] = [
-            ("asyncz.run.active", "{run}", self._read_active),
-            ("asyncz.run.waiting", "{run}", self._read_waiting),
-            ("asyncz.task.overdue", "s", self._read_overdue),
-            ("asyncz.tasks", "{task}", self._read_tasks),
-        ]
-        if self._parts.store is not None:
-            gauges += [(name, unit, partial(self._read_store, value)) for name, unit, value in _STORE_METRICS]
-        for name, unit, read in gauges:
-            meter.create_observable_gauge(name, [read], unit, METRICS[name])
 
     # The methods of `RunHook`
 
@@ -298,6 +263,7 @@ class Instrumentation:
 
     def _new_span(self, task_id: str, details: RunDetails, run: _RunTrace) -> Span:
         attributes: _Attributes = {
+            "asyncz.scheduler": self.name,
             "asyncz.task.id": task_id,
             "asyncz.run.id": details.run_id,
             "asyncz.run.attempt": details.attempt,
@@ -355,7 +321,7 @@ class Instrumentation:
     def _on_retrying(self, event: TaskRetrying) -> None:
         details = event.details
         run = self._with_span(self._traces.get(details.run_id), event.task_id, details)
-        self._retried.add(1, self._metric_attributes(event.task_id, run, event.exception))
+        self._instruments.retried.add(1, self._metric_attributes(event.task_id, run, event.exception))
         if run is not None and run.span is not None:
             self._traces[details.run_id] = run
             run.attempt, run.links = details.attempt, (run.span.get_span_context(),)
@@ -367,11 +333,11 @@ class Instrumentation:
         outcome, exception, text = _outcome_of(event)
         attributes = self._metric_attributes(event.task_id, run, exception)
         if isinstance(event, TaskMissed):
-            self._missed.add(1, attributes)
+            self._instruments.missed.add(1, attributes)
         if details.duration is not None:
-            self._duration.record(max(0.0, details.duration), {**attributes, "asyncz.run.outcome": outcome})
+            self._instruments.duration.record(max(0.0, details.duration), {**attributes, "asyncz.run.outcome": outcome})
         if details.attempt == 1 and (lateness := _lateness_of(details)) is not None:
-            self._lateness.record(lateness, attributes)
+            self._instruments.lateness.record(lateness, attributes)
         if run is not None and run.span is not None:
             self._ended[details.run_id] = run.span.get_span_context()
             while len(self._ended) > _MAX_ENDED:
@@ -380,7 +346,9 @@ class Instrumentation:
 
     def _on_rejected(self, event: TaskMaxInstances | TaskQueueFull) -> None:
         reason = "max_instances" if isinstance(event, TaskMaxInstances) else "queue_full"
-        self._refused.add(1, {**self._metric_attributes(event.task_id, None, None), "asyncz.run.refusal": reason})
+        self._instruments.refused.add(
+            1, {**self._metric_attributes(event.task_id, None, None), "asyncz.run.refusal": reason}
+        )
 
     def _end(
         self, run: _RunTrace, details: RunDetails, outcome: str, exception: BaseException | None, text: str
@@ -415,55 +383,26 @@ class Instrumentation:
         span.end(finished)
 
     def _metric_attributes(self, task_id: str, run: _RunTrace | None, exception: BaseException | None) -> _Attributes:
-        attributes: _Attributes = {}
+        attributes: _Attributes = {"asyncz.scheduler": self.name}
         if run is not None:
-            attributes = {"asyncz.executor": run.alias, "code.function.name": run.function}
-        else:
+            attributes |= {"asyncz.executor": run.alias, "code.function.name": run.function}
+        elif (controller := self._parts.tasks.holder(task_id)) is not None:
             # Missed or rejected before an executor saw the run.
-            controller = self._parts.tasks.holder(task_id)
-            if controller is not None:
-                attributes = {"asyncz.executor": controller.registration.alias}
+            attributes["asyncz.executor"] = controller.registration.alias
         if exception is not None:
             attributes["error.type"] = _type_name(exception)
         if self._task_ids:
             attributes["asyncz.task.id"] = task_id
         return attributes
 
-    # Metrics that are read by an exporter, in its thread
-
-    def _read_active(self, _: CallbackOptions) -> Iterable[Observation]:
-        for executor in () if self._closed else observe(self._parts).executors:
-            yield Observation(executor.running - executor.queued, {"asyncz.executor": executor.alias})
-
-    def _read_waiting(self, _: CallbackOptions) -> Iterable[Observation]:
-        if self._closed:
-            return
-        seen = observe(self._parts)
-        for executor in seen.executors:
-            waiting = executor.queued + seen.backlog.get(executor.alias, 0)
-            yield Observation(waiting, {"asyncz.executor": executor.alias})
-
-    def _read_overdue(self, _: CallbackOptions) -> Iterable[Observation]:
-        if not self._closed:
-            yield Observation(observe(self._parts).overdue)
-
-    def _read_tasks(self, _: CallbackOptions) -> Iterable[Observation]:
-        if not self._closed:
-            yield Observation(observe(self._parts).tasks)
-
-    def _read_store(self, value: Callable[[StoreObservation], float], _: CallbackOptions) -> Iterable[Observation]:
-        store = None if self._closed else observe(self._parts).store
-        if store is not None:
-            yield Observation(value(store))
+    def numbers(self) -> Observation | None:
+        """Return the numbers of the scheduler for an exporter, in any thread; None if this is closed."""
+        return None if self._closed else observe(self._parts)
 
 
-_STORE_METRICS: tuple[tuple[str, str, Callable[[StoreObservation], float]], ...] = (
-    ("asyncz.tasks.parked", "{task}", lambda store: store.parked),
-    ("asyncz.node.lease.remaining", "s", lambda store: store.lease_seconds_left),
-    ("asyncz.node.takeovers", "{run}", lambda store: store.taken_over),
-    ("asyncz.store.clock_offset", "s", lambda store: store.clock_offset),
-    ("asyncz.store.connected", "1", lambda store: float(store.connected)),
-)
+def _check_free(scheduler: AsyncIOScheduler) -> None:
+    if scheduler._parts.runtime.run_hook is not None:
+        raise InvalidInputError("scheduler", repr(scheduler), "it is instrumented already; close that one first")
 
 
 def _unwrapped(

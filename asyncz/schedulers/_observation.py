@@ -58,9 +58,14 @@ class Observation:
 
 
 def _waits_since(controller: AnyController, now: float) -> float:
-    """Return the earliest due time up to `now` that has not led to a submission; `now` if there is none."""
+    """Return the earliest due time up to `now` that has not led to a submission; `now` if there is none.
+
+    A paused task waits on purpose, also with a backlog: it is not late.
+    """
+    if controller.paused:
+        return now
     waiting, next_due = controller.first_due, controller.schedule.next_due
-    if next_due is not None and not controller.paused:
+    if next_due is not None:
         now = min(now, next_due.timestamp())
     return now if waiting is None else min(now, waiting)
 

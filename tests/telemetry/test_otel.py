@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import io
 import logging
 import subprocess
@@ -18,7 +19,7 @@ from unittest.mock import Mock
 
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader, MetricsData
+from opentelemetry.sdk.metrics.export import Gauge, InMemoryMetricReader, MetricsData, Sum
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -70,8 +71,13 @@ class Telemetry:
         (found,) = [each for each in self.spans if each.name == name]
         return found
 
-    def points(self, name: str) -> dict[tuple[tuple[str, object], ...], float]:
-        """Return the values of a metric by attributes; of a histogram, the counts."""
+    def points(self, name: str, *, of_all: bool = False) -> dict[tuple[tuple[str, object], ...], float]:
+        """Return the values of a metric by attributes, without that of the only scheduler; of a histogram, the counts.
+
+        Args:
+            name: Name of the metric.
+            of_all: Keep the attribute of the scheduler.
+        """
         data = self.reader.get_metrics_data()
         found: dict[tuple[tuple[str, object], ...], float] = {}
         assert isinstance(data, MetricsData)
@@ -81,7 +87,12 @@ class Telemetry:
                 for metric in scope.metrics:
                     for point in metric.data.data_points if metric.name == name else ():
                         value = getattr(point, "value", None)
-                        key = tuple(sorted((point.attributes or {}).items()))
+                        attributes = dict(point.attributes or {})
+                        assert attributes["asyncz.scheduler"]
+                        if not of_all:
+                            del attributes["asyncz.scheduler"]
+                        key = tuple(sorted(attributes.items()))
+                        assert key not in found
                         found[key] = getattr(point, "count", 0) if value is None else value
         return found
 
@@ -106,7 +117,7 @@ def links_of(span: ReadableSpan) -> list[tuple[int, int]]:
 
 async def test_run_has_span_with_attributes(telemetry: Telemetry) -> None:
     async with AsyncIOScheduler() as scheduler:
-        telemetry.instrument(scheduler)
+        telemetry.instrument(scheduler, name="main")
         task = scheduler.add_task(traced_jobs.span_ids, trigger=None, id="ids", executor="threadpool")
         handle = task.run()
         ids = await handle
@@ -118,6 +129,7 @@ async def test_run_has_span_with_attributes(telemetry: Telemetry) -> None:
     assert attributes.pop("asyncz.run.lateness") >= 0  # type: ignore[operator]  # a number
     assert isinstance(attributes.pop("asyncz.run.scheduled_at"), str)
     assert attributes == {
+        "asyncz.scheduler": "main",
         "asyncz.task.id": "ids",
         "asyncz.run.id": handle.run_id,
         "asyncz.run.attempt": 1,
@@ -338,6 +350,87 @@ async def test_overdue_grows_while_due_time_waits(telemetry: Telemetry) -> None:
         assert telemetry.points("asyncz.task.overdue") == {(): 0}
 
 
+async def test_paused_task_with_backlog_is_not_overdue(telemetry: Telemetry) -> None:
+    clock = FakeClock()
+    async with AsyncIOScheduler(clock=clock) as scheduler:
+        telemetry.instrument(scheduler)
+        task = scheduler.add_task(asyncio.Event().wait, trigger=IntervalTrigger(minutes=1), overlap="queue_one")
+        await clock.advance(minutes=2)
+        task.pause()
+        await clock.advance(hours=1)
+        assert task.state.backlog == 1
+        assert telemetry.points("asyncz.task.overdue") == {(): 0}
+        task.cancel_runs()
+
+
+async def test_two_schedulers_share_a_meter_provider(telemetry: Telemetry) -> None:
+    async with AsyncIOScheduler() as first, AsyncIOScheduler(store=MemoryStore()) as second:
+        instrumentation = telemetry.instrument(first)
+        telemetry.instrument(second, name="second")
+        second.add_task(traced_jobs.span_ids, trigger=None, id="ids")
+        number = instrumentation.name
+        tasks = {(("asyncz.scheduler", number),): 0, (("asyncz.scheduler", "second"),): 1}
+        assert telemetry.points("asyncz.tasks", of_all=True) == tasks
+        assert list(telemetry.points("asyncz.store.connected", of_all=True)) == [(("asyncz.scheduler", "second"),)]
+        instrumentation.close()
+        with pytest.raises(InvalidInputError, match="name cannot be 'second'"):
+            telemetry.instrument(first, name="second")
+        assert list(telemetry.points("asyncz.tasks", of_all=True)) == [(("asyncz.scheduler", "second"),)]
+        telemetry.instrument(first)
+        assert telemetry.points("asyncz.tasks", of_all=True) == tasks
+
+
+async def test_dropped_scheduler_has_no_metrics(telemetry: Telemetry) -> None:
+    telemetry.instrument(AsyncIOScheduler())
+    gc.collect()
+    assert telemetry.reader.get_metrics_data() is None
+
+
+def test_global_meter_provider_is_shared_before_it_is_set() -> None:
+    program = (
+        "from opentelemetry.metrics import get_meter_provider, set_meter_provider\n"
+        "from opentelemetry.sdk.metrics import MeterProvider\n"
+        "from opentelemetry.sdk.metrics.export import InMemoryMetricReader\n"
+        "from asyncz import AsyncIOScheduler\n"
+        "from asyncz.otel import instrument\n"
+        "schedulers = [AsyncIOScheduler() for _ in range(4)]\n"
+        "instrument(schedulers[0], name='a'), instrument(schedulers[1], name='b')\n"
+        "reader = InMemoryMetricReader()\n"
+        "set_meter_provider(MeterProvider([reader]))\n"
+        "instrument(schedulers[2], name='c')\n"
+        "instrument(schedulers[3], name='d', meter_provider=get_meter_provider())\n"
+        "metrics = reader.get_metrics_data().resource_metrics[0].scope_metrics[0].metrics\n"
+        "points = next(each for each in metrics if each.name == 'asyncz.tasks').data.data_points\n"
+        "print(*sorted(point.attributes['asyncz.scheduler'] for point in points))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("a b c d\n", "")
+
+
+async def test_metrics_have_kinds_that_add_up(telemetry: Telemetry) -> None:
+    async with AsyncIOScheduler(store=MemoryStore()) as scheduler:
+        telemetry.instrument(scheduler)
+        await scheduler.add_task(traced_jobs.span_ids, trigger=None, id="ids", executor="threadpool").run()
+        data = telemetry.reader.get_metrics_data()
+        assert data is not None
+        metrics = {metric.name: metric.data for metric in data.resource_metrics[0].scope_metrics[0].metrics}
+    sums = {name: data.is_monotonic for name, data in metrics.items() if isinstance(data, Sum)}
+    assert sums == {
+        "asyncz.node.takeovers": True,
+        "asyncz.run.active": False,
+        "asyncz.run.waiting": False,
+        "asyncz.tasks": False,
+        "asyncz.tasks.parked": False,
+    }
+    gauges = {name for name, data in metrics.items() if isinstance(data, Gauge)}
+    assert gauges == {
+        "asyncz.node.lease.remaining",
+        "asyncz.store.clock_offset",
+        "asyncz.store.connected",
+        "asyncz.task.overdue",
+    }
+
+
 async def test_overdue_is_read_while_loop_is_blocked(telemetry: Telemetry) -> None:
     async with AsyncIOScheduler() as scheduler:
         telemetry.instrument(scheduler)
@@ -509,6 +602,8 @@ async def test_broken_tracer_changes_no_run(telemetry: Telemetry, caplog: pytest
 def test_invalid_option_rejected() -> None:
     with pytest.raises(InvalidInputError, match="submitted cannot be 'child'"):
         instrument(AsyncIOScheduler(), submitted="child")  # type: ignore[arg-type]  # the mistake
+    with pytest.raises(InvalidInputError, match="name cannot be ''"):
+        instrument(AsyncIOScheduler(), name="")
     with pytest.raises(InvalidInputError, match="scheduler cannot be"):
         instrument("scheduler")  # type: ignore[arg-type]  # the mistake
 

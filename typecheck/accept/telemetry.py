@@ -17,7 +17,9 @@ def traces(
     scheduler: AsyncIOScheduler, tracers: TracerProvider, meters: MeterProvider, submitted: SubmittedTrace
 ) -> None:
     assert_type(instrument(scheduler), Instrumentation)
-    instrument(scheduler, tracer_provider=tracers, meter_provider=meters, submitted=submitted, task_ids=True)
+    instrument(
+        scheduler, tracer_provider=tracers, meter_provider=meters, submitted=submitted, task_ids=True, name="main"
+    )
     instrument(scheduler, submitted="parent")
     with instrument(scheduler) as instrumentation:
         assert_type(instrumentation, Instrumentation)
