@@ -386,7 +386,7 @@ async def test_dropped_scheduler_has_no_metrics(telemetry: Telemetry) -> None:
     assert telemetry.reader.get_metrics_data() is None
 
 
-def test_global_meter_provider_is_shared_before_it_is_set() -> None:
+def test_global_provider_is_shared_before_it_is_set() -> None:
     program = (
         "from opentelemetry.metrics import get_meter_provider, set_meter_provider\n"
         "from opentelemetry.sdk.metrics import MeterProvider\n"
