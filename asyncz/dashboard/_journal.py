@@ -21,6 +21,7 @@ from typing_extensions import override
 from asyncz import events
 from asyncz._statuses import RunOutcome
 from asyncz._text import exception_text, printable
+from asyncz.dashboard._run_logs import LogEntry, RunLogs
 from asyncz.events import RunDetails
 from asyncz.schedulers import AsyncIOScheduler
 from asyncz.schedulers.subscriptions import Subscription
@@ -49,10 +50,11 @@ _SCHEDULER: Topics = frozenset({"scheduler", "tasks", "events"})
 _STOPPED: Topics = _SCHEDULER | {STOPPED}
 _EXECUTORS: Topics = frozenset({"executors", "events"})
 
-_MAX_LOGS = 200
-_MAX_EARLY_RUNS = 100
-_MAX_ERROR = 1000
-_MAX_MESSAGE = 2000
+# Longer than the texts that are shown: a text is cut to its length after it was redacted.
+_MAX_ERROR = 10_000
+_MAX_MESSAGE = 4000
+_MAX_TRACEBACK = 20_000
+_MAX_ATTEMPTS = 20
 
 
 class RecordedEvent(NamedTuple):
@@ -86,15 +88,6 @@ class FailedAttempt(NamedTuple):
     traceback: str
 
 
-class LogEntry(NamedTuple):
-    """Log record of a run."""
-
-    at: float
-    level: str
-    logger: str
-    message: str
-
-
 @attrs.define(eq=False)
 class RecordedRun:
     """Run as it is kept, without its result.
@@ -105,9 +98,10 @@ class RecordedRun:
         outcome: Outcome; None if the run is in progress.
         error: Class and text of the exception.
         traceback: Traceback as text.
-        attempts: Failed attempts before the last one.
+        attempts: Last failed attempts before the last one.
+        attempts_dropped: Number of older failed attempts that were dropped.
         progress: Latest report of the function.
-        logs: Last log records.
+        logs: Last log records; `Journal.find` fills them.
         logs_dropped: Number of older log records that were dropped.
     """
 
@@ -117,6 +111,7 @@ class RecordedRun:
     error: str = ""
     traceback: str = ""
     attempts: tuple[FailedAttempt, ...] = ()
+    attempts_dropped: int = 0
     progress: events.TaskProgress | None = None
     logs: tuple[LogEntry, ...] = ()
     logs_dropped: int = 0
@@ -145,7 +140,8 @@ class Journal:
         self._runs: dict[int, RecordedRun] = {}
         self._ended: deque[int] = deque()
         # A thread may log before the loop announces its run. Runs of other schedulers are never announced.
-        self._early_logs: dict[int, tuple[LogEntry, ...]] = {}
+        self._logs = RunLogs()
+        self._closed = False
         self._events: deque[RecordedEvent] = deque(maxlen=max_events)
         self._last_number = 0
         self._subscriptions = self._subscribe(scheduler)
@@ -173,9 +169,15 @@ class Journal:
         ]
 
     def close(self) -> None:
-        """Record no more events. May be called from any thread."""
+        """Record no more events and log records. May be called from any thread."""
+        self._closed = True
         for subscription in self._subscriptions:
             subscription.unsubscribe()
+
+    @property
+    def closed(self) -> bool:
+        """True after `close`."""
+        return self._closed
 
     # Reading, in any thread
 
@@ -198,7 +200,10 @@ class Journal:
         """Return a run; None if it is not kept."""
         with self._lock:
             run = self._runs.get(run_id)
-            return None if run is None else attrs.evolve(run)
+            if run is None:
+                return None
+            logs, dropped = self._logs.of(run_id)
+            return attrs.evolve(run, logs=logs, logs_dropped=dropped)
 
     def recorded_events(self, *, before: int | None, limit: int) -> Sequence[RecordedEvent]:
         """Return events, newest first.
@@ -221,15 +226,7 @@ class Journal:
     def record_log(self, run_id: int, entry: LogEntry) -> None:
         """Keep a log record of a run. May be called from any thread."""
         with self._lock:
-            run = self._runs.get(run_id)
-            if run is None:
-                early = self._early_logs
-                early[run_id] = (*early.get(run_id, ())[-_MAX_LOGS + 1 :], entry)
-                if len(early) > _MAX_EARLY_RUNS:
-                    del early[next(iter(early))]
-            else:
-                run.logs_dropped += len(run.logs) >= _MAX_LOGS
-                run.logs = (*run.logs[-_MAX_LOGS + 1 :], entry)
+            self._logs.add(run_id, entry, announced=run_id in self._runs)
         self._on_change(_PROGRESS)
 
     def _record(
@@ -256,15 +253,14 @@ class Journal:
 
     def _add(self, task_id: str, details: RunDetails) -> RecordedRun:
         run = self._runs[details.run_id] = RecordedRun(task_id, details)
-        if self._early_logs:
-            run.logs = self._early_logs.pop(details.run_id, ())
+        self._logs.announce(details.run_id)
         return run
 
     def _on_executed(self, event: events.TaskExecuted[object]) -> None:
         self._end(event, "executed")
 
     def _on_error(self, event: events.TaskError) -> None:
-        self._end(event, "error", exception_text(event.exception, _MAX_ERROR), event.traceback)
+        self._end(event, "error", exception_text(event.exception, _MAX_ERROR), _shortened(event.traceback))
 
     def _end(self, event: _RunEvent, outcome: RunOutcome, error: str = "", traceback: str = "") -> None:
         details = event.details
@@ -276,7 +272,9 @@ class Journal:
             run.details, run.outcome, run.error, run.traceback = details, outcome, error, traceback
             self._ended.append(run_id)
             if len(self._ended) > self._max_runs:
-                self._runs.pop(self._ended.popleft(), None)
+                oldest = self._ended.popleft()
+                self._runs.pop(oldest, None)
+                self._logs.forget(oldest)
             self._append(type(event).__name__, event.task_id, details, error)
         self._on_change(_RUNS)
 
@@ -285,11 +283,12 @@ class Journal:
 
     def _on_retrying(self, event: events.TaskRetrying) -> None:
         error = exception_text(event.exception, _MAX_ERROR)
-        attempt = FailedAttempt(event.details, event.delay, error, event.traceback)
+        attempt = FailedAttempt(event.details, event.delay, error, _shortened(event.traceback))
         with self._lock:
             run = self._runs.get(event.details.run_id)
             if run is not None:
-                run.attempts = (*run.attempts, attempt)
+                run.attempts_dropped += len(run.attempts) >= _MAX_ATTEMPTS
+                run.attempts = (*run.attempts[-_MAX_ATTEMPTS + 1 :], attempt)
             self._append("TaskRetrying", event.task_id, event.details, error)
         self._on_change(_RUNS)
 
@@ -318,6 +317,15 @@ class Journal:
         self._record(type(event).__name__, "", None, event.alias, _EXECUTORS)
 
 
+def _shortened(traceback: str) -> str:
+    """Return the first and last lines of a long traceback: whole lines, because a part of a secret is not redacted."""
+    if len(traceback) <= _MAX_TRACEBACK:
+        return traceback
+    half = _MAX_TRACEBACK // 2
+    head, tail = traceback[:half].rpartition("\n")[0], traceback[-half:].partition("\n")[2]
+    return f"{head}\n… {len(traceback) - len(head) - len(tail)} characters are left out …\n{tail}"
+
+
 class RunLogHandler(logging.Handler):
     """Handler that keeps the log records of runs, to show them with their run.
 
@@ -333,7 +341,7 @@ class RunLogHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Keep the record, if a run has logged it."""
         run_id: object = getattr(record, "asyncz_run", None)
-        if not isinstance(run_id, int):
+        if not isinstance(run_id, int) or self._journal.closed:
             return
         try:
             message = record.getMessage()

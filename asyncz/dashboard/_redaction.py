@@ -24,14 +24,38 @@ The name is that of the parameter for an argument, else the id of the task.
 HIDDEN = "•••"
 """Text in place of one that must not be shown."""
 
-_SECRET_NAME = re.compile(r"passw|secret|token|credential|api_?key|private_?key|authorization", re.IGNORECASE)
-# The password of a URL, and a value behind a name that looks like a secret.
-_URL_PASSWORD = re.compile(r"(?<=://)([^/\s:@]*):[^/\s@]+@")
-_ASSIGNED = re.compile(
-    r"((?:passw(?:or)?d|secret|token|credential|api_?key|authorization)['\"]?\s*[=:]\s*)('[^']*'|\"[^\"]*\"|[^\s,;)}\]'\"]+)",
+_SECRET_NAME = re.compile(
+    r"passw|passphrase|pwd|secret|token|credential|(?:api|private|access|account)[_-]?key|authorization|signature"
+    r"|(?:^|[_-])sig(?:$|[_-])",
     re.IGNORECASE,
 )
-_MAX_VALUE = 300
+# No pattern may need time that grows with the square of the length: repetitions are possessive, and a search goes on
+# behind the text that it has read.
+# A name and the sign behind it; `\\` and a quote belong to JSON in a string, the comma to pairs and arguments.
+_NAME = re.compile(
+    r"""(?<![\w-])(?P<name>[\w-]++)
+    (?: \\*+["']?\s*+(?:[=:]{1,2}>?)\s*+
+      | ["']\s*+,\s*+(?=[bru]{0,2}["']) )""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_VALUE = re.compile(
+    r"""(?:[\w.|\[\]\ ]{0,60}=\s*+)?             # an annotation: the value comes behind the sign =
+    (?:(?:Bearer|Basic|Token)\s++)?
+    (?: [bru]{0,2}(?: \'{3}(?s:.*?)(?:\'{3}|\Z) | "{3}(?s:.*?)(?:"{3}|\Z)
+                    | '(?:[^'\\]++|\\(?s:.))*+'? | "(?:[^"\\]++|\\(?s:.))*+"? )
+      | \\++["'][^"']*+["']?                   # a string in a string
+      | [\w.]*+[\[({<]\s*+[^\n]*+             # a container, a call or a description: up to the end of the line
+      | \S*[^\s,;)}\]'"] )""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_AUTHORIZATION = re.compile(r"""(?![bru]{0,2}["'])[^\s'"\\\[({<][^\n'"]*+""", re.IGNORECASE)
+# The user and the rest of the word; the password ends at the last @, because it may contain others.
+_URL = re.compile(r"(?<=://)([^/\s:]*+):(\S++)")
+_CUT_SIGN = "…"
+_PORT = re.compile(r"\d{1,5}(?:[/?#…]|$)")
+# The longest texts to show. They are cut after their redaction: the rest of a secret that was cut is not recognized.
+_LENGTHS: dict[RedactedKind, int] = {"argument": 300, "result": 300, "error": 1000, "log": 2000}
+_MAX_READ = 10_000
 
 
 def redact_secrets(kind: RedactedKind, name: str, text: str) -> str:
@@ -46,7 +70,35 @@ def redact_secrets(kind: RedactedKind, name: str, text: str) -> str:
     """
     if kind == "argument" and _SECRET_NAME.search(name):
         return HIDDEN
-    return _ASSIGNED.sub(rf"\1{HIDDEN}", _URL_PASSWORD.sub(rf"\1:{HIDDEN}@", text))
+    return _without_values(_URL.sub(_without_password, text))
+
+
+def _without_password(url: re.Match[str]) -> str:
+    user, rest = url.groups()
+    _, at, host = rest.rpartition("@")
+    if at:
+        return f"{user}:{HIDDEN}@{host}"
+    # The sign @ may be missing because the text was cut before.
+    is_cut = _CUT_SIGN in rest and not _PORT.match(rest)
+    return f"{user}:{HIDDEN}" if is_cut else url[0]
+
+
+def _without_values(text: str) -> str:
+    """Hide the values behind names that look like those of secrets."""
+    parts: list[str] = []
+    end = 0
+    position = 0
+    while (found := _NAME.search(text, position)) is not None:
+        position = found.end()
+        name = found["name"]
+        if not _SECRET_NAME.search(name):
+            continue
+        value = _AUTHORIZATION.match(text, position) if "authorization" in name.lower() else None
+        value = value or _VALUE.match(text, position)
+        if value is not None:
+            parts += (text[end:position], HIDDEN)
+            end = position = value.end()
+    return "".join((*parts, text[end:])) if parts else text
 
 
 class Redactor:
@@ -60,13 +112,15 @@ class Redactor:
         self._redact = redact
 
     def __call__(self, kind: RedactedKind, name: str, text: str) -> str:
-        """Return the text to show."""
+        """Return the text to show, which is redacted first, and then cut to the length of its kind."""
         if not text:
             return text
         try:
-            return f"{self._redact(kind, name, text)}"
+            shown = f"{self._redact(kind, name, text)}"
         except Exception:
             return HIDDEN
+        length = _LENGTHS.get(kind, len(shown))
+        return shown if len(shown) <= length else f"{shown[: length - 1]}{_CUT_SIGN}"
 
     def error(self, task_id: str) -> Callable[[str], str]:
         """Return a function that redacts the errors of a task."""
@@ -78,7 +132,7 @@ class Redactor:
 
     def value(self, kind: RedactedKind, task_id: str, value: object) -> str:
         """Return the text of a value. Calls its `repr`."""
-        return self(kind, task_id, value_text(value, _MAX_VALUE))
+        return self(kind, task_id, value_text(value, _MAX_READ))
 
 
 def _texts(call: object) -> Iterator[tuple[str, str]]:
@@ -91,9 +145,9 @@ def _texts(call: object) -> Iterator[tuple[str, str]]:
         call = call.func
     names = _parameter_names(call)
     for number, value in enumerate(positional):
-        yield names[number] if number < len(names) else f"{number + 1}", value_text(value, _MAX_VALUE)
+        yield names[number] if number < len(names) else f"{number + 1}", value_text(value, _MAX_READ)
     for name, value in named.items():
-        yield name, value_text(value, _MAX_VALUE)
+        yield name, value_text(value, _MAX_READ)
 
 
 def _parameter_names(function: object) -> list[str]:

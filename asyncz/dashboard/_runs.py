@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 
 from asyncz.clock import utc
-from asyncz.dashboard._journal import FailedAttempt, LogEntry, RecordedRun
+from asyncz.dashboard._journal import FailedAttempt, RecordedRun
 from asyncz.dashboard._redaction import Redactor
+from asyncz.dashboard._run_logs import LogEntry
 from asyncz.dashboard.states import Attempt, LogLine, Run, RunDetail
 from asyncz.events import TaskProgress
 from asyncz.states import RunOutcome, RunProgress, RunSummary
@@ -114,6 +115,7 @@ def detail_of_record(record: RecordedRun, redactor: Redactor) -> RunDetail:
         run=run_of_record(record, redactor),
         traceback=redactor("traceback", task_id, record.traceback),
         attempts=tuple(_attempt(each, task_id, redactor) for each in record.attempts),
+        attempts_dropped=record.attempts_dropped,
         progress=None if record.progress is None else _progress(record.progress, redactor),
         logs=tuple(_log_line(entry, task_id, redactor) for entry in record.logs),
         logs_dropped=record.logs_dropped,

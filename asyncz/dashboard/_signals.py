@@ -6,6 +6,15 @@ handler of the server. When the last stream has ended, the handlers are restored
 
 The replacement is made on the main thread only, and only if there is a handler to call. In another thread, and if there
 is no handler, streams end after their time.
+
+Handlers belong to the process, so all dashboards share one `SignalNotice`: two that replaced and restored them
+independently could restore each other's. If other code saves the replaced handler and installs its own, it may call the
+saved one at any time. So each replacement is an object that knows the handler below it, and is never changed: handlers
+form a chain that ends, in whatever order they are installed and restored.
+
+Threads: `add` and `remove` may be called from any thread. A handler runs on the main thread between two instructions of
+other code, which may hold the lock; it takes none, and reads the tuple of listeners, which is
+only exchanged as a whole.
 """
 
 from __future__ import annotations
@@ -18,45 +27,62 @@ from types import FrameType
 from typing import Final, TypeAlias
 
 _Handler: TypeAlias = Callable[[int, FrameType | None], object]
+_Listener: TypeAlias = tuple[Callable[[], object], asyncio.AbstractEventLoop]
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
+class _Link:
+    """Handler of a signal that notifies the listeners, and then calls the handler that it has replaced."""
+
+    def __init__(self, notice: SignalNotice, previous: _Handler) -> None:
+        self._notice = notice
+        self.previous: Final = previous
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        self._notice.notify()
+        self.previous(number, frame)
+
+
 class SignalNotice:
-    """Call of a function on the event loop when the process gets SIGINT or SIGTERM. For the loop's thread.
+    """Call of functions on their event loops when the process gets SIGINT or SIGTERM."""
 
-    Args:
-        on_signal: Function; called by the event loop, because a handler must not take locks.
-    """
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._listeners: tuple[_Listener, ...] = ()
 
-    def __init__(self, on_signal: Callable[[], object]) -> None:
-        self._on_signal = on_signal
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._previous: dict[int, _Handler] = {}
+    def add(self, listener: Callable[[], object]) -> None:
+        """Call a function on the running event loop at each signal, because a handler must not take locks."""
+        added = (listener, asyncio.get_running_loop())
+        with self._lock:
+            if added not in self._listeners:
+                self._listeners = (*self._listeners, added)
+        if threading.current_thread() is threading.main_thread():
+            for number in _SIGNALS:
+                handler = signal.getsignal(number)
+                if callable(handler) and not isinstance(handler, _Link):
+                    signal.signal(number, _Link(self, handler))
 
-    def install(self) -> None:
-        """Replace the handlers, if this is the main thread and it was not done before."""
-        if self._previous or threading.current_thread() is not threading.main_thread():
+    def remove(self, listener: Callable[[], object]) -> None:
+        """Call a function no more; after the last one, restore the handlers that were not replaced meanwhile."""
+        with self._lock:
+            # A new access to a method makes a new object, which is equal.
+            self._listeners = tuple(each for each in self._listeners if each[0] != listener)
+        if self._listeners or threading.current_thread() is not threading.main_thread():
             return
-        self._loop = asyncio.get_running_loop()
         for number in _SIGNALS:
             handler = signal.getsignal(number)
-            if callable(handler):
-                self._previous[number] = handler
-                signal.signal(number, self._handle)
+            if isinstance(handler, _Link):
+                signal.signal(number, handler.previous)
 
-    def restore(self) -> None:
-        """Restore the handlers, except those that were replaced meanwhile."""
-        if threading.current_thread() is not threading.main_thread():
-            return
-        for number, handler in self._previous.items():
-            # A new access makes a new bound method, which is equal.
-            if signal.getsignal(number) == self._handle:
-                signal.signal(number, handler)
-        self._previous.clear()
+    def notify(self) -> None:
+        """Have all functions called. For a handler of a signal."""
+        for listener, loop in self._listeners:
+            try:
+                loop.call_soon_threadsafe(listener)
+            except RuntimeError:
+                # The loop was closed.
+                continue
 
-    def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._on_signal)
-        previous = self._previous.get(number)
-        if previous is not None:
-            previous(number, frame)
+
+SIGNAL_NOTICE: Final = SignalNotice()
+"""The notice of this process."""

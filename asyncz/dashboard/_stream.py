@@ -20,7 +20,7 @@ from typing import Final
 from starlette.requests import Request
 
 from asyncz.dashboard._journal import STOPPED, Topics
-from asyncz.dashboard._signals import SignalNotice
+from asyncz.dashboard._signals import SIGNAL_NOTICE
 
 MAX_SECONDS: Final = 25.0
 """Seconds after which a stream ends."""
@@ -62,7 +62,6 @@ class ChangeStreams:
     def __init__(self) -> None:
         self._listeners: tuple[_Listener, ...] = ()
         self._lock = threading.Lock()
-        self._signals = SignalNotice(self.end)
 
     @property
     def open(self) -> int:
@@ -105,13 +104,13 @@ class ChangeStreams:
     def _add(self, listener: _Listener) -> None:
         with self._lock:
             self._listeners = (*self._listeners, listener)
-        self._signals.install()
+            SIGNAL_NOTICE.add(self.end)
 
     def _remove(self, listener: _Listener) -> None:
         with self._lock:
             self._listeners = tuple(each for each in self._listeners if each is not listener)
-        if not self._listeners:
-            self._signals.restore()
+            if not self._listeners:
+                SIGNAL_NOTICE.remove(self.end)
 
 
 async def _disconnected(request: Request) -> None:

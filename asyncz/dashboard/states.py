@@ -188,7 +188,8 @@ class RunDetail(Snapshot, frozen=True):
     Attributes:
         run: The run.
         traceback: Traceback of the exception; may be empty.
-        attempts: Failed attempts before the last one.
+        attempts: Last failed attempts before the last one.
+        attempts_dropped: Number of older failed attempts that were dropped.
         progress: Latest reported progress; None if there is none.
         logs: Log records of the run, oldest first.
         logs_dropped: Number of older log records that were dropped.
@@ -197,6 +198,7 @@ class RunDetail(Snapshot, frozen=True):
     run: Run
     traceback: Text = ""
     attempts: tuple[Attempt, ...] = ()
+    attempts_dropped: NonNegativeInt = 0
     progress: RunProgress | None = None
     logs: tuple[LogLine, ...] = ()
     logs_dropped: NonNegativeInt = 0

@@ -12,6 +12,9 @@ from typing_extensions import override
 
 from asyncz import AsyncIOScheduler, current_run, install_log_fields
 from asyncz.dashboard._journal import Journal, RecordedRun, RunLogHandler, Topics
+from asyncz.dashboard._redaction import Redactor, redact_secrets
+from asyncz.dashboard._run_logs import LogEntry
+from asyncz.dashboard._runs import run_of_record
 from asyncz.events import (
     Event,
     RunDetails,
@@ -231,3 +234,59 @@ async def test_run_with_retries_is_one_run() -> None:
         await handle
         (run,) = journal.runs(every, 10)
         assert (run.outcome, run.details.attempt, len(run.attempts)) == ("executed", 3, 2)
+
+
+async def test_secret_at_length_of_error_is_hidden() -> None:
+    secret = "hunter2"  # not a secret
+    for length in range(970, 1000):
+        error = ValueError(f"{'x' * length} db://app:{secret}@db/jobs")
+        run = recorded([TaskError("task", error, details=RunDetails(1))]).find(1)
+        assert run is not None
+        assert secret[:3] not in run_of_record(run, Redactor(redact_secrets)).error
+
+
+def test_long_traceback_keeps_first_and_last_lines() -> None:
+    traceback = "\n".join(["Traceback", *(f"  line {number}" for number in range(10_000)), "ValueError: wrong"])
+    event = TaskError("task", ValueError("wrong"), traceback=traceback, details=RunDetails(1))
+    run = recorded([event]).find(1)
+    assert run is not None
+    lines = run.traceback.splitlines()
+    assert (lines[0], lines[-1]) == ("Traceback", "ValueError: wrong")
+    assert set(lines) - set(traceback.splitlines()) == {next(line for line in lines if line.startswith("…"))}
+    assert len(run.traceback) < 20_200
+
+
+def test_last_attempts_of_run_are_kept() -> None:
+    failed = [TaskRetrying("task", ValueError(f"{each}"), 1.0, details=RunDetails(7, each)) for each in range(1, 51)]
+    run = recorded([TaskSubmitted("task", details=RunDetails(7, 1, 1.0)), *failed]).find(7)
+    assert run is not None
+    assert (len(run.attempts), run.attempts_dropped, run.attempts[-1].error) == (20, 30, "ValueError: 50")
+
+
+def test_logs_of_all_runs_are_bounded_together() -> None:
+    journal = recorded([submitted(number) for number in range(1, 151)], max_runs=200)
+    for number in range(1, 151):
+        for line in range(150):
+            journal.record_log(number, LogEntry(1.0, "INFO", "jobs", f"{line}"))
+    kept = [run for number in range(1, 151) if (run := journal.find(number)) is not None]
+    assert len(kept) == 150
+    assert sum(len(run.logs) for run in kept) <= 20_000
+    assert [(len(run.logs), run.logs_dropped) for run in (kept[0], kept[-1])] == [(0, 150), (150, 0)]
+
+
+def test_logs_of_dropped_run_are_dropped() -> None:
+    journal = recorded([submitted(number) for number in range(1, 4)], max_runs=1)
+    for number in range(1, 4):
+        journal.record_log(number, LogEntry(1.0, "INFO", "jobs", "line"))
+        journal._on_executed(TaskExecuted("task", None, RunDetails(number)))
+    assert (journal._logs._together, list(journal._logs._lines)) == (1, [3])
+
+
+def test_closed_journal_keeps_no_logs() -> None:
+    journal = recorded([submitted(1)])
+    journal.close()
+    record = logging.makeLogRecord({"msg": "late", "asyncz_run": 1})
+    RunLogHandler(journal).emit(record)
+    run = journal.find(1)
+    assert run is not None
+    assert run.logs == ()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, strategies as st
 from typing_extensions import override
 
-from asyncz.dashboard._redaction import HIDDEN, Redactor, redact_secrets
+from asyncz.dashboard._redaction import HIDDEN, RedactedKind, Redactor, redact_secrets
 from asyncz.dashboard.states import Argument
 
 SECRET = "hunter-2-very-secret"
@@ -37,10 +37,46 @@ def test_arguments_that_look_secret_are_hidden() -> None:
     "text",
     [
         f"postgresql://app:{SECRET}@db/jobs",
+        f"postgresql://app:a/{SECRET}@db/jobs",
+        f"postgresql://app:{SECRET}@x@db/jobs",
+        f"redis://:{SECRET}@db",
+        f"smb://app@corp:{SECRET}@db",
+        f"postgresql://app:{SECRET}…",
         f"OperationalError: password={SECRET} rejected",
         f"{{'token': '{SECRET}', 'n': 1}}",
         f'{{"api_key": "{SECRET}"}}',
+        f'{{\\"token\\": \\"{SECRET}\\", \\"n\\": 1}}',
         f"headers: Authorization: {SECRET}",
+        f"Authorization: Bearer {SECRET}",
+        f"authorization: Basic {SECRET}==",
+        f"Authorization: Digest username=app, response={SECRET}",
+        f"{{'Authorization': 'Bearer {SECRET}'}}",
+        f"[(b'authorization', b'Bearer {SECRET}')]",
+        f"token=Token {SECRET}",
+        f"password=b'{SECRET}'",
+        f"password=['x', '{SECRET}']",
+        f"password=[\n    '{SECRET}']",
+        f"credentials: {{'user': 'app', 'key': '{SECRET}'}}",
+        f"token = Secret(value='{SECRET}')",
+        f"token=<Secret {SECRET}>",
+        f"AWS_SECRET_ACCESS_KEY={SECRET}/a+b",
+        f"SECRET_KEY='{SECRET}'",
+        f"X-Api-Key: {SECRET}",
+        f"private_key={SECRET}",
+        f"passphrase={SECRET}",
+        f"pwd={SECRET};x=1",
+        f"https://example.org/a?sig={SECRET}&x=1",
+        f"X-Amz-Signature={SECRET}",
+        f"password='it\\'s {SECRET}'",
+        f'password="a\\"{SECRET}"',
+        f"password='{SECRET}",
+        f'password="{SECRET}',
+        f"password='''a'{SECRET}'''",
+        f"password=ab'{SECRET}",
+        f"connect(password=a,{SECRET})",
+        f"password: str = '{SECRET}'",
+        f"password => '{SECRET}'",
+        f"['mysql', '--password', '{SECRET}']",
     ],
 )
 def test_secret_in_text_is_hidden(text: str) -> None:
@@ -49,9 +85,38 @@ def test_secret_in_text_is_hidden(text: str) -> None:
     assert HIDDEN in shown
 
 
-@pytest.mark.parametrize("text", ["ValueError: tokens are long", "https://example.org:8080/a@b", "n=1, m=2"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ValueError: tokens are long",
+        "https://example.org:8080/a",
+        "http://example.org:80…",
+        "n=1, m=2",
+        "design=3, signal=15",
+        "cwd=/home",
+    ],
+)
 def test_text_without_secret_stays(text: str) -> None:
     assert redact_secrets("error", "task", text) == text
+
+
+@pytest.mark.parametrize(
+    "part", ["://a:", "a", "-", "token", "token=)", "token,'", "'token'=\\", "token='''", "password:a ", "a=", "\\"]
+)
+def test_redaction_of_long_text_ends(part: str) -> None:
+    """The time grows with the length: with its square, this takes minutes."""
+    redact_secrets("error", "task", part * 100_000)
+
+
+@pytest.mark.parametrize("kind", ["argument", "result", "error", "log"])
+def test_text_is_redacted_before_it_is_cut(kind: RedactedKind) -> None:
+    redactor = Redactor(redact_secrets)
+    length = {"argument": 300, "result": 300, "error": 1000, "log": 2000}[kind]
+    for filling in range(length - 30, length + 5):
+        text = f"{'x' * filling} db://app:{SECRET}@db/jobs"
+        for shown in (redactor(kind, "task", text), redactor.value(kind, "task", text)):
+            assert SECRET[:3] not in shown
+            assert len(shown) <= length
 
 
 @given(st.text())

@@ -204,3 +204,42 @@ async def test_handler_that_came_later_is_kept() -> None:
         assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+async def test_signal_reaches_server_of_two_dashboards() -> None:
+    """The dashboard that was opened first is closed first: its handler is not the outermost one."""
+    numbers: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: numbers.append(number))
+    try:
+        own = signal.getsignal(signal.SIGTERM)
+        first, second = ChangeStreams(), ChangeStreams()
+        outer = connected(second)
+        async with connected(first):
+            connection = await outer.__aenter__()
+        signal.raise_signal(signal.SIGTERM)
+        assert await connection.read() == ["stopped"]
+        await outer.__aexit__(None, None, None)
+        assert signal.getsignal(signal.SIGTERM) is own
+        async with connected(first):
+            signal.raise_signal(signal.SIGTERM)
+        assert numbers == [signal.SIGTERM] * 2
+        assert signal.getsignal(signal.SIGTERM) is own
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+async def test_handler_that_calls_saved_one_ends() -> None:
+    """A handler that was installed above the one of the streams calls it after they have ended."""
+    numbers: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: numbers.append(number))
+    try:
+        async with connected(ChangeStreams()):
+            saved = signal.getsignal(signal.SIGTERM)
+            assert callable(saved)
+            signal.signal(signal.SIGTERM, lambda number, frame: saved(number, frame))
+        async with connected(ChangeStreams()) as connection:
+            signal.raise_signal(signal.SIGTERM)
+            assert await connection.read() == ["stopped"]
+        assert numbers == [signal.SIGTERM]
+    finally:
+        signal.signal(signal.SIGTERM, before)
