@@ -185,8 +185,8 @@ class StorePart(Protocol):
         """Have a run stored that waits for any node. May be called from any thread, under the lock."""
         ...
 
-    def note_call(self, run_id: int, /) -> None:
-        """Have a run stored that `Task.run` has started on this node."""
+    def end_call(self, call: object, run_id: int | None, /) -> None:
+        """Have a run stored that `Task.run` has submitted; its id is None if the executor has rejected it."""
         ...
 
     async def start(self) -> None:

@@ -42,6 +42,8 @@ _RECHECK_DELAY = 1.0
 _OVERDUE = timedelta(seconds=0.5)
 # Seconds between two looks at a lease that is over.
 _LEASE_DELAY = 0.2
+# Seconds until the next attempt to delete old runs if one has failed.
+_PRUNE_RETRY_DELAY = 60.0
 # Seconds by which the clocks of scheduler and store may differ.
 _CLOCK_STEP = 0.02
 # Seconds between two attempts during an outage, doubled each time.
@@ -121,9 +123,9 @@ class StoreConnector:
             self.runs.submit(stored)
             self._wake()
 
-    def note_call(self, run_id: int, /) -> None:
-        """Have a run stored that `Task.run` has started on this node."""
-        self.runs.note_call(run_id)
+    def end_call(self, call: object, run_id: int | None, /) -> None:
+        """Have a run stored that `Task.run` has started on this node, unless its executor has rejected it."""
+        self.runs.end_call(call, run_id)
 
     def _begin_call(self, task_id: str) -> Callable[[], Never] | None:
         stored = self.tasks.get(task_id)
@@ -341,9 +343,19 @@ class StoreConnector:
         if now >= self._next_beat:
             await self._beat(session)
         if now >= self._next_prune:
+            await self._prune(session)
+
+    async def _prune(self, session: StoreSession) -> None:
+        """Delete old runs. A failure only delays that: runs are fired with a long history too."""
+        delay = _PRUNE_RETRY_DELAY
+        try:
             delay = await self.runs.history.prune(session)
-            self._next_prune = time.monotonic() + delay
-            self._schedule_wake(delay)
+        except StoreClosedError:
+            raise
+        except Exception as error:
+            _log_failure("Old runs could not be deleted", error)
+        self._next_prune = time.monotonic() + delay
+        self._schedule_wake(delay)
 
     @property
     def _has_lease(self) -> bool:

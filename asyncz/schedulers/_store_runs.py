@@ -68,7 +68,8 @@ class StoredRuns:
         self._called: dict[int, OwnedRun] = {}
         # Any thread appends. The loop's thread removes as many from the front as it has stored: a slice, in one step.
         self._submissions: list[RunRecord] = []
-        self._begun: tuple[RunRecord, OwnedRun] | None = None
+        # By id in the store. The function of a call may run inside of its submission, and call another task there.
+        self._begun: dict[str, tuple[RunRecord, OwnedRun]] = {}
         self._claimed: Counter[str] = Counter()
         self._claim_limit = _CLAIMED
         self._refusals: dict[UUID, int] = {}
@@ -86,6 +87,7 @@ class StoredRuns:
         self._steps.clear()
         self._owned.clear()
         self._called.clear()
+        self._begun.clear()
         self._claimed.clear()
         self._refusals.clear()
         self.outcomes.clear()
@@ -177,16 +179,21 @@ class StoredRuns:
         self._submissions.append(self._submission(stored, "waiting"))
 
     def begin_call(self, stored: StoredTask) -> OwnedCall:
-        """Return the call of a run that `Task.run` submits to this node; `note_call` follows if it is accepted."""
+        """Return the call of a run that `Task.run` is going to submit to this node; `end_call` follows."""
         record = self._submission(stored, "running")
         owned = OwnedRun(record.id, 1, record.task_id, record.scheduled_at.timestamp(), stored.call.function)
-        self._begun = record, owned
+        self._begun[str(record.id)] = record, owned
         return self._call_of(stored.call, owned)
 
-    def note_call(self, run_id: int) -> None:
-        """Have a run stored that `Task.run` has submitted to this node."""
-        begun, self._begun = self._begun, None
-        if begun is not None:
+    def end_call(self, call: object, run_id: int | None) -> None:
+        """Have a run stored that `Task.run` has submitted to this node.
+
+        Args:
+            call: Call of any run; nothing is done if `begin_call` has not returned it.
+            run_id: Id of the run; None if its executor has rejected it.
+        """
+        begun = self._begun.pop(call.ownership.stored_id, None) if isinstance(call, OwnedCall) else None
+        if begun is not None and run_id is not None:
             record, self._called[run_id] = begun
             self._submissions.append(record)
             self._wake()

@@ -17,7 +17,13 @@ from asyncz._text import printable
 from asyncz._traced_call import CallWithOrigin
 from asyncz.clock import utc
 from asyncz.events import TaskAdded, TaskExecuted, TaskModified, TaskRemoved
-from asyncz.exceptions import InvalidInputError, NoResultError, TaskLookupError
+from asyncz.exceptions import (
+    InvalidInputError,
+    MaximumInstancesError,
+    NoResultError,
+    QueueFullError,
+    TaskLookupError,
+)
 from asyncz.limits import TaskLimits, TaskOptions, check_options
 from asyncz.plugins import check_trigger
 from asyncz.protocols import Trigger
@@ -548,11 +554,11 @@ class StoredTaskController(TaskController[ResultT]):
             self.offer_run(at, own)
 
     @override
-    def run_now(self, task_id: str, /) -> RunHandle[ResultT]:
-        """Submit a run now, which is stored as well; see `Task.run`."""
-        handle = super().run_now(task_id)
-        self._store.note_call(handle.run_id)
-        return handle
+    def submit_run(self, run: LiveRun[ResultT]) -> MaximumInstancesError | QueueFullError | None:
+        """Submit a run, and have it stored if `Task.run` has made it; return the rejection, if there is one."""
+        call, rejection = run.call, super().submit_run(run)
+        self._store.end_call(call, run.run_id if rejection is None else None)
+        return rejection
 
     @override
     def submit(self, task_id: str, /) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from asyncz.exceptions import InvalidInputError
 
 _SHORTEST_TTL = timedelta(seconds=3)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def check_ttl(ttl: timedelta) -> None:
@@ -37,3 +38,8 @@ def check_keep(keep: int) -> None:
     """
     if keep < 0:
         raise InvalidInputError("keep", repr(keep), "pass at least 0")
+
+
+def usable_age(age: timedelta, now: datetime) -> timedelta:
+    """Return an age, or the time since 1970 if that is shorter: dates end, and no run is older."""
+    return max(min(age, now - _EPOCH), timedelta(0))

@@ -13,7 +13,7 @@ from uuid import UUID
 from typing_extensions import TypeVar
 
 from asyncz.clock import utc
-from asyncz.stores._checks import check_keep, check_limit, check_ttl
+from asyncz.stores._checks import check_keep, check_limit, check_ttl, usable_age
 from asyncz.stores._columns import OUTCOME_COLUMNS
 from asyncz.stores._declarations import records_to_write
 from asyncz.stores.exceptions import StoreClosedError
@@ -283,7 +283,7 @@ class MemoryStoreSession:
         check_limit(limit)
         with self._lock:
             now = self._now()
-            ages = {str(state): age for state, age in keep.items()}
+            ages = {str(state): usable_age(age, now) for state, age in keep.items()}
             outdated = (
                 run
                 for run in self._tables.runs.values()

@@ -16,7 +16,7 @@ from typing_extensions import override
 from asyncz._checks import check_at_least
 from asyncz.clock import utc
 from asyncz.exceptions import InvalidInputError, MissingExtraError
-from asyncz.stores._checks import check_ttl
+from asyncz.stores._checks import check_ttl, usable_age
 from asyncz.stores._columns import OUTCOME_COLUMNS, RUN_COLUMNS, TASK_COLUMNS, column_list
 from asyncz.stores._declarations import records_to_write
 from asyncz.stores._migrations import SCHEMA_TABLE, Migration, migrations, statements
@@ -473,9 +473,10 @@ class _PostgresTransactions:
             f" AND finished_at < {_NOW} - %(age)s ORDER BY finished_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED)"
         )
         pruned = 0
+        now = utc(time.time() if self._now is None else self._now())
         with self._connected() as database:
             for state, age in keep.items():
-                values = {**self._values(), "state": state, "age": age, "limit": limit - pruned}
+                values = {**self._values(), "state": state, "age": usable_age(age, now), "limit": limit - pruned}
                 pruned += database.execute(sql.encode(), values).rowcount
             forget = f"DELETE FROM asyncz_nodes WHERE lease_until < {_NOW} - %(age)s"  # noqa: S608
             _ = database.execute(forget.encode(), {**self._values(), "age": FORGET_NODE_AFTER})

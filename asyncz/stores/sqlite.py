@@ -14,7 +14,7 @@ from uuid import UUID
 
 from asyncz._checks import check_at_least
 from asyncz.clock import utc
-from asyncz.stores._checks import check_ttl
+from asyncz.stores._checks import check_ttl, usable_age
 from asyncz.stores._columns import (
     OUTCOME_COLUMNS,
     RUN_COLUMNS,
@@ -263,7 +263,7 @@ class _SqliteTransactions:
                 pruned += database.execute(
                     "DELETE FROM asyncz_runs WHERE sequence IN (SELECT sequence FROM asyncz_runs WHERE state = ? AND"
                     " finished_at < ? ORDER BY finished_at LIMIT ?)",
-                    (state, microseconds(now - age), limit - pruned),
+                    (state, microseconds(now - usable_age(age, now)), limit - pruned),
                 ).rowcount
             _ = database.execute(
                 "DELETE FROM asyncz_nodes WHERE lease_until < ?", (microseconds(now - FORGET_NODE_AFTER),)
