@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import io
 import json
 import os
 import pickle
 import re
 import sqlite3
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,6 +26,7 @@ from apscheduler.triggers.calendarinterval import CalendarIntervalTrigger
 from apscheduler.triggers.combining import AndTrigger, OrTrigger
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
+from pydantic import JsonValue
 from typer.testing import CliRunner
 from typing_extensions import override
 
@@ -33,7 +36,8 @@ from asyncz.stores import NodeRecord, StoreOptions, TaskRecord
 from asyncz.stores._urls import store_of
 from asyncz.stores.apscheduler_3 import _pickles, _reading
 from asyncz.stores.apscheduler_3._pickles import InertUnpickler, StandIn, read_job
-from asyncz.stores.apscheduler_3._reading import DIED, PickledJob, read_jobs
+from asyncz.stores.apscheduler_3._reading import DIED, PickledJob, ReadJob, read_jobs
+from asyncz.stores.apscheduler_3._translation import Translator
 from tests.helpers.postgres import new_schema
 from tests.helpers.waiting import until
 
@@ -275,6 +279,60 @@ def test_jobs_without_counterpart_are_reported(database: str) -> None:
     assert found.jobs["fine"]["translated"]
 
 
+def test_unknown_time_zone_does_not_hide_others(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'jobs.sqlite'}"
+
+    def add(scheduler: OldScheduler) -> None:
+        for job_id in ("a", "b"):
+            scheduler.add_job("old_jobs:report", CronTrigger(hour=3, timezone=BERLIN), ["a"], id=job_id)
+
+    write_jobs(url, add)
+    with sqlite3.connect(tmp_path / "jobs.sqlite") as connection:
+        (pickled,) = connection.execute("SELECT job_state FROM apscheduler_jobs WHERE id = 'a'").fetchone()
+        renamed = pickled.replace(b"Europe/Berlin", b"Europe/Nobody")
+        connection.execute("UPDATE apscheduler_jobs SET job_state = ? WHERE id = 'a'", (renamed,))
+    connection.close()
+    found = invoke(url, "--read-pickles")
+    assert found.status == 1
+    assert found.jobs["a"]["reason"] == "this machine has no time zone 'Europe/Nobody'"
+    assert found.jobs["b"]["translated"]
+
+
+def test_invalid_next_run_time_is_noted(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'jobs.sqlite'}"
+
+    def add(scheduler: OldScheduler) -> None:
+        for job_id in ("inf", "paused", "text"):
+            scheduler.add_job("old_jobs:report", "date", ["a"], run_date=DUE, id=job_id)
+
+    write_jobs(url, add)
+    with sqlite3.connect(tmp_path / "jobs.sqlite") as connection:
+        for job_id, value in {"inf": float("inf"), "paused": None, "text": "soon"}.items():
+            connection.execute("UPDATE apscheduler_jobs SET next_run_time = ? WHERE id = ?", (value, job_id))
+    connection.close()
+    jobs = invoke(url, "--read-pickles", "--importable", "old_jobs").jobs
+    assert {job_id: each["notes"] for job_id, each in jobs.items()} == {
+        "inf": ["the next run time inf is not a time: the task is paused"],
+        "paused": [],
+        "text": ["the next run time 'soon' is not a time: the task is paused"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [
+        ({"$": "tuple", "items": []}, "the state of its trigger is a tuple of 0 and not of 2"),
+        ({"$": "dict", "items": [["run_date", {"$": "datetime"}]]}, "KeyError: 'text'"),
+    ],
+)
+def test_state_of_another_form_is_reported(state: JsonValue, reason: str) -> None:
+    trigger: JsonValue = {"$": "object", "name": "apscheduler.triggers.date.DateTrigger", "state": state}
+    pairs: JsonValue = [["func", "old_jobs:report"], ["args", []], ["kwargs", {"$": "dict", "items": []}]]
+    assert isinstance(pairs, list)
+    job = ReadJob("a", DUE, {"$": "dict", "items": [*pairs, ["trigger", trigger]]}, "")
+    assert Translator({}, (), DUE).translate(job).reason == reason
+
+
 def test_arguments_are_checked_by_importable_functions(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'jobs.sqlite'}"
 
@@ -360,6 +418,8 @@ HOSTILE = {
     "repeated": b"\x80\x04(" + b"X\x10\x00\x00\x00aaaaaaaaaaaaaaaa" * 200_000 + b"l.",
     "persistent": b"Pname\n.",
     "extension": b"\x80\x04\x82\x01.",
+    "long text": pickle.dumps({"args": ["x" * 1_000_000] * 50_000}),
+    "long name": b"\x80\x04(c" + b"n" * 1_000_000 + b"\nname\nq\x01" + b"h\x01)R" * 50_000 + b"l.",
     "truncated": pickle.dumps({"args": [1]})[:-5],
     "empty": b"",
     "text": b"hello",
@@ -377,6 +437,15 @@ def test_hostile_pickle_calls_nothing(name: str, tmp_path: Path) -> None:
     assert not (tmp_path / "called").exists()
     assert not (Path(_pickles.__file__).parent / "called").exists()
     assert found.id == "a"
+
+
+def test_repeated_long_values_are_rejected() -> None:
+    """A short pickle may refer to one text many times."""
+    assert "more than 4 MB" in read_job(HOSTILE["long text"])
+    assert "more than 4 MB" in read_job(HOSTILE["long name"])
+    assert "more than 4 MB" in read_job(pickle.dumps([10**4000] * 2_000))
+    assert "more than 4 MB" in read_job(pickle.dumps("\0" * 1_000_000))
+    assert json.loads(read_job(pickle.dumps("x" * 4_000_000)))["job"]
 
 
 def test_hostile_rows_do_not_hide_others(tmp_path: Path) -> None:
@@ -407,7 +476,41 @@ def test_dead_reader_is_replaced(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     monkeypatch.setattr(_reading, "_PROGRAM", program)
     texts = [b"a", b"die", b"b", b"half", b"c"]
     found = [(each.state, each.error) for each in read_jobs([PickledJob("x", None, text) for text in texts])]
-    assert found == [(1, ""), (None, DIED), (1, ""), (None, DIED), (1, "")]
+    failed = "the process that read the pickle ended with the status 1: no message"
+    assert found == [(1, ""), (None, DIED), (1, ""), (None, failed), (1, "")]
+
+
+def test_reader_with_endless_answer_is_ended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text("import sys\nwhile True: sys.stdout.write('x' * 65536)\n")
+    monkeypatch.setattr(_reading, "_PROGRAM", program)
+    (found,) = read_jobs([PickledJob("x", None, b"")])
+    assert found.error == DIED
+
+
+def test_reader_that_fails_is_reported_as_such(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text("raise ValueError('not allowed')\n")
+    monkeypatch.setattr(_reading, "_PROGRAM", program)
+    (found,) = read_jobs([PickledJob("x", None, b"")])
+    assert found.error == "the process that read the pickle ended with the status 1: ValueError: not allowed"
+
+
+def test_lower_memory_limit_of_system_is_kept() -> None:
+    program = (
+        "import resource, runpy\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (1 << 28, 1 << 28))\n"
+        f"runpy.run_path({_pickles.__file__!r}, run_name='__main__')\n"
+        "print(resource.getrlimit(resource.RLIMIT_AS)[1] >> 20)\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", program],
+        input=base64.b64encode(pickle.dumps(5)) + b"\n",
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert result.stdout.splitlines() == [b'{"job": 5}', b"256"], result.stderr
 
 
 @pytest.mark.slow

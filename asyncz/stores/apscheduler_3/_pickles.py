@@ -35,6 +35,8 @@ MAX_NODES = 100_000
 """Maximum number of values in a job."""
 MAX_PICKLE = 1 << 24
 """Maximum length of a pickle, in bytes."""
+MAX_ANSWER = 1 << 22
+"""Maximum length of a job as JSON, in bytes. A short pickle may refer to a long text many times."""
 
 _APSCHEDULER = "apscheduler.triggers."
 
@@ -185,6 +187,7 @@ class _Plain:
 
     def __init__(self) -> None:
         self._nodes = 0
+        self._length = 0
 
     def of(self, value: object) -> object:  # noqa: C901  # one case for each kind
         """Return a value as JSON."""
@@ -192,7 +195,11 @@ class _Plain:
         if self._nodes > MAX_NODES:
             raise ValueError("it has too many values")
         match value:
-            case None | bool() | int() | float() | str():
+            case str():
+                return self._counted(value, len(value))
+            case int():
+                return self._counted(value, value.bit_length() // 4)
+            case None | float():
                 return value
             case _ if _is_list(value):
                 return [self.of(each) for each in value]
@@ -212,9 +219,21 @@ class _Plain:
             case StandIn():
                 # Only the state of triggers is of use; that of other objects may be anything.
                 is_trigger = value.name.startswith(_APSCHEDULER)
-                return {"$": "object", "name": value.name, "state": self.of(value.state) if is_trigger else None}
+                name = self._counted(value.name, len(value.name))
+                return {"$": "object", "name": name, "state": self.of(value.state) if is_trigger else None}
             case _:
                 return {"$": "object", "name": f"builtins.{type(value).__name__}", "state": None}
+
+    def _counted(self, value: object, length: int) -> object:
+        """Return a value after its length is counted, so that too long values are found before they are text."""
+        self._length += length
+        _check_length(self._length)
+        return value
+
+
+def _check_length(length: int) -> None:
+    if length > MAX_ANSWER:
+        raise ValueError(f"its values have more than {MAX_ANSWER >> 20} MB")
 
 
 def _is_list(value: object) -> TypeGuard[list[object]]:
@@ -237,19 +256,29 @@ def read_job(pickled: bytes) -> str:
         job = _Plain().of(InertUnpickler(io.BytesIO(pickled)).load())
         text = json.dumps({"job": job}, ensure_ascii=False)
         # The receiver does not accept lone surrogates.
-        _ = text.encode()
+        _check_length(len(text.encode()))
     except Exception as error:
         return json.dumps({"error": f"{type(error).__name__}: {error}"[:500]})
     return text
 
 
+def _set_limits() -> None:
+    """Limit the memory of this process, and write no core dumps. A lower limit of the system stays."""
+    try:
+        import resource
+    except ImportError:
+        return
+    for kind, limit in ((resource.RLIMIT_AS, MEMORY), (resource.RLIMIT_CORE, 0)):
+        _, hard = resource.getrlimit(kind)
+        lowest = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+        # Some systems reject a limit. Those of the lengths and of the time remain.
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(kind, (lowest, lowest))
+
+
 def main() -> None:
     """Read all pickles of the standard input. The output is flushed after each: a later one may end the process."""
-    with contextlib.suppress(ImportError):
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _set_limits()
     for line in sys.stdin:
         if hasattr(signal, "setitimer"):
             signal.setitimer(signal.ITIMER_VIRTUAL, SECONDS)

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+import tempfile
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
 import attrs
 from pydantic import BaseModel, JsonValue, ValidationError
 
+from asyncz._checks import shown
 from asyncz.clock import utc
 from asyncz.exceptions import InvalidInputError
 from asyncz.stores._admin import StoreAdmin
+from asyncz.stores.apscheduler_3._pickles import MAX_ANSWER
 from asyncz.stores.exceptions import StoreConnectionError
 
 _PROGRAM = Path(__file__).with_name("_pickles.py")
@@ -23,6 +29,8 @@ _TABLE = re.compile(r"[^\W\d][\w$]{0,62}(\.[^\W\d][\w$]{0,62})?")
 _PAGE = 100
 # Seconds for one page. Each pickle has its own limit of CPU time.
 _TIMEOUT = 120.0
+# Bytes at the end of the standard error of the process: the line with the exception.
+_LONGEST_ERROR = 500
 DIED = "the process that read the pickle died: it needed too much time or memory"
 
 
@@ -34,11 +42,13 @@ class PickledJob:
         id: Id of the job.
         next_run_time: Next due time; None if the job is paused.
         pickle: Pickled state.
+        note: Note for the report; empty if there is nothing to say.
     """
 
     id: str
     next_run_time: datetime | None
     pickle: bytes
+    note: str = ""
 
 
 @attrs.frozen
@@ -50,12 +60,14 @@ class ReadJob:
         next_run_time: Next due time; None if the job is paused.
         state: State of the job as values of JSON, with a tag `$` for other types; None if it cannot be read.
         error: Reason why it cannot be read.
+        note: Note for the report; empty if there is nothing to say.
     """
 
     id: str
     next_run_time: datetime | None
     state: JsonValue
     error: str
+    note: str = ""
 
 
 class _Answer(BaseModel, frozen=True):
@@ -100,39 +112,83 @@ def _job_of(admin: StoreAdmin, row: Sequence[object]) -> PickledJob:
         due = utc(next_run_time) if isinstance(next_run_time, int | float) else None
     except (OverflowError, ValueError, OSError):
         due = None
-    return PickledJob(job_id, due, pickled)
+    is_valid = next_run_time is None or due is not None
+    note = "" if is_valid else f"the next run time {shown(next_run_time)} is not a time: the task is paused"
+    return PickledJob(job_id, due, pickled, note)
 
 
 def read_jobs(jobs: Sequence[PickledJob]) -> Iterator[ReadJob]:
     """Read pickles in another process, which is started again if one of them ends it."""
-    remaining = list(jobs)
+    remaining = deque(jobs)
     while remaining:
-        answers = _ask(remaining)
-        for job, answer in zip(remaining, answers, strict=False):
-            yield ReadJob(job.id, job.next_run_time, answer.job, answer.error)
-        del remaining[: len(answers)]
-        if remaining:
-            culprit = remaining.pop(0)
-            yield ReadJob(culprit.id, culprit.next_run_time, None, DIED)
+        with contextlib.closing(_Reader(remaining)) as reader:
+            while remaining and (answer := reader.next_answer()) is not None:
+                job = remaining.popleft()
+                yield ReadJob(job.id, job.next_run_time, answer.job, answer.error, job.note)
+            if remaining:
+                culprit = remaining.popleft()
+                yield ReadJob(culprit.id, culprit.next_run_time, None, reader.reason(), culprit.note)
 
 
-def _ask(jobs: Sequence[PickledJob]) -> Sequence[_Answer]:
-    """Return the answers of a new process until it died."""
-    text = b"".join(base64.b64encode(job.pickle) + b"\n" for job in jobs)
-    # -I: neither the current folder nor variables of the environment add modules. The program imports nothing else.
-    command = [sys.executable, "-I", "-S", str(_PROGRAM)]
-    try:
-        result = subprocess.run(  # noqa: S603  # the interpreter of this process
-            command, input=text, capture_output=True, check=False, timeout=_TIMEOUT, cwd=_PROGRAM.parent
+class _Reader:
+    """Process that reads pickles. It has one answer in memory at a time, and so has this process.
+
+    Args:
+        jobs: Jobs with their pickles.
+    """
+
+    def __init__(self, jobs: Iterable[PickledJob]) -> None:
+        # -I: neither the current folder nor variables of the environment add modules. The program imports nothing else.
+        command = [sys.executable, "-I", "-S", str(_PROGRAM)]
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # `close` closes it
+        self._process = subprocess.Popen(  # noqa: S603  # the interpreter of this process
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, cwd=_PROGRAM.parent
         )
-        output = result.stdout
-    except subprocess.TimeoutExpired as error:
-        output = error.stdout or b""
-    answers: list[_Answer] = []
-    # The last line is empty, or was not finished.
-    for line in output.split(b"\n")[:-1]:
+        self._timer = threading.Timer(_TIMEOUT, self._process.kill)
+        # The process answers while it is still fed: without a thread, both would wait for the other to read.
+        self._feeder = threading.Thread(target=self._feed, args=(tuple(jobs),), name="asyncz-pickles")
+        for thread in (self._timer, self._feeder):
+            thread.daemon = True
+            thread.start()
+
+    def next_answer(self) -> _Answer | None:
+        """Return the next answer, or None if the process died."""
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline(MAX_ANSWER + 1)
+        if not line.endswith(b"\n"):
+            if len(line) > MAX_ANSWER:
+                self._process.kill()
+            return None
         try:
-            answers.append(_Answer.model_validate_json(line))
+            return _Answer.model_validate_json(line)
         except ValidationError:
-            answers.append(_Answer(error="its values cannot be passed on"))
-    return answers[: len(jobs)]
+            return _Answer(error="its values cannot be passed on")
+
+    def reason(self) -> str:
+        """Return the reason why the process died."""
+        status = self._process.wait()
+        if status <= 0:
+            # A signal, as by the limits.
+            return DIED
+        size = self._errors.seek(0, 2)
+        _ = self._errors.seek(max(0, size - _LONGEST_ERROR))
+        lines = self._errors.read().decode(errors="replace").splitlines()
+        return (
+            f"the process that read the pickle ended with the status {status}: {lines[-1] if lines else 'no message'}"
+        )
+
+    def close(self) -> None:
+        """End the process. Idempotent."""
+        self._timer.cancel()
+        self._process.kill()
+        _ = self._process.wait()
+        self._feeder.join()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+        self._errors.close()
+
+    def _feed(self, jobs: Sequence[PickledJob]) -> None:
+        assert self._process.stdin is not None
+        # The process may die meanwhile; the rest is still in the buffer when the pipe is closed.
+        with contextlib.suppress(OSError), self._process.stdin as pipe:
+            pipe.writelines(base64.b64encode(job.pickle) + b"\n" for job in jobs)

@@ -83,11 +83,12 @@ class Translator:
             return self._translated(job)
         except UntranslatableError as error:
             return Translation(job.id, None, printable(str(error)))
-        except (AsynczError, ValueError, OverflowError, RecursionError) as error:
+        except (AsynczError, ValueError, LookupError, TypeError, OverflowError, RecursionError) as error:
+            # A pickle may hold anything in any place. One job must not end the report of the others.
             return Translation(job.id, None, exception_text(error))
 
     def _translated(self, job: ReadJob) -> Translation:
-        notes: list[str] = []
+        notes: list[str] = [job.note] if job.note else []
         state = _dictionary(job.state, "the pickle")
         if job.id == "" or "\0" in job.id:
             raise UntranslatableError("it has no id that can be stored")
@@ -246,7 +247,7 @@ def _zone(value: JsonValue) -> tzinfo:
         if isinstance(name, str) and name:
             try:
                 return zoneinfo.ZoneInfo(name)
-            except (OSError, ValueError):
+            except (zoneinfo.ZoneInfoNotFoundError, OSError, ValueError):
                 raise UntranslatableError(f"this machine has no time zone {name!r}") from None
         if isinstance(offset, int | float):
             return timezone(timedelta(seconds=offset))
@@ -288,7 +289,10 @@ class _Triggers:
     def _options(self, name: str, pickled: JsonValue) -> _Options:
         if isinstance(pickled, dict) and pickled.get("$") == "tuple":
             # As version 3.0 wrote it.
-            pickled = _items(pickled)[1]
+            parts = _items(pickled)
+            if len(parts) != 2:
+                raise UntranslatableError(f"the state of its trigger is a tuple of {len(parts)} and not of 2")
+            pickled = parts[1]
         if not name.startswith(_TRIGGERS):
             raise UntranslatableError(f"its trigger is a {name}, which is not a trigger of APScheduler")
         state = _dictionary(pickled, "the trigger")
