@@ -23,9 +23,9 @@ import attrs
 from typing_extensions import TypeVar
 
 from asyncz._callables import function_name, function_reference
-from asyncz._checks import check_choice, check_flag, check_instance, check_text
+from asyncz._checks import check_callable, check_choice, check_flag, check_instance, check_text
 from asyncz._run_owners import OwnedCall
-from asyncz._text import class_name, exception_text
+from asyncz._text import class_name
 from asyncz._traced_call import CallWithOrigin, TracedCall, add_trace_fields
 from asyncz.clock import SystemClock
 from asyncz.events import (
@@ -116,6 +116,7 @@ def instrument(
     submitted: SubmittedTrace = "link",
     task_ids: bool = False,
     name: str | None = None,
+    redact: Callable[[str], str] | None = None,
 ) -> Instrumentation:
     """Record spans and metrics of a scheduler from now on. May be called before or after its start, from any thread.
 
@@ -126,6 +127,7 @@ def instrument(
         submitted: Trace of runs by `task.submit()`: `link` for one of their own, `parent` for that of the caller.
         task_ids: Give metrics the id of the task as well. Tasks that are added at run time have no bound.
         name: Value of the attribute `asyncz.scheduler`; None for the number of the scheduler in this process.
+        redact: Returns what spans may show of a message or traceback of an exception; None for all of it.
 
     Raises:
         InvalidInputError: An argument is not valid, the scheduler is instrumented already, or another has the name.
@@ -139,8 +141,12 @@ def instrument(
     check_flag("task_ids", task_ids)
     if name is not None:
         check_text("name", name)
+    if redact is not None:
+        check_callable("redact", redact)
     add_trace_fields()
-    return Instrumentation(scheduler, tracer_provider, meter_provider, submitted, task_ids=task_ids, name=name)
+    return Instrumentation(
+        scheduler, tracer_provider, meter_provider, submitted, task_ids=task_ids, name=name, redact=redact
+    )
 
 
 class Instrumentation:
@@ -159,34 +165,61 @@ class Instrumentation:
         *,
         task_ids: bool,
         name: str | None,
+        redact: Callable[[str], str] | None,
     ) -> None:
         self._parts = parts = scheduler._parts
         self._submitted = submitted
         self._task_ids = task_ids
+        self._redact = redact
         self._is_real_time = isinstance(parts.runtime.clock, SystemClock)
         self._tracer = (tracer_provider or trace.get_tracer_provider()).get_tracer("asyncz", SCHEMA)
-        # Traces of live runs by run id. Changed on the loop's thread only.
+        # Traces of live runs by run id. Under the lock of the runtime.
         self._traces: dict[int, _RunTrace] = {}
         self._ended: OrderedDict[int, SpanContext] = OrderedDict()
         self.name: str = number_of(parts.runtime) if name is None else name
-        self._closed = False
+        # Under the lock of the runtime: True before the instrumentation is complete, and after `close`.
+        self._closed = True
+        self._subscriptions: tuple[Subscription, ...] = ()
         _check_free(scheduler)
         self._instruments = instruments_of(meter_provider)
-        self._instruments.add(self)
-        with parts.runtime.lock:
-            parts.runtime.run_hook = self
-            if parts.executors.hook_all():
-                for controller in parts.tasks.all():
-                    controller.hook_submissions()
-        self._subscriptions: tuple[Subscription, ...] = (
-            scheduler.subscribe(TaskExecuted, self._on_outcome),
-            scheduler.subscribe(TaskError, self._on_outcome),
-            scheduler.subscribe(TaskMissed, self._on_outcome),
-            scheduler.subscribe(TaskCancelled, self._on_outcome),
+        try:
+            self._instruments.add(self)
+            self._subscribe(scheduler)
+            self._open(scheduler)
+        except BaseException:
+            self._detach()
+            raise
+
+    def _subscribe(self, scheduler: AsyncIOScheduler) -> None:
+        outcomes: tuple[type[TaskExecuted[object] | TaskError | TaskMissed | TaskCancelled], ...]
+        outcomes = (TaskExecuted, TaskError, TaskMissed, TaskCancelled)
+        self._subscriptions = (
+            *(scheduler.subscribe(each, self._on_outcome) for each in outcomes),
             scheduler.subscribe(TaskRetrying, self._on_retrying),
             scheduler.subscribe(TaskMaxInstances, self._on_rejected),
             scheduler.subscribe(TaskQueueFull, self._on_rejected),
         )
+
+    def _open(self, scheduler: AsyncIOScheduler) -> None:
+        """Begin to record.
+
+        The last step of an instrumentation: the loop's thread may submit a run as soon as the hook is set, so that all
+        that the hook and the listeners use exists by then. Listeners that are called before it do nothing.
+        """
+        parts = self._parts
+        with parts.runtime.lock:
+            # Again: another thread may have instrumented the scheduler since the first check.
+            _check_free(scheduler)
+            if parts.executors.hook_all():
+                for controller in parts.tasks.all():
+                    controller.hook_submissions()
+            self._closed = False
+            parts.runtime.run_hook = self
+
+    def _detach(self) -> None:
+        self._instruments.discard(self)
+        for subscription in self._subscriptions:
+            subscription.unsubscribe()
 
     def __enter__(self) -> Self:
         return self
@@ -202,14 +235,32 @@ class Instrumentation:
                 return
             self._closed = True
             runtime.run_hook = None
-        self._instruments.discard(self)
-        for subscription in self._subscriptions:
-            subscription.unsubscribe()
-        # The loop's thread adds no trace any more: it reads `run_hook` for each submission.
-        for run in list(self._traces.values()):
+            left, self._traces = self._traces, dict[int, _RunTrace]()
+        self._detach()
+        for run in left.values():
             if run.span is not None:
                 run.span.end()
-        self._traces.clear()
+
+    # The end of a span: `close`, in any thread, may come at each step of the loop's thread. A trace belongs to the
+    # thread that took it out of `_traces` under the lock of the runtime. The loop's thread takes one trace by `_take`,
+    # works on it without the lock, and gives it back by `_keep`; `close` takes all that are there. So no two threads
+    # have a trace at once, and each span ends once: `close` ends those that it found, and `_keep` ends the one that it
+    # would give back to a closed instrumentation. An event that took its trace before `close` is still recorded, as if
+    # it had come before; later ones find `_closed`. The tracer, which is foreign code, is not called under the lock.
+
+    def _take(self, run_id: int) -> tuple[bool, _RunTrace | None]:
+        """Take the trace of a run, if there is one; the flag is False after `close`. On the loop's thread."""
+        with self._parts.runtime.lock:
+            return not self._closed, self._traces.pop(run_id, None)
+
+    def _keep(self, run_id: int, run: _RunTrace) -> None:
+        """Give the trace of a run back, or end its span if the instrumentation was closed meanwhile."""
+        with self._parts.runtime.lock:
+            if not self._closed:
+                self._traces[run_id] = run
+                return
+        if run.span is not None:
+            run.span.end()
 
     # The methods of `RunHook`
 
@@ -233,23 +284,38 @@ class Instrumentation:
 
     def rejected(self, run: TaskRun[ResultT], /) -> None:
         """Drop the span of an attempt: an executor has rejected it."""
-        found = self._traces.get(run.run_id)
+        _, found = self._take(run.run_id)
         if found is None:
             return
         # A span that never ends is never exported.
         found.span = None
         found.attempt -= 1
-        if run.attempt == 1:
-            del self._traces[run.run_id]
+        if run.attempt != 1:
+            self._keep(run.run_id, found)
 
     def _start_span(self, run: TaskRun[ResultT], alias: str) -> None:
-        call, origin = _unwrapped(run.call)
-        found = self._traces.get(run.run_id)
-        if found is None:
-            found = self._traces[run.run_id] = self._trace_of(run, origin)
-        elif found.attempt >= run.attempt:
-            # Two submissions of one attempt: a task that is moved calls the hook for each executor.
+        is_open, found = self._take(run.run_id)
+        if not is_open:
+            # `submit_hooked` had read the hook before `close` removed it.
             return
+        call, origin = _unwrapped(run.call)
+        if found is None:
+            found = self._trace_of(run, origin)
+        try:
+            # Two submissions of one attempt: a task that is moved calls the hook for each executor.
+            if found.attempt < run.attempt:
+                self._start_attempt(run, found, alias, call, origin)
+        finally:
+            self._keep(run.run_id, found)
+
+    def _start_attempt(
+        self,
+        run: TaskRun[ResultT],
+        found: _RunTrace,
+        alias: str,
+        call: Callable[[], ResultT | Awaitable[ResultT]],
+        origin: object,
+    ) -> None:
         found.attempt, found.alias = run.attempt, alias
         found.function = _dotted(function_reference(call))
         found.name = function_name(call)
@@ -320,24 +386,31 @@ class Instrumentation:
 
     def _on_retrying(self, event: TaskRetrying) -> None:
         details = event.details
-        run = self._with_span(self._traces.get(details.run_id), event.task_id, details)
+        is_open, found = self._take(details.run_id)
+        if not is_open:
+            return
+        run = self._with_span(found, event.task_id, details)
         self._instruments.retried.add(1, self._metric_attributes(event.task_id, run, event.exception))
+        self._record_lateness(event.task_id, run, details)
         if run is not None and run.span is not None:
-            self._traces[details.run_id] = run
             run.attempt, run.links = details.attempt, (run.span.get_span_context(),)
             self._end(run, details, "retried", event.exception, event.traceback)
+            self._keep(details.run_id, run)
 
     def _on_outcome(self, event: TaskNotification[object]) -> None:
         details = event.details
-        run = self._with_span(self._traces.pop(details.run_id, None), event.task_id, details)
+        is_open, found = self._take(details.run_id)
+        if not is_open:
+            return
+        run = self._with_span(found, event.task_id, details)
         outcome, exception, text = _outcome_of(event)
         attributes = self._metric_attributes(event.task_id, run, exception)
         if isinstance(event, TaskMissed):
             self._instruments.missed.add(1, attributes)
         if details.duration is not None:
-            self._instruments.duration.record(max(0.0, details.duration), {**attributes, "asyncz.run.outcome": outcome})
-        if details.attempt == 1 and (lateness := _lateness_of(details)) is not None:
-            self._instruments.lateness.record(lateness, attributes)
+            duration = max(0.0, details.duration)
+            self._instruments.duration.record(duration, {**attributes, "asyncz.run.outcome": outcome})
+        self._record_lateness(event.task_id, run, details)
         if run is not None and run.span is not None:
             self._ended[details.run_id] = run.span.get_span_context()
             while len(self._ended) > _MAX_ENDED:
@@ -345,10 +418,17 @@ class Instrumentation:
             self._end(run, details, outcome, exception, text)
 
     def _on_rejected(self, event: TaskMaxInstances | TaskQueueFull) -> None:
+        if self._closed:
+            return
         reason = "max_instances" if isinstance(event, TaskMaxInstances) else "queue_full"
-        self._instruments.refused.add(
-            1, {**self._metric_attributes(event.task_id, None, None), "asyncz.run.refusal": reason}
-        )
+        attributes = {**self._metric_attributes(event.task_id, None, None), "asyncz.run.refusal": reason}
+        self._instruments.refused.add(1, attributes)
+
+    def _record_lateness(self, task_id: str, run: _RunTrace | None, details: RunDetails) -> None:
+        """Record the lateness of a run once, with its first attempt, whatever became of that."""
+        lateness = _lateness_of(details)
+        if details.attempt == 1 and lateness is not None:
+            self._instruments.lateness.record(lateness, self._metric_attributes(task_id, run, None))
 
     def _end(
         self, run: _RunTrace, details: RunDetails, outcome: str, exception: BaseException | None, text: str
@@ -361,26 +441,40 @@ class Instrumentation:
         lateness = _lateness_of(details)
         if lateness is not None:
             attributes["asyncz.run.lateness"] = lateness
-        if exception is not None:
-            attributes["error.type"] = _type_name(exception)
-            description = exception_text(exception)
-            span.add_event(
-                "exception",
-                {
-                    "exception.type": _type_name(exception),
-                    "exception.message": description,
-                    "exception.stacktrace": text,
-                },
-            )
-            span.set_status(Status(StatusCode.ERROR, description))
-        span.set_attributes(attributes)
         finished = None
         if self._is_real_time:
             if details.started is not None:
                 span.add_event("asyncz.run.started", timestamp=max(run.started, _nanoseconds(details.started)))
             if details.finished is not None:
                 finished = max(run.started, _nanoseconds(details.finished))
+        if exception is not None:
+            attributes["error.type"] = _type_name(exception)
+            self._add_exception(span, exception, text, finished)
+        span.set_attributes(attributes)
         span.end(finished)
+
+    def _add_exception(self, span: Span, exception: BaseException, text: str, finished: int | None) -> None:
+        message = self._redacted(_message_of(exception))
+        event = {
+            "exception.type": _type_name(exception),
+            "exception.message": message,
+            "exception.stacktrace": self._redacted(text),
+        }
+        # At the end of the span: the listener is called later than that.
+        span.add_event("exception", event, timestamp=finished)
+        name = type(exception).__name__
+        span.set_status(Status(StatusCode.ERROR, f"{name}: {message}" if message else name))
+
+    def _redacted(self, text: str) -> str:
+        """Return a text that may leave the program; of a `redact` that raises, nothing is exported."""
+        if self._redact is not None:
+            try:
+                text = self._redact(text)
+            except Exception as error:
+                logger.error("redact() raised %s; the text is left out", type(error).__name__)
+                return "<redact() raised>"
+        # The exporters encode texts as UTF-8, which has no lone surrogates.
+        return text.encode("utf-8", "backslashreplace").decode()
 
     def _metric_attributes(self, task_id: str, run: _RunTrace | None, exception: BaseException | None) -> _Attributes:
         attributes: _Attributes = {"asyncz.scheduler": self.name}
@@ -436,6 +530,14 @@ def _headers(context: Context) -> Mapping[str, str]:
     headers: dict[str, str] = {}
     propagate.inject(headers, context)
     return headers
+
+
+def _message_of(exception: BaseException) -> str:
+    """Return the message of an exception, whose `__str__` may raise."""
+    try:
+        return str(exception)
+    except BaseException as failure:
+        return f"<str() raised {type(failure).__name__}>"
 
 
 def _outcome_of(event: TaskNotification[object]) -> tuple[str, BaseException | None, str]:

@@ -125,9 +125,11 @@ class PrometheusMetrics:
             ("asyncz_run_lateness_seconds", "histogram", "Seconds from the due time to the call", lateness),
         )
 
-    def _on_retrying(self, _: TaskRetrying) -> None:
+    def _on_retrying(self, event: TaskRetrying) -> None:
+        labels = self._labels_of(event.task_id)
         with self._lock:
             self._retried += 1
+            self._add_lateness(labels, event.details)
 
     def _on_outcome(self, event: TaskNotification[object]) -> None:
         details = event.details
@@ -140,8 +142,12 @@ class PrometheusMetrics:
         with self._lock:
             duration = max(0.0, details.duration or 0.0)
             self._durations.setdefault((*labels, ("outcome", outcome)), _Histogram()).add(duration)
-            if details.attempt == 1:
-                self._lateness.setdefault(labels, _Histogram()).add(_lateness_of(details))
+            self._add_lateness(labels, details)
+
+    def _add_lateness(self, labels: _Labels, details: RunDetails) -> None:
+        """Count the lateness of a run once, with its first attempt, whatever became of that. Under the lock."""
+        if details.attempt == 1 and details.started is not None:
+            self._lateness.setdefault(labels, _Histogram()).add(_lateness_of(details))
 
     def _labels_of(self, task_id: str) -> _Labels:
         # A finished task is unregistered after its last outcome was announced.

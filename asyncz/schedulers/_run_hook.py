@@ -26,7 +26,10 @@ class RunHook(Protocol):
         ...
 
     def before_submit(self, run: TaskRun[ResultT], alias: str, /) -> None:
-        """Prepare an attempt that is submitted next; may replace its call and its context. Must not raise."""
+        """Prepare an attempt that is submitted next; may replace its call and its context. Must not raise.
+
+        May be called once more after the hook was removed: another thread may remove it meanwhile.
+        """
         ...
 
     def rejected(self, run: TaskRun[ResultT], /) -> None:
@@ -69,6 +72,8 @@ def submit_hooked(
     holder: HookHolder, alias: str, submit: Callable[[TaskRun[ResultT]], None], run: TaskRun[ResultT]
 ) -> None:
     """Submit a run to an executor, after the hook of the scheduler."""
+    # Read once: another thread may remove or replace the hook between the steps. Reading an attribute is atomic. All
+    # calls for one submission go to the same hook, which ignores those that come after its end.
     hook = holder.run_hook
     if hook is None:
         submit(run)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from random import Random
-from unittest.mock import Mock
+from unittest.mock import Mock, patch
 
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
@@ -23,7 +23,7 @@ from opentelemetry.sdk.metrics.export import Gauge, InMemoryMetricReader, Metric
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.trace import SpanKind, StatusCode
+from opentelemetry.trace import Span, SpanKind, StatusCode
 from typing_extensions import override
 
 from asyncz import (
@@ -41,7 +41,10 @@ from asyncz import (
     install_log_fields,
 )
 from asyncz.clock import utc
-from asyncz.otel import METRICS, Instrumentation, instrument
+from asyncz.events import Event, RunDetails
+from asyncz.otel import METRICS, Instrumentation, _Attributes, _RunTrace, instrument
+from asyncz.runs import TaskRun
+from asyncz.schedulers.subscriptions import Subscription
 from asyncz.stores import MemoryStore
 from asyncz.testing import FakeClock
 from tests.helpers.waiting import until
@@ -251,6 +254,8 @@ async def test_attempts_are_linked_spans(telemetry: Telemetry) -> None:
             await scheduler.add_task(attempt, trigger=None, retry=Retry(attempts=3)).run()
         await until(lambda: len(telemetry.spans) == 4)
         assert sum(telemetry.points("asyncz.run.retried").values()) == 2
+        (late,) = telemetry.points("asyncz.run.lateness").items()
+    assert ("error.type" in dict(late[0]), late[1]) == (False, 1)
     spans = [span for span in telemetry.spans if span.name != "request"]
     outcomes = [(span.attributes or {})["asyncz.run.outcome"] for span in spans]
     assert outcomes == ["retried", "retried", "executed"]
@@ -278,6 +283,7 @@ async def test_failed_run_has_exception_and_error_status(telemetry: Telemetry) -
             await scheduler.add_task(odd, trigger=None).run()
         await until(lambda: len(telemetry.spans) == 3)
         durations = telemetry.points("asyncz.run.duration")
+        assert all("error.type" not in dict(key) for key in telemetry.points("asyncz.run.lateness"))
     assert {str(dict(key)["error.type"]).rpartition(".")[2] for key in durations} == {
         "OSError",
         "TaskTimeoutError",
@@ -288,6 +294,43 @@ async def test_failed_run_has_exception_and_error_status(telemetry: Telemetry) -
     assert failed.status.description == "OSError: no route"
     exception = next(event for event in failed.events if event.name == "exception")
     assert "traced_jobs.py" in str((exception.attributes or {})["exception.stacktrace"])
+    assert (exception.attributes or {})["exception.message"] == "no route"
+    assert exception.timestamp == failed.end_time
+    odd_span = next(span for span in telemetry.spans if span.name.endswith("odd"))
+    odd_event = next(event for event in odd_span.events if event.name == "exception")
+    assert (odd_event.attributes or {})["exception.message"] == "<str() raised RuntimeError>"
+
+
+async def test_message_of_exception_is_whole_and_encodable(telemetry: Telemetry) -> None:
+    message = f"two\nlines \ud800 {'x' * 1000}"
+    async with AsyncIOScheduler() as scheduler:
+        telemetry.instrument(scheduler)
+        await scheduler.add_task(traced_jobs.fail, message, trigger=None).run().notification()
+        await until(lambda: len(telemetry.spans) == 1)
+    exception = next(event for event in telemetry.span("run fail").events if event.name == "exception")
+    assert (exception.attributes or {})["exception.message"] == message.replace("\ud800", "\\ud800")
+
+
+async def test_redact_sees_all_texts_of_exceptions(telemetry: Telemetry, caplog: pytest.LogCaptureFixture) -> None:
+    def broken(text: str) -> str:
+        raise ValueError(text)
+
+    def stars(text: str) -> str:
+        return text.replace("secret", "***")
+
+    for redact in (stars, broken):
+        async with AsyncIOScheduler() as scheduler:
+            telemetry.instrument(scheduler, redact=redact)
+            await scheduler.add_task(traced_jobs.fail, "the secret", trigger=None).run().notification()
+    first, second = telemetry.spans
+    texts = [
+        f"{span.status.description} {[dict(event.attributes or {}) for event in span.events]}"
+        for span in (first, second)
+    ]
+    assert first.status.description == "OSError: the ***"
+    assert second.status.description == "OSError: <redact() raised>"
+    assert "secret" not in "".join(texts)
+    assert "redact() raised ValueError" in caplog.text
 
 
 async def test_cancelled_run_has_no_error_status(telemetry: Telemetry) -> None:
@@ -574,6 +617,112 @@ async def test_closed_instrumentation_records_nothing(telemetry: Telemetry) -> N
         assert (await task.run())[0] != 0
 
 
+async def test_span_ends_if_closed_while_it_starts(telemetry: Telemetry) -> None:
+    async with AsyncIOScheduler() as scheduler:
+        instrumentation = telemetry.instrument(scheduler)
+        task = scheduler.add_task(traced_jobs.span_ids, trigger=None)
+        start = instrumentation._new_span
+
+        def start_and_close(task_id: str, details: RunDetails, run: _RunTrace) -> Span:
+            span = start(task_id, details, run)
+            in_other_thread(instrumentation.close)
+            return span
+
+        with patch.object(instrumentation, "_new_span", start_and_close):
+            await task.run()
+        # The hook was read before it was removed.
+        instrumentation.before_submit(Mock(TaskRun), "asyncio")
+    assert [span.name for span in telemetry.spans] == ["run span_ids"]
+    assert instrumentation._traces == {}
+
+
+async def test_span_ends_once_if_closed_at_outcome(telemetry: Telemetry, caplog: pytest.LogCaptureFixture) -> None:
+    async with AsyncIOScheduler() as scheduler:
+        instrumentation = telemetry.instrument(scheduler)
+        record = instrumentation._metric_attributes
+
+        def close_and_record(task_id: str, run: _RunTrace | None, exception: BaseException | None) -> _Attributes:
+            in_other_thread(instrumentation.close)
+            return record(task_id, run, exception)
+
+        with patch.object(instrumentation, "_metric_attributes", close_and_record):
+            await scheduler.add_task(traced_jobs.fail, "x", trigger=None, retry=Retry(attempts=2)).run().notification()
+            await until(lambda: len(telemetry.spans) == 1)
+    assert (telemetry.span("run fail").attributes or {})["asyncz.run.outcome"] == "retried"
+    assert "ended span" not in caplog.text
+
+
+async def test_run_submitted_while_instrumented_is_whole(telemetry: Telemetry) -> None:
+    """A run that begins as soon as the hook is set, or even before, finds all that the instrumentation needs."""
+    async with AsyncIOScheduler() as scheduler:
+        task = scheduler.add_task(traced_jobs.span_ids, trigger=None, max_instances=3)
+        await task.run()
+        hook_all = scheduler._parts.executors.hook_all
+        handles = [task.run()]
+
+        def run_then_hook() -> bool:
+            handles.append(task.run())
+            return hook_all()
+
+        def subscribe(event: type[Event], listener: Callable[[Event], object]) -> Subscription:
+            assert scheduler._parts.runtime.run_hook is None
+            return scheduler._parts.runtime.dispatcher.subscribe(event, listener)
+
+        with (
+            patch.object(scheduler._parts.executors, "hook_all", run_then_hook),
+            patch.object(scheduler, "subscribe", subscribe),
+        ):
+            telemetry.instrument(scheduler)
+        handles.append(task.run())
+        assert (await handles[-1])[0] != 0
+        assert (await handles[0], await handles[1]) == ((0, 0), (0, 0))
+        await until(lambda: len(telemetry.spans) == 1)
+        assert sum(telemetry.points("asyncz.run.duration").values()) == 3
+
+
+async def test_failed_instrumentation_leaves_nothing(telemetry: Telemetry) -> None:
+    async with AsyncIOScheduler() as scheduler:
+        listeners = dict(scheduler._parts.runtime.dispatcher.listeners)
+        with (
+            patch.object(scheduler._parts.executors, "hook_all", side_effect=MemoryError),
+            pytest.raises(MemoryError),
+        ):
+            telemetry.instrument(scheduler)
+        assert dict(scheduler._parts.runtime.dispatcher.listeners) == listeners
+        assert telemetry.reader.get_metrics_data() is None
+        telemetry.instrument(scheduler)
+        await scheduler.add_task(traced_jobs.span_ids, trigger=None).run()
+        await until(lambda: len(telemetry.spans) == 1)
+        assert sum(telemetry.points("asyncz.run.duration").values()) == 1
+
+
+async def test_schedulers_close_while_they_run(telemetry: Telemetry) -> None:
+    """One thread instruments and closes while the loop runs tasks: each exported span has ended, none is left."""
+    async with AsyncIOScheduler() as scheduler:
+        task = scheduler.add_task(traced_jobs.span_ids, trigger=None, max_instances=10)
+        made: list[Instrumentation] = []
+
+        def instrument_again() -> None:
+            for _ in range(100):
+                with telemetry.instrument(scheduler) as instrumentation:
+                    made.append(instrumentation)
+
+        thread = asyncio.create_task(asyncio.to_thread(instrument_again))
+        while not thread.done():
+            await asyncio.gather(*(task.run() for _ in range(5)))
+        await thread
+    assert all(instrumentation._traces == {} for instrumentation in made)
+    ids = [ids_of(span) for span in telemetry.spans]
+    assert len(ids) == len(set(ids))
+
+
+def in_other_thread(function: Callable[[], object]) -> None:
+    thread = threading.Thread(target=function)
+    thread.start()
+    thread.join(30)
+    assert not thread.is_alive()
+
+
 async def test_moved_task_is_traced_once(telemetry: Telemetry) -> None:
     async with AsyncIOScheduler() as scheduler:
         end = asyncio.Event()
@@ -602,6 +751,8 @@ async def test_broken_tracer_changes_no_run(telemetry: Telemetry, caplog: pytest
 def test_invalid_option_rejected() -> None:
     with pytest.raises(InvalidInputError, match="submitted cannot be 'child'"):
         instrument(AsyncIOScheduler(), submitted="child")  # type: ignore[arg-type]  # the mistake
+    with pytest.raises(InvalidInputError, match="redact cannot be 3"):
+        instrument(AsyncIOScheduler(), redact=3)  # type: ignore[arg-type]  # the mistake
     with pytest.raises(InvalidInputError, match="name cannot be ''"):
         instrument(AsyncIOScheduler(), name="")
     with pytest.raises(InvalidInputError, match="scheduler cannot be"):

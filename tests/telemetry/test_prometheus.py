@@ -73,6 +73,8 @@ async def test_text_counts_runs_by_outcome() -> None:
     labels = (("executor", "asyncio"), ("outcome", "error"))
     assert found["asyncz_run_duration_seconds_count", labels] == 1
     assert found["asyncz_run_lateness_seconds_count", (("executor", "threadpool"),)] == 1
+    # Three runs have begun: the first attempt of one was retried.
+    assert found["asyncz_run_lateness_seconds_count", (("executor", "asyncio"),)] == 2
 
 
 async def test_histogram_is_cumulative() -> None:

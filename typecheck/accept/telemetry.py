@@ -20,7 +20,7 @@ def traces(
     instrument(
         scheduler, tracer_provider=tracers, meter_provider=meters, submitted=submitted, task_ids=True, name="main"
     )
-    instrument(scheduler, submitted="parent")
+    instrument(scheduler, submitted="parent", redact=str.upper)
     with instrument(scheduler) as instrumentation:
         assert_type(instrumentation, Instrumentation)
     instrumentation.close()

@@ -14,6 +14,7 @@ def wrong(scheduler: AsyncIOScheduler) -> None:
     instrument(scheduler, meter_provider=3)  # E
     instrument(scheduler, task_ids="no")  # E
     instrument(scheduler, name=3)  # E
+    instrument(scheduler, redact=len)  # E
     instrument(scheduler, None)  # E
     METRICS["asyncz.own"] = "text"  # E
     PrometheusMetrics(3)  # E
