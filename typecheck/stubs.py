@@ -126,7 +126,8 @@ def _is_of_annotated_type(name: str) -> bool:
     for end in range(2, len(parts) + 1):
         try:
             found: object = pkgutil.resolve_name(".".join(parts[:end]))
-        except (AttributeError, ImportError):
+        except (AttributeError, ImportError, ValueError):
+            # Not a member: `error: ...`, or the place of an error of mypy.
             break
         if get_origin(found) is Annotated:
             return True

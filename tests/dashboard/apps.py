@@ -20,5 +20,7 @@ dashboard = Dashboard(scheduler, lambda _: "operate")
 starlette_app = Starlette(routes=[Mount("/jobs", dashboard)], lifespan=scheduler.lifespan)
 fastapi_app = FastAPI(lifespan=scheduler.lifespan)
 fastapi_app.mount("/jobs", dashboard)
-litestar_app = Litestar([asgi("/jobs", is_mount=True, copy_scope=True)(dashboard)], lifespan=[scheduler.lifespan])
+mounted = asgi("/jobs", is_mount=True, copy_scope=True)(dashboard)
+# The logging of the process is not for Litestar to configure.
+litestar_app = Litestar([mounted], lifespan=[scheduler.lifespan], logging_config=None)
 alone = scheduler.asgi(dashboard)

@@ -87,7 +87,8 @@ async def state_for_litestar() -> SchedulerState:
     return scheduler.state
 
 
-litestar_app = Litestar([state_for_litestar], lifespan=[lifespan])
+# The logging of the process is not for Litestar to configure.
+litestar_app = Litestar([state_for_litestar], lifespan=[lifespan], logging_config=None)
 
 
 async def plain_app(

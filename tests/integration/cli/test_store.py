@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -260,6 +261,8 @@ def test_read_only_database_is_checked_and_not_changed() -> None:
                 text=True,
                 check=False,
                 timeout=60,
+                # The program may not write the data of coverage.
+                env={name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")},
             )
             assert "Traceback" not in result.stderr
             assert text in result.stdout + result.stderr
