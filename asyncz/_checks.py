@@ -11,6 +11,9 @@ from typing_extensions import TypeIs
 
 from asyncz.exceptions import InvalidInputError
 
+MAX_INT32 = 2**31 - 1
+"""Greatest `integer` of PostgreSQL."""
+
 _LONGEST_VALUE = 200
 
 

@@ -158,7 +158,13 @@ def prune(
     if json:
         print_json({"store": admin.description, "dry_run": dry_run, "selected": counts, "deleted": deleted})
         return
-    print(f"{'would delete' if dry_run else 'deleted'} {_numbers(counts)}")
+    if dry_run:
+        print(f"would delete {_numbers(counts)}")
+    elif deleted == sum(counts.values()):
+        print(f"deleted {_numbers(counts)}")
+    else:
+        # Schedulers delete old runs, too.
+        print(f"deleted {deleted:,}; others deleted the rest of {_numbers(counts)} meanwhile")
 
 
 @contextmanager

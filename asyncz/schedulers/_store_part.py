@@ -164,6 +164,7 @@ class StoreConnector:
         Raises:
             StoreConnectionError: The store cannot be reached.
             StoreSchemaError: The store has a schema that this version cannot use.
+            StoreDataError: The store does not accept a value, such as a zero character in the id of a task.
             StoredTaskConflictError: The store has a task with another declaration, and the policy is `refuse`.
         """
         loop, duration = asyncio.get_running_loop(), self._options.lease

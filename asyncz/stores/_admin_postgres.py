@@ -39,7 +39,11 @@ class PostgresAdmin(StoreAdmin):
         with translated(self.description):
             self._connection: Connection = connected(url, prepare=False)
             if access == "read":
-                _ = self._connection.execute("SET default_transaction_read_only = on")
+                try:
+                    _ = self._connection.execute("SET default_transaction_read_only = on")
+                except BaseException:
+                    self._connection.close()
+                    raise
 
     @override
     def migrate(self) -> Sequence[Migration]:

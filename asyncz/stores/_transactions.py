@@ -100,6 +100,8 @@ class DatabaseSession:
         try:
             self._lease = await self._thread.call(lambda: self._transactions.grant_lease(first=True))
         except BaseException:
+            # After a cancellation the transaction goes on; the thread closes its connection afterwards.
+            self._thread.post(self._transactions.close)
             self._thread.stop()
             raise
 

@@ -9,9 +9,11 @@ from typing import get_args
 import attrs
 
 from asyncz._checks import (
+    MAX_INT32,
     check_callable,
     check_choice,
     check_count,
+    check_count_in,
     check_instance,
     check_optional_instance,
     check_seconds,
@@ -103,7 +105,7 @@ class StoreOptions:
 
     def __attrs_post_init__(self) -> None:
         check_choice("existing", self.existing, get_args(ExistingTaskPolicy))
-        check_count("version", self.version, at_least=0)
+        check_count_in("version", self.version, range(MAX_INT32 + 1))
         check_choice("on_lost", self.on_lost, get_args(LostRunPolicy))
         check_seconds("lease", self.lease)
         check_instance("retention", self.retention, Retention)

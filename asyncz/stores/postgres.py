@@ -239,7 +239,7 @@ def describe(url: str) -> str:
     """Return a connection string without user, password and options.
 
     Raises:
-        InvalidInputError: The connection string is not valid, or `poll_interval` is too small, or not a number.
+        InvalidInputError: The connection string is not valid.
     """
     advice = (
         "pass a connection string of libpq, such as postgresql://user@host/database, with % escapes in the password"

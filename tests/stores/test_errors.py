@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import sys
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from typing import ClassVar
 from uuid import uuid4
 
 import psycopg
 import pytest
 from pydantic import ValidationError
+from typing_extensions import override
 
 from asyncz import AsynczError, InvalidInputError, MissingExtraError
 from asyncz.stores import (
@@ -26,6 +30,7 @@ from asyncz.stores import (
     StoreClosedError,
     StoreConnectionError,
     StoredTaskConflictError,
+    StoreOptions,
     StoreSchemaError,
     StoreSession,
     TaskRecord,
@@ -106,6 +111,59 @@ def test_unusable_poll_interval_raises(poll_interval: float, tmp_path: Path) -> 
         SqliteStore(tmp_path / "store.db", poll_interval=poll_interval)
     with pytest.raises(InvalidInputError, match="poll_interval cannot be"):
         PostgresStore(NOWHERE, poll_interval=poll_interval)
+
+
+@pytest.mark.parametrize("version", [-1, 2**31, 1.0, True])
+def test_unusable_version_raises(version: int) -> None:
+    """The version has to fit into a column of every database."""
+    with pytest.raises(InvalidInputError, match=r"version cannot be .* from 0 to 2147483647"):
+        StoreOptions(version=version)
+    assert StoreOptions(version=2**31 - 1).version == 2147483647
+
+
+class WatchedConnection(sqlite3.Connection):
+    """Connection that notifies of its end."""
+
+    closed: ClassVar[threading.Event]
+
+    @override
+    def close(self) -> None:
+        super().close()
+        self.closed.set()
+
+
+@pytest.fixture
+def closed(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Event of the end of a connection."""
+    WatchedConnection.closed = threading.Event()
+    monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=WatchedConnection))
+    return WatchedConnection.closed
+
+
+async def test_failed_connect_closes_the_connection(tmp_path: Path, closed: threading.Event) -> None:
+    def fail() -> float:
+        raise RuntimeError("no clock")
+
+    with pytest.raises(RuntimeError, match="no clock"):
+        await connected(SqliteStore(tmp_path / "store.db", now=fail))
+    assert await asyncio.to_thread(closed.wait, 30)
+
+
+async def test_cancelled_connect_closes_the_connection(tmp_path: Path, closed: threading.Event) -> None:
+    asked, answered = threading.Event(), threading.Event()
+
+    def wait() -> float:
+        asked.set()
+        assert answered.wait(30)
+        return 0.0
+
+    connecting = asyncio.create_task(connected(SqliteStore(tmp_path / "store.db", now=wait)))
+    assert await asyncio.to_thread(asked.wait, 30)
+    connecting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await connecting
+    answered.set()
+    assert await asyncio.to_thread(closed.wait, 30)
 
 
 async def test_full_disk_is_reported_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

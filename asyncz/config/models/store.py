@@ -9,6 +9,7 @@ from typing import Annotated, TypeAlias
 from pydantic import AfterValidator, Field, NonNegativeInt, SecretStr
 
 from asyncz._aliases import ExistingTaskPolicy, LostRunPolicy
+from asyncz._checks import MAX_INT32
 from asyncz._references import load
 from asyncz.config.models.base import Config, Reference
 from asyncz.exceptions import ConfigurationError, ConfigurationProblem
@@ -49,7 +50,7 @@ class StoreConfig(Config, frozen=True, hide_input_in_errors=True):
     """The URL, "sqlite:///jobs.db" or "postgresql://user@host/database". It is never shown, and may have a password."""
     existing: ExistingTaskPolicy = "update"
     """Policy if the store has a task with another declaration."""
-    version: NonNegativeInt = 0
+    version: Annotated[int, Field(ge=0, le=MAX_INT32)] = 0
     """Version of the program: an older one never overwrites the declarations of a newer one."""
     on_lost: LostRunPolicy = "fail"
     """Policy for runs if their node dies: they fail, or run again."""

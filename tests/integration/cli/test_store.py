@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -33,6 +33,7 @@ from asyncz.stores import (
     StoreSchemaError,
     TaskRecord,
 )
+from asyncz.stores._admin import PruneRule, StoreAdmin
 from asyncz.stores._migrations import migrations
 from asyncz.stores._urls import store_of
 from tests.helpers.postgres import new_schema, running_server
@@ -341,6 +342,40 @@ async def test_prune_keeps_newest_of_each_task(url: str) -> None:
     assert sorted(run.task_id for run in left if run.done) == ["mail", "report", "report"]
     assert sum(run.state == "waiting" for run in left) == 3
     assert succeed("prune", url, "--keep", "0").output == "deleted 3 (3 executed)\n"
+
+
+async def test_prune_prints_number_of_deleted_runs(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scheduler may delete a selected run first."""
+    await add_runs(url, "report", [5, 4, 3])
+    select = StoreAdmin.select
+
+    def select_and_delete_one(admin: StoreAdmin, rule: PruneRule) -> Mapping[FinalRunState, Sequence[int]]:
+        selected = select(admin, rule)
+        execute(url, f"DELETE FROM asyncz_runs WHERE sequence = {min(selected['executed'])}")
+        return selected
+
+    monkeypatch.setattr(StoreAdmin, "select", select_and_delete_one)
+    output = "deleted 2; others deleted the rest of 3 (3 executed) meanwhile\n"
+    assert succeed("prune", url, "--keep", "0").output == output
+
+
+def test_failed_read_access_closes_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+
+    class FailingConnection:
+        def execute(self, sql: str) -> None:
+            calls.append(sql)
+            raise psycopg.OperationalError("server closed the connection")
+
+        def close(self) -> None:
+            calls.append("close")
+
+    def connect(url: str, *, prepare: bool) -> FailingConnection:
+        return FailingConnection()
+
+    monkeypatch.setattr("asyncz.stores._admin_postgres.connected", connect)
+    assert "server closed the connection" in invoke("check", "postgresql:///jobs").errors
+    assert calls == ["SET default_transaction_read_only = on", "close"]
 
 
 @pytest.mark.parametrize(

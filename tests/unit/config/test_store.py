@@ -67,6 +67,7 @@ MISTAKES = [
     ('[store]\nurl = "sqlite:///a.db"\nretention.error = nan', "store.retention.error", "at least 0"),
     ('[store]\nurl = "sqlite:///a.db"\nretention.per_task = -1', "store.retention.per_task", "at least 0"),
     ('[store]\nurl = "sqlite:///a.db"\nversion = -1', "store.version", "at least 0"),
+    ('[store]\nurl = "sqlite:///a.db"\nversion = 2147483648', "store.version", "at most 2147483647"),
     ('[store]\nurl = "sqlite:///a.db"\nurls = "x"', "store.urls", "did you mean 'url'?"),
     ('[store]\nurl = "sqlite:///a.db"\nimportable = "jobs"', "store.importable", "a list is needed"),
     ('[store]\nurl = "sqlite:///a.db"\nfunctions = { a = "clean" }', "store.functions.a", "package.module:name"),
@@ -88,7 +89,7 @@ def test_mistake_is_reported_without_password(
     assert SECRET not in shown
 
 
-@pytest.mark.parametrize(("text", "key", "explanation"), MISTAKES[-12:], ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(("text", "key", "explanation"), MISTAKES[-13:], ids=lambda value: str(value)[:40])
 def test_valid_part_is_checked_beside_mistake(
     text: str, key: str, explanation: str, written: Callable[[str], Path]
 ) -> None:
