@@ -99,6 +99,11 @@ class PendingOutcomes:
         self._outcomes.clear()
         self._results.clear()
 
+    def forget(self, run_id: UUID) -> None:
+        """Forget the outcome of a run, if it has one."""
+        self._outcomes = [each for each in self._outcomes if each[1].run_id != run_id]
+        self._results = [each for each in self._results if each[0].id != run_id]
+
     def add(self, owned: OwnedRun, event: Ended) -> None:
         """Have the outcome of a run stored."""
         if isinstance(event, TaskExecuted):

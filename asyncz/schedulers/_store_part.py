@@ -18,6 +18,7 @@ from uuid import uuid4
 from typing_extensions import TypeVar
 
 from asyncz._aliases import OtherAlias
+from asyncz.exceptions import TaskLookupError
 from asyncz.limits import TaskLimits
 from asyncz.protocols import Executor, Trigger
 from asyncz.schedulers._parts import AnyController, SchedulerParts
@@ -117,11 +118,16 @@ class StoreConnector:
         self.runs.forget_backlog(controller.task.id, backlog)
 
     def submit(self, controller: AnyController, /) -> None:
-        """Have a run stored that waits for any node. May be called from any thread, under the lock."""
+        """Have a run stored that waits for any node. May be called from any thread, under the lock.
+
+        Raises:
+            TaskLookupError: The task is being added or replaced by another thread.
+        """
         stored = self.tasks.of_controller(controller)
-        if stored is not None:
-            self.runs.submit(stored)
-            self._wake()
+        if stored is None:
+            raise TaskLookupError(controller.task.id)
+        self.runs.submit(stored)
+        self._wake()
 
     def end_call(self, call: object, run_id: int | None, /) -> None:
         """Have a run stored that `Task.run` has started on this node, unless its executor has rejected it."""

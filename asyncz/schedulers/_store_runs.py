@@ -17,11 +17,12 @@ from asyncz.schedulers._parts import SchedulerParts
 from asyncz.schedulers._safe_logging import logger
 from asyncz.schedulers._store_history import HistoryLimit
 from asyncz.schedulers._store_outcomes import ENDED, Ended, OwnedRun, PendingOutcomes
+from asyncz.schedulers._store_pages import store_page
 from asyncz.schedulers._store_tasks import StoredTask, StoredTasks
 from asyncz.schedulers._stored_schedule import Step
 from asyncz.schedulers.subscriptions import Subscription
 from asyncz.stores._calls import StoredCall, decode_arguments
-from asyncz.stores.exceptions import NodeLostError, UnreadableTaskError
+from asyncz.stores.exceptions import NodeLostError, StoreError, UnreadableTaskError
 from asyncz.stores.options import StoreOptions
 from asyncz.stores.protocol import StoreSession
 from asyncz.stores.records import Firing, RunQuery, RunRecord, RunRecordState
@@ -214,11 +215,18 @@ class StoredRuns:
         """Store the runs of calls; those that run already need a lease."""
         while page := self._submissions[:_PAGE]:
             kept = [] if has_lease else [run for run in page if run.state == "running"]
-            _ = await session.submit([run for run in page if has_lease or run.state == "waiting"])
+            stored = [run for run in page if has_lease or run.state == "waiting"]
+            await store_page(stored, session.submit, self._reject_submission)
             self._submissions[: len(page)] = kept
             self.wants_claim |= any(run.state == "waiting" for run in page)
             if kept:
                 return
+
+    def _reject_submission(self, run: RunRecord, error: StoreError) -> None:
+        """Forget the record of a run that the store does not accept. If the run has been started, it goes on."""
+        logger.error("The run %s of the task %r is not stored: %s", run.id, run.task_id, error)
+        self._called = {run_id: owned for run_id, owned in self._called.items() if owned.id != run.id}
+        self.outcomes.forget(run.id)
 
     @property
     def unstored(self) -> set[UUID]:

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 import attrs
 from typing_extensions import TypeVar
@@ -18,14 +19,22 @@ from asyncz.limits import TaskLimits
 from asyncz.protocols import Executor, Trigger
 from asyncz.schedulers._parts import AnyController, SchedulerParts, StoredController
 from asyncz.schedulers._safe_logging import logger
+from asyncz.schedulers._store_pages import store_page
 from asyncz.schedulers._stored_schedule import ScheduleHooks, StoredSchedule
 from asyncz.schedulers._task_controller import StoredTaskController
 from asyncz.schedulers._task_registry import TaskRegistry
 from asyncz.specs import TaskSpec
 from asyncz.stores._calls import FunctionNames, StoredCall, decode_arguments, encode_arguments
+from asyncz.stores._checks import check_key, is_storable
 from asyncz.stores._limits import decode_limits, encode_limits
 from asyncz.stores._triggers import decode_trigger, encode_trigger
-from asyncz.stores.exceptions import StoredTaskConflictError, UnreadableTaskError, UnstorableTaskError
+from asyncz.stores.exceptions import (
+    StoreDataError,
+    StoredTaskConflictError,
+    StoreError,
+    UnreadableTaskError,
+    UnstorableTaskError,
+)
 from asyncz.stores.options import StoreOptions
 from asyncz.stores.protocol import StoreSession
 from asyncz.stores.records import ExistingTaskPolicy, TaskRecord
@@ -201,22 +210,30 @@ class StoredTasks:
         """Add a task that the store keeps; see `AsyncIOScheduler.add_task`.
 
         Raises:
+            InvalidInputError: The id or the alias of the executor is too long, or has characters of no database.
             UnstorableTaskError: The function, an argument or the trigger cannot be stored.
         """
         runtime, stored_call = self._parts.runtime, StoredCall.of(call)
         if executor is not None and not isinstance(executor, str):
             reason = "other processes know executors by alias; register it with add_executor(..., alias='...')"
             raise UnstorableTaskError(task_id, "executor", reason)
+        alias = self._parts.executors.default_alias if executor is None else executor
+        check_key("id", task_id)
+        check_key("executor", alias)
         now = utc(runtime.now() - self._hooks_of(task_id).clock_offset())
         function = self._names.declare(task_id, stored_call.function)
+        if not is_storable(function):
+            reason = f"its name {function!r} has a NUL or a lone surrogate; give it another one"
+            raise UnstorableTaskError(task_id, "function", reason)
         arguments = encode_arguments(task_id, stored_call)
         schedule = self._new_schedule(task_id, trigger, encode_trigger(task_id, trigger), now)
+        # Before the task is registered: a record validates its texts.
+        record = TaskRecord(id=task_id, function=function, arguments=arguments, app_version=self._options.version)
         controller = self._register(
-            call, schedule, executor, task_id, limits=limits, paused=paused, replace_existing=replace_existing
+            call, schedule, alias, task_id, limits=limits, paused=paused, replace_existing=replace_existing
         )
         with runtime.lock:
             existing: ExistingTaskPolicy = "replace" if replace_existing else self._options.existing
-            record = TaskRecord(id=task_id, function=function, arguments=arguments, app_version=self._options.version)
             stored = StoredTask(stored_call, controller, record, existing)
             stored.record = self._declared_record(stored)
             self._by_id[task_id] = self._to_declare[task_id] = stored
@@ -229,7 +246,7 @@ class StoredTasks:
         self,
         call: Callable[[], ResultT | Awaitable[ResultT]],
         schedule: StoredSchedule,
-        executor: str | None,
+        executor: str,
         task_id: str,
         *,
         limits: TaskLimits,
@@ -238,8 +255,6 @@ class StoredTasks:
         reading: _Reading | None = None,
     ) -> StoredTaskController[ResultT]:
         parts, runtime = self._parts, self._parts.runtime
-        if executor is None:
-            executor = parts.executors.default_alias
         created = parts.executors.prepare(executor, call)
         with runtime.lock:
             known = self._by_id.get(task_id)
@@ -334,7 +349,7 @@ class StoredTasks:
                 raise
         if self._to_remove:
             removed = tuple(self._to_remove)
-            _ = await session.remove(removed)
+            await store_page(removed, session.remove, _log_removal)
             for task_id in removed:
                 _ = self._to_remove.pop(task_id, None)
 
@@ -344,18 +359,34 @@ class StoredTasks:
         for policy in policies:
             group = [each for each in pending if each.existing == policy]
             for start in range(0, len(group), _PAGE):
-                # The program may have removed or replaced some meanwhile.
-                page = [each for each in group[start : start + _PAGE] if self._to_declare.get(each.record.id) is each]
-                if not page:
-                    continue
-                sent = [self._declared_record(each) for each in page]
-                for stored, record in zip(page, await session.declare(sent, policy), strict=True):
-                    stored.existing = self._options.existing
-                    if self._to_declare.get(record.id) is stored:
-                        del self._to_declare[record.id]
-                    await self._adopt(stored, record)
+                declare = partial(self._declare_page, session, policy)
+                await store_page(group[start : start + _PAGE], declare, self._reject)
                 # The loop has other work too.
                 await asyncio.sleep(0)
+
+    async def _declare_page(
+        self, session: StoreSession, policy: ExistingTaskPolicy, tasks: Sequence[StoredTask]
+    ) -> None:
+        # The program may have removed or replaced some meanwhile.
+        page = [each for each in tasks if self._to_declare.get(each.record.id) is each]
+        if not page:
+            return
+        sent = [self._declared_record(each) for each in page]
+        for stored, record in zip(page, await session.declare(sent, policy), strict=True):
+            stored.existing = self._options.existing
+            if self._to_declare.get(record.id) is stored:
+                del self._to_declare[record.id]
+            await self._adopt(stored, record)
+
+    def _reject(self, stored: StoredTask, error: StoreError) -> None:
+        """Remove a task whose declaration the store does not accept from this scheduler."""
+        task_id = stored.record.id
+        with self._parts.runtime.lock:
+            if not self._has(stored):
+                return
+            _ = self._to_declare.pop(task_id, None)
+            self._unregister(task_id)
+        logger.error("The task %r was not added: %s", task_id, error)  # the text says all
 
     async def _change(self, session: StoreSession, stored: StoredTask) -> None:
         """Write the present state of a task over the stored one, whatever other nodes have changed."""
@@ -369,7 +400,12 @@ class StoredTasks:
                 schedule, sent = stored.schedule, self._present_record(stored, base)
                 if sent == base:
                     return
-                written = await session.change(sent)
+                try:
+                    written = await session.change(sent)
+                except StoreDataError as error:
+                    logger.error("The change of the task %r is undone: %s", sent.id, error)  # the text says all
+                    await self._adopt(stored, base)
+                    return
                 if written is not None:
                     stored.record, schedule.is_new = written, False
                     return
@@ -575,3 +611,7 @@ class StoredTasks:
         parts = (record.function, record.arguments, record.trigger or "", record.executor, record.options)
         text = "\0".join(parts)
         return record.model_copy(update={"declaration": hashlib.sha256(text.encode()).hexdigest()})
+
+
+def _log_removal(task_id: str, error: StoreError) -> None:
+    logger.error("The removal of the task %r was not stored: %s", task_id, error)

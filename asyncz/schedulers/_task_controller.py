@@ -563,8 +563,9 @@ class StoredTaskController(TaskController[ResultT]):
     @override
     def submit(self, task_id: str, /) -> None:
         """Have a run stored for any node; see `Task.submit`."""
-        self._runtime.require_running(f"submitting the task {task_id!r}")
+        # Under the lock, under which the status changes: a run after the last exchange with the store would be lost.
         with self._runtime.lock:
+            self._runtime.require_running(f"submitting the task {task_id!r}")
             self._require_registered(task_id)
             self._store.submit(self)
 

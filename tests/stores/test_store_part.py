@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -12,19 +12,32 @@ from uuid import uuid4
 import pytest
 from typing_extensions import override
 
-from asyncz import AsyncIOScheduler, IntervalTrigger, MaximumInstancesError, Task
+from asyncz import (
+    AsyncIOScheduler,
+    DebugExecutor,
+    IntervalTrigger,
+    InvalidInputError,
+    MaximumInstancesError,
+    Task,
+    TaskLookupError,
+)
 from asyncz.schedulers._store_part import StoreConnector
 from asyncz.stores import (
+    ExistingTaskPolicy,
     FinalRunState,
     MemoryStore,
     NodeRecord,
     Outcome,
     PostgresStore,
     RunQuery,
+    RunRecord,
     SqliteStore,
     Store,
     StoreDataError,
+    StoreOptions,
     StoreSession,
+    TaskRecord,
+    UnstorableTaskError,
 )
 from tests.helpers.postgres import new_schema
 from tests.helpers.stored_jobs import block, calls, note, release
@@ -112,6 +125,149 @@ async def test_rejected_call_leaves_no_record(store: Store, other: StoreSession)
         await other_task.run()
         assert {run.task_id for run in await finished(other, 2)} == {"block", "note"}
     assert len(await other.runs(RunQuery())) == 2
+
+
+# Values that the database does not accept
+
+
+class StrictSession(FaultySession):
+    """Session that accepts no task and no run with `bad` in its id, and no task that runs nine times at once."""
+
+    @override
+    async def declare(self, tasks: Sequence[TaskRecord], existing: ExistingTaskPolicy, /) -> Sequence[TaskRecord]:
+        check(task.id for task in tasks)
+        return await super().declare(tasks, existing)
+
+    @override
+    async def change(self, task: TaskRecord, /) -> TaskRecord | None:
+        check("bad" for _ in range('"max_instances": 9' in task.options))
+        return await super().change(task)
+
+    @override
+    async def remove(self, task_ids: Sequence[str], /) -> Sequence[str]:
+        check("bad" for each in task_ids if each == "removed")
+        return await super().remove(task_ids)
+
+    @override
+    async def submit(self, runs: Sequence[RunRecord], /) -> Sequence[RunRecord]:
+        check("bad" for run in runs if run.task_id == "unsubmitted")
+        return await super().submit(runs)
+
+
+def check(ids: Iterable[str]) -> None:
+    if any("bad" in each for each in ids):
+        raise StoreDataError("strict", "it is bad")
+
+
+async def test_rejected_declaration_leaves_other_tasks(caplog: pytest.LogCaptureFixture) -> None:
+    async with AsyncIOScheduler(store=FaultyStore(Faults(), StrictSession)) as scheduler:
+        for name in ("one", "bad", "two", "three"):
+            scheduler.add_task(note, name, id=name)
+        await until(lambda: {*calls} >= {"one", "two", "three"})
+        assert "bad" not in calls
+        assert sorted(each.task_id for each in scheduler.state.tasks) == ["one", "three", "two"]
+        assert scheduler.store.connected
+    assert caplog.text.count("The task 'bad' was not added") == 1
+
+
+async def test_rejected_change_is_undone(caplog: pytest.LogCaptureFixture) -> None:
+    async with AsyncIOScheduler(store=FaultyStore(Faults(), StrictSession)) as scheduler:
+        task = scheduler.add_task(note, "one", id="one", trigger=HOURLY)
+        await until(lambda: task.state.next_run_at is not None)
+        task.modify(max_instances=9)
+        scheduler.add_task(note, "two", id="two")
+        await until(lambda: "two" in calls)
+        assert task.limits.max_instances == 1
+        task.modify(max_instances=2)
+        await task.run()
+        assert task.limits.max_instances == 2
+        assert scheduler.store.connected
+    assert caplog.text.count("The change of the task 'one' is undone") == 1
+
+
+async def test_rejected_run_and_removal_leave_others(caplog: pytest.LogCaptureFixture) -> None:
+    faulty = FaultyStore(Faults(), StrictSession)
+    other = await faulty.store.connect(NodeRecord(id=uuid4().hex), TTL)
+    async with AsyncIOScheduler(store=faulty) as scheduler:
+        unsubmitted = scheduler.add_task(note, "one", id="unsubmitted", trigger=None)
+        task = scheduler.add_task(note, "two", id="two", trigger=None)
+        removed = scheduler.add_task(note, "three", id="removed", trigger=HOURLY)
+        await until(lambda: removed.state.next_run_at is not None)
+        scheduler.remove_task(removed)
+        task.submit()
+        unsubmitted.submit()
+        await unsubmitted.run()
+        task.submit()
+        runs = await finished(other, 2)
+        assert scheduler.store.connected
+    assert [(run.task_id, run.state) for run in runs] == [("two", "executed")] * 2
+    assert caplog.text.count("of the task 'unsubmitted' is not stored") == 2
+    assert caplog.text.count("The removal of the task 'removed' was not stored") == 1
+    assert "another node has taken over" not in caplog.text
+
+
+@pytest.mark.parametrize("text", ["a\0", "a\ud800", "ä" * 1001], ids=["nul", "surrogate", "long"])
+async def test_key_of_no_database_is_rejected(store: Store, text: str) -> None:
+    scheduler = AsyncIOScheduler(store=store)
+    scheduler.add_executor(DebugExecutor(), alias=text)
+    with pytest.raises(InvalidInputError, match="id cannot be"):
+        scheduler.add_task(note, "one", id=text)
+    with pytest.raises(InvalidInputError, match="executor cannot be"):
+        scheduler.add_task(note, "one", id="one", executor=text)
+    assert not scheduler.state.tasks
+    async with scheduler:
+        scheduler.add_task(note, "two", id="ä" * 1000)
+        await until(lambda: calls == ["two"])
+
+
+@pytest.mark.parametrize("text", ["a\0", "a\ud800"], ids=["nul", "surrogate"])
+async def test_function_name_of_no_database_is_rejected(store: Store, text: str) -> None:
+    scheduler = AsyncIOScheduler(store=store, store_options=StoreOptions(functions={text: note}))
+    with pytest.raises(UnstorableTaskError, match="the function of the task 'one' cannot be stored"):
+        scheduler.add_task(note, "one", id="one")
+    assert not scheduler.state.tasks
+
+
+# Submissions
+
+
+async def test_submission_to_a_half_added_task_raises(store: Store) -> None:
+    """A task that another thread is adding has no record yet."""
+    async with AsyncIOScheduler(store=store) as scheduler:
+        task = scheduler.add_task(note, "one", id="note", trigger=None)
+        stored = connector_of(scheduler).tasks._by_id.pop("note")
+        with pytest.raises(TaskLookupError):
+            task.submit()
+        connector_of(scheduler).tasks._by_id["note"] = stored
+        task.submit()
+        await until(lambda: calls == ["one"])
+
+
+async def test_submission_during_shutdown_raises(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The status is checked under the lock: another thread may shut down between a check and the submission."""
+    async with AsyncIOScheduler(store=store) as scheduler:
+        task = scheduler.add_task(note, "one", id="note", trigger=None)
+        runtime = scheduler._parts.runtime
+        held: list[bool] = []
+
+        class NotedLock:
+            def __enter__(self) -> None:
+                held.append(True)
+
+            def __exit__(self, *_: object) -> None:
+                held.pop()
+
+        checked: list[bool] = []
+
+        def note_check(_action: str) -> None:
+            checked.append(bool(held))
+
+        with monkeypatch.context() as patch:
+            patch.setattr(runtime, "lock", NotedLock())
+            patch.setattr(runtime, "require_running", note_check)
+            task.submit()
+        assert checked == [True]
+        await until(lambda: calls == ["one"])
 
 
 # History
