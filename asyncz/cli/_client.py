@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 from collections.abc import Mapping
@@ -9,8 +10,8 @@ from email.message import Message
 from http.client import HTTPException
 from typing import IO, Final
 from urllib.error import HTTPError, URLError
-from urllib.parse import urlencode, urlsplit
-from urllib.request import HTTPRedirectHandler, Request, build_opener
+from urllib.parse import SplitResult, urlencode, urlsplit
+from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
 
 import attrs
 from pydantic import BaseModel, ValidationError
@@ -53,25 +54,44 @@ class _NoRedirects(HTTPRedirectHandler):
         return None
 
 
+def environment_token() -> str:
+    """Return the token in the environment without the spaces around it; empty if there is none.
+
+    Raises:
+        RemoteCommandError: A header cannot contain the token. The message does not contain it either.
+    """
+    token = os.environ.get(TOKEN_VARIABLE, "").strip()
+    if not all("!" <= each <= "~" for each in token):
+        raise RemoteCommandError(f"{TOKEN_VARIABLE} has a character that is not visible ASCII; set another token")
+    return token
+
+
 class ApiClient:
     """Client of one dashboard.
 
     Args:
         url: Address of the dashboard, such as `https://example.org/scheduler`.
         headers: Headers of each request, for example of an authentication.
+        insecure: Send credentials to another machine without encryption.
 
     Raises:
-        RemoteCommandError: The address is not one of HTTP.
+        RemoteCommandError: The address is not one of HTTP, or the token must not be sent to it.
     """
 
-    def __init__(self, url: str, headers: Mapping[str, str]) -> None:
-        if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).netloc:
-            message = f"{url!r} is not the address of a dashboard; write it like http://127.0.0.1:8000/scheduler"
-            raise RemoteCommandError(message)
+    def __init__(self, url: str, headers: Mapping[str, str], *, insecure: bool = False) -> None:
+        parts = _split(url)
+        token = environment_token()
         self._base = url.rstrip("/")
-        token = os.environ.get(TOKEN_VARIABLE, "")
         self._headers = {**({"authorization": f"Bearer {token}"} if token else {}), **headers}
-        self._opener = build_opener(_NoRedirects)
+        is_local = _is_loopback(parts.hostname or "")
+        secret = {"authorization", "cookie"} & {name.lower() for name in self._headers}
+        if secret and parts.scheme == "http" and not is_local and not insecure:
+            message = (
+                f"the token would be sent to {parts.hostname} without encryption; use https://, or pass --insecure"
+            )
+            raise RemoteCommandError(message)
+        # A proxy cannot reach this machine, and must not get the token for it.
+        self._opener = build_opener(_NoRedirects, *([ProxyHandler({})] if is_local else []))
 
     def get(self, path: str, answer: type[ModelT], **parameters: object) -> ModelT:
         """Read a state.
@@ -107,6 +127,40 @@ class ApiClient:
         except ValidationError:
             message = f"{self._base} does not answer like a dashboard of this version; check the address"
             raise RemoteCommandError(message) from None
+        except ValueError:
+            # Its text may contain a header.
+            message = f"the request to {self._base} cannot be sent: the address or a header has a wrong character"
+            raise RemoteCommandError(message) from None
+
+
+def _split(url: str) -> SplitResult:
+    """Return the parts of the address of a dashboard.
+
+    Raises:
+        RemoteCommandError: The address is not one of HTTP, or has other parts than a host, a port and a path.
+    """
+    try:
+        parts = urlsplit(url)
+        # The port is checked when it is read.
+        is_address = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        parts, is_address = SplitResult("", "", "", "", ""), False
+    if "@" in url:
+        # The address may contain a password, so the message does not contain the address.
+        raise RemoteCommandError("the address must not contain a user or password; pass --header instead")
+    if not is_address:
+        message = f"{url!r} is not the address of a dashboard; write it like http://127.0.0.1:8000/scheduler"
+        raise RemoteCommandError(message)
+    if "?" in url or "#" in url:
+        raise RemoteCommandError("the address must not contain the signs ? and #; name the dashboard itself")
+    return parts
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
 
 
 def _rejection(error: HTTPError) -> str:

@@ -30,6 +30,9 @@ Ids: TypeAlias = Annotated[list[str], typer.Argument(help="Ids of the tasks.", m
 Headers: TypeAlias = Annotated[
     list[str] | None, typer.Option("--header", help="A header of each request, such as 'X-Key: value'.")
 ]
+Insecure: TypeAlias = Annotated[
+    bool, typer.Option("--insecure", help="Send the token to another machine without encryption.")
+]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -51,14 +54,16 @@ def ps(
     url: Address,
     search: Annotated[str, typer.Option(help="A text that the id, function or executor contains.")] = "",
     limit: Annotated[int, typer.Option("-n", "--limit", min=1, help="Maximum number of tasks.")] = 200,
+    *,
     json: AsJson = False,
     header: Headers = None,
+    insecure: Insecure = False,
 ) -> None:
     """List the tasks of a running scheduler.
 
     Exit status: 0, or 1 if the dashboard cannot be read.
     """
-    client = _client(url, header)
+    client = _client(url, header, insecure)
     tasks = _guarded(lambda: _all_tasks(client, search, limit))
     if json:
         print(TaskPage(tasks=tuple(tasks), total=len(tasks), matching=len(tasks)).model_dump_json(indent=2))
@@ -78,50 +83,52 @@ def _all_tasks(client: ApiClient, search: str, limit: int) -> list[TaskState]:
     return found
 
 
-def run_now(url: Address, tasks: Ids, json: AsJson = False, header: Headers = None) -> None:
+def run_now(url: Address, tasks: Ids, json: AsJson = False, header: Headers = None, insecure: Insecure = False) -> None:
     """Make tasks due once, now.
 
     Exit status: 0, or 1 if it failed for a task.
     """
-    _act("run", url, tasks, json, header)
+    _act("run", _client(url, header, insecure), tasks, json)
 
 
-def pause(url: Address, tasks: Ids, json: AsJson = False, header: Headers = None) -> None:
+def pause(url: Address, tasks: Ids, json: AsJson = False, header: Headers = None, insecure: Insecure = False) -> None:
     """Pause the schedules of tasks.
 
     Exit status: 0, or 1 if it failed for a task.
     """
-    _act("pause", url, tasks, json, header)
+    _act("pause", _client(url, header, insecure), tasks, json)
 
 
-def resume(url: Address, tasks: Ids, json: AsJson = False, header: Headers = None) -> None:
+def resume(url: Address, tasks: Ids, json: AsJson = False, header: Headers = None, insecure: Insecure = False) -> None:
     """Resume the schedules of tasks.
 
     Exit status: 0, or 1 if it failed for a task.
     """
-    _act("resume", url, tasks, json, header)
+    _act("resume", _client(url, header, insecure), tasks, json)
 
 
-def cancel(url: Address, tasks: Ids, json: AsJson = False, header: Headers = None) -> None:
+def cancel(url: Address, tasks: Ids, json: AsJson = False, header: Headers = None, insecure: Insecure = False) -> None:
     """Cancel the runs of tasks, as far as their executors can.
 
     Exit status: 0, or 1 if it failed for a task.
     """
-    _act("cancel", url, tasks, json, header)
+    _act("cancel", _client(url, header, insecure), tasks, json)
 
 
 def logs(
     url: Address,
     task: Annotated[str, typer.Argument(help="Id of the task.")],
     limit: Annotated[int, typer.Option("-n", "--runs", min=1, max=200, help="Maximum number of runs.")] = 5,
+    *,
     json: AsJson = False,
     header: Headers = None,
+    insecure: Insecure = False,
 ) -> None:
     """Show the last runs of a task, each with its log records, error and traceback, the newest run last.
 
     Exit status: 0, or 1 if the dashboard cannot be read.
     """
-    client = _client(url, header)
+    client = _client(url, header, insecure)
     details = _guarded(lambda: _details(client, task, limit))
     for detail in details:
         if json:
@@ -139,14 +146,16 @@ def top(
     url: Address,
     interval: Annotated[float, typer.Option(min=0.2, help="Seconds between two updates.")] = 2.0,
     updates: Annotated[int | None, typer.Option(min=1, help="Number of updates; by default until Ctrl-C.")] = None,
+    *,
     json: AsJson = False,
     header: Headers = None,
+    insecure: Insecure = False,
 ) -> None:
     """Show a live table of the running tasks, and of those that are due next.
 
     Exit status: 0, 130 after Ctrl-C, or 1 if the dashboard cannot be read.
     """
-    client = _client(url, header)
+    client = _client(url, header, insecure)
     if json:
         _repeat(updates, interval, lambda: print(_top_page(client).model_dump_json()))
         return
@@ -223,8 +232,7 @@ def _run_text(run: Run) -> str:
     return f"run {run.run_id}: {run.outcome or 'in progress'}{took}{due}"
 
 
-def _act(action: ActionName, url: str, tasks: list[str], json: bool, headers: list[str] | None) -> None:
-    client = _client(url, headers)
+def _act(action: ActionName, client: ApiClient, tasks: list[str], json: bool) -> None:
     body = {"action": action, "task_ids": tasks}
     report = _guarded(lambda: client.post("actions", ActionReport, body))
     if json:
@@ -242,17 +250,21 @@ def _console() -> Console:
     return Console(markup=False, emoji=False, highlight=False)
 
 
-def _client(url: str, headers: list[str] | None) -> ApiClient:
+def _client(url: str, headers: list[str] | None, insecure: bool) -> ApiClient:
     given = dict[str, str]()
     for header in headers or ():
         name, colon, value = header.partition(":")
-        if not colon or not name.strip() or not (name + value).isprintable():
+        if not colon or not name.strip() or not _is_printable_ascii(name + value):
             raise typer.BadParameter("write a header like 'X-Key: value'", param_hint="--header")
         given[name.strip()] = value.strip()
     try:
-        return ApiClient(url, given)
+        return ApiClient(url, given, insecure=insecure)
     except RemoteCommandError as error:
         raise typer.BadParameter(printable(f"{error}"), param_hint="URL") from error
+
+
+def _is_printable_ascii(text: str) -> bool:
+    return text.isascii() and text.isprintable()
 
 
 def _guarded(call: Callable[[], ResultT]) -> ResultT:

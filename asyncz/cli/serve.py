@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 import logging
-import os
+import signal
 import socket
 import sys
+from typing import TYPE_CHECKING
 
-from asyncz.cli._client import TOKEN_VARIABLE
-from asyncz.exceptions import MissingExtraError
+import attrs
+from typing_extensions import override
+
+from asyncz.cli._client import TOKEN_VARIABLE, environment_token
+from asyncz.exceptions import AsynczError, MissingExtraError
 from asyncz.schedulers import AsyncIOScheduler
 
+if TYPE_CHECKING:
+    import uvicorn
+
 _HOST = "127.0.0.1"
+
+
+@attrs.frozen
+class DashboardStartError(AsynczError):
+    """The scheduler of a dashboard cannot be started."""
+
+    @override
+    def __str__(self) -> str:
+        return "the scheduler cannot be started; the log has the reason"
 
 
 def serve_dashboard(scheduler: AsyncIOScheduler, title: str, port: int, drain_timeout: float | None) -> None:
@@ -26,6 +42,8 @@ def serve_dashboard(scheduler: AsyncIOScheduler, title: str, port: int, drain_ti
     Raises:
         MissingExtraError: A package of the extra `dashboard` is not installed.
         OSError: The port is in use.
+        RemoteCommandError: The token in the environment cannot be used.
+        DashboardStartError: The scheduler cannot be started.
     """
     try:
         import uvicorn
@@ -33,7 +51,7 @@ def serve_dashboard(scheduler: AsyncIOScheduler, title: str, port: int, drain_ti
         from asyncz.dashboard.local import LocalDashboard
     except ModuleNotFoundError as error:
         raise MissingExtraError("the dashboard", f"{error.name}", "dashboard") from error
-    app = LocalDashboard(scheduler, title, os.environ.get(TOKEN_VARIABLE, ""))
+    app = LocalDashboard(scheduler, title, environment_token())
     logging.getLogger().addHandler(app.dashboard.log_handler)
     config = uvicorn.Config(
         scheduler.asgi(app, drain_timeout=drain_timeout), log_level="warning", access_log=False, lifespan="on"
@@ -42,4 +60,23 @@ def serve_dashboard(scheduler: AsyncIOScheduler, title: str, port: int, drain_ti
         address = f"http://{_HOST}:{listening.getsockname()[1]}"
         print(f"Dashboard: {address}{app.login_path}", flush=True)
         print(f"The link can be opened once. Programs use the token in {TOKEN_VARIABLE}.", file=sys.stderr)
-        uvicorn.Server(config).run(sockets=[listening])
+        server = uvicorn.Server(config)
+        _run(server, listening)
+
+
+def _run(server: uvicorn.Server, listening: socket.socket) -> None:
+    """Run a server until a signal. The server raises the signal again at its end: a signal is a normal end here."""
+    signals: list[int] = []
+
+    def stop(number: int, _: object) -> None:
+        signals.append(number)
+        server.should_exit = True
+
+    previous = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        server.run(sockets=[listening])
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+    if not server.started and not signals:
+        raise DashboardStartError

@@ -15,7 +15,6 @@ from asyncz.dashboard._security import HEADERS, LOOPBACK_HOSTS, User, check_host
 from asyncz.dashboard.app import Dashboard
 from asyncz.schedulers import AsyncIOScheduler
 
-_COOKIE: Final = "asyncz_session"
 _LOGIN: Final = "/login"
 
 
@@ -46,7 +45,7 @@ class LocalDashboard:
         return f"{_LOGIN}?token={self._login_token}"
 
     def _authorize(self, request: Request) -> User | None:
-        cookie, header = request.cookies.get(_COOKIE, ""), request.headers.get("authorization", "")
+        cookie, header = request.cookies.get(_cookie_of(request), ""), request.headers.get("authorization", "")
         known = _equal(cookie, self._session) or (self._bearer != "" and _equal(header, self._bearer))
         return User("operate", self._user) if known else None
 
@@ -75,8 +74,14 @@ class LocalDashboard:
             return PlainTextResponse("The link is wrong, or was opened before; start the command again.", 403)
         self._login_token = ""
         response = RedirectResponse("tasks", 303)
-        response.set_cookie(_COOKIE, self._session, httponly=True, samesite="strict")
+        response.set_cookie(_cookie_of(request), self._session, httponly=True, samesite="strict")
         return response
+
+
+def _cookie_of(request: Request) -> str:
+    """Return the name of the cookie: it names the port, as all ports of a host get its cookies."""
+    port = request.headers.get("host", "").rpartition(":")[2]
+    return f"asyncz_session_{port if port.isdecimal() else 80}"
 
 
 def _equal(given: str, wanted: str) -> bool:

@@ -5,18 +5,23 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 
-from asyncz.dashboard.states import ActionReport, RunDetail, TaskPage
+from asyncz.cli import _client
+from asyncz.cli._client import ApiClient, RemoteCommandError
+from asyncz.dashboard.states import ActionReport, RunDetail, SchedulerInfo, TaskPage
 from tests.helpers.paths import PROJECT
 
 pytestmark = pytest.mark.slow
 
+PASSWORD = "hunter2"  # not a secret
 TOKEN = "token-for-tests"  # not a secret
 
 
@@ -30,6 +35,12 @@ class Served:
         assert self.process.stdout is not None
         self.link = self.process.stdout.readline().removeprefix("Dashboard: ").strip()
         self.url = self.link.partition("/login")[0]
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
 
     def command(self, *arguments: str, token: str = TOKEN) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -49,12 +60,9 @@ def served() -> Iterator[Served]:
     try:
         yield found
         found.process.send_signal(signal.SIGTERM)
-        assert found.process.wait(60) in {0, -signal.SIGTERM}
+        assert found.process.wait(60) == 0
     finally:
-        found.process.kill()
-        found.process.wait()
-        assert found.process.stdout is not None
-        found.process.stdout.close()
+        found.end()
 
 
 def test_link_opens_dashboard(served: Served) -> None:
@@ -107,6 +115,10 @@ def test_top_shows_tasks_due_next(served: Served) -> None:
         ("http://127.0.0.1:1", 1, "cannot be reached"),
         ("file:///etc/passwd", 2, "is not the address of a dashboard"),
         ("127.0.0.1:8000", 2, "is not the address of a dashboard"),
+        ("http://[", 2, "is not the address of a dashboard"),
+        ("http://127.0.0.1:x", 2, "is not the address of a dashboard"),
+        ("http://127.0.0.1:1/ü", 1, "wrong character"),
+        ("http://127.0.0.1:1/?a=b", 2, "the signs ? and #"),
     ],
 )
 def test_wrong_address_is_explained(served: Served, url: str, status: int, message: str) -> None:
@@ -121,3 +133,87 @@ def test_wrong_token_is_explained(served: Served) -> None:
     assert answer.returncode == 1
     assert "403" in answer.stderr
     assert "ASYNCZ_TOKEN" in answer.stderr
+
+
+@pytest.mark.parametrize("url", ["http://app:{}@127.0.0.1:1", "http://app:a/{}@127.0.0.1", "http://[app:{}@"])
+def test_address_with_password_is_not_shown(served: Served, url: str) -> None:
+    answer = served.command("ps", url.format(PASSWORD))
+    assert answer.returncode == 2
+    assert PASSWORD not in answer.stderr
+    assert "must not contain a user or password" in " ".join(answer.stderr.split())
+
+
+def test_token_with_line_break_is_accepted(served: Served) -> None:
+    assert served.command("ps", served.url, token=f" {TOKEN}\n").returncode == 0
+
+
+@pytest.mark.parametrize("token", [f"{PASSWORD}\nx", f"{PASSWORD} x", f"{PASSWORD}\u0142", f"{PASSWORD}\x7f"])
+def test_wrong_token_is_not_shown(served: Served, token: str) -> None:
+    for arguments in (("ps", served.url), ("dashboard", "tests.dashboard.apps:scheduler")):
+        answer = served.command(*arguments, token=token)
+        assert answer.returncode in {1, 2}
+        assert PASSWORD not in answer.stdout + answer.stderr
+        assert "not visible ASCII" in " ".join(answer.stderr.replace("│", "").split())
+        assert "Traceback" not in answer.stderr
+
+
+def test_wrong_header_is_explained(served: Served) -> None:
+    for header in ("a b: c", f"X-Key: {PASSWORD}\u0142"):
+        answer = served.command("ps", served.url, "--header", header)
+        assert answer.returncode in {1, 2}
+        assert PASSWORD not in answer.stderr
+        assert "Traceback" not in answer.stderr
+
+
+def test_token_is_not_sent_without_encryption(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASYNCZ_TOKEN", TOKEN)
+    with pytest.raises(RemoteCommandError, match=r"jobs\.example without encryption"):
+        ApiClient("http://jobs.example", {})
+    for url, insecure in (("https://jobs.example", False), ("http://jobs.example", True), ("http://[::1]:1", False)):
+        ApiClient(url, {}, insecure=insecure)
+    monkeypatch.delenv("ASYNCZ_TOKEN")
+    ApiClient("http://jobs.example", {})
+    with pytest.raises(RemoteCommandError, match="without encryption"):
+        ApiClient("http://jobs.example", {"Authorization": TOKEN})
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_proxy_gets_no_request_for_this_machine(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        proxy.settimeout(0)
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.getsockname()[1]}")
+        monkeypatch.delenv("no_proxy", raising=False)
+        monkeypatch.setenv("ASYNCZ_TOKEN", TOKEN)
+        monkeypatch.setattr(_client, "_TIMEOUT", 5.0)
+        with pytest.raises(RemoteCommandError, match="cannot be reached"):
+            ApiClient(f"http://{host}:1", {}).get("info", SchedulerInfo)
+        with pytest.raises(BlockingIOError):
+            proxy.accept()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_is_normal_end(number: signal.Signals) -> None:
+    served = Served()
+    try:
+        served.process.send_signal(number)
+        assert served.process.wait(60) == 0
+    finally:
+        served.end()
+
+
+def test_scheduler_that_cannot_start_has_status_1(tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text(
+        "from asyncz import AsyncIOScheduler\n"
+        "from asyncz.stores.sqlite import SqliteStore\n"
+        f"scheduler = AsyncIOScheduler(store=SqliteStore({f'{tmp_path}/missing/jobs.db'!r}))\n"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-m", "asyncz", "dashboard", "broken:scheduler"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+        cwd=tmp_path,
+    )
+    assert answer.returncode == 1, answer.stderr
+    assert "cannot be started" in answer.stderr

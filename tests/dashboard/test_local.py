@@ -26,7 +26,10 @@ async def test_link_gives_cookie_once() -> None:
         assert answer.headers["content-security-policy"]
         name, _, value = answer.headers["set-cookie"].partition(";")[0].partition("=")
         session = {"cookie": f"{name}={value}"}
+        assert name == "asyncz_session_8000"
         assert (await browser.get("/tasks", headers=session)).status_code == 200
+        # A dashboard on another port has a cookie of its own.
+        assert (await browser.get("/tasks", headers={**session, "host": "127.0.0.1:8001"})).status_code == 403
         assert value not in (await browser.get("/tasks", headers=session)).text
     async with client_of(local, **LOOPBACK) as other:
         assert (await other.get(link)).status_code == 403
