@@ -75,6 +75,10 @@ def _run(server: uvicorn.Server, listening: socket.socket) -> None:
     previous = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         server.run(sockets=[listening])
+    except SystemExit:
+        # Versions of uvicorn differ: some exit here if the start fails, others return.
+        if server.started:
+            raise
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

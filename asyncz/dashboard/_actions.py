@@ -25,7 +25,7 @@ logger: Final = logging.getLogger("asyncz.dashboard")
 
 @attrs.frozen(kw_only=True)
 class OperatorAction:
-    """Action that a user has carried out with the dashboard, its API or the command line.
+    """Action that a user has carried out, or tried to, with the dashboard, its API or the command line.
 
     Attributes:
         action: Name of the action, such as `pause`.
@@ -33,6 +33,7 @@ class OperatorAction:
         task_id: Id of the task; empty for actions on the scheduler.
         run_id: Id of the run, for its cancellation; else None.
         detail: Further description, such as the new trigger.
+        failure: Reason for which the action failed; empty if it was carried out.
         at: Time of the action, UTC.
     """
 
@@ -41,6 +42,7 @@ class OperatorAction:
     task_id: str = ""
     run_id: int | None = None
     detail: str = ""
+    failure: str = ""
     at: datetime = attrs.field(factory=lambda: utc(time.time()))
 
 
@@ -79,8 +81,10 @@ class Operator:
         for task_id in dict.fromkeys(ids):
             try:
                 detail = self._act(action, task_id, created)
-            except AsynczError as error:
-                failed.append(ActionFailure(task_id=task_id, message=exception_text(error)))
+            except Exception as error:
+                failure = ActionFailure(task_id=task_id, message=_failure_text(error, action, task_id))
+                failed.append(failure)
+                self._announce(OperatorAction(action=action, user=user, task_id=task_id, failure=failure.message))
             else:
                 done.append(task_id)
                 self._announce(OperatorAction(action=action, user=user, task_id=task_id, detail=detail))
@@ -114,6 +118,11 @@ class Operator:
         if not self._scheduler.cancel_run(run_id):
             reason = "it runs in a thread, which cannot be stopped" if summary.outcome is None else "it has ended"
             failure = ActionFailure(task_id=summary.task_id, message=f"the run {run_id} was not cancelled: {reason}")
+            self._announce(
+                OperatorAction(
+                    action="cancel", user=user, task_id=summary.task_id, run_id=run_id, failure=failure.message
+                )
+            )
             return ActionReport(failed=(failure,))
         self._announce(OperatorAction(action="cancel", user=user, task_id=summary.task_id, run_id=run_id))
         return ActionReport(done=(f"{run_id}",))
@@ -134,7 +143,8 @@ class Operator:
     def _announce(self, action: OperatorAction) -> None:
         run = "" if action.run_id is None else f" run {action.run_id}"
         detail = f": {action.detail}" if action.detail else ""
-        text = f"{action.action}{run}{detail}"
+        failure = f" failed: {action.failure}" if action.failure else ""
+        text = f"{action.action}{run}{detail}{failure}"
         self._journal.record_action(action.task_id, text, action.user)
         user = printable(action.user) or "an unnamed user"
         logger.info("%s: %s by %s", printable(action.task_id) or "scheduler", text, user)
@@ -143,3 +153,11 @@ class Operator:
                 listener(action)
             except Exception:
                 logger.exception("A listener of actions raised")
+
+
+def _failure_text(error: Exception, action: ActionName, task_id: str) -> str:
+    if isinstance(error, AsynczError):
+        return exception_text(error)
+    # Code of the user has raised, such as a trigger or a listener; its text is for the log only.
+    logger.error("The action %s failed on %s", action, printable(task_id), exc_info=error)
+    return "failed; see the log"

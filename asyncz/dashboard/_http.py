@@ -15,12 +15,15 @@ from asyncz._text import exception_text, printable
 from asyncz.dashboard._security import User
 from asyncz.dashboard.states import Problem
 from asyncz.exceptions import AsynczError, RunLookupError, SchedulerNotRunningError, TaskLookupError
-from asyncz.stores.exceptions import StoreError
+from asyncz.stores.exceptions import StoreDataError, StoreError
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 Endpoint: TypeAlias = Callable[[Request, User], Awaitable[Response]]
 """Function that answers a request of a user."""
+
+STORE_PROBLEM: Final = "the store cannot be reached; the log has the reason"
+"""Message for an error of the store."""
 
 MAX_BODY: Final = 1_000_000
 """Maximum size of a body, in bytes."""
@@ -58,8 +61,11 @@ def problem_of(error: AsynczError) -> Problem:
         status = 404
     elif isinstance(error, SchedulerNotRunningError):
         status = 409
+    elif isinstance(error, StoreDataError):
+        return Problem(status=400, message="the store does not accept a value of the request")
     elif isinstance(error, StoreError):
-        status = 503
+        # The text of the driver may name paths and hosts; the log has it.
+        return Problem(status=503, message=STORE_PROBLEM)
     return Problem(status=status, message=printable(f"{error}"))
 
 

@@ -22,6 +22,7 @@ from asyncz.dashboard.requests import EventQuery, IdQuery, NoQuery, RunQueryPara
 
 _FILTERS: Final = ("scheduled", "running", "paused", "failing", "idle")
 _OUTCOMES: Final = ("running", "executed", "error", "missed", "cancelled")
+_STORED_STATES: Final = ("waiting", *_OUTCOMES)
 _WINDOWS: Final = ((5, "10 min"), (30, "1 h"), (180, "6 h"), (720, "24 h"))
 _SHOWN_RUNS: Final = 60
 
@@ -41,7 +42,7 @@ _HELPERS: Final[Mapping[str, object]] = {
     "duration_chart": _charts.duration_chart,
     "lateness_chart": _charts.lateness_chart,
     "badges": _views.task_badges,
-    "outcome": _views.outcome_badge,
+    "state": _views.state_badge,
     "outcome_words": _views.OUTCOME_WORDS,
     "duration": _texts.duration_text,
     "breakable": _views.breakable,
@@ -99,7 +100,8 @@ class Pages:
         query = parse_query(request, RunQueryParameters, of_form=True)
         page = await self._model.runs(run_selection_of(query))
         has_store = self._model.store is not None
-        return await self._rendered("runs", user, query=query, page=page, outcomes=_OUTCOMES, has_store=has_store)
+        outcomes = _STORED_STATES if has_store and query.stored else _OUTCOMES
+        return await self._rendered("runs", user, query=query, page=page, outcomes=outcomes, has_store=has_store)
 
     async def run(self, request: Request, user: User) -> Response:
         """Return the page of a run."""

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING
 import attrs
 
 from asyncz._metadata import __version__
-from asyncz._text import value_text
+from asyncz._text import exception_text, printable, value_text
 from asyncz.clock import utc
 from asyncz.dashboard import _runs
+from asyncz.dashboard._http import STORE_PROBLEM, RequestError
 from asyncz.dashboard._index import TaskIndex, TaskSelection
 from asyncz.dashboard._journal import Journal, RecordedEvent, RecordedRun
 from asyncz.dashboard._redaction import Redactor
+from asyncz.dashboard._security import logger
 from asyncz.dashboard._texts import duration_text
 from asyncz.dashboard.states import (
     Argument,
@@ -37,7 +39,7 @@ from asyncz.dashboard.states import (
     Timeline,
 )
 from asyncz.events import TaskExecuted
-from asyncz.exceptions import AsynczError, InvalidInputError, RunLookupError, TaskLookupError
+from asyncz.exceptions import AsynczError, InvalidInputError, TaskLookupError
 from asyncz.limits import TaskLimits
 from asyncz.schedulers import AsyncIOScheduler
 from asyncz.states import ExecutorState, TaskState
@@ -181,6 +183,9 @@ class ReadModel:
         return await asyncio.to_thread(self._recorded_runs, selection)
 
     def _recorded_runs(self, selection: RunSelection) -> RunPage:
+        if selection.outcome == "waiting":
+            # Waiting runs are in a store only.
+            return RunPage(runs=())
         found = self._journal.runs(_matching(selection), selection.limit + 1)
         runs = [_runs.run_of_record(record, self._redactor) for record in found]
         if len(runs) <= selection.limit:
@@ -228,17 +233,18 @@ class ReadModel:
 
         Raises:
             RunLookupError: No such run is kept.
+            RequestError: The id is not one of a run.
             AsynczError: The store cannot be read.
         """
         store = self.store
-        if run_id.startswith(_runs.STORED) and run_id[1:].isdecimal() and store is not None:
-            sequence = int(run_id[1:])
+        sequence = _number_of(run_id.removeprefix(_runs.STORED)) if run_id.startswith(_runs.STORED) else None
+        if sequence is not None and store is not None:
             for record in await store.runs(RunQuery(before=sequence + 1, limit=1)):
                 if record.sequence == sequence:
                     return _runs.detail_of_store(record, self._redactor)
-        number = int(run_id) if run_id.isascii() and run_id.isdecimal() else None
+        number = _number_of(run_id)
         if number is None:
-            raise RunLookupError(0)
+            raise RequestError(404, f"no run with the id {printable(run_id, 100)!r} is known")
         record_of_run = self._journal.find(number)
         if record_of_run is not None:
             return _runs.detail_of_record(record_of_run, self._redactor)
@@ -255,7 +261,8 @@ class ReadModel:
         try:
             nodes = await store.nodes()
         except AsynczError as error:
-            return ExecutorPage(executors=executors, problem=f"{error}")
+            logger.error("The store of the dashboard failed: %s", exception_text(error))
+            return ExecutorPage(executors=executors, problem=STORE_PROBLEM)
         return ExecutorPage(
             executors=executors,
             nodes=tuple(
@@ -310,6 +317,14 @@ def _options_of(limits: TaskLimits) -> tuple[Argument, ...]:
     return tuple(
         Argument(name=field.name, value=value_text(getattr(limits, field.name))) for field in attrs.fields(TaskLimits)
     )
+
+
+def _number_of(text: str) -> int | None:
+    """Return a number of a run; None if the text is not one, or if it does not fit the column of a store."""
+    # Longer texts are not converted: that takes a time that grows with the square of the length.
+    is_number = text.isascii() and text.isdecimal() and len(text) < 20
+    number = int(text) if is_number else -1
+    return number if 0 <= number <= 2**62 else None
 
 
 def _timing(event: RecordedEvent) -> str:

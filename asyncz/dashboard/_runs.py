@@ -11,7 +11,7 @@ from asyncz.dashboard._run_logs import LogEntry
 from asyncz.dashboard.states import Attempt, LogLine, Run, RunDetail
 from asyncz.events import TaskProgress
 from asyncz.states import RunOutcome, RunProgress, RunSummary
-from asyncz.stores.records import RunRecord
+from asyncz.stores.records import RunRecord, RunRecordState
 
 _OUTCOMES: dict[str, RunOutcome] = {
     "executed": "executed",
@@ -42,7 +42,7 @@ def run_of_record(record: RecordedRun, redactor: Redactor) -> Run:
     return _run(
         run_id=f"{details.run_id}",
         task_id=record.task_id,
-        outcome=record.outcome,
+        state=record.outcome or "running",
         attempt=details.attempt,
         scheduled_at=details.scheduled_at,
         started_at=details.started_at,
@@ -57,7 +57,7 @@ def run_of_summary(summary: RunSummary, redactor: Redactor) -> Run:
     return _run(
         run_id=f"{summary.run_id}",
         task_id=summary.task_id,
-        outcome=summary.outcome,
+        state=summary.outcome or "running",
         attempt=summary.attempt,
         scheduled_at=summary.scheduled_at,
         started_at=summary.started_at,
@@ -72,7 +72,7 @@ def run_of_store(record: RunRecord, redactor: Redactor) -> Run:
     return _run(
         run_id=f"{STORED}{record.sequence}",
         task_id=record.task_id,
-        outcome=outcome_of(record.state),
+        state=record.state,
         attempt=record.attempt,
         scheduled_at=record.scheduled_at,
         started_at=record.started_at,
@@ -85,7 +85,7 @@ def run_of_store(record: RunRecord, redactor: Redactor) -> Run:
 def _run(  # noqa: PLR0917  # named at each call
     run_id: str,
     task_id: str,
-    outcome: RunOutcome | None,
+    state: RunRecordState,
     attempt: int,
     scheduled_at: datetime | None,
     started_at: datetime | None,
@@ -96,7 +96,8 @@ def _run(  # noqa: PLR0917  # named at each call
     return Run(
         run_id=run_id,
         task_id=task_id,
-        outcome=outcome,
+        outcome=outcome_of(state),
+        state=state,
         attempt=attempt,
         scheduled_at=scheduled_at,
         started_at=started_at,

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
 import attrs
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from asyncz._text import printable
+from asyncz._checks import check_text
+from asyncz._text import printable, value_text
 from asyncz.dashboard.states import Access
+from asyncz.exceptions import InvalidInputError
 
 logger: Final = logging.getLogger("asyncz.dashboard")
 
@@ -38,10 +42,14 @@ Verdict: TypeAlias = User | Access | None
 """Right of the user who sends a request; None rejects the request."""
 
 Authorize: TypeAlias = Callable[[Request], Verdict | Awaitable[Verdict]]
-"""Function or coroutine function that decides about each request."""
+"""Function or coroutine function that decides about each request.
+
+If it raises an `HTTPException` of Starlette or FastAPI, the response has its status, detail and headers.
+"""
 
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
+_HOST: Final = re.compile(r"[^\s/:@]+|\[[^\s/@\[\]]+\]")
 LOOPBACK_HOSTS: Final = ("127.0.0.1", "localhost", "[::1]")
 """Names of this machine for itself; another name in a request to them is DNS rebinding."""
 
@@ -70,10 +78,12 @@ class Rejection:
     Attributes:
         status: Status of the response.
         message: Reason, which contains nothing of the request.
+        headers: Headers of the response, such as `www-authenticate`.
     """
 
     status: int
     message: str
+    headers: Mapping[str, str] = attrs.field(factory=dict)
 
 
 def check_host(request: Request, allowed: Sequence[str] | None) -> Rejection | None:
@@ -99,7 +109,7 @@ def check_origin(request: Request) -> Rejection | None:
     if site is not None:
         is_own = site == "same-origin"
     else:
-        is_own = origin is None or urlsplit(origin).netloc == request.headers.get("host", "")
+        is_own = origin is None or _host_of(origin) == request.headers.get("host", "") != ""
     if not is_own:
         return Rejection(403, "a page of another site has sent the request")
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
@@ -107,11 +117,40 @@ def check_origin(request: Request) -> Rejection | None:
     return None
 
 
+def _host_of(origin: str) -> str:
+    """Return the host and port of an origin; empty for one that is `null` or malformed."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return ""
+
+
+def checked_hosts(hosts: Iterable[str] | None) -> Sequence[str] | None:
+    """Return the names of the allowed hosts in lower case; None if all are allowed.
+
+    Raises:
+        InvalidInputError: The names are a text, or one of them is empty or has a port.
+    """
+    if hosts is None:
+        return None
+    if isinstance(hosts, str):
+        raise InvalidInputError("allowed_hosts", value_text(hosts), "a list of names is needed, not a text")
+    found: list[str] = []
+    for host in hosts:
+        check_text("allowed_hosts", host)
+        if _HOST.fullmatch(host) is None:
+            raise InvalidInputError("allowed_hosts", value_text(host), "a name of a host without a port is needed")
+        found.append(host.lower())
+    return tuple(found)
+
+
 async def check_user(request: Request, authorize: Authorize) -> User | Rejection:
     """Return the user who has sent a request, or a rejection."""
     try:
         returned = authorize(request)
         verdict = await returned if inspect.isawaitable(returned) else returned
+    except HTTPException as error:
+        return Rejection(error.status_code, printable(f"{error.detail}"), error.headers or {})
     except Exception:
         logger.exception("authorize raised; the request is rejected")
         return Rejection(500, "the right to use the dashboard cannot be checked")

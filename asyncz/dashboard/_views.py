@@ -10,6 +10,7 @@ from markupsafe import Markup, escape
 
 from asyncz.dashboard._texts import NOTHING, UNITS
 from asyncz.states import RunOutcome, TaskState
+from asyncz.stores.records import RunRecordState
 
 _SIGN: Final = re.compile(r"([.:_/-])")
 OUTCOME_WORDS: Final[dict[RunOutcome | None, str]] = {
@@ -44,9 +45,9 @@ def time_element(at: datetime | None, now: datetime, kind: str = "relative") -> 
     return Markup('<time datetime="{}" title="{}" data-time="{}">{}</time>').format(iso, full, kind, shown)
 
 
-def outcome_badge(outcome: RunOutcome | None) -> Markup:
-    """Return the outcome of a run with its colour."""
-    return Markup('<span class="badge {}">{}</span>').format(outcome or "running", OUTCOME_WORDS[outcome])
+def state_badge(state: RunRecordState) -> Markup:
+    """Return the state of a run with its colour."""
+    return Markup('<span class="badge {}">{}</span>').format(state, "failed" if state == "error" else state)
 
 
 def task_badges(task: TaskState) -> Markup:

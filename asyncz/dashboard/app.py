@@ -13,6 +13,7 @@ from starlette.types import Message, Receive, Scope, Send
 from typing_extensions import TypeVar
 
 from asyncz._checks import check_callable, check_count, check_instance, check_text
+from asyncz._text import exception_text, printable
 from asyncz.dashboard._actions import Operator, OperatorAction
 from asyncz.dashboard._api import Api, document_endpoint
 from asyncz.dashboard._http import Endpoint, problem_of, problem_response
@@ -29,6 +30,7 @@ from asyncz.dashboard._security import (
     check_host,
     check_origin,
     check_user,
+    checked_hosts,
     logger,
 )
 from asyncz.dashboard._static import static_files
@@ -36,10 +38,14 @@ from asyncz.dashboard._stream import ChangeStreams
 from asyncz.exceptions import AsynczError
 from asyncz.logs import install_log_fields
 from asyncz.schedulers import AsyncIOScheduler
+from asyncz.stores.exceptions import StoreError
 
 ReturnT = TypeVar("ReturnT")
 
 _OPERATE_ONLY = "the right to operate is missing"
+_FAILED = "the request failed; the log has the reason"
+# Headers of a response that a rejection by `authorize` does not replace.
+_FIXED = {*HEADERS, "content-length", "content-type"} - {"cache-control"}
 
 
 class Dashboard:
@@ -52,10 +58,11 @@ class Dashboard:
     Args:
         scheduler: Scheduler.
         authorize: Function or coroutine function that gives each request the right `look` or `operate`, or a `User`
-            with a name; None rejects the request. There is no default.
+            with a name; None or an `HTTPException` rejects the request. There is no default.
         redact: Function that hides secrets in arguments, results, errors, tracebacks, progress and log messages.
         title: Title of the pages.
-        allowed_hosts: Names of the host that requests may use; None allows all, as behind a proxy that checks them.
+        allowed_hosts: Names of the host that requests may use, without ports; None allows all, as behind a proxy that
+            checks them.
         max_runs: Maximum number of recorded runs with an outcome, at least 1.
         max_events: Maximum number of recorded events, at least 1.
 
@@ -86,7 +93,7 @@ class Dashboard:
         check_count("max_runs", max_runs)
         check_count("max_events", max_events)
         self._authorize = authorize
-        self._allowed_hosts: Sequence[str] | None = None if allowed_hosts is None else tuple(allowed_hosts)
+        self._allowed_hosts: Sequence[str] | None = checked_hosts(allowed_hosts)
         self._streams = ChangeStreams()
         self._journal = Journal(scheduler, max_runs, max_events, self._streams.notify)
         self._operator = Operator(scheduler, self._journal)
@@ -163,13 +170,23 @@ class Dashboard:
         await response(scope, receive, send_with_headers)
 
     async def _response(self, request: Request) -> Response:
-        path = _path_of(request.scope)
+        path = f"{request.scope['path']}"
+        try:
+            path = _path_of(request.scope)
+            return await self._checked_response(request, path)
+        except Exception:
+            logger.exception("A request of the dashboard failed: %s", printable(path))
+            return self._rejected(path, 500, _FAILED, None)
+
+    async def _checked_response(self, request: Request, path: str) -> Response:
         rejection = check_host(request, self._allowed_hosts) or check_origin(request)
         if rejection is not None:
             return problem_response(rejection.status, rejection.message)
         user = await check_user(request, self._authorize)
         if isinstance(user, Rejection):
-            return self._rejected(path, user.status, user.message, None)
+            response = self._rejected(path, user.status, user.message, None)
+            response.headers.update({name: value for name, value in user.headers.items() if name.lower() not in _FIXED})
+            return response
         methods = self._routes.get(path)
         if methods is None:
             return self._rejected(path, 404, "there is no such page", user)
@@ -186,11 +203,13 @@ class Dashboard:
         try:
             return await endpoint(request, user)
         except AsynczError as error:
+            if isinstance(error, StoreError):
+                logger.error("The store of the dashboard failed: %s", exception_text(error))
             problem = problem_of(error)
             return self._rejected(path, problem.status, problem.message, user)
         except Exception:
-            logger.exception("A request of the dashboard failed: %s", path)
-            return self._rejected(path, 500, "the request failed; the log has the reason", user)
+            logger.exception("A request of the dashboard failed: %s", printable(path))
+            return self._rejected(path, 500, _FAILED, user)
 
     def _rejected(self, path: str, status: int, message: str, user: User | None) -> Response:
         if path.startswith("/api/"):

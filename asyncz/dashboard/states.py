@@ -7,6 +7,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import AfterValidator, AwareDatetime, NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from asyncz.states import ExecutorState, RunOutcome, RunProgress, SchedulerStatus, Snapshot, TaskState
+from asyncz.stores.records import RunRecordState
 
 
 def _encodable(text: str) -> str:
@@ -146,7 +147,8 @@ class Run(Snapshot, frozen=True):
     Attributes:
         run_id: Id of the run: a number, or the id in the store.
         task_id: Id of the task.
-        outcome: Outcome; None if the run is in progress.
+        outcome: Outcome; None if the run is in progress, or waits in the store.
+        state: Outcome, or `running` or `waiting`.
         attempt: Number of the last attempt, from 1.
         scheduled_at: Due time; None if unknown.
         started_at: Time at which the function was called; None if it was not called.
@@ -160,6 +162,7 @@ class Run(Snapshot, frozen=True):
     run_id: Text
     task_id: Text
     outcome: RunOutcome | None = None
+    state: RunRecordState = "running"
     attempt: PositiveInt = 1
     scheduled_at: AwareDatetime | None = None
     started_at: AwareDatetime | None = None

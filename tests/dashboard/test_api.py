@@ -9,6 +9,8 @@ import pytest
 from asyncz import AsyncIOScheduler, TaskSubmitted
 from asyncz.dashboard import Dashboard, OperatorAction, User
 from asyncz.dashboard.states import ActionReport, EventPage, ExecutorPage, RunDetail, RunPage, SchedulerInfo, TaskPage
+from asyncz.schedulers.stored import SchedulerStore
+from asyncz.stores import MemoryStore, StoreConnectionError, StoreDataError
 from tests.dashboard.serving import add_tasks, client_of, served
 from tests.helpers.waiting import until
 
@@ -213,3 +215,70 @@ async def test_closed_dashboard_leaves_no_listener() -> None:
     scheduler = AsyncIOScheduler()
     Dashboard(scheduler, lambda _: None).close()
     assert TaskSubmitted not in scheduler._parts.runtime.dispatcher.listeners
+
+
+async def test_failure_of_one_task_does_not_stop_others(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    scheduler = AsyncIOScheduler()
+    dashboard = Dashboard(scheduler, lambda _: User("operate", "mara"))
+    add_tasks(scheduler)
+    heard: list[OperatorAction] = []
+    dashboard.on_action(heard.append)
+    pause = scheduler.pause_task
+
+    def broken(task_id: str) -> None:
+        if task_id == "double":
+            raise RuntimeError("secret-detail")
+        pause(task_id)
+
+    monkeypatch.setattr(scheduler, "pause_task", broken)
+    async with scheduler, client_of(dashboard) as client:
+        body = {"action": "pause", "task_ids": ["double", "missing", "fail"]}
+        report = ActionReport.model_validate_json((await client.post("/api/actions", json=body)).content)
+        assert report.done == ("fail",)
+        assert [each.task_id for each in report.failed] == ["double", "missing"]
+        assert report.failed[0].message == "failed; see the log"
+        assert "secret-detail" in caplog.text
+        assert [(each.task_id, bool(each.failure)) for each in heard] == [
+            ("double", True),
+            ("missing", True),
+            ("fail", False),
+        ]
+        page = EventPage.model_validate_json((await client.get("/api/events")).content)
+        texts = [event.text for event in page.events if event.kind == "OperatorAction"]
+        assert texts[0] == "pause"
+        assert texts[2] == "pause failed: failed; see the log"
+
+
+@pytest.mark.parametrize("run_id", ["s99999999999999999999", "s²", "9" * 2000, "s" + "9" * 1999])
+async def test_impossible_run_id_is_not_found(run_id: str) -> None:
+    scheduler = AsyncIOScheduler(store=MemoryStore())
+    async with scheduler, client_of(Dashboard(scheduler, lambda _: "look")) as client:
+        answer = await client.get("/api/run", params={"id": run_id})
+        assert answer.status_code == 404
+        assert run_id[:90] in answer.json()["message"]
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(StoreConnectionError("/secret/jobs.db", "detail"), 503), (StoreDataError("db", "detail"), 400)],
+)
+async def test_error_of_store_has_no_details(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception, status: int
+) -> None:
+    async def broken(*_: object) -> None:
+        raise error
+
+    scheduler = AsyncIOScheduler(store=MemoryStore())
+    async with scheduler, client_of(Dashboard(scheduler, lambda _: "look")) as client:
+        monkeypatch.setattr(SchedulerStore, "runs", broken)
+        monkeypatch.setattr(SchedulerStore, "nodes", broken)
+        answer = await client.get("/api/runs?stored=true")
+        assert answer.status_code == status
+        problem = (await client.get("/api/executors")).json()["problem"]
+        assert problem
+        for text in (answer.text, problem):
+            assert "detail" not in text
+            assert "/secret" not in text
+        assert "detail" in caplog.text

@@ -8,9 +8,10 @@ import pytest
 
 from asyncz import AsyncIOScheduler, IntervalTrigger, current_run
 from asyncz.dashboard import Dashboard
+from asyncz.dashboard.states import Run, RunDetail
 from asyncz.retries import Retry
 from asyncz.stores import MemoryStore
-from tests.dashboard.serving import client_of, double
+from tests.dashboard.serving import client_of, double, served
 from tests.helpers.waiting import until
 
 pytestmark = pytest.mark.anyio
@@ -99,3 +100,17 @@ async def test_timeline_marks_dense_due_times() -> None:
         lane = (await client.get("/api/timeline?past=1&future=30")).json()["lanes"][0]
         assert (len(lane["due"]), lane["more"]) == (100, True)
         assert 'class="more"' in (await client.get("/timeline?past=1&future=30")).text
+
+
+async def test_stored_run_has_no_button(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with served() as (scheduler, dashboard, client):
+        handle = scheduler.get_task("long").run()
+        assert "data-run" in (await client.get(f"/run?id={handle.run_id}")).text
+
+        async def stored(_: str) -> RunDetail:
+            return RunDetail(run=Run(run_id="s1", task_id="long", state="waiting"))
+
+        monkeypatch.setattr(dashboard._pages._model, "run", stored)
+        text = (await client.get("/run?id=s1")).text
+        assert "data-run" not in text
+        assert '<span class="badge waiting">waiting</span>' in text

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
-from asyncz import AsyncIOScheduler, IntervalTrigger, RunLookupError, TaskLookupError, current_run
+from asyncz import AsyncIOScheduler, AsynczError, IntervalTrigger, TaskLookupError, current_run
+from asyncz.clock import utc
+from asyncz.dashboard._http import problem_of
 from asyncz.dashboard._index import TaskSelection
 from asyncz.dashboard._journal import Journal
 from asyncz.dashboard._reading import ReadModel, RunSelection
 from asyncz.dashboard._redaction import Redactor, redact_secrets
+from asyncz.dashboard._runs import run_of_store
 from asyncz.dashboard.states import Run
 from asyncz.stores import MemoryStore
+from asyncz.stores.records import RunRecord, RunRecordState
 
 pytestmark = pytest.mark.anyio
 
@@ -125,8 +131,10 @@ async def test_run_that_journal_dropped_is_found() -> None:
 @pytest.mark.parametrize("run_id", ["99999", "x", "", "-1", "s5", "²", "1e3"])
 async def test_unknown_run_is_reported(run_id: str) -> None:
     async with reading(AsyncIOScheduler()) as model:
-        with pytest.raises(RunLookupError):
+        with pytest.raises(AsynczError, match="no run") as caught:
             await model.run(run_id)
+        assert repr(run_id).strip("'") in f"{caught.value}"
+        assert problem_of(caught.value).status == 404
 
 
 async def test_timeline_has_past_and_coming_runs() -> None:
@@ -186,3 +194,21 @@ async def test_store_gives_runs_and_nodes(tmp_path: Path) -> None:
         assert len({run.run_id for run in found}) == len(found) >= 1
         detail = await model.run(found[-1].run_id)
         assert detail.run == found[-1]
+
+
+async def test_waiting_selects_no_run_of_process() -> None:
+    async with reading(AsyncIOScheduler()) as model:
+        release = asyncio.Event()
+        handle = model._scheduler.add_task(release.wait, id="long", trigger=None).run()
+        await asyncio.sleep(0)
+        assert [run.state for run in (await model.runs(RunSelection())).runs] == ["running"]
+        assert (await model.runs(RunSelection(outcome="waiting"))).runs == ()
+        release.set()
+        await handle
+
+
+@pytest.mark.parametrize("state", ["waiting", "running", "error"])
+def test_stored_run_has_its_state(state: RunRecordState) -> None:
+    record = RunRecord(id=uuid4(), sequence=1, task_id="t", state=state, scheduled_at=utc(0.0), error="")
+    run = run_of_store(record, Redactor(redact_secrets))
+    assert (run.state, run.outcome) == (state, "error" if state == "error" else None)

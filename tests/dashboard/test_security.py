@@ -7,10 +7,11 @@ import re
 from collections.abc import Awaitable, Callable
 
 import pytest
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from asyncz import AsyncIOScheduler, InvalidInputError
-from asyncz.dashboard import Dashboard, User
+from asyncz.dashboard import Dashboard, User, app
 from asyncz.dashboard._security import CONTENT_SECURITY_POLICY, HEADERS, LOOPBACK_HOSTS
 from tests.dashboard.serving import JSON, add_tasks, client_of, served
 
@@ -363,3 +364,53 @@ async def test_rejected_message_escapes_request() -> None:
         answer = await client.get("/task", params={"id": "<script>alert(1)</script>"})
         assert answer.status_code == 404
         assert "<script>alert" not in answer.text
+
+
+# Requests that cannot be parsed, and rejections by authorize
+
+
+@pytest.mark.parametrize("origin", ["http://[", "http://[::1", "null", "//", "http://a]b"])
+async def test_malformed_origin_is_rejected(origin: str) -> None:
+    async with served() as (scheduler, _, client):
+        for host in ("testserver", ""):
+            answer = await client.post("/api/actions", json=ACTION, headers={"origin": origin, "host": host})
+            assert answer.status_code == 403
+        assert not scheduler.get_task("double").state.paused
+
+
+async def test_check_that_raises_rejects(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: Request) -> None:
+        raise RuntimeError("secret-detail")
+
+    monkeypatch.setattr(app, "check_origin", broken)
+    async with served() as (_, __, client):
+        for path in ("/tasks", "/api/info"):
+            answer = await client.get(path)
+            assert answer.status_code == 500
+            assert "secret-detail" not in answer.text
+
+
+@pytest.mark.parametrize("hosts", ["example.org", ["example.org:80"], [""], [" "], ["[::1]:80"], ["a/b"]])
+def test_wrong_allowed_hosts_are_rejected(hosts: list[str]) -> None:
+    with pytest.raises(InvalidInputError, match="allowed_hosts"):
+        Dashboard(AsyncIOScheduler(), lambda _: "operate", allowed_hosts=hosts)
+
+
+async def test_allowed_host_has_any_case() -> None:
+    dashboard = Dashboard(AsyncIOScheduler(), lambda _: "operate", allowed_hosts=["Example.ORG"])
+    async with client_of(dashboard, host="example.org:8000") as client:
+        assert (await client.get("/api/info")).status_code == 200
+
+
+async def test_rejection_of_framework_is_passed_on() -> None:
+    headers = {"WWW-Authenticate": "Bearer", "X-Frame-Options": "ALLOWALL", "content-length": "1"}
+
+    def authorize(_: Request) -> User | None:
+        raise HTTPException(401, "log in first", headers)
+
+    async with client_of(Dashboard(AsyncIOScheduler(), authorize)) as client:
+        for path in ("/tasks", "/api/info"):
+            answer = await client.get(path)
+            assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+            assert answer.headers["x-frame-options"] == "DENY"
+            assert "log in first" in answer.text

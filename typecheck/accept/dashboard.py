@@ -81,6 +81,7 @@ def audit(action: OperatorAction) -> int:
     assert_type(action.task_id, str)
     assert_type(action.run_id, int | None)
     assert_type(action.detail, str)
+    assert_type(action.failure, str)
     assert_type(action.at, datetime)
     return len(action.action)
 
