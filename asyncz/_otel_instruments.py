@@ -12,6 +12,7 @@ from typing import Final, Literal, Protocol, TypeAlias
 
 from opentelemetry.metrics import CallbackOptions, Meter, MeterProvider, Observation, get_meter_provider
 
+from asyncz._text import encodable
 from asyncz.exceptions import InvalidInputError
 from asyncz.schedulers._observation import Observation as SchedulerNumbers, StoreObservation
 from asyncz.schedulers._runtime import Runtime
@@ -158,7 +159,7 @@ class Instruments:
             for alias, value in reader(numbers):
                 attributes = {"asyncz.scheduler": observed.name}
                 if alias:
-                    attributes["asyncz.executor"] = alias
+                    attributes["asyncz.executor"] = encodable(alias)
                 yield Observation(value, attributes)
 
 

@@ -25,6 +25,18 @@ def printable(text: str, length: int = DEFAULT_LENGTH) -> str:
     return escaped if len(escaped) <= length else f"{escaped[: length - 1]}…"
 
 
+def encodable(text: str) -> str:
+    """Return a text without lone surrogates, which UTF-8 cannot encode; a different one for each text.
+
+    Lone surrogates, and the character U+FFFD itself, become U+FFFD with the number of the character.
+    """
+    if text.isascii():
+        return text
+    return "".join(
+        f"\ufffd{ord(each):04x}" if "\ud800" <= each <= "\udfff" or each == "\ufffd" else each for each in text
+    )
+
+
 def exception_text(error: BaseException, length: int = DEFAULT_LENGTH) -> str:
     """Return the class and the message of an exception as a printable text.
 

@@ -9,7 +9,28 @@
 - The function sees its span as the current one: in coroutines, threads, worker processes and on Dask.
 - Log records of functions have the fields `asyncz_trace` and `asyncz_span` after `install_log_fields()`.
 
-The names below, and those of `METRICS`, are version `SCHEMA` of this module. No convention for jobs exists.
+A span is called `run` with the name of the function, and has these attributes:
+
+- `asyncz.scheduler`: the name or number of the scheduler; `asyncz.executor`: the alias of the executor.
+- `asyncz.task.id`, `code.function.name`: the task, always with its id, and its function.
+- `asyncz.run.id`, `asyncz.run.attempt`, `asyncz.run.scheduled_at`: the run, the attempt from 1, and the due time.
+- `asyncz.run.outcome`: `executed`, `error`, `missed`, `cancelled` or `retried`; `asyncz.run.lateness`, in seconds.
+- `error.type`: the class of the exception, which is an event `exception`; its texts pass through `redact`.
+- `asyncz.node.id`, `asyncz.run.stored_id`, `asyncz.run.fence`: the node, the run and its fence, with a store only.
+
+The event `asyncz.run.started` marks the call of the function. Metrics have the attributes below. All have
+`asyncz.scheduler`, and the first five, of runs and attempts, have `asyncz.task.id` if `task_ids` is true:
+
+- `asyncz.run.duration`: `asyncz.executor`, `code.function.name`, `asyncz.run.outcome`, `error.type`.
+- `asyncz.run.lateness`, `asyncz.run.missed`: `asyncz.executor`, `code.function.name`.
+- `asyncz.run.retried`: `asyncz.executor`, `code.function.name`, `error.type`.
+- `asyncz.run.refused`: `asyncz.executor`, and `asyncz.run.refusal`, which is `max_instances` or `queue_full`.
+- `asyncz.run.active`, `asyncz.run.waiting`: `asyncz.executor`.
+- `asyncz.task.overdue`, `asyncz.tasks`: no more.
+- With a store, `asyncz.node.lease.remaining`, `asyncz.node.takeovers`, `asyncz.tasks.parked`,
+  `asyncz.store.clock_offset` and `asyncz.store.connected`: no more.
+
+These names are version `SCHEMA` of this module. No convention for jobs exists.
 """
 
 from __future__ import annotations
@@ -25,7 +46,7 @@ from typing_extensions import TypeVar
 from asyncz._callables import function_name, function_reference
 from asyncz._checks import check_callable, check_choice, check_flag, check_instance, check_text
 from asyncz._run_owners import OwnedCall
-from asyncz._text import class_name
+from asyncz._text import class_name, encodable
 from asyncz._traced_call import CallWithOrigin, TracedCall, add_trace_fields
 from asyncz.clock import SystemClock
 from asyncz.events import (
@@ -176,7 +197,7 @@ class Instrumentation:
         # Traces of live runs by run id. Under the lock of the runtime.
         self._traces: dict[int, _RunTrace] = {}
         self._ended: OrderedDict[int, SpanContext] = OrderedDict()
-        self.name: str = number_of(parts.runtime) if name is None else name
+        self.name: str = number_of(parts.runtime) if name is None else encodable(name)
         # Under the lock of the runtime: True before the instrumentation is complete, and after `close`.
         self._closed = True
         self._subscriptions: tuple[Subscription, ...] = ()
@@ -316,7 +337,7 @@ class Instrumentation:
         call: Callable[[], ResultT | Awaitable[ResultT]],
         origin: object,
     ) -> None:
-        found.attempt, found.alias = run.attempt, alias
+        found.attempt, found.alias = run.attempt, encodable(alias)
         found.function = _dotted(function_reference(call))
         found.name = function_name(call)
         span = self._new_span(run.task_id, run.details(), found)
@@ -330,7 +351,7 @@ class Instrumentation:
     def _new_span(self, task_id: str, details: RunDetails, run: _RunTrace) -> Span:
         attributes: _Attributes = {
             "asyncz.scheduler": self.name,
-            "asyncz.task.id": task_id,
+            "asyncz.task.id": encodable(task_id),
             "asyncz.run.id": details.run_id,
             "asyncz.run.attempt": details.attempt,
             "asyncz.executor": run.alias,
@@ -367,7 +388,8 @@ class Instrumentation:
             return None
         call = controller.task.call
         function = _dotted(function_reference(call))
-        run = _RunTrace(Context(), (), alias=controller.registration.alias, function=function, name=function_name(call))
+        alias = encodable(controller.registration.alias)
+        run = _RunTrace(Context(), (), alias=alias, function=function, name=function_name(call))
         self._new_span(task_id, details, run)
         return run
 
@@ -482,11 +504,11 @@ class Instrumentation:
             attributes |= {"asyncz.executor": run.alias, "code.function.name": run.function}
         elif (controller := self._parts.tasks.holder(task_id)) is not None:
             # Missed or rejected before an executor saw the run.
-            attributes["asyncz.executor"] = controller.registration.alias
+            attributes["asyncz.executor"] = encodable(controller.registration.alias)
         if exception is not None:
             attributes["error.type"] = _type_name(exception)
         if self._task_ids:
-            attributes["asyncz.task.id"] = task_id
+            attributes["asyncz.task.id"] = encodable(task_id)
         return attributes
 
     def numbers(self) -> Observation | None:

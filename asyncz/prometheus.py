@@ -1,7 +1,7 @@
 """Metrics of a scheduler in the text format of Prometheus, without a dependency.
 
-The metrics are those of `asyncz.otel`, under names that Prometheus accepts. They describe the scheduler of this
-process.
+They describe the scheduler of this process, as those of `asyncz.otel` do, with other names and labels: runs are counted
+by outcome, their durations also by executor, nothing by function. The status, the version and workers are added.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import attrs
 
 from asyncz import __version__
 from asyncz._checks import check_flag, check_instance
-from asyncz._text import printable
+from asyncz._text import encodable
 from asyncz.events import RunDetails, TaskCancelled, TaskError, TaskExecuted, TaskNotification, TaskRetrying
 from asyncz.schedulers import AsyncIOScheduler
 from asyncz.schedulers._observation import Observation, observe
@@ -262,5 +262,9 @@ def _labels_text(labels: _Labels) -> str:
 
 
 def _escaped(value: str) -> str:
-    """Return the value of a label, which may be a text of users, in one line."""
-    return printable(value).replace("\\", "\\\\").replace('"', '\\"')
+    """Return the value of a label, which may be a text of users: a different one for each text.
+
+    Two texts with the same value would be one series twice, and Prometheus would reject all metrics. So the value is
+    not shortened, and has the escape sequences of the format only.
+    """
+    return encodable(value).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

@@ -7,6 +7,7 @@ import contextlib
 import gc
 import io
 import logging
+import re
 import subprocess
 import sys
 import threading
@@ -39,6 +40,7 @@ from asyncz import (
     Task,
     TaskTimeoutError,
     install_log_fields,
+    otel,
 )
 from asyncz.clock import utc
 from asyncz.events import Event, RunDetails
@@ -345,6 +347,37 @@ async def test_cancelled_run_has_no_error_status(telemetry: Telemetry) -> None:
     span = telemetry.span("run sleep")
     assert (span.attributes or {})["asyncz.run.outcome"] == "cancelled"
     assert span.status.status_code is StatusCode.UNSET
+
+
+async def test_docstring_lists_all_names(telemetry: Telemetry) -> None:
+    async with AsyncIOScheduler(store=MemoryStore()) as scheduler, AsyncIOScheduler() as other:
+        telemetry.instrument(scheduler, task_ids=True)
+        telemetry.instrument(other)
+        task = scheduler.add_task(traced_jobs.fail, "x", trigger=None, id="fails", retry=Retry(attempts=2))
+        await task.run().notification()
+        hangs = other.add_task(asyncio.Event().wait, trigger=None)
+        hangs.run()
+        hangs.submit()
+        await until(lambda: hangs.state.rejected == 1 and len(telemetry.spans) == 2)
+        documented = set(re.findall(r"`([\w.]+)`", otel.__doc__ or ""))
+        spans = {name for span in telemetry.spans for name in span.attributes or {}}
+        metrics = {name for metric in METRICS for point in telemetry.points(metric, of_all=True) for name, _ in point}
+        hangs.cancel_runs()
+    assert {"asyncz.run.fence", "error.type", "asyncz.task.id"} <= spans
+    assert {"asyncz.run.refusal", "error.type", "asyncz.scheduler"} <= metrics
+    assert spans | metrics | set(METRICS) <= documented
+
+
+async def test_hostile_task_id_is_encodable(telemetry: Telemetry) -> None:
+    async with AsyncIOScheduler() as scheduler:
+        telemetry.instrument(scheduler, task_ids=True)
+        scheduler.add_executor("threadpool", alias="\udfff")
+        await scheduler.add_task(traced_jobs.span_ids, trigger=None, id="\ud800", executor="\udfff").run()
+        await until(lambda: len(telemetry.spans) == 1)
+        (point,) = telemetry.points("asyncz.run.duration")
+        assert (("asyncz.executor", "\ufffddfff"),) in telemetry.points("asyncz.run.active")
+    assert (dict(point)["asyncz.task.id"], dict(point)["asyncz.executor"]) == ("\ufffdd800", "\ufffddfff")
+    assert (telemetry.spans[0].attributes or {})["asyncz.task.id"] == "\ufffdd800"
 
 
 async def test_rejected_and_missed_runs_are_counted(telemetry: Telemetry) -> None:

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 import yaml  # type: ignore[import-untyped]  # its types are a package of their own
+from hypothesis import example, given, strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from asyncz import AsyncIOScheduler, IntervalTrigger, InvalidInputError, Retry, __version__, current_run
-from asyncz.prometheus import PrometheusMetrics
+from asyncz.prometheus import PrometheusMetrics, _labels_text
 from asyncz.stores import MemoryStore
 from asyncz.testing import FakeClock
 from tests.helpers.untyped import call_untyped
@@ -24,6 +25,7 @@ pytestmark = pytest.mark.anyio
 
 EXAMPLES = Path(__file__).parents[1] / "examples" / "monitoring"
 # Functions and words of the query language.
+_REPLACED = {chr(each) for each in range(0xD800, 0xE000)} | {"\ufffd"}
 KEYWORDS = {"sum", "max", "by", "le", "rate", "increase", "absent", "histogram_quantile", "label_values"}
 
 
@@ -122,7 +124,22 @@ async def test_hostile_labels_are_escaped() -> None:
         text = metrics.text()
     text.encode()
     labels = dict(next(key[1] for key in samples_of(text) if key[0] == "asyncz_run_lateness_seconds_count"))
-    assert labels == {"executor": 'pool"}\\n1', "task": 'a"b\\c\\nd\\x1b{} \\ud800 ü'}
+    assert labels == {"executor": 'pool"}\n1', "task": 'a"b\\c\nd\x1b{} \ufffdd800 ü'}
+
+
+@given(st.sets(st.text(st.characters(exclude_categories=[]), max_size=6), min_size=2))
+@example({"\ud800", "\\ud800"})
+@example({"\ud800", "\ufffdd800"})
+@example({"a\nb", "a\\nb", "a\rb", "\x1b", "\\x1b"})
+@example({"x" * 600 + "1", "x" * 600 + "2"})
+def test_labels_of_different_texts_differ(values: set[str]) -> None:
+    lines = [f"metric{_labels_text((('task', value),))} 1" for value in values]
+    text = "\n".join(["# TYPE metric gauge", *lines, ""])
+    text.encode()
+    (family,) = text_string_to_metric_families(text)
+    labels = [sample.labels["task"] for sample in family.samples]
+    assert len(set(labels)) == len(values)
+    assert all(value in labels for value in values if not set(value) & _REPLACED)
 
 
 async def test_closed_metrics_count_nothing() -> None:
@@ -174,6 +191,9 @@ async def test_examples_use_metrics_and_labels_that_exist() -> None:
         assert labels_in(query) <= labels, query
         assert query.count("(") == query.count(")")
         assert query.count("{") == query.count("}")
+    by_instance = [rule["expr"].count("by (job, instance)") for rule in group["rules"]]
+    assert by_instance == [1, 2, 1]
+    assert "absent" not in str(group)
     statuses = set(re.findall(r'status="(\w+)"', "".join(queries)))
     assert all(("asyncz_scheduler_status", (("status", each),)) in found for each in statuses)
 
