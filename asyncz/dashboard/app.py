@@ -51,7 +51,7 @@ _FIXED = {*HEADERS, "content-length", "content-type"} - {"cache-control"}
 class Dashboard:
     """Dashboard of a scheduler: an ASGI app with pages, and a JSON API below `api/`.
 
-    The dashboard shows this process; if the scheduler has a store, it shows the runs and nodes of all processes too. It
+    The dashboard shows this process; if the scheduler has a store, it can show the stored runs and the nodes too. It
     records runs from its creation on, by public subscriptions: make it before the scheduler starts. If it is served on
     another event loop than that of the scheduler, it cannot cancel runs or read the store.
 

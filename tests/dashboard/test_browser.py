@@ -204,6 +204,30 @@ def test_live_update_shifts_no_layout(page: Browser) -> None:
     assert shift < 0.02
 
 
+def test_closed_stream_connects_again(page: Browser) -> None:
+    """After an answer with another status than 200, the browser gives up; short gaps are not shown."""
+    page.open("events")
+    page.until(lambda: page.text("#connection") == "live")
+    page.run(
+        "window.Real = EventSource; window.EventSource = class { static CLOSED = 2; static OPEN = 1; readyState = 2;"
+        " constructor() { setTimeout(() => this.onerror(), 0); } close() {} };"
+        "dispatchEvent(new PageTransitionEvent('pagehide'));"
+        "dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }));"
+    )
+    page.until(lambda: page.text("#connection") == "connecting")
+    page.run("window.EventSource = window.Real")
+    page.until(lambda: page.text("#connection") == "live")
+
+
+def test_page_of_removed_task_says_so(page: Browser) -> None:
+    page.open("task?id=a%2Fb%2F..%2F%C3%BC")
+    page.until(lambda: page.text("#connection") == "live")
+    body = {"action": "remove", "task_ids": ["a/b/../ü"]}
+    httpx.post(f"{page.url}/api/actions", json=body, timeout=30)
+    page.until(lambda: "does not exist" in page.text("#connection"))
+    assert any("404" in each for each in page.problems())
+
+
 def test_keys_move_select_and_open(page: Browser) -> None:
     page.open("tasks")
     body = page.one("body")

@@ -43,7 +43,7 @@ async def test_pages_with_store_show_all_nodes() -> None:
         link = re.search(r'href="(run\?id=s\d+)"', text)
         assert link is not None
         assert "Run s" in (await client.get(f"/{link[1]}")).text
-        assert "All nodes of the store" in text
+        assert "Shows the stored runs of all nodes" in text
 
 
 async def test_run_page_shows_attempts_and_progress() -> None:
@@ -114,3 +114,16 @@ async def test_stored_run_has_no_button(monkeypatch: pytest.MonkeyPatch) -> None
         text = (await client.get("/run?id=s1")).text
         assert "data-run" not in text
         assert '<span class="badge waiting">waiting</span>' in text
+
+
+async def test_footer_names_scope_of_page() -> None:
+    scheduler = AsyncIOScheduler(store=MemoryStore())
+    dashboard = Dashboard(scheduler, lambda _: "look")
+    async with scheduler, client_of(dashboard) as client:
+        for path, text in (
+            ("tasks", "Shows process"),
+            ("runs", "Shows the runs of process"),
+            ("runs?stored=true", "Shows the stored runs of all nodes"),
+            ("executors", "and the nodes of its store"),
+        ):
+            assert text in (await client.get(f"/{path}")).text, path

@@ -82,7 +82,9 @@ async function update(topics) {
   fetching = true;
   try {
     const answer = await fetch(location.href, { headers: { accept: "text/html" }, signal: aborter.signal });
-    if (answer.ok) {
+    if (!answer.ok) {
+      connection("lost", rejections[answer.status] ?? "connection lost");
+    } else {
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       for (const part of all("[data-live]").filter(concerns)) {
         const fresh = page.getElementById(part.id);
@@ -90,9 +92,10 @@ async function update(topics) {
       }
       showTimes();
       showPicked();
+      if (stream?.readyState === EventSource.OPEN) connection("live", "live");
     }
   } catch {
-    if (!leaving) connection("lost", "connection lost");
+    if (!leaving) lost("connection lost");
   } finally {
     fetching = false;
     const next = waiting;
@@ -103,25 +106,46 @@ async function update(topics) {
 
 // Stream of changes; a hidden page has none
 
+const rejections = { 401: "not logged in", 403: "access denied", 404: "this page does not exist any more" };
 let stream = null;
+let lostTimer = 0;
+let retryTimer = 0;
 function connection(state, text) {
+  clearTimeout(lostTimer);
+  lostTimer = 0;
   const element = one("#connection");
   element.className = state;
-  element.textContent = text;
+  // Screen readers announce each new text.
+  if (element.textContent !== text) element.textContent = text;
+}
+// The server ends each stream after some time, and the browser connects again: short gaps are normal.
+function lost(text) {
+  lostTimer ||= setTimeout(() => connection("lost", text), 3000);
 }
 
 function connect() {
+  clearTimeout(retryTimer);
   if (stream || document.hidden) return;
-  stream = new EventSource("stream");
+  const opened = new EventSource("stream");
+  stream = opened;
   stream.onopen = () => {
     connection("live", "live");
     update(new Set(["all"]));
   };
   stream.onmessage = (message) => update(new Set(JSON.parse(message.data)));
-  stream.onerror = () => connection("lost", "connecting");
+  stream.onerror = () => {
+    if (stream !== opened) return;
+    lost("connecting");
+    if (opened.readyState !== EventSource.CLOSED) return;
+    // After an answer with another status than 200, the browser does not connect again.
+    stream = null;
+    retryTimer = setTimeout(connect, 5000);
+    update(new Set(["all"]));
+  };
 }
 
 function disconnect() {
+  clearTimeout(retryTimer);
   stream?.close();
   stream = null;
   connection("", "paused");
