@@ -6,6 +6,7 @@ import pkgutil
 import re
 import sys
 
+from asyncz._safe_logging import is_interrupt
 from asyncz._text import closest, exception_text
 from asyncz.exceptions import ConfigurationError, ConfigurationProblem
 
@@ -34,9 +35,9 @@ def load(reference: str, *path: str | int) -> object:
     try:
         # First the module alone: an AttributeError raised by its code is then not taken for a missing name.
         pkgutil.resolve_name(f"{module_name}:")
-    except KeyboardInterrupt:
-        raise
     except BaseException as error:
+        if is_interrupt(error):
+            raise
         raise problem(f"the module cannot be imported: {exception_text(error)}") from error
     try:
         value: object = pkgutil.resolve_name(reference)
@@ -46,6 +47,8 @@ def load(reference: str, *path: str | int) -> object:
         where = f"the module {module_name}" if is_module else names.partition(f".{missing}")[0].rpartition(".")[2]
         known = [name for name in dir(owner) if not name.startswith("_")]
         raise problem(f"{where} has no {missing!r}", closest(missing, known)) from error
-    except Exception as error:
+    except BaseException as error:
+        if is_interrupt(error):
+            raise
         raise problem(f"its value cannot be read: {exception_text(error)}") from error
     return value

@@ -72,10 +72,17 @@ class SafeLogger:
             error = None if exc_info is None else (type(exc_info), exc_info, _traceback_of.__get__(exc_info))
             self._logger.log(level, message, *args, exc_info=error, extra=extra, stacklevel=3)
         except BaseException as raised:
-            # Only the main thread receives interrupts of the user, which may come at this moment.
-            if isinstance(raised, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+            if is_interrupt(raised):
                 raise
             _print_error()
+
+
+def is_interrupt(error: BaseException) -> bool:
+    """Return True if an exception is an interrupt of the user, which may come at any moment: in the main thread only.
+
+    Code of users may raise the class in other threads too, like any other exception.
+    """
+    return isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread()
 
 
 def _print_error() -> None:

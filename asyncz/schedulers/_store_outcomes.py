@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Literal, TypeAlias
 from uuid import UUID
 
@@ -20,6 +20,7 @@ from asyncz.events import (
     TaskQueueFull,
 )
 from asyncz.schedulers._safe_logging import logger
+from asyncz.schedulers._store_codec import CodecThreads
 from asyncz.stores._calls import encode_result
 from asyncz.stores.protocol import StoreSession
 from asyncz.stores.records import FinalRunState, Outcome
@@ -73,17 +74,23 @@ class PendingOutcomes:
         now: Returns the time, UTC.
         wake: Function that has the outcomes stored soon.
         on_stored: Function that is called with the task id of each accepted outcome.
+        codec: Threads for the encoding of results.
 
     Attributes:
         rejected: Number of outcomes that the store has rejected, because another node has taken over the run.
     """
 
     def __init__(
-        self, now: Callable[[], datetime], wake: Callable[[], object], on_stored: Callable[[str], object]
+        self,
+        now: Callable[[], datetime],
+        wake: Callable[[], object],
+        on_stored: Callable[[str], object],
+        codec: CodecThreads,
     ) -> None:
         self._now = now
         self._wake = wake
         self._on_stored = on_stored
+        self._codec = codec
         self._outcomes: list[tuple[str, Outcome]] = []
         # Outcomes with results, whose encoding is the code of users.
         self._results: list[tuple[OwnedRun, TaskExecuted[object]]] = []
@@ -129,7 +136,7 @@ class PendingOutcomes:
         """Store the outcomes, except for those of some runs; if the call fails, they stay pending."""
         if self._results:
             results = self._results.copy()
-            encoded = await asyncio.to_thread(_encoded, results, self._now())
+            encoded = await self._codec.call(partial(_encoded, results, self._now()))
             del self._results[: len(results)]
             self._outcomes += encoded
         while page := [each for each in self._outcomes if each[1].run_id not in but][:_PAGE]:

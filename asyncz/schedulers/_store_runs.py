@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID, uuid4
 
 from asyncz._run_owners import OwnedCall, RunOwnership, owned_call
@@ -76,7 +77,7 @@ class StoredRuns:
         self._refusals: dict[UUID, int] = {}
         self._subscriptions: list[Subscription] = []
         self.history: HistoryLimit = HistoryLimit(options.retention)
-        self.outcomes: PendingOutcomes = PendingOutcomes(self._now, wake, self.history.on_stored)
+        self.outcomes: PendingOutcomes = PendingOutcomes(self._now, wake, self.history.on_stored, tasks.codec)
         self.node_id: str = ""
         self.clock_offset: float = 0.0
         self.wants_claim: bool = False
@@ -311,7 +312,8 @@ class StoredRuns:
         if run.arguments is None:
             return None
         # In another thread: the annotations of a function may be any code.
-        return await asyncio.to_thread(decode_arguments, run.task_id, stored.call.function, run.arguments)
+        decode = partial(decode_arguments, run.task_id, stored.call.function, run.arguments)
+        return await self._tasks.codec.call(decode)
 
     def _refuse(self, session: StoreSession, run: RunRecord) -> None:
         """End a run whose task is gone, or give it back if another program may know its task."""

@@ -19,6 +19,7 @@ from asyncz.limits import TaskLimits
 from asyncz.protocols import Executor, Trigger
 from asyncz.schedulers._parts import AnyController, SchedulerParts, StoredController
 from asyncz.schedulers._safe_logging import logger
+from asyncz.schedulers._store_codec import CodecThreads
 from asyncz.schedulers._store_pages import store_page
 from asyncz.schedulers._stored_schedule import ScheduleHooks, StoredSchedule
 from asyncz.schedulers._task_controller import StoredTaskController
@@ -125,6 +126,7 @@ class StoredTasks:
         wake: Function that has the pending work done soon. May be called from any thread.
 
     Attributes:
+        codec: Threads for the code of users that encodes and decodes.
         unreadable: Reasons for which stored tasks cannot run here, by task id.
         parked: Reasons for which stored tasks cannot run anywhere, by task id.
     """
@@ -146,6 +148,7 @@ class StoredTasks:
         self._to_change: dict[str, StoredTask] = {}
         self._to_remove: dict[str, None] = {}
         self._since = 0
+        self.codec: CodecThreads = CodecThreads()
         self.unreadable: dict[str, str] = {}
         self.parked: dict[str, str] = {}
         self._undeclared: set[str] = set()
@@ -491,7 +494,7 @@ class StoredTasks:
             self._note_unreadable(record, UnreadableTaskError(record.id, "a task that is not stored has its id"))
             return
         try:
-            call, trigger, limits = await asyncio.to_thread(self._decoded, record)
+            call, trigger, limits = await self.codec.call(partial(self._decoded, record))
             schedule = self._new_schedule(record.id, trigger, record.trigger, record.started_at or utc(0))
             controller = self._register(
                 call.bound(),
@@ -528,12 +531,14 @@ class StoredTasks:
                 return
             trigger = stored.schedule.declared
             if record.trigger != stored.schedule.trigger_json:
-                trigger = await asyncio.to_thread(decode_trigger, record.id, record.trigger)
+                trigger = await self.codec.call(partial(decode_trigger, record.id, record.trigger))
             reading.check()
             task = stored.controller.task
             limits = task.limits
             if record.options != encode_limits(limits):
-                limits = await asyncio.to_thread(decode_limits, record.id, record.options, self._options.importable)
+                limits = await self.codec.call(
+                    partial(decode_limits, record.id, record.options, self._options.importable)
+                )
             schedule = self._new_schedule(record.id, trigger, record.trigger, record.started_at or utc(0))
             schedule.continue_at(record.next_due)
             executors = self._parts.executors

@@ -18,6 +18,7 @@ from typing_extensions import TypedDict, TypeIs
 
 from asyncz._callables import function_reference, is_same_function
 from asyncz._references import load
+from asyncz._safe_logging import is_interrupt
 from asyncz._text import exception_text
 from asyncz.exceptions import AsynczError
 from asyncz.stores.exceptions import UnreadableTaskError, UnstorableTaskError
@@ -162,14 +163,16 @@ def decode_arguments(task_id: str, function: object, text: str) -> StoredCall:
     Raises:
         UnreadableTaskError: The function does not accept the arguments.
     """
-    codec = _codec_of(function)
     try:
+        codec = _codec_of(function)
         stored = _ARGUMENTS.validate_json(text)
         args = tuple(_decode(codec.positional(number)[1], value) for number, value in enumerate(stored["args"]))
         kwargs = {name: _decode(codec.named(name), value) for name, value in stored["kwargs"].items()}
         if codec.signature is not None:
             _ = codec.signature.bind(*args, **kwargs)
-    except Exception as error:
+    except BaseException as error:
+        if is_interrupt(error):
+            raise
         reason = f"{function_reference(function)} does not accept the stored arguments: {exception_text(error)}"
         raise UnreadableTaskError(task_id, reason) from error
     return StoredCall(function, args, kwargs)
@@ -179,7 +182,9 @@ def encode_result(function: object, result: object) -> str | None:
     """Return a result as JSON by the return annotation; None if it is not JSON, or too long."""
     try:
         text = _codec_of(function).result.dump_json(result, warnings="error").decode()
-    except Exception:
+    except BaseException as error:
+        if is_interrupt(error):
+            raise
         return None
     return text if len(text) <= MAX_RESULT else None
 

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Sequence
 
+from asyncz._safe_logging import is_interrupt
 from asyncz._text import exception_text
 from asyncz.config.models.tasks import LimitsConfig
 from asyncz.limits import TaskLimits
@@ -50,7 +51,9 @@ def decode_limits(task_id: str, text: str, importable: Sequence[str]) -> TaskLim
     """
     try:
         config = LimitsConfig.model_validate_json(text)
-    except Exception as error:
+    except BaseException as error:
+        if is_interrupt(error):
+            raise
         raise UnreadableTaskError(task_id, f"the limits {text} are not known: {exception_text(error)}") from error
     for name in () if config.retry is None else config.retry.on:
         module = name.partition(":")[0]
@@ -60,5 +63,7 @@ def decode_limits(task_id: str, text: str, importable: Sequence[str]) -> TaskLim
             raise UnreadableTaskError(task_id, f"the exception {name} is not in a module below `importable`")
     try:
         return config.limits()
-    except Exception as error:
+    except BaseException as error:
+        if is_interrupt(error):
+            raise
         raise UnreadableTaskError(task_id, f"the limits {text} cannot be used: {exception_text(error)}") from error

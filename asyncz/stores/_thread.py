@@ -32,7 +32,7 @@ class ConnectionThread:
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[ResultT] = loop.create_future()
-        self._calls.put(lambda: _deliver(call, loop, future))
+        self._calls.put(lambda: deliver(call, loop, future))
         return await future
 
     def post(self, call: Callable[[], object]) -> None:
@@ -55,7 +55,7 @@ class ConnectionThread:
             del call
 
 
-def _deliver(call: Callable[[], ResultT], loop: asyncio.AbstractEventLoop, future: asyncio.Future[ResultT]) -> None:
+def deliver(call: Callable[[], ResultT], loop: asyncio.AbstractEventLoop, future: asyncio.Future[ResultT]) -> None:
     """Make a call, and set its outcome in the thread of the loop."""
     try:
         result = call()

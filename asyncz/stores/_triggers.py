@@ -9,6 +9,7 @@ from datetime import date
 from pydantic import TypeAdapter
 from typing_extensions import TypeIs
 
+from asyncz._safe_logging import is_interrupt
 from asyncz._text import exception_text
 from asyncz.config.models.triggers import TriggerConfig
 from asyncz.protocols import Trigger
@@ -49,7 +50,9 @@ def decode_trigger(task_id: str, text: str | None) -> Trigger | None:
         return None
     try:
         return _CONFIG.validate_json(text).create()
-    except Exception as error:
+    except BaseException as error:
+        if is_interrupt(error):
+            raise
         raise UnreadableTaskError(task_id, f"the trigger {text} is not known: {exception_text(error)}") from error
 
 

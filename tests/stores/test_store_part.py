@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import ModuleType
+from typing import Annotated
 from uuid import uuid4
 
 import pytest
+from pydantic import AfterValidator, PlainSerializer
 from typing_extensions import override
 
 from asyncz import (
@@ -18,7 +24,9 @@ from asyncz import (
     IntervalTrigger,
     InvalidInputError,
     MaximumInstancesError,
+    Retry,
     Task,
+    TaskLimits,
     TaskLookupError,
 )
 from asyncz.schedulers._store_part import StoreConnector
@@ -37,13 +45,16 @@ from asyncz.stores import (
     StoreOptions,
     StoreSession,
     TaskRecord,
+    UnreadableTaskError,
     UnstorableTaskError,
 )
+from asyncz.stores._calls import FunctionNames, decode_arguments, encode_result
+from asyncz.stores._limits import decode_limits, encode_limits
 from tests.helpers.postgres import new_schema
-from tests.helpers.stored_jobs import block, calls, note, release
+from tests.helpers.stored_jobs import block, calls, note, note_soon, release
 from tests.helpers.waiting import until
 from tests.stores.faulty_stores import Faults, FaultySession, FaultyStore
-from tests.stores.test_stored_runs import finished, waiting_run
+from tests.stores.test_stored_runs import IMPORTABLE, finished, waiting_run
 
 pytestmark = pytest.mark.anyio
 
@@ -226,6 +237,80 @@ async def test_function_name_of_no_database_is_rejected(store: Store, text: str)
     with pytest.raises(UnstorableTaskError, match="the function of the task 'one' cannot be stored"):
         scheduler.add_task(note, "one", id="one")
     assert not scheduler.state.tasks
+
+
+# Code of users that encodes and decodes
+
+
+def end_process(text: str) -> str:
+    raise SystemExit(text)
+
+
+def restricted(
+    text: Annotated[str, AfterValidator(end_process)] = "one",
+) -> Annotated[str, PlainSerializer(end_process)]:
+    return text
+
+
+async def test_full_default_executor_does_not_stop_node(store: Store, other: StoreSession) -> None:
+    """Plain functions of users fill the threads of the loop, while stored tasks are restored and runs end."""
+    async with AsyncIOScheduler(store=store) as scheduler:
+        scheduler.add_task(note_soon, "one", id="note", trigger=HOURLY)
+    loop = asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(1))
+    blocker = loop.run_in_executor(None, release.wait)
+    try:
+        async with asyncio.timeout(20), AsyncIOScheduler(store=store, store_options=IMPORTABLE) as scheduler:
+            scheduler.get_task("note").submit()
+            await other.submit([waiting_run("note", '{"args": ["two"], "kwargs": {}}')])
+            scheduler.get_task("note").submit()
+            runs = await finished(other, 3)
+    finally:
+        release.set()
+        await blocker
+    assert {run.state for run in runs} == {"executed"}
+
+
+async def test_validator_that_exits_fails_the_run(store: Store, other: StoreSession) -> None:
+    async with AsyncIOScheduler(store=store, store_options=StoreOptions(functions={"restricted": restricted})) as first:
+        first.add_task(restricted, id="restricted", trigger=None)
+        first.add_task(note, "one", id="note", trigger=None)
+        await other.submit([waiting_run("restricted", '{"args": ["two"], "kwargs": {}}')])
+        (run,) = await finished(other, 1)
+        await first.get_task("note").run()
+        assert first.store.connected
+    assert run.state == "error"
+    assert "SystemExit: two" in run.error
+
+
+def test_decoding_turns_any_error_into_unreadable(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Module(ModuleType):
+        @override
+        def __getattr__(self, name: str) -> object:
+            raise SystemExit(name)
+
+    monkeypatch.setitem(sys.modules, "exiting_module", Module("exiting_module"))
+    limits = json.loads(encode_limits(TaskLimits(retry=Retry(attempts=2))))
+    limits["retry"]["on"] = ["exiting_module:Error"]
+    with pytest.raises(UnreadableTaskError, match="cannot be used"):
+        decode_limits("one", json.dumps(limits), ())
+    with pytest.raises(UnreadableTaskError, match="cannot be imported"):
+        FunctionNames({}, {}, ("exiting_module",)).find("one", "exiting_module:function")
+    with pytest.raises(UnreadableTaskError, match="SystemExit: two"):
+        decode_arguments("one", restricted, '{"args": ["two"], "kwargs": {}}')
+    assert encode_result(restricted, "two") is None
+
+
+def test_interrupt_while_decoding_is_raised() -> None:
+    def interrupted(_text: str) -> str:
+        raise KeyboardInterrupt
+
+    def function(text: Annotated[str, AfterValidator(interrupted)]) -> None:
+        """Accept an argument."""
+
+    function.__annotations__["text"] = Annotated[str, AfterValidator(interrupted)]
+    with pytest.raises(KeyboardInterrupt):
+        decode_arguments("one", function, '{"args": ["two"], "kwargs": {}}')
 
 
 # Submissions
