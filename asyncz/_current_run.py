@@ -10,7 +10,7 @@ from numbers import Real
 import attrs
 
 from asyncz._checks import check_optional_instance, shown
-from asyncz._run_owners import RunOwnership, run_ownership
+from asyncz._run_owners import run_ownership
 from asyncz._running import running_run
 from asyncz.clock import utc
 from asyncz.exceptions import InvalidInputError, NoCurrentRunError
@@ -27,6 +27,10 @@ class CurrentRun:
         task_id: Id of the task.
         attempt: 1 for the first attempt, 2 for the first retry, and so on.
         scheduled: Due time, in seconds since the epoch.
+        stored_id: Id of the run in the store, which no run of another process has; None if there is no store.
+        fence: Number that grows when another node takes over the run; None if there is no store. If a target rejects a
+            smaller number than the last one, it receives no effect of a node that was cut off.
+        node: Id of the scheduler that owns the run, as in `SchedulerStore.nodes`; None if there is no store.
     """
 
     run_id: int
@@ -35,30 +39,14 @@ class CurrentRun:
     scheduled: float
     _is_cancelled: Callable[[], bool]
     _report: Callable[[float, float | None, str], None]
-    _ownership: RunOwnership | None = None
+    stored_id: str | None = None
+    fence: int | None = None
+    node: str | None = None
 
     @property
     def scheduled_at(self) -> datetime:
         """Due time, UTC."""
         return utc(self.scheduled)
-
-    @property
-    def stored_id(self) -> str | None:
-        """Id of the run in the store, which no run of another process has; None if there is no store."""
-        return None if self._ownership is None else self._ownership.stored_id
-
-    @property
-    def fence(self) -> int | None:
-        """Number that grows when another node takes over the run; None if there is no store.
-
-        If a target rejects a smaller number than the last one, it receives no effect of a node that was cut off.
-        """
-        return None if self._ownership is None else self._ownership.fence
-
-    @property
-    def node(self) -> str | None:
-        """Id of the scheduler that owns the run, as in `SchedulerStore.nodes`; None if there is no store."""
-        return None if self._ownership is None else self._ownership.node
 
     def is_cancelled(self) -> bool:
         """Return True if the run should end: it was cancelled, or abandoned. May be called from any thread.
@@ -135,10 +123,9 @@ def current_run() -> CurrentRun:
     run = running_run.get(None)
     if run is None:
         raise NoCurrentRunError
+    found = CurrentRun(run.run_id, run.task_id, run.attempt, run.scheduled, run.is_cancelled, run.report_progress)
     ownership = run_ownership.get()
-    if ownership is not None and ownership.task_id != run.task_id:
-        # Of a run before, in a worker that does not give each run a context.
-        ownership = None
-    return CurrentRun(
-        run.run_id, run.task_id, run.attempt, run.scheduled, run.is_cancelled, run.report_progress, ownership
-    )
+    if ownership is None or ownership.task_id != run.task_id:
+        # None, or of a run before, in a worker that does not give each run a context.
+        return found
+    return attrs.evolve(found, stored_id=ownership.stored_id, fence=ownership.fence, node=ownership.node)

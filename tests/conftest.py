@@ -43,6 +43,14 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
             remove_unfinished_data(session.config.rootpath)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Make captured output encodable: a lone surrogate in it would end the process that runs the tests."""
+    report = yield
+    report.sections = [(name, text.encode(errors="backslashreplace").decode()) for name, text in report.sections]
+    return report
+
+
 @pytest.fixture(scope="session", autouse=True)
 def time_slices(request: pytest.FixtureRequest) -> Iterator[None]:
     """End each time slice after one call, as on a very busy machine, if `--cut-slices` is given."""

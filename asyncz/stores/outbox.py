@@ -110,7 +110,7 @@ class Outbox:
             ArgumentMismatchError: The function does not accept the arguments.
         """
         check_function("function", function, args, kwargs, used_by="call")
-        return OutboxCall(self, StoredCall.of(partial(function, *args, **kwargs)))
+        return OutboxCall(self, partial(function, *args, **kwargs))
 
     def _submit(self, connection: OutboxConnection, task_id: str, call: StoredCall | None) -> UUID:
         check_text("task", task_id)
@@ -173,9 +173,9 @@ class OutboxCall:
         >>> outbox.call(remind, order).add(connection, id=f"remind-{order}", trigger=DateTrigger(tomorrow))
     """
 
-    def __init__(self, outbox: Outbox, call: StoredCall) -> None:
+    def __init__(self, outbox: Outbox, call: Callable[[], object]) -> None:
         self._outbox = outbox
-        self._call = call
+        self._call: StoredCall = StoredCall.of(call)
 
     def submit(self, connection: OutboxConnection, task: Task[object] | str, /) -> UUID:
         """Submit a run of a stored task of this function with these arguments. Blocks.

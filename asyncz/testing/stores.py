@@ -14,7 +14,6 @@ from asyncz.stores.records import (
     TaskRecord,
 )
 from asyncz.testing import rules
-from asyncz.testing._store_checks import ODD_TEXT, StoreChecks, checks
 from asyncz.testing._store_nodes import (
     DUE,
     HOUR,
@@ -26,6 +25,7 @@ from asyncz.testing._store_nodes import (
     outcome_of,
 )
 from asyncz.testing.rules import RuleBrokenError
+from asyncz.testing.store_checks import ODD_TEXT, StoreChecks, checks
 
 
 class StoreConformance(StoreChecks):

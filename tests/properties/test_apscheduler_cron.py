@@ -6,6 +6,7 @@ import json
 import pickle
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from apscheduler.triggers.cron import CronTrigger
 from hypothesis import assume, given, reject, settings, strategies as st
 
@@ -55,8 +56,9 @@ fields = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @given(fields)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_translated_cron_has_same_due_times(given_fields: dict[str, str]) -> None:
     try:
         old = CronTrigger(timezone="UTC", **given_fields)

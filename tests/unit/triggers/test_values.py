@@ -26,7 +26,7 @@ TRIGGERS: dict[str, tuple[ValueTrigger, str]] = {
     "date": (DateTrigger(), "at once"),
     "date at a time": (DateTrigger(START, timezone="Europe/Berlin"), "at 2030-01-01 00:00:00 UTC"),
     "interval": (IntervalTrigger(minutes=90), "every 1 hour 30 minutes"),
-    "odd interval": (IntervalTrigger(weeks=1, days=1, seconds=1.000001), "every 1 week 1 day 1 second"),
+    "odd interval": (IntervalTrigger(weeks=1, days=1, seconds=1.000001), "every 1 week 1 day 1.000001 seconds"),
     "short interval": (IntervalTrigger(seconds=0.25), "every 0.25 seconds"),
     "interval with all": (
         IntervalTrigger(days=2, start_at=START, end_at=START + timedelta(days=9), jitter=5),
