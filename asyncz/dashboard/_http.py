@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias
 
-import attrs
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 from typing_extensions import TypeVar
 
 from asyncz._text import exception_text, printable
+from asyncz.dashboard._problems import STORE_PROBLEM, RequestError
 from asyncz.dashboard._security import User
 from asyncz.dashboard.states import Problem
 from asyncz.exceptions import AsynczError, RunLookupError, SchedulerNotRunningError, TaskLookupError
@@ -22,24 +22,8 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 Endpoint: TypeAlias = Callable[[Request, User], Awaitable[Response]]
 """Function that answers a request of a user."""
 
-STORE_PROBLEM: Final = "the store cannot be reached; the log has the reason"
-"""Message for an error of the store."""
-
 MAX_BODY: Final = 1_000_000
 """Maximum size of a body, in bytes."""
-
-
-@attrs.frozen
-class RequestError(AsynczError):
-    """A request cannot be answered.
-
-    Attributes:
-        status: Status of the response.
-        message: Reason.
-    """
-
-    status: int
-    message: str
 
 
 def json_response(model: BaseModel, status: int = 200) -> Response:

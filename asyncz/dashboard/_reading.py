@@ -16,9 +16,9 @@ from asyncz._metadata import __version__
 from asyncz._text import exception_text, printable, value_text
 from asyncz.clock import utc
 from asyncz.dashboard import _runs
-from asyncz.dashboard._http import STORE_PROBLEM, RequestError
 from asyncz.dashboard._index import TaskIndex, TaskSelection
 from asyncz.dashboard._journal import Journal, RecordedEvent, RecordedRun
+from asyncz.dashboard._problems import STORE_PROBLEM, RequestError
 from asyncz.dashboard._redaction import Redactor
 from asyncz.dashboard._security import logger
 from asyncz.dashboard._texts import duration_text
