@@ -87,7 +87,7 @@ class StoreConnector:
         self._timers: set[asyncio.TimerHandle] = set()
         self._next_beat = self._next_prune = 0.0
         self._recheck_at = float("inf")
-        self._read_changes = self._reclaim = False
+        self._read_changes = self._reclaim = self._awaits_lease = False
 
     # Tasks
 
@@ -206,6 +206,7 @@ class StoreConnector:
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()
+        self._awaits_lease = False
         if self._lease is not None:
             self._lease.stop()
         self.runs.close()
@@ -259,6 +260,8 @@ class StoreConnector:
         """Note a new lease. In the thread that renews it."""
         if lease.lost:
             logger.warning("The lease of this node was lost: other nodes may have taken over its runs")
+            # The loop's thread may not have seen the end of a lease that is valid again.
+            self._parts.runtime.inbox.put(self.tasks.on_lease_lost)
         if abs(offset - self.clock_offset) > _CLOCK_STEP:
             self._parts.runtime.inbox.put(lambda: self._set_clock_offset(offset))
 
@@ -329,7 +332,10 @@ class StoreConnector:
     async def _do_pending(self, session: StoreSession) -> None:
         await self._write(session)
         if not self._has_lease:
-            self._schedule_wake(_RECHECK_DELAY)
+            # One timer at most: each pass would start another chain of them.
+            if not self._awaits_lease:
+                self._awaits_lease = True
+                self._call_later(_RECHECK_DELAY, self._look_for_lease)
             return
         if self._reclaim:
             await self.runs.reclaim(session)
@@ -363,6 +369,10 @@ class StoreConnector:
             _log_failure("Old runs could not be deleted", error)
         self._next_prune = time.monotonic() + delay
         self._schedule_wake(delay)
+
+    def _look_for_lease(self) -> None:
+        self._awaits_lease = False
+        self._wanted.set()
 
     @property
     def _has_lease(self) -> bool:

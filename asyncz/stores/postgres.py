@@ -82,6 +82,11 @@ INSERT INTO asyncz_runs ({column_list(_GIVEN_COLUMNS)}, node, fence, created_at)
 SELECT {column_list(_GIVEN_COLUMNS, "given")},
     CASE given.state WHEN 'running' THEN %(node)s END, CASE given.state WHEN 'running' THEN 1 ELSE 0 END, {_NOW}
 """
+# The sum keeps PostgreSQL from a walk along the sequence of all runs, to the newest one that waits.
+_REVISION = (
+    "SELECT (SELECT value FROM asyncz_counters WHERE name = 'revision')"
+    " + coalesce((SELECT max(sequence + 0) FROM asyncz_runs WHERE state = 'waiting'), 0)"
+)
 _SUBMIT = f"""
 {_ADD_RUNS} FROM {_GIVEN_RUNS} WHERE given.state = 'waiting' OR {_ALIVE} ORDER BY ordinality
 ON CONFLICT DO NOTHING RETURNING {_RUNS}
@@ -600,12 +605,7 @@ def _revision(database: Connection, *, lock: bool) -> int:
 
     The lock makes revisions visible in their order: a reader that has seen one has seen all smaller ones.
     """
-    sql = (
-        "SELECT value FROM asyncz_counters WHERE name = 'revision' FOR UPDATE"
-        if lock
-        else "SELECT (SELECT value FROM asyncz_counters WHERE name = 'revision')"
-        " + coalesce((SELECT max(sequence) FROM asyncz_runs WHERE state = 'waiting'), 0)"
-    )
+    sql = "SELECT value FROM asyncz_counters WHERE name = 'revision' FOR UPDATE" if lock else _REVISION
     with database.cursor(row_factory=scalar_row) as cursor:
         (value,) = cursor.execute(sql.encode()).fetchall()
         return int(f"{value}")

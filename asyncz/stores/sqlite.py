@@ -51,6 +51,11 @@ _BUSY_TIMEOUT = 30.0
 
 _TASKS = column_list(TASK_COLUMNS)
 _RUNS = column_list(RUN_COLUMNS)
+# The sign keeps SQLite from a walk along the sequence of all runs, to the newest one that waits.
+_REVISION = (
+    "SELECT (SELECT value FROM asyncz_counters WHERE name = 'revision')"
+    " + coalesce((SELECT max(+sequence) FROM asyncz_runs WHERE state = 'waiting'), 0)"
+)
 _CAN_FIRE = "state = 'active' AND NOT paused AND NOT removed"
 # The fence alone decides, as each transition increments it. With the state in the condition, a database would walk the
 # partial index of all runs in that state.
@@ -280,12 +285,7 @@ class _SqliteTransactions:
 
     def revision(self) -> int:
         with self._reading() as database:
-            (total,) = _one_row(
-                database.execute(
-                    "SELECT (SELECT value FROM asyncz_counters WHERE name = 'revision')"
-                    " + coalesce((SELECT max(sequence) FROM asyncz_runs WHERE state = 'waiting'), 0)"
-                )
-            )
+            (total,) = _one_row(database.execute(_REVISION))
             return total
 
     def end_lease(self) -> None:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated
 from uuid import uuid4
 
+import psycopg
 import pytest
 from pydantic import AfterValidator, PlainSerializer
 from typing_extensions import override
@@ -33,6 +36,7 @@ from asyncz.schedulers._store_part import StoreConnector
 from asyncz.stores import (
     ExistingTaskPolicy,
     FinalRunState,
+    Lease,
     MemoryStore,
     NodeRecord,
     Outcome,
@@ -47,11 +51,13 @@ from asyncz.stores import (
     TaskRecord,
     UnreadableTaskError,
     UnstorableTaskError,
+    postgres,
+    sqlite,
 )
 from asyncz.stores._calls import FunctionNames, decode_arguments, encode_result
 from asyncz.stores._limits import decode_limits, encode_limits
 from tests.helpers.postgres import new_schema
-from tests.helpers.stored_jobs import block, calls, note, note_soon, release
+from tests.helpers.stored_jobs import block, calls, note, note_soon, release, work_until_cancelled
 from tests.helpers.waiting import until
 from tests.stores.faulty_stores import Faults, FaultySession, FaultyStore
 from tests.stores.test_stored_runs import IMPORTABLE, finished, waiting_run
@@ -353,6 +359,70 @@ async def test_submission_during_shutdown_raises(store: Store, monkeypatch: pyte
             task.submit()
         assert checked == [True]
         await until(lambda: calls == ["one"])
+
+
+# Leases
+
+
+async def test_lease_lost_and_renewed_cancels_runs(store: Store) -> None:
+    """The lease is valid again before the loop looks at it, but another node may have taken over the runs."""
+    async with AsyncIOScheduler(store=store) as scheduler:
+        scheduler.add_task(work_until_cancelled, id="task", executor="threadpool")
+        await until(lambda: calls == ["begun"])
+        now = datetime.now(UTC)
+        lost = Lease(until=now + TTL, now=now, lost=True)
+        await asyncio.to_thread(connector_of(scheduler)._on_lease_renewed, lost, 0.0)
+        await until(lambda: calls == ["begun", "cancelled"])
+
+
+async def test_passes_without_lease_have_one_timer(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with AsyncIOScheduler(store=store) as scheduler:
+        connector = connector_of(scheduler)
+        await until(lambda: connector._next_prune > 0)
+        assert connector.session is not None
+        timers: list[Callable[[], object]] = []
+
+        def note_timer(_delay: float, call: Callable[[], object]) -> None:
+            timers.append(call)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(StoreConnector, "_has_lease", False)
+            patch.setattr(connector, "_call_later", note_timer)
+            for _ in range(10):
+                await connector._do_pending(connector.session)
+            (timer,) = timers
+            timer()
+            await connector._do_pending(connector.session)
+        assert len(timers) == 2
+
+
+# Plans
+
+
+async def test_sqlite_revision_reads_waiting_runs_only(tmp_path: Path) -> None:
+    session = await SqliteStore(tmp_path / "store.db").connect(NodeRecord(id="node"), TTL)
+    with closing(sqlite3.connect(tmp_path / "store.db")) as database:
+        plan = f"{database.execute(f'EXPLAIN QUERY PLAN {sqlite._REVISION}').fetchall()}"
+    await session.close()
+    assert "asyncz_runs_waiting" in plan
+
+
+@pytest.mark.xdist_group("postgres")
+async def test_postgres_revision_reads_waiting_runs_only(postgres_server: str) -> None:
+    url = new_schema(postgres_server)
+    session = await PostgresStore(url).connect(NodeRecord(id="node"), TTL)
+    with psycopg.connect(url) as database:
+        # A long history, as the planner decides by the number of rows; some of the oldest runs wait.
+        database.execute(
+            "INSERT INTO asyncz_runs (id, task_id, kind, scheduled_at, executor, state, attempt, on_lost, missed,"
+            " fence, created_at, error, traceback) SELECT gen_random_uuid(), 'note', 'submitted', now(), 'asyncio',"
+            " CASE WHEN number <= 200 THEN 'waiting' ELSE 'executed' END, 1, 'fail', 0, 1, now(), '', ''"
+            " FROM generate_series(1, 20000) AS number"
+        )
+        database.execute("ANALYZE asyncz_runs")
+        plan = f"{database.execute(f'EXPLAIN {postgres._REVISION}'.encode()).fetchall()}"
+    await session.close()
+    assert "asyncz_runs_waiting" in plan
 
 
 # History
