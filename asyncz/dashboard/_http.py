@@ -11,11 +11,9 @@ from starlette.responses import Response
 from typing_extensions import TypeVar
 
 from asyncz._text import exception_text, printable
-from asyncz.dashboard._problems import STORE_PROBLEM, RequestError
+from asyncz.dashboard._problems import RequestError
 from asyncz.dashboard._security import User
 from asyncz.dashboard.states import Problem
-from asyncz.exceptions import AsynczError, RunLookupError, SchedulerNotRunningError, TaskLookupError
-from asyncz.stores.exceptions import StoreDataError, StoreError
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -34,23 +32,6 @@ def json_response(model: BaseModel, status: int = 200) -> Response:
 def problem_response(status: int, message: str) -> Response:
     """Return a response that names a problem as JSON."""
     return json_response(Problem(status=status, message=message), status)
-
-
-def problem_of(error: AsynczError) -> Problem:
-    """Return the status and the text for an error."""
-    status = 422
-    if isinstance(error, RequestError):
-        return Problem(status=error.status, message=error.message)
-    if isinstance(error, TaskLookupError | RunLookupError):
-        status = 404
-    elif isinstance(error, SchedulerNotRunningError):
-        status = 409
-    elif isinstance(error, StoreDataError):
-        return Problem(status=400, message="the store does not accept a value of the request")
-    elif isinstance(error, StoreError):
-        # The text of the driver may name paths and hosts; the log has it.
-        return Problem(status=503, message=STORE_PROBLEM)
-    return Problem(status=status, message=printable(f"{error}"))
 
 
 def parse_query(request: Request, model: type[ModelT], *, of_form: bool = False) -> ModelT:

@@ -1,4 +1,4 @@
-"""Errors of requests."""
+"""Errors of requests, and the statuses and texts of errors."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from typing import Final
 
 import attrs
 
-from asyncz.exceptions import AsynczError
+from asyncz._text import printable
+from asyncz.dashboard.states import Problem
+from asyncz.exceptions import AsynczError, RunLookupError, SchedulerNotRunningError, TaskLookupError
+from asyncz.stores.exceptions import StoreDataError, StoreError
 
 STORE_PROBLEM: Final = "the store cannot be reached; the log has the reason"
 """Message for an error of the store."""
@@ -23,3 +26,20 @@ class RequestError(AsynczError):
 
     status: int
     message: str
+
+
+def problem_of(error: AsynczError) -> Problem:
+    """Return the status and the text for an error."""
+    status = 422
+    if isinstance(error, RequestError):
+        return Problem(status=error.status, message=error.message)
+    if isinstance(error, TaskLookupError | RunLookupError):
+        status = 404
+    elif isinstance(error, SchedulerNotRunningError):
+        status = 409
+    elif isinstance(error, StoreDataError):
+        return Problem(status=400, message="the store does not accept a value of the request")
+    elif isinstance(error, StoreError):
+        # The text of the driver may name paths and hosts; the log has it.
+        return Problem(status=503, message=STORE_PROBLEM)
+    return Problem(status=status, message=printable(f"{error}"))

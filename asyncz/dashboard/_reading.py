@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
@@ -20,7 +21,6 @@ from asyncz.dashboard._index import TaskIndex, TaskSelection
 from asyncz.dashboard._journal import Journal, RecordedEvent, RecordedRun
 from asyncz.dashboard._problems import STORE_PROBLEM, RequestError
 from asyncz.dashboard._redaction import Redactor
-from asyncz.dashboard._security import logger
 from asyncz.dashboard._texts import duration_text
 from asyncz.dashboard.states import (
     Argument,
@@ -47,6 +47,8 @@ from asyncz.stores.records import RunQuery, RunRecordState
 
 if TYPE_CHECKING:
     from asyncz.schedulers.stored import SchedulerStore
+
+logger: Final = logging.getLogger("asyncz.dashboard")
 
 _MAX_DUE_TIMES = 100
 _MAX_LANES = 40
@@ -261,7 +263,7 @@ class ReadModel:
         try:
             nodes = await store.nodes()
         except AsynczError as error:
-            logger.error("The store of the dashboard failed: %s", exception_text(error))
+            logger.warning("The store of the dashboard failed: %s", exception_text(error))
             return ExecutorPage(executors=executors, problem=STORE_PROBLEM)
         return ExecutorPage(
             executors=executors,

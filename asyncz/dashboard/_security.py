@@ -83,7 +83,7 @@ class Rejection:
 
     status: int
     message: str
-    headers: Mapping[str, str] = attrs.field(factory=dict)
+    headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
 
 
 def check_host(request: Request, allowed: Sequence[str] | None) -> Rejection | None:

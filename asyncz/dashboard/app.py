@@ -16,9 +16,10 @@ from asyncz._checks import check_callable, check_count, check_instance, check_te
 from asyncz._text import exception_text, printable
 from asyncz.dashboard._actions import Operator, OperatorAction
 from asyncz.dashboard._api import Api, document_endpoint
-from asyncz.dashboard._http import Endpoint, problem_of, problem_response
+from asyncz.dashboard._http import Endpoint, problem_response
 from asyncz.dashboard._journal import Journal, RunLogHandler
 from asyncz.dashboard._pages import Pages
+from asyncz.dashboard._problems import problem_of
 from asyncz.dashboard._reading import ReadModel
 from asyncz.dashboard._redaction import Redact, Redactor, redact_secrets
 from asyncz.dashboard._security import (
@@ -204,7 +205,7 @@ class Dashboard:
             return await endpoint(request, user)
         except AsynczError as error:
             if isinstance(error, StoreError):
-                logger.error("The store of the dashboard failed: %s", exception_text(error))
+                logger.warning("The store of the dashboard failed: %s", exception_text(error))
             problem = problem_of(error)
             return self._rejected(path, problem.status, problem.message, user)
         except Exception:

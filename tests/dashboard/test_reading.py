@@ -13,9 +13,9 @@ import pytest
 
 from asyncz import AsyncIOScheduler, AsynczError, IntervalTrigger, TaskLookupError, current_run
 from asyncz.clock import utc
-from asyncz.dashboard._http import problem_of
 from asyncz.dashboard._index import TaskSelection
 from asyncz.dashboard._journal import Journal
+from asyncz.dashboard._problems import problem_of
 from asyncz.dashboard._reading import ReadModel, RunSelection
 from asyncz.dashboard._redaction import Redactor, redact_secrets
 from asyncz.dashboard._runs import run_of_store
