@@ -36,7 +36,6 @@ MISUNDERSTOOD: Mapping[str, str] = {
     r"\.__pydantic_serializer__ ": "pydantic builds models on first use; a stand-in is of another class",
     r" variable differs from runtime type ": "the declared type is wider: members of enums, functions, tuples",
     r", runtime parameter \"\w+\" has a default value of type None": "implementations of overloads have more defaults",
-    r"\.error is not present": "the name of an `except` clause is deleted at its end",
     r"\.WorkerEnds is not present": "an alias that only type checkers see",
 }
 """Differences that stubtest reports in asyncz and that are none, by a pattern of the report, with the reason."""
