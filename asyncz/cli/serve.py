@@ -58,13 +58,10 @@ def serve_dashboard(scheduler: AsyncIOScheduler, title: str, port: int, drain_ti
     )
     with socket.create_server((_HOST, port)) as listening:
         address = f"http://{_HOST}:{listening.getsockname()[1]}"
-        print(f"Dashboard: {address}{app.login_path}", flush=True)
-        print(f"The link can be opened once. Programs use the token in {TOKEN_VARIABLE}.", file=sys.stderr)
-        server = uvicorn.Server(config)
-        _run(server, listening)
+        _run(uvicorn.Server(config), listening, f"{address}{app.login_path}")
 
 
-def _run(server: uvicorn.Server, listening: socket.socket) -> None:
+def _run(server: uvicorn.Server, listening: socket.socket, link: str) -> None:
     """Run a server until a signal. The server raises the signal again at its end: a signal is a normal end here."""
     signals: list[int] = []
 
@@ -74,6 +71,9 @@ def _run(server: uvicorn.Server, listening: socket.socket) -> None:
 
     previous = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
+        # Not before: who reads the link may stop the server at once.
+        print(f"Dashboard: {link}", flush=True)
+        print(f"The link can be opened once. Programs use the token in {TOKEN_VARIABLE}.", file=sys.stderr)
         server.run(sockets=[listening])
     except SystemExit:
         # Versions of uvicorn differ: some exit here if the start fails, others return.

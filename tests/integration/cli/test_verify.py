@@ -240,10 +240,10 @@ def test_verify_wrong_type_found_by_mypy(folder: Path, target: str, message: str
 
 @with_mypy
 def test_verify_mypy_cache_directory_used(folder: Path) -> None:
-    before = set(folder.iterdir())
     assert of_types(report(folder, "own:GoodTrigger", status=0))["verdict"] == "kept"
     assert any(Path(os.environ["MYPY_CACHE_DIR"]).iterdir())
-    assert set(folder.iterdir()) == before
+    # Python itself may have made the other one.
+    assert {each.name for each in folder.iterdir()} <= {"own.py", "__pycache__"}
 
 
 def test_verify_mypy_cache_removed_by_default(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
