@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Final
 
 import attrs
 
@@ -15,12 +13,11 @@ from asyncz._text import exception_text, printable
 from asyncz.clock import utc
 from asyncz.config import TriggerConfig
 from asyncz.dashboard._journal import Journal
+from asyncz.dashboard._safe_logging import logger
 from asyncz.dashboard.states import ActionFailure, ActionName, ActionReport
 from asyncz.exceptions import AsynczError, InvalidInputError
 from asyncz.protocols import Trigger
 from asyncz.schedulers import AsyncIOScheduler
-
-logger: Final = logging.getLogger("asyncz.dashboard")
 
 
 @attrs.frozen(kw_only=True)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -21,6 +20,7 @@ from asyncz.dashboard._index import TaskIndex, TaskSelection
 from asyncz.dashboard._journal import Journal, RecordedEvent, RecordedRun
 from asyncz.dashboard._problems import STORE_PROBLEM, RequestError
 from asyncz.dashboard._redaction import Redactor
+from asyncz.dashboard._safe_logging import logger
 from asyncz.dashboard._texts import duration_text
 from asyncz.dashboard.states import (
     Argument,
@@ -48,7 +48,6 @@ from asyncz.stores.records import RunQuery, RunRecordState
 if TYPE_CHECKING:
     from asyncz.schedulers.stored import SchedulerStore
 
-logger: Final = logging.getLogger("asyncz.dashboard")
 
 _MAX_DUE_TIMES = 100
 _MAX_LANES = 40

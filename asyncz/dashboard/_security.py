@@ -7,7 +7,6 @@ of the user. If a check fails, or raises, the request is rejected.
 from __future__ import annotations
 
 import inspect
-import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Final, TypeAlias
@@ -19,10 +18,9 @@ from starlette.requests import Request
 
 from asyncz._checks import check_text
 from asyncz._text import printable, value_text
+from asyncz.dashboard._safe_logging import logger
 from asyncz.dashboard.states import Access
 from asyncz.exceptions import InvalidInputError
-
-logger: Final = logging.getLogger("asyncz.dashboard")
 
 
 @attrs.frozen

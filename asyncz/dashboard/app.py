@@ -22,6 +22,7 @@ from asyncz.dashboard._pages import Pages
 from asyncz.dashboard._problems import problem_of
 from asyncz.dashboard._reading import ReadModel
 from asyncz.dashboard._redaction import Redact, Redactor, redact_secrets
+from asyncz.dashboard._safe_logging import logger
 from asyncz.dashboard._security import (
     HEADERS,
     SAFE_METHODS,
@@ -32,7 +33,6 @@ from asyncz.dashboard._security import (
     check_origin,
     check_user,
     checked_hosts,
-    logger,
 )
 from asyncz.dashboard._static import static_files
 from asyncz.dashboard._stream import ChangeStreams
