@@ -37,16 +37,25 @@ def encodable(text: str) -> str:
     )
 
 
+def escape_surrogates(text: str) -> str:
+    r"""Return a text that UTF-8 and JSON can contain: lone surrogates become escape sequences such as `\udc80`."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def message_of(error: BaseException) -> str:
+    """Return the message of an exception, or a substitute if its `__str__` raises."""
+    try:
+        return str(error)
+    except BaseException as failure:
+        return f"<str() raised {type(failure).__name__}>"
+
+
 def exception_text(error: BaseException, length: int = DEFAULT_LENGTH) -> str:
     """Return the class and the message of an exception as a printable text.
 
     A `__str__` that raises does not matter: the text says so instead.
     """
-    name = type(error).__name__
-    try:
-        message = str(error)
-    except BaseException as failure:
-        message = f"<str() raised {type(failure).__name__}>"
+    name, message = type(error).__name__, message_of(error)
     return printable(f"{name}: {message}" if message else name, length)
 
 

@@ -46,7 +46,7 @@ from typing_extensions import TypeVar
 from asyncz._callables import function_name, function_reference
 from asyncz._checks import check_callable, check_choice, check_flag, check_instance, check_text
 from asyncz._run_owners import OwnedCall
-from asyncz._text import class_name, encodable
+from asyncz._text import class_name, encodable, escape_surrogates, message_of
 from asyncz._traced_call import CallWithOrigin, TracedCall, add_trace_fields
 from asyncz.clock import SystemClock
 from asyncz.events import (
@@ -476,7 +476,7 @@ class Instrumentation:
         span.end(finished)
 
     def _add_exception(self, span: Span, exception: BaseException, text: str, finished: int | None) -> None:
-        message = self._redacted(_message_of(exception))
+        message = self._redacted(message_of(exception))
         event = {
             "exception.type": _type_name(exception),
             "exception.message": message,
@@ -496,7 +496,7 @@ class Instrumentation:
                 logger.error("redact() raised %s; the text is left out", type(error).__name__)
                 return "<redact() raised>"
         # The exporters encode texts as UTF-8, which has no lone surrogates.
-        return text.encode("utf-8", "backslashreplace").decode()
+        return escape_surrogates(text)
 
     def _metric_attributes(self, task_id: str, run: _RunTrace | None, exception: BaseException | None) -> _Attributes:
         attributes: _Attributes = {"asyncz.scheduler": self.name}
@@ -552,14 +552,6 @@ def _headers(context: Context) -> Mapping[str, str]:
     headers: dict[str, str] = {}
     propagate.inject(headers, context)
     return headers
-
-
-def _message_of(exception: BaseException) -> str:
-    """Return the message of an exception, whose `__str__` may raise."""
-    try:
-        return str(exception)
-    except BaseException as failure:
-        return f"<str() raised {type(failure).__name__}>"
 
 
 def _outcome_of(event: TaskNotification[object]) -> tuple[str, BaseException | None, str]:

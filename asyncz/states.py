@@ -32,14 +32,10 @@ from asyncz._statuses import (
     SchedulerStatus as SchedulerStatus,
     check_transition,
 )
+from asyncz._text import escape_surrogates
 
-
-def _as_json_text(text: str) -> str:
-    """Return a text that JSON can contain: file names and foreign data may have lone surrogates."""
-    return text.encode("utf-8", "backslashreplace").decode()
-
-
-_Text: TypeAlias = Annotated[str, PlainSerializer(_as_json_text, return_type=str, when_used="json")]
+# File names and data from outside may have lone surrogates.
+_Text: TypeAlias = Annotated[str, PlainSerializer(escape_surrogates, return_type=str, when_used="json")]
 
 
 # Each subclass says `frozen` in its own class statement: pyright knows it from there only.

@@ -6,16 +6,11 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import AfterValidator, AwareDatetime, NonNegativeFloat, NonNegativeInt, PositiveInt
 
+from asyncz._text import escape_surrogates
 from asyncz.states import ExecutorState, RunOutcome, RunProgress, SchedulerStatus, Snapshot, TaskState
 from asyncz.stores.records import RunRecordState
 
-
-def _encodable(text: str) -> str:
-    """Return a text that UTF-8 can encode: foreign data may have lone surrogates."""
-    return text.encode("utf-8", "backslashreplace").decode()
-
-
-Text: TypeAlias = Annotated[str, AfterValidator(_encodable)]
+Text: TypeAlias = Annotated[str, AfterValidator(escape_surrogates)]
 """Text from user code, made safe for JSON and HTML documents."""
 
 Access: TypeAlias = Literal["look", "operate"]

@@ -11,7 +11,7 @@ from asyncz.stores.protocol import StoreSession
 # Runs of one step, each of which is a transaction.
 _BATCH = 500
 _TASKS = 100
-# Seconds between two looks, and until the next one if there may be more to delete.
+# Seconds between two calls of `prune`, and until the next one if there may be more to delete.
 _INTERVAL = 60.0
 _SHORT_INTERVAL = 0.5
 # A task is trimmed after a tenth of `per_task` further runs, on average.

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import attrs
 
-from asyncz._text import exception_text
+from asyncz._text import escape_surrogates, exception_text
 from asyncz.events import (
     TaskCancelled,
     TaskError,
@@ -21,6 +21,7 @@ from asyncz.events import (
 )
 from asyncz.schedulers._safe_logging import logger
 from asyncz.schedulers._store_codec import CodecThreads
+from asyncz.schedulers._store_pages import store_page
 from asyncz.stores._calls import encode_result
 from asyncz.stores.protocol import StoreSession
 from asyncz.stores.records import FinalRunState, Outcome
@@ -40,6 +41,8 @@ _STATES: Mapping[type[object], _EndState] = {
     TaskMaxInstances: "missed",
     TaskQueueFull: "missed",
 }
+# Stores of users may raise others than `StoreDataError`.
+_REJECTIONS = (ValueError, TypeError, OverflowError)
 _PAGE = 200
 # If the text of an error is longer, it is cut.
 _MAX_TEXT = 65_536
@@ -132,14 +135,14 @@ class PendingOutcomes:
         self._outcomes.append((owned.task_id, outcome))
         self._wake()
 
-    async def store(self, session: StoreSession, *, but: Collection[UUID] = ()) -> None:
+    async def store(self, session: StoreSession, *, skip: Collection[UUID] = ()) -> None:
         """Store the outcomes, except for those of some runs; if the call fails, they stay pending."""
         if self._results:
             results = self._results.copy()
             encoded = await self._codec.call(partial(_encoded, results, self._now()))
             del self._results[: len(results)]
             self._outcomes += encoded
-        while page := [each for each in self._outcomes if each[1].run_id not in but][:_PAGE]:
+        while page := [each for each in self._outcomes if each[1].run_id not in skip][:_PAGE]:
             accepted = await self._store_page(session, [outcome for _, outcome in page])
             stored = {id(outcome) for _, outcome in page}
             self._outcomes = [each for each in self._outcomes if id(each[1]) not in stored]
@@ -151,13 +154,18 @@ class PendingOutcomes:
 
     async def _store_page(self, session: StoreSession, outcomes: Sequence[Outcome]) -> set[UUID]:
         """Store outcomes, and return the ids of the accepted ones. If one cannot be stored, the others are."""
-        try:
-            return {*await session.finish(outcomes)}
-        except (ValueError, TypeError, OverflowError) as error:
-            if len(outcomes) == 1:
-                return await self._store_reduced(session, outcomes[0], error)
-        middle = len(outcomes) // 2
-        return await self._store_page(session, outcomes[:middle]) | await self._store_page(session, outcomes[middle:])
+        accepted: set[UUID] = set()
+        rejected: list[tuple[Outcome, Exception]] = []
+
+        async def finish(page: Sequence[Outcome]) -> None:
+            accepted.update(await session.finish(page))
+
+        await store_page(
+            outcomes, finish, lambda outcome, error: rejected.append((outcome, error)), rejections=_REJECTIONS
+        )
+        for outcome, error in rejected:
+            accepted |= await self._store_reduced(session, outcome, error)
+        return accepted
 
     async def _store_reduced(self, session: StoreSession, outcome: Outcome, error: Exception) -> set[UUID]:
         """Store an outcome that the store does not accept without its texts, with the reason in their place."""
@@ -172,7 +180,7 @@ class PendingOutcomes:
         )
         try:
             return {*await session.finish([reduced])}
-        except (ValueError, TypeError, OverflowError):
+        except _REJECTIONS:
             logger.exception("The outcome of the run %s could not be stored; it is dropped", outcome.run_id)
             return {outcome.run_id}
 
@@ -198,7 +206,7 @@ def _encoded(results: Sequence[tuple[OwnedRun, TaskExecuted[object]]], now: date
 
 def _storable(text: str) -> str:
     """Return a text without lone surrogates and NUL, which a database does not accept."""
-    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
+    return escape_surrogates(text).replace("\0", "\\0")
 
 
 def outcome_of(owned: OwnedRun, event: Ended, now: datetime, result: str | None = None) -> Outcome:

@@ -380,11 +380,11 @@ class StoreConnector:
 
     async def _write(self, session: StoreSession) -> None:
         """Write outcomes, changes of tasks, and runs of calls, whose tasks have to be stored before."""
-        await self.runs.outcomes.store(session, but=self.runs.unstored)
+        await self.runs.outcomes.store(session, skip=self.runs.unstored)
         await self.tasks.write(session)
         if self.runs.unstored:
             await self.runs.store_submissions(session, has_lease=self._has_lease)
-            await self.runs.outcomes.store(session, but=self.runs.unstored)
+            await self.runs.outcomes.store(session, skip=self.runs.unstored)
 
     async def _beat(self, session: StoreSession) -> None:
         """Look after the other nodes, and for work that they have left."""

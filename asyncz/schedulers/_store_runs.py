@@ -23,7 +23,7 @@ from asyncz.schedulers._store_tasks import StoredTask, StoredTasks
 from asyncz.schedulers._stored_schedule import Step
 from asyncz.schedulers.subscriptions import Subscription
 from asyncz.stores._calls import StoredCall, decode_arguments
-from asyncz.stores.exceptions import NodeLostError, StoreError, UnreadableTaskError
+from asyncz.stores.exceptions import NodeLostError, UnreadableTaskError
 from asyncz.stores.options import StoreOptions
 from asyncz.stores.protocol import StoreSession
 from asyncz.stores.records import Firing, RunQuery, RunRecord, RunRecordState
@@ -223,7 +223,7 @@ class StoredRuns:
             if kept:
                 return
 
-    def _reject_submission(self, run: RunRecord, error: StoreError) -> None:
+    def _reject_submission(self, run: RunRecord, error: Exception) -> None:
         """Forget the record of a run that the store does not accept. If the run has been started, it goes on."""
         logger.error("The run %s of the task %r is not stored: %s", run.id, run.task_id, error)
         self._called = {run_id: owned for run_id, owned in self._called.items() if owned.id != run.id}

@@ -32,7 +32,6 @@ from asyncz.stores._triggers import decode_trigger, encode_trigger
 from asyncz.stores.exceptions import (
     StoreDataError,
     StoredTaskConflictError,
-    StoreError,
     UnreadableTaskError,
     UnstorableTaskError,
 )
@@ -381,7 +380,7 @@ class StoredTasks:
                 del self._to_declare[record.id]
             await self._adopt(stored, record)
 
-    def _reject(self, stored: StoredTask, error: StoreError) -> None:
+    def _reject(self, stored: StoredTask, error: Exception) -> None:
         """Remove a task whose declaration the store does not accept from this scheduler."""
         task_id = stored.record.id
         with self._parts.runtime.lock:
@@ -412,17 +411,17 @@ class StoredTasks:
                 if written is not None:
                     stored.record, schedule.is_new = written, False
                     return
-            await self.read_changes(session, but=stored)
+            await self.read_changes(session, skip=stored)
             if not self._has(stored):
                 return
         logger.error("The change of the task %r was not stored: other nodes change it all the time", stored.record.id)
 
-    async def read_changes(self, session: StoreSession, *, but: StoredTask | None = None) -> None:
+    async def read_changes(self, session: StoreSession, *, skip: StoredTask | None = None) -> None:
         """Apply the changes of all nodes; of the task `but`, only note the new version."""
         while True:
             page = await session.changes(self._since, _PAGE)
             for record in page:
-                await self._apply(record, but)
+                await self._apply(record, skip)
                 self._since = record.revision
             await asyncio.sleep(0)
             if len(page) < _PAGE:
@@ -458,7 +457,7 @@ class StoredTasks:
 
     # Records of other nodes
 
-    async def _apply(self, record: TaskRecord, but: StoredTask | None) -> None:
+    async def _apply(self, record: TaskRecord, skip: StoredTask | None) -> None:
         stored = self._by_id.get(record.id)
         self._note_state(record)
         if record.removed or record.state != "active":
@@ -469,7 +468,7 @@ class StoredTasks:
         if stored is None:
             if record.id not in self._to_remove and record.id not in self._to_declare:
                 await self._restore(record)
-        elif stored is but:
+        elif stored is skip:
             stored.record = record
         elif record.version != stored.record.version and record.id not in self._to_declare:
             await self._adopt(stored, record)
@@ -618,5 +617,5 @@ class StoredTasks:
         return record.model_copy(update={"declaration": hashlib.sha256(text.encode()).hexdigest()})
 
 
-def _log_removal(task_id: str, error: StoreError) -> None:
+def _log_removal(task_id: str, error: Exception) -> None:
     logger.error("The removal of the task %r was not stored: %s", task_id, error)

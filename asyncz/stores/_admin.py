@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple, TypeAlias, get_args
 
 import attrs
 
-from asyncz.clock import utc
+from asyncz.stores._checks import usable_age
 from asyncz.stores._columns import RUN_COLUMNS, TASK_COLUMNS
 from asyncz.stores._migrations import Dialect, Migration, migrations
 from asyncz.stores.exceptions import StoreSchemaError
@@ -192,7 +192,7 @@ class StoreAdmin(abc.ABC):
         if rule.older_than is not None:
             condition += " AND finished_at < ?"
             now = self._now()
-            values.append(self._stored_time(now - min(rule.older_than, now - utc(0))))
+            values.append(self._stored_time(now - usable_age(rule.older_than, now)))
         sql = f"SELECT state, sequence FROM ({inner}) AS numbered WHERE {condition} ORDER BY sequence"  # noqa: S608  # own names
         selected: dict[FinalRunState, list[int]] = {state: [] for state in rule.states}
         for state, sequence in self._rows(sql, *values):

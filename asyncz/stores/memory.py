@@ -213,11 +213,11 @@ class MemoryStoreSession:
             self._wake()
         return added
 
-    async def claim(self, executors: Mapping[str, int], limit: int, but: Sequence[str] = (), /) -> Sequence[RunRecord]:
+    async def claim(self, executors: Mapping[str, int], limit: int, skip: Sequence[str] = (), /) -> Sequence[RunRecord]:
         """Become the owner of waiting runs, the oldest first."""
         self._check_open()
         check_limit(limit)
-        free, excluded = dict(executors), frozenset(but)
+        free, excluded = dict(executors), frozenset(skip)
         claimed: list[RunRecord] = []
         with self._lock:
             now = self._now()

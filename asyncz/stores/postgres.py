@@ -125,7 +125,7 @@ chosen AS MATERIALIZED (
     SELECT waiting.sequence FROM slots CROSS JOIN LATERAL (
         SELECT sequence FROM asyncz_runs
         WHERE state = 'waiting' AND executor = slots.executor AND (not_before IS NULL OR not_before <= {_NOW})
-            AND task_id <> ALL (%(but)s::text[])
+            AND task_id <> ALL (%(skip)s::text[])
         ORDER BY sequence LIMIT slots.free FOR UPDATE SKIP LOCKED
     ) AS waiting ORDER BY waiting.sequence LIMIT %(limit)s
 )
@@ -427,9 +427,9 @@ class _PostgresTransactions:
         with self._connected() as database:
             return _runs(database, _SUBMIT, {**self._values(), "runs": _json(runs)})
 
-    def claim(self, executors: Mapping[str, int], limit: int, but: Sequence[str], /) -> Sequence[RunRecord]:
+    def claim(self, executors: Mapping[str, int], limit: int, skip: Sequence[str], /) -> Sequence[RunRecord]:
         slots = {"executors": [*executors], "free": [*executors.values()]}
-        values = {**self._values(), **slots, "limit": limit, "but": [*but]}
+        values = {**self._values(), **slots, "limit": limit, "skip": [*skip]}
         with self._connected() as database:
             return _runs(database, _CLAIM, values)
 

@@ -132,13 +132,13 @@ class StoreSession(Protocol):
         """
         ...
 
-    async def claim(self, executors: Mapping[str, int], limit: int, but: Sequence[str] = (), /) -> Sequence[RunRecord]:
+    async def claim(self, executors: Mapping[str, int], limit: int, skip: Sequence[str] = (), /) -> Sequence[RunRecord]:
         """Become the owner of waiting runs, the oldest first.
 
         Args:
             executors: The number of free slots of each executor.
             limit: The maximum number of runs.
-            but: Tasks whose runs are left to other nodes.
+            skip: Tasks whose runs are left to other nodes.
 
         Returns:
             The runs, each with a new fence; none if the lease of this node is over.

@@ -202,7 +202,7 @@ class _SqliteTransactions:
             is_alive = self._is_alive(database, now)
             return self._add_runs(database, [run for run in runs if is_alive or run.state == "waiting"], now)
 
-    def claim(self, executors: Mapping[str, int], limit: int, but: Sequence[str], /) -> Sequence[RunRecord]:
+    def claim(self, executors: Mapping[str, int], limit: int, skip: Sequence[str], /) -> Sequence[RunRecord]:
         with self._writing() as database:
             now = self._time()
             if not self._is_alive(database, now):
@@ -214,7 +214,7 @@ class _SqliteTransactions:
                     "state = 'waiting' AND executor = ? AND (not_before IS NULL OR not_before <= ?)"
                     " AND task_id NOT IN (SELECT value FROM json_each(?))"
                 )
-                values = (executor, microseconds(now), json.dumps([*but]), min(free, limit))
+                values = (executor, microseconds(now), json.dumps([*skip]), min(free, limit))
                 found += _runs(database, f"{condition} ORDER BY sequence LIMIT ?", values)
             oldest = sorted(found, key=lambda run: run.sequence)[:limit]
             return self._own(database, oldest)

@@ -179,8 +179,8 @@ class ClaimsForTwo(BrokenSession):
     breaks = "one claim"
 
     @override
-    async def claim(self, executors: Mapping[str, int], limit: int, but: Sequence[str] = (), /) -> Sequence[RunRecord]:
-        claimed = await super().claim(executors, limit, but)
+    async def claim(self, executors: Mapping[str, int], limit: int, skip: Sequence[str] = (), /) -> Sequence[RunRecord]:
+        claimed = await super().claim(executors, limit, skip)
         for run in claimed:
             self._tables.runs[run.id] = run.model_copy(update={"state": "waiting"})
         return claimed
@@ -190,15 +190,15 @@ class ClaimsWithoutSlots(BrokenSession):
     breaks = "claims within bounds"
 
     @override
-    async def claim(self, executors: Mapping[str, int], limit: int, but: Sequence[str] = (), /) -> Sequence[RunRecord]:
-        return await super().claim(dict.fromkeys(executors, limit), limit, but)
+    async def claim(self, executors: Mapping[str, int], limit: int, skip: Sequence[str] = (), /) -> Sequence[RunRecord]:
+        return await super().claim(dict.fromkeys(executors, limit), limit, skip)
 
 
 class ClaimsExcludedTasks(BrokenSession):
     breaks = "claims within bounds"
 
     @override
-    async def claim(self, executors: Mapping[str, int], limit: int, but: Sequence[str] = (), /) -> Sequence[RunRecord]:
+    async def claim(self, executors: Mapping[str, int], limit: int, skip: Sequence[str] = (), /) -> Sequence[RunRecord]:
         return await super().claim(executors, limit)
 
 
@@ -222,9 +222,9 @@ class ActsWithoutLease(BrokenSession):
     breaks = "no rights without lease"
 
     @override
-    async def claim(self, executors: Mapping[str, int], limit: int, but: Sequence[str] = (), /) -> Sequence[RunRecord]:
+    async def claim(self, executors: Mapping[str, int], limit: int, skip: Sequence[str] = (), /) -> Sequence[RunRecord]:
         _ = self.renew()
-        return await super().claim(executors, limit, but)
+        return await super().claim(executors, limit, skip)
 
 
 class HidesLostLeases(BrokenSession):

@@ -104,9 +104,9 @@ class FaultySession:
         await self._wait()
         return await self._session.submit(runs)
 
-    async def claim(self, executors: Mapping[str, int], limit: int, but: Sequence[str] = (), /) -> Sequence[RunRecord]:
+    async def claim(self, executors: Mapping[str, int], limit: int, skip: Sequence[str] = (), /) -> Sequence[RunRecord]:
         await self._wait()
-        return await self._session.claim(executors, limit, but)
+        return await self._session.claim(executors, limit, skip)
 
     async def finish(self, outcomes: Sequence[Outcome], /) -> Sequence[UUID]:
         await self._wait()
