@@ -256,6 +256,7 @@ def test_jobs_without_counterpart_are_reported(database: str) -> None:
         job("set", args=[[{1, 2}]], run_date=DUE)
         job("key", args=[{1: 2}], run_date=DUE)
         job("nan", args=[float("nan")], run_date=DUE)
+        job("infinity", args=[{"limits": [-float("inf")]}], run_date=DUE)
         scheduler.add_job(old_jobs.Mailer().send, "date", ["you"], run_date=DUE, id="method")
         job("fine", run_date=DUE, executor="default")
         job("zone", CronTrigger(hour=3, timezone=timezone(timedelta(hours=2, minutes=30))))
@@ -272,7 +273,8 @@ def test_jobs_without_counterpart_are_reported(database: str) -> None:
         "bytes": "the argument 1 has a value of the class builtins.bytes, which is not JSON",
         "set": "the argument 1 has a value of the class builtins.set, which is not JSON",
         "key": "the argument 1 has a key that is not a text",
-        "nan": "ValueError: Out of range float values are not JSON compliant",
+        "nan": "the argument 1 has the value nan, which is not JSON",
+        "infinity": "the argument 1 has the value -inf, which is not JSON",
         "method": "the argument 1 has a value of the class old_jobs.Mailer, which is not JSON",
         "zone": "its time zone is UTC+02:30, which has no name",
     }

@@ -100,7 +100,7 @@ class FullDisk(sqlite3.Connection):
     """Connection to a file that cannot grow."""
 
     def __init__(self, path: str, timeout: float, isolation_level: None, check_same_thread: bool) -> None:
-        super().__init__(path, timeout, isolation_level=isolation_level, check_same_thread=check_same_thread)
+        super().__init__(path, timeout=timeout, isolation_level=isolation_level, check_same_thread=check_same_thread)
         (pages,) = self.execute("PRAGMA page_count").fetchone()
         _ = self.execute(f"PRAGMA max_page_count = {pages}")
 

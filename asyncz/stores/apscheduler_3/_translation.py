@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import zoneinfo
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta, timezone, tzinfo
@@ -164,7 +165,7 @@ def _arguments_of(state: _Table, notes: list[str]) -> str:
         name: _plain(value, f"argument {name}", notes)
         for name, value in _dictionary(state.get("kwargs"), "kwargs").items()
     }
-    return json.dumps({"args": args, "kwargs": kwargs}, allow_nan=False)
+    return json.dumps({"args": args, "kwargs": kwargs})
 
 
 def _plain(value: JsonValue, place: str, notes: list[str]) -> JsonValue:
@@ -175,6 +176,8 @@ def _plain(value: JsonValue, place: str, notes: list[str]) -> JsonValue:
     """
     if isinstance(value, list):
         return [_plain(each, place, notes) for each in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UntranslatableError(f"the {place} has the value {value}, which is not JSON")
     if not isinstance(value, dict):
         return value
     match value.get("$"):
