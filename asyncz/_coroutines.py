@@ -38,13 +38,13 @@ class CoroutineCall(Generic[ResultT]):
         self.left_tasks: bool = False
 
     def cancel(self) -> bool:
-        """Cancel the awaitable where it awaits. May be called from any thread.
+        """Cancel the awaitable where it awaits. Thread-safe.
 
         Returns:
             True if the request was made before the awaitable was done.
         """
         # `run` publishes its task and then reads the flag; this sets the flag and then reads the task. In either order
-        # of the two threads, at least one of them sees what the other has written.
+        # of the two threads, at least one of them sees the value that the other has written.
         self._cancel_requested = True
         loop, task = self._loop, self._task
         if self._done:

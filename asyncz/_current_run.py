@@ -49,7 +49,7 @@ class CurrentRun:
         return utc(self.scheduled)
 
     def is_cancelled(self) -> bool:
-        """Return True if the run should end: it was cancelled, or abandoned. May be called from any thread.
+        """Return True if the run should end: it was cancelled, or abandoned. Thread-safe.
 
         A thread cannot be stopped, so a long function calls this now and then, and returns if it is True. The run then
         ends as cancelled on every executor, whatever the function returns or raises, unless its outcome was reported
@@ -73,8 +73,7 @@ class CurrentRun:
 
         Call this as often as is convenient: each report replaces the one before. An event is emitted at once when a run
         reports for the first time, then at most 10 per second, each with the latest report. The last report is always
-        emitted, at the latest when the run ends. If a report comes after that, it is dropped. May be called from any
-        thread, on every executor.
+        emitted, at the latest when the run ends. A report after that is dropped. Thread-safe, on every executor.
 
         Args:
             done: Amount of work that is done, in any unit, at least 0.
@@ -107,7 +106,7 @@ def _checked_amount(name: str, value: object) -> float:
 
 
 def current_run() -> CurrentRun:
-    """Return the run whose function calls this, directly or through other functions. May be called from any thread.
+    """Return the run whose function calls this, directly or through other functions. Thread-safe.
 
     Works in coroutines and the asyncio tasks that they create, in threads, in `asyncio.to_thread` and in worker
     processes; not in a thread that the function starts itself.

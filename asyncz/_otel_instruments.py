@@ -92,7 +92,7 @@ class Observed(Protocol):
     name: str
 
     def numbers(self) -> SchedulerNumbers | None:
-        """Return the numbers of the scheduler; None if the instrumentation is closed. May be called from any thread."""
+        """Return the numbers of the scheduler; None if the instrumentation is closed. Thread-safe."""
         ...
 
 
@@ -134,7 +134,7 @@ class Instruments:
                 meter.create_observable_up_down_counter(name, callbacks, unit, description)
 
     def add(self, observed: Observed) -> None:
-        """Read an instrumentation from now on. May be called from any thread.
+        """Read an instrumentation from now on. Thread-safe.
 
         Raises:
             InvalidInputError: Another live instrumentation has its name, so that both would be one series.
@@ -146,7 +146,7 @@ class Instruments:
             self._live = (*live, weakref.ref(observed))
 
     def discard(self, observed: Observed) -> None:
-        """Read an instrumentation no more. May be called from any thread, and again."""
+        """Read an instrumentation no more. Thread-safe; may be called again."""
         with _lock:
             self._live = tuple(each for each in self._live if each() is not observed)
 
@@ -170,7 +170,7 @@ _numbers = itertools.count(1)
 
 
 def instruments_of(provider: MeterProvider | None) -> Instruments:
-    """Return the instruments of a meter provider; None is the global one. May be called from any thread."""
+    """Return the instruments of a meter provider; None is the global one. Thread-safe."""
     # By provider, not by meter: the global provider returns a new meter for each call until a program sets the real
     # one, and hands the instruments of all of them to it. The function stands for the global provider of any time.
     key: object = get_meter_provider if provider is None or provider is get_meter_provider() else provider

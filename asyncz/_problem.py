@@ -48,5 +48,5 @@ class ConfigurationProblem:
     @override
     def __str__(self) -> str:
         place = ":".join(str(part) for part in (self.file, self.line) if part)
-        what = f"{self.key} cannot be {self.value}" if self.key and self.value else self.key
-        return ": ".join(part for part in (place, what, self.explanation) if part)
+        mistake = f"{self.key} cannot be {self.value}" if self.key and self.value else self.key
+        return ": ".join(part for part in (place, mistake, self.explanation) if part)

@@ -32,11 +32,11 @@ class RunningRun(Protocol):
         ...
 
     def is_cancelled(self) -> bool:
-        """Return True if the run should end. May be called from any thread."""
+        """Return True if the run should end. Thread-safe."""
         ...
 
     def report_progress(self, done: float, total: float | None, message: str, /) -> None:
-        """Report how much of the work is done. May be called from any thread."""
+        """Report how much of the work is done. Thread-safe."""
         ...
 
 

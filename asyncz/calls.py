@@ -63,7 +63,7 @@ class TaskFactory(Protocol):
 
 
 class BoundCall(Returns[CallT_co]):
-    """A function with its arguments, which `add` makes a task; what `AsyncIOScheduler.call` returns.
+    """A function with its arguments, which `add` makes a task; made by `AsyncIOScheduler.call`.
 
     Example:
         >>> task = scheduler.call(clean_up, "/tmp", older_than=60).add(trigger=IntervalTrigger(hours=1))
@@ -134,7 +134,7 @@ class BoundCall(Returns[CallT_co]):
         replace_existing: bool = False,
         **options: Unpack[TaskOptions],
     ) -> Task[ResultT]:
-        """Add a task for the call. May be called from any thread, and again for another task.
+        """Add a task for the call. Thread-safe; may be called again for another task.
 
         Args:
             trigger: Source of the due times; by default the task is due once, immediately. None: the task runs only
@@ -245,7 +245,7 @@ class TaskFunction(CallableProxy, Returns[CallT_co], Generic[P, CallT_co]):
     def schedule(  # pyright: ignore[reportInconsistentOverload]  # see `Returns`
         self: TaskFunction[P, ResultT | Awaitable[ResultT]], *args: P.args, **kwargs: P.kwargs
     ) -> Task[ResultT]:
-        """Add a task that calls the function with these arguments. May be called from any thread.
+        """Add a task that calls the function with these arguments. Thread-safe.
 
         Raises:
             ArgumentMismatchError: The function does not accept the arguments.
@@ -285,7 +285,7 @@ class TaskDecorator:
 
 
 class FunctionTasks(Returns[CallT_co]):
-    """Tasks of one function, with its result type; what `AsyncIOScheduler.tasks_of` returns.
+    """Tasks of one function, with its result type; made by `AsyncIOScheduler.tasks_of`.
 
     Example:
         >>> task = scheduler.tasks_of(fetch).get("front page")
@@ -311,7 +311,7 @@ class FunctionTasks(Returns[CallT_co]):
     def get(  # pyright: ignore[reportInconsistentOverload]  # see `Returns`
         self: FunctionTasks[ResultT | Awaitable[ResultT]], task_id: str, /
     ) -> Task[ResultT]:
-        """Return the task with an id. May be called from any thread.
+        """Return the task with an id. Thread-safe.
 
         Raises:
             TaskLookupError: No task has the id.
@@ -329,7 +329,7 @@ class FunctionTasks(Returns[CallT_co]):
     def all(  # pyright: ignore[reportInconsistentOverload]  # see `Returns`
         self: FunctionTasks[ResultT | Awaitable[ResultT]],
     ) -> tuple[Task[ResultT], ...]:
-        """Return all registered tasks of the function. May be called from any thread."""
+        """Return all registered tasks of the function. Thread-safe."""
         return tuple(self._typed(task) for task in self._registered() if is_same_function(task.call, self._function))
 
     def _typed(self: FunctionTasks[ResultT | Awaitable[ResultT]], task: Task[object]) -> Task[ResultT]:

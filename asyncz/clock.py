@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 
 
 def utc(timestamp: float) -> datetime:
-    """Return the UTC datetime of seconds since the epoch. May be called from any thread."""
+    """Return the UTC datetime of seconds since the epoch. Thread-safe."""
     return datetime.fromtimestamp(timestamp, UTC)
 
 
 def in_utc(time: datetime) -> datetime:
-    """Return a time zone aware datetime in UTC. May be called from any thread."""
+    """Return a time zone aware datetime in UTC. Thread-safe."""
     return time.astimezone(UTC)
 
 
@@ -22,7 +22,7 @@ class SystemClock:
     """Clock of the machine: `time.time()`, and timers of the running event loop."""
 
     def now(self) -> float:
-        """Return the seconds since the epoch, UTC. May be called from any thread."""
+        """Return the seconds since the epoch, UTC. Thread-safe."""
         return time.time()
 
     def call_later(self, delay: float, callback: Callable[[], object], /) -> asyncio.TimerHandle:

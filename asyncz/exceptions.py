@@ -111,12 +111,12 @@ class MissingExtraError(AsynczError, ImportError):
     """A feature needs a package that is not installed; an extra of asyncz installs it.
 
     Attributes:
-        what: Name of the feature.
+        feature: Feature that needs the package.
         package: Name of the missing package.
         extra: Name of the extra.
     """
 
-    what: str
+    feature: str
     package: str
     extra: str
 
@@ -124,7 +124,7 @@ class MissingExtraError(AsynczError, ImportError):
     def __str__(self) -> str:
         from asyncz._metadata import install_command
 
-        return f"{self.what} needs {self.package}, which is not installed: {install_command(self.extra)}"
+        return f"{self.feature} needs {self.package}, which is not installed: {install_command(self.extra)}"
 
 
 @attrs.define(eq=False, slots=False, repr=False)
@@ -643,21 +643,21 @@ class SerializationError(AsynczError, ValueError):
     """A value cannot be pickled or unpickled, and so not be sent to another process.
 
     Attributes:
-        what: `function`, `argument 'name' of`, `function or argument`, `result` or `exception`.
+        kind: `function`, `argument 'name' of`, `function or argument`, `result` or `exception`.
         description: Text of the value.
         reason: Reason for the failure.
     """
 
-    what: str
+    kind: str
     description: str
     reason: str
 
     @override
     def __str__(self) -> str:
-        return f"the {self.what} {self.description} cannot be sent to another process: {self.reason}{self._advice()}"
+        return f"the {self.kind} {self.description} cannot be sent to another process: {self.reason}{self._advice()}"
 
     def _advice(self) -> str:
-        return pickling_advice(self.reason if self.what.startswith("argument") else f"{self.description} {self.reason}")
+        return pickling_advice(self.reason if self.kind.startswith("argument") else f"{self.description} {self.reason}")
 
 
 @attrs.define(eq=False, slots=False, repr=False)

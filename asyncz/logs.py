@@ -39,7 +39,7 @@ def install_log_fields(handler: logging.Handler | None = None) -> None:
     Call this after logging is configured: if the root logger has no handlers yet, nothing changes. Formats can then
     contain `%(asyncz_task)s`, `%(asyncz_run)s` and `%(asyncz_attempt)s`, and `%(asyncz_executor)s` and
     `%(asyncz_duration)s`, which records of functions leave empty.
-    Repeated calls change nothing. May be called from any thread.
+    Repeated calls change nothing. Thread-safe.
 
     Args:
         handler: Handler of the records; by default all handlers of the root logger.

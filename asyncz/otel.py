@@ -148,7 +148,7 @@ def instrument(
         submitted: Trace of runs by `task.submit()`: `link` for one of their own, `parent` for that of the caller.
         task_ids: Give metrics the id of the task as well. Tasks that are added at run time have no bound.
         name: Value of the attribute `asyncz.scheduler`; None for the number of the scheduler in this process.
-        redact: Returns what spans may show of a message or traceback of an exception; None for all of it.
+        redact: Returns the text that spans may show of a message or traceback of an exception; None for all of it.
 
     Raises:
         InvalidInputError: An argument is not valid, the scheduler is instrumented already, or another has the name.
@@ -249,7 +249,7 @@ class Instrumentation:
         self.close()
 
     def close(self) -> None:
-        """Record nothing more, and end the spans of live runs. May be called from any thread, more than once."""
+        """Record nothing more, and end the spans of live runs. Thread-safe; may be called more than once."""
         runtime = self._parts.runtime
         with runtime.lock:
             if self._closed:

@@ -84,12 +84,12 @@ def _entry_points(group: str) -> dict[str, EntryPoint]:
 
 
 def executor_aliases() -> tuple[str, ...]:
-    """Return all aliases of executors, sorted. May be called from any thread."""
+    """Return all aliases of executors, sorted. Thread-safe."""
     return tuple(sorted({*BUILTIN_EXECUTORS, *_entry_points(EXECUTOR_GROUP)}))
 
 
 def trigger_aliases() -> tuple[str, ...]:
-    """Return all aliases of triggers, sorted. May be called from any thread."""
+    """Return all aliases of triggers, sorted. Thread-safe."""
     return tuple(sorted({*BUILTIN_TRIGGERS, *_entry_points(TRIGGER_GROUP)}))
 
 

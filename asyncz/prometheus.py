@@ -96,12 +96,12 @@ class PrometheusMetrics:
         self.close()
 
     def close(self) -> None:
-        """Count nothing more. May be called from any thread, more than once."""
+        """Count nothing more. Thread-safe; may be called more than once."""
         for subscription in self._subscriptions:
             subscription.unsubscribe()
 
     def text(self) -> str:
-        """Return all metrics in the text format. May be called from any thread, also while the loop is blocked."""
+        """Return all metrics in the text format. Thread-safe, also while the loop is blocked."""
         seen = observe(self._parts)
         lines: list[str] = []
         for name, kind, description, samples in (

@@ -96,7 +96,7 @@ class Notifier(Protocol):
     def finished(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
         """Report the outcome of a run whose work has ended: `notify` and `released` in one call.
 
-        The normal case. A call costs about half of what the other two cost together.
+        The normal case. A call costs about half as much as the other two together.
         """
         ...
 
@@ -131,7 +131,7 @@ class Executor(Protocol[ResultT]):
 
     @property
     def state(self) -> ExecutorState:
-        """Snapshot of the executor. May be read from any thread."""
+        """Snapshot of the executor. Thread-safe."""
         ...
 
     async def start(self, notifier: Notifier, alias: str, /) -> None:
@@ -163,7 +163,7 @@ class UniversalExecutor(Protocol):
 
     @property
     def state(self) -> ExecutorState:
-        """Snapshot of the executor. May be read from any thread."""
+        """Snapshot of the executor. Thread-safe."""
         ...
 
     async def start(self, notifier: Notifier, alias: str, /) -> None:
@@ -294,7 +294,7 @@ class Clock(Protocol):
     """Source of the time and of timers for a scheduler; a test can bring its own."""
 
     def now(self) -> float:
-        """Return the seconds since the epoch, UTC. May be called from any thread."""
+        """Return the seconds since the epoch, UTC. Thread-safe."""
         ...
 
     def call_later(self, delay: float, callback: Callable[[], object], /) -> Timer:
@@ -315,7 +315,7 @@ class ClockClient(Protocol):
         ...
 
     def clock_set(self) -> None:
-        """Handle that the clock was set. May be called from any thread."""
+        """Handle that the clock was set. Thread-safe."""
         ...
 
 

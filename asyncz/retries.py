@@ -17,7 +17,7 @@ class Retry:
     A run is one run, however many attempts it takes: each failed attempt but the last is a `TaskRetrying`
     event, and the last one its only notification. A timeout counts for each attempt. A worker that was lost
     may have done its work already, so name `WorkerLostError` only where that does no harm. A shutdown makes no
-    more attempts, and what waits for one ends with the error of its last.
+    more attempts, and a run that waits for one ends with the error of its last.
 
     Args:
         attempts: Maximum number of attempts, including the first; at least 1.
@@ -58,7 +58,7 @@ class Retry:
             raise InvalidInputError("on", repr(self.on), "a tuple of exception classes is needed, such as (OSError,)")
 
     def follows(self, attempt: int, exception: BaseException) -> bool:
-        """Return True if another attempt follows a failed attempt, counted from 1. May be called from any thread."""
+        """Return True if another attempt follows a failed attempt, counted from 1. Thread-safe."""
         return attempt < self.attempts and (isinstance(exception, self.on) or self._matches_remote(exception))
 
     def _matches_remote(self, exception: BaseException) -> bool:
@@ -68,7 +68,7 @@ class Retry:
         )
 
     def delay_after(self, attempt: int) -> float:
-        """Return the delay in seconds after a failed attempt, counted from 1. May be called from any thread."""
+        """Return the delay in seconds after a failed attempt, counted from 1. Thread-safe."""
         try:
             # Powers of integers would have millions of digits.
             waiting = float(self.delay) * float(self.backoff) ** (attempt - 1)

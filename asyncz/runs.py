@@ -81,7 +81,7 @@ class RunClock:
 
 
 def this_worker() -> Worker:
-    """Return the current thread, process and machine. May be called from any thread."""
+    """Return the current thread, process and machine. Thread-safe."""
     return _this_thread.worker
 
 
@@ -273,7 +273,7 @@ class TaskRun(Generic[ResultT]):
         """Report how much of the work of this run is done; `current_run().report()` calls this in this process.
 
         An executor that runs functions elsewhere calls this for the reports that it receives. Reports after the outcome
-        are dropped. May be called from any thread. Does nothing for a run without a scheduler.
+        are dropped. Thread-safe. Does nothing for a run without a scheduler.
 
         Args:
             done: Amount of work that is done, at least 0.
@@ -361,7 +361,7 @@ class TaskRun(Generic[ResultT]):
         """
         if self.limits.misfire_grace_time is not None and self.is_too_late():
             return self.missed()
-        # In two steps: what is called like a method, and is an attribute, takes twice as long on Python 3.11.
+        # In two steps: to call an attribute like a method takes twice as long on Python 3.11.
         clock = self._clock
         now, monotonic = clock.time, clock.monotonic
         self.started, self.worker, self._began = started, worker, began = now(), _this_thread.worker, monotonic()
@@ -399,7 +399,7 @@ class TaskRun(Generic[ResultT]):
                 running_run.reset(token)
 
     async def _execute_async_in_own_context(self) -> TaskNotification[ResultT]:
-        """Do what `execute_async` does, in a context that ends with the run: `running_run` needs no reset."""
+        """Do the same as `execute_async`, in a context that ends with the run: `running_run` needs no reset."""
         running_run.set(self)
         clock = self._clock
         now, monotonic = clock.time, clock.monotonic

@@ -1,4 +1,4 @@
-"""Handles of tasks: what `add_task` returns."""
+"""Handles of tasks, as returned by `add_task`."""
 
 from __future__ import annotations
 
@@ -180,12 +180,12 @@ class Task(Generic[ResultT_co]):
 
     @property
     def state(self) -> TaskState:
-        """Snapshot of the task. May be read from any thread."""
+        """Snapshot of the task. Thread-safe."""
         return self._require_owner("reading the state of a task").state(self)
 
     @property
     def next_run_at(self) -> datetime | None:
-        """Next due time, UTC; None if there is none. May be read from any thread."""
+        """Next due time, UTC; None if there is none. Thread-safe."""
         return self.state.next_run_at
 
     def run(self) -> RunHandle[ResultT_co]:
@@ -304,7 +304,7 @@ class Task(Generic[ResultT_co]):
     ) -> Task[NextT]:
         """Add a downstream task, which receives each result of this task from now on and has its own results.
 
-        May be called from any thread, also before the start, and as a decorator. Each `TaskExecuted` of this task
+        Thread-safe; may be called before the start, and as a decorator. Each `TaskExecuted` of this task
         makes the downstream task due; other outcomes do not. If the downstream task is at `max_instances` or paused,
         results wait in its backlog, and none is lost. A shutdown with `wait=True` drains the chain; else, or after
         its timeout, waiting results end as `TaskCancelled`. The function sees the context variables of this call.
@@ -358,7 +358,7 @@ class Task(Generic[ResultT_co]):
         return DownstreamCall(self, fn)
 
     def submit(self) -> None:
-        """Make the task due once, now, beside its schedule, without waiting. May be called from any thread.
+        """Make the task due once, now, beside its schedule, without waiting. Thread-safe.
 
         Events report the outcome. As for every due run, `overlap` decides at the maximum of instances, and the
         function sees the context variables of `add_task`. Use `run` to await the run. With a store, the run waits there
@@ -415,7 +415,7 @@ class Task(Generic[ResultT_co]):
     def cancel_runs(self) -> int:
         """Cancel all queued and running runs, as far as the executor can.
 
-        A function that runs in a thread cannot be cancelled. May be called from any thread; in threads other than
+        A function that runs in a thread cannot be cancelled. Thread-safe; in threads other than
         the loop's thread, the requests are made soon afterwards. Each run still ends in its one notification.
 
         Returns:
@@ -428,7 +428,7 @@ class Task(Generic[ResultT_co]):
     ) -> Callable[[TaskNotification[ResultT_co]], ReturnT]:
         """Call `listener` with every outcome, on the loop's thread. Usable as a decorator.
 
-        A coroutine function is awaited. May be called from any thread.
+        A coroutine function is awaited. Thread-safe.
         """
         self._add_listener(listener, listener)
         return listener
@@ -479,7 +479,7 @@ class Task(Generic[ResultT_co]):
         return listener
 
     def remove_listener(self, listener: object, /) -> bool:
-        """Remove a listener. May be called from any thread.
+        """Remove a listener. Thread-safe.
 
         Returns:
             True if the listener was registered.
@@ -539,7 +539,7 @@ class Returns(Generic[CallT_co]):
 
 
 class DownstreamCall(Returns[CallT_co], Generic[ArgumentT_co, CallT_co]):
-    """A function that `add` makes a downstream task; what `Task.then_call` returns.
+    """A function that `add` makes a downstream task; made by `Task.then_call`.
 
     Example:
         >>> links = page.then_call(find_links).add(executor="processpool")

@@ -82,8 +82,7 @@ def _mypy_errors(cls: type[object], protocol: str) -> tuple[list[str], list[str]
         cache = os.environ.get("MYPY_CACHE_DIR") or f"{folder}/cache"
         command = [sys.executable, "-m", "mypy", *_OPTIONS, "--cache-dir", cache, *modules]
         environment = {**os.environ, "MYPYPATH": os.pathsep.join((folder, str(Path.cwd())))}
-        # The command is mypy of this environment.
-        result = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)  # noqa: S603
+        result = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)  # noqa: S603  # mypy of this environment
         lines = [line.replace(f"{program}:", "protocol, line ") for line in result.stdout.splitlines()]
     if result.returncode not in {0, 1}:
         return [*lines, *result.stderr.splitlines()], []

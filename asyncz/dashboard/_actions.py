@@ -58,7 +58,7 @@ class Operator:
         self._lock = threading.Lock()
 
     def add_listener(self, listener: Callable[[OperatorAction], object]) -> None:
-        """Call a listener with each action. May be called from any thread."""
+        """Call a listener with each action. Thread-safe."""
         with self._lock:
             self._listeners = (*self._listeners, listener)
 

@@ -66,7 +66,7 @@ def groups_of(state: TaskState) -> frozenset[TaskFilter]:
 
 
 class TaskIndex:
-    """Pages of the tasks of a scheduler. May be called from any thread.
+    """Pages of the tasks of a scheduler. Thread-safe.
 
     The ids are always those of now. If tasks are filtered by state, or ordered by due time, a snapshot of each task is
     needed, which takes 0.3 s for 10,000 tasks. When such a scan was made, it is used again for up to 20 times its own

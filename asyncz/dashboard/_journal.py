@@ -169,7 +169,7 @@ class Journal:
         ]
 
     def close(self) -> None:
-        """Record no more events and log records. May be called from any thread."""
+        """Record no more events and log records. Thread-safe."""
         self._closed = True
         for subscription in self._subscriptions:
             subscription.unsubscribe()
@@ -220,11 +220,11 @@ class Journal:
     # Writing
 
     def record_action(self, task_id: str, text: str, user: str) -> None:
-        """Record the action of a user. May be called from any thread."""
+        """Record the action of a user. Thread-safe."""
         self._record("OperatorAction", task_id, None, text, _SCHEDULER, user=user)
 
     def record_log(self, run_id: int, entry: LogEntry) -> None:
-        """Keep a log record of a run. May be called from any thread."""
+        """Keep a log record of a run. Thread-safe."""
         with self._lock:
             self._logs.add(run_id, entry, announced=run_id in self._runs)
         self._on_change(_PROGRESS)

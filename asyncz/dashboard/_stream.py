@@ -1,4 +1,4 @@
-"""Server-sent events with the names of what has changed; a page then fetches these parts again.
+"""Server-sent events with the names of the changed parts; a page then fetches these parts again.
 
 Streams must not hold up the end of the server, which waits for open requests before the lifespan ends: a stream ends
 when the process gets SIGINT or SIGTERM, when the client disconnects, when the scheduler has stopped, and after 25
@@ -69,12 +69,12 @@ class ChangeStreams:
         return len(self._listeners)
 
     def notify(self, topics: Topics) -> None:
-        """Name changed parts to all streams. May be called from any thread."""
+        """Name changed parts to all streams. Thread-safe."""
         for listener in self._listeners:
             listener.notify(topics)
 
     def end(self) -> None:
-        """End all streams, because the server stops. May be called from any thread."""
+        """End all streams, because the server stops. Thread-safe."""
         self.notify(frozenset({STOPPED}))
 
     async def messages(self, request: Request) -> AsyncGenerator[bytes]:

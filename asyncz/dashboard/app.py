@@ -136,7 +136,7 @@ class Dashboard:
         return listener
 
     def close(self) -> None:
-        """Record no more runs and events. May be called from any thread."""
+        """Record no more runs and events. Thread-safe."""
         self._journal.close()
 
     async def __call__(

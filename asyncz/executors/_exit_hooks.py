@@ -44,7 +44,7 @@ class ThreadedFunctions:
         self._cancels: dict[int, Callable[[], bool]] = {}
 
     def coroutine_ids(self) -> frozenset[int]:
-        """Return the ids of the runs whose coroutines the threads are running. May be called from any thread."""
+        """Return the ids of the runs whose coroutines the threads are running. Thread-safe."""
         # Copied in one step of the interpreter: threads change the dictionary.
         return frozenset(self._cancels.copy())
 
@@ -76,7 +76,7 @@ class ThreadedFunctions:
             del self._cancels[run_id]
 
     def cancel(self, run_id: int) -> bool:
-        """Cancel the coroutine of a run. May be called from any thread.
+        """Cancel the coroutine of a run. Thread-safe.
 
         Returns:
             False if no coroutine of the run is running.

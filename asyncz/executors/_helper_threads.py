@@ -32,7 +32,7 @@ class HelperThreads:
         self._idle = 0
 
     def call(self, call: Callable[[], object]) -> None:
-        """Make a call soon, in another thread. May be called from any thread."""
+        """Make a call soon, in another thread. Thread-safe."""
         with self._condition:
             self._calls.append(call)
             # An idle thread takes one call, and wakes up some time after it was notified.

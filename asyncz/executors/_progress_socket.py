@@ -43,7 +43,7 @@ class ProgressSocket:
             return "" if self._socket is None else f"{self._folder}/progress"
 
     def remove(self, run_id: int) -> None:
-        """Receive what has been sent, and then no more reports of a run."""
+        """Receive the reports that have been sent, and then no more of the run."""
         if self._socket is not None:
             self.read()
         self._receivers.pop(run_id, None)

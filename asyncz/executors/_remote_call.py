@@ -71,7 +71,7 @@ class SentRun:
         return False
 
     def report_progress(self, done: float, total: float | None, message: str, /) -> None:
-        """Report how much of the work is done. May be called from any thread."""
+        """Report how much of the work is done. Thread-safe."""
         reports = self.reports
         if reports is None:
             # One step under the GIL: two threads that report first use the same object.

@@ -277,7 +277,7 @@ class RunRegistry:
             return DONE if record.is_reporting else ABANDONED
 
     def finish_usual(self, run_id: int) -> RunRecord[object] | None:
-        """Do what `finish` does for a run that is running and was not interrupted, and return its record.
+        """Do the same as `finish` for a run that is running and was not interrupted, and return its record.
 
         Returns:
             None if the run is not one of these: then nothing has changed.

@@ -249,9 +249,9 @@ def _outcome_of(run: TaskRun[ResultT], kind: int, content: bytes | bytearray) ->
 
 
 def _unloadable(
-    what: str, description: str, cause: BaseException, reason: str = "it cannot be unpickled"
+    kind: str, description: str, cause: BaseException, reason: str = "it cannot be unpickled"
 ) -> SerializationError:
-    error = SerializationError(what, description, f"{reason}: {safe_repr(cause)}")
+    error = SerializationError(kind, description, f"{reason}: {safe_repr(cause)}")
     error.__cause__ = cause
     return error
 

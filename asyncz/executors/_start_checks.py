@@ -35,7 +35,7 @@ def start_error(error: BaseException) -> WorkerStartError:
 
 
 def _missing() -> str:
-    """Return what the system lacks to start a process, as far as it is known."""
+    """Return the reason why the system cannot start a process, as far as it is known."""
     if "__main__" not in sys.modules:
         return "sys.modules has no '__main__', which worker processes import: do not remove it"
     try:

@@ -197,7 +197,7 @@ class AsyncIOExecutor(InlineExecutor):
         if self._watch is None:
             self._watch = self._running_loop.create_task(self._watch_end_of_loop())
 
-        # The owner of the default executor may cancel what is queued there.
+        # The owner of the default executor may cancel the queued calls.
         def ended(future: asyncio.Future[None]) -> None:
             if future.cancelled() and self.claim(run):
                 self.finish(run, run.cancelled())

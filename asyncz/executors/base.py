@@ -112,7 +112,7 @@ class BaseExecutor(ABC):
 
     @property
     def state(self) -> ExecutorState:
-        """Snapshot of the executor. May be read from any thread."""
+        """Snapshot of the executor. Thread-safe."""
         from asyncz.states import ExecutorState, InstanceCount
 
         state = self._base_executor_state
@@ -234,7 +234,7 @@ class BaseExecutor(ABC):
                 state.wake_shutdown_if_drained()
 
     def claim(self, run: TaskRun[ResultT], /) -> bool:
-        """Take a run out of the queue to run it now; for executors with a queue. May be called from any thread.
+        """Take a run out of the queue to run it now; for executors with a queue. Thread-safe.
 
         Returns:
             False if the run was cancelled in the queue: it is over, do nothing for it.
@@ -243,7 +243,7 @@ class BaseExecutor(ABC):
         return state.registry.claim(run.id) or (state.promote_if_inline(run) and state.registry.claim(run.id))
 
     def start_timeout(self, run: TaskRun[ResultT], /) -> None:
-        """Start the `timeout` of a run, as its function is called now. May be called from any thread."""
+        """Start the `timeout` of a run, as its function is called now. Thread-safe."""
         timeout, state = run.limits.timeout, self._base_executor_state
         if timeout is not None and state.loop is not None:
             state.call_on_loop(_Timeout(self, run, timeout).start)
@@ -251,7 +251,7 @@ class BaseExecutor(ABC):
     def abandon(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> bool:
         """Report the outcome of a run whose work goes on: it stays counted until `finish` is called.
 
-        A run in the queue has no work that could go on: it is over at once. May be called from any thread.
+        A run in the queue has no work that could go on: it is over at once. Thread-safe.
 
         Returns:
             False if the run already has an outcome.
@@ -315,7 +315,7 @@ class BaseExecutor(ABC):
             raise DuplicateExecutorError(state.alias)
 
     def mark_broken(self) -> None:
-        """Change the status to `broken`: reject new runs. May be called from any thread."""
+        """Change the status to `broken`: reject new runs. Thread-safe."""
         if set_broken(self):
             log_broken(self)
 
@@ -343,7 +343,7 @@ class InlineExecutor(BaseExecutor):
         )
 
     def _finish_inline(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT]) -> None:
-        """Do what `finish` does for a run that may be the inline run. For the loop's thread."""
+        """Do the same as `finish` for a run that may be the inline run. For the loop's thread."""
         state = self._base_executor_state
         notifier = state.notifier
         if state.inline_run is run and notifier is not None:
@@ -398,7 +398,7 @@ class BaseExecutorState:
         self.shutdown_lock = asyncio.Lock()
 
     def set_status(self, status: ExecutorStatus) -> None:
-        """Change the status. May be called from any thread.
+        """Change the status. Thread-safe.
 
         Raises:
             IllegalTransitionError: The change is not allowed.
@@ -465,7 +465,7 @@ class BaseExecutorState:
             self.drained = None
 
     def wake_shutdown_if_drained(self) -> None:
-        """Wake a shutdown that waits for the last run. May be called from any thread."""
+        """Wake a shutdown that waits for the last run. Thread-safe."""
         drained = self.drained
         if drained is not None and self.registry.is_drained:
             self.call_on_loop(drained.set)
@@ -567,7 +567,7 @@ class _Timeout:
 def limit_pickling(executor: BaseExecutor, run: TaskRun[ResultT]) -> Callable[[], None]:
     """Start the timeout of a run whose call is pickled, which may hang; it starts anew when the function is called.
 
-    May be called from any thread.
+    Thread-safe.
 
     Returns:
         A function that stops the timeout.

@@ -43,7 +43,7 @@ class BaseDelegatingExecutor(Generic[ExecutorT]):
 
     @property
     def state(self) -> ExecutorState:
-        """Snapshot of the wrapped executor. May be read from any thread."""
+        """Snapshot of the wrapped executor. Thread-safe."""
         return self.executor.state
 
     async def start(self, notifier: Notifier, alias: str, /) -> None:

@@ -253,7 +253,7 @@ class FuturesExecutor(QueueExecutor):
         try:
             outcome = plain_outcome_of_report(run, report)
         except Exception as error:
-            # A worker with another version of asyncz may send another report. A pool ignores what its callbacks raise.
+            # A worker with another version of asyncz may send another report. A pool ignores errors of callbacks.
             outcome = run.failed(error)
         if outcome is None:
             self._readers.call(lambda: call.end(outcome_of(run, report[0], report[1])))

@@ -88,7 +88,7 @@ class ThreadPoolExecutor(PoolExecutor):
     @property
     @override
     def state(self) -> ExecutorState:
-        """Snapshot of the executor. May be read from any thread."""
+        """Snapshot of the executor. Thread-safe."""
         workers = self._workers
         return super().state.model_copy(update={"workers": 0 if workers is None else workers.busy})
 

@@ -70,7 +70,7 @@ class Backlog(Generic[ResultT]):
 
     @property
     def first_due(self) -> float | None:
-        """Return the due time of the run that waits longest. May be read from any thread."""
+        """Return the due time of the run that waits longest. Thread-safe."""
         try:
             return self._waiting[0].at
         except IndexError:

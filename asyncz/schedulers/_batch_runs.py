@@ -335,13 +335,13 @@ class BatchRuns(Generic[ItemT, ResultT]):
 
     @property
     def window(self) -> int:
-        """Maximum number of items that are taken and not yet handed out. May be read from any thread."""
+        """Maximum number of items that are taken and not yet handed out. Thread-safe."""
         limits = self.plan.limits if self._task is None else self._task.limits
         return _WINDOW * limits.max_instances
 
     @property
     def has_outcome(self) -> bool:
-        """True if an outcome can be handed out. May be read from any thread."""
+        """True if an outcome can be handed out. Thread-safe."""
         return bool(self._ready)
 
     def check_thread(self) -> None:
@@ -391,11 +391,11 @@ class BatchRuns(Generic[ItemT, ResultT]):
         self._submit_pending()
 
     def feed_soon(self, item: ItemT) -> None:
-        """Do the same as `feed` on the loop's thread. May be called from any thread."""
+        """Do the same as `feed` on the loop's thread. Thread-safe."""
         self.plan.parts.runtime.inbox.put(partial(self.feed, item))
 
     def end_soon(self, failure: BaseException | None = None) -> None:
-        """Do the same as `end_of_items` on the loop's thread. May be called from any thread."""
+        """Do the same as `end_of_items` on the loop's thread. Thread-safe."""
         self.plan.parts.runtime.inbox.put(partial(self.end_of_items, failure))
 
     def end_of_items(self, failure: BaseException | None = None) -> None:
@@ -510,7 +510,7 @@ class BatchRuns(Generic[ItemT, ResultT]):
         self._wake()
 
     def close_soon(self) -> None:
-        """Do the same as `close` on the loop's thread. May be called from any thread."""
+        """Do the same as `close` on the loop's thread. Thread-safe."""
         if self._controller is None:
             self.closed = True
         elif not self.closed:

@@ -170,7 +170,7 @@ class Chains:
         paused: bool,
         /,
     ) -> Task[ResultT]:
-        """Add a task that receives the results of `upstream`; see `Task.then`. May be called from any thread."""
+        """Add a task that receives the results of `upstream`; see `Task.then`. Thread-safe."""
         parts = self.parts
         check_function("fn", fn, (upstream,), used_by="then")
         limits = self._chain_limits(options)

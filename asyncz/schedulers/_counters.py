@@ -65,7 +65,7 @@ class RunCounters:
         others[kind] = others.get(kind, 0) + 1
 
     def snapshot(self) -> dict[str, int]:
-        """Return all counts by the names that states use. May be called from any thread."""
+        """Return all counts by the names that states use. Thread-safe."""
         others = self._others or {}
         counts = {name: sum(others.get(kind, 0) for kind in kinds) for name, kinds in _COUNTED.items()}
         counts["executed"] = self.executed
@@ -108,13 +108,13 @@ class TaskHistory(RunCounters):
     def recent_runs(
         self, task_id: str, last: TaskNotification[object] | None, max_recent: int
     ) -> tuple[RunSummary, ...]:
-        """Return summaries of the recent runs, the last one included. May be called from any thread."""
+        """Return summaries of the recent runs, the last one included. Thread-safe."""
         if last is None or not max_recent:
             return ()
         return tuple(_summary(task_id, ended) for ended in (*list(self._recent or ()), _without_result(last)))
 
     def find_ended(self, run_id: int, task_id: str, last: TaskNotification[object] | None) -> RunSummary | None:
-        """Return the summary of a recent run; None if the run is not one. May be called from any thread."""
+        """Return the summary of a recent run; None if the run is not one. Thread-safe."""
         for ended in list(self._recent or ()):
             if ended[1][0] == run_id:
                 return _summary(task_id, ended)

@@ -66,11 +66,11 @@ class Dispatcher:
         self._lock = threading.Lock()
 
     def subscribe(self, event: type[EventT], listener: Callable[[EventT], object]) -> Subscription:
-        """Call a listener with each event of a class. May be called from any thread."""
+        """Call a listener with each event of a class. Thread-safe."""
         return self.subscribe_unchecked(event, listener)
 
     def subscribe_unchecked(self, event: type[object], listener: Callable[[Never], object]) -> Subscription:
-        """Do the same for a listener whose event classes the caller has checked. May be called from any thread."""
+        """Do the same for a listener whose event classes the caller has checked. Thread-safe."""
         key = object()
         with self._lock:
             self.listeners.setdefault(event, {})[key] = listener
@@ -80,7 +80,7 @@ class Dispatcher:
         return Subscription(lambda: self._unsubscribe(event, key))
 
     def remove(self, listener: object) -> bool:
-        """Remove all subscriptions of a listener, and return True if there were any. May be called from any thread."""
+        """Remove all subscriptions of a listener, and return True if there were any. Thread-safe."""
         with self._lock:
             found = list(self._subscribed.get(identity_of(listener), {}).items())
         for key, event in found:
@@ -114,7 +114,7 @@ class Dispatcher:
         """Wait for the awaitables of listeners, and for those that follow from them.
 
         Args:
-            between: Called after each wait, to handle what the listeners did.
+            between: Called after each wait, to handle the calls that listeners have caused.
         """
         while self._awaited:
             self._changed.clear()

@@ -377,7 +377,7 @@ class ExecutorRegistry:
     def _start_late(self) -> None:
         while self._to_start:
             registration = self._to_start.popleft()
-            # In a context without the run that may be adding it: what the executor starts outlives that run.
+            # In a context without the run that may be adding it: the threads of the executor outlive that run.
             registration.starting = asyncio.get_running_loop().create_task(
                 self._start_or_unregister(registration), context=context_for_later()
             )

@@ -88,7 +88,7 @@ class Inbox:
         self.calls.clear()
 
     def put(self, call: Callable[[], object]) -> None:
-        """Have a call made on the loop's thread soon. May be called from any thread."""
+        """Have a call made on the loop's thread soon. Thread-safe."""
         self.calls.append(call)
         if not self.awake:
             self.wake()
@@ -120,7 +120,7 @@ class Inbox:
         self.logs_debug = logger.is_enabled_for(logging.DEBUG)
 
     def wake(self) -> None:
-        """Have the loop look at the calls. May be called from any thread."""
+        """Have the loop look at the calls. Thread-safe."""
         loop = self._loop
         if loop is None:
             return

@@ -90,7 +90,7 @@ class Lifecycle:
             if running_run.get(None) is None:
                 await starting
             else:
-                # A run starts this scheduler: what the executors start does not belong to that run.
+                # A run starts this scheduler: threads and processes of the executors do not belong to that run.
                 await loop.create_task(starting, context=context_for_later())
             if self._parts.store is not None:
                 await self._parts.store.start()
@@ -400,7 +400,7 @@ class _ClockClient:
             await settled.wait()
 
     def clock_set(self) -> None:
-        """Look at the clock, which was set. May be called from any thread."""
+        """Look at the clock, which was set. Thread-safe."""
         self._parts.runtime.inbox.put(self._parts.timer.check_clock)
 
 

@@ -68,7 +68,7 @@ class RunSink(Protocol):
         ...
 
     def report_progress(self, run: LiveRun[ResultT], done: float, total: float | None, message: str, /) -> None:
-        """Keep and emit a report of the progress of a run. May be called from any thread."""
+        """Keep and emit a report of the progress of a run. Thread-safe."""
         ...
 
     def close_progress(self, run: LiveRun[ResultT], /) -> None:
@@ -167,11 +167,11 @@ class LiveRun(TaskRun[ResultT]):
 
     @override
     def report_progress(self, done: float, total: float | None, message: str, /) -> None:
-        """Report how much of the work of this run is done. May be called from any thread."""
+        """Report how much of the work of this run is done. Thread-safe."""
         self.sink.report_progress(self, done, total, message)
 
     def report(self, outcome: TaskNotification[ResultT]) -> bool:
-        """Keep the outcome that an executor reports; return False if there is one. May be called from any thread.
+        """Keep the outcome that an executor reports; return False if there is one. Thread-safe.
 
         The test and the assignment are one step under the GIL, as nothing is called between them. A free-threaded
         build needs a lock here.

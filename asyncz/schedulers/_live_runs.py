@@ -32,19 +32,19 @@ class LiveRuns(TaskHistory, Generic[ResultT]):
 
     @property
     def backlog_size(self) -> int:
-        """Number of due runs that wait for a slot. May be read from any thread."""
+        """Number of due runs that wait for a slot. Thread-safe."""
         backlog = self._backlog
         return 0 if backlog is None else len(backlog)
 
     @property
     def first_due(self) -> float | None:
-        """Return the due time of the run that waits longest for a slot. May be read from any thread."""
+        """Return the due time of the run that waits longest for a slot. Thread-safe."""
         backlog = self._backlog
         return None if backlog is None else backlog.first_due
 
     @property
     def retrying(self) -> int:
-        """Number of runs that wait for their next attempt. May be read from any thread."""
+        """Number of runs that wait for their next attempt. Thread-safe."""
         retrying = self._retrying
         return 0 if retrying is None else len(retrying)
 
@@ -55,20 +55,20 @@ class LiveRuns(TaskHistory, Generic[ResultT]):
 
     @property
     def live_count(self) -> int:
-        """Number of live runs. May be read from any thread."""
+        """Number of live runs. Thread-safe."""
         # In this order, see `keep`.
         only, live = self._only_run, self._live
         return 1 if only is not None else 0 if live is None else len(live)
 
     def live_runs(self) -> tuple[LiveRun[ResultT], ...]:
-        """Return the live runs, oldest first. May be called from any thread."""
+        """Return the live runs, oldest first. Thread-safe."""
         only, live = self._only_run, self._live
         if only is not None:
             return (only,)
         return () if live is None else tuple(live.values())
 
     def find_live(self, run_id: int) -> LiveRun[ResultT] | None:
-        """Return a live run; None if it is not live. May be called from any thread."""
+        """Return a live run; None if it is not live. Thread-safe."""
         only, live = self._only_run, self._live
         if only is not None:
             return only if only.run_id == run_id else None

@@ -71,7 +71,7 @@ def _waits_since(controller: AnyController, now: float) -> float:
 
 
 def observe(parts: SchedulerParts) -> Observation:
-    """Return the numbers of now. May be called from any thread, also while the loop is blocked."""
+    """Return the numbers of now. Thread-safe, also while the loop is blocked."""
     runtime = parts.runtime
     controllers = parts.tasks.registered()
     backlog = Counter[str]()

@@ -67,12 +67,12 @@ class AnyController(Due, Registered, TaskOwner[object], Protocol):
 
     @property
     def first_due(self) -> float | None:
-        """Due time of the run that waits longest for a slot. May be read from any thread."""
+        """Due time of the run that waits longest for a slot. Thread-safe."""
         ...
 
     @property
     def backlog_size(self) -> int:
-        """Number of due runs that wait for a slot. May be read from any thread."""
+        """Number of due runs that wait for a slot. Thread-safe."""
         ...
 
     @property
@@ -165,7 +165,7 @@ class StorePart(Protocol):
         paused: bool,
         replace_existing: bool,
     ) -> Task[ResultT]:
-        """Add a task that the store keeps. May be called from any thread."""
+        """Add a task that the store keeps. Thread-safe."""
         ...
 
     def on_changed(self, controller: AnyController, /) -> None:
@@ -182,7 +182,7 @@ class StorePart(Protocol):
         ...
 
     def submit(self, controller: AnyController, /) -> None:
-        """Have a run stored that waits for any node. May be called from any thread, under the lock."""
+        """Have a run stored that waits for any node. Thread-safe; the caller holds the lock."""
         ...
 
     def end_call(self, call: object, run_id: int | None, /) -> None:

@@ -70,7 +70,7 @@ class ProgressBoard:
             reports = self._reports.setdefault(run.id, _RunReports(self._runtime, run, self._reports, run.id))
         reports.latest = (done, total, message)
         # This thread sets `latest` and then reads `is_due`; the loop clears `is_due` and then reads `latest`. In either
-        # order of the two threads, one of them sees what the other did: the latest report is always emitted.
+        # order of the two threads, one of them sees the change of the other: the latest report is always emitted.
         if not reports.is_due:
             reports.is_due = True
             self._runtime.inbox.put(reports.emit)

@@ -18,7 +18,7 @@ class RunHook(Protocol):
     """Observer of runs before their execution. For the loop's thread, except for `origin_of_caller`."""
 
     def origin_of_caller(self) -> object:
-        """Return a description of the calling code, for a run that it submits. May be called from any thread."""
+        """Return a description of the calling code, for a run that it submits. Thread-safe."""
         ...
 
     def origin_of_result(self, run_id: int, /) -> object:

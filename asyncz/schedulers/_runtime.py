@@ -90,7 +90,7 @@ class Runtime:
 
     @property
     def running(self) -> bool:
-        """Return True if the scheduler has been started and not shut down. May be read from any thread."""
+        """Return True if the scheduler has been started and not shut down. Thread-safe."""
         return self.status == "running" or self.status == "paused"
 
     def require_running(self, action: str) -> None:
@@ -166,7 +166,7 @@ class Runtime:
             self._apply_changes()
 
     def change(self, change: Callable[[], object]) -> None:
-        """Make a change on the loop's thread, in the order of the calls. May be called from any thread."""
+        """Make a change on the loop's thread, in the order of the calls. Thread-safe."""
         with self.lock:
             self.defer_change(change)
 
@@ -194,7 +194,7 @@ class Runtime:
             refill()
 
     def emit_soon(self, event: Event) -> None:
-        """Emit an event from the inbox, after those of earlier actions. May be called from any thread."""
+        """Emit an event from the inbox, after those of earlier actions. Thread-safe."""
         self.inbox.put(lambda: self.dispatcher.emit(event))
 
     def after_fork(self, parent: int) -> None:

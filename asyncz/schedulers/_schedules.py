@@ -114,7 +114,7 @@ class TriggerSchedule:
         return "" if self._trigger is None else trigger_text(self._trigger)
 
     def due_times(self, limit: int) -> tuple[datetime, ...]:
-        """Return the next due times, at most `limit`. May be called from any thread, outside of locks.
+        """Return the next due times, at most `limit`. Thread-safe; call it outside of locks.
 
         What the trigger raises ends the result: the schedule handles it when the task is due.
         """

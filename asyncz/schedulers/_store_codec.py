@@ -1,4 +1,4 @@
-"""Threads for the code of users that encodes and decodes what a store keeps."""
+"""Threads for the code of users that encodes and decodes stored values."""
 
 from __future__ import annotations
 

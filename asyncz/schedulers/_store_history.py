@@ -19,7 +19,7 @@ _EXCESS = 10
 
 
 class HistoryLimit:
-    """Limit of the history. Each node may prune at any time: a step deletes what is outdated, and no more.
+    """Limit of the history. Each node may prune at any time: a step deletes outdated runs only.
 
     Args:
         retention: Time and number of runs for which the history is kept.

@@ -66,7 +66,7 @@ class LeaseKeeper:
 
     @property
     def seconds_left(self) -> float:
-        """Seconds until other nodes may take over the runs of this one. May be read from any thread."""
+        """Seconds until other nodes may take over the runs of this one. Thread-safe."""
         return max(0.0, self._until - time.monotonic())
 
     def _run(self) -> None:

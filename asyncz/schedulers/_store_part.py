@@ -103,7 +103,7 @@ class StoreConnector:
         paused: bool,
         replace_existing: bool,
     ) -> Task[ResultT]:
-        """Add a task that the store keeps. May be called from any thread."""
+        """Add a task that the store keeps. Thread-safe."""
         return self.tasks.add(
             call, trigger, executor, task_id, limits=limits, paused=paused, replace_existing=replace_existing
         )
@@ -118,7 +118,7 @@ class StoreConnector:
         self.runs.forget_backlog(controller.task.id, backlog)
 
     def submit(self, controller: AnyController, /) -> None:
-        """Have a run stored that waits for any node. May be called from any thread, under the lock.
+        """Have a run stored that waits for any node. Thread-safe; the caller holds the lock.
 
         Raises:
             TaskLookupError: The task is being added or replaced by another thread.
@@ -239,7 +239,7 @@ class StoreConnector:
     # Wake-ups
 
     def _wake(self) -> None:
-        """Have the pending work done soon. May be called from any thread."""
+        """Have the pending work done soon. Thread-safe."""
         self._parts.runtime.inbox.put(self._set_wanted)
 
     def _set_wanted(self) -> None:
@@ -432,12 +432,12 @@ async def _close_session(session: StoreSession) -> None:
         _log_failure("The store could not be closed", error)
 
 
-def _log_failure(what: str, error: Exception) -> None:
+def _log_failure(message: str, error: Exception) -> None:
     """Log an error of the store; one of a class that it may not raise is a fault, whose traceback is worth having."""
     if isinstance(error, StoreError | TimeoutError):
-        logger.warning("%s: %s", what, error)
+        logger.warning("%s: %s", message, error)
     else:
-        logger.error("%s", what, exc_info=error)
+        logger.error("%s", message, exc_info=error)
 
 
 def _weight(node: str, task_id: str) -> bytes:

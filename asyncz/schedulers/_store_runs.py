@@ -177,7 +177,7 @@ class StoredRuns:
     # Runs of calls
 
     def submit(self, stored: StoredTask) -> None:
-        """Have a run stored that waits for any node. May be called from any thread."""
+        """Have a run stored that waits for any node. Thread-safe."""
         self._submissions.append(self._submission(stored, "waiting"))
 
     def begin_call(self, stored: StoredTask) -> OwnedCall:

@@ -122,7 +122,7 @@ class StoredTasks:
         parts: Parts of the scheduler.
         options: Options for the store.
         hooks_of: Returns the functions that the schedule of a task calls, by task id.
-        wake: Function that has the pending work done soon. May be called from any thread.
+        wake: Function that has the pending work done soon. Thread-safe.
 
     Attributes:
         codec: Threads for the code of users that encodes and decodes.
@@ -517,7 +517,7 @@ class StoredTasks:
         controller.activate()
 
     async def _adopt(self, stored: StoredTask, record: TaskRecord) -> None:
-        """Make a task of this scheduler what the store says."""
+        """Change a task of this scheduler to its stored state."""
         sent, reading = stored.record, _Reading(self._parts.tasks, record, stored.controller)
         try:
             reading.check()
@@ -610,7 +610,7 @@ class StoredTasks:
         record = self._present_record(stored, base)
         stored.schedule.is_new = False
         if record.declaration:
-            # As the program declared it: what has changed since then survives a restart.
+            # As the program declared it: later changes survive a restart.
             return record
         parts = (record.function, record.arguments, record.trigger or "", record.executor, record.options)
         text = "\0".join(parts)

@@ -107,7 +107,7 @@ class TaskController(TaskRuns[ResultT]):
         if self._runtime.inbox.logs_info:
             trigger, executor = self.schedule.text or "on demand", self.task.executor
             _log_info(self.task, "added, %s, on %s", printable(trigger), executor)
-        self._update_timer()
+        self.update_timer()
         if self.schedule.next_due is None:
             self.retire_if_finished()
 
@@ -124,7 +124,7 @@ class TaskController(TaskRuns[ResultT]):
             # A listener may have given the task another one.
             schedule = self.schedule
         if schedule.next_due is not None:
-            self._update_timer(now)
+            self.update_timer(now)
         elif not due_times:
             self.retire_if_finished()
         for at in due_times:
@@ -138,10 +138,10 @@ class TaskController(TaskRuns[ResultT]):
             failure = schedule.failure
             if failure is not None:
                 self._on_trigger_error(failure)
-            self._update_timer()
+            self.update_timer()
             self.retire_if_finished()
 
-    def _update_timer(self, now: datetime | None = None) -> None:
+    def update_timer(self, now: datetime | None = None) -> None:
         """Enter the next due time into the timetable. While a task catches up, it takes turns with other due tasks."""
         schedule = self.schedule
         if not isinstance(schedule, TriggerSchedule) or schedule.next_due is None or self.paused or self.removed:
@@ -215,7 +215,7 @@ class TaskController(TaskRuns[ResultT]):
     def record_result(self, run: LiveRun[ResultT], outcome: TaskExecuted[ResultT], /) -> None:
         """Count, emit and log the outcome of a run that has a result, and free its slot if its work is over.
 
-        The most frequent end of a run, in one step: what `record_outcome`, `release_run` and `log_outcome` do.
+        The most frequent end of a run, in one step: the same as `record_outcome`, `release_run` and `log_outcome`.
         """
         task, runtime = self.task, self._runtime
         previous = task._last_notification
@@ -399,7 +399,7 @@ class TaskController(TaskRuns[ResultT]):
             self._announce_change(TaskModified(self.task.id, change, fields=("paused",)))
 
     def _announce_change(self, event: TaskModified) -> None:
-        # At once: the task must not come due by what it was before.
+        # At once: the task must not come due by its old schedule.
         self._parts.timer.unschedule(self)
         # Through the inbox, which holds the announcement of the task itself, if that is still to come. Under the lock.
         self._runtime.inbox.put(partial(self._after_change, event))
@@ -409,12 +409,12 @@ class TaskController(TaskRuns[ResultT]):
     def _after_change(self, event: TaskModified) -> None:
         self._runtime.dispatcher.emit(event)
         if not self.removed:
-            self._update_timer()
+            self.update_timer()
             self.refill()
             self.retire_if_finished()
 
     def _registered_task(self, task_id: str) -> Task[ResultT]:
-        """Return the task, if it is registered. May be called from any thread."""
+        """Return the task, if it is registered. Thread-safe."""
         with self._runtime.lock:
             self._require_registered(task_id)
             return self.task
@@ -487,7 +487,7 @@ class TaskController(TaskRuns[ResultT]):
         )
 
     def find_run(self, task: Task[object], run_id: int, /) -> RunSummary | None:
-        """Return the summary of a live or recent run; None if the run is not one. May be called from any thread."""
+        """Return the summary of a live or recent run; None if the run is not one. Thread-safe."""
         run = self.find_live(run_id)
         if run is None or run.done:
             return self.find_ended(run_id, task.id, task._last_notification)
@@ -534,7 +534,7 @@ class StoredTaskController(TaskController[ResultT]):
     def reschedule_timer(self) -> None:
         """Enter the next due time into the timetable, and submit runs that wait for a slot."""
         if not self.removed:
-            self._update_timer()
+            self.update_timer()
             self.refill()
 
     def start_stored(self, at: float, call: OwnedCall, *, waited: bool) -> None:
@@ -575,7 +575,7 @@ class StoredTaskController(TaskController[ResultT]):
         super().on_due(at, now - timedelta(seconds=self._store.clock_offset))
 
     @override
-    def _update_timer(self, now: datetime | None = None) -> None:
+    def update_timer(self, now: datetime | None = None) -> None:
         """Enter the next due time into the timetable, by the clock of the scheduler."""
         schedule, timer = self.schedule, self._parts.timer
         if schedule.next_due is None or self.paused or self.removed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from contextvars import Context
 from functools import partial
@@ -36,14 +37,14 @@ ResultT = TypeVar("ResultT")
 _QUEUE_FULL_DELAY = 1.0
 
 
-class TaskRuns(LiveRuns[ResultT]):
+class TaskRuns(LiveRuns[ResultT], ABC):
     """Live runs, backlog and pending attempts of one task.
 
     For the loop's thread, except for the properties `live_count`, `backlog_size` and `retrying`.
 
-    The base class of the task's controller, which decides about the schedule, the removal and, in `refill`, whether
-    the backlog may be submitted. A base class instead of an object of its own, because a scheduler may have a million
-    tasks: that saves 50 bytes and one call for each.
+    The abstract base class of the task's controller, which decides about the schedule, the removal and, in `refill`,
+    whether the backlog may be submitted. A base class instead of an object of its own, because a scheduler may have a
+    million tasks: that saves 50 bytes and one call for each.
 
     A run is live from its submission until its executor releases it, attempts that wait for their delay included.
 
@@ -86,21 +87,21 @@ class TaskRuns(LiveRuns[ResultT]):
         self._backlog = self._retrying = None
         self.removed: bool = False
 
+    @abstractmethod
     def release_run(self, run: LiveRun[ResultT], /) -> None:
         """Free the slot of a run whose work is over."""
-        raise NotImplementedError
 
+    @abstractmethod
     def record_result(self, run: LiveRun[ResultT], outcome: TaskExecuted[ResultT], /) -> None:
         """Count, emit and log the outcome of a run that has a result, and free its slot if its work is over."""
-        raise NotImplementedError
 
+    @abstractmethod
     def refill(self) -> None:
         """Submit runs that wait for a slot, if they may run now."""
-        raise NotImplementedError
 
+    @abstractmethod
     def retire_if_finished(self) -> None:
         """Remove the task if no run of it is live or can follow."""
-        raise NotImplementedError
 
     # Submission
 

@@ -13,7 +13,7 @@ from asyncz.schedulers._safe_logging import logger
 
 Message: TypeAlias = MutableMapping[str, object]
 
-# Each framework has its own types for these three; the wrapped app accepts what the app accepts.
+# Each framework has its own types for these three; the wrapped app accepts the same as the app.
 ScopeT = TypeVar("ScopeT", bound=Mapping[str, object])
 ReceiveT = TypeVar("ReceiveT", bound=Callable[[], Awaitable[Mapping[str, object]]])
 SendT = TypeVar("SendT", bound=Callable[[Never], Awaitable[None]])

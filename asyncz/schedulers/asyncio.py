@@ -133,7 +133,7 @@ class AsyncIOScheduler(TaskScheduler):
         """Make a scheduler with the executors, limits, tasks and store of a configuration, without starting it.
 
         Modules that the configuration names are imported. More executors and tasks can be added; `get_task` returns
-        the configured tasks. May be called from any thread.
+        the configured tasks. Thread-safe.
 
         Args:
             source: Path of a TOML file, the same content as a dict, or a `SchedulerConfig`.
@@ -212,12 +212,12 @@ class AsyncIOScheduler(TaskScheduler):
 
     @property
     def status(self) -> SchedulerStatus:
-        """Status of the scheduler. May be read from any thread."""
+        """Status of the scheduler. Thread-safe."""
         return self._parts.runtime.status
 
     @property
     def executors(self) -> tuple[ExecutorState, ...]:
-        """Snapshots of the registered executors, as in `state`. May be read from any thread."""
+        """Snapshots of the registered executors, as in `state`. Thread-safe."""
         with self._parts.runtime.lock:
             registrations = self._parts.executors.all()
         return tuple(registration.state() for registration in registrations)
@@ -335,7 +335,7 @@ class AsyncIOScheduler(TaskScheduler):
         """Return the lifespan of an ASGI app: for Starlette and FastAPI, or one of the lifespans of Litestar.
 
         The scheduler starts before the server accepts requests and drains after the last one. Each process of a
-        server runs its own scheduler. May be called from any thread.
+        server runs its own scheduler. Thread-safe.
 
         Args:
             app: App, which the framework passes.
@@ -361,7 +361,7 @@ class AsyncIOScheduler(TaskScheduler):
 
         The scheduler starts after the startup of the app and drains before its shutdown, so that runs can use the
         resources of the app. The app needs no lifespan; servers must not have theirs disabled. A failed start is
-        reported to the server, which then stops. May be called from any thread.
+        reported to the server, which then stops. Thread-safe.
 
         Args:
             app: App; its types are kept.
@@ -380,7 +380,7 @@ class AsyncIOScheduler(TaskScheduler):
         return AppWithScheduler(app, self, drain_timeout)
 
     def pause(self) -> None:
-        """Submit no due runs of any task until `resume()`; live runs go on. May be called from any thread.
+        """Submit no due runs of any task until `resume()`; live runs go on. Thread-safe.
 
         Also holds tasks that are added meanwhile. `resume()` does not resume tasks that `pause_task` has paused.
 
@@ -390,7 +390,7 @@ class AsyncIOScheduler(TaskScheduler):
         self._lifecycle.pause()
 
     def resume(self) -> None:
-        """Submit due runs again, those that came due meanwhile included. May be called from any thread.
+        """Submit due runs again, those that came due meanwhile included. Thread-safe.
 
         Raises:
             SchedulerNotRunningError: The scheduler is not running.
@@ -399,7 +399,7 @@ class AsyncIOScheduler(TaskScheduler):
 
     @property
     def state(self) -> SchedulerState:
-        """Snapshot of the scheduler, its tasks and its executors. May be read from any thread."""
+        """Snapshot of the scheduler, its tasks and its executors. Thread-safe."""
         from asyncz.states import SchedulerState
 
         runtime = self._parts.runtime
@@ -414,13 +414,13 @@ class AsyncIOScheduler(TaskScheduler):
 
     @property
     def history(self) -> tuple[RunSummary, ...]:
-        """Last runs of tasks that have finished or were removed, the latest last. May be read from any thread."""
+        """Last runs of tasks that have finished or were removed, the latest last. Thread-safe."""
         return self._parts.runtime.history.summaries()
 
     def get_run(self, run_id: int) -> RunSummary:
         """Return the summary of a run: of one in progress, a recent one of a task, or one in the history.
 
-        All tasks are searched, which takes milliseconds if there are many. May be called from any thread.
+        All tasks are searched, which takes milliseconds if there are many. Thread-safe.
 
         Args:
             run_id: Number of the run, which its events and its handle have.
@@ -475,7 +475,7 @@ class AsyncIOScheduler(TaskScheduler):
     def add_executor(self, executor: UniversalExecutor | OtherAlias, /, alias: str, **options: object) -> ExecutorAlias:
         """Register an executor under an alias; it starts with the scheduler, or soon if that is running.
 
-        May be called from any thread.
+        Thread-safe.
 
         Args:
             executor: Executor, or the alias of one to create.
@@ -538,7 +538,7 @@ class AsyncIOScheduler(TaskScheduler):
         """Call a listener with each event of a class, for all tasks, on the loop's thread.
 
         A coroutine function is awaited. Listeners, also those of one task, see the context variables of the
-        scheduler's start. May be called from any thread.
+        scheduler's start. Thread-safe.
 
         Raises:
             InvalidInputError: `event` is not an event class (a subscripted one is not), or the listener is not
@@ -584,7 +584,7 @@ class AsyncIOScheduler(TaskScheduler):
         """Return a decorator that calls a function with each event of up to four classes; without any, with all events.
 
         The function is returned as it is; `remove_listener` ends the subscription. `TaskExecuted` comes first, if it
-        is among several classes. Besides, this does the same as `subscribe`. May be called from any thread.
+        is among several classes. Besides, this does the same as `subscribe`. Thread-safe.
 
         Args:
             classes: Event classes; the function receives their union.
@@ -611,7 +611,7 @@ class AsyncIOScheduler(TaskScheduler):
         return subscribe
 
     def remove_listener(self, listener: object, /) -> bool:
-        """Remove a listener from all event classes. May be called from any thread.
+        """Remove a listener from all event classes. Thread-safe.
 
         Returns:
             True if the listener was subscribed.

@@ -57,7 +57,7 @@ _OPTION_NAMES = tuple(BatchOptions.__annotations__)
 
 @attrs.frozen(eq=False)
 class BatchPlanner:
-    """Checks batches and describes them. May be called from any thread.
+    """Checks batches and describes them. Thread-safe.
 
     Attributes:
         parts: Parts of the scheduler.
@@ -109,22 +109,22 @@ class BatchSource(Protocol[ItemT_co, ResultT_co]):
 
     @property
     def task_id(self) -> str:
-        """Id of the task. May be read from any thread."""
+        """Id of the task. Thread-safe."""
         ...
 
     @property
     def closed(self) -> bool:
-        """True if the iteration is over. May be read from any thread."""
+        """True if the iteration is over. Thread-safe."""
         ...
 
     @property
     def window(self) -> int:
-        """Maximum number of items that are taken and not yet handed out. May be read from any thread."""
+        """Maximum number of items that are taken and not yet handed out. Thread-safe."""
         ...
 
     @property
     def has_outcome(self) -> bool:
-        """True if an outcome can be handed out. May be read from any thread."""
+        """True if an outcome can be handed out. Thread-safe."""
         ...
 
     def check_thread(self) -> None:
@@ -148,12 +148,12 @@ class BatchSource(Protocol[ItemT_co, ResultT_co]):
         ...
 
     def close_soon(self) -> None:
-        """Do the same as `close` on the loop's thread. May be called from any thread."""
+        """Do the same as `close` on the loop's thread. Thread-safe."""
         ...
 
 
 class Batch(AsyncIterator[ResultT_co], Generic[ItemT_co, ResultT_co]):
-    """Results of a batch, for `async for`; what `AsyncIOScheduler.map` returns. For the loop's thread.
+    """Results of a batch, for `async for`; made by `AsyncIOScheduler.map`. For the loop's thread.
 
     The first item that fails raises `BatchItemError` and ends the batch; `outcomes()` yields failures too. Leaving
     `async with`, `aclose()`, or dropping the last reference, as `break` does in `async for ... in scheduler.map(...)`,
@@ -288,7 +288,7 @@ async def _pump(runs: BatchRuns[ItemT, ResultT], items: Iterable[ItemT] | AsyncI
 
 
 class ThreadBatch(Iterator[ResultT_co], Generic[ItemT_co, ResultT_co]):
-    """Results of a batch, for `for`; what `SchedulerThread.map` returns. For one thread, not the scheduler's.
+    """Results of a batch, for `for`; made by `SchedulerThread.map`. For one thread, not the scheduler's.
 
     The first item that fails raises `BatchItemError` and ends the batch; `outcomes()` yields failures too. Leaving
     `with`, `close()`, or dropping the last reference, as `break` does in `for ... in thread.map(...)`, cancels the

@@ -20,7 +20,7 @@ ResultT = TypeVar("ResultT")
 
 
 class SchedulerStore:
-    """The store of a scheduler; what `AsyncIOScheduler.store` returns. The coroutines are for the loop's thread.
+    """Store of a scheduler, as returned by `AsyncIOScheduler.store`. The coroutines are for the loop's thread.
 
     Example:
         >>> last = await scheduler.store.executed(task, limit=1)
@@ -31,12 +31,12 @@ class SchedulerStore:
 
     @property
     def connected(self) -> bool:
-        """True if the store has answered last time. May be read from any thread."""
+        """True if the store has answered last time. Thread-safe."""
         return self._connector.connected
 
     @property
     def unreadable(self) -> Mapping[str, str]:
-        """Reasons for which stored tasks cannot run in this program, by task id. May be read from any thread."""
+        """Reasons for which stored tasks cannot run in this program, by task id. Thread-safe."""
         return dict(self._connector.tasks.unreadable)
 
     @property

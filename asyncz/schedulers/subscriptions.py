@@ -22,7 +22,7 @@ class Subscription:
         self._remove = remove
 
     def unsubscribe(self) -> None:
-        """Stop calling the listener. May be called from any thread, and again."""
+        """Stop calling the listener. Thread-safe; may be called again."""
         self._remove()
 
     def __enter__(self) -> Self:

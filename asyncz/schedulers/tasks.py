@@ -139,7 +139,7 @@ class TaskScheduler:
     ) -> Task[ResultT]:
         """Add a task: a function with its arguments, a trigger and an executor.
 
-        May be called from any thread, also before the start. Pass keyword arguments of the function with
+        Thread-safe; may be called before the start. Pass keyword arguments of the function with
         `functools.partial`.
 
         Args:
@@ -185,7 +185,7 @@ class TaskScheduler:
 
         Every argument is checked by its name, and the result has its exact type in every type checker: also of a
         coroutine function with an explicit `Any` in its signature, for which mypy infers `Task[Any]` from `add_task`.
-        May be called from any thread.
+        Thread-safe.
 
         Args:
             fn: Function, coroutine function, or another callable.
@@ -258,7 +258,7 @@ class TaskScheduler:
 
         The function stays callable as before; `schedule` takes its arguments, keyword arguments included. Methods can
         be decorated too. The decorator alone adds no task. A function with a trigger that is never scheduled is logged.
-        May be called from any thread.
+        Thread-safe.
 
         Args:
             trigger: Source of the due times; by default each task is due once, immediately. With None the task runs
@@ -365,8 +365,7 @@ class TaskScheduler:
 
         The first item without a result raises `BatchItemError` and cancels the others; `outcomes()` of the returned
         object yields failures too. An error of `items` is raised after the results before it. Items are read on the
-        loop's thread, which they must not block; use an async iterator if they come slowly. May be called from any
-        thread.
+        loop's thread, which they must not block; use an async iterator if they come slowly. Thread-safe.
 
         Args:
             fn: Function of one argument, coroutine function, or another callable; partials give it more arguments.
@@ -396,7 +395,7 @@ class TaskScheduler:
 
     @property
     def tasks(self) -> tuple[Task[object], ...]:
-        """All registered tasks. May be read from any thread."""
+        """All registered tasks. Thread-safe."""
         return self._parts.tasks.tasks()
 
     @overload
@@ -406,7 +405,7 @@ class TaskScheduler:
     @overload
     def get_task(self, task_id: str, *, of: Callable[P, ResultT]) -> Task[ResultT]: ...
     def get_task(self, task_id: str, *, of: Callable[P, object] | None = None) -> Task[object]:
-        """Return the task with an id. May be called from any thread.
+        """Return the task with an id. Thread-safe.
 
         Args:
             task_id: Id of the task.
@@ -423,7 +422,7 @@ class TaskScheduler:
         return self._parts.tasks.task(task_id) if of is None else self.tasks_of(of).get(task_id)
 
     def tasks_of(self, fn: Callable[P, CallT], /) -> FunctionTasks[CallT]:
-        """Return the tasks of one function, with its result type. May be called from any thread.
+        """Return the tasks of one function, with its result type. Thread-safe.
 
         Args:
             fn: Function; of tasks of `then`, the downstream function. A decorated function is the same as its
@@ -439,7 +438,7 @@ class TaskScheduler:
         return FunctionTasks(fn, self.get_task, lambda: self.tasks)
 
     def remove_task(self, task: Task[object] | str) -> None:
-        """Remove a task with its backlog; its live runs go on. May be called from any thread.
+        """Remove a task with its backlog; its live runs go on. Thread-safe.
 
         Raises:
             TaskLookupError: The task is not registered.
@@ -447,7 +446,7 @@ class TaskScheduler:
         self._parts.tasks.remove(task)
 
     def remove_all_tasks(self) -> None:
-        """Remove all tasks; see `remove_task`. May be called from any thread."""
+        """Remove all tasks; see `remove_task`. Thread-safe."""
         with self._parts.runtime.lock:
             for task in self.tasks:
                 self.remove_task(task)
@@ -459,7 +458,7 @@ class TaskScheduler:
         executor: PoolAlias | ClusterAlias | LoopAlias | OtherAlias | None = None,
         **options: Unpack[TaskOptions],
     ) -> None:
-        """Change the given options of a task. May be called from any thread.
+        """Change the given options of a task. Thread-safe.
 
         On the loop's thread the change takes effect at once, from another thread soon, in the order of the calls. It
         emits `TaskModified`. Submitted runs keep their limits; their further attempts have the new ones. The next runs
@@ -484,7 +483,7 @@ class TaskScheduler:
         self._parts.tasks.apply(task, lambda found, task_id: found.modify(task_id, options, executor))
 
     def reschedule_task(self, task: Task[object] | str, trigger: Trigger | None) -> None:
-        """Replace the trigger of a task; the new one starts now. May be called from any thread.
+        """Replace the trigger of a task; the new one starts now. Thread-safe.
 
         The backlog stays as it is. On the loop's thread the change takes effect at once, from another thread soon. It
         emits `TaskModified`.
@@ -503,7 +502,7 @@ class TaskScheduler:
         self._parts.tasks.apply(task, lambda found, task_id: found.reschedule(task_id, trigger))
 
     def submit_task(self, task: Task[object] | str) -> None:
-        """Make a task due once, now, beside its schedule; see `Task.submit`. May be called from any thread.
+        """Make a task due once, now, beside its schedule; see `Task.submit`. Thread-safe.
 
         Raises:
             TaskLookupError: The task is not registered.
@@ -512,7 +511,7 @@ class TaskScheduler:
         self._parts.tasks.apply(task, lambda found, task_id: found.submit(task_id))
 
     def due_times(self, task: Task[object] | str, limit: int = 10) -> tuple[datetime, ...]:
-        """Return the next due times of a task, UTC, without changing anything. May be called from any thread.
+        """Return the next due times of a task, UTC, without changing anything. Thread-safe.
 
         The trigger is asked in the calling thread. A pause and limits such as `max_instances` are not considered.
 
@@ -533,7 +532,7 @@ class TaskScheduler:
         return schedule.due_times(limit) if isinstance(schedule, TriggerSchedule) else ()
 
     def pause_task(self, task: Task[object] | str) -> None:
-        """Pause the schedule and the backlog of a task until `resume_task`. May be called from any thread.
+        """Pause the schedule and the backlog of a task until `resume_task`. Thread-safe.
 
         Raises:
             TaskLookupError: The task is not registered.
@@ -541,7 +540,7 @@ class TaskScheduler:
         self._parts.tasks.apply(task, lambda found, task_id: found.set_paused(task_id, True))
 
     def resume_task(self, task: Task[object] | str) -> None:
-        """Resume the schedule of a task; missed due times are due now. May be called from any thread.
+        """Resume the schedule of a task; missed due times are due now. Thread-safe.
 
         Raises:
             TaskLookupError: The task is not registered.

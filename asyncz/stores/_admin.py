@@ -185,7 +185,7 @@ class StoreAdmin(abc.ABC):
         final = ", ".join(f"'{state}'" for state in _FINAL_STATES)
         wanted = ", ".join("?" * len(states))
         inner = (
-            "SELECT sequence, state, finished_at, row_number() OVER (PARTITION BY task_id ORDER BY sequence DESC)"  # noqa: S608
+            "SELECT sequence, state, finished_at, row_number() OVER (PARTITION BY task_id ORDER BY sequence DESC)"  # noqa: S608  # own names
             f" AS position FROM asyncz_runs WHERE state IN ({final})"
         )
         condition, values = f"position > ? AND state IN ({wanted})", [rule.keep, *states]

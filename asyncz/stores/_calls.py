@@ -83,7 +83,7 @@ class FunctionNames:
         self._known: dict[str, object] = {**formerly, **names}
 
     def declare(self, task_id: str, function: object) -> str:
-        """Return the name of a function, under which `find` returns it from now on. May be called from any thread.
+        """Return the name of a function, under which `find` returns it from now on. Thread-safe.
 
         Raises:
             UnstorableTaskError: Another process could not find the function by a name.

@@ -27,7 +27,7 @@ _UPDATES = ", ".join(f'"{column}" = excluded."{column}"' for column in TASK_COLU
 # One statement. The row of the counter stays locked, so that revisions become visible in their order. The condition is
 # checked with the newest row of the task, also if it was committed while this statement waited for the counter.
 _ADD_TASK = (
-    "WITH next AS (UPDATE asyncz_counters SET value = value + 1 WHERE name = 'revision' RETURNING value)"  # noqa: S608
+    "WITH next AS (UPDATE asyncz_counters SET value = value + 1 WHERE name = 'revision' RETURNING value)"  # noqa: S608  # own names
     f" INSERT INTO asyncz_tasks ({column_list(TASK_COLUMNS)}) SELECT"
     f" {', '.join('value' if column == 'revision' else f'%({column})s' for column in TASK_COLUMNS)} FROM next"
     f" ON CONFLICT (id) DO UPDATE SET {_UPDATES}, version = asyncz_tasks.version + 1 WHERE asyncz_tasks.removed"

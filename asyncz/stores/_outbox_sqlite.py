@@ -15,7 +15,7 @@ from asyncz.stores.exceptions import StoredTaskConflictError, StoreSchemaError
 from asyncz.stores.records import RunRecord, TaskRecord
 
 _READ_TASK = f"SELECT {column_list(TASK_COLUMNS)} FROM asyncz_tasks WHERE id = ?"  # noqa: S608  # own names
-_ADD_RUN = f"INSERT INTO asyncz_runs ({column_list(RUN_COLUMNS)}) VALUES ({', '.join('?' * len(RUN_COLUMNS))})"  # noqa: S608
+_ADD_RUN = f"INSERT INTO asyncz_runs ({column_list(RUN_COLUMNS)}) VALUES ({', '.join('?' * len(RUN_COLUMNS))})"  # noqa: S608  # own names
 _NEXT_REVISION = "UPDATE asyncz_counters SET value = value + 1 WHERE name = 'revision' RETURNING value"
 _WRITE_TASK = (
     f"INSERT OR REPLACE INTO asyncz_tasks ({column_list(TASK_COLUMNS)})"  # noqa: S608  # own names

@@ -36,7 +36,7 @@ class ConnectionThread:
         return await future
 
     def post(self, call: Callable[[], object]) -> None:
-        """Make a call in the thread, whose result and errors do not matter. May be called from any thread."""
+        """Make a call in the thread, whose result and errors do not matter. Thread-safe."""
 
         def guarded() -> None:
             with contextlib.suppress(Exception):

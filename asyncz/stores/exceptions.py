@@ -115,7 +115,7 @@ class UnstorableTaskError(StoreError, ValueError):
     Attributes:
         task_id: Id of the task.
         part: Part of the task that cannot be stored.
-        reason: Reason, and what to do.
+        reason: Reason, and advice.
     """
 
     task_id: str

@@ -23,7 +23,7 @@ def stable_name(name: str, *, formerly: Sequence[str] = ()) -> Callable[[Functio
     """Decorate a function so that stores keep it by a name, instead of by its module and its qualified name.
 
     If the function is renamed or moved later, its stored tasks still find it. The function is returned as it is.
-    `StoreOptions` can give names to functions of other packages. May be called from any thread.
+    `StoreOptions` can give names to functions of other packages. Thread-safe.
 
     Args:
         name: Name, which no other function of the program has.

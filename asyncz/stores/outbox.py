@@ -167,7 +167,7 @@ class Outbox:
 
 
 class OutboxCall:
-    """A function with its arguments for the outbox; what `Outbox.call` returns.
+    """A function with its arguments for the outbox; made by `Outbox.call`.
 
     Example:
         >>> outbox.call(remind, order).add(connection, id=f"remind-{order}", trigger=DateTrigger(tomorrow))

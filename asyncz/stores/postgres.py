@@ -67,12 +67,12 @@ SELECT %(node)s, %(name)s, %(app_version)s, now + %(ttl)s FROM moment
 ON CONFLICT (id) DO UPDATE SET lease_until = excluded.lease_until
 RETURNING lease_until AS until, (SELECT now FROM moment) AS now,
     NOT coalesce((SELECT lease_until FROM former) > (SELECT now FROM moment), %(first)s) AS lost
-""".encode()  # noqa: S608
+""".encode()  # noqa: S608  # own names
 
 _WRITE_TASK = f"""
 INSERT INTO asyncz_tasks ({_TASKS}) VALUES ({", ".join(f"%({column})s" for column in TASK_COLUMNS)})
 ON CONFLICT (id) DO UPDATE SET {", ".join(f'"{column}" = excluded."{column}"' for column in TASK_COLUMNS)}
-""".encode()  # noqa: S608
+""".encode()  # noqa: S608  # own names
 
 # Runs arrive as one JSON text. The store sets the sequence, and the time at which they were stored.
 _GIVEN_RUNS = "json_populate_recordset(NULL::asyncz_runs, %(runs)s::json) WITH ORDINALITY AS given"
@@ -112,12 +112,12 @@ advanced AS (
 )
 {_ADD_RUNS} FROM {_GIVEN_RUNS} JOIN advanced ON advanced.id = given.task_id ORDER BY ordinality
 ON CONFLICT DO NOTHING RETURNING {_RUNS}
-""".encode()  # noqa: S608
+""".encode()  # noqa: S608  # own names
 
 _OWN = f"""
 UPDATE asyncz_runs SET state = 'running', node = %(node)s, fence = fence + 1 FROM chosen
 WHERE asyncz_runs.sequence = chosen.sequence AND {_ALIVE} RETURNING {column_list(RUN_COLUMNS, "asyncz_runs")}
-"""  # noqa: S608
+"""  # noqa: S608  # own names
 # Materialized: inlined, the subquery could be executed again for each row and lock more rows than its limit.
 _CLAIM = f"""
 WITH slots AS (SELECT * FROM unnest(%(executors)s::text[], %(free)s::int[]) AS slots (executor, free)),
@@ -129,7 +129,7 @@ chosen AS MATERIALIZED (
         ORDER BY sequence LIMIT slots.free FOR UPDATE SKIP LOCKED
     ) AS waiting ORDER BY waiting.sequence LIMIT %(limit)s
 )
-{_OWN}""".encode()  # noqa: S608
+{_OWN}""".encode()  # noqa: S608  # own names
 _TAKE_OVER = f"""
 WITH chosen AS MATERIALIZED (
     SELECT sequence FROM asyncz_runs
@@ -138,7 +138,7 @@ WITH chosen AS MATERIALIZED (
     )
     ORDER BY sequence LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
-{_OWN}""".encode()  # noqa: S608
+{_OWN}""".encode()  # noqa: S608  # own names
 
 # The fence alone decides, as each transition increments it. With the state in the condition, the planner would choose
 # the partial index of running runs and walk all of them. All writers lock the rows in one order.
@@ -161,13 +161,13 @@ UPDATE asyncz_runs SET state = outcome.state, attempt = outcome.attempt, not_bef
 FROM outcome, owned
 WHERE asyncz_runs.id = owned.id AND owned.id = outcome.run_id AND asyncz_runs.fence = outcome.fence
 RETURNING asyncz_runs.id
-""".encode()  # noqa: S608
+""".encode()  # noqa: S608  # own names
 # Only the owner with a fence can have moved the run on to the next one, in a state that is not `running`.
 _FINISHED_BEFORE = f"""{_OUTCOME}
 SELECT asyncz_runs.id FROM asyncz_runs JOIN outcome ON asyncz_runs.id = run_id
     AND asyncz_runs.fence = outcome.fence + 1
 WHERE {" AND ".join(f"asyncz_runs.{column} IS NOT DISTINCT FROM outcome.{column}" for column in OUTCOME_COLUMNS)}
-""".encode()  # noqa: S608
+""".encode()  # noqa: S608  # own names
 
 _DONE = "task_id = task.id AND state NOT IN ('waiting', 'running')"
 # An array, which is computed once: a subquery with a limit could be executed again for each row.
@@ -180,7 +180,7 @@ DELETE FROM asyncz_runs WHERE sequence = ANY (ARRAY(
         ORDER BY sequence LIMIT %(limit)s FOR UPDATE SKIP LOCKED
     ) AS old LIMIT %(limit)s
 ))
-""".encode()  # noqa: S608
+""".encode()  # noqa: S608  # own names
 
 _RUN_LIST: TypeAdapter[Sequence[RunRecord]] = TypeAdapter(Sequence[RunRecord])
 _OUTCOME_LIST: TypeAdapter[Sequence[Outcome]] = TypeAdapter(Sequence[Outcome])
@@ -438,7 +438,7 @@ class _PostgresTransactions:
         with self._connected() as database, database.cursor(row_factory=scalar_row) as cursor:
             accepted = cursor.execute(_FINISH, {"outcomes": text}).fetchall()
             if len(accepted) < len(outcomes):
-                # In a statement of its own, which sees what a first call has written meanwhile.
+                # In a statement of its own, which sees the row that a first call has written meanwhile.
                 accepted += cursor.execute(_FINISHED_BEFORE, {"outcomes": text}).fetchall()
             return [*{UUID(f"{run_id}"): None for run_id in accepted}]
 
@@ -468,13 +468,13 @@ class _PostgresTransactions:
             return _runs(database, sql.encode(), values, newest_first=True)
 
     def nodes(self) -> Sequence[NodeRecord]:
-        sql = f"SELECT id, name, app_version, lease_until FROM asyncz_nodes WHERE lease_until > {_NOW} ORDER BY id"  # noqa: S608
+        sql = f"SELECT id, name, app_version, lease_until FROM asyncz_nodes WHERE lease_until > {_NOW} ORDER BY id"  # noqa: S608  # own names
         with self._connected() as database, database.cursor(row_factory=kwargs_row(NodeRecord)) as cursor:
             return cursor.execute(sql.encode(), self._values()).fetchall()
 
     def prune(self, keep: Mapping[FinalRunState, timedelta], limit: int, /) -> int:
         sql = (
-            "DELETE FROM asyncz_runs WHERE id IN (SELECT id FROM asyncz_runs WHERE state = %(state)s"  # noqa: S608
+            "DELETE FROM asyncz_runs WHERE id IN (SELECT id FROM asyncz_runs WHERE state = %(state)s"  # noqa: S608  # own names
             f" AND finished_at < {_NOW} - %(age)s ORDER BY finished_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED)"
         )
         pruned = 0
@@ -483,7 +483,7 @@ class _PostgresTransactions:
             for state, age in keep.items():
                 values = {**self._values(), "state": state, "age": usable_age(age, now), "limit": limit - pruned}
                 pruned += database.execute(sql.encode(), values).rowcount
-            forget = f"DELETE FROM asyncz_nodes WHERE lease_until < {_NOW} - %(age)s"  # noqa: S608
+            forget = f"DELETE FROM asyncz_nodes WHERE lease_until < {_NOW} - %(age)s"  # noqa: S608  # own names
             _ = database.execute(forget.encode(), {**self._values(), "age": FORGET_NODE_AFTER})
         return pruned
 

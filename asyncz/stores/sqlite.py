@@ -65,21 +65,21 @@ _FINISH = (
 )
 # Only the owner with a fence can have moved the run on to the next one, in a state that is not `running`.
 _IS_FINISHED_SO = (
-    f"SELECT 1 FROM asyncz_runs WHERE {' AND '.join(f'{column} IS ?' for column in OUTCOME_COLUMNS)}"  # noqa: S608
+    f"SELECT 1 FROM asyncz_runs WHERE {' AND '.join(f'{column} IS ?' for column in OUTCOME_COLUMNS)}"  # noqa: S608  # own names
     " AND id = ? AND fence = ? + 1"
 )
 _ADD_RUN = (
     f"INSERT INTO asyncz_runs ({_RUNS}) VALUES ({', '.join('?' * len(RUN_COLUMNS))})"  # noqa: S608  # own names
     " ON CONFLICT DO NOTHING RETURNING sequence"
 )
-_WRITE_TASK = f"INSERT OR REPLACE INTO asyncz_tasks ({_TASKS}) VALUES ({', '.join('?' * len(TASK_COLUMNS))})"  # noqa: S608
+_WRITE_TASK = f"INSERT OR REPLACE INTO asyncz_tasks ({_TASKS}) VALUES ({', '.join('?' * len(TASK_COLUMNS))})"  # noqa: S608  # own names
 _DONE = "task_id = ? AND state NOT IN ('waiting', 'running')"
 _TRIM = (
-    f"DELETE FROM asyncz_runs WHERE sequence IN (SELECT sequence FROM asyncz_runs WHERE {_DONE} AND sequence <="  # noqa: S608
+    f"DELETE FROM asyncz_runs WHERE sequence IN (SELECT sequence FROM asyncz_runs WHERE {_DONE} AND sequence <="  # noqa: S608  # own names
     f" (SELECT sequence FROM asyncz_runs WHERE {_DONE} ORDER BY sequence DESC LIMIT 1 OFFSET ?)"
     " ORDER BY sequence LIMIT ?)"
 )
-_ADVANCE = f"UPDATE asyncz_tasks SET next_due = ? WHERE id = ? AND version = ? AND next_due = ? AND {_CAN_FIRE}"  # noqa: S608
+_ADVANCE = f"UPDATE asyncz_tasks SET next_due = ? WHERE id = ? AND version = ? AND next_due = ? AND {_CAN_FIRE}"  # noqa: S608  # own names
 
 
 class SqliteStore:

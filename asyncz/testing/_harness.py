@@ -62,7 +62,7 @@ class Submitted(Generic[ResultT]):
     """An accepted run, and a description of its function."""
 
     run: TrialRun[ResultT]
-    what: str
+    description: str
     gate: _payloads.Gate | None = None
 
 
@@ -151,7 +151,7 @@ class Trial(Generic[ResultT]):
         task: TaskSpec[ResultT],
         *,
         gate: _payloads.Gate | None = None,
-        what: str = "",
+        description: str = "",
         rejection_breaks: Rule = rules.MAXIMUM_OF_INSTANCES,
         scheduled: float | None = None,
         context: Context | None = None,
@@ -161,7 +161,7 @@ class Trial(Generic[ResultT]):
         Args:
             task: The task of the run.
             gate: The gate that holds its function.
-            what: A description of its function, for messages.
+            description: Description of its function, for messages.
             rejection_breaks: The rule that is broken if it is rejected at the maximum of instances.
             scheduled: Its due time, in seconds since the epoch.
             context: Its context variables.
@@ -169,7 +169,7 @@ class Trial(Generic[ResultT]):
         run = TrialRun(task, scheduled, context)
         if gate is not None:
             self.notifier.watch(run, lambda: gate.count("ended") > 0)
-        submitted = Submitted(run, what or f"calls {task.function}", gate)
+        submitted = Submitted(run, description or f"calls {task.function}", gate)
         try:
             self.executor.submit(run)
         except QueueFullError:
@@ -180,7 +180,7 @@ class Trial(Generic[ResultT]):
             raise RuleBrokenError(rules.STARTS_AGAIN, f"a started executor rejected a run: {error}") from error
         except BaseException as error:
             raise RuleBrokenError(
-                rules.SUBMIT_ONLY_REJECTS, f"submit raised {error!r} for a run that {submitted.what}"
+                rules.SUBMIT_ONLY_REJECTS, f"submit raised {error!r} for a run that {submitted.description}"
             ) from error
         self._submitted.append(submitted)
         if gate is not None and gate.count("ended") and not gate.is_open:
@@ -190,7 +190,7 @@ class Trial(Generic[ResultT]):
             )
         return submitted
 
-    def submit_unless_rejected(self, task: TaskSpec[ResultT], what: str) -> Submitted[ResultT] | None:
+    def submit_unless_rejected(self, task: TaskSpec[ResultT], description: str) -> Submitted[ResultT] | None:
         """Submit a run that the executor may reject with any exception; return None if it does."""
         run = TrialRun(task)
         try:
@@ -198,7 +198,7 @@ class Trial(Generic[ResultT]):
         except Exception:
             self._rejected.append(run)
             return None
-        submitted = Submitted(run, what)
+        submitted = Submitted(run, description)
         self._submitted.append(submitted)
         return submitted
 
@@ -265,13 +265,14 @@ class Trial(Generic[ResultT]):
         run = submitted.run
         if not await self.notifier.until(lambda: run.done, timeout=self.hang_timeout):
             raise RuleBrokenError(
-                lost_breaks, f"after {self.hang_timeout:g} s, no outcome was reported of a run that {submitted.what}"
+                lost_breaks,
+                f"after {self.hang_timeout:g} s, no outcome was reported of a run that {submitted.description}",
             )
         notification = await run.notification()
         if isinstance(notification, TaskExecuted) and inspect.iscoroutine(notification.result):
             raise RuleBrokenError(
                 rules.AWAITABLES,
-                f"a run that {submitted.what} ended with a coroutine: {notification.result!r}",
+                f"a run that {submitted.description} ended with a coroutine: {notification.result!r}",
             )
         return notification
 
@@ -288,7 +289,7 @@ class Trial(Generic[ResultT]):
         if not isinstance(notification, kind):
             raise RuleBrokenError(
                 rule,
-                f"a run that {submitted.what} must end as {kind.__name__}, but ended as {_shown(notification)}",
+                f"a run that {submitted.description} must end as {kind.__name__}, but ended as {_shown(notification)}",
             )
         return notification
 
@@ -312,7 +313,7 @@ class Trial(Generic[ResultT]):
         if type(notification.exception) is not exception:
             raise RuleBrokenError(
                 rule,
-                f"a run that {submitted.what} must end with a {exception.__name__},"
+                f"a run that {submitted.description} must end with a {exception.__name__},"
                 f" but ended with {notification.exception!r}",
             )
         return notification
@@ -323,7 +324,7 @@ class Trial(Generic[ResultT]):
             lambda: self.notifier.record_of(submitted.run).released > 0, timeout=self.hang_timeout
         ):
             raise RuleBrokenError(
-                rule, f"after {self.hang_timeout:g} s, a run that {submitted.what} has not been released"
+                rule, f"after {self.hang_timeout:g} s, a run that {submitted.description} has not been released"
             )
 
     async def started(self, submitted: Submitted[ResultT]) -> None:
@@ -401,24 +402,24 @@ class Trial(Generic[ResultT]):
     def check_reports(self) -> None:
         """Check the reports of every run against the rules for all runs."""
         for submitted in self._submitted:
-            record, what = self.notifier.record_of(submitted.run), submitted.what
+            record, description = self.notifier.record_of(submitted.run), submitted.description
             if not record.notified:
-                raise RuleBrokenError(rules.NO_RUN_IS_LOST, f"no outcome was reported of a run that {what}")
+                raise RuleBrokenError(rules.NO_RUN_IS_LOST, f"no outcome was reported of a run that {description}")
             if record.notified > 1:
                 raise RuleBrokenError(
-                    rules.NOTIFIED_ONCE, f"notify was called {record.notified} times for a run that {what}"
+                    rules.NOTIFIED_ONCE, f"notify was called {record.notified} times for a run that {description}"
                 )
             if record.released != 1:
                 raise RuleBrokenError(
-                    rules.RELEASED_ONCE, f"released was called {record.released} times for a run that {what}"
+                    rules.RELEASED_ONCE, f"released was called {record.released} times for a run that {description}"
                 )
             if record.released_first:
                 raise RuleBrokenError(
-                    rules.RELEASED_AT_ITS_END, f"released was called before notify for a run that {what}"
+                    rules.RELEASED_AT_ITS_END, f"released was called before notify for a run that {description}"
                 )
             if not record.work_had_ended and submitted.gate is not None and submitted.gate.count("started"):
                 raise RuleBrokenError(
-                    rules.RELEASED_AT_ITS_END, f"a run that {what} was released while its function was running"
+                    rules.RELEASED_AT_ITS_END, f"a run that {description} was released while its function was running"
                 )
         for run in self._rejected:
             record = self.notifier.record_of(run)

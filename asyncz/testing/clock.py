@@ -70,7 +70,7 @@ class FakeClock:
         self._clients: list[ClockClient] = []
 
     def now(self) -> float:
-        """Return the time in seconds since the epoch. May be called from any thread."""
+        """Return the time in seconds since the epoch. Thread-safe."""
         return self._monotonic + self._offset
 
     def monotonic(self) -> float:

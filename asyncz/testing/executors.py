@@ -142,7 +142,7 @@ class RestrictedExecutorConformance(InterruptionChecks[ResultT]):
                     # Python replaces a StopIteration that leaves a coroutine.
                     calls.append(partial(_payloads.fail_async, error))
                 for call in calls:
-                    submitted = trial.submit(trial.task(call), what=f"raises {error!r}")
+                    submitted = trial.submit(trial.task(call), description=f"raises {error!r}")
                     reported = (await trial.expect_error(submitted, type(error), rules.EXCEPTIONS)).exception
                     if reported.args != error.args:
                         raise RuleBrokenError(rules.EXCEPTIONS, f"a run that raised {error!r} ended with {reported!r}")
@@ -155,7 +155,7 @@ class RestrictedExecutorConformance(InterruptionChecks[ResultT]):
                 (_payloads.interrupt, KeyboardInterrupt),
                 (_payloads.leave_async, SystemExit),
             ):
-                submitted = trial.submit(trial.task(call), what=f"raises {exception.__name__}")
+                submitted = trial.submit(trial.task(call), description=f"raises {exception.__name__}")
                 _ = await trial.expect_error(submitted, exception, rules.EXIT_REQUESTS, lost_breaks=rules.EXIT_REQUESTS)
             _ = await trial.expect_outcome(
                 self._give(trial), TaskExecuted, rules.EXIT_REQUESTS, lost_breaks=rules.EXIT_REQUESTS
@@ -165,7 +165,7 @@ class RestrictedExecutorConformance(InterruptionChecks[ResultT]):
     async def test_cancelled_error_cancels_the_run(self) -> None:
         async with self._trial() as trial:
             for call in (_payloads.cancel_itself, _payloads.cancel_itself_async):
-                submitted = trial.submit(trial.task(call), what="raises CancelledError")
+                submitted = trial.submit(trial.task(call), description="raises CancelledError")
                 _ = await trial.expect_outcome(submitted, TaskCancelled, rules.CANCELLED_BY_ITSELF)
             _ = await trial.expect_outcome(self._give(trial), TaskExecuted, rules.CANCELLED_BY_ITSELF)
 
@@ -173,7 +173,7 @@ class RestrictedExecutorConformance(InterruptionChecks[ResultT]):
     async def test_returned_awaitable_is_awaited(self) -> None:
         async with self._trial() as trial:
             expected = self.make_result(1)
-            for task, what in (
+            for task, description in (
                 (trial.task(partial(_payloads.give_async, expected)), "calls a coroutine function"),
                 (trial.task(_payloads.AsyncGiver(expected)), "calls an object whose __call__ is a coroutine function"),
                 (
@@ -185,10 +185,10 @@ class RestrictedExecutorConformance(InterruptionChecks[ResultT]):
                     "calls a function that returns another awaitable",
                 ),
             ):
-                submitted = trial.submit(task, what=what)
+                submitted = trial.submit(task, description=description)
                 result = await trial.expect_result(submitted, rules.AWAITABLES)
                 if result != expected:
-                    raise RuleBrokenError(rules.AWAITABLES, f"a run that {what} ended with {result!r}")
+                    raise RuleBrokenError(rules.AWAITABLES, f"a run that {description} ended with {result!r}")
 
     @checks(rules.DETAILS)
     async def test_notification_has_details(self) -> None:
@@ -315,7 +315,9 @@ class RestrictedExecutorConformance(InterruptionChecks[ResultT]):
                 gate = trial.gate()
                 gate.open()
                 late = trial.task(partial(hold, gate, self.make_result(0)), TaskLimits(misfire_grace_time=1))
-                submitted = trial.submit(late, scheduled=an_hour_ago, what="was due an hour ago, with 1 s of grace")
+                submitted = trial.submit(
+                    late, scheduled=an_hour_ago, description="was due an hour ago, with 1 s of grace"
+                )
                 _ = await trial.expect_outcome(submitted, TaskMissed, rules.LATE_RUNS)
                 if gate.count("started"):
                     raise RuleBrokenError(rules.LATE_RUNS, "the function of a missed run was called")
@@ -449,7 +451,7 @@ class RestrictedExecutorConformance(InterruptionChecks[ResultT]):
                 trial.task(partial(_payloads.give_where_variable_is, "set", self.make_result(0))),
                 trial.task(partial(_payloads.give_where_variable_is_async, "set", self.make_result(0))),
             ):
-                submitted = trial.submit(task, context=context.copy(), what="looks at a context variable")
+                submitted = trial.submit(task, context=context.copy(), description="looks at a context variable")
                 _ = await trial.expect_outcome(submitted, TaskExecuted, rules.CONTEXT)
 
     @checks(rules.NOT_PICKLABLE)
@@ -467,7 +469,7 @@ class RestrictedExecutorConformance(InterruptionChecks[ResultT]):
     async def test_dead_worker_ends_one_run(self) -> None:
         _check_runs_in_another_process(self.runs_in_another_process)
         async with self._trial() as trial:
-            submitted = trial.submit(trial.task(partial(_payloads.die, os.getpid())), what="ends its process")
+            submitted = trial.submit(trial.task(partial(_payloads.die, os.getpid())), description="ends its process")
             _ = await trial.expect_outcome(submitted, TaskError, rules.DEAD_WORKERS, lost_breaks=rules.DEAD_WORKERS)
             _ = await trial.expect_outcome(
                 self._give(trial), TaskExecuted, rules.DEAD_WORKERS, lost_breaks=rules.DEAD_WORKERS
@@ -483,7 +485,7 @@ class RestrictedExecutorConformance(InterruptionChecks[ResultT]):
                 _ = await trial.expect_outcome(submitted, TaskExecuted, rules.RESULTS)
             for fail in (_payloads.mark_call_and_fail, _payloads.mark_call_and_fail_async):
                 gates.append(trial.gate())
-                submitted = trial.submit(trial.task(partial(fail, gates[-1])), what="fails")
+                submitted = trial.submit(trial.task(partial(fail, gates[-1])), description="fails")
                 _ = await trial.expect_outcome(submitted, TaskError, rules.EXCEPTIONS)
             # A second call may come later, such as that of an executor with retries of its own.
             await trial.shutdown()
@@ -561,8 +563,8 @@ class RestrictedExecutorConformance(InterruptionChecks[ResultT]):
             )
         ]
 
-    async def _expect_to_fail(self, trial: Trial[ResultT], task: TaskSpec[ResultT], what: str) -> None:
-        submitted = trial.submit_unless_rejected(task, what)
+    async def _expect_to_fail(self, trial: Trial[ResultT], task: TaskSpec[ResultT], description: str) -> None:
+        submitted = trial.submit_unless_rejected(task, description)
         if submitted is not None:
             _ = await trial.expect_outcome(submitted, TaskError, rules.NOT_PICKLABLE, lost_breaks=rules.NOT_PICKLABLE)
 

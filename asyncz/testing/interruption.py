@@ -106,7 +106,7 @@ class InterruptionChecks(RuleSuite, Generic[ResultT]):
         """Submit a coroutine that cleans up when it ends, also if it is cancelled."""
         gate = trial.gate()
         call = partial(_payloads.hold_and_clean_up_async, gate, self.make_result(0))
-        submitted = trial.submit(trial.task(call, limits), gate=gate, what="is a coroutine with a cleanup")
+        submitted = trial.submit(trial.task(call, limits), gate=gate, description="is a coroutine with a cleanup")
         # If the cleanup is cut short, only the rule for `finally` blocks is broken.
         trial.may_be_killed(submitted)
         return submitted, gate
@@ -117,7 +117,7 @@ class InterruptionChecks(RuleSuite, Generic[ResultT]):
         """Submit a function that returns if its run is cancelled."""
         gate = trial.gate()
         call = partial(_payloads.ask, gate, self.make_result(0))
-        return trial.submit(trial.task(call, limits), gate=gate, what="asks for its cancellation"), gate
+        return trial.submit(trial.task(call, limits), gate=gate, description="asks for its cancellation"), gate
 
     async def _cancel(self, trial: Trial[ResultT], submitted: Submitted[ResultT]) -> bool:
         """Cancel a run once it has started, as a scheduler does; return True if the executor accepts that."""
@@ -129,17 +129,17 @@ class InterruptionChecks(RuleSuite, Generic[ResultT]):
         return executor.cancel(submitted.run)
 
     async def _expect_asked(
-        self, trial: Trial[ResultT], submitted: Submitted[ResultT], gate: _payloads.Gate, what: str
+        self, trial: Trial[ResultT], submitted: Submitted[ResultT], gate: _payloads.Gate, description: str
     ) -> None:
         """Raise an error if the function does not see its cancellation."""
         if not await trial.comes_true(lambda: gate.count("asked") > 0):
             raise RuleBrokenError(
-                rules.ASKING_FUNCTIONS, f"current_run().is_cancelled() was False although the run {what}"
+                rules.ASKING_FUNCTIONS, f"current_run().is_cancelled() was False although the run {description}"
             )
         await trial.expect_release(submitted)
 
     async def _expect_cleaned_up(
-        self, trial: Trial[ResultT], submitted: Submitted[ResultT], gate: _payloads.Gate, what: str
+        self, trial: Trial[ResultT], submitted: Submitted[ResultT], gate: _payloads.Gate, description: str
     ) -> None:
         """Raise an error if a coroutine is released when its cleanup has not ended."""
         for _ in range(_STEPS):
@@ -151,7 +151,8 @@ class InterruptionChecks(RuleSuite, Generic[ResultT]):
         await trial.expect_release(submitted)
         if not gate.count("cleaned up"):
             raise RuleBrokenError(
-                rules.FINALLY_BLOCKS, f"a coroutine that {what} was released before its `finally` block had ended"
+                rules.FINALLY_BLOCKS,
+                f"a coroutine that {description} was released before its `finally` block had ended",
             )
 
     def _unless_inline(self, reason: str) -> None:

@@ -9,7 +9,7 @@ from asyncz.events import Event
 
 
 class EventMatcher:
-    """Object that is equal to every event with the same values; what `matches` returns."""
+    """Object that is equal to every event with the same values; made by `matches`."""
 
     __slots__ = ("_expected",)
 

@@ -57,7 +57,7 @@ class RecordingNotifier:
         self._lock = threading.Lock()
 
     def finished(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
-        """Record the outcome of a run and its release. May be called from any thread."""
+        """Record the outcome of a run and its release. Thread-safe."""
         record = self.record_of(run)
         work_has_ended = self._work_has_ended.get(run.id, lambda: True)()
         # Both in one step: the loop must not see an outcome whose release is recorded later.
@@ -68,14 +68,14 @@ class RecordingNotifier:
         self._on_loop(lambda: complete_run(run, notification))
 
     def notify(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
-        """Record the outcome of a run. May be called from any thread."""
+        """Record the outcome of a run. Thread-safe."""
         record = self.record_of(run)
         with self._lock:
             record.notified += 1
         self._on_loop(lambda: complete_run(run, notification))
 
     def released(self, run: TaskRun[ResultT], /) -> None:
-        """Record the release of a run. May be called from any thread."""
+        """Record the release of a run. Thread-safe."""
         record = self.record_of(run)
         work_has_ended = self._work_has_ended.get(run.id, lambda: True)()
         with self._lock:
@@ -85,7 +85,7 @@ class RecordingNotifier:
         self._on_loop(lambda: None)
 
     def record_of(self, run: TaskRun[ResultT], /) -> RunRecord:
-        """Return the reports of a run so far. May be called from any thread."""
+        """Return the reports of a run so far. Thread-safe."""
         return self._records.setdefault(run.id, RunRecord())
 
     def totals(self) -> Counter[str]:

@@ -150,7 +150,7 @@ class JitteredTrigger(ValueTrigger):
     def started(self, now: datetime, /) -> Self:
         """Return a copy of the trigger for a task that is added now, with random delays of its own.
 
-        Schedulers call this. May be called from any thread.
+        Schedulers call this. Thread-safe.
 
         Args:
             now: The current time, UTC.

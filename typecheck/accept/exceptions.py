@@ -177,7 +177,7 @@ def worker_lost_error(error: WorkerLostError) -> tuple[AsynczError, RuntimeError
 
 
 def serialization_error(error: SerializationError) -> tuple[AsynczError, ValueError]:
-    assert_type(error.what, str)
+    assert_type(error.kind, str)
     assert_type(error.description, str)
     assert_type(error.reason, str)
     return error, error
@@ -190,8 +190,8 @@ def remote_error(error: RemoteError) -> tuple[AsynczError, RuntimeError]:
 
 
 def missing_extra(error: MissingExtraError) -> tuple[AsynczError, ImportError]:
-    assert_type((error.what, error.package, error.extra), tuple[str, str, str])
-    return error, MissingExtraError("what", "package", "extra")
+    assert_type((error.feature, error.package, error.extra), tuple[str, str, str])
+    return error, MissingExtraError("feature", "package", "extra")
 
 
 def never_due(error: NeverDueError) -> tuple[AsynczError, ValueError]:

@@ -68,8 +68,8 @@ def texts(invalid: InvalidInputError, plugin: PluginError, remote: RemoteError, 
 def made() -> None:
     InvalidInputError("name", "value")  # E
     RunsNotFinishedError(["task"], 1.0)  # E
-    MissingExtraError("what", "package")  # E
-    MissingExtraError("what", 3, "extra")  # E
+    MissingExtraError("feature", "package")  # E
+    MissingExtraError("feature", 3, "extra")  # E
     NeverDueError("a and b", "after", "until")  # E
     NeverDueError(("a", "b"), now, "until")  # E
     RunsNotFinishedError(("task",), "1 s")  # E

@@ -74,7 +74,7 @@ class BaseExecutorConfig(ChoiceConfig, frozen=True):
     """Base class of the models of executors."""
 
     def create(self) -> UniversalExecutor:
-        """Create the executor, without starting it. May be called from any thread.
+        """Create the executor, without starting it. Thread-safe.
 
         Raises:
             ConfigurationError: A name in it cannot be imported, or an option is rejected.

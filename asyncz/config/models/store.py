@@ -66,7 +66,7 @@ class StoreConfig(Config, frozen=True, hide_input_in_errors=True):
     """Limits of the history: older runs are deleted."""
 
     def load_functions(self) -> tuple[Mapping[str, object], Mapping[str, object]]:
-        """Import `functions` and `formerly`. May be called from any thread.
+        """Import `functions` and `formerly`. Thread-safe.
 
         Raises:
             ConfigurationError: Some cannot be imported, or cannot be called.

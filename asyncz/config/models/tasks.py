@@ -41,7 +41,7 @@ class RetryConfig(Config, frozen=True):
     """The exceptions after which a run is tried again: names of built-in ones, or "package.module:Class"."""
 
     def create(self) -> Retry:
-        """Create the retry policy. May be called from any thread.
+        """Create the retry policy. Thread-safe.
 
         Raises:
             ConfigurationError: Names in `on` are not exception classes.
@@ -73,7 +73,7 @@ class LimitsConfig(Config, frozen=True):
     """Policy for runs that are due at `max_instances`: by default "skip", or "queue_all" if `coalesce` is false."""
 
     def limits(self, defaults: TaskLimits = DEFAULT_LIMITS) -> TaskLimits:
-        """Return these limits, with defaults for those that are not set. May be called from any thread.
+        """Return these limits, with defaults for those that are not set. Thread-safe.
 
         Raises:
             ConfigurationError: Names in `retry.on` are not exception classes.
@@ -112,7 +112,7 @@ class TaskConfig(LimitsConfig, frozen=True):
     """Start with a paused schedule."""
 
     def load_call(self) -> Callable[[], object]:
-        """Import the function and bind its arguments. May be called from any thread.
+        """Import the function and bind its arguments. Thread-safe.
 
         Raises:
             ConfigurationError: It cannot be imported or called, or does not accept the arguments.

@@ -32,7 +32,7 @@ class BaseTriggerConfig(ChoiceConfig, frozen=True):
     """Base class of the models of triggers."""
 
     def create(self) -> Trigger | None:
-        """Create the trigger; None means that the task is never due. May be called from any thread.
+        """Create the trigger; None means that the task is never due. Thread-safe.
 
         Raises:
             ConfigurationError: Options are rejected; it has a problem for each of them.

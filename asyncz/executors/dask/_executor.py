@@ -163,7 +163,7 @@ class DaskExecutor(QueueExecutor):
     @property
     @override
     def state(self) -> ExecutorState:
-        """Snapshot of the executor and its cluster. May be read from any thread."""
+        """Snapshot of the executor and its cluster. Thread-safe."""
         cluster = self._link.state
         return super().state.model_copy(
             update={"workers": 0 if cluster is None else cluster.workers, "cluster": cluster}
@@ -416,7 +416,7 @@ class _Outgoing(Protocol):
         ...
 
     def parcel(self) -> bytes | None:
-        """Return the parcel of the run, or None if the run has ended instead. May be called from any thread."""
+        """Return the parcel of the run, or None if the run has ended instead. Thread-safe."""
         ...
 
     def limit_pickling(self) -> Callable[[], None]:

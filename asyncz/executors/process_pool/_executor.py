@@ -101,7 +101,7 @@ class ProcessPoolExecutor(PoolExecutor):
     @property
     @override
     def state(self) -> ExecutorState:
-        """Snapshot of the state. May be read from any thread."""
+        """Snapshot of the state. Thread-safe."""
         supervisor = self._supervisor
         if supervisor is None:
             return super().state

@@ -503,7 +503,7 @@ class Slot(Generic[ProcessT, LinkT]):
             self.process.kill()
 
     def on_disconnect(self) -> None:
-        """Kill a worker that has closed the channel: it is ending, or a function has closed what it could find."""
+        """Kill a worker that has closed the channel: it is ending, or a function has closed all descriptors."""
         self.is_connected = False
         if self.process is not None:
             self.process.kill()

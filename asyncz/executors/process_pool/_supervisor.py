@@ -144,7 +144,7 @@ class Supervisor:
         self._starts.close_after_fork()
 
     def _wake(self) -> None:
-        # `_is_awake` is cleared before the queues are read: what is added after that sends another byte.
+        # `_is_awake` is cleared before the queues are read: an item that is added after that sends another byte.
         if not self._is_awake:
             self._is_awake = True
             with contextlib.suppress(OSError):
@@ -343,7 +343,7 @@ class Supervisor:
             self._selector.modify(link.socket, wanted, slot)
 
     def _receive(self, slot: WorkerSlot) -> bool:
-        """Handle what has arrived; return True if there may be more."""
+        """Handle the received messages; return True if there may be more."""
         link, now = slot.link, time.monotonic()
         assert link is not None
         try:
@@ -386,7 +386,7 @@ class Supervisor:
                 self._flush(slot)
 
     def _reap(self, slot: WorkerSlot) -> None:
-        """Handle the end of a process: what it still sent, its jobs, its exit status."""
+        """Handle the end of a process: its last messages, its jobs, its exit status."""
         process = slot.process
         assert process is not None
         self._selector.unregister(process.sentinel)

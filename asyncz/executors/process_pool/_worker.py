@@ -280,14 +280,14 @@ class _Channel:
             self.running = run_id
 
     def receive_during(self, run_id: int) -> None:
-        """Receive what has arrived while a run is running: it may be cancelled."""
+        """Receive messages while a run is running: it may be cancelled."""
         with self._lock, contextlib.suppress(BlockingIOError):
             # After the run, only the loop that waits for the next one may receive.
             if self.running == run_id:
                 self._receive(socket.MSG_DONTWAIT)
 
     def receive_in_loop(self, loop: asyncio.AbstractEventLoop, run_id: int) -> None:
-        """Receive what has arrived, as a reader of an event loop."""
+        """Receive messages, as a reader of an event loop."""
         self.receive_during(run_id)
         if self.parent_is_gone:
             loop.remove_reader(self._socket)
@@ -373,7 +373,7 @@ def _ignore_signal(_: int, __: object) -> None:
 
 
 class _Server:
-    """Runs what the parent sends, one run after another."""
+    """Main loop of a worker: runs the jobs that the parent sends, one after another."""
 
     def __init__(self, channel: _Channel, log_levels: Mapping[str, int]) -> None:
         self._channel = channel
@@ -383,7 +383,7 @@ class _Server:
         self._context = contextvars.copy_context()
 
     def serve(self) -> None:
-        """Run what the parent sends, until it asks this worker to quit or is gone."""
+        """Run the jobs that the parent sends, until it asks this worker to quit or is gone."""
         channel = self._channel
         channel.send(READY)
         with contextlib.closing(CallLoop()) as call_loop:

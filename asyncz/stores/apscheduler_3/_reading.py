@@ -94,7 +94,7 @@ def rows_of(admin: StoreAdmin, table: str) -> Iterator[Sequence[PickledJob]]:
         StoreConnectionError: There is no such table, or it has other columns.
     """
     after = ""
-    sql = f"SELECT id, next_run_time, job_state FROM {quoted_table(table)} WHERE id > ? ORDER BY id LIMIT {_PAGE}"  # noqa: S608
+    sql = f"SELECT id, next_run_time, job_state FROM {quoted_table(table)} WHERE id > ? ORDER BY id LIMIT {_PAGE}"  # noqa: S608  # own names
     while True:
         page = [_job_of(admin, row) for row in admin.query(sql, after)]
         if page:
