@@ -136,7 +136,7 @@ class StoreAdmin(abc.ABC):
         return SchemaStatus(found, needed, self._problem(found, needed))
 
     def _problem(self, found: int, needed: int) -> str:
-        if found > needed:
+        if found > needed + 1:
             return "the schema is newer than this version of asyncz; install a newer one"
         if found == 0 and any(self._columns(table) for table in _TABLES):
             return "there are tables of a store, but the table asyncz_schema lacks; their migration was not recorded"

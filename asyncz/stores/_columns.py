@@ -54,7 +54,7 @@ def sqlite_value(value: object) -> SqlValue:
 
 
 _TIMES = frozenset(
-    {"next_due", "undeclared_since", "scheduled_at", "not_before", "created_at", "started_at", "finished_at"}
+    {"next_due", "inactive_since", "scheduled_at", "not_before", "created_at", "started_at", "finished_at"}
 )
 
 

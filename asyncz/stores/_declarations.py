@@ -43,4 +43,4 @@ def _record_to_write(task: TaskRecord, known: TaskRecord | None, existing: Exist
 
 
 def _declared(known: TaskRecord) -> TaskRecord:
-    return known.model_copy(update={"state": "active", "undeclared_since": None})
+    return known.model_copy(update={"state": "active", "inactive_since": None})

@@ -54,6 +54,11 @@ class Transactions(Protocol):
     def prune(self, keep: Mapping[FinalRunState, timedelta], limit: int, /) -> int: ...
     def trim(self, task_ids: Sequence[str], keep: int, limit: int, /) -> int: ...
 
+    def listen(self) -> int: ...
+    def outcomes(self, since: int, limit: int, /) -> Sequence[RunRecord]: ...
+    def announce(self, task_ids: Sequence[str], /) -> None: ...
+    def sweep(self, keep_undeclared: timedelta, keep_finished: timedelta | None, limit: int, /) -> Sequence[str]: ...
+
     def revision(self) -> int:
         """Return a number that changes when a task changes, and when a run starts to wait."""
         ...
@@ -198,6 +203,27 @@ class DatabaseSession:
         check_keep(keep)
         check_limit(limit)
         return await self._call(lambda: self._transactions.trim(task_ids, keep, limit))
+
+    async def listen(self) -> int:
+        """Have the outcomes of all nodes numbered from now on, and return the last number."""
+        return await self._call(self._transactions.listen)
+
+    async def outcomes(self, since: int, limit: int, /) -> Sequence[RunRecord]:
+        """Return the finished runs whose outcome has a greater number, in that order."""
+        check_limit(limit)
+        return await self._call(lambda: self._transactions.outcomes(since, limit))
+
+    async def announce(self, task_ids: Sequence[str], /) -> None:
+        """Note which tasks the program of this node declares, instead of those that were noted before."""
+        await self._call(lambda: self._transactions.announce(task_ids))
+
+    async def sweep(self, keep_undeclared: timedelta, keep_finished: timedelta | None, limit: int, /) -> Sequence[str]:
+        """Remove tasks that are not needed any more, and return the ids of the tasks whose state has changed."""
+        check_limit(limit)
+        changed = await self._call(lambda: self._transactions.sweep(keep_undeclared, keep_finished, limit))
+        if changed:
+            self._announce()
+        return changed
 
     async def wake_ups(self) -> AsyncIterator[int]:
         """Iterate over hints that tasks or runs may have changed, found by polling."""

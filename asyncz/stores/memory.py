@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
 from uuid import UUID
@@ -16,6 +16,7 @@ from asyncz.clock import utc
 from asyncz.stores._checks import check_keep, check_limit, check_ttl, usable_age
 from asyncz.stores._columns import OUTCOME_COLUMNS
 from asyncz.stores._declarations import records_to_write
+from asyncz.stores._sweep import Program, sweep
 from asyncz.stores.exceptions import StoreClosedError
 from asyncz.stores.protocol import FORGET_NODE_AFTER, StoreSession
 from asyncz.stores.records import (
@@ -68,6 +69,9 @@ class _Tables:
         self.nodes: dict[str, NodeRecord] = {}
         self.revision: int = 0
         self.sequence: int = 0
+        self.ended: int = 0
+        self.listeners: set[str] = set()
+        self.programs: dict[str, tuple[Sequence[str], datetime | None]] = {}
         self.wake_ups: dict[object, Callable[[], object]] = {}
 
     def write_task(self, task: TaskRecord) -> TaskRecord:
@@ -78,9 +82,17 @@ class _Tables:
 
     def add_run(self, run: RunRecord, now: datetime) -> RunRecord:
         self.sequence += 1
-        added = run.model_copy(update={"sequence": self.sequence, "created_at": now})
+        ended = self.next_ended() if run.done else 0
+        added = run.model_copy(update={"sequence": self.sequence, "created_at": now, "ended": ended})
         self.runs[run.id] = added
         return added
+
+    def next_ended(self) -> int:
+        """Return the number of another outcome; 0 if no node listens."""
+        if not self.listeners:
+            return 0
+        self.ended += 1
+        return self.ended
 
     def forget_run(self, run: RunRecord) -> None:
         del self.runs[run.id]
@@ -156,7 +168,8 @@ class MemoryStoreSession:
             for task_id in task_ids:
                 known = self._tables.tasks.get(task_id)
                 if known is not None and not known.removed:
-                    _ = self._tables.write_task(known.model_copy(update={"removed": True, "next_due": None}))
+                    update = {"removed": True, "next_due": None, "inactive_since": self._now()}
+                    _ = self._tables.write_task(known.model_copy(update=update))
                     removed.append(task_id)
         if removed:
             self._wake()
@@ -297,6 +310,7 @@ class MemoryStoreSession:
                 for node_id, node in self._tables.nodes.items()
                 if node.lease_until is None or node.lease_until > now - FORGET_NODE_AFTER
             }
+            self._tables.listeners &= self._tables.nodes.keys()
         return len(pruned)
 
     async def trim(self, task_ids: Sequence[str], keep: int, limit: int, /) -> int:
@@ -314,6 +328,37 @@ class MemoryStoreSession:
             for run in trimmed:
                 self._tables.forget_run(run)
         return len(trimmed)
+
+    async def listen(self) -> int:
+        """Have the outcomes of all nodes numbered from now on, and return the last number."""
+        self._check_open()
+        with self._lock:
+            self._tables.listeners.add(self._node.id)
+            return self._tables.ended
+
+    async def outcomes(self, since: int, limit: int, /) -> Sequence[RunRecord]:
+        """Return the finished runs whose outcome has a greater number, in that order."""
+        self._check_open()
+        check_limit(limit)
+        with self._lock:
+            found = [run for run in self._tables.runs.values() if run.ended > max(since, 0)]
+        return sorted(found, key=lambda run: run.ended)[:limit]
+
+    async def announce(self, task_ids: Sequence[str], /) -> None:
+        """Note which tasks the program of this node declares, instead of those that were noted before."""
+        self._check_open()
+        with self._lock:
+            self._tables.programs[self._node.id] = tuple(task_ids), None
+
+    async def sweep(self, keep_undeclared: timedelta, keep_finished: timedelta | None, limit: int, /) -> Sequence[str]:
+        """Remove tasks that are not needed any more, and return the ids of the tasks whose state has changed."""
+        self._check_open()
+        check_limit(limit)
+        with self._lock:
+            changed = sweep(_SweepQueries(self._tables), self._now(), keep_undeclared, keep_finished, limit)
+        if changed:
+            self._wake()
+        return changed
 
     async def wake_ups(self) -> AsyncIterator[int]:
         """Iterate over hints that tasks or runs may have changed."""
@@ -335,6 +380,10 @@ class MemoryStoreSession:
         self._closed = True
         with self._lock:
             _ = self._tables.nodes.pop(self._node.id, None)
+            self._tables.listeners.discard(self._node.id)
+            task_ids, closed_at = self._tables.programs.get(self._node.id, ((), None))
+            if task_ids and closed_at is None:
+                self._tables.programs[self._node.id] = task_ids, self._now()
 
     def _check_open(self) -> None:
         if self._closed:
@@ -389,6 +438,8 @@ class MemoryStoreSession:
         values = outcome.model_dump(exclude={"run_id", "fence"}) | {"fence": run.fence + 1}
         if outcome.state == "waiting":
             values["node"] = None
+        else:
+            values["ended"] = self._tables.next_ended()
         self._tables.runs[run.id] = run.model_copy(update=values)
         return True
 
@@ -409,3 +460,60 @@ def _oldest_first(runs: Iterable[RunRecord]) -> list[RunRecord]:
 
 def _can_fire(task: TaskRecord) -> bool:
     return task.state == "active" and not task.paused and not task.removed
+
+
+class _SweepQueries:
+    """Queries of a sweep. For the holder of the lock."""
+
+    def __init__(self, tables: _Tables) -> None:
+        self._tables = tables
+
+    def programs(self) -> Sequence[Program]:
+        found: list[Program] = []
+        for node_id, (task_ids, closed_at) in self._tables.programs.items():
+            node = self._tables.nodes.get(node_id)
+            found.append(Program(node_id, task_ids, closed_at or (None if node is None else node.lease_until)))
+        return found
+
+    def keep_program(self, node: str, task_ids: Sequence[str], /) -> None:
+        _, closed_at = self._tables.programs.pop(node)
+        if task_ids:
+            self._tables.programs[node] = task_ids, closed_at
+
+    def known(self, task_ids: Sequence[str], /) -> Sequence[TaskRecord]:
+        return [self._tables.tasks[task_id] for task_id in task_ids if task_id in self._tables.tasks]
+
+    def undeclared(self, before: datetime, limit: int, /) -> Sequence[TaskRecord]:
+        found = (task for task in self._left_before(before) if task.state == "undeclared" and not task.removed)
+        return tuple(islice(found, limit))
+
+    def finished(self, before: datetime, announced: Collection[str], limit: int, /) -> Sequence[TaskRecord]:
+        found = (
+            task
+            for task in self._tables.tasks.values()
+            if _can_fire(task)
+            and task.next_due is None
+            and task.trigger is not None
+            and (task.started_at is None or task.started_at < before)
+            and task.id not in announced
+            and not any(
+                run.task_id == task.id and (run.finished_at is None or run.finished_at >= before)
+                for run in self._tables.runs.values()
+            )
+        )
+        return tuple(islice(found, limit))
+
+    def write(self, tasks: Sequence[TaskRecord], /) -> None:
+        for task in tasks:
+            _ = self._tables.write_task(task)
+
+    def forget_removed(self, before: datetime, limit: int, /) -> None:
+        for task in tuple(islice((task for task in self._left_before(before) if task.removed), limit)):
+            del self._tables.tasks[task.id]
+
+    def _left_before(self, before: datetime) -> Iterable[TaskRecord]:
+        return [
+            task
+            for task in self._tables.tasks.values()
+            if task.inactive_since is not None and task.inactive_since < before
+        ]

@@ -14,12 +14,13 @@ from pydantic import TypeAdapter
 from typing_extensions import override
 
 from asyncz._checks import check_at_least
-from asyncz.clock import utc
-from asyncz.exceptions import InvalidInputError, MissingExtraError
+from asyncz.clock import in_utc, utc
+from asyncz.exceptions import MissingExtraError
 from asyncz.stores._checks import check_ttl, usable_age
 from asyncz.stores._columns import OUTCOME_COLUMNS, RUN_COLUMNS, TASK_COLUMNS, column_list
 from asyncz.stores._declarations import records_to_write
 from asyncz.stores._migrations import SCHEMA_TABLE, Migration, migrations, statements
+from asyncz.stores._sweep import sweep
 from asyncz.stores._transactions import DatabaseSession
 from asyncz.stores.exceptions import StoreConnectionError, StoreDataError, StoreSchemaError
 from asyncz.stores.protocol import FORGET_NODE_AFTER, StoreSession
@@ -37,11 +38,18 @@ from asyncz.stores.records import (
 
 try:
     import psycopg
-    from psycopg import conninfo
     from psycopg.rows import args_row, kwargs_row, scalar_row
 
     from asyncz.stores._postgres_hints import CHANNEL, NotificationListener
-    from asyncz.stores._postgres_network import with_time_limits
+    from asyncz.stores._postgres_network import describe, with_time_limits
+    from asyncz.stores._sweep_postgres import (
+        COUNTED,
+        PostgresSweepQueries,
+        announce,
+        close_program,
+        listen,
+        number_outcomes,
+    )
 except ImportError as _error:
     raise MissingExtraError("PostgresStore", "psycopg", "postgres") from _error
 
@@ -76,7 +84,8 @@ ON CONFLICT (id) DO UPDATE SET {", ".join(f'"{column}" = excluded."{column}"' fo
 
 # Runs arrive as one JSON text. The store sets the sequence, and the time at which they were stored.
 _GIVEN_RUNS = "json_populate_recordset(NULL::asyncz_runs, %(runs)s::json) WITH ORDINALITY AS given"
-_GIVEN_COLUMNS = [column for column in RUN_COLUMNS if column not in {"sequence", "created_at", "node", "fence"}]
+_SET_COLUMNS = {"sequence", "created_at", "node", "fence", "ended"}
+_GIVEN_COLUMNS = [column for column in RUN_COLUMNS if column not in _SET_COLUMNS]
 _ADD_RUNS = f"""
 INSERT INTO asyncz_runs ({column_list(_GIVEN_COLUMNS)}, node, fence, created_at)
 SELECT {column_list(_GIVEN_COLUMNS, "given")},
@@ -151,13 +160,20 @@ WITH outcome AS (
 )"""
 _FINISH = f"""{_OUTCOME},
 owned AS MATERIALIZED (
-    SELECT asyncz_runs.id FROM asyncz_runs JOIN outcome ON asyncz_runs.id = run_id AND asyncz_runs.fence = outcome.fence
+    SELECT asyncz_runs.id, asyncz_runs.fence
+    FROM asyncz_runs JOIN outcome ON asyncz_runs.id = run_id AND asyncz_runs.fence = outcome.fence
     ORDER BY asyncz_runs.id FOR UPDATE OF asyncz_runs
-)
+),
+ended AS (
+    SELECT owned.id, row_number() OVER (ORDER BY finished_at, owned.id) AS position
+    FROM owned JOIN outcome ON owned.id = run_id AND owned.fence = outcome.fence WHERE outcome.state <> 'waiting'
+),
+counted AS ({COUNTED})
 UPDATE asyncz_runs SET state = outcome.state, attempt = outcome.attempt, not_before = outcome.not_before,
     started_at = outcome.started_at, finished_at = outcome.finished_at, result = outcome.result,
     error = outcome.error, traceback = outcome.traceback, fence = asyncz_runs.fence + 1,
-    node = CASE outcome.state WHEN 'waiting' THEN NULL ELSE asyncz_runs.node END
+    node = CASE outcome.state WHEN 'waiting' THEN NULL ELSE asyncz_runs.node END,
+    ended = coalesce((SELECT before FROM counted) + (SELECT position FROM ended WHERE ended.id = asyncz_runs.id), 0)
 FROM outcome, owned
 WHERE asyncz_runs.id = owned.id AND owned.id = outcome.run_id AND asyncz_runs.fence = outcome.fence
 RETURNING asyncz_runs.id
@@ -238,26 +254,6 @@ class PostgresStore:
 
     def _transactions(self, node: NodeRecord, ttl: timedelta) -> _PostgresTransactions:
         return _PostgresTransactions(self._url, self._description, self._prepare, self._now, node, ttl)
-
-
-def describe(url: str) -> str:
-    """Return a connection string without user, password and options.
-
-    Raises:
-        InvalidInputError: The connection string is not valid.
-    """
-    advice = (
-        "pass a connection string of libpq, such as postgresql://user@host/database, with % escapes in the password"
-    )
-    try:
-        parts = conninfo.conninfo_to_dict(url)
-    except (psycopg.Error, ValueError):
-        # The message may contain a part of the password, and so may a part below.
-        raise InvalidInputError("url", "the given text", advice) from None
-    host, port, name = (f"{parts.get(part) or ''}" for part in ("host", "port", "dbname"))
-    if "\0" in url or "@" in host.removeprefix("@") + name or (port and not port.replace(",", "").isdecimal()):
-        raise InvalidInputError("url", "the given text", advice)
-    return f"postgresql://{host}/{name}"
 
 
 class _Granted(NamedTuple):
@@ -391,7 +387,7 @@ class _PostgresTransactions:
             _ = _revision(database, lock=True)
             known = _tasks_by_id(database, task_ids)
             removed = [known[task_id] for task_id in task_ids if task_id in known and not known[task_id].removed]
-            update = {"removed": True, "next_due": None}
+            update = {"removed": True, "next_due": None, "inactive_since": self._server_time(database)}
             _ = _write_tasks(database, [task.model_copy(update=update) for task in removed])
             return [task.id for task in removed]
 
@@ -420,8 +416,14 @@ class _PostgresTransactions:
             "next_due": [firing.next_due for firing in firings],
             "runs": _json([run for firing in firings for run in firing.runs]),
         }
+        missed = [run.id for firing in firings for run in firing.runs if run.done]
         with self._connected() as database:
-            return _runs(database, _FIRE, values)
+            if not missed:
+                return _runs(database, _FIRE, values)
+            with database.transaction():
+                fired = _runs(database, _FIRE, values)
+                number_outcomes(database, [run.id for run in fired if run.done])
+                return fired
 
     def submit(self, runs: Sequence[RunRecord], /) -> Sequence[RunRecord]:
         with self._connected() as database:
@@ -491,6 +493,26 @@ class _PostgresTransactions:
         with self._connected() as database:
             return database.execute(_TRIM, {"ids": [*task_ids], "keep": keep, "limit": limit}).rowcount
 
+    def listen(self) -> int:
+        with self._connected() as database:
+            return listen(database, self._node.id)
+
+    def outcomes(self, since: int, limit: int, /) -> Sequence[RunRecord]:
+        sql = f"SELECT {_RUNS} FROM asyncz_runs WHERE ended > %(since)s AND ended > 0 ORDER BY ended LIMIT %(limit)s"  # noqa: S608
+        with self._connected() as database:
+            found = _runs(database, sql.encode(), {"since": since, "limit": limit})
+        return sorted(found, key=lambda run: run.ended)
+
+    def announce(self, task_ids: Sequence[str], /) -> None:
+        with self._connected() as database:
+            announce(database, self._node.id, task_ids)
+
+    def sweep(self, keep_undeclared: timedelta, keep_finished: timedelta | None, limit: int, /) -> Sequence[str]:
+        with self._connected() as database, database.transaction():
+            _ = _revision(database, lock=True)
+            queries = PostgresSweepQueries(database, lambda tasks: _write_tasks(database, tasks))
+            return sweep(queries, self._server_time(database), keep_undeclared, keep_finished, limit)
+
     def revision(self) -> int:
         with self._connected() as database:
             return _revision(database, lock=False)
@@ -503,11 +525,17 @@ class _PostgresTransactions:
     def end_lease(self) -> None:
         with self._connected() as database:
             _ = database.execute("DELETE FROM asyncz_nodes WHERE id = %(node)s", self._values())
+            close_program(database, self._node.id, self._server_time(database))
 
     def close(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
+
+    def _server_time(self, database: Connection) -> datetime:
+        with database.cursor(row_factory=args_row(in_utc)) as cursor:
+            (now,) = cursor.execute(f"SELECT {_NOW}".encode(), self._values()).fetchall()
+        return now
 
     def _values(self) -> dict[str, object]:
         return {"node": self._node.id, "now": None if self._now is None else utc(self._now())}
@@ -565,9 +593,10 @@ def migrate(connection: Connection, description: str) -> Sequence[Migration]:
     """
     known = migrations("postgres")
     newest, found = known[-1].number, schema_number(connection)
-    if found > newest:
+    # The next version of the schema only adds to this one.
+    if found > newest + 1:
         raise StoreSchemaError(description, found, newest)
-    if found == newest:
+    if found >= newest:
         return ()
     with connection.transaction():
         _ = connection.execute("SELECT pg_advisory_xact_lock(%s)", [_MIGRATION_LOCK])

@@ -35,6 +35,14 @@ from asyncz.stores.records import (
 FORGET_NODE_AFTER = timedelta(days=1)
 """Time after which `StoreSession.prune` forgets a node whose lease is over."""
 
+UNDECLARED_AFTER = timedelta(hours=1)
+"""Time after which `StoreSession.sweep` marks the tasks of a program as undeclared if none of its nodes is left.
+
+A restart takes less, and writes nothing."""
+
+FORGET_REMOVED_AFTER = timedelta(days=1)
+"""Time after which `StoreSession.sweep` deletes the tombstone of a removed task."""
+
 
 @runtime_checkable
 class StoreSession(Protocol):
@@ -187,6 +195,39 @@ class StoreSession(Protocol):
 
         Returns:
             The number of deleted runs, at most `limit`.
+        """
+        ...
+
+    async def listen(self) -> int:
+        """Have the outcomes of all nodes numbered from now on, and return the last number.
+
+        That ends when the node is forgotten. Without a node that listens, outcomes have no numbers.
+        """
+        ...
+
+    async def outcomes(self, since: int, limit: int, /) -> Sequence[RunRecord]:
+        """Return the finished runs whose outcome has a greater number, in that order.
+
+        Numbers become visible in their order: a node that has seen one has seen all smaller ones. Each accepted outcome
+        has one number.
+        """
+        ...
+
+    async def announce(self, task_ids: Sequence[str], /) -> None:
+        """Note which tasks the program of this node declares, instead of those that were noted before."""
+        ...
+
+    async def sweep(self, keep_undeclared: timedelta, keep_finished: timedelta | None, limit: int, /) -> Sequence[str]:
+        """Remove tasks that are not needed any more, and return the ids of the tasks whose state has changed.
+
+        A task that a program has announced is undeclared an hour after the last node of such a program. An undeclared
+        task is removed after `keep_undeclared`. A task whose trigger has no more due times is removed if it has been
+        idle for `keep_finished` and no program announces it. Tombstones of removed tasks are deleted after a day.
+
+        Args:
+            keep_undeclared: Time for which undeclared tasks are kept.
+            keep_finished: Time for which finished tasks are kept; None for ever.
+            limit: The maximum number of tasks of each kind.
         """
         ...
 

@@ -48,7 +48,7 @@ class TaskRecord(BaseModel, frozen=True, extra="forbid", defer_build=True):
         started_at: Time from which the trigger counts; None if the task has no trigger.
         state: `active` tasks are fired, others are kept.
         problem: Reason for which the task is parked; empty if it is not.
-        undeclared_since: Time when the last node that declared the task was gone; None if the task is declared.
+        inactive_since: Time since which the task is undeclared or removed; None if it is neither. Set by the store.
         removed: True in the tombstone of a removed task, which `StoreSession.changes` reports.
         version: Number of changes of the definition. `change` and `fire` compare it.
         revision: Position of the last change among the changes of all tasks. Set by the store.
@@ -67,7 +67,7 @@ class TaskRecord(BaseModel, frozen=True, extra="forbid", defer_build=True):
     started_at: _Time | None = None
     state: TaskRecordState = "active"
     problem: str = ""
-    undeclared_since: _Time | None = None
+    inactive_since: _Time | None = None
     removed: bool = False
     version: NonNegativeInt = 0
     revision: NonNegativeInt = 0
@@ -98,6 +98,9 @@ class RunRecord(BaseModel, frozen=True, extra="forbid", defer_build=True):
         result: Result as JSON; None if there is none, or if it was too large.
         error: Class and text of the exception; empty if the run did not fail.
         traceback: Traceback as text; may be empty.
+        ended: Position of the outcome among those of all runs; 0 if there is none, or if no node listened. Set by the
+            store.
+        trace_context: Trace context of the code that submitted the run, as JSON with headers; None if it has none.
     """
 
     id: UUID
@@ -120,6 +123,8 @@ class RunRecord(BaseModel, frozen=True, extra="forbid", defer_build=True):
     result: str | None = None
     error: str = ""
     traceback: str = ""
+    ended: NonNegativeInt = 0
+    trace_context: str | None = None
 
     @model_validator(mode="after")
     def _check_missed(self) -> Self:

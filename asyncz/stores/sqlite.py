@@ -29,6 +29,8 @@ from asyncz.stores._columns import (
 )
 from asyncz.stores._declarations import records_to_write
 from asyncz.stores._migrations import SCHEMA_TABLE, Migration, migrations, statements
+from asyncz.stores._sweep import sweep
+from asyncz.stores._sweep_sqlite import OutcomeNumbers, SqliteSweepQueries, announce, close_program, listen
 from asyncz.stores._transactions import DatabaseSession
 from asyncz.stores.exceptions import StoreConnectionError, StoreDataError, StoreSchemaError
 from asyncz.stores.protocol import FORGET_NODE_AFTER, StoreSession
@@ -61,7 +63,7 @@ _CAN_FIRE = "state = 'active' AND NOT paused AND NOT removed"
 # partial index of all runs in that state.
 _FINISH = (
     f"UPDATE asyncz_runs SET {', '.join(f'{column} = ?' for column in OUTCOME_COLUMNS)},"  # noqa: S608  # own names
-    " node = iif(?, NULL, node), fence = fence + 1 WHERE id = ? AND fence = ?"
+    " node = iif(?, NULL, node), ended = ?, fence = fence + 1 WHERE id = ? AND fence = ?"
 )
 # Only the owner with a fence can have moved the run on to the next one, in a state that is not `running`.
 _IS_FINISHED_SO = (
@@ -138,7 +140,8 @@ class _SqliteTransactions:
             lost = not first and not self._is_alive(database, now)
             until = now + self._ttl
             _ = database.execute(
-                "INSERT OR REPLACE INTO asyncz_nodes (id, name, app_version, lease_until) VALUES (?, ?, ?, ?)",
+                "INSERT INTO asyncz_nodes (id, name, app_version, lease_until) VALUES (?, ?, ?, ?)"
+                " ON CONFLICT (id) DO UPDATE SET lease_until = excluded.lease_until",
                 (self._node.id, self._node.name, self._node.app_version, microseconds(until)),
             )
         return Lease(until=until, now=now, lost=lost)
@@ -168,8 +171,9 @@ class _SqliteTransactions:
         with self._writing() as database:
             known = _tasks_by_id(database, task_ids)
             removed = [task_id for task_id in task_ids if task_id in known and not known[task_id].removed]
+            update = {"removed": True, "next_due": None, "inactive_since": self._time()}
             for task_id in removed:
-                _ = _write_task(database, known[task_id].model_copy(update={"removed": True, "next_due": None}))
+                _ = _write_task(database, known[task_id].model_copy(update=update))
             return removed
 
     def changes(self, since: int, limit: int, /) -> Sequence[TaskRecord]:
@@ -221,7 +225,10 @@ class _SqliteTransactions:
 
     def finish(self, outcomes: Sequence[Outcome], /) -> Sequence[UUID]:
         with self._writing() as database:
-            return [outcome.run_id for outcome in outcomes if _finish(database, outcome)]
+            numbers = OutcomeNumbers(database)
+            accepted = [outcome.run_id for outcome in outcomes if _finish(database, outcome, numbers)]
+            numbers.save()
+            return accepted
 
     def take_over(self, limit: int, /) -> Sequence[RunRecord]:
         with self._writing() as database:
@@ -283,6 +290,23 @@ class _SqliteTransactions:
                 trimmed += database.execute(_TRIM, values).rowcount
         return trimmed
 
+    def listen(self) -> int:
+        with self._writing() as database:
+            return listen(database, self._node.id)
+
+    def outcomes(self, since: int, limit: int, /) -> Sequence[RunRecord]:
+        with self._reading() as database:
+            return _runs(database, "ended > ? AND ended > 0 ORDER BY ended LIMIT ?", (since, limit))
+
+    def announce(self, task_ids: Sequence[str], /) -> None:
+        with self._writing() as database:
+            announce(database, self._node.id, task_ids)
+
+    def sweep(self, keep_undeclared: timedelta, keep_finished: timedelta | None, limit: int, /) -> Sequence[str]:
+        with self._writing() as database:
+            queries = SqliteSweepQueries(database, lambda task: _write_task(database, task))
+            return sweep(queries, self._time(), keep_undeclared, keep_finished, limit)
+
     def revision(self) -> int:
         with self._reading() as database:
             (total,) = _one_row(database.execute(_REVISION))
@@ -291,6 +315,7 @@ class _SqliteTransactions:
     def end_lease(self) -> None:
         with self._writing() as database:
             _ = database.execute("DELETE FROM asyncz_nodes WHERE id = ?", (self._node.id,))
+            close_program(database, self._node.id, self._time())
 
     def close(self) -> None:
         connection, self._connection = self._connection, None
@@ -357,9 +382,16 @@ class _SqliteTransactions:
     def _add_runs(self, database: sqlite3.Connection, runs: Iterable[RunRecord], now: datetime) -> list[RunRecord]:
         """Add the runs whose id and due time are not known, and return them as they are stored."""
         added: list[RunRecord] = []
+        numbers = OutcomeNumbers(database)
         for run in runs:
             owned = run.state == "running"
-            update = {"node": self._node.id if owned else None, "fence": int(owned), "created_at": now, "sequence": 0}
+            update = {
+                "node": self._node.id if owned else None,
+                "fence": int(owned),
+                "created_at": now,
+                "sequence": 0,
+                "ended": numbers.next if run.done else 0,
+            }
             record = run.model_copy(update=update)
             row = [sqlite_value(getattr(record, column)) for column in RUN_COLUMNS]
             # SQLite chooses the sequence.
@@ -367,6 +399,9 @@ class _SqliteTransactions:
             found: tuple[int] | None = database.execute(_ADD_RUN, row).fetchone()
             if found is not None:
                 added.append(record.model_copy(update={"sequence": found[0]}))
+                if run.done:
+                    numbers.take()
+        numbers.save()
         return added
 
     def _own(self, database: sqlite3.Connection, runs: Sequence[RunRecord]) -> Sequence[RunRecord]:
@@ -386,9 +421,10 @@ def migrate(connection: sqlite3.Connection, path: str) -> Sequence[Migration]:
     """
     known = migrations("sqlite")
     newest, found = known[-1].number, schema_number(connection)
-    if found > newest:
+    # The next version of the schema only adds to this one.
+    if found > newest + 1:
         raise StoreSchemaError(repr(path), found, newest)
-    if found == newest:
+    if found >= newest:
         return ()
     _ = connection.execute("BEGIN IMMEDIATE")
     try:
@@ -472,9 +508,12 @@ def _advance(database: sqlite3.Connection, firing: Firing) -> bool:
     return database.execute(_ADVANCE, values).rowcount == 1
 
 
-def _finish(database: sqlite3.Connection, outcome: Outcome) -> bool:
+def _finish(database: sqlite3.Connection, outcome: Outcome, numbers: OutcomeNumbers) -> bool:
     values = [sqlite_value(getattr(outcome, column)) for column in OUTCOME_COLUMNS]
     given_back, run_id = outcome.state == "waiting", outcome.run_id.bytes
-    if database.execute(_FINISH, (*values, given_back, run_id, outcome.fence)).rowcount == 1:
+    ended = 0 if given_back else numbers.next
+    if database.execute(_FINISH, (*values, given_back, ended, run_id, outcome.fence)).rowcount == 1:
+        if not given_back:
+            numbers.take()
         return True
     return database.execute(_IS_FINISHED_SO, (*values, run_id, outcome.fence)).fetchone() is not None

@@ -243,6 +243,18 @@ STORE_RULES: tuple[Rule, ...] = _numbered(
         "submitted running",
         "A run that is submitted as running belongs to that node, with the fence 1, if it has a lease.",
     ),
+    (
+        "outcomes in order",
+        "If a node listens, each accepted outcome has one number, and `outcomes` returns them in that order, in pages.",
+    ),
+    (
+        "undeclared",
+        "The tasks of a program are undeclared an hour after its last node, no others, until they are declared again.",
+    ),
+    (
+        "swept",
+        "Undeclared tasks and idle finished ones are removed after their time, and tombstones a day later; no others.",
+    ),
     ("wake-ups", "A change by another node ends the wait of `wake_ups` sooner or later."),
     ("closed", "After `close`, which may be called again, each method raises `StoreClosedError`."),
     ("loop not blocked", "No method blocks the event loop."),
@@ -284,6 +296,9 @@ STORE_RULES: tuple[Rule, ...] = _numbered(
     DEAD_NODES_FORGOTTEN,
     SUBMITTED_ONCE,
     SUBMITTED_RUNNING,
+    OUTCOMES_IN_ORDER,
+    UNDECLARED,
+    SWEPT,
     WAKE_UPS,
     CLOSED,
     STORE_DOES_NOT_BLOCK,

@@ -24,6 +24,7 @@ from asyncz.stores.records import (
 from asyncz.testing import rules
 from asyncz.testing._store_nodes import (
     DUE,
+    HOUR,
     SECOND,
     StoreClock,
     StoreNodes,
@@ -94,7 +95,7 @@ class StoreChecks(RuleSuite):
             next_due=datetime(2262, 1, 1, 12, 30, 59, 123_457, tzinfo=UTC),
             state="parked",
             problem=ODD_TEXT,
-            undeclared_since=datetime(1970, 1, 1, 0, 0, 0, 1, tzinfo=UTC),
+            inactive_since=datetime(1970, 1, 1, 0, 0, 0, 1, tzinfo=UTC),
         )
         stored = await nodes.declare(task)
         (read,) = await nodes.sessions[1].changes(0, 10)
@@ -202,6 +203,95 @@ class StoreChecks(RuleSuite):
         if len(await nodes.first.submit([new_run("task", DUE, kind="submitted", state="waiting")])) != 1:
             raise RuleBrokenError(rules.SUBMITTED_RUNNING, "a node without a lease could not submit a waiting run")
 
+    @checks(rules.OUTCOMES_IN_ORDER)
+    async def test_outcomes_are_numbered(self) -> None:
+        nodes = await self._nodes(3)
+        unheard = await nodes.running_run("unheard")
+        _ = await nodes.first.finish([outcome_of(unheard)])
+        since = await nodes.sessions[1].listen()
+        tasks = await nodes.first.declare([new_task(f"task-{number}") for number in range(6)], "update")
+        missed = new_run("task-5", DUE, kind="missed", state="missed", missed=2)
+        firings = [firing_of(task) for task in tasks]
+        firings[5] = firings[5].model_copy(update={"runs": (missed,)})
+        fired = await nodes.sessions[2].fire(firings)
+        back = outcome_of(fired[4]).model_copy(update={"state": "waiting", "finished_at": None})
+        for outcomes in ([outcome_of(fired[0]), back], [outcome_of(fired[1])], [outcome_of(run) for run in fired[1:4]]):
+            _ = await nodes.sessions[2].finish(outcomes)
+            numbered = await nodes.sessions[1].outcomes(since, 100)
+            _ = await nodes.sessions[2].finish(outcomes)
+            if await nodes.sessions[1].outcomes(since, 100) != numbered:
+                raise RuleBrokenError(rules.OUTCOMES_IN_ORDER, "an outcome that was accepted again has another number")
+        pages: list[RunRecord] = []
+        while page := await nodes.sessions[1].outcomes(since, 2):
+            pages += page
+            since = page[-1].ended
+            if len(page) > 2 or len(pages) > 20:
+                break
+        if pages[0].id != missed.id or {run.id for run in pages} != {run.id for run in (*fired[:4], missed)}:
+            raise RuleBrokenError(rules.OUTCOMES_IN_ORDER, f"the pages of 5 outcomes have {[run.id for run in pages]}")
+        numbers = [run.ended for run in pages]
+        if len(numbers) != 5 or numbers != sorted({*numbers}) or any(not run.done for run in pages):
+            raise RuleBrokenError(rules.OUTCOMES_IN_ORDER, f"5 outcomes have the numbers {numbers}")
+
+    @checks(rules.UNDECLARED)
+    async def test_lost_programs_leave_undeclared_tasks(self) -> None:
+        nodes = await self._nodes(3)
+        declared = [new_task(task_id) for task_id in ("one", "both", "own", "late")]
+        _ = await nodes.first.declare(declared, "update")
+        await nodes.first.announce(["one", "both", "late"])
+        await nodes.sessions[1].announce(["both"])
+        await nodes.sessions[2].announce(["late"])
+        await nodes.first.close()
+        await nodes.sessions[2].close()
+        living = nodes.sessions[1]
+        long = timedelta(days=365)
+        for seconds, expected in ((3500, {*()}), (200, {"one", "late"}), (9000, {*()})):
+            nodes.advance(seconds)
+            _ = living.renew()
+            swept = {*await living.sweep(long, None, 1), *await living.sweep(long, None, 100)}
+            if swept != expected:
+                raise RuleBrokenError(rules.UNDECLARED, f"{seconds} s later, {swept} changed, not {expected}")
+        found = {task.id: (task.state, task.inactive_since is None) for task in await living.changes(0, 100)}
+        inactive, active = ("undeclared", False), ("active", True)
+        if found != {"one": inactive, "both": active, "own": active, "late": inactive}:
+            raise RuleBrokenError(rules.UNDECLARED, f"the states are {found}")
+        if [(task.state, task.inactive_since) for task in await living.declare(declared, "update")] != [
+            ("active", None)
+        ] * 4:
+            raise RuleBrokenError(rules.UNDECLARED, "a declaration did not make the tasks active again")
+
+    @checks(rules.SWEPT)
+    async def test_sweep_removes_what_is_over(self) -> None:
+        nodes = await self._nodes(2)
+        session = nodes.first
+        names = ("finished", "announced", "runs", "due", "on-demand", "removed")
+        tasks = [
+            new_task(name).model_copy(update={"trigger": None, "next_due": None} if name == "on-demand" else {})
+            for name in names
+        ]
+        known = {task.id: task for task in await session.declare(tasks, "update")}
+        await nodes.sessions[1].announce(["announced"])
+        firings = [
+            firing_of(known[name]).model_copy(update={"next_due": None}) for name in ("finished", "announced", "runs")
+        ]
+        fired = await session.fire(firings)
+        _ = await session.finish([outcome_of(run) for run in fired if run.task_id != "runs"])
+        _ = await session.remove(["removed"])
+        undeclared = known["due"].model_copy(update={"state": "undeclared", "inactive_since": nodes.now})
+        _ = await session.change(undeclared)
+        history: list[set[str]] = []
+        for _ in range(4):
+            for each in nodes.sessions:
+                _ = each.renew()
+            history.append({*await session.sweep(20 * HOUR, 40 * HOUR, 100)})
+            nodes.advance(15 * 3600)
+        if history != [{*()}, {*()}, {"due"}, {"finished"}]:
+            raise RuleBrokenError(rules.SWEPT, f"each 15 hours, these tasks were removed: {history}")
+        left = {task.id: task.removed for task in await session.changes(0, 100)}
+        expected = {"finished": True, "announced": False, "runs": False, "due": True, "on-demand": False}
+        if left != expected:
+            raise RuleBrokenError(rules.SWEPT, f"left are (removed or not): {left}, not {expected}")
+
     @checks(rules.WAKE_UPS)
     async def test_changes_wake_other_nodes(self) -> None:
         nodes = await self._nodes(2)
@@ -236,6 +326,10 @@ class StoreChecks(RuleSuite):
             session.nodes,
             lambda: session.prune({}, 1),
             lambda: session.trim([], 1, 1),
+            session.listen,
+            lambda: session.outcomes(0, 1),
+            lambda: session.announce([]),
+            lambda: session.sweep(SECOND, None, 1),
             lambda: asyncio.to_thread(session.renew),
         )
         for number, call in enumerate(calls):

@@ -432,6 +432,81 @@ class MergesSubmittedRuns(BrokenSession):
         return await super().submit([*merged.values()])
 
 
+class NumbersRepeatedOutcomes(BrokenSession):
+    breaks = "outcomes in order"
+
+    @override
+    def _finish(self, outcome: Outcome) -> bool:
+        accepted = super()._finish(outcome)
+        run = self._tables.runs.get(outcome.run_id)
+        if accepted and run is not None and run.ended:
+            self._tables.runs[run.id] = run.model_copy(update={"ended": self._tables.next_ended()})
+        return accepted
+
+
+class NumbersNoMissedRuns(BrokenSession):
+    breaks = "outcomes in order"
+
+    @override
+    async def outcomes(self, since: int, limit: int, /) -> Sequence[RunRecord]:
+        return [run for run in await super().outcomes(since, limit) if run.kind != "missed"]
+
+
+class UndeclaresAtOnce(BrokenSession):
+    breaks = "undeclared"
+
+    @override
+    async def sweep(self, keep_undeclared: timedelta, keep_finished: timedelta | None, limit: int, /) -> Sequence[str]:
+        nodes = self._tables.nodes
+        self._tables.programs = {
+            node: (task_ids, None if node not in nodes else closed_at)
+            for node, (task_ids, closed_at) in self._tables.programs.items()
+        }
+        return await super().sweep(keep_undeclared, keep_finished, limit)
+
+
+class ForgetsOtherPrograms(BrokenSession):
+    breaks = "undeclared"
+
+    @override
+    async def announce(self, task_ids: Sequence[str], /) -> None:
+        self._tables.programs.clear()
+        await super().announce(task_ids)
+
+
+class RemovesAnnouncedTasks(BrokenSession):
+    breaks = "swept"
+
+    @override
+    async def announce(self, task_ids: Sequence[str], /) -> None:
+        await super().announce(())
+
+
+class KeepsTombstones(BrokenSession):
+    breaks = "swept"
+
+    @override
+    async def remove(self, task_ids: Sequence[str], /) -> Sequence[str]:
+        removed = await super().remove(task_ids)
+        for task_id in removed:
+            task = self._tables.tasks[task_id]
+            self._tables.tasks[task_id] = task.model_copy(update={"inactive_since": None})
+        return removed
+
+
+class RemovesBusyTasks(BrokenSession):
+    breaks = "swept"
+
+    @override
+    async def sweep(self, keep_undeclared: timedelta, keep_finished: timedelta | None, limit: int, /) -> Sequence[str]:
+        runs = self._tables.runs
+        self._tables.runs = {run_id: run for run_id, run in runs.items() if run.done}
+        try:
+            return await super().sweep(keep_undeclared, keep_finished, limit)
+        finally:
+            self._tables.runs = runs
+
+
 class NeverWakes(BrokenSession):
     breaks = "wake-ups"
 

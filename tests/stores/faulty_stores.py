@@ -132,6 +132,22 @@ class FaultySession:
         await self._wait()
         return await self._session.trim(task_ids, keep, limit)
 
+    async def listen(self) -> int:
+        await self._wait()
+        return await self._session.listen()
+
+    async def outcomes(self, since: int, limit: int, /) -> Sequence[RunRecord]:
+        await self._wait()
+        return await self._session.outcomes(since, limit)
+
+    async def announce(self, task_ids: Sequence[str], /) -> None:
+        await self._wait()
+        await self._session.announce(task_ids)
+
+    async def sweep(self, keep_undeclared: timedelta, keep_finished: timedelta | None, limit: int, /) -> Sequence[str]:
+        await self._wait()
+        return await self._session.sweep(keep_undeclared, keep_finished, limit)
+
     async def wake_ups(self) -> AsyncIterator[int]:
         async for revision in self._session.wake_ups():
             await self._wait()

@@ -91,9 +91,14 @@ async def test_sqlite_file_with_newer_schema_raises(tmp_path: Path) -> None:
     with sqlite3.connect(path) as database:
         _ = database.execute("INSERT INTO asyncz_schema VALUES (?)", (newest + 1,))
     database.close()
+    # A node runs on its own schema and on the next one, which only adds to it.
+    await (await connected(SqliteStore(path))).close()
+    with sqlite3.connect(path) as database:
+        _ = database.execute("INSERT INTO asyncz_schema VALUES (?)", (newest + 2,))
+    database.close()
     with pytest.raises(StoreSchemaError, match="install a newer version") as caught:
         await connected(SqliteStore(path))
-    assert (caught.value.found, caught.value.needed) == (newest + 1, newest)
+    assert (caught.value.found, caught.value.needed) == (newest + 2, newest)
 
 
 class FullDisk(sqlite3.Connection):

@@ -221,7 +221,7 @@ def fields_of_task(task: TaskRecord) -> None:
     assert_type(task.started_at, datetime | None)
     assert_type(task.state, TaskRecordState)
     assert_type(task.problem, str)
-    assert_type(task.undeclared_since, datetime | None)
+    assert_type(task.inactive_since, datetime | None)
     assert_type(task.removed, bool)
     assert_type(task.version, int)
     assert_type(task.revision, int)

@@ -12,7 +12,7 @@ CREATE TABLE asyncz_tasks (
     started_at timestamptz,
     state text NOT NULL,
     problem text NOT NULL,
-    undeclared_since timestamptz,
+    inactive_since timestamptz,
     removed boolean NOT NULL,
     version integer NOT NULL,
     revision bigint NOT NULL

@@ -12,7 +12,7 @@ CREATE TABLE asyncz_tasks (
     started_at INTEGER,
     state TEXT NOT NULL,
     problem TEXT NOT NULL,
-    undeclared_since INTEGER,
+    inactive_since INTEGER,
     removed INTEGER NOT NULL,
     version INTEGER NOT NULL,
     revision INTEGER NOT NULL

@@ -1,0 +1,150 @@
+"""Outcomes by number, programs and removal of tasks in PostgreSQL. For holders of a connection."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+import psycopg
+from psycopg.rows import args_row, kwargs_row, scalar_row
+from pydantic import TypeAdapter
+
+from asyncz.stores._columns import TASK_COLUMNS, column_list
+from asyncz.stores._sweep import Program
+from asyncz.stores.records import TaskRecord
+
+IDS: TypeAdapter[list[str]] = TypeAdapter(list[str])
+"""Ids of tasks as JSON."""
+
+COUNTED = """UPDATE asyncz_counters SET value = value + (SELECT count(*) FROM ended)
+    WHERE name = 'outcomes' AND EXISTS (SELECT FROM ended) AND EXISTS (SELECT FROM asyncz_nodes WHERE listens)
+    RETURNING value - (SELECT count(*) FROM ended) AS before"""
+"""Statement that reserves numbers for the rows of `ended`, if a node listens.
+
+The row of the counter stays locked until the transaction ends, so that numbers become visible in their order. All
+transactions lock it last.
+"""
+
+_NUMBER = f"""
+WITH ended AS (SELECT id, ordinality FROM unnest(%(ids)s::uuid[]) WITH ORDINALITY AS ended (id, ordinality)),
+counted AS ({COUNTED})
+UPDATE asyncz_runs SET ended = before + ordinality FROM ended, counted WHERE asyncz_runs.id = ended.id
+""".encode()  # noqa: S608  # own names
+_LISTEN = b"""
+WITH listener AS (UPDATE asyncz_nodes SET listens = true WHERE id = %(node)s)
+SELECT value FROM asyncz_counters WHERE name = 'outcomes'
+"""
+_ANNOUNCE = b"""
+INSERT INTO asyncz_programs (node, task_ids) VALUES (%(node)s, %(ids)s)
+ON CONFLICT (node) DO UPDATE SET task_ids = excluded.task_ids, closed_at = NULL
+"""
+_TASKS = column_list(TASK_COLUMNS)
+_FINISHED = """
+next_due IS NULL AND "trigger" IS NOT NULL AND NOT removed AND NOT paused AND state = 'active'
+    AND (started_at IS NULL OR started_at < %(before)s) AND id <> ALL (%(announced)s::text[])
+    AND NOT EXISTS (
+        SELECT FROM asyncz_runs WHERE task_id = asyncz_tasks.id
+            AND (asyncz_runs.state IN ('waiting', 'running') OR finished_at >= %(before)s)
+    )
+LIMIT %(limit)s
+"""
+
+
+class _ProgramRow(NamedTuple):
+    node: str
+    task_ids: str
+    gone_at: datetime | None
+
+
+def number_outcomes(database: psycopg.Connection[tuple[object, ...]], run_ids: Sequence[UUID]) -> None:
+    """Number the outcomes of runs that were stored with one. In the transaction that stored them."""
+    _ = database.execute(_NUMBER, {"ids": [*run_ids]})
+
+
+def listen(database: psycopg.Connection[tuple[object, ...]], node: str) -> int:
+    """Have outcomes numbered, and return the last number."""
+    with database.cursor(row_factory=scalar_row) as cursor:
+        (value,) = cursor.execute(_LISTEN, {"node": node}).fetchall()
+    return int(f"{value}")
+
+
+def announce(database: psycopg.Connection[tuple[object, ...]], node: str, task_ids: Sequence[str]) -> None:
+    """Note the tasks that the program of a node declares."""
+    if task_ids:
+        _ = database.execute(_ANNOUNCE, {"node": node, "ids": json.dumps([*task_ids])})
+    else:
+        _ = database.execute(b"DELETE FROM asyncz_programs WHERE node = %(node)s", {"node": node})
+
+
+def close_program(database: psycopg.Connection[tuple[object, ...]], node: str, now: datetime) -> None:
+    """Note that the node of a program has closed its session."""
+    sql = b"UPDATE asyncz_programs SET closed_at = %(now)s WHERE node = %(node)s"
+    _ = database.execute(sql, {"node": node, "now": now})
+
+
+class PostgresSweepQueries:
+    """Queries of a sweep, in a transaction that has locked the revisions.
+
+    Args:
+        database: Connection.
+        write: Writes tasks with their next versions.
+    """
+
+    def __init__(
+        self,
+        database: psycopg.Connection[tuple[object, ...]],
+        write: Callable[[Sequence[TaskRecord]], object],
+    ) -> None:
+        self._database = database
+        self._write = write
+
+    def programs(self) -> Sequence[Program]:
+        """Return the programs of all nodes."""
+        sql = (
+            b"SELECT node, task_ids, coalesce(closed_at, lease_until) AS gone_at FROM asyncz_programs"
+            b" LEFT JOIN asyncz_nodes ON asyncz_nodes.id = node ORDER BY node"
+        )
+        with self._database.cursor(row_factory=args_row(_ProgramRow)) as cursor:
+            rows = cursor.execute(sql).fetchall()
+        return [Program(row.node, IDS.validate_json(row.task_ids), row.gone_at) for row in rows]
+
+    def keep_program(self, node: str, task_ids: Sequence[str], /) -> None:
+        """Note the tasks of a program, or forget it if there are none."""
+        if task_ids:
+            sql = b"UPDATE asyncz_programs SET task_ids = %(ids)s WHERE node = %(node)s"
+            _ = self._database.execute(sql, {"node": node, "ids": json.dumps([*task_ids])})
+        else:
+            announce(self._database, node, ())
+
+    def known(self, task_ids: Sequence[str], /) -> Sequence[TaskRecord]:
+        """Return the tasks with some ids."""
+        return self._tasks("id = ANY (%(ids)s)", {"ids": [*task_ids]})
+
+    def undeclared(self, before: datetime, limit: int, /) -> Sequence[TaskRecord]:
+        """Return tasks that are undeclared since a time before."""
+        condition = "state = 'undeclared' AND NOT removed AND inactive_since < %(before)s LIMIT %(limit)s"
+        return self._tasks(condition, {"before": before, "limit": limit})
+
+    def finished(self, before: datetime, announced: Collection[str], limit: int, /) -> Sequence[TaskRecord]:
+        """Return tasks that are not due again, were idle since a time before, and are not announced."""
+        return self._tasks(_FINISHED, {"before": before, "announced": [*announced], "limit": limit})
+
+    def write(self, tasks: Sequence[TaskRecord], /) -> None:
+        """Write tasks with their next versions."""
+        _ = self._write(tasks)
+
+    def forget_removed(self, before: datetime, limit: int, /) -> None:
+        """Delete tombstones of tasks that were removed before a time."""
+        sql = (
+            b"DELETE FROM asyncz_tasks WHERE id = ANY (ARRAY("
+            b"SELECT id FROM asyncz_tasks WHERE removed AND inactive_since < %(before)s LIMIT %(limit)s))"
+        )
+        _ = self._database.execute(sql, {"before": before, "limit": limit})
+
+    def _tasks(self, condition: str, values: Mapping[str, object]) -> list[TaskRecord]:
+        sql = f"SELECT {_TASKS} FROM asyncz_tasks WHERE {condition}"  # noqa: S608  # own names
+        with self._database.cursor(row_factory=kwargs_row(TaskRecord)) as cursor:
+            return cursor.execute(sql.encode(), values).fetchall()
