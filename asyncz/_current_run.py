@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from numbers import Real
 
 import attrs
 
 from asyncz._checks import check_optional_instance, shown
-from asyncz._run_owners import run_ownership
-from asyncz._running import running_run
+from asyncz._run_owners import RunPermit, run_ownership
+from asyncz._running import RunHere, RunningRun, running_run
 from asyncz.clock import utc
 from asyncz.exceptions import InvalidInputError, NoCurrentRunError
 
@@ -127,4 +128,21 @@ def current_run() -> CurrentRun:
     if ownership is None or ownership.task_id != run.task_id:
         # None, or of a run before, in a worker that does not give each run a context.
         return found
-    return attrs.evolve(found, stored_id=ownership.stored_id, fence=ownership.fence, node=ownership.node)
+    is_cancelled = run.is_cancelled
+    if ownership.permit is not None:
+        is_cancelled = partial(_is_cancelled_or_lost, run, ownership.permit)
+    return attrs.evolve(
+        found, stored_id=ownership.stored_id, fence=ownership.fence, node=ownership.node, is_cancelled=is_cancelled
+    )
+
+
+def _is_cancelled_or_lost(run: RunningRun, permit: RunPermit) -> bool:
+    if run.is_cancelled():
+        return True
+    if permit.is_valid:
+        return False
+    # Not a request for cancellation, after which no further attempt follows: the run may still get one elsewhere.
+    permit.noticed = True
+    if isinstance(run, RunHere):
+        run._end_as_cancelled()
+    return True

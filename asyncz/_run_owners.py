@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,6 +15,58 @@ else:
         return method
 
 
+class LeaseTerm:
+    """Time for which a node may own runs without interruption: from a lease to the end of its last renewal.
+
+    The thread of the lease writes both attributes, and any thread reads them: each assignment is atomic under the GIL.
+    `over` never becomes False again, so a thread that reads an old `until` can only end the term too early.
+
+    Attributes:
+        until: Time of `now` at which the node stops to trust its lease.
+        over: Whether another node may have taken over the runs, whatever `until` says.
+    """
+
+    __slots__ = ("_now", "over", "until")
+
+    def __init__(self, until: float, now: Callable[[], float]) -> None:
+        self.until: float = until
+        self.over: bool = False
+        self._now = now
+
+    @property
+    def remaining(self) -> float:
+        """Seconds until the node stops to trust its lease; negative if it has stopped."""
+        return self.until - self._now()
+
+    @property
+    def is_valid(self) -> bool:
+        """True if no other node can have taken over the runs."""
+        return not self.over and self.remaining > 0
+
+
+class RunPermit:
+    """Right of a run to begin, and the consequences if its lease has ended. It stays in the process of the scheduler.
+
+    Attributes:
+        term: Term in which this node became the owner of the run; None if the store does not know the run yet.
+        refused: Whether the function was not called because the lease had ended.
+        noticed: Whether the function has seen that the lease had ended.
+    """
+
+    __slots__ = ("noticed", "refused", "term")
+
+    def __init__(self, term: LeaseTerm | None) -> None:
+        self.term: LeaseTerm | None = term
+        self.refused: bool = False
+        self.noticed: bool = False
+
+    @property
+    def is_valid(self) -> bool:
+        """True if no other node can have taken over the run."""
+        term = self.term
+        return term is None or term.is_valid
+
+
 class RunOwnership(NamedTuple):
     """Ownership of a run in a store.
 
@@ -22,12 +75,14 @@ class RunOwnership(NamedTuple):
         task_id: Id of the task.
         fence: Number that grows with each owner of the run.
         node: Id of the node that owns the run.
+        permit: Right of the run to begin; None in other processes than that of the scheduler.
     """
 
     stored_id: str
     task_id: str
     fence: int
     node: str
+    permit: RunPermit | None = None
 
 
 run_ownership: ContextVar[RunOwnership | None] = ContextVar("asyncz.run_ownership", default=None)
@@ -40,13 +95,42 @@ class OwnedCall(functools.partial[object]):
 
     @override
     def __call__(self, /, *args: object, **keywords: object) -> object:
-        """Call the function."""
+        """Call the function, if the node still owns the run.
+
+        The lease is looked at here, in the last step before the function: a run may wait for long in a queue, and the
+        process may have been stopped meanwhile. Only a stop between this line and the first one of the function is not
+        noticed; then the fence is left.
+
+        Raises:
+            asyncio.CancelledError: The lease has ended since this node became the owner.
+        """
+        permit = self.ownership.permit
+        if permit is not None and not permit.is_valid:
+            permit.refused = True
+            _end_as_cancelled()
         run_ownership.set(self.ownership)
         return super().__call__(*args, **keywords)
 
+    @override
+    def __reduce__(self) -> tuple[object, ...]:
+        """Return the call for another process, which has no lease: this is the last look at it."""
+        permit = self.ownership.permit
+        if permit is not None and not permit.is_valid:
+            permit.refused = True
+            return functools.partial, (_end_as_cancelled,)
+        call = functools.partial(self.func, *self.args, **self.keywords)
+        return owned_call, (call, self.ownership._replace(permit=None))
+
+
+def _end_as_cancelled() -> None:
+    # Imported here: worker processes that run functions only do not need it.
+    from asyncio import CancelledError
+
+    raise CancelledError
+
 
 def owned_call(call: functools.partial[object], ownership: RunOwnership) -> OwnedCall:
-    """Return a call that belongs to an owner. It pickles with the ownership, as partials keep their attributes."""
+    """Return a call that belongs to an owner, also after it was pickled."""
     owned = OwnedCall(call)
     owned.ownership = ownership
     return owned

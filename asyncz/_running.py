@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from contextvars import Context, ContextVar, copy_context
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class RunningRun(Protocol):
@@ -37,6 +37,15 @@ class RunningRun(Protocol):
 
     def report_progress(self, done: float, total: float | None, message: str, /) -> None:
         """Report how much of the work is done. Thread-safe."""
+        ...
+
+
+@runtime_checkable
+class RunHere(Protocol):
+    """Run in the process of its scheduler."""
+
+    def _end_as_cancelled(self) -> None:
+        """Have the run end as cancelled, whatever its function returns or raises. May be called from any thread."""
         ...
 
 

@@ -299,6 +299,9 @@ class TaskRun(Generic[ResultT]):
             return True
         return False
 
+    def _end_as_cancelled(self) -> None:
+        self._cancellation_seen = True
+
     def is_too_late(self) -> bool:
         """Return True if the misfire grace time is over; then the outcome has to be `missed()`.
 

@@ -43,6 +43,11 @@ class LiveRuns(TaskHistory, Generic[ResultT]):
         return None if backlog is None else backlog.first_due
 
     @property
+    def clock_offset(self) -> float:
+        """Seconds by which the clock of the scheduler is ahead of that of the due times."""
+        return 0.0
+
+    @property
     def retrying(self) -> int:
         """Number of runs that wait for their next attempt. Thread-safe."""
         retrying = self._retrying

@@ -64,10 +64,10 @@ def _waits_since(controller: AnyController, now: float) -> float:
     """
     if controller.paused:
         return now
-    waiting, next_due = controller.first_due, controller.schedule.next_due
+    waiting, next_due, offset = controller.first_due, controller.schedule.next_due, controller.clock_offset
     if next_due is not None:
-        now = min(now, next_due.timestamp())
-    return now if waiting is None else min(now, waiting)
+        now = min(now, next_due.timestamp() + offset)
+    return now if waiting is None else min(now, waiting + offset)
 
 
 def observe(parts: SchedulerParts) -> Observation:
@@ -102,9 +102,7 @@ def observe(parts: SchedulerParts) -> Observation:
 
 def node_id(parts: SchedulerParts) -> str:
     """Return the id of this node in the store; empty without a store."""
-    from asyncz.schedulers._store_part import StoreConnector
-
-    return parts.store.runs.node_id if isinstance(parts.store, StoreConnector) else ""
+    return "" if parts.store is None else parts.store.node_id
 
 
 def _store_of(parts: SchedulerParts) -> StoreObservation | None:

@@ -76,6 +76,11 @@ class AnyController(Due, Registered, TaskOwner[object], Protocol):
         ...
 
     @property
+    def clock_offset(self) -> float:
+        """Seconds by which the clock of the scheduler is ahead of that of the due times. From any thread."""
+        ...
+
+    @property
     def has_ended(self) -> bool:
         """True if the last run has its outcome, as far as is known now."""
         ...
@@ -141,10 +146,6 @@ class StoredController(AnyController, Protocol):
         """Take over a schedule, limits and an executor from the store; return the names of changed options."""
         ...
 
-    def on_lease_lost(self) -> None:
-        """Let the functions of the live runs see that they are cancelled."""
-        ...
-
     def reschedule_timer(self) -> None:
         """Enter the next due time into the timetable."""
         ...
@@ -179,6 +180,11 @@ class StorePart(Protocol):
     @property
     def clock_offset(self) -> float:
         """Seconds by which the clock of the scheduler is ahead of that of the store."""
+        ...
+
+    @property
+    def node_id(self) -> str:
+        """Id of this node; empty before the start."""
         ...
 
     def submit(self, controller: AnyController, /) -> None:

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import attrs
 
+from asyncz._run_owners import RunPermit
 from asyncz._text import escape_surrogates, exception_text
 from asyncz.events import (
     TaskCancelled,
@@ -24,7 +25,7 @@ from asyncz.schedulers._store_codec import CodecThreads
 from asyncz.schedulers._store_pages import store_page
 from asyncz.stores._calls import encode_result
 from asyncz.stores.protocol import StoreSession
-from asyncz.stores.records import FinalRunState, Outcome
+from asyncz.stores.records import FinalRunState, LostRunPolicy, Outcome
 
 Ended: TypeAlias = TaskExecuted[object] | TaskError | TaskMissed | TaskCancelled | TaskMaxInstances | TaskQueueFull
 """Event that ends a run."""
@@ -60,6 +61,8 @@ class OwnedRun:
             microseconds.
         function: Function of the task.
         waited: Whether the run was claimed, so that it can wait for any node again.
+        on_lost: Policy if the node of the run dies.
+        permit: Right of the run to begin.
     """
 
     id: UUID
@@ -68,6 +71,8 @@ class OwnedRun:
     at: float
     function: object
     waited: bool = False
+    on_lost: LostRunPolicy = "fail"
+    permit: RunPermit = attrs.field(factory=lambda: RunPermit(None))
 
 
 class PendingOutcomes:

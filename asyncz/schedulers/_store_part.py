@@ -23,7 +23,7 @@ from asyncz.limits import TaskLimits
 from asyncz.protocols import Executor, Trigger
 from asyncz.schedulers._parts import AnyController, SchedulerParts
 from asyncz.schedulers._safe_logging import logger
-from asyncz.schedulers._store_lease import LeaseKeeper, clock_offset
+from asyncz.schedulers._store_lease import LeaseKeeper, clock_offset, lease_clock
 from asyncz.schedulers._store_runs import StoredRuns
 from asyncz.schedulers._store_tasks import StoredTask, StoredTasks
 from asyncz.schedulers._stored_schedule import ScheduleHooks, Step
@@ -31,7 +31,7 @@ from asyncz.stores._triggers import encode_trigger
 from asyncz.stores.exceptions import StoreClosedError, StoreError
 from asyncz.stores.options import StoreOptions
 from asyncz.stores.protocol import Store, StoreSession
-from asyncz.stores.records import Lease, NodeRecord
+from asyncz.stores.records import OVERDUE_AFTER, Lease, NodeRecord, StoreNews
 from asyncz.tasks import Task
 
 ResultT = TypeVar("ResultT")
@@ -40,7 +40,6 @@ ResultT = TypeVar("ResultT")
 _PREFERENCE = 0.1
 # Seconds until a look at the tasks whose firing has failed: usually another node has fired them.
 _RECHECK_DELAY = 1.0
-_OVERDUE = timedelta(seconds=0.5)
 # Seconds between two looks at a lease that is over.
 _LEASE_DELAY = 0.2
 # Seconds until the next attempt to delete old runs if one has failed.
@@ -58,7 +57,8 @@ class StoreConnector:
     """Exchange of tasks and runs with a store: the `StorePart` of a scheduler.
 
     One asyncio task does all the work in turn, so that calls of the store do not overlap; a second one waits for hints.
-    All methods are for the loop's thread, except for `add` and the renewal of the lease.
+    All methods are for the loop's thread, except for `add` and the renewal of the lease. Each renewal reports whether
+    there is other work than that of this node, so that an idle node needs no other transaction.
 
     Args:
         parts: Parts of the scheduler.
@@ -85,9 +85,12 @@ class StoreConnector:
         self._wanted, self._closing = asyncio.Event(), asyncio.Event()
         self._background: list[asyncio.Task[None]] = []
         self._timers: set[asyncio.TimerHandle] = set()
-        self._next_beat = self._next_prune = 0.0
+        self._next_prune = 0.0
         self._recheck_at = float("inf")
-        self._read_changes = self._reclaim = self._awaits_lease = False
+        self._read_changes = self._awaits_lease = False
+        # Whether to look after the other nodes, with the news of the last renewal; None if there may be any.
+        self._wants_beat: bool = False
+        self._news: StoreNews | None = None
 
     # Tasks
 
@@ -149,6 +152,11 @@ class StoreConnector:
     # Start and end
 
     @property
+    def node_id(self) -> str:
+        """Id of this node; empty before the start."""
+        return self._node_id
+
+    @property
     def clock_offset(self) -> float:
         """Seconds by which the clock of the scheduler is ahead of that of the store."""
         return self.runs.clock_offset
@@ -179,25 +187,24 @@ class StoreConnector:
             id=self._node_id, name=f"{socket.gethostname()}:{os.getpid()}", app_version=self._options.version
         )
         now = self._parts.runtime.now
-        asked = now()
+        sent, asked = lease_clock(), now()
         session = self._session = await self._store.connect(node, timedelta(seconds=duration))
-        self.runs.clock_offset = clock_offset(asked, session.lease, now())
-        self._lease = LeaseKeeper(session, duration, now, self._on_lease_renewed)
-        self._lease.start()
-        self.runs.open(self._node_id)
+        self.runs.clock_offset = clock_offset(0.0, asked, session.lease, now())
+        lease = self._lease = LeaseKeeper(session, duration, sent, now, self._on_lease_renewed)
+        self.runs.open(self._node_id, lambda: lease.term)
+        lease.start()
         await self.tasks.load(session)
         self._nodes = [each.id for each in await session.nodes()]
         self.connected = True
         # A first beat at once: nodes that died before may have left runs.
-        self._next_beat = self._next_prune = 0.0
+        self._next_prune, self._wants_beat, self._news = 0.0, True, None
         self._wanted.set()
         context = self._parts.runtime.inbox.new_context
         self._background = [
             loop.create_task(self._work(session), context=context()),
             loop.create_task(self._listen(session), context=context()),
-            loop.create_task(self._watch_lease(self._lease), context=context()),
+            loop.create_task(self._watch_lease(lease), context=context()),
         ]
-        self._schedule_wake(duration / 3)
 
     async def close(self) -> None:
         """Write the last outcomes, give back the other runs, and disconnect."""
@@ -256,14 +263,26 @@ class StoreConnector:
         handle = asyncio.get_running_loop().call_later(delay, due)
         self._timers.add(handle)
 
-    def _on_lease_renewed(self, lease: Lease, offset: float) -> None:
+    def _on_lease_renewed(self, lease: Lease, lost: bool, asked: float, answered: float) -> None:
         """Note a new lease. In the thread that renews it."""
-        if lease.lost:
+        if lost:
             logger.warning("The lease of this node was lost: other nodes may have taken over its runs")
-            # The loop's thread may not have seen the end of a lease that is valid again.
-            self._parts.runtime.inbox.put(self.tasks.on_lease_lost)
-        if abs(offset - self.clock_offset) > _CLOCK_STEP:
+        known = self.clock_offset
+        offset = clock_offset(known, asked, lease, answered)
+        if abs(offset - known) > _CLOCK_STEP:
             self._parts.runtime.inbox.put(lambda: self._set_clock_offset(offset))
+        self._parts.runtime.inbox.put(lambda: self._note_news(lease.news))
+
+    def _note_news(self, news: StoreNews | None) -> None:
+        """Have the work done of which a renewal has reported."""
+        if news is not None:
+            self._nodes = news.nodes
+            if not (news.waiting or news.overdue or news.lost or news.revision > self.tasks.revision):
+                return
+        # If there is a beat to come that looks for everything, it stays one.
+        self._news = None if self._wants_beat and self._news is None else news
+        self._wants_beat = True
+        self._wanted.set()
 
     def _set_clock_offset(self, offset: float) -> None:
         if abs(offset) > _CLOCK_STEP:
@@ -310,7 +329,8 @@ class StoreConnector:
                 return
             except Exception as error:
                 self._note_failure(error)
-                self._read_changes = self._reclaim = True
+                self._read_changes = self.runs.wants_reclaim = self._wants_beat = True
+                self._news = None
                 self._wanted.set()
                 with contextlib.suppress(TimeoutError):
                     # A shutdown ends the delay.
@@ -337,9 +357,8 @@ class StoreConnector:
                 self._awaits_lease = True
                 self._call_later(_RECHECK_DELAY, self._look_for_lease)
             return
-        if self._reclaim:
+        if self.runs.wants_reclaim:
             await self.runs.reclaim(session)
-            self._reclaim = False
         if not await self.runs.fire(session) and self._recheck_at == float("inf"):
             self._recheck_at = time.monotonic() + _RECHECK_DELAY
             self._schedule_wake(_RECHECK_DELAY)
@@ -352,8 +371,8 @@ class StoreConnector:
         now = time.monotonic()
         if now >= self._recheck_at:
             self._recheck_at = float("inf")
-            await self.tasks.fire_overdue(session, _OVERDUE)
-        if now >= self._next_beat:
+            await self.tasks.fire_overdue(session, OVERDUE_AFTER)
+        if self._wants_beat:
             await self._beat(session)
         if now >= self._next_prune:
             await self._prune(session)
@@ -388,14 +407,17 @@ class StoreConnector:
 
     async def _beat(self, session: StoreSession) -> None:
         """Look after the other nodes, and for work that they have left."""
-        interval = self._options.lease / 3
-        self._next_beat = time.monotonic() + interval * 0.9
-        self._schedule_wake(interval)
-        self._nodes = [each.id for each in await session.nodes()]
-        await self.tasks.read_changes(session)
-        await self.runs.take_over(session)
-        await self.runs.claim(session)
-        await self.tasks.fire_overdue(session, _OVERDUE)
+        news, self._news, self._wants_beat = self._news, None, False
+        if news is None:
+            self._nodes = [each.id for each in await session.nodes()]
+        if news is None or news.revision > self.tasks.revision:
+            await self.tasks.read_changes(session)
+        if news is None or news.lost:
+            await self.runs.take_over(session)
+        if news is None or news.waiting:
+            await self.runs.claim(session)
+        if news is None or news.overdue:
+            await self.tasks.fire_overdue(session, OVERDUE_AFTER)
 
     async def _watch_lease(self, lease: LeaseKeeper) -> None:
         """Note the end of each lease that was not renewed in time."""
@@ -404,7 +426,6 @@ class StoreConnector:
             await asyncio.sleep(max(lease.remaining, _LEASE_DELAY))
             if was_valid and not lease.is_valid:
                 logger.warning("The lease of this node is over: its runs should end, and it fires nothing")
-                self.tasks.on_lease_lost()
             was_valid = lease.is_valid
 
     async def _listen(self, session: StoreSession) -> None:

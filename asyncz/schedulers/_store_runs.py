@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID, uuid4
 
-from asyncz._run_owners import OwnedCall, RunOwnership, owned_call
+from asyncz._run_owners import LeaseTerm, OwnedCall, RunOwnership, RunPermit, owned_call
 from asyncz._text import exception_text
 from asyncz.clock import utc
 from asyncz.events import TaskCancelled
@@ -54,6 +54,7 @@ class StoredRuns:
         history: Limit of the history.
         clock_offset: Seconds by which the clock of the scheduler is ahead of that of the store.
         wants_claim: Whether runs may wait that this node can start.
+        wants_reclaim: Whether runs may belong to this node without its knowledge.
         taken_over: Number of runs that this node has taken over from lost ones.
     """
 
@@ -75,17 +76,29 @@ class StoredRuns:
         self._claimed: Counter[str] = Counter()
         self._claim_limit = _CLAIMED
         self._refusals: dict[UUID, int] = {}
+        # Runs whose function has been called, perhaps in part, and whose outcome this node does not know.
+        self._left: set[UUID] = set()
+        self._takes_over = False
+        self._term: Callable[[], LeaseTerm | None] = lambda: None
         self._subscriptions: list[Subscription] = []
         self.history: HistoryLimit = HistoryLimit(options.retention)
         self.outcomes: PendingOutcomes = PendingOutcomes(self._now, wake, self.history.on_stored, tasks.codec)
         self.node_id: str = ""
         self.clock_offset: float = 0.0
         self.wants_claim: bool = False
+        self.wants_reclaim: bool = False
         self.taken_over: int = 0
 
-    def open(self, node_id: str) -> None:
-        """Receive the outcomes of runs."""
-        self.node_id, self.wants_claim = node_id, False
+    def open(self, node_id: str, term: Callable[[], LeaseTerm | None]) -> None:
+        """Receive the outcomes of runs.
+
+        Args:
+            node_id: Id of this node.
+            term: Returns the present term of the lease.
+        """
+        self.node_id, self._term = node_id, term
+        self.wants_claim = self.wants_reclaim = self._takes_over = False
+        self._left.clear()
         self._steps.clear()
         self._owned.clear()
         self._called.clear()
@@ -134,6 +147,8 @@ class StoredRuns:
         ]
         won: set[str] = set()
         for start in range(0, len(firings), _PAGE):
+            # Read before the call: a lease that ends meanwhile is not that of the runs.
+            term = self._term()
             try:
                 runs = await session.fire(firings[start : start + _PAGE])
             except BaseException:
@@ -143,7 +158,7 @@ class StoredRuns:
                 raise
             for run in runs:
                 won.add(run.task_id)
-                self.start_run(run)
+                self.start_run(run, term)
             # The loop has other work too.
             await asyncio.sleep(0)
         return len(won) == len(firings)
@@ -183,7 +198,15 @@ class StoredRuns:
     def begin_call(self, stored: StoredTask) -> OwnedCall:
         """Return the call of a run that `Task.run` is going to submit to this node; `end_call` follows."""
         record = self._submission(stored, "running")
-        owned = OwnedRun(record.id, 1, record.task_id, record.scheduled_at.timestamp(), stored.call.function)
+        # It may begin at any time: other nodes do not know it yet.
+        owned = OwnedRun(
+            record.id,
+            1,
+            record.task_id,
+            record.scheduled_at.timestamp(),
+            stored.call.function,
+            on_lost=record.on_lost,
+        )
         self._begun[str(record.id)] = record, owned
         return self._call_of(stored.call, owned)
 
@@ -216,8 +239,12 @@ class StoredRuns:
         """Store the runs of calls; those that run already need a lease."""
         while page := self._submissions[:_PAGE]:
             kept = [] if has_lease else [run for run in page if run.state == "running"]
-            stored = [run for run in page if has_lease or run.state == "waiting"]
+            stored, term = [run for run in page if has_lease or run.state == "waiting"], self._term()
             await store_page(stored, session.submit, self._reject_submission)
+            ids = {run.id for run in stored}
+            for owned in tuple(self._called.values()):
+                if owned.id in ids:
+                    owned.permit.term = term
             self._submissions[: len(page)] = kept
             self.wants_claim |= any(run.state == "waiting" for run in page)
             if kept:
@@ -236,11 +263,14 @@ class StoredRuns:
 
     # Ownership
 
-    def start_run(self, run: RunRecord, *, waited: bool = False, call: StoredCall | None = None) -> None:
+    def start_run(
+        self, run: RunRecord, term: LeaseTerm | None, *, waited: bool = False, call: StoredCall | None = None
+    ) -> None:
         """Start a run of which this node has become the owner.
 
         Args:
             run: The run.
+            term: Term of the lease before the store was asked for the run.
             waited: Whether it was claimed or taken over. If so, it may wait for a slot, and no overlap policy ends it.
             call: Function with the arguments of the run; None for those of the task.
         """
@@ -253,37 +283,45 @@ class StoredRuns:
         if stored is None or not self._is_running:
             self.outcomes.give_back(self._owned_run(run, None), run.attempt)
             return
-        owned = self._own(run, stored, waited=waited)
+        owned = self._own(run, stored, term, waited=waited)
         bound = self._call_of(call or stored.call, owned)
         stored.controller.start_stored(owned.at, bound, waited=waited)
 
     def _call_of(self, call: StoredCall, owned: OwnedRun) -> OwnedCall:
         """Return the call of a run that knows its owner."""
-        return owned_call(call.bound(), RunOwnership(str(owned.id), owned.task_id, owned.fence, self.node_id))
+        ownership = RunOwnership(str(owned.id), owned.task_id, owned.fence, self.node_id, owned.permit)
+        return owned_call(call.bound(), ownership)
 
-    def _own(self, run: RunRecord, stored: StoredTask, *, waited: bool = False) -> OwnedRun:
-        owned = self._owned_run(run, stored, waited=waited)
+    def _own(self, run: RunRecord, stored: StoredTask, term: LeaseTerm | None, *, waited: bool = False) -> OwnedRun:
+        owned = self._owned_run(run, stored, term, waited=waited)
         self._owned[run.task_id, owned.at] = owned
         if waited:
             self._claimed[run.task_id] += 1
         return owned
 
-    def _owned_run(self, run: RunRecord, stored: StoredTask | None, *, waited: bool = False) -> OwnedRun:
+    def _owned_run(
+        self,
+        run: RunRecord,
+        stored: StoredTask | None,
+        term: LeaseTerm | None = None,
+        *,
+        waited: bool = False,
+    ) -> OwnedRun:
         at = run.scheduled_at.timestamp()
         while (run.task_id, at) in self._owned:
             at += _APART
         function = None if stored is None else stored.call.function
-        return OwnedRun(run.id, run.fence, run.task_id, at, function, waited)
+        return OwnedRun(run.id, run.fence, run.task_id, at, function, waited, run.on_lost, RunPermit(term))
 
     async def claim(self, session: StoreSession) -> None:
         """Become the owner of waiting runs if there are slots for them."""
         self.wants_claim = False
         while self._is_running and (aliases := self._tasks.executors):
-            limit, excess = self._claim_limit, 0
+            limit, excess, term = self._claim_limit, 0, self._term()
             claimed = await session.claim(dict.fromkeys(aliases, limit), limit, self._tasks.busy(self._claimed))
             for run in claimed:
                 if self._tasks.has_slot(run.task_id, self._claimed):
-                    await self._start_claimed(session, run)
+                    await self._start_claimed(session, run, term)
                 else:
                     # For another node, if there is one. This one leaves the task out until a run of it has ended.
                     self.outcomes.give_back(self._owned_run(run, None), run.attempt)
@@ -292,7 +330,7 @@ class StoredRuns:
             if len(claimed) < limit:
                 return
 
-    async def _start_claimed(self, session: StoreSession, run: RunRecord) -> None:
+    async def _start_claimed(self, session: StoreSession, run: RunRecord, term: LeaseTerm | None) -> None:
         stored = self._tasks.get(run.task_id)
         if stored is None and self._tasks.is_unknown(run.task_id):
             # Its task may have been added after the last look at changes.
@@ -306,7 +344,7 @@ class StoredRuns:
         except AsynczError as error:
             self.outcomes.end(self._owned_run(run, stored), "error", exception_text(error))
             return
-        self.start_run(run, waited=True, call=call)
+        self.start_run(run, term, waited=True, call=call)
 
     async def _call_with_arguments(self, stored: StoredTask, run: RunRecord) -> StoredCall | None:
         if run.arguments is None:
@@ -334,38 +372,47 @@ class StoredRuns:
     async def take_over(self, session: StoreSession) -> None:
         """Become the owner of the runs of dead nodes, which fail or run again."""
         while self._is_running:
+            # If anything fails from here on, `reclaim` has to find the runs of which this node does not know.
+            self._takes_over, term = True, self._term()
             taken = await session.take_over(_PAGE)
             self.taken_over += len(taken)
             for run in taken:
                 logger.warning("The run %s of the task %r was taken over from a lost node", run.id, run.task_id)
                 if run.on_lost == "rerun":
-                    await self._start_claimed(session, run)
+                    await self._start_claimed(session, run, term)
                 else:
-                    self._fail(run)
+                    self._fail(run, term)
+            self._takes_over = False
             if len(taken) < _PAGE:
                 return
 
-    def _fail(self, run: RunRecord) -> None:
+    def _fail(self, run: RunRecord, term: LeaseTerm | None) -> None:
         error, stored = NodeLostError(run.task_id, run.node or ""), self._tasks.get(run.task_id)
         if stored is None:
             self.outcomes.end(self._owned_run(run, None), "error", exception_text(error))
         else:
-            stored.controller.report_run(self._own(run, stored).at, error)
+            stored.controller.report_run(self._own(run, stored, term).at, error)
 
     async def reclaim(self, session: StoreSession) -> None:
-        """Start runs that belong to this node without its knowledge: the answer of the store was lost."""
+        """Start or fail runs that belong to this node without its knowledge.
+
+        Either the answer of the store was lost, or their function has ended because the lease had ended. If their
+        function may have been called, here or on a lost node, the policy of the run decides.
+        """
+        term = self._term()
         known = {each.id for each in (*self._owned.values(), *self._called.values())} | self.outcomes.run_ids
         query = RunQuery(states=("running",), limit=_PAGE)
         while page := await session.runs(query):
             for run in page:
                 if run.node != self.node_id or run.id in known:
                     continue
-                if run.fence > 1 and run.on_lost == "fail":
-                    # If it was taken over, its former node may have called the function.
-                    self._fail(run)
+                if run.on_lost == "fail" and (self._takes_over or run.id in self._left):
+                    self._fail(run, term)
                 else:
-                    await self._start_claimed(session, run)
+                    await self._start_claimed(session, run, term)
             if len(page) < _PAGE:
+                self.wants_reclaim = self._takes_over = False
+                self._left.clear()
                 return
             query = query.model_copy(update={"before": page[-1].sequence})
 
@@ -391,17 +438,34 @@ class StoredRuns:
         details = event.details
         called = self._called.pop(details.run_id, None)
         if called is not None:
-            self.outcomes.add(called, event)
+            if not self._continues_elsewhere(called, event):
+                self.outcomes.add(called, event)
             return
         owned = None if details.scheduled is None else self._owned.pop((event.task_id, details.scheduled), None)
         if owned is None:
             return
         self._release(owned)
+        if self._continues_elsewhere(owned, event):
+            return
         if isinstance(event, TaskCancelled) and details.started is None and self._parts.runtime.status == "draining":
             # Another node, or this one after a restart, can still run it.
             self.outcomes.give_back(owned)
         else:
             self.outcomes.add(owned, event)
+
+    def _continues_elsewhere(self, owned: OwnedRun, event: Ended) -> bool:
+        """Return False for an outcome; True if a run was cancelled because the lease had ended, which is not one."""
+        permit = owned.permit
+        if not isinstance(event, TaskCancelled) or not (permit.refused or permit.noticed):
+            return False
+        if permit.refused or owned.on_lost == "rerun":
+            self.outcomes.give_back(owned, max(event.details.attempt, 1))
+        else:
+            # If the store still has it as a run of this node, it fails, which its retry policy may answer.
+            self._left.add(owned.id)
+            self.wants_reclaim = True
+            self._wake()
+        return True
 
     def give_back_all(self) -> None:
         """Give back all runs that have no outcome."""

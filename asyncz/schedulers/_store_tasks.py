@@ -16,7 +16,7 @@ from asyncz.clock import utc
 from asyncz.events import TaskModified
 from asyncz.exceptions import AsynczError
 from asyncz.limits import TaskLimits
-from asyncz.protocols import Executor, Trigger
+from asyncz.protocols import Executor, Trigger, UniversalExecutor
 from asyncz.schedulers._parts import AnyController, SchedulerParts, StoredController
 from asyncz.schedulers._safe_logging import logger
 from asyncz.schedulers._store_codec import CodecThreads
@@ -167,10 +167,10 @@ class StoredTasks:
         for stored in tuple(self._by_id.values()):
             stored.controller.reschedule_timer()
 
-    def on_lease_lost(self) -> None:
-        """Let the functions of all live runs see that they are cancelled."""
-        for stored in tuple(self._by_id.values()):
-            stored.controller.on_lease_lost()
+    @property
+    def revision(self) -> int:
+        """Revision of the last change that this node knows."""
+        return self._since
 
     @property
     def executors(self) -> frozenset[str]:
@@ -231,10 +231,12 @@ class StoredTasks:
         schedule = self._new_schedule(task_id, trigger, encode_trigger(task_id, trigger), now)
         # Before the task is registered: a record validates its texts.
         record = TaskRecord(id=task_id, function=function, arguments=arguments, app_version=self._options.version)
-        controller = self._register(
-            call, schedule, alias, task_id, limits=limits, paused=paused, replace_existing=replace_existing
-        )
+        created = self._parts.executors.prepare(alias, call)
+        # One section: between two, another thread could add or remove a task with this id.
         with runtime.lock:
+            controller = self._register(
+                call, schedule, (alias, created), task_id, limits, paused=paused, replace_existing=replace_existing
+            )
             existing: ExistingTaskPolicy = "replace" if replace_existing else self._options.existing
             stored = StoredTask(stored_call, controller, record, existing)
             stored.record = self._declared_record(stored)
@@ -248,33 +250,31 @@ class StoredTasks:
         self,
         call: Callable[[], ResultT | Awaitable[ResultT]],
         schedule: StoredSchedule,
-        executor: str,
+        executor: tuple[str, UniversalExecutor | None],
         task_id: str,
-        *,
         limits: TaskLimits,
+        *,
         paused: bool,
         replace_existing: bool = False,
         reading: _Reading | None = None,
     ) -> StoredTaskController[ResultT]:
-        parts, runtime = self._parts, self._parts.runtime
-        created = parts.executors.prepare(executor, call)
-        with runtime.lock:
-            known = self._by_id.get(task_id)
-            if reading is not None:
-                reading.check()
-            # A declaration takes the place of a task that was restored from the store.
-            replaces = replace_existing or (known is not None and (known.existing is None or reading is not None))
-            parts.tasks.new_id(task_id, call, replaces)
-            registration, submit_to = parts.executors.resolve_alias(executor, created)
-            self._unregister(task_id)
-            if parts.tasks.holder(task_id) is not None:
-                # One that is not stored: `new_id` has checked that it may be replaced.
-                parts.tasks.remove(task_id)
-            spec: TaskSpec[ResultT] = TaskSpec(  # ty: ignore[invalid-assignment]  # ty infers the union as the result
-                task_id, call, registration.alias, limits
-            )
-            controller = StoredTaskController[ResultT](parts, spec, schedule, registration, submit_to, paused)
-            parts.tasks.add(controller)
+        """Register the controller of a task. Under the lock, with what `prepare` returned for the executor before."""
+        parts, known = self._parts, self._by_id.get(task_id)
+        if reading is not None:
+            reading.check()
+        # A declaration takes the place of a task that was restored from the store.
+        replaces = replace_existing or (known is not None and (known.existing is None or reading is not None))
+        parts.tasks.new_id(task_id, call, replaces)
+        registration, submit_to = parts.executors.resolve_alias(*executor)
+        self._unregister(task_id)
+        if parts.tasks.holder(task_id) is not None:
+            # One that is not stored: `new_id` has checked that it may be replaced.
+            parts.tasks.remove(task_id)
+        spec: TaskSpec[ResultT] = TaskSpec(  # ty: ignore[invalid-assignment]  # ty infers the union as the result
+            task_id, call, registration.alias, limits
+        )
+        controller = StoredTaskController[ResultT](parts, spec, schedule, registration, submit_to, paused)
+        parts.tasks.add(controller)
         return controller
 
     def _has(self, stored: StoredTask) -> bool:
@@ -495,17 +495,12 @@ class StoredTasks:
         try:
             call, trigger, limits = await self.codec.call(partial(self._decoded, record))
             schedule = self._new_schedule(record.id, trigger, record.trigger, record.started_at or utc(0))
-            controller = self._register(
-                call.bound(),
-                schedule,
-                record.executor,
-                record.id,
-                limits=limits,
-                paused=record.paused,
-                reading=reading,
-            )
+            bound = call.bound()
+            executor = record.executor, self._parts.executors.prepare(record.executor, bound)
             with self._parts.runtime.lock:
-                attrs.evolve(reading, holder=controller).check()
+                controller = self._register(
+                    bound, schedule, executor, record.id, limits, paused=record.paused, reading=reading
+                )
                 self._by_id[record.id] = StoredTask(call, controller, record)
         except _SupersededError:
             return

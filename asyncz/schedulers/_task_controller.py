@@ -572,7 +572,7 @@ class StoredTaskController(TaskController[ResultT]):
     @override
     def on_due(self, at: float, now: datetime, /) -> None:
         """Hand over the due times up to `now` by the clock of the store."""
-        super().on_due(at, now - timedelta(seconds=self._store.clock_offset))
+        super().on_due(at, now - timedelta(seconds=self.clock_offset))
 
     @override
     def update_timer(self, now: datetime | None = None) -> None:
@@ -584,10 +584,11 @@ class StoredTaskController(TaskController[ResultT]):
         next_due = schedule.next_due if now is None else max(schedule.next_due, now)
         timer.schedule(self, next_due.timestamp() + self._store.clock_offset)
 
-    def on_lease_lost(self) -> None:
-        """Let the functions of the live runs see that they are cancelled, because another node may run them again."""
-        for run in self.live_runs():
-            run.cancel_requested = True
+    @property
+    @override
+    def clock_offset(self) -> float:
+        """Seconds by which the clock of the scheduler is ahead of that of the due times."""
+        return self._store.clock_offset
 
     @property
     def _store(self) -> StorePart:

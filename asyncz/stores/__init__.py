@@ -32,6 +32,7 @@ __all__ = [
     "StoreConnectionError",
     "StoreDataError",
     "StoreError",
+    "StoreNews",
     "StoreOptions",
     "StoreSchemaError",
     "StoreSession",
@@ -77,6 +78,7 @@ if TYPE_CHECKING:
         RunQuery as RunQuery,
         RunRecord as RunRecord,
         RunRecordState as RunRecordState,
+        StoreNews as StoreNews,
         TaskRecord as TaskRecord,
         TaskRecordState as TaskRecordState,
     )
@@ -114,6 +116,7 @@ else:
                 "RunQuery",
                 "RunRecord",
                 "RunRecordState",
+                "StoreNews",
                 "TaskRecord",
                 "TaskRecordState",
             ),

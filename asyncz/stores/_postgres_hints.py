@@ -10,7 +10,10 @@ from collections.abc import Callable
 import psycopg
 from psycopg.rows import scalar_row
 
+from asyncz._safe_logging import SafeLogger
 from asyncz.stores._postgres_network import with_time_limits
+
+_logger = SafeLogger("asyncz.store")
 
 CHANNEL = "'asyncz_' || md5(current_schema())"
 """SQL expression of the channel: one for each schema, as several programs may share a database."""
@@ -52,8 +55,12 @@ class NotificationListener:
 
     def _run(self) -> None:
         while not self._stopped.is_set():
-            with contextlib.suppress(psycopg.Error):
-                self._listen()
+            try:
+                # Whether the server can be reached is reported by the calls of the node.
+                with contextlib.suppress(psycopg.Error):
+                    self._listen()
+            except Exception:
+                _logger.exception("Waiting for notifications failed; it begins again")
             self.connected = False
             # A notification may have been missed.
             self._give_hint()

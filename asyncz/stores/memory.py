@@ -20,6 +20,7 @@ from asyncz.stores._sweep import Program, sweep
 from asyncz.stores.exceptions import StoreClosedError
 from asyncz.stores.protocol import FORGET_NODE_AFTER, StoreSession
 from asyncz.stores.records import (
+    OVERDUE_AFTER,
     ExistingTaskPolicy,
     FinalRunState,
     Firing,
@@ -28,6 +29,7 @@ from asyncz.stores.records import (
     Outcome,
     RunQuery,
     RunRecord,
+    StoreNews,
     TaskRecord,
 )
 
@@ -394,7 +396,21 @@ class MemoryStoreSession:
             now = self._now()
             until = now + self._ttl
             self._tables.nodes[self._node.id] = self._node.model_copy(update={"lease_until": until})
-        return Lease(until=until, now=now, lost=lost)
+            news = self._news(now)
+        return Lease(until=until, now=now, lost=lost, news=news)
+
+    def _news(self, now: datetime) -> StoreNews:
+        tables = self._tables
+        late = now - OVERDUE_AFTER
+        return StoreNews(
+            nodes=tuple(sorted(node for node in tables.nodes if tables.is_alive(node, now))),
+            revision=tables.revision,
+            waiting=bool(self._waiting(now)),
+            overdue=any(
+                _can_fire(task) and task.next_due is not None and task.next_due < late for task in tables.tasks.values()
+            ),
+            lost=any(run.state == "running" and not tables.is_alive(run.node, now) for run in tables.runs.values()),
+        )
 
     def _fire(self, firing: Firing, now: datetime) -> Iterable[RunRecord]:
         tables = self._tables

@@ -25,6 +25,7 @@ from asyncz.stores._transactions import DatabaseSession
 from asyncz.stores.exceptions import StoreConnectionError, StoreDataError, StoreSchemaError
 from asyncz.stores.protocol import FORGET_NODE_AFTER, StoreSession
 from asyncz.stores.records import (
+    OVERDUE_AFTER,
     ExistingTaskPolicy,
     FinalRunState,
     Firing,
@@ -33,6 +34,7 @@ from asyncz.stores.records import (
     Outcome,
     RunQuery,
     RunRecord,
+    StoreNews,
     TaskRecord,
 )
 
@@ -56,9 +58,8 @@ except ImportError as _error:
 Connection: TypeAlias = psycopg.Connection[tuple[object, ...]]
 """Connection whose rows are tuples."""
 
-# Seconds between two notifications of a node, and between two polls of a node that is notified.
+# Seconds between two notifications of a node.
 _NOTIFICATION_INTERVAL = 0.1
-_SLOW_POLL = 5.0
 # The key of the advisory lock under which one process at a time applies migrations.
 _MIGRATION_LOCK = 0x6173796E637A  # "asyncz"
 
@@ -67,14 +68,23 @@ _RUNS = column_list(RUN_COLUMNS)
 _NOW = "coalesce(%(now)s::timestamptz, clock_timestamp())"
 _ALIVE = f"EXISTS (SELECT FROM asyncz_nodes WHERE id = %(node)s AND lease_until > {_NOW})"  # own names
 _CAN_FIRE = "state = 'active' AND NOT paused AND NOT removed"
+_IS_LOST = f"""NOT EXISTS (
+    SELECT FROM asyncz_nodes WHERE asyncz_nodes.id = asyncz_runs.node AND asyncz_nodes.lease_until > {_NOW}
+)"""
 
+# The statement sees the other rows as they were before; this node counts as one with a lease.
 _GRANT_LEASE = f"""
 WITH moment AS MATERIALIZED (SELECT {_NOW} AS now), former AS (SELECT lease_until FROM asyncz_nodes WHERE id = %(node)s)
 INSERT INTO asyncz_nodes (id, name, app_version, lease_until)
 SELECT %(node)s, %(name)s, %(app_version)s, now + %(ttl)s FROM moment
 ON CONFLICT (id) DO UPDATE SET lease_until = excluded.lease_until
-RETURNING lease_until AS until, (SELECT now FROM moment) AS now,
-    NOT coalesce((SELECT lease_until FROM former) > (SELECT now FROM moment), %(first)s) AS lost
+RETURNING lease_until, (SELECT now FROM moment),
+    NOT coalesce((SELECT lease_until FROM former) > (SELECT now FROM moment), %(first)s),
+    (SELECT value FROM asyncz_counters WHERE name = 'revision'),
+    EXISTS (SELECT FROM asyncz_runs WHERE state = 'waiting' AND (not_before IS NULL OR not_before <= {_NOW})),
+    EXISTS (SELECT FROM asyncz_tasks WHERE next_due < {_NOW} - %(late)s AND {_CAN_FIRE}),
+    EXISTS (SELECT FROM asyncz_runs WHERE state = 'running' AND node IS DISTINCT FROM %(node)s AND {_IS_LOST}),
+    ARRAY(SELECT id FROM asyncz_nodes WHERE lease_until > {_NOW} AND id <> %(node)s)
 """.encode()  # noqa: S608  # own names
 
 _WRITE_TASK = f"""
@@ -142,9 +152,7 @@ chosen AS MATERIALIZED (
 _TAKE_OVER = f"""
 WITH chosen AS MATERIALIZED (
     SELECT sequence FROM asyncz_runs
-    WHERE state = 'running' AND NOT EXISTS (
-        SELECT FROM asyncz_nodes WHERE asyncz_nodes.id = asyncz_runs.node AND lease_until > {_NOW}
-    )
+    WHERE state = 'running' AND {_IS_LOST}
     ORDER BY sequence LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
 {_OWN}""".encode()  # noqa: S608  # own names
@@ -260,6 +268,11 @@ class _Granted(NamedTuple):
     until: datetime
     now: datetime
     lost: bool
+    revision: int
+    waiting: bool
+    overdue: bool
+    has_lost: bool
+    others: list[str]
 
 
 class _NotifiedSession(DatabaseSession):
@@ -282,7 +295,7 @@ class _NotifiedSession(DatabaseSession):
 
     @override
     async def wake_ups(self) -> AsyncIterator[int]:
-        """Iterate over hints that tasks or runs may have changed: notifications, and seldom a poll beside them."""
+        """Iterate over hints that tasks or runs may have changed: notifications, or polls while there are none."""
         changed, postgres = asyncio.Event(), self._postgres
         listener = self._listener = NotificationListener(
             self._url, lambda pid: pid == postgres.backend_pid, changed.set
@@ -291,7 +304,8 @@ class _NotifiedSession(DatabaseSession):
         listener.start()
         try:
             while True:
-                interval = max(self._poll_interval, _SLOW_POLL) if listener.connected else self._poll_interval
+                # With notifications, the renewals of the lease are the poll beside them.
+                interval = None if listener.connected else self._poll_interval
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(interval):
                         await changed.wait()
@@ -356,10 +370,18 @@ class _PostgresTransactions:
             "app_version": self._node.app_version,
             "ttl": self._ttl,
             "first": first,
+            "late": OVERDUE_AFTER,
         }
         with self._connected() as database, database.cursor(row_factory=args_row(_Granted)) as cursor:
             (granted,) = cursor.execute(_GRANT_LEASE, values).fetchall()
-        return Lease(until=granted.until, now=granted.now, lost=granted.lost)
+        news = StoreNews(
+            nodes=tuple(sorted((*granted.others, self._node.id))),
+            revision=granted.revision,
+            waiting=granted.waiting,
+            overdue=granted.overdue,
+            lost=granted.has_lost,
+        )
+        return Lease(until=granted.until, now=granted.now, lost=granted.lost, news=news)
 
     def declare(self, tasks: Sequence[TaskRecord], existing: ExistingTaskPolicy, /) -> Sequence[TaskRecord]:
         ids = [task.id for task in tasks]

@@ -6,13 +6,14 @@ zone aware and kept in UTC with microseconds.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Literal, Self, TypeAlias
 from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, NonNegativeInt, PositiveInt, model_validator
 
 from asyncz._aliases import ExistingTaskPolicy as ExistingTaskPolicy, LostRunPolicy as LostRunPolicy
+from asyncz._checks import MAX_INT32
 from asyncz.clock import in_utc
 
 TaskRecordState: TypeAlias = Literal["active", "undeclared", "parked"]
@@ -24,11 +25,18 @@ RunKind: TypeAlias = Literal["due", "missed", "submitted"]
 RunRecordState: TypeAlias = Literal["waiting", "running", "executed", "error", "missed", "cancelled"]
 """State of a stored run; the last four are outcomes."""
 
+OVERDUE_AFTER = timedelta(seconds=0.5)
+"""Time that the preferred node of a task has to fire it, before the other nodes look after it."""
+
 FinalRunState: TypeAlias = Literal["executed", "error", "missed", "cancelled"]
 """State of a stored run with an outcome."""
 
 # The database keeps microseconds in UTC; equal records stay equal after a round trip.
 _Time: TypeAlias = Annotated[AwareDatetime, AfterValidator(in_utc)]
+
+
+# Databases keep it in 32 bits.
+_AppVersion = Annotated[int, Field(ge=0, le=MAX_INT32)]
 
 
 class TaskRecord(BaseModel, frozen=True, extra="forbid", defer_build=True):
@@ -61,7 +69,7 @@ class TaskRecord(BaseModel, frozen=True, extra="forbid", defer_build=True):
     executor: str = "asyncio"
     options: str = "{}"
     declaration: str = ""
-    app_version: NonNegativeInt = 0
+    app_version: _AppVersion = 0
     paused: bool = False
     next_due: _Time | None = None
     started_at: _Time | None = None
@@ -213,8 +221,26 @@ class NodeRecord(BaseModel, frozen=True, extra="forbid", defer_build=True):
 
     id: Annotated[str, Field(min_length=1)]
     name: str = ""
-    app_version: NonNegativeInt = 0
+    app_version: _AppVersion = 0
     lease_until: _Time | None = None
+
+
+class StoreNews(BaseModel, frozen=True, extra="forbid", defer_build=True):
+    """Changes in a store since the last renewal, so that a node looks only for work that exists.
+
+    Attributes:
+        nodes: Ids of the nodes whose lease is valid, the own one included, sorted.
+        revision: Revision of the last change of a task; 0 if there was none.
+        waiting: Whether a run waits that may start now.
+        overdue: Whether an active task is due for more than `OVERDUE_AFTER`.
+        lost: Whether a running run belongs to no node with a valid lease.
+    """
+
+    nodes: tuple[str, ...]
+    revision: NonNegativeInt
+    waiting: bool
+    overdue: bool
+    lost: bool
 
 
 class Lease(BaseModel, frozen=True, extra="forbid", defer_build=True):
@@ -224,11 +250,13 @@ class Lease(BaseModel, frozen=True, extra="forbid", defer_build=True):
         until: End of the lease.
         now: Time when the store granted it.
         lost: True if the previous lease had ended before: other nodes may have taken over the runs.
+        news: Changes in the store, if a renewal looks for them in its transaction; None if the node has to look itself.
     """
 
     until: _Time
     now: _Time
     lost: bool = False
+    news: StoreNews | None = None
 
 
 class RunQuery(BaseModel, frozen=True, extra="forbid", defer_build=True):

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import cast
 from uuid import UUID
 
 from asyncz._checks import check_at_least
@@ -35,6 +36,7 @@ from asyncz.stores._transactions import DatabaseSession
 from asyncz.stores.exceptions import StoreConnectionError, StoreDataError, StoreSchemaError
 from asyncz.stores.protocol import FORGET_NODE_AFTER, StoreSession
 from asyncz.stores.records import (
+    OVERDUE_AFTER,
     ExistingTaskPolicy,
     FinalRunState,
     Firing,
@@ -43,6 +45,7 @@ from asyncz.stores.records import (
     Outcome,
     RunQuery,
     RunRecord,
+    StoreNews,
     TaskRecord,
 )
 
@@ -82,6 +85,14 @@ _TRIM = (
     " ORDER BY sequence LIMIT ?)"
 )
 _ADVANCE = f"UPDATE asyncz_tasks SET next_due = ? WHERE id = ? AND version = ? AND next_due = ? AND {_CAN_FIRE}"  # noqa: S608  # own names
+_LOST = "state = 'running' AND (node IS NULL OR node NOT IN (SELECT id FROM asyncz_nodes WHERE lease_until > :now))"
+_NEWS = (
+    "SELECT (SELECT value FROM asyncz_counters WHERE name = 'revision'),"  # noqa: S608  # own names
+    " EXISTS (SELECT 1 FROM asyncz_runs WHERE state = 'waiting' AND (not_before IS NULL OR not_before <= :now)),"
+    f" EXISTS (SELECT 1 FROM asyncz_tasks WHERE next_due < :late AND {_CAN_FIRE}),"
+    f" EXISTS (SELECT 1 FROM asyncz_runs WHERE {_LOST}),"
+    " (SELECT json_group_array(id) FROM asyncz_nodes WHERE lease_until > :now)"
+)
 
 
 class SqliteStore:
@@ -144,7 +155,8 @@ class _SqliteTransactions:
                 " ON CONFLICT (id) DO UPDATE SET lease_until = excluded.lease_until",
                 (self._node.id, self._node.name, self._node.app_version, microseconds(until)),
             )
-        return Lease(until=until, now=now, lost=lost)
+            news = _news(database, now)
+        return Lease(until=until, now=now, lost=lost, news=news)
 
     def declare(self, tasks: Sequence[TaskRecord], existing: ExistingTaskPolicy, /) -> Sequence[TaskRecord]:
         ids = [task.id for task in tasks]
@@ -235,11 +247,8 @@ class _SqliteTransactions:
             now = self._time()
             if not self._is_alive(database, now):
                 return ()
-            condition = (
-                "state = 'running' AND (node IS NULL OR node NOT IN"
-                " (SELECT id FROM asyncz_nodes WHERE lease_until > ?)) ORDER BY sequence LIMIT ?"
-            )
-            return self._own(database, _runs(database, condition, (microseconds(now), limit)))
+            condition = f"{_LOST} ORDER BY sequence LIMIT :limit"
+            return self._own(database, _runs(database, condition, {"now": microseconds(now), "limit": limit}))
 
     def runs(self, query: RunQuery, /) -> Sequence[RunRecord]:
         conditions, values = ["TRUE"], list[SqlValue]()
@@ -465,6 +474,17 @@ def schema_number(connection: sqlite3.Connection) -> int:
     return number
 
 
+def _news(database: sqlite3.Connection, now: datetime) -> StoreNews:
+    values = {"now": microseconds(now), "late": microseconds(now - OVERDUE_AFTER)}
+    row: tuple[int, int, int, int, str] = database.execute(_NEWS, values).fetchone()
+    revision, waiting, overdue, lost, nodes = row
+    # Unverified: the statement makes a list of texts.
+    ids = cast("list[str]", json.loads(nodes))
+    return StoreNews(
+        nodes=tuple(sorted(ids)), revision=revision, waiting=bool(waiting), overdue=bool(overdue), lost=bool(lost)
+    )
+
+
 def _one_row(cursor: sqlite3.Cursor) -> tuple[int, ...]:
     row: tuple[int, ...] = cursor.fetchone()
     return row
@@ -488,7 +508,9 @@ def _in_order(task_ids: Sequence[str], known: Mapping[str, TaskRecord]) -> Seque
     return [known[task_id] for task_id in task_ids]
 
 
-def _runs(database: sqlite3.Connection, condition: str, values: Sequence[SqlValue]) -> list[RunRecord]:
+def _runs(
+    database: sqlite3.Connection, condition: str, values: Sequence[SqlValue] | Mapping[str, SqlValue]
+) -> list[RunRecord]:
     sql = f"SELECT {_RUNS} FROM asyncz_runs WHERE {condition}"  # noqa: S608  # own names
     rows: list[tuple[SqlValue, ...]] = database.execute(sql, values).fetchall()
     return [run_of_row(row) for row in rows]

@@ -220,6 +220,7 @@ STORE_RULES: tuple[Rule, ...] = _numbered(
     ("no rights without lease", "A node whose lease is over fires, claims and takes over nothing until it renews it."),
     ("lost lease", "A renewal after the end of the lease says that it was lost; another renewal does not."),
     ("nodes", "`nodes` returns the nodes with a valid lease, and no other."),
+    ("news", "The news of a renewal, if there are any, say what the other methods would find."),
     ("unchanged declaration", "Declaring a task with an unchanged hash writes nothing; its schedule goes on."),
     (
         "changed declaration",
@@ -282,6 +283,7 @@ STORE_RULES: tuple[Rule, ...] = _numbered(
     NO_RIGHTS_WITHOUT_LEASE,
     LOST_LEASE,
     NODES,
+    NEWS,
     UNCHANGED_DECLARATION,
     CHANGED_DECLARATION,
     NEWER_PROGRAM,

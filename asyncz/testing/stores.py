@@ -382,6 +382,44 @@ class StoreConformance(StoreChecks):
         if found != [(nodes.ids[0], "node 0", nodes.now + self.ttl)]:
             raise RuleBrokenError(rules.NODES, f"after the end of a lease, the nodes are {found}")
 
+    @checks(rules.NEWS)
+    async def test_renewal_reports_news(self) -> None:
+        nodes = await self._nodes(2)
+        first, (one, two) = nodes.first, sorted(nodes.ids)
+        if first.renew().news is None:
+            # A store that does not look for news is asked by other methods.
+            return
+
+        def expect(**expected: object) -> None:
+            known = {"nodes": (one, two), "revision": task.revision, "waiting": False, "overdue": False, "lost": False}
+            news = first.renew().news
+            if news is None or news.model_dump() != known | expected:
+                raise RuleBrokenError(rules.NEWS, f"the news are {news}, not {known | expected}")
+
+        task = await nodes.declare(new_task("task", due=nodes.now))
+        expect()
+        nodes.advance(0.4)
+        expect()
+        nodes.advance(0.2)
+        expect(overdue=True)
+        paused = expect_changed(await first.change(task.model_copy(update={"paused": True})))
+        expect(revision=paused.revision)
+        not_before = nodes.now + 2 * SECOND
+        waiting = new_run("task", DUE, kind="submitted", state="waiting").model_copy(update={"not_before": not_before})
+        _ = await first.submit([waiting])
+        expect(revision=paused.revision)
+        nodes.advance(3)
+        expect(revision=paused.revision, waiting=True)
+        (_,) = await nodes.sessions[1].claim({"asyncio": 1}, 1)
+        expect(revision=paused.revision)
+        nodes.advance(self.ttl.total_seconds())
+        expect(revision=paused.revision, lost=True, nodes=(nodes.ids[0],))
+        (_,) = await first.take_over(10)
+        expect(revision=paused.revision, nodes=(nodes.ids[0],))
+        nodes.advance(self.ttl.total_seconds() + 1)
+        # The runs of this node are not lost: it has a lease again.
+        expect(revision=paused.revision, nodes=(nodes.ids[0],))
+
     # Declarations and changes
 
     @checks(rules.UNCHANGED_DECLARATION)

@@ -236,6 +236,16 @@ class HidesLostLeases(BrokenSession):
         return self._lease
 
 
+class HidesWaitingRuns(BrokenSession):
+    breaks = "news"
+
+    @override
+    def renew(self) -> Lease:
+        lease = super().renew()
+        assert lease.news is not None
+        return lease.model_copy(update={"news": lease.news.model_copy(update={"waiting": False})})
+
+
 class ListsDeadNodes(BrokenSession):
     breaks = "nodes"
 

@@ -371,7 +371,7 @@ async def test_lease_lost_and_renewed_cancels_runs(store: Store) -> None:
         await until(lambda: calls == ["begun"])
         now = datetime.now(UTC)
         lost = Lease(until=now + TTL, now=now, lost=True)
-        await asyncio.to_thread(connector_of(scheduler)._on_lease_renewed, lost, 0.0)
+        await asyncio.to_thread(connector_of(scheduler)._on_lease_renewed, lost, True, 0.0, 0.0)
         await until(lambda: calls == ["begun", "cancelled"])
 
 

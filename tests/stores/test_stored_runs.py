@@ -386,10 +386,18 @@ async def test_clock_step_of_node_does_not_shift_runs(store: Store, other: Store
 
 def test_clock_offset_is_zero_if_clocks_may_agree() -> None:
     lease = Lease(until=datetime.fromtimestamp(115, UTC), now=datetime.fromtimestamp(100, UTC))
-    assert clock_offset(99, lease, 101) == 0
-    assert clock_offset(100, lease, 100) == 0
-    assert clock_offset(103, lease, 104) == 4
-    assert clock_offset(90, lease, 98) == -2
+    assert clock_offset(0, 99, lease, 101) == 0
+    assert clock_offset(0, 100, lease, 100) == 0
+    assert clock_offset(0, 103, lease, 104) == 4
+    assert clock_offset(0, 90, lease, 98) == -2
+
+
+def test_clock_offset_is_kept_if_calls_are_slow() -> None:
+    lease = Lease(until=datetime.fromtimestamp(115, UTC), now=datetime.fromtimestamp(100, UTC))
+    assert clock_offset(4, 103, lease, 109) == 4
+    assert clock_offset(4, 99, lease, 105) == 4
+    assert clock_offset(4, 99, lease, 103) == 0
+    assert clock_offset(4, 101, lease, 103) == 3
 
 
 # Fences
