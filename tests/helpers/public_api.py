@@ -257,6 +257,7 @@ NAMES: dict[str, list[str]] = {
         "StoreClosedError",
         "StoreConnectionError",
         "StoreError",
+        "StoreNews",
         "StoreSchemaError",
         "StoreSession",
         "StoredTaskConflictError",

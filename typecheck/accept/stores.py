@@ -39,6 +39,7 @@ from asyncz.stores import (
     StoreDataError,
     StoredTaskConflictError,
     StoreError,
+    StoreNews,
     StoreOptions,
     StoreSchemaError,
     StoreSession,
@@ -282,6 +283,13 @@ def fields_of_lease(lease: Lease) -> None:
     assert_type(lease.until, datetime)
     assert_type(lease.now, datetime)
     assert_type(lease.lost, bool)
+    assert_type(lease.news, StoreNews | None)
+
+
+def fields_of_news(news: StoreNews) -> None:
+    assert_type(news.nodes, tuple[str, ...])
+    assert_type(news.revision, int)
+    assert_type((news.waiting, news.overdue, news.lost), tuple[bool, bool, bool])
 
 
 def fields_of_query(query: RunQuery) -> None:
