@@ -119,8 +119,11 @@ async def test_idle_node_needs_its_renewals_only(postgres_server: str, monkeypat
     async def live(number: int) -> int:
         renewals.clear()
         before = commits(postgres_server, name)
-        async with AsyncIOScheduler(store=PostgresStore(url), store_options=StoreOptions(lease=3)) as scheduler:
-            scheduler.add_task(note, "one", trigger=HOURLY, id="note")
+        scheduler = AsyncIOScheduler(store=PostgresStore(url), store_options=StoreOptions(lease=3))
+        scheduler.add_task(note, "one", trigger=HOURLY, id="note")
+        async with scheduler:
+            await listening(postgres_server, 1)
+            number += len(renewals)
             await until(lambda: len(renewals) >= number)
         async with asyncio.timeout(30):
             # The server ends its sessions a little later.
@@ -130,7 +133,8 @@ async def test_idle_node_needs_its_renewals_only(postgres_server: str, monkeypat
 
     # The first life adds the tables and the task.
     await live(1)
-    assert abs(await live(7) - await live(2)) <= 2
+    # Some more at most: the server itself works in the database, and a hint may come late.
+    assert abs(await live(14) - await live(2)) <= 6
 
 
 async def sessions(server: str, database: str) -> int:
