@@ -34,6 +34,7 @@ from asyncz.stores import (
     StoreSession,
     TaskRecord,
 )
+from asyncz.stores._calls import StoredCall
 from asyncz.stores.memory import MemoryStoreSession
 from tests.helpers.stored_jobs import block, calls, note, release, work_until_cancelled, write_and_hang
 from tests.helpers.waiting import until
@@ -83,6 +84,11 @@ def work_until_cancelled_once() -> str:
     if "cancelled" not in calls:
         work_until_cancelled()
     return "again"
+
+
+def owned(permit: RunPermit) -> OwnedCall:
+    """Return the call of a run that may begin as a permit says."""
+    return owned_call(StoredCall.of(partial(note, "one")).bound(), RunOwnership("id", "task", 1, "node", permit))
 
 
 # Runs
@@ -163,7 +169,7 @@ async def test_run_after_the_lease_does_not_begin(store: MemoryStore) -> None:
     async with AsyncIOScheduler(store=store) as scheduler:
         term = keeper_of(scheduler).term
         permit = RunPermit(term)
-        call = owned_call(partial[object](note, "one"), RunOwnership("id", "task", 1, "node", permit))
+        call = owned(permit)
         assert call() == "ONE"
         term.until = lease_clock() - 0.1
         with pytest.raises(asyncio.CancelledError):
@@ -174,7 +180,7 @@ async def test_run_after_the_lease_does_not_begin(store: MemoryStore) -> None:
 def test_pickled_call_has_no_lease() -> None:
     term = LeaseTerm(time.monotonic() + 60, time.monotonic)
     permit = RunPermit(term)
-    call = owned_call(partial[object](note, "one"), RunOwnership("id", "task", 1, "node", permit))
+    call = owned(permit)
     sent: object = pickle.loads(pickle.dumps(call))
     assert isinstance(sent, OwnedCall)
     assert sent.ownership == RunOwnership("id", "task", 1, "node")
