@@ -11,9 +11,12 @@ _DEFAULT_NAME = "asyncz-typed"
 @functools.cache
 def distribution_name() -> str:
     """Return the name of the distribution that provides the package; the usual one for a checkout."""
-    # Another distribution may come first: a user's own one that contains a copy of the package.
-    found = packages_distributions().get("asyncz", [])
-    return _DEFAULT_NAME if _DEFAULT_NAME in found or not found else found[0]
+    try:
+        version(_DEFAULT_NAME)
+    except PackageNotFoundError:
+        # A user's own distribution that contains a copy of the package. To find it, all metadata are read.
+        return next(iter(packages_distributions().get("asyncz", [])), _DEFAULT_NAME)
+    return _DEFAULT_NAME
 
 
 def install_command(extra: str) -> str:
@@ -22,12 +25,10 @@ def install_command(extra: str) -> str:
 
 
 def _installed_version() -> str:
-    for name in (_DEFAULT_NAME, distribution_name()):
-        try:
-            return version(name)
-        except PackageNotFoundError:
-            continue
-    return "0.0+unknown"
+    try:
+        return version(distribution_name())
+    except PackageNotFoundError:
+        return "0.0+unknown"
 
 
 __version__: str = _installed_version()

@@ -21,8 +21,6 @@ def duration_text(seconds: float | None) -> str:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 9.95:
         return f"{seconds:.1f} s"
-    for size, unit in UNITS:
-        if seconds >= size:
-            amount = seconds / size
-            return f"{amount:.1f} {unit}" if amount < 9.95 and unit != "s" else f"{amount:.0f} {unit}"
-    return f"{seconds:.0f} s"
+    size, unit = next(each for each in UNITS if seconds >= each[0])
+    amount = seconds / size
+    return f"{amount:.1f} {unit}" if amount < 9.95 and unit != "s" else f"{amount:.0f} {unit}"

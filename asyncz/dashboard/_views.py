@@ -28,11 +28,9 @@ def relative_text(at: datetime, now: datetime) -> str:
     distance = abs(seconds)
     if distance < 1:
         return "now"
-    for size, unit in UNITS:
-        if distance >= size:
-            amount = f"{int(distance // size)} {unit}"
-            return f"in {amount}" if seconds > 0 else f"{amount} ago"
-    return "now"
+    size, unit = next(each for each in UNITS if distance >= each[0])
+    amount = f"{int(distance // size)} {unit}"
+    return f"in {amount}" if seconds > 0 else f"{amount} ago"
 
 
 def time_element(at: datetime | None, now: datetime, kind: str = "relative") -> Markup:

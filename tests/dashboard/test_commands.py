@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import pytest
 from asyncz.cli import _client
 from asyncz.cli._client import ApiClient, RemoteCommandError
 from asyncz.dashboard.states import ActionReport, RunDetail, SchedulerInfo, TaskPage
+from tests.helpers.forked import Program, run_program
 from tests.helpers.paths import PROJECT
 
 pytestmark = pytest.mark.slow
@@ -29,9 +29,9 @@ class Served:
     """A process of `asyncz dashboard`."""
 
     def __init__(self) -> None:
-        command = [sys.executable, "-m", "asyncz", "dashboard", "tests.dashboard.apps:scheduler"]
+        command = ["-m", "asyncz", "dashboard", "tests.dashboard.apps:scheduler"]
         environment = {**os.environ, "ASYNCZ_TOKEN": TOKEN}
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=PROJECT, env=environment)
+        self.process = Program(command, stderr=2, cwd=PROJECT, env=environment)
         assert self.process.stdout is not None
         self.link = self.process.stdout.readline().removeprefix("Dashboard: ").strip()
         self.url = self.link.partition("/login")[0]
@@ -43,15 +43,8 @@ class Served:
         self.process.stdout.close()
 
     def command(self, *arguments: str, token: str = TOKEN) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "asyncz", *arguments],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=100,
-            cwd=PROJECT,
-            env={**os.environ, "ASYNCZ_TOKEN": token, "COLUMNS": "160"},
-        )
+        environment = {**os.environ, "ASYNCZ_TOKEN": token, "COLUMNS": "160"}
+        return run_program("-m", "asyncz", *arguments, cwd=PROJECT, env=environment)
 
 
 @pytest.fixture(scope="module")
@@ -207,13 +200,6 @@ def test_scheduler_that_cannot_start_has_status_1(tmp_path: Path) -> None:
         "from asyncz.stores.sqlite import SqliteStore\n"
         f"scheduler = AsyncIOScheduler(store=SqliteStore({f'{tmp_path}/missing/jobs.db'!r}))\n"
     )
-    answer = subprocess.run(
-        [sys.executable, "-m", "asyncz", "dashboard", "broken:scheduler"],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=100,
-        cwd=tmp_path,
-    )
+    answer = run_program("-m", "asyncz", "dashboard", "broken:scheduler", cwd=tmp_path)
     assert answer.returncode == 1, answer.stderr
     assert "cannot be started" in answer.stderr

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 
 from tests.dashboard.serving import served
 from tests.dashboard.test_servers import Server, serving
+from tests.helpers.effort import examples
 
 schemathesis = pytest.importorskip("schemathesis", reason="schemathesis is not installed")
 
@@ -55,7 +56,7 @@ def test_answers_follow_document(server: Server, name: str, mode: str) -> None:
     operation = schema[f"/api/{name}"]["GET" if name in READING else "POST"]
     strategy = operation.as_strategy(generation_mode=schemathesis.GenerationMode(mode))
 
-    @settings(max_examples=25, deadline=None, database=None, suppress_health_check=_SLOW)
+    @settings(max_examples=examples(12), deadline=None, database=None, suppress_health_check=_SLOW)
     @given(case=strategy)
     def check(case: object) -> None:
         response = case.call(base_url=server.url, headers=case.headers)  # type: ignore[attr-defined]  # a Case

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
+
+from tests.helpers.forked import run_program
 
 
 def asyncz_command(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "asyncz", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=100, cwd=folder)
+    return run_program("-m", "asyncz", *arguments, cwd=folder)
 
 
 PATIENCE = 60.0

@@ -11,6 +11,7 @@ from asyncz import AsyncIOScheduler, CalendarIntervalTrigger, CronTrigger, Inter
 from asyncz.schedulers._schedules import TriggerSchedule
 from asyncz.schedulers._submitted import SubmittedRanges
 from asyncz.testing import FakeClock
+from tests.helpers.effort import examples
 from tests.helpers.payloads import do_nothing
 
 pytestmark = pytest.mark.anyio
@@ -96,7 +97,7 @@ async def test_clock_set_forward_and_back_runs_go_on(trigger: Trigger) -> None:
     ],
 )
 @given(steps=st.lists(st.sampled_from([-0.5, -5, -7, -59, -60, -61, -600, -90_000, 45, 3600]), max_size=4))
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=examples(20))
 def test_clock_steps_repeat_no_time_of_a_union(trigger: Trigger, steps: list[float]) -> None:
     """A part of a union counts from the start of the schedule, and another one does not."""
     now, submitted = START, list[float]()

@@ -10,11 +10,12 @@ from hypothesis import example, given, reject, settings, strategies as st
 
 from asyncz import CronTrigger, InvalidInputError
 from tests.helpers.cron import CHANGES, ReckonedCron, cron_expressions
+from tests.helpers.effort import examples
 from tests.helpers.times import START, due_until
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=examples(40))
 @given(
     expression=cron_expressions(),
     where=st.sampled_from(CHANGES),
@@ -38,7 +39,7 @@ def test_cron_due_times_match_minute_search(
     assert found == list(ReckonedCron(expression).due_between(begin, end, zone))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(30))
 @given(st.text("0123456789*/-,L#W? @adhilyMON", max_size=20) | st.text(max_size=20))
 def test_cron_any_text_parses_or_raises(text: str) -> None:
     try:

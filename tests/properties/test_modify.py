@@ -8,6 +8,7 @@ from hypothesis import given, settings, strategies as st
 from asyncz import AsyncIOExecutor, AsyncIOScheduler, InvalidInputError, Retry, UnknownAliasError
 from asyncz.testing import FakeClock
 from tests.helpers import payloads
+from tests.helpers.effort import examples
 from tests.helpers.times import EVERY_SECOND
 
 BAD_LIMITS: dict[str, st.SearchStrategy[object]] = {
@@ -34,7 +35,7 @@ GOOD_LIMITS: dict[str, st.SearchStrategy[object]] = {
 
 @pytest.mark.slow
 @given(data=st.data(), bad=st.sampled_from(sorted(BAD_LIMITS)))
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(60))
 def test_modify_one_bad_option_changes_nothing(data: st.DataObject, bad: str) -> None:
     scheduler = AsyncIOScheduler(clock=FakeClock())
     task = scheduler.add_task(payloads.add, 1, 2, trigger=EVERY_SECOND, id="job")

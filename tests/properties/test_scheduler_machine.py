@@ -52,6 +52,7 @@ from asyncz import (
     WorkerLostError,
 )
 from asyncz.testing import FakeClock
+from tests.helpers import effort
 from tests.helpers.generics import ResultT
 
 pytestmark = pytest.mark.slow
@@ -466,11 +467,10 @@ def test_every_run_ends_once(machine: type[SchedulerMachine], examples: int, mon
     # The log of all failures would hide the report of hypothesis.
     monkeypatch.setattr(logging.getLogger("asyncz"), "disabled", True)
     monkeypatch.setattr(logging.getLogger("asyncz.scheduler"), "disabled", True)
-    several = int(os.environ.get("ASYNCZ_STATEFUL_FACTOR", "1"))
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=examples * several,
+            max_examples=effort.examples(examples),
             stateful_step_count=30,
             deadline=None,
             suppress_health_check=list(HealthCheck),

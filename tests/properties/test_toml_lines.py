@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from asyncz.config._toml_positions import Path as TomlPath, find_positions
+from tests.helpers.effort import examples
 
 
 @st.composite
@@ -89,7 +90,7 @@ def paths_of(value: object, path: TomlPath = ()) -> Iterator[TomlPath]:
 
 @pytest.mark.slow
 @given(toml_texts())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_toml_lines_found_for_every_key(text: str) -> None:
     found = find_positions(text)
     assert set(found) == set(paths_of(tomllib.loads(text)))

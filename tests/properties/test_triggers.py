@@ -20,6 +20,7 @@ from asyncz import (
     OrTrigger,
     Trigger,
 )
+from tests.helpers.effort import examples
 from tests.helpers.times import START, ZONES, due_times, due_until
 
 
@@ -45,7 +46,7 @@ def test_interval_due_at_multiples(
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(30))
 @given(
     expression=st.sampled_from(["*/7 * * * *", "30 2 * * *", "*/20 5 * * * *", "0 0 1 * *"]),
     zone=st.sampled_from(ZONES),
@@ -84,7 +85,7 @@ def reckoned_day_by_day(months: int, days: int, start: date, at: time, zone: tzi
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(20))
 @given(
     distance=st.tuples(st.integers(1, 30), st.just(0)) | st.tuples(st.just(0), st.integers(1, 60)),
     start=st.dates(date(2010, 1, 1), date(2012, 1, 31)) | st.sampled_from([date(2024, 2, 29), date(2026, 10, 31)]),
@@ -105,7 +106,7 @@ def test_calendar_interval_matches_day_search(distance: tuple[int, int], start: 
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(30))
 @given(
     trigger=st.sampled_from(["*/7 * * * *", "0 9 * * MON-FRI", "5,6 */3 1-5 * *", "*/20 * * * * *"]),
     jitter=st.floats(0.001, 100_000),
@@ -134,7 +135,7 @@ PARTS = st.sampled_from(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(30))
 @given(st.lists(PARTS, min_size=1, max_size=4))
 def test_combinations_match_union_and_intersection(parts: list[Trigger]) -> None:
     until = START + timedelta(hours=6)
@@ -147,7 +148,7 @@ def test_combinations_match_union_and_intersection(parts: list[Trigger]) -> None
         previous = due
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(30))
 @given(st.lists(st.tuples(st.integers(1, 40), st.integers(0, 39)), min_size=2, max_size=2))
 def test_and_of_intervals_meets_or_raises(parts: list[tuple[int, int]]) -> None:
     trigger = AndTrigger(

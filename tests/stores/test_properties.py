@@ -32,6 +32,7 @@ from asyncz.stores import (
     TaskRecord,
 )
 from asyncz.testing._store_nodes import DUE, SECOND, StoreClock
+from tests.helpers.effort import examples
 from tests.helpers.postgres import new_schema
 
 TTL = timedelta(seconds=10)
@@ -249,7 +250,7 @@ def compare(make_store: Callable[[Callable[[], float]], Store], script: Sequence
         assert other == mine, f"step {number + 1}, {step}"
 
 
-@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=examples(50), suppress_health_check=[HealthCheck.too_slow])
 @given(steps)
 def test_sqlite_does_what_memory_does(script: list[Step]) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -259,7 +260,7 @@ def test_sqlite_does_what_memory_does(script: list[Step]) -> None:
 @pytest.mark.slow
 @pytest.mark.xdist_group("postgres")
 def test_postgres_does_what_memory_does(postgres_server: str) -> None:
-    @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+    @settings(deadline=None, max_examples=examples(25), suppress_health_check=[HealthCheck.too_slow])
     @given(steps)
     def check(script: list[Step]) -> None:
         compare(lambda now: PostgresStore(new_schema(postgres_server), now=now, notify=False), script)

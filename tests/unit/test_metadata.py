@@ -32,6 +32,12 @@ def fresh_name() -> None:
 def test_hint_names_installed_distribution(
     distributions: list[str], name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def version(name: str) -> str:
+        if name not in distributions:
+            raise PackageNotFoundError(name)
+        return "1.2"
+
+    monkeypatch.setattr(_metadata, "version", version)
     monkeypatch.setattr(_metadata, "packages_distributions", lambda: {"asyncz": distributions})
     error = MissingExtraError("CronTrigger", "cronsim", "cron")
     assert str(error).endswith(f"pip install '{name}[cron]'")
@@ -45,6 +51,13 @@ def test_version_without_distribution_is_unknown(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(_metadata, "version", fail)
     assert _metadata._installed_version() == "0.0+unknown"
+
+
+def test_version_is_found_without_reading_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do not read the metadata of all distributions, which takes a third of the start of the command line."""
+    monkeypatch.setattr(_metadata, "version", {"asyncz-typed": "1.2"}.__getitem__)
+    monkeypatch.setattr(_metadata, "packages_distributions", None)
+    assert _metadata._installed_version() == "1.2"
 
 
 def test_package_has_version() -> None:

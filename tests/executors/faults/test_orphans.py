@@ -10,8 +10,8 @@ from tests.chaos.orphans import kill_at_moments
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_killed_program_leaves_no_process(tmp_path: Path, seed: int) -> None:
-    """At 12 moments here, at 50 by `python -m tests.chaos.orphans`."""
+    """At 8 moments here, at 50 by `python -m tests.chaos.orphans`."""
     moments = kill_at_moments(4, tmp_path, seed)
     assert [moment for moment in moments if not moment.is_right] == []

@@ -7,14 +7,14 @@ import os
 import pty
 import select
 import struct
-import subprocess
-import sys
 import termios
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pyte
+
+from tests.helpers.forked import Program
 
 DEADLINE = 60.0
 
@@ -29,15 +29,14 @@ class Terminal:
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
         environment = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES"}}
-        command = [sys.executable, "-m", "asyncz", *arguments]
-        self.process = subprocess.Popen(
-            command,
+        self.process = Program(
+            ["-m", "asyncz", *arguments],
             stdin=slave,
             stdout=slave,
             stderr=slave,
             cwd=folder,
             env={**environment, "TERM": "xterm-256color", "NO_COLOR": "1"},
-            start_new_session=True,
+            new_session=True,
         )
         os.close(slave)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 import textwrap
 import threading
 from pathlib import Path
 
 import pytest
+
+from tests.helpers.forked import Program
 
 pytestmark = pytest.mark.slow
 
@@ -19,8 +19,7 @@ class Command:
 
     def __init__(self, folder: Path, program: str, *arguments: str) -> None:
         (folder / "own.py").write_text(textwrap.dedent(program))
-        command = [sys.executable, "-m", "asyncz", "run", "own:scheduler", *arguments]
-        self.process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True)
+        self.process = Program(["-m", "asyncz", "run", "own:scheduler", *arguments], cwd=folder, stderr=2)
         # Whatever happens, reading its output comes to an end.
         self.guard = threading.Timer(60, self.process.kill)
         self.guard.start()
@@ -36,7 +35,7 @@ class Command:
         output, _ = self.process.communicate()
         self.guard.cancel()
         # The other lines are events.
-        return self.process.returncode, [line for line in output.splitlines() if not line.startswith("time=")]
+        return self.process.wait(), [line for line in output.splitlines() if not line.startswith("time=")]
 
 
 PROGRAM = """

@@ -11,8 +11,6 @@ import re
 import select
 import shlex
 import signal
-import subprocess
-import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -39,6 +37,7 @@ from asyncz.cli._events import as_line, fields_of
 from asyncz.cli._live_table import due_text, outcome_text, overview, progress_text
 from asyncz.states import RunProgress, TaskState
 from tests.helpers.commands import PATIENCE
+from tests.helpers.forked import Program
 
 
 class Terminal:
@@ -48,9 +47,9 @@ class Terminal:
         self.screen = ""
         environment = {**os.environ, "COLUMNS": "150", "LINES": "40", "TERM": "xterm-256color"}
         master, slave = pty.openpty()
-        command = [sys.executable, "-m", "asyncz", *arguments]
-        self.process = subprocess.Popen(
-            command, stdin=slave, stdout=slave, stderr=slave, cwd=folder, env=environment, start_new_session=True
+        command = ["-m", "asyncz", *arguments]
+        self.process = Program(
+            command, stdin=slave, stdout=slave, stderr=slave, cwd=folder, env=environment, new_session=True
         )
         os.close(slave)
         self.master = master

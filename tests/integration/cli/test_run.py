@@ -16,6 +16,7 @@ from typing import Protocol
 import pytest
 
 from tests.helpers.commands import PATIENCE, asyncz_command
+from tests.helpers.forked import Program
 
 pytestmark = pytest.mark.slow
 
@@ -36,8 +37,7 @@ class Running:
     def __init__(self, folder: Path, *arguments: str) -> None:
         self.folder = folder
         with (folder / "output").open("w") as output, (folder / "errors").open("w") as errors:
-            command = [sys.executable, "-m", "asyncz", *arguments]
-            self.process = subprocess.Popen(command, stdout=output, stderr=errors, cwd=folder)
+            self.process = Program(["-m", "asyncz", *arguments], stdout=output, stderr=errors, cwd=folder)
 
     @property
     def lines(self) -> list[str]:

@@ -9,8 +9,6 @@ import os
 import re
 import shlex
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from configparser import ConfigParser
 from pathlib import Path
@@ -20,6 +18,8 @@ import pytest
 from typer.testing import CliRunner
 
 from asyncz.cli.app import app
+from tests.helpers.commands import asyncz_command
+from tests.helpers.forked import Program, run_program
 
 pytestmark = pytest.mark.slow
 
@@ -58,7 +58,7 @@ def _prepare(example: Example, folder: Path) -> list[str]:
     (folder / "asyncz.toml").write_text(_CONFIGURATIONS[0])
     program = folder / "jobs.py"
     program.write_text(example.code)
-    return [sys.executable, str(program)]
+    return [str(program)]
 
 
 def _without_figures(text: str) -> str:
@@ -72,7 +72,7 @@ def _name(example: Example) -> str:
 @pytest.mark.parametrize("example", [each for each in EXAMPLES if not each.keeps_running], ids=_name)
 def test_example_prints_the_shown_output(example: Example, tmp_path: Path) -> None:
     command = _prepare(example, tmp_path)
-    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100, cwd=tmp_path)
+    result = run_program(*command, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert example.output, "the README shows no output for this example"
     assert _without_figures(result.stdout) == _without_figures(example.output)
@@ -82,7 +82,7 @@ def test_example_prints_the_shown_output(example: Example, tmp_path: Path) -> No
 def test_example_runs_until_sigterm(example: Example, tmp_path: Path) -> None:
     command = _prepare(example, tmp_path)
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path, env=environment)
+    process = Program(command, stderr=2, cwd=tmp_path, env=environment)
     assert process.stdout is not None
     shown = example.output.splitlines()
     try:
@@ -164,7 +164,5 @@ def test_configuration_with_store_runs(tmp_path: Path, monkeypatch: pytest.Monke
     file = tmp_path / "asyncz.toml"
     file.write_text("".join(_CONFIGURATIONS))
     (tmp_path / "jobs.py").write_text("def count_lines(path: str) -> int:\n    return 3\n")
-    checked = subprocess.run(
-        [sys.executable, "-m", "asyncz", "check", str(file)], capture_output=True, text=True, check=False, timeout=100
-    )
+    checked = asyncz_command("check", str(file), folder=tmp_path)
     assert (checked.returncode, checked.stderr) == (0, "")

@@ -18,6 +18,7 @@ from asyncz import (
 )
 from asyncz.config._loader import MAX_FILE_SIZE
 from asyncz.plugins import load_executor, load_trigger
+from tests.helpers.effort import examples
 
 ONE = '[tasks.one]\ncall = "builtins:abs"\nargs = [-1]\n'
 
@@ -158,7 +159,7 @@ CONFIGS = st.dictionaries(KEYS, VALUES, max_size=3) | st.fixed_dictionaries(
 
 @pytest.mark.slow
 @given(CONFIGS)
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(50), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_data_raises_asyncz_errors_only(config: dict[str, object]) -> None:
     try:
         AsyncIOScheduler.from_config(config)
@@ -177,7 +178,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 @given(content=st.binary(max_size=200) | st.text(max_size=200).map(lambda text: text.encode(errors="surrogatepass")))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 def test_any_file_raises_configuration_errors_only(folder: Path, content: bytes) -> None:
     try:
         AsyncIOScheduler.from_config(written(folder, content))

@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from asyncz import TaskLimits, TaskRun, TaskSpec
 from asyncz.executors._run_registry import RunRecord, RunRegistry, RunState
+from tests.helpers.effort import examples
 
 SPECS = [TaskSpec(f"task-{number}", int, limits=TaskLimits(max_instances=1000)) for number in range(3)]
 
@@ -138,7 +139,7 @@ class RegistryMachine(RuleBasedStateMachine):
 @pytest.mark.slow
 def test_registry_agrees_with_model() -> None:
     run_state_machine_as_test(
-        RegistryMachine, settings=settings(max_examples=150, stateful_step_count=30, deadline=None)
+        RegistryMachine, settings=settings(max_examples=examples(60), stateful_step_count=30, deadline=None)
     )
 
 

@@ -18,6 +18,7 @@ from asyncz import (
     Trigger,
 )
 from asyncz.triggers.base import latest_due_time, start_trigger
+from tests.helpers.effort import examples
 from tests.unit.triggers.strategies import intersections, times, triggers
 
 NOW = datetime(2030, 1, 1, 0, 0, 5, tzinfo=UTC)
@@ -35,7 +36,7 @@ def last_by_walking(trigger: Trigger, previous: datetime, now: datetime) -> date
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(15))
 @given(triggers | intersections, times, st.timedeltas(timedelta(0), timedelta(days=4)), times)
 def test_latest_due_time_agrees_with_walking(
     trigger: Trigger, added_at: datetime, length: timedelta, previous: datetime

@@ -29,6 +29,7 @@ from asyncz.testing import FakeClock
 from asyncz.triggers._progressions import Progression
 from asyncz.triggers.base import latest_due_time
 from tests.helpers import payloads
+from tests.helpers.effort import examples
 from tests.helpers.times import due_times
 from tests.unit.triggers.strategies import plain, times
 
@@ -64,7 +65,7 @@ def first_due_times(parts: list[Trigger], now: datetime, count: int) -> list[dat
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=examples(40))
 @given(st.lists(plain.filter(lambda trigger: not getattr(trigger, "jitter", 0)), min_size=1, max_size=4), times)
 def test_union_is_merge_of_its_parts(parts: list[Trigger], now: datetime) -> None:
     """Parts with a first due time in the past included; random delays differ between two starts."""

@@ -11,6 +11,7 @@ from hypothesis import given, settings, strategies as st
 
 from asyncz import CronTrigger, InvalidInputError
 from asyncz.triggers._cron_fields import parse_expression
+from tests.helpers.effort import examples
 from tests.helpers.times import due_times
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -172,7 +173,7 @@ def test_weekday_range_goes_from_first_to_last(low: int, high: int) -> None:
         assert found == expected
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=examples(120))
 @given(st.text("0123456789*/-,L#W?HR @adhilymonfriMON\t", max_size=25) | st.text(max_size=25))
 def test_any_text_is_accepted_or_rejected(text: str) -> None:
     try:

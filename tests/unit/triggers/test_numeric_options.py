@@ -10,6 +10,7 @@ from hypothesis import example, given, settings, strategies as st
 from asyncz import AsynczError, IntervalTrigger, InvalidInputError
 from asyncz.plugins import load_trigger
 from asyncz.triggers.base import ValueTrigger, latest_due_time, start_trigger
+from tests.helpers.effort import examples
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
@@ -39,7 +40,7 @@ CHOICES: list[tuple[str, str, dict[str, object]]] = [
 ]
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=examples(150))
 @given(st.sampled_from(CHOICES), numbers, st.sampled_from([NOW, FIRST, LAST, LAST - timedelta(days=400)]))
 @example(("jitter", "interval", {"days": 999_999_999}), 8.64e13, NOW)
 @example(("seconds", "interval", {}), 10**400, NOW)
