@@ -15,6 +15,7 @@ __all__ = [
     "Authorize",
     "Dashboard",
     "OperatorAction",
+    "Permission",
     "Redact",
     "RedactedKind",
     "User",
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     )
     from asyncz.dashboard._security import Authorize as Authorize, User as User, Verdict as Verdict
     from asyncz.dashboard.app import Dashboard as Dashboard
-    from asyncz.dashboard.states import Access as Access
+    from asyncz.dashboard.states import Access as Access, Permission as Permission
 else:
     __getattr__, __dir__ = lazy_exports(
         __name__,
@@ -40,6 +41,6 @@ else:
             "asyncz.dashboard._redaction": ("Redact", "RedactedKind", "redact_secrets"),
             "asyncz.dashboard._security": ("Authorize", "User", "Verdict"),
             "asyncz.dashboard.app": ("Dashboard",),
-            "asyncz.dashboard.states": ("Access",),
+            "asyncz.dashboard.states": ("Access", "Permission"),
         },
     )

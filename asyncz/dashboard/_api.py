@@ -19,6 +19,7 @@ from asyncz.dashboard._actions import Operator
 from asyncz.dashboard._http import Endpoint, json_response, parse_body, parse_query
 from asyncz.dashboard._index import TaskSelection
 from asyncz.dashboard._openapi import Described, document
+from asyncz.dashboard._problems import RequestError
 from asyncz.dashboard._reading import ReadModel, RunSelection
 from asyncz.dashboard._security import User
 from asyncz.dashboard.requests import (
@@ -33,9 +34,11 @@ from asyncz.dashboard.requests import (
     TimelineQuery,
 )
 from asyncz.dashboard.states import (
+    PERMISSIONS,
     ActionReport,
     EventPage,
     ExecutorPage,
+    Permission,
     RunDetail,
     RunPage,
     SchedulerInfo,
@@ -117,18 +120,32 @@ class Api:
         return self._model.events(query.before, query.limit)
 
     async def _act(self, body: TaskActionRequest, user: User) -> ActionReport:
+        _check_permission(user, body.action)
         return self._operator.act(body.action, body.task_ids, user.name, body.trigger)
 
     async def _cancel_run(self, body: CancelRunRequest, user: User) -> ActionReport:
+        _check_permission(user, "cancel")
         return self._operator.cancel_run(body.run_id, user.name)
 
     async def _set_paused(self, body: SchedulerActionRequest, user: User) -> ActionReport:
+        _check_permission(user, "scheduler")
         return self._operator.set_paused(body.action == "pause", user.name)
 
 
 def info_for(model: ReadModel, user: User) -> SchedulerInfo:
     """Return the scheduler, with the name and the rights of a user."""
-    return model.info().model_copy(update={"access": user.access, "user": user.name})
+    permissions = tuple(each for each in PERMISSIONS if user.may(each))
+    return model.info().model_copy(update={"access": user.access, "permissions": permissions, "user": user.name})
+
+
+def _check_permission(user: User, permission: Permission) -> None:
+    """Reject an action that the user may not carry out.
+
+    Raises:
+        RequestError: The permission is missing.
+    """
+    if not user.may(permission):
+        raise RequestError(403, f"the permission {permission!r} is missing")
 
 
 def selection_of(query: TaskQuery) -> TaskSelection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
@@ -98,9 +99,10 @@ def lane(timeline: Timeline, row: Lane) -> Markup:
     )
     runs = (_span(timeline, run) for run in reversed(row.runs))
     due = (
-        Markup('<circle class="due" cx="{:.2f}%" cy="14" r="3.5"><title>due {:%H:%M:%S} UTC</title></circle>').format(
-            place, at
-        )
+        Markup(
+            '<circle class="due" data-mark="{}" tabindex="-1" role="img" cx="{:.2f}%" cy="14" r="3.5">'
+            "<title>due {:%H:%M:%S} UTC</title></circle>"
+        ).format(at.isoformat(), place, at)
         for place, at in _apart(timeline, row.due)
     )
     more = (
@@ -109,8 +111,19 @@ def lane(timeline: Timeline, row: Lane) -> Markup:
         else Markup("")
     )
     marks = Markup("").join((*grid, now, *runs, more, *due))
-    label = f"{len(row.runs)} past and {len(row.due)} coming runs of {row.task_id}"
-    return Markup('<svg class="lane" width="100%" height="28" role="img" aria-label="{}">{}</svg>').format(label, marks)
+    return Markup('<svg class="lane" width="100%" height="28" role="group" aria-label="{}">{}</svg>').format(
+        _lane_text(row), marks
+    )
+
+
+def _lane_text(row: Lane) -> str:
+    """Return the runs of a task in words, for readers that do not see the marks."""
+    counts = Counter(OUTCOME_WORDS[run.outcome] for run in row.runs)
+    outcomes = ", ".join(f"{number} {word}" for word, number in counts.most_common()) or "no past runs"
+    if not row.due:
+        return f"{row.task_id}: {outcomes}; none coming"
+    more = "more than " if row.more else ""
+    return f"{row.task_id}: {outcomes}; {more}{len(row.due)} coming, the next at {row.due[0]:%H:%M:%S} UTC"
 
 
 def _span(timeline: Timeline, run: Run) -> Markup:
@@ -118,16 +131,17 @@ def _span(timeline: Timeline, run: Run) -> Markup:
     left = max(0.0, _place(timeline, started))
     right = min(100.0, _place(timeline, run.finished_at or timeline.now))
     return Markup(
-        '<a href="{}" tabindex="-1"><rect class="bar {}" x="{:.3f}%" y="6" width="{:.3f}%" height="16" rx="2">'
-        "<title>run {}, {}, {}</title></rect></a>"
+        '<a href="{}" data-mark tabindex="-1"><title>run {}, {}, started {:%H:%M:%S} UTC, {}</title>'
+        '<rect class="bar {}" x="{:.3f}%" y="6" width="{:.3f}%" height="16" rx="2"/></a>'
     ).format(
         run_link(run.run_id),
+        run.run_id,
+        OUTCOME_WORDS[run.outcome],
+        started,
+        "in progress" if run.outcome is None else duration_text(run.duration),
         run.outcome or "running",
         left,
         max(0.35, right - left),
-        run.run_id,
-        OUTCOME_WORDS[run.outcome],
-        duration_text(run.duration),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 import attrs
@@ -23,7 +23,7 @@ class TaskSelection:
     """Selection and order of tasks.
 
     Attributes:
-        search: Text that the id, the function or the executor contains; case does not matter.
+        search: Text that the id, the function, the executor or an argument contains; case does not matter.
         filter: Selection by state; None for all tasks.
         executor: Alias of an executor; empty for all executors.
         order: Order of the tasks.
@@ -74,10 +74,16 @@ class TaskIndex:
 
     Args:
         scheduler: Scheduler.
+        shows_argument: Returns True if an argument of a call, as it is shown, contains a text.
     """
 
-    def __init__(self, scheduler: AsyncIOScheduler) -> None:
+    def __init__(
+        self,
+        scheduler: AsyncIOScheduler,
+        shows_argument: Callable[[object, str], bool] = lambda _call, _search: False,
+    ) -> None:
         self._scheduler = scheduler
+        self._shows_argument = shows_argument
         self._lock = threading.Lock()
         self._rows: Mapping[str, _Row] = {}
         self._valid_until = 0.0
@@ -87,7 +93,7 @@ class TaskIndex:
         tasks = self._scheduler.tasks
         needs_rows = selection.filter is not None or selection.order == "next"
         rows = self._scan(tasks) if needs_rows else _NO_ROWS
-        keyed = [(_key(task, rows, selection.order), task) for task in tasks if _matches(task, rows, selection)]
+        keyed = [(_key(task, rows, selection.order), task) for task in tasks if self._matches(task, rows, selection)]
         keyed.sort(key=lambda entry: entry[0])
         after = selection.after
         remaining = keyed if after is None else [entry for entry in keyed if entry[0] > after]
@@ -122,6 +128,13 @@ class TaskIndex:
         row = self._rows.get(task_id)
         return row is not None and row.next_due is not None
 
+    def _matches(self, task: Task[object], rows: Mapping[str, _Row], selection: TaskSelection) -> bool:
+        if not _is_selected(task, rows, selection):
+            return False
+        search = selection.search.casefold()
+        texts = (task.id, task.function, task.executor)
+        return any(search in text.casefold() for text in texts) or self._shows_argument(task.call, search)
+
     def _scan(self, tasks: Sequence[Task[object]]) -> Mapping[str, _Row]:
         with self._lock:
             started = time.monotonic()
@@ -133,7 +146,7 @@ class TaskIndex:
             return self._rows
 
 
-def _matches(task: Task[object], rows: Mapping[str, _Row], selection: TaskSelection) -> bool:
+def _is_selected(task: Task[object], rows: Mapping[str, _Row], selection: TaskSelection) -> bool:
     if selection.executor and task.executor != selection.executor:
         return False
     if selection.filter is not None:
@@ -141,8 +154,7 @@ def _matches(task: Task[object], rows: Mapping[str, _Row], selection: TaskSelect
         # A task that was added after the scan has no row yet.
         if selection.filter not in (groups_of(task.state) if row is None else row.groups):
             return False
-    search = selection.search.casefold()
-    return not search or any(search in text.casefold() for text in (task.id, task.function, task.executor))
+    return True
 
 
 def _key(task: Task[object], rows: Mapping[str, _Row], order: TaskOrder) -> str:

@@ -19,6 +19,8 @@ from asyncz.dashboard._reading import ReadModel, RunSelection
 from asyncz.dashboard._security import User
 from asyncz.dashboard._static import version
 from asyncz.dashboard.requests import EventQuery, IdQuery, NoQuery, RunQueryParameters, TaskQuery, TimelineQuery
+from asyncz.dashboard.states import PERMISSIONS
+from asyncz.triggers._cron_words import trigger_words
 
 _FILTERS: Final = ("scheduled", "running", "paused", "failing", "idle")
 _OUTCOMES: Final = ("running", "executed", "error", "missed", "cancelled")
@@ -46,6 +48,8 @@ _HELPERS: Final[Mapping[str, object]] = {
     "outcome_words": _views.OUTCOME_WORDS,
     "duration": _texts.duration_text,
     "breakable": _views.breakable,
+    "trigger_words": trigger_words,
+    "permissions": PERMISSIONS,
 }
 
 

@@ -91,7 +91,7 @@ class ReadModel:
         self._journal = journal
         self._redactor = redactor
         self._title = title
-        self.index: TaskIndex = TaskIndex(scheduler)
+        self.index: TaskIndex = TaskIndex(scheduler, redactor.shows_argument)
 
     @property
     def store(self) -> SchedulerStore | None:

@@ -5,8 +5,13 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterator
+from datetime import date, time, timedelta
+from decimal import Decimal
+from enum import Enum
 from functools import partial
+from pathlib import PurePath
 from typing import Literal, TypeAlias
+from uuid import UUID
 
 from asyncz._callables import CallWrapper
 from asyncz._text import value_text
@@ -56,6 +61,7 @@ _PORT = re.compile(r"\d{1,5}(?:[/?#…]|$)")
 # The longest texts to show. They are cut after their redaction: the rest of a secret that was cut is not recognized.
 _LENGTHS: dict[RedactedKind, int] = {"argument": 300, "result": 300, "error": 1000, "log": 2000}
 _MAX_READ = 10_000
+_PLAIN = (str, bytes, int, float, Decimal, date, time, timedelta, UUID, Enum, PurePath)
 
 
 def redact_secrets(kind: RedactedKind, name: str, text: str) -> str:
@@ -130,12 +136,25 @@ class Redactor:
         """Return the arguments of a call by the names of their parameters. Calls the `repr` of each."""
         return tuple(Argument(name=name, value=self("argument", name, text)) for name, text in _texts(call))
 
+    def shows_argument(self, call: object, search: str) -> bool:
+        """Return True if an argument that is a text, number, date or the like contains a text in lower case.
+
+        The text that is shown counts, so that no search finds a secret. Other arguments are not searched: the `repr` of
+        one may take long.
+        """
+        _, positional, named = _parts_of(call)
+        plain = (value for value in (*positional, *named.values()) if isinstance(value, _PLAIN))
+        if not any(search in value_text(value, _MAX_READ).casefold() for value in plain):
+            return False
+        return any(search in argument.value.casefold() for argument in self.arguments(call))
+
     def value(self, kind: RedactedKind, task_id: str, value: object) -> str:
         """Return the text of a value. Calls its `repr`."""
         return self(kind, task_id, value_text(value, _MAX_READ))
 
 
-def _texts(call: object) -> Iterator[tuple[str, str]]:
+def _parts_of(call: object) -> tuple[object, tuple[object, ...], dict[str, object]]:
+    """Return the function of a call, its positional arguments and its named ones."""
     positional: tuple[object, ...] = ()
     named: dict[str, object] = {}
     while isinstance(call, (partial, CallWrapper)):
@@ -143,7 +162,12 @@ def _texts(call: object) -> Iterator[tuple[str, str]]:
             positional = (*call.args, *positional)
             named = {**call.keywords, **named}
         call = call.func
-    names = _parameter_names(call)
+    return call, positional, named
+
+
+def _texts(call: object) -> Iterator[tuple[str, str]]:
+    function, positional, named = _parts_of(call)
+    names = _parameter_names(function)
     for number, value in enumerate(positional):
         yield names[number] if number < len(names) else f"{number + 1}", value_text(value, _MAX_READ)
     for name, value in named.items():

@@ -19,8 +19,21 @@ from starlette.requests import Request
 from asyncz._checks import check_text
 from asyncz._text import printable, value_text
 from asyncz.dashboard._safe_logging import logger
-from asyncz.dashboard.states import Access
+from asyncz.dashboard.states import PERMISSIONS, Access, Permission
 from asyncz.exceptions import InvalidInputError
+
+
+def _checked_permissions(given: Iterable[Permission]) -> frozenset[Permission]:
+    """Return permissions as a set.
+
+    Raises:
+        InvalidInputError: They are a text, or one of them does not exist.
+    """
+    found: frozenset[Permission] = frozenset() if isinstance(given, str) else frozenset(given)
+    if isinstance(given, str) or not found <= {*PERMISSIONS}:
+        allowed = f"a set of {', '.join(PERMISSIONS)} is needed"
+        raise InvalidInputError("permissions", value_text(given), allowed)
+    return found
 
 
 @attrs.frozen
@@ -30,10 +43,22 @@ class User:
     Attributes:
         access: Right of the user: `look` to read, `operate` also to act.
         name: Name, which the events of actions contain.
+        permissions: Actions that a user with the right `operate` may carry out; all by default.
+
+    Raises:
+        InvalidInputError: A permission does not exist.
+
+    Example:
+        >>> User("operate", name="mara", permissions={"run", "pause", "resume"})
     """
 
     access: Access
     name: str = ""
+    permissions: frozenset[Permission] = attrs.field(default=frozenset(PERMISSIONS), converter=_checked_permissions)
+
+    def may(self, permission: Permission) -> bool:
+        """Return True if the user may carry out an action."""
+        return self.access == "operate" and permission in self.permissions
 
 
 Verdict: TypeAlias = User | Access | None

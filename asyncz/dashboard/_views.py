@@ -34,12 +34,14 @@ def relative_text(at: datetime, now: datetime) -> str:
 
 
 def time_element(at: datetime | None, now: datetime, kind: str = "relative") -> Markup:
-    """Return a `time` element: `relative` shows the distance from now, `clock` and `full` the time in UTC."""
+    """Return a `time` element: `relative` shows the distance from now, the other kinds the time in UTC."""
     if at is None:
         return Markup('<span class="none">{}</span>').format(NOTHING)
     iso = at.isoformat()
     full = f"{at:%Y-%m-%d %H:%M:%S} UTC"
-    shown = {"relative": relative_text(at, now), "clock": f"{at:%H:%M:%S}", "full": full}[kind]
+    clock = f"{at:%H:%M:%S}"
+    exact = f"{at:%Y-%m-%d} {at.isoformat(timespec='milliseconds')[11:23]} UTC"
+    shown = {"relative": relative_text(at, now), "clock": clock, "full": full, "exact": exact}[kind]
     return Markup('<time datetime="{}" title="{}" data-time="{}">{}</time>').format(iso, full, kind, shown)
 
 

@@ -37,7 +37,7 @@ class TaskQuery(Parameters, frozen=True):
     """Selection of tasks.
 
     Attributes:
-        search: Text that the id, the function or the executor contains; case does not matter.
+        search: Text that the id, the function, the executor or an argument contains; case does not matter.
         filter: Selection by state; all tasks if it is left out.
         executor: Alias of an executor; all executors if it is left out.
         order: Order of the tasks.

@@ -25,6 +25,12 @@ TaskOrder: TypeAlias = Literal["id", "next"]
 ActionName: TypeAlias = Literal["run", "pause", "resume", "cancel", "reschedule", "remove"]
 """Action on tasks."""
 
+Permission: TypeAlias = Literal["run", "pause", "resume", "cancel", "reschedule", "remove", "scheduler"]
+"""Action that a user may carry out; `scheduler` is to pause or resume the whole scheduler."""
+
+PERMISSIONS: tuple[Permission, ...] = ("run", "pause", "resume", "cancel", "reschedule", "remove", "scheduler")
+"""All permissions."""
+
 
 class SchedulerInfo(Snapshot, frozen=True):
     """Scheduler and process that a dashboard shows.
@@ -39,6 +45,7 @@ class SchedulerInfo(Snapshot, frozen=True):
         store: Description of the store; empty if the tasks are in memory only.
         tasks: Number of registered tasks.
         access: Right of the user who asks.
+        permissions: Actions that the user who asks may carry out.
         user: Name of the user who asks.
     """
 
@@ -51,6 +58,7 @@ class SchedulerInfo(Snapshot, frozen=True):
     store: Text = ""
     tasks: NonNegativeInt
     access: Access
+    permissions: tuple[Permission, ...] = ()
     user: Text = ""
 
 

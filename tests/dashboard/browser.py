@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
@@ -61,6 +63,18 @@ class Browser:
         """Click an element, which a live update may exchange meanwhile."""
         self.until(lambda: bool(self.run(f"return !!document.querySelector({selector!r})")))
         self.run(f"document.querySelector({selector!r}).click()")
+
+    def press(self, key: str) -> None:
+        """Press a key, wherever the focus is."""
+        ActionChains(self.driver).send_keys(key).perform()
+
+    def focused(self) -> tuple[str, str] | None:
+        """Return role and name that a screen reader finds at the focus; None while a live update exchanges it."""
+        element = self.driver.switch_to.active_element
+        try:
+            return element.aria_role, element.accessible_name
+        except StaleElementReferenceException:
+            return None
 
     def text(self, selector: str) -> str:
         return f"{self.run(f'return document.querySelector({selector!r})?.textContent ?? String()')}"

@@ -143,6 +143,34 @@ def test_reschedule_dialog_replaces_trigger(page: Browser) -> None:
     assert not page.one("#reschedule").is_displayed()
 
 
+def test_bulk_reschedule_replaces_triggers(page: Browser) -> None:
+    page.open("tasks")
+    for task_id in ("double", "fail"):
+        page.click(f"[data-pick][value={task_id}]")
+    page.click("[data-bulk][data-dialog=reschedule]")
+    page.until(lambda: page.one("#reschedule").is_displayed())
+    assert page.text("#reschedule [data-subject]") == "2 tasks selected"
+    page.one("[name=amount]").clear()
+    page.one("[name=amount]").send_keys("90", Keys.ENTER)
+    wanted = "every 1 hour 30 minutes"
+    page.until(lambda: all(state_of(page, each)["trigger"] == wanted for each in ("double", "fail")))
+    page.until(lambda: page.text("[data-selected]") == "none selected")
+    assert not page.one("#reschedule").is_displayed()
+    events = httpx.get(f"{page.url}/api/events", timeout=30).json()["events"]
+    done = {event["task_id"] for event in events if event["text"] == f"reschedule: {wanted}" and event["user"]}
+    assert done == {"double", "fail"}
+
+
+def test_reschedule_dialog_takes_local_time(page: Browser) -> None:
+    page.open("task?id=fail")
+    page.click("[data-dialog=reschedule]")
+    page.run("const type = document.querySelector('[data-trigger-type]'); type.value = 'date';")
+    page.run("document.querySelector('[data-trigger-type]').dispatchEvent(new Event('change', {bubbles: true}))")
+    page.run("document.querySelector('[name=run_at]').value = '2099-01-02T03:04'")
+    page.click("#reschedule button.primary")
+    page.until(lambda: "2099-01-0" in f"{state_of(page, 'fail')['next_run_at']}")
+
+
 def test_cancel_buttons_end_runs(page: Browser) -> None:
     page.open("task?id=long")
     for _ in range(2):
@@ -187,6 +215,54 @@ def test_events_appear_without_reload(page: Browser) -> None:
     httpx.post(f"{page.url}/api/actions", json={"action": "run", "task_ids": ["fail"]}, timeout=30)
     page.until(lambda: "OperatorAction" in page.text("#event-list") and "TaskError" in page.text("#event-list"))
     assert page.run("return window.kept") is True
+
+
+def test_timeline_is_read_by_arrow_keys(page: Browser) -> None:
+    """Marks have names, and the arrow keys reach them from the row of their task."""
+    runs = [httpx.post(f"{page.url}/api/actions", json={"action": "run", "task_ids": ["double"]}, timeout=30)] * 2
+    assert [each.status_code for each in runs] == [200, 200]
+    page.until(lambda: state_of(page, "double")["running"] == 0)
+    page.open("timeline")
+    row = "[data-row]:has([data-open][href='task?id=double'])"
+    page.until(lambda: bool(page.all(f"{row} a[data-mark]")))
+    label = f"{page.run(f'return document.querySelector({row!r}).querySelector(`.lane`).ariaLabel')}"
+    assert label.startswith("double: ")
+    assert "executed" in label
+    page.run(f'document.querySelector("{row} [data-open]").focus()')
+    for key, mark in ((Keys.ARROW_RIGHT, "executed"), (Keys.END, ""), (Keys.HOME, "executed"), (Keys.ARROW_LEFT, "")):
+        page.press(key)
+        focused = page.run("return document.activeElement.querySelector('title')?.textContent ?? ''")
+        assert mark in f"{focused}"
+        assert focused == page.text("#mark") != ""
+    page.press(Keys.HOME)
+    page.until(lambda: page.focused() == ("link", page.text("#mark")))
+    page.press(Keys.ENTER)
+    page.until(lambda: "run?id=" in page.driver.current_url)
+
+
+# Shifts of the layout are summed from the start of the page, also those before this script runs.
+SHIFTS = (
+    "window.shift = 0; window.shifted = [];"
+    "new PerformanceObserver((list) => list.getEntries().forEach((each) => { shift += each.value;"
+    " shifted.push(...each.sources.map((source) => source.node?.outerHTML?.slice(0, 120))); }))"
+    ".observe({type: 'layout-shift', buffered: true})"
+)
+
+
+@pytest.mark.parametrize("size", [WIDE, PHONE])
+@pytest.mark.parametrize("path", PAGES)
+def test_page_shifts_no_layout(page: Browser, path: str, size: tuple[int, int]) -> None:
+    """Nothing moves while a page loads, nor when its first run comes."""
+    page.look(size)
+    page.open(path)
+    page.run(SHIFTS)
+    before = state_of(page, "double")["submitted"]
+    httpx.post(f"{page.url}/api/actions", json={"action": "run", "task_ids": ["double", "fail"]}, timeout=30)
+    page.until(lambda: state_of(page, "double")["submitted"] != before)
+    page.driver.execute_async_script("setTimeout(arguments[0], 1200)")
+    shift = page.run("return window.shift")
+    assert isinstance(shift, float | int)
+    assert shift < 0.02, page.run("return window.shifted")
 
 
 def test_live_update_shifts_no_layout(page: Browser) -> None:

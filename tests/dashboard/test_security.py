@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 
+import httpx
 import pytest
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from asyncz import AsyncIOScheduler, InvalidInputError
-from asyncz.dashboard import Dashboard, User, app
+from asyncz import AsyncIOScheduler, InvalidInputError, RunLookupError
+from asyncz.dashboard import Dashboard, Permission, User, app
 from asyncz.dashboard._security import CONTENT_SECURITY_POLICY, HEADERS, LOOPBACK_HOSTS
+from asyncz.dashboard.states import PERMISSIONS
 from tests.dashboard.serving import JSON, add_tasks, client_of, served
+from tests.helpers.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -50,6 +54,77 @@ async def test_user_who_may_look_cannot_act(path: str, body: dict[str, object]) 
         assert (await client.post(f"/api/{path}", json=body)).status_code == 403
         assert scheduler.status == "running"
         assert not scheduler.get_task("double").state.paused
+
+
+ATTEMPTS: list[tuple[Permission, str, dict[str, object]]] = [
+    ("run", "actions", {"action": "run", "task_ids": ["long"]}),
+    ("pause", "actions", {"action": "pause", "task_ids": ["long"]}),
+    ("resume", "actions", {"action": "resume", "task_ids": ["long"]}),
+    ("cancel", "actions", {"action": "cancel", "task_ids": ["long"]}),
+    ("cancel", "cancel-run", {"run_id": 1}),
+    ("reschedule", "actions", {"action": "reschedule", "task_ids": ["long"], "trigger": {"type": "on_demand"}}),
+    ("remove", "actions", {"action": "remove", "task_ids": ["long"]}),
+    ("scheduler", "scheduler", {"action": "pause"}),
+    ("scheduler", "scheduler", {"action": "resume"}),
+]
+
+
+def with_run(body: dict[str, object], run_id: int) -> dict[str, object]:
+    return {**body, "run_id": run_id} if "run_id" in body else body
+
+
+@asynccontextmanager
+async def served_to(user: User) -> AsyncIterator[tuple[AsyncIOScheduler, httpx.AsyncClient, int]]:
+    """Run a scheduler with a live run, and yield it with a client of a user and the number of the run."""
+    scheduler = AsyncIOScheduler()
+    add_tasks(scheduler)
+    async with scheduler, client_of(Dashboard(scheduler, lambda _: user)) as client:
+        handle = scheduler.get_task("long").run()
+        await until(lambda: scheduler.get_task("long").state.running == 1)
+        yield scheduler, client, handle.run_id
+        # The action `run` has started the next one.
+        for run_id in (handle.run_id, handle.run_id + 1):
+            with suppress(RunLookupError):
+                scheduler.cancel_run(run_id)
+
+
+@pytest.mark.parametrize(("permission", "path", "body"), ATTEMPTS)
+async def test_each_action_needs_its_permission(permission: Permission, path: str, body: dict[str, object]) -> None:
+    async with served_to(User("operate", permissions={*PERMISSIONS} - {permission})) as (scheduler, client, run_id):
+        before = scheduler.state
+        answer = await client.post(f"/api/{path}", json=with_run(body, run_id))
+        assert (answer.status_code, permission in answer.json()["message"]) == (403, True)
+        assert scheduler.state == before
+    async with served_to(User("operate", permissions={permission})) as (_, client, run_id):
+        assert (await client.post(f"/api/{path}", json=with_run(body, run_id))).status_code == 200
+
+
+async def test_permissions_without_right_to_operate_are_void() -> None:
+    async with served_to(User("look", permissions=PERMISSIONS)) as (_, client, __):
+        assert (await client.get("/api/info")).json()["permissions"] == []
+        for _permission, path, body in ATTEMPTS:
+            assert (await client.post(f"/api/{path}", json=body)).status_code == 403
+
+
+@pytest.mark.parametrize("page", ["tasks", "task?id=long", "run"])
+@pytest.mark.parametrize("permission", PERMISSIONS)
+async def test_pages_have_only_buttons_of_permissions(permission: Permission, page: str) -> None:
+    async with served_to(User("operate", permissions={permission})) as (_, client, run_id):
+        text = (await client.get(f"/{page}" if page != "run" else f"/run?id={run_id}")).text
+    found = set(re.findall(r'data-action="(\w+)"', text))
+    found |= {"cancel"} if 'data-run="' in text else set()
+    found |= {"scheduler"} if 'data-scheduler="' in text else set()
+    found |= {"reschedule"} if 'data-dialog="reschedule"' in text else set()
+    assert found <= {permission}
+    assert ('<dialog id="reschedule"' in text) == ("reschedule" in found)
+    if page == "task?id=long" and permission != "resume":
+        assert found == {permission}
+
+
+@pytest.mark.parametrize("given", ["run", ["delete"], {"run", ""}])
+def test_unknown_permission_is_rejected(given: list[Permission]) -> None:
+    with pytest.raises(InvalidInputError, match="permissions"):
+        User("operate", permissions=given)
 
 
 @pytest.mark.parametrize("page", ["tasks", "task?id=double"])
@@ -98,6 +173,19 @@ async def test_async_authorize_is_awaited() -> None:
         assert (await client.get("/api/info")).json()["user"] == "mara"
     async with client_of(dashboard) as client:
         assert (await client.get("/api/info")).status_code == 403
+
+
+async def test_search_finds_no_hidden_argument() -> None:
+    """A search that matches a hidden text would reveal it letter by letter."""
+    scheduler = AsyncIOScheduler()
+
+    def log_in(user: str, password: str) -> None: ...
+
+    scheduler.add_task(log_in, "mara", "hunter2", id="login", trigger=None)
+    async with client_of(Dashboard(scheduler, lambda _: "look")) as client:
+        for search, matching in (("MARA", 1), ("hunter2", 0), ("hunter", 0), ("•••", 0)):
+            answer = await client.get("/api/tasks", params={"search": search})
+            assert answer.json()["matching"] == matching, search
 
 
 # Requests of other sites

@@ -21,6 +21,7 @@ from asyncz.dashboard import (
     Authorize,
     Dashboard,
     OperatorAction,
+    Permission,
     Redact,
     RedactedKind,
     User,
@@ -40,6 +41,13 @@ async def by_token(request: Request) -> User | None:
     return None if name is None else User("look", name=name)
 
 
+def by_role(request: Request) -> User:
+    granted: set[Permission] = {"run", "scheduler"}
+    assert_type(User("operate").permissions, frozenset[Permission])
+    assert_type(User("operate").may("run"), bool)
+    return User("operate", "mara", granted) if request.method == "GET" else User("operate", permissions=["pause"])
+
+
 def verdict(request: Request) -> Verdict | Awaitable[Verdict]:
     return by_token(request) if request.method == "GET" else None
 
@@ -48,7 +56,7 @@ def hide(kind: RedactedKind, name: str, text: str) -> str:
     return "" if kind == "result" else redact_secrets(kind, name, text)
 
 
-functions: list[Authorize] = [by_session, by_token, verdict, lambda _: "operate", lambda _: None]
+functions: list[Authorize] = [by_session, by_token, by_role, verdict, lambda _: "operate", lambda _: None]
 redactions: list[Redact] = [hide, redact_secrets]
 dashboard = Dashboard(scheduler, by_session)
 with_options = Dashboard(

@@ -43,6 +43,9 @@ Dashboard(scheduler, lambda _: None, max_runs="many")  # E
 Dashboard(scheduler, lambda _: None, max_events="many")  # E
 Dashboard(scheduler, lambda _: None, colour="red")  # E
 User("admin")  # E
+User("operate", permissions=["delete"])  # E
+User("operate", permissions=3)  # E
+User("operate").may("delete")  # E
 User("look").access = "operate"  # E
 redact_secrets("password", "name", "text")  # E
 redact_secrets("error", 3, "text")  # E

@@ -59,7 +59,7 @@ function exchange(part, fresh) {
 }
 
 // An element that has the focus is found again by its tag and its place among equal ones.
-const keys = ["data-id", "data-action", "data-run", "data-scheduler", "href", "value"];
+const keys = ["data-id", "data-action", "data-run", "data-scheduler", "data-mark", "href", "value"];
 const describe = (element) => [element.tagName, keys.map((key) => element.getAttribute(key)), rowOf(element)];
 function find([tag, values, row], part) {
   const same = all(tag, part).filter((each) => keys.every((key, number) => each.getAttribute(key) === values[number]));
@@ -235,11 +235,19 @@ async function pressed(button) {
   await update(new Set(["all"]));
 }
 
+function openDialog(dialog) {
+  const subject = one("[data-subject]", dialog);
+  // The dialog of one task names it; this one is for the selected tasks.
+  if (!one("[data-reschedule]", dialog).dataset.reschedule) subject.textContent = `${counted(picked.size)} selected`;
+  one("[data-error]", dialog).textContent = "";
+  dialog.showModal();
+}
+
 document.addEventListener("click", (event) => {
   const button = event.target.closest("button");
   if (!button) return;
   if ("help" in button.dataset) one("#help").showModal();
-  if (button.dataset.dialog) document.getElementById(button.dataset.dialog).showModal();
+  if (button.dataset.dialog) openDialog(document.getElementById(button.dataset.dialog));
   if ("close" in button.dataset) button.closest("dialog").close();
   if (!(button.dataset.action || button.dataset.run || button.dataset.scheduler)) return;
   button.setAttribute("aria-busy", "true");
@@ -269,14 +277,18 @@ document.addEventListener("submit", async (event) => {
   const triggers = {
     interval: () => ({ type: "interval", [values.unit]: Number(values.amount) }),
     cron: () => ({ type: "cron", expression: values.expression, timezone: values.timezone }),
+    date: () => ({ type: "date", run_at: new Date(values.run_at).toISOString() }),
     on_demand: () => ({ type: "on_demand" }),
   };
+  const ids = form.dataset.reschedule ? [form.dataset.reschedule] : [...picked];
   const problem = one("[data-error]", form);
   problem.textContent = "";
   try {
-    const report = await act("reschedule", [form.dataset.reschedule], triggers[values.type]());
-    if (report.failed.length) throw new Error(report.failed[0].message);
+    const report = await act("reschedule", ids, triggers[values.type]());
+    if (!report.done.length) throw new Error(report.failed[0].message);
     form.closest("dialog").close();
+    picked.clear();
+    showPicked();
     await update(new Set(["all"]));
   } catch (error) {
     problem.textContent = error.message;
@@ -292,9 +304,28 @@ function move(step) {
   const now = rows.indexOf(document.activeElement.closest("[data-row]"));
   rows[Math.max(0, Math.min(rows.length - 1, now < 0 ? 0 : now + step))]?.focus();
 }
+// The marks of the timeline are not in the order of the Tab key: there are hundreds.
+const steps = { ArrowRight: 1, ArrowLeft: -1, Home: -Infinity, End: Infinity };
+function moveMark(event) {
+  const marks = all("[data-mark]", event.target.closest(".timeline [data-row]") ?? document.createElement("i"));
+  const step = steps[event.key];
+  if (!marks.length || step === undefined) return;
+  event.preventDefault();
+  const now = marks.indexOf(event.target.closest("[data-mark]"));
+  const wanted = now < 0 && step === -1 ? marks.length - 1 : now + step;
+  marks[Math.max(0, Math.min(marks.length - 1, wanted))].focus();
+}
+function showMark(event) {
+  const mark = event.target.closest?.("[data-mark]");
+  if (mark) one("#mark").textContent = one("title", mark).textContent;
+}
+document.addEventListener("focusin", showMark);
+document.addEventListener("pointerover", showMark);
+
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, textarea, dialog")) return;
   const row = event.target.closest("[data-row]");
+  moveMark(event);
   if (leading && pages[event.key]) location.assign(pages[event.key]);
   else if (event.key === "/" && one("input[type=search]")) {
     event.preventDefault();
