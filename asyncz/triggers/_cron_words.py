@@ -14,6 +14,7 @@ from asyncz.triggers._cron_fields import ALIASES, CronFields, DaysOfMonth, DaysO
 _Name: TypeAlias = Callable[[int], str]
 
 _MAX_TIMES: Final = 4
+_ONLY_0: Final = frozenset({0})
 _WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _MONTHS: Final = (
     *("January", "February", "March", "April", "May", "June"),
@@ -49,7 +50,7 @@ def cron_words(fields: CronFields) -> str:
 
 
 def _times(fields: CronFields) -> Iterator[str]:
-    has_seconds = fields.seconds != {0}
+    has_seconds = fields.seconds != _ONLY_0
     for hour, minute, second in itertools.product(sorted(fields.hours), sorted(fields.minutes), sorted(fields.seconds)):
         yield f"{hour:02}:{minute:02}:{second:02}" if has_seconds else f"{hour:02}:{minute:02}"
 
@@ -57,10 +58,10 @@ def _times(fields: CronFields) -> Iterator[str]:
 def _frequency_words(fields: CronFields) -> str:
     """Return the times of a day in words, the smallest unit first."""
     hours = _series(fields.hours, range(24), "hour")
-    if fields.seconds == {0} and fields.minutes == {0} and hours.startswith("every "):
+    if fields.seconds == _ONLY_0 and fields.minutes == _ONLY_0 and hours.startswith("every "):
         return hours
     parts: list[str] = []
-    if fields.seconds != {0}:
+    if fields.seconds != _ONLY_0:
         parts.append(_series(fields.seconds, range(60), "second"))
     if len(fields.minutes) < 60 or not parts:
         parts.append(_series(fields.minutes, range(60), "minute"))

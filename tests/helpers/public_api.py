@@ -210,6 +210,7 @@ NAMES: dict[str, list[str]] = {
         "Authorize",
         "Dashboard",
         "OperatorAction",
+        "Permission",
         "Redact",
         "RedactedKind",
         "User",
