@@ -90,7 +90,7 @@ async def served_to(user: User) -> AsyncIterator[tuple[AsyncIOScheduler, httpx.A
 
 @pytest.mark.parametrize(("permission", "path", "body"), ATTEMPTS)
 async def test_each_action_needs_its_permission(permission: Permission, path: str, body: dict[str, object]) -> None:
-    others = [each for each in PERMISSIONS if each != permission]
+    others: list[Permission] = [each for each in PERMISSIONS if each != permission]
     async with served_to(User("operate", permissions=others)) as (scheduler, client, run_id):
         before = scheduler.state
         answer = await client.post(f"/api/{path}", json=with_run(body, run_id))
