@@ -37,6 +37,7 @@ __all__ = [
     "DuplicateTaskError",
     "Event",
     "EventLoopRunningError",
+    "EventScope",
     "Executor",
     "ExecutorAdded",
     "ExecutorAlias",
@@ -160,6 +161,7 @@ __all__ = [
 if TYPE_CHECKING:
     from asyncz._aliases import (
         ClusterAlias as ClusterAlias,
+        EventScope as EventScope,
         ExecutorAlias as ExecutorAlias,
         LoopAlias as LoopAlias,
         OtherAlias as OtherAlias,
@@ -333,6 +335,7 @@ else:
             "asyncz._metadata": ("__version__",),
             "asyncz._aliases": (
                 "ClusterAlias",
+                "EventScope",
                 "ExecutorAlias",
                 "LoopAlias",
                 "OtherAlias",

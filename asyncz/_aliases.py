@@ -22,6 +22,9 @@ ExistingTaskPolicy: TypeAlias = Literal["update", "keep", "replace", "refuse"]
 LostRunPolicy: TypeAlias = Literal["fail", "rerun"]
 """Policy for a run whose node died: it fails (at most once), or it runs again (at least once)."""
 
+EventScope: TypeAlias = Literal["scheduler", "cluster"]
+"""Scope of the events that a listener receives: those of this scheduler, or of all that share the store."""
+
 ExecutorAlias = NewType("ExecutorAlias", str)
 """Alias of a registered executor, as `AsyncIOScheduler.add_executor` returns it: a variable cannot be misspelt."""
 

@@ -17,7 +17,7 @@ from typing import Concatenate, Generic, Never, Protocol, Self, TypeAlias, TypeG
 
 from typing_extensions import ParamSpec, TypeVar, TypeVarTuple, Unpack, deprecated, override
 
-from asyncz._aliases import ClusterAlias, LoopAlias, OtherAlias, PoolAlias
+from asyncz._aliases import ClusterAlias, ExistingTaskPolicy, LoopAlias, OtherAlias, PoolAlias
 from asyncz._callables import CallableProxy as CallableProxy, function_name, function_reference, is_same_function
 from asyncz._checks import shown
 from asyncz._signatures import check_decorated, check_function
@@ -57,6 +57,7 @@ class TaskFactory(Protocol):
         limits: TaskLimits,
         paused: bool,
         replace_existing: bool,
+        existing: ExistingTaskPolicy | None,
     ) -> Task[ResultT]:
         """Add a task; see `AsyncIOScheduler.add_task`."""
         ...
@@ -95,6 +96,7 @@ class BoundCall(Returns[CallT_co]):
         overlap: OverlapPolicy | None = ...,
         paused: bool = False,
         replace_existing: bool = False,
+        existing: ExistingTaskPolicy | None = None,
     ) -> Task[AwaitedT]: ...
     @overload
     @deprecated("the scheduler does not iterate over results: return a list, or loop in a function of your own")
@@ -106,6 +108,7 @@ class BoundCall(Returns[CallT_co]):
         id: str | None = None,
         paused: bool = False,
         replace_existing: bool = False,
+        existing: ExistingTaskPolicy | None = None,
         **options: Unpack[TaskOptions],
     ) -> Task[object]: ...
     @overload
@@ -123,6 +126,7 @@ class BoundCall(Returns[CallT_co]):
         overlap: OverlapPolicy | None = ...,
         paused: bool = False,
         replace_existing: bool = False,
+        existing: ExistingTaskPolicy | None = None,
     ) -> Task[ResultT]: ...
     def add(  # pyright: ignore[reportInconsistentOverload]  # see `Returns`
         self: BoundCall[ResultT | Awaitable[ResultT]],
@@ -132,6 +136,7 @@ class BoundCall(Returns[CallT_co]):
         id: str | None = None,
         paused: bool = False,
         replace_existing: bool = False,
+        existing: ExistingTaskPolicy | None = None,
         **options: Unpack[TaskOptions],
     ) -> Task[ResultT]:
         """Add a task for the call. Thread-safe; may be called again for another task.
@@ -153,6 +158,7 @@ class BoundCall(Returns[CallT_co]):
                 `cancel_running`.
             paused: Add the task with its schedule paused, until `resume_task`.
             replace_existing: Remove the task that has the id, if there is one; see `AsyncIOScheduler.add_task`.
+            existing: Policy if a store has the task with another declaration; see `AsyncIOScheduler.add_task`.
 
         Raises:
             DuplicateTaskError: The id is in use, and `replace_existing` is False.
@@ -165,7 +171,14 @@ class BoundCall(Returns[CallT_co]):
         """
         limits = self._defaults.evolve(**options)
         return self._factory(
-            self._call, trigger, executor, id, limits=limits, paused=paused, replace_existing=replace_existing
+            self._call,
+            trigger,
+            executor,
+            id,
+            limits=limits,
+            paused=paused,
+            replace_existing=replace_existing,
+            existing=existing,
         )
 
 

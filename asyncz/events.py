@@ -29,11 +29,13 @@ class Worker:
         host: Name of the machine; empty if unknown.
         pid: Process id; None if unknown.
         thread: Name of the thread, such as `MainThread`; empty if unknown.
+        node: Id of the scheduler, as in `SchedulerStore.nodes`, in events of the scope `cluster`; otherwise empty.
     """
 
     host: str = ""
     pid: int | None = None
     thread: str = ""
+    node: str = ""
 
     @override
     def __str__(self) -> str:

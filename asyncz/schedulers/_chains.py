@@ -183,6 +183,10 @@ class Chains:
         link = ChainLink[ArgumentT, ResultT](parts.runtime, upstream, call)
         created = parts.executors.prepare(executor, call)
         with parts.runtime.lock:
+            if parts.store is not None and parts.store.keeps(parts.tasks.controller_of(upstream)):
+                from asyncz.stores.exceptions import StoredChainError
+
+                raise StoredChainError(upstream.id)
             task_id = parts.tasks.new_unstored_id(task_id, call)
             registration, submit_to = parts.executors.resolve(executor, created)
             spec = TaskSpec[ResultT](task_id, call, registration.alias, limits)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Never, Protocol
 
 import attrs
 from typing_extensions import TypeVar
 
-from asyncz._aliases import OtherAlias
+from asyncz._aliases import ExistingTaskPolicy, OtherAlias
 from asyncz._run_owners import OwnedCall
 from asyncz.limits import TaskLimits
 from asyncz.protocols import Executor, Trigger
@@ -19,6 +19,7 @@ from asyncz.schedulers._schedules import Schedule, TriggerSchedule
 from asyncz.schedulers._task_registry import Registered, TaskRegistry
 from asyncz.schedulers._timer import DueTimer
 from asyncz.schedulers._timetable import Due
+from asyncz.schedulers.subscriptions import Subscription
 from asyncz.tasks import ChainFactory, Task, TaskOwner
 
 if TYPE_CHECKING:
@@ -165,8 +166,13 @@ class StorePart(Protocol):
         limits: TaskLimits,
         paused: bool,
         replace_existing: bool,
+        existing: ExistingTaskPolicy | None = None,
     ) -> Task[ResultT]:
         """Add a task that the store keeps. Thread-safe."""
+        ...
+
+    def keeps(self, controller: AnyController | None, /) -> bool:
+        """Return True if the store keeps a task. Under the lock."""
         ...
 
     def on_changed(self, controller: AnyController, /) -> None:
@@ -193,6 +199,14 @@ class StorePart(Protocol):
 
     def end_call(self, call: object, run_id: int | None, /) -> None:
         """Have a run stored that `Task.run` has submitted; its id is None if the executor has rejected it."""
+        ...
+
+    def subscribe(self, event: type[object], listener: Callable[[Never], object], /) -> Subscription:
+        """Call a listener with the outcomes of all nodes. May be called from any thread."""
+        ...
+
+    def remove_listener(self, listener: object, /) -> bool:
+        """Remove a listener of the outcomes of all nodes; return False if there is none. From any thread."""
         ...
 
     async def start(self) -> None:

@@ -140,14 +140,20 @@ class PendingOutcomes:
         self._outcomes.append((owned.task_id, outcome))
         self._wake()
 
-    async def store(self, session: StoreSession, *, skip: Collection[UUID] = ()) -> None:
-        """Store the outcomes, except for those of some runs; if the call fails, they stay pending."""
+    async def store(self, session: StoreSession, *, skip: Callable[[], Collection[UUID]]) -> None:
+        """Store the outcomes; if the call fails, they stay pending.
+
+        Args:
+            session: Session with the store.
+            skip: Returns the ids of runs that the store does not know, whose outcomes stay pending. Called for each
+                page: while this waits for the store, further runs begin and end.
+        """
         if self._results:
             results = self._results.copy()
             encoded = await self._codec.call(partial(_encoded, results, self._now()))
             del self._results[: len(results)]
             self._outcomes += encoded
-        while page := [each for each in self._outcomes if each[1].run_id not in skip][:_PAGE]:
+        while page := self._page(skip()):
             accepted = await self._store_page(session, [outcome for _, outcome in page])
             stored = {id(outcome) for _, outcome in page}
             self._outcomes = [each for each in self._outcomes if id(each[1]) not in stored]
@@ -156,6 +162,9 @@ class PendingOutcomes:
                     self._on_stored(task_id)
                 else:
                     self._note_rejected(outcome)
+
+    def _page(self, skip: Collection[UUID]) -> list[tuple[str, Outcome]]:
+        return [each for each in self._outcomes if each[1].run_id not in skip][:_PAGE]
 
     async def _store_page(self, session: StoreSession, outcomes: Sequence[Outcome]) -> set[UUID]:
         """Store outcomes, and return the ids of the accepted ones. If one cannot be stored, the others are."""

@@ -17,16 +17,19 @@ from uuid import uuid4
 
 from typing_extensions import TypeVar
 
-from asyncz._aliases import OtherAlias
+from asyncz._aliases import ExistingTaskPolicy, OtherAlias
 from asyncz.exceptions import TaskLookupError
 from asyncz.limits import TaskLimits
 from asyncz.protocols import Executor, Trigger
 from asyncz.schedulers._parts import AnyController, SchedulerParts
 from asyncz.schedulers._safe_logging import logger
+from asyncz.schedulers._store_cleanup import StoreCleanup, log_failure
+from asyncz.schedulers._store_events import ClusterEvents
 from asyncz.schedulers._store_lease import LeaseKeeper, clock_offset, lease_clock
 from asyncz.schedulers._store_runs import StoredRuns
 from asyncz.schedulers._store_tasks import StoredTask, StoredTasks
 from asyncz.schedulers._stored_schedule import ScheduleHooks, Step
+from asyncz.schedulers.subscriptions import Subscription
 from asyncz.stores._triggers import encode_trigger
 from asyncz.stores.exceptions import StoreClosedError, StoreError
 from asyncz.stores.options import StoreOptions
@@ -42,8 +45,6 @@ _PREFERENCE = 0.1
 _RECHECK_DELAY = 1.0
 # Seconds between two looks at a lease that is over.
 _LEASE_DELAY = 0.2
-# Seconds until the next attempt to delete old runs if one has failed.
-_PRUNE_RETRY_DELAY = 60.0
 # Seconds by which the clocks of scheduler and store may differ.
 _CLOCK_STEP = 0.02
 # Seconds between two attempts during an outage, doubled each time.
@@ -68,6 +69,7 @@ class StoreConnector:
     Attributes:
         tasks: Tasks that the store keeps.
         runs: Runs of which this node is the owner.
+        events: Listeners of the outcomes of all nodes.
         connected: Whether the last call of the store was successful.
     """
 
@@ -77,6 +79,7 @@ class StoreConnector:
         self._options = options
         self.tasks: StoredTasks = StoredTasks(parts, options, self._hooks_of, self._wake)
         self.runs: StoredRuns = StoredRuns(parts, self.tasks, options, self._set_wanted)
+        self.events: ClusterEvents = ClusterEvents(parts, self.tasks, self._wake)
         self.connected: bool = False
         self._session: StoreSession | None = None
         self._lease: LeaseKeeper | None = None
@@ -85,9 +88,9 @@ class StoreConnector:
         self._wanted, self._closing = asyncio.Event(), asyncio.Event()
         self._background: list[asyncio.Task[None]] = []
         self._timers: set[asyncio.TimerHandle] = set()
-        self._next_prune = 0.0
+        self._cleanup = StoreCleanup(options, self.runs.history)
         self._recheck_at = float("inf")
-        self._read_changes = self._awaits_lease = False
+        self._read_changes = self._awaits_lease = self._delivers = False
         # Whether to look after the other nodes, with the news of the last renewal; None if there may be any.
         self._wants_beat: bool = False
         self._news: StoreNews | None = None
@@ -105,11 +108,23 @@ class StoreConnector:
         limits: TaskLimits,
         paused: bool,
         replace_existing: bool,
+        existing: ExistingTaskPolicy | None = None,
     ) -> Task[ResultT]:
         """Add a task that the store keeps. Thread-safe."""
         return self.tasks.add(
-            call, trigger, executor, task_id, limits=limits, paused=paused, replace_existing=replace_existing
+            call,
+            trigger,
+            executor,
+            task_id,
+            limits=limits,
+            paused=paused,
+            replace_existing=replace_existing,
+            existing=existing,
         )
+
+    def keeps(self, controller: AnyController | None, /) -> bool:
+        """Return True if the store keeps a task. Under the lock."""
+        return controller is not None and self.tasks.of_controller(controller) is not None
 
     def on_changed(self, controller: AnyController, /) -> None:
         """Have the change of a task written. Under the lock."""
@@ -131,6 +146,14 @@ class StoreConnector:
             raise TaskLookupError(controller.task.id)
         self.runs.submit(stored)
         self._wake()
+
+    def subscribe(self, event: type[object], listener: Callable[[Never], object], /) -> Subscription:
+        """Call a listener with the outcomes of all nodes. May be called from any thread."""
+        return self.events.subscribe(event, listener)
+
+    def remove_listener(self, listener: object, /) -> bool:
+        """Remove a listener of the outcomes of all nodes; return False if there is none. From any thread."""
+        return self.events.remove(listener)
 
     def end_call(self, call: object, run_id: int | None, /) -> None:
         """Have a run stored that `Task.run` has started on this node, unless its executor has rejected it."""
@@ -195,9 +218,11 @@ class StoreConnector:
         lease.start()
         await self.tasks.load(session)
         self._nodes = [each.id for each in await session.nodes()]
+        await self._deliver_events(session)
         self.connected = True
         # A first beat at once: nodes that died before may have left runs.
-        self._next_prune, self._wants_beat, self._news = 0.0, True, None
+        self._wants_beat, self._news = True, None
+        self._cleanup.open()
         self._wanted.set()
         context = self._parts.runtime.inbox.new_context
         self._background = [
@@ -213,7 +238,8 @@ class StoreConnector:
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()
-        self._awaits_lease = False
+        self._awaits_lease = self._delivers = False
+        self.events.close()
         if self._lease is not None:
             self._lease.stop()
         self.runs.close()
@@ -227,7 +253,7 @@ class StoreConnector:
                 if loaded:
                     await self._write(session)
         except Exception as error:
-            _log_failure("The last outcomes could not be stored; another node takes over the runs", error)
+            log_failure("The last outcomes could not be stored; another node takes over the runs", error)
         finally:
             await _close_session(session)
 
@@ -267,6 +293,7 @@ class StoreConnector:
         """Note a new lease. In the thread that renews it."""
         if lost:
             logger.warning("The lease of this node was lost: other nodes may have taken over its runs")
+            self._parts.runtime.inbox.put(self._on_lease_regained)
         known = self.clock_offset
         offset = clock_offset(known, asked, lease, answered)
         if abs(offset - known) > _CLOCK_STEP:
@@ -282,6 +309,12 @@ class StoreConnector:
         # If there is a beat to come that looks for everything, it stays one.
         self._news = None if self._wants_beat and self._news is None else news
         self._wants_beat = True
+        self._wanted.set()
+
+    def _on_lease_regained(self) -> None:
+        """Announce and declare the tasks again: the store may take the program for gone."""
+        self.events.on_lease_lost()
+        self.tasks.wants_announcement = True
         self._wanted.set()
 
     def _set_clock_offset(self, offset: float) -> None:
@@ -368,26 +401,31 @@ class StoreConnector:
             self.runs.wants_claim = True
         if self.runs.wants_claim:
             await self.runs.claim(session)
+        await self._deliver_events(session)
         now = time.monotonic()
         if now >= self._recheck_at:
             self._recheck_at = float("inf")
             await self.tasks.fire_overdue(session, OVERDUE_AFTER)
         if self._wants_beat:
             await self._beat(session)
-        if now >= self._next_prune:
-            await self._prune(session)
+        if self._cleanup.delay == 0:
+            await self._clean_up(session)
 
-    async def _prune(self, session: StoreSession) -> None:
-        """Delete old runs. A failure only delays that: runs are fired with a long history too."""
-        delay = _PRUNE_RETRY_DELAY
-        try:
-            delay = await self.runs.history.prune(session)
-        except StoreClosedError:
-            raise
-        except Exception as error:
-            _log_failure("Old runs could not be deleted", error)
-        self._next_prune = time.monotonic() + delay
-        self._schedule_wake(delay)
+    async def _clean_up(self, session: StoreSession) -> None:
+        if await self._cleanup.step(session):
+            self._read_changes = True
+            self._wanted.set()
+        self._schedule_wake(self._cleanup.delay)
+
+    async def _deliver_events(self, session: StoreSession) -> None:
+        def look_again() -> None:
+            self._delivers = False
+            self._wanted.set()
+
+        delay = await self.events.deliver(session)
+        if delay is not None and not self._delivers:
+            self._delivers = True
+            self._call_later(delay, look_again)
 
     def _look_for_lease(self) -> None:
         self._awaits_lease = False
@@ -401,7 +439,7 @@ class StoreConnector:
         """Write outcomes, changes of tasks, and runs of calls, whose tasks have to be stored before."""
         await self.runs.outcomes.store(session, skip=self.runs.unstored)
         await self.tasks.write(session)
-        if self.runs.unstored:
+        if self.runs.unstored():
             await self.runs.store_submissions(session, has_lease=self._has_lease)
             await self.runs.outcomes.store(session, skip=self.runs.unstored)
 
@@ -450,15 +488,7 @@ async def _close_session(session: StoreSession) -> None:
         async with asyncio.timeout(_CLOSE_TIMEOUT):
             await session.close()
     except Exception as error:
-        _log_failure("The store could not be closed", error)
-
-
-def _log_failure(message: str, error: Exception) -> None:
-    """Log an error of the store; one of a class that it may not raise is a fault, whose traceback is worth having."""
-    if isinstance(error, StoreError | TimeoutError):
-        logger.warning("%s: %s", message, error)
-    else:
-        logger.error("%s", message, exc_info=error)
+        log_failure("The store could not be closed", error)
 
 
 def _weight(node: str, task_id: str) -> bytes:

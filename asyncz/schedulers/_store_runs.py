@@ -256,9 +256,8 @@ class StoredRuns:
         self._called = {run_id: owned for run_id, owned in self._called.items() if owned.id != run.id}
         self.outcomes.forget(run.id)
 
-    @property
     def unstored(self) -> set[UUID]:
-        """Ids of runs that the store does not know yet."""
+        """Return the ids of runs that the store does not know yet."""
         return {run.id for run in tuple(self._submissions)}
 
     # Ownership

@@ -60,6 +60,8 @@ class StoredTask:
         record: Record that the store returned last, or that it is going to receive.
         existing: Policy for the declaration; None if the task was restored from the store.
         is_overdue: Whether no node fired the task in time.
+        is_program: Whether the task was added before the start, so that it belongs to the program. A task that was
+            added later belongs to the store alone.
     """
 
     call: StoredCall
@@ -67,6 +69,7 @@ class StoredTask:
     record: TaskRecord
     existing: ExistingTaskPolicy | None = None
     is_overdue: bool = False
+    is_program: bool = False
 
     @property
     def schedule(self) -> StoredSchedule:
@@ -128,6 +131,8 @@ class StoredTasks:
         codec: Threads for the code of users that encodes and decodes.
         unreadable: Reasons for which stored tasks cannot run here, by task id.
         parked: Reasons for which stored tasks cannot run anywhere, by task id.
+        undeclared: Ids of stored tasks that no program declares any more.
+        wants_announcement: Whether the store has to be told again which tasks this program declares.
     """
 
     def __init__(
@@ -150,7 +155,8 @@ class StoredTasks:
         self.codec: CodecThreads = CodecThreads()
         self.unreadable: dict[str, str] = {}
         self.parked: dict[str, str] = {}
-        self._undeclared: set[str] = set()
+        self.undeclared: set[str] = set()
+        self.wants_announcement: bool = False
         self._overdue_after: tuple[datetime, str] | None = None
 
     def get(self, task_id: str) -> StoredTask | None:
@@ -179,7 +185,7 @@ class StoredTasks:
 
     def is_unknown(self, task_id: str) -> bool:
         """Return True if the store has no such task, as far as this node knows."""
-        return not any(task_id in each for each in (self._by_id, self.unreadable, self.parked, self._undeclared))
+        return not any(task_id in each for each in (self._by_id, self.unreadable, self.parked, self.undeclared))
 
     def busy(self, claimed: Mapping[str, int]) -> list[str]:
         """Return the ids of tasks that cannot start another run now.
@@ -208,6 +214,7 @@ class StoredTasks:
         limits: TaskLimits,
         paused: bool,
         replace_existing: bool,
+        existing: ExistingTaskPolicy | None = None,
     ) -> Task[ResultT]:
         """Add a task that the store keeps; see `AsyncIOScheduler.add_task`.
 
@@ -237,8 +244,8 @@ class StoredTasks:
             controller = self._register(
                 call, schedule, (alias, created), task_id, limits, paused=paused, replace_existing=replace_existing
             )
-            existing: ExistingTaskPolicy = "replace" if replace_existing else self._options.existing
-            stored = StoredTask(stored_call, controller, record, existing)
+            policy: ExistingTaskPolicy = "replace" if replace_existing else existing or self._options.existing
+            stored = StoredTask(stored_call, controller, record, policy, is_program=not runtime.running)
             stored.record = self._declared_record(stored)
             self._by_id[task_id] = self._to_declare[task_id] = stored
             self._to_remove.pop(task_id, None)
@@ -326,10 +333,20 @@ class StoredTasks:
         with self._parts.runtime.lock:
             self._to_declare = {task_id: each for task_id, each in self._by_id.items() if each.existing is not None}
         await self._declare(session)
+        await self._announce(session)
         await self.read_changes(session)
+
+    async def _announce(self, session: StoreSession) -> None:
+        self.wants_announcement = False
+        await session.announce([task_id for task_id, each in tuple(self._by_id.items()) if each.is_program])
 
     async def write(self, session: StoreSession) -> None:
         """Write declarations, changes and removals; those that fail stay pending."""
+        if self.wants_announcement:
+            with self._parts.runtime.lock:
+                declared = {task_id: each for task_id, each in self._by_id.items() if each.is_program}
+                self._to_declare = {**declared, **self._to_declare}
+            await self._announce(session)
         if self._to_declare:
             try:
                 await self._declare(session)
@@ -375,7 +392,9 @@ class StoredTasks:
             return
         sent = [self._declared_record(each) for each in page]
         for stored, record in zip(page, await session.declare(sent, policy), strict=True):
-            stored.existing = self._options.existing
+            if stored.existing == "replace":
+                # Once: what has changed since then survives another declaration.
+                stored.existing = self._options.existing
             if self._to_declare.get(record.id) is stored:
                 del self._to_declare[record.id]
             await self._adopt(stored, record)
@@ -477,13 +496,13 @@ class StoredTasks:
         """Note whether a stored task can be fired, for the runs of it that wait."""
         is_parked = record.state == "parked" and not record.removed
         _ = self.parked.pop(record.id, None)
-        self._undeclared.discard(record.id)
+        self.undeclared.discard(record.id)
         if record.removed or record.state != "active":
             _ = self.unreadable.pop(record.id, None)
         if is_parked:
             self.parked[record.id] = self.unreadable[record.id] = record.problem or "it is parked"
         elif record.state == "undeclared" and not record.removed:
-            self._undeclared.add(record.id)
+            self.undeclared.add(record.id)
 
     async def _restore(self, record: TaskRecord) -> None:
         """Add a task as the store has it, in the place of the one that has its id."""

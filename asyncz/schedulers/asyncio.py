@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Never, Self, cast, overload
+from typing import TYPE_CHECKING, Never, Self, cast, get_args, overload
 
 import attrs
 from typing_extensions import ParamSpec, TypeVar, TypeVarTuple, Unpack, override
 
 from asyncz import events
-from asyncz._aliases import ClusterAlias, ExecutorAlias, LoopAlias, OtherAlias, PoolAlias
+from asyncz._aliases import ClusterAlias, EventScope, ExecutorAlias, LoopAlias, OtherAlias, PoolAlias
 from asyncz._checks import (
     check_callable,
+    check_choice,
     check_count,
     check_flag,
     check_instance,
@@ -530,25 +531,51 @@ class AsyncIOScheduler(TaskScheduler):
 
     @overload
     def subscribe(
-        self, event: type[events.TaskExecuted[object]], listener: Callable[[events.TaskExecuted[object]], object], /
+        self,
+        event: type[events.TaskExecuted[object]],
+        listener: Callable[[events.TaskExecuted[object]], object],
+        /,
+        *,
+        scope: EventScope = "scheduler",
     ) -> Subscription: ...
     @overload
-    def subscribe(self, event: type[PlainEventT], listener: Callable[[PlainEventT], object], /) -> Subscription: ...
-    def subscribe(self, event: type[EventT], listener: Callable[[EventT], object], /) -> Subscription:
+    def subscribe(
+        self,
+        event: type[PlainEventT],
+        listener: Callable[[PlainEventT], object],
+        /,
+        *,
+        scope: EventScope = "scheduler",
+    ) -> Subscription: ...
+    def subscribe(
+        self, event: type[EventT], listener: Callable[[EventT], object], /, *, scope: EventScope = "scheduler"
+    ) -> Subscription:
         """Call a listener with each event of a class, for all tasks, on the loop's thread.
 
         A coroutine function is awaited. Listeners, also those of one task, see the context variables of the
         scheduler's start. Thread-safe.
 
+        Args:
+            event: Event class.
+            listener: Function that receives the events.
+            scope: `scheduler` for the events of this one. `cluster` for the outcomes of stored tasks on all schedulers
+                that share the store: each accepted one once, with the scheduler as `details.worker.node`.
+
         Raises:
             InvalidInputError: `event` is not an event class (a subscripted one is not), or the listener is not
-                callable.
+                callable. The scope `cluster` needs a store, and a class of outcomes.
 
         Example:
             >>> scheduler.subscribe(TaskError, lambda event: print(event.exception))
         """
         check_event_class(event)
         check_callable("listener", listener)
+        check_choice("scope", scope, get_args(EventScope))
+        if scope == "cluster":
+            store = self._parts.store
+            if store is None:
+                raise InvalidInputError("scope", "'cluster'", "pass a store to the scheduler, which makes a cluster")
+            return store.subscribe(event, listener)
         return self._parts.runtime.dispatcher.subscribe(event, listener)
 
     @overload
@@ -616,7 +643,9 @@ class AsyncIOScheduler(TaskScheduler):
         Returns:
             True if the listener was subscribed.
         """
-        return self._parts.runtime.dispatcher.remove(listener)
+        store = self._parts.store
+        removed = store is not None and store.remove_listener(listener)
+        return self._parts.runtime.dispatcher.remove(listener) or removed
 
 
 explain_misuse(

@@ -40,6 +40,14 @@ class SchedulerStore:
         return dict(self._connector.tasks.unreadable)
 
     @property
+    def undeclared(self) -> frozenset[str]:
+        """Ids of stored tasks that no program declares any more: they are kept for a time, and not fired.
+
+        May be read from any thread.
+        """
+        return frozenset(tuple(self._connector.tasks.undeclared))
+
+    @property
     def rejected_outcomes(self) -> int:
         """Number of outcomes that the store has rejected, because another node had taken over the run."""
         return self._connector.runs.outcomes.rejected

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from datetime import datetime
 from functools import partial
-from typing import Never, overload
+from typing import Never, get_args, overload
 
 from typing_extensions import ParamSpec, TypeVar, TypeVarTuple, Unpack
 
-from asyncz._aliases import ClusterAlias, LoopAlias, OtherAlias, PoolAlias
-from asyncz._checks import check_callable, check_count, check_flag, check_text
+from asyncz._aliases import ClusterAlias, ExistingTaskPolicy, LoopAlias, OtherAlias, PoolAlias
+from asyncz._checks import check_callable, check_choice, check_count, check_flag, check_text
 from asyncz._signatures import check_function, warn_of_trigger
 from asyncz.calls import NOW, BoundCall, FunctionTasks, TaskDecorator, bind, reject_misplaced
 from asyncz.clock import utc
@@ -69,6 +69,7 @@ class TaskScheduler:
         overlap: OverlapPolicy | None = ...,
         paused: bool = False,
         replace_existing: bool = False,
+        existing: ExistingTaskPolicy | None = None,
     ) -> Task[AwaitedT]: ...
     @overload
     def add_task(
@@ -87,6 +88,7 @@ class TaskScheduler:
         overlap: OverlapPolicy | None = ...,
         paused: bool = False,
         replace_existing: bool = False,
+        existing: ExistingTaskPolicy | None = None,
     ) -> Task[ResultT]: ...
     # pyrefly: ignore[invalid-type-var]  # the rule is for classes: no argument list of types is ambiguous here
     @overload
@@ -106,6 +108,7 @@ class TaskScheduler:
         overlap: OverlapPolicy | None = ...,
         paused: bool = False,
         replace_existing: bool = False,
+        existing: ExistingTaskPolicy | None = None,
     ) -> Task[AwaitedT]: ...
     @overload
     def add_task(
@@ -124,6 +127,7 @@ class TaskScheduler:
         overlap: OverlapPolicy | None = ...,
         paused: bool = False,
         replace_existing: bool = False,
+        existing: ExistingTaskPolicy | None = None,
     ) -> Task[ResultT]: ...
     def add_task(
         self,
@@ -135,6 +139,7 @@ class TaskScheduler:
         id: str | None = None,
         paused: bool = False,
         replace_existing: bool = False,
+        existing: ExistingTaskPolicy | None = None,
         **options: Unpack[TaskOptions],
     ) -> Task[ResultT]:
         """Add a task: a function with its arguments, a trigger and an executor.
@@ -162,6 +167,8 @@ class TaskScheduler:
             paused: Add the task with its schedule paused, until `resume_task`.
             replace_existing: Remove the task that has the id, if there is one. Its live runs end as usual, and count
                 for the new task's `max_instances` on the same executor until then.
+            existing: With a store, the policy for this task if the store has it with another declaration; None for that
+                of `StoreOptions`.
 
         Raises:
             DuplicateTaskError: The id is in use, and `replace_existing` is False.
@@ -178,7 +185,16 @@ class TaskScheduler:
             warn_of_trigger(fn, args[0])
         limits = self._defaults.evolve(**options) if options else self._defaults
         call = bind(fn, args)
-        return self._add(call, trigger, executor, id, limits=limits, paused=paused, replace_existing=replace_existing)
+        return self._add(
+            call,
+            trigger,
+            executor,
+            id,
+            limits=limits,
+            paused=paused,
+            replace_existing=replace_existing,
+            existing=existing,
+        )
 
     def call(self, fn: Callable[P, CallT], /, *args: P.args, **kwargs: P.kwargs) -> BoundCall[CallT]:
         """Return a function with its arguments, keyword arguments included; `add` makes it a task.
@@ -213,14 +229,23 @@ class TaskScheduler:
         limits: TaskLimits,
         paused: bool = False,
         replace_existing: bool = False,
+        existing: ExistingTaskPolicy | None = None,
     ) -> Task[ResultT]:
         if trigger is not NOW:
             check_trigger(trigger)
-        if task_id is not None or paused is not False or replace_existing is not False:
+        if task_id is not None or paused is not False or replace_existing is not False or existing is not None:
             _check_task_options(task_id, paused, replace_existing)
+            _check_policy(existing, replace_existing, has_store=self._parts.store is not None)
             if task_id is not None and self._parts.store is not None:
                 return self._parts.store.add(
-                    call, trigger, executor, task_id, limits=limits, paused=paused, replace_existing=replace_existing
+                    call,
+                    trigger,
+                    executor,
+                    task_id,
+                    limits=limits,
+                    paused=paused,
+                    replace_existing=replace_existing,
+                    existing=existing,
                 )
         parts, runtime = self._parts, self._parts.runtime
         # User code runs before the lock is taken: triggers, constructors of executors, pickling.
@@ -252,6 +277,7 @@ class TaskScheduler:
         id: str | None = None,
         paused: bool = False,
         replace_existing: bool = False,
+        existing: ExistingTaskPolicy | None = None,
         **options: Unpack[TaskOptions],
     ) -> TaskDecorator:
         """Decorate a function so that it can schedule itself: `function.schedule(...)` adds a task.
@@ -268,6 +294,7 @@ class TaskScheduler:
             id: Id of the task; by default derived from the name of the function.
             paused: Add the task with its schedule paused, until `resume_task`.
             replace_existing: Let each `schedule` remove the task that has the id, if there is one.
+            existing: With a store, the policy if the store has the task with another declaration.
             options: Limits of the runs; `TaskLimits` describes each.
 
         Raises:
@@ -282,10 +309,18 @@ class TaskScheduler:
         limits = self._defaults.evolve(**options)
         check_trigger(trigger)
         _check_task_options(id, paused, replace_existing)
+        _check_policy(existing, replace_existing, has_store=self._parts.store is not None)
 
         def schedule(call: Callable[[], ResultT | Awaitable[ResultT]], /) -> Task[ResultT]:
             return self._add(
-                call, trigger, executor, id, limits=limits, paused=paused, replace_existing=replace_existing
+                call,
+                trigger,
+                executor,
+                id,
+                limits=limits,
+                paused=paused,
+                replace_existing=replace_existing,
+                existing=existing,
             )
 
         return TaskDecorator(schedule, None if trigger is NOW else self._lifecycle.unscheduled)
@@ -555,3 +590,13 @@ def _check_task_options(task_id: str | None, paused: bool, replace_existing: boo
         raise InvalidInputError("replace_existing", "True", "pass the id of the task to replace")
     check_flag("paused", paused)
     check_flag("replace_existing", replace_existing)
+
+
+def _check_policy(existing: ExistingTaskPolicy | None, replace_existing: bool, *, has_store: bool) -> None:
+    if existing is None:
+        return
+    check_choice("existing", existing, get_args(ExistingTaskPolicy))
+    if not has_store:
+        raise InvalidInputError("existing", repr(existing), "it needs a store; without one, pass replace_existing=True")
+    if replace_existing and existing != "replace":
+        raise InvalidInputError("existing", repr(existing), "leave it out, as replace_existing=True says the opposite")

@@ -10,13 +10,12 @@ from typing_extensions import override
 from asyncz.clock import in_utc
 from asyncz.stores._admin import Access, StoreAdmin
 from asyncz.stores._migrations import Dialect, Migration
-from asyncz.stores._postgres_network import describe
+from asyncz.stores._postgres_network import describe, translated
 from asyncz.stores.postgres import (
     Connection,
     connected,
     migrate,
     schema_number,
-    translated,
 )
 
 

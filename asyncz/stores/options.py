@@ -85,6 +85,9 @@ class StoreOptions:
         formerly: Functions by a name that they had before, as `module:qualified name`.
         importable: Packages and modules from which functions of stored tasks may be imported.
         retention: Time and number of runs for which the history is kept.
+        keep_undeclared: Time for which tasks are kept that no program declares any more.
+        keep_finished: Time after the last run for which tasks are kept whose trigger has no more due times and that
+            no program declares; None for ever.
 
     Raises:
         InvalidInputError: An option cannot be used.
@@ -102,6 +105,8 @@ class StoreOptions:
     formerly: Mapping[str, object] = attrs.Factory(dict[str, object])
     importable: Sequence[str] = ()
     retention: Retention = Retention()
+    keep_undeclared: timedelta = timedelta(days=14)
+    keep_finished: timedelta | None = timedelta(days=30)
 
     def __attrs_post_init__(self) -> None:
         check_choice("existing", self.existing, get_args(ExistingTaskPolicy))
@@ -109,6 +114,11 @@ class StoreOptions:
         check_choice("on_lost", self.on_lost, get_args(LostRunPolicy))
         check_seconds("lease", self.lease)
         check_instance("retention", self.retention, Retention)
+        check_instance("keep_undeclared", self.keep_undeclared, timedelta)
+        check_optional_instance("keep_finished", self.keep_finished, timedelta)
+        for name, age in (("keep_undeclared", self.keep_undeclared), ("keep_finished", self.keep_finished)):
+            if age is not None and age < timedelta(0):
+                raise InvalidInputError(name, repr(age), "pass a positive duration")
         if self.lease < _SHORTEST_LEASE:
             raise InvalidInputError("lease", repr(self.lease), "a lease takes at least 3 seconds")
         for option, functions in (("functions", self.functions), ("formerly", self.formerly)):

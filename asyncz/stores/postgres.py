@@ -583,19 +583,6 @@ class _PostgresTransactions:
             raise StoreConnectionError(self._description, f"{error}".strip()) from error
 
 
-@contextlib.contextmanager
-def translated(description: str) -> Generator[None, None, None]:
-    """Raise errors of the driver as errors of the store, in one line.
-
-    Raises:
-        StoreConnectionError: The driver has raised an error.
-    """
-    try:
-        yield
-    except psycopg.Error as error:
-        raise StoreConnectionError(description, " ".join(f"{error}".split())) from error
-
-
 def connected(url: str, *, prepare: bool) -> Connection:
     """Return a new connection, in which each statement outside of a transaction is one."""
     return psycopg.connect(

@@ -604,19 +604,6 @@ async def test_declaration_during_restoration(store: Store, monkeypatch: pytest.
         await second.shutdown()
 
 
-async def test_task_that_is_not_stored_keeps_its_id(store: Store) -> None:
-    async with AsyncIOScheduler(store=store) as first:
-        first.add_task(note, "one", trigger=HOURLY, id="then")
-    second = AsyncIOScheduler(store=store, store_options=IMPORTABLE)
-    upstream = second.add_task(note, "two", trigger=HOURLY, id="upstream")
-    downstream = upstream.then(len, id="then")
-    async with second:
-        assert "then" in second.store.unreadable
-        handle = upstream.run()
-        await handle
-        await until(lambda: downstream.state.executed == 1)
-
-
 async def test_error_with_lone_surrogate_is_stored(store: Store, caplog: pytest.LogCaptureFixture) -> None:
     # A report of the test with such a text could not be sent from one process of the tests to another.
     caplog.set_level(logging.CRITICAL + 1, logger="asyncz.scheduler")

@@ -378,7 +378,7 @@ async def test_lease_lost_and_renewed_cancels_runs(store: Store) -> None:
 async def test_passes_without_lease_have_one_timer(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     async with AsyncIOScheduler(store=store) as scheduler:
         connector = connector_of(scheduler)
-        await until(lambda: connector._next_prune > 0)
+        await until(lambda: connector._cleanup.next_prune > 0)
         assert connector.session is not None
         timers: list[Callable[[], object]] = []
 

@@ -39,6 +39,7 @@ from asyncz import (
     DuplicateTaskError as DuplicateTaskError,
     Event as Event,
     EventLoopRunningError,
+    EventScope as EventScope,
     Executor as Executor,
     ExecutorAdded as ExecutorAdded,
     ExecutorAlias,

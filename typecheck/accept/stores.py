@@ -12,7 +12,18 @@ from uuid import UUID, uuid4
 import psycopg
 from typing_extensions import override
 
-from asyncz import AsyncIOScheduler, AsynczError, IntervalTrigger, Task, TaskExecuted, TaskLimits
+from asyncz import (
+    AsyncIOScheduler,
+    AsynczError,
+    EventScope,
+    IntervalTrigger,
+    Subscription,
+    Task,
+    TaskError,
+    TaskExecuted,
+    TaskLimits,
+    Worker,
+)
 from asyncz.stores import (
     ExistingTaskPolicy,
     FinalRunState,
@@ -37,6 +48,7 @@ from asyncz.stores import (
     StoreClosedError,
     StoreConnectionError,
     StoreDataError,
+    StoredChainError,
     StoredTaskConflictError,
     StoreError,
     StoreNews,
@@ -105,6 +117,9 @@ async def runs(session: StoreSession, task: TaskRecord, due: datetime) -> None:
     keep: Mapping[FinalRunState, timedelta] = {"executed": timedelta(days=3)}
     assert_type(await session.prune(keep, 500), int)
     assert_type(await session.trim(["report"], 1000, 500), int)
+    assert_type(await session.outcomes(await session.listen(), 100), Sequence[RunRecord])
+    await session.announce(["report"])
+    assert_type(await session.sweep(timedelta(days=14), None, 100), Sequence[str])
     hints: AsyncIterator[int] = session.wake_ups()
     async for revision in hints:
         assert_type(revision, int)
@@ -124,6 +139,15 @@ def store_page(url: str) -> int:
     return len(url)
 
 
+def cluster(scheduler: AsyncIOScheduler, scope: EventScope) -> None:
+    assert_type(scheduler.subscribe(TaskExecuted, lambda event: event.result, scope="cluster"), Subscription)
+    assert_type(scheduler.subscribe(TaskError, lambda event: event.exception, scope=scope), Subscription)
+    assert_type(Worker(host="web-1", pid=7).node, str)
+    assert_type(scheduler.store.undeclared, frozenset[str])
+    assert_type(scheduler.add_task(load, "url", id="load", existing="keep"), Task[list[bytes]])
+    assert_type(scheduler.call(store_page, "url").add(id="store", existing="refuse"), Task[int])
+
+
 def named_functions(scheduler: AsyncIOScheduler) -> None:
     assert_type(scheduler.add_task(load, "https://example.org", id="load"), Task[list[bytes]])
     assert_type(scheduler.call(load, "https://example.org", times=3).add(id="twice"), Task[list[bytes]])
@@ -140,9 +164,13 @@ async def schedulers(own: Store) -> None:
         formerly={"jobs:load": fetch},
         importable=("myapp",),
         retention=Retention(executed=timedelta(days=1), error=None, per_task=100),
+        keep_undeclared=timedelta(days=7),
+        keep_finished=None,
     )
     assert_type(options.retention.ages, Mapping[FinalRunState, timedelta])
     assert_type(options.existing, ExistingTaskPolicy)
+    assert_type(options.keep_undeclared, timedelta)
+    assert_type(options.keep_finished, timedelta | None)
     assert_type(options.version, int)
     assert_type(options.on_lost, LostRunPolicy)
     assert_type(options.lease, float)
@@ -172,6 +200,11 @@ def failures_of_tasks(lost: NodeLostError, unreadable: UnreadableTaskError, unst
     assert_type(unreadable.task_id + unreadable.reason, str)
     assert_type(unstorable.task_id + unstorable.part + unstorable.reason, str)
     print(errors)
+
+
+def chain_failure(chain: StoredChainError) -> tuple[StoreError, TypeError]:
+    assert_type(chain.task_id, str)
+    return chain, chain
 
 
 def failures(
@@ -249,6 +282,8 @@ def fields_of_run(run: RunRecord) -> None:
     assert_type(run.result, str | None)
     assert_type(run.error, str)
     assert_type(run.traceback, str)
+    assert_type(run.ended, int)
+    assert_type(run.trace_context, str | None)
 
 
 def fields_of_firing(firing: Firing) -> None:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from typing_extensions import override
 
-from asyncz import AsyncIOScheduler
+from asyncz import AsyncIOScheduler, TaskError
 from asyncz.stores import (
     Firing,
     MemoryStore,
@@ -164,3 +164,10 @@ def outbox(database: sqlite3.Connection) -> None:
     task: str = OutboxCall.submit  # E
     connection: OutboxConnection = database.cursor()  # E
     print(task, connection)
+
+StoreOptions(keep_undeclared=14)  # E
+StoreOptions(keep_finished="30d")  # E
+AsyncIOScheduler().subscribe(TaskError, print, scope="world")  # E
+AsyncIOScheduler().add_task(len, "abc", id="len", existing="maybe")  # E
+AsyncIOScheduler().call(len, "abc").add(existing="maybe")  # E
+AsyncIOScheduler().task(existing="maybe")  # E
