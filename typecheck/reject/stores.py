@@ -165,6 +165,7 @@ def outbox(database: sqlite3.Connection) -> None:
     connection: OutboxConnection = database.cursor()  # E
     print(task, connection)
 
+
 StoreOptions(keep_undeclared=14)  # E
 StoreOptions(keep_finished="30d")  # E
 AsyncIOScheduler().subscribe(TaskError, print, scope="world")  # E
