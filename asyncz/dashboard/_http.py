@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias
 
 from pydantic import BaseModel, ValidationError
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from typing_extensions import TypeVar
 
@@ -22,6 +23,9 @@ Endpoint: TypeAlias = Callable[[Request, User], Awaitable[Response]]
 
 MAX_BODY: Final = 1_000_000
 """Maximum size of a body, in bytes."""
+
+MAX_SECONDS: float = 30.0
+"""Maximum time in which a body has to arrive, in seconds."""
 
 
 def json_response(model: BaseModel, status: int = 200) -> Response:
@@ -61,17 +65,28 @@ async def parse_body(request: Request, model: type[ModelT]) -> ModelT:
     """Return the body of a request.
 
     Raises:
-        RequestError: The body is too large, is not JSON, or has wrong values.
+        RequestError: The body is too large or too slow, is not JSON, or has wrong values.
     """
+    try:
+        async with asyncio.timeout(MAX_SECONDS):
+            received = await _received(request)
+    except TimeoutError:
+        raise RequestError(408, f"the body has not arrived within {MAX_SECONDS:g} s") from None
+    except ClientDisconnect:
+        raise RequestError(400, "the client has disconnected") from None
+    try:
+        return model.model_validate_json(received)
+    except ValidationError as error:
+        raise RequestError(422, _validation_text(error)) from None
+
+
+async def _received(request: Request) -> bytes:
     received = bytearray()
     async for chunk in request.stream():
         received += chunk
         if len(received) > MAX_BODY:
             raise RequestError(413, f"the body is larger than {MAX_BODY} bytes")
-    try:
-        return model.model_validate_json(bytes(received))
-    except ValidationError as error:
-        raise RequestError(422, _validation_text(error)) from None
+    return bytes(received)
 
 
 def _validation_text(error: ValidationError) -> str:

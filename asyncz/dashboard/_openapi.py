@@ -19,6 +19,7 @@ _REJECTED: Final = {
     "400": "A parameter is wrong, or the name of the host is not allowed",
     "403": "The user has no right for this, or a page of another site has sent the request",
     "404": "There is no such task or run",
+    "408": "The body has not arrived in time",
     "409": "The scheduler is not running",
     "413": "The body is too large",
     "415": "The body is not JSON",

@@ -25,6 +25,9 @@ from asyncz.dashboard._signals import SIGNAL_NOTICE
 MAX_SECONDS: Final = 25.0
 """Seconds after which a stream ends."""
 
+MAX_STREAMS: int = 100
+"""Maximum number of open streams of a dashboard; further ones are rejected."""
+
 # Pages are updated at most this often.
 _INTERVAL = 0.5
 _RETRY = b"retry: 1000\n\n"

@@ -14,12 +14,13 @@ from typing_extensions import TypeVar
 
 from asyncz._checks import check_callable, check_count, check_instance, check_text
 from asyncz._text import exception_text, printable
+from asyncz.dashboard import _stream
 from asyncz.dashboard._actions import Operator, OperatorAction
 from asyncz.dashboard._api import Api, document_endpoint
 from asyncz.dashboard._http import Endpoint, problem_response
 from asyncz.dashboard._journal import Journal, RunLogHandler
 from asyncz.dashboard._pages import Pages
-from asyncz.dashboard._problems import problem_of
+from asyncz.dashboard._problems import RequestError, problem_of
 from asyncz.dashboard._reading import ReadModel
 from asyncz.dashboard._redaction import Redact, Redactor, redact_secrets
 from asyncz.dashboard._safe_logging import logger
@@ -219,6 +220,9 @@ class Dashboard:
         return self._pages.problem(status, message, user if path.count("/") == 1 else None)
 
     async def _stream(self, request: Request, _: User) -> Response:
+        if self._streams.open >= _stream.MAX_STREAMS:
+            # A page tries again after some seconds, and shows the present state until then.
+            raise RequestError(503, f"{_stream.MAX_STREAMS} streams are open, which is the maximum")
         return StreamingResponse(self._streams.messages(request), media_type="text/event-stream")
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import html
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 
 import httpx
@@ -13,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from asyncz import AsyncIOScheduler, InvalidInputError, RunLookupError
-from asyncz.dashboard import Dashboard, Permission, User, app
+from asyncz.dashboard import Dashboard, Permission, User, _http, _stream, app
 from asyncz.dashboard._security import CONTENT_SECURITY_POLICY, HEADERS, LOOPBACK_HOSTS
 from asyncz.dashboard.states import PERMISSIONS
 from tests.dashboard.serving import JSON, add_tasks, client_of, served
@@ -503,3 +504,107 @@ async def test_rejection_of_framework_is_passed_on() -> None:
             assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
             assert answer.headers["x-frame-options"] == "DENY"
             assert "log in first" in answer.text
+
+
+# Floods, slow clients and injected headers
+
+
+def http_scope(path: str, method: str = "GET", query: bytes = b"") -> dict[str, object]:
+    headers = [(b"host", b"testserver"), (b"x-access", b"operate"), (b"content-type", b"application/json")]
+    shared: dict[str, object] = {"type": "http", "path": path, "raw_path": path.encode(), "query_string": query}
+    return {**shared, "method": method, "headers": headers, "scheme": "http", "server": ("testserver", 80)}
+
+
+async def test_flood_of_streams_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_stream, "MAX_STREAMS", 3)
+    async with served() as (_, dashboard, client):
+        statuses: list[object] = []
+
+        async def open_stream() -> None:
+            async def send(message: Mapping[str, object]) -> None:
+                if message["type"] == "http.response.start":
+                    statuses.append(message["status"])
+
+            await dashboard(http_scope("/stream"), asyncio.Event().wait, send)  # type: ignore[arg-type]  # waits for ever
+
+        streams = [asyncio.ensure_future(open_stream()) for _ in range(3)]
+        await until(lambda: dashboard._streams.open == 3)
+        answer = await client.get("/stream")
+        assert (answer.status_code, statuses) == (503, [200] * 3)
+        assert (await client.get("/tasks")).status_code == 200
+        for stream in streams:
+            stream.cancel()
+        await asyncio.gather(*streams, return_exceptions=True)
+        assert dashboard._streams.open == 0
+
+
+async def test_unread_stream_keeps_each_name_once() -> None:
+    async with served() as (_, dashboard, __):
+        messages = dashboard._streams.messages(Request({"type": "http"}, asyncio.Event().wait))  # type: ignore[arg-type]
+        await anext(messages)
+        for number in range(100_000):
+            dashboard._streams.notify(frozenset({("tasks", "runs")[number % 2]}))
+        assert len(await anext(messages)) < 100
+        await messages.aclose()
+
+
+async def test_body_that_does_not_arrive_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_http, "MAX_SECONDS", 0.01)
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b'{"action": "pause", "task_ids": ["double"'
+        await asyncio.Event().wait()
+
+    async with served() as (scheduler, _, client):
+        answer = await client.post("/api/actions", content=slow(), headers=JSON)
+        assert answer.status_code == 408
+        assert not scheduler.get_task("double").state.paused
+
+
+async def test_lost_client_writes_no_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    """Else a client fills the log by requests that it breaks off."""
+    sent: list[Mapping[str, object]] = []
+
+    async def receive() -> dict[str, object]:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Mapping[str, object]) -> None:
+        sent.append(message)
+
+    async with served() as (_, dashboard, __):
+        await dashboard(http_scope("/api/actions", "POST"), receive, send)
+    assert sent[0]["status"] == 400
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+@pytest.mark.parametrize("path", ["/\r\nset-cookie: a=b", "//evil.example/\r\nx: y/", "/%0d%0aset-cookie: a=b/"])
+async def test_path_injects_no_header(path: str) -> None:
+    sent: list[Mapping[str, object]] = []
+
+    async def send(message: Mapping[str, object]) -> None:
+        sent.append(message)
+
+    async with served() as (_, dashboard, __):
+        scope = {**http_scope("/"), "raw_path": path.encode()}
+        await dashboard(scope, asyncio.Event().wait, send)  # type: ignore[arg-type]  # waits for ever
+    headers = sent[0]["headers"]
+    assert isinstance(headers, list)
+    assert not any(b"\r" in part or b"\n" in part for header in headers for part in header)
+    location = dict(headers)[b"location"].decode()
+    assert not location.startswith(("//", "http"))
+
+
+@pytest.mark.parametrize("kind", ["long", "many"])
+async def test_huge_query_is_rejected(kind: str) -> None:
+    queries = {"long": b"search=" + b"x" * 1_000_000, "many": b"&".join(b"p%d=1" % each for each in range(50_000))}
+    sent: list[Mapping[str, object]] = []
+
+    async def send(message: Mapping[str, object]) -> None:
+        sent.append(message)
+
+    async with served() as (_, dashboard, __):
+        await dashboard(http_scope("/api/tasks", query=queries[kind]), asyncio.Event().wait, send)  # type: ignore[arg-type]
+    assert sent[0]["status"] == 400
+    body = sent[1]["body"]
+    assert isinstance(body, bytes)
+    assert len(body) < 2000

@@ -14,10 +14,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from asyncz.dashboard import _stream
 from tests.helpers.paths import PROJECT
 
 pytestmark = pytest.mark.slow
+
+# A stream ends by itself after 25 s.
+_MOST_DELAY = 1.0
 
 
 class Server:
@@ -83,18 +85,27 @@ def test_dashboard_works_in_framework(app: str, prefix: str, tmp_path: Path) -> 
 
 
 def test_open_tabs_do_not_delay_end(tmp_path: Path) -> None:
-    seconds: list[float] = []
-    for tabs in (0, 3):
-        folder = tmp_path / f"{tabs}"
-        folder.mkdir()
-        with serving("tests.dashboard.apps:alone", folder, "") as server:
-            streams = [server.open_stream() for _ in range(tabs)]
-            seconds.append(server.seconds_to_end())
-            for stream in streams:
-                stream.close()
-            assert server.process.returncode is not None
-            assert "Finished server process" in server.log
-            assert "Traceback" not in server.log, server.log
-    # If the server waited for the streams, it would wait until they end by themselves.
-    print(f"end without tabs: {seconds[0]:.2f} s, with three tabs: {seconds[1]:.2f} s")
-    assert seconds[1] - seconds[0] < _stream.MAX_SECONDS / 2
+    """On a busy machine a single end may take any time: the shortest of some shows what the server waits for."""
+    shortest = {0: float("inf"), 3: float("inf")}
+    for number in range(4):
+        for tabs, before in shortest.items():
+            folder = tmp_path / f"{number}-{tabs}"
+            folder.mkdir()
+            shortest[tabs] = min(before, seconds_to_end(folder, tabs))
+        if shortest[3] - shortest[0] < _MOST_DELAY:
+            break
+    print(f"end without tabs: {shortest[0]:.2f} s, with three tabs: {shortest[3]:.2f} s")
+    assert shortest[3] - shortest[0] < _MOST_DELAY
+
+
+def seconds_to_end(folder: Path, tabs: int) -> float:
+    """Return the seconds from SIGTERM to the end of a server with open streams, which the clients do not read."""
+    with serving("tests.dashboard.apps:alone", folder, "") as server:
+        streams = [server.open_stream() for _ in range(tabs)]
+        seconds = server.seconds_to_end()
+        for stream in streams:
+            stream.close()
+        assert server.process.returncode is not None
+        assert "Finished server process" in server.log
+        assert "Traceback" not in server.log, server.log
+        return seconds

@@ -631,8 +631,13 @@ async def test_stored_run_has_a_span(telemetry: Telemetry) -> None:
 def test_example_prints_trace_through_all_executors() -> None:
     program = [sys.executable, "-m", "tests.examples.monitoring.trace_of_executors"]
     done = subprocess.run(program, check=True, capture_output=True, text=True, cwd=Path(__file__).parents[2])
-    aliases = ("asyncio", "threadpool", "processpool", "dask")
-    runs = [f"  run current_span on {alias}: child True, seen by the function True" for alias in aliases]
+    here, elsewhere = "this process", "a process of its own"
+    places = {"asyncio": here, "debug": here, "threadpool": here, "processpool": elsewhere, "futures": elsewhere}
+    places["dask"] = elsewhere
+    runs = [
+        f"  run current_span on {alias} in {place}: same trace True, child True, seen by the function True"
+        for alias, place in places.items()
+    ]
     assert done.stdout.splitlines() == ["request", *runs]
 
 
