@@ -49,10 +49,12 @@ DEFINITIONS: Final[Mapping[str, tuple[_Kind, str, str]]] = {
     "asyncz.node.lease.remaining": ("gauge", "s", "Seconds until other nodes may take over the runs of this one"),
     "asyncz.node.takeovers": ("observable counter", "{run}", "Runs that this node has taken over from lost ones"),
     "asyncz.store.clock_offset": ("gauge", "s", "Seconds by which the clock is ahead of that of the store"),
+    "asyncz.store.operation.duration": ("histogram", "s", "Seconds of a transaction of the store"),
     "asyncz.store.connected": ("gauge", "1", "1 if the store has answered last time, else 0"),
 }
 """Kinds, units and descriptions of the metrics by name."""
 
+_FAST_BOUNDARIES = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _BOUNDARIES = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14400)
 
 
@@ -116,6 +118,9 @@ class Instruments:
         )
         self.lateness = meter.create_histogram(
             *described("asyncz.run.lateness"), explicit_bucket_boundaries_advisory=_BOUNDARIES
+        )
+        self.store_duration = meter.create_histogram(
+            *described("asyncz.store.operation.duration"), explicit_bucket_boundaries_advisory=_FAST_BOUNDARIES
         )
         self.missed = meter.create_counter(*described("asyncz.run.missed"))
         self.refused = meter.create_counter(*described("asyncz.run.refused"))

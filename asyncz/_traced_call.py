@@ -5,6 +5,8 @@ OpenTelemetry is imported in a worker only if it is installed there: the call is
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from typing import Generic
 
@@ -12,6 +14,9 @@ from typing_extensions import TypeVar, override
 
 from asyncz._callables import CallWrapper, is_awaitable
 from asyncz._running import trace_fields
+
+MAX_TRACE_CONTEXT = 4096
+"""Maximum number of characters of a stored trace context: the baggage of a program may be long."""
 
 ResultT = TypeVar("ResultT")
 ResultT_co = TypeVar("ResultT_co", covariant=True)
@@ -91,6 +96,17 @@ class RemoteTracedCall(CallWrapper, Generic[ResultT_co]):
     @override
     def __reduce__(self) -> tuple[object, ...]:
         return RemoteTracedCall, (self.call, dict(self.headers))
+
+
+def loaded_trace_context() -> str | None:
+    """Return the trace context of the calling code as JSON; None if the program has not loaded OpenTelemetry."""
+    propagate = sys.modules.get("opentelemetry.propagate")
+    if propagate is None:
+        return None
+    headers: dict[str, str] = {}
+    propagate.inject(headers)
+    text = json.dumps(headers)
+    return text if headers and len(text) <= MAX_TRACE_CONTEXT else None
 
 
 def add_trace_fields() -> None:

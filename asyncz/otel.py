@@ -4,8 +4,8 @@
 
 - A run that a trigger makes due is a trace of its own. The runs of `task.run()` and of a batch are children of the span
   in which they are started. A run of `task.submit()` is a trace of its own with a link to that span, or a child of it
-  with `submitted="parent"`. A run that receives a result is linked to the run that returned it, and a further attempt
-  to the one before.
+  with `submitted="parent"`; with a store, on whichever node it is executed. A run that receives a result is linked to
+  the run that returned it, and a further attempt to the one before.
 - The function sees its span as the current one: in coroutines, threads, worker processes and on Dask.
 - Log records of functions have the fields `asyncz_trace` and `asyncz_span` after `install_log_fields()`.
 
@@ -29,6 +29,7 @@ The event `asyncz.run.started` marks the call of the function. Metrics have the 
 - `asyncz.task.overdue`, `asyncz.tasks`: no more.
 - With a store, `asyncz.node.lease.remaining`, `asyncz.node.takeovers`, `asyncz.tasks.parked`,
   `asyncz.store.clock_offset` and `asyncz.store.connected`: no more.
+- With a store, `asyncz.store.operation.duration`: `asyncz.store.operation`, a method of `StoreSession`; `error.type`.
 
 These names are version `SCHEMA` of this module. No convention for jobs exists.
 """
@@ -290,11 +291,38 @@ class Instrumentation:
         current = trace.get_current_span().get_span_context()
         return _Origin(current, by_result=False) if current.is_valid else None
 
+    def headers_of_caller(self) -> Mapping[str, str]:
+        """Return the headers of the current span, for a run that the store keeps; empty if there is none."""
+        try:
+            return _headers(otel_context.get_current()) if trace.get_current_span().get_span_context().is_valid else {}
+        except Exception:
+            logger.exception("The trace context of a submitted run could not be stored")
+            return {}
+
+    def origin_of_headers(self, headers: Mapping[str, str], /) -> object:
+        """Return the span of the code that submitted a stored run, on this node or on another one."""
+        try:
+            found = trace.get_current_span(propagate.extract(headers, context=Context())).get_span_context()
+        except Exception:
+            logger.exception("The stored trace context of a run could not be read")
+            return None
+        return _Origin(found, by_result=False) if found.is_valid else None
+
     def origin_of_result(self, run_id: int, /) -> object:
         """Return the span of a run, for the runs that receive its result."""
         run = self._traces.get(run_id)
         found = self._ended.get(run_id) if run is None or run.span is None else run.span.get_span_context()
         return None if found is None else _Origin(found, by_result=True)
+
+    def store_called(self, operation: str, seconds: float, error: BaseException | None, /) -> None:
+        """Record the duration of a transaction of the store."""
+        attributes: _Attributes = {"asyncz.scheduler": self.name, "asyncz.store.operation": operation}
+        if error is not None:
+            attributes["error.type"] = _type_name(error)
+        try:
+            self._instruments.store_duration.record(seconds, attributes)
+        except Exception:
+            logger.exception("The duration of a transaction could not be recorded")
 
     def before_submit(self, run: TaskRun[ResultT], alias: str, /) -> None:
         """Start the span of an attempt, and make it the current one for the function."""

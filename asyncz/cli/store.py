@@ -83,6 +83,10 @@ def check(url: Url, json: Json = False) -> None:
             "tasks": contents.tasks,
             "runs": contents.runs,
             "nodes": [each.model_dump(mode="json") for each in contents.nodes],
+            "undeclared": {
+                task_id: None if since is None else since.isoformat() for task_id, since in contents.undeclared.items()
+            },
+            "parked": contents.parked,
         }
     if json:
         print_json(report)
@@ -93,6 +97,11 @@ def check(url: Url, json: Json = False) -> None:
         print(f"tasks: {_numbers(contents.tasks)}")
         print(f"runs:  {_numbers(contents.runs)}")
         print(printable(f"nodes: {', '.join(each.name or each.id for each in contents.nodes) or 'none'}"))
+        for task_id, since in contents.undeclared.items():
+            text = "" if since is None else f" since {since:%Y-%m-%d %H:%M}"
+            print(printable(f"undeclared{text}: {task_id}"))
+        for task_id, problem in contents.parked.items():
+            print(printable(f"parked: {task_id}: {problem}"))
     raise typer.Exit(EXIT_PROBLEM if status.problem else 0)
 
 

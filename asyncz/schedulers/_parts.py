@@ -9,7 +9,6 @@ import attrs
 from typing_extensions import TypeVar
 
 from asyncz._aliases import ExistingTaskPolicy, OtherAlias
-from asyncz._run_owners import OwnedCall
 from asyncz.limits import TaskLimits
 from asyncz.protocols import Executor, Trigger
 from asyncz.schedulers._completion import Completion
@@ -127,7 +126,7 @@ class AnyController(Due, Registered, TaskOwner[object], Protocol):
 class StoredController(AnyController, Protocol):
     """Controller of a task that a store keeps."""
 
-    def start_stored(self, at: float, call: OwnedCall, *, waited: bool) -> None:
+    def start_stored(self, at: float, call: Callable[[], object], *, waited: bool) -> None:
         """Start a run of which this node has become the owner."""
         ...
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from typing_extensions import TypeVar
@@ -15,14 +15,29 @@ ResultT = TypeVar("ResultT")
 
 
 class RunHook(Protocol):
-    """Observer of runs before their execution. For the loop's thread, except for `origin_of_caller`."""
+    """Observer of runs before their execution. For the loop's thread, except for the methods about the caller."""
 
     def origin_of_caller(self) -> object:
         """Return a description of the calling code, for a run that it submits. Thread-safe."""
         ...
 
+    def headers_of_caller(self) -> Mapping[str, str]:
+        """Return the trace context of the calling code as headers, for a run that another node may execute.
+
+        Empty if there is none. Must not raise. Thread-safe.
+        """
+        ...
+
+    def origin_of_headers(self, headers: Mapping[str, str], /) -> object:
+        """Return a description of the code that submitted a run on another node. Must not raise."""
+        ...
+
     def origin_of_result(self, run_id: int, /) -> object:
         """Return a description of a run, for the runs that receive its result."""
+        ...
+
+    def store_called(self, operation: str, seconds: float, error: BaseException | None, /) -> None:
+        """Note the duration of a transaction of the store, and its error if it failed. Must not raise. Thread-safe."""
         ...
 
     def before_submit(self, run: TaskRun[ResultT], alias: str, /) -> None:

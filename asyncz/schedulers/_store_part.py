@@ -28,6 +28,7 @@ from asyncz.schedulers._store_events import ClusterEvents
 from asyncz.schedulers._store_lease import LeaseKeeper, clock_offset, lease_clock
 from asyncz.schedulers._store_runs import StoredRuns
 from asyncz.schedulers._store_tasks import StoredTask, StoredTasks
+from asyncz.schedulers._store_timing import TimedSession
 from asyncz.schedulers._stored_schedule import ScheduleHooks, Step
 from asyncz.schedulers.subscriptions import Subscription
 from asyncz.stores._triggers import encode_trigger
@@ -211,7 +212,8 @@ class StoreConnector:
         )
         now = self._parts.runtime.now
         sent, asked = lease_clock(), now()
-        session = self._session = await self._store.connect(node, timedelta(seconds=duration))
+        self._session = await self._store.connect(node, timedelta(seconds=duration))
+        session = TimedSession(self._session, self._parts.runtime)
         self.runs.clock_offset = clock_offset(0.0, asked, session.lease, now())
         lease = self._lease = LeaseKeeper(session, duration, sent, now, self._on_lease_renewed)
         self.runs.open(self._node_id, lambda: lease.term)

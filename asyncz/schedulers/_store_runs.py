@@ -7,10 +7,14 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
+from json import dumps
 from uuid import UUID, uuid4
+
+from pydantic import TypeAdapter
 
 from asyncz._run_owners import LeaseTerm, OwnedCall, RunOwnership, RunPermit, owned_call
 from asyncz._text import exception_text
+from asyncz._traced_call import MAX_TRACE_CONTEXT, CallWithOrigin
 from asyncz.clock import utc
 from asyncz.events import TaskCancelled
 from asyncz.exceptions import AsynczError
@@ -35,6 +39,7 @@ _CLAIMED = 20
 _NOT_HERE_DELAY = 5.0
 _MAX_NOT_HERE_DELAY = 300.0
 _MAX_NOT_HERE = 10_000
+_HEADERS: TypeAdapter[dict[str, str]] = TypeAdapter(dict[str, str])
 # Two runs of a task with one due time are told apart by a later one, in seconds.
 _APART = 1e-6
 
@@ -233,7 +238,15 @@ class StoredRuns:
             scheduled_at=self._store_now(),
             executor=record.executor,
             on_lost=self._options.on_lost,
+            trace_context=self._trace_context(),
         )
+
+    def _trace_context(self) -> str | None:
+        """Return the trace context of the calling code as JSON; None without one. Thread-safe."""
+        hook = self._parts.runtime.run_hook
+        headers = {} if hook is None else hook.headers_of_caller()
+        text = dumps(dict(headers)) if headers else ""
+        return text if 0 < len(text) <= MAX_TRACE_CONTEXT else None
 
     async def store_submissions(self, session: StoreSession, *, has_lease: bool) -> None:
         """Store the runs of calls; those that run already need a lease."""
@@ -284,7 +297,18 @@ class StoredRuns:
             return
         owned = self._own(run, stored, term, waited=waited)
         bound = self._call_of(call or stored.call, owned)
-        stored.controller.start_stored(owned.at, bound, waited=waited)
+        stored.controller.start_stored(owned.at, self._traced(bound, run.trace_context), waited=waited)
+
+    def _traced(self, call: OwnedCall, trace_context: str | None) -> Callable[[], object]:
+        """Return the call of a run with the origin that its submitter has stored, if runs are traced."""
+        hook = self._parts.runtime.run_hook
+        if hook is None or trace_context is None:
+            return call
+        try:
+            headers = _HEADERS.validate_json(trace_context)
+        except ValueError:
+            return call
+        return CallWithOrigin[object](call, hook.origin_of_headers(headers))
 
     def _call_of(self, call: StoredCall, owned: OwnedRun) -> OwnedCall:
         """Return the call of a run that knows its owner."""

@@ -11,7 +11,6 @@ from typing_extensions import TypeVar, override
 
 from asyncz._aliases import OtherAlias
 from asyncz._checks import check_text
-from asyncz._run_owners import OwnedCall
 from asyncz._running import context_for_later, shared_context_for_later
 from asyncz._text import printable
 from asyncz._traced_call import CallWithOrigin
@@ -537,7 +536,7 @@ class StoredTaskController(TaskController[ResultT]):
             self.update_timer()
             self.refill()
 
-    def start_stored(self, at: float, call: OwnedCall, *, waited: bool) -> None:
+    def start_stored(self, at: float, call: Callable[[], object], *, waited: bool) -> None:
         """Start a run of which this node has become the owner.
 
         Args:

@@ -50,11 +50,15 @@ class StoreContents(NamedTuple):
         tasks: Number of tasks by state; `removed` are tombstones.
         runs: Number of runs by state.
         nodes: Nodes whose lease is valid.
+        undeclared: Ids of tasks that no program declares any more, and since when; the first 100.
+        parked: Ids of tasks that cannot run anywhere, and their reasons; the first 100.
     """
 
     tasks: Mapping[str, int]
     runs: Mapping[str, int]
     nodes: Sequence[NodeRecord]
+    undeclared: Mapping[str, datetime | None]
+    parked: Mapping[str, str]
 
 
 @attrs.frozen(kw_only=True)
@@ -168,10 +172,20 @@ class StoreAdmin(abc.ABC):
             "SELECT id, name, app_version, lease_until FROM asyncz_nodes WHERE lease_until > ? ORDER BY id",
             self._stored_time(self._now()),
         )
+        named = self._rows(
+            "SELECT id, state, inactive_since, problem FROM asyncz_tasks"
+            " WHERE state <> 'active' AND NOT removed ORDER BY id LIMIT 100"
+        )
         return StoreContents(
             _counts(tasks),
             _counts(runs),
-            [
+            undeclared={
+                str(task_id): None if since is None else self._read_time(since)
+                for task_id, state, since, _ in named
+                if state == "undeclared"
+            },
+            parked={str(task_id): str(problem) for task_id, state, _, problem in named if state == "parked"},
+            nodes=[
                 NodeRecord(
                     id=str(node), name=str(name), app_version=int(str(version)), lease_until=self._read_time(until)
                 )

@@ -14,6 +14,7 @@ from typing_extensions import ParamSpec
 from asyncz._aliases import LostRunPolicy
 from asyncz._checks import check_choice, check_instance, check_text
 from asyncz._signatures import check_function
+from asyncz._traced_call import loaded_trace_context
 from asyncz.calls import NOW
 from asyncz.exceptions import InvalidInputError, TaskLookupError
 from asyncz.limits import DEFAULT_LIMITS, TaskLimits
@@ -131,6 +132,7 @@ class Outbox:
             executor=task.executor,
             on_lost=self._on_lost,
             arguments=arguments,
+            trace_context=loaded_trace_context(),
         )
         transaction.add_run(run)
         return run.id

@@ -8,6 +8,7 @@ import gc
 import io
 import logging
 import re
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -47,7 +48,7 @@ from asyncz.events import Event, RunDetails
 from asyncz.otel import METRICS, Instrumentation, _Attributes, _RunTrace, instrument
 from asyncz.runs import TaskRun
 from asyncz.schedulers.subscriptions import Subscription
-from asyncz.stores import MemoryStore
+from asyncz.stores import MemoryStore, Outbox, SqliteStore, StoreSession
 from asyncz.testing import FakeClock
 from tests.helpers.waiting import until
 from tests.telemetry import traced_jobs
@@ -625,6 +626,70 @@ async def test_stored_run_has_a_span(telemetry: Telemetry) -> None:
     assert all((span.attributes or {})["asyncz.node.id"] for span in telemetry.spans)
     due = telemetry.spans[0].attributes or {}
     assert (due["asyncz.run.fence"], type(due["asyncz.run.stored_id"])) == (1, str)
+
+
+async def no_claim(_session: StoreSession) -> None:
+    """Claim nothing."""
+
+
+@pytest.mark.parametrize("submitted", ["link", "parent"])
+async def test_trace_continues_on_another_node(
+    telemetry: Telemetry, submitted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = MemoryStore()
+    async with AsyncIOScheduler(store=store) as first, AsyncIOScheduler(store=store) as second:
+        telemetry.instrument(first, name="first", submitted=submitted)
+        telemetry.instrument(second, name="second", submitted=submitted)
+        task = first.add_task(traced_jobs.span_ids, trigger=None, id="stored")
+        second.add_task(traced_jobs.span_ids, trigger=None, id="stored")
+        await until(lambda: not first.store._connector.tasks._to_declare)
+        # The node that submits leaves the run to the other one.
+        monkeypatch.setattr(first.store._connector.runs, "claim", no_claim)
+        with telemetry.tracers.get_tracer("test").start_as_current_span("request") as request:
+            task.submit()
+        await until(lambda: any(each.name == "run span_ids" for each in telemetry.spans))
+    span = telemetry.span("run span_ids")
+    assert (span.attributes or {})["asyncz.scheduler"] == "second"
+    assert span.context is not None
+    caller = request.get_span_context()
+    if submitted == "parent":
+        assert span.context.trace_id == caller.trace_id
+        assert span.parent is not None
+        assert span.parent.span_id == caller.span_id
+    else:
+        assert [link.context.span_id for link in span.links] == [caller.span_id]
+        assert span.parent is None
+
+
+async def test_transactions_of_store_are_timed(telemetry: Telemetry) -> None:
+    async with AsyncIOScheduler(store=MemoryStore()) as scheduler, AsyncIOScheduler() as other:
+        telemetry.instrument(scheduler, name="stored")
+        telemetry.instrument(other, name="other")
+        await scheduler.add_task(traced_jobs.span_ids, trigger=None, id="ids").run()
+
+        def counts() -> dict[object, float]:
+            points = telemetry.points("asyncz.store.operation.duration")
+            return {dict(key)["asyncz.store.operation"]: count for key, count in points.items()}
+
+        await until(lambda: {"declare", "submit", "finish"} <= counts().keys())
+        assert counts()["declare"] == 1
+
+
+async def test_outbox_stores_trace_context(telemetry: Telemetry, tmp_path: Path) -> None:
+    file = tmp_path / "store.db"
+    async with AsyncIOScheduler(store=SqliteStore(file, poll_interval=0.01)) as scheduler:
+        telemetry.instrument(scheduler)
+        task = scheduler.add_task(traced_jobs.span_ids, trigger=None, id="stored")
+        await until(lambda: not scheduler.store._connector.tasks._to_declare)
+        with (
+            sqlite3.connect(file) as connection,
+            telemetry.tracers.get_tracer("test").start_as_current_span("request") as request,
+        ):
+            Outbox().submit(connection, task)
+        connection.close()
+        await until(lambda: any(each.name == "run span_ids" for each in telemetry.spans))
+    (link,) = telemetry.span("run span_ids").links
+    assert link.context.span_id == request.get_span_context().span_id
 
 
 @pytest.mark.slow

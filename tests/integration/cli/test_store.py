@@ -42,6 +42,7 @@ pytestmark = pytest.mark.anyio
 
 DAY = 86_400.0
 TTL = timedelta(seconds=15)
+LONG_AGO = datetime(2020, 1, 2, 3, 4, tzinfo=UTC)
 
 
 class Finished(NamedTuple):
@@ -144,6 +145,15 @@ async def test_check_counts_tasks_runs_and_nodes(url: str) -> None:
     assert report["runs"] == {"executed": 2, "running": 1}
     assert "'name': 'web-1:5'" in str(report["nodes"])
     assert "3 (2 executed, 1 running)" in succeed("check", url).output
+    problem = TaskRecord(id="b", function="gone:report", version=1, state="parked", problem="unknown function")
+    assert await session.change(problem) is not None
+    await session.announce(["a"])
+    undeclared = TaskRecord(id="a", function="jobs:report", version=1, state="undeclared", inactive_since=LONG_AGO)
+    assert await session.change(undeclared) is not None
+    found = succeed("check", url).output
+    assert "undeclared since 2020-01-02 03:04: a\n" in found
+    assert "parked: b: unknown function\n" in found
+    assert succeed("check", url, "--json").report()["parked"] == {"b": "unknown function"}
     await session.close()
 
 
