@@ -10,6 +10,7 @@ from typing_extensions import TypeVar
 
 from asyncz.executors._helper_threads import HelperThreads
 from asyncz.stores._thread import deliver
+from asyncz.stores.codecs import Codec
 
 ResultT = TypeVar("ResultT")
 
@@ -19,9 +20,16 @@ class CodecThreads:
 
     Threads of their own: plain functions of users may fill the default executor of the loop for any time, and then
     the node would not fire anything.
+
+    Args:
+        values: Codec of arguments and results; None for JSON.
+
+    Attributes:
+        values: The codec.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, values: Codec | None = None) -> None:
+        self.values: Codec | None = values
         self._threads = HelperThreads("asyncz-store-codec")
 
     async def call(self, call: Callable[[], ResultT]) -> ResultT:

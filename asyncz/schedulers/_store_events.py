@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -26,6 +27,7 @@ from asyncz.schedulers._store_outcomes import ENDED, Ended
 from asyncz.schedulers._store_tasks import StoredTasks
 from asyncz.schedulers.subscriptions import Subscription
 from asyncz.stores._calls import decode_result
+from asyncz.stores.codecs import Codec
 from asyncz.stores.protocol import StoreSession
 from asyncz.stores.records import RunRecord
 
@@ -138,7 +140,7 @@ class ClusterEvents:
             each.id: stored.call.function for each in page if (stored := self._tasks.get(each.task_id)) is not None
         }
         # In another thread: the annotations of a function may be any code.
-        results = await self._tasks.codec.call(partial(_results_of, page, functions))
+        results = await self._tasks.codec.call(partial(_results_of, page, functions, self._tasks.codec.values))
         for record in page:
             # First: a listener that ends the scheduler must not receive the event again.
             self._position = record.ended
@@ -176,13 +178,14 @@ class ClusterEvents:
                 return rejections.get(record.error, TaskMissed)(record.task_id, details=details)
 
 
-def _results_of(page: Sequence[RunRecord], functions: Mapping[UUID, object]) -> dict[UUID, object]:
+def _results_of(
+    page: Sequence[RunRecord], functions: Mapping[UUID, object], values: Codec | None
+) -> dict[UUID, object]:
     """Return the results of runs by id: by the return annotation, or as plain JSON if the function is not known."""
     results: dict[UUID, object] = {}
     for record in page:
-        if record.result is not None:
-            try:
-                results[record.id] = decode_result(functions.get(record.id), record.result)
-            except ValueError:
-                results[record.id] = decode_result(None, record.result)
+        for function in (functions.get(record.id), None):
+            if record.result is not None and record.id not in results:
+                with contextlib.suppress(ValueError):
+                    results[record.id] = decode_result(function, record.result, values)
     return results

@@ -24,6 +24,7 @@ from asyncz.schedulers._safe_logging import logger
 from asyncz.schedulers._store_codec import CodecThreads
 from asyncz.schedulers._store_pages import store_page
 from asyncz.stores._calls import encode_result
+from asyncz.stores.codecs import Codec
 from asyncz.stores.protocol import StoreSession
 from asyncz.stores.records import FinalRunState, LostRunPolicy, Outcome
 
@@ -150,7 +151,7 @@ class PendingOutcomes:
         """
         if self._results:
             results = self._results.copy()
-            encoded = await self._codec.call(partial(_encoded, results, self._now()))
+            encoded = await self._codec.call(partial(_encoded, results, self._now(), self._codec.values))
             del self._results[: len(results)]
             self._outcomes += encoded
         while page := self._page(skip()):
@@ -210,10 +211,12 @@ class PendingOutcomes:
         )
 
 
-def _encoded(results: Sequence[tuple[OwnedRun, TaskExecuted[object]]], now: datetime) -> list[tuple[str, Outcome]]:
+def _encoded(
+    results: Sequence[tuple[OwnedRun, TaskExecuted[object]]], now: datetime, values: Codec | None
+) -> list[tuple[str, Outcome]]:
     """Return outcomes with their results as JSON. In another thread, as results may be long and their types slow."""
     return [
-        (owned.task_id, outcome_of(owned, event, now, encode_result(owned.function, event.result)))
+        (owned.task_id, outcome_of(owned, event, now, encode_result(owned.function, event.result, values)))
         for owned, event in results
     ]
 

@@ -373,7 +373,7 @@ class StoredRuns:
         if run.arguments is None:
             return None
         # In another thread: the annotations of a function may be any code.
-        decode = partial(decode_arguments, run.task_id, stored.call.function, run.arguments)
+        decode = partial(decode_arguments, run.task_id, stored.call.function, run.arguments, self._options.codec)
         return await self._tasks.codec.call(decode)
 
     def _refuse(self, session: StoreSession, run: RunRecord) -> None:

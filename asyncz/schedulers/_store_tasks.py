@@ -152,7 +152,7 @@ class StoredTasks:
         self._to_change: dict[str, StoredTask] = {}
         self._to_remove: dict[str, None] = {}
         self._since = 0
-        self.codec: CodecThreads = CodecThreads()
+        self.codec: CodecThreads = CodecThreads(options.codec)
         self.unreadable: dict[str, str] = {}
         self.parked: dict[str, str] = {}
         self.undeclared: set[str] = set()
@@ -234,7 +234,7 @@ class StoredTasks:
         if not is_storable(function):
             reason = f"its name {function!r} has a NUL or a lone surrogate; give it another one"
             raise UnstorableTaskError(task_id, "function", reason)
-        arguments = encode_arguments(task_id, stored_call)
+        arguments = encode_arguments(task_id, stored_call, self._options.codec)
         schedule = self._new_schedule(task_id, trigger, encode_trigger(task_id, trigger), now)
         # Before the task is registered: a record validates its texts.
         record = TaskRecord(id=task_id, function=function, arguments=arguments, app_version=self._options.version)
@@ -544,7 +544,9 @@ class StoredTasks:
                 return
             trigger = stored.schedule.declared
             if record.trigger != stored.schedule.trigger_json:
-                trigger = await self.codec.call(partial(decode_trigger, record.id, record.trigger))
+                trigger = await self.codec.call(
+                    partial(decode_trigger, record.id, record.trigger, self._options.importable)
+                )
             reading.check()
             task = stored.controller.task
             limits = task.limits
@@ -582,8 +584,8 @@ class StoredTasks:
         """Return the parts of a stored task. In another thread: it may import modules."""
         function = self._names.find(record.id, record.function)
         return (
-            decode_arguments(record.id, function, record.arguments),
-            decode_trigger(record.id, record.trigger),
+            decode_arguments(record.id, function, record.arguments, self._options.codec),
+            decode_trigger(record.id, record.trigger, self._options.importable),
             decode_limits(record.id, record.options, self._options.importable),
         )
 

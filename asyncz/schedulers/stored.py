@@ -95,7 +95,7 @@ class SchedulerStore:
             if record.result is None:
                 continue
             try:
-                value = decode_result(function, record.result)
+                value = decode_result(function, record.result, self._connector.tasks.codec.values)
             except ValueError:
                 continue
             # Unverified: the adapter of the return annotation has made the value, which is the result type of the task.

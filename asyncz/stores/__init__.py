@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from asyncz._lazy import lazy_exports
 
 __all__ = [
+    "Codec",
     "ExistingTaskPolicy",
     "FinalRunState",
     "Firing",
@@ -20,6 +21,7 @@ __all__ = [
     "OutboxCall",
     "OutboxConnection",
     "Outcome",
+    "PickleCodec",
     "PostgresStore",
     "Retention",
     "RunKind",
@@ -27,6 +29,7 @@ __all__ = [
     "RunRecord",
     "RunRecordState",
     "SqliteStore",
+    "StorableTrigger",
     "Store",
     "StoreClosedError",
     "StoreConnectionError",
@@ -46,6 +49,8 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from asyncz.stores._triggers import StorableTrigger as StorableTrigger
+    from asyncz.stores.codecs import Codec as Codec, PickleCodec as PickleCodec
     from asyncz.stores.exceptions import (
         NodeLostError as NodeLostError,
         StoreClosedError as StoreClosedError,
@@ -89,6 +94,8 @@ else:
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {
+            "asyncz.stores._triggers": ("StorableTrigger",),
+            "asyncz.stores.codecs": ("Codec", "PickleCodec"),
             "asyncz.stores.exceptions": (
                 "NodeLostError",
                 "StoreClosedError",

@@ -6,11 +6,12 @@ import functools
 import inspect
 import json
 import operator
+import re
 import sys
 import typing
 from collections.abc import Mapping, Sequence
 from types import MethodType
-from typing import Protocol
+from typing import NotRequired, Protocol
 
 import attrs
 from pydantic import JsonValue, TypeAdapter
@@ -21,6 +22,7 @@ from asyncz._references import load
 from asyncz._safe_logging import is_interrupt
 from asyncz._text import exception_text
 from asyncz.exceptions import AsynczError
+from asyncz.stores.codecs import Codec
 from asyncz.stores.exceptions import UnreadableTaskError, UnstorableTaskError
 from asyncz.stores.names import name_of, named_function, without_proxies
 
@@ -143,12 +145,19 @@ def _reason_against(function: object, name: str) -> str:
     return ""
 
 
-def encode_arguments(task_id: str, call: StoredCall) -> str:
+def encode_arguments(task_id: str, call: StoredCall, values: Codec | None = None) -> str:
     """Return the arguments of a call as JSON.
 
+    Args:
+        task_id: Id of the task.
+        call: The call.
+        values: Codec that encodes each argument as a text; None for JSON by the signature.
+
     Raises:
-        UnstorableTaskError: An argument is not JSON by the annotation of its parameter.
+        UnstorableTaskError: An argument is not JSON by the annotation of its parameter, or the codec has raised.
     """
+    if values is not None:
+        return _encode_by_codec(task_id, call, values)
     codec = _codec_of(call.function)
     args = [_encode(task_id, *codec.positional(number), value) for number, value in enumerate(call.args)]
     kwargs = [
@@ -157,17 +166,40 @@ def encode_arguments(task_id: str, call: StoredCall) -> str:
     return f'{{"args": [{", ".join(args)}], "kwargs": {{{", ".join(kwargs)}}}}}'
 
 
-def decode_arguments(task_id: str, function: object, text: str) -> StoredCall:
+def _encode_by_codec(task_id: str, call: StoredCall, values: Codec) -> str:
+    try:
+        args = [values.encode(value) for value in call.args]
+        kwargs = {name: values.encode(value) for name, value in call.kwargs.items()}
+    except Exception as error:
+        reason = f"the codec {values.name!r} cannot encode them: {exception_text(error)}"
+        raise UnstorableTaskError(task_id, "arguments", reason) from error
+    return json.dumps({"codec": values.name, "args": args, "kwargs": kwargs})
+
+
+def decode_arguments(task_id: str, function: object, text: str, values: Codec | None = None) -> StoredCall:
     """Return the call of a function with stored arguments.
 
+    Args:
+        task_id: Id of the task.
+        function: The function.
+        text: Stored arguments.
+        values: Codec for arguments that it has encoded; others are JSON.
+
     Raises:
-        UnreadableTaskError: The function does not accept the arguments.
+        UnreadableTaskError: The function does not accept the arguments, or another codec has encoded them.
     """
     try:
         codec = _codec_of(function)
         stored = _ARGUMENTS.validate_json(text)
-        args = tuple(_decode(codec.positional(number)[1], value) for number, value in enumerate(stored["args"]))
-        kwargs = {name: _decode(codec.named(name), value) for name, value in stored["kwargs"].items()}
+        if "codec" in stored:
+            values = _codec_named(stored["codec"], values)
+            args: tuple[object, ...] = tuple(values.decode(_TEXT.validate_python(each)) for each in stored["args"])
+            kwargs: dict[str, object] = {
+                name: values.decode(_TEXT.validate_python(each)) for name, each in stored["kwargs"].items()
+            }
+        else:
+            args = tuple(_decode(codec.positional(number)[1], value) for number, value in enumerate(stored["args"]))
+            kwargs = {name: _decode(codec.named(name), value) for name, value in stored["kwargs"].items()}
         if codec.signature is not None:
             _ = codec.signature.bind(*args, **kwargs)
     except BaseException as error:
@@ -178,10 +210,21 @@ def decode_arguments(task_id: str, function: object, text: str) -> StoredCall:
     return StoredCall(function, args, kwargs)
 
 
-def encode_result(function: object, result: object) -> str | None:
-    """Return a result as JSON by the return annotation; None if it is not JSON, or too long."""
+def _codec_named(name: str, values: Codec | None) -> Codec:
+    if values is None or values.name != name:
+        message = f"they were encoded by the codec {name!r}; pass it as StoreOptions(codec=...)"
+        raise ValueError(message)
+    return values
+
+
+def encode_result(function: object, result: object, values: Codec | None = None) -> str | None:
+    """Return a result as JSON by the return annotation, or by a codec; None if it cannot, or if it is too long."""
     try:
-        text = _codec_of(function).result.dump_json(result, warnings="error").decode()
+        if values is not None:
+            # JSON never begins with a name and a colon.
+            text = f"{values.name}:{values.encode(result)}"
+        else:
+            text = _codec_of(function).result.dump_json(result, warnings="error").decode()
     except BaseException as error:
         if is_interrupt(error):
             raise
@@ -189,12 +232,20 @@ def encode_result(function: object, result: object) -> str | None:
     return text if len(text) <= MAX_RESULT else None
 
 
-def decode_result(function: object, text: str) -> object:
-    """Return a stored result by the return annotation.
+def decode_result(function: object, text: str, values: Codec | None = None) -> object:
+    """Return a stored result by the return annotation, or by the codec that has encoded it.
 
     Raises:
-        ValueError: The text does not fit the annotation.
+        ValueError: The text does not fit the annotation, or another codec has encoded it.
     """
+    found = _BY_CODEC.match(text)
+    if found is not None:
+        values = _codec_named(found[1], values)
+        try:
+            return values.decode(text[found.end() :])
+        except Exception as error:
+            message = f"the codec {values.name!r} cannot decode the result: {exception_text(error)}"
+            raise ValueError(message) from error
     return _codec_of(function).result.validate_json(text)
 
 
@@ -204,10 +255,13 @@ def is_function(value: object) -> TypeIs[AnyFunction]:
 
 
 class _StoredArguments(TypedDict):
+    codec: NotRequired[str]
     args: list[JsonValue]
     kwargs: dict[str, JsonValue]
 
 
+_TEXT: TypeAdapter[str] = TypeAdapter(str)
+_BY_CODEC = re.compile(r"([a-z][a-z0-9_-]*):", re.ASCII)
 _ARGUMENTS: TypeAdapter[_StoredArguments] = TypeAdapter(_StoredArguments)
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
+from typing import Protocol
 
-from pydantic import TypeAdapter
+from pydantic import JsonValue, TypeAdapter
 from typing_extensions import TypeIs
 
+from asyncz._callables import function_reference
+from asyncz._references import load
 from asyncz._safe_logging import is_interrupt
 from asyncz._text import exception_text
 from asyncz.config.models.triggers import TriggerConfig
+from asyncz.plugins import load_trigger
 from asyncz.protocols import Trigger
 from asyncz.stores.exceptions import UnreadableTaskError, UnstorableTaskError
 from asyncz.triggers.base import AndTrigger, OrTrigger, ValueTrigger
@@ -29,26 +33,61 @@ _ALIASES: Mapping[type[object], str] = {
     OrTrigger: "or",
 }
 _CONFIG: TypeAdapter[TriggerConfig] = TypeAdapter(TriggerConfig)
+_JSON: TypeAdapter[JsonValue] = TypeAdapter(JsonValue)
+_OPTIONS: TypeAdapter[dict[str, JsonValue]] = TypeAdapter(dict[str, JsonValue])
+# Classes of the triggers that this process has stored, by reference. They need not be below `importable`. Each change
+# is one operation of a dict, which is atomic under the GIL.
+_declared: dict[str, object] = {}
+
+
+class StorableTrigger(Trigger, Protocol):
+    """Trigger of a user that a store keeps: its class makes an equal trigger from the options.
+
+    Other processes find the class by its module and its name, if they have stored such a trigger themselves, or if it
+    is below `importable`.
+
+    Example:
+        >>> class Weekdays:
+        ...     def __init__(self, *, hour: int) -> None: ...
+        ...     def next_due_time(self, previous: datetime | None, now: datetime) -> datetime | None: ...
+        ...     def to_config(self) -> dict[str, object]:
+        ...         return {"hour": self.hour}
+    """
+
+    def to_config(self) -> Mapping[str, object]:
+        """Return the options of the class that make an equal trigger. They are JSON."""
+        ...
 
 
 def encode_trigger(task_id: str, trigger: Trigger | None) -> str | None:
     """Return a trigger as JSON; None for a task that runs on demand only.
 
     Raises:
-        UnstorableTaskError: The trigger is not a built-in one, or has a time zone without a name.
+        UnstorableTaskError: The trigger is neither a built-in one nor a `StorableTrigger`, or a part is not JSON.
     """
     return None if trigger is None else json.dumps(_config_of(task_id, trigger), sort_keys=True)
 
 
-def decode_trigger(task_id: str, text: str | None) -> Trigger | None:
+def decode_trigger(task_id: str, text: str | None, importable: Sequence[str] = ()) -> Trigger | None:
     """Return the trigger of a stored text.
 
+    Args:
+        task_id: Id of the task.
+        text: Stored text; None for a task that runs on demand only.
+        importable: Packages and modules from which the classes of triggers may be imported.
+
     Raises:
-        UnreadableTaskError: This version does not know such a trigger.
+        UnreadableTaskError: This program does not know such a trigger.
     """
     if text is None:
         return None
     try:
+        for reference in _references(_JSON.validate_json(text)):
+            module = reference.partition(":")[0]
+            is_allowed = any(module == each or module.startswith(f"{each}.") for each in importable)
+            if reference not in _declared and not is_allowed:
+                message = f"no task of this program has a trigger {reference}, which is not below `importable`"
+                raise ValueError(message)
         return _CONFIG.validate_json(text).create()
     except BaseException as error:
         if is_interrupt(error):
@@ -58,8 +97,10 @@ def decode_trigger(task_id: str, text: str | None) -> Trigger | None:
 
 def _config_of(task_id: str, trigger: object) -> dict[str, object]:
     alias = _ALIASES.get(type(trigger))
+    if alias is None and _is_storable(trigger):
+        return _config_of_custom(task_id, trigger)
     if alias is None or not isinstance(trigger, ValueTrigger):
-        reason = f"{trigger!r} is not a built-in trigger; combine built-in ones, or add the task to another scheduler"
+        reason = f"{trigger!r} is not a built-in trigger; combine built-in ones, or give its class a method to_config()"
         raise UnstorableTaskError(task_id, "trigger", reason)
     options = {name: _plain(task_id, name, value) for name, value in trigger.options.items()}
     return {"type": alias, **options}
@@ -78,3 +119,51 @@ def _plain(task_id: str, name: str, value: object) -> object:
 
 def _is_sequence(value: object) -> TypeIs[tuple[object, ...]]:
     return isinstance(value, tuple)
+
+
+def _is_storable(trigger: object) -> TypeIs[StorableTrigger]:
+    return callable(getattr(trigger, "to_config", None)) and callable(getattr(trigger, "next_due_time", None))
+
+
+def _config_of_custom(task_id: str, trigger: StorableTrigger) -> dict[str, object]:
+    """Return the options of a trigger of the user, from which its class has made an equal one.
+
+    Raises:
+        UnstorableTaskError: Other processes could not find its class, or its options are not JSON.
+    """
+    kind = type(trigger)
+    reference = function_reference(kind)
+    try:
+        if load(reference) is not kind:
+            message = f"another class has the name {reference}"
+            raise ValueError(message)
+        options = _OPTIONS.validate_json(json.dumps(dict(trigger.to_config())))
+        if "type" in options:
+            message = "to_config() has the option 'type', which names the class"
+            raise ValueError(message)
+        again = load_trigger(reference, **options)
+        if not _is_storable(again) or dict(again.to_config()) != dict(trigger.to_config()):
+            message = f"the class makes another trigger, {again}"
+            raise ValueError(message)
+    except BaseException as error:
+        if is_interrupt(error):
+            raise
+        reason = f"{reference} cannot be made again from its to_config(): {exception_text(error)}"
+        raise UnstorableTaskError(task_id, "trigger", reason) from error
+    _declared[reference] = kind
+    return {"type": reference, **options}
+
+
+def _references(config: JsonValue) -> Iterator[str]:
+    """Iterate over the classes that a stored trigger and its parts name by module."""
+    if isinstance(config, dict):
+        kind = config.get("type")
+        if isinstance(kind, str) and ":" in kind:
+            yield kind
+        else:
+            # The options of a class are values, not triggers.
+            for each in config.values():
+                yield from _references(each)
+    elif isinstance(config, list):
+        for each in config:
+            yield from _references(each)

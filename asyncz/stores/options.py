@@ -20,6 +20,7 @@ from asyncz._checks import (
     check_text,
 )
 from asyncz.exceptions import InvalidInputError
+from asyncz.stores.codecs import Codec, check_codec
 from asyncz.stores.records import ExistingTaskPolicy, FinalRunState, LostRunPolicy
 
 _SHORTEST_LEASE = 3.0
@@ -85,6 +86,7 @@ class StoreOptions:
         formerly: Functions by a name that they had before, as `module:qualified name`.
         importable: Packages and modules from which functions of stored tasks may be imported.
         retention: Time and number of runs for which the history is kept.
+        codec: Codec of arguments and results, such as `PickleCodec`; None for JSON by the signatures.
         keep_undeclared: Time for which tasks are kept that no program declares any more.
         keep_finished: Time after the last run for which tasks are kept whose trigger has no more due times and that
             no program declares; None for ever.
@@ -105,6 +107,7 @@ class StoreOptions:
     formerly: Mapping[str, object] = attrs.Factory(dict[str, object])
     importable: Sequence[str] = ()
     retention: Retention = Retention()
+    codec: Codec | None = None
     keep_undeclared: timedelta = timedelta(days=14)
     keep_finished: timedelta | None = timedelta(days=30)
 
@@ -114,6 +117,7 @@ class StoreOptions:
         check_choice("on_lost", self.on_lost, get_args(LostRunPolicy))
         check_seconds("lease", self.lease)
         check_instance("retention", self.retention, Retention)
+        check_codec(self.codec)
         check_instance("keep_undeclared", self.keep_undeclared, timedelta)
         check_optional_instance("keep_finished", self.keep_finished, timedelta)
         for name, age in (("keep_undeclared", self.keep_undeclared), ("keep_finished", self.keep_finished)):

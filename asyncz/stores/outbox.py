@@ -22,6 +22,7 @@ from asyncz.protocols import Trigger
 from asyncz.stores._calls import FunctionNames, StoredCall, encode_arguments
 from asyncz.stores._limits import encode_limits
 from asyncz.stores._triggers import encode_trigger
+from asyncz.stores.codecs import Codec, check_codec
 from asyncz.stores.records import RunRecord, TaskRecord
 from asyncz.tasks import Task
 from asyncz.triggers.base import start_trigger
@@ -70,6 +71,7 @@ class Outbox:
     Args:
         functions: Functions by a stable name, as in `StoreOptions`.
         on_lost: Policy for the submitted runs if their node dies.
+        codec: Codec of the arguments, as in `StoreOptions`.
 
     Raises:
         InvalidInputError: An option cannot be used.
@@ -81,8 +83,16 @@ class Outbox:
         ...     outbox.call(confirm, order).submit(connection, "confirm")
     """
 
-    def __init__(self, *, functions: Mapping[str, object] | None = None, on_lost: LostRunPolicy = "fail") -> None:
+    def __init__(
+        self,
+        *,
+        functions: Mapping[str, object] | None = None,
+        on_lost: LostRunPolicy = "fail",
+        codec: Codec | None = None,
+    ) -> None:
         check_choice("on_lost", on_lost, ("fail", "rerun"))
+        check_codec(codec)
+        self._codec = codec
         self._names = FunctionNames(functions or {}, {}, ())
         self._on_lost: LostRunPolicy = on_lost
 
@@ -115,7 +125,7 @@ class Outbox:
 
     def _submit(self, connection: OutboxConnection, task_id: str, call: StoredCall | None) -> UUID:
         check_text("task", task_id)
-        arguments = None if call is None else encode_arguments(task_id, call)
+        arguments = None if call is None else encode_arguments(task_id, call, self._codec)
         name = "" if call is None else self._names.declare(task_id, call.function)
         transaction = _transaction_of(connection)
         task = transaction.task(task_id)
@@ -151,7 +161,7 @@ class Outbox:
         check_text("executor", executor)
         check_instance("limits", limits, TaskLimits)
         function = self._names.declare(task_id, call.function)
-        arguments, options = encode_arguments(task_id, call), encode_limits(limits)
+        arguments, options = encode_arguments(task_id, call, self._codec), encode_limits(limits)
         encoded = encode_trigger(task_id, trigger)
         transaction = _transaction_of(connection)
         now = transaction.now()

@@ -6,10 +6,11 @@ import asyncio
 import os
 import threading
 import time
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import attrs
+from typing_extensions import override
 
 from asyncz import current_run
 from asyncz.stores import stable_name
@@ -95,3 +96,34 @@ def work_until_cancelled() -> None:
 def moved(text: str) -> str:
     calls.append(text)
     return text
+
+
+class Tenths:
+    """Trigger of a user that a store keeps: due each few tenths of a second since its start."""
+
+    def __init__(self, *, tenths: int, started_at: float | None = None) -> None:
+        self._tenths, self._started_at = tenths, started_at
+
+    def next_due_time(self, previous: datetime | None, now: datetime) -> datetime | None:
+        return (previous or now) + timedelta(seconds=self._tenths / 10)
+
+    def to_config(self) -> dict[str, object]:
+        return {"tenths": self._tenths}
+
+    @override
+    def __str__(self) -> str:
+        return f"each {self._tenths} tenths"
+
+
+class ForgetfulTrigger(Tenths):
+    """Trigger whose class does not make it again."""
+
+    @override
+    def to_config(self) -> dict[str, object]:
+        return {"tenths": self._tenths + 1}
+
+
+def count_up(numbers: set[int]) -> frozenset[int]:
+    """Return a set, which JSON does not have."""
+    calls.append(f"{sorted(numbers)}")
+    return frozenset(number + 1 for number in numbers)
