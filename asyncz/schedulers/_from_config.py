@@ -91,12 +91,14 @@ def configure(
 
 def _store_of(loader: ConfigLoader, config: StoreConfig) -> ConfiguredStore | None:
     # Imported here: without a store, nothing of it is loaded.
+    from asyncz.config.models.store import load_codec
     from asyncz.stores._urls import store_of
     from asyncz.stores.options import Retention, StoreOptions
 
     store = loader.attempt(("store", "url"), lambda: store_of(config.url.get_secret_value()))
     functions = loader.attempt(("store",), config.load_functions)
-    if store is None or functions is None:
+    codec = loader.attempt(("store", "codec"), lambda: load_codec(config.codec))
+    if store is None or functions is None or (config.codec is not None and codec is None):
         return None
     kept = config.retention
     retention = Retention(
@@ -115,6 +117,9 @@ def _store_of(loader: ConfigLoader, config: StoreConfig) -> ConfiguredStore | No
         formerly=functions[1],
         importable=config.importable,
         retention=retention,
+        codec=codec,
+        keep_undeclared=timedelta(days=config.keep_undeclared),
+        keep_finished=_age(config.keep_finished),
     )
     return ConfiguredStore(store, options)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from json import dumps
@@ -244,7 +244,7 @@ class StoredRuns:
     def _trace_context(self) -> str | None:
         """Return the trace context of the calling code as JSON; None without one. Thread-safe."""
         hook = self._parts.runtime.run_hook
-        headers = {} if hook is None else hook.headers_of_caller()
+        headers: Mapping[str, str] = {} if hook is None else hook.headers_of_caller()
         text = dumps(dict(headers)) if headers else ""
         return text if 0 < len(text) <= MAX_TRACE_CONTEXT else None
 

@@ -93,15 +93,24 @@ class PickleCodec:
         return hmac.digest(self._key, pickled, hashlib.sha256)
 
 
-def check_codec(codec: object) -> None:
-    """Check that an object is a codec.
+def as_codec(codec: object) -> Codec:
+    """Return an object as a codec.
 
     Raises:
         InvalidInputError: It lacks a method, or its name cannot be used.
     """
-    if codec is None:
-        return
     if isinstance(codec, type) or not isinstance(codec, Codec):
         raise InvalidInputError("codec", repr(codec), "pass an object with the members of asyncz.stores.Codec")
     if not _NAME.fullmatch(codec.name):
         raise InvalidInputError("the name of the codec", repr(codec.name), "use lower-case letters, digits, - and _")
+    return codec
+
+
+def check_codec(codec: object) -> None:
+    """Check that an object is a codec, or None.
+
+    Raises:
+        InvalidInputError: It lacks a method, or its name cannot be used.
+    """
+    if codec is not None:
+        _ = as_codec(codec)

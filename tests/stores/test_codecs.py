@@ -163,12 +163,12 @@ async def test_own_trigger_survives_a_restart(tmp_path: Path) -> None:
     trigger: StorableTrigger = Tenths(tenths=36_000)
     async with AsyncIOScheduler(store=SqliteStore(path)) as first:
         first.add_task(note, "one", trigger=trigger, id="own")
-        first.add_task(note, "two", trigger=OrTrigger(trigger, HOURLY), id="or")
+        first.add_task(note, "two", trigger=OrTrigger([trigger, HOURLY]), id="or")
         await until_stored(first)
-        due = {task.id: task.state.next_due_at for task in first.tasks}
+        due = {task.id: task.state.next_run_at for task in first.tasks}
     options = StoreOptions(importable=("tests.helpers",))
     async with AsyncIOScheduler(store=SqliteStore(path), store_options=options) as second:
-        assert {task.id: task.state.next_due_at for task in second.tasks} == due
+        assert {task.id: task.state.next_run_at for task in second.tasks} == due
         assert second.get_task("own").state.trigger == "each 36000 tenths"
 
 

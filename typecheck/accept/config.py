@@ -182,6 +182,9 @@ stored = StoreConfig(
     formerly={"jobs:tidy": "jobs:clean"},
     importable=("jobs",),
     retention=RetentionConfig(executed=0.5, error=float("inf"), missed=30, cancelled=1, per_task=0),
+    codec="jobs:codec",
+    keep_undeclared=1,
+    keep_finished=float("inf"),
 )
 whole = SchedulerConfig(executors={"io": executors[2]}, defaults=limits, tasks={"clean": task}, store=stored)
 

@@ -25,6 +25,7 @@ from asyncz import (
     Worker,
 )
 from asyncz.stores import (
+    Codec,
     ExistingTaskPolicy,
     FinalRunState,
     Firing,
@@ -37,6 +38,7 @@ from asyncz.stores import (
     OutboxCall,
     OutboxConnection,
     Outcome,
+    PickleCodec,
     PostgresStore,
     Retention,
     RunKind,
@@ -44,6 +46,7 @@ from asyncz.stores import (
     RunRecord,
     RunRecordState,
     SqliteStore,
+    StorableTrigger,
     Store,
     StoreClosedError,
     StoreConnectionError,
@@ -137,6 +140,44 @@ async def load(url: str, *, times: int = 1) -> list[bytes]:
 @stable_name("store", formerly=("old.jobs:store",))
 def store_page(url: str) -> int:
     return len(url)
+
+
+class Hex:
+    """Codec of one's own."""
+
+    name: str = "hex"
+
+    def encode(self, value: object, /) -> str:
+        return repr(value).encode().hex()
+
+    def decode(self, text: str, /) -> object:
+        return bytes.fromhex(text)
+
+
+class Daily:
+    """Trigger of one's own that a store keeps."""
+
+    def __init__(self, *, hour: int) -> None:
+        self._hour = hour
+
+    def next_due_time(self, previous: datetime | None, now: datetime) -> datetime | None:
+        return (previous or now).replace(hour=self._hour) + timedelta(days=1)
+
+    def to_config(self) -> dict[str, object]:
+        return {"hour": self._hour}
+
+
+codecs: list[Codec] = [PickleCodec(b"0123456789abcdef"), Hex()]
+storable: StorableTrigger = Daily(hour=3)
+
+
+def with_codec(scheduler: AsyncIOScheduler) -> None:
+    options = StoreOptions(codec=codecs[0])
+    assert_type(options.codec, Codec | None)
+    assert_type(codecs[1].encode(3) + codecs[1].name, str)
+    assert_type(codecs[1].decode("33"), object)
+    assert_type(Outbox(codec=Hex()), Outbox)
+    assert_type(scheduler.add_task(fetch, "url", id="fetch", trigger=Daily(hour=3)), Task[bytes])
 
 
 def cluster(scheduler: AsyncIOScheduler, scope: EventScope) -> None:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from typing_extensions import override
 
-from asyncz import AsyncIOScheduler, TaskError
+from asyncz import AsyncIOScheduler, IntervalTrigger, TaskError
 from asyncz.stores import (
     Firing,
     MemoryStore,
@@ -18,11 +18,13 @@ from asyncz.stores import (
     OutboxCall,
     OutboxConnection,
     Outcome,
+    PickleCodec,
     PostgresStore,
     Retention,
     RunQuery,
     RunRecord,
     SqliteStore,
+    StorableTrigger,
     Store,
     StoreOptions,
     StoreSession,
@@ -172,3 +174,8 @@ AsyncIOScheduler().subscribe(TaskError, print, scope="world")  # E
 AsyncIOScheduler().add_task(len, "abc", id="len", existing="maybe")  # E
 AsyncIOScheduler().call(len, "abc").add(existing="maybe")  # E
 AsyncIOScheduler().task(existing="maybe")  # E
+StoreOptions(codec="pickle")  # E
+StoreOptions(codec=PickleCodec)  # E
+PickleCodec("0123456789abcdef")  # E
+Outbox(codec=b"0123456789abcdef")  # E
+storable: StorableTrigger = IntervalTrigger(hours=1)  # E

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import inf
-from typing import Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 from pydantic import AfterValidator, Field, NonNegativeInt, SecretStr
 
@@ -13,6 +13,11 @@ from asyncz._checks import MAX_INT32
 from asyncz._references import load
 from asyncz.config.models.base import Config, Reference
 from asyncz.exceptions import ConfigurationError, ConfigurationProblem
+
+if TYPE_CHECKING:
+    from asyncz.stores.codecs import Codec
+else:
+    Codec = object
 
 _MAX_DAYS = 1_000_000
 
@@ -64,6 +69,12 @@ class StoreConfig(Config, frozen=True, hide_input_in_errors=True):
     """Packages and modules from which functions of stored tasks may be imported."""
     retention: RetentionConfig = RetentionConfig()
     """Limits of the history: older runs are deleted."""
+    codec: Reference | None = None
+    """Codec of arguments and results, as "package.module:codec"; by default they are JSON."""
+    keep_undeclared: Annotated[_Days, Field(allow_inf_nan=False)] = 14.0
+    """Time for which tasks are kept that no program declares any more, in days."""
+    keep_finished: _Days = 30.0
+    """Time for which tasks are kept after their last due time, in days; `inf` if there is no limit."""
 
     def load_functions(self) -> tuple[Mapping[str, object], Mapping[str, object]]:
         """Import `functions` and `formerly`. Thread-safe.
@@ -76,6 +87,19 @@ class StoreConfig(Config, frozen=True, hide_input_in_errors=True):
         if problems:
             raise ConfigurationError(tuple(problems))
         return loaded
+
+
+def load_codec(reference: str | None) -> Codec | None:
+    """Import the codec of a store. Thread-safe.
+
+    Raises:
+        ConfigurationError: It cannot be imported.
+        InvalidInputError: It is not a codec.
+    """
+    # Imported here: without a store, nothing of it is loaded.
+    from asyncz.stores.codecs import as_codec
+
+    return None if reference is None else as_codec(load(reference))
 
 
 def _load_all(option: str, names: Mapping[str, str], problems: list[ConfigurationProblem]) -> Mapping[str, object]:

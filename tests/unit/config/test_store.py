@@ -68,6 +68,8 @@ MISTAKES = [
     ('[store]\nurl = "sqlite:///a.db"\nretention.per_task = -1', "store.retention.per_task", "at least 0"),
     ('[store]\nurl = "sqlite:///a.db"\nversion = -1', "store.version", "at least 0"),
     ('[store]\nurl = "sqlite:///a.db"\nversion = 2147483648', "store.version", "at most 2147483647"),
+    ('[store]\nurl = "sqlite:///a.db"\ncodec = "some_jobs:number"', "store.codec", "members of asyncz.stores.Codec"),
+    ('[store]\nurl = "sqlite:///a.db"\nkeep_undeclared = inf', "store.keep_undeclared", "a finite number"),
     ('[store]\nurl = "sqlite:///a.db"\nurls = "x"', "store.urls", "did you mean 'url'?"),
     ('[store]\nurl = "sqlite:///a.db"\nimportable = "jobs"', "store.importable", "a list is needed"),
     ('[store]\nurl = "sqlite:///a.db"\nfunctions = { a = "clean" }', "store.functions.a", "package.module:name"),
@@ -89,7 +91,7 @@ def test_mistake_is_reported_without_password(
     assert SECRET not in shown
 
 
-@pytest.mark.parametrize(("text", "key", "explanation"), MISTAKES[-13:], ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(("text", "key", "explanation"), MISTAKES[-15:], ids=lambda value: str(value)[:40])
 def test_valid_part_is_checked_beside_mistake(
     text: str, key: str, explanation: str, written: Callable[[str], Path]
 ) -> None:
@@ -125,7 +127,9 @@ def test_model_has_all_options() -> None:
     assert set(StoreConfig.model_fields) - {"url"} == {field.name for field in attrs.fields(StoreOptions)}
     config, options = StoreConfig.model_validate({"url": "sqlite:///a.db"}), StoreOptions()
     for field in attrs.fields(StoreOptions):
-        if field.name != "retention":
+        if field.name.startswith("keep_"):
+            assert timedelta(days=getattr(config, field.name)) == getattr(options, field.name)
+        elif field.name != "retention":
             assert getattr(config, field.name) == getattr(options, field.name)
     kept = config.retention
     assert kept.per_task == options.retention.per_task
