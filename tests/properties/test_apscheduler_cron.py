@@ -15,6 +15,7 @@ from asyncz.stores.apscheduler_3._pickles import read_job
 from asyncz.stores.apscheduler_3._reading import ReadJob
 from asyncz.stores.apscheduler_3._translation import Translator
 from asyncz.triggers.base import start_trigger
+from tests.helpers.effort import examples
 
 NOW = datetime(2030, 1, 1, 7, 13, 5, tzinfo=UTC)
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -58,10 +59,11 @@ fields = st.fixed_dictionaries(
 
 @pytest.mark.slow
 @given(fields)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_translated_cron_has_same_due_times(given_fields: dict[str, str]) -> None:
     try:
-        old = CronTrigger(timezone="UTC", **given_fields)
+        # Its search for rare times walks from second to second: with an end, it does not walk for years.
+        old = CronTrigger(timezone="UTC", end_date=NOW + timedelta(days=500), **given_fields)
     except ValueError:
         reject()
     state = {
@@ -78,7 +80,7 @@ def test_translated_cron_has_same_due_times(given_fields: dict[str, str]) -> Non
     answer = read_job(pickle.dumps(state))
     due: list[datetime] = []
     at: datetime | None = old.get_next_fire_time(None, NOW)
-    while at is not None and len(due) < 5:
+    while at is not None and len(due) < 3:
         due.append(at)
         at = old.get_next_fire_time(at, at + timedelta(microseconds=1))
     assume(due)
