@@ -347,6 +347,7 @@ class StoredTasks:
                 declared = {task_id: each for task_id, each in self._by_id.items() if each.is_program}
                 self._to_declare = {**declared, **self._to_declare}
             await self._announce(session)
+            await self._forget_unknown(session)
         if self._to_declare:
             try:
                 await self._declare(session)
@@ -445,6 +446,24 @@ class StoredTasks:
             await asyncio.sleep(0)
             if len(page) < _PAGE:
                 return
+
+    async def _forget_unknown(self, session: StoreSession) -> None:
+        """Remove tasks that the store does not have any more.
+
+        Tombstones are deleted after a day: a node that was away for longer does not find them among the changes.
+        """
+        known: set[str] = set()
+        since = 0
+        # A task that is added meanwhile is not among those that were here before.
+        before = tuple(self._by_id.values())
+        while page := await session.changes(since, _PAGE):
+            known.update(record.id for record in page)
+            since = page[-1].revision
+        for stored in before:
+            task_id = stored.record.id
+            with self._parts.runtime.lock:
+                if task_id not in known and self._has(stored) and task_id not in self._to_declare:
+                    self._unregister(task_id)
 
     async def fire_overdue(self, session: StoreSession, by: timedelta) -> None:
         """Have tasks fired that no node has fired in time.

@@ -200,3 +200,29 @@ async def test_batch_keeps_its_id_on_its_node(store: Store) -> None:
             await until(lambda: "batch" in second.store.unreadable)
         release.set()
         await running
+
+
+async def test_node_that_was_away_forgets_removed_tasks() -> None:
+    clock = Clock()
+    store = MemoryStore(now=clock)
+    scheduler = AsyncIOScheduler(store=store)
+    scheduler.add_task(note, "one", id="declared", trigger=HOURLY)
+    async with scheduler:
+        for name in ("kept", "removed"):
+            scheduler.add_task(note, name, id=name, trigger=HOURLY)
+        connector = scheduler.store._connector
+        await until(lambda: not connector.tasks._to_declare)
+        session = await observer(store)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(connector, "_do_pending", no_work)
+            await session.remove(["removed"])
+            clock.now += 25 * 3600
+            await session.sweep(timedelta(days=14), None, 10)
+            assert "removed" not in {task.id for task in await session.changes(0, 100)}
+        connector._on_lease_regained()
+        await until(lambda: {task.id for task in scheduler.tasks} == {"declared", "kept"})
+        await session.close()
+
+
+async def no_work(_session: StoreSession) -> None:
+    """Do nothing, like a node without a connection."""
