@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from typing_extensions import TypeVar
 
+from asyncz._references import load
 from asyncz.config._loader import ConfigLoader
 from asyncz.limits import DEFAULT_LIMITS, TaskLimits
 from asyncz.plugins import BUILTIN_EXECUTORS
@@ -91,13 +92,13 @@ def configure(
 
 def _store_of(loader: ConfigLoader, config: StoreConfig) -> ConfiguredStore | None:
     # Imported here: without a store, nothing of it is loaded.
-    from asyncz.config.models.store import load_codec
     from asyncz.stores._urls import store_of
+    from asyncz.stores.codecs import as_codec
     from asyncz.stores.options import Retention, StoreOptions
 
     store = loader.attempt(("store", "url"), lambda: store_of(config.url.get_secret_value()))
     functions = loader.attempt(("store",), config.load_functions)
-    codec = loader.attempt(("store", "codec"), lambda: load_codec(config.codec))
+    codec = loader.attempt(("store", "codec"), lambda: None if config.codec is None else as_codec(load(config.codec)))
     if store is None or functions is None or (config.codec is not None and codec is None):
         return None
     kept = config.retention

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import inf
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import Annotated, TypeAlias
 
 from pydantic import AfterValidator, Field, NonNegativeInt, SecretStr
 
@@ -13,11 +13,6 @@ from asyncz._checks import MAX_INT32
 from asyncz._references import load
 from asyncz.config.models.base import Config, Reference
 from asyncz.exceptions import ConfigurationError, ConfigurationProblem
-
-if TYPE_CHECKING:
-    from asyncz.stores.codecs import Codec
-else:
-    Codec = object
 
 _MAX_DAYS = 1_000_000
 
@@ -87,19 +82,6 @@ class StoreConfig(Config, frozen=True, hide_input_in_errors=True):
         if problems:
             raise ConfigurationError(tuple(problems))
         return loaded
-
-
-def load_codec(reference: str | None) -> Codec | None:
-    """Import the codec of a store. Thread-safe.
-
-    Raises:
-        ConfigurationError: It cannot be imported.
-        InvalidInputError: It is not a codec.
-    """
-    # Imported here: without a store, nothing of it is loaded.
-    from asyncz.stores.codecs import as_codec
-
-    return None if reference is None else as_codec(load(reference))
 
 
 def _load_all(option: str, names: Mapping[str, str], problems: list[ConfigurationProblem]) -> Mapping[str, object]:
