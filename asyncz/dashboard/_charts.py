@@ -79,11 +79,13 @@ def _bar(run: Run, left: float, width: float, height: float, text: str) -> Marku
 
 def axis(timeline: Timeline) -> Markup:
     """Return the times below which the lanes of a timeline stand."""
+    times = list(_ticks(timeline))
+    form = "%H:%M:%S" if any(at.second for at in times) else "%H:%M"
     ticks = Markup("").join(
-        Markup('<text x="{:.2f}%" y="14" data-tick="{}">{:%H:%M}</text>').format(
-            _place(timeline, at), at.isoformat(), at
+        Markup('<text x="{:.2f}%" y="14" data-tick="{}">{}</text>').format(
+            _place(timeline, at), at.isoformat(), at.strftime(form)
         )
-        for at in _ticks(timeline)
+        for at in times
     )
     return Markup('<svg class="axis" width="100%" height="20" aria-hidden="true">{}</svg>').format(ticks)
 

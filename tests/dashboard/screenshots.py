@@ -13,30 +13,37 @@ from tests.dashboard.browser import PHONE, WIDE, Browser, browser
 from tests.dashboard.test_servers import serving
 
 PICTURES = Path(__file__).resolve().parent / "pictures"
+# The version of a program that is not installed is unknown.
+_HIDE_VERSION = (
+    "[...document.querySelectorAll('footer span')].find((each) => /^asyncz/.test(each.textContent)).remove()"
+)
 PAGES = {
     "tasks": "tasks",
     "task": "task?id=feeds.example",
     "runs": "runs",
-    "timeline": "timeline?past=5&future=5",
+    "timeline": "timeline?past=1&future=1",
     "executors": "executors",
     "events": "events",
 }
+PHONE_PAGES = ("tasks", "task", "timeline")
 # Seconds until every task of the demo has run several times.
-_WARM_UP = 25
+_WARM_UP = 45
 
 
 def take_pictures(page: Browser, folder: Path) -> None:
-    """Write a picture of each page in light and dark, and of two pages on a phone."""
+    """Write a picture of each page in light and dark, and of some on a phone."""
     failed = httpx.get(f"{page.url}/api/runs", params={"outcome": "error", "limit": 1}, timeout=30)
     pages = {**PAGES, "run": f"run?id={failed.json()['runs'][0]['run_id']}"}
     for name, path in pages.items():
         for scheme in ("light", "dark"):
             page.look(WIDE, scheme)
             page.open(path)
+            page.run(_HIDE_VERSION)
             page.picture(folder / f"{name}-{scheme}.webp")
-    for name in ("tasks", "task"):
+    for name in PHONE_PAGES:
         page.look(PHONE)
         page.open(pages[name])
+        page.run(_HIDE_VERSION)
         page.picture(folder / f"{name}-phone.webp")
 
 

@@ -295,6 +295,19 @@ def test_closed_stream_connects_again(page: Browser) -> None:
     page.until(lambda: page.text("#connection") == "live")
 
 
+def test_page_of_error_stays_still(driven: Browser) -> None:
+    """It has nothing to fetch again: one answer with the status 404, and no more."""
+    driven.look(WIDE)
+    driven.problems()
+    driven.open("task?id=missing")
+    httpx.post(f"{driven.url}/api/actions", json={"action": "run", "task_ids": ["double"]}, timeout=30)
+    driven.driver.execute_async_script("setTimeout(arguments[0], 1500)")
+    assert driven.text("#connection") == "not live"
+    problems = driven.problems()
+    assert len(problems) == 1
+    assert "404" in problems[0]
+
+
 def test_page_of_removed_task_says_so(page: Browser) -> None:
     page.open("task?id=a%2Fb%2F..%2F%C3%BC")
     page.until(lambda: page.text("#connection") == "live")

@@ -102,6 +102,17 @@ async def test_timeline_marks_dense_due_times() -> None:
         assert 'class="more"' in (await client.get("/timeline?past=1&future=30")).text
 
 
+async def test_axis_of_timeline_names_different_times() -> None:
+    scheduler = AsyncIOScheduler()
+    scheduler.add_task(double, 1, id="often", trigger=IntervalTrigger(seconds=10))
+    dashboard = Dashboard(scheduler, lambda _: "look")
+    async with client_of(dashboard) as client:
+        for minutes in (1, 5, 30, 180, 720):
+            text = (await client.get(f"/timeline?past={minutes}&future={minutes}")).text
+            times = re.findall(r'data-tick="[^"]*">([\d:]+)<', text)
+            assert len(times) == len(set(times)) > 2, times
+
+
 async def test_stored_run_has_no_button(monkeypatch: pytest.MonkeyPatch) -> None:
     async with served() as (scheduler, dashboard, client):
         handle = scheduler.get_task("long").run()

@@ -125,7 +125,8 @@ function lost(text) {
 
 function connect() {
   clearTimeout(retryTimer);
-  if (stream || document.hidden) return;
+  // The page of an error stays as it is: its address has nothing to fetch again.
+  if (stream || document.hidden || "still" in document.body.dataset) return;
   const opened = new EventSource("stream");
   stream = opened;
   stream.onopen = () => {
@@ -145,6 +146,7 @@ function connect() {
 }
 
 function disconnect() {
+  if ("still" in document.body.dataset) return;
   clearTimeout(retryTimer);
   stream?.close();
   stream = null;
