@@ -60,6 +60,8 @@ EXIT_WITHOUT_REPORT = 70
 
 _SECONDS_TO_RETURN = 5.0
 _RECEIVE_SIZE = 1 << 18
+# The system accepts 1,024 in one call.
+_MAX_PARTS = 512
 
 
 class _Run(SentRun):
@@ -174,7 +176,11 @@ def _kill_own_group() -> None:
 class _Channel:
     """The worker's end of the channel to the parent, usable on every thread.
 
-    The lock protects the outgoing frames, the reader, and `running`.
+    The lock protects the outgoing frames, the reader, and `running`. It does not stop signal handlers of the function:
+    they interrupt the thread that holds it, may log, report or ask, and may raise. Python calls them after a call or
+    at a jump back, never between two assignments without a call. So frames are added by one call, the call that sends
+    bytes also stores their number, and attributes that belong together are assigned together: after an interruption at
+    any point, the next `flush` goes on at the right byte.
     """
 
     def __init__(self, ends: WorkerEnds) -> None:
@@ -187,8 +193,12 @@ class _Channel:
         self.running = 0
         self.cancelled = 0
         self.on_cancel: Callable[[], object] | None = None
-        self._outgoing: deque[bytes] = deque()
+        self._outgoing: list[bytes] = []
+        # The frames that are being sent, and the number of bytes that each call has sent of them.
+        self._sending: list[bytes] = []
+        self._sent: list[int] = []
         self._is_sending = False
+        self._is_receiving = False
         self.closed = False
         self.parent_is_gone = False
 
@@ -202,7 +212,8 @@ class _Channel:
         """Send a frame, or note that the parent is gone."""
         try:
             self.send(kind, run_id, content)
-        except OSError:
+        except ConnectionError:
+            # Not every OSError: a signal handler of the function may raise TimeoutError here.
             self.parent_is_gone = True
 
     def send_while_running(self, kind: int, run_id: int, content: bytes) -> None:
@@ -218,30 +229,33 @@ class _Channel:
             self._append(kind, run_id, *parts)
 
     def _append(self, kind: int, run_id: int, *parts: bytes) -> None:
-        self._outgoing.append(frame_header(self._secret, kind, run_id, sum(map(len, parts))))
-        self._outgoing.extend(parts)
+        frame = (frame_header(self._secret, kind, run_id, sum(map(len, parts))), *parts)
+        self._outgoing.extend(frame)
 
     def flush(self) -> None:
         """Send all frames."""
         with self._lock:
-            # A signal handler that logs may interrupt this call within a frame: its frame is sent afterwards.
+            # A signal handler has interrupted this call within a frame: its own frame is sent afterwards.
             if self._is_sending:
                 return
             self._is_sending = True
             try:
-                while self._outgoing:
+                while self._sending or self._outgoing:
                     self._send_some()
             finally:
                 self._is_sending = False
 
     def _send_some(self) -> None:
-        parts = [self._outgoing.popleft()]
-        size = len(parts[0])
-        # Small parts go out in one call, large ones are not copied.
-        while self._outgoing and size + len(self._outgoing[0]) < _RECEIVE_SIZE:
-            parts.append(self._outgoing.popleft())
-            size += len(parts[-1])
-        self._socket.sendall(parts[0] if len(parts) == 1 else b"".join(parts))
+        if not self._sending:
+            self._sending = self._outgoing
+            self._outgoing = []
+        rest = _without(self._sending, sum(self._sent)) if self._sent else [*self._sending]
+        if rest:
+            # Several parts go out in one call, and large ones are not copied.
+            self._sent.extend(map(self._socket.sendmsg, (rest[:_MAX_PARTS],)))
+        if sum(self._sent) == sum(map(len, self._sending)):
+            self._sending = []
+            self._sent = []
 
     def may_start(self, run_id: int) -> bool:
         """Return True if a run that was sent may start, False if the parent has taken back its token.
@@ -265,11 +279,17 @@ class _Channel:
         self._tokens.close()
 
     def frames(self) -> Iterator[Frame]:
-        """Yield received frames until the parent closes the channel."""
+        """Yield received frames until the parent closes the channel.
+
+        They also end if a signal handler has raised while frames were received during a run. A part of them may be
+        lost; this process ends, and the parent gives the runs that have not started to others.
+        """
         while True:
-            while self._incoming:
+            while self._incoming and not self._is_receiving:
                 yield self._incoming.popleft()
             self.flush()
+            if self._is_receiving:
+                return
             self._receive()
             if self.parent_is_gone:
                 return
@@ -307,11 +327,16 @@ class _Channel:
             loop.remove_reader(self._socket)
 
     def _receive(self, flags: int = 0) -> None:
+        # A signal handler asks in the middle of this call, or has raised there: see `frames`.
+        if self._is_receiving:
+            return
+        self._is_receiving = True
         try:
             data = self._socket.recv(_RECEIVE_SIZE, flags)
         except BlockingIOError:
+            self._is_receiving = False
             raise
-        except OSError:
+        except ConnectionError:
             data = b""
         if not data:
             self.parent_is_gone = True
@@ -320,8 +345,18 @@ class _Channel:
                 self.cancelled = run_id
             else:
                 self._incoming.append((kind, run_id, content))
+        self._is_receiving = False
         if self.on_cancel is not None and (self.parent_is_gone or self.cancelled == self.running):
             self.on_cancel()
+
+
+def _without(parts: list[bytes], size: int) -> list[bytes | memoryview]:
+    """Return parts without the bytes at their beginning that were sent."""
+    for index, part in enumerate(parts):
+        if size < len(part):
+            return [memoryview(part)[size:], *parts[index + 1 :]]
+        size -= len(part)
+    return []
 
 
 def run_worker(
