@@ -8,6 +8,8 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
+from asyncz._text import traceback_of
+
 ResultT = TypeVar("ResultT")
 
 _CLEANUP_SECONDS = 5.0
@@ -185,7 +187,7 @@ def _discard_half_made_loop(error: BaseException) -> None:
     The constructor of asyncio's loops sets an attribute after another, and a loop that lacks one can never be closed:
     its finalizer would warn, and then fail. Only the frames of the error refer to such a loop.
     """
-    entry = error.__traceback__
+    entry = traceback_of(error)
     while entry is not None:
         loop: object = entry.tb_frame.f_locals.get("self")
         if isinstance(loop, asyncio.BaseEventLoop) and entry.tb_frame.f_code.co_name == "__init__":

@@ -8,6 +8,8 @@ import threading
 import traceback
 from collections.abc import Mapping
 
+from asyncz._text import traceback_of
+
 
 class SafeLogger:
     """The one place through which asyncz logs: handlers and filters are user code, whose errors must not change a run.
@@ -69,7 +71,7 @@ class SafeLogger:
     ) -> None:
         try:
             # A tuple: `logging` would ask an exception for its truth, and for its traceback, which may be user code.
-            error = None if exc_info is None else (type(exc_info), exc_info, _traceback_of.__get__(exc_info))
+            error = None if exc_info is None else (type(exc_info), exc_info, traceback_of(exc_info))
             self._logger.log(level, message, *args, exc_info=error, extra=extra, stacklevel=3)
         except BaseException as raised:
             if is_interrupt(raised):
@@ -92,7 +94,3 @@ def _print_error() -> None:
             traceback.print_exc()
     except Exception:  # noqa: S110  # standard error may be closed, and nothing else is left to report to
         pass
-
-
-# The attribute itself: a subclass may define a property of this name that raises.
-_traceback_of = vars(BaseException)["__traceback__"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from types import TracebackType
 
 DEFAULT_LENGTH = 500
 
@@ -42,12 +43,30 @@ def escape_surrogates(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
+# The attributes themselves: a subclass or a metaclass may define a property of this name that raises.
+_name_of_class = vars(type)["__name__"]
+_traceback_of = vars(BaseException)["__traceback__"]
+
+
+def type_name(value: object) -> str:
+    """Return the name of the class of an object without calling code of that class or of its metaclass."""
+    name: str = _name_of_class.__get__(type(value))
+    return name
+
+
+def traceback_of(error: BaseException) -> TracebackType | None:
+    """Return the traceback of an exception without calling code of its class."""
+    found: TracebackType | None = _traceback_of.__get__(error)
+    return found
+
+
 def message_of(error: BaseException) -> str:
     """Return the message of an exception, or a substitute if its `__str__` raises."""
     try:
-        return str(error)
+        # Not an instance of a subclass, whose length and format are user code again.
+        return str.__str__(str(error))
     except BaseException as failure:
-        return f"<str() raised {type(failure).__name__}>"
+        return f"<str() raised {type_name(failure)}>"
 
 
 def exception_text(error: BaseException, length: int = DEFAULT_LENGTH) -> str:
@@ -55,7 +74,7 @@ def exception_text(error: BaseException, length: int = DEFAULT_LENGTH) -> str:
 
     A `__str__` that raises does not matter: the text says so instead.
     """
-    name, message = type(error).__name__, message_of(error)
+    name, message = type_name(error), message_of(error)
     return printable(f"{name}: {message}" if message else name, length)
 
 
@@ -68,7 +87,7 @@ def value_text(value: object, length: int = DEFAULT_LENGTH) -> str:
     try:
         return printable(shortened.repr(value), length)
     except BaseException as failure:
-        return f"<{type(value).__name__}: repr() raised {type(failure).__name__}>"
+        return f"<{type_name(value)}: repr() raised {type_name(failure)}>"
 
 
 def without_secrets(text: str) -> str:
@@ -83,10 +102,18 @@ def without_secrets(text: str) -> str:
 
 
 def class_name(cls: type[object]) -> str:
-    """Return the qualified name of a class, the same in a process and in the worker processes that it starts."""
-    # The main module has another name in worker processes.
-    module = "__main__" if cls.__module__ == "__mp_main__" else cls.__module__
-    return f"{module}.{cls.__qualname__}"
+    """Return the qualified name of a class, the same in a process and in the worker processes that it starts.
+
+    If the metaclass raises, it is the plain name.
+    """
+    name: str
+    try:
+        # The main module has another name in worker processes.
+        module = "__main__" if cls.__module__ == "__mp_main__" else cls.__module__
+        name = f"{module}.{cls.__qualname__}"
+    except BaseException:
+        name = _name_of_class.__get__(cls)
+    return name
 
 
 def closest(wrong: str, known: Iterable[str]) -> str:

@@ -47,7 +47,8 @@ from typing_extensions import TypeVar
 from asyncz._callables import function_name, function_reference
 from asyncz._checks import check_callable, check_choice, check_flag, check_instance, check_text
 from asyncz._run_owners import OwnedCall
-from asyncz._text import class_name, encodable, escape_surrogates, message_of
+from asyncz._safe_logging import is_interrupt
+from asyncz._text import class_name, encodable, escape_surrogates, message_of, type_name
 from asyncz._traced_call import CallWithOrigin, TracedCall, add_trace_fields
 from asyncz.clock import SystemClock
 from asyncz.events import (
@@ -512,7 +513,7 @@ class Instrumentation:
         }
         # At the end of the span: the listener is called later than that.
         span.add_event("exception", event, timestamp=finished)
-        name = type(exception).__name__
+        name = type_name(exception)
         span.set_status(Status(StatusCode.ERROR, f"{name}: {message}" if message else name))
 
     def _redacted(self, text: str) -> str:
@@ -520,8 +521,10 @@ class Instrumentation:
         if self._redact is not None:
             try:
                 text = self._redact(text)
-            except Exception as error:
-                logger.error("redact() raised %s; the text is left out", type(error).__name__)
+            except BaseException as error:
+                if is_interrupt(error):
+                    raise
+                logger.error("redact() raised %s; the text is left out", type_name(error))
                 return "<redact() raised>"
         # The exporters encode texts as UTF-8, which has no lone surrogates.
         return escape_surrogates(text)

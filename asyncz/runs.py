@@ -15,7 +15,6 @@ import traceback
 from collections.abc import Awaitable, Callable, Generator
 from contextvars import Context
 from datetime import datetime
-from types import TracebackType
 from typing import Generic, Protocol, TypeAlias
 
 import attrs
@@ -24,6 +23,7 @@ from typing_extensions import TypeVar, override
 from asyncz._callables import is_awaitable
 from asyncz._coroutines import await_in_new_loop, await_or_close
 from asyncz._running import running_run
+from asyncz._text import traceback_of, type_name
 from asyncz.clock import SystemClock, utc
 from asyncz.events import (
     RunDetails,
@@ -543,13 +543,7 @@ def _format_traceback(exception: BaseException) -> str:
     try:
         return "".join(traceback.format_exception(exception))
     except BaseException as error:
-        return f"{_class_name(exception)}; its traceback cannot be formatted: {_class_name(error)}\n"
-
-
-def _class_name(value: object) -> str:
-    """Return the name of an object's class without calling code of that class or of its metaclass."""
-    name: str = _name_of_class.__get__(type(value))
-    return name
+        return f"{type_name(exception)}; its traceback cannot be formatted: {type_name(error)}\n"
 
 
 def _repr_of(value: object) -> str:
@@ -557,12 +551,9 @@ def _repr_of(value: object) -> str:
     try:
         return repr(value)
     except BaseException as error:
-        return f"<{_class_name(value)}; its repr raised {_class_name(error)}>"
+        return f"<{type_name(value)}; its repr raised {type_name(error)}>"
 
 
-_name_of_class = vars(type)["__name__"]
-# The attribute itself: a subclass may define a property of this name that raises.
-_traceback_of = vars(BaseException)["__traceback__"]
 _SUSPENDABLE = inspect.CO_COROUTINE | inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 
 
@@ -571,7 +562,7 @@ def _clear_frames(exception: BaseException) -> None:
 
     Frames of coroutines are skipped: clearing one closes the coroutine, which may still be running.
     """
-    entry: TracebackType | None = _traceback_of.__get__(exception)
+    entry = traceback_of(exception)
     while entry is not None:
         if not entry.tb_frame.f_code.co_flags & _SUSPENDABLE:
             with contextlib.suppress(RuntimeError):

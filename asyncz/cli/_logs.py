@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from typing_extensions import override
 
-from asyncz._text import exception_text, printable
+from asyncz._text import exception_text, printable, traceback_of
 
 _LINE_LENGTH = 4000
 _EXTRA_PREFIX = "asyncz_"
@@ -101,6 +101,6 @@ def _message(record: logging.LogRecord) -> str:
 
 def _traceback_text(formatter: logging.Formatter, error: BaseException) -> str:
     try:
-        return formatter.formatException((type(error), error, error.__traceback__))
-    except Exception:
+        return formatter.formatException((type(error), error, traceback_of(error)))
+    except BaseException:
         return exception_text(error)

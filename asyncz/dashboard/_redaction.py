@@ -14,6 +14,7 @@ from typing import Literal, TypeAlias
 from uuid import UUID
 
 from asyncz._callables import CallWrapper
+from asyncz._safe_logging import is_interrupt
 from asyncz._text import value_text
 from asyncz.dashboard.states import Argument
 
@@ -123,7 +124,9 @@ class Redactor:
             return text
         try:
             shown = f"{self._redact(kind, name, text)}"
-        except Exception:
+        except BaseException as error:
+            if is_interrupt(error):
+                raise
             return HIDDEN
         length = _LENGTHS.get(kind, len(shown))
         return shown if len(shown) <= length else f"{shown[: length - 1]}{_CUT_SIGN}"

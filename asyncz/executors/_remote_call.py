@@ -15,7 +15,7 @@ from functools import partial
 from typing import TypeAlias, TypeGuard
 
 from asyncz._coroutines import await_or_close
-from asyncz._text import class_name
+from asyncz._text import class_name, type_name
 from asyncz.executors._remote_progress import Report, ThrottledReports
 
 _RUN_INFO = struct.Struct("!QIdI")
@@ -89,13 +89,13 @@ def safe_text(make: Callable[[], str], fallback: str = "") -> str:
         # A subclass of str is user code as well.
         text = text if type(text) is str else str.__str__(text)
     except BaseException as error:
-        return f"{fallback}<text not available: {type(error).__name__}>"
+        return f"{fallback}<text not available: {type_name(error)}>"
     return text if len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT]}…"
 
 
 def safe_repr(value: object) -> str:
     """Return `repr(value)`, or the class name if that raises."""
-    return safe_text(lambda: repr(value), f"{type(value).__name__} ")
+    return safe_text(lambda: repr(value), f"{type_name(value)} ")
 
 
 def safe_str(error: BaseException) -> str:

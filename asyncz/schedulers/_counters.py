@@ -6,6 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING, TypeAlias
 
 from asyncz._statuses import RunOutcome
+from asyncz._text import type_name
 from asyncz.events import (
     RunDetails,
     RunValues,
@@ -181,8 +182,10 @@ def _summary(task_id: str, ended: _Ended) -> RunSummary:
 
 
 def _error_text(exception: BaseException) -> str:
-    name = type(exception).__qualname__
+    name = type_name(exception)
     try:
+        # A metaclass is user code as well.
+        name = f"{type(exception).__qualname__}"
         return f"{name}: {exception}"[:_MAX_ERROR_LENGTH]
     except BaseException:
         return name

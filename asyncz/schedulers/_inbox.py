@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextvars import Context
 
 from asyncz._running import context_for_later
+from asyncz._safe_logging import is_interrupt
 from asyncz.schedulers._safe_logging import logger
 
 TIME_SLICE = 0.0025
@@ -110,7 +111,10 @@ class Inbox:
             call = calls.popleft()
             try:
                 call()
-            except Exception:
+            except BaseException as error:
+                # Code of users may exit: the other calls, and the loop, are not its own.
+                if is_interrupt(error):
+                    raise
                 logger.exception("A call on the scheduler's loop failed")
             if clock() > deadline:
                 return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from asyncz._text import exception_text, printable
+from asyncz._text import exception_text, printable, traceback_of
 from asyncz.events import RunDetails, TaskCancelled, TaskError, TaskExecuted, TaskNotification
 from asyncz.schedulers._safe_logging import logger
 
@@ -70,7 +70,7 @@ def seconds_text(seconds: float) -> str:
 def _frames_not_shown(failure: TaskError) -> str:
     """Return the traceback of another process, on lines of its own, if `exc_info` does not show it."""
     error, text = failure.exception, failure.traceback
-    if error.__traceback__ is not None or not text:
+    if traceback_of(error) is not None or not text:
         return ""
     try:
         notes: Iterable[object] = getattr(error, "__notes__", ())

@@ -57,6 +57,39 @@ def raising_property(name: str) -> type[Exception]:
     return type(f"Raising_{name}", (Exception,), {name: property(get)})
 
 
+def exiting_property(name: str) -> type[Exception]:
+    """Create an exception class with a property that exits, which ends an event loop that does not expect it."""
+
+    def get(_: object) -> Never:
+        raise SystemExit(3)
+
+    return type(f"Exiting_{name}", (Exception,), {name: property(get)})
+
+
+class TextOfOwnClass(str):
+    """Text that exits when it is measured or formatted."""
+
+    __slots__ = ()
+
+    @override
+    def __str__(self) -> str:
+        return self
+
+    @override
+    def __len__(self) -> int:
+        raise SystemExit(3)
+
+    @override
+    def __format__(self, format_spec: str, /) -> str:
+        raise SystemExit(3)
+
+
+class ExitingText(Exception):
+    @override
+    def __str__(self) -> str:
+        return TextOfOwnClass("text")
+
+
 class RaisingGetattribute(Exception):
     @override
     def __getattribute__(self, name: str) -> Never:
@@ -86,6 +119,18 @@ class WithRaisingMeta(Exception, metaclass=RaisingMeta):
     pass
 
 
+class ExitingMeta(type):
+    @override
+    def __getattribute__(cls, name: str) -> object:
+        if name in {"__name__", "__qualname__", "__module__", "__mro__"}:
+            raise SystemExit(3)
+        return super().__getattribute__(name)
+
+
+class WithExitingMeta(Exception, metaclass=ExitingMeta):
+    pass
+
+
 HOSTILE: tuple[type[BaseException], ...] = (
     RaisingStr,
     RaisingRepr,
@@ -94,10 +139,13 @@ HOSTILE: tuple[type[BaseException], ...] = (
     RaisingAddNote,
     RaisingSetattr,
     *map(raising_property, ("__traceback__", "__cause__", "__context__", "__notes__", "__class__", "args")),
+    *map(exiting_property, ("__traceback__", "__cause__", "__context__", "__notes__", "__class__", "args")),
+    ExitingText,
     RaisingGetattribute,
     Frozen,
     RaisingReprOfExit,
     WithRaisingMeta,
+    WithExitingMeta,
 )
 
 

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from asyncz._running import add_run_fields
+from asyncz._text import type_name
 from asyncz.executors._remote_call import safe_repr, safe_str, safe_text
 from asyncz.executors.process_pool._frames import LOG
 
@@ -90,7 +91,7 @@ def _call_capturing_handlers(logger: logging.Logger, record: logging.LogRecord) 
 
 def _stand_in(record: logging.LogRecord, error: BaseException) -> logging.LogRecord:
     """Return a record in place of one that cannot be sent."""
-    text = f"{safe_text(lambda: f'{record.msg}')} <log record not available: {type(error).__name__}>"
+    text = f"{safe_text(lambda: f'{record.msg}')} <log record not available: {type_name(error)}>"
     return logging.LogRecord(f"{record.name}", record.levelno, "", 0, text, None, None)
 
 
