@@ -32,6 +32,10 @@ _REQUIRED: Mapping[str, object] = {
 }
 # Each repair removes at least one key or table, and a problem lies no deeper than this below its task.
 _MAX_REPAIRS = 20
+_MAX_PROBLEMS = 500
+# A key with more than 200 parts: the time of `tomllib` grows with the square of their number.
+_PART = r"""(?:[\w-]++|"(?:[^"\\\n]++|\\.)*+"|'[^'\n]*+')[ \t]*+"""
+_DEEP_KEY = re.compile(rf"(?:^|[{{,\[])[ \t]*+{_PART}(?:\.[ \t]*+{_PART}){{200}}", re.MULTILINE)
 
 
 class ConfigLoader:
@@ -53,6 +57,7 @@ class ConfigLoader:
         self._problems: list[ConfigurationProblem] = []
         self._invalid: set[Path] = set()
         self._repaired: set[Path] = set()
+        self._wrong: set[Path] = set()
         self.config: SchedulerConfig = self._load(source)
 
     def _load(self, source: ConfigSource) -> SchedulerConfig:
@@ -63,6 +68,9 @@ class ConfigLoader:
             return SchedulerConfig.model_validate(data)
         except ValidationError as error:
             paths = self._add_all(error)
+            if error.error_count() > _MAX_PROBLEMS:
+                # The checks below need more time for each of them.
+                return SchedulerConfig()
         except RecursionError:
             raise self._error("it is nested too deeply") from None
         return self._valid_part(data, paths)
@@ -72,6 +80,8 @@ class ConfigLoader:
             raise InvalidInputError("source", repr(path), "a path, a dict or a SchedulerConfig is needed")
         self._file = printable(str(path))
         text = self._read_text(path)
+        if _DEEP_KEY.search(text) is not None:
+            raise self._error("it is nested too deeply")
         try:
             data: dict[str, object] = tomllib.loads(text)
             self._lines = find_positions(text)
@@ -114,7 +124,7 @@ class ConfigLoader:
     def _add_all(self, error: ValidationError) -> set[Path]:
         """Add all problems, and return the paths of the values to remove or replace."""
         paths: set[Path] = set()
-        for details in error.errors(include_url=False):
+        for details in error.errors(include_url=False)[:_MAX_PROBLEMS]:
             problem = problem_of(details)
             self._add(problem)
             self._invalid.add(problem.path[:2])
@@ -170,8 +180,9 @@ class ConfigLoader:
 
     def _add(self, problem: ConfigurationProblem) -> None:
         # The value may have been replaced, and the replacement be rejected in turn.
-        if any(each.path == problem.path for each in self._problems):
+        if problem.path in self._wrong:
             return
+        self._wrong.add(problem.path)
         self._problems.append(attrs.evolve(problem, file=self._file, line=self._line_of(problem.path)))
 
     def _line_of(self, path: Path) -> int | None:

@@ -187,10 +187,12 @@ class AsyncIOExecutor(InlineExecutor):
 
     async def _watch_end_of_loop(self) -> None:
         # `asyncio.run` cancels all tasks, and then waits for the threads of the default executor.
+        loop = self._running_loop
         try:
-            await self._running_loop.create_future()
+            await loop.create_future()
         finally:
-            if self.state.status == "running":
+            # If the loop was closed before, this coroutine ends when it is collected, maybe while another loop is used.
+            if self._running_loop is loop and not loop.is_closed() and self.state.status == "running":
                 self._functions.cancel_queue("The end of the event loop")
 
     def _submit_function(self, run: TaskRun[ResultT]) -> None:

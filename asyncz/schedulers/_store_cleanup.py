@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
 
+from asyncz._safe_logging import is_interrupt
 from asyncz.schedulers._safe_logging import logger
 from asyncz.schedulers._store_history import HistoryLimit
 from asyncz.stores.exceptions import StoreClosedError, StoreError
@@ -55,7 +57,9 @@ class StoreCleanup:
             delay = await self._history.prune(session)
         except StoreClosedError:
             raise
-        except Exception as error:
+        except BaseException as error:
+            if ends_caller(error):
+                raise
             log_failure("Old runs could not be deleted", error)
         self.next_prune = time.monotonic() + delay
 
@@ -66,7 +70,9 @@ class StoreCleanup:
             changed = await session.sweep(options.keep_undeclared, options.keep_finished, _SWEPT)
         except StoreClosedError:
             raise
-        except Exception as error:
+        except BaseException as error:
+            if ends_caller(error):
+                raise
             log_failure("Old tasks could not be removed", error)
             return False
         if changed:
@@ -74,7 +80,15 @@ class StoreCleanup:
         return bool(changed)
 
 
-def log_failure(what: str, error: Exception) -> None:
+def ends_caller(error: BaseException) -> bool:
+    """Return True for an interrupt, and for a cancellation that was requested: a store may raise these classes too."""
+    if isinstance(error, asyncio.CancelledError):
+        task = asyncio.current_task()
+        return task is None or task.cancelling() > 0
+    return is_interrupt(error)
+
+
+def log_failure(what: str, error: BaseException) -> None:
     """Log an error of the store; one of a class that it may not raise is a fault, whose traceback is worth having."""
     if isinstance(error, StoreError | TimeoutError):
         logger.warning("%s: %s", what, error)

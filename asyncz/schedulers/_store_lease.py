@@ -101,7 +101,8 @@ class LeaseKeeper:
             except StoreError:
                 delay, failed = _RETRY_DELAY, True
                 continue
-            except Exception:
+            except BaseException:
+                # A store is user code. This thread must go on, whatever that raises.
                 logger.exception("The lease could not be renewed")
                 delay, failed = _RETRY_DELAY, True
                 continue

@@ -23,7 +23,7 @@ from asyncz.limits import TaskLimits
 from asyncz.protocols import Executor, Trigger
 from asyncz.schedulers._parts import AnyController, SchedulerParts
 from asyncz.schedulers._safe_logging import logger
-from asyncz.schedulers._store_cleanup import StoreCleanup, log_failure
+from asyncz.schedulers._store_cleanup import StoreCleanup, ends_caller, log_failure
 from asyncz.schedulers._store_events import ClusterEvents
 from asyncz.schedulers._store_lease import LeaseKeeper, clock_offset, lease_clock
 from asyncz.schedulers._store_runs import StoredRuns
@@ -254,7 +254,9 @@ class StoreConnector:
             async with asyncio.timeout(_CLOSE_TIMEOUT):
                 if loaded:
                     await self._write(session)
-        except Exception as error:
+        except BaseException as error:
+            if ends_caller(error):
+                raise
             log_failure("The last outcomes could not be stored; another node takes over the runs", error)
         finally:
             await _close_session(session)
@@ -362,7 +364,9 @@ class StoreConnector:
                 await self._do_pending(session)
             except StoreClosedError:
                 return
-            except Exception as error:
+            except BaseException as error:
+                if ends_caller(error):
+                    raise
                 self._note_failure(error)
                 self._read_changes = self.runs.wants_reclaim = self._wants_beat = True
                 self._news = None
@@ -377,7 +381,7 @@ class StoreConnector:
                     self.connected = True
                     logger.warning("The store can be reached again")
 
-    def _note_failure(self, error: Exception) -> None:
+    def _note_failure(self, error: BaseException) -> None:
         if not isinstance(error, StoreError):
             logger.error("The exchange with the store failed", exc_info=error)
         elif self.connected:
@@ -477,7 +481,9 @@ class StoreConnector:
                     self._wanted.set()
             except StoreClosedError:
                 return
-            except Exception as error:
+            except BaseException as error:
+                if ends_caller(error):
+                    raise
                 if not isinstance(error, StoreError):
                     logger.error("Waiting for hints of the store failed", exc_info=error)
             # The hints of a store may end.
@@ -489,7 +495,9 @@ async def _close_session(session: StoreSession) -> None:
     try:
         async with asyncio.timeout(_CLOSE_TIMEOUT):
             await session.close()
-    except Exception as error:
+    except BaseException as error:
+        if ends_caller(error):
+            raise
         log_failure("The store could not be closed", error)
 
 

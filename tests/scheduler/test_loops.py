@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
 import threading
 import time
 from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor as Pool
 from contextlib import contextmanager
 
 import anyio
@@ -217,4 +219,34 @@ def test_run_awaited_in_closed_loop_frees_slot() -> None:
     while any(state.running for state in scheduler.state.executors):
         assert time.monotonic() < deadline
         time.sleep(0.001)
+    asyncio.run(go_on_elsewhere())
+
+
+def test_watch_of_closed_loop_cancels_nothing_later() -> None:
+    """A coroutine of the first loop is collected while the second one is used."""
+    go_on = threading.Event()
+    scheduler = AsyncIOScheduler()
+    task = scheduler.add_task(go_on.wait, 30, trigger=None, max_instances=2)
+
+    async def begin() -> None:
+        await scheduler.start()
+        task.submit()
+        await asyncio.sleep(0)
+
+    async def go_on_elsewhere() -> None:
+        async with asyncio.timeout(30):
+            with Pool(1) as pool:
+                asyncio.get_running_loop().set_default_executor(pool)
+                await scheduler.start()
+                queued = [scheduler.add_task(go_on.wait, 30, trigger=None).run() for _ in range(3)]
+                await asyncio.sleep(0)
+                gc.collect()
+                go_on.set()
+                assert await asyncio.gather(*queued) == [True] * 3
+                await scheduler.shutdown()
+
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(begin())
+    loop.close()
+    del loop
     asyncio.run(go_on_elsewhere())

@@ -33,6 +33,7 @@ class Faults:
 
     def __init__(self) -> None:
         self.broken = False
+        self.error: BaseException = StoreConnectionError("faulty", "it is away")
         self.delay = 0.0
         self.calls = 0
         self.closed = 0
@@ -65,7 +66,7 @@ class FaultySession:
         self._faults.calls += 1
         time.sleep(self._faults.delay)
         if self._faults.broken:
-            raise StoreConnectionError("faulty", "it is away")
+            raise self._faults.error
 
     async def _wait(self) -> None:
         await asyncio.to_thread(self._strain)

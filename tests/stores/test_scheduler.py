@@ -651,6 +651,21 @@ async def test_outage_delays_runs(caplog: pytest.LogCaptureFixture) -> None:
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
+@pytest.mark.parametrize("error", [SystemExit(3), asyncio.CancelledError(), OSError(28, "full")])
+async def test_store_that_raises_anything_delays_runs(error: BaseException) -> None:
+    """A store is user code: the loop, the work of the node and the thread of the lease go on."""
+    faults = Faults()
+    faults.error = error
+    async with AsyncIOScheduler(store=FaultyStore(faults), store_options=StoreOptions(lease=3)) as scheduler:
+        await begin_outage(scheduler, faults)
+        before, asked = len(calls), faults.calls
+        await until(lambda: faults.calls > asked + 5 and not scheduler.store.connected)
+        faults.broken = False
+        await until(lambda: len(calls) > before + 2 and scheduler.store.connected)
+        faults.broken = True
+    assert scheduler.state.status == "stopped"
+
+
 @pytest.mark.parametrize("coalesce", [True, False])
 async def test_due_times_of_an_outage_follow_coalesce(coalesce: bool) -> None:
     faults = Faults()

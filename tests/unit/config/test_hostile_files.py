@@ -42,6 +42,8 @@ def written(folder: Path, content: str | bytes) -> Path:
         (f"{ONE}timeout = -{'9' * 5000}", "not valid TOML"),
         (f"{ONE}kwargs = {{ x = {'[' * 3000}{']' * 3000} }}", "nested too deeply"),
         (f"x = {'{ x = ' * 3000}1{' }' * 3000}", "nested too deeply"),
+        (f"{'.'.join('a' * 50_000)} = 1", "nested too deeply"),
+        (f"x = [{{ {' . '.join(('b', 'c') * 25_000)} = 1 }}]", "nested too deeply"),
         (b"\xef\xbb\xbf" + ONE.encode(), "byte order mark"),
         (ONE.encode("utf-16"), "not UTF-8"),
         (b"\x00" * 100, "not valid TOML"),
@@ -52,6 +54,13 @@ def written(folder: Path, content: str | bytes) -> Path:
 def test_file_with_hostile_content_is_rejected(content: str | bytes, reason: str, tmp_path: Path) -> None:
     (problem,) = problems_of(written(tmp_path, content))
     assert reason in problem.reason
+
+
+def test_file_with_many_problems_is_rejected_soon(tmp_path: Path) -> None:
+    """The time does not grow with the square of their number."""
+    content = "\n".join(f"[tasks.t{number}]\nunknown = 1" for number in range(20_000))
+    problems = problems_of(written(tmp_path, content))
+    assert 100 < len(problems) <= 500
 
 
 @pytest.mark.parametrize("digits", [400, 5000])

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing.connection import Connection
 from types import FrameType
 
@@ -134,7 +135,7 @@ def test_interrupted_receiving_ends_or_goes_on() -> None:
         for number in range(2, 5):
             parent.send(RUN, number, b"x")
         parent.send(CANCEL, 1, b"")
-        with interrupted_at(moment, lambda channel=channel: channel.receive_during(1), reached):
+        with interrupted_at(moment, partial(channel.receive_during, 1), reached):
             channel.receive_during(1)
         channel.receive_during(1)
         assert channel.cancelled == 1
