@@ -7,7 +7,6 @@ import re
 import stat
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path as FilePath
 
 import attrs
 from pydantic import ValidationError
@@ -102,8 +101,11 @@ class ConfigLoader:
             # The file is checked before it is opened: opening a pipe waits for its writer.
             if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116  # the path may be invalid for a Path
                 raise self._error("it is not a regular file")
-            with FilePath(path).open("rb") as file:
-                content = file.read(MAX_FILE_SIZE + 1)
+            # Some files of the system are regular files, and reading them waits for ever.
+            with open(path, "rb", opener=_open_without_waiting) as file:
+                content: bytes | None = file.read(MAX_FILE_SIZE + 1)
+            if content is None:
+                raise self._error("it is not a regular file")
             if len(content) > MAX_FILE_SIZE:
                 raise self._error(f"it is larger than {MAX_FILE_SIZE >> 20} MB")
             text = content.decode()
@@ -199,6 +201,10 @@ class ConfigLoader:
         """
         if self._problems:
             raise ConfigurationError(tuple(sorted(self._problems, key=lambda problem: problem.line or 0)))
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _removable(problem: ConfigurationProblem, *, again: bool = False) -> Path:

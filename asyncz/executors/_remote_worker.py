@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import multiprocessing.connection
 import os
 import socket
 import threading
@@ -23,6 +25,8 @@ else:
 
 MISSED = 20
 """Kind of the outcome of a run that was too late; the other kinds are in `_remote_call`."""
+
+_END_DELAY = 0.05
 
 Place: TypeAlias = tuple[str, int, str]
 """Machine, process id and thread of a worker."""
@@ -72,8 +76,13 @@ class _ForeignRun(_remote_call.SentRun):
             _remote_progress.send_to(self._address, self._id, report)
 
 
-def execute_parcel(
-    content: bytes, dumps: Callable[[object], bytes], latest_start: float | None, address: str = "", run_id: int = 0
+def execute_parcel(  # noqa: PLR0917  # pools pass positional arguments to each function
+    content: bytes,
+    dumps: Callable[[object], bytes],
+    latest_start: float | None,
+    address: str = "",
+    run_id: int = 0,
+    program: int = 0,
 ) -> Report:
     """Execute a run that arrives as bytes and cannot be cancelled while it runs.
 
@@ -83,8 +92,46 @@ def execute_parcel(
         latest_start: Latest start of the function, in seconds since the epoch; None means no limit.
         address: Address of the socket for the progress of the run; may be empty.
         run_id: Number of the attempt.
+        program: Process of the executor, after whose death this one ends; 0 means that it goes on.
     """
-    return execute(_ForeignRun(content, address, run_id), dumps, latest_start)
+    run = _ForeignRun(content, address, run_id)
+    _running.add(run)
+    _end_with(program)
+    try:
+        return execute(run, dumps, latest_start)
+    finally:
+        _running.discard(run)
+
+
+_running: set[_ForeignRun] = set()
+_watching_process = 0
+
+
+def _end_with(program: int) -> None:
+    """End this process after the death of the process that has started it, if that is the program of the executor.
+
+    Workers of the standard library's pool wait for ever then: each holds both ends of their queue. A function goes on
+    to its end before.
+    """
+    global _watching_process
+    parent = multiprocessing.parent_process()
+    # A worker that was forked has a copy of this module, but not the thread. Two threads may both start one.
+    if parent is None or parent.pid != program or _watching_process == os.getpid():
+        return
+    _watching_process = os.getpid()
+    watch = threading.Thread(target=_end_after, args=(parent.sentinel,), name="asyncz-lifeline", daemon=True)
+    try:
+        watch.start()
+    except RuntimeError:
+        # The system refuses another thread: the next run tries again.
+        _watching_process = 0
+
+
+def _end_after(sentinel: int) -> None:
+    _ = multiprocessing.connection.wait([sentinel])
+    while _running:
+        time.sleep(_END_DELAY)
+    os._exit(0)
 
 
 def place() -> Place:

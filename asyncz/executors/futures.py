@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import pickle
 import queue
 import threading
@@ -175,7 +176,7 @@ class FuturesExecutor(QueueExecutor):
             return (_remote_worker.nothing,)
         self.start_timeout(run)
         address = "" if self._progress is None else self._progress.add(run.id, run.report_progress)
-        return _remote_worker.execute_parcel, content, self._dumps, latest_start(run), address, run.id
+        return _remote_worker.execute_parcel, content, self._dumps, latest_start(run), address, run.id, os.getpid()
 
     def _content_of(self, call: _Call[ResultT]) -> bytes | None:
         """Return the parcel of a run; None if the pool must not wait for it, and gets the call again later.

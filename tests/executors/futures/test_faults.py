@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +17,7 @@ from tests.helpers import payloads
 from tests.helpers.executors import start_run, state_of
 from tests.helpers.foreign_pools import pool_of_one_process
 from tests.helpers.waiting import until
+from tests.regressions.test_process_rows import wait_for_end
 
 pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("cluster"), pytest.mark.slow]
 
@@ -51,3 +55,43 @@ async def test_broken_given_pool_breaks_executor() -> None:
                     await handle
             await until(lambda: state_of(scheduler).status == "broken")
             assert state_of(scheduler).running == 0
+
+
+ORPHANS = """
+import asyncio, concurrent.futures, multiprocessing, os, sys, time
+from functools import partial
+from asyncz import AsyncIOScheduler, FuturesExecutor
+
+
+def work(folder, number, seconds):
+    with open(f"{folder}/begun-{number}", "w") as file:
+        file.write(str(os.getpid()))
+    time.sleep(seconds)
+    open(f"{folder}/done-{number}", "w").close()
+
+
+async def main(method, folder):
+    context = multiprocessing.get_context(method)
+    pool = FuturesExecutor(partial(concurrent.futures.ProcessPoolExecutor, 1, context))
+    async with AsyncIOScheduler(executors={"pool": pool}) as scheduler:
+        for number, seconds in enumerate((0.1, 1.5)):
+            scheduler.add_task(work, folder, number, seconds, executor="pool")
+        while not os.path.exists(f"{folder}/begun-1") or not open(f"{folder}/begun-1").read():
+            await asyncio.sleep(0.01)
+        os.kill(os.getpid(), 9)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
+def test_workers_of_killed_program_end_after_their_runs(method: str, tmp_path: Path) -> None:
+    """Without the executor, workers of the standard library's pool wait for ever."""
+    program = tmp_path / "program.py"
+    program.write_text(ORPHANS)
+    result = subprocess.run([sys.executable, str(program), method, str(tmp_path)], check=False, timeout=100)
+    assert result.returncode == -signal.SIGKILL
+    wait_for_end(int((tmp_path / "begun-1").read_text()))
+    assert (tmp_path / "done-1").exists()
