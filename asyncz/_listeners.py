@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from types import FunctionType
 from typing import Generic
 
@@ -16,8 +17,9 @@ from asyncz.events import TaskProgress
 
 OutcomeT = TypeVar("OutcomeT")
 
-# One lock for all tasks: it is held for a moment only, and seldom needed.
-_lock = threading.Lock()
+# One lock for all tasks: it is held for a moment only, and seldom needed. Reentrant: signal handlers, and finalizers
+# that the garbage collector calls, may come while it is held.
+_lock: AbstractContextManager[object] = threading.RLock()
 
 
 @attrs.frozen(eq=False)
@@ -112,7 +114,7 @@ class TaskListeners(Generic[OutcomeT]):
         return (key for key, _ in entries)
 
 
-def listeners_lock() -> threading.Lock:
+def listeners_lock() -> AbstractContextManager[object]:
     """Return the lock of the listeners of all tasks."""
     return _lock
 
@@ -124,7 +126,7 @@ def _identity(key: object) -> object:
 def _renew_lock() -> None:
     global _lock
     # A thread of the parent process may have held it during the fork.
-    _lock = threading.Lock()
+    _lock = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):

@@ -389,7 +389,7 @@ class BaseExecutorState:
         self.drained: asyncio.Event | None = None
         self.shutdown_lock: asyncio.Lock = asyncio.Lock()
         self._thread = 0
-        self._status_lock = threading.Lock()
+        self._status_lock = threading.RLock()
 
     def attach(self, notifier: Notifier, alias: str, loop: asyncio.AbstractEventLoop) -> None:
         """Take over the arguments of `start`."""

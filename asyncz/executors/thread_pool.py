@@ -235,7 +235,8 @@ class _Workers:
         self.busy = 0
         self._execute = execute
         self._functions = functions
-        self.lock = threading.Lock()
+        # Reentrant: a signal handler may submit a run.
+        self.lock = threading.RLock()
 
     def count_in(self) -> bool:
         """Count one more thread; False if there may not be more."""

@@ -57,13 +57,14 @@ class Dispatcher:
         self.snapshot_of: _ListenerLookup = cast("_ListenerLookup", self._snapshots.get)
         # The subscriptions of each listener, so that one of many is removed without a look at the others.
         self._subscribed: dict[object, dict[object, type[object]]] = {}
-        self._lock = threading.Lock()
+        # Reentrant: signal handlers, and finalizers that the garbage collector calls, may come while it is held.
+        self._lock = threading.RLock()
         self._awaited: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
 
     def after_fork(self) -> None:
         """Replace the lock, which a thread of the parent process may hold."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def subscribe(self, event: type[EventT], listener: Callable[[EventT], object]) -> Subscription:
         """Call a listener with each event of a class. Thread-safe."""
@@ -74,7 +75,11 @@ class Dispatcher:
         key = object()
         with self._lock:
             self.listeners.setdefault(event, {})[key] = listener
-            self._subscribed.setdefault(identity_of(listener), {})[key] = event
+            identity, known = identity_of(listener), dict[object, type[object]]()
+            # Again if a signal handler has removed the last other subscription, and the dict with it, meanwhile.
+            while key not in self._subscribed.get(identity, {}):
+                known = self._subscribed.setdefault(identity, known)
+                known[key] = event
             outdated = self._snapshots.pop(event, None)
         del outdated
         return Subscription(lambda: self._unsubscribe(event, key))
@@ -150,8 +155,6 @@ class Dispatcher:
             keys.pop(key, None)
             if not keys:
                 self._subscribed.pop(identity, None)
-            if not listeners:
-                self.listeners.pop(event, None)
             outdated = self._snapshots.pop(event, None)
         # Dropped outside of the lock: the `__del__` of a listener may subscribe again.
         del listener, outdated

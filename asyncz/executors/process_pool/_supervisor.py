@@ -72,7 +72,7 @@ class Supervisor:
         self.is_stopping = False
         self._ended = False
         self._on_end: list[Callable[[], object]] = []
-        self._end_lock = threading.Lock()
+        self._end_lock = threading.RLock()
         self._broken_by: BaseException | None = None
         self._failures = 0
         self._window = _prefetch.PrefetchWindow()
