@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 from typing import TypeAlias
 from uuid import UUID
 
-from asyncz.stores.records import RunRecord, TaskRecord
+from asyncz.stores.records import Outcome, RunRecord, TaskRecord
 
 SqlValue: TypeAlias = str | int | bytes | None
 """A value of SQLite."""
@@ -16,6 +17,13 @@ TASK_COLUMNS: tuple[str, ...] = tuple(TaskRecord.model_fields)
 RUN_COLUMNS: tuple[str, ...] = tuple(RunRecord.model_fields)
 OUTCOME_COLUMNS: tuple[str, ...] = (
     *("state", "attempt", "not_before", "started_at", "finished_at", "result", "error", "traceback"),
+)
+
+# In C, as there is one call for each stored run.
+_run_values: Callable[[RunRecord], tuple[object, ...]] = attrgetter(*RUN_COLUMNS)
+_outcome_values: Callable[[Outcome], tuple[object, ...]] = attrgetter(*OUTCOME_COLUMNS)
+_NODE, _FENCE, _ENDED, _CREATED_AT, _SEQUENCE = map(
+    RUN_COLUMNS.index, ("node", "fence", "ended", "created_at", "sequence")
 )
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -38,13 +46,33 @@ def from_microseconds(value: int) -> datetime:
     return _EPOCH + value * _MICROSECOND
 
 
+def run_row(run: RunRecord, owner: str | None, created_at: datetime, ended: int) -> list[SqlValue]:
+    """Return the row of a new run, without its sequence, which SQLite chooses.
+
+    Called once for each run: a record is copied only afterwards, with the sequence.
+
+    Args:
+        run: Run as given.
+        owner: Id of the node that owns the run; None if none does.
+        created_at: Time of the store.
+        ended: Number of the outcome; 0 if the run has none.
+    """
+    row = [sqlite_value(value) for value in _run_values(run)]
+    row[_NODE], row[_FENCE], row[_ENDED] = owner, int(owner is not None), ended
+    row[_CREATED_AT], row[_SEQUENCE] = microseconds(created_at), None
+    return row
+
+
+def outcome_row(outcome: Outcome) -> list[SqlValue]:
+    """Return the values of an outcome for the columns `OUTCOME_COLUMNS`."""
+    return [sqlite_value(value) for value in _outcome_values(outcome)]
+
+
 def sqlite_value(value: object) -> SqlValue:
     """Return a value of a record as SQLite keeps it."""
+    if value is None or isinstance(value, str | int | bytes):
+        return value
     match value:
-        case None | str() | bytes():
-            return value
-        case int():
-            return value
         case datetime():
             return microseconds(value)
         case UUID():

@@ -24,7 +24,9 @@ from asyncz.stores._columns import (
     column_list,
     from_microseconds,
     microseconds,
+    outcome_row,
     run_of_row,
+    run_row,
     sqlite_value,
     task_of_row,
 )
@@ -75,7 +77,7 @@ _IS_FINISHED_SO = (
 )
 _ADD_RUN = (
     f"INSERT INTO asyncz_runs ({_RUNS}) VALUES ({', '.join('?' * len(RUN_COLUMNS))})"  # noqa: S608  # own names
-    " ON CONFLICT DO NOTHING RETURNING sequence"
+    " ON CONFLICT DO NOTHING"
 )
 _WRITE_TASK = f"INSERT OR REPLACE INTO asyncz_tasks ({_TASKS}) VALUES ({', '.join('?' * len(TASK_COLUMNS))})"  # noqa: S608  # own names
 _DONE = "task_id = ? AND state NOT IN ('waiting', 'running')"
@@ -393,21 +395,18 @@ class _SqliteTransactions:
         added: list[RunRecord] = []
         numbers = OutcomeNumbers(database)
         for run in runs:
-            owned = run.state == "running"
-            update = {
-                "node": self._node.id if owned else None,
-                "fence": int(owned),
-                "created_at": now,
-                "sequence": 0,
-                "ended": numbers.next if run.done else 0,
-            }
-            record = run.model_copy(update=update)
-            row = [sqlite_value(getattr(record, column)) for column in RUN_COLUMNS]
-            # SQLite chooses the sequence.
-            row[RUN_COLUMNS.index("sequence")] = None
-            found: tuple[int] | None = database.execute(_ADD_RUN, row).fetchone()
-            if found is not None:
-                added.append(record.model_copy(update={"sequence": found[0]}))
+            owner = self._node.id if run.state == "running" else None
+            ended = numbers.next if run.done else 0
+            cursor = database.execute(_ADD_RUN, run_row(run, owner, now, ended))
+            if cursor.rowcount == 1:
+                update = {
+                    "node": owner,
+                    "fence": int(owner is not None),
+                    "created_at": now,
+                    "sequence": cursor.lastrowid,
+                    "ended": ended,
+                }
+                added.append(run.model_copy(update=update))
                 if run.done:
                     numbers.take()
         numbers.save()
@@ -531,7 +530,7 @@ def _advance(database: sqlite3.Connection, firing: Firing) -> bool:
 
 
 def _finish(database: sqlite3.Connection, outcome: Outcome, numbers: OutcomeNumbers) -> bool:
-    values = [sqlite_value(getattr(outcome, column)) for column in OUTCOME_COLUMNS]
+    values = outcome_row(outcome)
     given_back, run_id = outcome.state == "waiting", outcome.run_id.bytes
     ended = 0 if given_back else numbers.next
     if database.execute(_FINISH, (*values, given_back, ended, run_id, outcome.fence)).rowcount == 1:

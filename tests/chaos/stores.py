@@ -1,8 +1,9 @@
 """Chaos of processes that share a store, with a ledger of what must not happen.
 
-python -m tests.chaos.stores [--seconds N] [--processes 1 2 4] [--databases sqlite postgres] [--seed N]
+python -m tests.chaos.stores [--seconds N | --hour] [--processes 1 2 4] [--databases sqlite postgres] [--seed N]
 
-Nodes are killed, stopped for two leases and continued, blocked in their loop, and cut off from their server.
+Nodes are killed, stopped for two leases and continued, alone and all at once, blocked in their loop, and cut off from
+their server, by the server and by a proxy that stalls or cuts. The server itself crashes and starts again.
 Others start in their place, some of them with another version of the program. Each function appends a line to a
 file, by one system call that no fault can undo. The file and the history of the store make the ledger.
 """
@@ -36,6 +37,7 @@ from asyncz import AsyncIOScheduler, IntervalTrigger, current_run
 from asyncz.stores import NodeRecord, RunQuery, RunRecord, StoreOptions, TaskRecord
 from asyncz.stores._urls import store_of
 from tests.helpers.postgres import new_schema, running_server
+from tests.helpers.proxy import Proxy, proxy_of
 
 LEASE = 3.0
 TASKS = 6
@@ -109,6 +111,7 @@ class Ledger:
     rejected: int = 0
     refused: int = 0
     recovery: float = 0.0
+    whole_recovery: float = 0.0
     connections: int = 0
     broken: dict[str, int] = attrs.Factory(dict[str, int])
     log: str = ""
@@ -125,7 +128,10 @@ class Ledger:
             f"  {self.due} due times, {self.effects} effects, {self.missed} missed, {self.taken_over} runs taken over,"
             f" {self.rejected} late outcomes rejected, {self.refused} late effects for the fence to refuse"
         )
-        yield f"  longest recovery {self.recovery:.1f} s; at most {self.connections} connection(s) of a node"
+        yield (
+            f"  longest recovery {self.recovery:.1f} s, {self.whole_recovery:.1f} s with further faults of its time;"
+            f" at most {self.connections} connection(s) of a node"
+        )
         yield f"  {', '.join(f'{name}: {count}' for name, count in self.broken.items())}"
 
 
@@ -138,6 +144,11 @@ class StoreChaos:
         self._count = processes
         self._nodes: list[subprocess.Popen[bytes]] = []
         self._stopped: dict[int, float] = {}
+        self._stalled: dict[int, float] = {}
+        self._proxies: dict[int, Proxy] = {}
+        self._stack = contextlib.ExitStack()
+        # Times in which a node or the server could not work, because of another fault than a kill.
+        self._disturbed: list[tuple[float, float]] = []
         self._killed: dict[int, float] = {}
         self._number = 0
         self.ledger = Ledger("postgres" if server else "sqlite", processes)
@@ -155,7 +166,9 @@ class StoreChaos:
         while self._any() is None and time.monotonic() < deadline:
             time.sleep(0.1)
         until = time.monotonic() + self._seconds
-        faults: list[Callable[[], None]] = [self._kill, self._stop, self._block, self._terminate, self._cut]
+        faults: list[Callable[[], None]] = [self._kill, self._stop, self._block, self._terminate, self._stop_all]
+        if self._server is not None:
+            faults += [self._cut, self._stall, self._cut_proxy, self._crash_server]
         try:
             while time.monotonic() < until:
                 time.sleep(self._random.uniform(1.0, 3.0))
@@ -172,15 +185,23 @@ class StoreChaos:
                     node.wait(30)
                 node.kill()
                 node.wait()
+            self._stack.close()
         asyncio.run(self._settle())
         return self.ledger
 
     def _start(self) -> None:
         self._number += 1
         version = self._random.choice((1, 1, 2))
-        command = [sys.executable, "-m", "tests.chaos.stores", "--node", self._url, str(self._log), str(version)]
+        url, proxy = self._url, None
+        if self._server is not None:
+            proxy = self._stack.enter_context(proxy_of(self._url))
+            url = proxy.url
+        command = [sys.executable, "-m", "tests.chaos.stores", "--node", url, str(self._log), str(version)]
         with (self._folder / f"node-{self._number}").open("wb") as errors:
-            self._nodes.append(subprocess.Popen(command, stderr=errors, stdout=errors))
+            node = subprocess.Popen(command, stderr=errors, stdout=errors)
+        self._nodes.append(node)
+        if proxy is not None:
+            self._proxies[node.pid] = proxy
 
     def _any(self) -> subprocess.Popen[bytes] | None:
         # Before its first effect, a node has not started, and does not handle signals.
@@ -201,9 +222,61 @@ class StoreChaos:
         if (node := self._any()) is not None and len(self._stopped) < max(1, self._count - 1):
             node.send_signal(signal.SIGSTOP)
             self._stopped[node.pid] = time.monotonic() + 2 * LEASE
+            self._disturb(2 * LEASE + 3)
             self.ledger.faults["SIGSTOP"] += 1
 
+    def _stop_all(self) -> None:
+        """Stop all nodes for two leases: nobody takes over, and each may go on first."""
+        if self._any() is None or self._stopped:
+            return
+        nodes = [node for node in self._nodes if node.poll() is None]
+        self._disturb(2 * LEASE)
+        for node in nodes:
+            node.send_signal(signal.SIGSTOP)
+        time.sleep(2 * LEASE)
+        self._random.shuffle(nodes)
+        for node in nodes:
+            node.send_signal(signal.SIGCONT)
+        self.ledger.faults["SIGSTOP of all"] += 1
+
+    def _stall(self) -> None:
+        """Have the connections of a node hang for two leases."""
+        if (node := self._any()) is not None and not self._stalled:
+            self._proxies[node.pid].stall()
+            self._stalled[node.pid] = time.monotonic() + 2 * LEASE
+            self._disturb(2 * LEASE + 3)
+            self.ledger.faults["proxy stalled"] += 1
+
+    def _cut_proxy(self) -> None:
+        if (node := self._any()) is not None:
+            self._proxies[node.pid].cut()
+            self.ledger.faults["proxy cut"] += 1
+
+    def _crash_server(self) -> None:
+        """Kill one process of the server, which then ends all connections and recovers."""
+        assert self._server is not None
+        with psycopg.connect(self._server, autocommit=True) as connection:
+            sql = "SELECT pid FROM pg_stat_activity WHERE application_name = 'asyncz' LIMIT 1"
+            rows = connection.execute(sql).fetchall()
+        if rows:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(rows[0][0]), signal.SIGKILL)
+            began = time.time()
+            while True:
+                time.sleep(0.2)
+                with contextlib.suppress(psycopg.Error), psycopg.connect(self._server):
+                    break
+            self._disturbed.append((began, time.time() + 1))
+            self.ledger.faults["server crash"] += 1
+
+    def _disturb(self, seconds: float) -> None:
+        self._disturbed.append((time.time(), time.time() + seconds))
+
     def _continue_stopped(self, *, everything: bool = False) -> None:
+        for pid, until in list(self._stalled.items()):
+            if everything or time.monotonic() >= until:
+                del self._stalled[pid]
+                self._proxies[pid].resume()
         for pid, until in list(self._stopped.items()):
             if everything or time.monotonic() >= until:
                 del self._stopped[pid]
@@ -213,6 +286,7 @@ class StoreChaos:
     def _block(self) -> None:
         if (node := self._any()) is not None:
             node.send_signal(signal.SIGUSR1)
+            self._disturb(LEASE * 1.3)
             self.ledger.faults["blocked loop"] += 1
 
     def _terminate(self) -> None:
@@ -309,7 +383,8 @@ class StoreChaos:
         ledger.rejected = len(re.findall("was rejected: another node", logs))
         # A continued node may begin a run that it has lost. A target that compares fences refuses that effect.
         ledger.refused = sum(not _rises([each.fence for each in found]) for found in by_run.values())
-        ledger.recovery = self._longest_recovery(by_run)
+        for own, whole in self._recoveries(by_run):
+            ledger.recovery, ledger.whole_recovery = max(ledger.recovery, own), max(ledger.whole_recovery, whole)
         ledger.log = logs
         known = {str(run.id): run for run in runs}
         alien = tasks["alien"].model_copy(update={"version": 0, "revision": 0})
@@ -343,14 +418,27 @@ class StoreChaos:
             lost += abs(expected - len(times) - missed)
         return lost
 
-    def _longest_recovery(self, by_run: dict[str, list[Effect]]) -> float:
-        longest = 0.0
+    def _recoveries(self, by_run: dict[str, list[Effect]]) -> Iterator[tuple[float, float]]:
+        """Yield the seconds from each kill to the next effect of a run: for each owner without other faults, and all.
+
+        A run may be taken over by a node that is killed, too. Then its lease has to end as well.
+        """
         for found in by_run.values():
             for first, second in itertools.pairwise(found):
                 killed = self._killed.get(first.pid)
                 if killed is not None and killed > first.at:
-                    longest = max(longest, second.at - killed)
-        return longest
+                    whole = second.at - killed
+                    owners = max(1, second.fence - first.fence)
+                    yield (whole - self._disturbed_in(killed, second.at)) / owners, whole
+
+    def _disturbed_in(self, begin: float, end: float) -> float:
+        seconds, reached = 0.0, begin
+        for start, stop in sorted(self._disturbed):
+            reached = max(reached, start)
+            if stop > reached:
+                seconds += max(0.0, min(stop, end) - reached)
+                reached = max(reached, stop)
+        return seconds
 
 
 def _rises(fences: Sequence[int]) -> bool:
@@ -372,6 +460,7 @@ def main() -> int:
     """Run it."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos.stores", description=__doc__)
     parser.add_argument("--seconds", type=float, default=30, help="duration of the faults, for each combination")
+    parser.add_argument("--hour", action="store_const", const=3600 / 6, dest="seconds", help="an hour in all")
     parser.add_argument("--processes", type=int, nargs="+", default=[1, 2, 4], help="numbers of processes")
     parser.add_argument("--databases", nargs="+", choices=["sqlite", "postgres"], default=["sqlite", "postgres"])
     parser.add_argument("--seed", type=int, default=1, help="what comes in which order")
