@@ -710,25 +710,6 @@ async def test_store_that_is_away_fails_the_start() -> None:
         await until(lambda: calls == ["one"])
 
 
-@pytest.mark.slow
-async def test_slow_store_does_not_block_the_loop() -> None:
-    """Each call of the store takes so long that one on the loop's thread would be seen at once."""
-    faults = Faults()
-    faults.delay = 1.0
-    longest = 0.0
-    async with AsyncIOScheduler(store=FaultyStore(faults), store_options=StoreOptions(lease=3)) as scheduler:
-        scheduler.add_task(note, "one", trigger=IntervalTrigger(seconds=0.2), id="note")
-        scheduler.add_task(note, "two", id="once")
-        scheduler.pause_task("once")
-        scheduler.resume_task("once")
-        before = time.perf_counter()
-        while not {"one", "two"} <= {*calls} or faults.calls < 20:
-            await asyncio.sleep(0)
-            longest, before = max(longest, time.perf_counter() - before), time.perf_counter()
-        scheduler.remove_task("once")
-    assert longest < faults.delay / 2
-
-
 async def test_scheduler_thread_uses_store(store: Store) -> None:
     def run() -> tuple[str, ...]:
         scheduler = AsyncIOScheduler(store=store)
