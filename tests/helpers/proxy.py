@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote, urlencode
@@ -38,8 +38,8 @@ class Proxy:
         self._target = Path(f"{parts['host']}") / f".s.PGSQL.{parts.get('port') or _PORT}"
         self._socket = folder / f".s.PGSQL.{_PORT}"
         self.url: str = with_options(server, host=str(folder), port=f"{_PORT}")
-        self._loop = asyncio.new_event_loop()
-        self._flowing = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._flowing, self._stopped = asyncio.Event(), asyncio.Event()
         self._flowing.set()
         self._pairs: set[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = set()
         self._started = threading.Event()
@@ -49,21 +49,24 @@ class Proxy:
 
     def stall(self) -> None:
         """Forward nothing until `resume`; connections are accepted."""
-        _ = self._loop.call_soon_threadsafe(self._flowing.clear)
+        self._call(self._flowing.clear)
 
     def resume(self) -> None:
         """Forward again, also what was sent meanwhile."""
-        _ = self._loop.call_soon_threadsafe(self._flowing.set)
+        self._call(self._flowing.set)
 
     def cut(self) -> None:
         """Close all connections on both sides."""
-        _ = self._loop.call_soon_threadsafe(self._abort)
+        self._call(self._abort)
 
     def stop(self) -> None:
         """Close all connections, and accept no more."""
-        self.cut()
-        _ = self._loop.call_soon_threadsafe(self._loop.stop)
+        self._call(self._stopped.set)
         self._thread.join(30)
+
+    def _call(self, call: Callable[[], None]) -> None:
+        assert self._loop is not None
+        _ = self._loop.call_soon_threadsafe(call)
 
     def _abort(self) -> None:
         for pair in tuple(self._pairs):
@@ -71,13 +74,21 @@ class Proxy:
                 writer.transport.abort()
 
     def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        self._loop.run_until_complete(asyncio.start_unix_server(self._connect, self._socket))
+        # The end of the loop cancels the tasks of the connections.
+        asyncio.run(self._serve())
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        server = await asyncio.start_unix_server(self._connect, self._socket)
         self._started.set()
-        self._loop.run_forever()
+        await self._stopped.wait()
+        server.close()
+        self._abort()
+        # The transports close their sockets in a later turn of the loop.
+        await asyncio.sleep(0.05)
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError), contextlib.closing(writer):
             await self._flowing.wait()
             far_reader, far_writer = await asyncio.open_unix_connection(self._target)
             pair = writer, far_writer
@@ -89,7 +100,6 @@ class Proxy:
             finally:
                 self._pairs.discard(pair)
                 far_writer.close()
-        writer.close()
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
