@@ -28,6 +28,9 @@ from asyncz.stores.records import (
 
 ResultT = TypeVar("ResultT")
 
+NO_ANSWER_AFTER = 60.0
+"""Seconds after which a transaction is given up: a proxy may keep a connection open whose other end is gone."""
+
 
 class Transactions(Protocol):
     """Transactions of one node over one connection: `StoreSession` without event loop, for one thread at a time.
@@ -65,6 +68,10 @@ class Transactions(Protocol):
 
     def end_lease(self) -> None:
         """Delete the lease of the node."""
+        ...
+
+    def interrupt(self) -> None:
+        """Have a call fail that waits for an answer, if that is possible. Thread-safe."""
         ...
 
     def close(self) -> None:
@@ -122,7 +129,14 @@ class DatabaseSession:
         with self._renewing:
             if self._closed:
                 raise StoreClosedError(self._description)
-            self._lease = self._renewals.grant_lease(first=False)
+            # This thread waits for the answer, so that another one has to end that.
+            watchdog = threading.Timer(NO_ANSWER_AFTER, self._renewals.interrupt)
+            watchdog.daemon = True
+            watchdog.start()
+            try:
+                self._lease = self._renewals.grant_lease(first=False)
+            finally:
+                watchdog.cancel()
             return self._lease
 
     async def declare(self, tasks: Sequence[TaskRecord], existing: ExistingTaskPolicy, /) -> Sequence[TaskRecord]:
@@ -251,7 +265,11 @@ class DatabaseSession:
     async def _call(self, transaction: Callable[[], ResultT]) -> ResultT:
         if self._closed:
             raise StoreClosedError(self._description)
-        return await self._thread.call(transaction)
+        watchdog = asyncio.get_running_loop().call_later(NO_ANSWER_AFTER, self._transactions.interrupt)
+        try:
+            return await self._thread.call(transaction)
+        finally:
+            watchdog.cancel()
 
     def _end(self) -> None:
         try:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import socket
 import time
 from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -548,6 +550,13 @@ class _PostgresTransactions:
         with self._connected() as database:
             _ = database.execute("DELETE FROM asyncz_nodes WHERE id = %(node)s", self._values())
             close_program(database, self._node.id, self._server_time(database))
+
+    def interrupt(self) -> None:
+        connection = self._connection
+        if connection is not None:
+            # The thread that waits for the server sees the end of its connection. `close` would need that thread.
+            with contextlib.suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.fileno())) as end:
+                end.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         connection, self._connection = self._connection, None

@@ -328,6 +328,9 @@ class _SqliteTransactions:
             _ = database.execute("DELETE FROM asyncz_nodes WHERE id = ?", (self._node.id,))
             close_program(database, self._node.id, self._time())
 
+    def interrupt(self) -> None:
+        """Do nothing: a call waits for other processes for a limited time."""
+
     def close(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:

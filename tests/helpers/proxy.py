@@ -55,6 +55,15 @@ class Proxy:
         """Forward again, also what was sent meanwhile."""
         self._call(self._flowing.set)
 
+    def freeze(self) -> None:
+        """Forward nothing through the present connections, for ever; new ones work."""
+        self._call(self._freeze)
+
+    def _freeze(self) -> None:
+        self._flowing.clear()
+        self._flowing = asyncio.Event()
+        self._flowing.set()
+
     def cut(self) -> None:
         """Close all connections on both sides."""
         self._call(self._abort)
@@ -89,22 +98,25 @@ class Proxy:
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError), contextlib.closing(writer):
-            await self._flowing.wait()
+            flowing = self._flowing
+            await flowing.wait()
             far_reader, far_writer = await asyncio.open_unix_connection(self._target)
             pair = writer, far_writer
             self._pairs.add(pair)
             try:
                 async with asyncio.TaskGroup() as group:
-                    group.create_task(self._forward(reader, far_writer))
-                    group.create_task(self._forward(far_reader, writer))
+                    group.create_task(self._forward(reader, far_writer, flowing))
+                    group.create_task(self._forward(far_reader, writer, flowing))
             finally:
                 self._pairs.discard(pair)
                 far_writer.close()
 
-    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _forward(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, flowing: asyncio.Event
+    ) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(65536):
-                await self._flowing.wait()
+                await flowing.wait()
                 writer.write(data)
                 await writer.drain()
         writer.close()

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from asyncz import AsyncIOScheduler, IntervalTrigger
-from asyncz.stores import NodeRecord, PostgresStore, RunQuery, RunRecord, StoreOptions
+from asyncz.stores import NodeRecord, PostgresStore, RunQuery, RunRecord, StoreOptions, _transactions
 from asyncz.stores.postgres import Connection, _PostgresTransactions
 from tests.helpers import pgbouncer
 from tests.helpers.pgbouncer import BINARY
@@ -88,6 +88,23 @@ async def test_stalled_connections_lose_the_lease(postgres_server: str) -> None:
     (again, blocked) = await history(url)
     assert (again.state, blocked.state, blocked.fence) == ("executed", "executed", 3)
     assert calls == ["one", "one", "again"]
+
+
+async def test_connections_that_hang_are_given_up(postgres_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither side closes them, so that only a limit ends the wait for an answer."""
+    monkeypatch.setattr(_transactions, "NO_ANSWER_AFTER", 1.5)
+    with proxy_of(new_schema(postgres_server)) as proxy:
+        scheduler = AsyncIOScheduler(store=PostgresStore(proxy.url), store_options=OPTIONS)
+        scheduler.add_task(note, "one", id="one", trigger=OFTEN)
+        async with scheduler:
+            await has_calls(5)
+            proxy.freeze()
+            await asyncio.sleep(0.5)
+            await has_calls(len(calls) + 20)
+            assert scheduler.store.connected
+            # The lease, too, has a new connection.
+            await asyncio.sleep(4)
+            await has_calls(len(calls) + 20)
 
 
 async def test_cut_connections_lose_no_run(postgres_server: str) -> None:
