@@ -38,7 +38,9 @@ class TurnSelector(selectors.DefaultSelector):
         self._began: tuple[float, float] | None = None
 
     @override
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+    def select(  # type: ignore[explicit-any]  # the data of a key is any object
+        self, timeout: float | None = None
+    ) -> list[tuple[selectors.SelectorKey, int]]:
         if self._began is not None:
             began, waited = self._began
             self.turns.append(time.perf_counter() - began - (_waited_for_processor() - waited))
