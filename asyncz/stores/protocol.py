@@ -67,7 +67,8 @@ class StoreSession(Protocol):
 
         Blocks, and may be called from any thread, at any time: a thread of its own renews the lease, so that neither a
         blocked event loop nor a slow transaction loses it. When the lease has ended, other nodes may take over the
-        runs of this one. A renewal then starts a new lease with `lost`.
+        runs of this one. A renewal then starts a new lease with `lost`. If the lease has `news`, a node makes no other
+        call for work that they exclude.
         """
         ...
 

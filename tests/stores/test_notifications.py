@@ -135,8 +135,8 @@ async def test_idle_node_needs_its_renewals_only(postgres_server: str, monkeypat
 
     # The first life adds the tables and the task.
     await live(1)
-    # Some more at most: the server itself works in the database, and a hint may come late.
-    assert abs(await live(14) - await live(2)) <= 6
+    # Less than another one each time: the server itself works in the database, too.
+    assert abs(await live(14) - await live(2)) < 12
 
 
 async def sessions(server: str, database: str) -> int:
