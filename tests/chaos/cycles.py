@@ -1,4 +1,4 @@
-"""Starts and shuts down each executor many times, and tells what stays behind.
+"""Starts and shuts down each executor many times, and reports the rest that stays behind.
 
 From the command line: `python -m tests.chaos.cycles [--cycles 200]`; its exit status is 1 where anything does.
 """
@@ -39,7 +39,7 @@ MAKERS: dict[str, Callable[[], UniversalExecutor]] = {
 
 @attrs.frozen
 class Resources:
-    """What this process holds of what must not pile up."""
+    """Numbers of the resources of this process that must not pile up."""
 
     descriptors: int
     threads: int

@@ -157,7 +157,7 @@ def test_long_temporary_folder_works(tmp_path: Path) -> None:
     ],
 )
 def test_missing_part_of_a_program_is_named(change: str, expected: str, tmp_path: Path) -> None:
-    """The error of the start says what is missing, and what to do."""
+    """The error of the start names the missing part and the remedy."""
     program = f"os.chdir({f'{tmp_path}'!r})\n{change}\nasyncio.run(run_one(abs, -1))\n"
     result = run_program(program, tmp_path, status=1)
     assert "WorkerStartError" in result.stderr.splitlines()[-1]

@@ -244,7 +244,7 @@ async def test_lost_claim_of_a_run_given_back_is_called() -> None:
 
 
 class ScriptedSession(FaultySession):
-    """Session whose renewals return or raise what the test says."""
+    """Session whose renewals follow a script of results and errors."""
 
     def __init__(self, session: MemoryStoreSession, faults: Faults, script: list[Callable[[], Lease]]) -> None:
         super().__init__(session, faults)
@@ -267,7 +267,7 @@ def away() -> Lease:
 async def keeper_with(
     script: list[Callable[[], Lease]], duration: float, sent: float
 ) -> tuple[LeaseKeeper, list[bool], threading.Event]:
-    """Return a started keeper whose session follows a script, and what it reports."""
+    """Return a started keeper whose session follows a script, and its reports."""
     memory = await MemoryStore().connect(NodeRecord(id=uuid4().hex), TTL)
     assert isinstance(memory, MemoryStoreSession)
     lost, done = list[bool](), threading.Event()

@@ -1,4 +1,4 @@
-"""Every store does what the store in memory does, whatever nodes ask for."""
+"""Every store gives the same answers as the store in memory, whatever nodes ask for."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ steps = st.lists(
 
 
 class Nodes:
-    """Two nodes of one store, and what they know."""
+    """Two nodes of one store, and the records that they know."""
 
     def __init__(self, sessions: Sequence[StoreSession], clock: StoreClock) -> None:
         self.sessions = sessions
@@ -82,7 +82,7 @@ class Nodes:
         )
 
     async def do(self, step: Step) -> object:
-        """Make one step, and return what the store answered."""
+        """Make one step, and return the answer of the store."""
         name, node, first, second = step
         session, task_id = self.sessions[node], TASKS[first % 3]
         if name == "advance":
