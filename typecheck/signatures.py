@@ -68,6 +68,8 @@ PARAMETERS: Sequence[Parameters] = (
     Parameters("*args: Any", "1, 'two'", has_any=True, upstream="int"),
     Parameters("**options: Any", "", "size=3", has_any=True),
     Parameters("callback: Callable[..., int]", "len", has_any=True),
+    Parameters("x: int, **options: Any", "1", "size=3", has_any=True, upstream="int"),
+    Parameters("x: Any", "1", has_any=True, upstream="int"),
 )
 
 COUNT = 200
@@ -81,7 +83,7 @@ from typing import Any, Literal, TypeAlias
 
 from typing_extensions import assert_type
 
-from asyncz import AsyncIOScheduler, Batch, Task
+from asyncz import AsyncIOScheduler, SchedulerThread, Task
 
 
 class Record:
@@ -127,7 +129,7 @@ def signatures(count: int = COUNT) -> list[Signature]:
     return made
 
 
-WAYS: Sequence[str] = ("add_task", "call", "decorator", "then", "then_call", "get_task", "tasks_of", "map")
+WAYS: Sequence[str] = ("add_task", "call", "decorator", "then", "then_call", "tasks_of", "map", "thread_map")
 
 
 def _line(signature: Signature, way: str) -> str | None:
@@ -143,18 +145,15 @@ def _line(signature: Signature, way: str) -> str | None:
         expression = f"s.call({', '.join(filter(None, (name, given)))}).add()"
     elif way == "decorator":
         expression = f"s.task()({name}).schedule({signature.call(keywords=True)})"
-    elif way == "get_task":
-        expression = f's.get_task("id", of={name})'
     elif way == "tasks_of":
         expression = f's.tasks_of({name}).get("id")'
-    elif way == "map":
-        # Checkers take the type of an item from the parameter, and `*args: Any` has none.
-        if not parameters.upstream or parameters.text.startswith("*"):
+    elif way in {"map", "thread_map"}:
+        if not parameters.upstream:
             return None
-        # Checkers at their strictest report an `Any` in the line itself.
-        item_type = parameters.upstream.replace("dict[str, Any]", "Payload")
-        item = f"items_{_upstreams().index(parameters.upstream)}"
-        return f"    assert_type(s.map({name}, {item}), Batch[{item_type}, {signature.result}])"
+        items = f"items_{_upstreams().index(parameters.upstream)}"
+        value = f"result_{signature.number}"
+        head = f"async for {value} in s" if way == "map" else f"for {value} in t"
+        return f"    {head}.map({name}, {items}): assert_type({value}, {signature.result})"
     elif parameters.upstream:
         suffix = "" if way == "then" else ".add()"
         expression = f"s.add_task(give_{_upstreams().index(parameters.upstream)}).{way}({name}){suffix}"
@@ -175,14 +174,15 @@ GAPS: Mapping[tuple[str, str], frozenset[str]] = {
     ("then", "mypy"): AWAITED,
     ("then", "pyrefly"): AWAITED,
     ("then", "ty"): AWAITED,
-    ("get_task", "mypy"): AWAITED,
-    ("map", "mypy"): AWAITED,
+    ("map", "ty"): frozenset({"coroutine_function"}),
+    ("thread_map", "ty"): frozenset({"coroutine_function"}),
 }
 """Kinds of functions whose type a checker loses, by way and checker.
 
-`add_task`, `then`, `get_task` and `map` have overloads on the function. If a function that is awaited has an explicit
-`Any` in its signature, mypy calls the overloads ambiguous and infers `Task[Any]`; pyrefly infers `Task[Unknown]` for
-some. `call`, `then_call`, `tasks_of` and the decorator have no such overload and no gap.
+`add_task` and `then` have an overload for functions that return an `Awaitable`. If a function that is awaited has an
+explicit `Any` in its signature, mypy calls the overloads ambiguous and infers `Task[Any]`; pyrefly infers
+`Task[Unknown]` for some. `map` has an overload for coroutines, which ty cannot choose if the parameter of the function
+is `Any` itself. The other ways have no such overload and no gap.
 """
 
 
@@ -203,7 +203,8 @@ def source(way: str) -> str:
     items = [f"items_{number}: list[{result}] = []" for number, result in enumerate(_upstreams())]
     definitions = "\n".join([*upstream, *items, *(each.definition for each in made)])
     lines = [line for each in made if (line := _line(each, way)) is not None]
-    return "\n".join([_HEADER + definitions, "", "", "def check(s: AsyncIOScheduler) -> None:", *lines, ""])
+    head = "async def check(s: AsyncIOScheduler, t: SchedulerThread[AsyncIOScheduler]) -> None:"
+    return "\n".join([_HEADER + definitions, "", "", head, *lines, ""])
 
 
 def check_signatures(names: Sequence[str], ways: Sequence[str] = WAYS) -> dict[str, Report]:
@@ -231,7 +232,7 @@ def unconfirmed(report: Report) -> list[Assertion]:
         way, text = lines[place.file]
         line = text[place.line - 1].strip()
         kinds = re.findall(rf"\b({'|'.join(KINDS)})_\d+", line)
-        if line.startswith("assert_type(") and kinds:
+        if "assert_type(" in line and kinds:
             found.append(Assertion(way, kinds[-1], line))
     return found
 

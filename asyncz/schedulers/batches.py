@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
 from functools import partial
-from typing import Generic, Never, Protocol, Self, TypeAlias
+from typing import Generic, Never, Protocol, Self, TypeAlias, overload
 
 import attrs
 from typing_extensions import TypedDict, TypeVar, override
@@ -32,7 +32,9 @@ from asyncz.retries import Retry
 from asyncz.runs import raised_by
 from asyncz.schedulers._batch_runs import BatchCall, BatchOutcome as BatchOutcome, BatchPlan, BatchRuns
 from asyncz.schedulers._parts import SchedulerParts
+from asyncz.tasks import AwaitedT, Returns
 
+CallT_co = TypeVar("CallT_co", covariant=True)
 ItemT = TypeVar("ItemT")
 ItemT_co = TypeVar("ItemT_co", covariant=True)
 ResultT = TypeVar("ResultT")
@@ -152,7 +154,7 @@ class BatchSource(Protocol[ItemT_co, ResultT_co]):
         ...
 
 
-class Batch(AsyncIterator[ResultT_co], Generic[ItemT_co, ResultT_co]):
+class Batch(Returns[CallT_co], Generic[ItemT_co, CallT_co]):
     """Results of a batch, for `async for`; made by `AsyncIOScheduler.map`. For the loop's thread.
 
     The first item that fails raises `BatchItemError` and ends the batch; `outcomes()` yields failures too. Leaving
@@ -161,13 +163,15 @@ class Batch(AsyncIterator[ResultT_co], Generic[ItemT_co, ResultT_co]):
     waits for the next result, as with asynchronous generators. Functions in threads that do not ask for their
     cancellation go on.
 
+    An `AsyncIterator` of what the function returns; of the awaited results, if its annotation says `Awaitable`.
+
     Example:
         >>> async for page in scheduler.map(fetch, urls, max_instances=20):
         ...     print(len(page))
     """
 
-    def __init__(self, source: BatchSource[ItemT_co, ResultT_co], pump: Pump) -> None:
-        self._source: BatchSource[ItemT_co, ResultT_co] = source
+    def __init__(self, source: BatchSource[ItemT_co, CallT_co], pump: Pump) -> None:
+        self._source: BatchSource[ItemT_co, CallT_co] = source
         self._pump = pump
         self._in_block = False
 
@@ -180,7 +184,11 @@ class Batch(AsyncIterator[ResultT_co], Generic[ItemT_co, ResultT_co]):
         """Id of the task of the batch, which exists while the batch is iterated over; empty before, if none is set."""
         return self._source.task_id
 
-    def outcomes(self) -> AsyncIterator[BatchOutcome[ItemT_co, ResultT_co]]:
+    @overload
+    def outcomes(self: Returns[Awaitable[AwaitedT]]) -> AsyncIterator[BatchOutcome[ItemT_co, AwaitedT]]: ...
+    @overload
+    def outcomes(self: Returns[ResultT]) -> AsyncIterator[BatchOutcome[ItemT_co, ResultT]]: ...
+    def outcomes(self) -> object:
         """Return an iterator of the outcomes with their items, instead of the results: an item that fails is one too.
 
         Only a shutdown of the scheduler, the removal of the task or an error of the iterable of items raises.
@@ -192,12 +200,14 @@ class Batch(AsyncIterator[ResultT_co], Generic[ItemT_co, ResultT_co]):
         """
         return _Outcomes(self)
 
-    @override
     def __aiter__(self) -> Self:
         return self
 
-    @override
-    async def __anext__(self) -> ResultT_co:
+    @overload
+    async def __anext__(self: Returns[Awaitable[AwaitedT]]) -> AwaitedT: ...
+    @overload
+    async def __anext__(self: Returns[ResultT]) -> ResultT: ...
+    async def __anext__(self) -> object:
         outcome = await self._next_outcome()
         notification = outcome.notification
         if isinstance(notification, TaskExecuted):
@@ -205,7 +215,7 @@ class Batch(AsyncIterator[ResultT_co], Generic[ItemT_co, ResultT_co]):
         self.close()
         raise _error_of(self._source, outcome) from raised_by(notification)
 
-    async def _next_outcome(self) -> BatchOutcome[ItemT_co, ResultT_co]:
+    async def _next_outcome(self) -> BatchOutcome[ItemT_co, CallT_co]:
         """Wait for the next outcome, and return it; the first call begins the batch.
 
         Raises:
@@ -287,12 +297,14 @@ async def _pump(runs: BatchRuns[ItemT, ResultT], items: Iterable[ItemT] | AsyncI
             raise
 
 
-class ThreadBatch(Iterator[ResultT_co], Generic[ItemT_co, ResultT_co]):
+class ThreadBatch(Returns[CallT_co], Generic[ItemT_co, CallT_co]):
     """Results of a batch, for `for`; made by `SchedulerThread.map`. For one thread, not the scheduler's.
 
     The first item that fails raises `BatchItemError` and ends the batch; `outcomes()` yields failures too. Leaving
     `with`, `close()`, or dropping the last reference, as `break` does in `for ... in thread.map(...)`, cancels the
     other runs and removes the task. Functions in threads that do not ask for their cancellation go on.
+
+    An `Iterator` of what the function returns; of the awaited results, if its annotation says `Awaitable`.
 
     Example:
         >>> for thumbnail in thread.map(shrink, paths, executor="processpool"):
@@ -300,9 +312,9 @@ class ThreadBatch(Iterator[ResultT_co], Generic[ItemT_co, ResultT_co]):
     """
 
     def __init__(
-        self, source: BatchSource[ItemT_co, ResultT_co], take_item: Callable[[], bool], bridge: LoopBridge
+        self, source: BatchSource[ItemT_co, CallT_co], take_item: Callable[[], bool], bridge: LoopBridge
     ) -> None:
-        self._source: BatchSource[ItemT_co, ResultT_co] = source
+        self._source: BatchSource[ItemT_co, CallT_co] = source
         self._take_item = take_item
         self._bridge = bridge
         self._started = self._has_all_items = False
@@ -318,16 +330,22 @@ class ThreadBatch(Iterator[ResultT_co], Generic[ItemT_co, ResultT_co]):
         """Id of the task of the batch, which exists while the batch is iterated over; empty before, if none is set."""
         return self._source.task_id
 
-    def outcomes(self) -> Iterator[BatchOutcome[ItemT_co, ResultT_co]]:
+    @overload
+    def outcomes(self: Returns[Awaitable[AwaitedT]]) -> Iterator[BatchOutcome[ItemT_co, AwaitedT]]: ...
+    @overload
+    def outcomes(self: Returns[ResultT]) -> Iterator[BatchOutcome[ItemT_co, ResultT]]: ...
+    def outcomes(self) -> object:
         """Return an iterator of the outcomes with their items, instead of the results; see `Batch.outcomes`."""
         return _ThreadOutcomes(self)
 
-    @override
     def __iter__(self) -> Self:
         return self
 
-    @override
-    def __next__(self) -> ResultT_co:
+    @overload
+    def __next__(self: Returns[Awaitable[AwaitedT]]) -> AwaitedT: ...
+    @overload
+    def __next__(self: Returns[ResultT]) -> ResultT: ...
+    def __next__(self) -> object:
         outcome = self._next_outcome()
         notification = outcome.notification
         if isinstance(notification, TaskExecuted):
@@ -335,7 +353,7 @@ class ThreadBatch(Iterator[ResultT_co], Generic[ItemT_co, ResultT_co]):
         self.close()
         raise _error_of(self._source, outcome) from raised_by(notification)
 
-    def _next_outcome(self) -> BatchOutcome[ItemT_co, ResultT_co]:
+    def _next_outcome(self) -> BatchOutcome[ItemT_co, CallT_co]:
         """Take items as far as there is room, then wait for the next outcome, and return it.
 
         Raises:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Iterable
 from datetime import datetime
 from functools import partial
 from typing import Never, get_args, overload
@@ -32,6 +32,8 @@ Ts = TypeVarTuple("Ts")
 CallT = TypeVar("CallT")
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
+SendT = TypeVar("SendT")
+YieldT = TypeVar("YieldT")
 
 
 class TaskScheduler:
@@ -325,10 +327,13 @@ class TaskScheduler:
 
         return TaskDecorator(schedule, None if trigger is NOW else self._lifecycle.unscheduled)
 
+    # Not an overload for every `Awaitable`: mypy infers `Any` for a function with an `Any` in its signature, unless all
+    # overloads that accept the function give its parameter the same type, as these do. Without type variables for the
+    # values that a coroutine yields and receives, the types would differ. `Batch` unwraps other awaitables.
     @overload
     def map(
         self,
-        fn: Callable[[ItemT], Awaitable[AwaitedT]],
+        fn: Callable[[ItemT], Coroutine[YieldT, SendT, AwaitedT]],
         items: Iterable[ItemT] | AsyncIterable[ItemT],
         /,
         *,
@@ -342,7 +347,7 @@ class TaskScheduler:
     @overload
     def map(
         self,
-        fn: Callable[[ItemT], ResultT],
+        fn: Callable[[ItemT], CallT],
         items: Iterable[ItemT] | AsyncIterable[ItemT],
         /,
         *,
@@ -352,11 +357,11 @@ class TaskScheduler:
         timeout: float | None = ...,
         retry: Retry | None = ...,
         ordered: bool = True,
-    ) -> Batch[ItemT, ResultT]: ...
+    ) -> Batch[ItemT, CallT]: ...
     @overload
     def map(
         self,
-        fn: Callable[[ItemT], Awaitable[AwaitedT]],
+        fn: Callable[[ItemT], Coroutine[YieldT, SendT, AwaitedT]],
         items: Iterable[ItemT] | AsyncIterable[ItemT],
         /,
         *,
@@ -370,17 +375,17 @@ class TaskScheduler:
     @overload
     def map(
         self,
-        fn: Callable[[ItemT], ResultT],
+        fn: Callable[[ItemT], CallT],
         items: Iterable[ItemT] | AsyncIterable[ItemT],
         /,
         *,
-        executor: Executor[ResultT],
+        executor: Executor[CallT],
         id: str | None = None,
         max_instances: int = MAX_INSTANCES,
         timeout: float | None = ...,
         retry: Retry | None = ...,
         ordered: bool = True,
-    ) -> Batch[ItemT, ResultT]: ...
+    ) -> Batch[ItemT, CallT]: ...
     def map(
         self,
         fn: Callable[[ItemT], ResultT | Awaitable[ResultT]],
@@ -433,28 +438,18 @@ class TaskScheduler:
         """All registered tasks. Thread-safe."""
         return self._parts.tasks.tasks()
 
-    @overload
-    def get_task(self, task_id: str) -> Task[object]: ...
-    @overload
-    def get_task(self, task_id: str, *, of: Callable[P, Awaitable[AwaitedT]]) -> Task[AwaitedT]: ...
-    @overload
-    def get_task(self, task_id: str, *, of: Callable[P, ResultT]) -> Task[ResultT]: ...
-    def get_task(self, task_id: str, *, of: Callable[P, object] | None = None) -> Task[object]:
+    def get_task(self, task_id: str) -> Task[object]:
         """Return the task with an id. Thread-safe.
 
-        Args:
-            task_id: Id of the task.
-            of: Function of the task, which gives the result type. The task must call this function. For a coroutine
-                function with an explicit `Any` in its signature mypy infers `Task[Any]`; `tasks_of` has exact types.
+        For the result type, name the function: `scheduler.tasks_of(fetch).get("front page")`.
 
         Raises:
             TaskLookupError: No task has the id.
-            FunctionMismatchError: The task calls another function than `of`.
 
         Example:
-            >>> page = await scheduler.get_task("front page", of=fetch).run()
+            >>> scheduler.get_task("front page").pause()
         """
-        return self._parts.tasks.task(task_id) if of is None else self.tasks_of(of).get(task_id)
+        return self._parts.tasks.task(task_id)
 
     def tasks_of(self, fn: Callable[P, CallT], /) -> FunctionTasks[CallT]:
         """Return the tasks of one function, with its result type. Thread-safe.

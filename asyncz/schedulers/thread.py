@@ -36,8 +36,11 @@ from asyncz.schedulers.batches import (
 )
 from asyncz.tasks import AwaitedT, Task
 
+CallT = TypeVar("CallT")
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
+SendT = TypeVar("SendT")
+YieldT = TypeVar("YieldT")
 
 # A signal that arrives just before a thread starts to wait is handled after this many seconds at the latest.
 _SIGNAL_INTERVAL = 0.5
@@ -268,10 +271,11 @@ class SchedulerThread(Generic[SchedulerT_co]):
 
         return self._wait_for(cancel, task.id, timeout)
 
+    # The overloads are those of `AsyncIOScheduler.map`.
     @overload
     def map(
         self,
-        fn: Callable[[ItemT], Awaitable[AwaitedT]],
+        fn: Callable[[ItemT], Coroutine[YieldT, SendT, AwaitedT]],
         items: Iterable[ItemT],
         /,
         *,
@@ -285,7 +289,7 @@ class SchedulerThread(Generic[SchedulerT_co]):
     @overload
     def map(
         self,
-        fn: Callable[[ItemT], ResultT],
+        fn: Callable[[ItemT], CallT],
         items: Iterable[ItemT],
         /,
         *,
@@ -295,11 +299,11 @@ class SchedulerThread(Generic[SchedulerT_co]):
         timeout: float | None = ...,
         retry: Retry | None = ...,
         ordered: bool = True,
-    ) -> ThreadBatch[ItemT, ResultT]: ...
+    ) -> ThreadBatch[ItemT, CallT]: ...
     @overload
     def map(
         self,
-        fn: Callable[[ItemT], Awaitable[AwaitedT]],
+        fn: Callable[[ItemT], Coroutine[YieldT, SendT, AwaitedT]],
         items: Iterable[ItemT],
         /,
         *,
@@ -313,17 +317,17 @@ class SchedulerThread(Generic[SchedulerT_co]):
     @overload
     def map(
         self,
-        fn: Callable[[ItemT], ResultT],
+        fn: Callable[[ItemT], CallT],
         items: Iterable[ItemT],
         /,
         *,
-        executor: Executor[ResultT],
+        executor: Executor[CallT],
         id: str | None = None,
         max_instances: int = MAX_INSTANCES,
         timeout: float | None = ...,
         retry: Retry | None = ...,
         ordered: bool = True,
-    ) -> ThreadBatch[ItemT, ResultT]: ...
+    ) -> ThreadBatch[ItemT, CallT]: ...
     def map(
         self,
         fn: Callable[[ItemT], ResultT | Awaitable[ResultT]],

@@ -35,7 +35,7 @@ async def test_stable_name_is_stored() -> None:
     # Without `importable`: the function is known by its name.
     async with AsyncIOScheduler(store=store) as scheduler:
         assert sorted(task.id for task in scheduler.tasks) == ["decorated", "partial", "plain"]
-        assert await scheduler.get_task("partial", of=moved).run() == "two"
+        assert await scheduler.tasks_of(moved).get("partial").run() == "two"
 
 
 @pytest.mark.parametrize("name", ["tests: moved", "old.jobs:moved", "older.jobs:moved"])
@@ -81,7 +81,7 @@ async def test_options_come_before_names() -> None:
         scheduler.add_task(note, "one", trigger=None, id="task")
         await scheduler.store.runs()
     async with AsyncIOScheduler(store=store) as scheduler:
-        assert await scheduler.get_task("task", of=moved).run() == "one"
+        assert await scheduler.tasks_of(moved).get("task").run() == "one"
 
 
 @pytest.mark.parametrize(

@@ -174,7 +174,7 @@ async def test_older_program_does_not_overwrite(store: Store) -> None:
             older.add_task(note, "old", trigger=HOURLY, id="note")
             await older.store.runs()
             await until(lambda: "new" in repr(older.get_task("note").call))
-            assert await older.get_task("note", of=note).run() == "NEW"
+            assert await older.tasks_of(note).get("note").run() == "NEW"
 
 
 @pytest.mark.parametrize(
@@ -240,8 +240,8 @@ async def test_restart_restores_tasks(store: Store) -> None:
     async with AsyncIOScheduler(store=store, store_options=IMPORTABLE) as second:
         assert {task.id: task.state for task in second.tasks} == before
         assert second.get_task("note").limits.retry == limits.retry
-        assert await second.get_task("soon", of=note_soon).run() == ["two", "two"]
-        assert await second.get_task("day", of=day_after).run() == date(2030, 1, 2)
+        assert await second.tasks_of(note_soon).get("soon").run() == ["two", "two"]
+        assert await second.tasks_of(day_after).get("day").run() == date(2030, 1, 2)
 
 
 async def test_tasks_outside_of_importable_are_kept(store: Store, caplog: pytest.LogCaptureFixture) -> None:
@@ -298,7 +298,7 @@ async def test_unreadable_rows_are_kept(change: dict[str, object]) -> None:
         assert repaired is not None
         await until(lambda: len(scheduler.tasks) == 1)
         assert scheduler.store.unreadable == {}
-        assert await scheduler.get_task("task", of=note).run() == "ONE"
+        assert await scheduler.tasks_of(note).get("task").run() == "ONE"
     await session.close()
 
 
@@ -325,7 +325,7 @@ async def test_stable_name_is_stored(store: Store) -> None:
     session = await observer(store)
     assert [task.function for task in await session.changes(0, 10)] == ["note"]
     async with AsyncIOScheduler(store=store, store_options=StoreOptions(functions={"note": note_soon})) as second:
-        assert await second.get_task("note", of=note_soon).run() == ["one"]
+        assert await second.tasks_of(note_soon).get("note").run() == ["one"]
     await session.close()
 
 
@@ -417,7 +417,7 @@ async def test_task_reaches_other_nodes(store: Store) -> None:
     ):
         task = one.add_task(note, "one", trigger=HOURLY, id="note")
         await until(lambda: len(two.tasks) == 1)
-        assert await two.get_task("note", of=note).run() == "ONE"
+        assert await two.tasks_of(note).get("note").run() == "ONE"
         changes: list[TaskModified] = []
         two.subscribe(TaskModified, changes.append)
         one.pause_task(task)
@@ -457,7 +457,7 @@ async def test_result_of_other_node_is_typed(store: Store) -> None:
         one.call(day_after, date(2030, 1, 1)).add(id="day")
         await until(lambda: one.state.executed + two.state.executed == 1)
         await until(lambda: len(two.tasks) == 1)
-        task = two.get_task("day", of=day_after)
+        task = two.tasks_of(day_after).get("day")
         found = await two.store.executed(task, 1)
         while not found:
             await asyncio.sleep(0.01)

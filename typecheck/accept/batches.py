@@ -1,11 +1,23 @@
 """Batches: the type of the results, of the items and of the outcomes."""
+# mypy: disallow-any-explicit=False
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+from asyncio import Future
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Generator,
+    Iterable,
+    Iterator,
+)
 from functools import partial
 from pathlib import Path
-from typing import assert_type
+from typing import Any, Literal, assert_type
 
 from typing_extensions import TypeVar, Unpack
 
@@ -28,6 +40,7 @@ from asyncz import (
 from typecheck.accept.schedulers import scheduler
 
 ItemT = TypeVar("ItemT")
+ResultT = TypeVar("ResultT")
 
 
 async def fetch(url: str) -> bytes:
@@ -136,3 +149,75 @@ def failed(error: BatchItemError) -> None:
     assert_type(error.index, int)
     assert_type(error.item, str)
     assert_type(error.reason, str)
+
+
+async def handle(payload: dict[str, Any], **options: Any) -> int:  # E[basedpyright,pyrefly]: every explicit Any  # noqa: ANN401
+    return len(payload)
+
+
+def started(payload: dict[str, Any]) -> Coroutine[Any, Any, bytes]:  # E[basedpyright,pyrefly]: every explicit Any
+    raise NotImplementedError
+
+
+def awaitable_of(payload: dict[str, Any]) -> Awaitable[bytes]:  # E[basedpyright,pyrefly]: every explicit Any
+    raise NotImplementedError
+
+
+def future_of(payload: dict[str, Any]) -> Future[str | None]:  # E[basedpyright,pyrefly]: every explicit Any
+    raise NotImplementedError
+
+
+def word(payload: dict[str, Any]) -> Literal["a", "b"]:  # E[basedpyright,pyrefly]: every explicit Any
+    return "a"
+
+
+async def with_any(
+    payloads: list[dict[str, Any]],  # E[basedpyright,pyrefly]: every explicit Any
+    pool: ThreadPoolExecutor,
+    of_int: Executor[int],
+) -> None:
+    async for count in scheduler.map(handle, payloads, max_instances=3):
+        assert_type(count, int)
+    assert_type([count async for count in scheduler.map(handle, payloads, executor=pool)], list[int])
+    assert_type([count async for count in scheduler.map(handle, payloads, executor=of_int)], list[int])
+    async for page in scheduler.map(started, payloads):
+        assert_type(page, bytes)
+    async for page in scheduler.map(awaitable_of, payloads, executor=pool):
+        assert_type(page, bytes)
+    async for outcome in scheduler.map(awaitable_of, payloads).outcomes():
+        assert_type(outcome.result(), bytes)
+    async with scheduler.map(future_of, payloads) as texts:
+        assert_type(await anext(texts), str | None)  # E[ty]: a protocol and overloads
+    async for found in scheduler.map(word, payloads):
+        assert_type(found, Literal["a", "b"])
+
+
+def with_any_in_thread(
+    thread: SchedulerThread[AsyncIOScheduler],
+    payloads: list[dict[str, Any]],  # E[basedpyright,pyrefly]: every explicit Any
+) -> None:
+    assert_type(list(thread.map(handle, payloads)), list[int])
+    assert_type(sum(thread.map(handle, payloads, executor="threadpool")), int)
+    for page in thread.map(awaitable_of, payloads):
+        assert_type(page, bytes)
+    for outcome in thread.map(started, payloads).outcomes():
+        assert_type(outcome.result(), bytes)
+    for later in thread.map(future_of, payloads).outcomes():
+        assert_type(later.result(), str | None)
+    with thread.map(word, payloads) as words:
+        assert_type(next(words), Literal["a", "b"])
+
+
+def mapped(function: Callable[[ItemT], ResultT], items: Iterable[ItemT]) -> Batch[ItemT, ResultT]:
+    """A helper for plain and coroutine functions."""
+    return scheduler.map(function, items)
+
+
+async def helpers(
+    payloads: list[dict[str, Any]],  # E[basedpyright,pyrefly]: every explicit Any
+) -> AsyncIterable[bytes]:
+    async for count in mapped(handle, payloads):
+        assert_type(count, int)
+    async for size in mapped(length, [Path()]):
+        assert_type(size, int)
+    return scheduler.map(fetch, ["a"])

@@ -151,10 +151,10 @@ async def decorated(service: Service) -> None:
 
 
 async def retrieval(service: Service) -> None:
-    assert_type(scheduler.get_task("id", of=fetch), Task[bytes])
-    assert_type(scheduler.get_task("id", of=size), Task[int])
-    assert_type(scheduler.get_task("id", of=load), Task[bytes])
-    assert_type(await scheduler.get_task("id", of=fetch_pages).run(), list[bytes])
+    assert_type(scheduler.tasks_of(fetch).get("id"), Task[bytes])
+    assert_type(scheduler.tasks_of(size).get("id"), Task[int])
+    assert_type(scheduler.tasks_of(load).get("id"), Task[bytes])
+    assert_type(await scheduler.tasks_of(fetch_pages).get("id").run(), list[bytes])
     assert_type(scheduler.tasks_of(handle).get("id"), Task[int])
     assert_type(scheduler.tasks_of(post).all(), tuple[Task[str], ...])
     assert_type(scheduler.tasks_of(explicit).get("id"), Task[bytes])

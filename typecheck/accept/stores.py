@@ -225,7 +225,7 @@ async def schedulers(own: Store) -> None:
     # The result of a run in another process has its exact type.
     assert_type(await with_store.store.executed(task), tuple[TaskExecuted[bytes], ...])
     assert_type(
-        await with_store.store.executed(with_store.get_task("page", of=fetch), 3), tuple[TaskExecuted[bytes], ...]
+        await with_store.store.executed(with_store.tasks_of(fetch).get("page"), 3), tuple[TaskExecuted[bytes], ...]
     )
     assert_type(await with_store.store.runs(), Sequence[RunRecord])
     assert_type(await with_store.store.runs(RunQuery(task_id="page")), Sequence[RunRecord])

@@ -268,7 +268,7 @@ async def decorated(numbers: Model[int], texts: TextModel) -> None:
     assert_type(texts.own(), int)
     assert_type(TextModel.own.schedule(texts), Task[int])
     assert_type(scheduler.call(numbers.scheduled, 3).add(), Task[list[str]])
-    assert_type(scheduler.get_task("id", of=numbers.scheduled), Task[list[str]])
+    assert_type(scheduler.tasks_of(numbers.scheduled).get("id"), Task[list[str]])
     assert_type(scheduler.tasks_of(later).get("id"), Task[list[str]])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 from asyncz import (
@@ -16,7 +17,7 @@ from asyncz import (
     TaskExecuted,
     ThreadBatch,
 )
-from typecheck.accept.batches import fetch, length, lines
+from typecheck.accept.batches import awaitable_of, fetch, handle, length, lines, mapped, started
 from typecheck.accept.schedulers import scheduler
 
 
@@ -127,3 +128,27 @@ def options_in_thread(
     thread.map(length, [Path()], executor=of_int, timeout="3 s")  # E
     thread.map(length, [Path()], executor=of_int, retry=3)  # E
     thread.map(length, [Path()], executor=of_int, ordered="yes")  # E
+
+
+async def unwrapped(
+    thread: SchedulerThread[AsyncIOScheduler], of_text: Executor[str], payloads: list[dict[str, str]]
+) -> None:
+    scheduler.map(handle, ["a"])  # E
+    scheduler.map(handle, payloads, max_instance=3)  # E
+    scheduler.map(handle, payloads, executor=of_text)  # E[-ty]: generic method
+    scheduler.map(length, [Path()], executor=of_text)  # E[-ty]: generic method
+    async for count in scheduler.map(handle, payloads):
+        count.upper()  # E[-ty]: an Any in the function
+    async for page in scheduler.map(awaitable_of, payloads):
+        page.upper().encode()  # E
+    async for outcome in scheduler.map(started, payloads).outcomes():
+        await outcome.result()  # E
+    async for size in mapped(handle, payloads):
+        size.upper()  # E
+    for count in thread.map(handle, payloads):
+        count.upper()  # E[-ty]: an Any in the function
+    for ended in thread.map(awaitable_of, payloads).outcomes():
+        await ended.result()  # E
+    texts: AsyncIterator[str] = scheduler.map(fetch, ["a"])  # E
+    names: Iterator[str] = thread.map(length, [Path()])  # E
+    print(texts, names)

@@ -97,13 +97,13 @@ def aliases() -> None:
 
 
 def retrieval() -> None:
-    wrong: Task[str] = scheduler.get_task("id", of=size)  # E
+    wrong: Task[str] = scheduler.tasks_of(size).get("id")  # E
     print(wrong)
     other: Task[str] = scheduler.tasks_of(handle).get("id")  # E
     print(other)
-    scheduler.get_task(3, of=size)  # E
-    scheduler.get_task(3, of=fetch)  # E
-    scheduler.get_task("id", of=3)  # E
+    scheduler.tasks_of(size).get(3)  # E
+    scheduler.tasks_of(fetch).get(3)  # E
+    scheduler.tasks_of(3).get("id")  # E
     scheduler.get_task("id", size)  # E
     scheduler.tasks_of(handle).get(3)  # E
 

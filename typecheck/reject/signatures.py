@@ -182,7 +182,7 @@ def mistakes(
     scheduler.tasks_of(find).get(3)  # E
     y1: Task[bytes] = scheduler.tasks_of(find).get("x")  # E
     y2: Task[bytes] = scheduler.get_task("x")  # E
-    y3: Task[bytes] = scheduler.get_task("x", of=find)  # E
+    y3: Task[bytes] = scheduler.tasks_of(find).get("x")  # E
     scheduler.add_task(find, "x")  # E[-ty]: arguments by TypeVarTuple
     scheduler.add_task(find)  # E[-pyrefly,ty]: arguments by TypeVarTuple
     scheduler.add_task(traced_fetch, 3)  # E[-ty]: arguments by TypeVarTuple

@@ -67,7 +67,7 @@ def results(numbers: Model[int], texts: TextModel) -> None:
     of_own: Task[str] = texts.own.schedule()  # E
     scheduler.call(later, "text").add(executor=BytesExecutor())  # E
     scheduler.call(duck).add().then_call(str.upper)  # E
-    scheduler.get_task("id", of=texts.own).then_call(str.upper)  # E
+    scheduler.tasks_of(texts.own).get("id").then_call(str.upper)  # E
     print(of_user, of_later, of_duck, of_model, of_method, of_own)
 
 

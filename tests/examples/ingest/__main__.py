@@ -61,7 +61,7 @@ async def ingest_once(folder: Path) -> list[Stored]:
         async with scheduler:
             for feed in FEEDS:
                 with suppress(FetchError):
-                    await scheduler.get_task(f"{feed.name}-fetch", of=fetch).run()
+                    await scheduler.tasks_of(fetch).get(f"{feed.name}-fetch").run()
         for problem in ingest.problems:
             print(problem)
         return ingest.stored

@@ -34,7 +34,7 @@ def make_app(ingest: Ingest) -> FastAPI:
     @app.post("/feeds/{name}/fetch")
     async def fetch_now(name: str) -> int:
         try:
-            task = ingest.scheduler.get_task(f"{name}-fetch", of=fetch)
+            task = ingest.scheduler.tasks_of(fetch).get(f"{name}-fetch")
         except TaskLookupError as error:
             raise HTTPException(404, str(error)) from error
         page: Page = await task.run()

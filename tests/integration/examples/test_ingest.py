@@ -74,7 +74,7 @@ async def test_failed_feed_is_reported(repository: Repository) -> None:
         with pytest.raises(OSError, match="does not answer"):
             await ingest.scheduler.tasks_of(fetch).get("broken-fetch").run()
         with pytest.raises(FunctionMismatchError, match="parse"):
-            ingest.scheduler.get_task("broken-fetch", of=parse)
+            ingest.scheduler.tasks_of(parse).get("broken-fetch")
     assert ingest.problems == ["broken-fetch: https://example.org/broken does not answer"]
 
 
@@ -97,7 +97,7 @@ async def test_repository_can_be_replaced_by_a_mock() -> None:
     ingest = make_ingest(repository)
     async with ingest.scheduler:
         ingest.add_feed(WEATHER)
-        await ingest.scheduler.get_task("weather-fetch", of=fetch).run()
+        await ingest.scheduler.tasks_of(fetch).get("weather-fetch").run()
     assert [stored.new for stored in ingest.stored] == [7]
 
 

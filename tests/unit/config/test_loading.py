@@ -222,4 +222,4 @@ async def test_from_config_runs_decorated_functions(tmp_path: Path) -> None:
     )
     async with AsyncIOScheduler.from_config(file) as scheduler:
         assert await scheduler.tasks_of(decorated.square).get("square").run() == 25
-        assert await scheduler.get_task("cube", of=decorated.cube).run() == 8
+        assert await scheduler.tasks_of(decorated.cube).get("cube").run() == 8
