@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Sequence
 from types import FunctionType
-from typing import Never, Protocol, cast, get_args
+from typing import Never, Protocol, cast, get_args, get_origin
 
 from typing_extensions import TypeVar
 
@@ -22,15 +22,18 @@ EventT = TypeVar("EventT")
 EVENT_CLASSES: frozenset[type[object]] = frozenset({events.TaskExecuted, *get_args(events.PlainEvent)})
 
 
-def check_event_class(event: object) -> None:
-    """Check that an object is an event class.
+def check_event_class(event: object) -> type[object]:
+    """Return an object that is an event class.
 
     Raises:
         InvalidInputError: The object is not, as a subscripted class is not.
     """
-    if not isinstance(event, type) or event not in EVENT_CLASSES:
-        allowed = ", ".join(sorted(known.__name__ for known in EVENT_CLASSES))
-        raise InvalidInputError("event", repr(event), f"pass one of the event classes: {allowed}")
+    if isinstance(event, type) and event in EVENT_CLASSES:
+        return event
+    if get_origin(event) is events.TaskExecuted:
+        raise InvalidInputError("event", repr(event), "an event has no result type at run time: pass TaskExecuted")
+    allowed = ", ".join(sorted(known.__name__ for known in EVENT_CLASSES))
+    raise InvalidInputError("event", repr(event), f"pass one of the event classes: {allowed}")
 
 
 class _ListenerLookup(Protocol):
@@ -66,12 +69,8 @@ class Dispatcher:
         """Replace the lock, which a thread of the parent process may hold."""
         self._lock = threading.RLock()
 
-    def subscribe(self, event: type[EventT], listener: Callable[[EventT], object]) -> Subscription:
-        """Call a listener with each event of a class. Thread-safe."""
-        return self.subscribe_unchecked(event, listener)
-
-    def subscribe_unchecked(self, event: type[object], listener: Callable[[Never], object]) -> Subscription:
-        """Do the same for a listener whose event classes the caller has checked. Thread-safe."""
+    def subscribe(self, event: type[object], listener: Callable[[Never], object]) -> Subscription:
+        """Call a listener with each event of a class, which the caller has compared with the listener. Thread-safe."""
         key = object()
         with self._lock:
             self.listeners.setdefault(event, {})[key] = listener

@@ -111,7 +111,7 @@ class StoredRuns:
         self._claimed.clear()
         self._refusals.clear()
         self.outcomes.clear()
-        self._subscriptions = [self._parts.runtime.dispatcher.subscribe_unchecked(each, self._on_end) for each in ENDED]
+        self._subscriptions = [self._parts.runtime.dispatcher.subscribe(each, self._on_end) for each in ENDED]
 
     def close(self) -> None:
         """Receive no more outcomes."""

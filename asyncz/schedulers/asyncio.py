@@ -45,7 +45,7 @@ from asyncz.schedulers._runtime import Runtime, check_clock
 from asyncz.schedulers._task_registry import NamedTaskRegistry, TaskRegistry
 from asyncz.schedulers._timer import DueTimer
 from asyncz.schedulers.asgi import AppWithScheduler, ReceiveT, ScopeT, SendT, scheduler_lifespan
-from asyncz.schedulers.subscriptions import ListenerDecorator, Subscription
+from asyncz.schedulers.subscriptions import ExecutedClass, ListenerDecorator, Subscription
 from asyncz.schedulers.tasks import TaskScheduler
 from asyncz.schedulers.thread import SchedulerThread
 
@@ -532,7 +532,7 @@ class AsyncIOScheduler(TaskScheduler):
     @overload
     def subscribe(
         self,
-        event: type[events.TaskExecuted[object]],
+        event: ExecutedClass,
         listener: Callable[[events.TaskExecuted[object]], object],
         /,
         *,
@@ -548,7 +548,12 @@ class AsyncIOScheduler(TaskScheduler):
         scope: EventScope = "scheduler",
     ) -> Subscription: ...
     def subscribe(
-        self, event: type[EventT], listener: Callable[[EventT], object], /, *, scope: EventScope = "scheduler"
+        self,
+        event: type[EventT] | ExecutedClass,
+        listener: Callable[[EventT], object],
+        /,
+        *,
+        scope: EventScope = "scheduler",
     ) -> Subscription:
         """Call a listener with each event of a class, for all tasks, on the loop's thread.
 
@@ -568,31 +573,31 @@ class AsyncIOScheduler(TaskScheduler):
         Example:
             >>> scheduler.subscribe(TaskError, lambda event: print(event.exception))
         """
-        check_event_class(event)
+        event_class = check_event_class(event)
         check_callable("listener", listener)
         check_choice("scope", scope, get_args(EventScope))
         if scope == "cluster":
             store = self._parts.store
             if store is None:
                 raise InvalidInputError("scope", "'cluster'", "pass a store to the scheduler, which makes a cluster")
-            return store.subscribe(event, listener)
-        return self._parts.runtime.dispatcher.subscribe(event, listener)
+            return store.subscribe(event_class, listener)
+        return self._parts.runtime.dispatcher.subscribe(event_class, listener)
 
     @overload
     def on(self) -> ListenerDecorator[events.Event]: ...
     @overload
-    def on(self, executed: type[events.TaskExecuted[object]], /) -> ListenerDecorator[events.TaskExecuted[object]]: ...
+    def on(self, executed: ExecutedClass, /) -> ListenerDecorator[events.TaskExecuted[object]]: ...
     @overload
     def on(self, first: type[FirstT], /) -> ListenerDecorator[FirstT]: ...
     @overload
     def on(
-        self, executed: type[events.TaskExecuted[object]], first: type[FirstT], /
+        self, executed: ExecutedClass, first: type[FirstT], /
     ) -> ListenerDecorator[events.TaskExecuted[object] | FirstT]: ...
     @overload
     def on(self, first: type[FirstT], second: type[SecondT], /) -> ListenerDecorator[FirstT | SecondT]: ...
     @overload
     def on(
-        self, executed: type[events.TaskExecuted[object]], first: type[FirstT], second: type[SecondT], /
+        self, executed: ExecutedClass, first: type[FirstT], second: type[SecondT], /
     ) -> ListenerDecorator[events.TaskExecuted[object] | FirstT | SecondT]: ...
     @overload
     def on(
@@ -601,13 +606,13 @@ class AsyncIOScheduler(TaskScheduler):
     @overload
     def on(
         self,
-        executed: type[events.TaskExecuted[object]],
+        executed: ExecutedClass,
         first: type[FirstT],
         second: type[SecondT],
         third: type[ThirdT],
         /,
     ) -> ListenerDecorator[events.TaskExecuted[object] | FirstT | SecondT | ThirdT]: ...
-    def on(self, *classes: type[object]) -> object:
+    def on(self, *classes: type[object] | ExecutedClass) -> object:
         """Return a decorator that calls a function with each event of up to four classes; without any, with all events.
 
         The function is returned as it is; `remove_listener` ends the subscription. `TaskExecuted` comes first, if it
@@ -626,13 +631,12 @@ class AsyncIOScheduler(TaskScheduler):
             >>> @scheduler.on()
             ... def record(event: Event) -> None: ...
         """
-        for event in classes:
-            check_event_class(event)
+        event_classes = [check_event_class(event) for event in classes]
 
         def subscribe(listener: Callable[[Never], ReturnT], /) -> Callable[[Never], ReturnT]:
             check_callable("listener", listener)
-            for event in classes or EVENT_CLASSES:
-                self._parts.runtime.dispatcher.subscribe_unchecked(event, listener)
+            for event in event_classes or EVENT_CLASSES:
+                self._parts.runtime.dispatcher.subscribe(event, listener)
             return listener
 
         return subscribe

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeAlias
 
 from typing_extensions import TypeVar
 
+from asyncz.events import TaskExecuted
+
 EventT = TypeVar("EventT")
 ReturnT = TypeVar("ReturnT")
+
+ExecutedClass: TypeAlias = Callable[[str, object], TaskExecuted[object]]
+"""The class `TaskExecuted`, which makes an event of an id and any result.
+
+Not `type[TaskExecuted[object]]`, which `TaskExecuted[str]` is too: an event has no result type at run time.
+"""
 
 
 class Subscription:

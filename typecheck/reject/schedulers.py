@@ -262,6 +262,13 @@ def subscriptions() -> None:
     scheduler.subscribe(ValueError, on_error)  # E
     scheduler.subscribe(TaskRun, print)  # E
     scheduler.subscribe(int, print)  # E
+    scheduler.subscribe(TaskExecuted[bytes], of_bytes_only)  # E
+    scheduler.subscribe(TaskExecuted[str], on_result)  # E
+    scheduler.subscribe(TaskExecuted[str], lambda event: event.result)  # E
+    scheduler.subscribe(on_result, on_result)  # E
+    scheduler.subscribe(TaskExecuted("id", 3), on_result)  # E
+    scheduler.on(TaskExecuted[str])  # E
+    scheduler.on(TaskExecuted[str], TaskError)  # E
     scheduler.subscribe("TaskError", on_error)  # E
     scheduler.subscribe(TaskError("id", ValueError()), on_error)  # E
     scheduler.subscribe(on_error)  # E

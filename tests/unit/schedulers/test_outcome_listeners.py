@@ -101,7 +101,7 @@ async def _calls_of_runs(of_task: list[str], of_class: list[str], *, fails: bool
 async def _calls_of_emit(of_task: list[str], of_class: list[str], *, fails: bool) -> list[str]:
     """Return the calls of listeners for two outcomes that `emit` emits."""
     dispatcher, kind = Dispatcher(), TaskError if fails else TaskExecuted
-    listeners = _Listeners(lambda listener: dispatcher.subscribe_unchecked(kind, listener))
+    listeners = _Listeners(lambda listener: dispatcher.subscribe(kind, listener))
     first = [listeners.make(f"task {number}", action) for number, action in enumerate(of_task)]
     for number, action in enumerate(of_class):
         listeners.subscribe(f"class {number}", action)
