@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from asyncz.dashboard.app import Dashboard as Dashboard
     from asyncz.dashboard.states import Access as Access, Permission as Permission
 else:
-    __getattr__, __dir__ = lazy_exports(
+    _get, __dir__ = lazy_exports(
         __name__,
         {
             "asyncz.dashboard._actions": ("OperatorAction",),
@@ -44,3 +44,14 @@ else:
             "asyncz.dashboard.states": ("Access", "Permission"),
         },
     )
+
+    def __getattr__(name: str) -> object:
+        try:
+            return _get(name)
+        except ModuleNotFoundError as error:
+            package = f"{error.name}".partition(".")[0]
+            if package == "asyncz":
+                raise
+            from asyncz.exceptions import MissingExtraError
+
+            raise MissingExtraError(f"asyncz.dashboard.{name}", package, "dashboard") from error

@@ -28,20 +28,51 @@ def test_all_is_a_literal_of_every_export(package: ModuleType) -> None:
     assert all(hasattr(package, name) for name in package.__all__)
 
 
+ONLY_CORE = (
+    "import sys\n"
+    "class OnlyCore:\n"
+    "    def find_spec(self, name, path=None, target=None):\n"
+    f"        if name.split('.')[0].split('__linux')[0] not in sys.stdlib_module_names.union({CORE!r}):\n"
+    "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
+    "sys.meta_path.insert(0, OnlyCore())\n"
+)
+"""Start of a program that runs as if no extra were installed."""
+
+
+def output_of(program: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", ONLY_CORE + program], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
 @pytest.mark.slow
 def test_star_import_and_help_need_no_extras() -> None:
     program = (
-        "import sys\n"
-        "class OnlyCore:\n"
-        "    def find_spec(self, name, path=None, target=None):\n"
-        f"        if name.split('.')[0].split('__linux')[0] not in sys.stdlib_module_names.union({CORE!r}):\n"
-        "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
-        "sys.meta_path.insert(0, OnlyCore())\n"
         "from asyncz import *\n"
         "from asyncz.executors import *\n"
         "import asyncz, pydoc\n"
         "assert AsyncIOScheduler and DaskExecutor\n"
         "print('AsyncIOScheduler' in pydoc.render_doc(asyncz))\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False)
-    assert (done.returncode, done.stdout.strip()) == (0, "True"), done.stderr
+    assert output_of(program) == "True"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("statement", "extra"),
+    [
+        ("from asyncz.dashboard import Dashboard", "dashboard"),
+        ("import asyncz.dashboard; asyncz.dashboard.redact_secrets, asyncz.dashboard.Dashboard", "dashboard"),
+        ("import asyncz.otel", "otel"),
+        ("from asyncz import CronTrigger; CronTrigger('* * * * *')", "cron"),
+        ("from asyncz import AsyncIOScheduler; AsyncIOScheduler(store='postgresql://x/y')", "postgres"),
+    ],
+)
+def test_missing_extra_is_named(statement: str, extra: str) -> None:
+    program = (
+        "from asyncz import MissingExtraError\n"
+        f"try:\n    {statement}\nexcept MissingExtraError as error:\n    print(error)\n"
+    )
+    assert f"asyncz-typed[{extra}]" in output_of(program)
