@@ -32,11 +32,11 @@ from asyncz import (
     TaskLimits,
     TaskLookupError,
 )
+from asyncz.schedulers._store_lease import lease_clock
 from asyncz.schedulers._store_part import StoreConnector
 from asyncz.stores import (
     ExistingTaskPolicy,
     FinalRunState,
-    Lease,
     MemoryStore,
     NodeRecord,
     Outcome,
@@ -369,9 +369,9 @@ async def test_lease_lost_and_renewed_cancels_runs(store: Store) -> None:
     async with AsyncIOScheduler(store=store) as scheduler:
         scheduler.add_task(work_until_cancelled, id="task", executor="threadpool")
         await until(lambda: calls == ["begun"])
-        now = datetime.now(UTC)
-        lost = Lease(until=now + TTL, now=now, lost=True)
-        await asyncio.to_thread(connector_of(scheduler)._on_lease_renewed, lost, True, 0.0, 0.0)
+        keeper = connector_of(scheduler)._lease
+        assert keeper is not None
+        await asyncio.to_thread(keeper._renewed, lease_clock(), lost=True)
         await until(lambda: calls == ["begun", "cancelled"])
 
 
