@@ -109,7 +109,8 @@ def test_long_rows_stay_low(page: Browser) -> None:
 def test_ids_show_what_they_contain(page: Browser) -> None:
     page.look(WIDE)
     page.open("tasks")
-    shown = [element.text for element in page.all("[data-open]")]
+    shown = page.run("return [...document.querySelectorAll('[data-open]')].map((each) => each.textContent)")
+    assert isinstance(shown, list)
     assert "\\u202eright-to-left\\u202c" in shown
     assert "line\\u000abreak\\u0009and\\u0000zero" in shown
     assert "\N{OPEN BOX}" in shown
