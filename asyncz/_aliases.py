@@ -20,7 +20,7 @@ ExistingTaskPolicy: TypeAlias = Literal["update", "keep", "replace", "refuse"]
 """Policy for a declared task that the store knows already; see `StoreSession.declare`."""
 
 LostRunPolicy: TypeAlias = Literal["fail", "rerun"]
-"""Policy for a run whose node died: it fails (at most once), or it runs again (at least once)."""
+"""Policy for a run of a dead node: it fails (at most once), or it runs again (at least once)."""
 
 EventScope: TypeAlias = Literal["scheduler", "cluster"]
 """Scope of the events that a listener receives: those of this scheduler, or of all that share the store."""

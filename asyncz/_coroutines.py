@@ -182,7 +182,7 @@ async def _close_async_generators() -> None:
 
 
 def _discard_half_made_loop(error: BaseException) -> None:
-    """Release the resources of a loop whose constructor raised an error.
+    """Release the resources of a loop after its constructor has raised an error.
 
     The constructor of asyncio's loops sets an attribute after another, and a loop that lacks one can never be closed:
     its finalizer would warn, and then fail. Only the frames of the error refer to such a loop.

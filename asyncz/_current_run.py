@@ -107,7 +107,7 @@ def _checked_amount(name: str, value: object) -> float:
 
 
 def current_run() -> CurrentRun:
-    """Return the run whose function calls this, directly or through other functions. Thread-safe.
+    """Return the run of the calling function, which may call this through other functions. Thread-safe.
 
     Works in coroutines and the asyncio tasks that they create, in threads, in `asyncio.to_thread` and in worker
     processes; not in a thread that the function starts itself.

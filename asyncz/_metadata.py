@@ -1,4 +1,4 @@
-"""Name and version of the installed distribution, whose name differs from that of the package."""
+"""Name and version of the installed distribution. Its name differs from that of the package."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Logger whose methods never raise."""
+"""Logger that never raises."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from asyncz._text import traceback_of
 
 
 class SafeLogger:
-    """The one place through which asyncz logs: handlers and filters are user code, whose errors must not change a run.
+    """The one place through which asyncz logs: handlers and filters are user code, and must not change a run.
 
     Args:
         logger: Logger, or its name.

@@ -73,7 +73,7 @@ def check_function(
 
 
 def check_decorated(name: str, value: object) -> None:
-    """Reject a function whose arguments follow later, if nothing would run of it.
+    """Reject a function for later arguments, if nothing would run of it.
 
     Raises:
         InvalidInputError: The value is not callable, or is a generator function.

@@ -20,7 +20,7 @@ from asyncz.protocols import (
 
 
 class AnyFunction(Protocol):
-    """Function whose parameters are not known."""
+    """Function with unknown parameters."""
 
     def __call__(self, *args: object, **kwargs: object) -> object: ...
 
@@ -59,7 +59,7 @@ def as_catching_up(trigger: object) -> SupportsCatchUp | None:
 
 
 def as_starting(trigger: object) -> SupportsStart | None:
-    """Return the trigger as one whose due times depend on the start of its task, or None.
+    """Return the trigger if its due times depend on the start of its task, else None.
 
     Unverified: the signature of `started`.
     """

@@ -353,7 +353,7 @@ class SchedulerShutdown:
     Attributes:
         finished: Number of runs that ended by themselves during the shutdown, with a result or an exception.
         cancelled: Number of runs that were cancelled.
-        abandoned: Number of runs whose function has not returned; each blocks a thread.
+        abandoned: Number of runs with a function that has not returned; each blocks a thread.
     """
 
     finished: int = 0

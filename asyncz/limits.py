@@ -151,7 +151,7 @@ DEFAULT_LIMITS: TaskLimits = TaskLimits()
 
 
 def check_options(options: TaskOptions) -> None:
-    """Reject options whose name does not exist; not every user has a type checker.
+    """Reject unknown options; not every user has a type checker.
 
     Raises:
         UnknownOptionError: An option has a name that does not exist.

@@ -86,7 +86,7 @@ ResultT = TypeVar("ResultT")
 METRICS: Final[Mapping[str, str]] = {name: description for name, (_, _, description) in DEFINITIONS.items()}
 """Names of the metrics, with their descriptions. `asyncz.task.overdue` is the one to alert on."""
 
-# Runs whose span context is kept after their end, for the runs that receive their results.
+# Runs with a span context that is kept after their end, for the runs that receive their results.
 _MAX_ENDED = 1000
 
 SubmittedTrace: TypeAlias = Literal["link", "parent"]
@@ -99,7 +99,7 @@ class _Origin:
 
     Attributes:
         context: Context of the span.
-        by_result: True if it is that of a run whose result the new run receives; False if it is that of a caller.
+        by_result: True if it is that of the upstream run; False if it is that of a caller.
     """
 
     context: SpanContext
@@ -411,7 +411,7 @@ class Instrumentation:
         return run
 
     def _trace_of_unsubmitted(self, task_id: str, details: RunDetails) -> _RunTrace | None:
-        """Return the trace of a run whose outcome came before its submission, such as a missed one; None if unknown."""
+        """Return the trace of a run with an outcome before its submission, such as a missed one; None if unknown."""
         controller = self._parts.tasks.holder(task_id)
         if controller is None:
             return None

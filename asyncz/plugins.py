@@ -71,7 +71,7 @@ _TRIGGER_EXAMPLES = {
 
 
 class _Class(Protocol):
-    """A class that is called with options whose names and types are not known."""
+    """A class that is called with options of unknown names and types."""
 
     def __call__(self, **options: object) -> object: ...
 

@@ -56,7 +56,7 @@ Tests and comments cite these rules by number.
 14. User code (functions, pickling, `repr`, `str`, notes, listeners, triggers, log handlers) never runs unguarded, or
     for long, on a thread that other runs depend on: each thread calls it in one place. Outcomes are emitted before
     they are logged.
-15. A trigger is stateless; one whose due times depend on the start of a task implements `SupportsStart`. Due times
+15. A trigger is stateless; if its due times depend on the start of a task, it implements `SupportsStart`. Due times
     before a task was added are not made up for. If the clock is set back, a submitted due time is not submitted
     again. A union asks each part as if it were alone.
 16. Timeouts, delays and durations are monotonic and follow the scheduler's clock.
@@ -94,14 +94,14 @@ class Notifier(Protocol):
     """
 
     def finished(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
-        """Report the outcome of a run whose work has ended: `notify` and `released` in one call.
+        """Report the outcome of a run after the end of its work: `notify` and `released` in one call.
 
         The normal case. A call costs about half as much as the other two together.
         """
         ...
 
     def notify(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
-        """Report the outcome of a run whose work may still be going on, such as a thread over its timeout.
+        """Report the outcome of a run while its work may go on, such as that of a thread over its timeout.
 
         The run keeps its slot until `released` is called.
         """
@@ -123,7 +123,7 @@ class UniversalSubmit(Protocol):
 
 @runtime_checkable
 class Executor(Protocol[ResultT]):
-    """Executor of runs whose result is `ResultT`.
+    """Executor of runs with the result `ResultT`.
 
     An executor without a restriction has a `submit` that is generic in the method; such a class is an
     `Executor[int]`, an `Executor[bytes]` and so on, and a `UniversalExecutor`.
@@ -159,7 +159,7 @@ class Executor(Protocol[ResultT]):
 
 @runtime_checkable
 class UniversalExecutor(Protocol):
-    """Executor of runs with any result: an `Executor` whose `submit` is generic in the method."""
+    """Executor of runs with any result: an `Executor` with a generic `submit`."""
 
     @property
     def state(self) -> ExecutorState:
@@ -238,7 +238,7 @@ class Trigger(Protocol):
 
 @runtime_checkable
 class SupportsStart(Protocol):
-    """Trigger whose due times depend on the time when a task is added, such as an interval."""
+    """Trigger with due times that depend on the time when a task is added, such as an interval."""
 
     def started(self, now: datetime, /) -> Trigger:
         """Return the trigger for a task that is added now; the scheduler then asks only this one.

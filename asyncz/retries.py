@@ -62,7 +62,7 @@ class Retry:
         return attempt < self.attempts and (isinstance(exception, self.on) or self._matches_remote(exception))
 
     def _matches_remote(self, exception: BaseException) -> bool:
-        """Return True if an exception stands for one of a worker whose class, or a base class, is in `on`."""
+        """Return True if an exception stands for one of a worker, and its class or a base class is in `on`."""
         return isinstance(exception, RemoteError) and not {class_name(cls) for cls in self.on}.isdisjoint(
             exception.class_names
         )

@@ -430,7 +430,7 @@ class TaskRun(Generic[ResultT]):
             running_run.reset(token)
 
     def _returned(self, result: ResultT) -> TaskNotification[ResultT]:
-        """Return the outcome of a run whose function has returned."""
+        """Return the outcome of a run after its function has returned."""
         return self.cancelled() if self._cancellation_seen else self.executed(result)
 
     def _raised(self, exception: BaseException) -> TaskNotification[ResultT]:

@@ -46,7 +46,7 @@ _CHAIN_OPTIONS = ("max_instances", "misfire_grace_time", "coalesce", "timeout", 
 class ChainFactory(Protocol):
     """Function of a scheduler that adds a downstream task: one that receives the results of another."""
 
-    def __call__(  # noqa: PLR0917  # a callback, whose arguments have no names
+    def __call__(  # noqa: PLR0917  # arguments of a callback have no names
         self,
         upstream: Task[ArgumentT],
         fn: Callable[[ArgumentT], NextT | Awaitable[NextT]],
@@ -200,7 +200,7 @@ class Task(Generic[ResultT_co]):
             QueueFullError: The queue of the executor is full.
             TaskLookupError: The task was removed, or has finished.
             WrongThreadError: The scheduler runs in another thread; use `SchedulerThread.run` there.
-            NoResultError: The task receives the results of another, whose last run had no result.
+            NoResultError: The last run of the upstream task had no result.
 
         Example:
             >>> result = await task.run()
@@ -607,7 +607,7 @@ def replace_spec(task: Task[ResultT], spec: TaskSpec[ResultT]) -> None:
 
 
 def close_streams(task: Task[object]) -> None:
-    """Close the streams of a task, which was removed or whose scheduler shut down. For the scheduler only."""
+    """Close the streams of a task, after its removal or the shutdown. For the scheduler only."""
     if task._listeners is not None:
         task._listeners.close_streams()
 

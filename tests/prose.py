@@ -39,14 +39,17 @@ class Limit(NamedTuple):
 
 
 LIMITS: Mapping[str, Limit] = {
-    "what": Limit(re.compile(r"\bwhat\b", re.IGNORECASE), 2),
-    "where": Limit(re.compile(r"\bwhere\b", re.IGNORECASE), 2),
+    "what": Limit(re.compile(r"\bwhat\b", re.IGNORECASE), 1),
+    "where": Limit(re.compile(r"\bwhere\b", re.IGNORECASE), 1),
+    "whose": Limit(re.compile(r"\bwhose\b", re.IGNORECASE), 1),
     "tell": Limit(re.compile(r"\b(tell|tells|told)\b", re.IGNORECASE), 0.5),
     "who": Limit(re.compile(r"\b(who|whom|whoever|(no|any|every|some)body)\b", re.IGNORECASE), 0.7),
-    # `None` is a value, and "is no longer" is plain English.
-    "is no": Limit(re.compile(r"\b[Ii]s (no\b(?! longer)|none\b)"), 0.7),
+    # `None` is a value, and "is no longer" and "is no limit" are plain English.
+    "is no": Limit(re.compile(r"\b[Ii]s (no\b(?! (longer|limit)\b)|none\b)"), 0.7),
     "if/when": Limit(re.compile(r"\b(if|when)\b", re.IGNORECASE), 12, is_minimum=True),
 }
+FILE_OCCURRENCES = 3
+"""A module may exceed the rate of the package with this many occurrences: one of two is much in a short module."""
 OPENER_LIMIT = 2
 """The accepted percentage of docstrings that open with a question word."""
 
@@ -88,6 +91,18 @@ class Prose(NamedTuple):
         if (share := self.opener_share()) >= OPENER_LIMIT:
             found.append(f"openers: {share:.1f} % of docstrings; the limit is < {OPENER_LIMIT} %")
         return found
+
+
+def crowded_modules(files: Iterable[Path]) -> list[str]:
+    """Return a text per module and word that comes too often in it, although the whole package is within its limits."""
+    found: list[str] = []
+    for file in files:
+        prose = read_prose([file])
+        for name, rate in prose.rates().items():
+            count = round(rate * prose.words / 1000)
+            if not LIMITS[name].is_minimum and rate >= LIMITS[name].rate and count > FILE_OCCURRENCES:
+                found.append(f"{_short(file)}: {count} x {name}")
+    return found
 
 
 def read_prose(files: Iterable[Path]) -> Prose:

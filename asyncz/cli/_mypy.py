@@ -51,7 +51,7 @@ def check_types(cls: type[object], protocol: str, method: str, annotation: str) 
     Args:
         cls: The class.
         protocol: The protocol, as a program writes it.
-        method: The method whose parameters must be annotated: mypy checks nothing in a method without annotations.
+        method: A method that needs annotated parameters: mypy checks nothing in a method without annotations.
         annotation: The name that must occur in the annotations of the method.
     """
     if find_spec("mypy") is None:

@@ -45,7 +45,7 @@ class _UsageError(Protocol):
 
 
 class _PrintableGroup(TyperGroup):
-    """Group of commands whose error messages cannot control the terminal, although they repeat arguments."""
+    """Group of commands. Its error messages repeat arguments, and yet cannot control the terminal."""
 
     @override
     def main(

@@ -39,12 +39,12 @@ class ThreadedFunctions:
 
     def __init__(self, executor: BaseExecutor) -> None:
         self._executor = executor
-        # The task of each run whose function was called and has not returned.
+        # The task of each run with a function that was called and has not returned.
         self.task_ids: dict[int, str] = {}
         self._cancels: dict[int, Callable[[], bool]] = {}
 
     def coroutine_ids(self) -> frozenset[int]:
-        """Return the ids of the runs whose coroutines the threads are running. Thread-safe."""
+        """Return the ids of the runs with a coroutine in one of the threads. Thread-safe."""
         # Copied in one step of the interpreter: threads change the dictionary.
         return frozenset(self._cancels.copy())
 
@@ -90,7 +90,7 @@ class ThreadedFunctions:
         self.log_running(waiting)
 
     def log_running(self, waiting: str) -> None:
-        """Log the tasks whose functions have not returned, if there are any."""
+        """Log the tasks with functions that have not returned, if there are any."""
         task_ids = sorted(set(self.task_ids.values()))
         if task_ids:
             names = ", ".join(repr(task_id) for task_id in task_ids[:_NAMES_SHOWN])

@@ -70,7 +70,7 @@ class TasksLeftBehind:
 
 
 def _run_of(task: asyncio.Task[object]) -> tuple[int, str]:
-    """Return the id of the run in whose context a task was made, and of its task; -1 if it was not made by a run."""
+    """Return the ids of the run that made an asyncio task, and of its task; -1 if no run has made it."""
     context = _context_of(task)
     run = None if context is None else context.get(running_run)
     return (run.id, run.task_id) if isinstance(run, TaskRun) else (-1, "")

@@ -257,7 +257,7 @@ def _unloadable(
 
 
 def failure_of(run: TaskRun[ResultT], error: BaseException, traceback_text: str = "") -> TaskNotification[ResultT]:
-    """Return the outcome of a run that failed with an exception whose own methods may raise."""
+    """Return the outcome of a run that failed with an exception; its methods may raise, too."""
     try:
         return run.failed(error, traceback_text=traceback_text)
     except BaseException:

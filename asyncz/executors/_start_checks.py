@@ -28,7 +28,7 @@ def check_process_start() -> None:
 
 
 def start_error(error: BaseException) -> WorkerStartError:
-    """Return the error of a worker whose process could not be started."""
+    """Return the error of a worker process that could not be started."""
     failure = WorkerStartError("could not start", hint=f"{_missing() or safe_repr(error)}")
     failure.__cause__ = error
     return failure

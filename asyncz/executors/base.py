@@ -214,7 +214,7 @@ class BaseExecutor(ABC):
     # For subclasses to call
 
     def finish(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
-        """Report the outcome of a run whose work has ended. Call once per run, from any thread."""
+        """Report the outcome of a run after the end of its work. Call once per run, from any thread."""
         state, run_id = self._base_executor_state, run.id
         registry, notifier = state.registry, state.notifier
         record = registry.finish_usual(run_id)
@@ -249,7 +249,7 @@ class BaseExecutor(ABC):
             state.call_on_loop(_Timeout(self, run, timeout).start)
 
     def abandon(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> bool:
-        """Report the outcome of a run whose work goes on: it stays counted until `finish` is called.
+        """Report the outcome of a run while its work goes on: it stays counted until `finish` is called.
 
         A run in the queue has no work that could go on: it is over at once. Thread-safe.
 
@@ -324,7 +324,7 @@ explain_misuse(BaseExecutor)
 
 
 class InlineExecutor(BaseExecutor):
-    """Base class of executors whose runs may be over before `submit_run` returns.
+    """Base class of executors that may end a run before `submit_run` returns.
 
     Most coroutines end before their first wait. Such a run never gets a record: while `submit_run` is executing it, it
     is the inline run. It is promoted to a record if it goes on, or as soon as anything else needs to find it: another
@@ -565,7 +565,7 @@ class _Timeout:
 
 
 def limit_pickling(executor: BaseExecutor, run: TaskRun[ResultT]) -> Callable[[], None]:
-    """Start the timeout of a run whose call is pickled, which may hang; it starts anew when the function is called.
+    """Start the timeout of a run for the pickling of its call; it starts anew when the function is called.
 
     Thread-safe.
 

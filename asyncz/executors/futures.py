@@ -35,7 +35,7 @@ ResultT = TypeVar("ResultT")
 MakePool: TypeAlias = Callable[[], Executor]
 """Function that creates a pool of `concurrent.futures`."""
 
-# A pool whose workers cannot start breaks as soon as it is created: there would be no end of new ones.
+# If its workers cannot start, a pool breaks as soon as it is created: there would be no end of new ones.
 _BREAKS_IN_A_ROW = 3
 # The thread that calls `submit` of the pool may be blocked there; a shutdown does not wait longer for it.
 _FEEDER_STOP_SECONDS = 1.0
@@ -336,7 +336,7 @@ class _Call(Generic[ResultT]):
         try:
             self.executor._submit_call(self)
         except BaseException as error:
-            # Such as that of a pool whose `submit` returns no future.
+            # Such as that of a pool with a `submit` that returns no future.
             self.end(self.run.failed(error))
 
     def end(self, notification: TaskNotification[ResultT]) -> None:

@@ -1,4 +1,4 @@
-"""Base classes of executors whose runs wait for a worker: parameters and shutdown."""
+"""Base classes of executors with a queue of runs: parameters and shutdown."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def check_pool_kwargs(given: Mapping[str, object] | None, known: type[object]) -
 
 
 class QueueExecutor(BaseExecutor):
-    """Base class of executors whose runs are queued until a worker is free.
+    """Base class of executors that queue runs until a worker is free.
 
     Args:
         cancel_futures: Cancel the queued runs at shutdown.

@@ -106,7 +106,7 @@ class ThreadPoolExecutor(PoolExecutor):
 
     @override
     async def release(self, *, wait: bool) -> None:
-        """End the threads without blocking the loop; a thread whose function does not return is left behind."""
+        """End the threads without blocking the loop; a thread is left behind if its function does not return."""
         if self._workers is None:
             return
         pool = self._workers.pool

@@ -94,7 +94,7 @@ class BatchCall(CallWrapper, Generic[ItemT, ResultT]):
 
 
 class PendingItem(Protocol):
-    """Item whose run waits for a slot."""
+    """Item that waits for the slot of a run."""
 
     def submit(self) -> bool:
         """Submit the run of the item; return False if the executor rejects it."""
@@ -109,7 +109,7 @@ class BatchSchedule:
         failure: Always None.
         text: Description for users.
         has_all_items: Whether no more items are taken.
-        pending: Items that are taken and whose runs wait for a slot.
+        pending: Items that are taken and wait for the slot of a run.
     """
 
     __slots__ = ("failure", "has_all_items", "next_due", "pending", "text")
@@ -484,7 +484,7 @@ class BatchRuns(Generic[ItemT, ResultT]):
         return None
 
     def shutdown_error(self) -> SchedulerNotRunningError | None:
-        """Return the error of a batch whose scheduler is shutting down or has been shut down; else None."""
+        """Return an error if the scheduler is shutting down or has been shut down; else None."""
         runtime = self.plan.parts.runtime
         if runtime.running:
             return None

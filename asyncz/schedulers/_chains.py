@@ -75,7 +75,7 @@ class ChainLink(Generic[ArgumentT, ResultT]):
 
     Args:
         runtime: Shared state of the scheduler.
-        upstream: Upstream task, whose results the link receives as a listener.
+        upstream: Upstream task. The link receives its results as a listener.
         call: Call of the downstream task.
     """
 

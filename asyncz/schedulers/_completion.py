@@ -37,11 +37,11 @@ class Completion:
     def finished(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
         """Report the outcome of a run and that its work is over."""
         inbox = self.inbox
-        # The steps of `LiveRun.report` and `Inbox.put`, whose comments say why they need no lock: nothing is called
+        # The steps of `LiveRun.report` and `Inbox.put`; their comments say why they need no lock: nothing is called
         # between the test and the assignment of the outcome, and the run is in the inbox before `awake` is read.
         if isinstance(run, LiveRun) and run._outcome is None:
             run._outcome = notification
-            # Before the run enters the inbox, whose thread reads this.
+            # Before the run enters the inbox: the thread of the inbox reads this.
             run.released = True
             inbox.calls.append(run)
             if not inbox.awake:
@@ -52,7 +52,7 @@ class Completion:
                 self.released(run)
 
     def notify(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
-        """Report the outcome of a run whose work goes on."""
+        """Report the outcome of a run while its work goes on."""
         if isinstance(run, LiveRun) and run.report(notification):
             self.inbox.put(run)
         else:
@@ -69,7 +69,7 @@ class Completion:
     # On the loop's thread
 
     def close_progress(self, run: LiveRun[ResultT], /) -> None:
-        """Emit the last report of a run, whose outcome is emitted next."""
+        """Emit the last report of a run, before its outcome is emitted."""
         if self.progress:
             self.progress.close(run)
 

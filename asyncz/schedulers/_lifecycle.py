@@ -320,7 +320,7 @@ class Lifecycle:
         return False
 
     async def _cancel_unfinished(self) -> None:
-        """End runs whose executor did not report an outcome."""
+        """End runs without an outcome from their executor."""
         inbox = self._parts.runtime.inbox
         inbox.drain()
         for controller in self._parts.tasks.all():

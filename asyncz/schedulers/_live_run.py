@@ -43,7 +43,7 @@ class RunOwner(Protocol[ResultT]):
         ...
 
     def release_run(self, run: LiveRun[ResultT], /) -> None:
-        """Free the slot of a run whose work is over."""
+        """Free the slot of a run when its work is over."""
         ...
 
     def record_result(self, run: LiveRun[ResultT], outcome: TaskExecuted[ResultT], /) -> None:
@@ -72,7 +72,7 @@ class RunSink(Protocol):
         ...
 
     def close_progress(self, run: LiveRun[ResultT], /) -> None:
-        """Emit the last report of a run, whose outcome is emitted next. For the loop's thread."""
+        """Emit the last report of a run, before its outcome is emitted. For the loop's thread."""
         ...
 
 
@@ -141,7 +141,7 @@ class LiveRun(TaskRun[ResultT]):
             self.complete_any(outcome)
 
     def complete_any(self, outcome: TaskNotification[ResultT]) -> None:
-        """Complete the run with any outcome, whose details may be missing."""
+        """Complete the run with any outcome, with or without details."""
         owner = self.owner
         try:
             outcome = _with_details(self, outcome)

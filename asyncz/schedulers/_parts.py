@@ -119,7 +119,7 @@ class AnyController(Due, Registered, TaskOwner[object], Protocol):
         ...
 
     def cancel_unfinished(self) -> int:
-        """End runs as cancelled whose executor never reported an outcome; return their number."""
+        """End runs without an outcome as cancelled; return their number."""
         ...
 
 

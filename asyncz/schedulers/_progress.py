@@ -90,7 +90,7 @@ class ProgressBoard:
         return None
 
     def close(self, run: LiveRun[ResultT]) -> None:
-        """Emit the last report of a run, whose outcome is emitted next, and forget the run."""
+        """Emit the last report of a run, before its outcome is emitted, and forget the run."""
         reports = self._reports.pop(run.id, None)
         if reports is not None:
             reports.close()

@@ -58,7 +58,7 @@ class Retrying(Generic[ResultT]):
         self._pending[attempt.run.run_id] = attempt
 
     def rejected(self) -> tuple[int, ...]:
-        """Return the ids of the runs whose attempts were rejected."""
+        """Return the ids of the runs with rejected attempts."""
         return tuple(run_id for run_id, attempt in self._pending.items() if attempt.rejected)
 
     def withdraw(self, run_id: int) -> PendingAttempt[ResultT] | None:

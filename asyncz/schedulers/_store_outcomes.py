@@ -101,7 +101,7 @@ class PendingOutcomes:
         self._on_stored = on_stored
         self._codec = codec
         self._outcomes: list[tuple[str, Outcome]] = []
-        # Outcomes with results, whose encoding is the code of users.
+        # Outcomes with results: their encoding is the code of users.
         self._results: list[tuple[OwnedRun, TaskExecuted[object]]] = []
         self.rejected: int = 0
 

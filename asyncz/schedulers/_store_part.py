@@ -42,7 +42,7 @@ ResultT = TypeVar("ResultT")
 
 # Seconds by which the other nodes leave a due time to the preferred one.
 _PREFERENCE = 0.1
-# Seconds until a look at the tasks whose firing has failed: usually another node has fired them.
+# Seconds until a look at the tasks that could not be fired: usually another node has fired them.
 _RECHECK_DELAY = 1.0
 # Seconds between two looks at a lease that is over.
 _LEASE_DELAY = 0.2
@@ -262,7 +262,7 @@ class StoreConnector:
             await _close_session(session)
 
     async def _stop_work(self) -> None:
-        """End the background tasks, the work after its present step, whose answer may be runs to give back."""
+        """End the background tasks, the work after its present step: its answer may be runs to give back."""
         self._closing.set()
         self._wanted.set()
         work = tuple(self._background)
@@ -442,7 +442,7 @@ class StoreConnector:
         return self._lease is not None and self._lease.is_valid
 
     async def _write(self, session: StoreSession) -> None:
-        """Write outcomes, changes of tasks, and runs of calls, whose tasks have to be stored before."""
+        """Write outcomes, changes of tasks, and runs of calls after their tasks."""
         await self.runs.outcomes.store(session, skip=self.runs.unstored)
         await self.tasks.write(session)
         if self.runs.unstored():

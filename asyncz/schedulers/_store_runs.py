@@ -377,7 +377,7 @@ class StoredRuns:
         return await self._tasks.codec.call(decode)
 
     def _refuse(self, session: StoreSession, run: RunRecord) -> None:
-        """End a run whose task is gone, or give it back if another program may know its task."""
+        """End a run if its task is gone, or give it back if another program may know the task."""
         owned, task_id = self._owned_run(run, None), run.task_id
         if self._tasks.is_unknown(task_id):
             logger.warning("A run of the task %r is cancelled: the task was removed", task_id)

@@ -401,7 +401,7 @@ class StoredTasks:
             await self._adopt(stored, record)
 
     def _reject(self, stored: StoredTask, error: Exception) -> None:
-        """Remove a task whose declaration the store does not accept from this scheduler."""
+        """Remove a task if the store does not accept its declaration from this scheduler."""
         task_id = stored.record.id
         with self._parts.runtime.lock:
             if not self._has(stored):

@@ -46,7 +46,7 @@ class Step:
 
 
 def limited_step(due: datetime, next_due: datetime | None, times: tuple[float, ...], missed: int) -> Step:
-    """Return a step whose earliest due times are missed if there are too many."""
+    """Return a step; its earliest due times are missed if there are too many."""
     return Step(due, next_due, times[-MAX_CATCH_UP:], missed + max(0, len(times) - MAX_CATCH_UP))
 
 

@@ -247,7 +247,7 @@ class TaskController(TaskRuns[ResultT]):
 
     @override
     def release_run(self, run: LiveRun[ResultT], /) -> None:
-        """Free the slot of a run whose work is over."""
+        """Free the slot of a run when its work is over."""
         self.drop(run)
         if self.removed:
             if not self.live_count:

@@ -60,7 +60,7 @@ class TaskRegistry(Generic[ControllerT]):
         self._controllers: dict[str, ControllerT] = {}
         # Those of removed tasks with live runs, by their identity, as ids may be used again.
         self._leaving: dict[int, ControllerT] = {}
-        # Those whose removal was not handled yet: they are not forgotten before, even if their last run is over.
+        # Removals that were not handled yet: until then no task is forgotten, even if its last run is over.
         self._unhandled: set[int] = set()
         # Numbers of submissions by calls that the loop's thread has not handled yet, by the identity of the controller:
         # a finished task with one of them stays registered.
@@ -228,7 +228,7 @@ class TaskRegistry(Generic[ControllerT]):
             self._unhandled.discard(id(controller))
 
     def forget(self, controller: ControllerT) -> bool:
-        """Forget a removed task whose last run has ended; return False if it was before, or may not be yet."""
+        """Forget a removed task after its last run; return False if it was forgotten before, or may not be yet."""
         with self._runtime.lock:
             return id(controller) not in self._unhandled and self._leaving.pop(id(controller), None) is not None
 

@@ -89,7 +89,7 @@ class TaskRuns(LiveRuns[ResultT], ABC):
 
     @abstractmethod
     def release_run(self, run: LiveRun[ResultT], /) -> None:
-        """Free the slot of a run whose work is over."""
+        """Free the slot of a run when its work is over."""
 
     @abstractmethod
     def record_result(self, run: LiveRun[ResultT], outcome: TaskExecuted[ResultT], /) -> None:
@@ -257,7 +257,7 @@ class TaskRuns(LiveRuns[ResultT], ABC):
         return announcement
 
     def _submit_checked(self, run: LiveRun[ResultT]) -> None:
-        """Submit a run that may be too late, or whose executor may not be ready."""
+        """Submit a run, unless it is too late or its executor is not ready."""
         registration = run.registration
         if run.limits.misfire_grace_time is not None and run.is_too_late():
             self._parts.completion.finished(run, run.missed())
@@ -487,7 +487,7 @@ class TaskRuns(LiveRuns[ResultT], ABC):
         return () if backlog is None else backlog.take_all()
 
     def cancel_unfinished(self) -> int:
-        """End runs as cancelled whose executor never reported an outcome; return their number."""
+        """End runs without an outcome as cancelled; return their number."""
         unfinished = [run for run in self.live_runs() if not run.done]
         for run in unfinished:
             self._parts.completion.finished(run, run.cancelled())

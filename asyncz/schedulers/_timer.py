@@ -31,7 +31,7 @@ class DueTimer(Generic[DueT]):
 
     Args:
         runtime: Shared state of the scheduler.
-        all_items: Returns all items, whose schedules are restarted if the clock is set back.
+        all_items: Returns all items. Their schedules are restarted if the clock is set back.
     """
 
     def __init__(self, runtime: Runtime, all_items: Callable[[], Iterable[DueT]]) -> None:

@@ -142,7 +142,7 @@ class BatchSource(Protocol[ItemT_co, ResultT_co]):
         ...
 
     def shutdown_error(self) -> SchedulerNotRunningError | None:
-        """Return the error of a batch whose scheduler is shutting down or has been shut down; else None."""
+        """Return an error if the scheduler is shutting down or has been shut down; else None."""
         ...
 
     def close(self) -> None:
@@ -273,7 +273,7 @@ class _Outcomes(AsyncIterator[BatchOutcome[ItemT_co, ResultT_co]]):
 
 
 def batch_of(runs: BatchRuns[ItemT, ResultT], items: Iterable[ItemT] | AsyncIterable[ItemT]) -> Batch[ItemT, ResultT]:
-    """Return a batch whose items are read on the loop, in an asyncio task."""
+    """Return a batch that reads its items on the loop, in an asyncio task."""
     return Batch(runs, partial(_pump, runs, items))
 
 
@@ -429,7 +429,7 @@ class _ThreadOutcomes(Iterator[BatchOutcome[ItemT_co, ResultT_co]]):
 def thread_batch_of(
     runs: BatchRuns[ItemT, ResultT], items: Iterable[ItemT], bridge: LoopBridge
 ) -> ThreadBatch[ItemT, ResultT]:
-    """Return a batch whose items are read in the thread that iterates: a cursor of a database may need that."""
+    """Return a batch that reads its items in the thread that iterates: a cursor of a database may need that."""
     iterator: list[Iterator[ItemT]] = []
 
     def take_item() -> bool:

@@ -399,7 +399,7 @@ class TaskScheduler:
     ) -> Batch[ItemT, ResultT]:
         """Return an async iterator of the typed results of a function for each of many items.
 
-        The iteration begins the batch: one task whose runs are the items, at most `max_instances` at the same time.
+        The iteration begins the batch: one task with a run per item, at most `max_instances` at the same time.
         An item is taken when its run can start, and while fewer than twice `max_instances` items are taken and not yet
         handed out. So items may be endless, and a slow consumer, or with `ordered` a slow item, holds the others.
 

@@ -76,7 +76,7 @@ class FunctionNames:
     Args:
         names: Functions by stable name.
         formerly: Functions by a name that they had before.
-        importable: Packages and modules whose functions may be imported.
+        importable: Packages and modules with functions that may be imported.
     """
 
     def __init__(self, names: Mapping[str, object], formerly: Mapping[str, object], importable: Sequence[str]) -> None:

@@ -36,7 +36,7 @@ class ConnectionThread:
         return await future
 
     def post(self, call: Callable[[], object]) -> None:
-        """Make a call in the thread, whose result and errors do not matter. Thread-safe."""
+        """Make a call in the thread, without its result and errors. Thread-safe."""
 
         def guarded() -> None:
             with contextlib.suppress(Exception):

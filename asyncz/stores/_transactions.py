@@ -1,4 +1,4 @@
-"""Session over a database whose driver blocks, and the transactions that each database implements."""
+"""Session over a database with a driver that blocks, and the transactions that each database implements."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ class DatabaseSession:
         return removed
 
     async def changes(self, since: int, limit: int, /) -> Sequence[TaskRecord]:
-        """Return tasks whose `revision` is greater than a number, in that order."""
+        """Return tasks with a `revision` greater than a number, in that order."""
         check_limit(limit)
         return await self._call(lambda: self._transactions.changes(since, limit))
 
@@ -176,7 +176,7 @@ class DatabaseSession:
         return await self._call(lambda: self._transactions.fire(firings))
 
     async def submit(self, runs: Sequence[RunRecord], /) -> Sequence[RunRecord]:
-        """Store runs whose id is not known, and return them."""
+        """Store runs with new ids, and return them."""
         submitted = await self._call(lambda: self._transactions.submit(runs))
         if any(run.state == "waiting" for run in submitted):
             self._announce()
@@ -188,14 +188,14 @@ class DatabaseSession:
         return await self._call(lambda: self._transactions.claim(executors, limit, skip))
 
     async def finish(self, outcomes: Sequence[Outcome], /) -> Sequence[UUID]:
-        """Store outcomes, and return the ids of those whose fence was the current one."""
+        """Store outcomes, and return the ids of those with the current fence."""
         accepted = await self._call(lambda: self._transactions.finish(outcomes))
         if any(outcome.state == "waiting" for outcome in outcomes):
             self._announce()
         return accepted
 
     async def take_over(self, limit: int, /) -> Sequence[RunRecord]:
-        """Become the owner of running runs whose node closed its session, or whose lease is over."""
+        """Become the owner of running runs of nodes that closed their session or lost their lease."""
         check_limit(limit)
         return await self._call(lambda: self._transactions.take_over(limit))
 
@@ -204,11 +204,11 @@ class DatabaseSession:
         return await self._call(lambda: self._transactions.runs(query))
 
     async def nodes(self) -> Sequence[NodeRecord]:
-        """Return the nodes whose lease is valid, sorted by id."""
+        """Return the nodes with a valid lease, sorted by id."""
         return await self._call(self._transactions.nodes)
 
     async def prune(self, keep: Mapping[FinalRunState, timedelta], limit: int, /) -> int:
-        """Delete runs whose outcome is older than `keep` says."""
+        """Delete runs with an outcome older than `keep` says."""
         check_limit(limit)
         return await self._call(lambda: self._transactions.prune(keep, limit))
 

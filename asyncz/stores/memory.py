@@ -178,7 +178,7 @@ class MemoryStoreSession:
         return removed
 
     async def changes(self, since: int, limit: int, /) -> Sequence[TaskRecord]:
-        """Return tasks whose `revision` is greater than a number, in that order."""
+        """Return tasks with a `revision` greater than a number, in that order."""
         self._check_open()
         check_limit(limit)
         with self._lock:
@@ -214,7 +214,7 @@ class MemoryStoreSession:
         return fired
 
     async def submit(self, runs: Sequence[RunRecord], /) -> Sequence[RunRecord]:
-        """Store runs whose id is not known, and return them."""
+        """Store runs with new ids, and return them."""
         self._check_open()
         with self._lock:
             now = self._now()
@@ -247,7 +247,7 @@ class MemoryStoreSession:
         return claimed
 
     async def finish(self, outcomes: Sequence[Outcome], /) -> Sequence[UUID]:
-        """Store outcomes, and return the ids of those whose fence was the current one."""
+        """Store outcomes, and return the ids of those with the current fence."""
         self._check_open()
         with self._lock:
             accepted = [outcome.run_id for outcome in outcomes if self._finish(outcome)]
@@ -256,7 +256,7 @@ class MemoryStoreSession:
         return accepted
 
     async def take_over(self, limit: int, /) -> Sequence[RunRecord]:
-        """Become the owner of running runs whose node closed its session, or whose lease is over."""
+        """Become the owner of running runs of nodes that closed their session or lost their lease."""
         self._check_open()
         check_limit(limit)
         with self._lock:
@@ -285,7 +285,7 @@ class MemoryStoreSession:
         return tuple(islice(found, query.limit))
 
     async def nodes(self) -> Sequence[NodeRecord]:
-        """Return the nodes whose lease is valid, sorted by id."""
+        """Return the nodes with a valid lease, sorted by id."""
         self._check_open()
         with self._lock:
             now = self._now()
@@ -293,7 +293,7 @@ class MemoryStoreSession:
         return sorted(alive, key=lambda node: node.id)
 
     async def prune(self, keep: Mapping[FinalRunState, timedelta], limit: int, /) -> int:
-        """Delete runs whose outcome is older than `keep` says."""
+        """Delete runs with an outcome older than `keep` says."""
         self._check_open()
         check_limit(limit)
         with self._lock:

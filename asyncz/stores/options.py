@@ -80,7 +80,7 @@ class StoreOptions:
     Args:
         existing: Policy for added tasks that the store has with another declaration; see `StoreSession.declare`.
         version: Version of the program. An older one never overwrites the declarations of a newer one.
-        on_lost: Policy for runs whose node died. `fail` ends them with `NodeLostError`, `rerun` runs them again.
+        on_lost: Policy for runs of dead nodes. `fail` ends them with `NodeLostError`, `rerun` runs them again.
         lease: Seconds after which the runs of a node that is dead or cut off are taken over, at least 3.
         functions: Functions by a stable name, which stays valid if a function is renamed or moved.
         formerly: Functions by a name that they had before, as `module:qualified name`.

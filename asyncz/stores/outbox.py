@@ -100,7 +100,7 @@ class Outbox:
         """Submit a run of a stored task with the arguments of the task. Blocks.
 
         Args:
-            connection: Connection whose transaction stores the run.
+            connection: Connection with the transaction that stores the run.
             task: Task, or its id.
 
         Returns:
@@ -193,7 +193,7 @@ class OutboxCall:
         """Submit a run of a stored task of this function with these arguments. Blocks.
 
         Args:
-            connection: Connection whose transaction stores the run.
+            connection: Connection with the transaction that stores the run.
             task: Task that calls the function, or its id.
 
         Returns:
@@ -222,7 +222,7 @@ class OutboxCall:
         Other changes of tasks wait until the transaction ends: keep it short.
 
         Args:
-            connection: Connection whose transaction stores the task.
+            connection: Connection with the transaction that stores the task.
             id: Id of the task.
             trigger: Trigger, by default due once, at once; None for a task on demand.
             executor: Alias of the executor.

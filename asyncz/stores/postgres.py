@@ -58,7 +58,7 @@ except ImportError as _error:
     raise MissingExtraError("PostgresStore", "psycopg", "postgres") from _error
 
 Connection: TypeAlias = psycopg.Connection[tuple[object, ...]]
-"""Connection whose rows are tuples."""
+"""Connection with tuples as rows."""
 
 # Seconds between two notifications of a node.
 _NOTIFICATION_INTERVAL = 0.1

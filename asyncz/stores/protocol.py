@@ -33,7 +33,7 @@ from asyncz.stores.records import (
 )
 
 FORGET_NODE_AFTER = timedelta(days=1)
-"""Time after which `StoreSession.prune` forgets a node whose lease is over."""
+"""Time after which `StoreSession.prune` forgets a node without a lease."""
 
 UNDECLARED_AFTER = timedelta(hours=1)
 """Time after which `StoreSession.sweep` marks the tasks of a program as undeclared if none of its nodes is left.
@@ -75,7 +75,7 @@ class StoreSession(Protocol):
     async def declare(self, tasks: Sequence[TaskRecord], existing: ExistingTaskPolicy, /) -> Sequence[TaskRecord]:
         """Store the tasks that the program declares, and return them as they are stored now.
 
-        A task whose declaration has the same hash is not written. A newer `app_version` in the store is kept. For
+        A task is not written if its declaration has the same hash. A newer `app_version` in the store is kept. For
         other known tasks, the policy decides: `update` writes the declaration and keeps a pause; `keep` changes
         nothing; `replace` writes the declaration, pause and next due time included; `refuse` raises. An undeclared
         task becomes active again when it is declared.
@@ -101,7 +101,7 @@ class StoreSession(Protocol):
         ...
 
     async def changes(self, since: int, limit: int, /) -> Sequence[TaskRecord]:
-        """Return tasks whose `revision` is greater than a number, in that order; 0 returns all tasks.
+        """Return tasks with a `revision` greater than a number, in that order; 0 returns all tasks.
 
         Removed tasks are reported by tombstones. Firing a task is not a change.
         """
@@ -134,7 +134,7 @@ class StoreSession(Protocol):
         ...
 
     async def submit(self, runs: Sequence[RunRecord], /) -> Sequence[RunRecord]:
-        """Store runs whose id is not known, and return them.
+        """Store runs with new ids, and return them.
 
         A `waiting` run is for any node that has a free slot. A `running` one, which this node has started already,
         belongs to this node with a fence of 1; it is not stored if the lease of this node is over.
@@ -147,7 +147,7 @@ class StoreSession(Protocol):
         Args:
             executors: The number of free slots of each executor.
             limit: The maximum number of runs.
-            skip: Tasks whose runs are left to other nodes.
+            skip: Tasks with runs that are left to other nodes.
 
         Returns:
             The runs, each with a new fence; none if the lease of this node is over.
@@ -155,7 +155,7 @@ class StoreSession(Protocol):
         ...
 
     async def finish(self, outcomes: Sequence[Outcome], /) -> Sequence[UUID]:
-        """Store outcomes, and return the ids of those whose fence was the current one.
+        """Store outcomes, and return the ids of those with the current fence.
 
         An outcome is rejected if another node has taken over the run, or if the run is finished. A run that is given
         back as `waiting` has no owner and a new fence.
@@ -166,7 +166,7 @@ class StoreSession(Protocol):
         ...
 
     async def take_over(self, limit: int, /) -> Sequence[RunRecord]:
-        """Become the owner of running runs whose node closed its session, or whose lease is over.
+        """Become the owner of running runs of nodes that closed their session or lost their lease.
 
         Returns:
             The runs with a new fence: outcomes of their former node are rejected from now on.
@@ -178,13 +178,13 @@ class StoreSession(Protocol):
         ...
 
     async def nodes(self) -> Sequence[NodeRecord]:
-        """Return the nodes whose lease is valid, sorted by id."""
+        """Return the nodes with a valid lease, sorted by id."""
         ...
 
     async def prune(self, keep: Mapping[FinalRunState, timedelta], limit: int, /) -> int:
         """Delete runs if their outcome is older than `keep` says; runs in other states are kept.
 
-        Nodes whose lease has been over for a day are forgotten, too.
+        Nodes are forgotten, too, a day after the end of their lease.
 
         Returns:
             The number of deleted runs, at most `limit`.

@@ -263,7 +263,7 @@ class RunQuery(BaseModel, frozen=True, extra="forbid", defer_build=True):
     """Selection of stored runs, newest first.
 
     Attributes:
-        task_id: Task whose runs are selected; None if those of all tasks are.
+        task_id: Task of the selected runs; None for all tasks.
         states: Runs in these states only; empty for all states.
         before: Runs with a smaller `sequence` only, to read the next page; None for the first page.
         limit: Maximum number of runs.

@@ -394,7 +394,7 @@ class _SqliteTransactions:
         return cursor.fetchone() is not None
 
     def _add_runs(self, database: sqlite3.Connection, runs: Iterable[RunRecord], now: datetime) -> list[RunRecord]:
-        """Add the runs whose id and due time are not known, and return them as they are stored."""
+        """Add the runs with a new id and due time, and return them as they are stored."""
         added: list[RunRecord] = []
         numbers = OutcomeNumbers(database)
         for run in runs:

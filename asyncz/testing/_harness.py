@@ -218,12 +218,12 @@ class Trial(Generic[ResultT]):
                     ) from error
 
     def hold(self, result: ResultT, *, limits: TaskLimits | None = None) -> Submitted[ResultT]:
-        """Submit a run whose function is held by a gate of its own."""
+        """Submit a run with a function that is held by a gate of its own."""
         gate = self.gate()
         return self.submit(self.task(partial(_payloads.hold, gate, result), limits), gate=gate)
 
     def hold_async(self, result: ResultT, *, limits: TaskLimits | None = None) -> Submitted[ResultT]:
-        """Submit a run whose coroutine function is held by a gate of its own."""
+        """Submit a run with a coroutine function that is held by a gate of its own."""
         gate = self.gate()
         return self.submit(self.task(partial(_payloads.hold_async, gate, result), limits), gate=gate)
 

@@ -94,7 +94,7 @@ def give_awaitable(result: ResultT) -> Awaitable[ResultT]:
 
 @attrs.frozen
 class AsyncGiver(Generic[ResultT]):
-    """Callable object whose `__call__` is a coroutine function."""
+    """Callable object with a coroutine function as `__call__`."""
 
     result: ResultT
 

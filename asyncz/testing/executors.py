@@ -37,7 +37,7 @@ _REPORTS = 20
 
 
 class RestrictedExecutorConformance(InterruptionChecks[ResultT]):
-    """Conformance suite of an executor for tasks whose result is `ResultT`, an `Executor[ResultT]`.
+    """Conformance suite of an `Executor[ResultT]`, for tasks with the result `ResultT`.
 
     Each test method checks one rule of `asyncz.testing.RULES` in an event loop of its own, which is abandoned if the
     executor blocks it. The functions of the runs can be imported, so that they can be pickled, and communicate

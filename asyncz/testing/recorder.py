@@ -60,7 +60,7 @@ class RecordingNotifier:
         """Record the outcome of a run and its release. Thread-safe."""
         record = self.record_of(run)
         work_has_ended = self._work_has_ended.get(run.id, lambda: True)()
-        # Both in one step: the loop must not see an outcome whose release is recorded later.
+        # Both in one step: the loop must not see an outcome before its release.
         with self._lock:
             record.notified += 1
             record.released += 1

@@ -99,7 +99,7 @@ RULES: tuple[Rule, ...] = _numbered(
     ),
     (
         "cancelled coroutines",
-        "A coroutine whose cancellation is accepted is cancelled where it awaits, and its run ends as cancelled.",
+        "If a cancellation is accepted, the coroutine is cancelled where it awaits, and its run ends as cancelled.",
     ),
     (
         "asking functions",

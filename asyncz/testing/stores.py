@@ -64,7 +64,7 @@ class StoreConformance(StoreChecks):
         if await nodes.first.fire([firing_of(task)]):
             raise RuleBrokenError(rules.NOT_EARLY, "a task was fired one second before its due time")
         nodes.advance(1)
-        # As a node computes it whose clock is ahead.
+        # As a node with a fast clock computes it.
         later = task.next_due or DUE
         runs = (new_run("task", later), new_run("task", later + SECOND))
         early = firing_of(task).model_copy(update={"runs": runs, "next_due": later + HOUR})

@@ -16,7 +16,7 @@ _START = datetime(2000, 1, 1)  # noqa: DTZ001  # a local time
 
 
 class _Simulation(CronSim):
-    """Search of cronsim for the numbers of our own parser, whose dialect is larger."""
+    """Search of cronsim for the numbers of our own parser, which accepts more."""
 
     def __init__(self, fields: CronFields) -> None:
         super().__init__("* * * * * *", _START)

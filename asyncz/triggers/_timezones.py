@@ -86,7 +86,7 @@ def _problem_with(name: str) -> str:
 
 
 def _region_like(name: str, known: Iterable[str]) -> str | None:
-    """Return the only region whose name, or last part, is similar to a name; None if there is not exactly one."""
+    """Return the only region with a name, or last part, similar to a name; None if there is not exactly one."""
     import difflib
 
     wanted = "_".join(name[:_LONGEST_NAME].split()).casefold()

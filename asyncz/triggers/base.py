@@ -545,7 +545,7 @@ def _without_progressions(triggers: Iterable[Trigger]) -> tuple[Trigger, ...]:
 
 
 def _latest_from(first: datetime | None, due: datetime | None, previous: datetime, now: datetime) -> datetime | None:
-    """Return the last due time of a part whose first due time is `first`, given its last one without a start."""
+    """Return the last due time of a part that starts at `first`, given its last one without a start."""
     if first is None or first > now:
         return None
     return first if first > previous and (due is None or due < first) else due

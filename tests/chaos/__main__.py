@@ -62,7 +62,7 @@ def run_peer(runs: int, seconds: float, seed: int, kill_every: float) -> None:
     print(f"\n{PEER}", flush=True)
     arguments = [str(runs), str(seconds), str(seed), str(kill_every)]
     command = [python, "-W", "ignore", "-m", "tests.chaos.peer_apscheduler", *arguments]
-    # Its workers log each failure there, and failures are what is wanted.
+    # Its workers log each failure there, and failures are wanted.
     peer = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
     try:
         if status := peer.wait(timeout=seconds + 120):

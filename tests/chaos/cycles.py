@@ -75,7 +75,7 @@ async def cycle(kind: str) -> None:
 
 
 def cycles(kind: str, number: int) -> tuple[Resources, Resources]:
-    """What is held before and after so many cycles."""
+    """Objects that are held before and after a number of cycles."""
     # The first one starts what a process needs once: the fork server, the resource tracker.
     asyncio.run(cycle(kind))
     before = _settled(None)

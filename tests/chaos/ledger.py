@@ -1,4 +1,4 @@
-"""An account of every run, kept from what listeners hear and from nothing else."""
+"""An account of every run, kept from events only."""
 
 from __future__ import annotations
 

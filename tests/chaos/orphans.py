@@ -171,7 +171,7 @@ def kill_at(program: str, victim: Victim, seconds: float, folder: Path, *, after
             _command(program, folder),
             cwd=folder,
             stdout=output,
-            # With `--json`, what functions print goes there.
+            # With `--json`, the output of functions goes there.
             stderr=subprocess.STDOUT,
             env={**os.environ, _MARK: mark},
             start_new_session=True,

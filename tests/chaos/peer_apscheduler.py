@@ -26,7 +26,7 @@ _SECONDS_TO_START = 1.0
 
 
 class Peer:
-    """The storm, and its account: what was submitted, and what listeners heard of it."""
+    """The storm, and its account: submissions, and events of listeners."""
 
     def __init__(self, runs: int, seconds: float, seed: int, kill_every: float) -> None:
         self.runs = runs

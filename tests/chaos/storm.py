@@ -108,7 +108,7 @@ class Storm:
 
     async def run(self) -> bool:
         """Run it and print the ledger; tells whether everything adds up."""
-        # Failures are what is wanted here.
+        # Failures are wanted here.
         logging.getLogger("asyncz").setLevel(logging.CRITICAL + 1)
         logging.getLogger("tests.chaos").setLevel(logging.CRITICAL + 1)
         started = time.monotonic()

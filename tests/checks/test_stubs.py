@@ -27,7 +27,7 @@ def check(check_all: Check, monkeypatch: pytest.MonkeyPatch) -> Check:
 
 @pytest.fixture
 def check_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Check:
-    """Write packages and stubs, and look at the package `own` with the command: its exit status and what it prints."""
+    """Write packages and stubs, and look at the package `own` with the command: its exit status and output."""
     installed = tmp_path / "installed"
     (tmp_path / "stubs").mkdir()
     monkeypatch.syspath_prepend(installed)

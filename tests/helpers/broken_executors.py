@@ -506,7 +506,7 @@ class InterruptsCoroutines(ThreadPerRun):
 
 
 class KeepsResultsOfCancelledCoroutines(InterruptsCoroutines):
-    """Executor that cancels a coroutine, and reports what the coroutine returns then."""
+    """Executor that cancels a coroutine, and reports its result."""
 
     @override
     def cancel(self, run: TaskRun[ResultT], /) -> bool:
@@ -539,7 +539,7 @@ class CutsCleanupShort(InterruptsCoroutines):
             return await awaitable
 
         loop = asyncio.new_event_loop()
-        # Without the messages about tasks that are destroyed: that is what is wrong here.
+        # Without the messages about tasks that are destroyed: that is the fault here.
         loop.set_exception_handler(lambda *_: None)
         task = loop.create_task(main())
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.prose import LIMITS, PACKAGE, main, read_prose
+from tests.prose import LIMITS, PACKAGE, crowded_modules, main, read_prose
 
 TESTS = PACKAGE.parent / "tests"
 
@@ -32,10 +32,18 @@ def test_package_word_rates_within_limits() -> None:
 
 
 @pytest.mark.slow
+def test_no_module_repeats_a_limited_word() -> None:
+    assert crowded_modules(sorted(PACKAGE.rglob("*.py"))) == []
+
+
+@pytest.mark.slow
 def test_word_rates_of_tests_within_limits() -> None:
-    violations = read_prose(TESTS.rglob("*.py")).violations()
+    prose = read_prose(TESTS.rglob("*.py"))
     # Tests state facts; the conditions are in the names.
-    assert [each for each in violations if not each.startswith("if/when:")] == []
+    others = ("if/when:", "what:", "whose:")
+    assert [each for each in prose.violations() if not each.startswith(others)] == []
+    assert prose.rates()["what"] < 2
+    assert prose.rates()["whose"] < 4
 
 
 def test_names_of_tests_have_at_most_50_characters() -> None:
@@ -54,6 +62,7 @@ def test_plain_prose_has_no_violations(tmp_path: Path) -> None:
         ("Do what is due.", "what"),
         ("Where it is due.", "where"),
         ("It told the listener.", "tell"),
+        ("Runs whose task is gone.", "whose"),
         ("Whoever waits is notified.", "who"),
         ("Nobody waits.", "who"),
         ("It is no list.", "is no"),

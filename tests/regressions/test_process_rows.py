@@ -237,7 +237,7 @@ if __name__ == "__main__":
 
 
 async def double_on(executor: UniversalExecutor, function: Callable[[int], int]) -> int:
-    """Return what a function makes of 4."""
+    """Return the result of a function for 4."""
     async with asyncio.timeout(WATCHDOG_SECONDS), AsyncIOScheduler(executors={"under_test": executor}) as scheduler:
         return await scheduler.add_task(function, 4, executor="under_test").result()
 

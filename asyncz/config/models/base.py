@@ -70,7 +70,7 @@ class KwargsConfig(Config, frozen=True):
 
 
 class ChoiceConfig(Config, frozen=True):
-    """Base class of tables whose `type` names the class to create."""
+    """Base class of tables with a `type`, which names the class to create."""
 
     type: str
 

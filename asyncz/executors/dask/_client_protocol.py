@@ -1,4 +1,4 @@
-"""Protocols of the used parts of `distributed`, whose classes have no types."""
+"""Protocols of the used parts of `distributed`, which has no types."""
 
 from __future__ import annotations
 

@@ -342,7 +342,7 @@ class DaskExecutor(QueueExecutor):
             self._readers.call(lambda: job.deliver(report))
 
     def _was_dropped(self, job: _Outgoing, error: concurrent.futures.CancelledError) -> None:
-        """End a run whose future Dask has cancelled, which it does for many reasons."""
+        """End a run after Dask has cancelled its future, for one of many reasons."""
         reason: object = getattr(error, "reason", None)
         if reason == "scheduler-restart":
             job.fail(WorkerLostError("was ended by a restart of the cluster"))

@@ -139,7 +139,7 @@ class ProcessPoolExecutor(PoolExecutor):
         supervisor = self._supervisor
         if supervisor is None:
             return
-        # Not by the default executor of the loop, whose threads may all be busy.
+        # Not by the default executor of the loop: its threads may all be busy.
         loop, ended = asyncio.get_running_loop(), asyncio.Event()
         supervisor.stop_soon(lambda: loop.call_soon_threadsafe(ended.set))
         await ended.wait()

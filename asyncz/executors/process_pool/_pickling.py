@@ -127,7 +127,7 @@ class JobPickler(Generic[ProcessT, LinkT]):
         return min(times) if times else None
 
     def release_slots(self, now: float) -> None:
-        """Release the slots of jobs whose pickling takes long.
+        """Release the slots of jobs that take long to pickle.
 
         A process that still starts cannot execute other jobs either: its slot is kept.
         """

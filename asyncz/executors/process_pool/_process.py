@@ -46,7 +46,7 @@ def default_context() -> BaseContext:
     methods = multiprocessing.get_all_start_methods()
     if "forkserver" not in methods or _fork_server_is_inherited:
         return multiprocessing.get_context("spawn")
-    # The fork server listens at a socket in the temporary folder, whose path has a maximum length.
+    # The fork server listens at a socket in the temporary folder, and paths of sockets have a maximum length.
     with contextlib.suppress(OSError):
         if len(os.fsencode(multiprocessing.util.get_temp_dir())) + len("/listener-12345678") > _MAX_SOCKET_PATH:
             return multiprocessing.get_context("spawn")
@@ -185,7 +185,7 @@ def _interrupts_blocked(method: str) -> Generator[None]:
 def _only_importable_main() -> Generator[None]:
     """Keep a worker from importing a main module that is not a file, such as that of `python -`.
 
-    Tasks whose functions are in other modules work without it.
+    Functions of other modules work without it.
     """
     main = sys.modules.get("__main__")
     path: object = getattr(main, "__file__", None)

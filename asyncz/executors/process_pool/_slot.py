@@ -17,9 +17,9 @@ else its process is killed. `deadline` is the one time limit of a state.
 
 The outcome of the jobs of a process that has ended depends on the state before:
 
-- Jobs whose functions had not been called return to the head of the queue, in order.
+- Jobs return to the head of the queue, in order, if their functions had not been called.
 - The job that was cancelled in RETURNING or KILLING ends as cancelled.
-- Another job whose function was running fails with `WorkerLostError`.
+- Another job fails with `WorkerLostError` if its function was running.
 - STARTING without a cancelled job is a failed start. RETIRING is expected.
 
 A slot has no thread: only the supervisor's thread calls it. It calls no user code either: the reports of
@@ -550,7 +550,7 @@ class Slot(Generic[ProcessT, LinkT]):
             self.on_frame_error(FrameError("a frame that it did not complete"))
 
     def on_death(self) -> list[Job]:
-        """Note that the process has ended, and return the jobs whose functions were not called."""
+        """Note that the process has ended, and return the jobs that had not begun."""
         self.state, self.deadline = DEAD, None
         kept = {self.current_run, self.cancelled_run}
         requeued = [job for run_id, job in self.jobs.items() if run_id not in kept]

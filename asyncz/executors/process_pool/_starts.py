@@ -43,7 +43,7 @@ class StartsOwner(Protocol):
         ...
 
     def on_not_spawned(self, slot: WorkerSlot) -> bool:
-        """Drop a slot whose process could not be started; return False if it was dropped before."""
+        """Drop a slot after its process could not be started; return False if it was dropped before."""
         ...
 
     def on_starts_failed(self, error: WorkerStartError) -> None:

@@ -289,7 +289,7 @@ class Supervisor:
         self._selector.register(process.sentinel, selectors.EVENT_READ, slot)
 
     def on_not_spawned(self, slot: WorkerSlot) -> bool:
-        """Drop a slot whose process could not be started; return False if it was dropped before."""
+        """Drop a slot after its process could not be started; return False if it was dropped before."""
         if slot not in self._slots:
             return False
         self._slots.remove(slot)

@@ -65,7 +65,7 @@ _MAX_PARTS = 512
 
 
 class _Run(SentRun):
-    """A run whose cancellation the parent can signal."""
+    """A run that the parent can cancel."""
 
     def __init__(self, number: int, content: bytes | bytearray, channel: _Channel) -> None:
         super().__init__(content)

@@ -53,7 +53,7 @@ class PickledJob:
 
 @attrs.frozen
 class ReadJob:
-    """A row whose pickle was read.
+    """A row with its pickle, as it was read.
 
     Attributes:
         id: Id of the job.

@@ -66,7 +66,7 @@ class Translator:
 
     Args:
         executors: Names of executors by the ones of APScheduler; others keep theirs, and `default` becomes `asyncio`.
-        importable: Modules whose functions are imported to check the arguments.
+        importable: Modules with functions that are imported to check the arguments.
         now: Present time.
     """
 

@@ -13,7 +13,7 @@ from tests.chaos.resources import EXECUTORS, RESOURCES, STEPS
 
 
 class Ledger(BaseModel):
-    """What one scenario printed."""
+    """Output of one scenario."""
 
     step: str
     submitted: int

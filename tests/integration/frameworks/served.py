@@ -1,4 +1,4 @@
-"""Programs of the README in processes of their own, and what they print."""
+"""Programs of the README in processes of their own, and their output."""
 
 from __future__ import annotations
 
