@@ -23,7 +23,7 @@ import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from select import select
-from typing import IO, NoReturn
+from typing import IO, NoReturn, Self
 
 from tests.helpers.paths import PROJECT
 
@@ -87,6 +87,12 @@ class Program:
         own.close()
         self.pid = int(self._replies.readline())
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def poll(self) -> int | None:
         """Return the exit status if the program has ended."""
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -131,6 +137,10 @@ class Program:
         """Send a signal if the program has not ended."""
         if self.poll() is None:
             os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        """Ask the program to end."""
+        self.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
         """Kill the program."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from tests.helpers.forked import Program, run_program
 from tests.helpers.paths import PROJECT
 
 pytestmark = pytest.mark.slow
@@ -17,16 +17,15 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.parametrize("executor", ["processpool", "dask"])
 def test_example_pool_or_cluster_runs(executor: str) -> None:
-    command = [sys.executable, "-m", "tests.examples.pool_or_cluster", executor]
-    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    result = run_program("-m", "tests.examples.pool_or_cluster", executor, cwd=PROJECT, timeout=60)
     assert result.returncode == 0, result.stderr
     assert result.stdout == "2262 primes\n"
     assert "the first ones: [2, 3, 5, 7, 11]" in result.stderr
 
 
-def example(name: str, *arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-u", "-m", f"tests.examples.{name}", *arguments]
-    return subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def example(name: str, *arguments: str) -> Program:
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    return Program(["-m", f"tests.examples.{name}", *arguments], cwd=PROJECT, env=environment)
 
 
 def test_example_chain_runs(tmp_path: Path) -> None:
@@ -44,7 +43,7 @@ def test_example_chain_runs(tmp_path: Path) -> None:
     assert any(line.startswith("read missing.txt failed:") for line in lines)
 
 
-def wait_until_handled(process: subprocess.Popen[str], number: signal.Signals) -> None:
+def wait_until_handled(process: Program, number: signal.Signals) -> None:
     """Wait until a program has a handler for a signal, which would end it before."""
     abandon_at = time.monotonic() + 60
     while True:

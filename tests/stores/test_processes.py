@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -17,6 +15,8 @@ from uuid import uuid4
 import pytest
 
 from asyncz.stores import NodeRecord, PostgresStore, RunQuery, RunRecord, SqliteStore, Store
+from tests.helpers.forked import Program
+from tests.helpers.paths import PROJECT
 from tests.helpers.postgres import new_schema
 from tests.stores.processes import INTERVAL, TASKS
 
@@ -37,10 +37,10 @@ def store_of(url: str) -> Store:
 
 
 @contextmanager
-def node(url: str, folder: Path, version: int = 1, *options: str) -> Iterator[subprocess.Popen[str]]:
+def node(url: str, folder: Path, version: int = 1, *options: str) -> Iterator[Program]:
     """Run a scheduler in a process of its own, which is ended as an operator would."""
-    arguments = [sys.executable, "-m", "tests.stores.processes", url, str(folder), f"{version}", *options]
-    with subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True) as process:
+    arguments = ["-m", "tests.stores.processes", url, str(folder), f"{version}", *options]
+    with Program(arguments, cwd=PROJECT, stdout=2) as process:
         try:
             yield process
         finally:

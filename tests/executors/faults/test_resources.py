@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import pytest
 from pydantic import BaseModel
 
 from tests.chaos.resources import EXECUTORS, RESOURCES, STEPS
+from tests.helpers.forked import run_program
+from tests.helpers.paths import PROJECT
 
 
 class Ledger(BaseModel):
@@ -32,8 +32,7 @@ CASES = [(name, kind) for name in EXECUTORS for kind in RESOURCES if name not in
 @pytest.mark.slow
 @pytest.mark.parametrize(("executor", "resource"), CASES)
 def test_resource_missing_for_a_moment_loses_no_run(executor: str, resource: str) -> None:
-    command = [sys.executable, "-m", "tests.chaos.resources", executor, resource]
-    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=110)
+    result = run_program("-m", "tests.chaos.resources", executor, resource, cwd=PROJECT, timeout=110)
     ledgers = [Ledger.model_validate(json.loads(line)) for line in result.stdout.splitlines()]
     assert [ledger.step for ledger in ledgers] == list(STEPS), result.stderr
     for ledger in ledgers:

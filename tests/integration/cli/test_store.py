@@ -255,6 +255,7 @@ app()
 """
 
 
+@pytest.mark.slow
 def test_read_only_database_is_checked_and_not_changed() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder, url = Path(name), f"sqlite:///{name}/jobs.db"
