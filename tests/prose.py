@@ -48,7 +48,7 @@ LIMITS: Mapping[str, Limit] = {
     "is no": Limit(re.compile(r"\b[Ii]s (no\b(?! (longer|limit)\b)|none\b)"), 0.7),
     "if/when": Limit(re.compile(r"\b(if|when)\b", re.IGNORECASE), 12, is_minimum=True),
 }
-FILE_OCCURRENCES = 3
+FILE_OCCURRENCES = 5
 """A module may exceed the rate of the package with this many occurrences: one of two is much in a short module."""
 OPENER_LIMIT = 2
 """The accepted percentage of docstrings that open with a question word."""
