@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Never
 
 import pytest
 from dask import config as dask_config
 from distributed.versions import VersionMismatchWarning
+from typing_extensions import override
 
-from asyncz import AsyncIOScheduler, ClusterConnectionError, DaskExecutor, TaskError, TaskTimeoutError, WorkerLostError
+from asyncz import (
+    AsyncIOScheduler,
+    ClusterConnectionError,
+    DaskExecutor,
+    RunHandle,
+    TaskCancelledError,
+    TaskError,
+    TaskTimeoutError,
+    WorkerLostError,
+)
 from tests.helpers import payloads
 from tests.helpers.cluster import Proxy, part
 from tests.helpers.dask_client import client_of, cluster_state
@@ -128,6 +141,100 @@ async def test_dask_user_client_closed_breaks_executor(cluster: str, tmp_path: P
             await waiting
         await until(lambda: scheduler.state.executors[0].status == "broken")
         go_on.touch()
+
+
+async def test_dask_failed_submission_fails_runs(cluster: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with (
+        client_of(cluster) as client,
+        AsyncIOScheduler(executors={"under_test": DaskExecutor(client=client)}) as scheduler,
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(client, "map", raising(RuntimeError("no graph")))
+            with pytest.raises(RuntimeError, match="no graph"):
+                await start_run(scheduler, payloads.add, 1, 2)
+        assert await start_run(scheduler, payloads.add, 1, 2) == 3
+
+
+def raising(error: Exception) -> Callable[[object], Never]:
+    def call(*_: object, **__: object) -> Never:
+        raise error
+
+    return call
+
+
+@pytest.mark.parametrize("answers_with_error", [False, True])
+async def test_dask_unheard_cancellation_is_logged(
+    cluster: str,
+    answers_with_error: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    begun, go_on = tmp_path / "begun", tmp_path / "go on"
+
+    async def answer(*_: object, **__: object) -> dict[str, object]:
+        return {"tcp://worker": OSError("no route")}
+
+    async with (
+        client_of(cluster) as client,
+        AsyncIOScheduler(executors={"under_test": DaskExecutor(client=client)}) as scheduler,
+    ):
+        handle = start_run(scheduler, payloads.mark_and_wait, str(begun), str(go_on))
+        await until(begun.exists)
+        monkeypatch.setattr(client, "run", answer if answers_with_error else raising(OSError("no route")))
+        assert handle.cancel()
+        with pytest.raises(TaskCancelledError):
+            await handle
+        await until(lambda: "did not hear of a cancellation" in caplog.text)
+        assert "no route" in caplog.text
+        # The function goes on, and counts until it returns.
+        assert scheduler.state.executors[0].abandoned == 1
+        go_on.touch()
+        await until(lambda: scheduler.state.executors[0].running == 0)
+
+
+class Slow:
+    """Argument that waits while an executor pickles it, and is an int in the worker."""
+
+    pickling = threading.Event()
+    go_on = threading.Event()
+
+    @override
+    def __reduce__(self) -> tuple[type[int], tuple[()]]:
+        if threading.current_thread().name == "asyncz-dask-pickle":
+            self.pickling.set()
+            assert self.go_on.wait(60)
+        return int, ()
+
+
+def start_slowly_pickled_run(scheduler: AsyncIOScheduler) -> RunHandle[int]:
+    Slow.pickling.clear()
+    Slow.go_on.clear()
+    return start_run(scheduler, payloads.add, Slow(), 2)  # type: ignore[arg-type]  # an int in the worker
+
+
+async def test_dask_cancelled_while_pickled_never_runs(cluster: str) -> None:
+    async with AsyncIOScheduler(executors={"under_test": DaskExecutor(cluster)}) as scheduler:
+        handle = start_slowly_pickled_run(scheduler)
+        await until(Slow.pickling.is_set)
+        assert handle.cancel()
+        with pytest.raises(TaskCancelledError):
+            await handle
+        Slow.go_on.set()
+        assert await start_run(scheduler, payloads.add, 1, 2) == 3
+
+
+async def test_dask_client_closed_while_pickling_fails_run(cluster: str) -> None:
+    async with (
+        client_of(cluster) as client,
+        AsyncIOScheduler(executors={"under_test": DaskExecutor(client=client)}) as scheduler,
+    ):
+        handle = start_slowly_pickled_run(scheduler)
+        await until(Slow.pickling.is_set)
+        await client.close()
+        with pytest.raises(ClusterConnectionError, match="closed"):
+            await handle
+        Slow.go_on.set()
 
 
 async def test_dask_unreachable_cluster_fails_start() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import closing
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 
 import pytest
 
@@ -24,7 +24,7 @@ from asyncz import (
 )
 from asyncz.executors.dask import _executor as dask
 from tests.helpers import decorated, payloads
-from tests.helpers.dask_client import client_of, cluster_state, make_client
+from tests.helpers.dask_client import Client, client_of, cluster_state, make_client
 from tests.helpers.executors import start_run
 
 pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("cluster"), pytest.mark.slow]
@@ -80,34 +80,55 @@ async def test_dask_unpicklable_call_or_result_fails(cluster: str) -> None:
         assert await start_run(scheduler, payloads.add, 1, 2) == 3
 
 
+@contextmanager
+def counted_submissions(client: Client, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """Yield a list that gets the number of runs of each submission."""
+    submissions: list[int] = []
+    hand_over = client.map
+
+    def counting(
+        execute: Callable[[bytes], bytes],
+        parcels: Sequence[bytes],
+        /,
+        key: list[str],
+        pure: bool,
+        resources: dict[str, float] | None,
+        retries: int | None,
+    ) -> Sequence[Awaitable[bytes]]:
+        submissions.append(len(parcels))
+        return hand_over(execute, parcels, key=key, pure=pure, resources=resources, retries=retries)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(client, "map", counting)
+        yield submissions
+
+
 @pytest.mark.usefixtures("long_slices")
 async def test_dask_simultaneous_runs_submitted_together(cluster: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async with client_of(cluster) as client:
-        submissions: list[int] = []
-        hand_over = client.map
-
-        def counting(
-            execute: Callable[[bytes], bytes],
-            parcels: Sequence[bytes],
-            /,
-            key: list[str],
-            pure: bool,
-            resources: dict[str, float] | None,
-            retries: int | None,
-        ) -> Sequence[Awaitable[bytes]]:
-            submissions.append(len(parcels))
-            return hand_over(execute, parcels, key=key, pure=pure, resources=resources, retries=retries)
-
-        monkeypatch.setattr(client, "map", counting)
-        async with AsyncIOScheduler(executors={"under_test": DaskExecutor(client=client)}) as scheduler:
-            scheduler.pause()
-            tasks = [scheduler.add_task(payloads.add, number, 1, executor="under_test") for number in range(300)]
-            scheduler.resume()
-            assert await asyncio.gather(*(task.result() for task in tasks)) == list(range(1, 301))
+        with counted_submissions(client, monkeypatch) as submissions:
+            async with AsyncIOScheduler(executors={"under_test": DaskExecutor(client=client)}) as scheduler:
+                scheduler.pause()
+                tasks = [scheduler.add_task(payloads.add, number, 1, executor="under_test") for number in range(300)]
+                scheduler.resume()
+                assert await asyncio.gather(*(task.result() for task in tasks)) == list(range(1, 301))
         assert sum(submissions) == 300
         assert len(submissions) <= 30
         # It is its owner's.
         assert await client.submit(payloads.add, 2, 3, pure=False) == 5
+
+
+@pytest.mark.usefixtures("long_slices")
+async def test_dask_large_runs_submitted_in_parts(cluster: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    large = b"x" * 600_000
+    async with client_of(cluster) as client:
+        with counted_submissions(client, monkeypatch) as submissions:
+            async with AsyncIOScheduler(executors={"under_test": DaskExecutor(client=client)}) as scheduler:
+                scheduler.pause()
+                tasks = [scheduler.add_task(len, large, executor="under_test") for _ in range(3)]
+                scheduler.resume()
+                assert await asyncio.gather(*(task.result() for task in tasks)) == [len(large)] * 3
+        assert submissions == [1, 1, 1]
 
 
 async def test_dask_resources_restrict_workers(cluster: str) -> None:
