@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping
 from email.message import Message
 from http.client import HTTPException
-from typing import IO, Final
+from typing import IO, Final, Protocol
 from urllib.error import HTTPError, URLError
 from urllib.parse import SplitResult, urlencode, urlsplit
 from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
@@ -42,6 +42,18 @@ class RemoteCommandError(AsynczError):
     @override
     def __str__(self) -> str:
         return self.message
+
+
+class RemoteClient(Protocol):
+    """Client of a dashboard, or of a store."""
+
+    def get(self, path: str, answer: type[ModelT], **parameters: object) -> ModelT:
+        """Read a state."""
+        ...
+
+    def post(self, path: str, answer: type[ModelT], body: Mapping[str, object]) -> ModelT:
+        """Carry out an action."""
+        ...
 
 
 class _NoRedirects(HTTPRedirectHandler):

@@ -27,8 +27,9 @@ from asyncz.cli.run import run_scheduler
 from asyncz.cli.store import store_app
 from asyncz.cli.verify import Declarations, verify as verify_target
 from asyncz.config import SchedulerConfig
-from asyncz.exceptions import AsynczError, ConfigurationError, ConfigurationProblem
+from asyncz.exceptions import AsynczError, ConfigurationError, ConfigurationProblem, InvalidInputError
 from asyncz.schedulers import AsyncIOScheduler
+from asyncz.stores._console import console_of_url
 
 SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 EXIT_INVALID = 1
@@ -185,6 +186,13 @@ def dashboard(
     config: Annotated[
         Path | None, typer.Option("--config", help="A TOML file that describes the scheduler, instead of TARGET.")
     ] = None,
+    store: Annotated[
+        str | None,
+        typer.Option(
+            help="The store of schedulers, instead of TARGET: sqlite:///path or postgresql://user@host/database.",
+            metavar="URL",
+        ),
+    ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 for a free one.")] = 0,
     drain_timeout: Annotated[
         float | None,
@@ -192,6 +200,9 @@ def dashboard(
     ] = None,
 ) -> None:
     """Run a scheduler with its dashboard on 127.0.0.1, until SIGINT or SIGTERM.
+
+    With --store, no scheduler runs: the dashboard shows and steers the
+    schedulers that use the store. Their code is not imported.
 
     Prints a link that can be opened once. Only this machine can reach it;
     other commands need the same ASYNCZ_TOKEN as this one.
@@ -201,15 +212,24 @@ def dashboard(
     """
     from asyncz.cli.serve import serve_dashboard
 
-    if (target is None) == (config is None):
-        raise typer.BadParameter("name either a scheduler, as module:name, or --config FILE", param_hint="TARGET")
+    if sum(each is not None for each in (target, config, store)) != 1:
+        raise typer.BadParameter(
+            "name either a scheduler, as module:name, or --config FILE, or --store URL", param_hint="TARGET"
+        )
     configure_logging(None, None)
-    scheduler = _configured(config) if config is not None else _imported_scheduler(target or "")
+    source = store or (_configured(config) if config is not None else _imported_scheduler(target or ""))
     try:
-        serve_dashboard(scheduler, target or f"{config}", port, drain_timeout)
+        serve_dashboard(source, _title_of_store(store) if store else target or f"{config}", port, drain_timeout)
     except (AsynczError, OSError) as error:
         print(f"asyncz dashboard: {exception_text(error, 2000)}", file=sys.stderr)
         raise typer.Exit(EXIT_INVALID) from error
+
+
+def _title_of_store(url: str) -> str:
+    try:
+        return console_of_url(url).description
+    except InvalidInputError as error:
+        raise typer.BadParameter(printable(f"{error}"), param_hint="--store") from error
 
 
 @app.command()

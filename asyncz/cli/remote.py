@@ -1,11 +1,11 @@
-"""Commands for a running scheduler, through the JSON API of its dashboard."""
+"""Commands for running schedulers, through the JSON API of a dashboard or through their store."""
 
 from __future__ import annotations
 
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import typer
 from rich.console import Console
@@ -15,18 +15,27 @@ from rich.text import Text
 from typing_extensions import TypeVar
 
 from asyncz._text import exception_text, printable
-from asyncz.cli._client import ApiClient, RemoteCommandError
+from asyncz.cli._client import ApiClient, RemoteClient, RemoteCommandError
 from asyncz.cli._live_table import duration_text
 from asyncz.dashboard.states import ActionName, ActionReport, Run, RunDetail, RunPage, SchedulerInfo, TaskPage
-from asyncz.exceptions import AsynczError
+from asyncz.exceptions import AsynczError, InvalidInputError
 from asyncz.states import TaskState
 
 ResultT = TypeVar("ResultT")
 
 EXIT_FAILED = 1
 
-Address: TypeAlias = Annotated[str, typer.Argument(help="Address of the dashboard.", metavar="URL")]
+Address: TypeAlias = Annotated[
+    str,
+    typer.Argument(
+        help="Address of a dashboard, or a store: sqlite:///path or postgresql://user@host/database.", metavar="URL"
+    ),
+]
 Ids: TypeAlias = Annotated[list[str], typer.Argument(help="Ids of the tasks.", metavar="TASK...")]
+OptionalIds: TypeAlias = Annotated[list[str] | None, typer.Argument(help="Ids of the tasks.", metavar="[TASK]...")]
+Everything: TypeAlias = Annotated[
+    bool, typer.Option("--all", help="The scheduler itself, or with a store all schedulers, instead of tasks.")
+]
 Headers: TypeAlias = Annotated[
     list[str] | None, typer.Option("--header", help="A header of each request, such as 'X-Key: value'.")
 ]
@@ -59,7 +68,7 @@ def ps(
     header: Headers = None,
     insecure: Insecure = False,
 ) -> None:
-    """List the tasks of a running scheduler.
+    """List the tasks of a running scheduler, or of all schedulers that use a store.
 
     Exit status: 0, or 1 if the dashboard cannot be read.
     """
@@ -71,7 +80,7 @@ def ps(
         _console().print(_task_table(tasks))
 
 
-def _all_tasks(client: ApiClient, search: str, limit: int) -> list[TaskState]:
+def _all_tasks(client: RemoteClient, search: str, limit: int) -> list[TaskState]:
     found: list[TaskState] = []
     after: str | None = None
     while len(found) < limit:
@@ -91,28 +100,75 @@ def run_now(url: Address, tasks: Ids, json: AsJson = False, header: Headers = No
     _act("run", _client(url, header, insecure), tasks, json)
 
 
-def pause(url: Address, tasks: Ids, json: AsJson = False, header: Headers = None, insecure: Insecure = False) -> None:
-    """Pause the schedules of tasks.
+def pause(
+    url: Address,
+    tasks: OptionalIds = None,
+    *,
+    everything: Everything = False,
+    json: AsJson = False,
+    header: Headers = None,
+    insecure: Insecure = False,
+) -> None:
+    """Pause the schedules of tasks, or a scheduler with --all.
 
     Exit status: 0, or 1 if it failed for a task.
     """
-    _act("pause", _client(url, header, insecure), tasks, json)
+    _pause("pause", _client(url, header, insecure), tasks or [], everything, json)
 
 
-def resume(url: Address, tasks: Ids, json: AsJson = False, header: Headers = None, insecure: Insecure = False) -> None:
-    """Resume the schedules of tasks.
+def resume(
+    url: Address,
+    tasks: OptionalIds = None,
+    *,
+    everything: Everything = False,
+    json: AsJson = False,
+    header: Headers = None,
+    insecure: Insecure = False,
+) -> None:
+    """Resume the schedules of tasks, or a scheduler with --all.
 
     Exit status: 0, or 1 if it failed for a task.
     """
-    _act("resume", _client(url, header, insecure), tasks, json)
+    _pause("resume", _client(url, header, insecure), tasks or [], everything, json)
 
 
-def cancel(url: Address, tasks: Ids, json: AsJson = False, header: Headers = None, insecure: Insecure = False) -> None:
-    """Cancel the runs of tasks, as far as their executors can.
+def _pause(
+    action: Literal["pause", "resume"], client: RemoteClient, tasks: list[str], everything: bool, json: bool
+) -> None:
+    if everything == bool(tasks):
+        raise typer.BadParameter("name tasks, or pass --all", param_hint="TASK")
+    if everything:
+        _report(_guarded(lambda: client.post("scheduler", ActionReport, {"action": action})), f"{action} all", json)
+    else:
+        _act(action, client, tasks, json)
+
+
+def cancel(
+    url: Address,
+    tasks: OptionalIds = None,
+    *,
+    run: Annotated[
+        str | None, typer.Option(help="Id of one run, as `asyncz logs` shows it, instead of tasks.", metavar="RUN")
+    ] = None,
+    json: AsJson = False,
+    header: Headers = None,
+    insecure: Insecure = False,
+) -> None:
+    """Cancel the runs of tasks, or one run, as far as their executors can.
 
     Exit status: 0, or 1 if it failed for a task.
     """
-    _act("cancel", _client(url, header, insecure), tasks, json)
+    if (run is None) == (not tasks):
+        raise typer.BadParameter("name tasks, or pass --run RUN", param_hint="TASK")
+    client = _client(url, header, insecure)
+    if run is None:
+        _act("cancel", client, tasks or [], json)
+        return
+    number = run.removeprefix("s")
+    if not (number.isascii() and number.isdecimal() and len(number) < 19):
+        raise typer.BadParameter(printable(f"{run!r} is not the id of a run"), param_hint="--run")
+    body = {"run_id": int(number)}
+    _report(_guarded(lambda: client.post("cancel-run", ActionReport, body)), "cancel run", json)
 
 
 def logs(
@@ -137,7 +193,7 @@ def logs(
             _print_run(detail)
 
 
-def _details(client: ApiClient, task_id: str, limit: int) -> list[RunDetail]:
+def _details(client: RemoteClient, task_id: str, limit: int) -> list[RunDetail]:
     runs = client.get("runs", RunPage, task=task_id, limit=limit).runs
     return [client.get("run", RunDetail, id=run.run_id) for run in reversed(runs)]
 
@@ -173,7 +229,7 @@ def _repeat(updates: int | None, interval: float, update: Callable[[], object]) 
         time.sleep(interval)
 
 
-def _top_page(client: ApiClient, limit: int = 50) -> TaskPage:
+def _top_page(client: RemoteClient, limit: int = 50) -> TaskPage:
     running = client.get("tasks", TaskPage, filter="running", limit=limit)
     coming = client.get("tasks", TaskPage, filter="scheduled", order="next", limit=limit)
     known = {task.task_id for task in running.tasks}
@@ -181,10 +237,10 @@ def _top_page(client: ApiClient, limit: int = 50) -> TaskPage:
     return TaskPage(tasks=tasks[:limit], total=coming.total, matching=len(tasks[:limit]))
 
 
-def _screen(client: ApiClient, height: int) -> Table:
+def _screen(client: RemoteClient, height: int) -> Table:
     info = client.get("info", SchedulerInfo)
     table = _task_table(_top_page(client, max(1, min(200, height - 6))).tasks)
-    where = f"process {info.pid} on {info.host}"
+    where = f"{info.nodes} nodes" if info.scope == "cluster" else f"process {info.pid} on {info.host}"
     table.title = printable(f"{info.title}: {info.status}, {info.tasks} tasks, {where}")
     return table
 
@@ -232,9 +288,12 @@ def _run_text(run: Run) -> str:
     return f"run {run.run_id}: {run.outcome or 'in progress'}{took}{due}"
 
 
-def _act(action: ActionName, client: ApiClient, tasks: list[str], json: bool) -> None:
+def _act(action: ActionName, client: RemoteClient, tasks: list[str], json: bool) -> None:
     body = {"action": action, "task_ids": tasks}
-    report = _guarded(lambda: client.post("actions", ActionReport, body))
+    _report(_guarded(lambda: client.post("actions", ActionReport, body)), action, json)
+
+
+def _report(report: ActionReport, action: str, json: bool) -> None:
     if json:
         print(report.model_dump_json(indent=2))
     else:
@@ -250,7 +309,7 @@ def _console() -> Console:
     return Console(markup=False, emoji=False, highlight=False)
 
 
-def _client(url: str, headers: list[str] | None, insecure: bool) -> ApiClient:
+def _client(url: str, headers: list[str] | None, insecure: bool) -> RemoteClient:
     given = dict[str, str]()
     for header in headers or ():
         name, colon, value = header.partition(":")
@@ -258,8 +317,12 @@ def _client(url: str, headers: list[str] | None, insecure: bool) -> ApiClient:
             raise typer.BadParameter("write a header like 'X-Key: value'", param_hint="--header")
         given[name.strip()] = value.strip()
     try:
+        if url.startswith(("sqlite:", "postgresql:", "postgres:")):
+            from asyncz.cli._store_client import StoreClient
+
+            return StoreClient(url)
         return ApiClient(url, given, insecure=insecure)
-    except RemoteCommandError as error:
+    except (RemoteCommandError, InvalidInputError) as error:
         raise typer.BadParameter(printable(f"{error}"), param_hint="URL") from error
 
 

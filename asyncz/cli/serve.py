@@ -1,4 +1,4 @@
-"""`asyncz dashboard`: a scheduler with its dashboard, on a loopback address."""
+"""`asyncz dashboard`: a scheduler with its dashboard, or the dashboard of a store, on a loopback address."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from asyncz.schedulers import AsyncIOScheduler
 
 if TYPE_CHECKING:
     import uvicorn
+    from starlette.types import ASGIApp
 
 _HOST = "127.0.0.1"
 
@@ -30,11 +31,11 @@ class DashboardStartError(AsynczError):
         return "the scheduler cannot be started; the log has the reason"
 
 
-def serve_dashboard(scheduler: AsyncIOScheduler, title: str, port: int, drain_timeout: float | None) -> None:
-    """Run a scheduler with its dashboard until SIGINT or SIGTERM.
+def serve_dashboard(source: AsyncIOScheduler | str, title: str, port: int, drain_timeout: float | None) -> None:
+    """Run a scheduler with its dashboard, or the dashboard of a store, until SIGINT or SIGTERM.
 
     Args:
-        scheduler: Scheduler.
+        source: Scheduler, or the URL of a store.
         title: Title of the pages.
         port: Port on the loopback address; 0 for a free one.
         drain_timeout: Seconds after a signal until the remaining runs are cancelled; None for no limit.
@@ -44,6 +45,7 @@ def serve_dashboard(scheduler: AsyncIOScheduler, title: str, port: int, drain_ti
         OSError: The port is in use.
         RemoteCommandError: The token in the environment cannot be used.
         DashboardStartError: The scheduler cannot be started.
+        StoreError: The store cannot be used.
     """
     try:
         import uvicorn
@@ -51,14 +53,30 @@ def serve_dashboard(scheduler: AsyncIOScheduler, title: str, port: int, drain_ti
         from asyncz.dashboard.local import LocalDashboard
     except ModuleNotFoundError as error:
         raise MissingExtraError("the dashboard", f"{error.name}", "dashboard") from error
-    app = LocalDashboard(scheduler, title, environment_token())
-    logging.getLogger().addHandler(app.dashboard.log_handler)
-    config = uvicorn.Config(
-        scheduler.asgi(app, drain_timeout=drain_timeout), log_level="warning", access_log=False, lifespan="on"
-    )
+    app = LocalDashboard(source, title, environment_token())
+    if isinstance(source, str):
+        _check_store(source)
+        served: ASGIApp = app
+    else:
+        if app.log_handler is not None:
+            logging.getLogger().addHandler(app.log_handler)
+        served = source.asgi(app, drain_timeout=drain_timeout)
+    config = uvicorn.Config(served, log_level="warning", access_log=False, lifespan="on")
     with socket.create_server((_HOST, port)) as listening:
         address = f"http://{_HOST}:{listening.getsockname()[1]}"
         _run(uvicorn.Server(config), listening, f"{address}{app.login_path}")
+
+
+def _check_store(url: str) -> None:
+    """Check that the store can be used, before a browser shows that it cannot.
+
+    Raises:
+        StoreError: It cannot.
+    """
+    from asyncz.stores._admin_urls import opened_admin
+
+    with opened_admin(url, "write") as admin:
+        admin.require_schema()
 
 
 def _run(server: uvicorn.Server, listening: socket.socket, link: str) -> None:

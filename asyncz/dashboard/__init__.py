@@ -18,6 +18,7 @@ __all__ = [
     "Permission",
     "Redact",
     "RedactedKind",
+    "StoreDashboard",
     "User",
     "Verdict",
     "redact_secrets",
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
         redact_secrets as redact_secrets,
     )
     from asyncz.dashboard._security import Authorize as Authorize, User as User, Verdict as Verdict
-    from asyncz.dashboard.app import Dashboard as Dashboard
+    from asyncz.dashboard.app import Dashboard as Dashboard, StoreDashboard as StoreDashboard
     from asyncz.dashboard.states import Access as Access, Permission as Permission
 else:
     _get, __dir__ = lazy_exports(
@@ -40,7 +41,7 @@ else:
             "asyncz.dashboard._actions": ("OperatorAction",),
             "asyncz.dashboard._redaction": ("Redact", "RedactedKind", "redact_secrets"),
             "asyncz.dashboard._security": ("Authorize", "User", "Verdict"),
-            "asyncz.dashboard.app": ("Dashboard",),
+            "asyncz.dashboard.app": ("Dashboard", "StoreDashboard"),
             "asyncz.dashboard.states": ("Access", "Permission"),
         },
     )

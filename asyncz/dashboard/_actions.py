@@ -13,11 +13,13 @@ from asyncz._text import exception_text, printable
 from asyncz.clock import utc
 from asyncz.config import TriggerConfig
 from asyncz.dashboard._journal import Journal
+from asyncz.dashboard._problems import STORE_PROBLEM
 from asyncz.dashboard._safe_logging import logger
 from asyncz.dashboard.states import ActionFailure, ActionName, ActionReport
 from asyncz.exceptions import AsynczError, InvalidInputError
 from asyncz.protocols import Trigger
 from asyncz.schedulers import AsyncIOScheduler
+from asyncz.stores.exceptions import StoreError, UnreadableTaskError, UnstorableTaskError
 
 
 @attrs.frozen(kw_only=True)
@@ -43,16 +45,14 @@ class OperatorAction:
     at: datetime = attrs.field(factory=lambda: utc(time.time()))
 
 
-class Operator:
-    """Actions of users on a scheduler. For the loop's thread of the scheduler.
+class Announcer:
+    """Announcement of actions: to the log, the journal of this process, and the listeners.
 
     Args:
-        scheduler: Scheduler.
-        journal: Record of events, which gets each action.
+        journal: Record of events, which gets each action; None without one.
     """
 
-    def __init__(self, scheduler: AsyncIOScheduler, journal: Journal) -> None:
-        self._scheduler = scheduler
+    def __init__(self, journal: Journal | None) -> None:
         self._journal = journal
         self._listeners: tuple[Callable[[OperatorAction], object], ...] = ()
         self._lock = threading.Lock()
@@ -62,16 +62,56 @@ class Operator:
         with self._lock:
             self._listeners = (*self._listeners, listener)
 
-    def act(self, action: ActionName, ids: Sequence[str], user: str, trigger: TriggerConfig | None) -> ActionReport:
+    def announce(self, action: OperatorAction) -> None:
+        """Record an action, and call the listeners with it."""
+        run = "" if action.run_id is None else f" run {action.run_id}"
+        detail = f": {action.detail}" if action.detail else ""
+        failure = f" failed: {action.failure}" if action.failure else ""
+        text = f"{action.action}{run}{detail}{failure}"
+        if self._journal is not None:
+            self._journal.record_action(action.task_id, text, action.user)
+        user = printable(action.user) or "an unnamed user"
+        logger.info("%s: %s by %s", printable(action.task_id) or "scheduler", text, user)
+        for listener in self._listeners:
+            try:
+                listener(action)
+            except Exception:
+                logger.exception("A listener of actions raised")
+
+
+def check_trigger_of(action: ActionName, trigger: object) -> None:
+    """Check that an action has a trigger if it needs one.
+
+    Raises:
+        InvalidInputError: It has none, or has one and needs none.
+    """
+    if (action == "reschedule") != (trigger is not None):
+        allowed = "the action reschedule needs a trigger, and the others need none"
+        raise InvalidInputError("trigger", "None" if trigger is None else "a trigger", allowed)
+
+
+class Operator:
+    """Actions of users on a scheduler: the `Actor` of a process. For the loop's thread of the scheduler.
+
+    Args:
+        scheduler: Scheduler.
+        announcer: Announces each action.
+    """
+
+    def __init__(self, scheduler: AsyncIOScheduler, announcer: Announcer) -> None:
+        self._scheduler = scheduler
+        self._announcer = announcer
+
+    async def act(
+        self, action: ActionName, ids: Sequence[str], user: str, trigger: TriggerConfig | None, /
+    ) -> ActionReport:
         """Carry out an action on tasks; a failure on one of them does not affect the others.
 
         Raises:
             InvalidInputError: The action needs a trigger and has none, or the other way round.
             AsynczError: The trigger cannot be created.
         """
-        if (action == "reschedule") != (trigger is not None):
-            allowed = "the action reschedule needs a trigger, and the others need none"
-            raise InvalidInputError("trigger", "None" if trigger is None else "a trigger", allowed)
+        check_trigger_of(action, trigger)
         created = None if trigger is None else trigger.create()
         done: list[str] = []
         failed: list[ActionFailure] = []
@@ -79,12 +119,14 @@ class Operator:
             try:
                 detail = self._act(action, task_id, created)
             except Exception as error:
-                failure = ActionFailure(task_id=task_id, message=_failure_text(error, action, task_id))
+                failure = ActionFailure(task_id=task_id, message=failure_text(error, action, task_id))
                 failed.append(failure)
-                self._announce(OperatorAction(action=action, user=user, task_id=task_id, failure=failure.message))
+                self._announcer.announce(
+                    OperatorAction(action=action, user=user, task_id=task_id, failure=failure.message)
+                )
             else:
                 done.append(task_id)
-                self._announce(OperatorAction(action=action, user=user, task_id=task_id, detail=detail))
+                self._announcer.announce(OperatorAction(action=action, user=user, task_id=task_id, detail=detail))
         return ActionReport(done=tuple(done), failed=tuple(failed))
 
     def _act(self, action: ActionName, task_id: str, trigger: Trigger | None) -> str:
@@ -105,7 +147,7 @@ class Operator:
                 scheduler.remove_task(task_id)
         return ""
 
-    def cancel_run(self, run_id: int, user: str) -> ActionReport:
+    async def cancel_run(self, run_id: int, user: str, /) -> ActionReport:
         """Cancel a run.
 
         Raises:
@@ -115,16 +157,16 @@ class Operator:
         if not self._scheduler.cancel_run(run_id):
             reason = "it runs in a thread, which cannot be stopped" if summary.outcome is None else "it has ended"
             failure = ActionFailure(task_id=summary.task_id, message=f"the run {run_id} was not cancelled: {reason}")
-            self._announce(
+            self._announcer.announce(
                 OperatorAction(
                     action="cancel", user=user, task_id=summary.task_id, run_id=run_id, failure=failure.message
                 )
             )
             return ActionReport(failed=(failure,))
-        self._announce(OperatorAction(action="cancel", user=user, task_id=summary.task_id, run_id=run_id))
+        self._announcer.announce(OperatorAction(action="cancel", user=user, task_id=summary.task_id, run_id=run_id))
         return ActionReport(done=(f"{run_id}",))
 
-    def set_paused(self, paused: bool, user: str) -> ActionReport:
+    async def set_paused(self, paused: bool, user: str, /) -> ActionReport:
         """Pause or resume the scheduler.
 
         Raises:
@@ -134,25 +176,15 @@ class Operator:
             self._scheduler.pause()
         else:
             self._scheduler.resume()
-        self._announce(OperatorAction(action="pause scheduler" if paused else "resume scheduler", user=user))
+        self._announcer.announce(OperatorAction(action="pause scheduler" if paused else "resume scheduler", user=user))
         return ActionReport()
 
-    def _announce(self, action: OperatorAction) -> None:
-        run = "" if action.run_id is None else f" run {action.run_id}"
-        detail = f": {action.detail}" if action.detail else ""
-        failure = f" failed: {action.failure}" if action.failure else ""
-        text = f"{action.action}{run}{detail}{failure}"
-        self._journal.record_action(action.task_id, text, action.user)
-        user = printable(action.user) or "an unnamed user"
-        logger.info("%s: %s by %s", printable(action.task_id) or "scheduler", text, user)
-        for listener in self._listeners:
-            try:
-                listener(action)
-            except Exception:
-                logger.exception("A listener of actions raised")
 
-
-def _failure_text(error: Exception, action: ActionName, task_id: str) -> str:
+def failure_text(error: Exception, action: ActionName, task_id: str) -> str:
+    """Return the text of an error for users; the log has the texts that may contain secrets."""
+    if isinstance(error, StoreError) and not isinstance(error, UnstorableTaskError | UnreadableTaskError):
+        logger.warning("The store of the dashboard failed: %s", exception_text(error))
+        return STORE_PROBLEM
     if isinstance(error, AsynczError):
         return exception_text(error)
     # Code of the user has raised, such as a trigger or a listener; its text is for the log only.

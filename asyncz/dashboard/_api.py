@@ -15,12 +15,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from typing_extensions import TypeVar
 
-from asyncz.dashboard._actions import Operator
 from asyncz.dashboard._http import Endpoint, json_response, parse_body, parse_query
-from asyncz.dashboard._index import TaskSelection
 from asyncz.dashboard._openapi import Described, document
 from asyncz.dashboard._problems import RequestError
-from asyncz.dashboard._reading import ReadModel, RunSelection
+from asyncz.dashboard._reader import Actor, Reader
 from asyncz.dashboard._security import User
 from asyncz.dashboard.requests import (
     CancelRunRequest,
@@ -32,6 +30,8 @@ from asyncz.dashboard.requests import (
     TaskActionRequest,
     TaskQuery,
     TimelineQuery,
+    run_selection_of,
+    selection_of,
 )
 from asyncz.dashboard.states import (
     PERMISSIONS,
@@ -46,6 +46,7 @@ from asyncz.dashboard.states import (
     TaskPage,
     Timeline,
 )
+from asyncz.prometheus import CONTENT_TYPE
 
 QueryT = TypeVar("QueryT", bound=BaseModel)
 BodyT = TypeVar("BodyT", bound=BaseModel)
@@ -75,7 +76,7 @@ class Api:
         operator: Actions.
     """
 
-    def __init__(self, model: ReadModel, operator: Operator) -> None:
+    def __init__(self, model: Reader, operator: Actor) -> None:
         self._model = model
         self._operator = operator
 
@@ -96,6 +97,7 @@ class Api:
         )
 
     async def _info(self, _: NoQuery, user: User) -> SchedulerInfo:
+        await self._model.refresh()
         return info_for(self._model, user)
 
     async def _tasks(self, query: TaskQuery, _: User) -> TaskPage:
@@ -117,22 +119,22 @@ class Api:
         return await self._model.timeline(timedelta(minutes=query.past), timedelta(minutes=query.future))
 
     async def _events(self, query: EventQuery, _: User) -> EventPage:
-        return self._model.events(query.before, query.limit)
+        return await self._model.events(query.before, query.limit)
 
     async def _act(self, body: TaskActionRequest, user: User) -> ActionReport:
         _check_permission(user, body.action)
-        return self._operator.act(body.action, body.task_ids, user.name, body.trigger)
+        return await self._operator.act(body.action, body.task_ids, user.name, body.trigger)
 
     async def _cancel_run(self, body: CancelRunRequest, user: User) -> ActionReport:
         _check_permission(user, "cancel")
-        return self._operator.cancel_run(body.run_id, user.name)
+        return await self._operator.cancel_run(body.run_id, user.name)
 
     async def _set_paused(self, body: SchedulerActionRequest, user: User) -> ActionReport:
         _check_permission(user, "scheduler")
-        return self._operator.set_paused(body.action == "pause", user.name)
+        return await self._operator.set_paused(body.action == "pause", user.name)
 
 
-def info_for(model: ReadModel, user: User) -> SchedulerInfo:
+def info_for(model: Reader, user: User) -> SchedulerInfo:
     """Return the scheduler, with the name and the rights of a user."""
     permissions = tuple(each for each in PERMISSIONS if user.may(each))
     return model.info().model_copy(update={"access": user.access, "permissions": permissions, "user": user.name})
@@ -148,16 +150,6 @@ def _check_permission(user: User, permission: Permission) -> None:
         raise RequestError(403, f"the permission {permission!r} is missing")
 
 
-def selection_of(query: TaskQuery) -> TaskSelection:
-    """Return the selection that the parameters of a request describe."""
-    return TaskSelection(query.search, query.filter, query.executor, query.order, query.after, query.limit)
-
-
-def run_selection_of(query: RunQueryParameters) -> RunSelection:
-    """Return the selection that the parameters of a request describe."""
-    return RunSelection(query.task, query.outcome, query.before, query.limit, query.stored)
-
-
 def document_endpoint(found: Sequence[Operation]) -> Endpoint:
     """Return the endpoint of the OpenAPI document for some operations."""
     content = document([(operation.method, operation.described) for operation in found])
@@ -166,6 +158,15 @@ def document_endpoint(found: Sequence[Operation]) -> Endpoint:
         return JSONResponse(content)
 
     return openapi
+
+
+def metrics_endpoint(model: Reader) -> Endpoint:
+    """Return the endpoint of the metrics."""
+
+    async def metrics(_: Request, __: User) -> Response:
+        return Response(await model.metrics(), headers={"content-type": CONTENT_TYPE})
+
+    return metrics
 
 
 def _reading(

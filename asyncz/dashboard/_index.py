@@ -9,6 +9,7 @@ from datetime import datetime
 
 import attrs
 
+from asyncz.dashboard._reader import TaskSelection
 from asyncz.dashboard.states import TaskFilter, TaskOrder, TaskPage
 from asyncz.schedulers import AsyncIOScheduler
 from asyncz.states import TaskState
@@ -16,27 +17,6 @@ from asyncz.tasks import Task
 
 # A scan may take this part of the time: after one of 0.3 s, the values are used for 6 s.
 _SCAN_SHARE = 20
-
-
-@attrs.frozen
-class TaskSelection:
-    """Selection and order of tasks.
-
-    Attributes:
-        search: Text that the id, the function, the executor or an argument contains; case does not matter.
-        filter: Selection by state; None for all tasks.
-        executor: Alias of an executor; empty for all executors.
-        order: Order of the tasks.
-        after: Key of the last task of the page before; None for the first page.
-        limit: Maximum number of tasks of a page.
-    """
-
-    search: str = ""
-    filter: TaskFilter | None = None
-    executor: str = ""
-    order: TaskOrder = "id"
-    after: str | None = None
-    limit: int = 50
 
 
 @attrs.frozen

@@ -13,12 +13,22 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from asyncz.dashboard import _charts, _texts, _views
-from asyncz.dashboard._api import info_for, run_selection_of, selection_of
+from asyncz.dashboard._api import info_for
 from asyncz.dashboard._http import Endpoint, parse_query
-from asyncz.dashboard._reading import ReadModel, RunSelection
+from asyncz.dashboard._reader import Reader, RunSelection
+from asyncz.dashboard._runs import STORED
 from asyncz.dashboard._security import User
 from asyncz.dashboard._static import version
-from asyncz.dashboard.requests import EventQuery, IdQuery, NoQuery, RunQueryParameters, TaskQuery, TimelineQuery
+from asyncz.dashboard.requests import (
+    EventQuery,
+    IdQuery,
+    NoQuery,
+    RunQueryParameters,
+    TaskQuery,
+    TimelineQuery,
+    run_selection_of,
+    selection_of,
+)
 from asyncz.dashboard.states import PERMISSIONS
 from asyncz.triggers._cron_words import trigger_words
 
@@ -58,10 +68,12 @@ class Pages:
 
     Args:
         model: Source of the states.
+        other: Relative address of the pages of the other scope; empty if there is none.
     """
 
-    def __init__(self, model: ReadModel) -> None:
+    def __init__(self, model: Reader, other: str = "") -> None:
         self._model = model
+        self._other = other
         self._environment = Environment(
             loader=PackageLoader("asyncz.dashboard"),
             autoescape=True,
@@ -87,7 +99,7 @@ class Pages:
         query = parse_query(request, TaskQuery, of_form=True)
         page = await self._model.tasks(selection_of(query))
         counts = await self._model.counts()
-        aliases = [executor.alias for executor in self._model.executor_states()]
+        aliases = self._model.aliases()
         return await self._rendered(
             "tasks", user, query=query, page=page, counts=counts, filters=_FILTERS, aliases=aliases
         )
@@ -103,8 +115,8 @@ class Pages:
         """Return the page of runs."""
         query = parse_query(request, RunQueryParameters, of_form=True)
         page = await self._model.runs(run_selection_of(query))
-        has_store = self._model.store is not None
-        outcomes = _STORED_STATES if has_store and query.stored else _OUTCOMES
+        has_store = self._model.stores_runs and not self._other
+        outcomes = _STORED_STATES if self._model.scope == "cluster" or (has_store and query.stored) else _OUTCOMES
         return await self._rendered("runs", user, query=query, page=page, outcomes=outcomes, has_store=has_store)
 
     async def run(self, request: Request, user: User) -> Response:
@@ -123,12 +135,14 @@ class Pages:
         """Return the page of executors and nodes."""
         parse_query(request, NoQuery, of_form=True)
         page = await self._model.executors()
-        return await self._rendered("executors", user, page=page, has_store=self._model.store is not None)
+        return await self._rendered("executors", user, page=page, has_store=self._model.stores_runs)
 
     async def events(self, request: Request, user: User) -> Response:
         """Return the page of events."""
         query = parse_query(request, EventQuery, of_form=True)
-        return await self._rendered("events", user, query=query, page=self._model.events(query.before, query.limit))
+        return await self._rendered(
+            "events", user, query=query, page=await self._model.events(query.before, query.limit)
+        )
 
     def problem(self, status: int, message: str, user: User | None) -> Response:
         """Return the page for a request that was rejected; it names the scheduler for users only."""
@@ -139,6 +153,7 @@ class Pages:
 
     async def _rendered(self, name: str, user: User, **values: object) -> Response:
         """Return a page, rendered in another thread: if it has many rows, that takes too long for the event loop."""
+        await self._model.refresh()
         return await asyncio.to_thread(lambda: self._page(name, user, values))
 
     def _page(self, name: str, user: User, values: Mapping[str, object], status: int = 200) -> Response:
@@ -149,5 +164,6 @@ class Pages:
             return _views.time_element(_views.as_time(at), now, kind)
 
         shown: dict[str, object] = {**_HELPERS, "version": version(), "time": time, "active": name, **values}
-        page = template.render(shown, info=info_for(self._model, user))
+        run_prefix = STORED if self._model.scope == "cluster" else ""
+        page = template.render(shown, info=info_for(self._model, user), other=self._other, run_prefix=run_prefix)
         return Response(page, status, media_type="text/html; charset=utf-8")

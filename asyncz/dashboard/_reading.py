@@ -16,9 +16,10 @@ from asyncz._metadata import __version__
 from asyncz._text import exception_text, printable, value_text
 from asyncz.clock import utc
 from asyncz.dashboard import _runs
-from asyncz.dashboard._index import TaskIndex, TaskSelection
+from asyncz.dashboard._index import TaskIndex
 from asyncz.dashboard._journal import Journal, RecordedEvent, RecordedRun
 from asyncz.dashboard._problems import STORE_PROBLEM, RequestError
+from asyncz.dashboard._reader import RunSelection, TaskSelection
 from asyncz.dashboard._redaction import Redactor
 from asyncz.dashboard._safe_logging import logger
 from asyncz.dashboard._texts import duration_text
@@ -33,6 +34,7 @@ from asyncz.dashboard.states import (
     RunDetail,
     RunPage,
     SchedulerInfo,
+    Scope,
     TaskDetail,
     TaskFilter,
     TaskPage,
@@ -41,40 +43,25 @@ from asyncz.dashboard.states import (
 from asyncz.events import TaskExecuted
 from asyncz.exceptions import AsynczError, InvalidInputError, TaskLookupError
 from asyncz.limits import TaskLimits
+from asyncz.prometheus import PrometheusMetrics
 from asyncz.schedulers import AsyncIOScheduler
-from asyncz.states import ExecutorState, TaskState
-from asyncz.stores.records import RunQuery, RunRecordState
+from asyncz.schedulers._observation import node_id
+from asyncz.states import TaskState
+from asyncz.stores.records import RunQuery
 
 if TYPE_CHECKING:
     from asyncz.schedulers.stored import SchedulerStore
 
 
 _MAX_DUE_TIMES = 100
+# Seconds by which the due time of a run differs from the stored one: two runs of a task are told apart by microseconds.
+_SAME_TIME = 5e-7
 _MAX_LANES = 40
 _MAX_TIMELINE_RUNS = 2000
 
 
-@attrs.frozen
-class RunSelection:
-    """Selection of runs.
-
-    Attributes:
-        task_id: Id of a task; None for all tasks.
-        outcome: Outcome; `running` for runs in progress, None for all runs.
-        before: Key of the last run of the page before; None for the first page.
-        limit: Maximum number of runs of a page.
-        stored: Read the runs of all nodes from the store, if there is one.
-    """
-
-    task_id: str | None = None
-    outcome: RunRecordState | None = None
-    before: int | None = None
-    limit: int = 50
-    stored: bool = False
-
-
 class ReadModel:
-    """All that the dashboard reads of a scheduler.
+    """States of a scheduler: the `Reader` of this process.
 
     Coroutines read in another thread: if there are many tasks, a page takes too long for the event loop. If the
     scheduler has a store, its runs and nodes are read on the loop's thread of the scheduler.
@@ -86,12 +73,15 @@ class ReadModel:
         title: Title of the dashboard.
     """
 
+    scope: Scope = "process"
+
     def __init__(self, scheduler: AsyncIOScheduler, journal: Journal, redactor: Redactor, title: str) -> None:
         self._scheduler = scheduler
         self._journal = journal
         self._redactor = redactor
         self._title = title
         self.index: TaskIndex = TaskIndex(scheduler, redactor.shows_argument)
+        self._metrics = PrometheusMetrics(scheduler)
 
     @property
     def store(self) -> SchedulerStore | None:
@@ -100,6 +90,11 @@ class ReadModel:
             return self._scheduler.store
         except InvalidInputError:
             return None
+
+    @property
+    def stores_runs(self) -> bool:
+        """True if a selection of runs can ask for those of the store."""
+        return self.store is not None
 
     @property
     def now(self) -> datetime:
@@ -120,9 +115,20 @@ class ReadModel:
             access="look",
         )
 
+    async def refresh(self) -> None:
+        """Do nothing: the scheduler is in this process."""
+
+    async def metrics(self) -> str:
+        """Return the metrics of the scheduler in the text format of Prometheus."""
+        return await asyncio.to_thread(self._metrics.text)
+
+    def close(self) -> None:
+        """Count nothing more. Thread-safe."""
+        self._metrics.close()
+
     # Tasks
 
-    async def tasks(self, selection: TaskSelection) -> TaskPage:
+    async def tasks(self, selection: TaskSelection, /) -> TaskPage:
         """Return a page of tasks, with redacted errors."""
         return await asyncio.to_thread(self._tasks, selection)
 
@@ -130,9 +136,9 @@ class ReadModel:
         """Return the number of tasks that each filter selects."""
         return await asyncio.to_thread(self.index.counts)
 
-    def executor_states(self) -> tuple[ExecutorState, ...]:
-        """Return the registered executors."""
-        return self._scheduler.executors
+    def aliases(self) -> Sequence[str]:
+        """Return the aliases of the registered executors."""
+        return [executor.alias for executor in self._scheduler.executors]
 
     def _tasks(self, selection: TaskSelection) -> TaskPage:
         page = self.index.page(selection)
@@ -145,7 +151,7 @@ class ReadModel:
             task = task.model_copy(update={"progress": progress.model_copy(update={"message": message})})
         return task.redacted(self._redactor.error(task.task_id))
 
-    async def task(self, task_id: str) -> TaskDetail:
+    async def task(self, task_id: str, /) -> TaskDetail:
         """Return a task with its arguments, options and next due times.
 
         Raises:
@@ -172,7 +178,7 @@ class ReadModel:
 
     # Runs
 
-    async def runs(self, selection: RunSelection) -> RunPage:
+    async def runs(self, selection: RunSelection, /) -> RunPage:
         """Return a page of runs, newest first.
 
         Raises:
@@ -187,13 +193,34 @@ class ReadModel:
         if selection.outcome == "waiting":
             # Waiting runs are in a store only.
             return RunPage(runs=())
-        found = self._journal.runs(_matching(selection), selection.limit + 1)
+        found = self._journal.runs(self._matching(selection), selection.limit + 1)
         runs = [_runs.run_of_record(record, self._redactor) for record in found]
         if len(runs) <= selection.limit:
             runs += self._remembered(selection, {run.run_id for run in runs})
         more = len(runs) > selection.limit
         shown = tuple(runs[: selection.limit])
         return RunPage(runs=shown, next_key=shown[-1].run_id if more else None)
+
+    def _matching(self, selection: RunSelection) -> Callable[[RecordedRun], bool]:
+        task_id, before = selection.task_id, selection.before
+        any_outcome = selection.outcome is None
+        wanted = _runs.outcome_of(selection.outcome or "")
+
+        def matches(record: RecordedRun) -> bool:
+            details = record.details
+            return (
+                (task_id is None or record.task_id == task_id)
+                and (any_outcome or record.outcome == wanted)
+                and (before is None or details.run_id < before)
+                and _is_between(details.started_at or details.scheduled_at, selection)
+                and self._shows(selection.text, record.task_id, record.error)
+            )
+
+        return matches
+
+    def _shows(self, text: str, task_id: str, error: str) -> bool:
+        """Return True if the error of a run contains a text as it is shown: a search must not find what is hidden."""
+        return not text or text.casefold() in self._redactor("error", task_id, error).casefold()
 
     def _remembered(self, selection: RunSelection, known: set[str]) -> list[Run]:
         """Return older runs of a task that the scheduler remembers, but not the journal."""
@@ -211,6 +238,8 @@ class ReadModel:
             if (selection.before is None or each.run_id < selection.before)
             and f"{each.run_id}" not in known
             and (selection.outcome is None or each.outcome == selection.outcome)
+            and _is_between(each.started_at or each.scheduled_at, selection)
+            and self._shows(selection.text, each.task_id, each.error)
         ]
         return sorted(runs, key=lambda run: int(run.run_id), reverse=True)
 
@@ -229,7 +258,7 @@ class ReadModel:
             next_key=f"{shown[-1].sequence}" if len(records) > selection.limit else None,
         )
 
-    async def run(self, run_id: str) -> RunDetail:
+    async def run(self, run_id: str, /) -> RunDetail:
         """Return a run with its traceback, attempts and log records.
 
         Raises:
@@ -238,18 +267,37 @@ class ReadModel:
             AsynczError: The store cannot be read.
         """
         store = self.store
-        sequence = _number_of(run_id.removeprefix(_runs.STORED)) if run_id.startswith(_runs.STORED) else None
+        sequence = _runs.number_of(run_id.removeprefix(_runs.STORED)) if run_id.startswith(_runs.STORED) else None
         if sequence is not None and store is not None:
             for record in await store.runs(RunQuery(before=sequence + 1, limit=1)):
                 if record.sequence == sequence:
                     return _runs.detail_of_store(record, self._redactor)
-        number = _number_of(run_id)
+        number = _runs.number_of(run_id)
         if number is None:
             raise RequestError(404, f"no run with the id {printable(run_id, 100)!r} is known")
         record_of_run = self._journal.find(number)
         if record_of_run is not None:
             return _runs.detail_of_record(record_of_run, self._redactor)
         return RunDetail(run=_runs.run_of_summary(self._scheduler.get_run(number), self._redactor))
+
+    @property
+    def node_id(self) -> str:
+        """Id of this process in its store; empty without one."""
+        return node_id(self._scheduler._parts)
+
+    def find_run(self, task_id: str, scheduled_at: datetime | None) -> RunDetail | None:
+        """Return a recorded run by its due time, which the store knows too; None if it is not recorded."""
+        if scheduled_at is None:
+            return None
+        at = scheduled_at.timestamp()
+
+        def matches(record: RecordedRun) -> bool:
+            scheduled = record.details.scheduled
+            return record.task_id == task_id and scheduled is not None and abs(scheduled - at) < _SAME_TIME
+
+        for record in self._journal.runs(matches, 1):
+            return _runs.detail_of_record(self._journal.find(record.details.run_id) or record, self._redactor)
+        return None
 
     # Executors, timeline and events
 
@@ -272,7 +320,7 @@ class ReadModel:
             ),
         )
 
-    async def timeline(self, past: timedelta, future: timedelta) -> Timeline:
+    async def timeline(self, past: timedelta, future: timedelta, /) -> Timeline:
         """Return past and coming runs in a window around now."""
         return await asyncio.to_thread(self._timeline, past, future)
 
@@ -293,9 +341,10 @@ class ReadModel:
         more = len(due) == _MAX_DUE_TIMES and due[-1] < end
         return Lane(task_id=task_id, runs=tuple(runs), due=tuple(at for at in due if now <= at <= end), more=more)
 
-    def events(self, before: int | None, limit: int) -> EventPage:
+    async def events(self, before: str | None, limit: int, /) -> EventPage:
         """Return a page of events, newest first."""
-        found = self._journal.recorded_events(before=before, limit=limit + 1)
+        number = None if before is None else int(before.partition(".")[0])
+        found = self._journal.recorded_events(before=number, limit=limit + 1)
         shown = found[:limit]
         return EventPage(
             events=tuple(self._event(event) for event in shown),
@@ -320,32 +369,16 @@ def _options_of(limits: TaskLimits) -> tuple[Argument, ...]:
     )
 
 
-def _number_of(text: str) -> int | None:
-    """Return a number of a run; None if the text is not one, or if it does not fit the column of a store."""
-    # Longer texts are not converted: that takes a time that grows with the square of the length.
-    is_number = text.isascii() and text.isdecimal() and len(text) < 20
-    number = int(text) if is_number else -1
-    return number if 0 <= number <= 2**62 else None
-
-
 def _timing(event: RecordedEvent) -> str:
     duration = None if event.details is None else event.details.duration
     return "" if duration is None else f"in {duration_text(duration)}"
 
 
-def _matching(selection: RunSelection) -> Callable[[RecordedRun], bool]:
-    task_id, before = selection.task_id, selection.before
-    any_outcome = selection.outcome is None
-    wanted = _runs.outcome_of(selection.outcome or "")
-
-    def matches(record: RecordedRun) -> bool:
-        return (
-            (task_id is None or record.task_id == task_id)
-            and (any_outcome or record.outcome == wanted)
-            and (before is None or record.details.run_id < before)
-        )
-
-    return matches
+def _is_between(at: datetime | None, selection: RunSelection) -> bool:
+    since, until = selection.since, selection.until
+    if since is None and until is None:
+        return True
+    return at is not None and (since is None or at >= since) and (until is None or at < until)
 
 
 def _overlapping(start: float) -> Callable[[RecordedRun], bool]:

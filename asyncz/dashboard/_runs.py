@@ -30,6 +30,14 @@ STORED = "s"
 """First letter of the ids of stored runs, before their position in the history."""
 
 
+def number_of(text: str) -> int | None:
+    """Return a number of a run; None if the text is not one, or if it does not fit the column of a store."""
+    # Longer texts are not converted: that takes a time that grows with the square of the length.
+    is_number = text.isascii() and text.isdecimal() and len(text) < 20
+    number = int(text) if is_number else -1
+    return number if 0 <= number <= 2**62 else None
+
+
 def seconds_between(start: datetime | None, end: datetime | None) -> float | None:
     """Return the seconds from one time to another, at least 0; None if one is unknown."""
     # Wall-clock times of two processes may differ by a few microseconds.

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Final
 
 from starlette.requests import Request
@@ -60,9 +60,14 @@ class _Listener:
 
 
 class ChangeStreams:
-    """Open streams of one dashboard."""
+    """Open streams of one dashboard.
+
+    Attributes:
+        watch: Coroutine function that runs beside each stream, and notifies of changes; None without one.
+    """
 
     def __init__(self) -> None:
+        self.watch: Callable[[], Coroutine[object, object, None]] | None = None
         self._listeners: tuple[_Listener, ...] = ()
         self._lock = threading.Lock()
 
@@ -85,6 +90,7 @@ class ChangeStreams:
         listener = _Listener()
         self._add(listener)
         ending = asyncio.ensure_future(_disconnected(request))
+        watching = None if self.watch is None else asyncio.ensure_future(self.watch())
         # Not `asyncio.timeout`: if the client is slow, that would cancel the server's write, outside of this generator.
         clock = asyncio.get_running_loop().time
         end = clock() + MAX_SECONDS
@@ -102,6 +108,8 @@ class ChangeStreams:
                 await asyncio.wait({ending}, timeout=_INTERVAL)
         finally:
             ending.cancel()
+            if watching is not None:
+                watching.cancel()
             self._remove(listener)
 
     def _add(self, listener: _Listener) -> None:

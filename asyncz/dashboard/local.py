@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, Never, cast
@@ -12,7 +13,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from asyncz.dashboard._security import HEADERS, LOOPBACK_HOSTS, User, check_host
-from asyncz.dashboard.app import Dashboard
+from asyncz.dashboard.app import Dashboard, StoreDashboard
 from asyncz.schedulers import AsyncIOScheduler
 
 _LOGIN: Final = "/login"
@@ -25,19 +26,26 @@ class LocalDashboard:
     Requests for another name of the host are rejected, so that no page can reach it by DNS rebinding.
 
     Args:
-        scheduler: Scheduler.
+        source: Scheduler, or the URL of a store.
         title: Title of the pages.
         token: Token that programs send as `Authorization: Bearer`; empty for none.
     """
 
-    def __init__(self, scheduler: AsyncIOScheduler, title: str, token: str = "") -> None:
+    def __init__(self, source: AsyncIOScheduler | str, title: str, token: str = "") -> None:
         self._login_token = secrets.token_urlsafe(24)
         self._session = secrets.token_urlsafe(32)
         self._bearer = f"Bearer {token}" if token else ""
         self._user = _user_name()
-        self.dashboard: Dashboard = Dashboard(
-            scheduler, self._authorize, title=title, allowed_hosts=LOOPBACK_HOSTS, max_runs=5000
+        self.dashboard: Dashboard | StoreDashboard = (
+            StoreDashboard(source, self._authorize, title=title, allowed_hosts=LOOPBACK_HOSTS)
+            if isinstance(source, str)
+            else Dashboard(source, self._authorize, title=title, allowed_hosts=LOOPBACK_HOSTS, max_runs=5000)
         )
+
+    @property
+    def log_handler(self) -> logging.Handler | None:
+        """Log handler that keeps the records of runs; None if no scheduler runs in this process."""
+        return self.dashboard.log_handler if isinstance(self.dashboard, Dashboard) else None
 
     @property
     def login_path(self) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from asyncz.config import (
     CalendarIntervalTriggerConfig,
@@ -13,6 +14,7 @@ from asyncz.config import (
     IntervalTriggerConfig,
     OnDemandConfig,
 )
+from asyncz.dashboard._reader import RunSelection, TaskSelection
 from asyncz.dashboard.states import ActionName, TaskFilter, TaskOrder
 from asyncz.stores.records import RunRecordState
 
@@ -27,6 +29,20 @@ _Limit: TypeAlias = Annotated[int, Field(ge=1, le=200)]
 _Minutes: TypeAlias = Annotated[int, Field(ge=1, le=7 * 24 * 60)]
 # Larger numbers do not fit the column of a store.
 _Key: TypeAlias = Annotated[int, Field(ge=1, le=2**62)]
+
+
+_EventKey: TypeAlias = Annotated[str, Field(pattern=r"^[0-9]{1,17}(\.[0-9]{1,18})?$")]
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError:
+        message = "the time is out of range"
+        raise ValueError(message) from None
+
+
+_Time: TypeAlias = Annotated[datetime, AfterValidator(_in_utc)]
 
 
 class Parameters(BaseModel, frozen=True, extra="forbid", defer_build=True):
@@ -62,6 +78,9 @@ class RunQueryParameters(Parameters, frozen=True):
         before: `next_key` of the page before.
         limit: Maximum number of runs.
         stored: Read the runs of all nodes from the store, if there is one.
+        since: Earliest time of the runs; UTC if it has no offset.
+        until: Time before which the runs were; UTC if it has no offset.
+        text: Text that the error contains; case does not matter.
     """
 
     task: _Id | None = None
@@ -69,6 +88,9 @@ class RunQueryParameters(Parameters, frozen=True):
     before: _Key | None = None
     limit: _Limit = 50
     stored: bool = False
+    since: _Time | None = None
+    until: _Time | None = None
+    text: Annotated[str, Field(max_length=200)] = ""
 
 
 class IdQuery(Parameters, frozen=True):
@@ -101,7 +123,7 @@ class EventQuery(Parameters, frozen=True):
         limit: Maximum number of events.
     """
 
-    before: _Key | None = None
+    before: _EventKey | None = None
     limit: _Limit = 100
 
 
@@ -141,3 +163,15 @@ class SchedulerActionRequest(Parameters, frozen=True):
     """
 
     action: Literal["pause", "resume"]
+
+
+def selection_of(query: TaskQuery) -> TaskSelection:
+    """Return the selection that the parameters of a request describe."""
+    return TaskSelection(query.search, query.filter, query.executor, query.order, query.after, query.limit)
+
+
+def run_selection_of(query: RunQueryParameters) -> RunSelection:
+    """Return the selection that the parameters of a request describe."""
+    return RunSelection(
+        query.task, query.outcome, query.before, query.limit, query.stored, query.since, query.until, query.text
+    )

@@ -16,6 +16,9 @@ Text: TypeAlias = Annotated[str, AfterValidator(escape_surrogates)]
 Access: TypeAlias = Literal["look", "operate"]
 """Right of a user: to read, or also to act."""
 
+Scope: TypeAlias = Literal["process", "cluster"]
+"""Origin of the states: the process that serves the dashboard, or all nodes of a store."""
+
 TaskFilter: TypeAlias = Literal["scheduled", "running", "paused", "failing", "idle"]
 """Selection of tasks; a task may belong to several."""
 
@@ -47,6 +50,8 @@ class SchedulerInfo(Snapshot, frozen=True):
         access: Right of the user who asks.
         permissions: Actions that the user who asks may carry out.
         user: Name of the user who asks.
+        scope: Origin of the states.
+        nodes: Number of nodes that use the store, for the scope `cluster`.
     """
 
     title: Text
@@ -60,6 +65,8 @@ class SchedulerInfo(Snapshot, frozen=True):
     access: Access
     permissions: tuple[Permission, ...] = ()
     user: Text = ""
+    scope: Scope = "process"
+    nodes: NonNegativeInt = 0
 
 
 class TaskPage(Snapshot, frozen=True):
@@ -182,10 +189,12 @@ class RunPage(Snapshot, frozen=True):
     Attributes:
         runs: Runs of the page.
         next_key: Key of the next page, which has older runs; None on the last page.
+        is_partial: True if a search has ended before the page was full, and older runs have not been looked at.
     """
 
     runs: tuple[Run, ...]
     next_key: Text | None = None
+    is_partial: bool = False
 
 
 class RunDetail(Snapshot, frozen=True):

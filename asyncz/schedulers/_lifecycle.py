@@ -163,6 +163,13 @@ class Lifecycle:
         runtime.require_running("resume()")
         runtime.change(self._resume)
 
+    def set_paused(self, paused: bool) -> None:
+        """Call `pause` or `resume`."""
+        if paused:
+            self.pause()
+        else:
+            self.resume()
+
     def _pause(self) -> None:
         runtime = self._parts.runtime
         if runtime.status == "running":

@@ -123,8 +123,26 @@ class AnyController(Due, Registered, TaskOwner[object], Protocol):
         ...
 
 
+class AnyLiveRun(Protocol):
+    """Live run with any result."""
+
+    @property
+    def run_id(self) -> int:
+        """Number of the run."""
+        ...
+
+    @property
+    def scheduled(self) -> float:
+        """Due time, in seconds since the epoch."""
+        ...
+
+
 class StoredController(AnyController, Protocol):
     """Controller of a task that a store keeps."""
+
+    def live_runs(self) -> Sequence[AnyLiveRun]:
+        """Return the live runs, oldest first."""
+        ...
 
     def start_stored(self, at: float, call: Callable[[], object], *, waited: bool) -> None:
         """Start a run of which this node has become the owner."""

@@ -24,6 +24,7 @@ from asyncz.protocols import Executor, Trigger
 from asyncz.schedulers._parts import AnyController, SchedulerParts
 from asyncz.schedulers._safe_logging import logger
 from asyncz.schedulers._store_cleanup import StoreCleanup, ends_caller, log_failure
+from asyncz.schedulers._store_commands import StoreCommands
 from asyncz.schedulers._store_events import ClusterEvents
 from asyncz.schedulers._store_lease import LeaseKeeper, clock_offset, lease_clock
 from asyncz.schedulers._store_runs import StoredRuns
@@ -66,6 +67,7 @@ class StoreConnector:
         parts: Parts of the scheduler.
         store: Store.
         options: Options for the store.
+        set_paused: Function that pauses the scheduler, or resumes it.
 
     Attributes:
         tasks: Tasks that the store keeps.
@@ -74,13 +76,16 @@ class StoreConnector:
         connected: Whether the last call of the store was successful.
     """
 
-    def __init__(self, parts: SchedulerParts, store: Store, options: StoreOptions) -> None:
+    def __init__(
+        self, parts: SchedulerParts, store: Store, options: StoreOptions, set_paused: Callable[[bool], object]
+    ) -> None:
         self._parts = parts
         self._store = store
         self._options = options
         self.tasks: StoredTasks = StoredTasks(parts, options, self._hooks_of, self._wake)
         self.runs: StoredRuns = StoredRuns(parts, self.tasks, options, self._set_wanted)
         self.events: ClusterEvents = ClusterEvents(parts, self.tasks, self._wake)
+        self._commands = StoreCommands(self.tasks, self.runs, set_paused)
         self.connected: bool = False
         self._session: StoreSession | None = None
         self._lease: LeaseKeeper | None = None
@@ -218,6 +223,7 @@ class StoreConnector:
         lease = self._lease = LeaseKeeper(session, duration, sent, now, self._on_lease_renewed)
         self.runs.open(self._node_id, lambda: lease.term)
         lease.start()
+        await self._commands.open(session)
         await self.tasks.load(session)
         self._nodes = [each.id for each in await session.nodes()]
         await self._deliver_events(session)
@@ -404,6 +410,7 @@ class StoreConnector:
         if self._read_changes:
             self._read_changes = False
             await self.tasks.read_changes(session)
+            await self._commands.carry_out(session)
             self.runs.wants_claim = True
         if self.runs.wants_claim:
             await self.runs.claim(session)

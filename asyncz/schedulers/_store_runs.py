@@ -439,6 +439,19 @@ class StoredRuns:
                 return
             query = query.model_copy(update={"before": page[-1].sequence})
 
+    def find(self, stored_id: UUID) -> tuple[str, float | int] | None:
+        """Return the task of a run of this node, with the due time of the run here, or its number if a call started it.
+
+        None if the run does not belong to this node.
+        """
+        for owned in self._owned.values():
+            if owned.id == stored_id:
+                return owned.task_id, owned.at
+        for run_id, owned in self._called.items():
+            if owned.id == stored_id:
+                return owned.task_id, run_id
+        return None
+
     def forget_backlog(self, task_id: str, backlog: Sequence[float]) -> None:
         """End the runs that waited in the backlog of a removed task."""
         for at in backlog:

@@ -120,9 +120,10 @@ class AsyncIOScheduler(TaskScheduler):
         tasks = TaskRegistry[AnyController](runtime) if store is None else NamedTaskRegistry[AnyController](runtime)
         registry, timer = ExecutorRegistry(runtime, completion), DueTimer[AnyController](runtime, tasks.registered)
         parts = chains.parts = SchedulerParts(runtime, completion, registry, tasks, timer, chains)
-        super().__init__(parts, defaults, Lifecycle(parts))
+        lifecycle = Lifecycle(parts)
+        super().__init__(parts, defaults, lifecycle)
         if store is not None or store_options is not None:
-            _use_store(parts, store, store_options)
+            _use_store(parts, store, store_options, lifecycle.set_paused)
         for alias, executor in (executors or {}).items():
             if isinstance(executor, str):
                 self.add_executor(executor, alias=alias)
@@ -664,11 +665,16 @@ explain_misuse(
 )
 
 
-def _use_store(parts: SchedulerParts, store: Store | str | None, options: StoreOptions | None) -> None:
+def _use_store(
+    parts: SchedulerParts,
+    store: Store | str | None,
+    options: StoreOptions | None,
+    set_paused: Callable[[bool], object],
+) -> None:
     # Imported here: without a store, nothing of it is loaded.
     from asyncz.schedulers._store_part import StoreConnector
     from asyncz.stores._urls import store_of
     from asyncz.stores.options import StoreOptions
 
     check_optional_instance("store_options", options, StoreOptions)
-    parts.store = StoreConnector(parts, store_of(store), options or StoreOptions())
+    parts.store = StoreConnector(parts, store_of(store), options or StoreOptions(), set_paused)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple, TypeAlias, get_args
+from uuid import UUID
 
 import attrs
 
 from asyncz.stores._checks import usable_age
 from asyncz.stores._columns import RUN_COLUMNS, TASK_COLUMNS
+from asyncz.stores._console_records import COMMAND_COLUMNS
 from asyncz.stores._migrations import Dialect, Migration, migrations
 from asyncz.stores.exceptions import StoreSchemaError
 from asyncz.stores.records import FinalRunState, NodeRecord
@@ -23,6 +26,7 @@ _TABLES: Mapping[str, Collection[str]] = {
     "asyncz_runs": RUN_COLUMNS,
     "asyncz_nodes": ("id", "name", "app_version", "lease_until"),
     "asyncz_counters": ("name", "value"),
+    "asyncz_commands": COMMAND_COLUMNS,
 }
 _FINAL_STATES: tuple[FinalRunState, ...] = get_args(FinalRunState)
 # Rows that one statement deletes: a longer one would keep nodes from writing.
@@ -111,13 +115,28 @@ class StoreAdmin(abc.ABC):
     def _columns(self, table: str) -> Collection[str]: ...
 
     @abc.abstractmethod
-    def _now(self) -> datetime: ...
+    def transaction(self) -> AbstractContextManager[None]:
+        """Execute the statements of a block in one transaction."""
 
     @abc.abstractmethod
-    def _stored_time(self, moment: datetime) -> object: ...
+    def notify(self) -> None:
+        """Notify nodes that tasks, runs or commands have changed, if the database can do that."""
 
     @abc.abstractmethod
-    def _read_time(self, value: object) -> datetime: ...
+    def now(self) -> datetime:
+        """Return the time by the clock of the store."""
+
+    @abc.abstractmethod
+    def stored_time(self, moment: datetime) -> object:
+        """Return a time as the database keeps it."""
+
+    @abc.abstractmethod
+    def stored_id(self, run_id: UUID) -> object:
+        """Return the id of a run as the database keeps it."""
+
+    @abc.abstractmethod
+    def read_time(self, value: object) -> datetime:
+        """Return a time of the database."""
 
     @abc.abstractmethod
     def _delete(self, sequences: Sequence[int]) -> int: ...
@@ -170,7 +189,7 @@ class StoreAdmin(abc.ABC):
         runs = self._rows("SELECT state, count(*) FROM asyncz_runs GROUP BY 1")
         nodes = self._rows(
             "SELECT id, name, app_version, lease_until FROM asyncz_nodes WHERE lease_until > ? ORDER BY id",
-            self._stored_time(self._now()),
+            self.stored_time(self.now()),
         )
         named = self._rows(
             "SELECT id, state, inactive_since, problem FROM asyncz_tasks"
@@ -187,7 +206,7 @@ class StoreAdmin(abc.ABC):
             parked={str(task_id): str(problem) for task_id, state, _, problem in named if state == "parked"},
             nodes=[
                 NodeRecord(
-                    id=str(node), name=str(name), app_version=int(str(version)), lease_until=self._read_time(until)
+                    id=str(node), name=str(name), app_version=int(str(version)), lease_until=self.read_time(until)
                 )
                 for node, name, version, until in nodes
             ],
@@ -205,8 +224,8 @@ class StoreAdmin(abc.ABC):
         condition, values = f"position > ? AND state IN ({wanted})", [rule.keep, *states]
         if rule.older_than is not None:
             condition += " AND finished_at < ?"
-            now = self._now()
-            values.append(self._stored_time(now - usable_age(rule.older_than, now)))
+            now = self.now()
+            values.append(self.stored_time(now - usable_age(rule.older_than, now)))
         sql = f"SELECT state, sequence FROM ({inner}) AS numbered WHERE {condition} ORDER BY sequence"  # noqa: S608  # own names
         selected: dict[FinalRunState, list[int]] = {state: [] for state in rule.states}
         for state, sequence in self._rows(sql, *values):

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Generator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
+from uuid import UUID
 
 from typing_extensions import override
 
 from asyncz.clock import in_utc
 from asyncz.stores._admin import Access, StoreAdmin
 from asyncz.stores._migrations import Dialect, Migration
-from asyncz.stores._postgres_network import describe, translated
-from asyncz.stores.postgres import (
+from asyncz.stores._postgres_connection import (
     Connection,
     connected,
     migrate,
     schema_number,
 )
+from asyncz.stores._postgres_hints import CHANNEL
+from asyncz.stores._postgres_network import describe, translated
 
 
 class PostgresAdmin(StoreAdmin):
@@ -69,16 +72,30 @@ class PostgresAdmin(StoreAdmin):
         return [str(name) for (name,) in self._rows(sql, table)]
 
     @override
-    def _now(self) -> datetime:
-        ((now,),) = self._rows("SELECT clock_timestamp()")
-        return self._read_time(now)
+    @contextmanager
+    def transaction(self) -> Generator[None]:
+        with translated(self.description), self._connection.transaction():
+            yield
 
     @override
-    def _stored_time(self, moment: datetime) -> object:
+    def notify(self) -> None:
+        _ = self._rows(f"SELECT pg_notify({CHANNEL}, '')")  # a constant expression
+
+    @override
+    def now(self) -> datetime:
+        ((now,),) = self._rows("SELECT clock_timestamp()")
+        return self.read_time(now)
+
+    @override
+    def stored_time(self, moment: datetime) -> object:
         return moment
 
     @override
-    def _read_time(self, value: object) -> datetime:
+    def stored_id(self, run_id: UUID) -> object:
+        return run_id
+
+    @override
+    def read_time(self, value: object) -> datetime:
         assert isinstance(value, datetime)
         return in_utc(value)
 

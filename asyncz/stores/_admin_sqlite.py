@@ -8,6 +8,7 @@ from collections.abc import Collection, Generator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from uuid import UUID
 
 from typing_extensions import override
 
@@ -41,7 +42,7 @@ class SqliteAdmin(StoreAdmin):
         mode = {"read": "ro", "write": "rw", "create": "rwc"}[access]
         with self._translated():
             self._connection: sqlite3.Connection = sqlite3.connect(
-                f"{file.as_uri()}?mode={mode}", uri=True, timeout=30.0, isolation_level=None
+                f"{file.as_uri()}?mode={mode}", uri=True, timeout=30.0, isolation_level=None, check_same_thread=False
             )
 
     @contextmanager
@@ -76,15 +77,37 @@ class SqliteAdmin(StoreAdmin):
         return [str(name) for (name,) in self._rows("SELECT name FROM pragma_table_info(?)", table)]
 
     @override
-    def _now(self) -> datetime:
+    @contextmanager
+    def transaction(self) -> Generator[None]:
+        with self._translated():
+            _ = self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                _ = self._connection.execute("COMMIT")
+            except BaseException:
+                # SQLite has ended the transaction itself after some errors, such as a full disk.
+                if self._connection.in_transaction:
+                    _ = self._connection.execute("ROLLBACK")
+                raise
+
+    @override
+    def notify(self) -> None:
+        """Do nothing: nodes poll the file."""
+
+    @override
+    def now(self) -> datetime:
         return utc(time.time())
 
     @override
-    def _stored_time(self, moment: datetime) -> object:
+    def stored_time(self, moment: datetime) -> object:
         return microseconds(moment)
 
     @override
-    def _read_time(self, value: object) -> datetime:
+    def stored_id(self, run_id: UUID) -> object:
+        return run_id.bytes
+
+    @override
+    def read_time(self, value: object) -> datetime:
         return from_microseconds(int(str(value)))
 
     @override

@@ -190,7 +190,7 @@ def decode_arguments(task_id: str, function: object, text: str, values: Codec | 
     """
     try:
         codec = _codec_of(function)
-        stored = _ARGUMENTS.validate_json(text)
+        stored = STORED_ARGUMENTS.validate_json(text)
         if "codec" in stored:
             values = _codec_named(stored["codec"], values)
             args: tuple[object, ...] = tuple(values.decode(_TEXT.validate_python(each)) for each in stored["args"])
@@ -262,7 +262,8 @@ class _StoredArguments(TypedDict):
 
 _TEXT: TypeAdapter[str] = TypeAdapter(str)
 _BY_CODEC = re.compile(r"([a-z][a-z0-9_-]*):", re.ASCII)
-_ARGUMENTS: TypeAdapter[_StoredArguments] = TypeAdapter(_StoredArguments)
+STORED_ARGUMENTS: TypeAdapter[_StoredArguments] = TypeAdapter(_StoredArguments)
+"""Arguments of a stored task as JSON."""
 
 
 class _Codec:

@@ -12,6 +12,7 @@ from uuid import UUID
 from typing_extensions import TypeVar
 
 from asyncz.stores._checks import check_keep, check_limit
+from asyncz.stores._console_records import CommandRecord
 from asyncz.stores._thread import ConnectionThread
 from asyncz.stores.exceptions import StoreClosedError
 from asyncz.stores.records import (
@@ -61,6 +62,8 @@ class Transactions(Protocol):
     def outcomes(self, since: int, limit: int, /) -> Sequence[RunRecord]: ...
     def announce(self, task_ids: Sequence[str], /) -> None: ...
     def sweep(self, keep_undeclared: timedelta, keep_finished: timedelta | None, limit: int, /) -> Sequence[str]: ...
+    def commands(self, since: int | None, limit: int, /) -> Sequence[CommandRecord]: ...
+    def answer(self, sequence: int, failure: str, /) -> None: ...
 
     def revision(self) -> int:
         """Return a number that changes when a task changes, and when a run starts to wait."""
@@ -238,6 +241,15 @@ class DatabaseSession:
         if changed:
             self._announce()
         return changed
+
+    async def commands(self, since: int | None, limit: int, /) -> Sequence[CommandRecord]:
+        """Return the actions of people whose `sequence` is greater than a number; the last one only for None."""
+        check_limit(limit)
+        return await self._call(lambda: self._transactions.commands(since, limit))
+
+    async def answer(self, sequence: int, failure: str, /) -> None:
+        """Store that this node has carried out an action, or the reason for which it could not."""
+        await self._call(lambda: self._transactions.answer(sequence, failure))
 
     async def wake_ups(self) -> AsyncIterator[int]:
         """Iterate over hints that tasks or runs may have changed, found by polling."""

@@ -9,7 +9,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 from uuid import UUID
 
 from pydantic import TypeAdapter
@@ -20,11 +20,11 @@ from asyncz.clock import in_utc, utc
 from asyncz.exceptions import MissingExtraError
 from asyncz.stores._checks import check_ttl, usable_age
 from asyncz.stores._columns import OUTCOME_COLUMNS, RUN_COLUMNS, TASK_COLUMNS, column_list
+from asyncz.stores._console_records import CommandRecord, command_of, commands_sql
 from asyncz.stores._declarations import records_to_write
-from asyncz.stores._migrations import SCHEMA_TABLE, Migration, migrations, statements
 from asyncz.stores._sweep import sweep
 from asyncz.stores._transactions import DatabaseSession
-from asyncz.stores.exceptions import StoreConnectionError, StoreDataError, StoreSchemaError
+from asyncz.stores.exceptions import StoreConnectionError, StoreDataError
 from asyncz.stores.protocol import FORGET_NODE_AFTER, StoreSession
 from asyncz.stores.records import (
     OVERDUE_AFTER,
@@ -44,8 +44,9 @@ try:
     import psycopg
     from psycopg.rows import args_row, kwargs_row, scalar_row
 
+    from asyncz.stores._postgres_connection import Connection, connected, migrate
     from asyncz.stores._postgres_hints import CHANNEL, NotificationListener
-    from asyncz.stores._postgres_network import describe, with_time_limits
+    from asyncz.stores._postgres_network import describe
     from asyncz.stores._sweep_postgres import (
         COUNTED,
         PostgresSweepQueries,
@@ -57,13 +58,8 @@ try:
 except ImportError as _error:
     raise MissingExtraError("PostgresStore", "psycopg", "postgres") from _error
 
-Connection: TypeAlias = psycopg.Connection[tuple[object, ...]]
-"""Connection with tuples as rows."""
-
 # Seconds between two notifications of a node.
 _NOTIFICATION_INTERVAL = 0.1
-# The key of the advisory lock under which one process at a time applies migrations.
-_MIGRATION_LOCK = 0x6173796E637A  # "asyncz"
 
 _TASKS = column_list(TASK_COLUMNS)
 _RUNS = column_list(RUN_COLUMNS)
@@ -103,10 +99,11 @@ INSERT INTO asyncz_runs ({column_list(_GIVEN_COLUMNS)}, node, fence, created_at)
 SELECT {column_list(_GIVEN_COLUMNS, "given")},
     CASE given.state WHEN 'running' THEN %(node)s END, CASE given.state WHEN 'running' THEN 1 ELSE 0 END, {_NOW}
 """
-# The sum keeps PostgreSQL from a walk along the sequence of all runs, to the newest one that waits.
+# Two numbers in one: their sum would stay the same when a run stops to wait while a task changes. The `+ 0` keeps
+# PostgreSQL from a walk along the sequence of all runs, to the newest one that waits.
 _REVISION = (
-    "SELECT (SELECT value FROM asyncz_counters WHERE name = 'revision')"
-    " + coalesce((SELECT max(sequence + 0) FROM asyncz_runs WHERE state = 'waiting'), 0)"
+    "SELECT (SELECT value & 1073741823 FROM asyncz_counters WHERE name = 'revision') * 4294967296"
+    " + (coalesce((SELECT max(sequence + 0) FROM asyncz_runs WHERE state = 'waiting'), 0) & 4294967295)"
 )
 _SUBMIT = f"""
 {_ADD_RUNS} FROM {_GIVEN_RUNS} WHERE given.state = 'waiting' OR {_ALIVE} ORDER BY ordinality
@@ -537,6 +534,16 @@ class _PostgresTransactions:
             queries = PostgresSweepQueries(database, lambda tasks: _write_tasks(database, tasks))
             return sweep(queries, self._server_time(database), keep_undeclared, keep_finished, limit)
 
+    def commands(self, since: int | None, limit: int, /) -> Sequence[CommandRecord]:
+        with self._connected() as database:
+            sql = commands_sql(since, "%s").encode()
+            return [command_of(row) for row in database.execute(sql, () if since is None else (since, limit))]
+
+    def answer(self, sequence: int, failure: str, /) -> None:
+        sql = f"UPDATE asyncz_commands SET done_at = {_NOW}, failure = %(failure)s WHERE sequence = %(sequence)s"  # noqa: S608
+        with self._connected() as database:
+            _ = database.execute(sql.encode(), {**self._values(), "failure": failure, "sequence": sequence})
+
     def revision(self) -> int:
         with self._connected() as database:
             return _revision(database, lock=False)
@@ -590,61 +597,6 @@ class _PostgresTransactions:
             # Only a new connection is known to be in order.
             self.close()
             raise StoreConnectionError(self._description, f"{error}".strip()) from error
-
-
-def connected(url: str, *, prepare: bool) -> Connection:
-    """Return a new connection, in which each statement outside of a transaction is one."""
-    return psycopg.connect(
-        with_time_limits(url),
-        autocommit=True,
-        prepare_threshold=5 if prepare else None,
-        application_name="asyncz",
-        row_factory=args_row(_values_of_row),
-    )
-
-
-def migrate(connection: Connection, description: str) -> Sequence[Migration]:
-    """Apply the migrations that the database lacks, in one transaction and under a lock, and return them.
-
-    Raises:
-        StoreSchemaError: The database has a newer schema, or tables that are not those of this package.
-    """
-    known = migrations("postgres")
-    newest, found = known[-1].number, schema_number(connection)
-    # The next version of the schema only adds to this one.
-    if found > newest + 1:
-        raise StoreSchemaError(description, found, newest)
-    if found >= newest:
-        return ()
-    with connection.transaction():
-        _ = connection.execute("SELECT pg_advisory_xact_lock(%s)", [_MIGRATION_LOCK])
-        # Read again: another process may have applied them meanwhile. Without this statement, which updates the catalog
-        # cache of the session, `to_regclass` would repeat that there is no table.
-        _ = connection.execute(SCHEMA_TABLE)
-        found = schema_number(connection)
-        for migration in known[found:]:
-            try:
-                for statement in statements(migration):
-                    _ = connection.execute(statement.encode())
-            except psycopg.ProgrammingError as error:
-                # The statement is wrong for this database, as if someone had created the tables by hand.
-                reason = f"{migration.name}: {error.diag.message_primary or error}"
-                raise StoreSchemaError(description, found, migration.number, reason) from error
-    return known[found:]
-
-
-def _values_of_row(*values: object) -> tuple[object, ...]:
-    return values
-
-
-def schema_number(connection: Connection) -> int:
-    """Return the number of the newest migration that was applied, 0 if there is none."""
-    with connection.cursor(row_factory=scalar_row) as cursor:
-        (table,) = cursor.execute("SELECT to_regclass('asyncz_schema')::text").fetchall()
-        if table is None:
-            return 0
-        (number,) = cursor.execute("SELECT coalesce(max(number), 0) FROM asyncz_schema").fetchall()
-        return int(f"{number}")
 
 
 def _revision(database: Connection, *, lock: bool) -> int:

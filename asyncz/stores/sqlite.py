@@ -30,6 +30,7 @@ from asyncz.stores._columns import (
     sqlite_value,
     task_of_row,
 )
+from asyncz.stores._console_records import CommandRecord, command_of, commands_sql
 from asyncz.stores._declarations import records_to_write
 from asyncz.stores._migrations import SCHEMA_TABLE, Migration, migrations, statements
 from asyncz.stores._sweep import sweep
@@ -58,10 +59,11 @@ _BUSY_TIMEOUT = 30.0
 
 _TASKS = column_list(TASK_COLUMNS)
 _RUNS = column_list(RUN_COLUMNS)
-# The sign keeps SQLite from a walk along the sequence of all runs, to the newest one that waits.
+# Two numbers in one: their sum would stay the same when a run stops to wait while a task changes. The sign keeps SQLite
+# from a walk along the sequence of all runs, to the newest one that waits.
 _REVISION = (
-    "SELECT (SELECT value FROM asyncz_counters WHERE name = 'revision')"
-    " + coalesce((SELECT max(+sequence) FROM asyncz_runs WHERE state = 'waiting'), 0)"
+    "SELECT (SELECT value & 1073741823 FROM asyncz_counters WHERE name = 'revision') * 4294967296"
+    " + (coalesce((SELECT max(+sequence) FROM asyncz_runs WHERE state = 'waiting'), 0) & 4294967295)"
 )
 _CAN_FIRE = "state = 'active' AND NOT paused AND NOT removed"
 # The fence alone decides, as each transition increments it. With the state in the condition, a database would walk the
@@ -317,6 +319,16 @@ class _SqliteTransactions:
         with self._writing() as database:
             queries = SqliteSweepQueries(database, lambda task: _write_task(database, task))
             return sweep(queries, self._time(), keep_undeclared, keep_finished, limit)
+
+    def commands(self, since: int | None, limit: int, /) -> Sequence[CommandRecord]:
+        with self._reading() as database:
+            rows = database.execute(commands_sql(since, "?"), () if since is None else (since, limit)).fetchall()
+        return [command_of(row) for row in rows]
+
+    def answer(self, sequence: int, failure: str, /) -> None:
+        with self._writing() as database:
+            values = (microseconds(self._time()), failure, sequence)
+            _ = database.execute("UPDATE asyncz_commands SET done_at = ?, failure = ? WHERE sequence = ?", values)
 
     def revision(self) -> int:
         with self._reading() as database:

@@ -10,7 +10,7 @@ import httpx
 from starlette.requests import Request
 
 from asyncz import AsyncIOScheduler, CronTrigger, IntervalTrigger
-from asyncz.dashboard import Access, Dashboard
+from asyncz.dashboard import Access, Dashboard, StoreDashboard
 from asyncz.dashboard.local import LocalDashboard
 
 HOST = "testserver"
@@ -49,7 +49,7 @@ def add_tasks(scheduler: AsyncIOScheduler) -> None:
 
 
 def client_of(
-    dashboard: Dashboard | LocalDashboard, access: str = "operate", root: str = "", **headers: str
+    dashboard: Dashboard | StoreDashboard | LocalDashboard, access: str = "operate", root: str = "", **headers: str
 ) -> httpx.AsyncClient:
     """Return a client that sends requests to a dashboard without a server."""
     transport = httpx.ASGITransport(app=dashboard, root_path=root, raise_app_exceptions=True)

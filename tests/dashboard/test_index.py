@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from asyncz import AsyncIOScheduler, DateTrigger, IntervalTrigger
-from asyncz.dashboard._index import TaskIndex, TaskSelection
+from asyncz.dashboard._index import TaskIndex
+from asyncz.dashboard._reader import TaskSelection
 from asyncz.dashboard.states import TaskFilter, TaskOrder
 from tests.helpers.waiting import until
 

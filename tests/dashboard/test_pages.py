@@ -121,7 +121,7 @@ async def test_stored_run_has_no_button(monkeypatch: pytest.MonkeyPatch) -> None
         async def stored(_: str) -> RunDetail:
             return RunDetail(run=Run(run_id="s1", task_id="long", state="waiting"))
 
-        monkeypatch.setattr(dashboard._pages._model, "run", stored)
+        monkeypatch.setattr(dashboard._model, "run", stored)
         text = (await client.get("/run?id=s1")).text
         assert "data-run" not in text
         assert '<span class="badge waiting">waiting</span>' in text

@@ -13,10 +13,10 @@ import pytest
 
 from asyncz import AsyncIOScheduler, AsynczError, IntervalTrigger, TaskLookupError, current_run
 from asyncz.clock import utc
-from asyncz.dashboard._index import TaskSelection
 from asyncz.dashboard._journal import Journal
 from asyncz.dashboard._problems import problem_of
-from asyncz.dashboard._reading import ReadModel, RunSelection
+from asyncz.dashboard._reader import RunSelection, TaskSelection
+from asyncz.dashboard._reading import ReadModel
 from asyncz.dashboard._redaction import Redactor, redact_secrets
 from asyncz.dashboard._runs import run_of_store
 from asyncz.dashboard.states import Run
@@ -81,7 +81,7 @@ async def test_errors_are_redacted_everywhere() -> None:
             await model.runs(RunSelection()),
             await model.run(f"{handle.run_id}"),
             await model.timeline(timedelta(hours=1), timedelta(hours=1)),
-            model.events(None, 100),
+            await model.events(None, 100),
         )
         for each in shown:
             assert "hunter2" not in each.model_dump_json()

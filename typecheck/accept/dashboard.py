@@ -24,6 +24,7 @@ from asyncz.dashboard import (
     Permission,
     Redact,
     RedactedKind,
+    StoreDashboard,
     User,
     Verdict,
     redact_secrets,
@@ -69,7 +70,13 @@ with_options = Dashboard(
     max_events=100,
 )
 
+of_store = StoreDashboard("sqlite:///jobs.db", by_token)
+of_store_with_options = StoreDashboard(
+    "postgresql:///jobs", authorize=by_session, redact=hide, title="jobs", allowed_hosts=["jobs.example.org"]
+)
+
 app: ASGIApp = dashboard
+app_of_store: ASGIApp = of_store
 starlette_app: Starlette = Starlette(routes=[Mount("/jobs", dashboard)], lifespan=scheduler.lifespan)
 fastapi_app: FastAPI = FastAPI(lifespan=scheduler.lifespan)
 fastapi_app.mount("/jobs", dashboard)
@@ -99,4 +106,6 @@ def members(user: User) -> Access:
     logging.getLogger().addHandler(dashboard.log_handler)
     assert_type(user.name, str)
     dashboard.close()
+    of_store.close()
+    assert_type(of_store.on_action(audit)(OperatorAction(action="run", user="mara")), int)
     return user.access

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.requests import Request
 
 from asyncz import AsyncIOScheduler
-from asyncz.dashboard import Dashboard, OperatorAction, User, redact_secrets
+from asyncz.dashboard import Dashboard, OperatorAction, StoreDashboard, User, redact_secrets
 
 scheduler = AsyncIOScheduler()
 
@@ -42,6 +42,10 @@ Dashboard(scheduler, lambda _: None, allowed_hosts=3)  # E
 Dashboard(scheduler, lambda _: None, max_runs="many")  # E
 Dashboard(scheduler, lambda _: None, max_events="many")  # E
 Dashboard(scheduler, lambda _: None, colour="red")  # E
+StoreDashboard("sqlite:///jobs.db")  # E
+StoreDashboard(scheduler, lambda _: None)  # E
+StoreDashboard("sqlite:///jobs.db", of_text)  # E
+StoreDashboard("sqlite:///jobs.db", lambda _: None, max_runs=3)  # E
 User("admin")  # E
 User("operate", permissions=["delete"])  # E
 User("operate", permissions=3)  # E

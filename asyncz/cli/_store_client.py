@@ -1,0 +1,106 @@
+"""Client of a store, with the operations of the JSON API that the commands use. Imports no code of the tasks."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import socket
+from collections.abc import Mapping
+
+from pydantic import BaseModel
+from typing_extensions import TypeVar
+
+from asyncz.cli._client import RemoteCommandError
+from asyncz.dashboard._actions import Announcer
+from asyncz.dashboard._cluster import ClusterModel
+from asyncz.dashboard._cluster_actions import ClusterOperator
+from asyncz.dashboard._redaction import Redactor, redact_secrets
+from asyncz.dashboard.requests import (
+    CancelRunRequest,
+    IdQuery,
+    RunQueryParameters,
+    SchedulerActionRequest,
+    TaskActionRequest,
+    TaskQuery,
+    run_selection_of,
+    selection_of,
+)
+from asyncz.stores._console import console_of_url
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+class StoreClient:
+    """Client of one store.
+
+    Args:
+        url: URL of the store.
+
+    Raises:
+        InvalidInputError: The URL is not one of a database.
+        MissingExtraError: The extra `postgres` is not installed.
+    """
+
+    def __init__(self, url: str) -> None:
+        console = console_of_url(url)
+        self._model = ClusterModel(console, Redactor(redact_secrets), console.description)
+        self._operator = ClusterOperator(console, Announcer(None), self._model.index.expire)
+
+    def get(self, path: str, answer: type[ModelT], **parameters: object) -> ModelT:
+        """Read a state.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        given = {name: value for name, value in parameters.items() if value is not None and value != ""}
+        return _checked(asyncio.run(self._read(path, given)), answer)
+
+    def post(self, path: str, answer: type[ModelT], body: Mapping[str, object]) -> ModelT:
+        """Carry out an action.
+
+        Raises:
+            StoreError: The store cannot be changed.
+            CommandError: The action cannot be carried out.
+        """
+        return _checked(asyncio.run(self._act(path, body)), answer)
+
+    async def _read(self, path: str, given: Mapping[str, object]) -> BaseModel:
+        model = self._model
+        await model.refresh()
+        match path:
+            case "info":
+                return model.info()
+            case "tasks":
+                return await model.tasks(selection_of(TaskQuery.model_validate(given)))
+            case "runs":
+                return await model.runs(run_selection_of(RunQueryParameters.model_validate(given)))
+            case "run":
+                return await model.run(IdQuery.model_validate(given).id)
+            case _:
+                raise RemoteCommandError(f"a store does not answer {path}")
+
+    async def _act(self, path: str, body: Mapping[str, object]) -> BaseModel:
+        operator, user = self._operator, _user_name()
+        match path:
+            case "actions":
+                asked = TaskActionRequest.model_validate(body)
+                return await operator.act(asked.action, asked.task_ids, user, asked.trigger)
+            case "cancel-run":
+                return await operator.cancel_run(CancelRunRequest.model_validate(body).run_id, user)
+            case "scheduler":
+                paused = SchedulerActionRequest.model_validate(body).action == "pause"
+                return await operator.set_paused(paused, user)
+            case _:
+                raise RemoteCommandError(f"a store does not answer {path}")
+
+
+def _checked(state: BaseModel, answer: type[ModelT]) -> ModelT:
+    assert isinstance(state, answer)
+    return state
+
+
+def _user_name() -> str:
+    try:
+        return f"{getpass.getuser()}@{socket.gethostname()}"
+    except (KeyError, OSError):
+        return socket.gethostname()

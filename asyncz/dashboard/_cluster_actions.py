@@ -1,0 +1,129 @@
+"""Actions of users on all nodes of a store: written to the store, where each has a record that names the user."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from asyncz.config import TriggerConfig
+from asyncz.dashboard._actions import Announcer, OperatorAction, check_trigger_of, failure_text
+from asyncz.dashboard.states import ActionFailure, ActionName, ActionReport
+from asyncz.exceptions import TaskLookupError
+from asyncz.protocols import Trigger
+from asyncz.schedulers._schedules import TriggerSchedule
+from asyncz.stores._admin import StoreAdmin
+from asyncz.stores._checks import is_storable
+from asyncz.stores._console import StoreConsole
+from asyncz.stores._console_commands import ConsoleCommands, Sent
+from asyncz.stores._console_queries import ConsoleQueries
+
+# Seconds to wait for the answers of nodes, and between two looks at them.
+_PATIENCE: Final = 3.0
+_LOOK: Final = 0.05
+
+
+class ClusterOperator:
+    """Actions through a store: the `Actor` of the cluster.
+
+    Args:
+        console: Connection with the store.
+        announcer: Announces each action in this process.
+        changed: Function that is called after each action.
+    """
+
+    def __init__(self, console: StoreConsole, announcer: Announcer, changed: Callable[[], object]) -> None:
+        self._console = console
+        self._announcer = announcer
+        self._changed = changed
+
+    async def act(
+        self, action: ActionName, ids: Sequence[str], user: str, trigger: TriggerConfig | None, /
+    ) -> ActionReport:
+        """Carry out an action on tasks; a failure on one of them does not affect the others.
+
+        Raises:
+            InvalidInputError: The action needs a trigger and has none, or the other way round.
+        """
+        check_trigger_of(action, trigger)
+        created = None if trigger is None else trigger.create()
+        done, failed = list[str](), list[ActionFailure]()
+        asked: dict[str, Sent] = {}
+        for task_id in dict.fromkeys(ids):
+            try:
+                sent = await self._console.call(_action(action, task_id, user, created))
+            except Exception as error:
+                failure = failure_text(error, action, task_id)
+                failed.append(ActionFailure(task_id=task_id, message=failure))
+                self._announcer.announce(OperatorAction(action=action, user=user, task_id=task_id, failure=failure))
+            else:
+                asked[task_id] = sent
+        answers = await self._answers([each for sent in asked.values() for each in sent.sequences])
+        for task_id, sent in asked.items():
+            failure = "; ".join(text for each in sent.sequences if (text := answers[each]))
+            if failure:
+                failed.append(ActionFailure(task_id=task_id, message=failure))
+            else:
+                done.append(task_id)
+            self._announcer.announce(
+                OperatorAction(action=action, user=user, task_id=task_id, detail=sent.detail, failure=failure)
+            )
+        self._changed()
+        return ActionReport(done=tuple(done), failed=tuple(failed))
+
+    async def cancel_run(self, run_id: int, user: str, /) -> ActionReport:
+        """Cancel a run, by its position in the store.
+
+        Raises:
+            CommandError: The run is not stored, has ended, or has no node.
+        """
+        return await self._send(
+            lambda database: ConsoleCommands(database, user).cancel_run(run_id), "cancel", user, run_id
+        )
+
+    async def set_paused(self, paused: bool, user: str, /) -> ActionReport:
+        """Pause or resume the schedulers of all nodes.
+
+        Raises:
+            CommandError: No node is alive.
+        """
+        action = "pause scheduler" if paused else "resume scheduler"
+        return await self._send(lambda database: ConsoleCommands(database, user).set_paused(paused), action, user, None)
+
+    async def _send(
+        self, send: Callable[[StoreAdmin], Sent], action: str, user: str, run_id: int | None
+    ) -> ActionReport:
+        sent = await self._console.call(send)
+        answers = await self._answers(sent.sequences)
+        failure = "; ".join(text for text in answers.values() if text)
+        self._announcer.announce(OperatorAction(action=action, user=user, run_id=run_id, failure=failure))
+        self._changed()
+        if failure:
+            return ActionReport(failed=(ActionFailure(task_id="", message=failure),))
+        return ActionReport(done=() if run_id is None else (f"{run_id}",))
+
+    async def _answers(self, sequences: Sequence[int]) -> dict[int, str]:
+        """Wait for the answers of nodes; return the reason for which each action failed, empty if it did not."""
+        end, answers = time.monotonic() + _PATIENCE, dict[int, str]()
+        while waiting := [each for each in sequences if each not in answers]:
+            for record in await self._console.call(lambda database: ConsoleQueries(database).commands(waiting)):
+                if record.done_at is not None:
+                    answers[record.sequence] = record.failure
+                elif time.monotonic() > end:
+                    answers[record.sequence] = (
+                        f"the node {record.node} has not answered yet; it is still asked to do that"
+                    )
+            if len(answers) < len(sequences):
+                await asyncio.sleep(_LOOK)
+        return answers
+
+
+def _action(action: ActionName, task_id: str, user: str, trigger: Trigger | None) -> Callable[[StoreAdmin], Sent]:
+    def act(database: StoreAdmin) -> Sent:
+        if not is_storable(task_id):
+            raise TaskLookupError(task_id)
+        first_due = None if trigger is None else TriggerSchedule(trigger, database.now()).next_due
+        return ConsoleCommands(database, user).act(action, task_id, trigger, first_due)
+
+    return act

@@ -1,0 +1,98 @@
+"""Selection and order of the tasks of a store, by an index in memory that is read again after some time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import datetime
+
+from asyncz.dashboard._reader import TaskSelection
+from asyncz.dashboard.states import TaskFilter
+from asyncz.stores._console_queries import ConsoleQueries
+from asyncz.stores._console_records import TaskRow
+
+# A scan may take this part of the time: after one of 0.1 s, the rows are used for 2 s.
+_SCAN_SHARE = 20
+# After every time.
+_NEVER = "~"
+
+
+class ClusterIndex:
+    """Ids of the tasks of a store by selection. For the thread of the console, except for the attributes.
+
+    Attributes:
+        total: Number of tasks at the last scan.
+        executors: Aliases of executors at the last scan.
+    """
+
+    def __init__(self) -> None:
+        self.total: int = 0
+        self.executors: Sequence[str] = ()
+        self._rows: Sequence[TaskRow] = ()
+        self._valid_until = 0.0
+
+    def rows(self, queries: ConsoleQueries) -> Sequence[TaskRow]:
+        """Return all tasks, as a scan has found them some time ago."""
+        started = time.monotonic()
+        if started >= self._valid_until:
+            self._rows = queries.task_rows()
+            finished = time.monotonic()
+            self._valid_until = finished + (finished - started) * _SCAN_SHARE
+            self.total, self.executors = len(self._rows), sorted({row.executor for row in self._rows})
+        return self._rows
+
+    def expire(self) -> None:
+        """Have the tasks read again by the next call. May be called from any thread: one assignment."""
+        self._valid_until = 0.0
+
+    def page(self, queries: ConsoleQueries, selection: TaskSelection) -> tuple[Sequence[str], str | None, int]:
+        """Return the ids of a page, the key of the next page, and the number of matching tasks."""
+        keyed = [(_key(row, selection), row.id) for row in self.rows(queries) if _matches(row, selection)]
+        keyed.sort()
+        after = selection.after
+        remaining = keyed if after is None else [entry for entry in keyed if entry[0] > after]
+        chosen = remaining[: selection.limit]
+        following = chosen[-1][0] if len(remaining) > len(chosen) else None
+        return [task_id for _, task_id in chosen], following, len(keyed)
+
+    def counts(self, queries: ConsoleQueries) -> dict[TaskFilter, int]:
+        """Return the number of tasks that each filter selects."""
+        counts: dict[TaskFilter, int] = {"scheduled": 0, "running": 0, "paused": 0, "failing": 0, "idle": 0}
+        for row in self.rows(queries):
+            for group in groups_of(row):
+                counts[group] += 1
+        return counts
+
+
+def groups_of(row: TaskRow) -> frozenset[TaskFilter]:
+    """Return the filters that select a task."""
+    groups = set[TaskFilter]()
+    if row.running:
+        groups.add("running")
+    if row.paused:
+        groups.add("paused")
+    elif row.is_active and row.next_due is not None:
+        groups.add("scheduled")
+    if row.last == "error":
+        groups.add("failing")
+    return frozenset(groups or {"idle"})
+
+
+def _matches(row: TaskRow, selection: TaskSelection) -> bool:
+    if selection.executor and row.executor != selection.executor:
+        return False
+    if selection.filter is not None and selection.filter not in groups_of(row):
+        return False
+    search = selection.search.casefold()
+    return not search or any(search in text.casefold() for text in (row.id, row.function, row.executor))
+
+
+def _key(row: TaskRow, selection: TaskSelection) -> str:
+    if selection.order == "id":
+        return row.id
+    return f"{_due_text(None if row.paused or not row.is_active else row.next_due)} {row.id}"
+
+
+def _due_text(due: datetime | None) -> str:
+    # ISO times are in the order of their texts.
+    return _NEVER if due is None else due.isoformat(timespec="microseconds")

@@ -1,0 +1,114 @@
+"""Actions of people that a node reads from the store: those that only the node of a run, or of a scheduler, can do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol, runtime_checkable
+from uuid import UUID
+
+from asyncz._text import exception_text, printable
+from asyncz.schedulers._safe_logging import logger
+from asyncz.schedulers._store_runs import StoredRuns
+from asyncz.schedulers._store_tasks import StoredTask, StoredTasks
+from asyncz.stores._console_records import CommandRecord
+from asyncz.stores.protocol import StoreSession
+
+_PAGE: Final = 100
+_THREAD: Final = "it runs in a thread, which cannot be stopped"
+
+
+@runtime_checkable
+class SupportsCommands(Protocol):
+    """Session of a store that keeps the actions of people."""
+
+    async def commands(self, since: int | None, limit: int, /) -> Sequence[CommandRecord]:
+        """Return the actions whose `sequence` is greater than a number, in that order; the last one only for None."""
+        ...
+
+    async def answer(self, sequence: int, failure: str, /) -> None:
+        """Store that this node has carried out an action, or the reason for which it could not."""
+        ...
+
+
+class StoreCommands:
+    """Actions of people, as far as this node has to carry them out. For the loop's thread.
+
+    An action may be carried out twice, if its answer could not be stored: a cancellation or a pause that is repeated
+    changes nothing.
+
+    Args:
+        tasks: Tasks that the store keeps.
+        runs: Runs of which this node is the owner.
+        set_paused: Function that pauses the scheduler, or resumes it.
+    """
+
+    def __init__(self, tasks: StoredTasks, runs: StoredRuns, set_paused: Callable[[bool], object]) -> None:
+        self._tasks = tasks
+        self._runs = runs
+        self._set_paused = set_paused
+        self._since = 0
+
+    async def open(self, session: StoreSession) -> None:
+        """Begin after the last action: the older ones were for other nodes."""
+        self._since = 0
+        if isinstance(session, SupportsCommands):
+            for command in await session.commands(None, 1):
+                self._since = command.sequence
+
+    async def carry_out(self, session: StoreSession) -> None:
+        """Carry out the new actions for this node, and answer them."""
+        if not isinstance(session, SupportsCommands):
+            return
+        while True:
+            page = await session.commands(self._since, _PAGE)
+            for command in page:
+                _log(command)
+                if command.node == self._runs.node_id and command.done_at is None:
+                    await session.answer(command.sequence, self._failure_of(command))
+                self._since = command.sequence
+            if len(page) < _PAGE:
+                return
+
+    def _failure_of(self, command: CommandRecord) -> str:
+        """Carry out an action; return the reason for which it failed, empty if it did not."""
+        try:
+            return self._carry_out(command)
+        except Exception as error:
+            logger.error("The action %s could not be carried out", command.action, exc_info=error)
+            return exception_text(error)
+
+    def _carry_out(self, command: CommandRecord) -> str:
+        if not command.task_id:
+            self._set_paused(command.action == "pause")
+            return ""
+        if command.action != "cancel":
+            return f"this version of asyncz does not know the action {printable(command.action)}"
+        if command.run is not None:
+            return self._cancel_run(command.run)
+        stored = self._tasks.get(command.task_id)
+        return "the node does not have the task" if stored is None else _cancel_all(stored)
+
+    def _cancel_run(self, run: UUID) -> str:
+        found = self._runs.find(run)
+        stored = None if found is None else self._tasks.get(found[0])
+        if found is None or stored is None:
+            return "the run has ended, or belongs to another node"
+        _, key = found
+        for live in stored.controller.live_runs():
+            # The number of a run that a call has started, else its due time in this scheduler.
+            if key == (live.run_id if isinstance(key, int) else live.scheduled):
+                return "" if stored.controller.cancel_run(live.run_id) else _THREAD
+        return "it waits for a slot; cancel the runs of the task"
+
+
+def _cancel_all(stored: StoredTask) -> str:
+    stored.controller.cancel_backlog()
+    number = len(stored.controller.live_runs())
+    cancelled = stored.controller.cancel_live_runs()
+    return "" if cancelled == number else f"{number - cancelled} of {number} runs go on: a thread cannot be stopped"
+
+
+def _log(command: CommandRecord) -> None:
+    run = "" if command.run is None else f" run {command.run}"
+    name = printable(command.operator) or "an unnamed user"
+    logger.info("%s: %s%s by %s", printable(command.task_id) or "scheduler", printable(command.action), run, name)

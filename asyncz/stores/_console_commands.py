@@ -1,0 +1,232 @@
+"""Actions of people in a store, each with a record that names the person.
+
+Changes of tasks, new runs and the end of waiting runs are written at once: the nodes adopt them like the changes of
+other nodes. To cancel a running run, or to pause a scheduler, needs its node: the record asks it to do that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final, Literal, TypeAlias
+from uuid import UUID, uuid4
+
+import attrs
+
+from asyncz.exceptions import TaskLookupError
+from asyncz.protocols import Trigger
+from asyncz.stores._admin import StoreAdmin
+from asyncz.stores._columns import column_list
+from asyncz.stores._console_queries import ConsoleQueries
+from asyncz.stores._console_records import CommandError
+from asyncz.stores._triggers import encode_trigger
+from asyncz.stores.records import RunRecord, TaskRecord
+
+TaskAction: TypeAlias = Literal["run", "pause", "resume", "cancel", "reschedule", "remove"]
+"""Action on a task."""
+
+_KEEP: Final = timedelta(days=90)
+
+
+@attrs.frozen
+class Sent:
+    """Records of an action.
+
+    Attributes:
+        sequences: Positions of the records that nodes have to answer; empty if the action has been carried out.
+        detail: Further description.
+    """
+
+    sequences: Sequence[int] = ()
+    detail: str = ""
+
+
+class ConsoleCommands:
+    """Actions over one connection, for the thread of a console. Each is one transaction.
+
+    Args:
+        database: Connection.
+        operator: Name of the person.
+    """
+
+    def __init__(self, database: StoreAdmin, operator: str) -> None:
+        self._database = database
+        self._operator = operator
+        self._queries = ConsoleQueries(database)
+
+    def act(self, action: TaskAction, task_id: str, trigger: Trigger | None, first_due: datetime | None) -> Sent:
+        """Carry out an action on a task, or ask its nodes to do that.
+
+        Args:
+            action: Name of the action.
+            task_id: Id of the task.
+            trigger: New trigger for `reschedule`.
+            first_due: First due time of the new trigger.
+
+        Raises:
+            TaskLookupError: The store has no such task.
+            CommandError: The action cannot be carried out.
+        """
+        with self._database.transaction():
+            task = self._queries.tasks([task_id]).get(task_id)
+            if task is None:
+                raise TaskLookupError(task_id)
+            match action:
+                case "run":
+                    self._add_run(task)
+                case "cancel":
+                    return self._cancel(task)
+                case "pause" | "resume":
+                    self._change(task, {"paused": action == "pause"})
+                case "remove":
+                    change = {"removed": True, "next_due": None, "inactive_since": self._queries.now}
+                    self._change(task, change)
+                case "reschedule":
+                    text = encode_trigger(task_id, trigger)
+                    self._change(task, {"trigger": text, "started_at": self._queries.now, "next_due": first_due})
+            detail = "" if action != "reschedule" else f"{trigger}" if trigger is not None else "on demand"
+            self._record(action, task_id, detail=detail)
+        self._database.notify()
+        return Sent(detail=detail)
+
+    def cancel_run(self, sequence: int) -> Sent:
+        """Cancel a run.
+
+        Raises:
+            CommandError: The run is not stored, has ended, or has no node.
+        """
+        with self._database.transaction():
+            run = self._queries.run(sequence)
+            if run is None:
+                raise CommandError("", f"no run with the number {sequence} is stored")
+            if run.done:
+                raise CommandError(run.task_id, f"the run {sequence} was not cancelled: it has ended")
+            self._end_waiting("sequence = ?", sequence)
+            if run.state == "waiting":
+                self._record("cancel", run.task_id, run=run.id)
+                sent = Sent()
+            else:
+                sent = self._ask({run.node or ""}, "cancel", run.task_id, run.id)
+        self._database.notify()
+        return sent
+
+    def set_paused(self, paused: bool) -> Sent:
+        """Pause or resume the schedulers of all nodes.
+
+        Raises:
+            CommandError: No node is alive.
+        """
+        with self._database.transaction():
+            sent = self._ask({node.id for node in self._queries.nodes()}, "pause" if paused else "resume", "", None)
+        self._database.notify()
+        return sent
+
+    def record(self, action: str, task_id: str, detail: str, failure: str) -> None:
+        """Record an action that a scheduler has carried out, or that has failed."""
+        with self._database.transaction():
+            self._record(action, task_id, detail=detail, failure=failure)
+
+    # Steps of a transaction
+
+    def _cancel(self, task: TaskRecord) -> Sent:
+        ended = self._end_waiting("executor = ? AND task_id = ?", task.executor, task.id)
+        rows = self._rows("SELECT DISTINCT node FROM asyncz_runs WHERE state = 'running' AND task_id = ?", task.id)
+        nodes = {f"{node}" for (node,) in rows} & {node.id for node in self._queries.nodes()}
+        self._record("cancel", task.id, detail=f"{ended} waiting runs")
+        sent = self._ask(nodes, "cancel", task.id, None) if nodes else Sent()
+        self._database.notify()
+        return attrs.evolve(sent, detail=f"{ended} waiting runs")
+
+    def _change(self, task: TaskRecord, change: Mapping[str, object]) -> None:
+        """Write columns of a task with its next version: a node that compares the version does not write over them."""
+        revision = self._next_revision()
+        values = {name: self._stored(value) for name, value in change.items()}
+        columns = ", ".join(f'"{name}" = ?' for name in values)
+        sql = f"UPDATE asyncz_tasks SET {columns}, version = version + 1, revision = ? WHERE id = ? RETURNING id"  # noqa: S608
+        _ = self._rows(sql, *values.values(), revision, task.id)
+
+    def _add_run(self, task: TaskRecord) -> None:
+        if task.state != "active":
+            reason = task.problem or "no node declares it"
+            raise CommandError(task.id, f"the task is {task.state}: {reason}")
+        now = self._queries.now
+        policy = self._rows("SELECT on_lost FROM asyncz_runs WHERE task_id = ? ORDER BY sequence DESC LIMIT 1", task.id)
+        run = RunRecord(
+            id=uuid4(), task_id=task.id, kind="submitted", scheduled_at=now, executor=task.executor, state="waiting"
+        )
+        values = {
+            **run.model_dump(exclude={"sequence", "created_at", "on_lost"}),
+            # The policy is one of the program, which a person does not know: that of the last run.
+            "on_lost": policy[0][0] if policy else run.on_lost,
+            "created_at": now,
+        }
+        columns, places = column_list(values), ", ".join("?" * len(values))
+        sql = f"INSERT INTO asyncz_runs ({columns}) VALUES ({places}) RETURNING sequence"  # noqa: S608  # own names
+        _ = self._rows(sql, *(self._stored(value) for value in values.values()))
+
+    def _end_waiting(self, condition: str, *values: object) -> int:
+        """End waiting runs as cancelled; return their number. Their fence rejects nodes that would start them."""
+        sql = (
+            "UPDATE asyncz_runs SET state = 'cancelled', finished_at = ?, error = ?, fence = fence + 1"  # noqa: S608
+            f" WHERE state = 'waiting' AND {condition} RETURNING sequence"
+        )
+        error = f"cancelled by {self._operator or 'an unnamed user'}"
+        ended = [sequence for (sequence,) in self._rows(sql, self._stored(self._queries.now), error, *values)]
+        if ended and self._rows("SELECT 1 FROM asyncz_nodes WHERE listens LIMIT 1"):
+            # Nodes that listen read outcomes in the order of their numbers.
+            sql = "UPDATE asyncz_counters SET value = value + ? WHERE name = 'outcomes' RETURNING value"
+            ((last,),) = self._rows(sql, len(ended))
+            for number, sequence in enumerate(ended, start=int(f"{last}") - len(ended) + 1):
+                sql = "UPDATE asyncz_runs SET ended = ? WHERE sequence = ? RETURNING sequence"
+                _ = self._rows(sql, number, sequence)
+        return len(ended)
+
+    def _ask(self, nodes: set[str], action: str, task_id: str, run: UUID | None) -> Sent:
+        alive = {node.id for node in self._queries.nodes()}
+        if not nodes & alive:
+            raise CommandError(task_id, "no node is alive that could do that")
+        return Sent([self._record(action, task_id, run=run, node=node) for node in sorted(nodes & alive)])
+
+    def _record(
+        self,
+        action: str,
+        task_id: str,
+        *,
+        run: UUID | None = None,
+        node: str | None = None,
+        detail: str = "",
+        failure: str = "",
+    ) -> int:
+        # First: the counter is locked until the end of the transaction, so that nodes see records in their order.
+        _ = self._next_revision()
+        now = self._queries.now
+        old = self._stored(now - _KEEP)
+        _ = self._rows("DELETE FROM asyncz_commands WHERE created_at < ? RETURNING sequence", old)
+        values: dict[str, object] = {
+            "action": action,
+            "task_id": task_id,
+            "run": run,
+            "detail": detail,
+            "operator": self._operator,
+            "node": node,
+            "created_at": now,
+            "done_at": now if node is None else None,
+            "failure": failure,
+        }
+        columns, places = column_list(values), ", ".join("?" * len(values))
+        sql = f"INSERT INTO asyncz_commands ({columns}) VALUES ({places}) RETURNING sequence"  # noqa: S608  # own names
+        ((sequence,),) = self._rows(sql, *(self._stored(value) for value in values.values()))
+        return int(f"{sequence}")
+
+    def _next_revision(self) -> int:
+        sql = "UPDATE asyncz_counters SET value = value + 1 WHERE name = 'revision' RETURNING value"
+        ((value,),) = self._rows(sql)
+        return int(f"{value}")
+
+    def _stored(self, value: object) -> object:
+        if isinstance(value, datetime):
+            return self._database.stored_time(value)
+        return self._database.stored_id(value) if isinstance(value, UUID) else value
+
+    def _rows(self, sql: str, *values: object) -> Sequence[Sequence[object]]:
+        return self._database.query(sql, *values)

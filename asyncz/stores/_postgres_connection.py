@@ -1,0 +1,74 @@
+"""Connections with PostgreSQL, and the migrations of a database."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import psycopg
+from psycopg.rows import args_row, scalar_row
+
+from asyncz.stores._migrations import SCHEMA_TABLE, Migration, migrations, statements
+from asyncz.stores._postgres_network import with_time_limits
+from asyncz.stores.exceptions import StoreSchemaError
+
+Connection: TypeAlias = psycopg.Connection[tuple[object, ...]]
+"""Connection whose rows are tuples."""
+
+# The key of the advisory lock under which one process at a time applies migrations.
+_MIGRATION_LOCK = 0x6173796E637A  # "asyncz"
+
+
+def connected(url: str, *, prepare: bool) -> Connection:
+    """Return a new connection, in which each statement outside of a transaction is one."""
+    return psycopg.connect(
+        with_time_limits(url),
+        autocommit=True,
+        prepare_threshold=5 if prepare else None,
+        application_name="asyncz",
+        row_factory=args_row(_values_of_row),
+    )
+
+
+def migrate(connection: Connection, description: str) -> Sequence[Migration]:
+    """Apply the migrations that the database lacks, in one transaction and under a lock, and return them.
+
+    Raises:
+        StoreSchemaError: The database has a newer schema, or tables that are not those of this package.
+    """
+    known = migrations("postgres")
+    newest, found = known[-1].number, schema_number(connection)
+    # The next version of the schema only adds to this one.
+    if found > newest + 1:
+        raise StoreSchemaError(description, found, newest)
+    if found >= newest:
+        return ()
+    with connection.transaction():
+        _ = connection.execute("SELECT pg_advisory_xact_lock(%s)", [_MIGRATION_LOCK])
+        # Read again: another process may have applied them meanwhile. Without this statement, which updates the catalog
+        # cache of the session, `to_regclass` would repeat that there is no table.
+        _ = connection.execute(SCHEMA_TABLE)
+        found = schema_number(connection)
+        for migration in known[found:]:
+            try:
+                for statement in statements(migration):
+                    _ = connection.execute(statement.encode())
+            except psycopg.ProgrammingError as error:
+                # The statement is wrong for this database, as if someone had created the tables by hand.
+                reason = f"{migration.name}: {error.diag.message_primary or error}"
+                raise StoreSchemaError(description, found, migration.number, reason) from error
+    return known[found:]
+
+
+def _values_of_row(*values: object) -> tuple[object, ...]:
+    return values
+
+
+def schema_number(connection: Connection) -> int:
+    """Return the number of the newest migration that was applied, 0 if there is none."""
+    with connection.cursor(row_factory=scalar_row) as cursor:
+        (table,) = cursor.execute("SELECT to_regclass('asyncz_schema')::text").fetchall()
+        if table is None:
+            return 0
+        (number,) = cursor.execute("SELECT coalesce(max(number), 0) FROM asyncz_schema").fetchall()
+        return int(f"{number}")

@@ -1,0 +1,322 @@
+"""Dashboards of a store: all nodes, with and without a scheduler in the process."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+
+import httpx
+import pytest
+
+from asyncz import AsyncIOScheduler, CronTrigger, IntervalTrigger, InvalidInputError
+from asyncz.dashboard import Dashboard, OperatorAction, StoreDashboard, User
+from asyncz.dashboard._watch import StoreWatch
+from asyncz.dashboard.states import (
+    ActionReport,
+    EventPage,
+    ExecutorPage,
+    RunDetail,
+    RunPage,
+    SchedulerInfo,
+    TaskDetail,
+    TaskPage,
+    Timeline,
+)
+from asyncz.stores._console import console_of_url
+from tests.dashboard.serving import add_tasks, by_header, client_of
+from tests.helpers.waiting import until
+
+pytestmark = pytest.mark.anyio
+
+
+@asynccontextmanager
+async def node(folder: Path) -> AsyncIterator[AsyncIOScheduler]:
+    scheduler = AsyncIOScheduler(store=f"sqlite:///{folder}/jobs.db")
+    add_tasks(scheduler)
+    async with scheduler:
+        yield scheduler
+        for task in scheduler.tasks:
+            task.cancel_runs()
+
+
+def dashboard_of(folder: Path) -> StoreDashboard:
+    return StoreDashboard(f"sqlite:///{folder}/jobs.db", lambda _: User("operate", "mara"), title="jobs")
+
+
+async def get(client: httpx.AsyncClient, path: str, **parameters: str | int) -> str:
+    answer = await client.get(path, params=parameters)
+    assert answer.status_code == 200, answer.text
+    return answer.text
+
+
+async def act(client: httpx.AsyncClient, action: str, *ids: str, **body: object) -> ActionReport:
+    answer = await client.post("/api/actions", json={"action": action, "task_ids": ids, **body})
+    return ActionReport.model_validate_json(answer.text)
+
+
+async def test_store_dashboard_shows_runs_of_other_process(tmp_path: Path) -> None:
+    async with node(tmp_path) as scheduler, client_of_store(tmp_path) as client:
+        await finished(scheduler, "fail", "double")
+        page = RunPage.model_validate_json(await get(client, "/api/runs", task="fail"))
+        (run,) = page.runs
+        assert (run.outcome, run.error) == ("error", "ValueError: password=••• was rejected")
+        detail = RunDetail.model_validate_json(await get(client, "/api/run", id=run.run_id))
+        assert "Traceback" in detail.traceback
+        assert "hunter2" not in detail.traceback
+        assert f"{scheduler_name()}" in detail.run.worker
+        task = TaskDetail.model_validate_json(await get(client, "/api/task", id="double"))
+        assert (task.task.trigger, task.task.executed, task.result) == ("every 1 hour", 1, "8")
+        assert [(each.name, each.value) for each in task.arguments] == [("1", "4")]
+        assert len(task.due) == 10
+        info = SchedulerInfo.model_validate_json(await get(client, "/api/info"))
+        assert (info.scope, info.nodes, info.tasks) == ("cluster", 1, 4)
+
+
+def scheduler_name() -> str:
+    import os
+    import socket
+
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+@asynccontextmanager
+async def client_of_store(folder: Path) -> AsyncIterator[httpx.AsyncClient]:
+    dashboard = dashboard_of(folder)
+    async with client_of(dashboard) as client:
+        yield client
+    dashboard.close()
+
+
+async def finished(scheduler: AsyncIOScheduler, *ids: str) -> None:
+    """Run tasks, and wait until the store has their outcomes."""
+    for task_id in ids:
+        await scheduler.get_task(task_id).run().notification()
+    while True:
+        runs = await scheduler.store.runs()
+        if len([run for run in runs if run.done]) >= len(ids):
+            return
+        await asyncio.sleep(0.01)
+
+
+async def test_code_of_tasks_is_not_imported(tmp_path: Path) -> None:
+    (tmp_path / "far_jobs.py").write_text("def work() -> None: ...\n")
+    async with node(tmp_path), client_of_store(tmp_path) as client:
+        with closing(sqlite3.connect(tmp_path / "jobs.db")) as database, database:
+            database.execute(
+                "UPDATE asyncz_tasks SET function = 'far_jobs:work', \"trigger\" = ? WHERE id = 'double'",
+                ['{"type": "far_jobs:work"}'],
+            )
+        task = TaskDetail.model_validate_json(await get(client, "/api/task", id="double"))
+        assert task.task.function == "far_jobs:work"
+        assert "far_jobs" in task.task.trigger
+        assert "far_jobs" not in sys.modules
+
+
+async def test_each_page_names_its_scope(tmp_path: Path) -> None:
+    scheduler = AsyncIOScheduler(store=f"sqlite:///{tmp_path}/jobs.db")
+    dashboard = Dashboard(scheduler, by_header)
+    add_tasks(scheduler)
+    async with scheduler, client_of(dashboard) as shared, client_of_store(tmp_path) as alone:
+        await finished(scheduler, "double")
+        for path in ("tasks", "task?id=double", "runs", "run?id=s1", "timeline", "executors", "events"):
+            for client in (shared, alone):
+                text = await get_page(client, f"/{path}")
+                assert "Shows the cluster: 1 node of jobs.db (SQLite)" in text
+            if path.startswith("run?"):
+                continue
+            text = await get_page(shared, f"/process/{path}")
+            assert "of process" in text or "Shows process" in text
+            assert 'href="../' in text
+        assert "show this process" not in await get_page(alone, "/tasks")
+    dashboard.close()
+
+
+async def get_page(client: httpx.AsyncClient, path: str) -> str:
+    answer = await client.get(path)
+    assert answer.status_code == 200, f"{path}: {answer.text}"
+    return answer.text
+
+
+async def test_shared_dashboard_adds_what_process_knows(tmp_path: Path) -> None:
+    scheduler = AsyncIOScheduler(store=f"sqlite:///{tmp_path}/jobs.db")
+    dashboard = Dashboard(scheduler, by_header)
+    add_tasks(scheduler)
+    async with scheduler, client_of(dashboard) as client:
+        await finished(scheduler, "double")
+        task = TaskDetail.model_validate_json(await get(client, "/api/task", id="double"))
+        assert [(each.name, each.value) for each in task.arguments] == [("number", "4")]
+        executors = ExecutorPage.model_validate_json(await get(client, "/api/executors"))
+        assert ([each.alias for each in executors.executors], len(executors.nodes)) == (["asyncio"], 1)
+        assert "asyncz_tasks 4" in await get(client, "/metrics")
+        assert "asyncz_store_nodes 1" in await get(client, "/metrics")
+        assert "asyncz_store_nodes" not in await get(client, "/process/metrics")
+    dashboard.close()
+
+
+async def test_actions_reach_node_of_other_process(tmp_path: Path) -> None:
+    async with node(tmp_path) as scheduler, client_of_store(tmp_path) as client:
+        assert await act(client, "pause", "double", "missing") == ActionReport.model_validate(
+            {
+                "done": ["double"],
+                "failed": [
+                    {
+                        "task_id": "missing",
+                        "message": "TaskLookupError: the scheduler has no task with the id 'missing'",
+                    }
+                ],
+            }
+        )
+        await until(lambda: scheduler.get_task("double").state.paused)
+        assert (await act(client, "resume", "double")).done == ("double",)
+        await until(lambda: not scheduler.get_task("double").state.paused)
+        await act(client, "run", "long")
+        await until(lambda: scheduler.get_task("long").state.running == 1)
+        assert (await act(client, "cancel", "long")).done == ("long",)
+        await until(lambda: scheduler.get_task("long").state.running == 0)
+        cron = {"type": "cron", "expression": "0 4 * * *", "timezone": "UTC"}
+        assert (await act(client, "reschedule", "double", trigger=cron)).done == ("double",)
+        await until(lambda: scheduler.get_task("double").state.trigger == f"{CronTrigger('0 4 * * *')}")
+        assert (await act(client, "reschedule", "double", trigger={"type": "on_demand"})).done == ("double",)
+        await until(lambda: not scheduler.get_task("double").state.trigger)
+        assert (await act(client, "remove", "fail")).done == ("fail",)
+        await until(lambda: len(scheduler.tasks) == 3)
+        answer = await client.post("/api/scheduler", json={"action": "pause"})
+        assert answer.status_code == 200
+        await until(lambda: scheduler.status == "paused")
+        await client.post("/api/scheduler", json={"action": "resume"})
+        await until(lambda: scheduler.status == "running")
+        events = EventPage.model_validate_json(await get(client, "/api/events", limit=200)).events
+        actions = [each for each in events if each.kind == "OperatorAction"]
+        assert {each.user for each in actions} == {"mara"}
+        assert {each.text.partition(":")[0] for each in actions} >= {
+            *("pause", "resume", "run", "reschedule", "remove", "pause schedulers", "resume schedulers")
+        }
+
+
+async def test_run_is_cancelled_by_its_page(tmp_path: Path) -> None:
+    async with node(tmp_path) as scheduler, client_of_store(tmp_path) as client:
+        await act(client, "run", "long")
+        await until(lambda: scheduler.get_task("long").state.running == 1)
+        assert 'data-run="1"' in await get_page(client, "/run?id=s1")
+        answer = await client.post("/api/cancel-run", json={"run_id": 1})
+        assert ActionReport.model_validate_json(answer.text).done == ("1",)
+        await until(lambda: scheduler.get_task("long").state.running == 0)
+        assert (await client.post("/api/cancel-run", json={"run_id": 99})).status_code == 422
+
+
+async def test_on_action_hears_actions(tmp_path: Path) -> None:
+    dashboard, heard = dashboard_of(tmp_path), list[OperatorAction]()
+    dashboard.on_action(heard.append)
+    async with node(tmp_path), client_of(dashboard) as client:
+        await act(client, "pause", "double", "missing")
+        await client.post("/api/scheduler", json={"action": "resume"})
+    dashboard.close()
+    assert [(each.action, each.user, each.task_id, bool(each.failure)) for each in heard] == [
+        ("pause", "mara", "missing", True),
+        ("pause", "mara", "double", False),
+        ("resume scheduler", "mara", "", False),
+    ]
+
+
+async def test_event_pages_give_each_event_once(tmp_path: Path) -> None:
+    async with node(tmp_path) as scheduler, client_of_store(tmp_path) as client:
+        await finished(scheduler, *(["double"] * 5))
+        for _ in range(3):
+            await act(client, "pause", "double")
+        found, before = list[str](), dict[str, str]()
+        while True:
+            page = EventPage.model_validate_json(await get(client, "/api/events", limit=2, **before))
+            found += [f"{each.kind} {each.number}" for each in page.events]
+            if page.next_key is None:
+                break
+            before = {"before": page.next_key}
+        assert sorted(found) == sorted(
+            [*(f"TaskExecuted {number}" for number in range(1, 6)), *(f"OperatorAction {n}" for n in range(1, 4))]
+        )
+        for key in ("1.", "1.2.3", "x", "-1"):
+            assert (await client.get("/api/events", params={"before": key})).status_code == 400
+
+
+async def test_timeline_shows_runs_and_due_times(tmp_path: Path) -> None:
+    async with node(tmp_path) as scheduler, client_of_store(tmp_path) as client:
+        scheduler.add_task(int, id="soon", trigger=IntervalTrigger(minutes=1))
+        await finished(scheduler, "fail")
+        await until(lambda: scheduler.get_task("soon").state.next_run_at is not None)
+        timeline = Timeline.model_validate_json(await get(client, "/api/timeline", past=30, future=30))
+        lanes = {lane.task_id: lane for lane in timeline.lanes}
+        assert [run.outcome for run in lanes["fail"].runs] == ["error"]
+        assert len(lanes["soon"].due) in {29, 30}
+
+
+async def test_tasks_are_filtered_and_paged(tmp_path: Path) -> None:
+    async with node(tmp_path) as scheduler, client_of_store(tmp_path) as client:
+        await finished(scheduler, "fail")
+        first = TaskPage.model_validate_json(await get(client, "/api/tasks", limit=3))
+        assert (len(first.tasks), first.total, first.next_key) == (3, 4, "fail")
+        rest = TaskPage.model_validate_json(await get(client, "/api/tasks", limit=3, after=first.next_key or ""))
+        assert [task.task_id for task in rest.tasks] == ["long"]
+        failing = TaskPage.model_validate_json(await get(client, "/api/tasks", filter="failing"))
+        assert [task.task_id for task in failing.tasks] == ["fail"]
+        found = TaskPage.model_validate_json(await get(client, "/api/tasks", search="DOUB", order="next"))
+        assert [task.task_id for task in found.tasks] == ["double", "a/b/../ü"] or len(found.tasks) == 2
+
+
+async def test_store_that_is_away_is_reported(tmp_path: Path) -> None:
+    async with client_of_store(tmp_path) as client:
+        for path in ("/tasks", "/api/runs", "/metrics", "/api/info"):
+            answer = await client.get(path)
+            assert answer.status_code == 503
+            assert f"{tmp_path}" not in answer.text
+        answer = await client.post("/api/actions", json={"action": "pause", "task_ids": ["a"]})
+        assert "cannot be reached" in answer.text
+        assert f"{tmp_path}" not in answer.text
+
+
+async def test_hostile_ids_are_unknown(tmp_path: Path) -> None:
+    async with node(tmp_path), client_of_store(tmp_path) as client:
+        for task_id in ("\0", "' OR 1=1 --", "x" * 2000, "../../etc/passwd"):
+            assert (await client.get("/api/task", params={"id": task_id})).status_code == 404
+            assert (await client.get("/api/runs", params={"task": task_id})).status_code == 200
+            assert (await act(client, "pause", task_id)).failed
+        for run_id in ("s", "s-1", "s99999999999999999999999", "1'", "s1 OR 1"):
+            assert (await client.get("/api/run", params={"id": run_id})).status_code == 404
+        assert (await client.get("/api/runs", params={"text": "\0"})).json()["runs"] == []
+        for moment in ("0001-01-01T00:00:00+23:00", "9999-12-31T23:59:59-23:00", "x"):
+            assert (await client.get("/api/runs", params={"since": moment})).status_code in {200, 400}
+
+
+async def test_metrics_need_a_right(tmp_path: Path) -> None:
+    scheduler = AsyncIOScheduler()
+    dashboard = Dashboard(scheduler, by_header)
+    async with scheduler, client_of(dashboard, "none") as stranger, client_of(dashboard, "look") as prometheus:
+        assert (await stranger.get("/metrics")).status_code == 403
+        answer = await prometheus.get("/metrics")
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
+        assert "asyncz_task_overdue_seconds 0" in answer.text
+        assert (await prometheus.post("/metrics", json={})).status_code == 405
+    dashboard.close()
+
+
+async def test_watch_notifies_of_changes(tmp_path: Path) -> None:
+    async with node(tmp_path) as scheduler:
+        console, seen = console_of_url(f"sqlite:///{tmp_path}/jobs.db"), list[object]()
+        watch = StoreWatch(console, seen.append)
+        await watch._look()
+        await watch._look()
+        assert not seen
+        await finished(scheduler, "double")
+        await watch._look()
+        assert seen
+        console.close()
+
+
+def test_store_dashboard_rejects_arguments() -> None:
+    for url in ("", "mysql://x", "jobs.db"):
+        with pytest.raises(InvalidInputError):
+            StoreDashboard(url, lambda _: None)
+    with pytest.raises(InvalidInputError):
+        StoreDashboard("sqlite:///x.db", 3)  # type: ignore[arg-type]  # the test

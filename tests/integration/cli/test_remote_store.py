@@ -1,0 +1,181 @@
+"""Commands for the schedulers that use a store, through the store."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from typer.testing import CliRunner
+
+from asyncz import AsyncIOScheduler
+from asyncz.cli.app import app
+from asyncz.dashboard.states import ActionReport, EventPage, RunDetail, SchedulerInfo, TaskPage
+from tests.dashboard.serving import add_tasks
+from tests.helpers.paths import PROJECT
+from tests.helpers.waiting import until
+
+pytestmark = pytest.mark.anyio
+
+
+@asynccontextmanager
+async def node(folder: Path) -> AsyncIterator[AsyncIOScheduler]:
+    scheduler = AsyncIOScheduler(store=url_of(folder))
+    add_tasks(scheduler)
+    async with scheduler:
+        yield scheduler
+        for task in scheduler.tasks:
+            task.cancel_runs()
+
+
+def url_of(folder: Path) -> str:
+    return f"sqlite:///{folder}/jobs.db"
+
+
+async def command(*arguments: str, status: int = 0) -> str:
+    """Run a command beside the scheduler of the test; return what it prints."""
+    result = await asyncio.to_thread(CliRunner().invoke, app, arguments, env={"COLUMNS": "160"})
+    assert result.exit_code == status, result.output
+    return result.output
+
+
+async def test_ps_lists_stored_tasks(tmp_path: Path) -> None:
+    async with node(tmp_path):
+        text = await command("ps", url_of(tmp_path))
+        assert "double" in text
+        assert "every 1 hour" in text
+        page = TaskPage.model_validate_json(await command("ps", url_of(tmp_path), "--search", "fail", "--json"))
+        assert [task.task_id for task in page.tasks] == ["fail"]
+
+
+async def test_actions_reach_node(tmp_path: Path) -> None:
+    url = url_of(tmp_path)
+    async with node(tmp_path) as scheduler:
+        report = ActionReport.model_validate_json(await command("pause", url, "double", "missing", "--json", status=1))
+        assert (report.done, [each.task_id for each in report.failed]) == (("double",), ["missing"])
+        await until(lambda: scheduler.get_task("double").state.paused)
+        assert await command("resume", url, "double") == "double: resume\n"
+        await until(lambda: not scheduler.get_task("double").state.paused)
+        await command("run-now", url, "long", "long")
+        await until(lambda: scheduler.get_task("long").state.running == 1)
+        assert await command("cancel", url, "--run", "s1") == "1: cancel run\n"
+        await until(lambda: scheduler.get_task("long").state.running == 0)
+        await command("run-now", url, "long")
+        await until(lambda: scheduler.get_task("long").state.running == 1)
+        assert await command("cancel", url, "long") == "long: cancel\n"
+        await until(lambda: scheduler.get_task("long").state.running == 0)
+        await command("pause", url, "--all")
+        await until(lambda: scheduler.status == "paused")
+        await command("resume", url, "--all")
+        await until(lambda: scheduler.status == "running")
+
+
+async def test_logs_show_stored_run(tmp_path: Path) -> None:
+    async with node(tmp_path) as scheduler:
+        await command("run-now", url_of(tmp_path), "fail")
+        await until(lambda: scheduler.get_task("fail").state.errors == 1)
+        while "Traceback" not in (text := await command("logs", url_of(tmp_path), "fail")):
+            await asyncio.sleep(0.05)
+        assert "hunter2" not in text
+        (line,) = (await command("logs", url_of(tmp_path), "fail", "-n", "1", "--json")).splitlines()
+        assert RunDetail.model_validate_json(line).run.outcome == "error"
+
+
+async def test_top_shows_nodes(tmp_path: Path) -> None:
+    async with node(tmp_path):
+        text = await command("top", url_of(tmp_path), "--updates", "1")
+        assert "double" in text
+        assert "1 nodes" in text
+        lines = await command("top", url_of(tmp_path), "--updates", "2", "--interval", "0.2", "--json")
+        assert [json.loads(line)["total"] for line in lines.splitlines()] == [4, 4]
+
+
+async def test_events_name_user_of_command(tmp_path: Path) -> None:
+    from asyncz.dashboard import StoreDashboard
+    from tests.dashboard.serving import client_of
+
+    async with node(tmp_path):
+        await command("pause", url_of(tmp_path), "double")
+        dashboard = StoreDashboard(url_of(tmp_path), lambda _: "look")
+        async with client_of(dashboard) as client:
+            page = EventPage.model_validate_json((await client.get("/api/events")).text)
+        dashboard.close()
+        (event,) = [each for each in page.events if each.kind == "OperatorAction"]
+        assert (event.task_id, event.text) == ("double", "pause")
+        assert "@" in event.user
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (("ps", "sqlite:///{}/missing.db"), 1, "there is no such file"),
+        (("ps", "sqlite:jobs.db"), 2, "write sqlite:///file"),
+        (("ps", "postgresql://user:hunter2@127.0.0.1:1/x"), 1, "cannot be reached"),
+        (("pause", "sqlite:///{}/missing.db"), 2, "name tasks, or pass --all"),
+        (("pause", "sqlite:///{}/missing.db", "a", "--all"), 2, "name tasks, or pass --all"),
+        (("cancel", "sqlite:///{}/missing.db"), 2, "name tasks, or pass --run"),
+        (("cancel", "sqlite:///{}/missing.db", "--run", "x"), 2, "is not the id of a run"),
+        (("dashboard", "--store", "mysql://x"), 2, "sqlite:///path"),
+        (("dashboard", "--store", "sqlite:///{}/missing.db"), 1, "there is no such file"),
+        (("dashboard", "a:b", "--store", "sqlite:///{}/missing.db"), 2, "name either a scheduler"),
+    ],
+)
+async def test_wrong_store_is_explained(tmp_path: Path, arguments: tuple[str, ...], status: int, message: str) -> None:
+    text = await command(*(each.format(tmp_path) for each in arguments), status=status)
+    assert message in " ".join(re.sub("[│╭╮╰╯─]", "", text).split())
+    assert "hunter2" not in text
+    assert "Traceback" not in text
+
+
+async def test_pause_all_without_node_fails(tmp_path: Path) -> None:
+    async with node(tmp_path):
+        pass
+    assert "no node is alive" in await command("pause", url_of(tmp_path), "--all", status=1)
+    assert "is stored" in await command("cancel", url_of(tmp_path), "--run", "s99", status=1)
+
+
+@pytest.mark.slow
+async def test_dashboard_of_store_is_served(tmp_path: Path) -> None:
+    async with node(tmp_path) as scheduler:
+        arguments = [sys.executable, "-m", "asyncz", "dashboard", "--store", url_of(tmp_path)]
+        environment = {**os.environ, "ASYNCZ_TOKEN": "token-for-tests"}
+        process = await asyncio.to_thread(
+            lambda: subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, cwd=PROJECT, env=environment)
+        )
+        try:
+            assert process.stdout is not None
+            link = (await asyncio.to_thread(process.stdout.readline)).removeprefix("Dashboard: ").strip()
+            url = link.partition("/login")[0]
+            async with httpx.AsyncClient(follow_redirects=True, timeout=60) as browser:
+                answer = await browser.get(link)
+                assert (answer.status_code, answer.url.path) == (200, "/tasks")
+                assert "Shows the cluster: 1 node of jobs.db (SQLite)" in answer.text
+                assert (await browser.get(link)).status_code == 403
+                report = await browser.post(f"{url}/api/actions", json={"action": "pause", "task_ids": ["double"]})
+                assert report.json()["done"] == ["double"]
+            await until(lambda: scheduler.get_task("double").state.paused)
+            async with httpx.AsyncClient(timeout=60) as stranger:
+                assert (await stranger.get(f"{url}/api/info")).status_code == 403
+                assert (await stranger.get(f"{url}/metrics")).status_code == 403
+                bearer = {"authorization": "Bearer token-for-tests"}
+                info = SchedulerInfo.model_validate_json((await stranger.get(f"{url}/api/info", headers=bearer)).text)
+                assert (info.scope, info.nodes) == ("cluster", 1)
+                assert "asyncz_store_nodes 1" in (await stranger.get(f"{url}/metrics", headers=bearer)).text
+                wrong_host = {**bearer, "host": "evil.example"}
+                assert (await stranger.get(f"{url}/api/info", headers=wrong_host)).status_code == 400
+            process.send_signal(signal.SIGTERM)
+            assert await asyncio.to_thread(process.wait, 60) == 0
+        finally:
+            process.kill()
+            process.wait()
+            assert process.stdout is not None
+            process.stdout.close()
