@@ -199,7 +199,7 @@ class StoreAdmin(abc.ABC):
             _counts(tasks),
             _counts(runs),
             undeclared={
-                str(task_id): None if since is None else self._read_time(since)
+                str(task_id): None if since is None else self.read_time(since)
                 for task_id, state, since, _ in named
                 if state == "undeclared"
             },
