@@ -46,20 +46,20 @@ class StoreCommands:
         self._tasks = tasks
         self._runs = runs
         self._set_paused = set_paused
+        self._session: SupportsCommands | None = None
         self._since = 0
 
     async def open(self, session: StoreSession) -> None:
         """Begin after the last action: the older ones were for other nodes."""
-        self._since = 0
-        if isinstance(session, SupportsCommands):
-            for command in await session.commands(None, 1):
+        self._session, self._since = (session if isinstance(session, SupportsCommands) else None), 0
+        if self._session is not None:
+            for command in await self._session.commands(None, 1):
                 self._since = command.sequence
 
-    async def carry_out(self, session: StoreSession) -> None:
+    async def carry_out(self) -> None:
         """Carry out the new actions for this node, and answer them."""
-        if not isinstance(session, SupportsCommands):
-            return
-        while True:
+        session = self._session
+        while session is not None:
             page = await session.commands(self._since, _PAGE)
             for command in page:
                 _log(command)

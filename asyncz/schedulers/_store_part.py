@@ -223,7 +223,7 @@ class StoreConnector:
         lease = self._lease = LeaseKeeper(session, duration, sent, now, self._on_lease_renewed)
         self.runs.open(self._node_id, lambda: lease.term)
         lease.start()
-        await self._commands.open(session)
+        await self._commands.open(self._session)
         await self.tasks.load(session)
         self._nodes = [each.id for each in await session.nodes()]
         await self._deliver_events(session)
@@ -410,7 +410,7 @@ class StoreConnector:
         if self._read_changes:
             self._read_changes = False
             await self.tasks.read_changes(session)
-            await self._commands.carry_out(session)
+            await self._commands.carry_out()
             self.runs.wants_claim = True
         if self.runs.wants_claim:
             await self.runs.claim(session)
