@@ -14,7 +14,8 @@ import pytest
 
 from asyncz import AsyncIOScheduler, IntervalTrigger
 from asyncz.stores import NodeRecord, PostgresStore, RunQuery, RunRecord, StoreOptions, _transactions
-from asyncz.stores.postgres import Connection, _PostgresTransactions
+from asyncz.stores._postgres_connection import Connection
+from asyncz.stores.postgres import _PostgresTransactions
 from tests.helpers import pgbouncer
 from tests.helpers.pgbouncer import BINARY
 from tests.helpers.postgres import new_schema
