@@ -36,7 +36,12 @@ ResultT = TypeVar("ResultT")
 CallT_co = TypeVar("CallT_co", covariant=True)
 Ts = TypeVarTuple("Ts")
 
-UnreadIterator: TypeAlias = AsyncIterator[object] | Generator[object, Never, object]
+# For a function that returns `Any`, ty chooses the first of several overloads only if all give the same type: so the
+# deprecated ones have a type variable, and those for awaitables one without the default of `AwaitedT`.
+LaterT = TypeVar("LaterT")
+UnreadT = TypeVar("UnreadT")
+
+UnreadIterator: TypeAlias = AsyncIterator[UnreadT] | Generator[UnreadT, Never, object]
 """What generator functions return: no scheduler iterates over it. `check_function` rejects them at run time."""
 
 NOW: DateTrigger = DateTrigger()
@@ -83,10 +88,10 @@ class BoundCall(Returns[CallT_co]):
 
     @overload
     def add(
-        self: Returns[Awaitable[AwaitedT]],
+        self: Returns[Awaitable[LaterT]],
         *,
         trigger: Trigger | None = NOW,
-        executor: Executor[AwaitedT] | PoolAlias | ClusterAlias | LoopAlias | OtherAlias | None = None,
+        executor: Executor[LaterT] | PoolAlias | ClusterAlias | LoopAlias | OtherAlias | None = None,
         id: str | None = None,
         max_instances: int = ...,
         misfire_grace_time: float | None = ...,
@@ -97,11 +102,11 @@ class BoundCall(Returns[CallT_co]):
         paused: bool = False,
         replace_existing: bool = False,
         existing: ExistingTaskPolicy | None = None,
-    ) -> Task[AwaitedT]: ...
+    ) -> Task[LaterT]: ...
     @overload
     @deprecated("the scheduler does not iterate over results: return a list, or loop in a function of your own")
     def add(
-        self: Returns[UnreadIterator],
+        self: Returns[UnreadIterator[UnreadT]],
         *,
         trigger: Trigger | None = NOW,
         executor: str | None = None,
@@ -110,7 +115,7 @@ class BoundCall(Returns[CallT_co]):
         replace_existing: bool = False,
         existing: ExistingTaskPolicy | None = None,
         **options: Unpack[TaskOptions],
-    ) -> Task[object]: ...
+    ) -> Task[UnreadT]: ...
     @overload
     def add(
         self: Returns[ResultT],
@@ -249,10 +254,10 @@ class TaskFunction(CallableProxy, Returns[CallT_co], Generic[P, CallT_co]):
         return TaskFunction[..., object](MethodType(self.__wrapped__, instance), self._scheduler)
 
     @overload
-    def schedule(self: Returns[Awaitable[AwaitedT]], *args: P.args, **kwargs: P.kwargs) -> Task[AwaitedT]: ...
+    def schedule(self: Returns[Awaitable[LaterT]], *args: P.args, **kwargs: P.kwargs) -> Task[LaterT]: ...
     @overload
     @deprecated("the scheduler does not iterate over results: return a list, or loop in a function of your own")
-    def schedule(self: Returns[UnreadIterator], *args: P.args, **kwargs: P.kwargs) -> Task[object]: ...
+    def schedule(self: Returns[UnreadIterator[UnreadT]], *args: P.args, **kwargs: P.kwargs) -> Task[UnreadT]: ...
     @overload
     def schedule(self: Returns[ResultT], *args: P.args, **kwargs: P.kwargs) -> Task[ResultT]: ...
     def schedule(  # pyright: ignore[reportInconsistentOverload]  # see `Returns`

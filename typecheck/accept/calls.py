@@ -59,6 +59,10 @@ async def load(url: str, *, limit: int = 10) -> bytes:
     return url.encode()[:limit]
 
 
+def loaded(text: str) -> Any:  # E[basedpyright,pyrefly]: every explicit Any  # noqa: ANN401
+    return text
+
+
 def union(number: int) -> int | str:
     return number
 
@@ -75,6 +79,8 @@ def calls() -> None:
     assert_type(scheduler.call(handle, payload).add(), Task[int])
     assert_type(scheduler.call(post, "url", retries=3, name="x").add(), Task[str])
     assert_type(scheduler.call(explicit, 3).add(), Task[bytes])
+    scheduler.call(loaded, "3").add(timeout=3)
+    scheduler.task()(loaded).schedule("3")
     assert_type(scheduler.call(load, "url", limit=3).add(), Task[bytes])
     assert_type(scheduler.call(union, number=3).add(), Task[int | str])
     assert_type(scheduler.call(word).add(), Task[Literal["a", "b"]])

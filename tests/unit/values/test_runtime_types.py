@@ -13,7 +13,10 @@ from typing_extensions import is_typeddict
 
 import asyncz
 import asyncz.config
+import asyncz.dashboard
 import asyncz.executors
+import asyncz.otel
+import asyncz.prometheus
 import asyncz.schedulers
 import asyncz.stores
 import asyncz.testing
@@ -23,7 +26,10 @@ from asyncz import BaseExecutor, Clock, DebugExecutor, Executor, IntervalTrigger
 PACKAGES: list[ModuleType] = [
     asyncz,
     asyncz.config,
+    asyncz.dashboard,
     asyncz.executors,
+    asyncz.otel,
+    asyncz.prometheus,
     asyncz.schedulers,
     asyncz.stores,
     asyncz.testing,
@@ -33,7 +39,8 @@ PACKAGES: list[ModuleType] = [
 
 def public_callables() -> Iterator[tuple[str, object]]:
     for package in PACKAGES:
-        for name in package.__all__:
+        own = [name for name, value in vars(package).items() if getattr(value, "__module__", "") == package.__name__]
+        for name in getattr(package, "__all__", own):
             value: object = getattr(package, name)
             if inspect.isfunction(value):
                 yield name, value
