@@ -451,10 +451,9 @@ class _PostgresTransactions:
             return _runs(database, _SUBMIT, {**self._values(), "runs": _json(runs)})
 
     def claim(self, executors: Mapping[str, int], limit: int, skip: Sequence[str], /) -> Sequence[RunRecord]:
-        slots = {"executors": [*executors], "free": [*executors.values()]}
-        values = {**self._values(), **slots, "limit": limit, "skip": [*skip]}
+        slots = {"executors": [*executors], "free": [*executors.values()], "limit": limit, "skip": [*skip]}
         with self._connected() as database:
-            return _runs(database, _CLAIM, values)
+            return _runs(database, _CLAIM, {**self._values(), **slots})
 
     def finish(self, outcomes: Sequence[Outcome], /) -> Sequence[UUID]:
         text = _OUTCOME_LIST.dump_json(outcomes).decode()
@@ -481,12 +480,8 @@ class _PostgresTransactions:
             f"SELECT {_RUNS} FROM asyncz_runs WHERE {' AND '.join(conditions)}"  # noqa: S608  # own names
             " ORDER BY sequence DESC LIMIT %(limit)s"
         )
-        values = {
-            "task_id": query.task_id,
-            "states": [*query.states],
-            "before": query.before,
-            "limit": query.limit,
-        }
+        page = {"before": query.before, "limit": query.limit}
+        values = {"task_id": query.task_id, "states": [*query.states], **page}
         with self._connected() as database:
             return _runs(database, sql.encode(), values, newest_first=True)
 

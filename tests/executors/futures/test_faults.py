@@ -87,7 +87,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
-def test_workers_of_killed_program_end_after_their_runs(method: str, tmp_path: Path) -> None:
+def test_workers_end_after_runs_of_killed_program(method: str, tmp_path: Path) -> None:
     """Without the executor, workers of the standard library's pool wait for ever."""
     program = tmp_path / "program.py"
     program.write_text(ORPHANS)
