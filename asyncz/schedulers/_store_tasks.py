@@ -340,14 +340,22 @@ class StoredTasks:
         self.wants_announcement = False
         await session.announce([task_id for task_id, each in tuple(self._by_id.items()) if each.is_program])
 
+    async def _announce_again(self, session: StoreSession) -> None:
+        """Announce and declare the tasks of the program once more, and forget those that were removed meanwhile."""
+        with self._parts.runtime.lock:
+            declared = {task_id: each for task_id, each in self._by_id.items() if each.is_program}
+            self._to_declare = {**declared, **self._to_declare}
+        try:
+            await self._announce(session)
+            await self._forget_unknown(session)
+        except BaseException:
+            self.wants_announcement = True
+            raise
+
     async def write(self, session: StoreSession) -> None:
         """Write declarations, changes and removals; those that fail stay pending."""
         if self.wants_announcement:
-            with self._parts.runtime.lock:
-                declared = {task_id: each for task_id, each in self._by_id.items() if each.is_program}
-                self._to_declare = {**declared, **self._to_declare}
-            await self._announce(session)
-            await self._forget_unknown(session)
+            await self._announce_again(session)
         if self._to_declare:
             try:
                 await self._declare(session)

@@ -25,6 +25,7 @@ from asyncz.stores import MemoryStore, NodeRecord, SqliteStore, Store, StoredCha
 from asyncz.stores.protocol import UNDECLARED_AFTER
 from tests.helpers.stored_jobs import block, calls, day_after, fail, note, release
 from tests.helpers.waiting import until
+from tests.stores.faulty_stores import Faults, FaultyStore
 
 pytestmark = pytest.mark.anyio
 
@@ -226,3 +227,17 @@ async def test_node_that_was_away_forgets_removed_tasks() -> None:
 
 async def no_work(_session: StoreSession) -> None:
     """Do nothing, like a node without a connection."""
+
+
+async def test_failed_announcement_is_repeated() -> None:
+    faults = Faults()
+    scheduler = AsyncIOScheduler(store=FaultyStore(faults))
+    scheduler.add_task(note, "one", id="declared", trigger=HOURLY)
+    async with scheduler:
+        connector = scheduler.store._connector
+        faults.broken = True
+        connector._on_lease_regained()
+        await until(lambda: not scheduler.store.connected)
+        assert connector.tasks.wants_announcement
+        faults.broken = False
+        await until(lambda: not connector.tasks.wants_announcement and not connector.tasks._to_declare)
