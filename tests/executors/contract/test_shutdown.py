@@ -110,17 +110,19 @@ async def test_shutdown_event_follows_every_outcome(kind: str, wait: bool, tmp_p
 
 @pytest.mark.bites("asyncz.executors.base:BaseExecutor.shutdown", "await state.wait_until_drained()", "pass")
 @every_queueing_executor
-async def test_shutdown_waits_without_blocking_loop(kind: str) -> None:
-    ticks = 0
+async def test_shutdown_waits_without_blocking_loop(kind: str, tmp_path: Path) -> None:
     scheduler = scheduler_with(kind)
     await scheduler.start()
-    handle = scheduler.add_task(payloads.sleep, 0.3, executor="under_test", trigger=None).run()
+    gate = tmp_path / "gate"
+    handle = scheduler.add_task(payloads.wait_for_file, str(gate), 1, executor="under_test", trigger=None).run()
     shutdown = asyncio.ensure_future(scheduler.shutdown())
-    while not shutdown.done():
+    # The function returns only if the loop goes on.
+    for _ in range(6):
         await asyncio.sleep(0.02)
-        ticks += 1
-    assert await handle == "slept"
-    assert ticks > 5
+        assert not shutdown.done()
+    gate.touch()
+    await shutdown
+    assert await handle == 1
 
 
 @pytest.mark.bites("asyncz.executors.base:BaseExecutor.shutdown", "self.cancel_all()", "pass")
