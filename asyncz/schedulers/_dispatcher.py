@@ -18,6 +18,8 @@ from asyncz.schedulers._safe_logging import logger
 from asyncz.schedulers.subscriptions import Subscription
 
 EventT = TypeVar("EventT")
+KeyT = TypeVar("KeyT")
+ValueT = TypeVar("ValueT")
 
 EVENT_CLASSES: frozenset[type[object]] = frozenset({events.TaskExecuted, *get_args(events.PlainEvent)})
 
@@ -73,9 +75,10 @@ class Dispatcher:
         """Call a listener with each event of a class, which the caller has compared with the listener. Thread-safe."""
         key = object()
         with self._lock:
-            self.listeners.setdefault(event, {})[key] = listener
             identity, known = identity_of(listener), dict[object, type[object]]()
             # Again if a signal handler has removed the last other subscription, and the dict with it, meanwhile.
+            while key not in self.listeners.get(event, {}):
+                self.listeners.setdefault(event, {})[key] = listener
             while key not in self._subscribed.get(identity, {}):
                 known = self._subscribed.setdefault(identity, known)
                 known[key] = event
@@ -150,10 +153,9 @@ class Dispatcher:
             listeners = self.listeners.get(event, {})
             listener = listeners.pop(key, None)
             identity = identity_of(listener)
-            keys = self._subscribed.get(identity, {})
-            keys.pop(key, None)
-            if not keys:
-                self._subscribed.pop(identity, None)
+            self._subscribed.get(identity, {}).pop(key, None)
+            _remove_if_empty(self._subscribed, identity)
+            _remove_if_empty(self.listeners, event)
             outdated = self._snapshots.pop(event, None)
         # Dropped outside of the lock: the `__del__` of a listener may subscribe again.
         del listener, outdated
@@ -165,6 +167,14 @@ class Dispatcher:
     def _on_listener_done(self, task: asyncio.Task[None]) -> None:
         self._awaited.discard(task)
         self._changed.set()
+
+
+def _remove_if_empty(table: dict[KeyT, dict[object, ValueT]], key: KeyT) -> None:
+    if not table.get(key):
+        added = table.pop(key, {})
+        # Not empty if a signal handler has subscribed between the two lines above.
+        if added:
+            table.setdefault(key, {}).update(added)
 
 
 def _log_failure(listener: object, event: object) -> None:
