@@ -34,7 +34,7 @@ import attrs
 import psycopg
 
 from asyncz import AsyncIOScheduler, IntervalTrigger, current_run
-from asyncz.stores import NodeRecord, RunQuery, RunRecord, StoreOptions, TaskRecord
+from asyncz.stores import NodeRecord, RunQuery, RunRecord, StoreConnectionError, StoreOptions, TaskRecord
 from asyncz.stores._urls import store_of
 from tests.helpers.postgres import new_schema, running_server
 from tests.helpers.proxy import Proxy, proxy_of
@@ -74,7 +74,12 @@ async def run_node(url: str, log: str, version: int) -> None:
         scheduler.call(effect, log, f"task-{number}").add(
             trigger=IntervalTrigger(seconds=INTERVAL), id=f"task-{number}", coalesce=False, max_instances=5
         )
-    async with scheduler:
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            _ = await stack.enter_async_context(scheduler)
+        except StoreConnectionError:
+            # The server is down now; another node is started instead of this one.
+            return
         await scheduler.wait_closed(10)
 
 
