@@ -45,10 +45,11 @@ class TaskListeners(Generic[OutcomeT]):
     Adding and removing one of many take constant time. All methods may be called from any thread.
     """
 
-    __slots__ = ("_entries", "_repeated", "_snapshot")
+    __slots__ = ("_changes", "_entries", "_repeated", "_snapshot")
 
     def __init__(self) -> None:
         self._entries: dict[object, tuple[object, Callable[[OutcomeT], object]]] = {}
+        self._changes = 0
         # Keys of the entries of a listener after its first one, which has the identity of the listener as its key.
         self._repeated: dict[object, list[object]] = {}
         # Made on the first outcome after a change, so that many changes in a row cost little.
@@ -75,6 +76,7 @@ class TaskListeners(Generic[OutcomeT]):
                 self._entries[repeated] = (key, listener)
             else:
                 self._entries[identity] = (key, listener)
+            self._changes += 1
             outdated, self._snapshot = self._snapshot, None
         # Dropped outside of the lock: the `__del__` of a listener is user code.
         del outdated
@@ -85,6 +87,7 @@ class TaskListeners(Generic[OutcomeT]):
         with _lock:
             removed = [self._entries.pop(identity, None)]
             removed += [self._entries.pop(key) for key in self._repeated.pop(identity, ())]
+            self._changes += 1
             outdated, self._snapshot = self._snapshot, None
         # As in `add`.
         del outdated
@@ -95,7 +98,13 @@ class TaskListeners(Generic[OutcomeT]):
         snapshot = self._snapshot
         if snapshot is None:
             with _lock:
-                self._snapshot = snapshot = tuple([listener for _, listener in self._entries.values()])
+                while True:
+                    changes = self._changes
+                    snapshot = tuple([listener for _, listener in [*self._entries.values()]])
+                    # A signal handler comes between two calls only, and none is between the test and the assignment.
+                    if changes == self._changes:
+                        self._snapshot = snapshot
+                        break
         return snapshot
 
     def close_streams(self) -> None:

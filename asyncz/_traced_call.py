@@ -104,8 +104,12 @@ def loaded_trace_context() -> str | None:
     if propagate is None:
         return None
     headers: dict[str, str] = {}
-    propagate.inject(headers)
-    text = json.dumps(headers)
+    try:
+        propagate.inject(headers)
+        text = json.dumps(headers)
+    except Exception:
+        # A propagator that raises, or a module that another thread imports just now: the call goes on without a trace.
+        return None
     return text if headers and len(text) <= MAX_TRACE_CONTEXT else None
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import getpass
 import socket
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
+from typing import Never
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from typing_extensions import TypeVar
 
 from asyncz.cli._client import RemoteCommandError
 from asyncz.dashboard._actions import Announcer
 from asyncz.dashboard._cluster import ClusterModel
 from asyncz.dashboard._cluster_actions import ClusterOperator
+from asyncz.dashboard._problems import validation_text
 from asyncz.dashboard._redaction import Redactor, redact_secrets
 from asyncz.dashboard.requests import (
     CancelRunRequest,
@@ -51,9 +53,10 @@ class StoreClient:
 
         Raises:
             StoreError: The store cannot be read.
+            RemoteCommandError: A parameter is not valid.
         """
         given = {name: value for name, value in parameters.items() if value is not None and value != ""}
-        return _checked(asyncio.run(self._read(path, given)), answer)
+        return _checked(_completed(self._read(path, given)), answer)
 
     def post(self, path: str, answer: type[ModelT], body: Mapping[str, object]) -> ModelT:
         """Carry out an action.
@@ -61,21 +64,28 @@ class StoreClient:
         Raises:
             StoreError: The store cannot be changed.
             CommandError: The action cannot be carried out.
+            RemoteCommandError: A value is not valid.
         """
-        return _checked(asyncio.run(self._act(path, body)), answer)
+        return _checked(_completed(self._act(path, body)), answer)
 
     async def _read(self, path: str, given: Mapping[str, object]) -> BaseModel:
         model = self._model
-        await model.refresh()
         match path:
             case "info":
+                await model.refresh()
                 return model.info()
             case "tasks":
-                return await model.tasks(selection_of(TaskQuery.model_validate(given)))
+                tasks = selection_of(TaskQuery.model_validate(given))
+                await model.refresh()
+                return await model.tasks(tasks)
             case "runs":
-                return await model.runs(run_selection_of(RunQueryParameters.model_validate(given)))
+                runs = run_selection_of(RunQueryParameters.model_validate(given))
+                await model.refresh()
+                return await model.runs(runs)
             case "run":
-                return await model.run(IdQuery.model_validate(given).id)
+                run_id = IdQuery.model_validate(given).id
+                await model.refresh()
+                return await model.run(run_id)
             case _:
                 raise RemoteCommandError(f"a store does not answer {path}")
 
@@ -92,6 +102,13 @@ class StoreClient:
                 return await operator.set_paused(paused, user)
             case _:
                 raise RemoteCommandError(f"a store does not answer {path}")
+
+
+def _completed(exchange: Coroutine[object, Never, BaseModel]) -> BaseModel:
+    try:
+        return asyncio.run(exchange)
+    except ValidationError as error:
+        raise RemoteCommandError(validation_text(error)) from None
 
 
 def _checked(state: BaseModel, answer: type[ModelT]) -> ModelT:

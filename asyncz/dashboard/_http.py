@@ -12,7 +12,7 @@ from starlette.responses import Response
 from typing_extensions import TypeVar
 
 from asyncz._text import exception_text, printable
-from asyncz.dashboard._problems import RequestError
+from asyncz.dashboard._problems import RequestError, validation_text
 from asyncz.dashboard._security import User
 from asyncz.dashboard.states import Problem
 
@@ -58,7 +58,7 @@ def parse_query(request: Request, model: type[ModelT], *, of_form: bool = False)
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise RequestError(400, _validation_text(error)) from None
+        raise RequestError(400, validation_text(error)) from None
 
 
 async def parse_body(request: Request, model: type[ModelT]) -> ModelT:
@@ -77,7 +77,7 @@ async def parse_body(request: Request, model: type[ModelT]) -> ModelT:
     try:
         return model.model_validate_json(received)
     except ValidationError as error:
-        raise RequestError(422, _validation_text(error)) from None
+        raise RequestError(422, validation_text(error)) from None
 
 
 async def _received(request: Request) -> bytes:
@@ -87,13 +87,6 @@ async def _received(request: Request) -> bytes:
         if len(received) > MAX_BODY:
             raise RequestError(413, f"the body is larger than {MAX_BODY} bytes")
     return bytes(received)
-
-
-def _validation_text(error: ValidationError) -> str:
-    """Return the problems without the values, which may be long or secret."""
-    problems = error.errors(include_url=False, include_context=False, include_input=False)
-    texts = (f"{'.'.join(str(part) for part in each['loc']) or 'the body'}: {each['msg']}" for each in problems[:5])
-    return printable("; ".join(texts))
 
 
 def unexpected(error: Exception) -> str:

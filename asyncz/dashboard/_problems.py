@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 import attrs
+from pydantic import ValidationError
 
 from asyncz._text import printable
 from asyncz.dashboard.states import Problem
@@ -43,3 +44,10 @@ def problem_of(error: AsynczError) -> Problem:
         # The text of the driver may name paths and hosts; the log has it.
         return Problem(status=503, message=STORE_PROBLEM)
     return Problem(status=status, message=printable(f"{error}"))
+
+
+def validation_text(error: ValidationError) -> str:
+    """Return the problems without the values, which may be long or secret."""
+    problems = error.errors(include_url=False, include_context=False, include_input=False)
+    texts = (f"{'.'.join(str(part) for part in each['loc']) or 'the body'}: {each['msg']}" for each in problems[:5])
+    return printable("; ".join(texts))

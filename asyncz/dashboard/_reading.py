@@ -252,10 +252,17 @@ class ReadModel:
                 limit=selection.limit + 1,
             )
         )
-        shown = records[: selection.limit]
+        read, has_more = records[: selection.limit], len(records) > selection.limit
+        shown = [
+            record
+            for record in read
+            if _is_between(record.started_at or record.scheduled_at, selection)
+            and self._shows(selection.text, record.task_id, record.error)
+        ]
         return RunPage(
             runs=tuple(_runs.run_of_store(record, self._redactor) for record in shown),
-            next_key=f"{shown[-1].sequence}" if len(records) > selection.limit else None,
+            next_key=f"{read[-1].sequence}" if has_more else None,
+            is_partial=has_more and len(shown) < len(read),
         )
 
     async def run(self, run_id: str, /) -> RunDetail:

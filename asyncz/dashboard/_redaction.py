@@ -146,7 +146,7 @@ class Redactor:
         one may take long.
         """
         _, positional, named = _parts_of(call)
-        plain = (value for value in (*positional, *named.values()) if isinstance(value, _PLAIN))
+        plain = (value for value in (*positional, *named.values()) if issubclass(type(value), _PLAIN))
         if not any(search in value_text(value, _MAX_READ).casefold() for value in plain):
             return False
         return any(search in argument.value.casefold() for argument in self.arguments(call))

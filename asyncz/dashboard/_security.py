@@ -27,10 +27,14 @@ def _checked_permissions(given: Iterable[Permission]) -> frozenset[Permission]:
     """Return permissions as a set.
 
     Raises:
-        InvalidInputError: They are a text, or one of them does not exist.
+        InvalidInputError: They are not a set, or one of them does not exist.
     """
-    found: frozenset[Permission] = frozenset() if isinstance(given, str) else frozenset(given)
-    if isinstance(given, str) or not found <= {*PERMISSIONS}:
+    try:
+        found: frozenset[Permission] = frozenset(() if isinstance(given, str) else given)
+        is_valid = not isinstance(given, str) and found <= {*PERMISSIONS}
+    except TypeError:
+        found, is_valid = frozenset(), False
+    if not is_valid:
         allowed = f"a set of {', '.join(PERMISSIONS)} is needed"
         raise InvalidInputError("permissions", value_text(given), allowed)
     return found

@@ -12,7 +12,7 @@ from asyncz.dashboard._texts import NOTHING, UNITS
 from asyncz.states import RunOutcome, TaskState
 from asyncz.stores.records import RunRecordState
 
-_CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 _SIGN: Final = re.compile(r"([.:_/-])")
 OUTCOME_WORDS: Final[dict[RunOutcome | None, str]] = {
     "executed": "executed",
@@ -68,8 +68,8 @@ def task_badges(task: TaskState) -> Markup:
 def breakable(text: str) -> Markup:
     """Return a long id or name with places at which lines may break; they are not copied with the text.
 
-    Characters that control a terminal or the direction of texts become escape sequences, so that no id looks like
-    another one, and a blank id is visible.
+    Invisible characters, and those that control a terminal or the direction of texts, become escape sequences, so that
+    they hide no part of an id; a blank id is visible.
     """
     text = _CONTROL.sub(lambda sign: f"\\u{ord(sign[0]):04x}", text) if text.strip() else "\N{OPEN BOX}" * len(text)
     return Markup(_SIGN.sub(r"\1<wbr>", f"{escape(text)}"))  # noqa: S704  # the text is escaped, and the sign is not HTML

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import multiprocessing.connection
 import os
 import socket
+import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -27,6 +29,7 @@ MISSED = 20
 """Kind of the outcome of a run that was too late; the other kinds are in `_remote_call`."""
 
 _END_DELAY = 0.05
+_WATCH_INTERVAL = 1.0
 
 Place: TypeAlias = tuple[str, int, str]
 """Machine, process id and thread of a worker."""
@@ -119,7 +122,7 @@ def _end_with(program: int) -> None:
     if parent is None or parent.pid != program or _watching_process == os.getpid():
         return
     _watching_process = os.getpid()
-    watch = threading.Thread(target=_end_after, args=(parent.sentinel,), name="asyncz-lifeline", daemon=True)
+    watch = threading.Thread(target=_end_after, args=(parent.sentinel, program), name="asyncz-lifeline", daemon=True)
     try:
         watch.start()
     except RuntimeError:
@@ -127,10 +130,18 @@ def _end_with(program: int) -> None:
         _watching_process = 0
 
 
-def _end_after(sentinel: int) -> None:
-    _ = multiprocessing.connection.wait([sentinel])
+def _end_after(sentinel: int, program: int) -> None:
+    # The sentinel is not enough: workers that were forked later hold the other end of its pipe. The parent is not
+    # enough either: that of a worker of a fork server is the server.
+    is_child = os.getppid() == program
+    while not multiprocessing.connection.wait([sentinel], _WATCH_INTERVAL):
+        if is_child and os.getppid() != program:
+            break
     while _running:
         time.sleep(_END_DELAY)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()
     os._exit(0)
 
 

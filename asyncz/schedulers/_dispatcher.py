@@ -64,6 +64,7 @@ class Dispatcher:
         self._subscribed: dict[object, dict[object, type[object]]] = {}
         # Reentrant: signal handlers, and finalizers that the garbage collector calls, may come while it is held.
         self._lock = threading.RLock()
+        self._changes = 0
         self._awaited: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
 
@@ -82,6 +83,7 @@ class Dispatcher:
             while key not in self._subscribed.get(identity, {}):
                 known = self._subscribed.setdefault(identity, known)
                 known[key] = event
+            self._changes += 1
             outdated = self._snapshots.pop(event, None)
         del outdated
         return Subscription(lambda: self._unsubscribe(event, key))
@@ -156,13 +158,20 @@ class Dispatcher:
             self._subscribed.get(identity, {}).pop(key, None)
             _remove_if_empty(self._subscribed, identity)
             _remove_if_empty(self.listeners, event)
+            self._changes += 1
             outdated = self._snapshots.pop(event, None)
         # Dropped outside of the lock: the `__del__` of a listener may subscribe again.
         del listener, outdated
 
     def _take_snapshot(self, event: type[object]) -> None:
         with self._lock:
-            self._snapshots[event] = tuple(self.listeners.get(event, {}).values())
+            while True:
+                changes = self._changes
+                snapshot = (*self.listeners.get(event, {}).values(),)
+                # A signal handler comes between two calls only, and none is between the test and the assignment.
+                if changes == self._changes:
+                    self._snapshots[event] = snapshot
+                    return
 
     def _on_listener_done(self, task: asyncio.Task[None]) -> None:
         self._awaited.discard(task)

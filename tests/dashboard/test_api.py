@@ -282,3 +282,18 @@ async def test_error_of_store_has_no_details(
             assert "detail" not in text
             assert "/secret" not in text
         assert "detail" in caplog.text
+
+
+def fail_of_customer() -> None:
+    raise ValueError("no such customer")
+
+
+async def test_stored_runs_are_searched_by_text_and_time() -> None:
+    scheduler = AsyncIOScheduler(store=MemoryStore())
+    async with scheduler, client_of(Dashboard(scheduler, lambda _: "look")) as client:
+        scheduler.add_task(fail_of_customer, id="fail")
+        while not (runs := (await client.get("/api/runs?stored=true&outcome=error")).json()["runs"]):
+            await asyncio.sleep(0.01)
+        for search, found in (("text=no such", 1), ("text=other", 0), ("since=2100-01-01T00:00:00", 0)):
+            answer = await client.get(f"/api/runs?stored=true&{search}")
+            assert len(answer.json()["runs"]) == found * len(runs), search

@@ -93,3 +93,9 @@ def test_badges_show_activity_of_task(changes: dict[str, object], texts: list[st
 
 def test_long_names_break_after_signs_only() -> None:
     assert breakable("a.b<c") == "a.<wbr>b&lt;c"
+
+
+@pytest.mark.parametrize("sign", "\u200b\u00ad\u2060\ufeff\u202e\u2028\x9b")
+def test_invisible_characters_are_escaped(sign: str) -> None:
+    assert breakable(f"a{sign}") == f"a\\u{ord(sign):04x}"
+    assert breakable(sign) != ""

@@ -11,6 +11,7 @@ from types import FrameType
 import pytest
 
 from asyncz import AsyncIOScheduler, TaskExecuted, ThreadPoolExecutor, schedulers
+from asyncz._listeners import TaskListeners
 from asyncz.schedulers._dispatcher import Dispatcher
 from tests.helpers.waiting import until
 
@@ -95,3 +96,30 @@ async def test_subscription_survives_an_interrupting_removal() -> None:
         assert dispatcher.remove(listen)
         dispatcher.emit(TaskExecuted("id", None))
         assert len(events) == 1
+
+
+async def test_snapshot_survives_an_interrupting_change() -> None:
+    """A handler adds and removes listeners while the functions to call are collected."""
+
+    def first(_: object) -> None: ...
+
+    def second(_: object) -> None: ...
+
+    for moment in range(30):
+        listeners, dispatcher = TaskListeners[object](), Dispatcher()
+        listeners.add(first, first)
+        subscription = dispatcher.subscribe(TaskExecuted, first)
+
+        def change(listeners: TaskListeners[object] = listeners, dispatcher: Dispatcher = dispatcher) -> None:
+            listeners.add(second, second)
+            assert listeners.remove(first)
+            dispatcher.subscribe(TaskExecuted, second)
+            assert dispatcher.remove(first)
+
+        reached = interrupt(moment, listeners.functions, change)
+        assert listeners.functions() == ((second,) if reached else (first,))
+        reached = reached or interrupt(moment, partial(dispatcher.emit, TaskExecuted("id", None)), change)
+        assert dispatcher.remove(first) != reached
+        dispatcher.emit(TaskExecuted("id", None))
+        assert dispatcher.snapshot_of(TaskExecuted) == ((second,) if reached else ())
+        subscription.unsubscribe()

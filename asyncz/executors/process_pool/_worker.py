@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import errno
 import os
 import select
 import signal
@@ -309,7 +310,8 @@ class _Channel:
     def receive_in_loop(self, loop: asyncio.AbstractEventLoop, run_id: int) -> None:
         """Receive messages, as a reader of an event loop."""
         self.receive_during(run_id)
-        if self.parent_is_gone:
+        # After a signal handler has raised in `_receive`, nothing is received until the run ends.
+        if self.parent_is_gone or self._is_receiving:
             loop.remove_reader(self._socket)
 
     def watch_in_loop(self, loop: asyncio.AbstractEventLoop, cancel: Callable[[], object]) -> None:
@@ -336,7 +338,10 @@ class _Channel:
         except BlockingIOError:
             self._is_receiving = False
             raise
-        except ConnectionError:
+        except OSError as error:
+            # Not one that a signal handler raises, such as TimeoutError.
+            if not isinstance(error, ConnectionError) and error.errno != errno.EBADF:
+                raise
             data = b""
         if not data:
             self.parent_is_gone = True

@@ -70,9 +70,9 @@ def work(folder, number, seconds):
     open(f"{folder}/done-{number}", "w").close()
 
 
-async def main(method, folder):
+async def main(method, workers, folder):
     context = multiprocessing.get_context(method)
-    pool = FuturesExecutor(partial(concurrent.futures.ProcessPoolExecutor, 1, context))
+    pool = FuturesExecutor(partial(concurrent.futures.ProcessPoolExecutor, int(workers), context))
     async with AsyncIOScheduler(executors={"pool": pool}) as scheduler:
         for number, seconds in enumerate((0.1, 1.5)):
             scheduler.add_task(work, folder, number, seconds, executor="pool")
@@ -86,12 +86,14 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
-def test_workers_end_after_runs_of_killed_program(method: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("method", "workers"), [("fork", 1), ("fork", 3), ("forkserver", 1), ("spawn", 1)])
+def test_workers_end_after_runs_of_killed_program(method: str, workers: int, tmp_path: Path) -> None:
     """Without the executor, workers of the standard library's pool wait for ever."""
     program = tmp_path / "program.py"
     program.write_text(ORPHANS)
-    result = subprocess.run([sys.executable, str(program), method, str(tmp_path)], check=False, timeout=100)
+    result = subprocess.run(
+        [sys.executable, str(program), method, str(workers), str(tmp_path)], check=False, timeout=100
+    )
     assert result.returncode == -signal.SIGKILL
     wait_for_end(int((tmp_path / "begun-1").read_text()))
     assert (tmp_path / "done-1").exists()

@@ -118,6 +118,8 @@ async def test_events_name_user_of_command(tmp_path: Path) -> None:
     ("arguments", "status", "message"),
     [
         (("ps", "sqlite:///{}/missing.db"), 1, "there is no such file"),
+        (("pause", "sqlite:///{}/jobs.db", ""), 1, "at least 1 character"),
+        (("ps", "sqlite:///{}/jobs.db", "--search", "x" * 300), 1, "at most 200 characters"),
         (("ps", "sqlite:jobs.db"), 2, "write sqlite:///file"),
         (("ps", "postgresql://user:hunter2@127.0.0.1:1/x"), 1, "cannot be reached"),
         (("pause", "sqlite:///{}/missing.db"), 2, "name tasks, or pass --all"),
