@@ -41,7 +41,8 @@ SURVIVORS: Mapping[str, str] = {
     "asyncz.*.__*exit__(exc_type)": "the interpreter passes the exception",
     "asyncz.*.__enter__()": "raises an error that shows `async with`",
     "asyncz.schedulers.asgi.AppWithScheduler.__call__(*": "an ASGI server passes the arguments",
-    "asyncz.dashboard.app.Dashboard.__call__(*": "an ASGI server passes the arguments",
+    "asyncz.dashboard.app.DashboardApp.__call__(*": "an ASGI server passes the arguments",
+    "asyncz.dashboard.app.DashboardApp.__init__(*": "each dashboard has a constructor of its own",
     "asyncz.executors.*Executor.start(*": "schedulers call it through the protocol `Executor`",
     "asyncz.executors.*Executor.shutdown(*": "schedulers call it through the protocol `Executor`",
     "asyncz.executors.*Executor.cancel_run(*": "`BaseExecutor` calls it",
@@ -55,12 +56,16 @@ SURVIVORS: Mapping[str, str] = {
     "asyncz.executors.pool.*.__init__(*": "each pool has a constructor of its own",
     "asyncz.triggers.base.JitteredTrigger.__init__(*": "each trigger has a constructor of its own",
     "asyncz.triggers.base.CombinedTrigger.__init__(*": "each trigger has a constructor of its own",
+    "asyncz.otel.Instrumentation.*": "only `instrument` makes it, and schedulers call it",
     "asyncz.testing.*.__test__": "pytest reads it",
 }
 """Reasons for mutations that no checker notices, by a pattern of their names."""
 
 _PRIVATE_FOLDERS = ("cli",)
 """Folders without a typed interface: a terminal is their only user."""
+
+_DIRECT_MODULES = ("asyncz.otel", "asyncz.prometheus")
+"""Public modules whose names no package re-exports."""
 
 _KNOWN_OF_OBJECT = frozenset(dir(object)) - {"__init__", "__new__"}
 """Methods that checkers know from `object`, whatever a subclass declares."""
@@ -111,7 +116,14 @@ def mutations_of(project: Path) -> list[Mutation]:
         if file.endswith("/__init__.py") and not _is_private(file)
         for imported, alias in _reexports(tree)
     }
-    public_names = _with_bases(reexported, {_module_of(file): tree for file, tree in trees.items()})
+    direct = {
+        (_module_of(file), name)
+        for file, tree in trees.items()
+        if _module_of(file) in _DIRECT_MODULES
+        for name in _names_of(tree)
+        if not name.startswith("_")
+    }
+    public_names = _with_bases(reexported | direct, {_module_of(file): tree for file, tree in trees.items()})
     found: list[Mutation] = []
     for file, tree in trees.items():
         module = _module_of(file)

@@ -214,6 +214,7 @@ NAMES: dict[str, list[str]] = {
         "Permission",
         "Redact",
         "RedactedKind",
+        "StoreDashboard",
         "User",
         "Verdict",
         "redact_secrets",

@@ -46,6 +46,9 @@ StoreDashboard("sqlite:///jobs.db")  # E
 StoreDashboard(scheduler, lambda _: None)  # E
 StoreDashboard("sqlite:///jobs.db", of_text)  # E
 StoreDashboard("sqlite:///jobs.db", lambda _: None, max_runs=3)  # E
+StoreDashboard("sqlite:///jobs.db", lambda _: None, redact=two_arguments)  # E
+StoreDashboard("sqlite:///jobs.db", lambda _: None, title=3)  # E
+StoreDashboard("sqlite:///jobs.db", lambda _: None, allowed_hosts=3)  # E
 User("admin")  # E
 User("operate", permissions=["delete"])  # E
 User("operate", permissions=3)  # E

@@ -60,6 +60,7 @@ async def connected() -> None:
 
 async def tasks(session: StoreSession, task: TaskRecord) -> None:
     await session.declare(task, "update")  # E
+    await session.announce(3)  # E
     await session.declare([task], "overwrite")  # E
     await session.change("report")  # E
     await session.remove([task])  # E
@@ -163,6 +164,7 @@ def outbox(database: sqlite3.Connection) -> None:
     box.call(mail, "ann").add(database)  # E
     box.call(mail, "ann").add(database, id="once", trigger="date")  # E
     box.call(mail, "ann").add(database, id="once", timeout=3)  # E
+    box.call(mail, "ann").add(database, id=3)  # E
     task: str = OutboxCall.submit  # E
     connection: OutboxConnection = database.cursor()  # E
     print(task, connection)
@@ -177,5 +179,6 @@ AsyncIOScheduler().task(existing="maybe")  # E
 StoreOptions(codec="pickle")  # E
 StoreOptions(codec=PickleCodec)  # E
 PickleCodec("0123456789abcdef")  # E
+PickleCodec(b"0123456789abcdef").decode(3)  # E
 Outbox(codec=b"0123456789abcdef")  # E
 storable: StorableTrigger = IntervalTrigger(hours=1)  # E

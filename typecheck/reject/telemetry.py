@@ -19,4 +19,5 @@ def wrong(scheduler: AsyncIOScheduler) -> None:
     METRICS["asyncz.own"] = "text"  # E
     PrometheusMetrics(3)  # E
     PrometheusMetrics(scheduler, True)  # E
+    PrometheusMetrics(scheduler, task_ids="yes")  # E
     PrometheusMetrics(scheduler).text(3)  # E
