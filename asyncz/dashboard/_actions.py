@@ -180,7 +180,7 @@ class Operator:
         return ActionReport()
 
 
-def failure_text(error: Exception, action: ActionName, task_id: str) -> str:
+def failure_text(error: Exception, action: str, task_id: str) -> str:
     """Return the text of an error for users; the log has the texts that may contain secrets."""
     if isinstance(error, StoreError) and not isinstance(error, UnstorableTaskError | UnreadableTaskError):
         logger.warning("The store of the dashboard failed: %s", exception_text(error))

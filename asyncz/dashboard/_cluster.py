@@ -16,7 +16,7 @@ from asyncz._text import printable
 from asyncz.clock import utc
 from asyncz.dashboard import _runs
 from asyncz.dashboard._cluster_index import ClusterIndex
-from asyncz.dashboard._cluster_states import arguments_of, due_times, options_of, task_state
+from asyncz.dashboard._cluster_states import arguments_of, due_times, options_of, result_text, task_state
 from asyncz.dashboard._metrics import store_text
 from asyncz.dashboard._problems import RequestError
 from asyncz.dashboard._reader import RunSelection, TaskSelection
@@ -182,7 +182,7 @@ class ClusterModel:
             arguments=arguments_of(record, self._redactor),
             options=options_of(record),
             due=due_times(record, 10),
-            result=None if last is None or last.result is None else self._redactor("result", task_id, last.result),
+            result=result_text(last, self._redactor),
         )
 
     # Runs

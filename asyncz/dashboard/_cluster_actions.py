@@ -7,8 +7,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from asyncz._text import exception_text
 from asyncz.config import TriggerConfig
 from asyncz.dashboard._actions import Announcer, OperatorAction, check_trigger_of, failure_text
+from asyncz.dashboard._safe_logging import logger
 from asyncz.dashboard.states import ActionFailure, ActionName, ActionReport
 from asyncz.exceptions import TaskLookupError
 from asyncz.protocols import Trigger
@@ -18,6 +20,8 @@ from asyncz.stores._checks import is_storable
 from asyncz.stores._console import StoreConsole
 from asyncz.stores._console_commands import ConsoleCommands, Sent
 from asyncz.stores._console_queries import ConsoleQueries
+from asyncz.stores._console_records import CommandError, CommandRecord
+from asyncz.stores.exceptions import StoreError
 
 # Seconds to wait for the answers of nodes, and between two looks at them.
 _PATIENCE: Final = 3.0
@@ -77,6 +81,7 @@ class ClusterOperator:
 
         Raises:
             CommandError: The run is not stored, has ended, or has no node.
+            StoreError: The store cannot be reached.
         """
         return await self._send(
             lambda database: ConsoleCommands(database, user).cancel_run(run_id), "cancel", user, run_id
@@ -87,6 +92,7 @@ class ClusterOperator:
 
         Raises:
             CommandError: No node is alive.
+            StoreError: The store cannot be reached.
         """
         action = "pause scheduler" if paused else "resume scheduler"
         return await self._send(lambda database: ConsoleCommands(database, user).set_paused(paused), action, user, None)
@@ -94,7 +100,15 @@ class ClusterOperator:
     async def _send(
         self, send: Callable[[StoreAdmin], Sent], action: str, user: str, run_id: int | None
     ) -> ActionReport:
-        sent = await self._console.call(send)
+        try:
+            sent = await self._console.call(send)
+        except Exception as error:
+            task_id = error.task_id if isinstance(error, CommandError) else ""
+            failure = failure_text(error, action, task_id)
+            self._announcer.announce(
+                OperatorAction(action=action, user=user, task_id=task_id, run_id=run_id, failure=failure)
+            )
+            raise
         answers = await self._answers(sent.sequences)
         failure = "; ".join(text for text in answers.values() if text)
         self._announcer.announce(OperatorAction(action=action, user=user, run_id=run_id, failure=failure))
@@ -105,18 +119,32 @@ class ClusterOperator:
 
     async def _answers(self, sequences: Sequence[int]) -> dict[int, str]:
         """Wait for the answers of nodes; return the reason for which each action failed, empty if it did not."""
-        end, answers = time.monotonic() + _PATIENCE, dict[int, str]()
+        end, answers, nodes = time.monotonic() + _PATIENCE, dict[int, str](), dict[int, str | None]()
         while waiting := [each for each in sequences if each not in answers]:
-            for record in await self._console.call(lambda database: ConsoleQueries(database).commands(waiting)):
+            is_last = time.monotonic() > end
+            for record in await self._commands(waiting):
+                nodes[record.sequence] = record.node
                 if record.done_at is not None:
                     answers[record.sequence] = record.failure
-                elif time.monotonic() > end:
-                    answers[record.sequence] = (
-                        f"the node {record.node} has not answered yet; it is still asked to do that"
-                    )
+            if is_last:
+                # Those without a record, too: it may be gone, or the store may be away.
+                return {each: _no_answer(nodes.get(each)) for each in waiting} | answers
             if len(answers) < len(sequences):
                 await asyncio.sleep(_LOOK)
         return answers
+
+    async def _commands(self, sequences: Sequence[int]) -> Sequence[CommandRecord]:
+        try:
+            return await self._console.call(lambda database: ConsoleQueries(database).commands(sequences))
+        except StoreError as error:
+            logger.warning("The answers of nodes were not read: %s", exception_text(error))
+            return ()
+
+
+def _no_answer(node: str | None) -> str:
+    if node is None:
+        return "the answer of the node could not be read; the action may still be carried out"
+    return f"the node {node} has not answered yet; it is still asked to do that"
 
 
 def _action(action: ActionName, task_id: str, user: str, trigger: Trigger | None) -> Callable[[StoreAdmin], Sent]:

@@ -20,6 +20,7 @@ from asyncz.states import RunSummary, TaskState
 from asyncz.stores._calls import STORED_ARGUMENTS
 from asyncz.stores._limits import decode_limits
 from asyncz.stores._triggers import decode_trigger
+from asyncz.stores.codecs import codec_of_result
 from asyncz.stores.records import RunRecord, TaskRecord
 
 _MAX_SHOWN = 10_000
@@ -44,7 +45,8 @@ def _is_built_in(config: JsonValue) -> bool:
     if not isinstance(config, dict):
         return True
     inner = (each for each in config.values() if isinstance(each, (list, dict)))
-    return config.get("type", "") in _BUILT_IN and all(_is_built_in(each) for each in inner)
+    kind = config.get("type", "")
+    return isinstance(kind, str) and kind in _BUILT_IN and all(_is_built_in(each) for each in inner)
 
 
 def trigger_text(text: str | None) -> str:
@@ -114,19 +116,33 @@ def _summary(run: RunRecord, redactor: Redactor) -> RunSummary:
 
 def arguments_of(task: TaskRecord, redactor: Redactor) -> tuple[Argument, ...]:
     """Return the stored arguments of a task; positional ones are named by their positions."""
+    try:
+        stored = STORED_ARGUMENTS.validate_json(task.arguments)
+    except ValueError:
+        return ()
+    if "codec" in stored:
+        return (Argument(name="arguments", value=_encoded_by(stored["codec"])),)
     return tuple(
         Argument(name=name, value=redactor("argument", name, value_text(value, _MAX_SHOWN)))
-        for name, value in _stored_arguments(task.arguments)
+        for name, value in _named(stored["args"], stored["kwargs"])
     )
 
 
-def _stored_arguments(text: str) -> Iterable[tuple[str, object]]:
-    try:
-        stored = STORED_ARGUMENTS.validate_json(text)
-    except ValueError:
-        return
-    yield from ((f"{number}", value) for number, value in enumerate(stored["args"], start=1))
-    yield from stored["kwargs"].items()
+def result_text(run: RunRecord | None, redactor: Redactor) -> str | None:
+    """Return the result of a stored run as it is shown; None if it has none."""
+    if run is None or run.result is None:
+        return None
+    codec = codec_of_result(run.result)
+    return redactor("result", run.task_id, run.result) if codec is None else _encoded_by(codec)
+
+
+def _encoded_by(codec: str) -> str:
+    return printable(f"encoded by the codec {codec!r}", 100)
+
+
+def _named(args: Sequence[JsonValue], kwargs: Mapping[str, JsonValue]) -> Iterable[tuple[str, JsonValue]]:
+    yield from ((f"{number}", value) for number, value in enumerate(args, start=1))
+    yield from kwargs.items()
 
 
 def options_of(task: TaskRecord) -> tuple[Argument, ...]:

@@ -24,7 +24,8 @@ RedactedKind: TypeAlias = Literal["argument", "result", "error", "traceback", "l
 Redact: TypeAlias = Callable[[RedactedKind, str, str], str]
 """Function of the kind, the name and the text; it returns the text to show.
 
-The name is that of the parameter for an argument, else the id of the task.
+The name is that of the parameter for an argument, or its position if the name is not known, such as `1`. For other
+kinds, it is the id of the task.
 """
 
 HIDDEN = "•••"
@@ -66,16 +67,17 @@ _PLAIN = (str, bytes, int, float, Decimal, date, time, timedelta, UUID, Enum, Pu
 
 
 def redact_secrets(kind: RedactedKind, name: str, text: str) -> str:
-    """Hide arguments whose names look like those of secrets, passwords in URLs, and assigned secrets in texts.
+    """Hide arguments without names or with names of secrets, passwords in URLs, and assigned secrets in texts.
 
     The default of `Dashboard`. It finds common forms only: pass another function if texts can contain other secrets.
 
     Args:
         kind: Kind of the text.
-        name: Name of the parameter for an argument, else the id of the task.
+        name: Name of the parameter for an argument, or its position; else the id of the task.
         text: Text.
     """
-    if kind == "argument" and _SECRET_NAME.search(name):
+    # A number stands for a parameter whose name is not known: it may be that of a secret.
+    if kind == "argument" and (name.isdecimal() or _SECRET_NAME.search(name)):
         return HIDDEN
     return _without_values(_URL.sub(_without_password, text))
 

@@ -46,9 +46,12 @@ class StoreWatch:
     async def _look(self) -> None:
         try:
             mark = await self._console.call(lambda database: ConsoleQueries(database).mark())
-        except StoreError as error:
-            if not self._failed:
+        except Exception as error:
+            # The watch goes on after any error: the pages would show old states without a sign of it.
+            if not self._failed and isinstance(error, StoreError):
                 logger.warning("The store of the dashboard failed: %s", exception_text(error))
+            elif not self._failed:
+                logger.error("The look at the store of the dashboard failed", exc_info=error)
             self._failed = True
             return
         self._failed = False

@@ -78,10 +78,10 @@ class StoreCommands:
             return exception_text(error)
 
     def _carry_out(self, command: CommandRecord) -> str:
-        if not command.task_id:
+        if not command.task_id and command.action in {"pause", "resume"}:
             self._set_paused(command.action == "pause")
             return ""
-        if command.action != "cancel":
+        if not command.task_id or command.action != "cancel":
             return f"this version of asyncz does not know the action {printable(command.action)}"
         if command.run is not None:
             return self._cancel_run(command.run)

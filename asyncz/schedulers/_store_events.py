@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -11,6 +10,8 @@ from functools import partial
 from typing import Never, cast
 from uuid import UUID
 
+from asyncz._callables import identity_of
+from asyncz._safe_logging import is_interrupt
 from asyncz.events import (
     RunDetails,
     TaskCancelled,
@@ -32,6 +33,7 @@ from asyncz.stores.protocol import StoreSession
 from asyncz.stores.records import RunRecord
 
 _PAGE = 100
+_MAX_PAGES = 10
 # Seconds between two looks at the outcomes of all nodes.
 _INTERVAL = 0.5
 _MAX_NODES = 1000
@@ -55,7 +57,8 @@ class ClusterEvents:
         self._wake = wake
         # Any thread changes it, under the lock; the loop's thread reads copies.
         self._listeners: dict[object, tuple[type[object], Callable[[Never], object]]] = {}
-        self._lock = threading.Lock()
+        # Reentrant: signal handlers, and finalizers that the garbage collector calls, may come while it is held.
+        self._lock = threading.RLock()
         self._position: int | None = None
         self._listens = False
         self._next = 0.0
@@ -78,8 +81,9 @@ class ClusterEvents:
 
     def remove(self, listener: object) -> bool:
         """Remove all subscriptions of a listener, and return True if there were any."""
+        identity = identity_of(listener)
         with self._lock:
-            found = [key for key, (_, each) in self._listeners.items() if each == listener]
+            found = [key for key, (_, each) in [*self._listeners.items()] if identity_of(each) == identity]
         for key in found:
             self._unsubscribe(key)
         return bool(found)
@@ -124,12 +128,16 @@ class ClusterEvents:
             last = await session.listen()
             self._position = last if self._position is None else self._position
             self._listens = True
-        while page := await session.outcomes(self._position, _PAGE):
-            await self._deliver_page(session, page)
+        for _ in range(_MAX_PAGES):
+            page = await session.outcomes(self._position, _PAGE)
+            if page:
+                await self._deliver_page(session, page)
             if len(page) < _PAGE:
-                break
-        self._next = time.monotonic() + _INTERVAL
-        return _INTERVAL
+                self._next = time.monotonic() + _INTERVAL
+                return _INTERVAL
+        # The other work of the node comes first.
+        self._next = 0.0
+        return 0.0
 
     async def _deliver_page(self, session: StoreSession, page: Sequence[RunRecord]) -> None:
         await self._note_nodes(session, page)
@@ -146,7 +154,7 @@ class ClusterEvents:
             self._position = record.ended
             event = self._event_of(record, results.get(record.id))
             with self._lock:
-                found = [listener for each, listener in self._listeners.values() if each is type(event)]
+                found = [listener for each, listener in [*self._listeners.values()] if each is type(event)]
             # The listeners have been subscribed with the class of the event, which the type of the dict cannot say.
             listeners = cast("Sequence[Callable[[Ended], object]]", found)
             self._parts.runtime.dispatcher.call_each(listeners, event)
@@ -186,6 +194,10 @@ def _results_of(
     for record in page:
         for function in (functions.get(record.id), None):
             if record.result is not None and record.id not in results:
-                with contextlib.suppress(ValueError):
+                try:
                     results[record.id] = decode_result(function, record.result, values)
+                except BaseException as error:
+                    # Validators and codecs are code of users. One result must not keep the node from its other work.
+                    if is_interrupt(error):
+                        raise
     return results

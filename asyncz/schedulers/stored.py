@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import cast
 
 from typing_extensions import TypeVar
@@ -12,6 +14,7 @@ from asyncz.events import RunDetails, TaskExecuted
 from asyncz.exceptions import SchedulerNotRunningError
 from asyncz.schedulers._store_part import StoreConnector
 from asyncz.stores._calls import StoredCall, decode_result
+from asyncz.stores.codecs import Codec
 from asyncz.stores.protocol import StoreSession
 from asyncz.stores.records import NodeRecord, RunQuery, RunRecord
 from asyncz.tasks import Task
@@ -89,24 +92,30 @@ class SchedulerStore:
         check_instance("task", task, Task)
         check_count("limit", limit)
         records = await self._session().runs(RunQuery(task_id=task.id, states=("executed",), limit=limit))
-        function = StoredCall.of(task.call).function
-        outcomes: list[TaskExecuted[ResultT]] = []
-        for record in records:
-            if record.result is None:
-                continue
-            try:
-                value = decode_result(function, record.result, self._connector.tasks.codec.values)
-            except ValueError:
-                continue
-            # Unverified: the adapter of the return annotation has made the value, which is the result type of the task.
-            outcomes.append(TaskExecuted(task.id, cast("ResultT", value), details=_details_of(record)))
-        return tuple(outcomes)
+        function, codec = StoredCall.of(task.call).function, self._connector.tasks.codec
+        # In another thread: the annotations of a function may be any code.
+        results = await codec.call(partial(_results_of, records, function, codec.values))
+        # Unverified: the adapter of the return annotation has made the values, of the result type of the task.
+        return tuple(
+            TaskExecuted(task.id, cast("ResultT", value), details=_details_of(record)) for record, value in results
+        )
 
     def _session(self) -> StoreSession:
         session = self._connector.session
         if session is None:
             raise SchedulerNotRunningError("using the store")
         return session
+
+
+def _results_of(records: Sequence[RunRecord], function: object, values: Codec | None) -> list[tuple[RunRecord, object]]:
+    """Return the runs with a result that the return annotation of their function accepts, and these results."""
+    found: list[tuple[RunRecord, object]] = []
+    for record in records:
+        if record.result is not None:
+            # Validators and codecs are code of users, and may raise anything.
+            with contextlib.suppress(Exception):
+                found.append((record, decode_result(function, record.result, values)))
+    return found
 
 
 def _details_of(record: RunRecord) -> RunDetails:

@@ -124,6 +124,10 @@ class FunctionNames:
             raise UnreadableTaskError(task_id, f"{name} cannot be imported: {error}") from error
         if not is_function(found):
             raise UnreadableTaskError(task_id, f"{name} is not a function")
+        home = function_reference(found).partition(":")[0]
+        if not any(home == each or home.startswith(f"{each}.") for each in self._importable):
+            # `myapp:os.system` is importable by its name only: the module imports `os`.
+            raise UnreadableTaskError(task_id, f"{name} belongs to the module {home}, which is not below `importable`")
         return found
 
 

@@ -15,6 +15,7 @@ from asyncz.exceptions import InvalidInputError
 
 _SHORTEST_KEY = 16
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,30}", re.ASCII)
+_ENCODED = re.compile(rf"({_NAME.pattern}):", re.ASCII)
 
 
 @runtime_checkable
@@ -104,6 +105,12 @@ def as_codec(codec: object) -> Codec:
     if not _NAME.fullmatch(codec.name):
         raise InvalidInputError("the name of the codec", repr(codec.name), "use lower-case letters, digits, - and _")
     return codec
+
+
+def codec_of_result(text: str) -> str | None:
+    """Return the name of the codec that has encoded a stored result; None if it is JSON."""
+    found = _ENCODED.match(text)
+    return None if found is None else found[1]
 
 
 def check_codec(codec: object) -> None:

@@ -179,12 +179,12 @@ async def test_async_authorize_is_awaited() -> None:
         assert (await client.get("/api/info")).status_code == 403
 
 
-class UnreadableClass:
-    """Proxy that is used outside of its context."""
+def _outside_of_context(_: object) -> type[object]:
+    raise RuntimeError("no context")
 
-    @property
-    def __class__(self) -> type[object]:
-        raise RuntimeError("no context")
+
+UnreadableClass = type("UnreadableClass", (), {"__class__": property(_outside_of_context)})
+"""Proxy that is used outside of its context."""
 
 
 async def test_search_finds_no_hidden_argument() -> None:

@@ -8,8 +8,10 @@ import threading
 import time
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Annotated
 
 import attrs
+from pydantic import BeforeValidator
 from typing_extensions import override
 
 from asyncz import current_run
@@ -37,6 +39,16 @@ async def note_soon(text: str, *, times: int = 1) -> list[str]:
     await asyncio.sleep(0)
     calls.append(text)
     return [text] * times
+
+
+def _amount(value: object) -> int:
+    # Pydantic passes an AttributeError of a validator on, instead of a ValidationError.
+    raise AttributeError(f"no amount: {value!r}")
+
+
+def unreadable_result() -> Annotated[int, BeforeValidator(_amount)]:
+    """Return a result that no other process can read."""
+    return 1
 
 
 def fail(text: str) -> None:

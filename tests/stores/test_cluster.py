@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sqlite3
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from uuid import UUID
 
 import pytest
+from typing_extensions import override
 
 from asyncz import (
     AsyncIOScheduler,
@@ -21,9 +24,21 @@ from asyncz import (
     TaskExecuted,
 )
 from asyncz.schedulers import _store_events
-from asyncz.stores import MemoryStore, NodeRecord, SqliteStore, Store, StoredChainError, StoreOptions, StoreSession
+from asyncz.stores import (
+    ExistingTaskPolicy,
+    MemoryStore,
+    NodeRecord,
+    SqliteStore,
+    Store,
+    StoredChainError,
+    StoreOptions,
+    StoreSession,
+)
+from asyncz.stores._admin import StoreAdmin
+from asyncz.stores._console import console_of_url
+from asyncz.stores._console_commands import ConsoleCommands
 from asyncz.stores.protocol import UNDECLARED_AFTER
-from tests.helpers.stored_jobs import block, calls, day_after, fail, note, release
+from tests.helpers.stored_jobs import block, calls, day_after, fail, note, release, unreadable_result
 from tests.helpers.waiting import until
 from tests.stores.faulty_stores import Faults, FaultyStore
 
@@ -111,6 +126,102 @@ async def test_cluster_listener_starts_with_its_subscription(store: Store) -> No
         assert first.remove_listener(received.append) is True
         await asyncio.sleep(0.05)
     assert len(received) == 1
+
+
+async def test_unreadable_result_is_delivered_as_it_is_stored(store: Store) -> None:
+    received: list[object] = []
+    async with AsyncIOScheduler(store=store) as scheduler:
+        scheduler.subscribe(TaskExecuted, lambda event: received.append(event.task_id), scope="cluster")
+        await until(lambda: scheduler.store._connector.events._listens)
+        bad = scheduler.add_task(unreadable_result, id="bad", trigger=None)
+        await bad.run()
+        await scheduler.add_task(note, "one", id="good", trigger=None).run()
+        await until(lambda: received == ["bad", "good"])
+        assert scheduler.store.connected
+        assert await scheduler.store.executed(bad) == ()
+
+
+class Unequal:
+    """Listener that compares with nothing."""
+
+    def __call__(self, _: object) -> None: ...
+
+    @override
+    def __eq__(self, other: object) -> bool:
+        raise RuntimeError("compared")
+
+    @override
+    def __hash__(self) -> int:
+        return 1
+
+
+async def test_cluster_listeners_are_removed_by_identity() -> None:
+    scheduler = AsyncIOScheduler(store=MemoryStore())
+    listener = Unequal()
+    scheduler.subscribe(TaskError, Unequal(), scope="cluster")
+    scheduler.subscribe(TaskError, listener, scope="cluster")
+    assert scheduler.remove_listener(listener)
+    assert not scheduler.remove_listener(listener)
+
+
+async def test_cluster_events_leave_time_for_other_work(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Outcomes that come as fast as they are delivered do not stop the node."""
+    monkeypatch.setattr(_store_events, "_PAGE", 1)
+    monkeypatch.setattr(_store_events, "_MAX_PAGES", 2)
+    received: list[object] = []
+    async with AsyncIOScheduler(store=store) as scheduler:
+        scheduler.subscribe(TaskExecuted, received.append, scope="cluster")
+        await until(lambda: scheduler.store._connector.events._listens)
+        task = scheduler.add_task(note, "one", id="note", trigger=None, max_instances=10)
+        for _ in range(5):
+            task.submit()
+        await until(lambda: len(received) == 5)
+
+
+@pytest.mark.parametrize("existing", ["replace", "update"])
+async def test_task_declared_again_fires_no_old_due_times(existing: ExistingTaskPolicy, tmp_path: Path) -> None:
+    """The unique index does not know runs that were pruned."""
+    file = tmp_path / "store.db"
+    options = StoreOptions(existing=existing)
+    scheduler = AsyncIOScheduler(store=SqliteStore(file, poll_interval=0.01), store_options=options)
+    scheduler.add_task(note, "one", id="note", trigger=IntervalTrigger(seconds=0.05), coalesce=False)
+    async with scheduler:
+        await until(lambda: len(calls) > 4)
+        with contextlib.closing(sqlite3.connect(file, isolation_level=None, timeout=30)) as database:
+            database.execute("BEGIN IMMEDIATE")
+            pruned = {at for (at,) in database.execute("DELETE FROM asyncz_runs RETURNING scheduled_at")}
+            if existing == "update":
+                # Another node has removed the task while this one had no lease.
+                changed = "removed = 1, next_due = NULL, version = version + 1, revision = revision + 1"
+                database.execute(f"UPDATE asyncz_tasks SET {changed}")
+                database.execute("UPDATE asyncz_counters SET value = value + 1 WHERE name = 'revision'")
+            scheduler.store._connector._on_lease_regained()
+            database.execute("COMMIT")
+            number = len(calls)
+            await until(lambda: len(calls) > number + 4)
+            fired = [at for (at,) in database.execute("SELECT scheduled_at FROM asyncz_runs")]
+    assert len(pruned) > 2
+    assert min(fired) > max(pruned)
+
+
+async def test_living_program_keeps_tasks_that_were_swept(tmp_path: Path) -> None:
+    """A node that was away for longer than an hour polls the store before it notices that its lease was lost."""
+    file = tmp_path / "store.db"
+    scheduler = AsyncIOScheduler(store=SqliteStore(file, poll_interval=0.01))
+    scheduler.add_task(note, "one", id="note", trigger=HOURLY)
+    async with scheduler:
+        with contextlib.closing(sqlite3.connect(file, isolation_level=None, timeout=30)) as database:
+            changed = "state = 'undeclared', inactive_since = 1, version = version + 1, revision = revision + 1"
+            database.execute("BEGIN IMMEDIATE")
+            database.execute(f"UPDATE asyncz_tasks SET {changed}")
+            database.execute("UPDATE asyncz_counters SET value = value + 1 WHERE name = 'revision'")
+            database.execute("COMMIT")
+
+            def state() -> object:
+                return database.execute("SELECT state FROM asyncz_tasks").fetchone()[0]
+
+            await until(lambda: state() == "active")
+        assert [task.id for task in scheduler.tasks] == ["note"]
 
 
 async def test_cluster_scope_needs_store_and_outcomes() -> None:
@@ -241,3 +352,40 @@ async def test_failed_announcement_is_repeated() -> None:
         assert connector.tasks.wants_announcement
         faults.broken = False
         await until(lambda: not connector.tasks.wants_announcement and not connector.tasks._to_declare)
+
+
+async def test_unknown_command_changes_nothing(tmp_path: Path) -> None:
+    """A newer version may send commands that this one does not know."""
+    url = f"sqlite:///{tmp_path}/store.db"
+    async with AsyncIOScheduler(store=url) as scheduler:
+        (node,) = await scheduler.store.nodes()
+        scheduler.pause()
+        await until(lambda: scheduler.status == "paused")
+        with contextlib.closing(console_of_url(url)) as console:
+
+            def ask(admin: StoreAdmin) -> None:
+                commands = ConsoleCommands(admin, "mara")
+                with admin.transaction():
+                    commands._ask({node.id}, "drain", "", None)
+
+            await console.call(ask)
+            with contextlib.closing(sqlite3.connect(tmp_path / "store.db", timeout=30)) as database:
+
+                def failures() -> list[tuple[str]]:
+                    return database.execute("SELECT failure FROM asyncz_commands WHERE done_at IS NOT NULL").fetchall()
+
+                await until(lambda: len(failures()) == 1)
+                assert "does not know the action" in failures()[0][0]
+        assert scheduler.status == "paused"
+
+
+async def test_action_of_a_person_leaves_nodes_idle(tmp_path: Path) -> None:
+    """The action takes a revision, but changes no task."""
+    url = f"sqlite:///{tmp_path}/store.db"
+    async with AsyncIOScheduler(store=url, store_options=StoreOptions(lease=3)) as scheduler:
+        connector = scheduler.store._connector
+        with contextlib.closing(console_of_url(url)) as console:
+            await console.call(lambda admin: ConsoleCommands(admin, "mara").record("run", "task", "", ""))
+        with contextlib.closing(sqlite3.connect(tmp_path / "store.db", timeout=30)) as database:
+            read = "SELECT value FROM asyncz_counters WHERE name = 'revision'"
+            await until(lambda: connector.tasks.revision == database.execute(read).fetchone()[0])

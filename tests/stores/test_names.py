@@ -9,7 +9,16 @@ from uuid import uuid4
 import pytest
 
 from asyncz import AsyncIOScheduler, InvalidInputError
-from asyncz.stores import MemoryStore, NodeRecord, StoreOptions, TaskRecord, UnstorableTaskError, stable_name
+from asyncz.stores import (
+    MemoryStore,
+    NodeRecord,
+    StoreOptions,
+    TaskRecord,
+    UnreadableTaskError,
+    UnstorableTaskError,
+    stable_name,
+)
+from asyncz.stores._calls import FunctionNames
 from asyncz.stores.names import name_of, named_function
 from tests.helpers.stored_jobs import calls, moved, note
 from tests.helpers.waiting import until
@@ -98,3 +107,10 @@ def test_invalid_name_is_rejected(decorate: partial[object]) -> None:
     with pytest.raises(InvalidInputError):
         decorate()
     assert named_function("x") is None
+
+
+@pytest.mark.parametrize("name", ["tests.helpers.stored_jobs:os.system", "tests.helpers.stored_jobs:threading.Thread"])
+def test_functions_of_imported_modules_are_not_importable(name: str) -> None:
+    """A row of the store must not choose any function that a module has imported."""
+    with pytest.raises(UnreadableTaskError, match="not below `importable`"):
+        FunctionNames({}, {}, ("tests.helpers",)).find("task", name)
