@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
+import logging
 import sqlite3
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
 import pytest
+from typing_extensions import TypeVar, override
 
 from asyncz import AsyncIOScheduler, CronTrigger, IntervalTrigger, InvalidInputError
-from asyncz.dashboard import Dashboard, OperatorAction, StoreDashboard, User
+from asyncz.dashboard import Dashboard, OperatorAction, StoreDashboard, User, _cluster_actions
+from asyncz.dashboard._actions import Announcer
+from asyncz.dashboard._cluster_actions import ClusterOperator
+from asyncz.dashboard._problems import STORE_PROBLEM
+from asyncz.dashboard._redaction import HIDDEN
 from asyncz.dashboard._watch import StoreWatch
 from asyncz.dashboard.states import (
     ActionReport,
@@ -26,9 +35,16 @@ from asyncz.dashboard.states import (
     TaskPage,
     Timeline,
 )
-from asyncz.stores._console import console_of_url
+from asyncz.stores import NodeRecord, SqliteStore, StoreOptions
+from asyncz.stores._admin import StoreAdmin
+from asyncz.stores._console import StoreConsole, console_of_url
+from asyncz.stores._console_queries import ConsoleQueries
+from asyncz.stores._console_records import CommandError
+from asyncz.stores.exceptions import StoreConnectionError, StoreError
 from tests.dashboard.serving import add_tasks, by_header, client_of
 from tests.helpers.waiting import until
+
+ResultT = TypeVar("ResultT")
 
 pytestmark = pytest.mark.anyio
 
@@ -70,7 +86,7 @@ async def test_store_dashboard_shows_runs_of_other_process(tmp_path: Path) -> No
         assert f"{scheduler_name()}" in detail.run.worker
         task = TaskDetail.model_validate_json(await get(client, "/api/task", id="double"))
         assert (task.task.trigger, task.task.executed, task.result) == ("every 1 hour", 1, "8")
-        assert [(each.name, each.value) for each in task.arguments] == [("1", "4")]
+        assert [(each.name, each.value) for each in task.arguments] == [("1", HIDDEN)]
         assert len(task.due) == 10
         info = SchedulerInfo.model_validate_json(await get(client, "/api/info"))
         assert (info.scope, info.nodes, info.tasks) == ("cluster", 1, 4)
@@ -312,6 +328,104 @@ async def test_watch_notifies_of_changes(tmp_path: Path) -> None:
         await watch._look()
         assert seen
         console.close()
+
+
+class BrokenConsole(StoreConsole):
+    """Console whose calls raise an error after a number of them."""
+
+    def __init__(self, console: StoreConsole, error: Exception, after: int = 0) -> None:
+        super().__init__(console._url, console.description)
+        self.error = error
+        self.left = after
+
+    @override
+    async def call(self, call: Callable[[StoreAdmin], ResultT]) -> ResultT:
+        self.left -= 1
+        if self.left < 0:
+            raise self.error
+        return await super().call(call)
+
+
+async def test_watch_goes_on_after_any_error(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    console = console_of_url(f"sqlite:///{tmp_path}/jobs.db")
+    for error in (StoreConnectionError("jobs", "away"), RuntimeError("broken")):
+        watch = StoreWatch(BrokenConsole(console, error), lambda _: None)
+        await watch._look()
+        await watch._look()
+        messages = [record for record in caplog.records if "store of the dashboard failed" in record.message]
+        assert len(messages) == 1
+        caplog.clear()
+
+
+async def test_failed_actions_on_runs_are_announced(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    heard = list[OperatorAction]()
+    announcer = Announcer(None)
+    announcer.add_listener(heard.append)
+    console = console_of_url(f"sqlite:///{tmp_path}/jobs.db")
+    with caplog.at_level(logging.INFO):
+        async with node(tmp_path):
+            operator = ClusterOperator(console, announcer, lambda: None)
+            with pytest.raises(CommandError):
+                await operator.cancel_run(99, "mara")
+        away = ClusterOperator(BrokenConsole(console, StoreConnectionError("s", "away")), announcer, lambda: None)
+        with pytest.raises(StoreError):
+            await away.set_paused(True, "mara")
+    console.close()
+    assert [(each.action, each.run_id, each.user) for each in heard] == [
+        ("cancel", 99, "mara"),
+        ("pause scheduler", None, "mara"),
+    ]
+    assert "no run with the number 99" in heard[0].failure
+    assert heard[1].failure == STORE_PROBLEM
+    assert "pause scheduler failed: " in caplog.text
+
+
+@pytest.mark.parametrize("fault", ["record", "store", "node"])
+async def test_missing_answer_ends_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
+    monkeypatch.setattr(_cluster_actions, "_PATIENCE", 0.1)
+    console = console_of_url(f"sqlite:///{tmp_path}/jobs.db")
+    if fault == "record":
+        monkeypatch.setattr(ConsoleQueries, "commands", lambda *_: ())
+    elif fault == "store":
+        console = BrokenConsole(console, StoreConnectionError("s", "away"), after=1)
+    session = await SqliteStore(f"{tmp_path}/jobs.db").connect(NodeRecord(id="n1"), timedelta(seconds=60))
+    async with asyncio.timeout(20):
+        report = await ClusterOperator(console, Announcer(None), lambda: None).set_paused(True, "mara")
+    await session.close()
+    console.close()
+    (failed,) = report.failed
+    assert ("the node n1 has not answered yet" if fault == "node" else "could not be read") in failed.message
+
+
+class Base64Codec:
+    """Codec of which the encoded values are easily read."""
+
+    name = "base64"
+
+    def encode(self, value: object) -> str:
+        return base64.b64encode(json.dumps(value).encode()).decode()
+
+    def decode(self, text: str) -> object:
+        return json.loads(base64.b64decode(text))
+
+
+async def test_encoded_values_are_not_shown(tmp_path: Path) -> None:
+    scheduler = AsyncIOScheduler(store=f"sqlite:///{tmp_path}/jobs.db", store_options=StoreOptions(codec=Base64Codec()))
+    add_tasks(scheduler)
+    async with scheduler, client_of_store(tmp_path) as client:
+        await finished(scheduler, "double")
+        task = TaskDetail.model_validate_json(await get(client, "/api/task", id="double"))
+        assert [(each.name, each.value) for each in task.arguments] == [("arguments", "encoded by the codec 'base64'")]
+        assert task.result == "encoded by the codec 'base64'"
+
+
+async def test_trigger_with_odd_type_is_shown(tmp_path: Path) -> None:
+    async with node(tmp_path), client_of_store(tmp_path) as client:
+        with closing(sqlite3.connect(tmp_path / "jobs.db")) as database, database:
+            database.execute("UPDATE asyncz_tasks SET \"trigger\" = ? WHERE id = 'double'", ['{"type": []}'])
+        task = TaskDetail.model_validate_json(await get(client, "/api/task", id="double"))
+        assert task.task.trigger == '{"type": []}'
+        await get_page(client, "/tasks")
 
 
 def test_store_dashboard_rejects_arguments() -> None:

@@ -33,6 +33,12 @@ def test_arguments_that_look_secret_are_hidden() -> None:
     )
 
 
+def test_arguments_without_names_are_hidden() -> None:
+    """A dashboard of a store does not know the names of positional arguments."""
+    assert redact_secrets("argument", "2", f"'{SECRET}'") == HIDDEN
+    assert redact_secrets("argument", "host2", "'db'") == "'db'"
+
+
 @pytest.mark.parametrize(
     "text",
     [
