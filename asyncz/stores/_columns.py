@@ -82,11 +82,12 @@ def sqlite_value(value: object) -> SqlValue:
 
 
 _TIMES = frozenset(
-    {"next_due", "inactive_since", "scheduled_at", "not_before", "created_at", "started_at", "finished_at"}
+    {"next_due", "inactive_since", "scheduled_at", "not_before", "created_at", "started_at", "finished_at", "done_at"}
 )
 
 
-def _python_value(column: str, value: SqlValue) -> object:
+def _python_value(column: str, value: object) -> object:
+    """Return a value of a record from one of SQLite; those of PostgreSQL stay as they are."""
     if value is None:
         return None
     if isinstance(value, bytes):
@@ -99,17 +100,16 @@ def _python_value(column: str, value: SqlValue) -> object:
     return value
 
 
-def task_of_row(row: Sequence[SqlValue]) -> TaskRecord:
+def task_of_row(row: Sequence[object]) -> TaskRecord:
     """Return the task of a row with the columns `TASK_COLUMNS`."""
-    return TaskRecord.model_validate(_values(TASK_COLUMNS, row, _python_value))
+    return TaskRecord.model_validate(record_values(TASK_COLUMNS, row))
 
 
-def run_of_row(row: Sequence[SqlValue]) -> RunRecord:
+def run_of_row(row: Sequence[object]) -> RunRecord:
     """Return the run of a row with the columns `RUN_COLUMNS`."""
-    return RunRecord.model_validate(_values(RUN_COLUMNS, row, _python_value))
+    return RunRecord.model_validate(record_values(RUN_COLUMNS, row))
 
 
-def _values(
-    columns: Sequence[str], row: Sequence[SqlValue], convert: Callable[[str, SqlValue], object]
-) -> dict[str, object]:
-    return {column: convert(column, value) for column, value in zip(columns, row, strict=True)}
+def record_values(columns: Iterable[str], row: Sequence[object]) -> dict[str, object]:
+    """Return the values of a record by column, from a row of SQLite or PostgreSQL."""
+    return {column: _python_value(column, value) for column, value in zip(columns, row, strict=True)}

@@ -71,23 +71,9 @@ class ConsoleCommands:
             task = self._queries.tasks([task_id]).get(task_id)
             if task is None:
                 raise TaskLookupError(task_id)
-            match action:
-                case "run":
-                    self._add_run(task)
-                case "cancel":
-                    return self._cancel(task)
-                case "pause" | "resume":
-                    self._change(task, {"paused": action == "pause"})
-                case "remove":
-                    change = {"removed": True, "next_due": None, "inactive_since": self._queries.now}
-                    self._change(task, change)
-                case "reschedule":
-                    text = encode_trigger(task_id, trigger)
-                    self._change(task, {"trigger": text, "started_at": self._queries.now, "next_due": first_due})
-            detail = "" if action != "reschedule" else f"{trigger}" if trigger is not None else "on demand"
-            self._record(action, task_id, detail=detail)
+            sent = self._cancel(task) if action == "cancel" else self._act(action, task, trigger, first_due)
         self._database.notify()
-        return Sent(detail=detail)
+        return sent
 
     def cancel_run(self, sequence: int) -> Sent:
         """Cancel a run.
@@ -96,15 +82,15 @@ class ConsoleCommands:
             CommandError: The run is not stored, has ended, or has no node.
         """
         with self._database.transaction():
-            run = self._queries.run(sequence)
+            self._lock_revision()
+            is_ended, run = self._end_or_read(sequence)
             if run is None:
                 raise CommandError("", f"no run with the number {sequence} is stored")
-            if run.done:
-                raise CommandError(run.task_id, f"the run {sequence} was not cancelled: it has ended")
-            self._end_waiting("sequence = ?", sequence)
-            if run.state == "waiting":
+            if is_ended:
                 self._record("cancel", run.task_id, run=run.id)
                 sent = Sent()
+            elif run.done:
+                raise CommandError(run.task_id, f"the run {sequence} was not cancelled: it has ended")
             else:
                 sent = self._ask({run.node or ""}, "cancel", run.task_id, run.id)
         self._database.notify()
@@ -128,13 +114,42 @@ class ConsoleCommands:
 
     # Steps of a transaction
 
+    def _end_or_read(self, sequence: int) -> tuple[bool, RunRecord | None]:
+        """End a run if it waits; return True if that was done, and the run."""
+        while True:
+            # Before the run is read: a node may start a waiting run until this statement has locked its row.
+            is_ended = self._end_waiting("sequence = ?", sequence) == 1
+            run = self._queries.run(sequence)
+            # A running run may have begun to wait between both statements, for its next attempt.
+            if is_ended or run is None or run.state != "waiting":
+                return is_ended, run
+
+    def _act(self, action: TaskAction, task: TaskRecord, trigger: Trigger | None, first_due: datetime | None) -> Sent:
+        detail = ""
+        match action:
+            case "run":
+                self._add_run(task)
+            case "remove":
+                change = {"removed": True, "next_due": None, "inactive_since": self._queries.now}
+                self._change(task, change)
+            case "reschedule":
+                text = encode_trigger(task.id, trigger)
+                self._change(task, {"trigger": text, "started_at": self._queries.now, "next_due": first_due})
+                detail = "on demand" if trigger is None else f"{trigger}"
+            case _:
+                self._change(task, {"paused": action == "pause"})
+        self._record(action, task.id, detail=detail)
+        return Sent(detail=detail)
+
     def _cancel(self, task: TaskRecord) -> Sent:
-        ended = self._end_waiting("executor = ? AND task_id = ?", task.executor, task.id)
+        self._lock_revision()
+        # Of each executor: runs may wait for the one that the task had before. The index begins with it.
+        executors = self._queries.waiting_executors()
+        ended = sum(self._end_waiting("executor = ? AND task_id = ?", each, task.id) for each in executors)
         rows = self._rows("SELECT DISTINCT node FROM asyncz_runs WHERE state = 'running' AND task_id = ?", task.id)
         nodes = {f"{node}" for (node,) in rows} & {node.id for node in self._queries.nodes()}
         self._record("cancel", task.id, detail=f"{ended} waiting runs")
         sent = self._ask(nodes, "cancel", task.id, None) if nodes else Sent()
-        self._database.notify()
         return attrs.evolve(sent, detail=f"{ended} waiting runs")
 
     def _change(self, task: TaskRecord, change: Mapping[str, object]) -> None:
@@ -217,6 +232,10 @@ class ConsoleCommands:
         sql = f"INSERT INTO asyncz_commands ({columns}) VALUES ({places}) RETURNING sequence"  # noqa: S608  # own names
         ((sequence,),) = self._rows(sql, *(self._stored(value) for value in values.values()))
         return int(f"{sequence}")
+
+    def _lock_revision(self) -> None:
+        """Lock the counter of revisions before `_end_waiting` locks that of outcomes, which is always the last."""
+        _ = self._next_revision()
 
     def _next_revision(self) -> int:
         sql = "UPDATE asyncz_counters SET value = value + 1 WHERE name = 'revision' RETURNING value"

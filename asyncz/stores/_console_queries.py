@@ -10,7 +10,7 @@ import attrs
 
 from asyncz.clock import utc
 from asyncz.stores._admin import StoreAdmin
-from asyncz.stores._columns import RUN_COLUMNS, TASK_COLUMNS, column_list
+from asyncz.stores._columns import RUN_COLUMNS, TASK_COLUMNS, column_list, task_of_row
 from asyncz.stores._console_records import (
     COMMAND_COLUMNS,
     LIST_COLUMNS,
@@ -21,16 +21,15 @@ from asyncz.stores._console_records import (
     TaskRow,
     command_of,
     run_of,
-    task_of,
 )
 from asyncz.stores.records import FinalRunState, NodeRecord, RunRecord, TaskRecord
 
 _FINAL: Final[Sequence[FinalRunState]] = ("executed", "error", "missed", "cancelled")
 # States with an index by sequence, or with few runs; runs of the others are looked at one by one.
 _INDEXED: Final = frozenset({"error", "missed", "cancelled", "running"})
-# Runs that a search looks at before it ends, and runs that it returns at most before hidden texts are left out.
+# Runs that a search looks at before it ends, in the database and here.
 _LOOKED: Final = 20_000
-_MATCHES: Final = 1000
+_READ: Final = 2000
 # Runs may be stored in another order than that of their times, as nodes store them at the same moment.
 _OUT_OF_ORDER: Final = timedelta(seconds=60)
 _MAX_COUNTED: Final = 10_000
@@ -41,6 +40,7 @@ _CHUNK: Final = 50
 _UNINDEXED: Final = "sequence + 0"
 
 _LIST: Final = column_list(LIST_COLUMNS)
+_HAS_ENDED: Final = "state NOT IN ('waiting', 'running')"
 _CAN_FIRE: Final = "state = 'active' AND NOT paused AND NOT removed"
 
 
@@ -66,7 +66,7 @@ class ConsoleQueries:
         running = self.running_counts()
         rows = self._rows(
             "SELECT id, function, executor, paused, state, next_due, (SELECT state FROM asyncz_runs WHERE"  # noqa: S608
-            f" task_id = asyncz_tasks.id AND {_has_ended()} ORDER BY sequence DESC LIMIT 1)"
+            f" task_id = asyncz_tasks.id AND {_HAS_ENDED} ORDER BY sequence DESC LIMIT 1)"
             " FROM asyncz_tasks WHERE NOT removed ORDER BY id"
         )
         return [
@@ -88,13 +88,13 @@ class ConsoleQueries:
         found: list[TaskRecord] = []
         for chunk in _chunks(task_ids):
             sql = f"SELECT {column_list(TASK_COLUMNS)} FROM asyncz_tasks WHERE id IN ({_places(chunk)})"  # noqa: S608
-            found += [task_of(row) for row in self._rows(sql, *chunk)]
+            found += [task_of_row(row) for row in self._rows(sql, *chunk)]
         return {task.id: task for task in found if not task.removed}
 
     def recent_runs(self, task_ids: Sequence[str], limit: int) -> Mapping[str, Sequence[RunRecord]]:
         """Return the last runs with an outcome of each task, newest first."""
         one = (
-            f"SELECT * FROM (SELECT {_LIST} FROM asyncz_runs WHERE task_id = ? AND {_has_ended()}"  # noqa: S608
+            f"SELECT * FROM (SELECT {_LIST} FROM asyncz_runs WHERE task_id = ? AND {_HAS_ENDED}"  # noqa: S608
             f" ORDER BY sequence DESC LIMIT {limit}) AS recent"
         )
         found: dict[str, list[RunRecord]] = {}
@@ -152,12 +152,13 @@ class ConsoleQueries:
         key = _UNINDEXED if search.state == "running" and search.task_id is None else "sequence"
         conditions, values = self._indexed(search, key)
         residual, others = self._residual(search)
-        if not residual:
+        if not residual and not search.text:
             found = self._list(f"{conditions} ORDER BY {key} DESC LIMIT ?", *values, search.limit + 1)
             return _page(found, search.limit)
         window = f"SELECT {_LIST} FROM asyncz_runs WHERE {conditions} ORDER BY {key} DESC LIMIT {_LOOKED}"  # noqa: S608
-        maximum = _MATCHES if search.text else search.limit + 1
-        sql = f"SELECT {_LIST} FROM ({window}) AS looked WHERE {residual} ORDER BY sequence DESC LIMIT {maximum}"  # noqa: S608
+        where = f"WHERE {residual}" if residual else ""
+        maximum = _READ if search.text else search.limit + 1
+        sql = f"SELECT {_LIST} FROM ({window}) AS looked {where} ORDER BY sequence DESC LIMIT {maximum}"  # noqa: S608
         matches = [run_of(LIST_COLUMNS, row) for row in self._rows(sql, *values, *others)]
         found = _showing(matches, search)
         if len(found) > search.limit:
@@ -188,7 +189,10 @@ class ConsoleQueries:
         return " AND ".join(conditions), values
 
     def _residual(self, search: RunSearch) -> tuple[str, list[object]]:
-        """Return the conditions of a search that each run of the range is compared with."""
+        """Return the conditions of a search that each run of the range is compared with.
+
+        The text is not one of them: the database knows what is hidden, so that the end of a page would show a match.
+        """
         conditions, values = list[str](), list[object]()
         if search.state is not None and (search.task_id is not None or search.state not in _INDEXED):
             conditions.append("state = ?")
@@ -197,18 +201,14 @@ class ConsoleQueries:
             if moment is not None:
                 conditions.append(f"created_at {sign} ?")
                 values.append(self._database.stored_time(moment))
-        if search.text:
-            position = "instr" if self._database.dialect == "sqlite" else "strpos"
-            conditions.append(f"{position}(lower(error), lower(?)) > 0")
-            values.append(search.text)
         return " AND ".join(conditions), values
 
     def _waiting(self, search: RunSearch) -> FoundRuns:
         before = 2**62 if search.before is None else search.before
         is_filtered = bool(search.text or search.since or search.until)
-        maximum = _MATCHES if is_filtered else search.limit + 1
+        maximum = _READ if is_filtered else search.limit + 1
         read, floor = list[RunRecord](), 0
-        for executor in self._waiting_executors():
+        for executor in self.waiting_executors():
             condition = "state = 'waiting' AND executor = ? AND sequence < ? ORDER BY sequence DESC LIMIT ?"
             rows = self._list(condition, executor, before, maximum)
             read += rows
@@ -222,7 +222,7 @@ class ConsoleQueries:
             return _page(found, search.limit)
         return FoundRuns(found, floor, is_partial=True)
 
-    def _waiting_executors(self) -> Sequence[str]:
+    def waiting_executors(self) -> Sequence[str]:
         """Return the aliases for which runs wait, by one step in the index each."""
         found, last = list[str](), ""
         while True:
@@ -241,11 +241,12 @@ class ConsoleQueries:
         while low < high:
             middle = (low + high) // 2
             sql = "SELECT sequence, created_at FROM asyncz_runs WHERE sequence >= ? ORDER BY sequence LIMIT 1"
-            ((sequence, created_at),) = self._rows(sql, middle)
-            if self._database.read_time(created_at) >= moment:
+            found = self._rows(sql, middle)
+            # No row: the last runs were deleted meanwhile.
+            if not found or self._database.read_time(found[0][1]) >= moment:
                 high = middle
             else:
-                low = _number(sequence) + 1
+                low = _number(found[0][0]) + 1
         return low
 
     def running(self, limit: int) -> Sequence[RunRecord]:
@@ -334,7 +335,7 @@ class ConsoleQueries:
         stored, found = self._database.stored_time(now), [now]
         sql = f"SELECT next_due FROM asyncz_tasks WHERE next_due <= ? AND {_CAN_FIRE} ORDER BY next_due LIMIT 1"  # noqa: S608
         found += [self._database.read_time(due) for (due,) in self._rows(sql, stored)]
-        for executor in self._waiting_executors():
+        for executor in self.waiting_executors():
             sql = (
                 "SELECT scheduled_at FROM asyncz_runs WHERE state = 'waiting' AND executor = ? AND"
                 " (not_before IS NULL OR not_before <= ?) AND task_id NOT IN (SELECT id FROM asyncz_tasks WHERE paused)"
@@ -377,10 +378,6 @@ def _finished(run: RunRecord) -> tuple[datetime, int]:
 
 def _is_between(moment: datetime | None, since: datetime | None, until: datetime | None) -> bool:
     return moment is None or ((since is None or moment >= since) and (until is None or moment < until))
-
-
-def _has_ended() -> str:
-    return "state NOT IN ('waiting', 'running')"
 
 
 def _chunks(task_ids: Sequence[str]) -> Sequence[Sequence[str]]:

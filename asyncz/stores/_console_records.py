@@ -12,8 +12,8 @@ from pydantic import AwareDatetime, BaseModel
 from typing_extensions import override
 
 from asyncz.exceptions import AsynczError
-from asyncz.stores._columns import _TIMES, RUN_COLUMNS, TASK_COLUMNS, column_list, from_microseconds
-from asyncz.stores.records import RunRecord, RunRecordState, TaskRecord
+from asyncz.stores._columns import RUN_COLUMNS, column_list, record_values
+from asyncz.stores.records import RunRecord, RunRecordState
 
 HEAVY_COLUMNS: Final = frozenset({"arguments", "result", "traceback"})
 """Columns of runs that may be long, and that lists do not show."""
@@ -159,32 +159,12 @@ class StoreTotals:
 
 def run_of(columns: Sequence[str], row: Sequence[object]) -> RunRecord:
     """Return the run of a row, without the columns that were not read."""
-    return RunRecord.model_validate({name: value_of(name, value) for name, value in zip(columns, row, strict=True)})
-
-
-def task_of(row: Sequence[object]) -> TaskRecord:
-    """Return the task of a row with all columns."""
-    return TaskRecord.model_validate(
-        {name: value_of(name, value) for name, value in zip(TASK_COLUMNS, row, strict=True)}
-    )
-
-
-def value_of(column: str, value: object) -> object:
-    """Return a value of a record from one of SQLite or PostgreSQL."""
-    if isinstance(value, bytes):
-        return UUID(bytes=value)
-    if isinstance(value, int) and not isinstance(value, bool):
-        if column in _TIMES or column == "done_at":
-            return from_microseconds(value)
-        if column in {"paused", "removed"}:
-            return bool(value)
-    return value
+    return RunRecord.model_validate(record_values(columns, row))
 
 
 def command_of(row: Sequence[object]) -> CommandRecord:
     """Return the action of a row with all columns."""
-    values = {name: value_of(name, value) for name, value in zip(COMMAND_COLUMNS, row, strict=True)}
-    return CommandRecord.model_validate(values)
+    return CommandRecord.model_validate(record_values(COMMAND_COLUMNS, row))
 
 
 def commands_sql(since: int | None, place: str) -> str:

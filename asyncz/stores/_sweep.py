@@ -6,9 +6,14 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
 
+from pydantic import TypeAdapter
+
 from asyncz.stores._checks import usable_age
 from asyncz.stores.protocol import FORGET_REMOVED_AFTER, UNDECLARED_AFTER
 from asyncz.stores.records import TaskRecord
+
+IDS: TypeAdapter[list[str]] = TypeAdapter(list[str])
+"""Ids of tasks as JSON."""
 
 
 class Program(NamedTuple):

@@ -10,14 +10,10 @@ from uuid import UUID
 
 import psycopg
 from psycopg.rows import args_row, kwargs_row, scalar_row
-from pydantic import TypeAdapter
 
 from asyncz.stores._columns import TASK_COLUMNS, column_list
-from asyncz.stores._sweep import Program
+from asyncz.stores._sweep import IDS, Program
 from asyncz.stores.records import TaskRecord
-
-IDS: TypeAdapter[list[str]] = TypeAdapter(list[str])
-"""Ids of tasks as JSON."""
 
 COUNTED = """UPDATE asyncz_counters SET value = value + (SELECT count(*) FROM ended)
     WHERE name = 'outcomes' AND EXISTS (SELECT FROM ended) AND EXISTS (SELECT FROM asyncz_nodes WHERE listens)

@@ -7,14 +7,9 @@ import sqlite3
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
-from pydantic import TypeAdapter
-
 from asyncz.stores._columns import TASK_COLUMNS, SqlValue, column_list, from_microseconds, microseconds, task_of_row
-from asyncz.stores._sweep import Program
+from asyncz.stores._sweep import IDS, Program
 from asyncz.stores.records import TaskRecord
-
-IDS: TypeAdapter[list[str]] = TypeAdapter(list[str])
-"""Ids of tasks as JSON."""
 
 _TASKS = column_list(TASK_COLUMNS)
 _FINISHED = (
