@@ -105,6 +105,10 @@ class StoreAdmin(abc.ABC):
         """Close the connection."""
 
     @abc.abstractmethod
+    def interrupt(self) -> None:
+        """End the connection of a call that waits for a server, which then raises. Thread-safe."""
+
+    @abc.abstractmethod
     def _rows(self, sql: str, *values: object) -> Sequence[Sequence[object]]:
         """Execute a statement with `?` for values, in a transaction of its own."""
 

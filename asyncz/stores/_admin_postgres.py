@@ -15,6 +15,7 @@ from asyncz.stores._migrations import Dialect, Migration
 from asyncz.stores._postgres_connection import (
     Connection,
     connected,
+    interrupt,
     migrate,
     schema_number,
 )
@@ -55,6 +56,10 @@ class PostgresAdmin(StoreAdmin):
     @override
     def close(self) -> None:
         self._connection.close()
+
+    @override
+    def interrupt(self) -> None:
+        interrupt(self._connection)
 
     @override
     def _rows(self, sql: str, *values: object) -> Sequence[Sequence[object]]:

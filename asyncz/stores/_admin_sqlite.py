@@ -62,6 +62,10 @@ class SqliteAdmin(StoreAdmin):
         self._connection.close()
 
     @override
+    def interrupt(self) -> None:
+        """Do nothing: a file answers."""
+
+    @override
     def _rows(self, sql: str, *values: object) -> Sequence[Sequence[object]]:
         with self._translated():
             rows: list[tuple[SqlValue, ...]] = self._connection.execute(sql, values).fetchall()

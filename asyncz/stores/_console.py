@@ -6,6 +6,7 @@ database with the first call, and again after an error.
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
@@ -17,6 +18,7 @@ from typing_extensions import TypeVar
 from asyncz.stores._admin import StoreAdmin
 from asyncz.stores._admin_urls import opened_admin
 from asyncz.stores._thread import ConnectionThread
+from asyncz.stores._transactions import NO_ANSWER_AFTER
 from asyncz.stores._urls import sqlite_path
 from asyncz.stores.exceptions import StoreClosedError, StoreError
 
@@ -45,14 +47,18 @@ class StoreConsole:
 
         Raises:
             StoreClosedError: The console was closed.
-            StoreConnectionError: The database cannot be reached.
+            StoreConnectionError: The database cannot be reached, or has not answered.
             StoreSchemaError: The database has another schema than this version.
         """
         if self._closed:
             raise StoreClosedError(self.description)
         if self._thread is None:
             self._thread = ConnectionThread(f"asyncz-console {self.description}")
-        return await self._thread.call(lambda: self._call(call))
+        watchdog = asyncio.get_running_loop().call_later(NO_ANSWER_AFTER, self._interrupt)
+        try:
+            return await self._thread.call(lambda: self._call(call))
+        finally:
+            watchdog.cancel()
 
     def close(self) -> None:
         """Disconnect after the calls that were made before. Does not wait for them. Idempotent."""
@@ -61,6 +67,12 @@ class StoreConsole:
         if thread is not None:
             thread.post(self._disconnect)
             thread.stop()
+
+    def _interrupt(self) -> None:
+        # The attribute is read once: the thread of the console may disconnect at any time.
+        admin = self._admin
+        if admin is not None:
+            admin.interrupt()
 
     def _call(self, call: Callable[[StoreAdmin], ResultT]) -> ResultT:
         try:
@@ -73,10 +85,14 @@ class StoreConsole:
     def _connected(self) -> StoreAdmin:
         if self._admin is None:
             opened = opened_admin(self._url, "write")
-            admin = opened.__enter__()
+            # Assigned first, so that a check of the schema that gets no answer can be interrupted.
+            admin = self._admin = opened.__enter__()
             self._opened = opened
-            admin.require_schema()
-            self._admin = admin
+            try:
+                admin.require_schema()
+            except BaseException:
+                self._disconnect()
+                raise
         return self._admin
 
     def _disconnect(self) -> None:

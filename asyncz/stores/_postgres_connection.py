@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import socket
 from collections.abc import Sequence
 from typing import TypeAlias
 
@@ -28,6 +31,12 @@ def connected(url: str, *, prepare: bool) -> Connection:
         application_name="asyncz",
         row_factory=args_row(_values_of_row),
     )
+
+
+def interrupt(connection: Connection) -> None:
+    """End a connection whose thread waits for the server: it sees the end. `close` would need that thread."""
+    with contextlib.suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.fileno())) as end:
+        end.shutdown(socket.SHUT_RDWR)
 
 
 def migrate(connection: Connection, description: str) -> Sequence[Migration]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import socket
 import time
 from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -44,7 +42,7 @@ try:
     import psycopg
     from psycopg.rows import args_row, kwargs_row, scalar_row
 
-    from asyncz.stores._postgres_connection import Connection, connected, migrate
+    from asyncz.stores._postgres_connection import Connection, connected, interrupt, migrate
     from asyncz.stores._postgres_hints import CHANNEL, NotificationListener
     from asyncz.stores._postgres_network import describe
     from asyncz.stores._sweep_postgres import (
@@ -556,9 +554,7 @@ class _PostgresTransactions:
     def interrupt(self) -> None:
         connection = self._connection
         if connection is not None:
-            # The thread that waits for the server sees the end of its connection. `close` would need that thread.
-            with contextlib.suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.fileno())) as end:
-                end.shutdown(socket.SHUT_RDWR)
+            interrupt(connection)
 
     def close(self) -> None:
         connection, self._connection = self._connection, None
@@ -578,13 +574,14 @@ class _PostgresTransactions:
         """Provide the connection, in which each statement outside of a transaction is one."""
         try:
             if self._connection is None:
-                connection = connected(self._url, prepare=self._prepare)
+                # Assigned first, so that `interrupt` can end a migration that waits for the server.
+                connection = self._connection = connected(self._url, prepare=self._prepare)
                 try:
                     _ = migrate(connection, self._description)
                 except BaseException:
-                    connection.close()
+                    self.close()
                     raise
-                self._connection, self.backend_pid = connection, connection.info.backend_pid
+                self.backend_pid = connection.info.backend_pid
             yield self._connection
         except (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.ProgramLimitExceeded, UnicodeError) as error:
             raise StoreDataError(self._description, f"{error}".strip()) from error

@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from typing_extensions import override
 
 from asyncz import AsyncIOScheduler, IntervalTrigger, TaskLookupError
 from asyncz.schedulers._store_commands import SupportsCommands
-from asyncz.stores import NodeRecord, Outcome, PostgresStore, RunRecord, SqliteStore, Store, StoreSession, TaskRecord
+from asyncz.stores import (
+    NodeRecord,
+    Outcome,
+    PostgresStore,
+    RunRecord,
+    SqliteStore,
+    Store,
+    StoreSession,
+    TaskRecord,
+    _console_queries,
+)
 from asyncz.stores._admin import StoreAdmin
 from asyncz.stores._admin_urls import opened_admin
 from asyncz.stores._console import StoreConsole, console_of, console_of_url
 from asyncz.stores._console_commands import ConsoleCommands
 from asyncz.stores._console_queries import ConsoleQueries
-from asyncz.stores._console_records import CommandError, RunSearch
+from asyncz.stores._console_records import CommandError, FoundRuns, RunSearch
+from asyncz.stores._postgres_connection import _MIGRATION_LOCK
 from asyncz.stores.exceptions import StoreClosedError, StoreConnectionError, StoreSchemaError
 from asyncz.stores.records import RunRecordState
 from tests.helpers.postgres import new_schema
@@ -166,9 +178,43 @@ async def test_search_does_not_find_hidden_text(url: str) -> None:
         assert (await people.call(lambda database: ConsoleQueries(database).runs(search))).runs
 
 
-async def test_long_search_continues_on_next_page(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from asyncz.stores import _console_queries
+async def test_end_of_page_does_not_show_hidden_text(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_console_queries, "_READ", 3)
+    async with node(url) as session, console(url) as people:
+        await fill(session)
+        ends = list[tuple[int | None, bool]]()
+        for text in ("Number", "absent"):
+            search = RunSearch(text=text, shown=lambda _: "hidden")
+            page = await people.call(lambda database, search=search: ConsoleQueries(database).runs(search))  # type: ignore[misc]  # bound at once
+            assert not page.runs
+            ends.append((page.next_before, page.is_partial))
+        assert ends[0] == ends[1]
+        assert ends[0][1]
 
+
+async def test_search_survives_deletion_of_last_run(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with node(url) as session, console(url) as people:
+        runs = await fill(session)
+        first, last = runs[-1].sequence, runs[0].sequence
+
+        def search(database: StoreAdmin) -> FoundRuns:
+            query = database.query
+
+            def deleting(sql: str, *values: object) -> Sequence[Sequence[object]]:
+                found = query(sql, *values)
+                if "max(sequence)" in sql:
+                    query("DELETE FROM asyncz_runs WHERE sequence > ? RETURNING 1", first)
+                return found
+
+            monkeypatch.setattr(database, "query", deleting)
+            moment = database.now() + timedelta(hours=1)
+            return ConsoleQueries(database).runs(RunSearch(since=moment))
+
+        assert last > first
+        assert not (await people.call(search)).runs
+
+
+async def test_long_search_continues_on_next_page(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_console_queries, "_LOOKED", 3)
     async with node(url) as session, console(url) as people:
         runs = await fill(session)
@@ -251,6 +297,102 @@ async def test_waiting_runs_end_when_cancelled(url: str) -> None:
             await people.call(lambda database: ConsoleCommands(database, "").cancel_run(waiting[0].sequence))
         with pytest.raises(CommandError, match="is stored"):
             await people.call(lambda database: ConsoleCommands(database, "").cancel_run(10**6))
+
+
+async def test_cancel_asks_node_that_claims_meanwhile(url: str) -> None:
+    """A node may start the run before the console has ended it: the console asks the node, and reports no success."""
+    if url.startswith("sqlite"):
+        pytest.skip("a transaction that writes excludes others")
+    async with node(url) as session, console(url) as people:
+        await fill(session)
+        waiting = next(run for run in await every_run(session) if run.state == "waiting")
+
+        class Commands(ConsoleCommands):
+            @override
+            def _end_waiting(self, condition: str, *values: object) -> int:
+                with opened_admin(url, "write") as other:
+                    sql = "UPDATE asyncz_runs SET state = 'running', node = (SELECT id FROM asyncz_nodes) WHERE"
+                    other.query(f"{sql} sequence = ? RETURNING 1", waiting.sequence)
+                return super()._end_waiting(condition, *values)
+
+        sent = await people.call(lambda database: Commands(database, "mara").cancel_run(waiting.sequence))
+        assert len(sent.sequences) == 1
+        run = await people.call(lambda database: ConsoleQueries(database).run(waiting.sequence))
+        assert run is not None
+        assert run.state == "running"
+
+
+async def test_cancel_ends_runs_of_former_executor(url: str) -> None:
+    async with node(url) as session, console(url) as people:
+        runs = await fill(session)
+        await people.call(
+            lambda database: database.query("UPDATE asyncz_tasks SET executor = 'new' WHERE id = 'task-1' RETURNING 1")
+        )
+        await people.call(lambda database: ConsoleCommands(database, "mara").act("cancel", "task-1", None, None))
+        waiting = {run.id for run in runs if run.state == "waiting" and run.task_id == "task-1"}
+        assert waiting
+        assert {run.state for run in await every_run(session) if run.id in waiting} == {"cancelled"}
+
+
+async def test_cancel_locks_counter_of_outcomes_last(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nodes lock the counters in this order: another one could be a deadlock."""
+    async with node(url) as session, console(url) as people:
+        runs = [run for run in await fill(session) if run.state == "waiting"]
+        await session.listen()
+
+        def locked(database: StoreAdmin, cancel: Callable[[ConsoleCommands], object]) -> list[str]:
+            statements = Statements(monkeypatch, database)
+            cancel(ConsoleCommands(database, "mara"))
+            found = [sql for sql, _ in statements.found if sql.startswith("UPDATE asyncz_counters")]
+            return ["outcomes" if "'outcomes'" in sql else "revision" for sql in found]
+
+        actions: Sequence[Callable[[ConsoleCommands], object]] = (
+            lambda commands: commands.cancel_run(runs[0].sequence),
+            lambda commands: commands.act("cancel", runs[1].task_id, None, None),
+        )
+        for cancel in actions:
+            counters = await people.call(lambda database, cancel=cancel: locked(database, cancel))  # type: ignore[misc]  # bound at once
+            assert counters[0] == "revision"
+            assert "outcomes" in counters
+
+
+async def test_console_without_answer_is_interrupted(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if url.startswith("sqlite"):
+        pytest.skip("a file answers")
+    import psycopg
+
+    from asyncz.stores import _console
+
+    async with node(url) as session, console(url) as people, asyncio.timeout(60):
+        await fill(session)
+        for is_open in (False, True):
+            with psycopg.connect(url) as other, monkeypatch.context() as patch:
+                patch.setattr(_console, "NO_ANSWER_AFTER", 0.2)
+                table = "asyncz_tasks" if is_open else "asyncz_schema"
+                other.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+                with pytest.raises(StoreConnectionError):
+                    await people.call(lambda database: ConsoleQueries(database).task_rows())
+            assert await people.call(lambda database: ConsoleQueries(database).task_rows())
+
+
+async def test_migration_without_answer_is_interrupted(url: str) -> None:
+    if url.startswith("sqlite"):
+        pytest.skip("a file answers")
+    import psycopg
+
+    store = store_of_url(url)
+    assert isinstance(store, PostgresStore)
+    transactions = store._transactions(NodeRecord(id="node"), timedelta(seconds=60))
+    with psycopg.connect(url) as other:
+        other.execute("SELECT pg_advisory_xact_lock(%s)", [_MIGRATION_LOCK])
+        opening = asyncio.create_task(asyncio.to_thread(transactions.revision))
+        waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        async with asyncio.timeout(30):
+            while other.execute(waits).fetchone() == (0,):
+                await asyncio.sleep(0.01)
+            transactions.interrupt()
+            with pytest.raises(StoreConnectionError):
+                await opening
 
 
 async def test_commands_reach_node_that_runs(url: str) -> None:
