@@ -444,5 +444,6 @@ async def test_function_sees_that_the_lease_is_lost(caplog: pytest.LogCaptureFix
         faults.broken = False
         other = await faulty.store.connect(NodeRecord(id=uuid4().hex), TTL)
         (run,) = await finished(other, 1)
-    assert run.state == "cancelled"
+    # So that the policy for lost runs applies, and a retry of the task.
+    assert (run.state, run.error.partition(":")[0]) == ("error", "NodeLostError")
     assert caplog.text.count("The lease of this node is over") == 1
