@@ -7,6 +7,7 @@ import re
 import stat
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Protocol
 
 import attrs
 from pydantic import ValidationError
@@ -103,7 +104,7 @@ class ConfigLoader:
                 raise self._error("it is not a regular file")
             # Some files of the system are regular files, and reading them waits for ever.
             with open(path, "rb", opener=_open_without_waiting) as file:
-                content: bytes | None = file.read(MAX_FILE_SIZE + 1)
+                content = _available(file, MAX_FILE_SIZE + 1)
             if content is None:
                 raise self._error("it is not a regular file")
             if len(content) > MAX_FILE_SIZE:
@@ -201,6 +202,15 @@ class ConfigLoader:
         """
         if self._problems:
             raise ConfigurationError(tuple(sorted(self._problems, key=lambda problem: problem.line or 0)))
+
+
+class _Readable(Protocol):
+    def read(self, size: int, /) -> bytes | None: ...
+
+
+def _available(file: _Readable, size: int) -> bytes | None:
+    """Return the content of a file; None if it would have to be waited for, which the type of files does not say."""
+    return file.read(size)
 
 
 def _open_without_waiting(path: str, flags: int) -> int:
