@@ -463,6 +463,8 @@ class StoreConnector:
             self._nodes = [each.id for each in await session.nodes()]
         if news is None or news.revision > self.tasks.revision:
             await self.tasks.read_changes(session)
+            await self._commands.carry_out()
+            self.tasks.note_revision(0 if news is None else news.revision)
         if news is None or news.lost:
             await self.runs.take_over(session)
         if news is None or news.waiting:

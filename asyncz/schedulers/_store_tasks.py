@@ -132,7 +132,7 @@ class StoredTasks:
         unreadable: Reasons for which stored tasks cannot run here, by task id.
         parked: Reasons for which stored tasks cannot run anywhere, by task id.
         undeclared: Ids of stored tasks that no program declares any more.
-        wants_announcement: Whether the store has to be told again which tasks this program declares.
+        wants_announcement: Whether to announce the tasks of this program again.
     """
 
     def __init__(
@@ -177,6 +177,10 @@ class StoredTasks:
     def revision(self) -> int:
         """Revision of the last change that this node knows."""
         return self._since
+
+    def note_revision(self, revision: int) -> None:
+        """Note a revision up to which all changes were read: some, such as actions of people, have no task."""
+        self._since = max(self._since, revision)
 
     @property
     def executors(self) -> frozenset[str]:
@@ -403,7 +407,7 @@ class StoredTasks:
         for stored, record in zip(page, await session.declare(sent, policy), strict=True):
             if stored.existing == "replace":
                 # Once: what has changed since then survives another declaration.
-                stored.existing = self._options.existing
+                stored.existing = "update" if self._options.existing == "replace" else self._options.existing
             if self._to_declare.get(record.id) is stored:
                 del self._to_declare[record.id]
             await self._adopt(stored, record)
@@ -445,7 +449,7 @@ class StoredTasks:
         logger.error("The change of the task %r was not stored: other nodes change it all the time", stored.record.id)
 
     async def read_changes(self, session: StoreSession, *, skip: StoredTask | None = None) -> None:
-        """Apply the changes of all nodes; of the task `but`, only note the new version."""
+        """Apply the changes of all nodes; of the task `skip`, only note the new version."""
         while True:
             page = await session.changes(self._since, _PAGE)
             for record in page:
@@ -506,6 +510,11 @@ class StoredTasks:
     async def _apply(self, record: TaskRecord, skip: StoredTask | None) -> None:
         stored = self._by_id.get(record.id)
         self._note_state(record)
+        if record.state == "undeclared" and not record.removed and stored is not None and stored.is_program:
+            # This program is alive: a sweep has taken it for gone. `_announce_again` declares the task.
+            self.wants_announcement = True
+            self._wake()
+            return
         if record.removed or record.state != "active":
             if record.id not in self._to_declare:
                 with self._parts.runtime.lock:
@@ -652,6 +661,12 @@ class StoredTasks:
         base = stored.record.model_copy(update={"version": 0, "revision": 0, "removed": False})
         record = self._present_record(stored, base)
         stored.schedule.is_new = False
+        if stored.record.version:
+            # Declared again: a task that the store has lost meanwhile, or replaces, counts from now. Its first due
+            # time was fired long ago, and the unique index does not know the runs that were pruned.
+            now = utc(self._parts.runtime.now() - self._hooks_of(record.id).clock_offset())
+            schedule = self._new_schedule(record.id, stored.schedule.declared, record.trigger, now)
+            record = record.model_copy(update={"started_at": now, "next_due": schedule.first_due})
         if record.declaration:
             # As the program declared it: later changes survive a restart.
             return record
