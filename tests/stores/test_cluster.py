@@ -128,7 +128,7 @@ async def test_cluster_listener_starts_with_its_subscription(store: Store) -> No
     assert len(received) == 1
 
 
-async def test_unreadable_result_is_delivered_as_it_is_stored(store: Store) -> None:
+async def test_unreadable_result_stops_no_node(store: Store) -> None:
     received: list[object] = []
     async with AsyncIOScheduler(store=store) as scheduler:
         scheduler.subscribe(TaskExecuted, lambda event: received.append(event.task_id), scope="cluster")

@@ -110,7 +110,7 @@ def test_invalid_name_is_rejected(decorate: partial[object]) -> None:
 
 
 @pytest.mark.parametrize("name", ["tests.helpers.stored_jobs:os.system", "tests.helpers.stored_jobs:threading.Thread"])
-def test_functions_of_imported_modules_are_not_importable(name: str) -> None:
+def test_import_of_a_module_is_not_importable(name: str) -> None:
     """A row of the store must not choose any function that a module has imported."""
     with pytest.raises(UnreadableTaskError, match="not below `importable`"):
         FunctionNames({}, {}, ("tests.helpers",)).find("task", name)
