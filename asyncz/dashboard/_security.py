@@ -29,11 +29,13 @@ def _checked_permissions(given: Iterable[Permission]) -> frozenset[Permission]:
     Raises:
         InvalidInputError: They are not a set, or one of them does not exist.
     """
+    found: frozenset[Permission] = frozenset()
+    is_valid = not isinstance(given, str)
     try:
-        found: frozenset[Permission] = frozenset(() if isinstance(given, str) else given)
-        is_valid = not isinstance(given, str) and found <= {*PERMISSIONS}
+        found = frozenset(given if is_valid else ())
+        is_valid = is_valid and found <= {*PERMISSIONS}
     except TypeError:
-        found, is_valid = frozenset(), False
+        is_valid = False
     if not is_valid:
         allowed = f"a set of {', '.join(PERMISSIONS)} is needed"
         raise InvalidInputError("permissions", value_text(given), allowed)
