@@ -349,7 +349,12 @@ async def test_killed_program_leaves_all_or_nothing(url: str, when: str) -> None
     assert ("once" in await tasks_of(url)) == bool(committed)
 
 
-@pytest.mark.parametrize("make", [lambda: object(), lambda: None, lambda: sqlite3.connect(":memory:").cursor()])
+def cursor() -> sqlite3.Cursor:
+    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+        return connection.cursor()
+
+
+@pytest.mark.parametrize("make", [object, lambda: None, cursor])
 def test_other_connection_is_rejected(make: Callable[[], OutboxConnection]) -> None:
     with pytest.raises(InvalidInputError, match="pass a connection of sqlite3"):
         Outbox().submit(make(), "send")
