@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.benchmarks.chart import draw
-from tests.benchmarks.results import APSCHEDULER, ASYNCZ_0_17, as_json, targets
+from tests.benchmarks.results import APSCHEDULER, ASYNCZ_0_17, as_json, from_json, targets
 from tests.benchmarks.svg import svg_chart, with_results
 from tests.benchmarks.venvs import python_with
 
@@ -186,12 +186,15 @@ def main() -> int:
     print_targets(results, console)
     if options.plot is not None:
         draw(results, options.plot)
+    # The chart and the README show the rounded figures that are kept.
+    text = as_json(results)
+    kept = from_json(text)
     if options.json is not None:
-        options.json.write_text(as_json(results))
+        options.json.write_text(text)
     if options.svg is not None:
-        options.svg.write_text(svg_chart(results))
+        options.svg.write_text(svg_chart(kept))
     if options.readme is not None:
-        options.readme.write_text(with_results(options.readme.read_text(), results))
+        options.readme.write_text(with_results(options.readme.read_text(), kept))
     return 0
 
 
