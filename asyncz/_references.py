@@ -5,6 +5,7 @@ from __future__ import annotations
 import pkgutil
 import re
 import sys
+from collections.abc import Iterable
 
 from asyncz._safe_logging import is_interrupt
 from asyncz._text import closest, exception_text
@@ -12,6 +13,12 @@ from asyncz.exceptions import ConfigurationError, ConfigurationProblem
 
 _NAME = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*"
 _REFERENCE = re.compile(rf"({_NAME}):({_NAME})")
+
+
+def is_below(reference: str, packages: Iterable[str]) -> bool:
+    """Return True if the module of a reference is one of some packages or modules, or in one of them."""
+    module = reference.partition(":")[0]
+    return any(module == each or module.startswith(f"{each}.") for each in packages)
 
 
 def load(reference: str, *path: str | int) -> object:

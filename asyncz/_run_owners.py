@@ -104,9 +104,7 @@ class OwnedCall(functools.partial[object]):
         Raises:
             asyncio.CancelledError: The lease has ended since this node became the owner.
         """
-        permit = self.ownership.permit
-        if permit is not None and not permit.is_valid:
-            permit.refused = True
+        if self._is_refused():
             _end_as_cancelled()
         run_ownership.set(self.ownership)
         return super().__call__(*args, **keywords)
@@ -114,12 +112,18 @@ class OwnedCall(functools.partial[object]):
     @override
     def __reduce__(self) -> tuple[object, ...]:
         """Return the call for another process, which has no lease: this is the last look at it."""
-        permit = self.ownership.permit
-        if permit is not None and not permit.is_valid:
-            permit.refused = True
+        if self._is_refused():
             return functools.partial, (_end_as_cancelled,)
         call = functools.partial(self.func, *self.args, **self.keywords)
         return owned_call, (call, self.ownership._replace(permit=None))
+
+    def _is_refused(self) -> bool:
+        """Note that the run must not begin, if the lease has ended, and return True then."""
+        permit = self.ownership.permit
+        if permit is None or permit.is_valid:
+            return False
+        permit.refused = True
+        return True
 
 
 def _end_as_cancelled() -> None:

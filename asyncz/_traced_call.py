@@ -106,11 +106,16 @@ def loaded_trace_context() -> str | None:
     headers: dict[str, str] = {}
     try:
         propagate.inject(headers)
-        text = json.dumps(headers)
     except Exception:
         # A propagator that raises, or a module that another thread imports just now: the call goes on without a trace.
         return None
-    return text if headers and len(text) <= MAX_TRACE_CONTEXT else None
+    return encoded_trace_context(headers)
+
+
+def encoded_trace_context(headers: Mapping[str, str]) -> str | None:
+    """Return the headers of a trace context as JSON; None if there are none, or if they are too long to be stored."""
+    text = json.dumps(dict(headers)) if headers else ""
+    return text if 0 < len(text) <= MAX_TRACE_CONTEXT else None
 
 
 def add_trace_fields() -> None:

@@ -42,6 +42,7 @@ from asyncz.exceptions import TaskLookupError
 from asyncz.states import TaskState
 from asyncz.stores._admin import StoreAdmin
 from asyncz.stores._checks import is_storable
+from asyncz.stores._columns import from_microseconds, microseconds
 from asyncz.stores._console import StoreConsole
 from asyncz.stores._console_queries import ConsoleQueries
 from asyncz.stores._console_records import CommandRecord, RunSearch
@@ -279,7 +280,7 @@ class ClusterModel:
         ]
         found.sort(key=lambda entry: entry[:2], reverse=True)
         shown = found[:limit]
-        following = f"{_microseconds(shown[-1][0])}.{shown[-1][1]}" if len(found) > limit else None
+        following = f"{microseconds(shown[-1][0])}.{shown[-1][1]}" if len(found) > limit else None
         return EventPage(events=tuple(event for _, _, event in shown), next_key=following)
 
     def _run_event(self, run: RunRecord) -> EventRecord:
@@ -320,16 +321,12 @@ def _lane(task_id: str, runs: Sequence[Run], due: Sequence[datetime], now: datet
     return Lane(task_id=task_id, runs=tuple(runs), due=tuple(at for at in due if now <= at <= end), more=more)
 
 
-def _microseconds(moment: datetime) -> int:
-    return (moment - utc(0)) // timedelta(microseconds=1)
-
-
 def _event_key(key: str | None) -> tuple[datetime | None, int]:
     """Return the time and the number of a key; its form was checked."""
     if key is None:
         return None, 2**62
     moment, _, number = key.partition(".")
     try:
-        return utc(0) + timedelta(microseconds=int(moment)), int(number or 0)
+        return from_microseconds(int(moment)), int(number or 0)
     except OverflowError:
         raise RequestError(400, f"before: {printable(key)!r} is not the key of a page") from None

@@ -76,13 +76,12 @@ class Dispatcher:
         """Call a listener with each event of a class, which the caller has compared with the listener. Thread-safe."""
         key = object()
         with self._lock:
-            identity, known = identity_of(listener), dict[object, type[object]]()
+            identity = identity_of(listener)
             # Again if a signal handler has removed the last other subscription, and the dict with it, meanwhile.
             while key not in self.listeners.get(event, {}):
                 self.listeners.setdefault(event, {})[key] = listener
             while key not in self._subscribed.get(identity, {}):
-                known = self._subscribed.setdefault(identity, known)
-                known[key] = event
+                self._subscribed.setdefault(identity, {})[key] = event
             self._changes += 1
             outdated = self._snapshots.pop(event, None)
         del outdated

@@ -409,8 +409,7 @@ class StoreConnector:
             self._schedule_wake(_RECHECK_DELAY)
         if self._read_changes:
             self._read_changes = False
-            await self.tasks.read_changes(session)
-            await self._commands.carry_out()
+            await self._adopt_changes(session)
             self.runs.wants_claim = True
         if self.runs.wants_claim:
             await self.runs.claim(session)
@@ -456,15 +455,20 @@ class StoreConnector:
             await self.runs.store_submissions(session, has_lease=self._has_lease)
             await self.runs.outcomes.store(session, skip=self.runs.unstored)
 
+    async def _adopt_changes(self, session: StoreSession) -> None:
+        """Apply the changes of other nodes, and carry out the actions of people."""
+        await self.tasks.read_changes(session)
+        await self._commands.carry_out()
+
     async def _beat(self, session: StoreSession) -> None:
         """Look after the other nodes, and for work that they have left."""
         news, self._news, self._wants_beat = self._news, None, False
         if news is None:
             self._nodes = [each.id for each in await session.nodes()]
         if news is None or news.revision > self.tasks.revision:
-            await self.tasks.read_changes(session)
-            await self._commands.carry_out()
-            self.tasks.note_revision(0 if news is None else news.revision)
+            await self._adopt_changes(session)
+        if news is not None:
+            self.tasks.note_revision(news.revision)
         if news is None or news.lost:
             await self.runs.take_over(session)
         if news is None or news.waiting:

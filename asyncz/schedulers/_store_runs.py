@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from json import dumps
 from uuid import UUID, uuid4
 
 from pydantic import TypeAdapter
 
 from asyncz._run_owners import LeaseTerm, OwnedCall, RunOwnership, RunPermit, owned_call
 from asyncz._text import exception_text
-from asyncz._traced_call import MAX_TRACE_CONTEXT, CallWithOrigin
+from asyncz._traced_call import CallWithOrigin, encoded_trace_context
 from asyncz.clock import utc
 from asyncz.events import TaskCancelled
 from asyncz.exceptions import AsynczError
@@ -244,9 +243,7 @@ class StoredRuns:
     def _trace_context(self) -> str | None:
         """Return the trace context of the calling code as JSON; None without one. Thread-safe."""
         hook = self._parts.runtime.run_hook
-        headers: Mapping[str, str] = {} if hook is None else hook.headers_of_caller()
-        text = dumps(dict(headers)) if headers else ""
-        return text if 0 < len(text) <= MAX_TRACE_CONTEXT else None
+        return None if hook is None else encoded_trace_context(hook.headers_of_caller())
 
     async def store_submissions(self, session: StoreSession, *, has_lease: bool) -> None:
         """Store the runs of calls; those that run already need a lease."""

@@ -17,7 +17,7 @@ from asyncz.stores._admin import Access, StoreAdmin
 from asyncz.stores._columns import SqlValue, from_microseconds, microseconds
 from asyncz.stores._migrations import Dialect, Migration
 from asyncz.stores.exceptions import StoreConnectionError
-from asyncz.stores.sqlite import migrate, schema_number
+from asyncz.stores.sqlite import migrate, schema_number, transaction
 
 
 class SqliteAdmin(StoreAdmin):
@@ -83,16 +83,8 @@ class SqliteAdmin(StoreAdmin):
     @override
     @contextmanager
     def transaction(self) -> Generator[None]:
-        with self._translated():
-            _ = self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                _ = self._connection.execute("COMMIT")
-            except BaseException:
-                # SQLite has ended the transaction itself after some errors, such as a full disk.
-                if self._connection.in_transaction:
-                    _ = self._connection.execute("ROLLBACK")
-                raise
+        with self._translated(), transaction(self._connection, "BEGIN IMMEDIATE"):
+            yield
 
     @override
     def notify(self) -> None:

@@ -6,7 +6,6 @@ import functools
 import inspect
 import json
 import operator
-import re
 import sys
 import typing
 from collections.abc import Mapping, Sequence
@@ -18,11 +17,11 @@ from pydantic import JsonValue, TypeAdapter
 from typing_extensions import TypedDict, TypeIs
 
 from asyncz._callables import function_reference, is_same_function
-from asyncz._references import load
+from asyncz._references import is_below, load
 from asyncz._safe_logging import is_interrupt
 from asyncz._text import exception_text
 from asyncz.exceptions import AsynczError
-from asyncz.stores.codecs import Codec
+from asyncz.stores.codecs import Codec, codec_of_result
 from asyncz.stores.exceptions import UnreadableTaskError, UnstorableTaskError
 from asyncz.stores.names import name_of, named_function, without_proxies
 
@@ -114,8 +113,7 @@ class FunctionNames:
             known = named_function(name)
         if known is not None:
             return known
-        module = name.partition(":")[0]
-        if not any(module == each or module.startswith(f"{each}.") for each in self._importable):
+        if not is_below(name, self._importable):
             reason = f"no task of this program calls {name}, and its module is not below `importable`"
             raise UnreadableTaskError(task_id, reason)
         try:
@@ -124,10 +122,10 @@ class FunctionNames:
             raise UnreadableTaskError(task_id, f"{name} cannot be imported: {error}") from error
         if not is_function(found):
             raise UnreadableTaskError(task_id, f"{name} is not a function")
-        home = function_reference(found).partition(":")[0]
-        if not any(home == each or home.startswith(f"{each}.") for each in self._importable):
+        origin = function_reference(found)
+        if not is_below(origin, self._importable):
             # `myapp:os.system` is importable by its name only: the module imports `os`.
-            raise UnreadableTaskError(task_id, f"{name} belongs to the module {home}, which is not below `importable`")
+            raise UnreadableTaskError(task_id, f"{name} is {origin}, which is not below `importable`")
         return found
 
 
@@ -242,11 +240,11 @@ def decode_result(function: object, text: str, values: Codec | None = None) -> o
     Raises:
         ValueError: The text does not fit the annotation, or another codec has encoded it.
     """
-    found = _BY_CODEC.match(text)
-    if found is not None:
-        values = _codec_named(found[1], values)
+    name = codec_of_result(text)
+    if name is not None:
+        values = _codec_named(name, values)
         try:
-            return values.decode(text[found.end() :])
+            return values.decode(text[len(name) + 1 :])
         except Exception as error:
             message = f"the codec {values.name!r} cannot decode the result: {exception_text(error)}"
             raise ValueError(message) from error
@@ -265,7 +263,6 @@ class _StoredArguments(TypedDict):
 
 
 _TEXT: TypeAdapter[str] = TypeAdapter(str)
-_BY_CODEC = re.compile(r"([a-z][a-z0-9_-]*):", re.ASCII)
 STORED_ARGUMENTS: TypeAdapter[_StoredArguments] = TypeAdapter(_StoredArguments)
 """Arguments of a stored task as JSON."""
 

@@ -105,9 +105,9 @@ def task_of_row(row: Sequence[object]) -> TaskRecord:
     return TaskRecord.model_validate(record_values(TASK_COLUMNS, row))
 
 
-def run_of_row(row: Sequence[object]) -> RunRecord:
-    """Return the run of a row with the columns `RUN_COLUMNS`."""
-    return RunRecord.model_validate(record_values(RUN_COLUMNS, row))
+def run_of_row(row: Sequence[object], columns: Iterable[str] = RUN_COLUMNS) -> RunRecord:
+    """Return the run of a row, without the columns that were not read."""
+    return RunRecord.model_validate(record_values(columns, row))
 
 
 def record_values(columns: Iterable[str], row: Sequence[object]) -> dict[str, object]:

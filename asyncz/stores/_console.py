@@ -6,7 +6,6 @@ database with the first call, and again after an error.
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
@@ -18,7 +17,6 @@ from typing_extensions import TypeVar
 from asyncz.stores._admin import StoreAdmin
 from asyncz.stores._admin_urls import opened_admin
 from asyncz.stores._thread import ConnectionThread
-from asyncz.stores._transactions import NO_ANSWER_AFTER
 from asyncz.stores._urls import sqlite_path
 from asyncz.stores.exceptions import StoreClosedError, StoreError
 
@@ -54,11 +52,7 @@ class StoreConsole:
             raise StoreClosedError(self.description)
         if self._thread is None:
             self._thread = ConnectionThread(f"asyncz-console {self.description}")
-        watchdog = asyncio.get_running_loop().call_later(NO_ANSWER_AFTER, self._interrupt)
-        try:
-            return await self._thread.call(lambda: self._call(call))
-        finally:
-            watchdog.cancel()
+        return await self._thread.call(lambda: self._call(call), self._interrupt)
 
     def close(self) -> None:
         """Disconnect after the calls that were made before. Does not wait for them. Idempotent."""

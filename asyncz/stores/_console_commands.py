@@ -107,11 +107,6 @@ class ConsoleCommands:
         self._database.notify()
         return sent
 
-    def record(self, action: str, task_id: str, detail: str, failure: str) -> None:
-        """Record an action that a scheduler has carried out, or that has failed."""
-        with self._database.transaction():
-            self._record(action, task_id, detail=detail, failure=failure)
-
     # Steps of a transaction
 
     def _end_or_read(self, sequence: int) -> tuple[bool, RunRecord | None]:

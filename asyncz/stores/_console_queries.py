@@ -10,7 +10,7 @@ import attrs
 
 from asyncz.clock import utc
 from asyncz.stores._admin import StoreAdmin
-from asyncz.stores._columns import RUN_COLUMNS, TASK_COLUMNS, column_list, task_of_row
+from asyncz.stores._columns import RUN_COLUMNS, TASK_COLUMNS, column_list, run_of_row, task_of_row
 from asyncz.stores._console_records import (
     COMMAND_COLUMNS,
     LIST_COLUMNS,
@@ -20,7 +20,6 @@ from asyncz.stores._console_records import (
     StoreTotals,
     TaskRow,
     command_of,
-    run_of,
 )
 from asyncz.stores.records import FinalRunState, NodeRecord, RunRecord, TaskRecord
 
@@ -100,7 +99,7 @@ class ConsoleQueries:
         found: dict[str, list[RunRecord]] = {}
         for chunk in _chunks(task_ids):
             for row in self._rows(" UNION ALL ".join([one] * len(chunk)), *chunk):
-                run = run_of(LIST_COLUMNS, row)
+                run = run_of_row(row, LIST_COLUMNS)
                 found.setdefault(run.task_id, []).append(run)
         return {task_id: sorted(runs, key=lambda run: -run.sequence) for task_id, runs in found.items()}
 
@@ -137,7 +136,7 @@ class ConsoleQueries:
         """Return a run by its position, with all columns; None if it is not stored."""
         sql = f"SELECT {column_list(RUN_COLUMNS)} FROM asyncz_runs WHERE sequence = ?"  # noqa: S608  # own names
         for row in self._rows(sql, sequence):
-            return run_of(RUN_COLUMNS, row)
+            return run_of_row(row)
         return None
 
     def runs(self, search: RunSearch) -> FoundRuns:
@@ -159,7 +158,7 @@ class ConsoleQueries:
         where = f"WHERE {residual}" if residual else ""
         maximum = _READ if search.text else search.limit + 1
         sql = f"SELECT {_LIST} FROM ({window}) AS looked {where} ORDER BY sequence DESC LIMIT {maximum}"  # noqa: S608
-        matches = [run_of(LIST_COLUMNS, row) for row in self._rows(sql, *values, *others)]
+        matches = [run_of_row(row, LIST_COLUMNS) for row in self._rows(sql, *values, *others)]
         found = _showing(matches, search)
         if len(found) > search.limit:
             return _page(found, search.limit)
@@ -280,7 +279,7 @@ class ConsoleQueries:
 
     def _list(self, condition: str, *values: object) -> list[RunRecord]:
         rows = self._rows(f"SELECT {_LIST} FROM asyncz_runs WHERE {condition}", *values)  # noqa: S608  # own names
-        return [run_of(LIST_COLUMNS, row) for row in rows]
+        return [run_of_row(row, LIST_COLUMNS) for row in rows]
 
     # Actions, nodes and numbers
 

@@ -157,11 +157,6 @@ class StoreTotals:
     nodes: int
 
 
-def run_of(columns: Sequence[str], row: Sequence[object]) -> RunRecord:
-    """Return the run of a row, without the columns that were not read."""
-    return RunRecord.model_validate(record_values(columns, row))
-
-
 def command_of(row: Sequence[object]) -> CommandRecord:
     """Return the action of a row with all columns."""
     return CommandRecord.model_validate(record_values(COMMAND_COLUMNS, row))

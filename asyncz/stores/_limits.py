@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Sequence
 
+from asyncz._references import is_below
 from asyncz._safe_logging import is_interrupt
 from asyncz._text import exception_text
 from asyncz.config.models.tasks import LimitsConfig
@@ -56,10 +57,7 @@ def decode_limits(task_id: str, text: str, importable: Sequence[str]) -> TaskLim
             raise
         raise UnreadableTaskError(task_id, f"the limits {text} are not known: {exception_text(error)}") from error
     for name in () if config.retry is None else config.retry.on:
-        module = name.partition(":")[0]
-        if module not in sys.modules and not any(
-            module == each or module.startswith(f"{each}.") for each in importable
-        ):
+        if name.partition(":")[0] not in sys.modules and not is_below(name, importable):
             raise UnreadableTaskError(task_id, f"the exception {name} is not in a module below `importable`")
     try:
         return config.limits()

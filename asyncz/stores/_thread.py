@@ -12,6 +12,9 @@ from typing_extensions import TypeVar
 
 ResultT = TypeVar("ResultT")
 
+NO_ANSWER_AFTER = 60.0
+"""Seconds after which a transaction is given up: a proxy may keep a connection open whose other end is gone."""
+
 
 class ConnectionThread:
     """Daemon thread that makes calls one after another, and gives their results to event loops.
@@ -25,15 +28,25 @@ class ConnectionThread:
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
-    async def call(self, call: Callable[[], ResultT]) -> ResultT:
+    async def call(self, call: Callable[[], ResultT], interrupt: Callable[[], object] | None = None) -> ResultT:
         """Make a call in the thread, and return its result.
 
         A cancellation does not interrupt the call: a transaction is never left half done.
+
+        Args:
+            call: The call.
+            interrupt: Function that is called if there is no result after `NO_ANSWER_AFTER` seconds; None for no limit.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[ResultT] = loop.create_future()
         self._calls.put(lambda: deliver(call, loop, future))
-        return await future
+        if interrupt is None:
+            return await future
+        watchdog = loop.call_later(NO_ANSWER_AFTER, interrupt)
+        try:
+            return await future
+        finally:
+            watchdog.cancel()
 
     def post(self, call: Callable[[], object]) -> None:
         """Make a call in the thread, without its result and errors. Thread-safe."""

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from typing_extensions import TypeVar
 
+from asyncz.stores import _thread
 from asyncz.stores._checks import check_keep, check_limit
 from asyncz.stores._console_records import CommandRecord
 from asyncz.stores._thread import ConnectionThread
@@ -28,9 +29,6 @@ from asyncz.stores.records import (
 )
 
 ResultT = TypeVar("ResultT")
-
-NO_ANSWER_AFTER = 60.0
-"""Seconds after which a transaction is given up: a proxy may keep a connection open whose other end is gone."""
 
 
 class Transactions(Protocol):
@@ -133,7 +131,7 @@ class DatabaseSession:
             if self._closed:
                 raise StoreClosedError(self._description)
             # This thread waits for the answer, so that another one has to end that.
-            watchdog = threading.Timer(NO_ANSWER_AFTER, self._renewals.interrupt)
+            watchdog = threading.Timer(_thread.NO_ANSWER_AFTER, self._renewals.interrupt)
             watchdog.daemon = True
             watchdog.start()
             try:
@@ -277,11 +275,7 @@ class DatabaseSession:
     async def _call(self, transaction: Callable[[], ResultT]) -> ResultT:
         if self._closed:
             raise StoreClosedError(self._description)
-        watchdog = asyncio.get_running_loop().call_later(NO_ANSWER_AFTER, self._transactions.interrupt)
-        try:
-            return await self._thread.call(transaction)
-        finally:
-            watchdog.cancel()
+        return await self._thread.call(transaction, self._transactions.interrupt)
 
     def _end(self) -> None:
         try:

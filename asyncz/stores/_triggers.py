@@ -11,7 +11,7 @@ from pydantic import JsonValue, TypeAdapter
 from typing_extensions import TypeIs
 
 from asyncz._callables import function_reference
-from asyncz._references import load
+from asyncz._references import is_below, load
 from asyncz._safe_logging import is_interrupt
 from asyncz._text import exception_text
 from asyncz.config.models.triggers import TriggerConfig
@@ -83,9 +83,7 @@ def decode_trigger(task_id: str, text: str | None, importable: Sequence[str] = (
         return None
     try:
         for reference in _references(_JSON.validate_json(text)):
-            module = reference.partition(":")[0]
-            is_allowed = any(module == each or module.startswith(f"{each}.") for each in importable)
-            if reference not in _declared and not is_allowed:
+            if reference not in _declared and not is_below(reference, importable):
                 message = f"no task of this program has a trigger {reference}, which is not below `importable`"
                 raise ValueError(message)
         return _CONFIG.validate_json(text).create()

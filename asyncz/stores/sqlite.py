@@ -369,13 +369,8 @@ class _SqliteTransactions:
     def _transaction(self, begin: str) -> Generator[sqlite3.Connection, None, None]:
         try:
             database = self._connected()
-            _ = database.execute(begin)
-            try:
+            with transaction(database, begin):
                 yield database
-            except BaseException:
-                _roll_back(database)
-                raise
-            _ = database.execute("COMMIT")
         except _DATA_ERRORS as error:
             raise StoreDataError(repr(self._path), f"{error}") from error
         except sqlite3.Error as error:
@@ -449,24 +444,32 @@ def migrate(connection: sqlite3.Connection, path: str) -> Sequence[Migration]:
         raise StoreSchemaError(repr(path), found, newest)
     if found >= newest:
         return ()
-    _ = connection.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(connection, "BEGIN IMMEDIATE"):
         # Read again: another process may have applied them meanwhile.
         found = schema_number(connection)
         _ = connection.execute(SCHEMA_TABLE)
         for migration in known[found:]:
             _apply(connection, path, found, migration)
-        _ = connection.execute("COMMIT")
-    except BaseException:
-        _roll_back(connection)
-        raise
     return known[found:]
 
 
-def _roll_back(connection: sqlite3.Connection) -> None:
-    # SQLite has ended the transaction itself after some errors, such as a full disk.
-    if connection.in_transaction:
-        _ = connection.execute("ROLLBACK")
+@contextlib.contextmanager
+def transaction(connection: sqlite3.Connection, begin: str) -> Generator[None, None, None]:
+    """Execute the statements of a block in one transaction.
+
+    Args:
+        connection: Connection that begins no transaction itself.
+        begin: Statement that begins the transaction.
+    """
+    _ = connection.execute(begin)
+    try:
+        yield
+        _ = connection.execute("COMMIT")
+    except BaseException:
+        # SQLite has ended the transaction itself after some errors, such as a full disk.
+        if connection.in_transaction:
+            _ = connection.execute("ROLLBACK")
+        raise
 
 
 def _apply(connection: sqlite3.Connection, path: str, found: int, migration: Migration) -> None:

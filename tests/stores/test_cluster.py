@@ -384,8 +384,10 @@ async def test_action_of_a_person_leaves_nodes_idle(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/store.db"
     async with AsyncIOScheduler(store=url, store_options=StoreOptions(lease=3)) as scheduler:
         connector = scheduler.store._connector
+        scheduler.add_task(note, "one", id="note", trigger=None)
+        await until(lambda: not connector.tasks._to_declare)
         with contextlib.closing(console_of_url(url)) as console:
-            await console.call(lambda admin: ConsoleCommands(admin, "mara").record("run", "task", "", ""))
+            await console.call(lambda admin: ConsoleCommands(admin, "mara").act("cancel", "note", None, None))
         with contextlib.closing(sqlite3.connect(tmp_path / "store.db", timeout=30)) as database:
             read = "SELECT value FROM asyncz_counters WHERE name = 'revision'"
             await until(lambda: connector.tasks.revision == database.execute(read).fetchone()[0])

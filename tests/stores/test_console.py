@@ -361,13 +361,13 @@ async def test_console_without_answer_is_interrupted(url: str, monkeypatch: pyte
         pytest.skip("a file answers")
     import psycopg
 
-    from asyncz.stores import _console
+    from asyncz.stores import _thread
 
     async with node(url) as session, console(url) as people, asyncio.timeout(60):
         await fill(session)
         for is_open in (False, True):
             with psycopg.connect(url) as other, monkeypatch.context() as patch:
-                patch.setattr(_console, "NO_ANSWER_AFTER", 0.2)
+                patch.setattr(_thread, "NO_ANSWER_AFTER", 0.2)
                 table = "asyncz_tasks" if is_open else "asyncz_schema"
                 other.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
                 with pytest.raises(StoreConnectionError):

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from asyncz import AsyncIOScheduler, IntervalTrigger
-from asyncz.stores import NodeRecord, PostgresStore, RunQuery, RunRecord, StoreOptions, _transactions
+from asyncz.stores import NodeRecord, PostgresStore, RunQuery, RunRecord, StoreOptions, _thread
 from asyncz.stores._postgres_connection import Connection
 from asyncz.stores.postgres import _PostgresTransactions
 from tests.helpers import pgbouncer
@@ -93,7 +93,7 @@ async def test_stalled_connections_lose_the_lease(postgres_server: str) -> None:
 
 async def test_connections_that_hang_are_given_up(postgres_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither side closes them, so that only a limit ends the wait for an answer."""
-    monkeypatch.setattr(_transactions, "NO_ANSWER_AFTER", 1.5)
+    monkeypatch.setattr(_thread, "NO_ANSWER_AFTER", 1.5)
     with proxy_of(new_schema(postgres_server)) as proxy:
         scheduler = AsyncIOScheduler(store=PostgresStore(proxy.url), store_options=OPTIONS)
         scheduler.add_task(note, "one", id="one", trigger=OFTEN)

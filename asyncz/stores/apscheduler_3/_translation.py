@@ -12,6 +12,7 @@ from typing import TypeAlias
 import attrs
 from pydantic import JsonValue, TypeAdapter
 
+from asyncz._references import is_below
 from asyncz._text import exception_text, printable
 from asyncz.clock import in_utc
 from asyncz.config.models.triggers import TriggerConfig
@@ -125,8 +126,7 @@ class Translator:
 
     def _check(self, task_id: str, function: str, arguments: str, notes: list[str]) -> None:
         """Check that an importable function accepts the arguments."""
-        module = function.partition(":")[0]
-        if any(module == each or module.startswith(f"{each}.") for each in self._importable):
+        if is_below(function, self._importable):
             _ = decode_arguments(task_id, self._functions.find(task_id, function), arguments)
         else:
             notes.append("the function was not imported to check its arguments; pass --importable for that")
