@@ -9,13 +9,13 @@ from __future__ import annotations
 import threading
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final, Self, TypeAlias
+from typing import Final, Self
 
 import attrs
 
 from asyncz import __version__
 from asyncz._checks import check_flag, check_instance
-from asyncz._text import encodable
+from asyncz._prometheus_text import Family, Labels, Sample, text_of
 from asyncz.events import RunDetails, TaskCancelled, TaskError, TaskExecuted, TaskNotification, TaskRetrying
 from asyncz.schedulers import AsyncIOScheduler
 from asyncz.schedulers._observation import Observation, observe
@@ -26,9 +26,6 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 _BOUNDARIES: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14400)
 _STATUSES: Final = ("created", "running", "paused", "draining", "stopped")
-
-_Labels: TypeAlias = tuple[tuple[str, str], ...]
-_Sample: TypeAlias = tuple[str, _Labels, float]
 
 
 @attrs.define(eq=False)
@@ -43,7 +40,7 @@ class _Histogram:
         self.counts[bisect_left(_BOUNDARIES, value)] += 1
         self.total += value
 
-    def samples(self, labels: _Labels) -> Iterator[_Sample]:
+    def samples(self, labels: Labels) -> Iterator[Sample]:
         """Return the lines of the histogram, with cumulative counts."""
         count = 0
         for boundary, number in zip((*(f"{each:g}" for each in _BOUNDARIES), "+Inf"), self.counts, strict=True):
@@ -79,8 +76,8 @@ class PrometheusMetrics:
         self._task_ids = task_ids
         # The loop's thread counts, and any thread reads.
         self._lock = threading.Lock()
-        self._durations: dict[_Labels, _Histogram] = {}
-        self._lateness: dict[_Labels, _Histogram] = {}
+        self._durations: dict[Labels, _Histogram] = {}
+        self._lateness: dict[Labels, _Histogram] = {}
         self._retried = 0
         self._subscriptions: tuple[Subscription, ...] = (
             scheduler.subscribe(TaskExecuted, self._on_outcome),
@@ -103,18 +100,9 @@ class PrometheusMetrics:
     def text(self) -> str:
         """Return all metrics in the text format. Thread-safe, also while the loop is blocked."""
         seen = observe(self._parts)
-        lines: list[str] = []
-        for name, kind, description, samples in (
-            *_of_scheduler(seen),
-            *_of_executors(seen),
-            *_of_store(seen),
-            *self._of_runs(),
-        ):
-            lines += [f"# HELP {name} {description}.", f"# TYPE {name} {kind}"]
-            lines += [f"{name}{suffix}{_labels_text(labels)} {value:.17g}" for suffix, labels, value in samples]
-        return "\n".join(lines) + "\n"
+        return text_of((*_of_scheduler(seen), *_of_executors(seen), *_of_store(seen), *self._of_runs()))
 
-    def _of_runs(self) -> Sequence[_Family]:
+    def _of_runs(self) -> Sequence[Family]:
         with self._lock:
             durations = [line for labels, each in self._durations.items() for line in each.samples(labels)]
             lateness = [line for labels, each in self._lateness.items() for line in each.samples(labels)]
@@ -144,22 +132,19 @@ class PrometheusMetrics:
             self._durations.setdefault((*labels, ("outcome", outcome)), _Histogram()).add(duration)
             self._add_lateness(labels, details)
 
-    def _add_lateness(self, labels: _Labels, details: RunDetails) -> None:
+    def _add_lateness(self, labels: Labels, details: RunDetails) -> None:
         """Count the lateness of a run once, with its first attempt, whatever became of that. Under the lock."""
         if details.attempt == 1 and details.started is not None:
             self._lateness.setdefault(labels, _Histogram()).add(_lateness_of(details))
 
-    def _labels_of(self, task_id: str) -> _Labels:
+    def _labels_of(self, task_id: str) -> Labels:
         # A finished task is unregistered after its last outcome was announced.
         controller = self._parts.tasks.holder(task_id)
         alias = "" if controller is None else controller.registration.alias
         return (("executor", alias), ("task", task_id)) if self._task_ids else (("executor", alias),)
 
 
-_Family: TypeAlias = tuple[str, str, str, Iterable[_Sample]]
-
-
-def _of_scheduler(seen: Observation) -> Sequence[_Family]:
+def _of_scheduler(seen: Observation) -> Sequence[Family]:
     outcomes = [("", (("outcome", name),), seen.counts[key]) for name, key in _OUTCOMES]
     statuses = [("", (("status", name),), float(name == seen.status)) for name in _STATUSES]
     return (
@@ -181,8 +166,8 @@ def _of_scheduler(seen: Observation) -> Sequence[_Family]:
 _OUTCOMES: Final = (("executed", "executed"), ("error", "errors"), ("missed", "missed"), ("cancelled", "cancelled"))
 
 
-def _of_executors(seen: Observation) -> Sequence[_Family]:
-    def samples(values: Iterable[tuple[str, float]]) -> Iterable[_Sample]:
+def _of_executors(seen: Observation) -> Sequence[Family]:
+    def samples(values: Iterable[tuple[str, float]]) -> Iterable[Sample]:
         return [("", (("executor", alias),), value) for alias, value in values]
 
     executors = seen.executors
@@ -220,7 +205,7 @@ def _of_executors(seen: Observation) -> Sequence[_Family]:
     )
 
 
-def _of_store(seen: Observation) -> Sequence[_Family]:
+def _of_store(seen: Observation) -> Sequence[Family]:
     store = seen.store
     if store is None:
         return ()
@@ -253,18 +238,3 @@ def _lateness_of(details: RunDetails) -> float:
     if details.started is None or details.scheduled is None:
         return 0.0
     return max(0.0, details.started - details.scheduled)
-
-
-def _labels_text(labels: _Labels) -> str:
-    if not labels:
-        return ""
-    return "{" + ",".join(f'{name}="{_escaped(value)}"' for name, value in labels) + "}"
-
-
-def _escaped(value: str) -> str:
-    """Return the value of a label, which may be a text of users: a different one for each text.
-
-    Two texts with the same value would be one series twice, and Prometheus would reject all metrics. So the value is
-    not shortened, and has the escape sequences of the format only.
-    """
-    return encodable(value).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

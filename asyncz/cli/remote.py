@@ -164,10 +164,13 @@ def cancel(
     if run is None:
         _act("cancel", client, tasks or [], json)
         return
-    number = run.removeprefix("s")
-    if not (number.isascii() and number.isdecimal() and len(number) < 19):
+    # Imported here: the other commands do not need the read model.
+    from asyncz.dashboard._runs import STORED, number_of
+
+    number = number_of(run.removeprefix(STORED))
+    if number is None:
         raise typer.BadParameter(printable(f"{run!r} is not the id of a run"), param_hint="--run")
-    body = {"run_id": int(number)}
+    body = {"run_id": number}
     _report(_guarded(lambda: client.post("cancel-run", ActionReport, body)), "cancel run", json)
 
 

@@ -22,12 +22,12 @@ from asyncz.dashboard._problems import RequestError
 from asyncz.dashboard._reader import RunSelection, TaskSelection
 from asyncz.dashboard._redaction import Redactor
 from asyncz.dashboard._texts import duration_text
+from asyncz.dashboard._timelines import MAX_DUE_TIMES, MAX_LANES, MAX_RUNS, lane_of, nodes_of
 from asyncz.dashboard.states import (
     EventPage,
     EventRecord,
     ExecutorPage,
     Lane,
-    Node,
     Run,
     RunDetail,
     RunPage,
@@ -56,9 +56,6 @@ _NAMES: Final = 2.0
 # Runs that are counted for each task: on a page of tasks, and on the page of one.
 _COUNTED: Final = 100
 _COUNTED_OF_ONE: Final = 1000
-_MAX_DUE_TIMES: Final = 100
-_MAX_LANES: Final = 40
-_MAX_TIMELINE_RUNS: Final = 2000
 _EVENTS: Final[Mapping[str, str]] = {
     "executed": "TaskExecuted",
     "error": "TaskError",
@@ -232,13 +229,7 @@ class ClusterModel:
     async def executors(self) -> ExecutorPage:
         """Return the nodes. Their executors are known to their processes only."""
         nodes = await self._read(self._refresh)
-        return ExecutorPage(
-            executors=(),
-            nodes=tuple(
-                Node(node_id=node.id, name=node.name, app_version=node.app_version, lease_until=node.lease_until)
-                for node in nodes
-            ),
-        )
+        return ExecutorPage(executors=(), nodes=nodes_of(nodes))
 
     async def timeline(self, past: timedelta, future: timedelta, /) -> Timeline:
         """Return past and coming runs in a window around now."""
@@ -248,19 +239,19 @@ class ClusterModel:
         now = queries.now
         start, end = now - past, now + future
         found = dict[str, list[RunRecord]]()
-        ended = queries.finished(start, _MAX_TIMELINE_RUNS)
-        for record in (*queries.running(_MAX_TIMELINE_RUNS - len(ended) + 1), *ended):
+        ended = queries.finished(start, MAX_RUNS)
+        for record in (*queries.running(MAX_RUNS - len(ended) + 1), *ended):
             if record.started_at is not None or record.state == "running":
                 found.setdefault(record.task_id, []).append(record)
-        coming, hidden = queries.coming(end, _MAX_LANES)
+        coming, hidden = queries.coming(end, MAX_LANES)
         all_shown = list(dict.fromkeys((*coming, *found)))
-        shown = all_shown[:_MAX_LANES]
+        shown = all_shown[:MAX_LANES]
         records = queries.tasks(shown)
-        due = {task_id: due_times(records[task_id], _MAX_DUE_TIMES) for task_id in coming if task_id in records}
+        due = {task_id: due_times(records[task_id], MAX_DUE_TIMES) for task_id in coming if task_id in records}
         lanes: list[Lane] = []
         for task_id in shown:
             runs = [self._run(record) for record in found.get(task_id, ())]
-            lanes.append(_lane(task_id, runs, due.get(task_id, ()), now, end))
+            lanes.append(lane_of(task_id, runs, due.get(task_id, ()), now, end))
         hidden += len(all_shown) - len(shown)
         return Timeline(start=start, now=now, end=end, lanes=tuple(lanes), hidden=hidden)
 
@@ -314,11 +305,6 @@ class ClusterModel:
     async def metrics(self) -> str:
         """Return numbers about the store in the text format of Prometheus."""
         return store_text(await self._read(lambda queries: queries.totals()))
-
-
-def _lane(task_id: str, runs: Sequence[Run], due: Sequence[datetime], now: datetime, end: datetime) -> Lane:
-    more = len(due) == _MAX_DUE_TIMES and due[-1] < end
-    return Lane(task_id=task_id, runs=tuple(runs), due=tuple(at for at in due if now <= at <= end), more=more)
 
 
 def _event_key(key: str | None) -> tuple[datetime | None, int]:

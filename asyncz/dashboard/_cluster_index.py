@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from datetime import datetime
 
 from asyncz.dashboard._reader import TaskSelection
+from asyncz.dashboard._selecting import SCAN_SHARE, counts_of, due_key, filters_of, page_of
 from asyncz.dashboard.states import TaskFilter
 from asyncz.stores._console_queries import ConsoleQueries
 from asyncz.stores._console_records import TaskRow
-
-# A scan may take this part of the time: after one of 0.1 s, the rows are used for 2 s.
-_SCAN_SHARE = 20
-# After every time.
-_NEVER = "~"
 
 
 class ClusterIndex:
@@ -37,7 +32,7 @@ class ClusterIndex:
         if started >= self._valid_until:
             self._rows = queries.task_rows()
             finished = time.monotonic()
-            self._valid_until = finished + (finished - started) * _SCAN_SHARE
+            self._valid_until = finished + (finished - started) * SCAN_SHARE
             self.total, self.executors = len(self._rows), sorted({row.executor for row in self._rows})
         return self._rows
 
@@ -48,34 +43,18 @@ class ClusterIndex:
     def page(self, queries: ConsoleQueries, selection: TaskSelection) -> tuple[Sequence[str], str | None, int]:
         """Return the ids of a page, the key of the next page, and the number of matching tasks."""
         keyed = [(_key(row, selection), row.id) for row in self.rows(queries) if _matches(row, selection)]
-        keyed.sort()
-        after = selection.after
-        remaining = keyed if after is None else [entry for entry in keyed if entry[0] > after]
-        chosen = remaining[: selection.limit]
-        following = chosen[-1][0] if len(remaining) > len(chosen) else None
-        return [task_id for _, task_id in chosen], following, len(keyed)
+        chosen, following = page_of(keyed, selection)
+        return chosen, following, len(keyed)
 
     def counts(self, queries: ConsoleQueries) -> dict[TaskFilter, int]:
         """Return the number of tasks that each filter selects."""
-        counts: dict[TaskFilter, int] = {"scheduled": 0, "running": 0, "paused": 0, "failing": 0, "idle": 0}
-        for row in self.rows(queries):
-            for group in groups_of(row):
-                counts[group] += 1
-        return counts
+        return counts_of(groups_of(row) for row in self.rows(queries))
 
 
 def groups_of(row: TaskRow) -> frozenset[TaskFilter]:
     """Return the filters that select a task."""
-    groups = set[TaskFilter]()
-    if row.running:
-        groups.add("running")
-    if row.paused:
-        groups.add("paused")
-    elif row.is_active and row.next_due is not None:
-        groups.add("scheduled")
-    if row.last == "error":
-        groups.add("failing")
-    return frozenset(groups or {"idle"})
+    due = row.is_active and row.next_due is not None
+    return filters_of(running=bool(row.running), paused=row.paused, due=due, failing=row.last == "error")
 
 
 def _matches(row: TaskRow, selection: TaskSelection) -> bool:
@@ -90,9 +69,4 @@ def _matches(row: TaskRow, selection: TaskSelection) -> bool:
 def _key(row: TaskRow, selection: TaskSelection) -> str:
     if selection.order == "id":
         return row.id
-    return f"{_due_text(None if row.paused or not row.is_active else row.next_due)} {row.id}"
-
-
-def _due_text(due: datetime | None) -> str:
-    # ISO times are in the order of their texts.
-    return _NEVER if due is None else due.isoformat(timespec="microseconds")
+    return due_key(None if row.paused or not row.is_active else row.next_due, row.id)

@@ -6,15 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 
-import attrs
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from asyncz._text import printable, value_text
 from asyncz.dashboard._redaction import Redactor
 from asyncz.dashboard._runs import outcome_of
+from asyncz.dashboard._timelines import limits_as_arguments
 from asyncz.dashboard.states import Argument
 from asyncz.exceptions import AsynczError
-from asyncz.limits import TaskLimits
 from asyncz.protocols import Trigger
 from asyncz.states import RunSummary, TaskState
 from asyncz.stores._calls import STORED_ARGUMENTS
@@ -159,10 +158,3 @@ def _state_of(task: TaskRecord) -> tuple[Argument, ...]:
     if task.state != "active":
         found.append(Argument(name="state", value=f"{task.state}: {task.problem}" if task.problem else task.state))
     return tuple(found)
-
-
-def limits_as_arguments(limits: TaskLimits) -> tuple[Argument, ...]:
-    """Return the limits of a task by their names."""
-    return tuple(
-        Argument(name=field.name, value=value_text(getattr(limits, field.name))) for field in attrs.fields(TaskLimits)
-    )

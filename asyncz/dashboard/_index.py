@@ -10,13 +10,11 @@ from datetime import datetime
 import attrs
 
 from asyncz.dashboard._reader import TaskSelection
+from asyncz.dashboard._selecting import SCAN_SHARE, counts_of, due_key, filters_of, page_of
 from asyncz.dashboard.states import TaskFilter, TaskOrder, TaskPage
 from asyncz.schedulers import AsyncIOScheduler
 from asyncz.states import TaskState
 from asyncz.tasks import Task
-
-# A scan may take this part of the time: after one of 0.3 s, the values are used for 6 s.
-_SCAN_SHARE = 20
 
 
 @attrs.frozen
@@ -27,22 +25,16 @@ class _Row:
 
 
 _NO_ROWS: Mapping[str, _Row] = {}
-# After every time.
-_NEVER = "~"
 
 
 def groups_of(state: TaskState) -> frozenset[TaskFilter]:
     """Return the filters that select a task."""
-    groups = set[TaskFilter]()
-    if state.running:
-        groups.add("running")
-    if state.paused:
-        groups.add("paused")
-    elif state.next_run_at is not None:
-        groups.add("scheduled")
-    if state.recent_runs and state.recent_runs[-1].outcome == "error":
-        groups.add("failing")
-    return frozenset(groups or {"idle"})
+    return filters_of(
+        running=bool(state.running),
+        paused=state.paused,
+        due=state.next_run_at is not None,
+        failing=bool(state.recent_runs) and state.recent_runs[-1].outcome == "error",
+    )
 
 
 class TaskIndex:
@@ -74,24 +66,14 @@ class TaskIndex:
         needs_rows = selection.filter is not None or selection.order == "next"
         rows = self._scan(tasks) if needs_rows else _NO_ROWS
         keyed = [(_key(task, rows, selection.order), task) for task in tasks if self._matches(task, rows, selection)]
-        keyed.sort(key=lambda entry: entry[0])
-        after = selection.after
-        remaining = keyed if after is None else [entry for entry in keyed if entry[0] > after]
-        chosen = remaining[: selection.limit]
+        chosen, next_key = page_of(keyed, selection)
         return TaskPage(
-            tasks=tuple(task.state for _, task in chosen),
-            total=len(tasks),
-            matching=len(keyed),
-            next_key=chosen[-1][0] if len(remaining) > len(chosen) else None,
+            tasks=tuple(task.state for task in chosen), total=len(tasks), matching=len(keyed), next_key=next_key
         )
 
     def counts(self) -> dict[TaskFilter, int]:
         """Return the number of tasks that each filter selects."""
-        counts: dict[TaskFilter, int] = {"scheduled": 0, "running": 0, "paused": 0, "failing": 0, "idle": 0}
-        for row in self._scan(self._scheduler.tasks).values():
-            for group in row.groups:
-                counts[group] += 1
-        return counts
+        return counts_of(row.groups for row in self._scan(self._scheduler.tasks).values())
 
     def coming(self, until: datetime, limit: int) -> tuple[Sequence[str], int]:
         """Return the ids of the tasks that are due next until a time, and the number of those left out."""
@@ -122,7 +104,7 @@ class TaskIndex:
                 states = (task.state for task in tasks)
                 self._rows = {state.task_id: _row_of(state) for state in states}
                 finished = time.monotonic()
-                self._valid_until = finished + (finished - started) * _SCAN_SHARE
+                self._valid_until = finished + (finished - started) * SCAN_SHARE
             return self._rows
 
 
@@ -141,11 +123,10 @@ def _key(task: Task[object], rows: Mapping[str, _Row], order: TaskOrder) -> str:
     if order == "id":
         return task.id
     row = rows.get(task.id)
-    return f"{_NEVER} {task.id}" if row is None else row.key
+    return due_key(None, task.id) if row is None else row.key
 
 
 def _row_of(state: TaskState) -> _Row:
     due = None if state.paused else state.next_run_at
-    # Made here, because a page needs the keys of all tasks. ISO times are in the order of their texts.
-    key = f"{_NEVER if due is None else due.isoformat(timespec='microseconds')} {state.task_id}"
-    return _Row(due, groups_of(state), key)
+    # Made here, because a page needs the keys of all tasks.
+    return _Row(due, groups_of(state), due_key(due, state.task_id))

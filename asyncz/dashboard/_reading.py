@@ -10,10 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-import attrs
-
 from asyncz._metadata import __version__
-from asyncz._text import exception_text, printable, value_text
+from asyncz._text import exception_text, printable
 from asyncz.clock import utc
 from asyncz.dashboard import _runs
 from asyncz.dashboard._index import TaskIndex
@@ -23,13 +21,12 @@ from asyncz.dashboard._reader import RunSelection, TaskSelection
 from asyncz.dashboard._redaction import Redactor
 from asyncz.dashboard._safe_logging import logger
 from asyncz.dashboard._texts import duration_text
+from asyncz.dashboard._timelines import MAX_DUE_TIMES, MAX_LANES, MAX_RUNS, lane_of, limits_as_arguments, nodes_of
 from asyncz.dashboard.states import (
-    Argument,
     EventPage,
     EventRecord,
     ExecutorPage,
     Lane,
-    Node,
     Run,
     RunDetail,
     RunPage,
@@ -42,7 +39,6 @@ from asyncz.dashboard.states import (
 )
 from asyncz.events import TaskExecuted
 from asyncz.exceptions import AsynczError, InvalidInputError, TaskLookupError
-from asyncz.limits import TaskLimits
 from asyncz.prometheus import PrometheusMetrics
 from asyncz.schedulers import AsyncIOScheduler
 from asyncz.schedulers._observation import node_id
@@ -53,11 +49,8 @@ if TYPE_CHECKING:
     from asyncz.schedulers.stored import SchedulerStore
 
 
-_MAX_DUE_TIMES = 100
 # Seconds by which the due time of a run differs from the stored one: two runs of a task are told apart by microseconds.
 _SAME_TIME = 5e-7
-_MAX_LANES = 40
-_MAX_TIMELINE_RUNS = 2000
 
 
 class ReadModel:
@@ -165,7 +158,7 @@ class ReadModel:
         return TaskDetail(
             task=self._redacted(task.state),
             arguments=self._redactor.arguments(task.call),
-            options=_options_of(task.limits),
+            options=limits_as_arguments(task.limits),
             due=self._due_times(task_id, 10),
             result=self._redactor.value("result", task_id, last.result) if isinstance(last, TaskExecuted) else None,
         )
@@ -321,10 +314,7 @@ class ReadModel:
             return ExecutorPage(executors=executors, problem=STORE_PROBLEM)
         return ExecutorPage(
             executors=executors,
-            nodes=tuple(
-                Node(node_id=node.id, name=node.name, app_version=node.app_version, lease_until=node.lease_until)
-                for node in nodes
-            ),
+            nodes=nodes_of(nodes),
         )
 
     async def timeline(self, past: timedelta, future: timedelta, /) -> Timeline:
@@ -335,18 +325,17 @@ class ReadModel:
         now = self.now
         start, end = now - past, now + future
         runs = dict[str, list[Run]]()
-        for record in self._journal.runs(_overlapping(start.timestamp()), _MAX_TIMELINE_RUNS):
+        for record in self._journal.runs(_overlapping(start.timestamp()), MAX_RUNS):
             runs.setdefault(record.task_id, []).append(_runs.run_of_record(record, self._redactor))
-        coming, hidden = self.index.coming(end, _MAX_LANES)
+        coming, hidden = self.index.coming(end, MAX_LANES)
         shown = dict.fromkeys((*coming, *runs))
-        lanes = [self._lane(task_id, runs.get(task_id, []), now, end) for task_id in list(shown)[:_MAX_LANES]]
-        hidden += max(0, len(shown) - _MAX_LANES)
+        lanes = [self._lane(task_id, runs.get(task_id, []), now, end) for task_id in list(shown)[:MAX_LANES]]
+        hidden += max(0, len(shown) - MAX_LANES)
         return Timeline(start=start, now=now, end=end, lanes=tuple(lanes), hidden=hidden)
 
     def _lane(self, task_id: str, runs: Sequence[Run], now: datetime, end: datetime) -> Lane:
-        due = self._due_times(task_id, _MAX_DUE_TIMES) if self.index.is_coming(task_id) else ()
-        more = len(due) == _MAX_DUE_TIMES and due[-1] < end
-        return Lane(task_id=task_id, runs=tuple(runs), due=tuple(at for at in due if now <= at <= end), more=more)
+        due = self._due_times(task_id, MAX_DUE_TIMES) if self.index.is_coming(task_id) else ()
+        return lane_of(task_id, runs, due, now, end)
 
     async def events(self, before: str | None, limit: int, /) -> EventPage:
         """Return a page of events, newest first."""
@@ -368,12 +357,6 @@ class ReadModel:
             user=event.user,
             text=self._redactor("error", event.task_id, event.text) if event.text else _timing(event),
         )
-
-
-def _options_of(limits: TaskLimits) -> tuple[Argument, ...]:
-    return tuple(
-        Argument(name=field.name, value=value_text(getattr(limits, field.name))) for field in attrs.fields(TaskLimits)
-    )
 
 
 def _timing(event: RecordedEvent) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
+from collections.abc import Generator, Sequence
 
 from asyncz._safe_logging import is_interrupt
 from asyncz.schedulers._safe_logging import logger
@@ -53,31 +55,32 @@ class StoreCleanup:
 
     async def _prune(self, session: StoreSession) -> None:
         delay = _PRUNE_RETRY_DELAY
-        try:
+        with _logged("Old runs could not be deleted"):
             delay = await self._history.prune(session)
-        except StoreClosedError:
-            raise
-        except BaseException as error:
-            if ends_caller(error):
-                raise
-            log_failure("Old runs could not be deleted", error)
         self.next_prune = time.monotonic() + delay
 
     async def _sweep(self, session: StoreSession) -> bool:
         self.next_sweep = time.monotonic() + _SWEEP_INTERVAL * random.uniform(0.5, 1)  # noqa: S311  # not a secret
         options = self._options
-        try:
+        changed: Sequence[str] = ()
+        with _logged("Old tasks could not be removed"):
             changed = await session.sweep(options.keep_undeclared, options.keep_finished, _SWEPT)
-        except StoreClosedError:
-            raise
-        except BaseException as error:
-            if ends_caller(error):
-                raise
-            log_failure("Old tasks could not be removed", error)
-            return False
         if changed:
             logger.info("%d stored task(s) are undeclared or removed now, such as %r", len(changed), changed[0])
         return bool(changed)
+
+
+@contextlib.contextmanager
+def _logged(failure: str) -> Generator[None, None, None]:
+    """Log an error of the store, unless it ends the caller or the session was closed."""
+    try:
+        yield
+    except StoreClosedError:
+        raise
+    except BaseException as error:
+        if ends_caller(error):
+            raise
+        log_failure(failure, error)
 
 
 def ends_caller(error: BaseException) -> bool:
@@ -88,9 +91,9 @@ def ends_caller(error: BaseException) -> bool:
     return is_interrupt(error)
 
 
-def log_failure(what: str, error: BaseException) -> None:
+def log_failure(failure: str, error: BaseException) -> None:
     """Log an error of the store; one of a class that it may not raise is a fault, whose traceback is worth having."""
     if isinstance(error, StoreError | TimeoutError):
-        logger.warning("%s: %s", what, error)
+        logger.warning("%s: %s", failure, error)
     else:
-        logger.error("%s", what, exc_info=error)
+        logger.error("%s", failure, exc_info=error)

@@ -288,9 +288,6 @@ class StoreConnector:
     def _set_wanted(self) -> None:
         self._wanted.set()
 
-    def _schedule_wake(self, delay: float) -> None:
-        self._call_later(delay, self._wanted.set)
-
     def _call_later(self, delay: float, call: Callable[[], object]) -> None:
         def due() -> None:
             self._timers.discard(handle)
@@ -406,7 +403,7 @@ class StoreConnector:
             await self.runs.reclaim(session)
         if not await self.runs.fire(session) and self._recheck_at == float("inf"):
             self._recheck_at = time.monotonic() + _RECHECK_DELAY
-            self._schedule_wake(_RECHECK_DELAY)
+            self._call_later(_RECHECK_DELAY, self._set_wanted)
         if self._read_changes:
             self._read_changes = False
             await self._adopt_changes(session)
@@ -427,7 +424,7 @@ class StoreConnector:
         if await self._cleanup.step(session):
             self._read_changes = True
             self._wanted.set()
-        self._schedule_wake(self._cleanup.delay)
+        self._call_later(self._cleanup.delay, self._set_wanted)
 
     async def _deliver_events(self, session: StoreSession) -> None:
         def look_again() -> None:

@@ -7,7 +7,6 @@ import json
 import os
 import pickle
 import sqlite3
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -36,13 +35,6 @@ pytestmark = pytest.mark.anyio
 KEY = b"0123456789abcdef"
 HOURLY = IntervalTrigger(hours=1)
 PICKLES = StoreOptions(codec=PickleCodec(KEY), importable=("tests.helpers",))
-
-
-@pytest.fixture(autouse=True)
-def no_calls() -> Iterator[None]:
-    calls.clear()
-    yield
-    calls.clear()
 
 
 async def records(path: Path) -> dict[str, TaskRecord]:

@@ -6,7 +6,7 @@ import asyncio
 import pickle
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -44,14 +44,6 @@ from tests.stores.test_stored_runs import IMPORTABLE, finished, waiting_run
 pytestmark = pytest.mark.anyio
 
 TTL = timedelta(seconds=15)
-
-
-@pytest.fixture(autouse=True)
-def no_calls() -> Iterator[None]:
-    calls.clear()
-    release.clear()
-    yield
-    release.set()
 
 
 @pytest.fixture

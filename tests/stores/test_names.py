@@ -28,11 +28,6 @@ pytestmark = pytest.mark.anyio
 TTL = timedelta(seconds=15)
 
 
-@pytest.fixture(autouse=True)
-def no_calls() -> None:
-    calls.clear()
-
-
 async def test_stable_name_is_stored() -> None:
     store = MemoryStore()
     async with AsyncIOScheduler(store=store) as scheduler:

@@ -29,14 +29,6 @@ HOURLY = IntervalTrigger(hours=1)
 OFTEN = IntervalTrigger(seconds=0.1)
 
 
-@pytest.fixture(autouse=True)
-def no_calls() -> Iterator[None]:
-    calls.clear()
-    release.clear()
-    yield
-    release.set()
-
-
 @contextmanager
 def own_database(server: str) -> Iterator[str]:
     """Provide the URL of a new database, for clients whose options do not reach the server."""

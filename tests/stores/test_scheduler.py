@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -61,14 +61,6 @@ HOURLY = IntervalTrigger(hours=1)
 TTL = timedelta(seconds=15)
 
 ResultT = TypeVar("ResultT")
-
-
-@pytest.fixture(autouse=True)
-def no_calls() -> Iterator[None]:
-    calls.clear()
-    release.clear()
-    yield
-    release.set()
 
 
 @pytest.fixture(params=["memory", "sqlite"])

@@ -7,7 +7,7 @@ import json
 import sqlite3
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -70,12 +70,8 @@ ALL_STORES = ["memory", "sqlite", pytest.param("postgres", marks=pytest.mark.xdi
 
 
 @pytest.fixture(autouse=True)
-def no_calls() -> Iterator[None]:
-    calls.clear()
+def no_children() -> None:
     children.clear()
-    release.clear()
-    yield
-    release.set()
 
 
 def store_of(kind: str, request: pytest.FixtureRequest, folder: Path) -> Store:

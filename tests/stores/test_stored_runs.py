@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -41,14 +41,6 @@ pytestmark = pytest.mark.anyio
 HOURLY = IntervalTrigger(hours=1)
 TTL = timedelta(seconds=15)
 IMPORTABLE = StoreOptions(importable=("tests.helpers",))
-
-
-@pytest.fixture(autouse=True)
-def no_calls() -> Iterator[None]:
-    calls.clear()
-    release.clear()
-    yield
-    release.set()
 
 
 @pytest.fixture(params=["memory", "sqlite"])

@@ -14,7 +14,8 @@ from hypothesis import example, given, strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from asyncz import AsyncIOScheduler, IntervalTrigger, InvalidInputError, Retry, __version__, current_run
-from asyncz.prometheus import PrometheusMetrics, _labels_text
+from asyncz._prometheus_text import labels_text
+from asyncz.prometheus import PrometheusMetrics
 from asyncz.stores import MemoryStore
 from asyncz.testing import FakeClock
 from tests.helpers.untyped import call_untyped
@@ -133,7 +134,7 @@ async def test_hostile_labels_are_escaped() -> None:
 @example({"a\nb", "a\\nb", "a\rb", "\x1b", "\\x1b"})
 @example({"x" * 600 + "1", "x" * 600 + "2"})
 def test_labels_of_different_texts_differ(values: set[str]) -> None:
-    lines = [f"metric{_labels_text((('task', value),))} 1" for value in values]
+    lines = [f"metric{labels_text((('task', value),))} 1" for value in values]
     text = "\n".join(["# TYPE metric gauge", *lines, ""])
     text.encode()
     (family,) = text_string_to_metric_families(text)
