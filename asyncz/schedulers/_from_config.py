@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from typing_extensions import TypeVar
 
+from asyncz._aliases import ExistingTaskPolicy
 from asyncz._references import load
 from asyncz.config._loader import ConfigLoader
+from asyncz.exceptions import ConfigurationError, ConfigurationProblem
 from asyncz.limits import DEFAULT_LIMITS, TaskLimits
 from asyncz.plugins import BUILTIN_EXECUTORS
 from asyncz.protocols import Trigger, UniversalExecutor
@@ -56,6 +58,7 @@ class AddTask(Protocol):
         *,
         limits: TaskLimits,
         paused: bool,
+        existing: ExistingTaskPolicy | None,
     ) -> object:
         """Add a task."""
         ...
@@ -133,6 +136,12 @@ def _add_executor(scheduler: Configurable, alias: str, executor: ExecutorConfig)
     scheduler.add_executor(executor.create(), alias=alias)
 
 
+def _check_without_store(task: TaskConfig) -> None:
+    if task.existing is not None:
+        reason = "it needs a store: add a table [store], or remove it"
+        raise ConfigurationError((ConfigurationProblem(("existing",), reason, repr(task.existing)),))
+
+
 def _add_task(add: AddTask, loader: ConfigLoader, task_id: str, task: TaskConfig, defaults: TaskLimits) -> None:
     path = ("tasks", task_id)
     call = loader.attempt(path, task.load_call)
@@ -141,7 +150,19 @@ def _add_task(add: AddTask, loader: ConfigLoader, task_id: str, task: TaskConfig
     aliases = {*loader.executors, *BUILTIN_EXECUTORS}
     if task.executor not in aliases:
         loader.reject((*path, "executor"), "there is no such executor", task.executor, aliases)
+    if loader.config.store is None:
+        loader.attempt(path, partial(_check_without_store, task))
     if call is None or limits is None or not loader.is_valid(*path):
         return
     if loader.is_valid("executors", task.executor):
-        loader.attempt(path, partial(add, call, trigger, task.executor, task_id, limits=limits, paused=task.paused))
+        add_task = partial(
+            add,
+            call,
+            trigger,
+            task.executor,
+            task_id,
+            limits=limits,
+            paused=task.paused,
+            existing=task.existing,
+        )
+        loader.attempt(path, add_task)

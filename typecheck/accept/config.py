@@ -58,6 +58,7 @@ from asyncz.config import (
     ThreadPoolExecutorConfig,
     ThreadPoolKwargsConfig,
 )
+from asyncz.stores import ExistingTaskPolicy
 from asyncz.testing import FakeClock
 
 
@@ -171,7 +172,9 @@ triggers: list[TriggerConfig] = [
     OrTriggerConfig(type="or", triggers=(OnDemandConfig(type="on_demand"),), jitter=5),
     CustomTriggerConfig(type="module:Trigger"),
 ]
-task = TaskConfig(call="jobs:clean", args=(1, "a"), kwargs={"b": None}, trigger=triggers[0], executor="io", timeout=3)
+task = TaskConfig(
+    call="jobs:clean", args=(1, "a"), kwargs={"b": None}, trigger=triggers[0], executor="io", timeout=3, existing="keep"
+)
 stored = StoreConfig(
     url=SecretStr("sqlite:///jobs.db"),
     existing="keep",
@@ -198,6 +201,7 @@ def its_parts(executor: ExecutorConfig, trigger: TriggerConfig) -> None:
     assert_type(task.args, tuple[object, ...])
     assert_type(task.kwargs, Mapping[str, object])
     assert_type(task.timeout, float | None)
+    assert_type(task.existing, ExistingTaskPolicy | None)
     assert_type(task.trigger, TriggerConfig)
     assert_type(task.load_call(), Callable[[], object])
     assert_type(task.limits(limits.limits()), TaskLimits)

@@ -118,6 +118,7 @@ RetryConfig(attempts=3, retries=3)  # E
 LimitsConfig(timeout="1 s")  # E
 LimitsConfig(retry=3)  # E
 LimitsConfig(overlap="queue")  # E
+TaskConfig(call="jobs:clean", existing="skip")  # E
 TaskConfig()  # E
 TaskConfig(call=print)  # E
 TaskConfig(call="jobs:clean", trigger="interval")  # E

@@ -11,6 +11,7 @@ from typing import Annotated, TypeAlias
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
+from asyncz._aliases import ExistingTaskPolicy
 from asyncz._callables import function_name
 from asyncz._references import load
 from asyncz._text import closest
@@ -110,6 +111,8 @@ class TaskConfig(LimitsConfig, frozen=True):
     """The executor: one of `executors`, or the alias of a built-in one."""
     paused: bool = False
     """Start with a paused schedule."""
+    existing: ExistingTaskPolicy | None = None
+    """Policy if the store has the task with another declaration; by default that of `store`."""
 
     def load_call(self) -> Callable[[], object]:
         """Import the function and bind its arguments. Thread-safe.

@@ -75,6 +75,7 @@ WRONG = [
     Wrong(f'{ONE}coalesce = "yes"', 3, "tasks.one.coalesce", "true or false is needed"),
     Wrong(f"{ONE}overlap = 'queue'", 3, "tasks.one.overlap", "allowed: skip, queue_one, queue_all, cancel_running"),
     Wrong(f"{ONE}paused = 1", 3, "tasks.one.paused", "true or false is needed"),
+    Wrong(f"{ONE}existing = 'skip'", 3, "tasks.one.existing", "allowed: update, keep, replace, refuse"),
     Wrong(f'{ONE}args = "folder"', 3, "tasks.one.args", "a list is needed"),
     Wrong(f"{ONE}kwargs = [1]", 3, "tasks.one.kwargs", "a table is needed"),
     Wrong(f"{ONE}executor = 3", 3, "tasks.one.executor", "a text is needed"),

@@ -184,3 +184,26 @@ async def test_options_are_those_of_constructor(written: Callable[[str], Path], 
     )
     Recording.from_config({})
     assert set(Recording.given) == {"defaults", "clock"}
+
+
+TASK = '[tasks.one]\ncall = "some_jobs:clean"\nargs = ["{}"]\ntrigger = {{ type = "interval", hours = 1 }}\n'
+
+
+@pytest.mark.parametrize(("existing", "expected"), [("", "new"), ('existing = "keep"', "old")])
+async def test_task_has_policy_of_its_own(existing: str, expected: str, written: Callable[[str], Path]) -> None:
+    """`existing` of a task counts instead of that of the store."""
+    found = ""
+    for argument, own in (("old", ""), ("new", existing)):
+        text = f'[store]\nurl = "sqlite:///{written("").parent / "jobs.db"}"\n{TASK.format(argument)}{own}\n'
+        async with AsyncIOScheduler.from_config(written(text)) as scheduler:
+            await scheduler.store.nodes()
+            found = repr(scheduler.get_task("one").call)
+    assert expected in found
+
+
+def test_policy_of_task_needs_a_store(written: Callable[[str], Path]) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        AsyncIOScheduler.from_config(written(f'{TASK.format("a")}existing = "keep"'))
+    (problem,) = caught.value.problems
+    assert (problem.key, problem.line) == ("tasks.one.existing", 5)
+    assert "it needs a store" in problem.explanation
