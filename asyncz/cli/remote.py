@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Literal, TypeAlias
 
 import typer
@@ -17,6 +17,7 @@ from typing_extensions import TypeVar
 from asyncz._text import exception_text, printable
 from asyncz.cli._client import ApiClient, RemoteClient, RemoteCommandError
 from asyncz.cli._live_table import duration_text
+from asyncz.cli._trigger_options import trigger_body
 from asyncz.dashboard.states import ActionName, ActionReport, Run, RunDetail, RunPage, SchedulerInfo, TaskPage
 from asyncz.exceptions import AsynczError, InvalidInputError
 from asyncz.states import TaskState
@@ -53,6 +54,8 @@ def register(app: typer.Typer) -> None:
         ("pause", pause),
         ("resume", resume),
         ("cancel", cancel),
+        ("reschedule", reschedule),
+        ("remove", remove),
         ("logs", logs),
         ("top", top),
     ):
@@ -174,6 +177,37 @@ def cancel(
     _report(_guarded(lambda: client.post("cancel-run", ActionReport, body)), "cancel run", json)
 
 
+def reschedule(
+    url: Address,
+    tasks: Ids,
+    *,
+    every: Annotated[str | None, typer.Option(help="Interval, such as 90s, 15m, 12h or 1d.")] = None,
+    cron: Annotated[str | None, typer.Option(help="Cron expression, such as '30 2 * * *'.")] = None,
+    at: Annotated[str | None, typer.Option(help="The only due time, such as 2030-01-31T12:00.")] = None,
+    on_demand: Annotated[bool, typer.Option("--on-demand", help="No due times.")] = False,
+    timezone: Annotated[
+        str, typer.Option("--tz", help="Time zone of --cron and --at: an IANA name, or local.")
+    ] = "UTC",
+    json: AsJson = False,
+    header: Headers = None,
+    insecure: Insecure = False,
+) -> None:
+    """Give tasks another trigger: in a store until the program declares another one, else until the scheduler ends.
+
+    Exit status: 0, or 1 if it failed for a task.
+    """
+    trigger = _guarded(lambda: trigger_body(every, cron, at, timezone, on_demand=on_demand))
+    _act("reschedule", _client(url, header, insecure), tasks, json, trigger)
+
+
+def remove(url: Address, tasks: Ids, json: AsJson = False, header: Headers = None, insecure: Insecure = False) -> None:
+    """Remove tasks. When a program starts, it adds its tasks again.
+
+    Exit status: 0, or 1 if it failed for a task.
+    """
+    _act("remove", _client(url, header, insecure), tasks, json)
+
+
 def logs(
     url: Address,
     task: Annotated[str, typer.Argument(help="Id of the task.")],
@@ -291,8 +325,10 @@ def _run_text(run: Run) -> str:
     return f"run {run.run_id}: {run.outcome or 'in progress'}{took}{due}"
 
 
-def _act(action: ActionName, client: RemoteClient, tasks: list[str], json: bool) -> None:
-    body = {"action": action, "task_ids": tasks}
+def _act(
+    action: ActionName, client: RemoteClient, tasks: list[str], json: bool, trigger: Mapping[str, object] | None = None
+) -> None:
+    body = {"action": action, "task_ids": tasks, "trigger": trigger}
     _report(_guarded(lambda: client.post("actions", ActionReport, body)), action, json)
 
 

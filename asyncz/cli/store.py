@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from datetime import timedelta
 from json import dumps
 from typing import Annotated, get_args
 
 import typer
 
 from asyncz._text import exception_text, printable
+from asyncz.cli._durations import duration_of
 from asyncz.exceptions import AsynczError
 from asyncz.stores._admin import Access, PruneRule, StoreAdmin
 from asyncz.stores._admin_urls import opened_admin
@@ -22,14 +21,6 @@ from asyncz.stores.records import FinalRunState
 
 EXIT_PROBLEM = 1
 """The exit status if the database cannot be used."""
-
-_UNITS: Mapping[str, timedelta] = {
-    "s": timedelta(seconds=1),
-    "m": timedelta(minutes=1),
-    "h": timedelta(hours=1),
-    "d": timedelta(days=1),
-    "w": timedelta(weeks=1),
-}
 
 store_app: typer.Typer = typer.Typer(
     help="Maintain the database that schedulers use as their store.", no_args_is_help=True
@@ -157,7 +148,7 @@ def prune(
     """
     if older_than is None and keep is None:
         raise typer.BadParameter("say which runs to delete", param_hint="--older-than or --keep")
-    age = None if older_than is None else _duration(older_than)
+    age = None if older_than is None else duration_of(older_than, "--older-than")
     rule = PruneRule(older_than=age, keep=keep or 0, states=_states(state))
     with reported("prune"), opened(url, "read" if dry_run else "write") as admin:
         admin.require_schema()
@@ -209,18 +200,6 @@ def _dialect(database: str) -> Dialect:
         return "sqlite" if sqlite_path(database) is not None else "postgres"
     except AsynczError as error:
         raise typer.BadParameter(printable(str(error)), param_hint="DATABASE") from error
-
-
-def _duration(text: str) -> timedelta:
-    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?)([smhdw])", text, re.ASCII)
-    if found is None:
-        raise typer.BadParameter(
-            printable(f"{text!r} is not a duration; write it like 90s, 15m, 12h, 30d or 4w"), param_hint="--older-than"
-        )
-    try:
-        return float(found[1]) * _UNITS[found[2]]
-    except OverflowError:
-        raise typer.BadParameter(printable(f"{text!r} is too long"), param_hint="--older-than") from None
 
 
 def _states(given: list[str] | None) -> tuple[FinalRunState, ...]:

@@ -15,6 +15,7 @@ scheduler = AsyncIOScheduler()
 HOSTILE = "<img src=x onerror=\"document.title='owned'\">"
 add_tasks(scheduler)
 scheduler.add_task(double, 3, id=HOSTILE, trigger=None)
+scheduler.add_task(double, 5, id="spare", trigger=None)
 dashboard = Dashboard(scheduler, lambda _: "operate")
 
 starlette_app = Starlette(routes=[Mount("/jobs", dashboard)], lifespan=scheduler.lifespan)

@@ -85,6 +85,18 @@ def test_actions_change_tasks(served: Served) -> None:
     assert served.command("cancel", served.url, "double").returncode == 0
 
 
+def test_tasks_are_rescheduled_and_removed(served: Served) -> None:
+    answer = served.command("reschedule", served.url, "spare", "--every", "15m", "--json")
+    assert ActionReport.model_validate_json(answer.stdout).done == ("spare",)
+    page = TaskPage.model_validate_json(served.command("ps", served.url, "--search", "spare", "--json").stdout)
+    assert [task.trigger for task in page.tasks] == ["every 15 minutes"]
+    wrong = served.command("reschedule", served.url, "spare", "--cron", "61 * * * *")
+    assert (wrong.returncode, wrong.stdout) == (1, "")
+    assert "61" in wrong.stderr
+    assert served.command("remove", served.url, "spare").stdout == "spare: remove\n"
+    assert served.command("remove", served.url, "spare").returncode == 1
+
+
 def test_logs_show_failed_run(served: Served) -> None:
     assert served.command("run-now", served.url, "fail").returncode == 0
     shown = served.command("logs", served.url, "fail")

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -79,6 +80,26 @@ async def test_actions_reach_node(tmp_path: Path) -> None:
         await until(lambda: scheduler.status == "running")
 
 
+async def test_tasks_are_rescheduled_and_removed(tmp_path: Path) -> None:
+    url = url_of(tmp_path)
+    async with node(tmp_path) as scheduler:
+        for arguments, trigger in (
+            (("--every", "90s"), "every 1 minute 30 seconds"),
+            (("--cron", "30 2 * * *", "--tz", "Europe/Berlin"), "30 2 * * * in Europe/Berlin"),
+            (("--at", "2099-01-31T12:00", "--tz", "Europe/Berlin"), "at 2099-01-31 11:00:00 UTC"),
+            (("--on-demand",), ""),
+        ):
+            assert await command("reschedule", url, "double", *arguments) == "double: reschedule\n"
+            await until(partial(_has_trigger, scheduler, trigger))
+        report = ActionReport.model_validate_json(await command("remove", url, "double", "missing", "--json", status=1))
+        assert (report.done, [each.task_id for each in report.failed]) == (("double",), ["missing"])
+        await until(lambda: "double" not in {task.id for task in scheduler.tasks})
+
+
+def _has_trigger(scheduler: AsyncIOScheduler, text: str) -> bool:
+    return scheduler.get_task("double").state.trigger == text
+
+
 async def test_logs_show_stored_run(tmp_path: Path) -> None:
     async with node(tmp_path) as scheduler:
         await command("run-now", url_of(tmp_path), "fail")
@@ -126,6 +147,15 @@ async def test_events_name_user_of_command(tmp_path: Path) -> None:
         (("pause", "sqlite:///{}/missing.db", "a", "--all"), 2, "name tasks, or pass --all"),
         (("cancel", "sqlite:///{}/missing.db"), 2, "name tasks, or pass --run"),
         (("cancel", "sqlite:///{}/missing.db", "--run", "x"), 2, "is not the id of a run"),
+        (("reschedule", "sqlite:///{}/jobs.db", "a"), 2, "pass exactly one trigger"),
+        (("reschedule", "sqlite:///{}/jobs.db", "a", "--every", "1m", "--on-demand"), 2, "pass exactly one trigger"),
+        (("reschedule", "sqlite:///{}/jobs.db", "a", "--every", "x"), 2, "write it like 90s"),
+        (("reschedule", "sqlite:///{}/jobs.db", "a", "--at", "noon"), 2, "write it like 2030"),
+        (("reschedule", "sqlite:///{}/jobs.db", "a", "--at", "2030-01-31", "--tz", "Nowhere"), 1, "Nowhere"),
+        (("reschedule", "sqlite:///{}/jobs.db", "a", "--cron", "61 * * * *"), 1, "61"),
+        (("reschedule", "sqlite:///{}/jobs.db", "a", "--every", "0s"), 1, "interval"),
+        (("remove", "sqlite:///{}/missing.db", "a"), 1, "the store cannot be reached"),
+        (("remove", "sqlite:///{}/missing.db"), 2, "TASK"),
         (("dashboard", "--store", "mysql://x"), 2, "sqlite:///path"),
         (("dashboard", "--store", "sqlite:///{}/missing.db"), 1, "there is no such file"),
         (("dashboard", "a:b", "--store", "sqlite:///{}/missing.db"), 2, "name either a scheduler"),
