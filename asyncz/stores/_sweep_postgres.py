@@ -40,7 +40,9 @@ ON CONFLICT (node) DO UPDATE SET task_ids = excluded.task_ids, closed_at = NULL
 _TASKS = column_list(TASK_COLUMNS)
 _FINISHED = """
 next_due IS NULL AND "trigger" IS NOT NULL AND NOT removed AND NOT paused AND state = 'active'
-    AND (started_at IS NULL OR started_at < %(before)s) AND id <> ALL (%(announced)s::text[])
+    AND (started_at < %(before)s
+        OR started_at IS NULL AND EXISTS (SELECT FROM asyncz_runs WHERE task_id = asyncz_tasks.id))
+    AND id <> ALL (%(announced)s::text[])
     AND NOT EXISTS (
         SELECT FROM asyncz_runs WHERE task_id = asyncz_tasks.id
             AND (asyncz_runs.state IN ('waiting', 'running') OR finished_at >= %(before)s)

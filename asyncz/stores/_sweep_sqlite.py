@@ -14,7 +14,8 @@ from asyncz.stores.records import TaskRecord
 _TASKS = column_list(TASK_COLUMNS)
 _FINISHED = (
     "next_due IS NULL AND \"trigger\" IS NOT NULL AND NOT removed AND NOT paused AND state = 'active'"
-    " AND coalesce(started_at, 0) < ? AND NOT EXISTS (SELECT 1 FROM asyncz_runs WHERE task_id = asyncz_tasks.id"
+    " AND (started_at < ? OR started_at IS NULL AND EXISTS (SELECT 1 FROM asyncz_runs WHERE task_id = asyncz_tasks.id))"
+    " AND NOT EXISTS (SELECT 1 FROM asyncz_runs WHERE task_id = asyncz_tasks.id"
     " AND (state IN ('waiting', 'running') OR finished_at >= ?))"
     " AND id NOT IN (SELECT value FROM json_each(?)) LIMIT ?"
 )

@@ -512,12 +512,14 @@ class _SweepQueries:
             and task.trigger is not None
             and (task.started_at is None or task.started_at < before)
             and task.id not in announced
-            and not any(
-                run.task_id == task.id and (run.finished_at is None or run.finished_at >= before)
-                for run in self._tables.runs.values()
-            )
+            and self._is_idle(task, before)
         )
         return tuple(islice(found, limit))
+
+    def _is_idle(self, task: TaskRecord, before: datetime) -> bool:
+        ends = [run.finished_at for run in self._tables.runs.values() if run.task_id == task.id]
+        started = task.started_at is not None or bool(ends)
+        return started and all(end is not None and end < before for end in ends)
 
     def write(self, tasks: Sequence[TaskRecord], /) -> None:
         for task in tasks:

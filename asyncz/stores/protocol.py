@@ -223,7 +223,8 @@ class StoreSession(Protocol):
 
         A task that a program has announced is undeclared an hour after the last node of such a program. An undeclared
         task is removed after `keep_undeclared`. A task whose trigger has no more due times is removed if it has been
-        idle for `keep_finished` and no program announces it. Tombstones of removed tasks are deleted after a day.
+        idle for `keep_finished` and no program announces it; one without a start and without runs may be one that
+        this version cannot read, and is kept. Tombstones of removed tasks are deleted after a day.
 
         Args:
             keep_undeclared: Time for which undeclared tasks are kept.

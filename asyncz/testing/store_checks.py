@@ -264,11 +264,12 @@ class StoreChecks(RuleSuite):
     async def test_sweep_removes_what_is_over(self) -> None:
         nodes = await self._nodes(2)
         session = nodes.first
-        names = ("finished", "announced", "runs", "due", "on-demand", "removed")
-        tasks = [
-            new_task(name).model_copy(update={"trigger": None, "next_due": None} if name == "on-demand" else {})
-            for name in names
-        ]
+        names = ("finished", "announced", "runs", "due", "on-demand", "unstarted", "removed")
+        never_due: dict[str, dict[str, object]] = {
+            "on-demand": {"trigger": None, "next_due": None},
+            "unstarted": {"next_due": None},
+        }
+        tasks = [new_task(name).model_copy(update=never_due.get(name)) for name in names]
         known = {task.id: task for task in await session.declare(tasks, "update")}
         await nodes.sessions[1].announce(["announced"])
         firings = [
@@ -288,7 +289,8 @@ class StoreChecks(RuleSuite):
         if history != [{*()}, {*()}, {"due"}, {"finished"}]:
             raise RuleBrokenError(rules.SWEPT, f"each 15 hours, these tasks were removed: {history}")
         left = {task.id: task.removed for task in await session.changes(0, 100)}
-        expected = {"finished": True, "announced": False, "runs": False, "due": True, "on-demand": False}
+        expected = {"finished": True, "announced": False, "runs": False, "due": True}
+        expected |= dict.fromkeys(never_due, False)
         if left != expected:
             raise RuleBrokenError(rules.SWEPT, f"left are (removed or not): {left}, not {expected}")
 

@@ -25,7 +25,7 @@ import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 from uuid import uuid4
@@ -46,8 +46,17 @@ INTERVAL = 0.4
 SLACK = 4.0
 RECOVERY = LEASE + LEASE / 3 + 1
 MAX_CONNECTIONS = 3
-ALIEN = TaskRecord(
-    id="alien", function="nowhere:gone", arguments='{"args": [1], "kwargs": {}}', trigger='{"type": "moon"}'
+ALIENS = (
+    TaskRecord(
+        id="alien", function="nowhere:gone", arguments='{"args": [1], "kwargs": {}}', trigger='{"type": "moon"}'
+    ),
+    TaskRecord(
+        id="overdue-alien",
+        function="nowhere:gone",
+        arguments="[",
+        trigger="\u00fc",
+        next_due=datetime(2020, 1, 1, 0, 0, 0, 1, tzinfo=UTC),
+    ),
 )
 
 
@@ -164,7 +173,7 @@ class StoreChaos:
 
     def run(self) -> Ledger:
         """Make the chaos, let the last node finish, and return the ledger."""
-        asyncio.run(self._add_alien())
+        asyncio.run(self._add_aliens())
         for _ in range(self._count):
             self._start()
         deadline = time.monotonic() + 60
@@ -327,9 +336,10 @@ class StoreChaos:
 
     # Account
 
-    async def _add_alien(self) -> None:
+    async def _add_aliens(self) -> None:
         session = await store_of(self._url).connect(NodeRecord(id=uuid4().hex), timedelta(seconds=15))
-        assert await session.change(ALIEN) is not None
+        for alien in ALIENS:
+            assert await session.change(alien) is not None
         await session.close()
 
     async def _settle(self) -> None:
@@ -392,7 +402,7 @@ class StoreChaos:
             ledger.recovery, ledger.whole_recovery = max(ledger.recovery, own), max(ledger.whole_recovery, whole)
         ledger.log = logs
         known = {str(run.id): run for run in runs}
-        alien = tasks["alien"].model_copy(update={"version": 0, "revision": 0})
+        aliens = [tasks[alien.id].model_copy(update={"version": 0, "revision": 0}) for alien in ALIENS]
         ledger.broken = {
             "lost": self._lost(runs, tasks),
             "doubled due times": len(due) - len({(run.task_id, run.scheduled_at) for run in due}),
@@ -404,7 +414,7 @@ class StoreChaos:
             "early": sum(each.at < each.scheduled for each in effects),
             "not at rest": sum(not run.done for run in runs),
             "failed": sum(run.state == "error" for run in runs),
-            "alien row changed": int(alien != ALIEN.model_copy(update={"version": 0, "revision": 0})),
+            "alien rows changed": sum(after != before for after, before in zip(aliens, ALIENS, strict=True)),
             "slow recoveries": int(ledger.processes > 1 and ledger.recovery > RECOVERY + SLACK),
             "errors of drivers seen": len(re.findall(r"psycopg\.\w|sqlite3\.\w", logs)),
             "connections above 3": int(ledger.connections > MAX_CONNECTIONS),
