@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
-from typing import TypeAlias
+from typing import TypeAlias, cast
 from uuid import UUID
 
 from asyncz.stores.records import Outcome, RunRecord, TaskRecord
@@ -46,26 +46,42 @@ def from_microseconds(value: int) -> datetime:
     return _EPOCH + value * _MICROSECOND
 
 
-def run_row(run: RunRecord, owner: str | None, created_at: datetime, ended: int) -> list[SqlValue]:
-    """Return the row of a new run, without its sequence, which SQLite chooses.
-
-    Called once for each run: a record is copied only afterwards, with the sequence.
+def new_run_row(run: RunRecord, owner: str | None, fence: int, created_at: datetime, ended: int) -> list[SqlValue]:
+    """Return the row of a new run, with the columns `RUN_COLUMNS`, but without its sequence, which SQLite chooses.
 
     Args:
         run: Run as given.
         owner: Id of the node that owns the run; None if none does.
+        fence: Fence of the owner.
         created_at: Time of the store.
         ended: Number of the outcome; 0 if the run has none.
     """
-    row = [sqlite_value(value) for value in _run_values(run)]
-    row[_NODE], row[_FENCE], row[_ENDED] = owner, int(owner is not None), ended
+    row = _sqlite_row(_run_values(run), _RUN_CONVERSIONS)
+    row[_NODE], row[_FENCE], row[_ENDED] = owner, fence, ended
     row[_CREATED_AT], row[_SEQUENCE] = microseconds(created_at), None
     return row
 
 
 def outcome_row(outcome: Outcome) -> list[SqlValue]:
     """Return the values of an outcome for the columns `OUTCOME_COLUMNS`."""
-    return [sqlite_value(value) for value in _outcome_values(outcome)]
+    return _sqlite_row(_outcome_values(outcome), _OUTCOME_CONVERSIONS)
+
+
+def _sqlite_row(values: Sequence[object], conversions: Iterable[int]) -> list[SqlValue]:
+    """Return the values of a record as SQLite keeps them.
+
+    Called twice for each run: a look at each of the 22 values costs more than the statement.
+
+    Args:
+        values: Values of the record.
+        conversions: Indices of the values that SQLite keeps in another form.
+    """
+    # Unverified: the other values are those of fields with the types of `SqlValue`.
+    row = cast("list[SqlValue]", [*values])
+    for index in conversions:
+        if row[index] is not None:
+            row[index] = sqlite_value(values[index])
+    return row
 
 
 def sqlite_value(value: object) -> SqlValue:
@@ -84,6 +100,9 @@ def sqlite_value(value: object) -> SqlValue:
 _TIMES = frozenset(
     {"next_due", "inactive_since", "scheduled_at", "not_before", "created_at", "started_at", "finished_at", "done_at"}
 )
+_CONVERTED = _TIMES | {"id"}
+_RUN_CONVERSIONS = [index for index, column in enumerate(RUN_COLUMNS) if column in _CONVERTED]
+_OUTCOME_CONVERSIONS = [index for index, column in enumerate(OUTCOME_COLUMNS) if column in _CONVERTED]
 
 
 def _python_value(column: str, value: object) -> object:

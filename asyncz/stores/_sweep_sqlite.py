@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import sqlite3
 from collections.abc import Callable, Collection, Sequence
@@ -30,18 +31,23 @@ class OutcomeNumbers:
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
-        cursor = database.execute(
+        self._taken = 0
+
+    @functools.cached_property
+    def _last(self) -> int | None:
+        """Number before the first one; None if no node listens. Read with the first outcome only."""
+        cursor = self._database.execute(
             "SELECT value FROM asyncz_counters WHERE name = 'outcomes'"
             " AND EXISTS (SELECT 1 FROM asyncz_nodes WHERE listens)"
         )
         found: tuple[int] | None = cursor.fetchone()
-        self._first: int | None = None if found is None else found[0]
-        self._taken = 0
+        return None if found is None else found[0]
 
     @property
     def next(self) -> int:
         """Number of the next outcome; 0 if no node listens."""
-        return 0 if self._first is None else self._first + self._taken + 1
+        last = self._last
+        return 0 if last is None else last + self._taken + 1
 
     def take(self) -> None:
         """Note that the next number was used."""
@@ -49,7 +55,7 @@ class OutcomeNumbers:
 
     def save(self) -> None:
         """Write the counter."""
-        if self._first is not None and self._taken:
+        if self._taken and self._last is not None:
             _ = self._database.execute(
                 "UPDATE asyncz_counters SET value = value + ? WHERE name = 'outcomes'", (self._taken,)
             )

@@ -24,9 +24,9 @@ from asyncz.stores._columns import (
     column_list,
     from_microseconds,
     microseconds,
+    new_run_row,
     outcome_row,
     run_of_row,
-    run_row,
     sqlite_value,
     task_of_row,
 )
@@ -36,6 +36,7 @@ from asyncz.stores._migrations import SCHEMA_TABLE, Migration, migrations, state
 from asyncz.stores._sweep import sweep
 from asyncz.stores._sweep_sqlite import OutcomeNumbers, SqliteSweepQueries, announce, close_program, listen
 from asyncz.stores._transactions import DatabaseSession
+from asyncz.stores._unvalidated import evolved
 from asyncz.stores.exceptions import StoreConnectionError, StoreDataError, StoreSchemaError
 from asyncz.stores.protocol import FORGET_NODE_AFTER, StoreSession
 from asyncz.stores.records import (
@@ -206,15 +207,12 @@ class _SqliteTransactions:
             return _tasks(database, f"{condition} ORDER BY next_due, id LIMIT ?", (*values, limit))
 
     def fire(self, firings: Sequence[Firing], /) -> Sequence[RunRecord]:
-        fired: list[RunRecord] = []
         with self._writing() as database:
             now = self._time()
             if not self._is_alive(database, now):
                 return ()
-            for firing in firings:
-                if firing.latest <= now and _advance(database, firing):
-                    fired += self._add_runs(database, firing.runs, now)
-        return fired
+            won = [firing for firing in firings if firing.latest <= now and _advance(database, firing)]
+            return self._add_runs(database, [run for firing in won for run in firing.runs], now)
 
     def submit(self, runs: Sequence[RunRecord], /) -> Sequence[RunRecord]:
         with self._writing() as database:
@@ -406,17 +404,11 @@ class _SqliteTransactions:
         numbers = OutcomeNumbers(database)
         for run in runs:
             owner = self._node.id if run.state == "running" else None
-            ended = numbers.next if run.done else 0
-            cursor = database.execute(_ADD_RUN, run_row(run, owner, now, ended))
+            fence, ended = int(owner is not None), numbers.next if run.done else 0
+            cursor = database.execute(_ADD_RUN, new_run_row(run, owner, fence, now, ended))
             if cursor.rowcount == 1:
-                update = {
-                    "node": owner,
-                    "fence": int(owner is not None),
-                    "created_at": now,
-                    "sequence": cursor.lastrowid,
-                    "ended": ended,
-                }
-                added.append(run.model_copy(update=update))
+                update = {"node": owner, "fence": fence, "created_at": now, "ended": ended}
+                added.append(evolved(run, {**update, "sequence": cursor.lastrowid}))
                 if run.done:
                     numbers.take()
         numbers.save()
@@ -428,7 +420,7 @@ class _SqliteTransactions:
             [(self._node.id, run.id.bytes) for run in runs],
         )
         update = {"state": "running", "node": self._node.id}
-        return [run.model_copy(update=update | {"fence": run.fence + 1}) for run in runs]
+        return [evolved(run, {**update, "fence": run.fence + 1}) for run in runs]
 
 
 def migrate(connection: sqlite3.Connection, path: str) -> Sequence[Migration]:
