@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from functools import partial
+from itertools import islice
 from typing import Literal, TypeAlias
 from uuid import UUID
 
@@ -24,6 +25,7 @@ from asyncz.schedulers._safe_logging import logger
 from asyncz.schedulers._store_codec import CodecThreads
 from asyncz.schedulers._store_pages import store_page
 from asyncz.stores._calls import encode_result
+from asyncz.stores._unvalidated import unvalidated
 from asyncz.stores.codecs import Codec
 from asyncz.stores.protocol import StoreSession
 from asyncz.stores.records import FinalRunState, LostRunPolicy, Outcome
@@ -48,6 +50,7 @@ _REJECTIONS = (ValueError, TypeError, OverflowError)
 _PAGE = 200
 # If the text of an error is longer, it is cut.
 _MAX_TEXT = 65_536
+_outcome = unvalidated(Outcome)
 
 
 @attrs.frozen
@@ -165,7 +168,8 @@ class PendingOutcomes:
                     self._note_rejected(outcome)
 
     def _page(self, skip: Collection[UUID]) -> list[tuple[str, Outcome]]:
-        return [each for each in self._outcomes if each[1].run_id not in skip][:_PAGE]
+        known = (each for each in self._outcomes if each[1].run_id not in skip) if skip else self._outcomes
+        return [*islice(known, _PAGE)]
 
     async def _store_page(self, session: StoreSession, outcomes: Sequence[Outcome]) -> set[UUID]:
         """Store outcomes, and return the ids of the accepted ones. If one cannot be stored, the others are."""
@@ -252,7 +256,9 @@ def _full_outcome_of(owned: OwnedRun, event: Ended, now: datetime, result: str |
         error, text = error[:_MAX_TEXT], text[-_MAX_TEXT:]
     elif isinstance(event, TaskMaxInstances | TaskQueueFull):
         error = type(event).__name__
-    return Outcome(
+    # The other values were computed here; this one comes from the executor.
+    construct = _outcome if type(details.attempt) is int else Outcome
+    return construct(
         run_id=owned.id,
         fence=owned.fence,
         state=_STATES[type(event)],

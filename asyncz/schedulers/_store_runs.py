@@ -26,6 +26,7 @@ from asyncz.schedulers._store_tasks import StoredTask, StoredTasks
 from asyncz.schedulers._stored_schedule import Step
 from asyncz.schedulers.subscriptions import Subscription
 from asyncz.stores._calls import StoredCall, decode_arguments
+from asyncz.stores._unvalidated import unvalidated
 from asyncz.stores.exceptions import NodeLostError, UnreadableTaskError
 from asyncz.stores.options import StoreOptions
 from asyncz.stores.protocol import StoreSession
@@ -41,6 +42,10 @@ _MAX_NOT_HERE = 10_000
 _HEADERS: TypeAdapter[dict[str, str]] = TypeAdapter(dict[str, str])
 # Two runs of a task with one due time are told apart by a later one, in seconds.
 _APART = 1e-6
+
+# The values are those of tasks and steps: valid texts and numbers, and due times in UTC, in their order.
+_run_record = unvalidated(RunRecord)
+_firing = unvalidated(Firing)
 
 
 class StoredRuns:
@@ -170,7 +175,7 @@ class StoredRuns:
     def _firing_of(self, stored: StoredTask, version: int, step: Step) -> Firing:
         record = stored.record
         runs = [
-            RunRecord(
+            _run_record(
                 id=uuid4(),
                 task_id=record.id,
                 scheduled_at=utc(at),
@@ -180,7 +185,7 @@ class StoredRuns:
             for at in step.times
         ]
         if step.missed:
-            missed = RunRecord(
+            missed = _run_record(
                 id=uuid4(),
                 task_id=record.id,
                 kind="missed",
@@ -191,7 +196,7 @@ class StoredRuns:
                 finished_at=self._now(),
             )
             runs.insert(0, missed)
-        return Firing(task_id=record.id, version=version, due=step.due, next_due=step.next_due, runs=tuple(runs))
+        return _firing(task_id=record.id, version=version, due=step.due, next_due=step.next_due, runs=tuple(runs))
 
     # Runs of calls
 
@@ -229,7 +234,7 @@ class StoredRuns:
 
     def _submission(self, stored: StoredTask, state: RunRecordState) -> RunRecord:
         record = stored.record
-        return RunRecord(
+        return _run_record(
             id=uuid4(),
             task_id=record.id,
             kind="submitted",

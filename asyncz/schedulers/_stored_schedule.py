@@ -47,7 +47,8 @@ class Step:
 
 def limited_step(due: datetime, next_due: datetime | None, times: tuple[float, ...], missed: int) -> Step:
     """Return a step; its earliest due times are missed if there are too many."""
-    return Step(due, next_due, times[-MAX_CATCH_UP:], missed + max(0, len(times) - MAX_CATCH_UP))
+    excess = max(0, len(times) - MAX_CATCH_UP)
+    return Step(due, next_due, times[excess:], missed + excess)
 
 
 @attrs.frozen(eq=False)
@@ -150,13 +151,15 @@ class StoredSchedule(TriggerSchedule):
         """Hand over the step to the next due time after `now`; return no due times."""
         begin = self.next_due if self._begin is None else self._begin
         assert begin is not None
-        step = limited_step(begin, None, (*self._times, *super().advance(now, coalesce)), self._missed)
+        times = (*self._times, *super().advance(now, coalesce))
         if self.failure is not None:
             return ()
         if self.next_due is not None and self.next_due <= now:
             # The trigger catches up in several time slices.
+            step = limited_step(begin, None, times, self._missed)
             self._begin, self._times, self._missed = begin, step.times, step.missed
             return ()
+        step = limited_step(begin, self.next_due, times, self._missed)
         self._begin, self._times, self._missed = None, (), 0
-        self._hooks.hand_over(attrs.evolve(step, next_due=self.next_due))
+        self._hooks.hand_over(step)
         return ()

@@ -77,7 +77,7 @@ def _sqlite_row(values: Sequence[object], conversions: Iterable[int]) -> list[Sq
         conversions: Indices of the values that SQLite keeps in another form.
     """
     # Unverified: the other values are those of fields with the types of `SqlValue`.
-    row = cast("list[SqlValue]", [*values])
+    row = [*cast("Sequence[SqlValue]", values)]
     for index in conversions:
         if row[index] is not None:
             row[index] = sqlite_value(values[index])

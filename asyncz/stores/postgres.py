@@ -22,6 +22,7 @@ from asyncz.stores._console_records import CommandRecord, command_of, commands_s
 from asyncz.stores._declarations import records_to_write
 from asyncz.stores._sweep import sweep
 from asyncz.stores._transactions import DatabaseSession
+from asyncz.stores._unvalidated import evolved
 from asyncz.stores.exceptions import StoreConnectionError, StoreDataError
 from asyncz.stores.protocol import FORGET_NODE_AFTER, StoreSession
 from asyncz.stores.records import (
@@ -103,12 +104,16 @@ _REVISION = (
     "SELECT (SELECT value & 1073741823 FROM asyncz_counters WHERE name = 'revision') * 4294967296"
     " + (coalesce((SELECT max(sequence + 0) FROM asyncz_runs WHERE state = 'waiting'), 0) & 4294967295)"
 )
+# The store knows the other values. Their way back would cost more than the statement.
+_ADDED = "id, sequence, created_at"
 _SUBMIT = f"""
 {_ADD_RUNS} FROM {_GIVEN_RUNS} WHERE given.state = 'waiting' OR {_ALIVE} ORDER BY ordinality
-ON CONFLICT DO NOTHING RETURNING {_RUNS}
+ON CONFLICT DO NOTHING RETURNING {_ADDED}
 """.encode()
 
 # One statement. SKIP LOCKED: another node that fires the same task at this moment wins, without a wait or a deadlock.
+# LATERAL, and a comparison of due times that no index serves, so that each task is found by its id: without statistics
+# the planner expects one active task, and would compare each task of the table with each firing.
 _FIRE = f"""
 WITH firing AS (
     SELECT * FROM unnest(
@@ -117,22 +122,25 @@ WITH firing AS (
     ) AS firing (id, version, due, latest, next_due)
 ),
 winner AS MATERIALIZED (
-    SELECT asyncz_tasks.id, firing.next_due FROM asyncz_tasks JOIN firing USING (id)
-    WHERE asyncz_tasks.version = firing.version AND asyncz_tasks.next_due = firing.due AND firing.latest <= {_NOW}
-        AND {_CAN_FIRE} AND {_ALIVE}
-    ORDER BY asyncz_tasks.id FOR UPDATE OF asyncz_tasks SKIP LOCKED
+    SELECT firing.id, firing.next_due FROM firing CROSS JOIN LATERAL (
+        SELECT FROM asyncz_tasks WHERE id = firing.id AND version = firing.version
+            AND next_due IS NOT DISTINCT FROM firing.due AND {_CAN_FIRE}
+        FOR UPDATE SKIP LOCKED
+    ) AS task
+    WHERE firing.latest <= {_NOW} AND {_ALIVE}
 ),
 advanced AS (
-    UPDATE asyncz_tasks SET next_due = winner.next_due FROM winner WHERE asyncz_tasks.id = winner.id
+    UPDATE asyncz_tasks SET next_due = winner.next_due FROM winner
+    WHERE asyncz_tasks.id = winner.id AND asyncz_tasks.id = ANY (ARRAY(SELECT id FROM winner))
     RETURNING asyncz_tasks.id
 )
 {_ADD_RUNS} FROM {_GIVEN_RUNS} JOIN advanced ON advanced.id = given.task_id ORDER BY ordinality
-ON CONFLICT DO NOTHING RETURNING {_RUNS}
+ON CONFLICT DO NOTHING RETURNING {_ADDED}
 """.encode()  # noqa: S608  # own names
 
 _OWN = f"""
-UPDATE asyncz_runs SET state = 'running', node = %(node)s, fence = fence + 1 FROM chosen
-WHERE asyncz_runs.sequence = chosen.sequence AND {_ALIVE} RETURNING {column_list(RUN_COLUMNS, "asyncz_runs")}
+UPDATE asyncz_runs SET state = 'running', node = %(node)s, fence = fence + 1
+WHERE sequence = ANY (ARRAY(SELECT sequence FROM chosen)) AND {_ALIVE} RETURNING {_RUNS}
 """  # noqa: S608  # own names
 # Materialized: inlined, the subquery could be executed again for each row and lock more rows than its limit.
 _CLAIM = f"""
@@ -155,7 +163,8 @@ WITH chosen AS MATERIALIZED (
 {_OWN}""".encode()  # noqa: S608  # own names
 
 # The fence alone decides, as each transition increments it. With the state in the condition, the planner would choose
-# the partial index of running runs and walk all of them. All writers lock the rows in one order.
+# the partial index of running runs and walk all of them. All writers lock the rows in one order. LATERAL and the array
+# have the rows found by their ids: a join could read the whole table, as the planner expects 100 outcomes of any text.
 _OUTCOME = """
 WITH outcome AS (
     SELECT * FROM json_to_recordset(%(outcomes)s::json) AS outcome (
@@ -165,9 +174,9 @@ WITH outcome AS (
 )"""
 _FINISH = f"""{_OUTCOME},
 owned AS MATERIALIZED (
-    SELECT asyncz_runs.id, asyncz_runs.fence
-    FROM asyncz_runs JOIN outcome ON asyncz_runs.id = run_id AND asyncz_runs.fence = outcome.fence
-    ORDER BY asyncz_runs.id FOR UPDATE OF asyncz_runs
+    SELECT run.id, run.fence FROM (SELECT run_id, fence FROM outcome ORDER BY run_id) AS outcome CROSS JOIN LATERAL (
+        SELECT id, fence FROM asyncz_runs WHERE id = outcome.run_id AND fence = outcome.fence FOR UPDATE
+    ) AS run
 ),
 ended AS (
     SELECT owned.id, row_number() OVER (ORDER BY finished_at, owned.id) AS position
@@ -181,6 +190,7 @@ UPDATE asyncz_runs SET state = outcome.state, attempt = outcome.attempt, not_bef
     ended = coalesce((SELECT before FROM counted) + (SELECT position FROM ended WHERE ended.id = asyncz_runs.id), 0)
 FROM outcome, owned
 WHERE asyncz_runs.id = owned.id AND owned.id = outcome.run_id AND asyncz_runs.fence = outcome.fence
+    AND asyncz_runs.id = ANY (ARRAY(SELECT id FROM owned))
 RETURNING asyncz_runs.id
 """.encode()  # noqa: S608  # own names
 # Only the owner with a fence can have moved the run on to the next one, in a state that is not `running`.
@@ -270,6 +280,12 @@ class _Granted(NamedTuple):
     overdue: bool
     has_lost: bool
     others: list[str]
+
+
+class _AddedRow(NamedTuple):
+    id: UUID
+    sequence: int
+    created_at: datetime
 
 
 class _NotifiedSession(DatabaseSession):
@@ -426,6 +442,7 @@ class _PostgresTransactions:
             return _tasks(database, f"{condition} ORDER BY next_due, id LIMIT %(limit)s", values)
 
     def fire(self, firings: Sequence[Firing], /) -> Sequence[RunRecord]:
+        runs = [run for firing in firings for run in firing.runs]
         values = {
             **self._values(),
             "ids": [firing.task_id for firing in firings],
@@ -433,20 +450,40 @@ class _PostgresTransactions:
             "due": [firing.due for firing in firings],
             "latest": [firing.latest for firing in firings],
             "next_due": [firing.next_due for firing in firings],
-            "runs": _json([run for firing in firings for run in firing.runs]),
+            "runs": _json(runs),
         }
-        missed = [run.id for firing in firings for run in firing.runs if run.done]
+        missed = any(run.done for run in runs)
         with self._connected() as database:
             if not missed:
-                return _runs(database, _FIRE, values)
+                return self._added(database, _FIRE, values, runs)
             with database.transaction():
-                fired = _runs(database, _FIRE, values)
+                fired = self._added(database, _FIRE, values, runs)
                 number_outcomes(database, [run.id for run in fired if run.done])
                 return fired
 
     def submit(self, runs: Sequence[RunRecord], /) -> Sequence[RunRecord]:
         with self._connected() as database:
-            return _runs(database, _SUBMIT, {**self._values(), "runs": _json(runs)})
+            return self._added(database, _SUBMIT, {**self._values(), "runs": _json(runs)}, runs)
+
+    def _added(
+        self, database: Connection, sql: bytes, values: Mapping[str, object], runs: Sequence[RunRecord]
+    ) -> Sequence[RunRecord]:
+        """Execute a statement that adds runs, and return the added ones as they are stored, in their order."""
+        with database.cursor(row_factory=args_row(_AddedRow)) as cursor:
+            rows = {row.id: row for row in cursor.execute(sql, values).fetchall()}
+        added: list[RunRecord] = []
+        for run in runs:
+            row = rows.pop(run.id, None)
+            if row is not None:
+                owner = self._node.id if run.state == "running" else None
+                update = {
+                    "node": owner,
+                    "fence": int(owner is not None),
+                    "created_at": in_utc(row.created_at),
+                    "ended": 0,
+                }
+                added.append(evolved(run, {**update, "sequence": row.sequence}))
+        return added
 
     def claim(self, executors: Mapping[str, int], limit: int, skip: Sequence[str], /) -> Sequence[RunRecord]:
         slots = {"executors": [*executors], "free": [*executors.values()], "limit": limit, "skip": [*skip]}
