@@ -19,11 +19,13 @@ pytestmark = pytest.mark.anyio
 
 async def test_paused_task_is_not_due_in_same_iteration() -> None:
     async with AsyncIOScheduler() as scheduler:
-        task = scheduler.add_task(do_nothing, trigger=DateTrigger(datetime.now(UTC) + timedelta(seconds=0.03)))
-        asyncio.get_running_loop().call_later(0.02, task.pause)
+        due_at = datetime.now(UTC) + timedelta(seconds=0.2)
+        task = scheduler.add_task(do_nothing, trigger=DateTrigger(due_at))
         await asyncio.sleep(0.01)
+        remaining = (due_at - datetime.now(UTC)).total_seconds()
+        asyncio.get_running_loop().call_later(remaining - 0.01, task.pause)
         # Both times pass while the loop stands still: the task is paused and due in the same turn.
-        time.sleep(0.05)  # noqa: ASYNC251  # it is to stand still
+        time.sleep(max(0.0, remaining) + 0.02)  # noqa: ASYNC251  # it is to stand still
         await asyncio.sleep(0.01)
         assert (task.state.paused, task.state.submitted) == (True, 0)
 
