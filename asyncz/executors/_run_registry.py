@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Final, Generic, NamedTuple, Protocol, TypeAlias, cast
 
 from typing_extensions import TypeVar
 
@@ -101,15 +101,18 @@ class RunRecord(Generic[ResultT_co]):
         consumer(self._run)
 
 
-class RunCounts:
-    """Consistent counts of a registry: runs per task, queued runs, abandoned runs."""
+class RunCounts(NamedTuple):
+    """Counts of a registry, all as of the same moment.
 
-    __slots__ = ("abandoned", "instances", "queued")
+    Attributes:
+        instances: Number of runs that occupy a slot, by the id of their task.
+        queued: Number of queued runs.
+        abandoned: Number of abandoned runs.
+    """
 
-    def __init__(self, instances: dict[str, int], queued: int, abandoned: int) -> None:
-        self.instances: dict[str, int] = instances
-        self.queued: int = queued
-        self.abandoned: int = abandoned
+    instances: dict[str, int]
+    queued: int
+    abandoned: int
 
 
 class RunRegistry:
@@ -202,7 +205,7 @@ class RunRegistry:
             return True
 
     def abandon(self, run_id: int) -> RunState | None:
-        """Change a running run to abandoned, and a queued one to done: no work of it could go on.
+        """Change a running run to abandoned, and a queued one, whose function is not running, to done.
 
         The caller then reports the outcome. Of a run that was running it calls `reported` afterwards, of one that was
         queued `pop`.
@@ -238,7 +241,7 @@ class RunRegistry:
             return record.state is DONE
 
     def is_abandoned(self, run_id: int) -> bool:
-        """Return True if a run was abandoned and its work goes on."""
+        """Return True if a run was abandoned and its function has not returned."""
         record = self._records.get(run_id)
         return record is not None and record.state is ABANDONED
 
@@ -298,7 +301,7 @@ class RunRegistry:
         return record
 
     def interrupt(self, run_id: int, interruption: MakeOutcome) -> bool:
-        """Set the outcome that a running run will have, whatever its function returns or raises from now on.
+        """Set the outcome of a running run, in place of the result or exception of its function.
 
         Returns:
             True if this is the first interruption of the run.

@@ -35,11 +35,11 @@ ResultT = TypeVar("ResultT")
 MakePool: TypeAlias = Callable[[], Executor]
 """Function that creates a pool of `concurrent.futures`."""
 
-# If its workers cannot start, a pool breaks as soon as it is created: there would be no end of new ones.
+# A pool with workers that cannot start breaks as soon as it is created: it is not replaced more often than this.
 _BREAKS_IN_A_ROW = 3
-# The thread that calls `submit` of the pool may be blocked there; a shutdown does not wait longer for it.
+# A shutdown does not wait longer for the feeder thread, which may be blocked in `submit` of the pool.
 _FEEDER_STOP_SECONDS = 1.0
-# For how long a pool waits for a call that is being pickled, in the thread that all runs share.
+# Seconds for which a pool waits for a call that is being pickled: all runs share the thread in which it waits.
 _SECONDS_UNTIL_SLOW = 0.02
 
 
@@ -157,10 +157,10 @@ class FuturesExecutor(QueueExecutor):
         # All runs share the feeder thread, and a log handler may hang.
         self._readers.call(partial(safe_logger(self).error, "The pool has failed", exc_info=error))
 
-    # For the call of a run, in any thread
+    # For `_Call`, in any thread
 
     def _prepared(self, call: _Call[ResultT]) -> tuple[object, ...]:
-        """Return the pickled form of a run for another process: the function called there, and its arguments."""
+        """Return the function that executes a run in another process, and its arguments."""
         run = call.run
         if self._base_executor_state.registry.is_over(run.id):
             return (_remote_worker.nothing,)
@@ -179,7 +179,7 @@ class FuturesExecutor(QueueExecutor):
         return _remote_worker.execute_parcel, content, self._dumps, latest_start(run), address, run.id, os.getpid()
 
     def _content_of(self, call: _Call[ResultT]) -> bytes | None:
-        """Return the parcel of a run; None if the pool must not wait for it, and gets the call again later.
+        """Return the parcel of a run; None if pickling takes long: the pool then gets another call later.
 
         Raises:
             SerializationError: The function or an argument cannot be pickled.
@@ -219,7 +219,7 @@ class FuturesExecutor(QueueExecutor):
     def _ended(self, pool: Executor, call: _Call[ResultT], future: Future[_remote_worker.Report | None]) -> None:
         run = call.run
         if call.is_withdrawn:
-            # The call that took its place has, or will have, the future of the run.
+            # The future of the run is that of the second call.
             error = None if future.cancelled() else future.exception()
             if error is not None and issubclass(type(error), BrokenExecutor):
                 self._replace_soon(pool, _lost_by(error))
@@ -298,7 +298,7 @@ class _Call(Generic[ResultT]):
     the pool takes it out of its queue, the pickled form is a call that executes the run there.
     """
 
-    __slots__ = ("_away", "executor", "has_left", "pickling", "run")
+    __slots__ = ("_remote_form", "executor", "has_left", "pickling", "run")
 
     def __init__(
         self, executor: FuturesExecutor, run: TaskRun[ResultT], pickling: _Pickling[ResultT] | None = None
@@ -307,11 +307,11 @@ class _Call(Generic[ResultT]):
         self.run = run
         self.has_left = False
         self.pickling = pickling
-        self._away: tuple[object, ...] | None = None
+        self._remote_form: tuple[object, ...] | None = None
 
     @property
     def is_withdrawn(self) -> bool:
-        """True if another call takes the place of this one."""
+        """True if a second call was or will be submitted in place of this one."""
         return self.pickling is not None and self.pickling.replaces(self)
 
     def __call__(self) -> _remote_worker.Report | None:
@@ -323,12 +323,12 @@ class _Call(Generic[ResultT]):
     def __reduce__(self) -> tuple[object, ...]:
         self.has_left = True
         # Kept, as some pools pickle a call several times, with one pickler after another.
-        if self._away is None:
-            self._away = self.executor._prepared(self)
-        return partial, self._away
+        if self._remote_form is None:
+            self._remote_form = self.executor._prepared(self)
+        return partial, self._remote_form
 
     def __dask_tokenize__(self) -> str:
-        # Dask makes one call of all those that look the same.
+        # Dask executes calls with equal tokens once.
         return uuid.uuid4().hex
 
     def submit(self) -> None:
@@ -348,9 +348,10 @@ class _Call(Generic[ResultT]):
 class _Pickling(Generic[ResultT]):
     """Pickling of a run's call in a helper thread, as user code may hang.
 
-    The pool waits for it for a moment only. If it takes longer, the pool gets a call that does nothing, and another one
-    once the run is pickled. Under the lock, either the pool takes the content or the helper thread learns that the pool
-    has gone on without it.
+    The pool waits for `_SECONDS_UNTIL_SLOW` at most. If pickling takes longer, the pool gets a call that does nothing,
+    and another one when the run is pickled. `_lock` decides between the two threads: either `wait` finds `_done` set
+    and returns the content, or it sets `_was_slow` first, and `pickle`, which reads that after setting `_done` under
+    the lock, submits the second call.
 
     Args:
         call: The call that the pool has begun to pickle.
@@ -367,7 +368,7 @@ class _Pickling(Generic[ResultT]):
         self._error: SerializationError | None = None
 
     def replaces(self, call: _Call[ResultT]) -> bool:
-        """Return True if another call takes the place of one."""
+        """Return True if a second call was or will be submitted in place of this one."""
         return self._was_slow and call is self._call
 
     def wait(self) -> bytes | None:
@@ -416,11 +417,13 @@ def _create(make_pool: MakePool) -> Executor:
 
 
 def _is_pool(value: object) -> bool:
+    """Return True if a value is a pool; not every author of a function that makes one uses a type checker."""
     return isinstance(value, Executor)
 
 
 def _feed(calls: queue.SimpleQueue[Callable[[], None] | None]) -> None:
-    # No call raises: a run or the log gets the error.
+    # No call raises: an error is the outcome of a run, or is logged.
     while (call := calls.get()) is not None:
         call()
+        # Else this thread would keep the run while it waits.
         del call

@@ -1,13 +1,29 @@
 """Start of processes by the fork server of `multiprocessing`, also if file descriptors run out meanwhile.
 
-`multiprocessing` opens descriptors while it talks to the fork server. If one is missing then, the fork server dies, or
-a process waits for its call for ever, and the descriptors opened so far leak. Here all of them are opened before the
-request, so that it is made as a whole or not at all. Only for systems that have fork servers.
+`multiprocessing` connects to the fork server first, and opens the two pipes of the request and a duplicate afterwards.
+If a descriptor is missing by then, it closes the connection without a request. The fork server ends with an error,
+which loses the exit status of every process that it has started, or a process waits for its call for ever; the
+descriptors opened so far leak. A program that has run out of descriptors would lose its whole pool by starting one
+process.
+
+So all descriptors are opened before the connection. The steps of the request are still those of the standard library,
+called with other globals: `os` with a `pipe` and a `dup` that hand out the descriptors opened before. The alternatives
+are worse:
+
+- A copy of the two functions would have to follow each version of Python: 3.14 added an authentication to the request.
+- Other functions in the modules themselves, even for a moment, would serve each thread of the program.
+- Descriptors that are opened and closed again to make room may be taken by another thread before the request.
+
+A version of Python that opens more descriptors than these gets the others from the system, as without this module. One
+that renames the functions fails at the import of this module, and with it the tests. Only for systems with fork
+servers.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from functools import partial
 from multiprocessing import forkserver, popen_forkserver
 from multiprocessing.context import ForkServerProcess
 from multiprocessing.process import BaseProcess
@@ -26,8 +42,8 @@ _CONNECT: FunctionType = vars(forkserver.ForkServer)["connect_to_new_process"]
 _LAUNCH: FunctionType = vars(popen_forkserver.Popen)["_launch"]
 
 
-class _Descriptors:
-    """Descriptors that are opened before a request to the fork server.
+class _DescriptorReserve:
+    """Descriptors that are opened before a request to the fork server: two pipes, and one for a duplicate.
 
     Raises:
         OSError: A descriptor is missing.
@@ -43,10 +59,13 @@ class _Descriptors:
         except BaseException:
             self.close()
             raise
-        self.os = SimpleNamespace(**{**vars(os), "pipe": self._pipes.pop, "dup": self._duplicate})
-        """The module `os`, except that it hands out these descriptors, which then belong to the caller."""
 
-    def _duplicate(self, descriptor: int) -> int:
+    def pipe(self) -> tuple[int, int]:
+        """Return a pipe, which then belongs to the caller; in place of `os.pipe`."""
+        return self._pipes.pop() if self._pipes else os.pipe()
+
+    def dup(self, descriptor: int) -> int:
+        """Return a duplicate, which then belongs to the caller; in place of `os.dup`."""
         spare, self._spare = self._spare, None
         return os.dup(descriptor) if spare is None else os.dup2(descriptor, spare, inheritable=False)
 
@@ -60,22 +79,18 @@ class _Descriptors:
             self._spare = None
 
 
-class _Start(popen_forkserver.Popen):
+class _ServedPopen(popen_forkserver.Popen):
     """Start of a process that leaves nothing behind if it fails."""
 
     def _launch(self, process_obj: BaseProcess) -> None:
-        # The functions of the standard library with another `os`: the protocol differs between versions of Python.
-        descriptors = _Descriptors()
-
-        def connect(sent: list[int]) -> tuple[int, int]:
-            request = FunctionType(_CONNECT.__code__, {**vars(forkserver), "os": descriptors.os})
-            ends: tuple[int, int] = request(forkserver._forkserver, sent)
-            return ends
-
-        server = SimpleNamespace(**{**vars(forkserver), "connect_to_new_process": connect})
-        names = {**vars(popen_forkserver), "os": descriptors.os, "forkserver": server}
+        reserve = _DescriptorReserve()
+        os_names = _namespace(os, pipe=reserve.pipe, dup=reserve.dup)
+        connect: Callable[[list[int]], tuple[int, int]] = partial(
+            _with_globals(_CONNECT, os=os_names), forkserver._forkserver
+        )
+        server = _namespace(forkserver, connect_to_new_process=connect)
         try:
-            FunctionType(_LAUNCH.__code__, names)(self, process_obj)
+            _with_globals(_LAUNCH, os=os_names, forkserver=server)(self, process_obj)
         except BaseException:
             # The traceback of the exception would keep the descriptors open.
             finalizer: object = self.finalizer
@@ -83,7 +98,7 @@ class _Start(popen_forkserver.Popen):
                 finalizer()
             raise
         finally:
-            descriptors.close()
+            reserve.close()
 
 
 class ServedProcess(ForkServerProcess):
@@ -91,5 +106,15 @@ class ServedProcess(ForkServerProcess):
 
     @override
     @staticmethod
-    def _Popen(process_obj: BaseProcess) -> _Start:  # noqa: N802  # the name of `multiprocessing`
-        return _Start(process_obj)
+    def _Popen(process_obj: BaseProcess) -> _ServedPopen:  # noqa: N802  # the name of `multiprocessing`
+        return _ServedPopen(process_obj)
+
+
+def _namespace(module: object, **replaced: object) -> SimpleNamespace:
+    """Return the names of a module, some of them replaced."""
+    return SimpleNamespace(**{**vars(module), **replaced})
+
+
+def _with_globals(function: FunctionType, **replaced: object) -> FunctionType:
+    """Return a function with the same code, for which some names of its module are replaced."""
+    return FunctionType(function.__code__, {**function.__globals__, **replaced})

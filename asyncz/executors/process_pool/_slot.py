@@ -32,6 +32,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from enum import Enum, auto
+from functools import partial
 from typing import Final, Generic, Protocol
 
 from typing_extensions import TypeVar
@@ -90,6 +91,15 @@ RETURNING: Final = SlotState.RETURNING
 RETIRING: Final = SlotState.RETIRING
 KILLING: Final = SlotState.KILLING
 DEAD: Final = SlotState.DEAD
+
+
+class SlotEnd(Enum):
+    """Meaning of the end of a worker process."""
+
+    RETIRED = auto()
+    KILLED = auto()
+    LOST = auto()
+    START_FAILED = auto()
 
 
 class Job(Protocol):
@@ -239,7 +249,7 @@ class Slot(Generic[ProcessT, LinkT]):
 
     @property
     def accepts_jobs(self) -> bool:
-        """Return True if the worker may be given another job."""
+        """True if the worker may be given another job."""
         state = self.state
         # Comparisons: on 3.11 a member of an enumeration is hashed by a function in Python.
         if state is not RUNNING and state is not IDLE and state is not STARTING:
@@ -248,12 +258,12 @@ class Slot(Generic[ProcessT, LinkT]):
 
     @property
     def is_used_up(self) -> bool:
-        """Return True if the worker was given its maximum number of runs."""
+        """True if the worker was given its maximum number of runs."""
         return self._max_runs is not None and self.started_jobs >= self._max_runs
 
     @property
     def may_prefetch(self) -> bool:
-        """Return True if a busy worker may be given another job."""
+        """True if a busy worker may be given another job."""
         return self.was_ready and not self.is_recalled and len(self.jobs) < self._window.size
 
     def batch_size(self, share: int) -> int:
@@ -283,11 +293,11 @@ class Slot(Generic[ProcessT, LinkT]):
             self.send_pickled()
 
     def wait_for_pickle(self, job: Job, content: tuple[bytes, ...] | None) -> None:
-        """Keep the place of a reserved job until it is pickled, and of the jobs behind it."""
+        """Let a reserved job, and the jobs behind it, wait in order until it is pickled."""
         self.unsent.append((job, content))
 
     def send_pickled(self) -> None:
-        """Send the jobs at the head of those that wait, as far as they are pickled."""
+        """Send the first waiting jobs, up to the first one that is not pickled."""
         if self.link is None:
             return
         while self.unsent and self.unsent[0][1] is not None:
@@ -316,7 +326,7 @@ class Slot(Generic[ProcessT, LinkT]):
         return True
 
     def mark_progress(self, now: float) -> None:
-        """Note that the worker begins with something: the jobs behind it are not recalled for a while."""
+        """Note that the worker has begun or ended a job: the jobs behind it are not recalled for a while."""
         self.progress_at = now
         self.is_recalled = False
 
@@ -434,7 +444,7 @@ class Slot(Generic[ProcessT, LinkT]):
     def _on_started(self, job: Job, content: Content, now: float) -> None:
         self.current_run = job.run_id
         self.current_since = since = _frames.TIME.unpack(content)[0]
-        self.progress_at, self.is_recalled = now, False
+        self.mark_progress(now)
         if self.lane.is_scheduled:
             # The outcome of this run must not wait for user code of an earlier one.
             self.lane = Lane()
@@ -447,7 +457,7 @@ class Slot(Generic[ProcessT, LinkT]):
         self.current_run = 0
         # As the worker measured it: this thread may be late.
         self._window.record(_frames.TIME.unpack_from(content)[0] - self.current_since)
-        self.progress_at, self.is_recalled = now, False
+        self.mark_progress(now)
         if self.state is RETURNING:
             self.state, self.deadline, self.cancelled_run = IDLE, None, 0
             self._owner.report(self.lane, job, job.cancelled)
@@ -577,18 +587,5 @@ class Slot(Generic[ProcessT, LinkT]):
             reason = "was killed to cancel another run, which had just ended"
         lost = WorkerLostError(reason, exit_code, self.worker.pid or None)
         for job in self.jobs.values():
-            self._owner.report(self.lane, job, _failing(job, lost))
+            self._owner.report(self.lane, job, partial(job.fail, lost))
         self.jobs.clear()
-
-
-class SlotEnd(Enum):
-    """Meaning of the end of a worker process."""
-
-    RETIRED = auto()
-    KILLED = auto()
-    LOST = auto()
-    START_FAILED = auto()
-
-
-def _failing(job: Job, error: BaseException) -> Callable[[], None]:
-    return lambda: job.fail(error)

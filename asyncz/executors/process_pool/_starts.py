@@ -47,11 +47,11 @@ class StartsOwner(Protocol):
         ...
 
     def on_starts_failed(self, error: WorkerStartError) -> None:
-        """Let the jobs in the queue fail: no worker can be started at the moment."""
+        """Report an error for the jobs in the queue: no worker can be started at the moment."""
         ...
 
     def on_broken(self, error: BaseException) -> None:
-        """Let all jobs fail from now on: no worker can be started."""
+        """Report an error for all jobs from now on: no worker can be started."""
         ...
 
 

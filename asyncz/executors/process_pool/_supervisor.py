@@ -119,17 +119,22 @@ class Supervisor:
     def stop_soon(self, on_end: Callable[[], object]) -> None:
         """End all workers, killing those that still work, and the thread; call a function afterwards."""
         with self._end_lock:
-            if not self._ended:
+            has_ended = self._ended
+            if not has_ended:
                 self._on_end.append(on_end)
-                on_end = _do_nothing
-        self.is_stopping = True
-        self._wake()
-        on_end()
+        if has_ended:
+            on_end()
+        else:
+            self._request_stop()
 
     def stop(self) -> None:
         """End all workers and the thread, and wait for that."""
-        self.stop_soon(_do_nothing)
+        self._request_stop()
         self.join()
+
+    def _request_stop(self) -> None:
+        self.is_stopping = True
+        self._wake()
 
     def join(self) -> None:
         """Wait for the end of the thread."""
@@ -298,13 +303,13 @@ class Supervisor:
         return True
 
     def on_starts_failed(self, error: BaseException) -> None:
-        """Let the jobs in the queue fail: no worker can be started at the moment."""
+        """Report an error for the jobs in the queue: no worker can be started at the moment."""
         self._pickler.return_all_postponed()
         self._jobs.fail_queue(error)
         self._pickler.forget_contents()
 
     def on_broken(self, error: BaseException) -> None:
-        """Let all jobs fail from now on: no worker can be started."""
+        """Report an error for all jobs from now on: no worker can be started."""
 
         def mark() -> None:
             try:
@@ -328,7 +333,7 @@ class Supervisor:
         self._set_interest(link, slot, wanted)
 
     def _on_record_handled(self) -> None:
-        """Look at the paused slots, of which one may go on. Called on a thread for user code."""
+        """Check the paused slots: one of them may be resumed. Called on a thread for user code."""
         if self._paused:
             self._wake()
 
@@ -370,7 +375,7 @@ class Supervisor:
         return True
 
     def _disconnect(self, slot: WorkerSlot) -> None:
-        """Receive no more from a worker."""
+        """Stop receiving from a worker."""
         if slot.is_connected and slot.link is not None:
             slot.link.is_connected = False
             self._set_interest(slot.link, slot, 0)
@@ -509,10 +514,6 @@ class Supervisor:
         for call in on_end:
             with contextlib.suppress(RuntimeError):
                 call()
-
-
-def _do_nothing() -> None:
-    """Do nothing."""
 
 
 _running: weakref.WeakSet[Supervisor] = weakref.WeakSet()
