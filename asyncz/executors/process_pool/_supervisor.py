@@ -125,16 +125,13 @@ class Supervisor:
         if has_ended:
             on_end()
         else:
-            self._request_stop()
+            self.is_stopping = True
+            self._wake()
 
     def stop(self) -> None:
         """End all workers and the thread, and wait for that."""
-        self._request_stop()
+        self.stop_soon(lambda: None)
         self.join()
-
-    def _request_stop(self) -> None:
-        self.is_stopping = True
-        self._wake()
 
     def join(self) -> None:
         """Wait for the end of the thread."""
