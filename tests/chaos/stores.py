@@ -3,7 +3,9 @@
 python -m tests.chaos.stores [--seconds N | --hour] [--processes 1 2 4] [--databases sqlite postgres] [--seed N]
 
 Nodes are killed, stopped for two leases and continued, alone and all at once, blocked in their loop, and cut off from
-their server, by the server and by a proxy that stalls or cuts. The server itself crashes and starts again.
+their server, by the server and by a proxy that stalls or cuts. The server itself crashes and starts again, a
+transaction of 3 seconds keeps all nodes from writing, and the store is away for two leases. The clocks of some nodes
+are wrong by five minutes.
 Others start in their place, some of them with another version of the program. Each function appends a line to a
 file, by one system call that no fault can undo. The file and the history of the store make the ledger.
 """
@@ -19,6 +21,7 @@ import os
 import random
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -32,10 +35,12 @@ from uuid import uuid4
 
 import attrs
 import psycopg
+from typing_extensions import override
 
 from asyncz import AsyncIOScheduler, IntervalTrigger, current_run
+from asyncz.clock import SystemClock
 from asyncz.stores import NodeRecord, RunQuery, RunRecord, StoreConnectionError, StoreOptions, TaskRecord
-from asyncz.stores._urls import store_of
+from asyncz.stores._urls import sqlite_path, store_of
 from tests.helpers.postgres import new_schema, running_server
 from tests.helpers.proxy import Proxy, proxy_of
 
@@ -46,6 +51,9 @@ INTERVAL = 0.4
 SLACK = 4.0
 RECOVERY = LEASE + LEASE / 3 + 1
 MAX_CONNECTIONS = 3
+SLOW_COMMIT = 3.0
+# Seconds by which the clocks of some nodes are ahead.
+CLOCKS = (-300, 300)
 ALIENS = (
     TaskRecord(
         id="alien", function="nowhere:gone", arguments='{"args": [1], "kwargs": {}}', trigger='{"type": "moon"}'
@@ -74,11 +82,23 @@ def effect(log: str, task: str) -> int:
     return run.fence or 0
 
 
-async def run_node(url: str, log: str, version: int) -> None:
-    """Run a scheduler until SIGTERM; SIGUSR1 blocks its loop for longer than a lease."""
+class WrongClock(SystemClock):
+    """Clock of a node that is ahead of the others, or behind."""
+
+    def __init__(self, ahead: float) -> None:
+        super().__init__()
+        self._ahead = ahead
+
+    @override
+    def now(self) -> float:
+        return super().now() + self._ahead
+
+
+async def run_node(url: str, log: str, version: int, ahead: float) -> None:
+    """Run a scheduler until SIGTERM, with a wrong clock; SIGUSR1 blocks its loop for longer than a lease."""
     signal.signal(signal.SIGUSR1, lambda *_: time.sleep(LEASE * 1.3))
     options = StoreOptions(version=version, lease=LEASE, on_lost="rerun", importable=("tests.chaos",))
-    scheduler = AsyncIOScheduler(store=url, store_options=options)
+    scheduler = AsyncIOScheduler(store=url, store_options=options, clock=WrongClock(ahead))
     for number in range(TASKS):
         scheduler.call(effect, log, f"task-{number}").add(
             trigger=IntervalTrigger(seconds=INTERVAL), id=f"task-{number}", coalesce=False, max_instances=5
@@ -101,6 +121,26 @@ class Effect(NamedTuple):
     fence: int
     pid: int
     at: float
+
+
+class Recovery(NamedTuple):
+    """Seconds from a kill to the next effect of a run of the killed node.
+
+    Attributes:
+        own: Seconds without those of other faults and of the start of the node that took over, for each owner.
+        whole: All seconds.
+        started: Seconds from the kill to the first effect of the node that took over.
+        disturbed: Seconds of other faults.
+        owners: Number of owners since then.
+        run: Task and id of the run.
+    """
+
+    own: float
+    whole: float
+    started: float
+    disturbed: float
+    owners: int
+    run: str
 
 
 def effects_in(log: Path) -> list[Effect]:
@@ -126,6 +166,7 @@ class Ledger:
     refused: int = 0
     recovery: float = 0.0
     whole_recovery: float = 0.0
+    slowest: str = ""
     connections: int = 0
     broken: dict[str, int] = attrs.Factory(dict[str, int])
     log: str = ""
@@ -146,6 +187,7 @@ class Ledger:
             f"  longest recovery {self.recovery:.1f} s, {self.whole_recovery:.1f} s with further faults of its time;"
             f" at most {self.connections} connection(s) of a node"
         )
+        yield f"  slowest: {self.slowest}"
         yield f"  {', '.join(f'{name}: {count}' for name, count in self.broken.items())}"
 
 
@@ -181,6 +223,7 @@ class StoreChaos:
             time.sleep(0.1)
         until = time.monotonic() + self._seconds
         faults: list[Callable[[], None]] = [self._kill, self._stop, self._block, self._terminate, self._stop_all]
+        faults += [self._commit_slowly, self._take_away]
         if self._server is not None:
             faults += [self._cut, self._stall, self._cut_proxy, self._crash_server]
         try:
@@ -206,11 +249,13 @@ class StoreChaos:
     def _start(self) -> None:
         self._number += 1
         version = self._random.choice((1, 1, 2))
+        ahead = self._random.choice((0, 0, *CLOCKS))
+        self.ledger.faults["wrong clock"] += ahead != 0
         url, proxy = self._url, None
         if self._server is not None:
             proxy = self._stack.enter_context(proxy_of(self._url))
             url = proxy.url
-        command = [sys.executable, "-m", "tests.chaos.stores", "--node", url, str(self._log), str(version)]
+        command = [sys.executable, "-m", "tests.chaos.stores", "--node", url, str(self._log), f"{version}", f"{ahead}"]
         with (self._folder / f"node-{self._number}").open("wb") as errors:
             node = subprocess.Popen(command, stderr=errors, stdout=errors)
         self._nodes.append(node)
@@ -252,6 +297,41 @@ class StoreChaos:
         for node in nodes:
             node.send_signal(signal.SIGCONT)
         self.ledger.faults["SIGSTOP of all"] += 1
+
+    def _commit_slowly(self) -> None:
+        """Have a transaction of another program keep the nodes from writing, as a commit of some seconds would."""
+        if self._any() is not None:
+            self._lock_out(SLOW_COMMIT)
+            self.ledger.faults["slow commit"] += 1
+
+    def _take_away(self) -> None:
+        """Have the store answer no node for two leases."""
+        if self._any() is None or self._stalled:
+            return
+        if self._server is None:
+            self._lock_out(2 * LEASE)
+        else:
+            self._disturb(2 * LEASE)
+            for proxy in self._proxies.values():
+                proxy.stall()
+            time.sleep(2 * LEASE)
+            for proxy in self._proxies.values():
+                proxy.resume()
+        self.ledger.faults["store away"] += 1
+
+    def _lock_out(self, seconds: float) -> None:
+        self._disturb(seconds)
+        if self._server is None:
+            path = sqlite_path(self._url)
+            assert path is not None
+            with contextlib.closing(sqlite3.connect(path, timeout=60, isolation_level=None)) as database:
+                database.execute("BEGIN EXCLUSIVE")
+                time.sleep(seconds)
+                database.execute("ROLLBACK")
+        else:
+            with psycopg.connect(self._url) as connection:
+                connection.execute("LOCK TABLE asyncz_tasks, asyncz_runs, asyncz_nodes IN EXCLUSIVE MODE")
+                time.sleep(seconds)
 
     def _stall(self) -> None:
         """Have the connections of a node hang for two leases."""
@@ -398,8 +478,10 @@ class StoreChaos:
         ledger.rejected = len(re.findall("was rejected: another node", logs))
         # A continued node may begin a run that it has lost. A target that compares fences refuses that effect.
         ledger.refused = sum(not _rises([each.fence for each in found]) for found in by_run.values())
-        for own, whole in self._recoveries(by_run):
-            ledger.recovery, ledger.whole_recovery = max(ledger.recovery, own), max(ledger.whole_recovery, whole)
+        for recovery in self._recoveries(by_run):
+            if recovery.own > ledger.recovery:
+                ledger.recovery, ledger.slowest = recovery.own, f"{recovery}"
+            ledger.whole_recovery = max(ledger.whole_recovery, recovery.whole)
         ledger.log = logs
         known = {str(run.id): run for run in runs}
         aliens = [tasks[alien.id].model_copy(update={"version": 0, "revision": 0}) for alien in ALIENS]
@@ -411,11 +493,11 @@ class StoreChaos:
             "effects per fence above 1": sum(
                 count > 1 for found in by_run.values() for count in Counter(each.fence for each in found).values()
             ),
-            "early": sum(each.at < each.scheduled for each in effects),
+            "early": sum(each.at < known[each.run].scheduled_at.timestamp() for each in effects if each.run in known),
             "not at rest": sum(not run.done for run in runs),
             "failed": sum(run.state == "error" for run in runs),
             "alien rows changed": sum(after != before for after, before in zip(aliens, ALIENS, strict=True)),
-            "slow recoveries": int(ledger.processes > 1 and ledger.recovery > RECOVERY + SLACK),
+            "slow recoveries": int(ledger.recovery > RECOVERY + SLACK),
             "errors of drivers seen": len(re.findall(r"psycopg\.\w|sqlite3\.\w", logs)),
             "connections above 3": int(ledger.connections > MAX_CONNECTIONS),
         }
@@ -433,18 +515,31 @@ class StoreChaos:
             lost += abs(expected - len(times) - missed)
         return lost
 
-    def _recoveries(self, by_run: dict[str, list[Effect]]) -> Iterator[tuple[float, float]]:
-        """Yield the seconds from each kill to the next effect of a run: for each owner without other faults, and all.
+    def _recoveries(self, by_run: dict[str, list[Effect]]) -> Iterator[Recovery]:
+        """Yield the recovery of each run of a node that was killed.
 
-        A run may be taken over by a node that is killed, too. Then its lease has to end as well.
+        A run may be taken over by a node that is killed, too. Then its lease has to end as well. A node that was
+        started after the kill recovers nothing before its first effect.
         """
+        first_effect: dict[int, float] = {}
+        for found in by_run.values():
+            for each in found:
+                first_effect[each.pid] = min(each.at, first_effect.get(each.pid, each.at))
         for found in by_run.values():
             for first, second in itertools.pairwise(found):
                 killed = self._killed.get(first.pid)
                 if killed is not None and killed > first.at:
-                    whole = second.at - killed
+                    began = min(max(killed, first_effect[second.pid]), second.at)
+                    disturbed = self._disturbed_in(began, second.at)
                     owners = max(1, second.fence - first.fence)
-                    yield (whole - self._disturbed_in(killed, second.at)) / owners, whole
+                    yield Recovery(
+                        (second.at - began - disturbed) / owners,
+                        second.at - killed,
+                        started=first_effect[second.pid] - killed,
+                        disturbed=disturbed,
+                        owners=owners,
+                        run=f"{second.task} {second.run}",
+                    )
 
     def _disturbed_in(self, begin: float, end: float) -> float:
         seconds, reached = 0.0, begin
@@ -497,6 +592,6 @@ if __name__ == "__main__":
         # Under its own name, as other processes import it.
         from tests.chaos.stores import run_node as run
 
-        asyncio.run(run(sys.argv[2], sys.argv[3], int(sys.argv[4])))
+        asyncio.run(run(sys.argv[2], sys.argv[3], int(sys.argv[4]), float(sys.argv[5])))
     else:
         sys.exit(main())

@@ -1,12 +1,15 @@
 """Program of the tests with several processes: a scheduler with a store, until the process is ended.
 
-python -m tests.stores.processes URL FOLDER VERSION [hang]
+python -m tests.stores.processes URL FOLDER VERSION [hang] [at SECONDS]
+
+With `at`, it starts at that time since the epoch.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from pathlib import Path
 
 from asyncz import AsyncIOScheduler, IntervalTrigger
@@ -17,7 +20,7 @@ TASKS = 8
 INTERVAL = 0.25
 
 
-async def main(url: str, folder: str, version: int, hang: bool) -> None:
+async def main(url: str, folder: str, version: int, hang: bool, at: float) -> None:
     options = StoreOptions(version=version, importable=("tests.helpers",), lease=3, on_lost="rerun")
     scheduler = AsyncIOScheduler(store=url, store_options=options)
     for number in range(TASKS):
@@ -30,6 +33,9 @@ async def main(url: str, folder: str, version: int, hang: bool) -> None:
     if hang:
         scheduler.add_task(write_and_hang, folder, "hanging", id="hanging", executor="threadpool")
     started = Path(folder, f"started-{version}")
+    # In a loop without pauses, so that several processes start in the same millisecond.
+    while time.time() < at:
+        pass
     async with scheduler:
         await asyncio.to_thread(started.touch)
         await scheduler.wait_closed()
@@ -43,4 +49,5 @@ if __name__ == "__main__":
     # Under its own name, as other processes import it.
     from tests.stores.processes import main as run
 
-    asyncio.run(run(sys.argv[1], sys.argv[2], int(sys.argv[3]), "hang" in sys.argv))
+    at = float(sys.argv[sys.argv.index("at") + 1]) if "at" in sys.argv else 0.0
+    asyncio.run(run(sys.argv[1], sys.argv[2], int(sys.argv[3]), "hang" in sys.argv, at))

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -35,7 +36,7 @@ from asyncz.stores._postgres_connection import _MIGRATION_LOCK
 from asyncz.stores.exceptions import StoreClosedError, StoreConnectionError, StoreSchemaError
 from asyncz.stores.records import RunRecordState
 from tests.helpers.postgres import new_schema
-from tests.helpers.stored_jobs import note, work_until_cancelled
+from tests.helpers.stored_jobs import calls, note, work_until_cancelled
 from tests.helpers.waiting import until
 
 pytestmark = pytest.mark.anyio
@@ -62,6 +63,10 @@ async def node(url: str, name: str = "node") -> AsyncIterator[StoreSession]:
         yield session
     finally:
         await session.close()
+
+
+def has_calls(number: int) -> bool:
+    return len(calls) >= number
 
 
 @asynccontextmanager
@@ -272,6 +277,30 @@ async def test_actions_change_task_and_are_recorded(url: str) -> None:
             ("pause", "mara"),
             ("remove", "mara"),
         ]
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("postgres")
+@pytest.mark.parametrize("by", ["operator", "node"])
+async def test_no_node_fires_a_paused_task(url: str, by: str) -> None:
+    """After an operator's pause has returned, and after the pause of a node is stored, no node fires."""
+    often = IntervalTrigger(seconds=0.02)
+    schedulers = [AsyncIOScheduler(store=url) for _ in range(3)]
+    for scheduler in schedulers:
+        scheduler.add_task(note, "one", trigger=often, id="note", coalesce=False, max_instances=100)
+    async with schedulers[0], schedulers[1], schedulers[2], console(url) as people, node(url) as session:
+        for _ in range(5):
+            await until(partial(has_calls, len(calls) + 5))
+            if by == "operator":
+                await people.call(lambda database: ConsoleCommands(database, "mara").act("pause", "note", None, None))
+            else:
+                schedulers[0].get_task("note").pause()
+                while not (await session.changes(0, 10))[0].paused:
+                    await asyncio.sleep(0.001)
+            fired = await every_run(session)
+            await asyncio.sleep(0.2)
+            assert len(await every_run(session)) == len(fired)
+            await people.call(lambda database: ConsoleCommands(database, "mara").act("resume", "note", None, None))
 
 
 async def test_run_of_inactive_task_is_rejected(url: str) -> None:

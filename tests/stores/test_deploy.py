@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tarfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -64,7 +64,7 @@ def wait_for_effects(folder: Path, tasks: Sequence[str], number: int = 8) -> Non
 
 
 @contextmanager
-def node(url: str, folder: Path, version: int, library: Path) -> Iterator[subprocess.Popen[bytes]]:
+def node(url: str, folder: Path, version: int, library: Path) -> Generator[subprocess.Popen[bytes]]:
     """Run a node of a version of the program, with the asyncz of a folder, and wait for its start."""
     command = [sys.executable, str(NODE), url, str(folder), f"{version}"]
     log = folder / f"log-{version}-{uuid4().hex}"

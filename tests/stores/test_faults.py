@@ -9,7 +9,8 @@ import sqlite3
 import subprocess
 import sys
 from collections import Counter
-from contextlib import ExitStack, closing
+from collections.abc import Generator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import psycopg
@@ -19,6 +20,7 @@ from psycopg.conninfo import conninfo_to_dict
 from asyncz import AsyncIOScheduler
 from asyncz.stores import PostgresStore, StoreConnectionError
 from asyncz.stores._postgres_network import with_time_limits
+from asyncz.stores._urls import sqlite_path
 from tests.helpers.postgres import new_schema
 from tests.stores.processes import TASKS
 from tests.stores.test_processes import check_each_due_time_once, history, lines, node, url, wait_for
@@ -78,21 +80,35 @@ async def test_lost_connections_lose_no_run(postgres_server: str, tmp_path: Path
     assert states["executed"] == len(lines(tmp_path))
 
 
-async def test_locked_file_delays_runs(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/store.db"
+@contextmanager
+def locked(url: str) -> Generator[None, None, None]:
+    """Keep all nodes from reading and writing, as a long transaction of another program would."""
+    path = sqlite_path(url)
+    if path is None:
+        with psycopg.connect(url) as connection:
+            connection.execute("LOCK TABLE asyncz_tasks, asyncz_runs, asyncz_nodes IN ACCESS EXCLUSIVE MODE")
+            yield
+    else:
+        with closing(sqlite3.connect(path, timeout=30, isolation_level=None)) as connection:
+            connection.execute("BEGIN EXCLUSIVE")
+            yield
+            connection.execute("ROLLBACK")
+
+
+@pytest.mark.parametrize("seconds", [3, 6])
+async def test_locked_store_delays_runs(url: str, tmp_path: Path, seconds: float) -> None:
+    """A commit of 3 seconds, and a store that is away for two leases of 3 seconds."""
     with ExitStack() as stack:
         for _ in range(2):
             stack.enter_context(node(url, tmp_path))
         wait_for_progress(tmp_path)
-        with closing(sqlite3.connect(tmp_path / "store.db", timeout=30, isolation_level=None)) as connection:
-            connection.execute("BEGIN EXCLUSIVE")
-            # The leases of 3 seconds end meanwhile.
-            await asyncio.sleep(4)
-            connection.execute("ROLLBACK")
+        with locked(url):
+            await asyncio.sleep(seconds)
         wait_for_progress(tmp_path)
     runs = await history(url)
     check_each_due_time_once(runs)
     assert {run.state for run in runs} <= {"executed", "missed", "waiting"}
+    assert sum(run.state == "executed" for run in runs) == len(lines(tmp_path))
 
 
 _FULL = """

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
+import psycopg
 import pytest
 
 from asyncz.stores import NodeRecord, PostgresStore, RunQuery, RunRecord, SqliteStore, Store
@@ -82,11 +83,24 @@ def check_each_due_time_once(runs: list[RunRecord]) -> None:
         assert all((time - times[0]) % interval == timedelta(0) for time in times)
 
 
+def connections(url: str) -> int:
+    """Return the number of connections with the database of a URL that nodes have."""
+    with psycopg.connect(url) as database:
+        counting = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'asyncz%'"
+        ((number,),) = database.execute(counting).fetchall()
+        return int(number)
+
+
 async def test_four_processes_fire_each_due_time_once(url: str, tmp_path: Path) -> None:
+    """They start in the same millisecond on an empty database, and each has at most three connections."""
+    at = ("at", f"{time.time() + 2}")
     with ExitStack() as stack:
+        before = 0 if url.startswith("sqlite") else connections(url)
         for _ in range(4):
-            stack.enter_context(node(url, tmp_path))
+            stack.enter_context(node(url, tmp_path, 1, *at))
         wait_for(lambda: len(lines(tmp_path)) >= TASKS * 10)
+        if not url.startswith("sqlite"):
+            assert connections(url) - before <= 4 * 3
     runs = await history(url)
     check_each_due_time_once(runs)
     # On a busy machine, a run may come due while the one before is in progress.

@@ -286,6 +286,7 @@ async def test_unreadable_rows_are_kept(change: dict[str, object]) -> None:
     async with AsyncIOScheduler(store=store, store_options=IMPORTABLE) as scheduler:
         assert scheduler.tasks == ()
         assert [*scheduler.store.unreadable] == ["task"]
+        assert [*await session.changes(0, 10)] == [stored]
         # A repaired row runs at once.
         repaired = await session.change(record.model_copy(update={"version": stored.version}))
         assert repaired is not None
