@@ -38,10 +38,10 @@ ItemT_co = TypeVar("ItemT_co", covariant=True)
 ResultT = TypeVar("ResultT")
 ResultT_co = TypeVar("ResultT_co", covariant=True)
 
-# Seconds after which an executor that has rejected a run is asked again.
+# Seconds after which a run that its executor has rejected is submitted again.
 _REJECTED_DELAY = 1.0
-# Maximum number of items that are taken and not yet handed out, as a multiple of `max_instances`: results may wait for
-# the consumer, or for a slower item before them, while as many runs go on.
+# Maximum number of items that were taken and whose outcomes were not received yet, as a multiple of `max_instances`:
+# half of them may be results that wait for the consumer, or for a slower item before them, and the workers stay busy.
 _WINDOW = 2
 
 
@@ -138,7 +138,7 @@ class BatchController(TaskController[ResultT]):
     """Controller of the task of a batch.
 
     Attributes:
-        on_change: Called when the task may accept another run, or will accept no more.
+        on_change: Called when the task may accept another run, or has stopped accepting them.
     """
 
     __slots__ = ("on_change",)
@@ -146,7 +146,7 @@ class BatchController(TaskController[ResultT]):
     on_change: Callable[[], object]
 
     def accepts_run(self) -> bool:
-        """Return True if a run may be submitted now."""
+        """Return True if a run may be submitted now; if not, `on_change` is called when that may have changed."""
         if self.paused or self.removed or self.live_count >= self.task._spec.limits.max_instances:
             return False
         if self._runtime.defer_while_paused(self.refill) or self._runtime.status != "running":
@@ -154,8 +154,8 @@ class BatchController(TaskController[ResultT]):
         registration = self.registration
         if registration.ready or registration.failure is not None:
             return True
-        # A run that waits for the start of the executor would not be offered again if the queue is full by then. The
-        # key is the id of no run.
+        # A run that is submitted now would wait for the start of the executor, and be dropped if the queue is full by
+        # then. So only the call of `refill` waits there. The keys of runs are positive.
         registration.pending[-id(self)] = self.refill
         return False
 
@@ -298,10 +298,10 @@ class BatchItem(Generic[ItemT, ResultT]):
 
 
 class BatchRuns(Generic[ItemT, ResultT]):
-    """Runs of a batch: items in, outcomes out. For the loop's thread, except for `has_outcome`.
+    """Runs of a batch: items in, outcomes out. For the loop's thread, except where noted.
 
-    At most `max_instances` runs are live, and at most twice as many items are taken and not yet handed out: those that
-    wait for a slot, live runs, and outcomes that wait for the consumer or for the outcome of an item before them.
+    At most `max_instances` runs are live. At most twice as many items are in the window: those that wait for a slot,
+    live runs, and outcomes that wait for the consumer or for the outcome of an item before them.
 
     Args:
         plan: Description of the batch.
@@ -315,7 +315,7 @@ class BatchRuns(Generic[ItemT, ResultT]):
         self.plan: BatchPlan[ItemT, ResultT] = plan
         self._schedule = BatchSchedule()
         self._controller: BatchController[ResultT] | None = None
-        # Kept beside the controller, which drops it when the task is finished.
+        # The controller drops its reference when the task is finished.
         self._task: Task[ResultT] | None = None
         # Outcomes by index that wait for one before them; and those that can be handed out.
         self._early: dict[int, BatchOutcome[ItemT, ResultT]] = {}
@@ -335,13 +335,13 @@ class BatchRuns(Generic[ItemT, ResultT]):
 
     @property
     def window(self) -> int:
-        """Maximum number of items that are taken and not yet handed out. Thread-safe."""
+        """Maximum number of items that were taken and whose outcomes were not received yet. Thread-safe."""
         limits = self.plan.limits if self._task is None else self._task.limits
         return _WINDOW * limits.max_instances
 
     @property
     def has_outcome(self) -> bool:
-        """True if an outcome can be handed out. Thread-safe."""
+        """True if `next` would return an outcome at once. Thread-safe."""
         return bool(self._ready)
 
     def check_thread(self) -> None:
@@ -362,7 +362,7 @@ class BatchRuns(Generic[ItemT, ResultT]):
         self._controller = self.plan.add_task(self._schedule, self.on_change)
         self._task = self._controller.task
         if pump is not None:
-            # Without the run that iterates, if there is one: the items are not its work.
+            # Without the current run, if a run iterates: the items are not its work.
             self._pump = asyncio.get_running_loop().create_task(pump(), context=context_for_later())
 
     # Items
@@ -391,15 +391,15 @@ class BatchRuns(Generic[ItemT, ResultT]):
         self._submit_pending()
 
     def feed_soon(self, item: ItemT) -> None:
-        """Do the same as `feed` on the loop's thread. Thread-safe."""
+        """Call `feed` on the loop's thread, later. Thread-safe."""
         self.plan.parts.runtime.inbox.put(partial(self.feed, item))
 
     def end_soon(self, failure: BaseException | None = None) -> None:
-        """Do the same as `end_of_items` on the loop's thread. Thread-safe."""
+        """Call `end_of_items` on the loop's thread, later. Thread-safe."""
         self.plan.parts.runtime.inbox.put(partial(self.end_of_items, failure))
 
     def end_of_items(self, failure: BaseException | None = None) -> None:
-        """Handle that no more items follow; `failure` is raised when the outcomes before it were handed out."""
+        """Note that all items were taken; `next` raises `failure` after the outcomes of the items before it."""
         self._failure = failure
         self._schedule.has_all_items = True
         if self._controller is not None:
@@ -415,7 +415,7 @@ class BatchRuns(Generic[ItemT, ResultT]):
             pending.popleft()
 
     def _submit_later(self) -> None:
-        """Submit the rejected run later: nobody announces that the queue of an executor has room."""
+        """Submit the rejected run after a delay: an executor does not report that its queue has room again."""
         if not self._is_submission_due:
             self._is_submission_due = True
             self.plan.parts.runtime.clock.call_later(_REJECTED_DELAY, self._on_timer)
@@ -441,7 +441,7 @@ class BatchRuns(Generic[ItemT, ResultT]):
         self._wake()
 
     def on_change(self) -> None:
-        """Handle that the task may accept another run, or will accept no more."""
+        """Submit runs if the task may accept some; note if it has stopped accepting them."""
         controller = self._controller
         if controller is None or self.closed:
             return
@@ -454,7 +454,7 @@ class BatchRuns(Generic[ItemT, ResultT]):
         self._wake()
 
     def _stop(self) -> None:
-        """Take no more items; the live runs go on."""
+        """Stop taking items; the live runs continue."""
         self._stopped = self.shutdown_error() or TaskLookupError(self.task_id)
         self._taken -= len(self._schedule.pending)
         self._schedule.pending.clear()
@@ -471,7 +471,7 @@ class BatchRuns(Generic[ItemT, ResultT]):
         while not self.closed:
             if self._ready:
                 self._handed_out += 1
-                # The window has room for another item.
+                # The window has room for another item: the pump may be waiting for that.
                 self._wake()
                 return self._ready.popleft()
             if self._handed_out == self._taken and (self._stopped is not None or self._schedule.is_exhausted):
@@ -491,7 +491,7 @@ class BatchRuns(Generic[ItemT, ResultT]):
         return SchedulerNotRunningError(f"the rest of the batch {self.task_id!r}", runtime.status)
 
     def close(self) -> None:
-        """End the iteration: cancel the live runs, forget the other items and remove the task."""
+        """End the iteration: cancel the live runs, drop the other items and remove the task."""
         if self.closed:
             return
         self.closed = True
@@ -501,8 +501,8 @@ class BatchRuns(Generic[ItemT, ResultT]):
         if self._controller is not None and self._task is not None:
             self._controller.retire_if_finished()
             self._controller.end(self._task)
-            # Without a reference cycle, items and results are released at once.
-            self._controller.on_change = _do_nothing
+            # Without the reference cycle, items and results are released at once.
+            self._controller.on_change = lambda: None
         if self._pump is not None:
             # The iterable may be waiting for something.
             self._pump.cancel()
@@ -510,7 +510,7 @@ class BatchRuns(Generic[ItemT, ResultT]):
         self._wake()
 
     def close_soon(self) -> None:
-        """Do the same as `close` on the loop's thread. Thread-safe."""
+        """Call `close` on the loop's thread, later. Thread-safe."""
         if self._controller is None:
             self.closed = True
         elif not self.closed:
@@ -527,7 +527,3 @@ class BatchRuns(Generic[ItemT, ResultT]):
         for waiter in waiters:
             if not waiter.done():
                 waiter.set_result(None)
-
-
-def _do_nothing() -> None:
-    """Do nothing."""

@@ -69,7 +69,7 @@ class BatchPlanner:
     parts: SchedulerParts
     defaults: TaskLimits
 
-    def __call__(
+    def plan(
         self,
         fn: Callable[[ItemT], ResultT | Awaitable[ResultT]],
         executor: Executor[ResultT] | OtherAlias | None,
@@ -103,11 +103,14 @@ class BatchPlanner:
 
 
 Pump: TypeAlias = Callable[[], Coroutine[object, Never, None]]
-"""Coroutine function that takes the items of a batch."""
+"""Coroutine function that reads the items of a batch and submits their runs."""
 
 
 class BatchSource(Protocol[ItemT_co, ResultT_co]):
-    """Runs of a batch, as the object that iterates sees them. For the loop's thread, except where noted."""
+    """The part of `BatchRuns` that the object for iteration uses. For the loop's thread, except where noted.
+
+    Covariant in the item and the result, which `BatchRuns` cannot be: it also receives them.
+    """
 
     @property
     def task_id(self) -> str:
@@ -121,12 +124,12 @@ class BatchSource(Protocol[ItemT_co, ResultT_co]):
 
     @property
     def window(self) -> int:
-        """Maximum number of items that are taken and not yet handed out. Thread-safe."""
+        """Maximum number of items that were taken and whose outcomes were not received yet. Thread-safe."""
         ...
 
     @property
     def has_outcome(self) -> bool:
-        """True if an outcome can be handed out. Thread-safe."""
+        """True if `next` would return an outcome at once. Thread-safe."""
         ...
 
     def check_thread(self) -> None:
@@ -150,7 +153,7 @@ class BatchSource(Protocol[ItemT_co, ResultT_co]):
         ...
 
     def close_soon(self) -> None:
-        """Do the same as `close` on the loop's thread. Thread-safe."""
+        """Call `close` on the loop's thread, later. Thread-safe."""
         ...
 
 
@@ -245,11 +248,11 @@ class Batch(Returns[CallT_co], Generic[ItemT_co, CallT_co]):
         self.close()
 
     async def aclose(self) -> None:
-        """End the batch: cancel its runs, take no more items and remove the task."""
+        """End the batch: cancel its runs, stop taking items and remove the task."""
         self.close()
 
     def close(self) -> None:
-        """Do the same as `aclose()`, in a plain function."""
+        """End the batch as `aclose()` does, for code that cannot await."""
         self._source.close()
 
     def __del__(self) -> None:
@@ -291,7 +294,7 @@ async def _pump(runs: BatchRuns[ItemT, ResultT], items: Iterable[ItemT] | AsyncI
     except (StopIteration, StopAsyncIteration):
         runs.end_of_items()
     except BaseException as error:
-        # Also a cancellation that the iterable raises, or else the consumer would wait without end.
+        # Also a cancellation that the iterable raises: the consumer would wait without end.
         runs.end_of_items(error)
         if not isinstance(error, Exception):
             raise
@@ -354,7 +357,7 @@ class ThreadBatch(Returns[CallT_co], Generic[ItemT_co, CallT_co]):
         raise _error_of(self._source, outcome) from raised_by(notification)
 
     def _next_outcome(self) -> BatchOutcome[ItemT_co, CallT_co]:
-        """Take items as far as there is room, then wait for the next outcome, and return it.
+        """Take items until the window is full, then wait for the next outcome, and return it.
 
         Raises:
             StopIteration: There are no more.
@@ -370,8 +373,8 @@ class ThreadBatch(Returns[CallT_co], Generic[ItemT_co, CallT_co]):
         # Only this thread takes items and receives outcomes, so its own count of items in flight is exact. It reads two
         # values that the loop's thread changes: `window`, one attribute that is replaced as a whole, and `has_outcome`,
         # the size of a deque. Both reads are atomic under the GIL. An old value is harmless: an item is taken a call
-        # earlier or later, and an outcome that was missed is received below. Not all items are taken at once, as the
-        # iterable may be slow: results that are there come first.
+        # earlier or later, and an outcome that was missed is received below. The loop stops at the first outcome: the
+        # iterable may be slow, and the consumer must not wait for it.
         while not self._has_all_items and self._in_flight < source.window:
             if not self._take_item():
                 self._has_all_items = True
@@ -400,7 +403,7 @@ class ThreadBatch(Returns[CallT_co], Generic[ItemT_co, CallT_co]):
         self.close()
 
     def close(self) -> None:
-        """End the batch: cancel its runs, take no more items and remove the task. Does not wait for that."""
+        """End the batch: cancel its runs, stop taking items and remove the task. Does not wait for the end."""
         self._source.close_soon()
 
     def __del__(self) -> None:
@@ -429,14 +432,15 @@ class _ThreadOutcomes(Iterator[BatchOutcome[ItemT_co, ResultT_co]]):
 def thread_batch_of(
     runs: BatchRuns[ItemT, ResultT], items: Iterable[ItemT], bridge: LoopBridge
 ) -> ThreadBatch[ItemT, ResultT]:
-    """Return a batch that reads its items in the thread that iterates: a cursor of a database may need that."""
-    iterator: list[Iterator[ItemT]] = []
+    """Return a batch that reads its items in the consuming thread, as a cursor of a database may require."""
+    iterator: Iterator[ItemT] | None = None
 
     def take_item() -> bool:
+        nonlocal iterator
         try:
-            if not iterator:
-                iterator.append(iter(items))
-            runs.feed_soon(next(iterator[0]))
+            if iterator is None:
+                iterator = iter(items)
+            runs.feed_soon(next(iterator))
         except StopIteration:
             runs.end_soon()
             return False
@@ -468,7 +472,7 @@ def _error_of(source: BatchSource[object, object], outcome: BatchOutcome[object,
 
 
 class _AnItem:
-    """Item in the message about a function that does not accept one argument."""
+    """Argument for the check of a signature: the message about a function that does not accept it shows `item`."""
 
     @override
     def __repr__(self) -> str:

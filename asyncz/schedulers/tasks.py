@@ -431,7 +431,7 @@ class TaskScheduler:
             ...     print(len(page))
         """
         check_items(items, (Iterable, AsyncIterable), "a list or another iterable, or an async one,")
-        return batch_of(self._batches(fn, executor, id, options, ordered=ordered), items)
+        return batch_of(self._batches.plan(fn, executor, id, options, ordered=ordered), items)
 
     @property
     def tasks(self) -> tuple[Task[object], ...]:

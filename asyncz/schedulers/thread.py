@@ -68,9 +68,9 @@ SchedulerT_co = TypeVar("SchedulerT_co", bound=ThreadedScheduler, covariant=True
 class SchedulerThread(Generic[SchedulerT_co]):
     """Thread that runs a scheduler, with methods for other threads to wait for results.
 
-    Made by `AsyncIOScheduler.in_thread`. Methods of the scheduler and its tasks that may be called from any thread,
-    such as `add_task` or `Task.then`, are called directly. The methods here block; they may be called from any thread
-    except the one of the scheduler. `with` runs the scheduler for a block; `start()` and `stop()` need no block.
+    Made by `AsyncIOScheduler.in_thread`. Call the thread-safe methods of the scheduler and its tasks, such as
+    `add_task` or `Task.then`, directly. The methods here block; they may be called from any thread except that of the
+    scheduler. `with` runs the scheduler for a block; `start()` and `stop()` need no block.
 
     Args:
         scheduler: Scheduler to run.
@@ -220,7 +220,7 @@ class SchedulerThread(Generic[SchedulerT_co]):
 
         Args:
             task: Task of this scheduler.
-            timeout: Maximum seconds to wait; None for no limit. The run goes on after that.
+            timeout: Maximum seconds to wait; None for no limit. The run continues after that.
 
         Raises:
             ResultTimeoutError: The run has not ended in time.
@@ -240,7 +240,7 @@ class SchedulerThread(Generic[SchedulerT_co]):
 
         Args:
             task: Task of this scheduler.
-            timeout: Maximum seconds to wait; None for no limit. The task goes on after that.
+            timeout: Maximum seconds to wait; None for no limit. The task continues after that.
 
         Raises:
             ResultTimeoutError: No run has ended in time.
@@ -362,8 +362,8 @@ class SchedulerThread(Generic[SchedulerT_co]):
             ...     print(thumbnail)
         """
         check_items(items, (Iterable,), "a list or another iterable")
-        runs = self._batches(fn, executor, id, options, ordered=ordered)
-        return thread_batch_of(runs, items, self._call)
+        runs = self._batches.plan(fn, executor, id, options, ordered=ordered)
+        return thread_batch_of(runs, items, self._run_on_loop)
 
     def wait_closed(self) -> None:
         """Wait for the end of a shutdown, by `shutdown()`, SIGINT or SIGTERM.
@@ -395,7 +395,7 @@ class SchedulerThread(Generic[SchedulerT_co]):
         """
         self._wait_for(lambda: self._scheduler.shutdown(wait, timeout), "", None)
 
-    def _call(self, make: Callable[[], Coroutine[object, Never, ResultT]], /) -> ResultT:
+    def _run_on_loop(self, make: Callable[[], Coroutine[object, Never, ResultT]], /) -> ResultT:
         """Run a coroutine on the loop, and wait for its result."""
         return self._wait_for(make, "", None)
 
@@ -408,7 +408,8 @@ class SchedulerThread(Generic[SchedulerT_co]):
             if self._loop is None:
                 raise SchedulerNotRunningError("waiting for the scheduler's thread", parent=self._parent)
             future = asyncio.run_coroutine_threadsafe(make(), self._loop)
-            # Done with `future`, whatever interrupts this thread: a signal may come at any moment.
+            # The scheduler's thread waits for it before it closes its loop. Set by a callback of `future`, not by this
+            # thread, which a signal may interrupt at any moment.
             received: concurrent.futures.Future[None] = concurrent.futures.Future()
             future.add_done_callback(lambda _: received.set_result(None))
             self._waiting.add(received)
@@ -421,7 +422,7 @@ class SchedulerThread(Generic[SchedulerT_co]):
                 concurrent.futures.wait([future], min(remaining, _SIGNAL_INTERVAL))
             return future.result()
         finally:
-            # Ends the waiting only; the run goes on.
+            # Cancels the coroutine that waits, not the run.
             future.cancel()
             self._waiting.discard(received)
 
@@ -445,7 +446,7 @@ class SchedulerThread(Generic[SchedulerT_co]):
         self._stop(wait=self._drain_timeout is not None)
 
     def _after_fork(self, parent: int) -> None:
-        """Adapt to the child process of a fork: it has no such thread, and a lock may be held for ever."""
+        """Adapt to the child process of a fork: it has no such thread, and a copied lock may be held for ever."""
         self._parent = parent
         self._loop, self._thread = None, None
         self._start_lock, self._lock = threading.RLock(), threading.Lock()
