@@ -14,7 +14,7 @@ from opentelemetry.metrics import CallbackOptions, Meter, MeterProvider, Observa
 
 from asyncz._text import encodable
 from asyncz.exceptions import InvalidInputError
-from asyncz.schedulers._observation import Observation as SchedulerNumbers, StoreObservation
+from asyncz.schedulers._observation import BOUNDARIES, Observation as SchedulerNumbers, StoreObservation
 from asyncz.schedulers._runtime import Runtime
 
 SCHEMA: Final = "1"
@@ -55,7 +55,6 @@ DEFINITIONS: Final[Mapping[str, tuple[_Kind, str, str]]] = {
 """Kinds, units and descriptions of the metrics by name."""
 
 _FAST_BOUNDARIES = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-_BOUNDARIES = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14400)
 
 
 def _active(seen: SchedulerNumbers) -> Iterable[tuple[str, float]]:
@@ -101,8 +100,8 @@ class Observed(Protocol):
 class Instruments:
     """Instruments of one meter.
 
-    A meter keeps the first instrument of a name, and the SDK ignores the callbacks of a second one. So the callbacks
-    are those of this object, and read all live instrumentations.
+    A meter keeps the first instrument of a name, and the SDK ignores the callbacks of a second one. So all
+    instrumentations of a meter share the callbacks of this object.
 
     Args:
         meter: The meter.
@@ -114,10 +113,10 @@ class Instruments:
             return name, unit, description
 
         self.duration = meter.create_histogram(
-            *described("asyncz.run.duration"), explicit_bucket_boundaries_advisory=_BOUNDARIES
+            *described("asyncz.run.duration"), explicit_bucket_boundaries_advisory=BOUNDARIES
         )
         self.lateness = meter.create_histogram(
-            *described("asyncz.run.lateness"), explicit_bucket_boundaries_advisory=_BOUNDARIES
+            *described("asyncz.run.lateness"), explicit_bucket_boundaries_advisory=BOUNDARIES
         )
         self.store_duration = meter.create_histogram(
             *described("asyncz.store.operation.duration"), explicit_bucket_boundaries_advisory=_FAST_BOUNDARIES
@@ -151,7 +150,7 @@ class Instruments:
             self._live = (*live, weakref.ref(observed))
 
     def discard(self, observed: Observed) -> None:
-        """Read an instrumentation no more. Thread-safe; may be called again."""
+        """Stop reading an instrumentation. Thread-safe; may be called again."""
         with _lock:
             self._live = tuple(each for each in self._live if each() is not observed)
 
@@ -176,8 +175,9 @@ _numbers = itertools.count(1)
 
 def instruments_of(provider: MeterProvider | None) -> Instruments:
     """Return the instruments of a meter provider; None is the global one. Thread-safe."""
-    # By provider, not by meter: the global provider returns a new meter for each call until a program sets the real
-    # one, and hands the instruments of all of them to it. The function stands for the global provider of any time.
+    # By provider, not by meter: until a program sets the global provider, that returns a new meter for each call, and
+    # later passes the instruments of all of them to the real one. The function is the key of the global provider,
+    # before and after it is set.
     key: object = get_meter_provider if provider is None or provider is get_meter_provider() else provider
     # Under the lock: of two threads that made the instruments at the same time, the meter would keep the callbacks of
     # one and this module the object of the other. The callbacks themselves never take the lock.

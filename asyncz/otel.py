@@ -26,9 +26,9 @@ The event `asyncz.run.started` marks the call of the function. Metrics have the 
 - `asyncz.run.retried`: `asyncz.executor`, `code.function.name`, `error.type`.
 - `asyncz.run.refused`: `asyncz.executor`, and `asyncz.run.refusal`, which is `max_instances` or `queue_full`.
 - `asyncz.run.active`, `asyncz.run.waiting`: `asyncz.executor`.
-- `asyncz.task.overdue`, `asyncz.tasks`: no more.
+- `asyncz.task.overdue`, `asyncz.tasks`: no others.
 - With a store, `asyncz.node.lease.remaining`, `asyncz.node.takeovers`, `asyncz.tasks.parked`,
-  `asyncz.store.clock_offset` and `asyncz.store.connected`: no more.
+  `asyncz.store.clock_offset` and `asyncz.store.connected`: no others.
 - With a store, `asyncz.store.operation.duration`: `asyncz.store.operation`, a method of `StoreSession`; `error.type`.
 
 These names are version `SCHEMA` of this module. No convention for jobs exists.
@@ -67,7 +67,7 @@ from asyncz.runs import TaskRun
 from asyncz.schedulers import AsyncIOScheduler
 from asyncz.schedulers._batch_runs import BatchItem
 from asyncz.schedulers._live_run import LiveRun
-from asyncz.schedulers._observation import Observation, node_id, observe
+from asyncz.schedulers._observation import Observation, lateness_of, node_id, observe
 from asyncz.schedulers._safe_logging import logger
 from asyncz.schedulers.subscriptions import Subscription
 
@@ -251,7 +251,7 @@ class Instrumentation:
         self.close()
 
     def close(self) -> None:
-        """Record nothing more, and end the spans of live runs. Thread-safe; may be called more than once."""
+        """Stop recording, and end the spans of live runs. Thread-safe; may be called more than once."""
         runtime = self._parts.runtime
         with runtime.lock:
             if self._closed:
@@ -293,7 +293,7 @@ class Instrumentation:
         return _Origin(current, by_result=False) if current.is_valid else None
 
     def headers_of_caller(self) -> Mapping[str, str]:
-        """Return the headers of the current span, for a run that the store keeps; empty if there is none."""
+        """Return the headers of the current span, for a stored run; empty without a span."""
         try:
             return _headers(otel_context.get_current()) if trace.get_current_span().get_span_context().is_valid else {}
         except Exception:
@@ -476,8 +476,8 @@ class Instrumentation:
         self._instruments.refused.add(1, attributes)
 
     def _record_lateness(self, task_id: str, run: _RunTrace | None, details: RunDetails) -> None:
-        """Record the lateness of a run once, with its first attempt, whatever became of that."""
-        lateness = _lateness_of(details)
+        """Record the lateness of a run with its first attempt, whether or not others follow."""
+        lateness = lateness_of(details)
         if details.attempt == 1 and lateness is not None:
             self._instruments.lateness.record(lateness, self._metric_attributes(task_id, run, None))
 
@@ -489,7 +489,7 @@ class Instrumentation:
         if span is None:
             return
         attributes: _Attributes = {"asyncz.run.outcome": outcome}
-        lateness = _lateness_of(details)
+        lateness = lateness_of(details)
         if lateness is not None:
             attributes["asyncz.run.lateness"] = lateness
         finished = None
@@ -597,12 +597,6 @@ def _outcome_of(event: TaskNotification[object]) -> tuple[str, BaseException | N
             return "cancelled", None, ""
 
 
-def _lateness_of(details: RunDetails) -> float | None:
-    if details.started is None or details.scheduled is None:
-        return None
-    return max(0.0, details.started - details.scheduled)
-
-
 def _nanoseconds(seconds: float) -> int:
     return int(seconds * 1_000_000_000)
 
@@ -613,5 +607,5 @@ def _type_name(error: BaseException) -> str:
 
 
 def _dotted(reference: str) -> str:
-    """Return a function's name as `code.function.name` has it: with a point after the module."""
+    """Return a function's name in the form of `code.function.name`: with a point after the module."""
     return reference.replace(":", ".", 1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Self
 
 import attrs
@@ -18,32 +18,55 @@ from asyncz._checks import check_flag, check_instance
 from asyncz._prometheus_text import Family, Labels, Sample, text_of
 from asyncz.events import RunDetails, TaskCancelled, TaskError, TaskExecuted, TaskNotification, TaskRetrying
 from asyncz.schedulers import AsyncIOScheduler
-from asyncz.schedulers._observation import Observation, observe
+from asyncz.schedulers._observation import BOUNDARIES, Observation, lateness_of, observe
 from asyncz.schedulers.subscriptions import Subscription
+from asyncz.states import ExecutorState
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 """Content type of the text."""
 
-_BOUNDARIES: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14400)
 _STATUSES: Final = ("created", "running", "paused", "draining", "stopped")
+_OUTCOMES: Final = (("executed", "executed"), ("error", "errors"), ("missed", "missed"), ("cancelled", "cancelled"))
+"""Values of the label `outcome`, with the names of their counts."""
+
+_EXECUTOR_METRICS: Final[Sequence[tuple[str, str, Callable[[ExecutorState, int], float]]]] = (
+    (
+        "asyncz_runs_active",
+        "Runs that executors have accepted and not yet released, without those in their queues",
+        lambda executor, _: executor.running - executor.queued,
+    ),
+    (
+        "asyncz_runs_waiting",
+        "Runs that wait for a slot of their task or for a worker",
+        lambda executor, backlog: executor.queued + backlog,
+    ),
+    (
+        "asyncz_runs_abandoned",
+        "Runs that have an outcome although their function has not returned",
+        lambda executor, _: executor.abandoned,
+    ),
+    ("asyncz_executor_workers", "Threads or processes of an executor", lambda executor, _: executor.workers),
+    ("asyncz_executor_workers_lost_total", "Worker processes that died", lambda executor, _: executor.lost_workers),
+)
+"""Names and descriptions of the metrics of executors, with functions of a state and of the backlog of the executor."""
 
 
 @attrs.define(eq=False)
 class _Histogram:
     """Numbers of values up to each boundary, and their sum."""
 
-    counts: list[int] = attrs.Factory(lambda: [0] * (len(_BOUNDARIES) + 1))
+    counts: list[int] = attrs.Factory(lambda: [0] * (len(BOUNDARIES) + 1))
     total: float = 0.0
 
     def add(self, value: float) -> None:
         """Count a value."""
-        self.counts[bisect_left(_BOUNDARIES, value)] += 1
+        self.counts[bisect_left(BOUNDARIES, value)] += 1
         self.total += value
 
     def samples(self, labels: Labels) -> Iterator[Sample]:
         """Return the lines of the histogram, with cumulative counts."""
         count = 0
-        for boundary, number in zip((*(f"{each:g}" for each in _BOUNDARIES), "+Inf"), self.counts, strict=True):
+        for boundary, number in zip((*(f"{each:g}" for each in BOUNDARIES), "+Inf"), self.counts, strict=True):
             count += number
             yield "_bucket", (*labels, ("le", boundary)), count
         yield "_sum", labels, self.total
@@ -93,7 +116,7 @@ class PrometheusMetrics:
         self.close()
 
     def close(self) -> None:
-        """Count nothing more. Thread-safe; may be called more than once."""
+        """Stop counting. Thread-safe; may be called more than once."""
         for subscription in self._subscriptions:
             subscription.unsubscribe()
 
@@ -133,9 +156,9 @@ class PrometheusMetrics:
             self._add_lateness(labels, details)
 
     def _add_lateness(self, labels: Labels, details: RunDetails) -> None:
-        """Count the lateness of a run once, with its first attempt, whatever became of that. Under the lock."""
+        """Count the lateness of a run with its first attempt, whether or not others follow. Under the lock."""
         if details.attempt == 1 and details.started is not None:
-            self._lateness.setdefault(labels, _Histogram()).add(_lateness_of(details))
+            self._lateness.setdefault(labels, _Histogram()).add(lateness_of(details) or 0.0)
 
     def _labels_of(self, task_id: str) -> Labels:
         # A finished task is unregistered after its last outcome was announced.
@@ -163,46 +186,21 @@ def _of_scheduler(seen: Observation) -> Sequence[Family]:
     )
 
 
-_OUTCOMES: Final = (("executed", "executed"), ("error", "errors"), ("missed", "missed"), ("cancelled", "cancelled"))
-
-
 def _of_executors(seen: Observation) -> Sequence[Family]:
-    def samples(values: Iterable[tuple[str, float]]) -> Iterable[Sample]:
-        return [("", (("executor", alias),), value) for alias, value in values]
-
-    executors = seen.executors
-    return (
-        (
-            "asyncz_runs_active",
-            "gauge",
-            "Runs that executors have accepted and not yet released, without those in their queues",
-            samples([(each.alias, each.running - each.queued) for each in executors]),
-        ),
-        (
-            "asyncz_runs_waiting",
-            "gauge",
-            "Runs that wait for a slot of their task or for a worker",
-            samples([(each.alias, each.queued + seen.backlog.get(each.alias, 0)) for each in executors]),
-        ),
-        (
-            "asyncz_runs_abandoned",
-            "gauge",
-            "Runs that have an outcome although their function has not returned",
-            samples([(each.alias, each.abandoned) for each in executors]),
-        ),
-        (
-            "asyncz_executor_workers",
-            "gauge",
-            "Threads or processes of an executor",
-            samples([(each.alias, each.workers) for each in executors]),
-        ),
-        (
-            "asyncz_executor_workers_lost_total",
-            "counter",
-            "Worker processes that died",
-            samples([(each.alias, each.lost_workers) for each in executors]),
-        ),
+    return tuple(
+        (name, _kind_of(name), description, [_executor_sample(seen, each, value) for each in seen.executors])
+        for name, description, value in _EXECUTOR_METRICS
     )
+
+
+def _executor_sample(
+    seen: Observation, executor: ExecutorState, value: Callable[[ExecutorState, int], float]
+) -> Sample:
+    return "", (("executor", executor.alias),), value(executor, seen.backlog.get(executor.alias, 0))
+
+
+def _kind_of(name: str) -> str:
+    return "counter" if name.endswith("_total") else "gauge"
 
 
 def _of_store(seen: Observation) -> Sequence[Family]:
@@ -210,7 +208,7 @@ def _of_store(seen: Observation) -> Sequence[Family]:
     if store is None:
         return ()
     return tuple(
-        (f"asyncz_{name}", "counter" if name.endswith("_total") else "gauge", description, [("", (), value)])
+        (f"asyncz_{name}", _kind_of(name), description, [("", (), value)])
         for name, description, value in (
             ("store_connected", "1 if the store has answered last time, else 0", float(store.connected)),
             (
@@ -232,9 +230,3 @@ def _of_store(seen: Observation) -> Sequence[Family]:
             ("tasks_parked", "Stored tasks that cannot run in this program", store.parked),
         )
     )
-
-
-def _lateness_of(details: RunDetails) -> float:
-    if details.started is None or details.scheduled is None:
-        return 0.0
-    return max(0.0, details.started - details.scheduled)

@@ -1,16 +1,21 @@
-"""Numbers about a scheduler for metrics: read in any thread, without a snapshot of each task."""
+"""Numbers for metrics: those of a scheduler, read in any thread without a snapshot of each task, and those of a run."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from typing import Final
 
 import attrs
 
 from asyncz._statuses import SchedulerStatus
+from asyncz.events import RunDetails
 from asyncz.schedulers._parts import AnyController, SchedulerParts
 from asyncz.schedulers._safe_logging import logger
 from asyncz.states import ExecutorState
+
+BOUNDARIES: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14400)
+"""Boundaries of the histograms of durations and lateness, in seconds."""
 
 
 @attrs.frozen(eq=False)
@@ -57,17 +62,27 @@ class Observation:
     store: StoreObservation | None
 
 
-def _waits_since(controller: AnyController, now: float) -> float:
+def lateness_of(details: RunDetails) -> float | None:
+    """Return the seconds from the due time of a run to the call of its function; None if it was not called."""
+    if details.started is None or details.scheduled is None:
+        return None
+    return max(0.0, details.started - details.scheduled)
+
+
+def _earliest_due(controller: AnyController, now: float) -> float:
     """Return the earliest due time up to `now` that has not led to a submission; `now` if there is none.
 
     A paused task waits on purpose, also with a backlog: it is not late.
     """
     if controller.paused:
         return now
-    waiting, next_due, offset = controller.first_due, controller.schedule.next_due, controller.clock_offset
+    earliest, offset = now, controller.clock_offset
+    next_due, waiting = controller.schedule.next_due, controller.first_due
     if next_due is not None:
-        now = min(now, next_due.timestamp() + offset)
-    return now if waiting is None else min(now, waiting + offset)
+        earliest = min(earliest, next_due.timestamp() + offset)
+    if waiting is not None:
+        earliest = min(earliest, waiting + offset)
+    return earliest
 
 
 def observe(parts: SchedulerParts) -> Observation:
@@ -78,7 +93,7 @@ def observe(parts: SchedulerParts) -> Observation:
     now = runtime.now()
     earliest = now
     for controller in controllers:
-        earliest = min(earliest, _waits_since(controller, now))
+        earliest = min(earliest, _earliest_due(controller, now))
         waiting = controller.backlog_size
         if waiting:
             backlog[controller.registration.alias] += waiting
