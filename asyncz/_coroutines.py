@@ -141,7 +141,7 @@ class CallLoop:
             _discard_half_made_loop(error)
             raise
         if call.left_tasks:
-            # In this loop they would go on during the next call.
+            # In this loop they would continue during the next call.
             self.close()
         return call.result()
 
@@ -206,7 +206,7 @@ async def _cancel_tasks_left(current: asyncio.Task[object] | None) -> bool:
     Returns:
         True if some have ignored their cancellation.
 
-    A loop that is reused stops with the run: its tasks would freeze, and go on during the next run.
+    A loop that is reused stops with the run: its tasks would freeze, and continue during the next run.
     """
     left: set[asyncio.Task[object]] = {task for task in asyncio.all_tasks() if task is not current}
     for task in left:

@@ -42,7 +42,7 @@ class StreamKey:
 class TaskListeners(Generic[OutcomeT]):
     """Listeners of one task, in the order of their registration.
 
-    Adding and removing one of many take constant time. All methods may be called from any thread.
+    Adding and removing one of many take constant time. All methods are thread-safe.
     """
 
     __slots__ = ("_changes", "_entries", "_repeated", "_snapshot")

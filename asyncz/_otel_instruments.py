@@ -50,7 +50,7 @@ DEFINITIONS: Final[Mapping[str, tuple[_Kind, str, str]]] = {
     "asyncz.node.takeovers": ("observable counter", "{run}", "Runs that this node has taken over from lost ones"),
     "asyncz.store.clock_offset": ("gauge", "s", "Seconds by which the clock is ahead of that of the store"),
     "asyncz.store.operation.duration": ("histogram", "s", "Seconds of a transaction of the store"),
-    "asyncz.store.connected": ("gauge", "1", "1 if the store has answered last time, else 0"),
+    "asyncz.store.connected": ("gauge", "1", "1 if the last call of the store was successful, else 0"),
 }
 """Kinds, units and descriptions of the metrics by name."""
 

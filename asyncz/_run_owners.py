@@ -23,7 +23,7 @@ class LeaseTerm:
 
     Attributes:
         until: Time of `now` at which the node stops to trust its lease.
-        over: Whether another node may have taken over the runs, whatever `until` says.
+        over: True if another node may have taken over the runs, whatever `until` says.
     """
 
     __slots__ = ("_now", "over", "until")
@@ -49,8 +49,8 @@ class RunPermit:
 
     Attributes:
         term: Term in which this node became the owner of the run; None if the store does not know the run yet.
-        refused: Whether the function was not called because the lease had ended.
-        noticed: Whether the function has seen that the lease had ended.
+        refused: True if the function was not called because the lease had ended.
+        noticed: True if the function has seen that the lease had ended.
     """
 
     __slots__ = ("noticed", "refused", "term")

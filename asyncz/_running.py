@@ -45,7 +45,7 @@ class RunHere(Protocol):
     """Run in the process of its scheduler."""
 
     def _end_as_cancelled(self) -> None:
-        """Have the run end as cancelled, whatever its function returns or raises. May be called from any thread."""
+        """End the run as cancelled, even if its function returns or raises something else. Thread-safe."""
         ...
 
 

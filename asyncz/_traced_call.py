@@ -107,7 +107,7 @@ def loaded_trace_context() -> str | None:
     try:
         propagate.inject(headers)
     except Exception:
-        # A propagator that raises, or a module that another thread imports just now: the call goes on without a trace.
+        # A propagator raises, or another thread imports a module just now: the call continues without a trace.
         return None
     return encoded_trace_context(headers)
 

@@ -241,7 +241,7 @@ class TaskQueueFull:
 @final
 @attrs.frozen(eq=False, match_args=False)
 class TaskRetrying:
-    """An attempt of a run failed, and another attempt follows. The run goes on.
+    """An attempt of a run failed, and another attempt follows. The run continues.
 
     Attributes:
         task_id: Id of the task.

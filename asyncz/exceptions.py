@@ -388,7 +388,7 @@ class WrongThreadError(AsynczError, RuntimeError):
 
 @attrs.define(eq=False, slots=False, repr=False)
 class ResultTimeoutError(AsynczError, TimeoutError):
-    """A caller stopped waiting for a result after its timeout; the run goes on.
+    """A caller stopped waiting for a result after its timeout; the run continues.
 
     Attributes:
         task_id: Id of the task.

@@ -210,7 +210,7 @@ def _of_store(seen: Observation) -> Sequence[Family]:
     return tuple(
         (f"asyncz_{name}", _kind_of(name), description, [("", (), value)])
         for name, description, value in (
-            ("store_connected", "1 if the store has answered last time, else 0", float(store.connected)),
+            ("store_connected", "1 if the last call of the store was successful, else 0", float(store.connected)),
             (
                 "store_clock_offset_seconds",
                 "Seconds by which the clock is ahead of that of the store",

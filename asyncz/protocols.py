@@ -101,7 +101,7 @@ class Notifier(Protocol):
         ...
 
     def notify(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
-        """Report the outcome of a run while its work may go on, such as that of a thread over its timeout.
+        """Report the outcome of a run while its work may continue, such as that of a thread over its timeout.
 
         The run keeps its slot until `released` is called.
         """
@@ -139,7 +139,7 @@ class Executor(Protocol[ResultT]):
         ...
 
     async def shutdown(self, wait: bool = True) -> None:
-        """Accept no more runs, end the present ones, and release all resources.
+        """Stop accepting runs, end the present ones, and release all resources.
 
         Args:
             wait: Wait for running runs; if False, they end as cancelled at once.
@@ -171,7 +171,7 @@ class UniversalExecutor(Protocol):
         ...
 
     async def shutdown(self, wait: bool = True) -> None:
-        """Accept no more runs, end the present ones, and release all resources; see `Executor.shutdown`."""
+        """Stop accepting runs, end the present ones, and release all resources; see `Executor.shutdown`."""
         ...
 
     def submit(self, run: TaskRun[ResultT], /) -> None:

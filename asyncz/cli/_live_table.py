@@ -246,7 +246,7 @@ def due_text(task: TaskState, now: datetime) -> str:
 
 
 def duration_text(seconds: float) -> str:
-    """Return a duration in the unit that people would use, such as `4 ms`, `2.5 s` or `3 min`."""
+    """Return a duration in a suitable unit, such as `4 ms`, `2.5 s` or `3 min`."""
     if seconds < 0.0005:
         return "<1 ms"
     if seconds < 0.9995:

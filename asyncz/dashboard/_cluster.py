@@ -256,7 +256,7 @@ class ClusterModel:
         return Timeline(start=start, now=now, end=end, lanes=tuple(lanes), hidden=hidden)
 
     async def events(self, before: str | None, limit: int, /) -> EventPage:
-        """Return a page of outcomes of runs, and of actions of people, newest first."""
+        """Return a page of outcomes of runs, and of actions of operators, newest first."""
         moment, number = _event_key(before)
         return await self._read(lambda queries: self._events(queries, moment, number, limit))
 

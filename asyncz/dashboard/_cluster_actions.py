@@ -23,7 +23,7 @@ from asyncz.stores._console_queries import ConsoleQueries
 from asyncz.stores._console_records import CommandError, CommandRecord
 from asyncz.stores.exceptions import StoreError
 
-# Seconds to wait for the answers of nodes, and between two looks at them.
+# Seconds to wait for the answers of nodes, and between two reads of them.
 _PATIENCE: Final = 3.0
 _LOOK: Final = 0.05
 

@@ -37,7 +37,7 @@ class ClusterIndex:
         return self._rows
 
     def expire(self) -> None:
-        """Have the tasks read again by the next call. May be called from any thread: one assignment."""
+        """Let the next call read the tasks again. Thread-safe: one assignment."""
         self._valid_until = 0.0
 
     def page(self, queries: ConsoleQueries, selection: TaskSelection) -> tuple[Sequence[str], str | None, int]:

@@ -169,7 +169,7 @@ class Journal:
         ]
 
     def close(self) -> None:
-        """Record no more events and log records. Thread-safe."""
+        """Stop recording events and log records. Thread-safe."""
         self._closed = True
         for subscription in self._subscriptions:
             subscription.unsubscribe()

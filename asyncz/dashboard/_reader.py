@@ -78,7 +78,7 @@ class Reader(Protocol):
 
     @property
     def scope(self) -> Scope:
-        """What the states are of: this process, or all nodes of a store."""
+        """Scope of the states: this process, or all nodes of a store."""
         ...
 
     @property

@@ -116,7 +116,7 @@ class ReadModel:
         return await asyncio.to_thread(self._metrics.text)
 
     def close(self) -> None:
-        """Count nothing more. Thread-safe."""
+        """Stop counting. Thread-safe."""
         self._metrics.close()
 
     # Tasks

@@ -36,7 +36,7 @@ _SECRET_NAME = re.compile(
     r"|(?:^|[_-])sig(?:$|[_-])",
     re.IGNORECASE,
 )
-# No pattern may need time that grows with the square of the length: repetitions are possessive, and a search goes on
+# No pattern may need time that grows with the square of the length: repetitions are possessive, and a search continues
 # behind the text that it has read.
 # A name and the sign behind it; `\\` and a quote belong to JSON in a string, the comma to pairs and arguments.
 _NAME = re.compile(

@@ -1,4 +1,4 @@
-"""Notice of SIGINT and SIGTERM, beside the handlers of the server.
+"""Notification of SIGINT and SIGTERM, in addition to the handlers of the server.
 
 A server stops by a signal, and then waits until the open requests have ended; no message of ASGI announces that. So
 while streams are open, the handlers of both signals are replaced by one that has the streams ended, and then calls the
@@ -63,7 +63,7 @@ class SignalNotice:
                     signal.signal(number, _Link(self, handler))
 
     def remove(self, listener: Callable[[], object]) -> None:
-        """Call a function no more; after the last one, restore the handlers that were not replaced meanwhile."""
+        """Stop calling a function; after the last one, restore the handlers that were not replaced meanwhile."""
         with self._lock:
             # A new access to a method makes a new object, which is equal.
             self._listeners = tuple(each for each in self._listeners if each[0] != listener)
@@ -75,7 +75,7 @@ class SignalNotice:
                 signal.signal(number, handler.previous)
 
     def notify(self) -> None:
-        """Have all functions called. For a handler of a signal."""
+        """Call all functions, each on its event loop. For a handler of a signal."""
         for listener, loop in self._listeners:
             try:
                 loop.call_soon_threadsafe(listener)

@@ -12,7 +12,7 @@ NOTHING: Final = "\N{EN DASH}"
 
 
 def duration_text(seconds: float | None) -> str:
-    """Return a duration in the unit that people would use, such as `4 ms`, `2.5 s` or `3 min`."""
+    """Return a duration in a suitable unit, such as `4 ms`, `2.5 s` or `3 min`."""
     if seconds is None:
         return NOTHING
     if seconds < 0.0005:

@@ -1,4 +1,4 @@
-"""Changes of a store, found by looking at it while pages are open."""
+"""Changes of a store, found by polls while pages are open."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ALL: Final[Topics] = frozenset({"tasks", "runs", "executors", "events", "schedu
 
 
 class StoreWatch:
-    """Look at a store once per second, however many pages are open. For any event loop.
+    """Watch of a store: one read per second, however many pages are open. For any event loop.
 
     Args:
         console: Connection with the store.
@@ -37,7 +37,7 @@ class StoreWatch:
         """Notify of changes until the coroutine is cancelled."""
         while True:
             await asyncio.sleep(_INTERVAL)
-            # The streams share one look: the first of them moves the time of the next one.
+            # The streams share one poll: the first of them moves the time of the next one.
             now = time.monotonic()
             if now >= self._next:
                 self._next = now + _INTERVAL * 0.9
@@ -47,7 +47,7 @@ class StoreWatch:
         try:
             mark = await self._console.call(lambda database: ConsoleQueries(database).mark())
         except Exception as error:
-            # The watch goes on after any error: the pages would show old states without a sign of it.
+            # The watch continues after any error: the pages would show old states without a sign of it.
             if not self._failed and isinstance(error, StoreError):
                 logger.warning("The store of the dashboard failed: %s", exception_text(error))
             elif not self._failed:

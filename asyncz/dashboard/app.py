@@ -62,7 +62,7 @@ class View:
     """States and actions of one scope.
 
     Attributes:
-        prefix: Begin of its paths; empty for the pages that are shown first.
+        prefix: Prefix of its paths; empty for the pages that are shown first.
         reader: Source of the states.
         actor: Actions.
         other: Relative address of the pages of the other scope; empty if there is none.
@@ -280,7 +280,7 @@ class Dashboard(DashboardApp):
         return self._log_handler
 
     def close(self) -> None:
-        """Record no more runs and events. Thread-safe."""
+        """Stop recording runs and events. Thread-safe."""
         self._journal.close()
         self._model.close()
         if self._console is not None:

@@ -269,7 +269,7 @@ class Timeline(Snapshot, frozen=True):
     """Past and coming runs in a window of time.
 
     Attributes:
-        start: Begin of the window.
+        start: Start of the window.
         now: Current time, which lies in the window.
         end: End of the window.
         lanes: Tasks with runs in the window, those that come next first.

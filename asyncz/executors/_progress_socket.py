@@ -17,10 +17,10 @@ from asyncz.executors._remote_progress import MAX_SIZE, RUN_ID, Report, unpack
 
 
 class ProgressSocket:
-    """Receiver of reports from any process of this machine and user: a pool of other people has no channel for them.
+    """Receiver of reports from any process of this machine and user: a pool of another library has no channel for them.
 
     Made on first use, in any thread, as most pools execute runs in this process. On a system without such sockets,
-    and for workers on other machines, there is no progress. `read` may be called from any thread.
+    and for workers on other machines, there is no progress. `read` is thread-safe.
 
     Args:
         loop: Event loop that reads the socket.
@@ -43,7 +43,7 @@ class ProgressSocket:
             return "" if self._socket is None else f"{self._folder}/progress"
 
     def remove(self, run_id: int) -> None:
-        """Receive the reports that have been sent, and then no more of the run."""
+        """Receive the reports that have been sent, and stop receiving those of the run."""
         if self._socket is not None:
             self.read()
         self._receivers.pop(run_id, None)

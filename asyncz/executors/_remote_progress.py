@@ -84,7 +84,7 @@ class ThrottledReports:
             self._send_now(report)
 
     def close(self) -> None:
-        """Send the report that was held back, if there is one, and no more."""
+        """Send the report that was held back, if any, and stop sending."""
         with self._lock:
             self._is_closed = True
             if self._timer is not None:

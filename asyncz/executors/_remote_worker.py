@@ -95,7 +95,7 @@ def execute_parcel(  # noqa: PLR0917  # pools pass positional arguments to each 
         latest_start: Latest start of the function, in seconds since the epoch; None means no limit.
         address: Address of the socket for the progress of the run; may be empty.
         run_id: Number of the attempt.
-        program: Process of the executor, after whose death this one ends; 0 means that it goes on.
+        program: Process of the executor, after whose death this one ends; 0 means that it continues.
     """
     run = _ForeignRun(content, address, run_id)
     _running.add(run)
@@ -113,7 +113,7 @@ _watching_process = 0
 def _end_with(program: int) -> None:
     """End this process after the death of the process that has started it, if that is the program of the executor.
 
-    Workers of the standard library's pool wait for ever then: each holds both ends of their queue. A function goes on
+    Workers of the standard library's pool wait for ever then: each holds both ends of their queue. A function continues
     to its end before.
     """
     global _watching_process

@@ -185,7 +185,7 @@ class RunRegistry:
         claim itself changes no state: that of a queued run is `RUNNING` already.
 
         Returns:
-            True if the caller should go on with the run. False if the run is over.
+            True if the caller should continue with the run. False if the run is over.
         """
         record = self._queued.pop(run_id, None)
         if record is not None:

@@ -78,7 +78,7 @@ def _unpicklable(
 
 
 def _parts_of(call: object) -> list[tuple[str, object]]:
-    """Return the function and the arguments of a call, each with a name for people."""
+    """Return the function and the arguments of a call, each with a name for messages."""
     if isinstance(call, CallWrapper):
         call = call.func
     if not isinstance(call, partial):

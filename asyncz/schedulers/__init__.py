@@ -58,7 +58,7 @@ A change of a task (`modify`, `reschedule`, `pause`) is checked in the calling t
 made at once, after the changes that other threads have deferred; in another thread it is deferred: appended under
 `Runtime.lock` and made by a call in the inbox. So changes take effect in the order of the calls, and the loop never
 waits for user code of another thread. `TaskRegistry.retire` makes the pending changes first, because one of them may
-let a finished task go on.
+let a finished task continue.
 
 Lock-free steps
 ---------------

@@ -23,7 +23,7 @@ class DueRun(Generic[ResultT_co]):
     Attributes:
         at: Time at which it came due, in seconds since the epoch.
         call: Function to call; None for the one of the task.
-        must_run: Whether an executor with a full queue is asked again later. If False, the run is rejected.
+        must_run: True if an executor with a full queue is asked again later. If False, the run is rejected.
     """
 
     at: float
@@ -36,7 +36,7 @@ class OverlapDecision:
     """Consequences of the overlap policy for the other runs of a task.
 
     Attributes:
-        cancel_oldest: Whether to ask for the cancellation of the oldest live run.
+        cancel_oldest: True if the cancellation of the oldest live run is requested.
         rejected: Due times of the runs that gave way.
     """
 

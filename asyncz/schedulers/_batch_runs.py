@@ -108,7 +108,7 @@ class BatchSchedule:
         next_due: Always None.
         failure: Always None.
         text: Description for users.
-        has_all_items: Whether no more items are taken.
+        has_all_items: True if all items were taken.
         pending: Items that are taken and wait for the slot of a run.
     """
 
@@ -193,7 +193,7 @@ class BatchPlan(Generic[ItemT, ResultT]):
         executor: Executor of the runs, or its alias.
         task_id: Wanted id of the task; None for one that is derived from the function.
         limits: Limits of the runs.
-        ordered: Whether outcomes are handed out in the order of the items.
+        ordered: True if outcomes are handed out in the order of the items.
     """
 
     parts: SchedulerParts
@@ -308,7 +308,7 @@ class BatchRuns(Generic[ItemT, ResultT]):
 
     Attributes:
         plan: Description of the batch.
-        closed: Whether the iteration is over.
+        closed: True if the iteration is over.
     """
 
     def __init__(self, plan: BatchPlan[ItemT, ResultT]) -> None:

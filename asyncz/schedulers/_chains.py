@@ -127,7 +127,7 @@ class ChainLink(Generic[ArgumentT, ResultT]):
             self._downstream.offer_result(at, call)
 
     def on_upstream_gone(self) -> None:
-        """Handle that no more results can follow; `activate` does so if that is still to come."""
+        """Note that no results can follow; if `activate` is still to come, it does so instead."""
         if self._early is not None:
             return
         self.schedule.upstream_is_gone = True
@@ -138,7 +138,7 @@ class ChainLink(Generic[ArgumentT, ResultT]):
             downstream.retire_if_finished()
 
     def close(self) -> None:
-        """Receive no more results, because the downstream task was removed."""
+        """Stop receiving results, because the downstream task was removed."""
         self._upstream.remove_listener(self.receive)
         upstream, self._downstream, self._upstream_controller = self._upstream_controller, None, None
         if upstream is not None and upstream.chain_ends is not None:

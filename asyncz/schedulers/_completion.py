@@ -52,7 +52,7 @@ class Completion:
                 self.released(run)
 
     def notify(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
-        """Report the outcome of a run while its work goes on."""
+        """Report the outcome of a run while its work continues."""
         if isinstance(run, LiveRun) and run.report(notification):
             self.inbox.put(run)
         else:

@@ -71,7 +71,7 @@ class Registration:
         submit: `submit` of a universal executor; None for an executor of runs of one type.
         canceller: The executor, if it can cancel runs.
         checker: The executor, if it can reject calls that it can never run.
-        ready: Whether the executor accepts runs.
+        ready: True if the executor accepts runs.
         failure: Error of a late start.
         starting: Late start that is in progress.
         pending: Submissions that wait for the start, by the id of the attempt.
@@ -343,7 +343,7 @@ class ExecutorRegistry:
 
         Args:
             registration: Registration of the executor.
-            wait: Whether the runs may finish.
+            wait: True if the runs may finish.
             cut: Once set, the remaining runs are cancelled and all waits are bounded.
             cancel_runs: Cancels the remaining runs; returns False if the executor may wait for some all the same.
         """

@@ -31,8 +31,8 @@ class Inbox:
 
     Attributes:
         calls: Calls in the order in which they were put.
-        awake: Whether the loop is going to look at the calls without being woken.
-        logs_info: Whether records of the level INFO are logged; looked up once for each burst of calls.
+        awake: True if the loop is going to look at the calls without being woken.
+        logs_info: True if records of the level INFO are logged; looked up once for each burst of calls.
         logs_debug: The same for the level DEBUG.
     """
 
@@ -89,7 +89,7 @@ class Inbox:
         self.calls.clear()
 
     def put(self, call: Callable[[], object]) -> None:
-        """Have a call made on the loop's thread soon. Thread-safe."""
+        """Make a call on the loop's thread soon. Thread-safe."""
         self.calls.append(call)
         if not self.awake:
             self.wake()
@@ -124,7 +124,7 @@ class Inbox:
         self.logs_debug = logger.is_enabled_for(logging.DEBUG)
 
     def wake(self) -> None:
-        """Have the loop look at the calls. Thread-safe."""
+        """Wake the loop, which then makes the calls. Thread-safe."""
         loop = self._loop
         if loop is None:
             return

@@ -47,8 +47,8 @@ def warn_if_never_started(parts: SchedulerParts, source: object) -> None:
 class Lifecycle:
     """Start, pause, drain and shutdown. For the loop's thread, except for `pause` and `resume`.
 
-    A shutdown is a task of its own, so that it goes on if a caller is cancelled. All calls wait for the same one; each
-    call can shorten it. It never waits for its caller: see `shutdown`.
+    A shutdown is an asyncio task of its own, so that it continues if a caller is cancelled. All calls wait for the same
+    one; each call can shorten it. It never waits for its caller: see `shutdown`.
 
     Attributes:
         unscheduled: Names of decorated functions with a trigger for which no task was added.

@@ -23,7 +23,7 @@ class StoreObservation:
     """Numbers about the store of a scheduler at one moment.
 
     Attributes:
-        connected: Whether the store has answered last time.
+        connected: True if the last call of the store was successful.
         lease_seconds_left: Seconds until other nodes may take over the runs of this one.
         clock_offset: Seconds by which the clock of the scheduler is ahead of that of the store.
         parked: Number of stored tasks that cannot run in this program, or in any.

@@ -77,7 +77,7 @@ class AnyController(Due, Registered, TaskOwner[object], Protocol):
 
     @property
     def clock_offset(self) -> float:
-        """Seconds by which the clock of the scheduler is ahead of that of the due times. From any thread."""
+        """Seconds by which the clock of the scheduler is ahead of that of the due times. Thread-safe."""
         ...
 
     @property
@@ -193,11 +193,11 @@ class StorePart(Protocol):
         ...
 
     def on_changed(self, controller: AnyController, /) -> None:
-        """Have the change of a task written. Under the lock."""
+        """Queue the change of a task for the store. Under the lock."""
         ...
 
     def on_removed(self, controller: AnyController, backlog: Sequence[float], /) -> None:
-        """Have the removal of a task written, if it was not removed by the store; its backlog is forgotten."""
+        """Queue the removal of a task for the store, if that has not removed it; its backlog is forgotten."""
         ...
 
     @property
@@ -211,19 +211,19 @@ class StorePart(Protocol):
         ...
 
     def submit(self, controller: AnyController, /) -> None:
-        """Have a run stored that waits for any node. Thread-safe; the caller holds the lock."""
+        """Queue a run for the store, where it waits for any node. Thread-safe; the caller holds the lock."""
         ...
 
     def end_call(self, call: object, run_id: int | None, /) -> None:
-        """Have a run stored that `Task.run` has submitted; its id is None if the executor has rejected it."""
+        """Queue a run for the store that `Task.run` has submitted; its id is None if the executor has rejected it."""
         ...
 
     def subscribe(self, event: type[object], listener: Callable[[Never], object], /) -> Subscription:
-        """Call a listener with the outcomes of all nodes. May be called from any thread."""
+        """Call a listener with the outcomes of all nodes. Thread-safe."""
         ...
 
     def remove_listener(self, listener: object, /) -> bool:
-        """Remove a listener of the outcomes of all nodes; return False if there is none. From any thread."""
+        """Remove a listener of the outcomes of all nodes; return False if there is none. Thread-safe."""
         ...
 
     async def start(self) -> None:

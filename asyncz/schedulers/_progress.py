@@ -101,7 +101,7 @@ class _RunReports:
 
     Attributes:
         latest: Latest report.
-        is_due: Whether the loop is going to emit `latest`.
+        is_due: True if the loop is going to emit `latest`.
     """
 
     __slots__ = ("_emitted", "_forget", "_is_closed", "_run", "_runtime", "_timer", "is_due", "latest")
@@ -129,7 +129,7 @@ class _RunReports:
         self._timer = self._runtime.clock.call_later(INTERVAL, self._emit_if_due)
 
     def close(self) -> None:
-        """Emit a report that was held back, and no more."""
+        """Emit the report that was held back, and stop emitting."""
         self._is_closed = True
         if self._timer is not None:
             self._timer.cancel()

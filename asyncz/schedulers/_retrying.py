@@ -26,7 +26,7 @@ class PendingAttempt(Generic[ResultT]):
         run: The attempt.
         failure: Outcome of the attempt before, which becomes that of the run if this one is not made.
         timer: Ends the delay.
-        rejected: Whether the attempt was rejected before.
+        rejected: True if the attempt was rejected before.
     """
 
     run: LiveRun[ResultT]

@@ -57,7 +57,7 @@ class Runtime:
         lock: Protects the registries of tasks and executors, the pending changes and the status. See
             `asyncz.schedulers` for what may be called while holding it.
         status: Status of the scheduler. Set by `set_status` only, and after a fork.
-        chains_continue: Whether results are still handed to downstream tasks while the scheduler drains.
+        chains_continue: True if results are still handed to downstream tasks while the scheduler drains.
         pending_changes: Changes that wait for the loop's thread. Under the lock.
         recent_runs: Number of recent runs that are kept for each task.
         history: Last runs of tasks that are gone.
@@ -155,7 +155,7 @@ class Runtime:
         return True
 
     def defer_change(self, change: Callable[[], object]) -> None:
-        """Have a change made on the loop's thread, after those that were deferred before. Under the lock.
+        """Make a change on the loop's thread, after those that were deferred before. Under the lock.
 
         Before the start there is no such thread, and the change is made at once.
         """

@@ -17,7 +17,7 @@ from asyncz.stores.protocol import StoreSession
 
 # Seconds until the next attempt to delete old runs if one has failed.
 _PRUNE_RETRY_DELAY = 60.0
-# Seconds between two looks for tasks that are not needed any more; each node looks.
+# Seconds between two sweeps of tasks that are not needed any more; each node makes them.
 _SWEEP_INTERVAL = 300.0
 _SWEPT = 500
 

@@ -1,4 +1,4 @@
-"""Actions of people that a node reads from the store: those that only the node of a run, or of a scheduler, can do."""
+"""Actions of operators that a node reads from the store: those that need the node of a run or scheduler."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _THREAD: Final = "it runs in a thread, which cannot be stopped"
 
 @runtime_checkable
 class SupportsCommands(Protocol):
-    """Session of a store that keeps the actions of people."""
+    """Session of a store that keeps the actions of operators."""
 
     async def commands(self, since: int | None, limit: int, /) -> Sequence[CommandRecord]:
         """Return the actions whose `sequence` is greater than a number, in that order; the last one only for None."""
@@ -31,7 +31,7 @@ class SupportsCommands(Protocol):
 
 
 class StoreCommands:
-    """Actions of people, as far as this node has to carry them out. For the loop's thread.
+    """Actions of operators that this node has to carry out. For the loop's thread.
 
     An action may be carried out twice, if its answer could not be stored: a cancellation or a pause that is repeated
     changes nothing.

@@ -34,7 +34,7 @@ from asyncz.stores.records import RunRecord
 
 _PAGE = 100
 _MAX_PAGES = 10
-# Seconds between two looks at the outcomes of all nodes.
+# Seconds between two reads of the outcomes of all nodes.
 _INTERVAL = 0.5
 _MAX_NODES = 1000
 
@@ -48,7 +48,7 @@ class ClusterEvents:
     Args:
         parts: Parts of the scheduler.
         tasks: Tasks that the store keeps.
-        wake: Function that has the outcomes delivered soon. May be called from any thread.
+        wake: Function that starts the delivery of outcomes soon. Thread-safe.
     """
 
     def __init__(self, parts: SchedulerParts, tasks: StoredTasks, wake: Callable[[], object]) -> None:
@@ -116,7 +116,7 @@ class ClusterEvents:
             del self._workers[next(iter(self._workers))]
 
     async def deliver(self, session: StoreSession) -> float | None:
-        """Deliver new outcomes, and return the seconds until the next look; None if there is no listener."""
+        """Deliver new outcomes, and return the seconds until the next read; None if there is no listener."""
         if not self._listeners:
             # Without a position, a later listener begins with the outcomes of its time.
             self._position = None

@@ -22,7 +22,7 @@ _RETRY_DELAY = 0.5
 lease_clock: Callable[[], float] = (
     partial(time.clock_gettime, time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic
 )
-"""Return the seconds since some moment, of a clock that nobody sets and that goes on while the process is stopped."""
+"""Return the seconds since some moment, of a clock that cannot be set and that runs while the process is stopped."""
 
 
 class LeaseKeeper:
@@ -102,7 +102,7 @@ class LeaseKeeper:
                 delay, failed = _RETRY_DELAY, True
                 continue
             except BaseException:
-                # A store is user code. This thread must go on, whatever that raises.
+                # A store is user code. This thread must survive all exceptions that it raises.
                 logger.exception("The lease could not be renewed")
                 delay, failed = _RETRY_DELAY, True
                 continue

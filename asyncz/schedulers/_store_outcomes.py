@@ -64,7 +64,7 @@ class OwnedRun:
         at: Due time in this scheduler, in seconds since the epoch. Runs of a task with the same due time differ by
             microseconds.
         function: Function of the task.
-        waited: Whether the run was claimed, so that it can wait for any node again.
+        waited: True if the run was claimed, so that it can wait for any node again.
         on_lost: Policy if the node of the run dies.
         permit: Right of the run to begin.
     """
@@ -84,7 +84,7 @@ class PendingOutcomes:
 
     Args:
         now: Returns the time, UTC.
-        wake: Function that has the outcomes stored soon.
+        wake: Function that starts the storing of outcomes soon.
         on_stored: Function that is called with the task id of each accepted outcome.
         codec: Threads for the encoding of results.
 
@@ -124,7 +124,7 @@ class PendingOutcomes:
         self._results = [each for each in self._results if each[0].id != run_id]
 
     def add(self, owned: OwnedRun, event: Ended) -> None:
-        """Have the outcome of a run stored."""
+        """Queue the outcome of a run for the store."""
         if isinstance(event, TaskExecuted):
             self._results.append((owned, event))
         else:
@@ -132,7 +132,7 @@ class PendingOutcomes:
         self._wake()
 
     def give_back(self, owned: OwnedRun, attempt: int = 1, not_before: datetime | None = None) -> None:
-        """Have a run wait for any node."""
+        """Queue the return of a run to the store, where it waits for any node."""
         outcome = Outcome(run_id=owned.id, fence=owned.fence, state="waiting", attempt=attempt, not_before=not_before)
         self._outcomes.append((owned.task_id, outcome))
         self._wake()

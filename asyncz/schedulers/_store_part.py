@@ -43,9 +43,9 @@ ResultT = TypeVar("ResultT")
 
 # Seconds by which the other nodes leave a due time to the preferred one.
 _PREFERENCE = 0.1
-# Seconds until a look at the tasks that could not be fired: usually another node has fired them.
+# Seconds until the tasks that could not be fired are read again: usually another node has fired them.
 _RECHECK_DELAY = 1.0
-# Seconds between two looks at a lease that is over.
+# Seconds between two checks of a lease that is over.
 _LEASE_DELAY = 0.2
 # Seconds by which the clocks of scheduler and store may differ.
 _CLOCK_STEP = 0.02
@@ -73,7 +73,7 @@ class StoreConnector:
         tasks: Tasks that the store keeps.
         runs: Runs of which this node is the owner.
         events: Listeners of the outcomes of all nodes.
-        connected: Whether the last call of the store was successful.
+        connected: True if the last call of the store was successful.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class StoreConnector:
         self._cleanup = StoreCleanup(options, self.runs.history)
         self._recheck_at = float("inf")
         self._read_changes = self._awaits_lease = self._delivers = False
-        # Whether to look after the other nodes, with the news of the last renewal; None if there may be any.
+        # Whether a beat is due, with the news of the last renewal; None if there may be any news.
         self._wants_beat: bool = False
         self._news: StoreNews | None = None
 
@@ -133,16 +133,16 @@ class StoreConnector:
         return controller is not None and self.tasks.of_controller(controller) is not None
 
     def on_changed(self, controller: AnyController, /) -> None:
-        """Have the change of a task written. Under the lock."""
+        """Queue the change of a task for the store. Under the lock."""
         self.tasks.on_changed(controller)
 
     def on_removed(self, controller: AnyController, backlog: Sequence[float], /) -> None:
-        """Have the removal of a task written, if it was not removed by the store, and end the runs of its backlog."""
+        """Queue the removal of a task for the store, if that has not removed it, and end the runs of its backlog."""
         self.tasks.on_removed(controller)
         self.runs.forget_backlog(controller.task.id, backlog)
 
     def submit(self, controller: AnyController, /) -> None:
-        """Have a run stored that waits for any node. Thread-safe; the caller holds the lock.
+        """Queue a run for the store, where it waits for any node. Thread-safe; the caller holds the lock.
 
         Raises:
             TaskLookupError: The task is being added or replaced by another thread.
@@ -154,15 +154,15 @@ class StoreConnector:
         self._wake()
 
     def subscribe(self, event: type[object], listener: Callable[[Never], object], /) -> Subscription:
-        """Call a listener with the outcomes of all nodes. May be called from any thread."""
+        """Call a listener with the outcomes of all nodes. Thread-safe."""
         return self.events.subscribe(event, listener)
 
     def remove_listener(self, listener: object, /) -> bool:
-        """Remove a listener of the outcomes of all nodes; return False if there is none. From any thread."""
+        """Remove a listener of the outcomes of all nodes; return False if there is none. Thread-safe."""
         return self.events.remove(listener)
 
     def end_call(self, call: object, run_id: int | None, /) -> None:
-        """Have a run stored that `Task.run` has started on this node, unless its executor has rejected it."""
+        """Queue a run for the store that `Task.run` has started on this node, unless its executor has rejected it."""
         self.runs.end_call(call, run_id)
 
     def _begin_call(self, task_id: str) -> Callable[[], Never] | None:
@@ -192,7 +192,7 @@ class StoreConnector:
 
     @property
     def lease_seconds_left(self) -> float:
-        """Seconds until other nodes may take over the runs of this one; 0 without a lease. From any thread."""
+        """Seconds until other nodes may take over the runs of this one; 0 without a lease. Thread-safe."""
         lease = self._lease
         return 0.0 if lease is None or self._session is None else lease.seconds_left
 
@@ -282,7 +282,7 @@ class StoreConnector:
     # Wake-ups
 
     def _wake(self) -> None:
-        """Have the pending work done soon. Thread-safe."""
+        """Wake the asyncio task that does the pending work. Thread-safe."""
         self._parts.runtime.inbox.put(self._set_wanted)
 
     def _set_wanted(self) -> None:
@@ -308,7 +308,7 @@ class StoreConnector:
         self._parts.runtime.inbox.put(lambda: self._note_news(lease.news))
 
     def _note_news(self, news: StoreNews | None) -> None:
-        """Have the work done of which a renewal has reported."""
+        """Start the work that a renewal has reported."""
         if news is not None:
             self._nodes = news.nodes
             if not (news.waiting or news.overdue or news.lost or news.revision > self.tasks.revision):
@@ -329,7 +329,7 @@ class StoreConnector:
             logger.warning("The clock is %.1f s ahead of that of the store, which counts for due times", offset)
         self.runs.clock_offset = offset
         self.tasks.reschedule()
-        # The schedules may have gone on too far.
+        # The schedules may have continued too far.
         self._recheck_at = 0.0
         self._wanted.set()
 
@@ -453,12 +453,12 @@ class StoreConnector:
             await self.runs.outcomes.store(session, skip=self.runs.unstored)
 
     async def _adopt_changes(self, session: StoreSession) -> None:
-        """Apply the changes of other nodes, and carry out the actions of people."""
+        """Apply the changes of other nodes, and carry out the actions of operators."""
         await self.tasks.read_changes(session)
         await self._commands.carry_out()
 
     async def _beat(self, session: StoreSession) -> None:
-        """Look after the other nodes, and for work that they have left."""
+        """Take over the work of dead nodes, and check for changes."""
         news, self._news, self._wants_beat = self._news, None, False
         if news is None:
             self._nodes = [each.id for each in await session.nodes()]
@@ -483,7 +483,7 @@ class StoreConnector:
             was_valid = lease.is_valid
 
     async def _listen(self, session: StoreSession) -> None:
-        """Look at the changes of other nodes when the store gives a hint."""
+        """Read the changes of other nodes after each hint of the store."""
         while True:
             try:
                 async for _ in session.wake_ups():

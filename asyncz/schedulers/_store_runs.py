@@ -55,15 +55,15 @@ class StoredRuns:
         parts: Parts of the scheduler.
         tasks: Tasks that the store keeps.
         options: Options for the store.
-        wake: Function that has the pending work done soon.
+        wake: Function that wakes the asyncio task for the pending work.
 
     Attributes:
         node_id: Id of this node.
         outcomes: Outcomes that the store has not accepted yet.
         history: Limit of the history.
         clock_offset: Seconds by which the clock of the scheduler is ahead of that of the store.
-        wants_claim: Whether runs may wait that this node can start.
-        wants_reclaim: Whether runs may belong to this node without its knowledge.
+        wants_claim: True if runs may wait that this node can start.
+        wants_reclaim: True if runs may belong to this node without its knowledge.
         taken_over: Number of runs that this node has taken over from lost ones.
     """
 
@@ -118,7 +118,7 @@ class StoredRuns:
         self._subscriptions = [self._parts.runtime.dispatcher.subscribe(each, self._on_end) for each in ENDED]
 
     def close(self) -> None:
-        """Receive no more outcomes."""
+        """Stop receiving outcomes."""
         for subscription in self._subscriptions:
             subscription.unsubscribe()
 
@@ -135,7 +135,7 @@ class StoredRuns:
     # Firing
 
     def offer_step(self, stored: StoredTask, step: Step) -> None:
-        """Have a step of a task fired."""
+        """Queue a step of a task, to be fired."""
         version = stored.record.version
         pending = self._steps.get(stored.record.id)
         if pending is not None and pending[0] == version and pending[1].next_due == step.due:
@@ -161,7 +161,7 @@ class StoredRuns:
             try:
                 runs = await session.fire(firings[start : start + _PAGE])
             except BaseException:
-                # Offered again: the local schedules have gone on already.
+                # Offered again: the local schedules have continued already.
                 for firing in firings[start:]:
                     self._steps.setdefault(firing.task_id, steps[firing.task_id])
                 raise
@@ -201,7 +201,7 @@ class StoredRuns:
     # Runs of calls
 
     def submit(self, stored: StoredTask) -> None:
-        """Have a run stored that waits for any node. Thread-safe."""
+        """Queue a run for the store, where it waits for any node. Thread-safe."""
         self._submissions.append(self._submission(stored, "waiting"))
 
     def begin_call(self, stored: StoredTask) -> OwnedCall:
@@ -220,7 +220,7 @@ class StoredRuns:
         return self._call_of(stored.call, owned)
 
     def end_call(self, call: object, run_id: int | None) -> None:
-        """Have a run stored that `Task.run` has submitted to this node.
+        """Queue a run for the store that `Task.run` has submitted to this node.
 
         Args:
             call: Call of any run; nothing is done if `begin_call` has not returned it.
@@ -266,7 +266,7 @@ class StoredRuns:
                 return
 
     def _reject_submission(self, run: RunRecord, error: Exception) -> None:
-        """Forget the record of a run that the store does not accept. If the run has been started, it goes on."""
+        """Forget the record of a run that the store does not accept. If the run has been started, it continues."""
         logger.error("The run %s of the task %r is not stored: %s", run.id, run.task_id, error)
         self._called = {run_id: owned for run_id, owned in self._called.items() if owned.id != run.id}
         self.outcomes.forget(run.id)
@@ -285,7 +285,7 @@ class StoredRuns:
         Args:
             run: The run.
             term: Term of the lease before the store was asked for the run.
-            waited: Whether it was claimed or taken over. If so, it may wait for a slot, and no overlap policy ends it.
+            waited: True if it was claimed or taken over. If so, it may wait for a slot, and no overlap policy ends it.
             call: Function with the arguments of the run; None for those of the task.
         """
         at, stored = run.scheduled_at.timestamp(), self._tasks.get(run.task_id)

@@ -44,7 +44,7 @@ ResultT = TypeVar("ResultT")
 
 # Records of one call. The loop handles a page without a pause.
 _PAGE = 100
-# Pages of overdue tasks of one look.
+# Pages of overdue tasks that are read at once.
 _OVERDUE_PAGES = 20
 # Attempts to write a change while other nodes change the same task.
 _MAX_ATTEMPTS = 10
@@ -59,8 +59,8 @@ class StoredTask:
         controller: Controller of the task.
         record: Record that the store returned last, or that it is going to receive.
         existing: Policy for the declaration; None if the task was restored from the store.
-        is_overdue: Whether no node fired the task in time.
-        is_program: Whether the task was added before the start, so that it belongs to the program. A task that was
+        is_overdue: True if no node fired the task in time.
+        is_program: True if the task was added before the start, so that it belongs to the program. A task that was
             added later belongs to the store alone.
     """
 
@@ -125,14 +125,14 @@ class StoredTasks:
         parts: Parts of the scheduler.
         options: Options for the store.
         hooks_of: Returns the functions that the schedule of a task calls, by task id.
-        wake: Function that has the pending work done soon. Thread-safe.
+        wake: Function that wakes the asyncio task for the pending work. Thread-safe.
 
     Attributes:
         codec: Threads for the code of users that encodes and decodes.
         unreadable: Reasons for which stored tasks cannot run here, by task id.
         parked: Reasons for which stored tasks cannot run anywhere, by task id.
         undeclared: Ids of stored tasks that no program declares any more.
-        wants_announcement: Whether to announce the tasks of this program again.
+        wants_announcement: True if the tasks of this program have to be announced again.
     """
 
     def __init__(
@@ -179,7 +179,7 @@ class StoredTasks:
         return self._since
 
     def note_revision(self, revision: int) -> None:
-        """Note a revision up to which all changes were read: some, such as actions of people, have no task."""
+        """Note a revision up to which all changes were read: some, such as actions of operators, have no task."""
         self._since = max(self._since, revision)
 
     @property
@@ -307,14 +307,14 @@ class StoredTasks:
     # Changes in this scheduler, on the loop's thread or before the start
 
     def on_changed(self, controller: AnyController) -> None:
-        """Have the change of a task written. Under the lock."""
+        """Queue the change of a task for the store. Under the lock."""
         stored = self._by_id.get(controller.task.id)
         if stored is not None and stored.controller is controller:
             self._to_change[controller.task.id] = stored
             self._wake()
 
     def on_removed(self, controller: AnyController) -> None:
-        """Have the removal of a task written, unless another task has its id already."""
+        """Queue the removal of a task for the store, unless another task has its id already."""
         task_id = controller.task.id
         with self._parts.runtime.lock:
             stored = self._by_id.get(task_id)
@@ -423,7 +423,7 @@ class StoredTasks:
         logger.error("The task %r was not added: %s", task_id, error)  # the text says all
 
     async def _change(self, session: StoreSession, stored: StoredTask) -> None:
-        """Write the present state of a task over the stored one, whatever other nodes have changed."""
+        """Write the present state of a task over the stored one, changes of other nodes included."""
         for _ in range(_MAX_ATTEMPTS):
             # Firings have moved the due time meanwhile, which is not a change.
             found = await session.changes(max(0, stored.record.revision - 1), 1)
@@ -478,10 +478,10 @@ class StoredTasks:
                     self._unregister(task_id)
 
     async def fire_overdue(self, session: StoreSession, by: timedelta) -> None:
-        """Have tasks fired that no node has fired in time.
+        """Continue the schedules of overdue tasks with their stored due times, so that this node fires them.
 
-        A look ends after some pages, because tasks of other programs may be overdue for a long time. If there are
-        more, the next look continues there.
+        One call reads a few pages only, because tasks of other programs may be overdue for a long time. If there are
+        more, the next call continues there.
         """
         for _ in range(_OVERDUE_PAGES):
             page = await session.overdue(by, _PAGE, self._overdue_after)

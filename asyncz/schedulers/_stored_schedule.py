@@ -37,7 +37,7 @@ class Step:
 
         Args:
             following: Step from the next due time.
-            coalesce: Whether only the latest due time has a run.
+            coalesce: True if only the latest due time has a run.
         """
         times = self.times + following.times
         return limited_step(
@@ -82,7 +82,7 @@ class StoredSchedule(TriggerSchedule):
 
     Attributes:
         first_due: First due time of a new task.
-        is_new: Whether the store does not know this trigger yet.
+        is_new: True if the store does not know this trigger yet.
     """
 
     __slots__ = (

@@ -24,7 +24,7 @@ class Registered(Protocol):
     """Controller of a task in the registry.
 
     Attributes:
-        removed: Whether the task was removed. The registry sets it.
+        removed: True if the task was removed. The registry sets it.
     """
 
     removed: bool
@@ -192,7 +192,7 @@ class TaskRegistry(Generic[ControllerT]):
         self._runtime.inbox.put(controller.on_removed)
 
     def retire(self, controller: ControllerT) -> bool:
-        """Unregister a finished task, unless a change or a submission lets it go on. For the loop's thread.
+        """Unregister a finished task, unless a change or a submission lets it continue. For the loop's thread.
 
         Returns:
             False if the task stays, or was removed before.

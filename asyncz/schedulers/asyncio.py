@@ -240,10 +240,10 @@ class AsyncIOScheduler(TaskScheduler):
         await self._lifecycle.start(paused)
 
     async def shutdown(self, wait: bool = True, timeout: float | None = None) -> None:
-        """Accept no more runs, end the present ones, and release the executors. May be called again.
+        """Stop accepting runs, end the present ones, and release the executors. May be called again.
 
         A run that waits for its next attempt ends with the error of its last one. Concurrent calls wait for the same
-        shutdown, and each can shorten it. If the caller is cancelled, the shutdown goes on.
+        shutdown, and each can shorten it. If the caller is cancelled, the shutdown continues.
 
         The shutdown waits for listeners and runs, but not for the ones that call it. A listener that calls it is left
         out, and for a run this returns at once while the scheduler drains.
@@ -382,7 +382,7 @@ class AsyncIOScheduler(TaskScheduler):
         return AppWithScheduler(app, self, drain_timeout)
 
     def pause(self) -> None:
-        """Submit no due runs of any task until `resume()`; live runs go on. Thread-safe.
+        """Stop submitting due runs of all tasks until `resume()`; live runs continue. Thread-safe.
 
         Also holds tasks that are added meanwhile. `resume()` does not resume tasks that `pause_task` has paused.
 

@@ -164,7 +164,7 @@ class Batch(Returns[CallT_co], Generic[ItemT_co, CallT_co]):
     `async with`, `aclose()`, or dropping the last reference, as `break` does in `async for ... in scheduler.map(...)`,
     cancels the other runs and removes the task. Outside of `async with`, so does the cancellation of the coroutine that
     waits for the next result, as with asynchronous generators. Functions in threads that do not ask for their
-    cancellation go on.
+    cancellation continue.
 
     An `AsyncIterator` of what the function returns; of the awaited results, if its annotation says `Awaitable`.
 
@@ -305,7 +305,7 @@ class ThreadBatch(Returns[CallT_co], Generic[ItemT_co, CallT_co]):
 
     The first item that fails raises `BatchItemError` and ends the batch; `outcomes()` yields failures too. Leaving
     `with`, `close()`, or dropping the last reference, as `break` does in `for ... in thread.map(...)`, cancels the
-    other runs and removes the task. Functions in threads that do not ask for their cancellation go on.
+    other runs and removes the task. Functions in threads that do not ask for their cancellation continue.
 
     An `Iterator` of what the function returns; of the awaited results, if its annotation says `Awaitable`.
 

@@ -34,7 +34,7 @@ class SchedulerStore:
 
     @property
     def connected(self) -> bool:
-        """True if the store has answered last time. Thread-safe."""
+        """True if the last call of the store was successful. Thread-safe."""
         return self._connector.connected
 
     @property
@@ -46,7 +46,7 @@ class SchedulerStore:
     def undeclared(self) -> frozenset[str]:
         """Ids of stored tasks that no program declares any more: they are kept for a time, and not fired.
 
-        May be read from any thread.
+        Thread-safe.
         """
         return frozenset(tuple(self._connector.tasks.undeclared))
 

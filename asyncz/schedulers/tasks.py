@@ -37,7 +37,7 @@ YieldT = TypeVar("YieldT")
 
 
 class TaskScheduler:
-    """The methods of `AsyncIOScheduler` that add, find and change tasks; may be called from any thread.
+    """The methods of `AsyncIOScheduler` that add, find and change tasks; thread-safe.
 
     Args:
         parts: Parts of the scheduler.
@@ -468,7 +468,7 @@ class TaskScheduler:
         return FunctionTasks(fn, self.get_task, lambda: self.tasks)
 
     def remove_task(self, task: Task[object] | str) -> None:
-        """Remove a task with its backlog; its live runs go on. Thread-safe.
+        """Remove a task with its backlog; its live runs continue. Thread-safe.
 
         Raises:
             TaskLookupError: The task is not registered.

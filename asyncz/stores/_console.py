@@ -1,4 +1,4 @@
-"""Access of people to a store, without a node: what dashboards and commands read and write.
+"""Access of operators to a store, without a node: the reads and writes of dashboards and commands.
 
 A console has no lease, fires nothing and imports no code of users. Its calls run in one thread, which opens the
 database with the first call, and again after an error.
@@ -24,7 +24,7 @@ ResultT = TypeVar("ResultT")
 
 
 class StoreConsole:
-    """Connection of people to a database that schedulers use as their store. For any event loop.
+    """Connection of operators to a database that schedulers use as their store. For any event loop.
 
     Args:
         url: URL of the database.

@@ -1,4 +1,4 @@
-"""Actions of people in a store, each with a record that names the person.
+"""Actions of operators in a store, each with a record that names the operator.
 
 Changes of tasks, new runs and the end of waiting runs are written at once: the nodes adopt them like the changes of
 other nodes. To cancel a running run, or to pause a scheduler, needs its node: the record asks it to do that.
@@ -46,7 +46,7 @@ class ConsoleCommands:
 
     Args:
         database: Connection.
-        operator: Name of the person.
+        operator: Name of the operator.
     """
 
     def __init__(self, database: StoreAdmin, operator: str) -> None:
@@ -166,7 +166,7 @@ class ConsoleCommands:
         )
         values = {
             **run.model_dump(exclude={"sequence", "created_at", "on_lost"}),
-            # The policy is one of the program, which a person does not know: that of the last run.
+            # An operator does not know the policy of the program: that of the last run is taken.
             "on_lost": policy[0][0] if policy else run.on_lost,
             "created_at": now,
         }

@@ -284,7 +284,7 @@ class ConsoleQueries:
     # Actions, nodes and numbers
 
     def commands_before(self, moment: datetime, sequence: int, limit: int) -> Sequence[CommandRecord]:
-        """Return the actions of people before a moment, the last one first; see `finished_before`."""
+        """Return the actions of operators before a moment, the last one first; see `finished_before`."""
         stored = self._database.stored_time(moment)
         condition = (
             "created_at <= ? AND (created_at < ? OR sequence < ?) ORDER BY created_at DESC, sequence DESC LIMIT ?"
@@ -292,7 +292,7 @@ class ConsoleQueries:
         return self._commands(condition, stored, stored, sequence, limit)
 
     def commands(self, sequences: Sequence[int]) -> Sequence[CommandRecord]:
-        """Return actions of people by their positions."""
+        """Return actions of operators by their positions."""
         return self._commands(f"sequence IN ({_places(sequences)})", *sequences) if sequences else ()
 
     def _commands(self, condition: str, *values: object) -> Sequence[CommandRecord]:

@@ -1,4 +1,4 @@
-"""Records of a console: rows of lists, selections, and actions of people."""
+"""Records of a console: rows of lists, selections, and actions of operators."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LIST_COLUMNS: Final[Sequence[str]] = tuple(column for column in RUN_COLUMNS if c
 COMMAND_COLUMNS: Final[Sequence[str]] = (
     *("sequence", "action", "task_id", "run", "detail", "operator", "node", "created_at", "done_at", "failure"),
 )
-"""Columns of the actions of people."""
+"""Columns of the actions of operators."""
 
 
 @attrs.frozen
@@ -94,7 +94,7 @@ class FoundRuns:
 
 
 class CommandRecord(BaseModel, frozen=True, extra="forbid", defer_build=True):
-    """Action of a person in a store.
+    """Action of an operator in a store.
 
     Attributes:
         sequence: Position among the actions.
@@ -102,7 +102,7 @@ class CommandRecord(BaseModel, frozen=True, extra="forbid", defer_build=True):
         task_id: Id of the task; empty for actions on schedulers.
         run: Id of the run; None if the action is not on one run.
         detail: Further description, such as the new trigger.
-        operator: Name of the person.
+        operator: Name of the operator.
         node: Node that has to carry out the action; None if that was done by the writer.
         created_at: Time of the action.
         done_at: Time at which it was carried out; None if the node has not answered.
@@ -123,7 +123,7 @@ class CommandRecord(BaseModel, frozen=True, extra="forbid", defer_build=True):
 
 @attrs.frozen
 class CommandError(AsynczError):
-    """An action of a person in a store cannot be carried out.
+    """An action of an operator in a store cannot be carried out.
 
     Attributes:
         task_id: Id of the task; may be empty.

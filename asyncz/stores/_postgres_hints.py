@@ -33,7 +33,7 @@ class NotificationListener:
         hint: Function that is called in the thread of the loop if something may have changed.
 
     Attributes:
-        connected: Whether notifications are received now. The thread alone writes it, in one step each time.
+        connected: True if notifications are received now. The thread alone writes it, in one step each time.
     """
 
     def __init__(self, url: str, is_own: Callable[[int], bool], hint: Callable[[], object]) -> None:

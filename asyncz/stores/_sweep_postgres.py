@@ -63,7 +63,7 @@ def number_outcomes(database: psycopg.Connection[tuple[object, ...]], run_ids: S
 
 
 def listen(database: psycopg.Connection[tuple[object, ...]], node: str) -> int:
-    """Have outcomes numbered, and return the last number."""
+    """Number outcomes from now on, and return the last number."""
     with database.cursor(row_factory=scalar_row) as cursor:
         (value,) = cursor.execute(_LISTEN, {"node": node}).fetchall()
     return int(f"{value}")

@@ -62,7 +62,7 @@ class OutcomeNumbers:
 
 
 def listen(database: sqlite3.Connection, node: str) -> int:
-    """Have outcomes numbered, and return the last number."""
+    """Number outcomes from now on, and return the last number."""
     _ = database.execute("UPDATE asyncz_nodes SET listens = 1 WHERE id = ?", (node,))
     found: tuple[int] = database.execute("SELECT value FROM asyncz_counters WHERE name = 'outcomes'").fetchone()
     return found[0]

@@ -72,7 +72,7 @@ class Transactions(Protocol):
         ...
 
     def interrupt(self) -> None:
-        """Have a call fail that waits for an answer, if that is possible. Thread-safe."""
+        """Interrupt a call that waits for an answer, if that is possible. Thread-safe."""
         ...
 
     def close(self) -> None:
@@ -113,7 +113,7 @@ class DatabaseSession:
         try:
             self._lease = await self._thread.call(lambda: self._transactions.grant_lease(first=True))
         except BaseException:
-            # After a cancellation the transaction goes on; the thread closes its connection afterwards.
+            # After a cancellation the transaction continues; the thread closes its connection afterwards.
             self._thread.post(self._transactions.close)
             self._thread.stop()
             raise
@@ -220,7 +220,7 @@ class DatabaseSession:
         return await self._call(lambda: self._transactions.trim(task_ids, keep, limit))
 
     async def listen(self) -> int:
-        """Have the outcomes of all nodes numbered from now on, and return the last number."""
+        """Number the outcomes of all nodes from now on, and return the last number."""
         return await self._call(self._transactions.listen)
 
     async def outcomes(self, since: int, limit: int, /) -> Sequence[RunRecord]:
@@ -241,7 +241,7 @@ class DatabaseSession:
         return changed
 
     async def commands(self, since: int | None, limit: int, /) -> Sequence[CommandRecord]:
-        """Return the actions of people whose `sequence` is greater than a number; the last one only for None."""
+        """Return the actions of operators whose `sequence` is greater than a number; the last one only for None."""
         check_limit(limit)
         return await self._call(lambda: self._transactions.commands(since, limit))
 

@@ -332,7 +332,7 @@ class MemoryStoreSession:
         return len(trimmed)
 
     async def listen(self) -> int:
-        """Have the outcomes of all nodes numbered from now on, and return the last number."""
+        """Number the outcomes of all nodes from now on, and return the last number."""
         self._check_open()
         with self._lock:
             self._tables.listeners.add(self._node.id)

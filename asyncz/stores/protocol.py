@@ -200,7 +200,7 @@ class StoreSession(Protocol):
         ...
 
     async def listen(self) -> int:
-        """Have the outcomes of all nodes numbered from now on, and return the last number.
+        """Number the outcomes of all nodes from now on, and return the last number.
 
         That ends when the node is forgotten. Without a node that listens, outcomes have no numbers.
         """

@@ -214,7 +214,7 @@ class NodeRecord(BaseModel, frozen=True, extra="forbid", defer_build=True):
 
     Attributes:
         id: Random id, made when the scheduler starts: never a host name or a process id, which come again.
-        name: Description for people, such as host name and process id.
+        name: Description for users, such as host name and process id.
         app_version: Version of the program.
         lease_until: End of the lease by the clock of the store. Set by the store.
     """
@@ -231,9 +231,9 @@ class StoreNews(BaseModel, frozen=True, extra="forbid", defer_build=True):
     Attributes:
         nodes: Ids of the nodes whose lease is valid, the own one included, sorted.
         revision: Revision of the last change of a task; 0 if there was none.
-        waiting: Whether a run waits that may start now.
-        overdue: Whether an active task is due for more than `OVERDUE_AFTER`.
-        lost: Whether a running run belongs to no node with a valid lease.
+        waiting: True if a run waits that may start now.
+        overdue: True if an active task is due for more than `OVERDUE_AFTER`.
+        lost: True if a running run belongs to no node with a valid lease.
     """
 
     nodes: tuple[str, ...]

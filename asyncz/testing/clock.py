@@ -74,7 +74,7 @@ class FakeClock:
         return self._monotonic + self._offset
 
     def monotonic(self) -> float:
-        """Return a time that `set` does not change: durations and time limits go by it. From any thread."""
+        """Return a time that `set` does not change: durations and time limits go by it. Thread-safe."""
         return self._monotonic
 
     def call_later(self, delay: float, callback: Callable[[], object], /) -> FakeTimer:

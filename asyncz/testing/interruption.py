@@ -146,7 +146,7 @@ class InterruptionChecks(RuleSuite, Generic[ResultT]):
             if gate.count("cancelled") or trial.notifier.record_of(submitted.run).released:
                 break
             await asyncio.sleep(_STEP_SHARE * self.hang_timeout)
-        # If the executor cannot interrupt a coroutine, that goes on.
+        # If the executor cannot interrupt a coroutine, that continues.
         gate.open()
         await trial.expect_release(submitted)
         if not gate.count("cleaned up"):

@@ -85,7 +85,7 @@ class _Field:
         return number
 
     def span(self, low: int, high: int) -> Sequence[int]:
-        """Return the numbers of a range; one that wraps goes on from the smallest number."""
+        """Return the numbers of a range; one that wraps continues from the smallest number."""
         if low <= high:
             return range(low, high + 1)
         if self.size < len(range(self.first, self.last + 1)):

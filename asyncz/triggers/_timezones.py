@@ -174,7 +174,7 @@ def check_order(start_name: str, start: datetime | None, end_name: str, end: dat
 
 
 def text_of(instant: datetime) -> str:
-    """Return a time in UTC as text for people."""
+    """Return a time in UTC as text for messages."""
     return f"{instant.replace(tzinfo=None)} UTC"
 
 

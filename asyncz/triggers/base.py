@@ -375,7 +375,7 @@ class OrTrigger(CombinedTrigger):
     """Union of triggers: due if any of them is due, once if several are due at the same time; `a | b` makes one.
 
     Each part has the due times that it has alone. A part that raises is logged and ends, as it would alone; the
-    other parts go on. The exception is raised only if no other part is due any more.
+    other parts continue. The exception is raised only if no other part is due any more.
 
     Args:
         triggers: The parts, at least one.

@@ -189,7 +189,7 @@ class DaskExecutor(QueueExecutor):
             unsent = self._unsent.pop(run.id, None)
             if unsent is None:
                 return False
-            # Its pickling may go on, or hang.
+            # Its pickling may continue, or hang.
             unsent.cancelled()
             return True
         self.abandon(run, run.cancelled())
@@ -474,7 +474,7 @@ class _Job(Generic[ResultT]):
         return limit_pickling(self._executor, self._run)
 
     def began(self, place: _remote_worker.Place) -> None:
-        # If Dask executes the run again, its timeout goes on.
+        # If Dask executes the run again, its timeout continues.
         if not self._has_begun:
             self._has_begun = True
             host, pid, thread = place
@@ -527,7 +527,7 @@ def _translated(error: Exception) -> Exception:
 
 
 def _keep(tasks: set[asyncio.Task[None]], coroutine: Coroutine[object, Never, None]) -> None:
-    """Have a coroutine run, and hold it until it has."""
+    """Run a coroutine as an asyncio task, with a reference until its end."""
     task = asyncio.get_running_loop().create_task(coroutine, context=context_for_later())
     tasks.add(task)
     task.add_done_callback(tasks.discard)

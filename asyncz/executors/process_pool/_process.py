@@ -167,7 +167,7 @@ def _process_class(context: BaseContext) -> _MakesProcess:
 
 @contextlib.contextmanager
 def _interrupts_blocked(method: str) -> Generator[None]:
-    """Have the process start with SIGINT blocked, until it handles it: Ctrl-C goes to the whole terminal.
+    """Block SIGINT for the process until it handles the signal: Ctrl-C goes to the whole terminal.
 
     A fork server would keep that for the processes of others.
     """

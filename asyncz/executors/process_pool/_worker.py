@@ -181,7 +181,7 @@ class _Channel:
     they interrupt the thread that holds it, may log, report or ask, and may raise. Python calls them after a call or
     at a jump back, never between two assignments without a call. So frames are added by one call, the call that sends
     bytes also stores their number, and attributes that belong together are assigned together: after an interruption at
-    any point, the next `flush` goes on at the right byte.
+    any point, the next `flush` continues at the right byte.
     """
 
     def __init__(self, ends: WorkerEnds) -> None:
