@@ -259,6 +259,8 @@ class StoreConnector:
         try:
             async with asyncio.timeout(_CLOSE_TIMEOUT):
                 if loaded:
+                    if self.runs.wants_reclaim:
+                        await self.runs.give_back_unknown(session)
                     await self._write(session)
         except BaseException as error:
             if ends_caller(error):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID, uuid4
@@ -425,19 +425,35 @@ class StoredRuns:
         function may have been called, here or on a lost node, the policy of the run decides.
         """
         term = self._term()
+        async for run in self._unknown_runs(session):
+            if self._may_have_failed(run):
+                self._fail(run, term)
+            else:
+                await self._start_claimed(session, run, term)
+        self.wants_reclaim = self._takes_over = False
+        self._left.clear()
+
+    async def give_back_unknown(self, session: StoreSession) -> None:
+        """Have the runs wait for any node that belong to this one without its knowledge, at the end of the session.
+
+        If the policy of a run forbids another call, the next node that takes it over ends it.
+        """
+        async for run in self._unknown_runs(session):
+            if not self._may_have_failed(run):
+                self.outcomes.give_back(self._owned_run(run, None), run.attempt)
+
+    def _may_have_failed(self, run: RunRecord) -> bool:
+        """Return True if the function of an unknown run may have been called and must not be called again."""
+        return run.on_lost == "fail" and (self._takes_over or run.id in self._left)
+
+    async def _unknown_runs(self, session: StoreSession) -> AsyncGenerator[RunRecord, None]:
         known = {each.id for each in (*self._owned.values(), *self._called.values())} | self.outcomes.run_ids
         query = RunQuery(states=("running",), limit=_PAGE)
         while page := await session.runs(query):
             for run in page:
-                if run.node != self.node_id or run.id in known:
-                    continue
-                if run.on_lost == "fail" and (self._takes_over or run.id in self._left):
-                    self._fail(run, term)
-                else:
-                    await self._start_claimed(session, run, term)
+                if run.node == self.node_id and run.id not in known:
+                    yield run
             if len(page) < _PAGE:
-                self.wants_reclaim = self._takes_over = False
-                self._left.clear()
                 return
             query = query.model_copy(update={"before": page[-1].sequence})
 

@@ -62,6 +62,7 @@ class StoredTask:
         is_overdue: True if no node fired the task in time.
         is_program: True if the task was added before the start, so that it belongs to the program. A task that was
             added later belongs to the store alone.
+        clock_offset: Seconds that the clock of the scheduler was known to be ahead when the task was added.
     """
 
     call: StoredCall
@@ -70,6 +71,7 @@ class StoredTask:
     existing: ExistingTaskPolicy | None = None
     is_overdue: bool = False
     is_program: bool = False
+    clock_offset: float = 0.0
 
     @property
     def schedule(self) -> StoredSchedule:
@@ -233,7 +235,8 @@ class StoredTasks:
         alias = self._parts.executors.default_alias if executor is None else executor
         check_key("id", task_id)
         check_key("executor", alias)
-        now = utc(runtime.now() - self._hooks_of(task_id).clock_offset())
+        offset = self._hooks_of(task_id).clock_offset()
+        now = utc(runtime.now() - offset)
         function = self._names.declare(task_id, stored_call.function)
         if not is_storable(function):
             reason = f"its name {function!r} has a NUL or a lone surrogate; give it another one"
@@ -249,7 +252,9 @@ class StoredTasks:
                 call, schedule, (alias, created), task_id, limits, paused=paused, replace_existing=replace_existing
             )
             policy: ExistingTaskPolicy = "replace" if replace_existing else existing or self._options.existing
-            stored = StoredTask(stored_call, controller, record, policy, is_program=not runtime.running)
+            stored = StoredTask(
+                stored_call, controller, record, policy, is_program=not runtime.running, clock_offset=offset
+            )
             stored.record = self._declared_record(stored)
             self._by_id[task_id] = self._to_declare[task_id] = stored
             self._to_remove.pop(task_id, None)
@@ -661,18 +666,26 @@ class StoredTasks:
         base = stored.record.model_copy(update={"version": 0, "revision": 0, "removed": False})
         record = self._present_record(stored, base)
         stored.schedule.is_new = False
-        if stored.record.version:
-            # Declared again: a task that the store has lost meanwhile, or replaces, counts from now. Its first due
-            # time was fired long ago, and the unique index does not know the runs that were pruned.
-            now = utc(self._parts.runtime.now() - self._hooks_of(record.id).clock_offset())
-            schedule = self._new_schedule(record.id, stored.schedule.declared, record.trigger, now)
-            record = record.model_copy(update={"started_at": now, "next_due": schedule.first_due})
+        started_at = self._started_at(stored)
+        if started_at != stored.schedule.started_at:
+            schedule = self._new_schedule(record.id, stored.schedule.declared, record.trigger, started_at)
+            record = record.model_copy(update={"started_at": started_at, "next_due": schedule.first_due})
         if record.declaration:
             # As the program declared it: later changes survive a restart.
             return record
         parts = (record.function, record.arguments, record.trigger or "", record.executor, record.options)
         text = "\0".join(parts)
         return record.model_copy(update={"declaration": hashlib.sha256(text.encode()).hexdigest()})
+
+    def _started_at(self, stored: StoredTask) -> datetime:
+        """Return the time of the store from which a declaration counts."""
+        offset = self._hooks_of(stored.record.id).clock_offset()
+        if stored.record.version:
+            # Declared again: a task that the store has lost meanwhile, or replaces, counts from now. Its first due
+            # time was fired long ago, and the unique index does not know the runs that were pruned.
+            return utc(self._parts.runtime.now() - offset)
+        # Before the start, the difference between the clocks was not known.
+        return stored.schedule.started_at - timedelta(seconds=offset - stored.clock_offset)
 
 
 def _log_removal(task_id: str, error: Exception) -> None:

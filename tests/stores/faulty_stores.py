@@ -199,6 +199,18 @@ class AnswerlessSession(FaultySession):
         return taken
 
 
+class LeavingSession(FaultySession):
+    """Session that loses the answer of a firing because the store goes away: the store has done it."""
+
+    @override
+    async def fire(self, firings: Sequence[Firing], /) -> Sequence[RunRecord]:
+        fired = await super().fire(firings)
+        if fired:
+            self._faults.broken = True
+            raise self._faults.error
+        return fired
+
+
 class PickySession(FaultySession):
     """Session that does not accept results of `bad`, and nothing at all of `worst`."""
 

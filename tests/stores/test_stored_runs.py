@@ -34,7 +34,14 @@ from asyncz.stores import (
 from tests.helpers import stored_jobs
 from tests.helpers.stored_jobs import block, calls, note, ownership, release, work_until_cancelled
 from tests.helpers.waiting import until
-from tests.stores.faulty_stores import AnswerlessSession, Faults, FaultyStore, ForgetfulSession, PickySession
+from tests.stores.faulty_stores import (
+    AnswerlessSession,
+    Faults,
+    FaultyStore,
+    ForgetfulSession,
+    LeavingSession,
+    PickySession,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -232,6 +239,21 @@ async def test_lost_take_over_does_not_call_again() -> None:
     assert calls == []
 
 
+async def test_run_with_lost_answer_is_given_back_at_shutdown() -> None:
+    """The scheduler is closed before it asks for runs that belong to it without its knowledge."""
+    faults = Faults()
+    faulty = FaultyStore(faults, LeavingSession)
+    other = await faulty.store.connect(NodeRecord(id=uuid4().hex), TTL)
+    async with AsyncIOScheduler(store=faulty) as scheduler:
+        scheduler.add_task(note, "one", id="note")
+        await until(lambda: not scheduler.store.connected)
+        # The store is reached again while the scheduler is closed, before its next attempt.
+        faults.broken = False
+    (run,) = await other.runs(RunQuery())
+    assert (run.state, run.node, run.fence) == ("waiting", None, 2)
+    assert calls == []
+
+
 async def test_bad_outcome_does_not_affect_others(caplog: pytest.LogCaptureFixture) -> None:
     faulty = FaultyStore(Faults(), PickySession)
     other = await faulty.store.connect(NodeRecord(id=uuid4().hex), TTL)
@@ -359,6 +381,19 @@ async def test_wrong_clock_of_node_does_not_shift_runs(store: Store, other: Stor
     for run in runs:
         assert run.created_at is not None
         assert timedelta(0) <= run.created_at - run.scheduled_at < timedelta(seconds=5)
+
+
+@pytest.mark.parametrize("ahead", [-300.0, 300.0])
+async def test_declaration_counts_by_the_clock_of_the_store(store: Store, other: StoreSession, ahead: float) -> None:
+    """A task that is added before the start, when the difference of the clocks is not known."""
+    scheduler = AsyncIOScheduler(store=store, clock=WrongClock(ahead))
+    scheduler.add_task(note, "one", trigger=IntervalTrigger(seconds=0.1), id="note", coalesce=False)
+    async with scheduler:
+        runs = await finished(other, 5)
+    (task,) = await other.changes(0, 10)
+    for moment in (task.started_at, *(run.scheduled_at for run in runs)):
+        assert moment is not None
+        assert abs(moment - other.lease.now) < timedelta(seconds=60)
 
 
 @pytest.mark.slow
