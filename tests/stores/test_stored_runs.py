@@ -239,7 +239,7 @@ async def test_lost_take_over_does_not_call_again() -> None:
     assert calls == []
 
 
-async def test_run_with_lost_answer_is_given_back_at_shutdown() -> None:
+async def test_run_without_answer_is_given_back_at_close() -> None:
     """The scheduler is closed before it asks for runs that belong to it without its knowledge."""
     faults = Faults()
     faulty = FaultyStore(faults, LeavingSession)
@@ -384,7 +384,7 @@ async def test_wrong_clock_of_node_does_not_shift_runs(store: Store, other: Stor
 
 
 @pytest.mark.parametrize("ahead", [-300.0, 300.0])
-async def test_declaration_counts_by_the_clock_of_the_store(store: Store, other: StoreSession, ahead: float) -> None:
+async def test_declaration_counts_by_clock_of_store(store: Store, other: StoreSession, ahead: float) -> None:
     """A task that is added before the start, when the difference of the clocks is not known."""
     scheduler = AsyncIOScheduler(store=store, clock=WrongClock(ahead))
     scheduler.add_task(note, "one", trigger=IntervalTrigger(seconds=0.1), id="note", coalesce=False)
