@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import time
 from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -89,7 +90,8 @@ INSERT INTO asyncz_tasks ({_TASKS}) VALUES ({", ".join(f"%({column})s" for colum
 ON CONFLICT (id) DO UPDATE SET {", ".join(f'"{column}" = excluded."{column}"' for column in TASK_COLUMNS)}
 """.encode()  # noqa: S608  # own names
 
-# Runs arrive as one JSON text. The store sets the sequence, and the time at which they were stored.
+# Runs arrive as one JSON text, without the values that are None. The store sets the sequence, and the time when it has
+# stored them.
 _GIVEN_RUNS = "json_populate_recordset(NULL::asyncz_runs, %(runs)s::json) WITH ORDINALITY AS given"
 _SET_COLUMNS = {"sequence", "created_at", "node", "fence", "ended"}
 _GIVEN_COLUMNS = [column for column in RUN_COLUMNS if column not in _SET_COLUMNS]
@@ -116,10 +118,9 @@ ON CONFLICT DO NOTHING RETURNING {_ADDED}
 # the planner expects one active task, and would compare each task of the table with each firing.
 _FIRE = f"""
 WITH firing AS (
-    SELECT * FROM unnest(
-        %(ids)s::text[], %(versions)s::int[], %(due)s::timestamptz[], %(latest)s::timestamptz[],
-        %(next_due)s::timestamptz[]
-    ) AS firing (id, version, due, latest, next_due)
+    SELECT * FROM json_to_recordset(%(firings)s::json) AS firing (
+        id text, version int, due timestamptz, latest timestamptz, next_due timestamptz
+    )
 ),
 winner AS MATERIALIZED (
     SELECT firing.id, firing.next_due FROM firing CROSS JOIN LATERAL (
@@ -445,11 +446,7 @@ class _PostgresTransactions:
         runs = [run for firing in firings for run in firing.runs]
         values = {
             **self._values(),
-            "ids": [firing.task_id for firing in firings],
-            "versions": [firing.version for firing in firings],
-            "due": [firing.due for firing in firings],
-            "latest": [firing.latest for firing in firings],
-            "next_due": [firing.next_due for firing in firings],
+            "firings": json.dumps([_values_of(firing) for firing in firings]),
             "runs": _json(runs),
         }
         missed = any(run.done for run in runs)
@@ -491,13 +488,13 @@ class _PostgresTransactions:
             return _runs(database, _CLAIM, {**self._values(), **slots})
 
     def finish(self, outcomes: Sequence[Outcome], /) -> Sequence[UUID]:
-        text = _OUTCOME_LIST.dump_json(outcomes).decode()
-        with self._connected() as database, database.cursor(row_factory=scalar_row) as cursor:
+        text = _OUTCOME_LIST.dump_json(outcomes, exclude_none=True).decode()
+        with self._connected() as database, database.cursor(row_factory=args_row(_run_id)) as cursor:
             accepted = cursor.execute(_FINISH, {"outcomes": text}).fetchall()
             if len(accepted) < len(outcomes):
                 # In a statement of its own, which sees the row that a first call has written meanwhile.
                 accepted += cursor.execute(_FINISHED_BEFORE, {"outcomes": text}).fetchall()
-            return [*{UUID(f"{run_id}"): None for run_id in accepted}]
+            return [*dict.fromkeys(accepted)]
 
     def take_over(self, limit: int, /) -> Sequence[RunRecord]:
         with self._connected() as database:
@@ -679,5 +676,20 @@ def _runs(
     return sorted(found, key=lambda run: run.sequence, reverse=newest_first)
 
 
+def _run_id(run_id: UUID) -> UUID:
+    return run_id
+
+
 def _json(runs: Sequence[RunRecord]) -> str:
-    return _RUN_LIST.dump_json(runs).decode()
+    return _RUN_LIST.dump_json(runs, exclude_none=True).decode()
+
+
+def _values_of(firing: Firing) -> Mapping[str, object]:
+    """Return the values of a firing that its statement reads as JSON: the driver needs longer for arrays."""
+    return {
+        "id": firing.task_id,
+        "version": firing.version,
+        "due": firing.due.isoformat(),
+        "latest": firing.latest.isoformat(),
+        "next_due": None if firing.next_due is None else firing.next_due.isoformat(),
+    }

@@ -168,7 +168,7 @@ class Firing(BaseModel, frozen=True, extra="forbid", defer_build=True):
     @property
     def latest(self) -> datetime:
         """Latest due time of the step, before which it must not be fired."""
-        return max(self.due, *(run.scheduled_at for run in self.runs)) if self.runs else self.due
+        return max([self.due, *[run.scheduled_at for run in self.runs]])
 
     @model_validator(mode="after")
     def _check_order(self) -> Self:
