@@ -1,7 +1,8 @@
-"""Aliases of the built-in executors and triggers, and names of policies."""
+"""Aliases of the built-in executors and triggers, names of policies, and types of functions of users."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal, NewType, Protocol, TypeAlias
 
 PoolAlias: TypeAlias = Literal["threadpool", "pool", "processpool"]
@@ -40,3 +41,14 @@ class OtherAlias(Protocol):
     def __getnewargs__(self) -> tuple[str]:
         """Return the arguments of `str`."""
         ...
+
+
+RedactedKind: TypeAlias = Literal["argument", "result", "error", "traceback", "log", "progress"]
+"""Kind of a text that is redacted."""
+
+Redact: TypeAlias = Callable[[RedactedKind, str, str], str]
+"""Function of the kind, the name and the text; it returns the text to show.
+
+The name is that of the parameter for an argument, or its position if the name is not known, such as `1`. For other
+kinds, it is the id of the task.
+"""

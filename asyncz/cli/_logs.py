@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import sys
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
 from asyncz._text import exception_text, printable, traceback_of
+from asyncz.exceptions import InvalidInputError
+
+if TYPE_CHECKING:
+    from asyncz.schedulers import AsyncIOScheduler
 
 _LINE_LENGTH = 4000
 _EXTRA_PREFIX = "asyncz_"
@@ -45,6 +51,12 @@ def configure_logging(level: LogLevel | None, log_format: LogFormat | None) -> N
     handler.setFormatter(_JsonFormatter() if log_format is LogFormat.JSON else _TextFormatter())
     root.addHandler(handler)
     root.setLevel((level or LogLevel.WARNING).upper())
+
+
+def report_logs(scheduler: AsyncIOScheduler) -> None:
+    """Have the log records of stored runs kept in the store, if the scheduler has one."""
+    with contextlib.suppress(InvalidInputError):
+        logging.getLogger().addHandler(scheduler.store.log_handler)
 
 
 class _StandardErrorHandler(logging.Handler):

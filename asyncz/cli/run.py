@@ -18,6 +18,7 @@ from typing_extensions import override
 from asyncz._text import exception_text, printable
 from asyncz.cli._events import STANDARD_ERROR, STANDARD_OUTPUT, as_json, as_line, event_lines, reserved_output
 from asyncz.cli._live_table import overview
+from asyncz.cli._logs import report_logs
 from asyncz.schedulers import AsyncIOScheduler
 
 EXIT_KILLED = 3
@@ -39,6 +40,7 @@ def run_scheduler(
             no limit.
         json_lines: Write events as JSON.
     """
+    report_logs(scheduler)
 
     async def run() -> None:
         with shown(scheduler, json_lines=json_lines) as drawing:

@@ -12,6 +12,7 @@ import attrs
 from typing_extensions import override
 
 from asyncz.cli._client import TOKEN_VARIABLE, environment_token
+from asyncz.cli._logs import report_logs
 from asyncz.exceptions import AsynczError, MissingExtraError
 from asyncz.schedulers import AsyncIOScheduler
 
@@ -60,6 +61,7 @@ def serve_dashboard(source: AsyncIOScheduler | str, title: str, port: int, drain
     else:
         if app.log_handler is not None:
             logging.getLogger().addHandler(app.log_handler)
+        report_logs(source)
         served = source.asgi(app, drain_timeout=drain_timeout)
     config = uvicorn.Config(served, log_level="warning", access_log=False, lifespan="on")
     with socket.create_server((_HOST, port)) as listening:

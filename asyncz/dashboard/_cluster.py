@@ -46,11 +46,14 @@ from asyncz.stores._columns import from_microseconds, microseconds
 from asyncz.stores._console import StoreConsole
 from asyncz.stores._console_queries import ConsoleQueries
 from asyncz.stores._console_records import CommandRecord, RunSearch
-from asyncz.stores.records import NodeRecord, RunRecord
+from asyncz.stores.records import NodeRecord, RunRecord, TaskRecord
 
 ResultT = TypeVar("ResultT")
 
 _RECENT: Final = 10
+# Owners of a run whose reports are shown, and running runs whose progress is looked up.
+_OWNERS: Final = 20
+_RUNNING: Final = 1000
 # Seconds for which the names of nodes are used again.
 _NAMES: Final = 2.0
 # Runs that are counted for each task: on a page of tasks, and on the page of one.
@@ -151,11 +154,27 @@ class ClusterModel:
     def _states(self, queries: ConsoleQueries, ids: Sequence[str], counted: int) -> Sequence[TaskState]:
         records, counts = queries.tasks(ids), queries.run_counts(ids, counted)
         recent = queries.recent_runs(ids, _RECENT)
+        running = [task_id for task_id in ids if counts.get(task_id, {}).get("running")]
+        progress = queries.progress(running, _RUNNING)
         return [
-            task_state(records[task_id], counts.get(task_id, {}), recent.get(task_id, ()), self._redactor)
+            self._state(records[task_id], counts.get(task_id, {}), recent.get(task_id, ()), progress.get(task_id))
             for task_id in ids
             if task_id in records
         ]
+
+    def _state(
+        self,
+        record: TaskRecord,
+        counts: Mapping[str, int],
+        recent: Sequence[RunRecord],
+        progress: tuple[int, str] | None,
+    ) -> TaskState:
+        state = task_state(record, counts, recent, self._redactor)
+        if progress is None:
+            return state
+        return state.model_copy(
+            update={"progress": _runs.progress_of_store(progress[0], record.id, progress[1], self._redactor)}
+        )
 
     async def counts(self) -> Mapping[TaskFilter, int]:
         """Return the number of tasks that each filter selects."""
@@ -208,8 +227,14 @@ class ClusterModel:
 
     def _run(self, record: RunRecord) -> Run:
         run = _runs.run_of_store(record, self._redactor)
-        name = self._nodes.get(record.node or "")
-        return run.model_copy(update={"worker": f"{name} (node {record.node})"}) if name else run
+        return run.model_copy(update={"worker": self._node_text(record.node)})
+
+    def _node_text(self, node: str | None) -> str:
+        """Return the description of a node with its id; empty without a node."""
+        if node is None:
+            return ""
+        name = self._nodes.get(node)
+        return f"{name} (node {node})" if name else f"node {node}"
 
     async def run(self, run_id: str, /) -> RunDetail:
         """Return a stored run with its traceback.
@@ -218,10 +243,17 @@ class ClusterModel:
             RequestError: No such run is stored.
         """
         number = _runs.number_of(run_id.removeprefix(_runs.STORED))
-        record = None if number is None else await self._read(lambda queries: queries.run(number))
-        if record is None:
+        found = None if number is None else await self._read(lambda queries: self._detail(queries, number))
+        if found is None:
             raise RequestError(404, f"no run with the id {printable(run_id, 100)!r} is stored")
-        detail = _runs.detail_of_store(record, self._redactor)
+        return found
+
+    def _detail(self, queries: ConsoleQueries, number: int) -> RunDetail | None:
+        record = queries.run(number)
+        if record is None:
+            return None
+        reports = queries.reports(record, _OWNERS)
+        detail = _runs.detail_of_store(record, reports, self._redactor, self._node_text)
         return detail.model_copy(update={"run": self._run(record)})
 
     # Nodes, timeline and events

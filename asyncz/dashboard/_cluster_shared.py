@@ -40,7 +40,8 @@ class SharedModel(ClusterModel):
             local = await self._local.task(task_id)
         except AsynczError:
             return detail
-        task = detail.task.model_copy(update={"trigger": local.task.trigger, "progress": local.task.progress})
+        progress = local.task.progress or detail.task.progress
+        task = detail.task.model_copy(update={"trigger": local.task.trigger, "progress": progress})
         return detail.model_copy(update={"task": task, "arguments": local.arguments})
 
     @override
@@ -50,8 +51,11 @@ class SharedModel(ClusterModel):
         local = self._local.find_run(detail.run.task_id, detail.run.scheduled_at)
         if local is None or self._local.node_id not in detail.run.worker:
             return detail
-        known = local.model_dump(include={"attempts_dropped", "logs_dropped"})
-        update = {**known, "attempts": local.attempts, "progress": local.progress, "logs": local.logs}
+        # This process knows its part earlier than the store, and with the names of the threads.
+        update: dict[str, object] = {"progress": local.progress or detail.progress}
+        for name in ("attempts", "logs"):
+            if len(getattr(local, name)) >= len(getattr(detail, name)):
+                update |= local.model_dump(include={f"{name}_dropped"}) | {name: getattr(local, name)}
         run = detail.run.model_copy(update={"worker": local.run.worker}) if local.run.worker else detail.run
         return detail.model_copy(update={**update, "run": run})
 

@@ -271,7 +271,8 @@ class ReadModel:
         if sequence is not None and store is not None:
             for record in await store.runs(RunQuery(before=sequence + 1, limit=1)):
                 if record.sequence == sequence:
-                    return _runs.detail_of_store(record, self._redactor)
+                    reports = await store.reports(record.id)
+                    return _runs.detail_of_store(record, reports, self._redactor, _node_text)
         number = _runs.number_of(run_id)
         if number is None:
             raise RequestError(404, f"no run with the id {printable(run_id, 100)!r} is known")
@@ -377,3 +378,7 @@ def _overlapping(start: float) -> Callable[[RecordedRun], bool]:
         return record.details.started is not None and (record.outcome is None or finished is None or finished >= start)
 
     return overlaps
+
+
+def _node_text(node: str | None) -> str:
+    return "" if node is None else f"node {node}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from asyncz.clock import utc
@@ -9,9 +10,10 @@ from asyncz.dashboard._journal import FailedAttempt, RecordedRun
 from asyncz.dashboard._redaction import Redactor
 from asyncz.dashboard._run_logs import LogEntry
 from asyncz.dashboard.states import Attempt, LogLine, Run, RunDetail
-from asyncz.events import TaskProgress
+from asyncz.events import TaskProgress, fraction_of
 from asyncz.states import RunOutcome, RunProgress, RunSummary
-from asyncz.stores.records import RunRecord, RunRecordState
+from asyncz.stores._report_texts import ReportedAttempt, ReportedLog, details_of_text, progress_of_text
+from asyncz.stores.records import RunRecord, RunRecordState, RunReport
 
 _OUTCOMES: dict[str, RunOutcome] = {
     "executed": "executed",
@@ -131,10 +133,62 @@ def detail_of_record(record: RecordedRun, redactor: Redactor) -> RunDetail:
     )
 
 
-def detail_of_store(record: RunRecord, redactor: Redactor) -> RunDetail:
-    """Return a run of a store with its traceback."""
+def detail_of_store(
+    record: RunRecord, reports: Sequence[RunReport], redactor: Redactor, name_of: Callable[[str | None], str]
+) -> RunDetail:
+    """Return a run of a store with its traceback, and what its owners have reported.
+
+    Args:
+        record: The run.
+        reports: Reports of its owners, in their order.
+        redactor: Redaction of texts.
+        name_of: Function that returns the description of a node.
+    """
+    task_id = record.task_id
+    details = [(details_of_text(report.details), name_of(report.node)) for report in reports]
+    logs = [_reported_log(each, task_id, redactor) for detail, _ in details for each in detail.logs]
+    last = reports[-1].progress if reports else None
     return RunDetail(
-        run=run_of_store(record, redactor), traceback=redactor("traceback", record.task_id, record.traceback)
+        run=run_of_store(record, redactor),
+        traceback=redactor("traceback", task_id, record.traceback),
+        attempts=tuple(
+            _reported_attempt(each, task_id, redactor, name) for detail, name in details for each in detail.attempts
+        ),
+        attempts_dropped=sum(detail.attempts_dropped for detail, _ in details),
+        progress=progress_of_store(record.sequence, task_id, last, redactor),
+        logs=tuple(sorted(logs, key=lambda line: line.at)),
+        logs_dropped=sum(detail.logs_dropped for detail, _ in details),
+    )
+
+
+def progress_of_store(number: int, task_id: str, text: str | None, redactor: Redactor) -> RunProgress | None:
+    """Return the stored progress of a run; None without one."""
+    progress = progress_of_text(text)
+    if progress is None:
+        return None
+    return RunProgress(
+        run_id=number,
+        done=progress.done,
+        total=progress.total,
+        message=redactor("progress", task_id, progress.message),
+        fraction=fraction_of(progress.done, progress.total),
+    )
+
+
+def _reported_log(line: ReportedLog, task_id: str, redactor: Redactor) -> LogLine:
+    message = redactor("log", task_id, line.message)
+    return LogLine(at=line.at, level=line.level, logger=line.logger, message=message)
+
+
+def _reported_attempt(attempt: ReportedAttempt, task_id: str, redactor: Redactor, worker: str) -> Attempt:
+    return Attempt(
+        attempt=attempt.attempt,
+        started_at=attempt.started_at,
+        finished_at=attempt.finished_at,
+        delay=attempt.delay,
+        error=redactor("error", task_id, attempt.error),
+        traceback=redactor("traceback", task_id, attempt.traceback),
+        worker=worker,
     )
 
 
@@ -151,6 +205,7 @@ def _attempt(attempt: FailedAttempt, task_id: str, redactor: Redactor) -> Attemp
         delay=max(0.0, attempt.delay),
         error=redactor("error", task_id, attempt.error),
         traceback=redactor("traceback", task_id, attempt.traceback),
+        worker="" if attempt.details.worker is None else f"{attempt.details.worker}",
     )
 
 

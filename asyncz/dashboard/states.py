@@ -125,6 +125,7 @@ class Attempt(Snapshot, frozen=True):
         delay: Seconds until the next attempt was due.
         error: Class and text of the exception.
         traceback: Traceback as text; may be empty.
+        worker: Thread, process and machine, or the node; empty if unknown.
     """
 
     attempt: PositiveInt
@@ -133,6 +134,7 @@ class Attempt(Snapshot, frozen=True):
     delay: NonNegativeFloat = 0
     error: Text = ""
     traceback: Text = ""
+    worker: Text = ""
 
 
 class LogLine(Snapshot, frozen=True):

@@ -6,11 +6,12 @@ import math
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 from typing_extensions import TypeVar
 
-from asyncz._aliases import ExistingTaskPolicy
+from asyncz._aliases import ExistingTaskPolicy, Redact
+from asyncz._checks import check_callable
 from asyncz._references import load
 from asyncz.config._loader import ConfigLoader
 from asyncz.exceptions import ConfigurationError, ConfigurationProblem
@@ -20,8 +21,8 @@ from asyncz.protocols import Trigger, UniversalExecutor
 
 if TYPE_CHECKING:
     from asyncz.config import ConfigSource
-    from asyncz.config.models import ExecutorConfig, StoreConfig, TaskConfig
-    from asyncz.stores.options import StoreOptions
+    from asyncz.config.models import ExecutorConfig, ReportingConfig, StoreConfig, TaskConfig
+    from asyncz.stores.options import RunReporting, StoreOptions
     from asyncz.stores.protocol import Store
 
 
@@ -93,6 +94,20 @@ def configure(
     return scheduler
 
 
+def _reporting_of(config: ReportingConfig) -> RunReporting | None:
+    from asyncz.stores.options import RunReporting
+
+    if not config.enabled:
+        return None
+    redact = None
+    if config.redact is not None:
+        found = load(config.redact)
+        check_callable("redact", found)
+        # Unverified: it is called with a kind, a name and a text; if it raises, the text is hidden.
+        redact = cast("Redact", found)
+    return RunReporting(interval=config.interval, max_logs=config.max_logs, max_bytes=config.max_bytes, redact=redact)
+
+
 def _store_of(loader: ConfigLoader, config: StoreConfig) -> ConfiguredStore | None:
     # Imported here: without a store, nothing of it is loaded.
     from asyncz.stores._urls import store_of
@@ -102,7 +117,9 @@ def _store_of(loader: ConfigLoader, config: StoreConfig) -> ConfiguredStore | No
     store = loader.attempt(("store", "url"), lambda: store_of(config.url.get_secret_value()))
     functions = loader.attempt(("store",), config.load_functions)
     codec = loader.attempt(("store", "codec"), lambda: None if config.codec is None else as_codec(load(config.codec)))
-    if store is None or functions is None or (config.codec is not None and codec is None):
+    reporting = loader.attempt(("store", "reporting", "redact"), lambda: _reporting_of(config.reporting))
+    is_wrong = (config.codec is not None and codec is None) or (config.reporting.enabled and reporting is None)
+    if store is None or functions is None or is_wrong:
         return None
     kept = config.retention
     retention = Retention(
@@ -122,6 +139,7 @@ def _store_of(loader: ConfigLoader, config: StoreConfig) -> ConfiguredStore | No
         importable=config.importable,
         retention=retention,
         codec=codec,
+        reporting=reporting,
         keep_undeclared=timedelta(days=config.keep_undeclared),
         keep_finished=_age(config.keep_finished),
     )

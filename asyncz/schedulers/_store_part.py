@@ -448,11 +448,11 @@ class StoreConnector:
 
     async def _write(self, session: StoreSession) -> None:
         """Write outcomes, changes of tasks, and runs of calls after their tasks."""
-        await self.runs.outcomes.store(session, skip=self.runs.unstored)
+        await self.runs.write_outcomes(session)
         await self.tasks.write(session)
         if self.runs.unstored():
             await self.runs.store_submissions(session, has_lease=self._has_lease)
-            await self.runs.outcomes.store(session, skip=self.runs.unstored)
+            await self.runs.write_outcomes(session)
 
     async def _adopt_changes(self, session: StoreSession) -> None:
         """Apply the changes of other nodes, and carry out the actions of operators."""

@@ -15,13 +15,14 @@ from asyncz._run_owners import LeaseTerm, OwnedCall, RunOwnership, RunPermit, ow
 from asyncz._text import exception_text
 from asyncz._traced_call import CallWithOrigin, encoded_trace_context
 from asyncz.clock import utc
-from asyncz.events import TaskCancelled
+from asyncz.events import RunDetails, TaskCancelled, TaskProgress, TaskRetrying
 from asyncz.exceptions import AsynczError
 from asyncz.schedulers._parts import SchedulerParts
 from asyncz.schedulers._safe_logging import logger
 from asyncz.schedulers._store_history import HistoryLimit
 from asyncz.schedulers._store_outcomes import ENDED, Ended, OwnedRun, PendingOutcomes
 from asyncz.schedulers._store_pages import store_page
+from asyncz.schedulers._store_reports import StoredReports
 from asyncz.schedulers._store_tasks import StoredTask, StoredTasks
 from asyncz.schedulers._stored_schedule import Step
 from asyncz.schedulers.subscriptions import Subscription
@@ -60,6 +61,7 @@ class StoredRuns:
     Attributes:
         node_id: Id of this node.
         outcomes: Outcomes that the store has not accepted yet.
+        reports: Reports of runs that the store does not have yet.
         history: Limit of the history.
         clock_offset: Seconds by which the clock of the scheduler is ahead of that of the store.
         wants_claim: True if runs may wait that this node can start.
@@ -92,6 +94,9 @@ class StoredRuns:
         self._subscriptions: list[Subscription] = []
         self.history: HistoryLimit = HistoryLimit(options.retention)
         self.outcomes: PendingOutcomes = PendingOutcomes(self._now, wake, self.history.on_stored, tasks.codec)
+        self.reports: StoredReports = StoredReports(
+            options.reporting, self._owned_by_text, tasks.codec, wake, parts.runtime.inbox.put
+        )
         self.node_id: str = ""
         self.clock_offset: float = 0.0
         self.wants_claim: bool = False
@@ -115,7 +120,14 @@ class StoredRuns:
         self._claimed.clear()
         self._refusals.clear()
         self.outcomes.clear()
-        self._subscriptions = [self._parts.runtime.dispatcher.subscribe(each, self._on_end) for each in ENDED]
+        self.reports.clear()
+        dispatcher = self._parts.runtime.dispatcher
+        self._subscriptions = [dispatcher.subscribe(each, self._on_end) for each in ENDED]
+        if self._options.reporting is not None:
+            self._subscriptions += [
+                dispatcher.subscribe(TaskProgress, self._on_progress),
+                dispatcher.subscribe(TaskRetrying, self._on_retrying),
+            ]
 
     def close(self) -> None:
         """Stop receiving outcomes."""
@@ -270,6 +282,7 @@ class StoredRuns:
         logger.error("The run %s of the task %r is not stored: %s", run.id, run.task_id, error)
         self._called = {run_id: owned for run_id, owned in self._called.items() if owned.id != run.id}
         self.outcomes.forget(run.id)
+        self.reports.forget(run.id)
 
     def unstored(self) -> set[UUID]:
         """Return the ids of runs that the store does not know yet."""
@@ -488,10 +501,36 @@ class StoredRuns:
 
     # Outcomes
 
+    def _on_progress(self, event: TaskProgress) -> None:
+        owned = self._owned_by_details(event.task_id, event.details)
+        if owned is not None:
+            self.reports.on_progress(owned, event)
+
+    def _on_retrying(self, event: TaskRetrying) -> None:
+        owned = self._owned_by_details(event.task_id, event.details)
+        if owned is not None:
+            self.reports.on_retrying(owned, event)
+
+    def _owned_by_details(self, task_id: str, details: RunDetails) -> OwnedRun | None:
+        called = self._called.get(details.run_id)
+        if called is not None or details.scheduled is None:
+            return called
+        return self._owned.get((task_id, details.scheduled))
+
+    def _owned_by_text(self, task_id: str, run: str) -> OwnedRun | None:
+        """Return a live run of this node by the text of its id."""
+        stored = self._tasks.get(task_id)
+        for live in () if stored is None else stored.controller.live_runs():
+            if f"{live.run_id}" == run:
+                return self._called.get(live.run_id) or self._owned.get((task_id, live.scheduled))
+        return None
+
     def _on_end(self, event: Ended) -> None:
         details = event.details
         called = self._called.pop(details.run_id, None)
         if called is not None:
+            if self.reports:
+                self.reports.on_end(called, f"{details.run_id}")
             if not self._continues_elsewhere(called, event):
                 self.outcomes.add(called, event)
             return
@@ -499,6 +538,8 @@ class StoredRuns:
         if owned is None:
             return
         self._release(owned)
+        if self.reports:
+            self.reports.on_end(owned, f"{details.run_id}")
         if self._continues_elsewhere(owned, event):
             return
         if isinstance(event, TaskCancelled) and details.started is None and self._parts.runtime.status == "draining":
@@ -521,8 +562,14 @@ class StoredRuns:
             self._wake()
         return True
 
+    async def write_outcomes(self, session: StoreSession) -> None:
+        """Store reports, and then outcomes: after its outcome, a run has no report any more."""
+        await self.reports.store(session, skip=self.unstored)
+        await self.outcomes.store(session, skip=lambda: {*self.unstored(), *self.reports.ended})
+
     def give_back_all(self) -> None:
         """Give back all runs that have no outcome."""
+        self.reports.close()
         owned, called = tuple(self._owned.values()), tuple(self._called.values())
         self._owned.clear()
         self._called.clear()

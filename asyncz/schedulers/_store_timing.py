@@ -20,6 +20,7 @@ from asyncz.stores.records import (
     Outcome,
     RunQuery,
     RunRecord,
+    RunReport,
     TaskRecord,
 )
 
@@ -85,6 +86,12 @@ class TimedSession:
 
     async def take_over(self, limit: int, /) -> Sequence[RunRecord]:
         return await self._timed("take_over", self._session.take_over(limit))
+
+    async def report(self, reports: Sequence[RunReport], /) -> Sequence[UUID]:
+        return await self._timed("report", self._session.report(reports))
+
+    async def reports(self, run_id: UUID, /) -> Sequence[RunReport]:
+        return await self._timed("reports", self._session.reports(run_id))
 
     async def runs(self, query: RunQuery, /) -> Sequence[RunRecord]:
         return await self._timed("runs", self._session.runs(query))

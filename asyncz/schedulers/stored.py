@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import cast
+from uuid import UUID
 
 from typing_extensions import TypeVar
 
@@ -16,7 +18,7 @@ from asyncz.schedulers._store_part import StoreConnector
 from asyncz.stores._calls import StoredCall, decode_result
 from asyncz.stores.codecs import Codec
 from asyncz.stores.protocol import StoreSession
-from asyncz.stores.records import NodeRecord, RunQuery, RunRecord
+from asyncz.stores.records import NodeRecord, RunQuery, RunRecord, RunReport
 from asyncz.tasks import Task
 
 ResultT = TypeVar("ResultT")
@@ -55,6 +57,17 @@ class SchedulerStore:
         """Number of outcomes that the store has rejected, because another node had taken over the run."""
         return self._connector.runs.outcomes.rejected
 
+    @property
+    def log_handler(self) -> logging.Handler:
+        """Log handler that reports the records of stored runs, so that dashboards show them with the run.
+
+        Add it to a logger. The records are kept within the limits of `RunReporting`.
+
+        Example:
+            >>> logging.getLogger().addHandler(scheduler.store.log_handler)
+        """
+        return self._connector.runs.reports.log_handler
+
     async def runs(self, query: RunQuery | None = None) -> Sequence[RunRecord]:
         """Return runs of all nodes, newest first.
 
@@ -66,6 +79,18 @@ class SchedulerStore:
             StoreConnectionError: The store cannot be reached.
         """
         return await self._session().runs(RunQuery() if query is None else query)
+
+    async def reports(self, run_id: UUID) -> Sequence[RunReport]:
+        """Return what the owners of a run have reported to the store, one report of each, in their order.
+
+        Args:
+            run_id: Id of the run in the store.
+
+        Raises:
+            SchedulerNotRunningError: The scheduler is not running.
+            StoreConnectionError: The store cannot be reached.
+        """
+        return await self._session().reports(run_id)
 
     async def nodes(self) -> Sequence[NodeRecord]:
         """Return the schedulers that use the store now.

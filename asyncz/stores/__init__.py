@@ -28,6 +28,8 @@ __all__ = [
     "RunQuery",
     "RunRecord",
     "RunRecordState",
+    "RunReport",
+    "RunReporting",
     "SqliteStore",
     "StorableTrigger",
     "Store",
@@ -65,7 +67,11 @@ if TYPE_CHECKING:
     )
     from asyncz.stores.memory import MemoryStore as MemoryStore
     from asyncz.stores.names import stable_name as stable_name
-    from asyncz.stores.options import Retention as Retention, StoreOptions as StoreOptions
+    from asyncz.stores.options import (
+        Retention as Retention,
+        RunReporting as RunReporting,
+        StoreOptions as StoreOptions,
+    )
     from asyncz.stores.outbox import (
         Outbox as Outbox,
         OutboxCall as OutboxCall,
@@ -85,6 +91,7 @@ if TYPE_CHECKING:
         RunQuery as RunQuery,
         RunRecord as RunRecord,
         RunRecordState as RunRecordState,
+        RunReport as RunReport,
         StoreNews as StoreNews,
         TaskRecord as TaskRecord,
         TaskRecordState as TaskRecordState,
@@ -110,7 +117,7 @@ else:
             ),
             "asyncz.stores.memory": ("MemoryStore",),
             "asyncz.stores.names": ("stable_name",),
-            "asyncz.stores.options": ("Retention", "StoreOptions"),
+            "asyncz.stores.options": ("Retention", "RunReporting", "StoreOptions"),
             "asyncz.stores.outbox": ("Outbox", "OutboxCall", "OutboxConnection"),
             "asyncz.stores.postgres": ("PostgresStore",),
             "asyncz.stores.protocol": ("Store", "StoreSession"),
@@ -126,6 +133,7 @@ else:
                 "RunQuery",
                 "RunRecord",
                 "RunRecordState",
+                "RunReport",
                 "StoreNews",
                 "TaskRecord",
                 "TaskRecordState",

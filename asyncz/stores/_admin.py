@@ -12,7 +12,7 @@ from uuid import UUID
 import attrs
 
 from asyncz.stores._checks import usable_age
-from asyncz.stores._columns import RUN_COLUMNS, TASK_COLUMNS
+from asyncz.stores._columns import REPORT_COLUMNS, RUN_COLUMNS, TASK_COLUMNS
 from asyncz.stores._console_records import COMMAND_COLUMNS
 from asyncz.stores._migrations import Dialect, Migration, migrations
 from asyncz.stores.exceptions import StoreSchemaError
@@ -27,6 +27,7 @@ _TABLES: Mapping[str, Collection[str]] = {
     "asyncz_nodes": ("id", "name", "app_version", "lease_until"),
     "asyncz_counters": ("name", "value"),
     "asyncz_commands": COMMAND_COLUMNS,
+    "asyncz_reports": REPORT_COLUMNS,
 }
 _FINAL_STATES: tuple[FinalRunState, ...] = get_args(FinalRunState)
 # Rows that one statement deletes: a longer one would keep nodes from writing.

@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import TypeAlias, cast
 from uuid import UUID
 
-from asyncz.stores.records import Outcome, RunRecord, TaskRecord
+from asyncz.stores.records import Outcome, RunRecord, RunReport, TaskRecord
 
 SqlValue: TypeAlias = str | int | bytes | None
 """A value of SQLite."""
@@ -18,6 +18,7 @@ RUN_COLUMNS: tuple[str, ...] = tuple(RunRecord.model_fields)
 OUTCOME_COLUMNS: tuple[str, ...] = (
     *("state", "attempt", "not_before", "started_at", "finished_at", "result", "error", "traceback"),
 )
+REPORT_COLUMNS: tuple[str, ...] = tuple(RunReport.model_fields)
 
 # In C, as there is one call for each stored run.
 _run_values: Callable[[RunRecord], tuple[object, ...]] = attrgetter(*RUN_COLUMNS)
@@ -127,6 +128,11 @@ def task_of_row(row: Sequence[object]) -> TaskRecord:
 def run_of_row(row: Sequence[object], columns: Iterable[str] = RUN_COLUMNS) -> RunRecord:
     """Return the run of a row, without the columns that were not read."""
     return RunRecord.model_validate(record_values(columns, row))
+
+
+def report_of_row(row: Sequence[object]) -> RunReport:
+    """Return the report of a row with the columns `REPORT_COLUMNS`."""
+    return RunReport.model_validate(record_values(REPORT_COLUMNS, row))
 
 
 def record_values(columns: Iterable[str], row: Sequence[object]) -> dict[str, object]:

@@ -10,7 +10,15 @@ import attrs
 
 from asyncz.clock import utc
 from asyncz.stores._admin import StoreAdmin
-from asyncz.stores._columns import RUN_COLUMNS, TASK_COLUMNS, column_list, run_of_row, task_of_row
+from asyncz.stores._columns import (
+    REPORT_COLUMNS,
+    RUN_COLUMNS,
+    TASK_COLUMNS,
+    column_list,
+    report_of_row,
+    run_of_row,
+    task_of_row,
+)
 from asyncz.stores._console_records import (
     COMMAND_COLUMNS,
     LIST_COLUMNS,
@@ -21,7 +29,7 @@ from asyncz.stores._console_records import (
     TaskRow,
     command_of,
 )
-from asyncz.stores.records import FinalRunState, NodeRecord, RunRecord, TaskRecord
+from asyncz.stores.records import FinalRunState, NodeRecord, RunRecord, RunReport, TaskRecord
 
 _FINAL: Final[Sequence[FinalRunState]] = ("executed", "error", "missed", "cancelled")
 # States with an index by sequence, or with few runs; runs of the others are looked at one by one.
@@ -138,6 +146,36 @@ class ConsoleQueries:
         for row in self._rows(sql, sequence):
             return run_of_row(row)
         return None
+
+    def reports(self, run: RunRecord, limit: int) -> Sequence[RunReport]:
+        """Return the reports of the last owners of a run, in their order."""
+        columns, run_id = column_list(REPORT_COLUMNS), self._database.stored_id(run.id)
+        sql = f"SELECT {columns} FROM asyncz_reports WHERE run_id = ? ORDER BY fence DESC LIMIT ?"  # noqa: S608
+        return [report_of_row(row) for row in reversed(self._rows(sql, run_id, limit))]
+
+    def progress(self, task_ids: Sequence[str], limit: int) -> Mapping[str, tuple[int, str]]:
+        """Return the sequence and the progress of the last running run of each task that has reported one.
+
+        Args:
+            task_ids: Ids of the tasks.
+            limit: Number of running runs that are looked at.
+        """
+        if not task_ids:
+            return {}
+        running = (
+            "SELECT id, task_id, sequence, fence FROM asyncz_runs WHERE state = 'running'"  # noqa: S608  # own names
+            f" ORDER BY {_UNINDEXED} DESC LIMIT ?"
+        )
+        sql = (
+            f"SELECT task_id, sequence, progress FROM ({running}) AS running"  # noqa: S608  # own names
+            " JOIN asyncz_reports AS report ON report.run_id = running.id AND report.fence = running.fence"
+            " WHERE progress IS NOT NULL ORDER BY sequence"
+        )
+        wanted = {*task_ids}
+        rows = self._rows(sql, limit)
+        return {
+            f"{task_id}": (_number(sequence), f"{text}") for task_id, sequence, text in rows if f"{task_id}" in wanted
+        }
 
     def runs(self, search: RunSearch) -> FoundRuns:
         """Return a page of runs.
@@ -350,6 +388,7 @@ class ConsoleQueries:
             "SELECT max(sequence) FROM asyncz_runs",
             *(f"SELECT max(finished_at) FROM asyncz_runs WHERE state = '{state}'" for state in _FINAL),  # noqa: S608
             "SELECT max(sequence) FROM asyncz_commands",
+            "SELECT max(written_at) FROM asyncz_reports",
         ]
         found = [self._rows(sql)[0][0] for sql in single]
         return (*found, self._count("running"), self._count("waiting"), len(self.nodes()))

@@ -30,7 +30,13 @@ SCHEMA_TABLE = "CREATE TABLE IF NOT EXISTS asyncz_schema (number integer PRIMARY
 
 def statements(migration: Migration) -> list[str]:
     """Return the statements of a migration, and the one that records it."""
-    found = [each.strip() for each in migration.sql.split(";")]
+    found, statement = list[str](), ""
+    for part in migration.sql.split(";"):
+        statement = f"{statement};{part}" if statement else part.strip()
+        # A trigger contains statements.
+        if not statement.startswith("CREATE TRIGGER") or part.strip() == "END":
+            found.append(statement)
+            statement = ""
     record = f"INSERT INTO asyncz_schema (number) VALUES ({migration.number})"  # noqa: S608  # a number
     return [*(each for each in found if each), record]
 

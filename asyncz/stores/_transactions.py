@@ -25,6 +25,7 @@ from asyncz.stores.records import (
     Outcome,
     RunQuery,
     RunRecord,
+    RunReport,
     TaskRecord,
 )
 
@@ -51,6 +52,8 @@ class Transactions(Protocol):
     def claim(self, executors: Mapping[str, int], limit: int, skip: Sequence[str], /) -> Sequence[RunRecord]: ...
     def finish(self, outcomes: Sequence[Outcome], /) -> Sequence[UUID]: ...
     def take_over(self, limit: int, /) -> Sequence[RunRecord]: ...
+    def report(self, reports: Sequence[RunReport], /) -> Sequence[UUID]: ...
+    def reports(self, run_id: UUID, /) -> Sequence[RunReport]: ...
     def runs(self, query: RunQuery, /) -> Sequence[RunRecord]: ...
     def nodes(self) -> Sequence[NodeRecord]: ...
     def prune(self, keep: Mapping[FinalRunState, timedelta], limit: int, /) -> int: ...
@@ -199,6 +202,14 @@ class DatabaseSession:
         """Become the owner of running runs of nodes that closed their session or lost their lease."""
         check_limit(limit)
         return await self._call(lambda: self._transactions.take_over(limit))
+
+    async def report(self, reports: Sequence[RunReport], /) -> Sequence[UUID]:
+        """Store reports of running runs, and return the ids of those with the current fence."""
+        return await self._call(lambda: self._transactions.report(reports))
+
+    async def reports(self, run_id: UUID, /) -> Sequence[RunReport]:
+        """Return the reports of a run, one of each owner, in the order of the owners."""
+        return await self._call(lambda: self._transactions.reports(run_id))
 
     async def runs(self, query: RunQuery, /) -> Sequence[RunRecord]:
         """Return runs of the history, newest first."""

@@ -29,6 +29,7 @@ from asyncz.stores.records import (
     Outcome,
     RunQuery,
     RunRecord,
+    RunReport,
     StoreNews,
     TaskRecord,
 )
@@ -67,6 +68,7 @@ class _Tables:
     def __init__(self) -> None:
         self.tasks: dict[str, TaskRecord] = {}
         self.runs: dict[UUID, RunRecord] = {}
+        self.reports: dict[UUID, dict[int, RunReport]] = {}
         self.due_times: set[tuple[str, datetime, str]] = set()
         self.nodes: dict[str, NodeRecord] = {}
         self.revision: int = 0
@@ -98,6 +100,7 @@ class _Tables:
 
     def forget_run(self, run: RunRecord) -> None:
         del self.runs[run.id]
+        _ = self.reports.pop(run.id, None)
         self.due_times.discard((run.task_id, run.scheduled_at, run.kind))
 
     def is_alive(self, node_id: str | None, now: datetime) -> bool:
@@ -269,6 +272,19 @@ class MemoryStoreSession:
                 if run.state == "running" and not self._tables.is_alive(run.node, now)
             )
             return [self._own(run) for run in tuple(islice(lost, limit))]
+
+    async def report(self, reports: Sequence[RunReport], /) -> Sequence[UUID]:
+        """Store reports of running runs, and return the ids of those with the current fence."""
+        self._check_open()
+        with self._lock:
+            return [each.run_id for each in reports if self._report(each)]
+
+    async def reports(self, run_id: UUID, /) -> Sequence[RunReport]:
+        """Return the reports of a run, one of each owner, in the order of the owners."""
+        self._check_open()
+        with self._lock:
+            of_owners = self._tables.reports.get(run_id, {})
+            return [of_owners[fence] for fence in sorted(of_owners)]
 
     async def runs(self, query: RunQuery, /) -> Sequence[RunRecord]:
         """Return runs of the history, newest first."""
@@ -457,6 +473,17 @@ class MemoryStoreSession:
         else:
             values["ended"] = self._tables.next_ended()
         self._tables.runs[run.id] = run.model_copy(update=values)
+        return True
+
+    def _report(self, report: RunReport) -> bool:
+        run = self._tables.runs.get(report.run_id)
+        if run is None or run.fence != report.fence:
+            return False
+        of_owners = self._tables.reports.setdefault(run.id, {})
+        given = {"progress": report.progress, "details": report.details}
+        update = {name: text for name, text in given.items() if text is not None}
+        known = of_owners.get(run.fence, RunReport(run_id=run.id, fence=run.fence, node=run.node))
+        of_owners[run.fence] = known.model_copy(update=update)
         return True
 
     def _wake(self) -> None:

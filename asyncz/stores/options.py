@@ -8,8 +8,10 @@ from typing import get_args
 
 import attrs
 
+from asyncz._aliases import Redact
 from asyncz._checks import (
     MAX_INT32,
+    check_at_least,
     check_callable,
     check_choice,
     check_count,
@@ -74,6 +76,39 @@ class Retention:
 
 
 @attrs.frozen(kw_only=True)
+class RunReporting:
+    """Reports of runs to the store: progress, failed attempts and log records, for the dashboards of all nodes.
+
+    Reports are written with the other work of a node, each as one row. A run that reports nothing costs nothing. Log
+    records are reported after `logging.getLogger().addHandler(scheduler.store.log_handler)`.
+
+    Args:
+        interval: Minimum seconds between two writes of a run, at least 0.1; longer for reports of over 16 KB.
+        max_logs: Maximum number of log records of a run on one node; 0 for none. The oldest are dropped.
+        max_bytes: Maximum length of the log records and tracebacks of a run on one node.
+        redact: Function that hides secrets in all texts before they are written; None for `redact_secrets`.
+
+    Raises:
+        InvalidInputError: An option cannot be used.
+
+    Example:
+        >>> options = StoreOptions(reporting=RunReporting(interval=5, max_logs=50))
+    """
+
+    interval: float = 1.0
+    max_logs: int = 200
+    max_bytes: int = 65_536
+    redact: Redact | None = None
+
+    def __attrs_post_init__(self) -> None:
+        check_at_least("interval", self.interval, 0.1)
+        check_count_in("max_logs", self.max_logs, range(10_001))
+        check_count_in("max_bytes", self.max_bytes, range(1000, 1_000_001))
+        if self.redact is not None:
+            check_callable("redact", self.redact)
+
+
+@attrs.frozen(kw_only=True)
 class StoreOptions:
     """Options of a scheduler for its store.
 
@@ -90,6 +125,7 @@ class StoreOptions:
         keep_undeclared: Time for which tasks are kept that no program declares any more.
         keep_finished: Time after the last run for which tasks are kept whose trigger has no more due times and that
             no program declares; None for ever.
+        reporting: Reports of runs beside their outcomes; None for no reports.
 
     Raises:
         InvalidInputError: An option cannot be used.
@@ -110,6 +146,7 @@ class StoreOptions:
     codec: Codec | None = None
     keep_undeclared: timedelta = timedelta(days=14)
     keep_finished: timedelta | None = timedelta(days=30)
+    reporting: RunReporting | None = RunReporting()
 
     def __attrs_post_init__(self) -> None:
         check_choice("existing", self.existing, get_args(ExistingTaskPolicy))
@@ -117,6 +154,7 @@ class StoreOptions:
         check_choice("on_lost", self.on_lost, get_args(LostRunPolicy))
         check_seconds("lease", self.lease)
         check_instance("retention", self.retention, Retention)
+        check_optional_instance("reporting", self.reporting, RunReporting)
         check_codec(self.codec)
         check_instance("keep_undeclared", self.keep_undeclared, timedelta)
         check_optional_instance("keep_finished", self.keep_finished, timedelta)

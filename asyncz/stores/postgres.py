@@ -36,6 +36,7 @@ from asyncz.stores.records import (
     Outcome,
     RunQuery,
     RunRecord,
+    RunReport,
     StoreNews,
     TaskRecord,
 )
@@ -47,6 +48,7 @@ try:
     from asyncz.stores._postgres_connection import Connection, connected, interrupt, migrate
     from asyncz.stores._postgres_hints import CHANNEL, NotificationListener
     from asyncz.stores._postgres_network import describe
+    from asyncz.stores._reports_postgres import report, reports_of
     from asyncz.stores._sweep_postgres import (
         COUNTED,
         PostgresSweepQueries,
@@ -499,6 +501,14 @@ class _PostgresTransactions:
     def take_over(self, limit: int, /) -> Sequence[RunRecord]:
         with self._connected() as database:
             return _runs(database, _TAKE_OVER, {**self._values(), "limit": limit})
+
+    def report(self, reports: Sequence[RunReport], /) -> Sequence[UUID]:
+        with self._connected() as database:
+            return report(database, reports, self._values()["now"])
+
+    def reports(self, run_id: UUID, /) -> Sequence[RunReport]:
+        with self._connected() as database:
+            return reports_of(database, run_id)
 
     def runs(self, query: RunQuery, /) -> Sequence[RunRecord]:
         conditions = ["TRUE"]

@@ -29,6 +29,7 @@ from asyncz.stores.records import (
     Outcome,
     RunQuery,
     RunRecord,
+    RunReport,
     TaskRecord,
 )
 
@@ -171,6 +172,18 @@ class StoreSession(Protocol):
         Returns:
             The runs with a new fence: outcomes of their former node are rejected from now on.
         """
+        ...
+
+    async def report(self, reports: Sequence[RunReport], /) -> Sequence[UUID]:
+        """Store reports of running runs, at most one of each run, and return the ids of those with the current fence.
+
+        A report is rejected if another node has taken over the run, or if the run has an outcome. A text replaces that
+        of an earlier report of the same owner. Reports are deleted with their run.
+        """
+        ...
+
+    async def reports(self, run_id: UUID, /) -> Sequence[RunReport]:
+        """Return the reports of a run, one of each owner, in the order of the owners."""
         ...
 
     async def runs(self, query: RunQuery, /) -> Sequence[RunRecord]:

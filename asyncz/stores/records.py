@@ -209,6 +209,24 @@ class Outcome(BaseModel, frozen=True, extra="forbid", defer_build=True):
     traceback: str = ""
 
 
+class RunReport(BaseModel, frozen=True, extra="forbid", defer_build=True):
+    """Report of the owner of a run, before the run has an outcome. Each owner of a run has one.
+
+    Attributes:
+        run_id: Id of the run.
+        fence: Fence of the owner.
+        node: Id of the node that owned the run. Set by the store.
+        progress: Progress as JSON; None in a report that leaves the stored text as it is.
+        details: Failed attempts and log records as JSON; None in a report that leaves the stored text as it is.
+    """
+
+    run_id: UUID
+    fence: PositiveInt
+    node: str | None = None
+    progress: str | None = None
+    details: str | None = None
+
+
 class NodeRecord(BaseModel, frozen=True, extra="forbid", defer_build=True):
     """A scheduler that uses a store.
 

@@ -33,6 +33,7 @@ from asyncz.stores._columns import (
 from asyncz.stores._console_records import CommandRecord, command_of, commands_sql
 from asyncz.stores._declarations import records_to_write
 from asyncz.stores._migrations import SCHEMA_TABLE, Migration, migrations, statements
+from asyncz.stores._reports_sqlite import report, reports_of
 from asyncz.stores._sweep import sweep
 from asyncz.stores._sweep_sqlite import OutcomeNumbers, SqliteSweepQueries, announce, close_program, listen
 from asyncz.stores._transactions import DatabaseSession
@@ -49,6 +50,7 @@ from asyncz.stores.records import (
     Outcome,
     RunQuery,
     RunRecord,
+    RunReport,
     StoreNews,
     TaskRecord,
 )
@@ -251,6 +253,14 @@ class _SqliteTransactions:
                 return ()
             condition = f"{_LOST} ORDER BY sequence LIMIT :limit"
             return self._own(database, _runs(database, condition, {"now": microseconds(now), "limit": limit}))
+
+    def report(self, reports: Sequence[RunReport], /) -> Sequence[UUID]:
+        with self._writing() as database:
+            return report(database, reports, self._time())
+
+    def reports(self, run_id: UUID, /) -> Sequence[RunReport]:
+        with self._reading() as database:
+            return reports_of(database, run_id)
 
     def runs(self, query: RunQuery, /) -> Sequence[RunRecord]:
         conditions, values = ["TRUE"], list[SqlValue]()

@@ -237,6 +237,10 @@ STORE_RULES: tuple[Rule, ...] = _numbered(
     ("kept as given", "Records come back as they were stored: all texts, times to the microsecond."),
     ("history", "`runs` returns the selected runs, newest first, in pages without gaps."),
     ("pruning", "`prune` deletes only finished runs older than given, and at most its limit."),
+    (
+        "reports",
+        "`report` keeps the last texts of each owner of a run until the run is deleted, and only the owner's.",
+    ),
     ("trimming", "`trim` deletes the oldest finished runs of a task, keeps the given number, and observes its limit."),
     ("dead nodes forgotten", "`prune` forgets nodes whose lease has been over for a day, and no other."),
     ("submitted once", "A submitted run is stored once, whatever its due time is, and waits for any node."),
@@ -294,6 +298,7 @@ STORE_RULES: tuple[Rule, ...] = _numbered(
     KEPT_AS_GIVEN,
     HISTORY,
     PRUNING,
+    REPORTS,
     TRIMMING,
     DEAD_NODES_FORGOTTEN,
     SUBMITTED_ONCE,

@@ -17,8 +17,10 @@ from asyncz.stores.protocol import Store, StoreSession
 from asyncz.stores.records import (
     FinalRunState,
     NodeRecord,
+    Outcome,
     RunQuery,
     RunRecord,
+    RunReport,
     TaskRecord,
 )
 from asyncz.testing import rules
@@ -149,6 +151,48 @@ class StoreChecks(RuleSuite):
         expected = sorted(("executed", "error", "cancelled", "running", "running", "waiting"))
         if pruned != [1, 1, 0] or left != expected:
             raise RuleBrokenError(rules.PRUNING, f"pruned were {pruned} runs, left are {left}")
+
+    @checks(rules.REPORTS)
+    async def test_reports_belong_to_owner(self) -> None:
+        nodes = await self._nodes(2)
+        run = await nodes.running_run()
+        first = RunReport(run_id=run.id, fence=run.fence, progress='{"done": 1}', details=ODD_TEXT)
+        stored = [await nodes.first.report([first]), await nodes.first.report([first])]
+        later = first.model_copy(update={"progress": '{"done": 2}', "details": None})
+        unknown = later.model_copy(update={"run_id": uuid4()})
+        stored.append(await nodes.first.report([unknown, later]))
+        if stored != [[run.id]] * 3:
+            raise RuleBrokenError(rules.REPORTS, f"accepted were reports of {stored}")
+        back = Outcome(run_id=run.id, fence=run.fence, state="waiting")
+        _ = await nodes.first.finish([back])
+        (again,) = await nodes.sessions[1].claim({"asyncio": 1}, 1)
+        if await nodes.first.report([first]):
+            raise RuleBrokenError(rules.REPORTS, "a report of a former owner was accepted")
+        second = RunReport(run_id=run.id, fence=again.fence, details="{}")
+        _ = await nodes.sessions[1].report([second])
+        _ = await nodes.sessions[1].finish([outcome_of(again)])
+        if await nodes.sessions[1].report([second.model_copy(update={"details": "late"})]):
+            raise RuleBrokenError(rules.REPORTS, "a report was accepted after the outcome")
+        expected = [
+            first.model_copy(update={"progress": '{"done": 2}', "node": nodes.ids[0]}),
+            second.model_copy(update={"node": nodes.ids[1]}),
+        ]
+        if [*await nodes.first.reports(run.id)] != expected:
+            raise RuleBrokenError(rules.REPORTS, f"stored are {await nodes.first.reports(run.id)}, not {expected}")
+
+    @checks(rules.REPORTS)
+    async def test_reports_are_deleted_with_run(self) -> None:
+        nodes = await self._nodes(1)
+        runs = [await nodes.running_run(f"task-{number}") for number in range(3)]
+        _ = await nodes.first.report([RunReport(run_id=run.id, fence=run.fence, details="{}") for run in runs])
+        _ = await nodes.first.finish([outcome_of(run) for run in runs[:2]])
+        _ = await nodes.first.trim(["task-0"], 0, 10)
+        nodes.advance(60)
+        _ = nodes.first.renew()
+        _ = await nodes.first.prune({"executed": SECOND}, 10)
+        left = [len(await nodes.first.reports(run.id)) for run in runs]
+        if left != [0, 0, 1]:
+            raise RuleBrokenError(rules.REPORTS, f"two of three runs were deleted, and the runs have {left} reports")
 
     @checks(rules.TRIMMING)
     async def test_trim_keeps_the_newest(self) -> None:

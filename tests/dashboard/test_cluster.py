@@ -17,7 +17,7 @@ import httpx
 import pytest
 from typing_extensions import TypeVar, override
 
-from asyncz import AsyncIOScheduler, CronTrigger, IntervalTrigger, InvalidInputError
+from asyncz import AsyncIOScheduler, CronTrigger, IntervalTrigger, InvalidInputError, Retry, current_run
 from asyncz.dashboard import Dashboard, OperatorAction, StoreDashboard, User, _cluster_actions
 from asyncz.dashboard._actions import Announcer
 from asyncz.dashboard._cluster_actions import ClusterOperator
@@ -116,6 +116,56 @@ async def finished(scheduler: AsyncIOScheduler, *ids: str) -> None:
         if len([run for run in runs if run.done]) >= len(ids):
             return
         await asyncio.sleep(0.01)
+
+
+EVENTS: dict[str, asyncio.Event] = {}
+
+
+async def report_slowly(name: str) -> None:
+    run = current_run()
+    logging.getLogger("jobs").warning("attempt %d with password=hunter2", run.attempt)
+    if run.attempt == 1:
+        raise ValueError("password=hunter2 was rejected")
+    run.report(3, 4, "password=hunter2")
+    await EVENTS[name].wait()
+
+
+async def reported_run(client: httpx.AsyncClient) -> RunDetail:
+    """Wait until the only run of a task has a progress and two log records, and return it."""
+    while True:
+        for run in RunPage.model_validate_json(await get(client, "/api/runs", task="slow")).runs:
+            shown = RunDetail.model_validate_json(await get(client, "/api/run", id=run.run_id))
+            if shown.progress is not None and len(shown.logs) == 2:
+                return shown
+        await asyncio.sleep(0.05)
+
+
+async def test_reports_of_other_process_are_shown(tmp_path: Path) -> None:
+    reported = asyncio.Event()
+    scheduler = AsyncIOScheduler(store=f"sqlite:///{tmp_path}/jobs.db")
+    task = scheduler.add_task(report_slowly, "slow", id="slow", trigger=None, retry=Retry(attempts=2, delay=0.01))
+    EVENTS["slow"] = reported
+    jobs = logging.getLogger("jobs")
+    async with scheduler, client_of_store(tmp_path) as client:
+        jobs.addHandler(scheduler.store.log_handler)
+        try:
+            running = asyncio.ensure_future(task.run())
+            shown = await reported_run(client)
+            state = TaskPage.model_validate_json(await get(client, "/api/tasks", search="slow")).tasks[0]
+            html = await get(client, "/run", id=shown.run.run_id)
+            reported.set()
+            await running
+        finally:
+            jobs.removeHandler(scheduler.store.log_handler)
+    assert shown.progress is not None
+    assert (shown.progress.done, shown.progress.total, shown.progress.message) == (3, 4, "password=•••")
+    assert state.progress == shown.progress
+    (attempt,) = shown.attempts
+    assert (attempt.attempt, attempt.error) == (1, "ValueError: password=••• was rejected")
+    assert scheduler_name() in attempt.worker
+    assert [line.message for line in shown.logs] == ["attempt 1 with password=•••", "attempt 2 with password=•••"]
+    assert "attempt 2 with password=•••" in html
+    assert "hunter2" not in html
 
 
 async def test_code_of_tasks_is_not_imported(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from asyncz.stores import (
     Outcome,
     RunQuery,
     RunRecord,
+    RunReport,
     TaskRecord,
 )
 from asyncz.stores.memory import MemoryStoreSession
@@ -372,6 +373,35 @@ class TrimsRunningRuns(BrokenSession):
             if run.state == "running" and run.task_id in task_ids:
                 del self._tables.runs[run.id]
         return await super().trim(task_ids, keep, limit)
+
+
+class AcceptsLateReports(BrokenSession):
+    breaks = "reports"
+
+    @override
+    def _report(self, report: RunReport) -> bool:
+        run = self._tables.runs.get(report.run_id)
+        return run is not None and super()._report(report.model_copy(update={"fence": run.fence}))
+
+
+class ForgetsFormerReports(BrokenSession):
+    breaks = "reports"
+
+    @override
+    def _report(self, report: RunReport) -> bool:
+        self._tables.reports.pop(report.run_id, None)
+        return super()._report(report)
+
+
+class KeepsReportsOfDeletedRuns(BrokenSession):
+    breaks = "reports"
+
+    @override
+    async def prune(self, keep: Mapping[FinalRunState, timedelta], limit: int, /) -> int:
+        reports = self._tables.reports.copy()
+        pruned = await super().prune(keep, limit)
+        self._tables.reports.update(reports)
+        return pruned
 
 
 class KeepsDeadNodes(BrokenSession):

@@ -20,6 +20,7 @@ from asyncz.stores import (
     Outcome,
     RunQuery,
     RunRecord,
+    RunReport,
     StoreConnectionError,
     StoreDataError,
     StoreSession,
@@ -116,6 +117,14 @@ class FaultySession:
     async def take_over(self, limit: int, /) -> Sequence[RunRecord]:
         await self._wait()
         return await self._session.take_over(limit)
+
+    async def report(self, reports: Sequence[RunReport], /) -> Sequence[UUID]:
+        await self._wait()
+        return await self._session.report(reports)
+
+    async def reports(self, run_id: UUID, /) -> Sequence[RunReport]:
+        await self._wait()
+        return await self._session.reports(run_id)
 
     async def runs(self, query: RunQuery, /) -> Sequence[RunRecord]:
         await self._wait()

@@ -53,6 +53,7 @@ from asyncz.config import (
     OrTriggerConfig,
     ProcessPoolExecutorConfig,
     ProcessPoolKwargsConfig,
+    ReportingConfig,
     RetentionConfig,
     StoreConfig,
     ThreadPoolExecutorConfig,
@@ -186,6 +187,7 @@ stored = StoreConfig(
     importable=("jobs",),
     retention=RetentionConfig(executed=0.5, error=float("inf"), missed=30, cancelled=1, per_task=0),
     codec="jobs:codec",
+    reporting=ReportingConfig(enabled=True, interval=1, max_logs=10, max_bytes=1000, redact="jobs:redact"),
     keep_undeclared=1,
     keep_finished=float("inf"),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -24,6 +25,7 @@ from asyncz import (
     TaskLimits,
     Worker,
 )
+from asyncz.dashboard import Redact
 from asyncz.stores import (
     Codec,
     ExistingTaskPolicy,
@@ -45,6 +47,8 @@ from asyncz.stores import (
     RunQuery,
     RunRecord,
     RunRecordState,
+    RunReport,
+    RunReporting,
     SqliteStore,
     StorableTrigger,
     Store,
@@ -83,6 +87,9 @@ async def connected(store: Store) -> None:
     assert_type(session.renew().until, datetime)
     assert_type(session.lease.lost, bool)
     assert_type(await session.nodes(), Sequence[NodeRecord])
+    report = RunReport(run_id=uuid4(), fence=1, progress="{}", details=None)
+    assert_type(await session.report([report]), Sequence[UUID])
+    assert_type(await session.reports(report.run_id), Sequence[RunReport])
     await session.close()
 
 
@@ -207,7 +214,14 @@ async def schedulers(own: Store) -> None:
         retention=Retention(executed=timedelta(days=1), error=None, per_task=100),
         keep_undeclared=timedelta(days=7),
         keep_finished=None,
+        reporting=RunReporting(interval=5, max_logs=50, max_bytes=10_000, redact=lambda _kind, _name, text: text),
     )
+    assert_type(options.reporting, RunReporting | None)
+    assert_type(StoreOptions(reporting=None), StoreOptions)
+    assert_type(RunReporting().interval, float)
+    assert_type(RunReporting().max_logs, int)
+    assert_type(RunReporting().max_bytes, int)
+    assert_type(RunReporting().redact, Redact | None)
     assert_type(options.retention.ages, Mapping[FinalRunState, timedelta])
     assert_type(options.existing, ExistingTaskPolicy)
     assert_type(options.keep_undeclared, timedelta)
@@ -230,6 +244,8 @@ async def schedulers(own: Store) -> None:
     assert_type(await with_store.store.runs(), Sequence[RunRecord])
     assert_type(await with_store.store.runs(RunQuery(task_id="page")), Sequence[RunRecord])
     assert_type(await with_store.store.nodes(), Sequence[NodeRecord])
+    assert_type(await with_store.store.reports(uuid4()), Sequence[RunReport])
+    assert_type(with_store.store.log_handler, logging.Handler)
     assert_type(with_store.store.connected, bool)
     assert_type(with_store.store.unreadable, Mapping[str, str])
     assert_type(with_store.store.rejected_outcomes, int)
@@ -325,6 +341,14 @@ def fields_of_run(run: RunRecord) -> None:
     assert_type(run.traceback, str)
     assert_type(run.ended, int)
     assert_type(run.trace_context, str | None)
+
+
+def fields_of_report(report: RunReport) -> None:
+    assert_type(report.run_id, UUID)
+    assert_type(report.fence, int)
+    assert_type(report.node, str | None)
+    assert_type(report.progress, str | None)
+    assert_type(report.details, str | None)
 
 
 def fields_of_firing(firing: Firing) -> None:

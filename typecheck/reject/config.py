@@ -46,6 +46,7 @@ from asyncz.config import (
     OnDemandConfig,
     ProcessPoolExecutorConfig,
     ProcessPoolKwargsConfig,
+    ReportingConfig,
     RetentionConfig,
     StoreConfig,
     ThreadPoolExecutorConfig,
@@ -128,6 +129,8 @@ SchedulerConfig(tasks=[task])  # E
 SchedulerConfig(store="sqlite:///jobs.db")  # E
 StoreConfig()  # E
 RetentionConfig(executed="3 days")  # E
+ReportingConfig(enabled="yes")  # E
+ReportingConfig(max_logs="all")  # E
 StoreConfig(url=3)  # E
 StoreConfig(url=SecretStr("sqlite:///jobs.db"), existing="drop")  # E
 StoreConfig(url=SecretStr("sqlite:///jobs.db"), on_lost=True)  # E

@@ -21,6 +21,8 @@ from asyncz.stores import (
     PickleCodec,
     PostgresStore,
     Retention,
+    RunReport,
+    RunReporting,
     RunQuery,
     RunRecord,
     SqliteStore,
@@ -126,6 +128,12 @@ async def schedulers() -> None:
     Retention(missed=3)  # E
     Retention(cancelled=3)  # E
     Retention(per_task="all")  # E
+    StoreOptions(reporting=True)  # E
+    RunReporting(interval="1 s")  # E
+    RunReporting(max_logs=1.5)  # E
+    RunReporting(max_bytes="64 KB")  # E
+    RunReporting(redact=str.upper)  # E
+    RunReport(run_id="7", fence=1)  # E
     StoreOptions(version="3")  # E
     StoreOptions(functions=[fetch])  # E
     StoreOptions(formerly=[fetch])  # E

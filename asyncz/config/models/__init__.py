@@ -18,7 +18,11 @@ from asyncz.config.models.executors import (
     ThreadPoolExecutorConfig as ThreadPoolExecutorConfig,
     ThreadPoolKwargsConfig as ThreadPoolKwargsConfig,
 )
-from asyncz.config.models.store import RetentionConfig as RetentionConfig, StoreConfig as StoreConfig
+from asyncz.config.models.store import (
+    ReportingConfig as ReportingConfig,
+    RetentionConfig as RetentionConfig,
+    StoreConfig as StoreConfig,
+)
 from asyncz.config.models.tasks import (
     ConfigSource as ConfigSource,
     LimitsConfig as LimitsConfig,

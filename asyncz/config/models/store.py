@@ -43,6 +43,21 @@ class RetentionConfig(Config, frozen=True):
     """Maximum number of runs with an outcome of each task; 0 if there is no limit."""
 
 
+class ReportingConfig(Config, frozen=True):
+    """Progress, failed attempts and log records of runs in the store, with the options of `RunReporting`."""
+
+    enabled: bool = True
+    """False if runs report nothing but their outcomes."""
+    interval: Annotated[float, Field(ge=0.1, allow_inf_nan=False)] = 1.0
+    """Minimum seconds between two writes of a run."""
+    max_logs: Annotated[int, Field(ge=0, le=10_000)] = 200
+    """Maximum number of log records of a run on one node; 0 for none."""
+    max_bytes: Annotated[int, Field(ge=1000, le=1_000_000)] = 65_536
+    """Maximum length of the log records and tracebacks of a run on one node."""
+    redact: Reference | None = None
+    """Function that hides secrets, as "package.module:function"; by default common forms are hidden."""
+
+
 class StoreConfig(Config, frozen=True, hide_input_in_errors=True):
     """Store that keeps the tasks and their runs, with the options of `StoreOptions`."""
 
@@ -64,6 +79,8 @@ class StoreConfig(Config, frozen=True, hide_input_in_errors=True):
     """Packages and modules from which functions of stored tasks may be imported."""
     retention: RetentionConfig = RetentionConfig()
     """Limits of the history: older runs are deleted."""
+    reporting: ReportingConfig = ReportingConfig()
+    """Progress, failed attempts and log records of runs, for the dashboards of all nodes."""
     codec: Reference | None = None
     """Codec of arguments and results, as "package.module:codec"; by default they are JSON."""
     keep_undeclared: Annotated[_Days, Field(allow_inf_nan=False)] = 14.0

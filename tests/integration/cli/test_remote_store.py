@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import re
 import signal
@@ -109,6 +110,24 @@ async def test_logs_show_stored_run(tmp_path: Path) -> None:
         assert "hunter2" not in text
         (line,) = (await command("logs", url_of(tmp_path), "fail", "-n", "1", "--json")).splitlines()
         assert RunDetail.model_validate_json(line).run.outcome == "error"
+
+
+async def test_logs_show_records_of_run(tmp_path: Path) -> None:
+    async with node(tmp_path) as scheduler:
+        task = scheduler.add_task(log_secret, id="logs", trigger=None)
+        jobs = logging.getLogger("jobs")
+        jobs.addHandler(scheduler.store.log_handler)
+        try:
+            await task.run()
+        finally:
+            jobs.removeHandler(scheduler.store.log_handler)
+        while "WARNING" not in (text := await command("logs", url_of(tmp_path), "logs")):
+            await asyncio.sleep(0.05)
+    assert "WARNING jobs: password=••• was rejected" in text
+
+
+async def log_secret() -> None:
+    logging.getLogger("jobs").warning("password=%s was rejected", "hunter2")
 
 
 async def test_top_shows_nodes(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from asyncz import AsyncIOScheduler, ConfigurationError, InvalidInputError, SchedulerConfig
 from asyncz.config import RetentionConfig, StoreConfig
-from asyncz.stores import Retention, RunQuery, SqliteStore, StoreOptions
+from asyncz.stores import Retention, RunQuery, RunReporting, SqliteStore, StoreOptions
 from asyncz.stores._urls import store_of
 from asyncz.stores.postgres import PostgresStore
 from tests.helpers.waiting import until
@@ -35,6 +35,7 @@ functions = {{ clean = "some_jobs:clean" }}
 formerly = {{ "old_jobs:clean" = "some_jobs:clean" }}
 importable = ["some_jobs"]
 retention = {{ executed = 0.5, error = inf, per_task = 0 }}
+reporting = {{ interval = 5, max_logs = 0, redact = "some_jobs:clean" }}
 
 [tasks.clean]
 call = "some_jobs:clean"
@@ -70,6 +71,13 @@ MISTAKES = [
     ('[store]\nurl = "sqlite:///a.db"\nversion = 2147483648', "store.version", "at most 2147483647"),
     ('[store]\nurl = "sqlite:///a.db"\ncodec = "some_jobs:number"', "store.codec", "members of asyncz.stores.Codec"),
     ('[store]\nurl = "sqlite:///a.db"\nkeep_undeclared = inf', "store.keep_undeclared", "a finite number"),
+    ('[store]\nurl = "sqlite:///a.db"\nreporting.interval = 0', "store.reporting.interval", "at least 0.1"),
+    ('[store]\nurl = "sqlite:///a.db"\nreporting.max_bytes = 10', "store.reporting.max_bytes", "at least 1000"),
+    (
+        '[store]\nurl = "sqlite:///a.db"\nreporting.redact = "some_jobs:number"',
+        "store.reporting.redact",
+        "must be a function",
+    ),
     ('[store]\nurl = "sqlite:///a.db"\nurls = "x"', "store.urls", "did you mean 'url'?"),
     ('[store]\nurl = "sqlite:///a.db"\nimportable = "jobs"', "store.importable", "a list is needed"),
     ('[store]\nurl = "sqlite:///a.db"\nfunctions = { a = "clean" }', "store.functions.a", "package.module:name"),
@@ -129,8 +137,11 @@ def test_model_has_all_options() -> None:
     for field in attrs.fields(StoreOptions):
         if field.name.startswith("keep_"):
             assert timedelta(days=getattr(config, field.name)) == getattr(options, field.name)
-        elif field.name != "retention":
+        elif field.name not in {"retention", "reporting"}:
             assert getattr(config, field.name) == getattr(options, field.name)
+    assert options.reporting is not None
+    reported = {field.name: getattr(options.reporting, field.name) for field in attrs.fields(RunReporting)}
+    assert config.reporting.model_dump() == {"enabled": True, **reported}
     kept = config.retention
     assert kept.per_task == options.retention.per_task
     assert set(RetentionConfig.model_fields) == {field.name for field in attrs.fields(Retention)}
@@ -181,7 +192,12 @@ async def test_options_are_those_of_constructor(written: Callable[[str], Path], 
         formerly={"old_jobs:clean": some_jobs.clean},
         importable=("some_jobs",),
         retention=Retention(executed=timedelta(hours=12), error=None, per_task=None),
+        reporting=RunReporting(interval=5, max_logs=0, redact=some_jobs.clean),
     )
+    Recording.from_config({"store": {"url": f"sqlite:///{path}", "reporting": {"enabled": False}}})
+    options = Recording.given["store_options"]
+    assert isinstance(options, StoreOptions)
+    assert options.reporting is None
     Recording.from_config({})
     assert set(Recording.given) == {"defaults", "clock"}
 
