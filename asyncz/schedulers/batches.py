@@ -216,7 +216,7 @@ class Batch(Returns[CallT_co], Generic[ItemT_co, CallT_co]):
         if isinstance(notification, TaskExecuted):
             return notification.result
         self.close()
-        raise _error_of(self._source, outcome) from raised_by(notification)
+        _raise_failure(self._source, outcome)
 
     async def _next_outcome(self) -> BatchOutcome[ItemT_co, CallT_co]:
         """Wait for the next outcome, and return it; the first call begins the batch.
@@ -354,7 +354,7 @@ class ThreadBatch(Returns[CallT_co], Generic[ItemT_co, CallT_co]):
         if isinstance(notification, TaskExecuted):
             return notification.result
         self.close()
-        raise _error_of(self._source, outcome) from raised_by(notification)
+        _raise_failure(self._source, outcome)
 
     def _next_outcome(self) -> BatchOutcome[ItemT_co, CallT_co]:
         """Take items until the window is full, then wait for the next outcome, and return it.
@@ -459,16 +459,16 @@ def check_items(items: object, kinds: tuple[type[object], ...], wanted: str) -> 
         raise InvalidInputError("items", shown(items), f"{wanted} is needed{advice}")
 
 
-def _error_of(source: BatchSource[object, object], outcome: BatchOutcome[object, object]) -> Exception:
-    """Return the error for an item without a result; that of a shutdown if it was cancelled by one."""
+def _raise_failure(source: BatchSource[object, object], outcome: BatchOutcome[object, object]) -> Never:
+    """Raise the error for an item without a result; that of the shutdown if a shutdown has cancelled the run."""
     notification = outcome.notification
-    if isinstance(notification, TaskCancelled):
-        shutdown = source.shutdown_error()
-        if shutdown is not None:
-            return shutdown
     raised = raised_by(notification)
-    reason = "" if raised is None else exception_text(raised)
-    return BatchItemError(source.task_id, outcome.index, value_text(outcome.item, _LONGEST_ITEM), reason)
+    assert raised is not None
+    shutdown = source.shutdown_error() if isinstance(notification, TaskCancelled) else None
+    if shutdown is not None:
+        raise shutdown from raised
+    item = value_text(outcome.item, _LONGEST_ITEM)
+    raise BatchItemError(source.task_id, outcome.index, item, exception_text(raised)) from raised
 
 
 class _AnItem:

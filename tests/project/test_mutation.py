@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Iterator
+from fnmatch import filter as filter_names
+from pathlib import Path
+
 import pytest
 
 from tests.mutation import __main__ as mutation
@@ -56,6 +61,31 @@ def test_every_area_has_modules_and_tests() -> None:
         assert any(file for pattern in area.modules for file in mutation.ROOT.glob(pattern))
         assert any((mutation.ROOT / each).exists() for each in area.tests)
     assert all(each.reason for each in explanations())
+
+
+@with_source
+def test_every_explanation_names_a_function() -> None:
+    functions = set(functions_of(mutation.ROOT / "asyncz"))
+    assert "asyncz.triggers.interval:IntervalTrigger.__init__" in functions
+    unknown = [each.function for each in explanations() if not filter_names(functions, each.function)]
+    assert unknown == []
+
+
+def functions_of(package: Path) -> Iterator[str]:
+    """Return the functions of a package, as `module:qualname`."""
+    for path in package.rglob("*.py"):
+        module = ".".join(path.relative_to(package.parent).with_suffix("").parts)
+        yield from (f"{module}:{name}" for name in _qualnames(ast.parse(path.read_text())))
+
+
+def _qualnames(node: ast.AST) -> Iterator[str]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield child.name
+        elif isinstance(child, ast.ClassDef):
+            yield from (f"{child.name}.{name}" for name in _qualnames(child))
+        else:
+            yield from _qualnames(child)
 
 
 @with_source

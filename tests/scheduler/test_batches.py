@@ -8,6 +8,7 @@ import itertools
 import threading
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -423,6 +424,22 @@ async def test_error_of_items_follows_the_results() -> None:
             assert scheduler.tasks == ()
 
 
+def test_exit_in_items_ends_the_loop() -> None:
+    """Also if the consumer of the batch suppresses the exception."""
+
+    def items() -> Iterator[int]:
+        yield 1
+        raise SystemExit(3)
+
+    async def main() -> None:
+        async with AsyncIOScheduler() as scheduler:
+            with suppress(SystemExit):
+                _ = [each async for each in scheduler.map(double, items())]
+
+    with pytest.raises(SystemExit):
+        asyncio.run(main())
+
+
 async def test_items_that_are_cancelled_end_the_batch() -> None:
     async def items() -> AsyncIterator[int]:
         yield 1
@@ -584,8 +601,8 @@ async def test_map_rejects_mistakes_before_any_change() -> None:
             (InvalidInputError, "fn cannot be 3", lambda: map_(3, [1])),
             (InvalidInputError, "without calling it", lambda: map_(coroutine, [1])),
             (InvalidInputError, "generator function", lambda: map_(counted, [1])),
-            (InvalidInputError, "items cannot be 3: a list or another iterable", lambda: map_(double, 3)),
-            (InvalidInputError, "call the function that makes them", lambda: map_(double, numbers)),
+            (InvalidInputError, r"items cannot be 3: a list[^;]+ is needed$", lambda: map_(double, 3)),
+            (InvalidInputError, "is needed; call the function that makes them$", lambda: map_(double, numbers)),
             (ArgumentMismatchError, r"pow\(item\) does not fit", lambda: map_(pow, [1])),
             (InvalidInputError, "max_instances cannot be 0", lambda: map_(double, [1], max_instances=0)),
             (InvalidInputError, "timeout cannot be -1", lambda: map_(double, [1], timeout=-1)),

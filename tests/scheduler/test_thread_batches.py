@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import sqlite3
 import threading
@@ -9,7 +10,7 @@ import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import closing
 from functools import partial
-from typing import Never, TypeVar
+from typing import Never, Self, TypeVar
 
 import pytest
 
@@ -24,6 +25,7 @@ from asyncz import (
     WrongThreadError,
     current_run,
 )
+from asyncz.schedulers.batches import BatchOutcome, Pump, ThreadBatch
 from tests.helpers.untyped import call_untyped
 
 ResultT = TypeVar("ResultT")
@@ -131,6 +133,68 @@ def test_map_in_thread_fills_window_at_start() -> None:
             gate.set()
             reader.join(30)
     assert results == list(range(10))
+
+
+class SlowSource:
+    """Source of a batch with a window of four items: no outcome is ready before it is awaited."""
+
+    task_id = "batch"
+    closed = has_outcome = False
+    window = 4
+
+    def __init__(self) -> None:
+        self._indices = itertools.count()
+
+    def check_thread(self) -> None: ...
+
+    def start(self, pump: Pump | None = None) -> None: ...
+
+    async def next(self) -> BatchOutcome[int, int]:
+        index = next(self._indices)
+        return BatchOutcome(index, index, TaskExecuted("batch", 2 * index))
+
+    def shutdown_error(self) -> None: ...
+
+    def close(self) -> None: ...
+
+    def close_soon(self) -> None: ...
+
+
+def run_in_new_loop(make: Callable[[], Coroutine[object, Never, ResultT]], /) -> ResultT:
+    return asyncio.run(make())
+
+
+def test_thread_batch_refills_window_after_each_result() -> None:
+    taken: list[int] = []
+
+    def take_item() -> bool:
+        taken.append(len(taken))
+        return True
+
+    batch = ThreadBatch[int, int](SlowSource(), take_item, run_in_new_loop)
+    counts = [(next(batch), len(taken)) for _ in range(5)]
+    assert counts == [(0, 4), (2, 5), (4, 6), (6, 7), (8, 8)]
+
+
+def test_map_in_thread_ends_items_once() -> None:
+    ends: list[int] = []
+
+    class Items:
+        def __init__(self) -> None:
+            self._left = [3, 2, 1]
+
+        def __iter__(self) -> Self:
+            return self
+
+        def __next__(self) -> int:
+            if not self._left:
+                ends.append(1)
+                raise StopIteration
+            return self._left.pop()
+
+    with AsyncIOScheduler().in_thread() as thread:
+        assert list(thread.map(double, Items(), executor="threadpool", max_instances=4)) == [2, 4, 6]
+    assert ends == [1]
 
 
 def test_map_in_thread_slow_items_do_not_delay_results() -> None:
