@@ -448,11 +448,11 @@ class StoreConnector:
 
     async def _write(self, session: StoreSession) -> None:
         """Write outcomes, changes of tasks, and runs of calls after their tasks."""
-        await self.runs.write_outcomes(session)
+        await _write_outcomes(self.runs, session)
         await self.tasks.write(session)
         if self.runs.unstored():
             await self.runs.store_submissions(session, has_lease=self._has_lease)
-            await self.runs.write_outcomes(session)
+            await _write_outcomes(self.runs, session)
 
     async def _adopt_changes(self, session: StoreSession) -> None:
         """Apply the changes of other nodes, and carry out the actions of operators."""
@@ -500,6 +500,13 @@ class StoreConnector:
                     logger.error("Waiting for hints of the store failed", exc_info=error)
             # The hints of a store may end.
             await asyncio.sleep(self._options.lease / 3)
+
+
+async def _write_outcomes(runs: StoredRuns, session: StoreSession) -> None:
+    """Store reports, and then outcomes: after its outcome, a run has no report any more."""
+    reports = runs.reports
+    await reports.store(session, skip=runs.unstored)
+    await runs.outcomes.store(session, skip=lambda: {*runs.unstored(), *reports.ended})
 
 
 async def _close_session(session: StoreSession) -> None:

@@ -21,10 +21,12 @@ from asyncz._text import escape_surrogates, exception_text, printable
 from asyncz.clock import utc
 from asyncz.events import RunDetails, TaskProgress, TaskRetrying
 from asyncz.logs import install_log_fields
+from asyncz.schedulers._dispatcher import Dispatcher
 from asyncz.schedulers._safe_logging import logger
-from asyncz.schedulers._store_codec import CodecThreads
 from asyncz.schedulers._store_outcomes import OwnedRun
 from asyncz.schedulers._store_pages import store_page
+from asyncz.schedulers._store_tasks import StoredTasks
+from asyncz.schedulers.subscriptions import Subscription
 from asyncz.stores._report_texts import ReportDetails, ReportedAttempt, ReportedLog, ReportedProgress
 from asyncz.stores.options import RunReporting
 from asyncz.stores.protocol import StoreSession
@@ -126,8 +128,8 @@ class StoredReports:
 
     Args:
         options: Options; None if nothing is reported.
-        find: Function that returns a live run of this node by its task and the text of its id.
-        codec: Threads for the redaction, which may be code of users.
+        tasks: Tasks that the store keeps.
+        owned_by: Function that returns a run of this node by its task, its id and its due time in this scheduler.
         wake: Function that has the pending work done soon.
         call_soon: Function that makes a call on the loop's thread; for any thread.
     """
@@ -135,14 +137,14 @@ class StoredReports:
     def __init__(
         self,
         options: RunReporting | None,
-        find: Callable[[str, str], OwnedRun | None],
-        codec: CodecThreads,
+        tasks: StoredTasks,
+        owned_by: Callable[[str, int, float | None], OwnedRun | None],
         wake: Callable[[], object],
         call_soon: Callable[[Callable[[], object]], object],
     ) -> None:
         self._options = options
-        self._find = find
-        self._codec = codec
+        self._tasks = tasks
+        self._owned_by = owned_by
         self._wake = wake
         self._call_soon = call_soon
         self._timers: set[asyncio.TimerHandle] = set()
@@ -196,16 +198,23 @@ class StoredReports:
 
     # Sources
 
-    def on_progress(self, owned: OwnedRun, event: TaskProgress) -> None:
-        """Report the progress of a run."""
-        notes = self._notes_of(f"{event.details.run_id}", owned)
+    def subscribe(self, dispatcher: Dispatcher) -> Sequence[Subscription]:
+        """Receive the events that are reported, if anything is."""
+        if self._options is None:
+            return ()
+        return (
+            dispatcher.subscribe(TaskProgress, self._on_progress),
+            dispatcher.subscribe(TaskRetrying, self._on_retrying),
+        )
+
+    def _on_progress(self, event: TaskProgress) -> None:
+        notes = self._notes_of_event(event)
         if notes is not None:
             notes.progress = event
             self._write_at(notes.next_write)
 
-    def on_retrying(self, owned: OwnedRun, event: TaskRetrying) -> None:
-        """Report a failed attempt of a run."""
-        notes = self._notes_of(f"{event.details.run_id}", owned)
+    def _on_retrying(self, event: TaskRetrying) -> None:
+        notes = self._notes_of_event(event)
         if notes is not None:
             attempt = _Attempt(event.details, event.delay, exception_text(event.exception, 10_000), event.traceback)
             notes.new_attempts.append(attempt)
@@ -214,6 +223,19 @@ class StoredReports:
                 notes.attempts_dropped += 1
             notes.has_details = True
             self._write_at(notes.next_write)
+
+    def _notes_of_event(self, event: TaskProgress | TaskRetrying) -> _Notes | None:
+        details = event.details
+        owned = self._owned_by(event.task_id, details.run_id, details.scheduled)
+        return None if owned is None else self._notes_of(f"{details.run_id}", owned)
+
+    def _owner_of(self, line: _Line) -> OwnedRun | None:
+        """Return the live run of this node that has logged a line."""
+        stored = self._tasks.get(line.task_id)
+        for live in () if stored is None else stored.controller.live_runs():
+            if f"{live.run_id}" == line.run:
+                return self._owned_by(line.task_id, live.run_id, live.scheduled)
+        return None
 
     def on_end(self, owned: OwnedRun, run: str) -> None:
         """Have the report of a run written before its outcome.
@@ -259,7 +281,7 @@ class StoredReports:
                 self._add_lines(line.run, self._notes[line.run].owned, [line])
             elif line.run in self._early:
                 self._early[line.run].append(line)
-            elif (owned := self._find(line.task_id, line.run)) is not None:
+            elif (owned := self._owner_of(line)) is not None:
                 self._add_lines(line.run, owned, [line])
             else:
                 # The run has just ended; or it is one of another scheduler, and is pushed out by later ones.
@@ -315,7 +337,7 @@ class StoredReports:
             skip: Returns the ids of runs that the store does not know yet.
         """
         while drafts := self._drafts(skip()):
-            encoded = await self._codec.call(lambda: [self._encode(draft) for draft in drafts])
+            encoded = await self._tasks.codec.call(lambda: [self._encode(draft) for draft in drafts])
             reports = [self._merge(draft, texts) for draft, texts in zip(drafts, encoded, strict=True)]
             try:
                 await store_page(reports, session.report, _reject, rejections=_REJECTIONS)

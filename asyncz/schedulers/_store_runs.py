@@ -15,7 +15,7 @@ from asyncz._run_owners import LeaseTerm, OwnedCall, RunOwnership, RunPermit, ow
 from asyncz._text import exception_text
 from asyncz._traced_call import CallWithOrigin, encoded_trace_context
 from asyncz.clock import utc
-from asyncz.events import RunDetails, TaskCancelled, TaskProgress, TaskRetrying
+from asyncz.events import TaskCancelled
 from asyncz.exceptions import AsynczError
 from asyncz.schedulers._parts import SchedulerParts
 from asyncz.schedulers._safe_logging import logger
@@ -95,7 +95,7 @@ class StoredRuns:
         self.history: HistoryLimit = HistoryLimit(options.retention)
         self.outcomes: PendingOutcomes = PendingOutcomes(self._now, wake, self.history.on_stored, tasks.codec)
         self.reports: StoredReports = StoredReports(
-            options.reporting, self._owned_by_text, tasks.codec, wake, parts.runtime.inbox.put
+            options.reporting, tasks, self._owned_by, wake, parts.runtime.inbox.put
         )
         self.node_id: str = ""
         self.clock_offset: float = 0.0
@@ -123,11 +123,7 @@ class StoredRuns:
         self.reports.clear()
         dispatcher = self._parts.runtime.dispatcher
         self._subscriptions = [dispatcher.subscribe(each, self._on_end) for each in ENDED]
-        if self._options.reporting is not None:
-            self._subscriptions += [
-                dispatcher.subscribe(TaskProgress, self._on_progress),
-                dispatcher.subscribe(TaskRetrying, self._on_retrying),
-            ]
+        self._subscriptions += self.reports.subscribe(dispatcher)
 
     def close(self) -> None:
         """Stop receiving outcomes."""
@@ -501,29 +497,10 @@ class StoredRuns:
 
     # Outcomes
 
-    def _on_progress(self, event: TaskProgress) -> None:
-        owned = self._owned_by_details(event.task_id, event.details)
-        if owned is not None:
-            self.reports.on_progress(owned, event)
-
-    def _on_retrying(self, event: TaskRetrying) -> None:
-        owned = self._owned_by_details(event.task_id, event.details)
-        if owned is not None:
-            self.reports.on_retrying(owned, event)
-
-    def _owned_by_details(self, task_id: str, details: RunDetails) -> OwnedRun | None:
-        called = self._called.get(details.run_id)
-        if called is not None or details.scheduled is None:
-            return called
-        return self._owned.get((task_id, details.scheduled))
-
-    def _owned_by_text(self, task_id: str, run: str) -> OwnedRun | None:
-        """Return a live run of this node by the text of its id."""
-        stored = self._tasks.get(task_id)
-        for live in () if stored is None else stored.controller.live_runs():
-            if f"{live.run_id}" == run:
-                return self._called.get(live.run_id) or self._owned.get((task_id, live.scheduled))
-        return None
+    def _owned_by(self, task_id: str, run_id: int, scheduled: float | None) -> OwnedRun | None:
+        """Return a run of this node by its id and its due time in this scheduler."""
+        called = self._called.get(run_id)
+        return self._owned.get((task_id, scheduled)) if called is None and scheduled is not None else called
 
     def _on_end(self, event: Ended) -> None:
         details = event.details
@@ -561,11 +538,6 @@ class StoredRuns:
             self.wants_reclaim = True
             self._wake()
         return True
-
-    async def write_outcomes(self, session: StoreSession) -> None:
-        """Store reports, and then outcomes: after its outcome, a run has no report any more."""
-        await self.reports.store(session, skip=self.unstored)
-        await self.outcomes.store(session, skip=lambda: {*self.unstored(), *self.reports.ended})
 
     def give_back_all(self) -> None:
         """Give back all runs that have no outcome."""

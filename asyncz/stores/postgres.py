@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
 from pydantic import TypeAdapter
-from typing_extensions import override
 
 from asyncz._checks import check_at_least
 from asyncz.clock import in_utc, utc
@@ -46,8 +44,9 @@ try:
     from psycopg.rows import args_row, kwargs_row, scalar_row
 
     from asyncz.stores._postgres_connection import Connection, connected, interrupt, migrate
-    from asyncz.stores._postgres_hints import CHANNEL, NotificationListener
+    from asyncz.stores._postgres_hints import CHANNEL
     from asyncz.stores._postgres_network import describe
+    from asyncz.stores._postgres_session import NotifiedSession
     from asyncz.stores._reports_postgres import report, reports_of
     from asyncz.stores._sweep_postgres import (
         COUNTED,
@@ -59,9 +58,6 @@ try:
     )
 except ImportError as _error:
     raise MissingExtraError("PostgresStore", "psycopg", "postgres") from _error
-
-# Seconds between two notifications of a node.
-_NOTIFICATION_INTERVAL = 0.1
 
 _TASKS = column_list(TASK_COLUMNS)
 _RUNS = column_list(RUN_COLUMNS)
@@ -263,7 +259,7 @@ class PostgresStore:
         check_ttl(ttl)
         transactions, renewals = self._transactions(node, ttl), self._transactions(node, ttl)
         session = (
-            _NotifiedSession(self._url, transactions, renewals, self._description, self._poll_interval)
+            NotifiedSession(self._url, transactions, renewals, self._description, self._poll_interval)
             if self._notify
             else DatabaseSession(transactions, renewals, self._description, self._poll_interval)
         )
@@ -289,72 +285,6 @@ class _AddedRow(NamedTuple):
     id: UUID
     sequence: int
     created_at: datetime
-
-
-class _NotifiedSession(DatabaseSession):
-    """Session of a node that notifies the other nodes of changes, and is notified by them."""
-
-    def __init__(
-        self,
-        url: str,
-        transactions: _PostgresTransactions,
-        renewals: _PostgresTransactions,
-        description: str,
-        poll_interval: float,
-    ) -> None:
-        super().__init__(transactions, renewals, description, poll_interval)
-        self._url = url
-        self._postgres = transactions
-        self._timer: asyncio.TimerHandle | None = None
-        self._listener: NotificationListener | None = None
-        self._next_notification = 0.0
-
-    @override
-    async def wake_ups(self) -> AsyncIterator[int]:
-        """Iterate over hints that tasks or runs may have changed: notifications, or polls while there are none."""
-        changed, postgres = asyncio.Event(), self._postgres
-        listener = self._listener = NotificationListener(
-            self._url, lambda pid: pid == postgres.backend_pid, changed.set
-        )
-        known = await self._call(postgres.revision)
-        listener.start()
-        try:
-            while True:
-                # With notifications, the renewals of the lease are the poll beside them.
-                interval = None if listener.connected else self._poll_interval
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(interval):
-                        await changed.wait()
-                notified = changed.is_set()
-                changed.clear()
-                revision = await self._call(postgres.revision)
-                if notified or revision != known:
-                    known = revision
-                    yield revision
-        finally:
-            listener.stop()
-
-    @override
-    def _announce(self) -> None:
-        """Notify other nodes: at most once per interval, because a notification takes a lock of the whole server."""
-        if self._timer is None and not self._closed:
-            delay = max(0.0, self._next_notification - time.monotonic())
-            self._timer = asyncio.get_running_loop().call_later(delay, self._send_notification)
-
-    @override
-    async def close(self) -> None:
-        """End the lease and release the connections; send a notification that is still to come before."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._send_notification()
-        if self._listener is not None:
-            self._listener.stop()
-        await super().close()
-
-    def _send_notification(self) -> None:
-        self._timer = None
-        self._next_notification = time.monotonic() + _NOTIFICATION_INTERVAL
-        self._thread.post(self._postgres.notify)
 
 
 class _PostgresTransactions:
