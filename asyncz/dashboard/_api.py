@@ -152,7 +152,7 @@ def _check_permission(user: User, permission: Permission) -> None:
 
 def document_endpoint(found: Sequence[Operation]) -> Endpoint:
     """Return the endpoint of the OpenAPI document for some operations."""
-    content = document([(operation.method, operation.described) for operation in found])
+    content = document(tuple((operation.method, operation.described) for operation in found))
 
     async def openapi(_: Request, __: User) -> Response:
         return JSONResponse(content)

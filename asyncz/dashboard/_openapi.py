@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import functools
+from collections.abc import Iterable
 from typing import Final, TypeAlias
 
 import attrs
@@ -51,8 +52,10 @@ class Described:
     response: type[BaseModel]
 
 
-def document(operations: Sequence[tuple[str, Described]]) -> Json:
-    """Return the OpenAPI document for operations, each with its method."""
+# The models are the same for all dashboards, and their schemas take longer than the rest of a dashboard.
+@functools.cache
+def document(operations: tuple[tuple[str, Described], ...]) -> Json:
+    """Return the OpenAPI document for operations, each with its method. Dashboards share it: do not change it."""
     bodies = [each.body for _, each in operations if each.body is not None]
     responses = {each.response for _, each in operations} | {Problem}
     _, definitions = models_json_schema(
