@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import re
 import signal
+import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from asyncz.schedulers import _inbox, _timer
 from tests.helpers.coverage_data import remove_unfinished_data
 from tests.helpers.waiting import Gate
+
+# Several processes import all tests, and hundreds of programs import the library: without files of bytecode, each
+# of them compiles everything anew.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # How long an example takes depends on the load of the machine.
 settings.register_profile("asyncz", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -25,6 +32,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 def set_time_slice(patch: pytest.MonkeyPatch, seconds: float) -> None:
     """Set the time slice after which a scheduler yields to the loop."""
+    from asyncz.schedulers import _inbox, _timer
+
     for module in (_inbox, _timer):
         patch.setattr(module, "TIME_SLICE", seconds)
 
@@ -42,6 +51,25 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     if config.getoption("markexpr") != "not slow" or not collection_path.match("test_*.py"):
         return None
     return True if _ONLY_SLOW.search(collection_path.read_text()) else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Leave the modules and the collected tests out of all collections of garbage: they stay until the end."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config) -> object:
+    """Distribute whole modules if all tests are quick."""
+    from tests.helpers.distribution import scheduling  # xdist need not be installed
+
+    return scheduling(config)
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)
@@ -84,10 +112,10 @@ def long_slices(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def mypy_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Share the cache of mypy between tests: the library is the same for all."""
+def mypy_cache(pytestconfig: pytest.Config) -> Iterator[None]:
+    """Share a cache of mypy between tests, and with the next run of them: the library is the same for all."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MYPY_CACHE_DIR", str(tmp_path_factory.mktemp("mypy")))
+        patch.setenv("MYPY_CACHE_DIR", str(pytestconfig.rootpath / ".mypy_cache" / "tests"))
         yield
 
 

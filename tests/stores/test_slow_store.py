@@ -1,4 +1,4 @@
-"""A store whose calls take 3 seconds does not block the event loop."""
+"""A store whose calls take most of a second does not block the event loop."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.stores.faulty_stores import Faults, FaultyStore
 
 pytestmark = pytest.mark.slow
 
-DELAY = 3.0
+DELAY = 0.6  # 30 times the longest turn: one call on the thread of the loop would show.
 LONGEST_TURN = 0.02
 
 
@@ -41,19 +41,25 @@ async def use(store: Store) -> None:
 
 
 async def wait_only() -> None:
-    for _ in range(200):
+    for _ in range(60):
         await asyncio.sleep(0.05)
 
 
 def check_turns(store: Store) -> None:
     # The first scheduler of a process imports modules and builds the validators of records.
     asyncio.run(use(MemoryStore()))
-    calls.clear()
-    _, turns = run_measured(lambda: use(store))
-    _, control = run_measured(wait_only)
-    assert len(turns) > 100
-    # On a machine that is too busy for short turns, a loop without any work has long ones, too.
-    assert max(turns) < max(LONGEST_TURN, 2 * max(control))
+    # A call on the loop's thread makes a long turn each time, a busy machine now and then.
+    longest: list[float] = []
+    while len(longest) < 3:
+        calls.clear()
+        _, turns = run_measured(lambda: use(store))
+        _, control = run_measured(wait_only)
+        assert len(turns) > 100
+        longest.append(max(turns))
+        # On a machine that is too busy for short turns, a loop without any work has long ones, too.
+        if longest[-1] < max(LONGEST_TURN, 2 * max(control)):
+            return
+    pytest.fail(f"seconds of the longest turns: {longest}")
 
 
 def test_turns_stay_short_beside_slow_store() -> None:
