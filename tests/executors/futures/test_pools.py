@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import operator
 import os
+import pickle
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -195,6 +197,48 @@ async def test_blocking_pool_submit_does_not_block_loop(tmp_path: Path) -> None:
         go_on.touch()
         assert await running == os.getpid()
         assert [await handle for handle in waiting] == [1, 2, 3, 4]
+
+
+class PicklingPool(ThreadPoolExecutor):
+    """One with a single thread, which pickles each call as pools of processes do."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+
+    @override
+    def submit(self, fn: Callable[P, ResultT], /, *args: P.args, **kwargs: P.kwargs) -> Future[ResultT]:
+        def call() -> ResultT:
+            copied: Callable[P, ResultT] = pickle.loads(pickle.dumps(fn))
+            return copied(*args, **kwargs)
+
+        return super().submit(call)
+
+
+class PickledLate:
+    """Value that becomes the number 7 when an event is set."""
+
+    def __init__(self, is_set: threading.Event) -> None:
+        self._is_set = is_set
+
+    def __add__(self, other: int) -> int:
+        return 0
+
+    @override
+    def __reduce__(self) -> tuple[type[int], tuple[int]]:
+        assert self._is_set.wait(60)
+        return int, (7,)
+
+
+async def test_slow_pickling_does_not_hold_pool() -> None:
+    """The pool gets a call that does nothing, and another one when the run is pickled."""
+    is_set = threading.Event()
+    async with AsyncIOScheduler(executors={"under_test": FuturesExecutor(PicklingPool)}) as scheduler:
+        slow = start_run(scheduler, operator.add, PickledLate(is_set), 1)
+        try:
+            assert await start_run(scheduler, payloads.add, 1, 2) == 3
+        finally:
+            is_set.set()
+        assert await slow == 8
 
 
 async def test_pool_failing_to_start_breaks_executor() -> None:
