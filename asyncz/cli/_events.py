@@ -13,6 +13,7 @@ from typing import TypeAlias, Union
 
 from asyncz import events
 from asyncz._text import exception_text, printable, value_text
+from asyncz.cli._output import json_text
 from asyncz.events import Event
 from asyncz.schedulers import AsyncIOScheduler
 
@@ -140,11 +141,6 @@ def _run_fields(event: _RunEvent) -> dict[str, object]:
     return fields
 
 
-def as_json(fields: dict[str, object]) -> str:
-    """Return fields as one line of JSON in ASCII, so that it contains no control characters."""
-    return json.dumps(fields).replace("\x7f", "\\u007f")
-
-
 def as_line(fields: dict[str, object]) -> str:
     """Return fields as `name=value`, with quotes if they are needed and without control characters."""
     return " ".join(f"{name}={_quoted(str(value))}" for name, value in fields.items())
@@ -158,7 +154,7 @@ def _quoted(text: str) -> str:
 
 
 def _escaped(character: str) -> str:
-    return json.dumps(character)[1:-1] if character != "\x7f" else "\\u007f"
+    return json_text(character)[1:-1]
 
 
 def _time_text(time: datetime | None) -> str | None:

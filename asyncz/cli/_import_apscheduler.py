@@ -16,7 +16,8 @@ import typer
 
 from asyncz._text import printable
 from asyncz.cli._import_target import add_current_folder
-from asyncz.cli.store import EXIT_PROBLEM, Json, opened, print_json, reported, store_app
+from asyncz.cli._output import EXIT_FAILED, print_json
+from asyncz.cli.store import Json, opened, reported, store_app
 from asyncz.clock import SystemClock, utc
 from asyncz.exceptions import AsynczError
 from asyncz.stores._admin import StoreAdmin
@@ -81,7 +82,7 @@ def import_apscheduler(
         print_json({"source": description, "stored": len(stored), "jobs": [_as_json(each) for each in found]})
     else:
         _print_report(description, found, None if target is None else len(stored))
-    raise typer.Exit(EXIT_PROBLEM if any(each.task is None for each in found) else 0)
+    raise typer.Exit(EXIT_FAILED if any(each.task is None for each in found) else 0)
 
 
 async def _store(target: Store, tasks: Sequence[TaskRecord]) -> Sequence[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import sys
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 from typing_extensions import override
 
 from asyncz._text import exception_text, printable, traceback_of
+from asyncz.cli._output import json_text
 from asyncz.exceptions import InvalidInputError
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class _JsonFormatter(logging.Formatter):
         fields |= {name: value for name, value in vars(record).items() if name.startswith(_EXTRA_PREFIX)}
         if record.exc_info and record.exc_info[1] is not None:
             fields["exception"] = _traceback_text(self, record.exc_info[1])
-        return json.dumps(fields, default=str).replace("\x7f", "\\u007f")
+        return json_text(fields, default=str)
 
 
 def _message(record: logging.LogRecord) -> str:

@@ -6,7 +6,6 @@ import asyncio
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
-from json import dumps
 from pathlib import Path
 from typing import Annotated, Protocol, runtime_checkable
 
@@ -21,6 +20,7 @@ from asyncz.cli import remote
 from asyncz.cli._import_apscheduler import import_apscheduler as import_apscheduler
 from asyncz.cli._import_target import add_current_folder, bad_target, import_target
 from asyncz.cli._logs import LogFormat, LogLevel, configure_logging
+from asyncz.cli._output import EXIT_FAILED, print_json
 from asyncz.cli.demo import Demo, installed_packages
 from asyncz.cli.preview import MAX_COUNT, preview as preview_trigger
 from asyncz.cli.run import run_scheduler
@@ -32,8 +32,6 @@ from asyncz.schedulers import AsyncIOScheduler
 from asyncz.stores._console import console_of_url
 
 SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
-EXIT_INVALID = 1
-EXIT_USAGE = 2
 
 
 @runtime_checkable
@@ -177,7 +175,7 @@ def run(
         run_scheduler(scheduler, drain_timeout=drain_timeout, kill_after=kill_after, json_lines=json)
     except AsynczError as error:
         print(f"asyncz run: {exception_text(error, 2000)}", file=sys.stderr)
-        raise typer.Exit(EXIT_INVALID) from error
+        raise typer.Exit(EXIT_FAILED) from error
 
 
 @app.command()
@@ -222,7 +220,7 @@ def dashboard(
         serve_dashboard(source, _title_of_store(store) if store else target or f"{config}", port, drain_timeout)
     except (AsynczError, OSError) as error:
         print(f"asyncz dashboard: {exception_text(error, 2000)}", file=sys.stderr)
-        raise typer.Exit(EXIT_INVALID) from error
+        raise typer.Exit(EXIT_FAILED) from error
 
 
 def _title_of_store(url: str) -> str:
@@ -255,18 +253,18 @@ def check(
         problems = error.problems
     if json:
         records = [{"key": problem.key, **attrs.asdict(problem)} for problem in problems]
-        print(dumps(records, indent=2).replace("\x7f", "\\u007f"))
+        print_json(records)
     elif valid:
         print(printable(valid))
     for problem in () if json else problems:
         print(printable(str(problem), 2000), file=sys.stderr)
-    raise typer.Exit(EXIT_INVALID if problems else 0)
+    raise typer.Exit(EXIT_FAILED if problems else 0)
 
 
 @app.command()
 def schema() -> None:
     """Print the JSON Schema of the configuration, for editors."""
-    print(dumps({"$schema": SCHEMA_DIALECT, **SchedulerConfig.model_json_schema()}, indent=2))
+    print_json({"$schema": SCHEMA_DIALECT, **SchedulerConfig.model_json_schema()})
 
 
 def _imported_scheduler(target: str) -> AsyncIOScheduler:
@@ -283,7 +281,7 @@ def _configured(file: Path) -> AsyncIOScheduler:
     except ConfigurationError as error:
         for line in str(error).splitlines():
             print(printable(line, 2000), file=sys.stderr)
-        raise typer.Exit(EXIT_INVALID) from error
+        raise typer.Exit(EXIT_FAILED) from error
 
 
 @app.command()

@@ -19,8 +19,9 @@ from rich.text import Text
 
 from asyncz import events
 from asyncz._text import printable
-from asyncz.cli._events import as_json, fields_of
+from asyncz.cli._events import fields_of
 from asyncz.cli._live_table import Column, table_lines
+from asyncz.cli._output import json_text
 from asyncz.events import Event, TaskNotification
 from asyncz.schedulers import AsyncIOScheduler
 from asyncz.states import SchedulerState
@@ -179,7 +180,7 @@ class Demo:
     def _print(self, event: Event) -> None:
         fields = fields_of(event)
         if self.json_lines:
-            print(as_json(fields), flush=True)
+            print(json_text(fields), flush=True)
         elif not self.console.is_terminal and not isinstance(event, events.TaskSubmitted):
             outcome = printable(str(fields.get("result", fields.get("error", ""))), 60)
             task_id, worker = printable(str(fields["task_id"])), fields.get("worker", "")

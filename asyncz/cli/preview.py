@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta, tzinfo
 
@@ -11,6 +10,7 @@ import typer
 
 from asyncz._text import exception_text, printable
 from asyncz.cli._import_target import bad_target, import_target
+from asyncz.cli._output import print_json
 from asyncz.clock import SystemClock, utc
 from asyncz.exceptions import AsynczError
 from asyncz.plugins import is_trigger, load_trigger, trigger_aliases
@@ -66,7 +66,7 @@ def preview(given: str, options: list[str], timezone: str, count: int, start: st
         raise typer.BadParameter(exception_text(error)) from error
     due_times = _guarded(_due_times(trigger, zone, begin, count))
     if json_report:
-        print(json.dumps(_as_json(trigger, zone, begin, list(due_times)), indent=2).replace("\x7f", "\\u007f"))
+        print_json(_as_json(trigger, zone, begin, list(due_times)))
     else:
         _print_due_times(printable(f"{trigger}"), _local_text(begin.astimezone(zone)), list(due_times), count)
 

@@ -14,17 +14,16 @@ from rich.table import Table
 from rich.text import Text
 from typing_extensions import TypeVar
 
-from asyncz._text import exception_text, printable
+from asyncz._text import printable
 from asyncz.cli._client import ApiClient, RemoteClient, RemoteCommandError
 from asyncz.cli._live_table import duration_text
+from asyncz.cli._output import EXIT_FAILED, error_text
 from asyncz.cli._trigger_options import trigger_body
 from asyncz.dashboard.states import ActionName, ActionReport, Run, RunDetail, RunPage, SchedulerInfo, TaskPage
 from asyncz.exceptions import AsynczError, InvalidInputError
 from asyncz.states import TaskState
 
 ResultT = TypeVar("ResultT")
-
-EXIT_FAILED = 1
 
 Address: TypeAlias = Annotated[
     str,
@@ -374,5 +373,5 @@ def _guarded(call: Callable[[], ResultT]) -> ResultT:
     try:
         return call()
     except AsynczError as error:
-        print(f"asyncz: {exception_text(error, 2000).partition(': ')[2]}", file=sys.stderr)
+        print(f"asyncz: {error_text(error)}", file=sys.stderr)
         raise typer.Exit(EXIT_FAILED) from error

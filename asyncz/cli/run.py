@@ -16,9 +16,10 @@ from rich.text import Text
 from typing_extensions import override
 
 from asyncz._text import exception_text, printable
-from asyncz.cli._events import STANDARD_ERROR, STANDARD_OUTPUT, as_json, as_line, event_lines, reserved_output
+from asyncz.cli._events import STANDARD_ERROR, STANDARD_OUTPUT, as_line, event_lines, reserved_output
 from asyncz.cli._live_table import overview
 from asyncz.cli._logs import report_logs
+from asyncz.cli._output import json_text
 from asyncz.schedulers import AsyncIOScheduler
 
 EXIT_KILLED = 3
@@ -61,7 +62,7 @@ def shown(scheduler: AsyncIOScheduler, *, json_lines: bool) -> Generator[threadi
     """
     console, drawing = Console(markup=False, emoji=False, highlight=False), threading.RLock()
     if json_lines:
-        with reserved_output() as output, event_lines(scheduler, output, as_json, progress=True):
+        with reserved_output() as output, event_lines(scheduler, output, json_text, progress=True):
             yield drawing
     elif console.is_terminal:
         with _LiveScreen(scheduler, console, drawing):

@@ -5,22 +5,19 @@ from __future__ import annotations
 import sys
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from json import dumps
 from typing import Annotated, get_args
 
 import typer
 
-from asyncz._text import exception_text, printable
+from asyncz._text import printable
 from asyncz.cli._durations import duration_of
+from asyncz.cli._output import EXIT_FAILED, error_text, print_json
 from asyncz.exceptions import AsynczError
 from asyncz.stores._admin import Access, PruneRule, StoreAdmin
 from asyncz.stores._admin_urls import opened_admin
 from asyncz.stores._migrations import SCHEMA_TABLE, Dialect, migrations, statements
 from asyncz.stores._urls import sqlite_path
 from asyncz.stores.records import FinalRunState
-
-EXIT_PROBLEM = 1
-"""The exit status if the database cannot be used."""
 
 store_app: typer.Typer = typer.Typer(
     help="Maintain the database that schedulers use as their store.", no_args_is_help=True
@@ -93,7 +90,7 @@ def check(url: Url, json: Json = False) -> None:
             print(printable(f"undeclared{text}: {task_id}"))
         for task_id, problem in contents.parked.items():
             print(printable(f"parked: {task_id}: {problem}"))
-    raise typer.Exit(EXIT_PROBLEM if status.problem else 0)
+    raise typer.Exit(EXIT_FAILED if status.problem else 0)
 
 
 @store_app.command()
@@ -173,8 +170,8 @@ def reported(command: str) -> Generator[None, None, None]:
     try:
         yield
     except AsynczError as error:
-        print(f"asyncz store {command}: {exception_text(error, 2000).partition(': ')[2]}", file=sys.stderr)
-        raise typer.Exit(EXIT_PROBLEM) from error
+        print(f"asyncz store {command}: {error_text(error)}", file=sys.stderr)
+        raise typer.Exit(EXIT_FAILED) from error
 
 
 @contextmanager
@@ -216,8 +213,3 @@ def _numbers(counts: Mapping[str, int]) -> str:
     total = sum(counts.values())
     parts = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
     return f"{total:,} ({parts})" if parts else "0"
-
-
-def print_json(report: Mapping[str, object]) -> None:
-    """Print a report as JSON."""
-    print(dumps(report, indent=2).replace("\x7f", "\\u007f"))

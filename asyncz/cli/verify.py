@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import json
 import logging
 import multiprocessing
 import os
@@ -27,6 +26,7 @@ from typing_extensions import TypeIs, override
 from asyncz._text import exception_text, printable
 from asyncz.cli._import_target import bad_target, import_target
 from asyncz.cli._mypy import TypesReport, TypesVerdict, check_types
+from asyncz.cli._output import print_json
 from asyncz.plugins import is_executor, is_trigger, missing_members
 from asyncz.protocols import Trigger, UniversalExecutor
 from asyncz.runs import TaskRun
@@ -79,7 +79,13 @@ class Declarations:
 
 @attrs.frozen
 class Report:
-    """Results for the types and for each rule."""
+    """Results for the types and for each rule.
+
+    Attributes:
+        target: Name of the object that was verified.
+        types: Result for the types.
+        rules: Verdict on each rule.
+    """
 
     target: str
     types: TypesReport
@@ -165,7 +171,7 @@ def verify(target: str, declared: Declarations, *, json_report: bool, verbose: b
     with console.status("verifying") if console.is_terminal and not json_report else nullcontext():
         report = Report(target, _types_of(suite, target), suite.verify(at_once=_AT_ONCE))
     if json_report:
-        print(json.dumps(_as_json(report), indent=2).replace("\x7f", "\\u007f"))
+        print_json(_as_json(report))
     else:
         _print_report(report, console, verbose=verbose)
     status = 0 if report.passed else 1

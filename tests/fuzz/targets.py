@@ -25,7 +25,8 @@ from asyncz import (
     create_executor,
     create_trigger,
 )
-from asyncz.cli._events import as_json, as_line, fields_of
+from asyncz.cli._events import as_line, fields_of
+from asyncz.cli._output import json_text
 from asyncz.cli.app import app
 from asyncz.executors.process_pool import _frames
 from asyncz.executors.process_pool._frames import FrameError, FrameReader
@@ -209,7 +210,7 @@ def events(task_id: str, result: object, text: str) -> None:
     )
     for outcome in outcomes:
         fields = fields_of(outcome)
-        for line in (as_line(fields), as_json(fields)):
+        for line in (as_line(fields), json_text(fields)):
             _check_text(line)
             assert "\n" not in line
 
