@@ -194,7 +194,7 @@ class DatabaseSession:
     async def finish(self, outcomes: Sequence[Outcome], /) -> Sequence[UUID]:
         """Store outcomes, and return the ids of those with the current fence."""
         accepted = await self._call(lambda: self._transactions.finish(outcomes))
-        if any(outcome.state == "waiting" for outcome in outcomes):
+        if any(outcome.state == "waiting" or outcome.then for outcome in outcomes):
             self._announce()
         return accepted
 

@@ -254,7 +254,7 @@ class MemoryStoreSession:
         self._check_open()
         with self._lock:
             accepted = [outcome.run_id for outcome in outcomes if self._finish(outcome)]
-        if any(outcome.state == "waiting" for outcome in outcomes):
+        if any(outcome.state == "waiting" or outcome.then for outcome in outcomes):
             self._wake()
         return accepted
 
@@ -467,13 +467,21 @@ class MemoryStoreSession:
             # Only the owner with this fence can have moved the run on, to a state that is not `running`.
             is_next = run.fence == outcome.fence + 1
             return is_next and all(getattr(run, name) == getattr(outcome, name) for name in OUTCOME_COLUMNS)
-        values = outcome.model_dump(exclude={"run_id", "fence"}) | {"fence": run.fence + 1}
+        values = outcome.model_dump(exclude={"run_id", "fence", "then"}) | {"fence": run.fence + 1}
         if outcome.state == "waiting":
             values["node"] = None
         else:
             values["ended"] = self._tables.next_ended()
         self._tables.runs[run.id] = run.model_copy(update=values)
+        self._hand_over(outcome.then)
         return True
+
+    def _hand_over(self, runs: Iterable[RunRecord]) -> None:
+        """Add the runs of downstream tasks."""
+        now = self._now()
+        for run in runs:
+            if run.id not in self._tables.runs:
+                _ = self._tables.add_run(self._with_first_owner(run), now)
 
     def _report(self, report: RunReport) -> bool:
         run = self._tables.runs.get(report.run_id)

@@ -168,10 +168,10 @@ _OUTCOME = """
 WITH outcome AS (
     SELECT * FROM json_to_recordset(%(outcomes)s::json) AS outcome (
         run_id uuid, fence int, state text, attempt int, not_before timestamptz, started_at timestamptz,
-        finished_at timestamptz, result text, error text, traceback text
+        finished_at timestamptz, result text, error text, traceback text, "then" json
     )
 )"""
-_FINISH = f"""{_OUTCOME},
+_OWNED = f"""{_OUTCOME},
 owned AS MATERIALIZED (
     SELECT run.id, run.fence FROM (SELECT run_id, fence FROM outcome ORDER BY run_id) AS outcome CROSS JOIN LATERAL (
         SELECT id, fence FROM asyncz_runs WHERE id = outcome.run_id AND fence = outcome.fence FOR UPDATE
@@ -181,7 +181,8 @@ ended AS (
     SELECT owned.id, row_number() OVER (ORDER BY finished_at, owned.id) AS position
     FROM owned JOIN outcome ON owned.id = run_id AND owned.fence = outcome.fence WHERE outcome.state <> 'waiting'
 ),
-counted AS ({COUNTED})
+counted AS ({COUNTED})"""  # noqa: S608  # own names
+_SET_OUTCOME = """
 UPDATE asyncz_runs SET state = outcome.state, attempt = outcome.attempt, not_before = outcome.not_before,
     started_at = outcome.started_at, finished_at = outcome.finished_at, result = outcome.result,
     error = outcome.error, traceback = outcome.traceback, fence = asyncz_runs.fence + 1,
@@ -190,7 +191,17 @@ UPDATE asyncz_runs SET state = outcome.state, attempt = outcome.attempt, not_bef
 FROM outcome, owned
 WHERE asyncz_runs.id = owned.id AND owned.id = outcome.run_id AND asyncz_runs.fence = outcome.fence
     AND asyncz_runs.id = ANY (ARRAY(SELECT id FROM owned))
-RETURNING asyncz_runs.id
+"""
+_FINISH = f"{_OWNED} {_SET_OUTCOME} RETURNING asyncz_runs.id".encode()
+# Only if a result is handed over, as the statement takes longer. No two transactions add the same run: its id is made
+# from that of the upstream run, whose outcome is accepted once.
+_FINISH_AND_HAND_OVER = f"""{_OWNED},
+finished AS ({_SET_OUTCOME} RETURNING asyncz_runs.id, outcome."then"),
+handed_over AS (
+    {_ADD_RUNS} FROM finished CROSS JOIN LATERAL json_populate_recordset(NULL::asyncz_runs, "then") AS given
+    ON CONFLICT DO NOTHING
+)
+SELECT id FROM finished
 """.encode()  # noqa: S608  # own names
 # Only the owner with a fence can have moved the run on to the next one, in a state that is not `running`.
 _FINISHED_BEFORE = f"""{_OUTCOME}
@@ -421,8 +432,9 @@ class _PostgresTransactions:
 
     def finish(self, outcomes: Sequence[Outcome], /) -> Sequence[UUID]:
         text = _OUTCOME_LIST.dump_json(outcomes, exclude_none=True).decode()
+        finish = _FINISH_AND_HAND_OVER if any(outcome.then for outcome in outcomes) else _FINISH
         with self._connected() as database, database.cursor(row_factory=args_row(_run_id)) as cursor:
-            accepted = cursor.execute(_FINISH, {"outcomes": text}).fetchall()
+            accepted = cursor.execute(finish, {**self._values(), "outcomes": text}).fetchall()
             if len(accepted) < len(outcomes):
                 # In a statement of its own, which sees the row that a first call has written meanwhile.
                 accepted += cursor.execute(_FINISHED_BEFORE, {"outcomes": text}).fetchall()

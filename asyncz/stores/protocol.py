@@ -5,6 +5,7 @@
 | a due time becomes a run | exactly once over all nodes |
 | a run has one owner | the node that holds the current fence |
 | an outcome is accepted | exactly one, and only with the current fence |
+| a result is handed over to a downstream task | exactly one run, stored together with the outcome |
 | the function is called | at most once with `on_lost="fail"`, at least once with `on_lost="rerun"` |
 | not early | never before the due time by the clock of the store |
 | an unchanged declaration | writes nothing; a pause, the next due time and overdue times are kept |
@@ -160,6 +161,8 @@ class StoreSession(Protocol):
 
         An outcome is rejected if another node has taken over the run, or if the run is finished. A run that is given
         back as `waiting` has no owner and a new fence.
+
+        With an accepted outcome, the runs of its `then` are stored, in the same transaction. A rejected one adds none.
 
         An outcome that was accepted before, equal in all fields, is accepted again and changes nothing: the answer of
         the first call may have been lost. That ends when the run gets another owner.

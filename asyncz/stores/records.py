@@ -54,6 +54,7 @@ class TaskRecord(BaseModel, frozen=True, extra="forbid", defer_build=True):
         paused: True if the schedule is paused.
         next_due: Next due time; None if the task is not due again.
         started_at: Time from which the trigger counts; None if the task has no trigger.
+        upstream: Id of the task whose results the task receives; None if it receives none.
         state: `active` tasks are fired, others are kept.
         problem: Reason for which the task is parked; empty if it is not.
         inactive_since: Time since which the task is undeclared or removed; None if it is neither. Set by the store.
@@ -73,6 +74,7 @@ class TaskRecord(BaseModel, frozen=True, extra="forbid", defer_build=True):
     paused: bool = False
     next_due: _Time | None = None
     started_at: _Time | None = None
+    upstream: str | None = None
     state: TaskRecordState = "active"
     problem: str = ""
     inactive_since: _Time | None = None
@@ -195,6 +197,7 @@ class Outcome(BaseModel, frozen=True, extra="forbid", defer_build=True):
         result: Result as JSON.
         error: Class and text of the exception.
         traceback: Traceback as text, if there is one.
+        then: Runs of downstream tasks, which the store adds in the same transaction if it accepts the outcome.
     """
 
     run_id: UUID
@@ -207,6 +210,17 @@ class Outcome(BaseModel, frozen=True, extra="forbid", defer_build=True):
     result: str | None = None
     error: str = ""
     traceback: str = ""
+    then: tuple[RunRecord, ...] = ()
+
+    @model_validator(mode="after")
+    def _check_then(self) -> Self:
+        if self.then and self.state == "waiting":
+            message = "a run that is given back has no result for other tasks"
+            raise ValueError(message)
+        if any((run.state, run.kind) != ("waiting", "submitted") for run in self.then):
+            message = "a run of a downstream task has the kind 'submitted' and waits for any node"
+            raise ValueError(message)
+        return self
 
 
 class RunReport(BaseModel, frozen=True, extra="forbid", defer_build=True):

@@ -242,7 +242,7 @@ class _SqliteTransactions:
     def finish(self, outcomes: Sequence[Outcome], /) -> Sequence[UUID]:
         with self._writing() as database:
             numbers = OutcomeNumbers(database)
-            accepted = [outcome.run_id for outcome in outcomes if _finish(database, outcome, numbers)]
+            accepted = [outcome.run_id for outcome in outcomes if self._finish(database, outcome, numbers)]
             numbers.save()
             return accepted
 
@@ -424,6 +424,18 @@ class _SqliteTransactions:
         numbers.save()
         return added
 
+    def _finish(self, database: sqlite3.Connection, outcome: Outcome, numbers: OutcomeNumbers) -> bool:
+        values = outcome_row(outcome)
+        given_back, run_id = outcome.state == "waiting", outcome.run_id.bytes
+        ended = 0 if given_back else numbers.next
+        if database.execute(_FINISH, (*values, given_back, ended, run_id, outcome.fence)).rowcount == 1:
+            if not given_back:
+                numbers.take()
+            if outcome.then:
+                _ = self._add_runs(database, outcome.then, self._time())
+            return True
+        return database.execute(_IS_FINISHED_SO, (*values, run_id, outcome.fence)).fetchone() is not None
+
     def _own(self, database: sqlite3.Connection, runs: Sequence[RunRecord]) -> Sequence[RunRecord]:
         _ = database.executemany(
             "UPDATE asyncz_runs SET state = 'running', node = ?, fence = fence + 1 WHERE id = ?",
@@ -547,14 +559,3 @@ def _write_task(database: sqlite3.Connection, task: TaskRecord) -> TaskRecord:
 def _advance(database: sqlite3.Connection, firing: Firing) -> bool:
     values = (sqlite_value(firing.next_due), firing.task_id, firing.version, sqlite_value(firing.due))
     return database.execute(_ADVANCE, values).rowcount == 1
-
-
-def _finish(database: sqlite3.Connection, outcome: Outcome, numbers: OutcomeNumbers) -> bool:
-    values = outcome_row(outcome)
-    given_back, run_id = outcome.state == "waiting", outcome.run_id.bytes
-    ended = 0 if given_back else numbers.next
-    if database.execute(_FINISH, (*values, given_back, ended, run_id, outcome.fence)).rowcount == 1:
-        if not given_back:
-            numbers.take()
-        return True
-    return database.execute(_IS_FINISHED_SO, (*values, run_id, outcome.fence)).fetchone() is not None

@@ -206,6 +206,10 @@ STORE_RULES: tuple[Rule, ...] = _numbered(
     ("fence", "An outcome is accepted only with the current fence, which each change of owner or state increments."),
     ("repeated outcome", "An outcome that was accepted is accepted again, and then changes nothing."),
     ("outcomes kept", "An accepted outcome is in the history with its times, result, error and traceback."),
+    (
+        "handed over",
+        "The runs of `Outcome.then` are stored once, together with the accepted outcome; a rejected one adds none.",
+    ),
     ("given back", "A run that is given back waits for any node, and not before its time."),
     ("one claim", "Of all nodes that claim, exactly one becomes the owner of a waiting run."),
     (
@@ -279,6 +283,7 @@ STORE_RULES: tuple[Rule, ...] = _numbered(
     FENCE,
     REPEATED_OUTCOME,
     OUTCOMES_KEPT,
+    HANDED_OVER,
     GIVEN_BACK,
     ONE_CLAIM,
     CLAIMS_WITHIN_BOUNDS,

@@ -95,6 +95,7 @@ class StoreChecks(RuleSuite):
             app_version=2**31 - 1,
             paused=True,
             next_due=datetime(2262, 1, 1, 12, 30, 59, 123_457, tzinfo=UTC),
+            upstream=ODD_TEXT,
             state="parked",
             problem=ODD_TEXT,
             inactive_since=datetime(1970, 1, 1, 0, 0, 0, 1, tzinfo=UTC),

@@ -232,6 +232,34 @@ class StoreConformance(StoreChecks):
             if getattr(stored, name) != getattr(outcome, name):
                 raise RuleBrokenError(rules.OUTCOMES_KEPT, f"{name} is {getattr(stored, name)!r} in the history")
 
+    @checks(rules.HANDED_OVER)
+    async def test_result_is_handed_over_once(self) -> None:
+        nodes = await self._nodes(2)
+        run = await nodes.running_run()
+        then = tuple(new_run(f"next-{n}", DUE, kind="submitted", state="waiting") for n in range(2))
+        outcome = outcome_of(run).model_copy(update={"then": then})
+        nodes.advance(self.ttl.total_seconds() + 1)
+        _ = nodes.sessions[1].renew()
+        (taken,) = await nodes.sessions[1].take_over(10)
+        _ = await nodes.first.finish([outcome])
+        if len(await nodes.first.runs(RunQuery())) != 1:
+            raise RuleBrokenError(rules.HANDED_OVER, "a rejected outcome has handed over its result")
+        accepted = outcome.model_copy(update={"fence": taken.fence})
+        for _ in range(2):
+            # The answer of the first call may have been lost.
+            _ = await nodes.sessions[1].finish([accepted])
+        found = [each for each in await nodes.first.runs(RunQuery()) if each.task_id != run.task_id]
+        if sorted(each.id for each in found) != sorted(each.id for each in then):
+            raise RuleBrokenError(rules.HANDED_OVER, f"2 runs were handed over, stored were {found}")
+        if any((each.state, each.fence, each.created_at) != ("waiting", 0, nodes.now) for each in found):
+            raise RuleBrokenError(rules.HANDED_OVER, f"the runs that were handed over do not wait: {found}")
+        claimed = await nodes.first.claim({"asyncio": 9}, 9) or await nodes.sessions[1].claim({"asyncio": 9}, 9)
+        _ = await nodes.sessions[1].finish([outcome_of(each) for each in claimed])
+        _ = await nodes.sessions[1].prune({"executed": timedelta()}, 1)
+        _ = await nodes.sessions[1].finish([accepted])
+        if len(claimed) != 2 or await nodes.first.runs(RunQuery(states=("waiting",))):
+            raise RuleBrokenError(rules.HANDED_OVER, "a result was handed over again, or its runs cannot be claimed")
+
     @checks(rules.GIVEN_BACK)
     async def test_run_given_back_waits(self) -> None:
         nodes = await self._nodes(2)

@@ -168,6 +168,23 @@ class ForgetsTracebacks(BrokenSession):
         return super()._finish(outcome.model_copy(update={"traceback": outcome.traceback[:1000]}))
 
 
+class HandsOverRejectedResults(BrokenSession):
+    breaks = "handed over"
+
+    @override
+    def _finish(self, outcome: Outcome) -> bool:
+        self._hand_over(outcome.then)
+        return super()._finish(outcome)
+
+
+class ForgetsDownstreamTasks(BrokenSession):
+    breaks = "handed over"
+
+    @override
+    def _finish(self, outcome: Outcome) -> bool:
+        return super()._finish(outcome.model_copy(update={"then": ()}))
+
+
 class IgnoresDelays(BrokenSession):
     breaks = "given back"
 

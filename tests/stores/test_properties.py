@@ -188,12 +188,18 @@ class Nodes:
                     "finished_at": None if second == 2 else self._now() - first * SECOND,
                     "not_before": self._now() + first * SECOND if second == 2 and first % 2 else None,
                     "result": f"{first}",
+                    # Of one outcome: the order of several is not promised.
+                    "then": self._then(first, second) if len(chosen) == 1 else (),
                 }
             )
             for run in chosen
         ]
         self.sent += outcomes
         return sorted(await session.finish(outcomes))
+
+    def _then(self, first: int, second: int) -> list[RunRecord]:
+        task_id = TASKS[first % 3]
+        return [] if second == 2 else [self.run(task_id, first, kind="submitted", state="waiting")]
 
     async def _repeat(self, session: StoreSession, first: int) -> object:
         return sorted(await session.finish(self.sent[first % 5 :: 2]))

@@ -1,0 +1,1 @@
+ALTER TABLE asyncz_tasks ADD COLUMN upstream TEXT;
