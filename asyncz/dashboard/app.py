@@ -81,6 +81,7 @@ class DashboardApp:
         authorize: Function that gives each request its right.
         allowed_hosts: Names of the host that requests may use; None allows all.
         streams: Streams of changes.
+        announcer: Announces actions to the listeners.
         views: Scopes.
     """
 

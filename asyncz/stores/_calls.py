@@ -147,63 +147,64 @@ def _reason_against(function: object, name: str) -> str:
     return ""
 
 
-def encode_arguments(task_id: str, call: StoredCall, values: Codec | None = None) -> str:
+def encode_arguments(task_id: str, call: StoredCall, codec: Codec | None = None) -> str:
     """Return the arguments of a call as JSON.
 
     Args:
         task_id: Id of the task.
         call: The call.
-        values: Codec that encodes each argument as a text; None for JSON by the signature.
+        codec: Codec that encodes each argument as a text; None for JSON by the signature.
 
     Raises:
         UnstorableTaskError: An argument is not JSON by the annotation of its parameter, or the codec has raised.
     """
-    if values is not None:
-        return _encode_by_codec(task_id, call, values)
-    codec = _codec_of(call.function)
-    args = [_encode(task_id, *codec.positional(number), value) for number, value in enumerate(call.args)]
+    if codec is not None:
+        return _encode_by_codec(task_id, call, codec)
+    adapters = _adapters_of(call.function)
+    args = [_encode(task_id, *adapters.positional(number), value) for number, value in enumerate(call.args)]
     kwargs = [
-        f"{json.dumps(name)}: {_encode(task_id, name, codec.named(name), value)}" for name, value in call.kwargs.items()
+        f"{json.dumps(name)}: {_encode(task_id, name, adapters.named(name), value)}"
+        for name, value in call.kwargs.items()
     ]
     return f'{{"args": [{", ".join(args)}], "kwargs": {{{", ".join(kwargs)}}}}}'
 
 
-def _encode_by_codec(task_id: str, call: StoredCall, values: Codec) -> str:
+def _encode_by_codec(task_id: str, call: StoredCall, codec: Codec) -> str:
     try:
-        args = [values.encode(value) for value in call.args]
-        kwargs = {name: values.encode(value) for name, value in call.kwargs.items()}
+        args = [codec.encode(value) for value in call.args]
+        kwargs = {name: codec.encode(value) for name, value in call.kwargs.items()}
     except Exception as error:
-        reason = f"the codec {values.name!r} cannot encode them: {exception_text(error)}"
+        reason = f"the codec {codec.name!r} cannot encode them: {exception_text(error)}"
         raise UnstorableTaskError(task_id, "arguments", reason) from error
-    return json.dumps({"codec": values.name, "args": args, "kwargs": kwargs})
+    return json.dumps({"codec": codec.name, "args": args, "kwargs": kwargs})
 
 
-def decode_arguments(task_id: str, function: object, text: str, values: Codec | None = None) -> StoredCall:
+def decode_arguments(task_id: str, function: object, text: str, codec: Codec | None = None) -> StoredCall:
     """Return the call of a function with stored arguments.
 
     Args:
         task_id: Id of the task.
         function: The function.
         text: Stored arguments.
-        values: Codec for arguments that it has encoded; others are JSON.
+        codec: Codec for arguments that it has encoded; others are JSON.
 
     Raises:
         UnreadableTaskError: The function does not accept the arguments, or another codec has encoded them.
     """
     try:
-        codec = _codec_of(function)
+        adapters = _adapters_of(function)
         stored = STORED_ARGUMENTS.validate_json(text)
         if "codec" in stored:
-            values = _codec_named(stored["codec"], values)
-            args: tuple[object, ...] = tuple(values.decode(_TEXT.validate_python(each)) for each in stored["args"])
+            codec = _codec_named(stored["codec"], codec)
+            args: tuple[object, ...] = tuple(codec.decode(_TEXT.validate_python(each)) for each in stored["args"])
             kwargs: dict[str, object] = {
-                name: values.decode(_TEXT.validate_python(each)) for name, each in stored["kwargs"].items()
+                name: codec.decode(_TEXT.validate_python(each)) for name, each in stored["kwargs"].items()
             }
         else:
-            args = tuple(_decode(codec.positional(number)[1], value) for number, value in enumerate(stored["args"]))
-            kwargs = {name: _decode(codec.named(name), value) for name, value in stored["kwargs"].items()}
-        if codec.signature is not None:
-            _ = codec.signature.bind(*args, **kwargs)
+            args = tuple(_decode(adapters.positional(number)[1], value) for number, value in enumerate(stored["args"]))
+            kwargs = {name: _decode(adapters.named(name), value) for name, value in stored["kwargs"].items()}
+        if adapters.signature is not None:
+            _ = adapters.signature.bind(*args, **kwargs)
     except BaseException as error:
         if is_interrupt(error):
             raise
@@ -212,21 +213,21 @@ def decode_arguments(task_id: str, function: object, text: str, values: Codec | 
     return StoredCall(function, args, kwargs)
 
 
-def _codec_named(name: str, values: Codec | None) -> Codec:
-    if values is None or values.name != name:
+def _codec_named(name: str, codec: Codec | None) -> Codec:
+    if codec is None or codec.name != name:
         message = f"they were encoded by the codec {name!r}; pass it as StoreOptions(codec=...)"
         raise ValueError(message)
-    return values
+    return codec
 
 
-def encode_result(function: object, result: object, values: Codec | None = None) -> str | None:
+def encode_result(function: object, result: object, codec: Codec | None = None) -> str | None:
     """Return a result as JSON by the return annotation, or by a codec; None if it cannot, or if it is too long."""
     try:
-        if values is not None:
+        if codec is not None:
             # JSON never begins with a name and a colon.
-            text = f"{values.name}:{values.encode(result)}"
+            text = f"{codec.name}:{codec.encode(result)}"
         else:
-            text = _codec_of(function).result.dump_json(result, warnings="error").decode()
+            text = _adapters_of(function).result.dump_json(result, warnings="error").decode()
     except BaseException as error:
         if is_interrupt(error):
             raise
@@ -234,7 +235,7 @@ def encode_result(function: object, result: object, values: Codec | None = None)
     return text if len(text) <= MAX_RESULT else None
 
 
-def decode_result(function: object, text: str, values: Codec | None = None) -> object:
+def decode_result(function: object, text: str, codec: Codec | None = None) -> object:
     """Return a stored result by the return annotation, or by the codec that has encoded it.
 
     Raises:
@@ -242,13 +243,13 @@ def decode_result(function: object, text: str, values: Codec | None = None) -> o
     """
     name = codec_of_result(text)
     if name is not None:
-        values = _codec_named(name, values)
+        codec = _codec_named(name, codec)
         try:
-            return values.decode(text[len(name) + 1 :])
+            return codec.decode(text[len(name) + 1 :])
         except Exception as error:
-            message = f"the codec {values.name!r} cannot decode the result: {exception_text(error)}"
+            message = f"the codec {codec.name!r} cannot decode the result: {exception_text(error)}"
             raise ValueError(message) from error
-    return _codec_of(function).result.validate_json(text)
+    return _adapters_of(function).result.validate_json(text)
 
 
 def is_function(value: object) -> TypeIs[AnyFunction]:
@@ -267,7 +268,7 @@ STORED_ARGUMENTS: TypeAdapter[_StoredArguments] = TypeAdapter(_StoredArguments)
 """Arguments of a stored task as JSON."""
 
 
-class _Codec:
+class _SignatureAdapters:
     """Adapters for the parameters and the result of a function."""
 
     def __init__(self, function: object) -> None:
@@ -301,16 +302,16 @@ class _Codec:
 
 
 @functools.lru_cache(maxsize=4096)
-def _cached_codec(function: object) -> _Codec:
-    return _Codec(function)
+def _cached_adapters(function: object) -> _SignatureAdapters:
+    return _SignatureAdapters(function)
 
 
-def _codec_of(function: object) -> _Codec:
+def _adapters_of(function: object) -> _SignatureAdapters:
     try:
-        return _cached_codec(function)
+        return _cached_adapters(function)
     except TypeError:
         # Not hashable.
-        return _Codec(function)
+        return _SignatureAdapters(function)
 
 
 def _hints_of(function: object) -> Mapping[str, type[object]]:

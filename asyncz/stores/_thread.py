@@ -7,13 +7,14 @@ import contextlib
 import queue
 import threading
 from collections.abc import Callable
+from functools import partial
 
 from typing_extensions import TypeVar
 
 ResultT = TypeVar("ResultT")
 
 NO_ANSWER_AFTER = 60.0
-"""Seconds after which a transaction is given up: a proxy may keep a connection open whose other end is gone."""
+"""Seconds after which a transaction is interrupted: a proxy may keep a connection open whose other end is gone."""
 
 
 class ConnectionThread:
@@ -70,23 +71,16 @@ class ConnectionThread:
 
 def deliver(call: Callable[[], ResultT], loop: asyncio.AbstractEventLoop, future: asyncio.Future[ResultT]) -> None:
     """Make a call, and set its outcome in the thread of the loop."""
+    settle: Callable[[], None]
     try:
-        result = call()
+        settle = partial(future.set_result, call())
     except BaseException as error:
-        failure = error
+        settle = partial(future.set_exception, error)
 
-        def settle() -> None:
-            if not future.done():
-                future.set_exception(failure)
+    def settle_unless_cancelled() -> None:
+        if not future.done():
+            settle()
 
-    else:
-
-        def settle() -> None:
-            if not future.done():
-                future.set_result(result)
-
-    try:
-        _ = loop.call_soon_threadsafe(settle)
-    except RuntimeError:
-        # The loop has been closed: the caller is gone.
-        return
+    # If the loop has been closed, the caller is gone.
+    with contextlib.suppress(RuntimeError):
+        _ = loop.call_soon_threadsafe(settle_unless_cancelled)

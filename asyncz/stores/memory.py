@@ -125,7 +125,7 @@ class MemoryStoreSession:
         self._node = node
         self._ttl = ttl
         self._closed = False
-        self._lease = self._write_lease(lost=False)
+        self._lease = self._write_lease(first=True)
 
     @property
     def lease(self) -> Lease:
@@ -135,9 +135,7 @@ class MemoryStoreSession:
     def renew(self) -> Lease:
         """Renew the lease for another `ttl`, by the clock of the store."""
         self._check_open()
-        with self._lock:
-            lost = not self._tables.is_alive(self._node.id, self._now())
-        self._lease = self._write_lease(lost=lost)
+        self._lease = self._write_lease(first=False)
         return self._lease
 
     async def declare(self, tasks: Sequence[TaskRecord], existing: ExistingTaskPolicy, /) -> Sequence[TaskRecord]:
@@ -407,10 +405,11 @@ class MemoryStoreSession:
         if self._closed:
             raise StoreClosedError("MemoryStore()")
 
-    def _write_lease(self, *, lost: bool) -> Lease:
+    def _write_lease(self, *, first: bool) -> Lease:
         with self._lock:
             now = self._now()
             until = now + self._ttl
+            lost = not first and not self._tables.is_alive(self._node.id, now)
             self._tables.nodes[self._node.id] = self._node.model_copy(update={"lease_until": until})
             news = self._news(now)
         return Lease(until=until, now=now, lost=lost, news=news)
