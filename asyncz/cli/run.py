@@ -44,7 +44,7 @@ def run_scheduler(
     report_logs(scheduler)
 
     async def run() -> None:
-        with shown(scheduler, json_lines=json_lines) as drawing:
+        with display(scheduler, json_lines=json_lines) as drawing:
             async with scheduler:
                 if kill_after is not None:
                     _start_watchdog(scheduler, kill_after, drawing)
@@ -54,7 +54,7 @@ def run_scheduler(
 
 
 @contextmanager
-def shown(scheduler: AsyncIOScheduler, *, json_lines: bool) -> Generator[threading.RLock]:
+def display(scheduler: AsyncIOScheduler, *, json_lines: bool) -> Generator[threading.RLock]:
     """Show the tasks or events of a scheduler while the context is active.
 
     Yields:

@@ -41,9 +41,9 @@ class StoreWatch:
             now = time.monotonic()
             if now >= self._next:
                 self._next = now + _INTERVAL * 0.9
-                await self._look()
+                await self._poll()
 
-    async def _look(self) -> None:
+    async def _poll(self) -> None:
         try:
             mark = await self._console.call(lambda database: ConsoleQueries(database).mark())
         except Exception as error:

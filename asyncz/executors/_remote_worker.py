@@ -31,11 +31,11 @@ MISSED = 20
 _END_DELAY = 0.05
 _WATCH_INTERVAL = 1.0
 
-Place: TypeAlias = tuple[str, int, str]
+WorkerAddress: TypeAlias = tuple[str, int, str]
 """Machine, process id and thread of a worker."""
 
-Report: TypeAlias = tuple[int, bytes, float | None, Place]
-"""Kind and content of an outcome, start of the function in seconds since the epoch, and place."""
+Report: TypeAlias = tuple[int, bytes, float | None, WorkerAddress]
+"""Kind and content of an outcome, start of the function in seconds since the epoch, and the worker."""
 
 
 def execute(
@@ -54,7 +54,7 @@ def execute(
     """
     started = time.time()
     if latest_start is not None and started > latest_start:
-        return MISSED, b"", None, place()
+        return MISSED, b"", None, worker_address()
     token = running_run.set(run)
     try:
         kind, report = _remote_call.execute(run.load, await_outcome or await_in_new_loop, dumps)
@@ -62,7 +62,7 @@ def execute(
         running_run.reset(token)
         if run.reports is not None:
             run.reports.close()
-    return kind, report, started, place()
+    return kind, report, started, worker_address()
 
 
 class _ForeignRun(_remote_call.SentRun):
@@ -145,8 +145,8 @@ def _end_after(sentinel: int, program: int) -> None:
     os._exit(0)
 
 
-def place() -> Place:
-    """Return the current machine, process and thread."""
+def worker_address() -> WorkerAddress:
+    """Return the machine, process and thread of this call."""
     return socket.gethostname(), os.getpid(), threading.current_thread().name
 
 

@@ -12,11 +12,7 @@ from asyncz._constructors import explain_misuse
 from asyncz._unsafe import as_cancelling, as_cancelling_all, as_checking_calls
 from asyncz.events import TaskNotification
 from asyncz.executors._safe_logging import logger
-from asyncz.protocols import (
-    Executor,
-    Notifier,
-    UniversalExecutor,
-)
+from asyncz.protocols import Executor, Notifier, UniversalExecutor
 from asyncz.runs import TaskRun
 from asyncz.states import ExecutorState
 
@@ -152,14 +148,14 @@ class RestrictedDelegatingExecutor(BaseDelegatingExecutor[Executor[ResultT]], Ge
         self.executor.submit(run)
 
 
-class _ObservesOutcomes(Protocol):
+class _OutcomeObserver(Protocol):
     def on_outcome(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None: ...
 
 
 class _Relay:
     """Notifier between the wrapped executor and the scheduler."""
 
-    def __init__(self, notifier: Notifier, observer: _ObservesOutcomes) -> None:
+    def __init__(self, notifier: Notifier, observer: _OutcomeObserver) -> None:
         self._notifier = notifier
         self._observer = observer
 

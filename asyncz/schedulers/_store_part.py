@@ -399,7 +399,7 @@ class StoreConnector:
             # One timer at most: each pass would start another chain of them.
             if not self._awaits_lease:
                 self._awaits_lease = True
-                self._call_later(_RECHECK_DELAY, self._look_for_lease)
+                self._call_later(_RECHECK_DELAY, self._recheck_lease)
             return
         if self.runs.wants_reclaim:
             await self.runs.reclaim(session)
@@ -429,16 +429,16 @@ class StoreConnector:
         self._call_later(self._cleanup.delay, self._set_wanted)
 
     async def _deliver_events(self, session: StoreSession) -> None:
-        def look_again() -> None:
+        def deliver_again() -> None:
             self._delivers = False
             self._wanted.set()
 
         delay = await self.events.deliver(session)
         if delay is not None and not self._delivers:
             self._delivers = True
-            self._call_later(delay, look_again)
+            self._call_later(delay, deliver_again)
 
-    def _look_for_lease(self) -> None:
+    def _recheck_lease(self) -> None:
         self._awaits_lease = False
         self._wanted.set()
 

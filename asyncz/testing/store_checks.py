@@ -306,7 +306,7 @@ class StoreChecks(RuleSuite):
             raise RuleBrokenError(rules.UNDECLARED, "a declaration did not make the tasks active again")
 
     @checks(rules.SWEPT)
-    async def test_sweep_removes_what_is_over(self) -> None:
+    async def test_sweep_removes_finished_tasks(self) -> None:
         nodes = await self._nodes(2)
         session = nodes.first
         names = ("finished", "announced", "runs", "due", "on-demand", "unstarted", "removed")

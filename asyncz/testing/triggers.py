@@ -128,7 +128,7 @@ class TriggerConformance(RuleSuite):
             self._expect_no_drift(trigger, previous)
 
     @_checks(rules.ANY_TIME_BEFORE)
-    def test_any_time_is_followed_by_its_next_due_time(self) -> None:
+    def test_due_time_follows_any_time(self) -> None:
         trigger, times = self._walked()
         for before, due in itertools.pairwise(times):
             for previous in {before + _MICROSECOND, before + (due - before) / 2, due - _MICROSECOND} - {due}:

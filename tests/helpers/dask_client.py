@@ -22,11 +22,11 @@ class Client(_client_protocol.Client, Protocol):
     def get_executor(self) -> Executor: ...
 
 
-class MakesClient(Protocol):
+class ClientFactory(Protocol):
     def __call__(self, address: str, /, *, asynchronous: bool = False, set_as_default: bool) -> Client: ...
 
 
-make_client: MakesClient = import_module("distributed").Client
+make_client: ClientFactory = import_module("distributed").Client
 
 
 @asynccontextmanager

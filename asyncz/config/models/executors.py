@@ -162,7 +162,7 @@ class DaskSecurityConfig(Config, frozen=True):
             if not Path(path).is_file():
                 raise problem(("security", name), "no such file", repr(path))
         try:
-            make: _MakesSecurity = import_module("distributed").Security
+            make: _SecurityFactory = import_module("distributed").Security
         except ImportError as error:
             raise MissingExtraError("DaskExecutor", "distributed", "dask") from error
         files: dict[str, object] = {"tls_ca_file": self.ca_file, "require_encryption": True}
@@ -171,7 +171,7 @@ class DaskSecurityConfig(Config, frozen=True):
         return make(**files)
 
 
-class _MakesSecurity(Protocol):
+class _SecurityFactory(Protocol):
     def __call__(self, **options: object) -> object: ...
 
 

@@ -113,17 +113,17 @@ class Nanny(Protocol):
         ...
 
 
-class MakesClient(Protocol):
+class ClientFactory(Protocol):
     def __call__(
         self, address: object, /, *, asynchronous: bool, set_as_default: bool, **options: object
     ) -> Client: ...
 
 
-class MakesCluster(Protocol):
+class ClusterFactory(Protocol):
     def __call__(self, *, asynchronous: bool, **options: object) -> Cluster: ...
 
 
-class MakesSettings(Protocol):
+class SettingsFactory(Protocol):
     def __call__(self, settings: Mapping[str, object], /) -> AbstractContextManager[object]: ...
 
 

@@ -14,18 +14,18 @@ from asyncz._safe_logging import SafeLogger
 from asyncz.config import DaskClusterKwargs
 from asyncz.exceptions import ClusterConnectionError, InvalidInputError
 from asyncz.executors._remote_progress import Report
-from asyncz.executors._remote_worker import Place
+from asyncz.executors._remote_worker import WorkerAddress
 from asyncz.executors._safe_logging import logger as default_logger
 from asyncz.executors._start_checks import check_process_start
 from asyncz.executors.dask._client_protocol import (
     Client,
+    ClientFactory,
     Cluster,
+    ClusterFactory,
     DaskClient,
     DaskSecurity,
-    MakesClient,
-    MakesCluster,
-    MakesSettings,
     Nanny,
+    SettingsFactory,
     is_client,
 )
 from asyncz.states import ClusterState
@@ -45,7 +45,7 @@ class WorkerEvents:
         progressed: Called with the number of a run and a report of its progress.
     """
 
-    started: Callable[[int, Place], None]
+    started: Callable[[int, WorkerAddress], None]
     progressed: Callable[[int, Report], None]
 
 
@@ -123,8 +123,8 @@ class Connection:
         # The import takes a second; the loop must not wait for it.
         distributed = await asyncio.to_thread(import_module, "distributed")
         # The constructors have no types in `distributed`.
-        make_client: MakesClient = distributed.Client
-        make_cluster: MakesCluster = distributed.LocalCluster
+        make_client: ClientFactory = distributed.Client
+        make_cluster: ClusterFactory = distributed.LocalCluster
         try:
             if self._given is None and self._address is None:
                 # Raise here, in the program, if it lacks `if __name__ == "__main__":`.
@@ -171,10 +171,10 @@ class Connection:
 
         If a worker is lost, another one is started later: this applies until the cluster is closed.
         """
-        settings: MakesSettings = getattr(import_module("dask.config"), "set")  # noqa: B009  # it has no types
+        settings: SettingsFactory = getattr(import_module("dask.config"), "set")  # noqa: B009  # it has no types
         self._cluster_settings.enter_context(settings({"distributed.worker.daemon": False}))
 
-    async def _connect(self, make_client: MakesClient) -> None:
+    async def _connect(self, make_client: ClientFactory) -> None:
         if self._given is not None:
             self._client = _usable(self._given)
             return
@@ -188,14 +188,14 @@ class Connection:
 
     async def _prepare(self) -> None:
         """Prepare a new connection for runs: it may lead to another scheduler."""
-        from asyncz.executors.dask._scheduler_plugin import LostOnce
+        from asyncz.executors.dask._scheduler_plugin import NoImplicitRetryPlugin
 
         client = self._client
         assert client is not None
         connection = client.scheduler_comm
         client.subscribe_topic(self._topic, self._on_event)
         try:
-            await asyncio.wait_for(as_coroutine(client.register_plugin(LostOnce())), _SECONDS_TO_PREPARE)
+            await asyncio.wait_for(as_coroutine(client.register_plugin(NoImplicitRetryPlugin())), _SECONDS_TO_PREPARE)
         except Exception as error:
             self._logger.warning(
                 "The scheduler of the cluster at %s rejected a plugin, so Dask may execute the runs of a lost worker"
@@ -205,7 +205,7 @@ class Connection:
             )
         self._prepared_for = connection
 
-    async def _watch(self, make_client: MakesClient) -> None:
+    async def _watch(self, make_client: ClientFactory) -> None:
         """Poll the state of the connection, because Dask has no event for it."""
         while not self._is_lost:
             try:
@@ -216,7 +216,7 @@ class Connection:
             self._refresh_state()
             await asyncio.sleep(_LOOK_EVERY)
 
-    async def _keep_connected(self, make_client: MakesClient) -> None:
+    async def _keep_connected(self, make_client: ClientFactory) -> None:
         client = self._client
         if client is None or client.status == "closed":
             if self._given is not None:

@@ -179,7 +179,7 @@ class DaskExecutor(QueueExecutor):
 
     @override
     def submit_run(self, run: TaskRun[ResultT], /) -> None:
-        self._outgoing.append(_Job(self, run, f"{function_name(run.call)}{_worker.MARK}{self._token}-{run.id}"))
+        self._outgoing.append(_Job(self, run, f"{function_name(run.call)}{_worker.KEY_MARKER}{self._token}-{run.id}"))
         self._flush_soon()
 
     @override
@@ -326,7 +326,7 @@ class DaskExecutor(QueueExecutor):
         except asyncio.CancelledError:
             job.cancelled()
             raise
-        except _worker.FailedAttempt as failed:
+        except _worker.RetryableFailure as failed:
             self._deliver(job, failed.report)
         except concurrent.futures.CancelledError as error:
             self._was_dropped(job, error)
@@ -353,10 +353,10 @@ class DaskExecutor(QueueExecutor):
         else:
             job.cancelled()
 
-    def _began(self, run_id: int, place: _remote_worker.Place) -> None:
+    def _began(self, run_id: int, address: _remote_worker.WorkerAddress) -> None:
         job = self._on_cluster.get(run_id)
         if job is not None:
-            job.began(place)
+            job.began(address)
 
     def _progressed(self, run_id: int, report: _remote_progress.Report) -> None:
         job = self._on_cluster.get(run_id)
@@ -423,8 +423,8 @@ class _Outgoing(Protocol):
         """Start the timeout of the run while it is pickled; return a function that stops it. From any thread."""
         ...
 
-    def began(self, place: _remote_worker.Place) -> None:
-        """Note that the function was called by a worker at a place."""
+    def began(self, address: _remote_worker.WorkerAddress) -> None:
+        """Note that the function was called by a worker."""
         ...
 
     def progressed(self, report: _remote_progress.Report) -> None:
@@ -473,11 +473,11 @@ class _Job(Generic[ResultT]):
     def limit_pickling(self) -> Callable[[], None]:
         return limit_pickling(self._executor, self._run)
 
-    def began(self, place: _remote_worker.Place) -> None:
+    def began(self, address: _remote_worker.WorkerAddress) -> None:
         # If Dask executes the run again, its timeout continues.
         if not self._has_begun:
             self._has_begun = True
-            host, pid, thread = place
+            host, pid, thread = address
             self._run.begin(time.time(), Worker(host=host, pid=pid, thread=thread))
             self._executor.start_timeout(self._run)
 

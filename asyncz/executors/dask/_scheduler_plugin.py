@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING
 from distributed.diagnostics.plugin import SchedulerPlugin
 from typing_extensions import override
 
-from asyncz.executors.dask._worker import MARK
+from asyncz.executors.dask._worker import KEY_MARKER
 
 if TYPE_CHECKING:
     from dask.typing import Key
     from distributed.scheduler import Scheduler
 
 
-class LostOnce(SchedulerPlugin):
+class NoImplicitRetryPlugin(SchedulerPlugin):
     """Fail the runs of a lost worker, unless they may be repeated.
 
     By default Dask executes lost tasks again, up to three times, although a second execution may do harm.
     """
 
-    name = "asyncz-lost-once"
+    name = "asyncz-no-implicit-retry"
     idempotent = True
 
     @override
@@ -37,6 +37,6 @@ class LostOnce(SchedulerPlugin):
         allowed, repeated = scheduler.allowed_failures, annotations.get("retries", {})
         for key in keys:
             task = scheduler.tasks.get(key)
-            if task is not None and allowed is not None and MARK in str(key):
+            if task is not None and allowed is not None and KEY_MARKER in str(key):
                 times = repeated.get(key, 0)
                 task.suspicious = max(task.suspicious, allowed - (times if isinstance(times, int) else 0))

@@ -22,7 +22,7 @@ Parcel: TypeAlias = tuple[str, bytes, float | None, str, bool, bool]
 """Key of a run, its call, its latest start, the topic of its events, and two flags: an event announces its start; Dask
 may execute it again."""
 
-MARK = "-asyncz-"
+KEY_MARKER = "-asyncz-"
 """Part of the keys of all runs."""
 
 PROGRESS = "progress"
@@ -37,7 +37,7 @@ _running: dict[str, Callable[[], object] | None] = {}
 _cancelled: dict[str, None] = {}
 
 
-class FailedAttempt(Exception):  # noqa: N818  # a signal to Dask, which then tries again
+class RetryableFailure(Exception):  # noqa: N818  # a signal to Dask, which then tries again
     """Failure of a run that Dask may execute again."""
 
     def __init__(self, report: _remote_worker.Report) -> None:
@@ -84,25 +84,25 @@ def execute(packed: bytes) -> bytes:
         The pickled report; Dask would take a tuple apart.
 
     Raises:
-        FailedAttempt: The run failed, and Dask may execute it again.
+        RetryableFailure: The run failed, and Dask may execute it again.
     """
     parcel: Parcel = pickle.loads(packed)
     key, content, latest_start, topic, announces_start, may_repeat = parcel
     with _lock:
         if key in _cancelled:
-            return pickle.dumps((_remote_call.CANCELLED, b"", None, _remote_worker.place()))
+            return pickle.dumps((_remote_call.CANCELLED, b"", None, _remote_worker.worker_address()))
         _running[key] = None
     try:
         log_event = _event_log(topic)
         if announces_start:
-            log_event([key, *_remote_worker.place()])
+            log_event([key, *_remote_worker.worker_address()])
         run = _Run(key, content, log_event)
         report = _remote_worker.execute(run, dumps, latest_start, partial(_await_outcome, key))
     finally:
         with _lock:
             del _running[key]
     if may_repeat and report[0] in {_remote_call.ERROR, _remote_call.UNLOADABLE, _remote_call.UNPICKLABLE}:
-        raise FailedAttempt(report)
+        raise RetryableFailure(report)
     return pickle.dumps(report)
 
 

@@ -32,7 +32,7 @@ _UNGUARDED = (
 )
 
 
-class _MakesProcess(Protocol):
+class _ProcessFactory(Protocol):
     def __call__(self, *, target: object, args: tuple[object, ...], name: str) -> BaseProcess: ...
 
 
@@ -153,14 +153,14 @@ def spawn(
     return started, link
 
 
-def _process_class(context: BaseContext) -> _MakesProcess:
-    made: _MakesProcess = getattr(context, "Process")  # noqa: B009  # the stubs lack it
+def _process_class(context: BaseContext) -> _ProcessFactory:
+    made: _ProcessFactory = getattr(context, "Process")  # noqa: B009  # the stubs lack it
     # A subclass of the user stays as it is.
     if made is getattr(multiprocessing.context, "ForkServerProcess", None):
         from asyncz.executors.process_pool import _fork_server
 
         # A class demands more of its arguments than it is given here.
-        served: _MakesProcess = vars(_fork_server)["ServedProcess"]
+        served: _ProcessFactory = vars(_fork_server)["ServedProcess"]
         return served
     return made
 

@@ -224,8 +224,8 @@ class _Channel:
             if self.running == run_id:
                 self.send_or_note_end(kind, run_id, content)
 
-    def hold(self, kind: int, run_id: int, *parts: bytes) -> None:
-        """Send a frame together with the next one, or before the worker waits: a send costs as much as a run."""
+    def buffer(self, kind: int, run_id: int, *parts: bytes) -> None:
+        """Send a frame together with the next one, or when the worker waits: a send takes as long as a short run."""
         with self._lock:
             self._append(kind, run_id, *parts)
 
@@ -462,7 +462,7 @@ class _Server:
         if len(report) > MAX_CONTENT:
             error = ValueError(f"the result has {len(report)} bytes, the maximum is {MAX_CONTENT}")
             kind, report = ERROR, report_of(error, dumps)
-        channel.hold(kind, number, TIME.pack(time.time()), report)
+        channel.buffer(kind, number, TIME.pack(time.time()), report)
 
     def _execute(self, call_loop: CallLoop, run: _Run) -> tuple[int, bytes]:
         running_run.set(run)

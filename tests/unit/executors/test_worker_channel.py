@@ -109,7 +109,7 @@ def test_interrupted_frames_arrive_whole(raises: bool) -> None:
         try:
             with interrupted_at(moment, handle, reached):
                 for content in contents:
-                    channel.hold(RUN, 7, content[: len(content) // 2], content[len(content) // 2 :])
+                    channel.buffer(RUN, 7, content[: len(content) // 2], content[len(content) // 2 :])
                     channel.send(LOG, 0, content)
         except OwnError:
             pass
