@@ -18,7 +18,6 @@ from asyncz.testing import recorder
 from asyncz.triggers import date
 from tests.helpers.typecheck import behave
 from typecheck.__main__ import main
-from typecheck.accept import package
 from typecheck.completeness import unlisted_classes
 from typecheck.runner import CHECKERS, PROJECT, Checker
 
@@ -185,6 +184,8 @@ def test_unchecked_class_fails_run(monkeypatch: pytest.MonkeyPatch, capsys: pyte
 
 
 def test_accepted_files_import_every_public_name() -> None:
+    from typecheck.accept import package  # it runs everything that it shows
+
     assert {name for name in vars(package) if name in asyncz.__all__} == set(asyncz.__all__)
 
 

@@ -11,8 +11,6 @@ from tests.dashboard.serving import served
 from tests.dashboard.test_servers import Server, serving
 from tests.helpers.effort import examples
 
-schemathesis = pytest.importorskip("schemathesis", reason="schemathesis is not installed")
-
 
 @pytest.mark.anyio
 async def test_document_describes_every_operation() -> None:
@@ -52,6 +50,7 @@ ACTING = ("actions", "cancel-run", "scheduler")
 )
 def test_answers_follow_document(server: Server, name: str, mode: str) -> None:
     """Valid and invalid requests get the statuses, content types and values that the document names."""
+    schemathesis = pytest.importorskip("schemathesis", reason="schemathesis is not installed")
     schema = schemathesis.openapi.from_url(f"{server.url}/api/openapi.json")
     operation = schema[f"/api/{name}"]["GET" if name in READING else "POST"]
     strategy = operation.as_strategy(generation_mode=schemathesis.GenerationMode(mode))

@@ -34,6 +34,7 @@ def test_package_keeps_contracts() -> None:
     assert status == 0, report
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "line", "contract"),
     [

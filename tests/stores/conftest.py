@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.helpers.commands import build_commands_once
 from tests.helpers.postgres import running_server
 from tests.helpers.stored_jobs import calls, release
 
@@ -24,3 +25,11 @@ def no_calls() -> Iterator[None]:
     yield
     release.set()
     calls.clear()
+
+
+@pytest.fixture(scope="package", autouse=True)
+def commands() -> Iterator[None]:
+    """Build the commands once, not for each call."""
+    with pytest.MonkeyPatch.context() as patch:
+        build_commands_once(patch)
+        yield

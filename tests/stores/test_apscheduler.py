@@ -20,7 +20,6 @@ from typing import NamedTuple, Protocol, cast
 from zoneinfo import ZoneInfo
 
 import pytest
-from apscheduler.jobstores.sqlalchemy import SQLAlchemyJobStore
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.calendarinterval import CalendarIntervalTrigger
 from apscheduler.triggers.combining import AndTrigger, OrTrigger
@@ -98,6 +97,9 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def write_jobs(url: str, add: Callable[[OldScheduler], object], protocol: int | None = None) -> None:
     """Have APScheduler write jobs, without running them."""
+    # Here, as SQLAlchemy takes half a second.
+    from apscheduler.jobstores.sqlalchemy import SQLAlchemyJobStore
+
     driver = re.sub("^postgresql:", "postgresql+psycopg:", url)
     store = SQLAlchemyJobStore(url=driver, pickle_protocol=pickle.HIGHEST_PROTOCOL if protocol is None else protocol)
     scheduler = BackgroundScheduler(timezone="Europe/Berlin", jobstores={"default": store})

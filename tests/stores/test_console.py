@@ -44,7 +44,7 @@ pytestmark = pytest.mark.anyio
 STATES: Sequence[RunRecordState] = ("executed", "error", "executed", "missed", "executed", "cancelled", "running")
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.xdist_group("postgres"))])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/jobs.db"

@@ -27,7 +27,7 @@ async def test_max_tasks_per_child_one_runs_all() -> None:
         assert scheduler.state.executors[0].lost_workers == 0
 
 
-@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+@pytest.mark.parametrize("method", [pytest.param("spawn", marks=pytest.mark.slow), "forkserver"])
 async def test_pool_kwargs_reach_replacement_worker(method: str) -> None:
     import multiprocessing
 
@@ -80,7 +80,7 @@ def survives_interrupt() -> str:
     return "went on"
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+@pytest.mark.parametrize("method", ["fork", pytest.param("spawn", marks=pytest.mark.slow), "forkserver"])
 async def test_workers_ignore_sigint(method: str) -> None:
     pool = ProcessPoolExecutor(1, {"mp_context": multiprocessing.get_context(method)})
     async with asyncio.timeout(60), AsyncIOScheduler(executors={"under_test": pool}) as scheduler:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.helpers.commands import build_commands_once
 from tests.helpers.paths import EXAMPLES
 
 MODULE = """
@@ -35,3 +37,11 @@ def folder(tmp_path: Path) -> Path:
         shutil.copy(EXAMPLES / name, tmp_path)
     (tmp_path / "module.py").write_text(MODULE)
     return tmp_path
+
+
+@pytest.fixture(scope="package", autouse=True)
+def commands() -> Iterator[None]:
+    """Build the commands once, not for each call."""
+    with pytest.MonkeyPatch.context() as patch:
+        build_commands_once(patch)
+        yield

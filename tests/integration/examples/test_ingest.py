@@ -29,12 +29,6 @@ from tests.examples.ingest.parsing import parse
 from tests.examples.ingest.service import Ingest, Service
 from tests.examples.ingest.storage import Repository
 from tests.examples.ingest.triggers import OfficeHours
-from tests.examples.ingest.web import make_app
-
-with warnings.catch_warnings():
-    # Starlette prefers another client than the one that the test dependencies bring.
-    warnings.simplefilter("ignore")
-    from fastapi.testclient import TestClient
 
 pytestmark = pytest.mark.anyio
 
@@ -102,6 +96,14 @@ async def test_repository_can_be_replaced_by_a_mock() -> None:
 
 
 def test_web_application_fetches_now(repository: Repository) -> None:
+    # Here, as FastAPI takes half a second.
+    from tests.examples.ingest.web import make_app
+
+    with warnings.catch_warnings():
+        # Starlette prefers another client than the one that the test dependencies bring.
+        warnings.simplefilter("ignore")
+        from fastapi.testclient import TestClient
+
     ingest = make_ingest(repository)
     service: Service = ingest
     ingest.add_feed(WEATHER)

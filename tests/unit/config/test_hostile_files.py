@@ -56,6 +56,7 @@ def test_file_with_hostile_content_is_rejected(content: str | bytes, reason: str
     assert reason in problem.reason
 
 
+@pytest.mark.slow
 def test_file_with_many_problems_is_rejected_soon(tmp_path: Path) -> None:
     """The time does not grow with the square of their number."""
     content = "\n".join(f"[tasks.t{number}]\nunknown = 1" for number in range(20_000))

@@ -21,9 +21,13 @@ def as_json(value: object) -> object:
     return json.loads(text)
 
 
+@pytest.fixture(scope="module")
+def validator() -> jsonschema_rs.Validator:
+    return jsonschema_rs.validator_for(SchedulerConfig.model_json_schema())
+
+
 @pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: f"{wrong.key}-{wrong.explanation}"[:60])
-def test_schema_rejects_known_mistakes(wrong: Wrong) -> None:
-    validator = jsonschema_rs.validator_for(SchedulerConfig.model_json_schema())
+def test_schema_rejects_known_mistakes(validator: jsonschema_rs.Validator, wrong: Wrong) -> None:
     assert validator.is_valid(as_json(tomllib.loads(wrong.text))) != wrong.known_to_schema
 
 

@@ -58,7 +58,8 @@ def test_same_words_mean_same_due_times(expressions: list[str]) -> None:
     found = dict[str, object]()
     for expression in expressions:
         fields = parse_expression(expression)
-        assert due(fields) == found.setdefault(cron_words(fields), due(fields)), expression
+        times = due(fields)
+        assert times == found.setdefault(cron_words(fields), times), expression
 
 
 def test_expressions_in_text_of_trigger_are_replaced() -> None:
