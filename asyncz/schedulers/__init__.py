@@ -4,6 +4,11 @@ The parts of a scheduler, each of which owns its state and imports only parts be
 
     asyncio                               public class: checks of arguments, one call each
     _lifecycle  _chains                   start and shutdown; results for downstream tasks
+    _store_part                           exchange with a store: one asyncio task does all the work in turn
+    _store_tasks  _stored_schedule        tasks and their records; due times that the store has to accept
+    _store_runs  _store_outcomes          firing, claims and take-over; outcomes on their way to the store
+    _store_events  _store_commands        outcomes of all nodes; actions of operators
+    _store_lease  _store_cleanup          renewal of the lease; deletion of old runs and tasks
     batches  _batch_runs                  results of a batch, for the reader; its items and runs
     _task_controller                      one task: schedule, changes, removal
     _task_runs                            base class of the controller: runs and their outcomes
@@ -26,6 +31,9 @@ into the inbox, under no lock, or makes a change under `Runtime.lock`, see below
   and `released` of `Completion`, which executors call.
 - The thread that reads a `ThreadBatch`: takes its items, and puts them into the inbox.
 - Worker threads: functions of runs, then `Completion.finished` through the executor.
+- With a store: the thread of `LeaseKeeper` renews the lease, and puts its news into the inbox; threads of the store's
+  connections make the calls of the session, and set their results on the loop; `CodecThreads` encode and decode values,
+  which is user code.
 - A `SchedulerThread` is the loop's thread; other threads wait for it with `concurrent.futures`.
 
 A run goes through these steps: the timer takes due tasks from the timetable (loop) → the schedule computes due times
@@ -35,14 +43,18 @@ which completes itself: retry or outcome, listeners, log (loop) → the slot is 
 
 Locks, in the order in which they are taken; no two of those after `Runtime.lock` are held together:
 
-1. `SchedulerThread._lock` protects its reference to the loop, and the waiting calls. While it is held:
-   `run_coroutine_threadsafe`.
+1. `SchedulerThread._start_lock` is held during a start, which other starts and stops wait for. `_lock` protects its
+   reference to the loop, and the waiting calls. While that is held: `run_coroutine_threadsafe`.
 2. `Runtime.lock`, reentrant, protects the registries of tasks and executors, the pending changes and the status. While
    it is held: dictionary operations, checks of limits, `inbox.put`; on the loop's thread also the pending changes.
-3. `Dispatcher._lock` protects the subscriptions. While it is held: nothing. Dropped listeners are released after it,
-   because their `__del__` is user code.
+3. `Dispatcher._lock` protects the subscriptions, and `ClusterEvents._lock` those to all nodes. While they are held:
+   nothing. Dropped listeners are released after them, because their `__del__` is user code.
 4. The lock of `asyncz._listeners` protects the listeners of tasks, in the same way.
 5. Locks of executors, see `asyncz.executors.base`. While they are held: no method of the `Notifier`.
+6. Locks of stores: of one transaction in memory, and of one renewal. While they are held: nothing of the scheduler.
+
+The locks of dashboards and metrics protect their own containers, and are taken under none of these. The lock of the
+dashboard's index of tasks is held while the states of all tasks are read, so it comes before `Runtime.lock`.
 
 `Lifecycle` needs no lock: a shutdown is one asyncio task that all callers await.
 

@@ -10,16 +10,17 @@ import sys
 import typing
 from collections.abc import Mapping, Sequence
 from types import MethodType
-from typing import NotRequired, Protocol
+from typing import NotRequired
 
 import attrs
 from pydantic import JsonValue, TypeAdapter
-from typing_extensions import TypedDict, TypeIs
+from typing_extensions import TypedDict
 
 from asyncz._callables import function_reference, is_same_function
 from asyncz._references import is_below, load
 from asyncz._safe_logging import is_interrupt
 from asyncz._text import exception_text
+from asyncz._unsafe import as_function
 from asyncz.exceptions import AsynczError
 from asyncz.stores.codecs import Codec, codec_of_result
 from asyncz.stores.exceptions import UnreadableTaskError, UnstorableTaskError
@@ -29,14 +30,6 @@ MAX_RESULT = 65_536
 """Maximum length of a stored result; a longer one is not stored."""
 
 _ANYTHING: TypeAdapter[object] = TypeAdapter(JsonValue)
-
-
-class AnyFunction(Protocol):
-    """Function with any parameters and any result."""
-
-    def __call__(self, *args: object, **kwargs: object) -> object:
-        """Call the function."""
-        ...
 
 
 @attrs.frozen
@@ -55,7 +48,7 @@ class StoredCall:
 
     @classmethod
     def of(cls, call: object) -> StoredCall:
-        """Take a call without arguments apart."""
+        """Return the function and the arguments of a call without arguments, such as a `partial`."""
         args: tuple[object, ...] = ()
         kwargs: dict[str, object] = {}
         while isinstance(call, functools.partial):
@@ -65,8 +58,9 @@ class StoredCall:
 
     def bound(self) -> functools.partial[object]:
         """Return the call without arguments."""
-        assert is_function(self.function)
-        return functools.partial(self.function, *self.args, **self.kwargs)
+        function = as_function(self.function)
+        assert function is not None
+        return functools.partial(function, *self.args, **self.kwargs)
 
 
 class FunctionNames:
@@ -120,7 +114,7 @@ class FunctionNames:
             found = load(name)
         except AsynczError as error:
             raise UnreadableTaskError(task_id, f"{name} cannot be imported: {error}") from error
-        if not is_function(found):
+        if not callable(found):
             raise UnreadableTaskError(task_id, f"{name} is not a function")
         origin = function_reference(found)
         if not is_below(origin, self._importable):
@@ -252,11 +246,6 @@ def decode_result(function: object, text: str, codec: Codec | None = None) -> ob
     return _adapters_of(function).result.validate_json(text)
 
 
-def is_function(value: object) -> TypeIs[AnyFunction]:
-    """Return True if a value can be called."""
-    return callable(value)
-
-
 class _StoredArguments(TypedDict):
     codec: NotRequired[str]
     args: list[JsonValue]
@@ -325,10 +314,11 @@ def _hints_of(function: object) -> Mapping[str, type[object]]:
 
 
 def _signature_of(function: object) -> inspect.Signature | None:
-    if not is_function(function):
+    called = as_function(function)
+    if called is None:
         return None
     try:
-        return inspect.signature(function)
+        return inspect.signature(called)
     except (TypeError, ValueError):
         return None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
-from typing import Protocol
+from typing import Protocol, cast
 
 from pydantic import JsonValue, TypeAdapter
 from typing_extensions import TypeIs
@@ -95,8 +95,9 @@ def decode_trigger(task_id: str, text: str | None, importable: Sequence[str] = (
 
 def _config_of(task_id: str, trigger: object) -> dict[str, object]:
     alias = _ALIASES.get(type(trigger))
-    if alias is None and _is_storable(trigger):
-        return _config_of_custom(task_id, trigger)
+    storable = _as_storable(trigger) if alias is None else None
+    if storable is not None:
+        return _config_of_custom(task_id, storable)
     if alias is None or not isinstance(trigger, ValueTrigger):
         reason = f"{trigger!r} is not a built-in trigger; combine built-in ones, or give its class a method to_config()"
         raise UnstorableTaskError(task_id, "trigger", reason)
@@ -119,8 +120,13 @@ def _is_sequence(value: object) -> TypeIs[tuple[object, ...]]:
     return isinstance(value, tuple)
 
 
-def _is_storable(trigger: object) -> TypeIs[StorableTrigger]:
-    return callable(getattr(trigger, "to_config", None)) and callable(getattr(trigger, "next_due_time", None))
+def _as_storable(trigger: object) -> StorableTrigger | None:
+    """Return the trigger as one with a method `to_config`, or None.
+
+    Unverified: the signatures. `_config_of_custom` checks the returned options, and `TriggerSchedule` the due times.
+    """
+    methods = (getattr(trigger, "to_config", None), getattr(trigger, "next_due_time", None))
+    return cast("StorableTrigger", trigger) if all(map(callable, methods)) else None
 
 
 def _config_of_custom(task_id: str, trigger: StorableTrigger) -> dict[str, object]:
@@ -139,9 +145,10 @@ def _config_of_custom(task_id: str, trigger: StorableTrigger) -> dict[str, objec
         if "type" in options:
             message = "to_config() has the option 'type', which names the class"
             raise ValueError(message)
-        again = load_trigger(reference, **options)
-        if not _is_storable(again) or dict(again.to_config()) != dict(trigger.to_config()):
-            message = f"the class makes another trigger, {again}"
+        made = load_trigger(reference, **options)
+        again = _as_storable(made)
+        if again is None or dict(again.to_config()) != dict(trigger.to_config()):
+            message = f"the class makes another trigger, {made}"
             raise ValueError(message)
     except BaseException as error:
         if is_interrupt(error):
