@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
@@ -63,6 +64,18 @@ _HELPERS: Final[Mapping[str, object]] = {
 }
 
 
+@functools.cache
+def _environment() -> Environment:
+    """Return the environment of the templates. Dashboards share it, so each template is compiled once."""
+    return Environment(
+        loader=PackageLoader("asyncz.dashboard"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
 class Pages:
     """Pages as endpoints, by path.
 
@@ -74,13 +87,6 @@ class Pages:
     def __init__(self, model: Reader, other: str = "") -> None:
         self._model = model
         self._other = other
-        self._environment = Environment(
-            loader=PackageLoader("asyncz.dashboard"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
 
     def endpoints(self) -> Mapping[str, Endpoint]:
         """Return the endpoints of all pages by path."""
@@ -148,7 +154,7 @@ class Pages:
         """Return the page for a request that was rejected; it names the scheduler for users only."""
         if user is not None:
             return self._page("problem", user, {"message": message, "code": status}, status)
-        page = self._environment.get_template("rejected.html").render(message=message, code=status)
+        page = _environment().get_template("rejected.html").render(message=message, code=status)
         return Response(page, status, media_type="text/html; charset=utf-8")
 
     async def _rendered(self, name: str, user: User, **values: object) -> Response:
@@ -157,7 +163,7 @@ class Pages:
         return await asyncio.to_thread(lambda: self._page(name, user, values))
 
     def _page(self, name: str, user: User, values: Mapping[str, object], status: int = 200) -> Response:
-        template = self._environment.get_template(f"{name}.html")
+        template = _environment().get_template(f"{name}.html")
         now = self._model.now
 
         def time(at: object, kind: str = "relative") -> object:

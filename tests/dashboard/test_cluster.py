@@ -371,11 +371,11 @@ async def test_watch_notifies_of_changes(tmp_path: Path) -> None:
     async with node(tmp_path) as scheduler:
         console, seen = console_of_url(f"sqlite:///{tmp_path}/jobs.db"), list[object]()
         watch = StoreWatch(console, seen.append)
-        await watch._look()
-        await watch._look()
+        await watch._poll()
+        await watch._poll()
         assert not seen
         await finished(scheduler, "double")
-        await watch._look()
+        await watch._poll()
         assert seen
         console.close()
 
@@ -400,8 +400,8 @@ async def test_watch_goes_on_after_any_error(tmp_path: Path, caplog: pytest.LogC
     console = console_of_url(f"sqlite:///{tmp_path}/jobs.db")
     for error in (StoreConnectionError("jobs", "away"), RuntimeError("broken")):
         watch = StoreWatch(BrokenConsole(console, error), lambda _: None)
-        await watch._look()
-        await watch._look()
+        await watch._poll()
+        await watch._poll()
         messages = [record for record in caplog.records if "store of the dashboard failed" in record.message]
         assert len(messages) == 1
         caplog.clear()
