@@ -6,6 +6,7 @@ import math
 import sys
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
+from uuid import UUID
 
 from typing_extensions import TypeIs
 
@@ -39,6 +40,14 @@ def check_count(name: str, value: object, *, at_least: int = 1) -> None:
     """Reject a value that is not a whole number, or is too small."""
     if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
         raise InvalidInputError(name, shown(value), f"it must be a whole number, at least {at_least}")
+
+
+def check_run_id(name: str, value: object) -> None:
+    """Reject a value that is not the id of a run."""
+    if not isinstance(value, UUID):
+        raise InvalidInputError(
+            name, shown(value), "it must be a uuid.UUID, as events and handles have it; UUID(text) makes one of a text"
+        )
 
 
 def check_flag(name: str, value: object) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from numbers import Real
+from uuid import UUID
 
 import attrs
 
@@ -24,25 +25,27 @@ class CurrentRun:
     """A run, as its own function sees it; `current_run` returns it.
 
     Attributes:
-        run_id: Number of the run, the same for all its attempts; its events carry this number.
         task_id: Id of the task.
         attempt: 1 for the first attempt, 2 for the first retry, and so on.
         scheduled: Due time, in seconds since the epoch.
-        stored_id: Id of the run in the store, which no run of another process has; None if there is no store.
         fence: Number that grows when another node takes over the run; None if there is no store. If a target rejects a
             smaller number than the last one, it receives no effect of a node that was cut off.
         node: Id of the scheduler that owns the run, as in `SchedulerStore.nodes`; None if there is no store.
     """
 
-    run_id: int
+    _run_id: Callable[[], UUID]
     task_id: str
     attempt: int
     scheduled: float
     _is_cancelled: Callable[[], bool]
     _report: Callable[[float, float | None, str], None]
-    stored_id: str | None = None
     fence: int | None = None
     node: str | None = None
+
+    @property
+    def run_id(self) -> UUID:
+        """Id of the run, unique over all processes and the same for all its attempts; its events carry it."""
+        return self._run_id()
 
     @property
     def scheduled_at(self) -> datetime:
@@ -118,12 +121,14 @@ def current_run() -> CurrentRun:
     Example:
         >>> def fetch(url: str) -> bytes:
         ...     run = current_run()
-        ...     logger.info("run %d of %s, attempt %d", run.run_id, run.task_id, run.attempt)
+        ...     logger.info("run %s of %s, attempt %d", run.run_id, run.task_id, run.attempt)
     """
     run = running_run.get(None)
     if run is None:
         raise NoCurrentRunError
-    found = CurrentRun(run.run_id, run.task_id, run.attempt, run.scheduled, run.is_cancelled, run.report_progress)
+    found = CurrentRun(
+        lambda: run.run_id, run.task_id, run.attempt, run.scheduled, run.is_cancelled, run.report_progress
+    )
     ownership = run_ownership.get()
     if ownership is None or ownership.task_id != run.task_id:
         # None, or of a run before, in a worker that does not give each run a context.
@@ -131,9 +136,7 @@ def current_run() -> CurrentRun:
     is_cancelled = run.is_cancelled
     if ownership.permit is not None:
         is_cancelled = partial(_is_cancelled_or_lost, run, ownership.permit)
-    return attrs.evolve(
-        found, stored_id=ownership.stored_id, fence=ownership.fence, node=ownership.node, is_cancelled=is_cancelled
-    )
+    return attrs.evolve(found, fence=ownership.fence, node=ownership.node, is_cancelled=is_cancelled)
 
 
 def _is_cancelled_or_lost(run: RunningRun, permit: RunPermit) -> bool:

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, NamedTuple
+from uuid import UUID
 
 if TYPE_CHECKING:
     from typing_extensions import override
@@ -70,15 +71,18 @@ class RunPermit:
 class RunOwnership(NamedTuple):
     """Ownership of a run in a store.
 
+    Each execution of the run has its own: after a lost lease, a node may own the run again, with another fence, while
+    the function of the first execution still runs.
+
     Attributes:
-        stored_id: Id of the run, which no other run of any process has, as the text of a UUID.
+        run_id: Id of the run.
         task_id: Id of the task.
         fence: Number that grows with each owner of the run.
         node: Id of the node that owns the run.
         permit: Right of the run to begin; None in other processes than that of the scheduler.
     """
 
-    stored_id: str
+    run_id: UUID
     task_id: str
     fence: int
     node: str

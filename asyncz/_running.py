@@ -6,14 +6,15 @@ import logging
 from collections.abc import Callable, Mapping
 from contextvars import Context, ContextVar, copy_context
 from typing import Protocol, runtime_checkable
+from uuid import UUID
 
 
 class RunningRun(Protocol):
     """Run in the process that executes it."""
 
     @property
-    def run_id(self) -> int:
-        """Number of the run."""
+    def run_id(self) -> UUID:
+        """Id of the run."""
         ...
 
     @property
@@ -83,6 +84,6 @@ def add_run_fields(record: logging.LogRecord) -> None:
     """Give a record the fields of the current run, if there is one and the record has none."""
     run = running_run.get(None)
     if run is not None and "asyncz_task" not in record.__dict__:
-        record.__dict__.update(asyncz_task=run.task_id, asyncz_run=run.run_id, asyncz_attempt=run.attempt)
+        record.__dict__.update(asyncz_task=run.task_id, asyncz_run=f"{run.run_id}", asyncz_attempt=run.attempt)
         for fields in trace_fields:
             record.__dict__.update(fields())

@@ -13,6 +13,7 @@ from typing import Generic
 from typing_extensions import TypeVar, override
 
 from asyncz._callables import CallWrapper, is_awaitable
+from asyncz._run_owners import OwnedCall, RunOwnership
 from asyncz._running import trace_fields
 
 MAX_TRACE_CONTEXT = 4096
@@ -40,6 +41,12 @@ class CallWithOrigin(CallWrapper, Generic[ResultT_co]):
     def __call__(self) -> ResultT_co | Awaitable[ResultT_co]:
         """Make the call."""
         return self.call()
+
+
+def ownership_of(call: object) -> RunOwnership | None:
+    """Return the ownership of the run of a call; None if no store keeps the run."""
+    inner: object = call.call if isinstance(call, CallWithOrigin) else call
+    return inner.ownership if isinstance(inner, OwnedCall) else None
 
 
 class TracedCall(CallWithOrigin[ResultT_co]):

@@ -11,11 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from reprlib import recursive_repr
-from typing import Generic, NamedTuple, TypeAlias, Union, final
+from typing import Generic, NamedTuple, TypeAlias, Union, cast, final
+from uuid import UUID
 
 import attrs
 from typing_extensions import TypeVar, override
 
+from asyncz._run_ids import NO_RUN, PlainKey, run_id_of
 from asyncz.clock import utc
 
 ResultT_co = TypeVar("ResultT_co", covariant=True)
@@ -50,7 +52,8 @@ class RunDetails(NamedTuple):
     An executor may leave it out of a notification: the scheduler then fills in the values that the run itself knows.
 
     Attributes:
-        run_id: Id of the run, unique in its process and the same for all its attempts; 0 if it was left out.
+        run_id: Id of the run, unique over all processes and the same for all its attempts; the nil UUID, with all bits
+            zero, if it was left out.
         attempt: Number of the attempt: 1 for the first, 2 for the first retry, and so on.
         scheduled: Due time, in seconds since the epoch.
         started: Time at which the function was called, in seconds since the epoch; None if it was not called.
@@ -58,7 +61,7 @@ class RunDetails(NamedTuple):
         worker: Worker that executed the run; None if it was not executed.
     """
 
-    run_id: int = 0
+    run_id: UUID = NO_RUN
     attempt: int = 1
     scheduled: float | None = None
     started: float | None = None
@@ -87,8 +90,14 @@ class RunDetails(NamedTuple):
 
 
 _NO_DETAILS = RunDetails()
-RunValues: TypeAlias = tuple[int, int, float | None, float | None, float | None, Worker | None]
-"""Values of `RunDetails`, in order."""
+RunValues: TypeAlias = tuple[PlainKey, int, float | None, float | None, float | None, Worker | None]
+"""Values of `RunDetails`, in order, with a key in the place of the id."""
+
+
+def details_of(values: RunValues) -> RunDetails:
+    """Return the details with some values."""
+    key, *others = values
+    return RunDetails._make((run_id_of(key), *others))
 
 
 @final
@@ -127,7 +136,19 @@ class TaskExecuted(Generic[ResultT_co]):
     @property
     def details(self) -> RunDetails:
         """Identity, times and worker of the run."""
-        return RunDetails._make(self._details)
+        values = self._details
+        return values if isinstance(values, RunDetails) else details_of(values)
+
+    # In another process, or after a fork, the number of a run means nothing.
+
+    @override
+    def __getstate__(self) -> tuple[str, ResultT_co, RunDetails]:
+        return self._task_id, self._result, self.details
+
+    def __setstate__(self, state: tuple[str, object, RunDetails]) -> None:
+        self._task_id, result, self._details = state
+        # Unverified: `__getstate__` of an event with this type has returned it.
+        self._result = cast("ResultT_co", result)
 
 
 def _representation(event: TaskExecuted[object]) -> str:

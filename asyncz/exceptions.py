@@ -7,6 +7,8 @@ text on demand, so that an error can be pickled and copied.
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import attrs
 from typing_extensions import override
 
@@ -210,20 +212,18 @@ class TaskLookupError(AsynczError, LookupError):
 
 @attrs.define(eq=False, slots=False, repr=False)
 class RunLookupError(AsynczError, LookupError):
-    """The scheduler knows no run with this number: it never existed, or is not kept any more.
+    """The scheduler knows no run with this id: it never existed, or is not kept any more.
 
     Attributes:
-        run_id: The given number.
+        run_id: The given id.
     """
 
-    run_id: int
+    run_id: UUID
 
     @override
     def __str__(self) -> str:
-        return (
-            f"no run with the number {self.run_id} is known: it is not in progress, and not among the last runs that"
-            " are kept; the options history and recent_runs of the scheduler set their number"
-        )
+        advice = "the options history and recent_runs of the scheduler set the number of runs that are kept"
+        return f"no run with the id {self.run_id} is known, in progress or among the last ones: {advice}"
 
 
 @attrs.define(eq=False, slots=False, repr=False)

@@ -16,7 +16,7 @@ A span is called `run` with the name of the function, and has these attributes:
 - `asyncz.run.id`, `asyncz.run.attempt`, `asyncz.run.scheduled_at`: the run, the attempt from 1, and the due time.
 - `asyncz.run.outcome`: `executed`, `error`, `missed`, `cancelled` or `retried`; `asyncz.run.lateness`, in seconds.
 - `error.type`: the class of the exception, which is an event `exception`; its texts pass through `redact`.
-- `asyncz.node.id`, `asyncz.run.stored_id`, `asyncz.run.fence`: the node, the run and its fence, with a store only.
+- `asyncz.node.id`, `asyncz.run.fence`: the node, and the fence of the run, with a store only.
 
 The event `asyncz.run.started` marks the call of the function. Metrics have the attributes below. All have
 `asyncz.scheduler`, and the first five, of runs and attempts, have `asyncz.task.id` if `task_ids` is true:
@@ -40,6 +40,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, Literal, Self, TypeAlias, cast
+from uuid import UUID
 
 import attrs
 from typing_extensions import TypeVar
@@ -91,6 +92,8 @@ _MAX_ENDED = 1000
 
 SubmittedTrace: TypeAlias = Literal["link", "parent"]
 _Attributes: TypeAlias = dict[str, str | bool | int | float]
+# Run id and due time, which tells apart two executions of a stored run in this process, after a lost lease.
+_Execution: TypeAlias = tuple[UUID, float | None]
 
 
 @attrs.frozen(eq=False)
@@ -197,8 +200,8 @@ class Instrumentation:
         self._is_real_time = isinstance(parts.runtime.clock, SystemClock)
         self._tracer = (tracer_provider or trace.get_tracer_provider()).get_tracer("asyncz", SCHEMA)
         # Traces of live runs by run id. Under the lock of the runtime.
-        self._traces: dict[int, _RunTrace] = {}
-        self._ended: OrderedDict[int, SpanContext] = OrderedDict()
+        self._traces: dict[_Execution, _RunTrace] = {}
+        self._ended: OrderedDict[_Execution, SpanContext] = OrderedDict()
         self.name: str = number_of(parts.runtime) if name is None else encodable(name)
         # Under the lock of the runtime: True before the instrumentation is complete, and after `close`.
         self._closed = True
@@ -258,7 +261,7 @@ class Instrumentation:
                 return
             self._closed = True
             runtime.run_hook = None
-            left, self._traces = self._traces, dict[int, _RunTrace]()
+            left, self._traces = self._traces, dict[_Execution, _RunTrace]()
         self._detach()
         for run in left.values():
             if run.span is not None:
@@ -271,16 +274,16 @@ class Instrumentation:
     # would give back to a closed instrumentation. An event that took its trace before `close` is still recorded, as if
     # it had come before; later ones find `_closed`. The tracer, which is foreign code, is not called under the lock.
 
-    def _take(self, run_id: int) -> tuple[bool, _RunTrace | None]:
+    def _take(self, key: _Execution) -> tuple[bool, _RunTrace | None]:
         """Take the trace of a run, if there is one; the flag is False after `close`. On the loop's thread."""
         with self._parts.runtime.lock:
-            return not self._closed, self._traces.pop(run_id, None)
+            return not self._closed, self._traces.pop(key, None)
 
-    def _keep(self, run_id: int, run: _RunTrace) -> None:
+    def _keep(self, key: _Execution, run: _RunTrace) -> None:
         """Give the trace of a run back, or end its span if the instrumentation was closed meanwhile."""
         with self._parts.runtime.lock:
             if not self._closed:
-                self._traces[run_id] = run
+                self._traces[key] = run
                 return
         if run.span is not None:
             run.span.end()
@@ -309,10 +312,11 @@ class Instrumentation:
             return None
         return _Origin(found, by_result=False) if found.is_valid else None
 
-    def origin_of_result(self, run_id: int, /) -> object:
+    def origin_of_result(self, details: RunDetails, /) -> object:
         """Return the span of a run, for the runs that receive its result."""
-        run = self._traces.get(run_id)
-        found = self._ended.get(run_id) if run is None or run.span is None else run.span.get_span_context()
+        key = _key_of(details)
+        run = self._traces.get(key)
+        found = self._ended.get(key) if run is None or run.span is None else run.span.get_span_context()
         return None if found is None else _Origin(found, by_result=True)
 
     def store_called(self, operation: str, seconds: float, error: BaseException | None, /) -> None:
@@ -334,17 +338,19 @@ class Instrumentation:
 
     def rejected(self, run: TaskRun[ResultT], /) -> None:
         """Drop the span of an attempt: an executor has rejected it."""
-        _, found = self._take(run.run_id)
+        key = run.run_id, run.scheduled
+        _, found = self._take(key)
         if found is None:
             return
         # A span that never ends is never exported.
         found.span = None
         found.attempt -= 1
         if run.attempt != 1:
-            self._keep(run.run_id, found)
+            self._keep(key, found)
 
     def _start_span(self, run: TaskRun[ResultT], alias: str) -> None:
-        is_open, found = self._take(run.run_id)
+        key = run.run_id, run.scheduled
+        is_open, found = self._take(key)
         if not is_open:
             # `submit_hooked` had read the hook before `close` removed it.
             return
@@ -356,7 +362,7 @@ class Instrumentation:
             if found.attempt < run.attempt:
                 self._start_attempt(run, found, alias, call, origin)
         finally:
-            self._keep(run.run_id, found)
+            self._keep(key, found)
 
     def _start_attempt(
         self,
@@ -381,7 +387,7 @@ class Instrumentation:
         attributes: _Attributes = {
             "asyncz.scheduler": self.name,
             "asyncz.task.id": encodable(task_id),
-            "asyncz.run.id": details.run_id,
+            "asyncz.run.id": f"{details.run_id}",
             "asyncz.run.attempt": details.attempt,
             "asyncz.executor": run.alias,
             "code.function.name": run.function,
@@ -437,7 +443,8 @@ class Instrumentation:
 
     def _on_retrying(self, event: TaskRetrying) -> None:
         details = event.details
-        is_open, found = self._take(details.run_id)
+        key = _key_of(details)
+        is_open, found = self._take(key)
         if not is_open:
             return
         run = self._with_span(found, event.task_id, details)
@@ -446,11 +453,12 @@ class Instrumentation:
         if run is not None and run.span is not None:
             run.attempt, run.links = details.attempt, (run.span.get_span_context(),)
             self._end(run, details, "retried", event.exception, event.traceback)
-            self._keep(details.run_id, run)
+            self._keep(key, run)
 
     def _on_outcome(self, event: TaskNotification[object]) -> None:
         details = event.details
-        is_open, found = self._take(details.run_id)
+        key = _key_of(details)
+        is_open, found = self._take(key)
         if not is_open:
             return
         run = self._with_span(found, event.task_id, details)
@@ -463,7 +471,7 @@ class Instrumentation:
             self._instruments.duration.record(duration, {**attributes, "asyncz.run.outcome": outcome})
         self._record_lateness(event.task_id, run, details)
         if run is not None and run.span is not None:
-            self._ended[details.run_id] = run.span.get_span_context()
+            self._ended[key] = run.span.get_span_context()
             while len(self._ended) > _MAX_ENDED:
                 self._ended.popitem(last=False)
             self._end(run, details, outcome, exception, text)
@@ -567,7 +575,7 @@ def _ownership_of(call: object) -> _Attributes:
     """Return the attributes of a run that a store keeps."""
     if not isinstance(call, OwnedCall):
         return {}
-    return {"asyncz.run.stored_id": call.ownership.stored_id, "asyncz.run.fence": call.ownership.fence}
+    return {"asyncz.run.fence": call.ownership.fence}
 
 
 def _has_own_context(run: TaskRun[ResultT]) -> bool:
@@ -595,6 +603,10 @@ def _outcome_of(event: TaskNotification[object]) -> tuple[str, BaseException | N
             return "missed", None, ""
         case TaskCancelled():
             return "cancelled", None, ""
+
+
+def _key_of(details: RunDetails) -> _Execution:
+    return details.run_id, details.scheduled
 
 
 def _nanoseconds(seconds: float) -> int:

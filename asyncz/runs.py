@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import functools
 import inspect
-import itertools
 import os
 import socket
 import threading
@@ -16,12 +15,14 @@ from collections.abc import Awaitable, Callable, Generator
 from contextvars import Context
 from datetime import datetime
 from typing import Generic, Protocol, TypeAlias
+from uuid import UUID
 
 import attrs
 from typing_extensions import TypeVar, override
 
 from asyncz._callables import is_awaitable
 from asyncz._coroutines import await_in_new_loop, await_or_close
+from asyncz._run_ids import PlainKey, RunKey, run_id_of, run_numbers
 from asyncz._running import running_run
 from asyncz._text import traceback_of, type_name
 from asyncz.clock import SystemClock, utc
@@ -34,6 +35,7 @@ from asyncz.events import (
     TaskMissed,
     TaskNotification,
     Worker,
+    details_of,
 )
 from asyncz.exceptions import (
     TaskCancelledError,
@@ -48,7 +50,6 @@ CallT = TypeVar("CallT")
 ResultT = TypeVar("ResultT")
 ResultT_co = TypeVar("ResultT_co", covariant=True)
 
-_run_ids = itertools.count(1)
 _system_clock = SystemClock()
 _monotonic = time.monotonic
 
@@ -169,7 +170,6 @@ class TaskRun(Generic[ResultT]):
         limits: Limits of the task's runs at the time when this attempt was made.
         call: Function of the task with the arguments of this run.
         id: Number of this attempt, unique in its process.
-        run_id: Number of the run, the same for all its attempts; events carry this number.
         attempt: 1 for the first attempt of a run, 2 for its first retry, and so on.
         scheduled: Due time, in seconds since the epoch.
         started: Time of the call of the function, in seconds since the epoch; None before.
@@ -183,6 +183,7 @@ class TaskRun(Generic[ResultT]):
         "_clock",
         "_completed",
         "_context",
+        "_key",
         "_outcome",
         "_shared_outcome",
         "attempt",
@@ -190,7 +191,6 @@ class TaskRun(Generic[ResultT]):
         "cancel_requested",
         "id",
         "limits",
-        "run_id",
         "scheduled",
         "started",
         "task",
@@ -210,8 +210,9 @@ class TaskRun(Generic[ResultT]):
         self.task_id: str = task.id
         self.limits: TaskLimits = task.limits
         self.call: Callable[[], ResultT | Awaitable[ResultT]] = task.call if call is None else call
-        self.id: int = next(_run_ids)
-        self.run_id: int = self.id
+        self.id: int = next(run_numbers)
+        # The same for all attempts: the number of the first one, or the owner of a stored run.
+        self._key: RunKey = self.id
         self.attempt: int = 1
         self.scheduled: float = clock_now() if scheduled is None else scheduled
         self.started: float | None = None
@@ -232,7 +233,12 @@ class TaskRun(Generic[ResultT]):
 
     @override
     def __repr__(self) -> str:
-        return f"<TaskRun {self.id} of the task {self.task_id!r}>"
+        return f"<TaskRun {self.run_id} of the task {self.task_id!r}>"
+
+    @property
+    def run_id(self) -> UUID:
+        """Id of the run, unique over all processes and the same for all its attempts; events carry it."""
+        return run_id_of(self._key)
 
     @property
     def context(self) -> Context | None:
@@ -330,14 +336,14 @@ class TaskRun(Generic[ResultT]):
 
     def details(self) -> RunDetails:
         """Return the times and the worker of the run, as of now."""
-        return RunDetails._make(self._values())
+        return details_of(self._values())
 
     def _values(self) -> RunValues:
         # A plain tuple for `TaskExecuted`, the most frequent outcome: making a named tuple takes longer.
         started = self.started
         clock = self._clock
         finished = clock.time() if started is None else started + (clock.monotonic() - self._began)
-        return (self.run_id, self.attempt, self.scheduled, started, finished, self.worker)
+        return (self._key, self.attempt, self.scheduled, started, finished, self.worker)
 
     def begin(self, started: float | None = None, worker: Worker | None = None) -> None:
         """Record the call of the function; `execute` and `execute_async` do so themselves.
@@ -381,7 +387,7 @@ class TaskRun(Generic[ResultT]):
                     return self.cancelled()
                 # As `executed`, without its two calls: most runs end here.
                 finished = started + (monotonic() - began)
-                values = (self.run_id, self.attempt, self.scheduled, started, finished, worker)
+                values = (self._key, self.attempt, self.scheduled, started, finished, worker)
                 return TaskExecuted(self.task_id, returned, values)
             await_it = functools.partial(await_outcome or await_in_new_loop, returned)
             wait = functools.partial(await_or_close, returned, await_it)
@@ -415,7 +421,7 @@ class TaskRun(Generic[ResultT]):
                 return self.cancelled()
             # As in `execute`.
             finished = started + (monotonic() - began)
-            values = (self.run_id, self.attempt, self.scheduled, started, finished, worker)
+            values = (self._key, self.attempt, self.scheduled, started, finished, worker)
             return TaskExecuted(self.task_id, result, values)
         except asyncio.CancelledError:
             return self.cancelled()
@@ -459,22 +465,24 @@ class RunHandle(Generic[ResultT_co]):
     For the loop's thread only.
     """
 
-    __slots__ = ("_cancel", "_outcome", "_run_id", "_task_id")
+    __slots__ = ("_cancel", "_key", "_outcome", "_task_id")
 
-    def __init__(self, run_id: int, task_id: str, outcome: RunOutcome[ResultT_co], cancel: Callable[[], bool]) -> None:
-        self._run_id = run_id
+    def __init__(
+        self, key: PlainKey, task_id: str, outcome: RunOutcome[ResultT_co], cancel: Callable[[], bool]
+    ) -> None:
+        self._key = key
         self._task_id = task_id
         self._outcome = outcome
         self._cancel = cancel
 
     @override
     def __repr__(self) -> str:
-        return f"<RunHandle of run {self._run_id} of the task {self._task_id!r}>"
+        return f"<RunHandle of run {self.run_id} of the task {self._task_id!r}>"
 
     @property
-    def run_id(self) -> int:
-        """Number of the run, as its events carry it."""
-        return self._run_id
+    def run_id(self) -> UUID:
+        """Id of the run, as its events carry it."""
+        return run_id_of(self._key)
 
     @property
     def task_id(self) -> str:

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Self, TypeAlias
+from uuid import UUID
 
 from pydantic import (
     AwareDatetime,
@@ -136,7 +137,7 @@ class RunSummary(Snapshot, frozen=True):
         error: Class and text of the exception; empty if the run did not fail.
     """
 
-    run_id: int
+    run_id: UUID
     task_id: _Text
     outcome: RunOutcome | None
     attempt: PositiveInt = 1
@@ -156,14 +157,14 @@ class RunProgress(Snapshot, frozen=True):
     """Latest report of a run in progress, by `current_run().report()`.
 
     Attributes:
-        run_id: Number of the run.
+        run_id: Id of the run.
         done: Amount of work that is done.
         total: Total amount of work; None if unknown.
         message: Text for people; may be empty.
         fraction: Part of the work that is done, from 0 to 1; None if the total is unknown.
     """
 
-    run_id: int
+    run_id: UUID
     done: NonNegativeFloat
     total: NonNegativeFloat | None = None
     message: _Text = ""

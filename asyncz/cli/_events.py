@@ -120,7 +120,7 @@ def _run_fields(event: _RunEvent) -> dict[str, object]:
     details = event.details
     fields: dict[str, object] = {
         "task_id": event.task_id,
-        "run_id": details.run_id,
+        "run_id": f"{details.run_id}",
         "attempt": details.attempt,
         "scheduled_at": _time_text(details.scheduled_at),
         "duration": None if details.duration is None else round(details.duration, 6),

@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from itertools import islice
 from pathlib import Path
+from uuid import UUID
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -87,8 +88,8 @@ class Demo:
         self.folder: Path = folder
         self.json_lines: bool = json_lines
         self.console: Console = Console(markup=False, emoji=False, highlight=False)
-        self.submitted: set[int] = set()
-        self.outcomes: Counter[int] = Counter()
+        self.submitted: set[UUID] = set()
+        self.outcomes: Counter[UUID] = Counter()
         self.rejected: int = 0
 
     async def run(self) -> int:

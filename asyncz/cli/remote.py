@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 from typing_extensions import TypeVar
 
+from asyncz._run_ids import parsed_run_id
 from asyncz._text import printable
 from asyncz.cli._client import ApiClient, RemoteClient, RemoteCommandError
 from asyncz.cli._live_table import duration_text
@@ -166,13 +167,11 @@ def cancel(
     if run is None:
         _act("cancel", client, tasks or [], json)
         return
-    # Imported here: the other commands do not need the read model.
-    from asyncz.dashboard._runs import STORED, number_of
-
-    number = number_of(run.removeprefix(STORED))
-    if number is None:
-        raise typer.BadParameter(printable(f"{run!r} is not the id of a run"), param_hint="--run")
-    body = {"run_id": number}
+    run_id = parsed_run_id(run)
+    if run_id is None:
+        message = f"{run!r} is not the id of a run; `asyncz logs` shows the ids"
+        raise typer.BadParameter(printable(message), param_hint="--run")
+    body = {"run_id": f"{run_id}"}
     _report(_guarded(lambda: client.post("cancel-run", ActionReport, body)), "cancel run", json)
 
 
@@ -231,7 +230,7 @@ def logs(
 
 def _details(client: RemoteClient, task_id: str, limit: int) -> list[RunDetail]:
     runs = client.get("runs", RunPage, task=task_id, limit=limit).runs
-    return [client.get("run", RunDetail, id=run.run_id) for run in reversed(runs)]
+    return [client.get("run", RunDetail, id=f"{run.run_id}") for run in reversed(runs)]
 
 
 def top(

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from uuid import UUID
 
 import attrs
 
@@ -39,7 +40,7 @@ class OperatorAction:
     action: str
     user: str
     task_id: str = ""
-    run_id: int | None = None
+    run_id: UUID | None = None
     detail: str = ""
     failure: str = ""
     at: datetime = attrs.field(factory=lambda: utc(time.time()))
@@ -147,7 +148,7 @@ class Operator:
                 scheduler.remove_task(task_id)
         return ""
 
-    async def cancel_run(self, run_id: int, user: str, /) -> ActionReport:
+    async def cancel_run(self, run_id: UUID, user: str, /) -> ActionReport:
         """Cancel a run.
 
         Raises:

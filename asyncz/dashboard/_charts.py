@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 from urllib.parse import quote
+from uuid import UUID
 
 from markupsafe import Markup
 
-from asyncz.dashboard._texts import duration_text
+from asyncz.dashboard._texts import duration_text, short_id
 from asyncz.dashboard._views import OUTCOME_WORDS
 from asyncz.dashboard.states import Lane, Run, Timeline
 
@@ -23,9 +24,9 @@ _STEPS: Final = tuple(
 )
 
 
-def run_link(run_id: str) -> str:
+def run_link(run_id: UUID) -> str:
     """Return the relative address of the page of a run."""
-    return f"run?id={quote(run_id, safe='')}"
+    return f"run?id={run_id}"
 
 
 def task_link(task_id: str) -> str:
@@ -137,7 +138,7 @@ def _span(timeline: Timeline, run: Run) -> Markup:
         '<rect class="bar {}" x="{:.3f}%" y="6" width="{:.3f}%" height="16" rx="2"/></a>'
     ).format(
         run_link(run.run_id),
-        run.run_id,
+        short_id(run.run_id),
         OUTCOME_WORDS[run.outcome],
         started,
         "in progress" if run.outcome is None else duration_text(run.duration),

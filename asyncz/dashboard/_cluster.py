@@ -8,10 +8,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
+from uuid import UUID
 
 from typing_extensions import TypeVar
 
 from asyncz._metadata import __version__
+from asyncz._run_ids import parsed_run_id
 from asyncz._text import printable
 from asyncz.clock import utc
 from asyncz.dashboard import _runs
@@ -167,7 +169,7 @@ class ClusterModel:
         record: TaskRecord,
         counts: Mapping[str, int],
         recent: Sequence[RunRecord],
-        progress: tuple[int, str] | None,
+        progress: tuple[UUID, str] | None,
     ) -> TaskState:
         state = task_state(record, counts, recent, self._redactor)
         if progress is None:
@@ -242,14 +244,14 @@ class ClusterModel:
         Raises:
             RequestError: No such run is stored.
         """
-        number = _runs.number_of(run_id.removeprefix(_runs.STORED))
-        found = None if number is None else await self._read(lambda queries: self._detail(queries, number))
+        wanted = parsed_run_id(run_id)
+        found = None if wanted is None else await self._read(lambda queries: self._detail(queries, wanted))
         if found is None:
             raise RequestError(404, f"no run with the id {printable(run_id, 100)!r} is stored")
         return found
 
-    def _detail(self, queries: ConsoleQueries, number: int) -> RunDetail | None:
-        record = queries.run(number)
+    def _detail(self, queries: ConsoleQueries, run_id: UUID) -> RunDetail | None:
+        record = queries.run(run_id)
         if record is None:
             return None
         reports = queries.reports(record, _OWNERS)
@@ -317,7 +319,7 @@ class ClusterModel:
             at=run.finished_at or utc(0),
             kind=_EVENTS[run.state],
             task_id=run.task_id,
-            run_id=f"{_runs.STORED}{run.sequence}",
+            run_id=run.id,
             text=f"{text or ('' if seconds is None else f'in {duration_text(seconds)}')}{on_node}".strip(),
         )
 

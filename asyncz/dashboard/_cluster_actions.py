@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from typing import Final
+from uuid import UUID
 
 from asyncz._text import exception_text
 from asyncz.config import TriggerConfig
@@ -76,8 +77,8 @@ class ClusterOperator:
         self._changed()
         return ActionReport(done=tuple(done), failed=tuple(failed))
 
-    async def cancel_run(self, run_id: int, user: str, /) -> ActionReport:
-        """Cancel a run, by its position in the store.
+    async def cancel_run(self, run_id: UUID, user: str, /) -> ActionReport:
+        """Cancel a run.
 
         Raises:
             CommandError: The run is not stored, has ended, or has no node.
@@ -98,7 +99,7 @@ class ClusterOperator:
         return await self._send(lambda database: ConsoleCommands(database, user).set_paused(paused), action, user, None)
 
     async def _send(
-        self, send: Callable[[StoreAdmin], Sent], action: str, user: str, run_id: int | None
+        self, send: Callable[[StoreAdmin], Sent], action: str, user: str, run_id: UUID | None
     ) -> ActionReport:
         try:
             sent = await self._console.call(send)

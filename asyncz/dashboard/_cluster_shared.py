@@ -48,7 +48,7 @@ class SharedModel(ClusterModel):
     async def run(self, run_id: str, /) -> RunDetail:
         """Return a stored run, with its attempts, progress and log records if this process has executed it."""
         detail = await super().run(run_id)
-        local = self._local.find_run(detail.run.task_id, detail.run.scheduled_at)
+        local = self._local.find_run(detail.run.run_id)
         if local is None or self._local.node_id not in detail.run.worker:
             return detail
         # This process knows its part earlier than the store, and with the names of the threads.

@@ -102,7 +102,7 @@ def task_state(
 
 def _summary(run: RunRecord, redactor: Redactor) -> RunSummary:
     return RunSummary(
-        run_id=run.sequence,
+        run_id=run.id,
         task_id=run.task_id,
         outcome=outcome_of(run.state),
         attempt=run.attempt,

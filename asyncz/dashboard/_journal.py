@@ -14,11 +14,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, TypeAlias
+from uuid import UUID
 
 import attrs
 from typing_extensions import override
 
 from asyncz import events
+from asyncz._run_ids import number_of, parsed_run_id, run_numbers
 from asyncz._statuses import RunOutcome
 from asyncz._text import exception_text, printable
 from asyncz.dashboard._run_logs import LogEntry, RunLogs
@@ -94,6 +96,7 @@ class RecordedRun:
 
     Attributes:
         task_id: Id of the task.
+        position: Position among the runs of this process, ascending.
         details: Identity, times and worker of the last attempt.
         outcome: Outcome; None if the run is in progress.
         error: Class and text of the exception.
@@ -106,6 +109,7 @@ class RecordedRun:
     """
 
     task_id: str
+    position: int
     details: RunDetails
     outcome: RunOutcome | None = None
     error: str = ""
@@ -137,8 +141,8 @@ class Journal:
         self._max_runs = max_runs
         self._on_change = on_change
         self._lock = threading.Lock()
-        self._runs: dict[int, RecordedRun] = {}
-        self._ended: deque[int] = deque()
+        self._runs: dict[UUID, RecordedRun] = {}
+        self._ended: deque[UUID] = deque()
         # A thread may log before the loop announces its run. Runs of other schedulers are never announced.
         self._logs = RunLogs()
         self._closed = False
@@ -191,12 +195,12 @@ class Journal:
         with self._lock:
             kept = list(self._runs.values())
         # Almost sorted: runs are kept as they are submitted.
-        kept.sort(key=lambda run: run.details.run_id, reverse=True)
+        kept.sort(key=lambda run: run.position, reverse=True)
         chosen = list(itertools.islice(filter(matches, kept), limit))
         with self._lock:
             return [attrs.evolve(run) for run in chosen]
 
-    def find(self, run_id: int) -> RecordedRun | None:
+    def find(self, run_id: UUID) -> RecordedRun | None:
         """Return a run; None if it is not kept."""
         with self._lock:
             run = self._runs.get(run_id)
@@ -223,7 +227,7 @@ class Journal:
         """Record the action of a user. Thread-safe."""
         self._record("OperatorAction", task_id, None, text, _SCHEDULER, user=user)
 
-    def record_log(self, run_id: int, entry: LogEntry) -> None:
+    def record_log(self, run_id: UUID, entry: LogEntry) -> None:
         """Keep a log record of a run. Thread-safe."""
         with self._lock:
             self._logs.add(run_id, entry, announced=run_id in self._runs)
@@ -248,11 +252,18 @@ class Journal:
                 self._add(event.task_id, details)
             elif known.outcome is None:
                 known.details = details
+            elif known.details.scheduled != details.scheduled:
+                # A stored run that this node owns again; its outcome was that of an execution without a lease.
+                self._ended.remove(details.run_id)
+                self._add(event.task_id, details)
             self._append("TaskSubmitted", event.task_id, details, "")
         self._on_change(_RUNS)
 
     def _add(self, task_id: str, details: RunDetails) -> RecordedRun:
-        run = self._runs[details.run_id] = RecordedRun(task_id, details)
+        position = number_of(details.run_id)
+        # A run of another process, which this one has claimed, comes after those that have begun here.
+        position = next(run_numbers) if position is None else position
+        run = self._runs[details.run_id] = RecordedRun(task_id, position, details)
         self._logs.announce(details.run_id)
         return run
 
@@ -269,12 +280,13 @@ class Journal:
             run = self._runs.get(run_id)
             if run is None:
                 run = self._add(event.task_id, details)
-            run.details, run.outcome, run.error, run.traceback = details, outcome, error, traceback
-            self._ended.append(run_id)
-            if len(self._ended) > self._max_runs:
-                oldest = self._ended.popleft()
-                self._runs.pop(oldest, None)
-                self._logs.forget(oldest)
+            if run.outcome is None and _is_same_execution(run.details, details):
+                run.details, run.outcome, run.error, run.traceback = details, outcome, error, traceback
+                self._ended.append(run_id)
+                if len(self._ended) > self._max_runs:
+                    oldest = self._ended.popleft()
+                    self._runs.pop(oldest, None)
+                    self._logs.forget(oldest)
             self._append(type(event).__name__, event.task_id, details, error)
         self._on_change(_RUNS)
 
@@ -317,6 +329,11 @@ class Journal:
         self._record(type(event).__name__, "", None, event.alias, _EXECUTORS)
 
 
+def _is_same_execution(known: RunDetails, details: RunDetails) -> bool:
+    """Return False for the outcome of an execution that has lost its run, if this node owns the run again."""
+    return known.scheduled == details.scheduled or None in {known.scheduled, details.scheduled}
+
+
 def _shortened(traceback: str) -> str:
     """Return the first and last lines of a long traceback: whole lines, because a part of a secret is not redacted."""
     if len(traceback) <= _MAX_TRACEBACK:
@@ -340,8 +357,9 @@ class RunLogHandler(logging.Handler):
     @override
     def emit(self, record: logging.LogRecord) -> None:
         """Keep the record, if a run has logged it."""
-        run_id: object = getattr(record, "asyncz_run", None)
-        if not isinstance(run_id, int) or self._journal.closed:
+        text: object = getattr(record, "asyncz_run", None)
+        run_id = parsed_run_id(text) if isinstance(text, str) else None
+        if run_id is None or self._journal.closed:
             return
         try:
             message = record.getMessage()

@@ -17,7 +17,6 @@ from asyncz.dashboard import _charts, _texts, _views
 from asyncz.dashboard._api import info_for
 from asyncz.dashboard._http import Endpoint, parse_query
 from asyncz.dashboard._reader import Reader, RunSelection
-from asyncz.dashboard._runs import STORED
 from asyncz.dashboard._security import User
 from asyncz.dashboard._static import version
 from asyncz.dashboard.requests import (
@@ -58,6 +57,7 @@ _HELPERS: Final[Mapping[str, object]] = {
     "state": _views.state_badge,
     "outcome_words": _views.OUTCOME_WORDS,
     "duration": _texts.duration_text,
+    "short_id": _texts.short_id,
     "breakable": _views.breakable,
     "trigger_words": trigger_words,
     "permissions": PERMISSIONS,
@@ -170,6 +170,5 @@ class Pages:
             return _views.time_element(_views.as_time(at), now, kind)
 
         shown: dict[str, object] = {**_HELPERS, "version": version(), "time": time, "active": name, **values}
-        run_prefix = STORED if self._model.scope == "cluster" else ""
-        page = template.render(shown, info=info_for(self._model, user), other=self._other, run_prefix=run_prefix)
+        page = template.render(shown, info=info_for(self._model, user), other=self._other)
         return Response(page, status, media_type="text/html; charset=utf-8")

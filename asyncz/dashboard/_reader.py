@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
+from uuid import UUID
 
 import attrs
 
@@ -55,7 +56,7 @@ class RunSelection:
     Attributes:
         task_id: Id of a task; None for all tasks.
         outcome: Outcome; `running` for runs in progress, None for all runs.
-        before: Key of the last run of the page before; None for the first page.
+        before: Position of the last run of the page before; None for the first page.
         limit: Maximum number of runs of a page.
         stored: Read the runs of all nodes from the store, if there is one.
         since: Earliest time of the runs; None for no limit.
@@ -162,7 +163,7 @@ class Actor(Protocol):
         """
         ...
 
-    async def cancel_run(self, run_id: int, user: str, /) -> ActionReport:
+    async def cancel_run(self, run_id: UUID, user: str, /) -> ActionReport:
         """Cancel a run."""
         ...
 

@@ -9,8 +9,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from asyncz._metadata import __version__
+from asyncz._run_ids import NO_RUN, number_of, parsed_run_id
 from asyncz._text import exception_text, printable
 from asyncz.clock import utc
 from asyncz.dashboard import _runs
@@ -50,7 +52,6 @@ if TYPE_CHECKING:
 
 
 # Seconds by which the due time of a run differs from the stored one: two runs of a task are told apart by microseconds.
-_SAME_TIME = 5e-7
 
 
 class ReadModel:
@@ -187,12 +188,12 @@ class ReadModel:
             # Waiting runs are in a store only.
             return RunPage(runs=())
         found = self._journal.runs(self._matching(selection), selection.limit + 1)
-        runs = [_runs.run_of_record(record, self._redactor) for record in found]
+        runs = [(record.position, _runs.run_of_record(record, self._redactor)) for record in found]
         if len(runs) <= selection.limit:
-            runs += self._remembered(selection, {run.run_id for run in runs})
+            runs += self._remembered(selection, {run.run_id for _, run in runs})
         more = len(runs) > selection.limit
-        shown = tuple(runs[: selection.limit])
-        return RunPage(runs=shown, next_key=shown[-1].run_id if more else None)
+        shown = runs[: selection.limit]
+        return RunPage(runs=tuple(run for _, run in shown), next_key=f"{shown[-1][0]}" if more else None)
 
     def _matching(self, selection: RunSelection) -> Callable[[RecordedRun], bool]:
         task_id, before = selection.task_id, selection.before
@@ -204,7 +205,7 @@ class ReadModel:
             return (
                 (task_id is None or record.task_id == task_id)
                 and (any_outcome or record.outcome == wanted)
-                and (before is None or details.run_id < before)
+                and (before is None or record.position < before)
                 and _is_between(details.started_at or details.scheduled_at, selection)
                 and self._shows(selection.text, record.task_id, record.error)
             )
@@ -215,8 +216,11 @@ class ReadModel:
         """Return True if the error of a run contains a text as it is shown: a search must not find what is hidden."""
         return not text or text.casefold() in self._redactor("error", task_id, error).casefold()
 
-    def _remembered(self, selection: RunSelection, known: set[str]) -> list[Run]:
-        """Return older runs of a task that the scheduler remembers, but not the journal."""
+    def _remembered(self, selection: RunSelection, known: set[UUID]) -> list[tuple[int, Run]]:
+        """Return older runs that the scheduler remembers, but not the journal, with their positions.
+
+        Those that another process has fired are left out: the store has them.
+        """
         if selection.task_id is None:
             summaries = self._scheduler.history
         else:
@@ -226,15 +230,16 @@ class ReadModel:
             except TaskLookupError:
                 summaries = tuple(own)
         runs = [
-            _runs.run_of_summary(each, self._redactor)
+            (position, _runs.run_of_summary(each, self._redactor))
             for each in summaries
-            if (selection.before is None or each.run_id < selection.before)
-            and f"{each.run_id}" not in known
+            if (position := number_of(each.run_id)) is not None
+            and (selection.before is None or position < selection.before)
+            and each.run_id not in known
             and (selection.outcome is None or each.outcome == selection.outcome)
             and _is_between(each.started_at or each.scheduled_at, selection)
             and self._shows(selection.text, each.task_id, each.error)
         ]
-        return sorted(runs, key=lambda run: int(run.run_id), reverse=True)
+        return sorted(runs, key=lambda entry: entry[0], reverse=True)
 
     async def _stored_runs(self, store: SchedulerStore, selection: RunSelection) -> RunPage:
         records = await store.runs(
@@ -266,39 +271,28 @@ class ReadModel:
             RequestError: The id is not one of a run.
             AsynczError: The store cannot be read.
         """
-        store = self.store
-        sequence = _runs.number_of(run_id.removeprefix(_runs.STORED)) if run_id.startswith(_runs.STORED) else None
-        if sequence is not None and store is not None:
-            for record in await store.runs(RunQuery(before=sequence + 1, limit=1)):
-                if record.sequence == sequence:
-                    reports = await store.reports(record.id)
-                    return _runs.detail_of_store(record, reports, self._redactor, _node_text)
-        number = _runs.number_of(run_id)
-        if number is None:
+        wanted = parsed_run_id(run_id)
+        if wanted is None:
             raise RequestError(404, f"no run with the id {printable(run_id, 100)!r} is known")
-        record_of_run = self._journal.find(number)
-        if record_of_run is not None:
-            return _runs.detail_of_record(record_of_run, self._redactor)
-        return RunDetail(run=_runs.run_of_summary(self._scheduler.get_run(number), self._redactor))
+        recorded = self.find_run(wanted)
+        if recorded is not None:
+            return recorded
+        store = self.store
+        if store is not None:
+            for record in await store.runs(RunQuery(run_id=wanted, limit=1)):
+                reports = await store.reports(record.id)
+                return _runs.detail_of_store(record, reports, self._redactor, _node_text)
+        return RunDetail(run=_runs.run_of_summary(self._scheduler.get_run(wanted), self._redactor))
 
     @property
     def node_id(self) -> str:
         """Id of this process in its store; empty without one."""
         return node_id(self._scheduler._parts)
 
-    def find_run(self, task_id: str, scheduled_at: datetime | None) -> RunDetail | None:
-        """Return a recorded run by its due time, which the store knows too; None if it is not recorded."""
-        if scheduled_at is None:
-            return None
-        at = scheduled_at.timestamp()
-
-        def matches(record: RecordedRun) -> bool:
-            scheduled = record.details.scheduled
-            return record.task_id == task_id and scheduled is not None and abs(scheduled - at) < _SAME_TIME
-
-        for record in self._journal.runs(matches, 1):
-            return _runs.detail_of_record(self._journal.find(record.details.run_id) or record, self._redactor)
-        return None
+    def find_run(self, run_id: UUID) -> RunDetail | None:
+        """Return a recorded run; None if it is not recorded."""
+        record = self._journal.find(run_id)
+        return None if record is None else _runs.detail_of_record(record, self._redactor)
 
     # Executors, timeline and events
 
@@ -354,7 +348,7 @@ class ReadModel:
             at=utc(event.at),
             kind=event.kind,
             task_id=event.task_id,
-            run_id=f"{event.details.run_id}" if event.details is not None and event.details.run_id else None,
+            run_id=None if event.details is None or event.details.run_id == NO_RUN else event.details.run_id,
             user=event.user,
             text=self._redactor("error", event.task_id, event.text) if event.text else _timing(event),
         )

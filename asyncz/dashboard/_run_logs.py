@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from typing import NamedTuple
+from uuid import UUID
 
 _MAX_OF_RUN = 200
 _MAX_TOGETHER = 20_000
@@ -27,16 +28,16 @@ class RunLogs:
     """
 
     def __init__(self) -> None:
-        self._lines: dict[int, deque[LogEntry]] = {}
-        self._dropped: dict[int, int] = {}
-        self._unannounced: dict[int, None] = {}
+        self._lines: dict[UUID, deque[LogEntry]] = {}
+        self._dropped: dict[UUID, int] = {}
+        self._unannounced: dict[UUID, None] = {}
         self._together = 0
 
-    def add(self, run_id: int, entry: LogEntry, *, announced: bool) -> None:
+    def add(self, run_id: UUID, entry: LogEntry, *, announced: bool) -> None:
         """Keep a record of a run.
 
         Args:
-            run_id: Number of the run.
+            run_id: Id of the run.
             entry: Record.
             announced: True if the journal knows the run.
         """
@@ -54,20 +55,20 @@ class RunLogs:
             oldest = next(iter(self._lines))
             self._count_dropped(oldest, len(self._lines.pop(oldest)))
 
-    def _count_dropped(self, run_id: int, number: int) -> None:
+    def _count_dropped(self, run_id: UUID, number: int) -> None:
         self._together -= number
         self._dropped[run_id] = self._dropped.get(run_id, 0) + number
 
-    def announce(self, run_id: int) -> None:
+    def announce(self, run_id: UUID) -> None:
         """Note that the journal knows a run."""
         self._unannounced.pop(run_id, None)
 
-    def forget(self, run_id: int) -> None:
+    def forget(self, run_id: UUID) -> None:
         """Drop the records of a run."""
         self._unannounced.pop(run_id, None)
         self._dropped.pop(run_id, None)
         self._together -= len(self._lines.pop(run_id, ()))
 
-    def of(self, run_id: int) -> tuple[tuple[LogEntry, ...], int]:
+    def of(self, run_id: UUID) -> tuple[tuple[LogEntry, ...], int]:
         """Return the records of a run, oldest first, and the number of those that were dropped."""
         return tuple(self._lines.get(run_id, ())), self._dropped.get(run_id, 0)

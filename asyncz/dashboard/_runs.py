@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from uuid import UUID
 
 from asyncz.clock import utc
 from asyncz.dashboard._journal import FailedAttempt, RecordedRun
@@ -28,18 +29,6 @@ def outcome_of(state: str) -> RunOutcome | None:
     return _OUTCOMES.get(state)
 
 
-STORED = "s"
-"""First letter of the ids of stored runs, before their position in the history."""
-
-
-def number_of(text: str) -> int | None:
-    """Return a number of a run; None if the text is not one, or if it does not fit the column of a store."""
-    # Longer texts are not converted: that takes a time that grows with the square of the length.
-    is_number = text.isascii() and text.isdecimal() and len(text) < 20
-    number = int(text) if is_number else -1
-    return number if 0 <= number <= 2**62 else None
-
-
 def seconds_between(start: datetime | None, end: datetime | None) -> float | None:
     """Return the seconds from one time to another, at least 0; None if one is unknown."""
     # Wall-clock times of two processes may differ by a few microseconds.
@@ -50,7 +39,7 @@ def run_of_record(record: RecordedRun, redactor: Redactor) -> Run:
     """Return a run of the journal."""
     details = record.details
     return _run(
-        run_id=f"{details.run_id}",
+        run_id=details.run_id,
         task_id=record.task_id,
         state=record.outcome or "running",
         attempt=details.attempt,
@@ -65,7 +54,7 @@ def run_of_record(record: RecordedRun, redactor: Redactor) -> Run:
 def run_of_summary(summary: RunSummary, redactor: Redactor) -> Run:
     """Return a run that the scheduler remembers, but not the journal."""
     return _run(
-        run_id=f"{summary.run_id}",
+        run_id=summary.run_id,
         task_id=summary.task_id,
         state=summary.outcome or "running",
         attempt=summary.attempt,
@@ -80,7 +69,7 @@ def run_of_summary(summary: RunSummary, redactor: Redactor) -> Run:
 def run_of_store(record: RunRecord, redactor: Redactor) -> Run:
     """Return a run of a store; its worker is the node."""
     return _run(
-        run_id=f"{STORED}{record.sequence}",
+        run_id=record.id,
         task_id=record.task_id,
         state=record.state,
         attempt=record.attempt,
@@ -93,7 +82,7 @@ def run_of_store(record: RunRecord, redactor: Redactor) -> Run:
 
 
 def _run(  # noqa: PLR0917  # named at each call
-    run_id: str,
+    run_id: UUID,
     task_id: str,
     state: RunRecordState,
     attempt: int,
@@ -155,19 +144,19 @@ def detail_of_store(
             _reported_attempt(each, task_id, redactor, name) for detail, name in details for each in detail.attempts
         ),
         attempts_dropped=sum(detail.attempts_dropped for detail, _ in details),
-        progress=progress_of_store(record.sequence, task_id, last, redactor),
+        progress=progress_of_store(record.id, task_id, last, redactor),
         logs=tuple(sorted(logs, key=lambda line: line.at)),
         logs_dropped=sum(detail.logs_dropped for detail, _ in details),
     )
 
 
-def progress_of_store(number: int, task_id: str, text: str | None, redactor: Redactor) -> RunProgress | None:
+def progress_of_store(run_id: UUID, task_id: str, text: str | None, redactor: Redactor) -> RunProgress | None:
     """Return the stored progress of a run; None without one."""
     progress = progress_of_text(text)
     if progress is None:
         return None
     return RunProgress(
-        run_id=number,
+        run_id=run_id,
         done=progress.done,
         total=progress.total,
         message=redactor("progress", task_id, progress.message),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Annotated, Literal, TypeAlias
+from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, Field
 
@@ -149,10 +150,10 @@ class CancelRunRequest(Parameters, frozen=True):
     """Cancellation of a run.
 
     Attributes:
-        run_id: Number of the run.
+        run_id: Id of the run.
     """
 
-    run_id: Annotated[int, Field(ge=0, le=2**62)]
+    run_id: UUID
 
 
 class SchedulerActionRequest(Parameters, frozen=True):

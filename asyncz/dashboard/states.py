@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal, TypeAlias
+from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, NonNegativeFloat, NonNegativeInt, PositiveInt
 
@@ -157,7 +158,7 @@ class Run(Snapshot, frozen=True):
     """Run, in progress or with an outcome.
 
     Attributes:
-        run_id: Id of the run: a number, or the id in the store.
+        run_id: Id of the run.
         task_id: Id of the task.
         outcome: Outcome; None if the run is in progress, or waits in the store.
         state: Outcome, or `running` or `waiting`.
@@ -171,7 +172,7 @@ class Run(Snapshot, frozen=True):
         error: Class and text of the exception; empty if the run did not fail.
     """
 
-    run_id: Text
+    run_id: UUID
     task_id: Text
     outcome: RunOutcome | None = None
     state: RunRecordState = "running"
@@ -302,7 +303,7 @@ class EventRecord(Snapshot, frozen=True):
     at: AwareDatetime
     kind: Text
     task_id: Text = ""
-    run_id: Text | None = None
+    run_id: UUID | None = None
     user: Text = ""
     text: Text = ""
 

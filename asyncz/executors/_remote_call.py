@@ -13,12 +13,14 @@ import traceback
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TypeAlias, TypeGuard
+from uuid import UUID
 
 from asyncz._coroutines import await_or_close
 from asyncz._text import class_name, type_name
 from asyncz.executors._remote_progress import Report, ThrottledReports
 
-_RUN_INFO = struct.Struct("!QIdI")
+RUN_INFO = struct.Struct("!16sIdI")
+"""Id of a run, number of the attempt, due time, and length of the id of the task, which follows."""
 
 # Kinds of outcomes.
 RESULT, ERROR, CANCELLED, UNLOADABLE, UNPICKLABLE = 13, 14, 15, 16, 19
@@ -32,12 +34,6 @@ ErrorReport: TypeAlias = tuple[str, str, str, bytes | None, tuple[str, ...]]
 _MAX_TEXT = 100_000
 
 
-def run_header(run_id: int, attempt: int, scheduled: float, task_id: str) -> bytes:
-    """Return the part of a sent run that precedes the pickled call: the values of `current_run()`."""
-    name = task_id.encode("utf-8", "surrogatepass")
-    return _RUN_INFO.pack(run_id, attempt, scheduled, len(name)) + name
-
-
 class SentRun:
     """A run that was sent to a worker, as its function sees it.
 
@@ -49,10 +45,14 @@ class SentRun:
     reports: ThrottledReports | None = None
 
     def __init__(self, content: bytes | bytearray) -> None:
-        self.run_id, self.attempt, self.scheduled, length = _RUN_INFO.unpack_from(content)
-        start = _RUN_INFO.size + length
-        self._name = bytes(content[_RUN_INFO.size : start])
+        self._run_id, self.attempt, self.scheduled, length = RUN_INFO.unpack_from(content)
+        start = RUN_INFO.size + length
+        self._name = bytes(content[RUN_INFO.size : start])
         self._call: memoryview | None = memoryview(content)[start:]
+
+    @property
+    def run_id(self) -> UUID:
+        return UUID(bytes=self._run_id)
 
     @property
     def task_id(self) -> str:

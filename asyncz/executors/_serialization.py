@@ -18,10 +18,11 @@ from typing import Never, TypeGuard
 from typing_extensions import TypeVar, override
 
 from asyncz._callables import CallWrapper, function_reference
+from asyncz._run_ids import run_id_bytes
 from asyncz.events import TaskNotification, Worker
 from asyncz.exceptions import RemoteError, SerializationError
 from asyncz.executors import _remote_call, _remote_worker
-from asyncz.executors._remote_call import safe_repr, safe_str, safe_text
+from asyncz.executors._remote_call import RUN_INFO, safe_repr, safe_str, safe_text
 from asyncz.executors._start_checks import is_main_importable
 from asyncz.runs import TaskRun
 
@@ -119,8 +120,9 @@ def parcel_of(run: TaskRun[ResultT], dumps: Callable[[object], bytes] = _remote_
 
 
 def run_header_of(run: TaskRun[ResultT]) -> bytes:
-    """Return the part of a sent run that precedes its pickled call."""
-    return _remote_call.run_header(run.run_id, run.attempt, run.scheduled, run.task_id)
+    """Return the part of a sent run that precedes its pickled call: the values of `current_run()`."""
+    name = run.task_id.encode("utf-8", "surrogatepass")
+    return RUN_INFO.pack(run_id_bytes(run._key), run.attempt, run.scheduled, len(name)) + name
 
 
 def is_plain_call(call: object) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Generic
+from typing import Generic, Never
 
 import attrs
 from typing_extensions import TypeVar
@@ -32,19 +32,19 @@ class DueRun(Generic[ResultT_co]):
 
 
 @attrs.frozen
-class OverlapDecision:
+class OverlapDecision(Generic[ResultT_co]):
     """Consequences of the overlap policy for the other runs of a task.
 
     Attributes:
         cancel_oldest: True if the cancellation of the oldest live run is requested.
-        rejected: Due times of the runs that gave way.
+        rejected: Runs that gave way.
     """
 
     cancel_oldest: bool = False
-    rejected: tuple[float, ...] = ()
+    rejected: tuple[DueRun[ResultT_co], ...] = ()
 
 
-_NO_CONSEQUENCES = OverlapDecision()
+_NO_CONSEQUENCES: OverlapDecision[Never] = OverlapDecision()
 
 
 class Backlog(Generic[ResultT]):
@@ -84,7 +84,7 @@ class Backlog(Generic[ResultT]):
         """Add a run without regard to the overlap policy."""
         self._waiting.append(due)
 
-    def admit(self, due: DueRun[ResultT], limits: TaskLimits, live_runs: int) -> OverlapDecision:
+    def admit(self, due: DueRun[ResultT], limits: TaskLimits, live_runs: int) -> OverlapDecision[ResultT]:
         """Add a run for which there is no slot, under any policy but `skip`, and decide about the other runs.
 
         Runs that must run follow `coalesce`: the latest one waits, or all of them.
@@ -97,7 +97,7 @@ class Backlog(Generic[ResultT]):
             return _NO_CONSEQUENCES
         capacity = 1 if overlap == "queue_one" else limits.max_instances
         # Rejected with an event each: no due run disappears silently.
-        rejected = tuple(self._waiting.popleft().at for _ in range(len(self._waiting) - capacity))
+        rejected = tuple(self._waiting.popleft() for _ in range(len(self._waiting) - capacity))
         return OverlapDecision(overlap == "cancel_running" and live_runs >= limits.max_instances, rejected)
 
     def take_all(self) -> tuple[DueRun[ResultT], ...]:

@@ -175,7 +175,7 @@ class BatchController(TaskController[ResultT]):
         """Cancel the live runs and remove the task."""
         for run in self.live_runs():
             try:
-                self.cancel_run(run.run_id)
+                self.cancel_live(run._key)
             except BaseException:
                 logger.exception("A run of the task %r could not be cancelled", task.id)
         # The task may have finished, and another thread may remove it, too.

@@ -123,7 +123,7 @@ class ChainLink(Generic[ArgumentT, ResultT]):
             at = self._runtime.now() if finished is None else finished
             call, hook = self._call.with_result(event.result), self._runtime.run_hook
             if hook is not None:
-                call = CallWithOrigin[ResultT](call, hook.origin_of_result(event.details.run_id))
+                call = CallWithOrigin[ResultT](call, hook.origin_of_result(event.details))
             self._downstream.offer_result(at, call)
 
     def on_upstream_gone(self) -> None:

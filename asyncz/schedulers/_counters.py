@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, TypeAlias
 
+from asyncz._run_ids import WantedRun
 from asyncz._statuses import RunOutcome
 from asyncz._text import type_name
 from asyncz.events import (
-    RunDetails,
     RunValues,
     TaskCancelled,
     TaskError,
@@ -17,6 +17,7 @@ from asyncz.events import (
     TaskMissed,
     TaskNotification,
     TaskQueueFull,
+    details_of,
 )
 
 if TYPE_CHECKING:
@@ -114,14 +115,13 @@ class TaskHistory(RunCounters):
             return ()
         return tuple(_summary(task_id, ended) for ended in (*list(self._recent or ()), _without_result(last)))
 
-    def find_ended(self, run_id: int, task_id: str, last: TaskNotification[object] | None) -> RunSummary | None:
+    def find_ended(self, wanted: WantedRun, task_id: str, last: TaskNotification[object] | None) -> RunSummary | None:
         """Return the summary of a recent run; None if the run is not one. Thread-safe."""
-        for ended in list(self._recent or ()):
-            if ended[1][0] == run_id:
-                return _summary(task_id, ended)
-        if last is not None and last.details.run_id == run_id:
-            return _summary(task_id, _without_result(last))
-        return None
+        kept = list(self._recent or ())
+        if last is not None:
+            kept.append(_without_result(last))
+        # The newest first: a run that went on after a lost lease has several outcomes.
+        return next((_summary(task_id, ended) for ended in reversed(kept) if wanted.has(ended[1][0])), None)
 
 
 class RunHistory:
@@ -148,10 +148,10 @@ class RunHistory:
         """Return summaries of all runs, the latest last."""
         return tuple(_summary(task_id, (kind, values, error)) for task_id, kind, values, error in self._runs.copy())
 
-    def find(self, run_id: int) -> RunSummary | None:
+    def find(self, wanted: WantedRun) -> RunSummary | None:
         """Return the summary of a run; None if it is not kept."""
-        for task_id, kind, values, error in self._runs.copy():
-            if values[0] == run_id:
+        for task_id, kind, values, error in reversed(self._runs.copy()):
+            if wanted.has(values[0]):
                 return _summary(task_id, (kind, values, error))
         return None
 
@@ -168,7 +168,7 @@ def _summary(task_id: str, ended: _Ended) -> RunSummary:
     from asyncz.states import RunSummary
 
     kind, values, error = ended
-    details = RunDetails._make(values)
+    details = details_of(values)
     return RunSummary(
         run_id=details.run_id,
         task_id=task_id,

@@ -9,9 +9,10 @@ from typing import Protocol
 import attrs
 from typing_extensions import TypeVar, override
 
+from asyncz._run_ids import NO_RUN, run_id_of, run_numbers
 from asyncz.events import TaskError, TaskExecuted, TaskNotification, Worker
 from asyncz.limits import TaskLimits
-from asyncz.runs import RunClock, TaskRun, _run_ids, complete_run
+from asyncz.runs import RunClock, TaskRun, complete_run
 from asyncz.schedulers._executor_registry import Registration
 from asyncz.schedulers._inbox import Inbox
 from asyncz.schedulers._run_logging import log_outcome
@@ -106,8 +107,7 @@ class LiveRun(TaskRun[ResultT]):
         self.task_id: str = task.id
         self.limits: TaskLimits = task.limits
         self.call: Callable[[], ResultT | Awaitable[ResultT]] = task.call if call is None else call
-        self.id: int = next(_run_ids)
-        self.run_id: int = self.id
+        self.id = self._key = next(run_numbers)
         self.attempt: int = 1
         self.scheduled: float = scheduled
         self.started: float | None = None
@@ -128,9 +128,9 @@ class LiveRun(TaskRun[ResultT]):
         outcome = self._outcome
         if isinstance(outcome, TaskExecuted) and self._shared_outcome is None:
             try:
-                has_details = outcome._details[0] > 0
+                has_details = outcome._details[0] is self._key
             except Exception:
-                # Not a tuple of numbers.
+                # Not a tuple.
                 has_details = False
             if has_details:
                 # The most frequent outcome, completed as `complete_any` does.
@@ -193,7 +193,7 @@ class LiveRun(TaskRun[ResultT]):
             self.owner,
             self.registration,
         )
-        next_attempt.run_id = self.run_id
+        next_attempt._key = self._key
         next_attempt.attempt = self.attempt + 1
         next_attempt._shared_outcome = self.shared_outcome()
         return next_attempt
@@ -201,7 +201,5 @@ class LiveRun(TaskRun[ResultT]):
 
 def _with_details(run: TaskRun[ResultT], outcome: TaskNotification[ResultT]) -> TaskNotification[ResultT]:
     """Return the outcome with the details that the run itself knows, if its executor has left them out."""
-    # The first value is the run id, 0 if it was left out; reading it by name costs several times as much.
-    if isinstance(outcome, TaskExecuted):
-        return outcome if outcome._details[0] else attrs.evolve(outcome, details=run.details())
-    return outcome if outcome.details[0] else attrs.evolve(outcome, details=run.details())
+    run_id = run_id_of(outcome._details[0]) if isinstance(outcome, TaskExecuted) else outcome.details.run_id
+    return attrs.evolve(outcome, details=run.details()) if run_id == NO_RUN else outcome

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Generic
 
 from typing_extensions import TypeVar
 
+from asyncz._run_ids import RunKey, WantedRun
 from asyncz.schedulers._backlog import Backlog
 from asyncz.schedulers._counters import TaskHistory
 from asyncz.schedulers._live_run import LiveRun
@@ -22,7 +24,7 @@ class LiveRuns(TaskHistory, Generic[ResultT]):
 
     # The one live run; with several, all of them are in `_live`: most tasks never have two, and need no dict.
     _only_run: LiveRun[ResultT] | None
-    _live: dict[int, LiveRun[ResultT]] | None
+    _live: dict[RunKey, LiveRun[ResultT]] | None
 
     # Each of the two is None while it is empty, as most tasks are idle.
     _backlog: Backlog[ResultT] | None
@@ -72,23 +74,28 @@ class LiveRuns(TaskHistory, Generic[ResultT]):
             return (only,)
         return () if live is None else tuple(live.values())
 
-    def find_live(self, run_id: int) -> LiveRun[ResultT] | None:
-        """Return a live run; None if it is not live. Thread-safe."""
+    def find_live(self, key: RunKey) -> LiveRun[ResultT] | None:
+        """Return a live run by its key; None if it is not live. Thread-safe."""
         only, live = self._only_run, self._live
         if only is not None:
-            return only if only.run_id == run_id else None
-        return None if live is None else live.get(run_id)
+            return only if only._key == key else None
+        return None if live is None else live.get(key)
+
+    def find_wanted(self, wanted: WantedRun) -> Sequence[LiveRun[ResultT]]:
+        """Return the live runs with an id, of which a task in memory has at most one. Thread-safe."""
+        run = None if wanted.number is None else self.find_live(wanted.number)
+        return () if run is None else (run,)
 
     def keep(self, run: LiveRun[ResultT]) -> None:
         """Add a live run, or an attempt in the place of the one before."""
         only, live = self._only_run, self._live
         if live is not None:
-            live[run.run_id] = run
-        elif only is None or only.run_id == run.run_id:
+            live[run._key] = run
+        elif only is None or only._key == run._key:
             self._only_run = run
         else:
             # In this order: another thread that reads `_only_run` first finds the run in one of both places.
-            self._live = {only.run_id: only, run.run_id: run}
+            self._live = {only._key: only, run._key: run}
             self._only_run = None
 
     def drop(self, run: LiveRun[ResultT]) -> None:
@@ -96,9 +103,9 @@ class LiveRuns(TaskHistory, Generic[ResultT]):
         live = self._live
         if self._only_run is run:
             self._only_run = None
-        elif live is not None and live.get(run.run_id) is run:
+        elif live is not None and live.get(run._key) is run:
             if len(live) > 1:
-                del live[run.run_id]
+                del live[run._key]
             else:
                 self._live = None
 

@@ -9,6 +9,7 @@ import attrs
 from typing_extensions import TypeVar
 
 from asyncz._aliases import ExistingTaskPolicy, OtherAlias
+from asyncz._run_ids import WantedRun
 from asyncz.limits import TaskLimits
 from asyncz.protocols import Executor, Trigger
 from asyncz.schedulers._completion import Completion
@@ -110,12 +111,12 @@ class AnyController(Due, Registered, TaskOwner[object], Protocol):
         """End the runs that wait for their next attempt."""
         ...
 
-    def find_run(self, task: Task[object], run_id: int, /) -> RunSummary | None:
+    def find_run(self, task: Task[object], wanted: WantedRun, /) -> RunSummary | None:
         """Return the summary of a live or recent run; None if the run is not one."""
         ...
 
-    def cancel_run(self, run_id: int, /) -> bool:
-        """Ask for the cancellation of a live run; return True if the request is accepted."""
+    def cancel_run(self, wanted: WantedRun, /) -> bool:
+        """Ask for the cancellation of the live runs with an id; return True if a request is accepted."""
         ...
 
     def cancel_unfinished(self) -> int:
@@ -123,32 +124,18 @@ class AnyController(Due, Registered, TaskOwner[object], Protocol):
         ...
 
 
-class AnyLiveRun(Protocol):
-    """Live run with any result."""
-
-    @property
-    def run_id(self) -> int:
-        """Number of the run."""
-        ...
-
-    @property
-    def scheduled(self) -> float:
-        """Due time, in seconds since the epoch."""
-        ...
-
-
 class StoredController(AnyController, Protocol):
     """Controller of a task that a store keeps."""
 
-    def live_runs(self) -> Sequence[AnyLiveRun]:
-        """Return the live runs, oldest first."""
+    def executions(self, wanted: WantedRun, /) -> Sequence[float]:
+        """Return the due times of the live runs with an id, the last one that has begun at the end."""
         ...
 
     def start_stored(self, at: float, call: Callable[[], object], *, waited: bool) -> None:
         """Start a run of which this node has become the owner."""
         ...
 
-    def report_run(self, at: float, error: BaseException | None, /) -> None:
+    def report_run(self, at: float, call: Callable[[], object], error: BaseException | None, /) -> None:
         """Report that a run was missed, or failed on a lost node."""
         ...
 
@@ -196,8 +183,13 @@ class StorePart(Protocol):
         """Queue the change of a task for the store. Under the lock."""
         ...
 
-    def on_removed(self, controller: AnyController, backlog: Sequence[float], /) -> None:
-        """Queue the removal of a task for the store, if that has not removed it; its backlog is forgotten."""
+    def on_removed(self, controller: AnyController, backlog: Sequence[tuple[float, object]], /) -> None:
+        """Queue the removal of a task for the store, if that has not removed it; its backlog is forgotten.
+
+        Args:
+            controller: Controller of the task.
+            backlog: Due times and calls of the runs that waited for a slot.
+        """
         ...
 
     @property
@@ -214,8 +206,13 @@ class StorePart(Protocol):
         """Queue a run for the store, where it waits for any node. Thread-safe; the caller holds the lock."""
         ...
 
-    def end_call(self, call: object, run_id: int | None, /) -> None:
-        """Queue a run for the store that `Task.run` has submitted; its id is None if the executor has rejected it."""
+    def end_call(self, call: object, at: float | None, /) -> None:
+        """Queue a run for the store that `Task.run` has submitted.
+
+        Args:
+            call: Call of the run.
+            at: Due time of the run; None if the executor has rejected it.
+        """
         ...
 
     def subscribe(self, event: type[object], listener: Callable[[Never], object], /) -> Subscription:

@@ -8,6 +8,7 @@ from typing import Generic
 import attrs
 from typing_extensions import TypeVar
 
+from asyncz._run_ids import RunKey
 from asyncz.events import TaskError
 from asyncz.protocols import Clock, Timer
 from asyncz.schedulers._live_run import LiveRun
@@ -36,41 +37,41 @@ class PendingAttempt(Generic[ResultT]):
 
 
 class Retrying(Generic[ResultT]):
-    """Pending attempts of one task by the ids of their runs. For the loop's thread."""
+    """Pending attempts of one task by the keys of their runs. For the loop's thread."""
 
     __slots__ = ("_clock", "_pending")
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._pending: dict[int, PendingAttempt[ResultT]] = {}
+        self._pending: dict[RunKey, PendingAttempt[ResultT]] = {}
 
     def __len__(self) -> int:
         return len(self._pending)
 
     def schedule(self, run: LiveRun[ResultT], failure: TaskError, delay: float, on_delay: Callable[[], object]) -> None:
         """Call `on_delay` after a delay; it is to `withdraw` the attempt and submit it."""
-        self._pending[run.run_id] = PendingAttempt(run, failure, self._clock.call_later(delay, on_delay))
+        self._pending[run._key] = PendingAttempt(run, failure, self._clock.call_later(delay, on_delay))
 
     def schedule_again(self, attempt: PendingAttempt[ResultT], on_delay: Callable[[], object]) -> None:
         """Keep an attempt that was withdrawn and then rejected."""
         attempt.rejected = True
         attempt.timer = self._clock.call_later(_REJECTED_DELAY, on_delay)
-        self._pending[attempt.run.run_id] = attempt
+        self._pending[attempt.run._key] = attempt
 
-    def rejected(self) -> tuple[int, ...]:
-        """Return the ids of the runs with rejected attempts."""
-        return tuple(run_id for run_id, attempt in self._pending.items() if attempt.rejected)
+    def rejected(self) -> tuple[RunKey, ...]:
+        """Return the keys of the runs with rejected attempts."""
+        return tuple(key for key, attempt in self._pending.items() if attempt.rejected)
 
-    def withdraw(self, run_id: int) -> PendingAttempt[ResultT] | None:
+    def withdraw(self, key: RunKey) -> PendingAttempt[ResultT] | None:
         """Remove and return the pending attempt of a run; None if the run has none."""
-        attempt = self._pending.pop(run_id, None)
+        attempt = self._pending.pop(key, None)
         if attempt is not None:
             attempt.timer.cancel()
         return attempt
 
     def withdraw_all(self) -> tuple[PendingAttempt[ResultT], ...]:
         """Remove and return all pending attempts."""
-        pending, self._pending = self._pending, dict[int, PendingAttempt[ResultT]]()
+        pending, self._pending = self._pending, dict[RunKey, PendingAttempt[ResultT]]()
         for attempt in pending.values():
             attempt.timer.cancel()
         return tuple(pending.values())

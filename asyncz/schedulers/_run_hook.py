@@ -7,6 +7,7 @@ from typing import Protocol
 
 from typing_extensions import TypeVar
 
+from asyncz.events import RunDetails
 from asyncz.exceptions import MaximumInstancesError, QueueFullError
 from asyncz.protocols import UniversalSubmit
 from asyncz.runs import TaskRun
@@ -32,7 +33,7 @@ class RunHook(Protocol):
         """Return a description of the code that submitted a run on another node. Must not raise."""
         ...
 
-    def origin_of_result(self, run_id: int, /) -> object:
+    def origin_of_result(self, details: RunDetails, /) -> object:
         """Return a description of a run, for the runs that receive its result."""
         ...
 

@@ -18,7 +18,7 @@ def run_fields(
     """Return the fields of a record about a task, and about a run if its details are given."""
     fields: dict[str, str | int | float | None] = {"asyncz_task": task_id, "asyncz_executor": executor}
     if details is not None:
-        fields.update(asyncz_run=details.run_id, asyncz_attempt=details.attempt, asyncz_duration=details.duration)
+        fields.update(asyncz_run=f"{details.run_id}", asyncz_attempt=details.attempt, asyncz_duration=details.duration)
     return fields
 
 
@@ -28,16 +28,16 @@ def log_outcome(outcome: TaskNotification[object], executor: str) -> None:
     fields, run_id = run_fields(outcome.task_id, details, executor), details.run_id
     took = "" if details.duration is None else f" in {seconds_text(details.duration)}"
     if isinstance(outcome, TaskExecuted):
-        logger.info("%s: run %d executed%s on %s%s", task_id, run_id, took, executor, _lateness(details), extra=fields)
+        logger.info("%s: run %s executed%s on %s%s", task_id, run_id, took, executor, _lateness(details), extra=fields)
     elif isinstance(outcome, TaskError):
         text, error = exception_text(outcome.exception), outcome.exception
-        message = "%s: run %d failed%s on %s: %s%s"
+        message = "%s: run %s failed%s on %s: %s%s"
         frames = _frames_not_shown(outcome)
         logger.error(message, task_id, run_id, took, executor, text, frames, exc_info=error, extra=fields)
     elif isinstance(outcome, TaskCancelled):
-        logger.info("%s: run %d cancelled on %s", task_id, run_id, executor, extra=fields)
+        logger.info("%s: run %s cancelled on %s", task_id, run_id, executor, extra=fields)
     else:
-        message = "%s: run %d missed, more than its misfire grace time late on %s"
+        message = "%s: run %s missed, more than its misfire grace time late on %s"
         logger.warning(message, task_id, run_id, executor, extra=fields)
 
 
@@ -50,14 +50,14 @@ def log_rejection(task_id: str, details: RunDetails, executor: str, reason: str)
 def log_submission(task_id: str, details: RunDetails, executor: str) -> None:
     """Log that a run was submitted to its executor."""
     fields = run_fields(task_id, details, executor)
-    logger.debug("%s: run %d submitted to %s", printable(task_id), details.run_id, executor, extra=fields)
+    logger.debug("%s: run %s submitted to %s", printable(task_id), details.run_id, executor, extra=fields)
 
 
 def log_retry(failure: TaskError, executor: str, delay: float) -> None:
     """Log that another attempt follows a failed one."""
     details, text = failure.details, exception_text(failure.exception)
     fields = run_fields(failure.task_id, details, executor)
-    message = "%s: run %d, attempt %d failed: %s; another follows in %s"
+    message = "%s: run %s, attempt %d failed: %s; another follows in %s"
     values = (printable(failure.task_id), details.run_id, details.attempt, text, seconds_text(delay))
     logger.warning(message, *values, extra=fields)
 

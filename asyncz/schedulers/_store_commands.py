@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, Protocol, runtime_checkable
 from uuid import UUID
 
+from asyncz._run_ids import WantedRun
 from asyncz._text import exception_text, printable
 from asyncz.schedulers._safe_logging import logger
 from asyncz.schedulers._store_runs import StoredRuns
@@ -89,21 +90,19 @@ class StoreCommands:
         return "the node does not have the task" if stored is None else _cancel_all(stored)
 
     def _cancel_run(self, run: UUID) -> str:
-        found = self._runs.find(run)
-        stored = None if found is None else self._tasks.get(found[0])
-        if found is None or stored is None:
+        task_id = self._runs.task_of(run)
+        stored = None if task_id is None else self._tasks.get(task_id)
+        if stored is None:
             return "the run has ended, or belongs to another node"
-        _, key = found
-        for live in stored.controller.live_runs():
-            # The number of a run that a call has started, else its due time in this scheduler.
-            if key == (live.run_id if isinstance(key, int) else live.scheduled):
-                return "" if stored.controller.cancel_run(live.run_id) else _THREAD
-        return "it waits for a slot; cancel the runs of the task"
+        wanted = WantedRun(run)
+        if not stored.controller.executions(wanted):
+            return "it waits for a slot; cancel the runs of the task"
+        return "" if stored.controller.cancel_run(wanted) else _THREAD
 
 
 def _cancel_all(stored: StoredTask) -> str:
     stored.controller.cancel_backlog()
-    number = len(stored.controller.live_runs())
+    number = stored.controller.live_count
     cancelled = stored.controller.cancel_live_runs()
     return "" if cancelled == number else f"{number - cancelled} of {number} runs go on: a thread cannot be stopped"
 

@@ -165,7 +165,7 @@ class ClusterEvents:
         node = record.node or ""
         worker = self._workers.get(node)
         details = RunDetails(
-            run_id=record.id.int,
+            run_id=record.id,
             attempt=record.attempt,
             scheduled=record.scheduled_at.timestamp(),
             started=None if record.started_at is None else record.started_at.timestamp(),

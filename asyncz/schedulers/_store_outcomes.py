@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from itertools import islice
 from typing import Literal, TypeAlias
 from uuid import UUID
 
@@ -58,11 +57,10 @@ class OwnedRun:
     """A run of which this node is the owner.
 
     Attributes:
-        id: Id in the store.
+        id: Id of the run.
         fence: Fence of this owner.
         task_id: Id of the task.
-        at: Due time in this scheduler, in seconds since the epoch. Runs of a task with the same due time differ by
-            microseconds.
+        at: Due time in this scheduler, in seconds since the epoch. Two executions of one run differ by microseconds.
         function: Function of the task.
         waited: True if the run was claimed, so that it can wait for any node again.
         on_lost: Policy if the node of the run dies.
@@ -109,9 +107,10 @@ class PendingOutcomes:
         self.rejected: int = 0
 
     @property
-    def run_ids(self) -> set[UUID]:
-        """Ids of the runs."""
-        return {outcome.run_id for _, outcome in self._outcomes} | {owned.id for owned, _ in self._results}
+    def fences(self) -> set[tuple[UUID, int]]:
+        """Ids and fences of the runs."""
+        found = {(outcome.run_id, outcome.fence) for _, outcome in self._outcomes}
+        return found | {(owned.id, owned.fence) for owned, _ in self._results}
 
     def clear(self) -> None:
         """Forget all outcomes."""
@@ -168,8 +167,15 @@ class PendingOutcomes:
                     self._note_rejected(outcome)
 
     def _page(self, skip: Collection[UUID]) -> list[tuple[str, Outcome]]:
-        known = (each for each in self._outcomes if each[1].run_id not in skip) if skip else self._outcomes
-        return [*islice(known, _PAGE)]
+        page: dict[UUID, tuple[str, Outcome]] = {}
+        for task_id, outcome in self._outcomes:
+            # One outcome of a run: the store returns the ids of accepted outcomes, and a run that this node has lost
+            # and owns again has two, of which at most one is accepted.
+            if outcome.run_id not in skip and outcome.run_id not in page:
+                page[outcome.run_id] = task_id, outcome
+                if len(page) == _PAGE:
+                    break
+        return [*page.values()]
 
     async def _store_page(self, session: StoreSession, outcomes: Sequence[Outcome]) -> set[UUID]:
         """Store outcomes, and return the ids of the accepted ones. If one cannot be stored, the others are."""

@@ -136,10 +136,10 @@ class StoreConnector:
         """Queue the change of a task for the store. Under the lock."""
         self.tasks.on_changed(controller)
 
-    def on_removed(self, controller: AnyController, backlog: Sequence[float], /) -> None:
+    def on_removed(self, controller: AnyController, backlog: Sequence[tuple[float, object]], /) -> None:
         """Queue the removal of a task for the store, if that has not removed it, and end the runs of its backlog."""
         self.tasks.on_removed(controller)
-        self.runs.forget_backlog(controller.task.id, backlog)
+        self.runs.forget_backlog(backlog)
 
     def submit(self, controller: AnyController, /) -> None:
         """Queue a run for the store, where it waits for any node. Thread-safe; the caller holds the lock.
@@ -161,9 +161,9 @@ class StoreConnector:
         """Remove a listener of the outcomes of all nodes; return False if there is none. Thread-safe."""
         return self.events.remove(listener)
 
-    def end_call(self, call: object, run_id: int | None, /) -> None:
+    def end_call(self, call: object, at: float | None, /) -> None:
         """Queue a run for the store that `Task.run` has started on this node, unless its executor has rejected it."""
-        self.runs.end_call(call, run_id)
+        self.runs.end_call(call, at)
 
     def _begin_call(self, task_id: str) -> Callable[[], Never] | None:
         stored = self.tasks.get(task_id)

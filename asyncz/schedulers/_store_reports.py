@@ -17,6 +17,7 @@ from typing_extensions import override
 
 from asyncz._aliases import Redact
 from asyncz._redaction import TextRedactor, redact_secrets
+from asyncz._run_ids import WantedRun, parsed_run_id
 from asyncz._text import escape_surrogates, exception_text, printable
 from asyncz.clock import utc
 from asyncz.events import RunDetails, TaskProgress, TaskRetrying
@@ -129,7 +130,7 @@ class StoredReports:
     Args:
         options: Options; None if nothing is reported.
         tasks: Tasks that the store keeps.
-        owned_by: Function that returns a run of this node by its task, its id and its due time in this scheduler.
+        owned_by: Function that returns a run of this node by its id and its due time in this scheduler.
         wake: Function that has the pending work done soon.
         call_soon: Function that makes a call on the loop's thread; for any thread.
     """
@@ -138,7 +139,7 @@ class StoredReports:
         self,
         options: RunReporting | None,
         tasks: StoredTasks,
-        owned_by: Callable[[str, int, float | None], OwnedRun | None],
+        owned_by: Callable[[UUID, float], OwnedRun | None],
         wake: Callable[[], object],
         call_soon: Callable[[Callable[[], object]], object],
     ) -> None:
@@ -226,16 +227,16 @@ class StoredReports:
 
     def _notes_of_event(self, event: TaskProgress | TaskRetrying) -> _Notes | None:
         details = event.details
-        owned = self._owned_by(event.task_id, details.run_id, details.scheduled)
+        owned = None if details.scheduled is None else self._owned_by(details.run_id, details.scheduled)
         return None if owned is None else self._notes_of(f"{details.run_id}", owned)
 
     def _owner_of(self, line: _Line) -> OwnedRun | None:
         """Return the live run of this node that has logged a line."""
-        stored = self._tasks.get(line.task_id)
-        for live in () if stored is None else stored.controller.live_runs():
-            if f"{live.run_id}" == line.run:
-                return self._owned_by(line.task_id, live.run_id, live.scheduled)
-        return None
+        stored, run_id = self._tasks.get(line.task_id), parsed_run_id(line.run)
+        if stored is None or run_id is None:
+            return None
+        executions = stored.controller.executions(WantedRun(run_id))
+        return self._owned_by(run_id, executions[-1]) if executions else None
 
     def on_end(self, owned: OwnedRun, run: str) -> None:
         """Have the report of a run written before its outcome.
@@ -249,9 +250,11 @@ class StoredReports:
         early = self._early.pop(run, None)
         if early is not None:
             self._add_lines(run, owned, early)
-        notes = self._notes.pop(run, None)
-        if notes is not None and notes.is_changed:
-            self._ended[owned.id] = notes
+        notes = self._notes.get(run)
+        if notes is not None and notes.owned is owned:
+            del self._notes[run]
+            if notes.is_changed:
+                self._ended[owned.id] = notes
 
     def forget(self, run_id: UUID) -> None:
         """Forget the report of a run that the store does not know."""
@@ -305,9 +308,10 @@ class StoredReports:
         if self._options is None:
             return None
         notes = self._notes.get(run)
-        if notes is None:
+        if notes is None or notes.owned.fence < owned.fence:
             notes = self._notes[run] = _Notes(owned)
-        return notes
+        # The store accepts nothing of an execution that has lost its run, if this node owns the run again.
+        return notes if notes.owned is owned else None
 
     def _write_at(self, moment: float) -> None:
         """Have the reports written at a time, unless that happens earlier."""

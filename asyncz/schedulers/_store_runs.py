@@ -7,13 +7,15 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from uuid import UUID, uuid4
+from typing import TypeAlias
+from uuid import UUID
 
 from pydantic import TypeAdapter
 
+from asyncz._run_ids import new_run_id
 from asyncz._run_owners import LeaseTerm, OwnedCall, RunOwnership, RunPermit, owned_call
 from asyncz._text import exception_text
-from asyncz._traced_call import CallWithOrigin, encoded_trace_context
+from asyncz._traced_call import CallWithOrigin, encoded_trace_context, ownership_of
 from asyncz.clock import utc
 from asyncz.events import TaskCancelled
 from asyncz.exceptions import AsynczError
@@ -41,12 +43,13 @@ _NOT_HERE_DELAY = 5.0
 _MAX_NOT_HERE_DELAY = 300.0
 _MAX_NOT_HERE = 10_000
 _HEADERS: TypeAdapter[dict[str, str]] = TypeAdapter(dict[str, str])
-# Two runs of a task with one due time are told apart by a later one, in seconds.
+# Two executions of a run in one process are told apart by a later due time, in seconds.
 _APART = 1e-6
 
 # The values are those of tasks and steps: valid texts and numbers, and due times in UTC, in their order.
 _run_record = unvalidated(RunRecord)
 _firing = unvalidated(Firing)
+_Execution: TypeAlias = tuple[UUID, float]
 
 
 class StoredRuns:
@@ -77,13 +80,15 @@ class StoredRuns:
         self._options = options
         self._wake = wake
         self._steps: dict[str, tuple[int, Step]] = {}
-        # By task id and due time; by run id, for runs that a call has started.
-        self._owned: dict[tuple[str, float], OwnedRun] = {}
-        self._called: dict[int, OwnedRun] = {}
+        # By run id and due time here, which tells apart two executions of one run in this process: after a lost lease,
+        # the node may own a run again while the function of the first execution still runs. The second dict has the
+        # runs that a call has started.
+        self._owned: dict[_Execution, OwnedRun] = {}
+        self._called: dict[_Execution, OwnedRun] = {}
         # Any thread appends. The loop's thread removes as many from the front as it has stored: a slice, in one step.
         self._submissions: list[RunRecord] = []
-        # By id in the store. The function of a call may run inside of its submission, and call another task there.
-        self._begun: dict[str, tuple[RunRecord, OwnedRun]] = {}
+        # By run id. The function of a call may run inside of its submission, and call another task there.
+        self._begun: dict[UUID, tuple[RunRecord, OwnedRun]] = {}
         self._claimed: Counter[str] = Counter()
         self._claim_limit = _CLAIMED
         self._refusals: dict[UUID, int] = {}
@@ -184,7 +189,7 @@ class StoredRuns:
         record = stored.record
         runs = [
             _run_record(
-                id=uuid4(),
+                id=new_run_id(),
                 task_id=record.id,
                 scheduled_at=utc(at),
                 executor=record.executor,
@@ -194,7 +199,7 @@ class StoredRuns:
         ]
         if step.missed:
             missed = _run_record(
-                id=uuid4(),
+                id=new_run_id(),
                 task_id=record.id,
                 kind="missed",
                 state="missed",
@@ -224,26 +229,27 @@ class StoredRuns:
             stored.call.function,
             on_lost=record.on_lost,
         )
-        self._begun[str(record.id)] = record, owned
+        self._begun[record.id] = record, owned
         return self._call_of(stored.call, owned)
 
-    def end_call(self, call: object, run_id: int | None) -> None:
+    def end_call(self, call: object, at: float | None) -> None:
         """Queue a run for the store that `Task.run` has submitted to this node.
 
         Args:
             call: Call of any run; nothing is done if `begin_call` has not returned it.
-            run_id: Id of the run; None if its executor has rejected it.
+            at: Due time of the run here; None if its executor has rejected it.
         """
-        begun = self._begun.pop(call.ownership.stored_id, None) if isinstance(call, OwnedCall) else None
-        if begun is not None and run_id is not None:
-            record, self._called[run_id] = begun
+        begun = self._begun.pop(call.ownership.run_id, None) if isinstance(call, OwnedCall) else None
+        if begun is not None and at is not None:
+            record, owned = begun
+            self._called[record.id, at] = owned
             self._submissions.append(record)
             self._wake()
 
     def _submission(self, stored: StoredTask, state: RunRecordState) -> RunRecord:
         record = stored.record
         return _run_record(
-            id=uuid4(),
+            id=new_run_id(),
             task_id=record.id,
             kind="submitted",
             state=state,
@@ -276,7 +282,7 @@ class StoredRuns:
     def _reject_submission(self, run: RunRecord, error: Exception) -> None:
         """Forget the record of a run that the store does not accept. If the run has been started, it continues."""
         logger.error("The run %s of the task %r is not stored: %s", run.id, run.task_id, error)
-        self._called = {run_id: owned for run_id, owned in self._called.items() if owned.id != run.id}
+        self._called = {key: owned for key, owned in self._called.items() if owned.id != run.id}
         self.outcomes.forget(run.id)
         self.reports.forget(run.id)
 
@@ -301,7 +307,7 @@ class StoredRuns:
         if run.kind == "missed":
             if stored is not None:
                 logger.warning("The task %r has missed %d due time(s)", run.task_id, run.missed)
-                stored.controller.report_run(at, None)
+                stored.controller.report_run(at, self._call_of(stored.call, self._owned_run(run, stored)), None)
             return
         if stored is None or not self._is_running:
             self.outcomes.give_back(self._owned_run(run, None), run.attempt)
@@ -323,12 +329,12 @@ class StoredRuns:
 
     def _call_of(self, call: StoredCall, owned: OwnedRun) -> OwnedCall:
         """Return the call of a run that knows its owner."""
-        ownership = RunOwnership(str(owned.id), owned.task_id, owned.fence, self.node_id, owned.permit)
+        ownership = RunOwnership(owned.id, owned.task_id, owned.fence, self.node_id, owned.permit)
         return owned_call(call.bound(), ownership)
 
     def _own(self, run: RunRecord, stored: StoredTask, term: LeaseTerm | None, *, waited: bool = False) -> OwnedRun:
         owned = self._owned_run(run, stored, term, waited=waited)
-        self._owned[run.task_id, owned.at] = owned
+        self._owned[run.id, owned.at] = owned
         if waited:
             self._claimed[run.task_id] += 1
         return owned
@@ -342,7 +348,7 @@ class StoredRuns:
         waited: bool = False,
     ) -> OwnedRun:
         at = run.scheduled_at.timestamp()
-        while (run.task_id, at) in self._owned:
+        while (run.id, at) in self._owned or (run.id, at) in self._called:
             at += _APART
         function = None if stored is None else stored.call.function
         return OwnedRun(run.id, run.fence, run.task_id, at, function, waited, run.on_lost, RunPermit(term))
@@ -425,7 +431,8 @@ class StoredRuns:
         if stored is None:
             self.outcomes.end(self._owned_run(run, None), "error", exception_text(error))
         else:
-            stored.controller.report_run(self._own(run, stored, term).at, error)
+            owned = self._own(run, stored, term)
+            stored.controller.report_run(owned.at, self._call_of(stored.call, owned), error)
 
     async def reclaim(self, session: StoreSession) -> None:
         """Start or fail runs that belong to this node without its knowledge.
@@ -456,33 +463,30 @@ class StoredRuns:
         return run.on_lost == "fail" and (self._takes_over or run.id in self._left)
 
     async def _unknown_runs(self, session: StoreSession) -> AsyncGenerator[RunRecord, None]:
-        known = {each.id for each in (*self._owned.values(), *self._called.values())} | self.outcomes.run_ids
+        # With the fence: an execution that has lost the run is not one of this owner.
+        known = {(each.id, each.fence) for each in (*self._owned.values(), *self._called.values())}
+        known |= self.outcomes.fences
         query = RunQuery(states=("running",), limit=_PAGE)
         while page := await session.runs(query):
             for run in page:
-                if run.node == self.node_id and run.id not in known:
+                if run.node == self.node_id and (run.id, run.fence) not in known:
                     yield run
             if len(page) < _PAGE:
                 return
             query = query.model_copy(update={"before": page[-1].sequence})
 
-    def find(self, stored_id: UUID) -> tuple[str, float | int] | None:
-        """Return the task of a run of this node, with the due time of the run here, or its number if a call started it.
-
-        None if the run does not belong to this node.
-        """
-        for owned in self._owned.values():
-            if owned.id == stored_id:
-                return owned.task_id, owned.at
-        for run_id, owned in self._called.items():
-            if owned.id == stored_id:
-                return owned.task_id, run_id
+    def task_of(self, run_id: UUID) -> str | None:
+        """Return the id of the task of a run of this node; None if the run does not belong to this node."""
+        for owned in (*self._owned.values(), *self._called.values()):
+            if owned.id == run_id:
+                return owned.task_id
         return None
 
-    def forget_backlog(self, task_id: str, backlog: Sequence[float]) -> None:
-        """End the runs that waited in the backlog of a removed task."""
-        for at in backlog:
-            owned = self._owned.pop((task_id, at), None)
+    def forget_backlog(self, backlog: Sequence[tuple[float, object]]) -> None:
+        """End the runs that waited in the backlog of a removed task, with their due times and calls."""
+        for at, call in backlog:
+            ownership = ownership_of(call)
+            owned = None if ownership is None else self._owned.pop((ownership.run_id, at), None)
             if owned is not None:
                 self._release(owned)
                 self.outcomes.end(owned, "cancelled", "the task was removed")
@@ -497,21 +501,24 @@ class StoredRuns:
 
     # Outcomes
 
-    def _owned_by(self, task_id: str, run_id: int, scheduled: float | None) -> OwnedRun | None:
+    def _owned_by(self, run_id: UUID, scheduled: float) -> OwnedRun | None:
         """Return a run of this node by its id and its due time in this scheduler."""
-        called = self._called.get(run_id)
-        return self._owned.get((task_id, scheduled)) if called is None and scheduled is not None else called
+        key = run_id, scheduled
+        return self._called.get(key) or self._owned.get(key)
 
     def _on_end(self, event: Ended) -> None:
         details = event.details
-        called = self._called.pop(details.run_id, None)
+        if details.scheduled is None:
+            return
+        key = details.run_id, details.scheduled
+        called = self._called.pop(key, None)
         if called is not None:
             if self.reports:
                 self.reports.on_end(called, f"{details.run_id}")
             if not self._continues_elsewhere(called, event):
                 self.outcomes.add(called, event)
             return
-        owned = None if details.scheduled is None else self._owned.pop((event.task_id, details.scheduled), None)
+        owned = self._owned.pop(key, None)
         if owned is None:
             return
         self._release(owned)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, cast
@@ -11,9 +12,10 @@ from typing_extensions import TypeVar, override
 
 from asyncz._aliases import OtherAlias
 from asyncz._checks import check_text
+from asyncz._run_ids import WantedRun
 from asyncz._running import context_for_later, shared_context_for_later
 from asyncz._text import printable
-from asyncz._traced_call import CallWithOrigin
+from asyncz._traced_call import CallWithOrigin, ownership_of
 from asyncz.clock import utc
 from asyncz.events import TaskAdded, TaskExecuted, TaskModified, TaskRemoved
 from asyncz.exceptions import (
@@ -286,7 +288,7 @@ class TaskController(TaskRuns[ResultT]):
             self.cancel_backlog()
         forgotten = self.forget_backlog()
         if self._parts.store is not None:
-            self._parts.store.on_removed(self, tuple(due.at for due in forgotten))
+            self._parts.store.on_removed(self, tuple((due.at, due.call) for due in forgotten))
         self.end_attempts()
         self._emit_removed()
         if self._runtime.inbox.logs_info:
@@ -444,8 +446,8 @@ class TaskController(TaskRuns[ResultT]):
         rejection = context.run(self.submit_run, run)
         if rejection is not None:
             raise rejection
-        run_id = run.run_id
-        return RunHandle(run_id, task_id, outcome, lambda: self.cancel_run(run_id))
+        key = run._key
+        return RunHandle(key, task_id, outcome, lambda: self.cancel_live(key))
 
     def submit(self, task_id: str, /) -> None:
         """Make the task due once, now; see `Task.submit`."""
@@ -485,12 +487,10 @@ class TaskController(TaskRuns[ResultT]):
             progress=self._parts.completion.progress.latest(self.live_runs()),
         )
 
-    def find_run(self, task: Task[object], run_id: int, /) -> RunSummary | None:
+    def find_run(self, task: Task[object], wanted: WantedRun, /) -> RunSummary | None:
         """Return the summary of a live or recent run; None if the run is not one. Thread-safe."""
-        run = self.find_live(run_id)
-        if run is None or run.done:
-            return self.find_ended(run_id, task.id, task._last_notification)
-        return summary_of_live(run)
+        live = [run for run in self.find_wanted(wanted) if not run.done]
+        return summary_of_live(live[-1]) if live else self.find_ended(wanted, task.id, task._last_notification)
 
     def can_run(self) -> bool:
         """Return True if another run of the task can still end."""
@@ -544,19 +544,44 @@ class StoredTaskController(TaskController[ResultT]):
             call: Function with its arguments.
             waited: Whether the run has waited in the store. If so, it waits here too, and no overlap policy ends it.
         """
-        # Unverified: the function is that of the task, and its stored arguments have been checked.
-        own = cast("Callable[[], ResultT]", call)
+        own = self._own_call(call)
         if waited:
             self.enqueue(DueRun(at, own, must_run=True))
             self.refill()
         else:
-            self.offer_run(at, own)
+            self._offer_any(at, own, must_run=False)
+
+    def _own_call(self, call: Callable[[], object]) -> Callable[[], ResultT]:
+        # Unverified: the function is that of the task, and its stored arguments have been checked.
+        return cast("Callable[[], ResultT]", call)
+
+    @override
+    def new_run(
+        self,
+        at: float,
+        call: Callable[[], ResultT | Awaitable[ResultT]] | None = None,
+        context: Context | None = None,
+    ) -> LiveRun[ResultT]:
+        """Make a run that is due at a time; the run of an owner has the id that the store knows."""
+        run, ownership = super().new_run(at, call, context), ownership_of(call)
+        if ownership is not None:
+            run._key = ownership
+        return run
+
+    @override
+    def find_wanted(self, wanted: WantedRun) -> Sequence[LiveRun[ResultT]]:
+        """Return the live runs with an id: several if this node owns a run again that has lost its lease."""
+        return [run for run in self.live_runs() if wanted.has(run._key)]
+
+    def executions(self, wanted: WantedRun, /) -> Sequence[float]:
+        """Return the due times of the live runs with an id, the last one that has begun at the end."""
+        return [run.scheduled for run in self.find_wanted(wanted)]
 
     @override
     def submit_run(self, run: LiveRun[ResultT]) -> MaximumInstancesError | QueueFullError | None:
         """Submit a run, and have it stored if `Task.run` has made it; return the rejection, if there is one."""
         call, rejection = run.call, super().submit_run(run)
-        self._store.end_call(call, run.run_id if rejection is None else None)
+        self._store.end_call(call, run.scheduled if rejection is None else None)
         return rejection
 
     @override
@@ -595,9 +620,9 @@ class StoredTaskController(TaskController[ResultT]):
         assert store is not None
         return store
 
-    def report_run(self, at: float, error: BaseException | None, /) -> None:
+    def report_run(self, at: float, call: Callable[[], object], error: BaseException | None, /) -> None:
         """Report that a run was missed, or failed on a lost node; then the retry policy may lead to another attempt."""
-        run = self.new_run(at)
+        run = self.new_run(at, self._own_call(call))
         self.complete_at_once(run, run.missed() if error is None else run.failed(error))
 
 

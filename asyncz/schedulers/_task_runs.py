@@ -9,6 +9,7 @@ from functools import partial
 
 from typing_extensions import TypeVar
 
+from asyncz._run_ids import RunKey, WantedRun
 from asyncz.events import (
     TaskError,
     TaskExecuted,
@@ -223,8 +224,8 @@ class TaskRuns(LiveRuns[ResultT], ABC):
     def submit_backlog(self) -> None:
         """Submit rejected attempts and the backlog, as far as there are slots."""
         if self._retrying is not None:
-            for run_id in self._retrying.rejected():
-                self._submit_attempt(run_id)
+            for key in self._retrying.rejected():
+                self._submit_attempt(key)
         backlog = self._backlog
         if backlog is None:
             return
@@ -297,17 +298,17 @@ class TaskRuns(LiveRuns[ResultT], ABC):
         if limits.overlap_policy == "skip" and not due.must_run:
             # A run that waits for its next attempt has a slot here and none on its executor: let that decide.
             if self._backlog is not None or self._retrying is None or not self._submit_due(due):
-                self._reject_at_maximum(due.at)
+                self._reject_at_maximum(due)
             return
         decision = self._ensure_backlog().admit(due, limits, self.live_count)
         if decision.cancel_oldest:
             self.cancel_oldest()
-        for at in decision.rejected:
-            self._reject_at_maximum(at)
+        for each in decision.rejected:
+            self._reject_at_maximum(each)
         self.refill()
 
-    def _reject_at_maximum(self, at: float) -> None:
-        run = self.new_run(at)
+    def _reject_at_maximum(self, due: DueRun[ResultT]) -> None:
+        run = self.new_run(due.at, due.call)
         self._reject(TaskMaxInstances(run.task_id, details=run.details()))
 
     def _reject(self, event: TaskMaxInstances | TaskQueueFull) -> None:
@@ -363,7 +364,7 @@ class TaskRuns(LiveRuns[ResultT], ABC):
     def _schedule_retry(self, run: LiveRun[ResultT], failure: TaskError) -> bool:
         """Schedule the next attempt of a failed run; return False if none follows."""
         retry = self.task._spec.limits.retry
-        if retry is None or run.cancel_requested or self.find_live(run.run_id) is not run:
+        if retry is None or run.cancel_requested or self.find_live(run._key) is not run:
             return False
         if not retry.follows(run.attempt, failure.exception):
             return False
@@ -372,7 +373,7 @@ class TaskRuns(LiveRuns[ResultT], ABC):
         self.keep(next_attempt)
         if self._retrying is None:
             self._retrying = Retrying[ResultT](self._runtime.clock)
-        self._retrying.schedule(next_attempt, failure, delay, partial(self._submit_attempt, run.run_id))
+        self._retrying.schedule(next_attempt, failure, delay, partial(self._submit_attempt, run._key))
         event = TaskRetrying(
             failure.task_id, failure.exception, delay, traceback=failure.traceback, details=failure.details
         )
@@ -380,10 +381,10 @@ class TaskRuns(LiveRuns[ResultT], ABC):
         log_retry(failure, run.registration.alias, delay)
         return True
 
-    def _submit_attempt(self, run_id: int) -> None:
+    def _submit_attempt(self, key: RunKey) -> None:
         """Submit a pending attempt; one that is rejected stays pending."""
         retrying = self._retrying
-        attempt = None if retrying is None else retrying.withdraw(run_id)
+        attempt = None if retrying is None else retrying.withdraw(key)
         if attempt is None or retrying is None:
             return
         run = attempt.run
@@ -391,7 +392,7 @@ class TaskRuns(LiveRuns[ResultT], ABC):
         try:
             self._submit_checked(run)
         except (MaximumInstancesError, QueueFullError):
-            retrying.schedule_again(attempt, partial(self._submit_attempt, run_id))
+            retrying.schedule_again(attempt, partial(self._submit_attempt, key))
         except BaseException as error:
             self._parts.completion.finished(run, run.failed(error))
         self._drop_empty_retrying()
@@ -437,7 +438,7 @@ class TaskRuns(LiveRuns[ResultT], ABC):
         Raises:
             MaximumInstancesError: The task has its maximum of live runs.
         """
-        others = [other for other in self.live_runs() if other.run_id != run.run_id]
+        others = [other for other in self.live_runs() if other._key != run._key]
         if not any(other.registration is not self.registration for other in others):
             self._submit_to = self._parts.executors.hooked(submit_to, self.registration.alias)
         elif len(others) >= run.limits.max_instances:
@@ -446,13 +447,19 @@ class TaskRuns(LiveRuns[ResultT], ABC):
 
     # Cancellation
 
-    def cancel_run(self, run_id: int) -> bool:
-        """Ask for the cancellation of a run; return whether the request is accepted."""
+    def cancel_run(self, wanted: WantedRun, /) -> bool:
+        """Ask for the cancellation of the live runs with an id; return whether a request is accepted."""
         self._runtime.check_thread("cancelling runs")
-        run = self.find_live(run_id)
+        # A list: each of them is asked.
+        return any([self.cancel_live(run._key) for run in self.find_wanted(wanted)])  # noqa: C419
+
+    def cancel_live(self, key: RunKey) -> bool:
+        """Ask for the cancellation of a run by its key; return whether the request is accepted."""
+        self._runtime.check_thread("cancelling runs")
+        run = self.find_live(key)
         if run is None:
             return False
-        attempt = None if self._retrying is None else self._retrying.withdraw(run_id)
+        attempt = None if self._retrying is None else self._retrying.withdraw(key)
         self._drop_empty_retrying()
         if attempt is not None or run.registration.pending.pop(run.id, None) is not None:
             self._parts.completion.finished(run, run.cancelled())
@@ -463,14 +470,14 @@ class TaskRuns(LiveRuns[ResultT], ABC):
     def cancel_live_runs(self, registration: Registration | None = None) -> int:
         """Ask for the cancellation of all runs, or of those on one executor; return how many accept the request."""
         runs = [run for run in self.live_runs() if registration is None or run.registration is registration]
-        return sum(self.cancel_run(run.run_id) for run in runs)
+        return sum(self.cancel_live(run._key) for run in runs)
 
     def cancel_oldest(self) -> None:
         """Ask for the cancellation of the oldest run that accepts it; no run is asked twice."""
         for run in self.live_runs():
             try:
                 # A second request would interrupt the clean-up of a run.
-                if not run.cancel_requested and self.cancel_run(run.run_id):
+                if not run.cancel_requested and self.cancel_live(run._key):
                     return
             except BaseException:
                 logger.exception("A run of the task %r could not be cancelled", self.task.id)
@@ -478,7 +485,7 @@ class TaskRuns(LiveRuns[ResultT], ABC):
     def cancel_backlog(self) -> None:
         """End the runs in the backlog as cancelled."""
         for due in self.forget_backlog():
-            run = self.new_run(due.at)
+            run = self.new_run(due.at, due.call)
             self.complete_at_once(run, run.cancelled())
 
     def forget_backlog(self) -> tuple[DueRun[ResultT], ...]:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Never, Self, cast, get_args, overload
+from uuid import UUID
 
 import attrs
 from typing_extensions import ParamSpec, TypeVar, TypeVarTuple, Unpack, override
@@ -20,8 +21,10 @@ from asyncz._checks import (
     check_instance,
     check_optional_instance,
     check_optional_seconds,
+    check_run_id,
 )
 from asyncz._constructors import explain_misuse
+from asyncz._run_ids import WantedRun
 from asyncz._statuses import SchedulerStatus
 from asyncz.clock import SystemClock
 from asyncz.config import DaskOptions, PoolOptions
@@ -419,13 +422,13 @@ class AsyncIOScheduler(TaskScheduler):
         """Last runs of tasks that have finished or were removed, the latest last. Thread-safe."""
         return self._parts.runtime.history.summaries()
 
-    def get_run(self, run_id: int) -> RunSummary:
+    def get_run(self, run_id: UUID) -> RunSummary:
         """Return the summary of a run: of one in progress, a recent one of a task, or one in the history.
 
         All tasks are searched, which takes milliseconds if there are many. Thread-safe.
 
         Args:
-            run_id: Number of the run, which its events and its handle have.
+            run_id: Id of the run, which its events and its handle have.
 
         Raises:
             RunLookupError: No such run is in progress, or kept.
@@ -435,23 +438,24 @@ class AsyncIOScheduler(TaskScheduler):
             >>> scheduler.get_run(handle.run_id).outcome is None
             True
         """
-        check_count("run_id", run_id, at_least=0)
+        check_run_id("run_id", run_id)
+        wanted = WantedRun(run_id)
         for task, controller in self._parts.tasks.all_tasks():
-            found = controller.find_run(task, run_id)
+            found = controller.find_run(task, wanted)
             if found is not None:
                 return found
-        found = self._parts.runtime.history.find(run_id)
+        found = self._parts.runtime.history.find(wanted)
         if found is None:
             raise RunLookupError(run_id)
         return found
 
-    def cancel_run(self, run_id: int) -> bool:
+    def cancel_run(self, run_id: UUID) -> bool:
         """Cancel a run, as far as its executor can. For the loop's thread only.
 
         A function that runs in a thread cannot be cancelled. The run still ends in its one notification.
 
         Args:
-            run_id: Number of the run, which its events and its handle have.
+            run_id: Id of the run, which its events and its handle have.
 
         Returns:
             True if the request was accepted; False if the run is not in progress, or runs in a thread.
@@ -462,8 +466,9 @@ class AsyncIOScheduler(TaskScheduler):
         Example:
             >>> scheduler.subscribe(TaskSubmitted, lambda event: scheduler.cancel_run(event.details.run_id))
         """
-        check_count("run_id", run_id, at_least=0)
-        return any(controller.cancel_run(run_id) for controller in self._parts.tasks.all())
+        check_run_id("run_id", run_id)
+        wanted = WantedRun(run_id)
+        return any(controller.cancel_run(wanted) for controller in self._parts.tasks.all())
 
     @overload
     def add_executor(self, executor: PoolAlias, /, alias: str, **options: Unpack[PoolOptions]) -> ExecutorAlias: ...

@@ -106,6 +106,13 @@ _RUN_CONVERSIONS = [index for index, column in enumerate(RUN_COLUMNS) if column 
 _OUTCOME_CONVERSIONS = [index for index, column in enumerate(OUTCOME_COLUMNS) if column in _CONVERTED]
 
 
+def run_id_of_row(value: object) -> UUID:
+    """Return the id of a run from a row of SQLite or PostgreSQL."""
+    found = _python_value("id", value)
+    assert isinstance(found, UUID)
+    return found
+
+
 def _python_value(column: str, value: object) -> object:
     """Return a value of a record from one of SQLite; those of PostgreSQL stay as they are."""
     if value is None:

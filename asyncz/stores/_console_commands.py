@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final, Literal, TypeAlias
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import attrs
 
+from asyncz._run_ids import new_run_id
 from asyncz.exceptions import TaskLookupError
 from asyncz.protocols import Trigger
 from asyncz.stores._admin import StoreAdmin
@@ -75,7 +76,7 @@ class ConsoleCommands:
         self._database.notify()
         return sent
 
-    def cancel_run(self, sequence: int) -> Sent:
+    def cancel_run(self, run_id: UUID) -> Sent:
         """Cancel a run.
 
         Raises:
@@ -83,14 +84,14 @@ class ConsoleCommands:
         """
         with self._database.transaction():
             self._lock_revision()
-            is_ended, run = self._end_or_read(sequence)
+            is_ended, run = self._end_or_read(run_id)
             if run is None:
-                raise CommandError("", f"no run with the number {sequence} is stored")
+                raise CommandError("", f"no run with the id {run_id} is stored")
             if is_ended:
                 self._record("cancel", run.task_id, run=run.id)
                 sent = Sent()
             elif run.done:
-                raise CommandError(run.task_id, f"the run {sequence} was not cancelled: it has ended")
+                raise CommandError(run.task_id, f"the run {run_id} was not cancelled: it has ended")
             else:
                 sent = self._ask({run.node or ""}, "cancel", run.task_id, run.id)
         self._database.notify()
@@ -109,12 +110,12 @@ class ConsoleCommands:
 
     # Steps of a transaction
 
-    def _end_or_read(self, sequence: int) -> tuple[bool, RunRecord | None]:
+    def _end_or_read(self, run_id: UUID) -> tuple[bool, RunRecord | None]:
         """End a run if it waits; return True if that was done, and the run."""
         while True:
             # Before the run is read: a node may start a waiting run until this statement has locked its row.
-            is_ended = self._end_waiting("sequence = ?", sequence) == 1
-            run = self._queries.run(sequence)
+            is_ended = self._end_waiting("id = ?", self._stored(run_id)) == 1
+            run = self._queries.run(run_id)
             # A running run may have begun to wait between both statements, for its next attempt.
             if is_ended or run is None or run.state != "waiting":
                 return is_ended, run
@@ -162,7 +163,12 @@ class ConsoleCommands:
         now = self._queries.now
         policy = self._rows("SELECT on_lost FROM asyncz_runs WHERE task_id = ? ORDER BY sequence DESC LIMIT 1", task.id)
         run = RunRecord(
-            id=uuid4(), task_id=task.id, kind="submitted", scheduled_at=now, executor=task.executor, state="waiting"
+            id=new_run_id(),
+            task_id=task.id,
+            kind="submitted",
+            scheduled_at=now,
+            executor=task.executor,
+            state="waiting",
         )
         values = {
             **run.model_dump(exclude={"sequence", "created_at", "on_lost"}),

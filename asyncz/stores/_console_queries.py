@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
+from uuid import UUID
 
 import attrs
 
@@ -16,6 +17,7 @@ from asyncz.stores._columns import (
     TASK_COLUMNS,
     column_list,
     report_of_row,
+    run_id_of_row,
     run_of_row,
     task_of_row,
 )
@@ -140,10 +142,10 @@ class ConsoleQueries:
 
     # Runs
 
-    def run(self, sequence: int) -> RunRecord | None:
-        """Return a run by its position, with all columns; None if it is not stored."""
-        sql = f"SELECT {column_list(RUN_COLUMNS)} FROM asyncz_runs WHERE sequence = ?"  # noqa: S608  # own names
-        for row in self._rows(sql, sequence):
+    def run(self, run_id: UUID) -> RunRecord | None:
+        """Return a run with all columns; None if it is not stored."""
+        sql = f"SELECT {column_list(RUN_COLUMNS)} FROM asyncz_runs WHERE id = ?"  # noqa: S608  # own names
+        for row in self._rows(sql, self._database.stored_id(run_id)):
             return run_of_row(row)
         return None
 
@@ -153,8 +155,8 @@ class ConsoleQueries:
         sql = f"SELECT {columns} FROM asyncz_reports WHERE run_id = ? ORDER BY fence DESC LIMIT ?"  # noqa: S608
         return [report_of_row(row) for row in reversed(self._rows(sql, run_id, limit))]
 
-    def progress(self, task_ids: Sequence[str], limit: int) -> Mapping[str, tuple[int, str]]:
-        """Return the sequence and the progress of the last running run of each task that has reported one.
+    def progress(self, task_ids: Sequence[str], limit: int) -> Mapping[str, tuple[UUID, str]]:
+        """Return the id and the progress of the last running run of each task that has reported one.
 
         Args:
             task_ids: Ids of the tasks.
@@ -167,14 +169,14 @@ class ConsoleQueries:
             f" ORDER BY {_UNINDEXED} DESC LIMIT ?"
         )
         sql = (
-            f"SELECT task_id, sequence, progress FROM ({running}) AS running"  # noqa: S608  # own names
+            f"SELECT task_id, running.id, progress FROM ({running}) AS running"  # noqa: S608  # own names
             " JOIN asyncz_reports AS report ON report.run_id = running.id AND report.fence = running.fence"
             " WHERE progress IS NOT NULL ORDER BY sequence"
         )
         wanted = {*task_ids}
         rows = self._rows(sql, limit)
         return {
-            f"{task_id}": (_number(sequence), f"{text}") for task_id, sequence, text in rows if f"{task_id}" in wanted
+            f"{task_id}": (run_id_of_row(run_id), f"{text}") for task_id, run_id, text in rows if f"{task_id}" in wanted
         }
 
     def runs(self, search: RunSearch) -> FoundRuns:

@@ -292,7 +292,8 @@ class MemoryStoreSession:
         found = (
             run
             for run in everything
-            if (query.task_id is None or run.task_id == query.task_id)
+            if (query.run_id is None or run.id == query.run_id)
+            and (query.task_id is None or run.task_id == query.task_id)
             and (not query.states or run.state in query.states)
             and (query.before is None or run.sequence < query.before)
         )

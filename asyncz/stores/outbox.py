@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeAlias
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from typing_extensions import ParamSpec
 
 from asyncz._aliases import LostRunPolicy
 from asyncz._checks import check_choice, check_instance, check_text
+from asyncz._run_ids import new_run_id
 from asyncz._signatures import check_function
 from asyncz._traced_call import loaded_trace_context
 from asyncz.calls import NOW
@@ -134,7 +135,7 @@ class Outbox:
         if call is not None and task.function != name:
             raise InvalidInputError("task", repr(task_id), f"it calls {task.function}, and not {name}")
         run = RunRecord(
-            id=uuid4(),
+            id=new_run_id(),
             task_id=task_id,
             kind="submitted",
             state="waiting",

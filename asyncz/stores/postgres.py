@@ -454,6 +454,8 @@ class _PostgresTransactions:
 
     def runs(self, query: RunQuery, /) -> Sequence[RunRecord]:
         conditions = ["TRUE"]
+        if query.run_id is not None:
+            conditions.append("id = %(run_id)s")
         if query.task_id is not None:
             conditions.append("task_id = %(task_id)s")
         if query.states:
@@ -465,7 +467,7 @@ class _PostgresTransactions:
             " ORDER BY sequence DESC LIMIT %(limit)s"
         )
         page = {"before": query.before, "limit": query.limit}
-        values = {"task_id": query.task_id, "states": [*query.states], **page}
+        values = {"run_id": query.run_id, "task_id": query.task_id, "states": [*query.states], **page}
         with self._connected() as database:
             return _runs(database, sql.encode(), values, newest_first=True)
 

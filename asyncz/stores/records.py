@@ -295,12 +295,14 @@ class RunQuery(BaseModel, frozen=True, extra="forbid", defer_build=True):
     """Selection of stored runs, newest first.
 
     Attributes:
+        run_id: Id of the only run; None for all runs.
         task_id: Task of the selected runs; None for all tasks.
         states: Runs in these states only; empty for all states.
         before: Runs with a smaller `sequence` only, to read the next page; None for the first page.
         limit: Maximum number of runs.
     """
 
+    run_id: UUID | None = None
     task_id: str | None = None
     states: tuple[RunRecordState, ...] = ()
     before: PositiveInt | None = None

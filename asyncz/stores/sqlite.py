@@ -264,6 +264,9 @@ class _SqliteTransactions:
 
     def runs(self, query: RunQuery, /) -> Sequence[RunRecord]:
         conditions, values = ["TRUE"], list[SqlValue]()
+        if query.run_id is not None:
+            conditions.append("id = ?")
+            values.append(query.run_id.bytes)
         if query.task_id is not None:
             conditions.append("task_id = ?")
             values.append(query.task_id)

@@ -15,6 +15,7 @@ from unittest import SkipTest
 
 from typing_extensions import TypeVar, override
 
+from asyncz._run_ids import NO_RUN
 from asyncz._unsafe import as_cancelling
 from asyncz.events import TaskCancelled, TaskError, TaskExecuted, TaskMissed
 from asyncz.exceptions import ExecutorNotRunningError, MaximumInstancesError, QueueFullError, TaskTimeoutError
@@ -197,11 +198,13 @@ class RestrictedExecutorConformance(InterruptionChecks[ResultT]):
             for submitted in (self._give(trial), error):
                 notification = await trial.outcome(submitted)
                 details, run = notification.details, submitted.run
-                if details.run_id not in {0, run.id}:
-                    raise RuleBrokenError(rules.DETAILS, f"the run {run.id} was reported as the run {details.run_id}")
+                if details.run_id not in {NO_RUN, run.run_id}:
+                    raise RuleBrokenError(
+                        rules.DETAILS, f"the run {run.run_id} was reported as the run {details.run_id}"
+                    )
                 # A scheduler fills in missing details from the run.
                 started, finished = (
-                    (run.started, time.time()) if details.run_id == 0 else (details.started, details.finished)
+                    (run.started, time.time()) if details.run_id == NO_RUN else (details.started, details.finished)
                 )
                 if started is None or finished is None or finished < started:
                     raise RuleBrokenError(

@@ -129,6 +129,8 @@ class StoreChecks(RuleSuite):
         await self._expect_history(nodes, RunQuery(limit=3), newest)
         await self._expect_history(nodes, RunQuery(limit=3, task_id="task-1"), newest[::2])
         await self._expect_history(nodes, RunQuery(states=("waiting",), limit=100), newest[:6])
+        await self._expect_history(nodes, RunQuery(run_id=newest[3]), newest[3:4])
+        await self._expect_history(nodes, RunQuery(run_id=uuid4()), ())
         await self._expect_history(nodes, RunQuery(states=("executed", "running"), limit=1), newest[6:])
         await self._expect_history(nodes, RunQuery(task_id="unknown"), [])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from uuid import UUID
 
 import attrs
 
@@ -25,8 +26,8 @@ class Account:
         leaked: How many instances are still counted after the end.
     """
 
-    submitted: set[int] = attrs.Factory(set[int])
-    ends: Counter[int] = attrs.Factory(Counter[int])
+    submitted: set[UUID] = attrs.Factory(set[UUID])
+    ends: Counter[UUID] = attrs.Factory(Counter[UUID])
     kinds: Counter[str] = attrs.Factory(Counter[str])
     disorders: int = 0
     retrying: int = 0

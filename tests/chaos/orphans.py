@@ -36,7 +36,7 @@ def work(seconds: float) -> int:
 
 def main() -> None:
     scheduler = AsyncIOScheduler(executors={"cpu": ProcessPoolExecutor(max_workers=3)})
-    scheduler.subscribe(TaskSubmitted, lambda event: print("submitted", event.run_id, flush=True))
+    scheduler.subscribe(TaskSubmitted, lambda event: print("submitted", event.details.run_id, flush=True))
     for number in range(3):
         task = scheduler.add_task(
             work, 0.05 * number, trigger=IntervalTrigger(seconds=0.1), executor="cpu", overlap="queue_all"
@@ -60,7 +60,7 @@ def work(seconds: float) -> int:
 
 
 scheduler = AsyncIOScheduler(executors={"cpu": ProcessPoolExecutor(max_workers=3)})
-scheduler.subscribe(TaskSubmitted, lambda event: print("submitted", event.run_id, flush=True))
+scheduler.subscribe(TaskSubmitted, lambda event: print("submitted", event.details.run_id, flush=True))
 for number in range(3):
     scheduler.add_task(work, 0.05 * number, trigger=IntervalTrigger(seconds=0.1), executor="cpu", overlap="queue_all")
 """

@@ -24,6 +24,7 @@ from concurrent import futures
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
+from uuid import UUID
 
 from asyncz import (
     AsyncIOExecutor,
@@ -158,7 +159,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self.submitted = 0
-        self.outcomes: Counter[int] = Counter()
+        self.outcomes: Counter[UUID] = Counter()
         self.kinds: Counter[str] = Counter()
 
     def submit(self, task: Task[int]) -> None:

@@ -72,7 +72,7 @@ def effect(log: str, task: str) -> int:
     """Write down that it was called, and take some time."""
     run = current_run()
     scheduled = run.scheduled_at.timestamp()
-    line = f"{task} {scheduled!r} {run.stored_id} {run.fence} {os.getpid()} {time.time()!r}\n"
+    line = f"{task} {scheduled!r} {run.run_id} {run.fence} {os.getpid()} {time.time()!r}\n"
     descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     try:
         os.write(descriptor, line.encode())

@@ -110,7 +110,7 @@ async def test_cancel_action_ends_runs() -> None:
     async with served() as (scheduler, _, client):
         handles = [scheduler.get_task("long").run() for _ in range(2)]
         await asyncio.sleep(0)
-        answer = await client.post("/api/cancel-run", json={"run_id": handles[0].run_id})
+        answer = await client.post("/api/cancel-run", json={"run_id": f"{handles[0].run_id}"})
         assert answer.json()["done"] == [f"{handles[0].run_id}"]
         await handles[0].notification()
         assert not handles[1].done()
@@ -122,7 +122,7 @@ async def test_cancel_of_ended_run_is_reported() -> None:
     async with served() as (scheduler, _, client):
         handle = scheduler.get_task("double").run()
         await handle.notification()
-        answer = await client.post("/api/cancel-run", json={"run_id": handle.run_id})
+        answer = await client.post("/api/cancel-run", json={"run_id": f"{handle.run_id}"})
         assert "has ended" in answer.json()["failed"][0]["message"]
 
 
@@ -251,7 +251,7 @@ async def test_failure_of_one_task_does_not_stop_others(
         assert texts[2] == "pause failed: failed; see the log"
 
 
-@pytest.mark.parametrize("run_id", ["s99999999999999999999", "s²", "9" * 2000, "s" + "9" * 1999])
+@pytest.mark.parametrize("run_id", ["s1", "²", "9" * 33, "9" * 2000, "{" * 40])
 async def test_impossible_run_id_is_not_found(run_id: str) -> None:
     scheduler = AsyncIOScheduler(store=MemoryStore())
     async with scheduler, client_of(Dashboard(scheduler, lambda _: "look")) as client:

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from datetime import timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -80,7 +81,7 @@ async def test_store_dashboard_shows_runs_of_other_process(tmp_path: Path) -> No
         page = RunPage.model_validate_json(await get(client, "/api/runs", task="fail"))
         (run,) = page.runs
         assert (run.outcome, run.error) == ("error", "ValueError: password=••• was rejected")
-        detail = RunDetail.model_validate_json(await get(client, "/api/run", id=run.run_id))
+        detail = RunDetail.model_validate_json(await get(client, "/api/run", id=f"{run.run_id}"))
         assert "Traceback" in detail.traceback
         assert "hunter2" not in detail.traceback
         assert f"{scheduler_name()}" in detail.run.worker
@@ -134,7 +135,7 @@ async def reported_run(client: httpx.AsyncClient) -> RunDetail:
     """Wait until the only run of a task has a progress and two log records, and return it."""
     while True:
         for run in RunPage.model_validate_json(await get(client, "/api/runs", task="slow")).runs:
-            shown = RunDetail.model_validate_json(await get(client, "/api/run", id=run.run_id))
+            shown = RunDetail.model_validate_json(await get(client, "/api/run", id=f"{run.run_id}"))
             if shown.progress is not None and len(shown.logs) == 2:
                 return shown
         await asyncio.sleep(0.05)
@@ -152,7 +153,7 @@ async def test_reports_of_other_process_are_shown(tmp_path: Path) -> None:
             running = asyncio.ensure_future(task.run())
             shown = await reported_run(client)
             state = TaskPage.model_validate_json(await get(client, "/api/tasks", search="slow")).tasks[0]
-            html = await get(client, "/run", id=shown.run.run_id)
+            html = await get(client, "/run", id=f"{shown.run.run_id}")
             reported.set()
             await running
         finally:
@@ -188,7 +189,9 @@ async def test_each_page_names_its_scope(tmp_path: Path) -> None:
     add_tasks(scheduler)
     async with scheduler, client_of(dashboard) as shared, client_of_store(tmp_path) as alone:
         await finished(scheduler, "double")
-        for path in ("tasks", "task?id=double", "runs", "run?id=s1", "timeline", "executors", "events"):
+        page = RunPage.model_validate_json(await get(alone, "/api/runs"))
+        run = f"run?id={page.runs[0].run_id}"
+        for path in ("tasks", "task?id=double", "runs", run, "timeline", "executors", "events"):
             for client in (shared, alone):
                 text = await get_page(client, f"/{path}")
                 assert "Shows the cluster: 1 node of jobs.db (SQLite)" in text
@@ -267,11 +270,13 @@ async def test_run_is_cancelled_by_its_page(tmp_path: Path) -> None:
     async with node(tmp_path) as scheduler, client_of_store(tmp_path) as client:
         await act(client, "run", "long")
         await until(lambda: scheduler.get_task("long").state.running == 1)
-        assert 'data-run="1"' in await get_page(client, "/run?id=s1")
-        answer = await client.post("/api/cancel-run", json={"run_id": 1})
-        assert ActionReport.model_validate_json(answer.text).done == ("1",)
+        page = RunPage.model_validate_json(await get(client, "/api/runs", task="long"))
+        run_id = f"{page.runs[0].run_id}"
+        assert f'data-run="{run_id}"' in await get_page(client, f"/run?id={run_id}")
+        answer = await client.post("/api/cancel-run", json={"run_id": run_id})
+        assert ActionReport.model_validate_json(answer.text).done == (run_id,)
         await until(lambda: scheduler.get_task("long").state.running == 0)
-        assert (await client.post("/api/cancel-run", json={"run_id": 99})).status_code == 422
+        assert (await client.post("/api/cancel-run", json={"run_id": f"{uuid4()}"})).status_code == 422
 
 
 async def test_on_action_hears_actions(tmp_path: Path) -> None:
@@ -348,7 +353,7 @@ async def test_hostile_ids_are_unknown(tmp_path: Path) -> None:
             assert (await client.get("/api/task", params={"id": task_id})).status_code == 404
             assert (await client.get("/api/runs", params={"task": task_id})).status_code == 200
             assert (await act(client, "pause", task_id)).failed
-        for run_id in ("s", "s-1", "s99999999999999999999999", "1'", "s1 OR 1"):
+        for run_id in ("1", "-1", "s1", "9" * 40, "1'", f"{uuid4()}", f"{uuid4()}' OR 1"):
             assert (await client.get("/api/run", params={"id": run_id})).status_code == 404
         assert (await client.get("/api/runs", params={"text": "\0"})).json()["runs"] == []
         for moment in ("0001-01-01T00:00:00+23:00", "9999-12-31T23:59:59-23:00", "x"):
@@ -408,7 +413,7 @@ async def test_watch_goes_on_after_any_error(tmp_path: Path, caplog: pytest.LogC
 
 
 async def test_failed_actions_on_runs_are_announced(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    heard = list[OperatorAction]()
+    heard, run_id = list[OperatorAction](), uuid4()
     announcer = Announcer(None)
     announcer.add_listener(heard.append)
     console = console_of_url(f"sqlite:///{tmp_path}/jobs.db")
@@ -416,16 +421,16 @@ async def test_failed_actions_on_runs_are_announced(tmp_path: Path, caplog: pyte
         async with node(tmp_path):
             operator = ClusterOperator(console, announcer, lambda: None)
             with pytest.raises(CommandError):
-                await operator.cancel_run(99, "mara")
+                await operator.cancel_run(run_id, "mara")
         away = ClusterOperator(BrokenConsole(console, StoreConnectionError("s", "away")), announcer, lambda: None)
         with pytest.raises(StoreError):
             await away.set_paused(True, "mara")
     console.close()
     assert [(each.action, each.run_id, each.user) for each in heard] == [
-        ("cancel", 99, "mara"),
+        ("cancel", run_id, "mara"),
         ("pause scheduler", None, "mara"),
     ]
-    assert "no run with the number 99" in heard[0].failure
+    assert f"no run with the id {run_id}" in heard[0].failure
     assert heard[1].failure == STORE_PROBLEM
     assert "pause scheduler failed: " in caplog.text
 

@@ -11,6 +11,7 @@ from hypothesis import given, strategies as st
 from typing_extensions import override
 
 from asyncz import AsyncIOScheduler, current_run, install_log_fields
+from asyncz._run_ids import NO_RUN, number_of, run_id_of
 from asyncz.dashboard._journal import Journal, RecordedRun, RunLogHandler, Topics
 from asyncz.dashboard._redaction import Redactor, redact_secrets
 from asyncz.dashboard._run_logs import LogEntry
@@ -48,11 +49,11 @@ def every(_: RecordedRun) -> bool:
 
 
 def submitted(number: int) -> TaskSubmitted:
-    return TaskSubmitted(f"task-{number % 3}", details=RunDetails(number, 1, 10.0))
+    return TaskSubmitted(f"task-{number % 3}", details=RunDetails(run_id_of(number), 1, 10.0))
 
 
 def ended(number: int, outcome: str) -> Event:
-    task_id, details = f"task-{number % 3}", RunDetails(number, 1, 10.0, 11.0, 12.5)
+    task_id, details = f"task-{number % 3}", RunDetails(run_id_of(number), 1, 10.0, 11.0, 12.5)
     match outcome:
         case "executed":
             return TaskExecuted(task_id, object(), details)
@@ -83,8 +84,8 @@ def test_journal_keeps_newest_ends_and_all_live(steps: list[tuple[int, str | Non
             live.remove(number)
             last.append(number)
     runs = recorded(happened, max_runs).runs(every, 1000)
-    assert [run.details.run_id for run in runs] == sorted(live | set(last[-max_runs:]), reverse=True)
-    assert {run.details.run_id for run in runs if run.outcome is None} == live
+    assert [number_of(run.details.run_id) for run in runs] == sorted(live | set(last[-max_runs:]), reverse=True)
+    assert {number_of(run.details.run_id) for run in runs if run.outcome is None} == live
 
 
 @given(st.integers(0, 40), st.integers(1, 15), st.integers(1, 30))
@@ -111,30 +112,32 @@ def test_outcome_without_submission_is_recorded() -> None:
 def test_result_is_not_kept() -> None:
     result = object()
     before = sys.getrefcount(result)
-    journal = recorded([TaskExecuted("task", result, RunDetails(1))])
+    journal = recorded([TaskExecuted("task", result, RunDetails(run_id_of(1)))])
     assert sys.getrefcount(result) == before
-    assert journal.find(1) is not None
+    assert journal.find(run_id_of(1)) is not None
 
 
 def test_rejection_is_event_without_run() -> None:
-    journal = recorded([TaskMaxInstances("task", details=RunDetails(0, 1, 10.0))])
+    journal = recorded([TaskMaxInstances("task", details=RunDetails(NO_RUN, 1, 10.0))])
     assert journal.runs(every, 10) == []
     assert [event.kind for event in journal.recorded_events(before=None, limit=10)] == ["TaskMaxInstances"]
 
 
 def test_retry_keeps_failed_attempt() -> None:
-    failed = TaskRetrying("task", ValueError("once"), 2.5, traceback="T", details=RunDetails(7, 1, 1.0, 2.0, 3.0))
-    journal = recorded([TaskSubmitted("task", details=RunDetails(7, 1, 1.0)), failed])
-    run = journal.find(7)
+    failed = TaskRetrying(
+        "task", ValueError("once"), 2.5, traceback="T", details=RunDetails(run_id_of(7), 1, 1.0, 2.0, 3.0)
+    )
+    journal = recorded([TaskSubmitted("task", details=RunDetails(run_id_of(7), 1, 1.0)), failed])
+    run = journal.find(run_id_of(7))
     assert run is not None
     assert run.outcome is None
     assert [(each.error, each.delay, each.traceback) for each in run.attempts] == [("ValueError: once", 2.5, "T")]
 
 
 def test_progress_replaces_one_before() -> None:
-    reports = [TaskProgress("task", done, 4.0, details=RunDetails(7, 1, 1.0, 2.0)) for done in (1.0, 3.0)]
-    journal = recorded([TaskSubmitted("task", details=RunDetails(7, 1, 1.0)), *reports])
-    run = journal.find(7)
+    reports = [TaskProgress("task", done, 4.0, details=RunDetails(run_id_of(7), 1, 1.0, 2.0)) for done in (1.0, 3.0)]
+    journal = recorded([TaskSubmitted("task", details=RunDetails(run_id_of(7), 1, 1.0)), *reports])
+    run = journal.find(run_id_of(7))
     assert run is not None
     assert run.progress is reports[1]
 
@@ -143,7 +146,7 @@ def test_find_returns_copy() -> None:
     scheduler = AsyncIOScheduler()
     journal = Journal(scheduler, 10, 10, len)
     scheduler._parts.runtime.dispatcher.emit(submitted(1))
-    found = journal.find(1)
+    found = journal.find(run_id_of(1))
     scheduler._parts.runtime.dispatcher.emit(ended(1, "executed"))
     assert found is not None
     assert found.outcome is None
@@ -240,15 +243,15 @@ async def test_secret_at_length_of_error_is_hidden() -> None:
     secret = "hunter2"  # not a secret
     for length in range(970, 1000):
         error = ValueError(f"{'x' * length} db://app:{secret}@db/jobs")
-        run = recorded([TaskError("task", error, details=RunDetails(1))]).find(1)
+        run = recorded([TaskError("task", error, details=RunDetails(run_id_of(1)))]).find(run_id_of(1))
         assert run is not None
         assert secret[:3] not in run_of_record(run, Redactor(redact_secrets)).error
 
 
 def test_long_traceback_keeps_first_and_last_lines() -> None:
     traceback = "\n".join(["Traceback", *(f"  line {number}" for number in range(10_000)), "ValueError: wrong"])
-    event = TaskError("task", ValueError("wrong"), traceback=traceback, details=RunDetails(1))
-    run = recorded([event]).find(1)
+    event = TaskError("task", ValueError("wrong"), traceback=traceback, details=RunDetails(run_id_of(1)))
+    run = recorded([event]).find(run_id_of(1))
     assert run is not None
     lines = run.traceback.splitlines()
     assert (lines[0], lines[-1]) == ("Traceback", "ValueError: wrong")
@@ -257,8 +260,11 @@ def test_long_traceback_keeps_first_and_last_lines() -> None:
 
 
 def test_last_attempts_of_run_are_kept() -> None:
-    failed = [TaskRetrying("task", ValueError(f"{each}"), 1.0, details=RunDetails(7, each)) for each in range(1, 51)]
-    run = recorded([TaskSubmitted("task", details=RunDetails(7, 1, 1.0)), *failed]).find(7)
+    failed = [
+        TaskRetrying("task", ValueError(f"{each}"), 1.0, details=RunDetails(run_id_of(7), each))
+        for each in range(1, 51)
+    ]
+    run = recorded([TaskSubmitted("task", details=RunDetails(run_id_of(7), 1, 1.0)), *failed]).find(run_id_of(7))
     assert run is not None
     assert (len(run.attempts), run.attempts_dropped, run.attempts[-1].error) == (20, 30, "ValueError: 50")
 
@@ -267,8 +273,8 @@ def test_logs_of_all_runs_are_bounded_together() -> None:
     journal = recorded([submitted(number) for number in range(1, 151)], max_runs=200)
     for number in range(1, 151):
         for line in range(150):
-            journal.record_log(number, LogEntry(1.0, "INFO", "jobs", f"{line}"))
-    kept = [run for number in range(1, 151) if (run := journal.find(number)) is not None]
+            journal.record_log(run_id_of(number), LogEntry(1.0, "INFO", "jobs", f"{line}"))
+    kept = [run for number in range(1, 151) if (run := journal.find(run_id_of(number))) is not None]
     assert len(kept) == 150
     assert sum(len(run.logs) for run in kept) <= 20_000
     assert [(len(run.logs), run.logs_dropped) for run in (kept[0], kept[-1])] == [(0, 150), (150, 0)]
@@ -277,16 +283,16 @@ def test_logs_of_all_runs_are_bounded_together() -> None:
 def test_logs_of_dropped_run_are_dropped() -> None:
     journal = recorded([submitted(number) for number in range(1, 4)], max_runs=1)
     for number in range(1, 4):
-        journal.record_log(number, LogEntry(1.0, "INFO", "jobs", "line"))
-        journal._on_executed(TaskExecuted("task", None, RunDetails(number)))
-    assert (journal._logs._together, list(journal._logs._lines)) == (1, [3])
+        journal.record_log(run_id_of(number), LogEntry(1.0, "INFO", "jobs", "line"))
+        journal._on_executed(TaskExecuted("task", None, RunDetails(run_id_of(number))))
+    assert (journal._logs._together, list(journal._logs._lines)) == (1, [run_id_of(3)])
 
 
 def test_closed_journal_keeps_no_logs() -> None:
     journal = recorded([submitted(1)])
     journal.close()
-    record = logging.makeLogRecord({"msg": "late", "asyncz_run": 1})
+    record = logging.makeLogRecord({"msg": "late", "asyncz_run": f"{run_id_of(1)}"})
     RunLogHandler(journal).emit(record)
-    run = journal.find(1)
+    run = journal.find(run_id_of(1))
     assert run is not None
     assert run.logs == ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from uuid import UUID
 
 import pytest
 
@@ -40,9 +41,9 @@ async def test_pages_with_store_show_all_nodes() -> None:
         scheduler.pause_task("double")
         assert "Lease until" in (await client.get("/executors")).text
         text = (await client.get("/runs?stored=true")).text
-        link = re.search(r'href="(run\?id=s\d+)"', text)
+        link = re.search(r'href="(run\?id=([-0-9a-f]{36}))" title="\2">([^<]+)</a>', text)
         assert link is not None
-        assert "Run s" in (await client.get(f"/{link[1]}")).text
+        assert f"<h1>Run {link[3]}</h1>" in (await client.get(f"/{link[1]}")).text
         assert "Shows the stored runs of all nodes" in text
 
 
@@ -119,10 +120,10 @@ async def test_stored_run_has_no_button(monkeypatch: pytest.MonkeyPatch) -> None
         assert "data-run" in (await client.get(f"/run?id={handle.run_id}")).text
 
         async def stored(_: str) -> RunDetail:
-            return RunDetail(run=Run(run_id="s1", task_id="long", state="waiting"))
+            return RunDetail(run=Run(run_id=UUID(int=1), task_id="long", state="waiting"))
 
         monkeypatch.setattr(dashboard._model, "run", stored)
-        text = (await client.get("/run?id=s1")).text
+        text = (await client.get("/run?id=x")).text
         assert "data-run" not in text
         assert '<span class="badge waiting">waiting</span>' in text
 

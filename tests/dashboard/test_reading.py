@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -96,10 +96,10 @@ async def test_run_pages_give_each_run_once(limit: int, max_runs: int) -> None:
         task = model._scheduler.add_task(double, 1, id="double", trigger=None)
         numbers = [(await run_once(task.run)) for _ in range(8)]
         found = await all_runs(model, limit, lambda before, size: RunSelection("double", None, before, size))
-        assert [run.run_id for run in found] == [f"{number}" for number in reversed(numbers)]
+        assert [run.run_id for run in found] == [*reversed(numbers)]
 
 
-async def run_once(run: Callable[[], object]) -> int:
+async def run_once(run: Callable[[], object]) -> UUID:
     from asyncz import RunHandle
 
     handle = run()
@@ -116,7 +116,7 @@ async def test_outcome_selects_runs() -> None:
         await bad.notification()
         for outcome, number in (("executed", good.run_id), ("error", bad.run_id)):
             page = await model.runs(RunSelection(outcome="executed" if outcome == "executed" else "error"))
-            assert [run.run_id for run in page.runs] == [f"{number}"]
+            assert [run.run_id for run in page.runs] == [number]
         assert (await model.runs(RunSelection(outcome="running"))).runs == ()
 
 
@@ -128,7 +128,7 @@ async def test_run_that_journal_dropped_is_found() -> None:
         assert (await model.run(f"{first}")).run.outcome == "executed"
 
 
-@pytest.mark.parametrize("run_id", ["99999", "x", "", "-1", "s5", "²", "1e3"])
+@pytest.mark.parametrize("run_id", [f"{UUID(int=5)}", "99999", "x", "", "-1", "s5", "²", "1e3"])
 async def test_unknown_run_is_reported(run_id: str) -> None:
     async with reading(AsyncIOScheduler()) as model:
         with pytest.raises(AsynczError, match="no run") as caught:
@@ -143,7 +143,7 @@ async def test_timeline_has_past_and_coming_runs() -> None:
         number = await run_once(task.run)
         timeline = await model.timeline(timedelta(minutes=5), timedelta(minutes=35))
         (lane,) = timeline.lanes
-        assert [run.run_id for run in lane.runs] == [f"{number}"]
+        assert [run.run_id for run in lane.runs] == [number]
         assert len(lane.due) == 3
         assert timeline.start < timeline.now < timeline.end
 
@@ -192,8 +192,8 @@ async def test_store_gives_runs_and_nodes(tmp_path: Path) -> None:
             model, 2, lambda before, size: RunSelection("double", "executed", before, size, stored=True)
         )
         assert len({run.run_id for run in found}) == len(found) >= 1
-        detail = await model.run(found[-1].run_id)
-        assert detail.run == found[-1]
+        detail = await model.run(f"{found[-1].run_id}")
+        assert (detail.run.run_id, detail.run.outcome) == (found[-1].run_id, "executed")
 
 
 async def test_waiting_selects_no_run_of_process() -> None:

@@ -6,14 +6,15 @@ import asyncio
 import html
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from asyncz import AsyncIOScheduler, InvalidInputError, RunLookupError
+from asyncz import AsyncIOScheduler, InvalidInputError
 from asyncz.dashboard import Dashboard, Permission, User, _http, _stream, app
 from asyncz.dashboard._security import CONTENT_SECURITY_POLICY, HEADERS, LOOPBACK_HOSTS
 from asyncz.dashboard.states import PERMISSIONS
@@ -48,7 +49,7 @@ def test_dashboard_without_authorize_is_rejected() -> None:
 
 @pytest.mark.parametrize(
     ("path", "body"),
-    [("actions", ACTION), ("cancel-run", {"run_id": 1}), ("scheduler", {"action": "pause"})],
+    [("actions", ACTION), ("cancel-run", {"run_id": f"{uuid4()}"}), ("scheduler", {"action": "pause"})],
 )
 async def test_user_who_may_look_cannot_act(path: str, body: dict[str, object]) -> None:
     async with served("look") as (scheduler, _, client):
@@ -62,7 +63,7 @@ ATTEMPTS: list[tuple[Permission, str, dict[str, object]]] = [
     ("pause", "actions", {"action": "pause", "task_ids": ["long"]}),
     ("resume", "actions", {"action": "resume", "task_ids": ["long"]}),
     ("cancel", "actions", {"action": "cancel", "task_ids": ["long"]}),
-    ("cancel", "cancel-run", {"run_id": 1}),
+    ("cancel", "cancel-run", {"run_id": f"{uuid4()}"}),
     ("reschedule", "actions", {"action": "reschedule", "task_ids": ["long"], "trigger": {"type": "on_demand"}}),
     ("remove", "actions", {"action": "remove", "task_ids": ["long"]}),
     ("scheduler", "scheduler", {"action": "pause"}),
@@ -70,23 +71,22 @@ ATTEMPTS: list[tuple[Permission, str, dict[str, object]]] = [
 ]
 
 
-def with_run(body: dict[str, object], run_id: int) -> dict[str, object]:
-    return {**body, "run_id": run_id} if "run_id" in body else body
+def with_run(body: dict[str, object], run_id: UUID) -> dict[str, object]:
+    return {**body, "run_id": f"{run_id}"} if "run_id" in body else body
 
 
 @asynccontextmanager
-async def served_to(user: User) -> AsyncIterator[tuple[AsyncIOScheduler, httpx.AsyncClient, int]]:
-    """Run a scheduler with a live run, and yield it with a client of a user and the number of the run."""
+async def served_to(user: User) -> AsyncIterator[tuple[AsyncIOScheduler, httpx.AsyncClient, UUID]]:
+    """Run a scheduler with a live run, and yield it with a client of a user and the id of the run."""
     scheduler = AsyncIOScheduler()
     add_tasks(scheduler)
     async with scheduler, client_of(Dashboard(scheduler, lambda _: user)) as client:
-        handle = scheduler.get_task("long").run()
+        task = scheduler.get_task("long")
+        handle = task.run()
         await until(lambda: scheduler.get_task("long").state.running == 1)
         yield scheduler, client, handle.run_id
         # The action `run` has started the next one.
-        for run_id in (handle.run_id, handle.run_id + 1):
-            with suppress(RunLookupError):
-                scheduler.cancel_run(run_id)
+        task.cancel_runs()
 
 
 @pytest.mark.parametrize(("permission", "path", "body"), ATTEMPTS)

@@ -3,6 +3,7 @@
 import gc
 from functools import partial
 from shutil import disk_usage
+from uuid import UUID
 
 from fastapi import FastAPI
 
@@ -26,5 +27,5 @@ async def start(task_id: str) -> RunSummary:
 
 
 @app.get("/runs/{run_id}")
-async def find(run_id: int) -> RunSummary:
+async def find(run_id: UUID) -> RunSummary:
     return scheduler.get_run(run_id)

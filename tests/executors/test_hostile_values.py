@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent import futures
 from functools import partial
+from uuid import UUID
 
 import pytest
 from typing_extensions import override
@@ -58,8 +59,8 @@ class Outcomes:
     """Outcomes of the runs of a scheduler, counted."""
 
     def __init__(self, scheduler: AsyncIOScheduler) -> None:
-        self.submitted: set[int] = set()
-        self.ended: Counter[int] = Counter()
+        self.submitted: set[UUID] = set()
+        self.ended: Counter[UUID] = Counter()
         scheduler.subscribe(TaskSubmitted, lambda event: self.submitted.add(event.details.run_id))
         scheduler.subscribe(TaskExecuted, self._count)
         scheduler.subscribe(TaskError, self._count)

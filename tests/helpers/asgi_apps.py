@@ -45,7 +45,7 @@ for executor in ("asyncio", "threadpool", "processpool"):
 def note(event: TaskSubmitted | TaskNotification[object]) -> None:
     """Record the outcome of a run in the file."""
     with (FOLDER / "events").open("a") as file:
-        file.write(f"{json.dumps([type(event).__name__, event.details.run_id])}\n")
+        file.write(f"{json.dumps([type(event).__name__, f'{event.details.run_id}'])}\n")
 
 
 scheduler.subscribe(TaskSubmitted, note)

@@ -18,6 +18,7 @@ from collections.abc import Callable, Coroutine
 from datetime import datetime
 from pathlib import Path
 from typing import Never
+from uuid import UUID
 
 from typing_extensions import override
 
@@ -196,7 +197,7 @@ def mark_and_wait(mark: str, go_on: str) -> int:
     return os.getpid()
 
 
-def run_that_calls() -> tuple[int, str, int]:
+def run_that_calls() -> tuple[UUID, str, int]:
     run = current_run()
     return run.run_id, run.task_id, run.attempt
 
@@ -411,16 +412,16 @@ async def do_nothing() -> None:
     pass
 
 
-def see_run() -> tuple[int, str, int, datetime]:
+def see_run() -> tuple[UUID, str, int, datetime]:
     run = current_run()
     return run.run_id, run.task_id, run.attempt, run.scheduled_at
 
 
-async def see_run_in_child() -> tuple[int, str, int, datetime]:
+async def see_run_in_child() -> tuple[UUID, str, int, datetime]:
     return see_run()
 
 
-async def see_run_later() -> tuple[int, str, int, datetime]:
+async def see_run_later() -> tuple[UUID, str, int, datetime]:
     before = see_run()
     await asyncio.sleep(0)
     assert see_run() == before == await asyncio.create_task(see_run_in_child()) == await asyncio.to_thread(see_run)

@@ -426,7 +426,6 @@ MEMBERS: dict[str, list[str]] = {
         "run_id",
         "scheduled",
         "scheduled_at",
-        "stored_id",
         "task_id",
     ],
     "RunHandle": ["cancel", "done", "notification", "run_id", "task_id"],

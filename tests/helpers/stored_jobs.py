@@ -90,10 +90,10 @@ def write_and_hang(folder: str, line: str) -> None:
         time.sleep(0.01)
 
 
-def ownership() -> tuple[str | None, int | None, str | None]:
+def ownership() -> tuple[str, int | None, str | None]:
     """Return how the run that calls this is stored."""
     run = current_run()
-    return run.stored_id, run.fence, run.node
+    return f"{run.run_id}", run.fence, run.node
 
 
 def work_until_cancelled() -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
 from typing import Never, Protocol, get_args
+from uuid import UUID
 
 import attrs
 import pytest
@@ -129,13 +130,13 @@ class SchedulerMachine(RuleBasedStateMachine):
         self.clock = FakeClock()
         self.executor = self.make_executor()
         self.scheduler = AsyncIOScheduler(executors={"under_test": self.executor}, clock=self.clock)
-        self.submitted: Counter[int] = Counter()
-        self.ended: Counter[int] = Counter()
+        self.submitted: Counter[UUID] = Counter()
+        self.ended: Counter[UUID] = Counter()
         self.kinds: Counter[type] = Counter()
-        self.out_of_order: list[int] = []
+        self.out_of_order: list[UUID] = []
         self.handled: dict[str, list[float]] = {}
         self.retried = 0
-        self.manual: set[int] = set()
+        self.manual: set[UUID] = set()
         self.modelled: list[Modelled] = []
         self.held = False
         self.scheduler.subscribe(TaskSubmitted, self.on_submitted)

@@ -210,7 +210,7 @@ async def test_failed_task_is_logged_with_stack_task_and_run(caplog: pytest.LogC
     assert record.exc_info is not None
     assert isinstance(record.exc_info[1], ValueError)
     assert getattr(record, "asyncz_task", None) == "failing"
-    assert getattr(record, "asyncz_run", None) == outcome.details.run_id
+    assert getattr(record, "asyncz_run", None) == f"{outcome.details.run_id}"
 
 
 @pytest.mark.parametrize("expression", ["*/90 * * * *", "0 */25 * * *", "0 0 */32 * *", "0 0 * */13 *", "0 0 * * */8"])

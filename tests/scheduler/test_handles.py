@@ -14,7 +14,7 @@ async def test_handles_identify_task_and_run() -> None:
     async with AsyncIOScheduler() as scheduler:
         task = scheduler.add_task(payloads.AsyncAdder(), 1, 2, trigger=None, id="adder")
         handle = task.run()
-        assert (handle.task_id, handle.run_id > 0) == ("adder", True)
+        assert (handle.task_id, handle.run_id.version) == ("adder", 8)
         assert "adder" in repr(task)
         assert "adder" in repr(handle)
         assert task.function == "tests.helpers.payloads:AsyncAdder"

@@ -1,4 +1,4 @@
-"""Runs by their number, and the history of finished tasks."""
+"""Runs by their ids, and the history of finished tasks."""
 
 from __future__ import annotations
 
@@ -55,17 +55,17 @@ async def test_get_run_in_progress_has_no_outcome() -> None:
         await until(lambda: [run.run_id for run in scheduler.history] == [handle.run_id])
 
 
-async def test_recent_runs_found_by_number() -> None:
+async def test_recent_runs_found_by_id() -> None:
     async with AsyncIOScheduler(recent_runs=2) as scheduler:
         task = scheduler.add_task(add, 1, 2, trigger=None)
-        numbers = []
+        run_ids = []
         for _ in range(3):
             handle = task.run()
             await handle
-            numbers.append(handle.run_id)
-        with pytest.raises(RunLookupError, match=f"number {numbers[0]} is known.*history and recent_runs"):
-            scheduler.get_run(numbers[0])
-        assert [scheduler.get_run(number).run_id for number in numbers[1:]] == numbers[1:]
+            run_ids.append(handle.run_id)
+        with pytest.raises(RunLookupError, match=f"id {run_ids[0]} is known.*history and recent_runs"):
+            scheduler.get_run(run_ids[0])
+        assert [scheduler.get_run(run_id).run_id for run_id in run_ids[1:]] == run_ids[1:]
 
 
 @pytest.mark.parametrize("bound", [0, 3])

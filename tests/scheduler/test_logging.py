@@ -6,6 +6,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Iterator
+from uuid import UUID
 
 import pytest
 
@@ -40,7 +41,7 @@ def lines(capture: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in capture.records if record.name == LOGGER]
 
 
-def log_own_line() -> int:
+def log_own_line() -> UUID:
     logging.getLogger("jobs").warning("own line")
     return current_run().run_id
 
@@ -71,7 +72,7 @@ async def test_record_of_outcome_has_fields(capture: pytest.LogCaptureFixture) -
     assert fields == {
         "asyncz_task": "sum",
         "asyncz_executor": "asyncio",
-        "asyncz_run": run.run_id,
+        "asyncz_run": f"{run.run_id}",
         "asyncz_attempt": 1,
     }
 
@@ -103,10 +104,13 @@ async def test_failure_in_a_process_has_exc_info(capture: pytest.LogCaptureFixtu
 
 async def test_failure_without_notes_shows_its_frames(capture: pytest.LogCaptureFixture) -> None:
     error = ValueError("no")
-    outcome = TaskError("job", error, details=RunDetails(1), traceback="Traceback:\n  in \x1b[31mfail")
+    outcome = TaskError("job", error, details=RunDetails(UUID(int=1)), traceback="Traceback:\n  in \x1b[31mfail")
     log_outcome(outcome, "remote")
     (record,) = capture.records
-    assert record.getMessage() == "job: run 1 failed on remote: ValueError: no\nTraceback:\n  in \\x1b[31mfail"
+    assert (
+        record.getMessage()
+        == f"job: run {UUID(int=1)} failed on remote: ValueError: no\nTraceback:\n  in \\x1b[31mfail"
+    )
 
 
 async def test_rejection_and_cancellation_say_why(capture: pytest.LogCaptureFixture) -> None:
@@ -182,7 +186,7 @@ async def test_installed_fields_name_run_of_user_record(executor: str) -> None:
     finally:
         jobs.removeHandler(handler)
     inside, outside = (vars(record) for record in records)
-    assert (inside["asyncz_task"], inside["asyncz_run"], inside["asyncz_attempt"]) == ("own", run_id, 1)
+    assert (inside["asyncz_task"], inside["asyncz_run"], inside["asyncz_attempt"]) == ("own", f"{run_id}", 1)
     assert (outside["asyncz_task"], outside["asyncz_run"], outside["asyncz_attempt"]) == ("", None, None)
     for fields in (inside, outside):
         assert (fields["asyncz_executor"], fields["asyncz_duration"]) == ("", None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from uuid import UUID
 
 import pytest
 
@@ -20,7 +21,7 @@ def _then(scheduler: AsyncIOScheduler, **options: object) -> object:
     ("call", "name"),
     [
         (lambda scheduler: _then(scheduler, paused="yes"), "paused"),
-        (lambda scheduler: scheduler.get_run(-1), "run_id"),
+        (lambda scheduler: scheduler.get_run(UUID(int=1).hex), "run_id"),
         (lambda scheduler: scheduler.in_thread(drain_timeout=-1), "drain_timeout"),
     ],
     ids=["then", "get_run", "thread"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from typing_extensions import override
@@ -32,7 +33,7 @@ async def test_recent_runs_ordered_oldest_first() -> None:
             lambda: fail_at(next(numbers)), trigger=IntervalTrigger(hours=1), executor="debug", id="t"
         )
         assert not task.state.recent_runs
-        run_ids: list[int] = []
+        run_ids: list[UUID] = []
         task.on_done(lambda notification: run_ids.append(notification.details.run_id))
         await clock.advance(hours=2, wait_for_runs=True)
         assert [run.outcome for run in task.state.recent_runs] == ["executed", "error"]

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from typing import get_args
+from uuid import UUID
 
 import pytest
 
@@ -63,8 +64,8 @@ async def test_modify_from_thread_applied_in_order() -> None:
 def test_threads_modify_while_runs_are_due() -> None:
     """Submit and finish each run once while four threads change everything."""
     ids = [f"job-{number}" for number in range(4)]
-    submitted: set[int] = set()
-    ended: list[int] = []
+    submitted: set[UUID] = set()
+    ended: list[UUID] = []
 
     def replace_task(scheduler: AsyncIOScheduler, task_id: str, number: int) -> None:
         function = payloads.add_async if number % 2 else payloads.add

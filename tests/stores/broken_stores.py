@@ -472,6 +472,14 @@ class ReturnsOldestFirst(BrokenSession):
         return [*reversed(await super().runs(query))]
 
 
+class IgnoresRunId(BrokenSession):
+    breaks = "history"
+
+    @override
+    async def runs(self, query: RunQuery, /) -> Sequence[RunRecord]:
+        return await super().runs(query.model_copy(update={"run_id": None}))
+
+
 class PrunesWithoutLimit(BrokenSession):
     breaks = "pruning"
 

@@ -47,7 +47,7 @@ async def records(path: Path) -> dict[str, TaskRecord]:
 
 async def until_stored(scheduler: AsyncIOScheduler) -> None:
     connector = scheduler.store._connector
-    await until(lambda: not connector.runs.outcomes.run_ids and not connector.tasks._to_declare)
+    await until(lambda: not connector.runs.outcomes.fences and not connector.tasks._to_declare)
 
 
 async def test_codec_stores_arguments_and_results(tmp_path: Path) -> None:

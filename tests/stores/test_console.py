@@ -315,7 +315,7 @@ async def test_waiting_runs_end_when_cancelled(url: str) -> None:
     async with node(url) as session, console(url) as people:
         runs = await fill(session)
         waiting = [run for run in runs if run.state == "waiting" and run.task_id == "task-1"]
-        await people.call(lambda database: ConsoleCommands(database, "mara").cancel_run(waiting[0].sequence))
+        await people.call(lambda database: ConsoleCommands(database, "mara").cancel_run(waiting[0].id))
         await people.call(lambda database: ConsoleCommands(database, "mara").act("cancel", "task-1", None, None))
         ended = {run.sequence: run for run in await every_run(session)}
         assert {ended[run.sequence].state for run in waiting} == {"cancelled"}
@@ -323,9 +323,9 @@ async def test_waiting_runs_end_when_cancelled(url: str) -> None:
         claimed = await session.claim({"io": 50, "asyncio": 50}, 50)
         assert not {run.id for run in claimed} & {run.id for run in waiting}
         with pytest.raises(CommandError, match="has ended"):
-            await people.call(lambda database: ConsoleCommands(database, "").cancel_run(waiting[0].sequence))
+            await people.call(lambda database: ConsoleCommands(database, "").cancel_run(waiting[0].id))
         with pytest.raises(CommandError, match="is stored"):
-            await people.call(lambda database: ConsoleCommands(database, "").cancel_run(10**6))
+            await people.call(lambda database: ConsoleCommands(database, "").cancel_run(uuid4()))
 
 
 async def test_cancel_asks_node_that_claims_meanwhile(url: str) -> None:
@@ -344,9 +344,9 @@ async def test_cancel_asks_node_that_claims_meanwhile(url: str) -> None:
                     other.query(f"{sql} sequence = ? RETURNING 1", waiting.sequence)
                 return super()._end_waiting(condition, *values)
 
-        sent = await people.call(lambda database: Commands(database, "mara").cancel_run(waiting.sequence))
+        sent = await people.call(lambda database: Commands(database, "mara").cancel_run(waiting.id))
         assert len(sent.sequences) == 1
-        run = await people.call(lambda database: ConsoleQueries(database).run(waiting.sequence))
+        run = await people.call(lambda database: ConsoleQueries(database).run(waiting.id))
         assert run is not None
         assert run.state == "running"
 
@@ -376,7 +376,7 @@ async def test_cancel_locks_counter_of_outcomes_last(url: str, monkeypatch: pyte
             return ["outcomes" if "'outcomes'" in sql else "revision" for sql in found]
 
         actions: Sequence[Callable[[ConsoleCommands], object]] = (
-            lambda commands: commands.cancel_run(runs[0].sequence),
+            lambda commands: commands.cancel_run(runs[0].id),
             lambda commands: commands.act("cancel", runs[1].task_id, None, None),
         )
         for cancel in actions:
@@ -433,7 +433,7 @@ async def test_commands_reach_node_that_runs(url: str) -> None:
             scheduler.submit_task("long")
         await until(lambda: scheduler.get_task("long").state.running == 2)
         runs = await people.call(lambda database: ConsoleQueries(database).running(10))
-        sent = await people.call(lambda database: ConsoleCommands(database, "mara").cancel_run(runs[0].sequence))
+        sent = await people.call(lambda database: ConsoleCommands(database, "mara").cancel_run(runs[0].id))
         await until(lambda: scheduler.get_task("long").state.running == 1)
         await answered(people, sent.sequences)
         sent = await people.call(lambda database: ConsoleCommands(database, "mara").act("cancel", "long", None, None))
@@ -472,7 +472,7 @@ async def test_command_without_node_is_rejected(url: str) -> None:
             await people.call(lambda database: ConsoleCommands(database, "").set_paused(True))
         (run, *_) = await people.call(lambda database: ConsoleQueries(database).running(1))
         with pytest.raises(CommandError, match="no node is alive"):
-            await people.call(lambda database: ConsoleCommands(database, "").cancel_run(run.sequence))
+            await people.call(lambda database: ConsoleCommands(database, "").cancel_run(run.id))
 
 
 async def test_claim_does_not_hide_change(url: str) -> None:
@@ -600,7 +600,7 @@ def run_all_queries(admin: StoreAdmin) -> None:
     queries.recent_runs(["task-1", "task-2"], 10)
     queries.run_counts(["task-1", "task-2"], 100)
     queries.coming(now + timedelta(hours=1), 40)
-    queries.run(100)
+    queries.run(uuid4())
     queries.running(100)
     queries.finished(now - timedelta(hours=1), 2000)
     queries.finished_before(now, 100, 50)

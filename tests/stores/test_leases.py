@@ -7,6 +7,7 @@ import pickle
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -16,9 +17,10 @@ import pytest
 from pydantic import ValidationError
 from typing_extensions import override
 
-from asyncz import AsyncIOScheduler, IntervalTrigger, Retry, TaskCancelled, TaskExecuted
+from asyncz import AsyncIOScheduler, IntervalTrigger, Retry, TaskCancelled, TaskExecuted, current_run
 from asyncz._run_owners import LeaseTerm, OwnedCall, RunOwnership, RunPermit, owned_call
 from asyncz.clock import utc
+from asyncz.dashboard._journal import Journal
 from asyncz.schedulers._observation import observe
 from asyncz.schedulers._store_lease import LeaseKeeper, lease_clock
 from asyncz.schedulers._store_part import StoreConnector
@@ -78,9 +80,12 @@ def work_until_cancelled_once() -> str:
     return "again"
 
 
+RUN_ID = uuid4()
+
+
 def owned(permit: RunPermit) -> OwnedCall:
     """Return the call of a run that may begin as a permit says."""
-    return owned_call(StoredCall.of(partial(note, "one")).bound(), RunOwnership("id", "task", 1, "node", permit))
+    return owned_call(StoredCall.of(partial(note, "one")).bound(), RunOwnership(RUN_ID, "task", 1, "node", permit))
 
 
 # Runs
@@ -135,6 +140,114 @@ async def test_run_of_another_node_ends_silently(store: MemoryStore, other: Stor
         assert await other.finish([Outcome(run_id=run.id, fence=run.fence, state="executed", finished_at=utc(9))])
 
 
+gates: list[asyncio.Event] = []
+"""One for each call of `pass_gate`, in order."""
+
+
+async def pass_gate() -> int:
+    """Return the number of this call, from 0, once its gate is open; not even a lost lease ends it."""
+    number = len(calls)
+    calls.append(f"{current_run().run_id}")
+    await gates[number].wait()
+    return number
+
+
+async def running_runs(scheduler: AsyncIOScheduler, number: int) -> None:
+    """Wait until the task has a number of running runs."""
+    await until(lambda: scheduler.get_task("task").state.running == number)
+
+
+@asynccontextmanager
+async def executed_twice(
+    store: MemoryStore,
+    other: StoreSession,
+    way: str,
+    prepare: Callable[[AsyncIOScheduler], object] = lambda _: None,
+) -> AsyncIterator[tuple[AsyncIOScheduler, StoreConnector]]:
+    """Run a scheduler that owns a run again, whose first execution goes on after the loss of its lease."""
+    gates[:] = [asyncio.Event(), asyncio.Event()]
+    scheduler = AsyncIOScheduler(store=store, store_options=StoreOptions(on_lost="rerun"))
+    prepare(scheduler)
+    async with scheduler:
+        if way == "called":
+            scheduler.add_task(pass_gate, trigger=None, id="task", max_instances=2).run()
+        else:
+            scheduler.add_task(pass_gate, id="task", max_instances=2)
+        await until(lambda: len(calls) == 1)
+        connector = scheduler._parts.store
+        assert isinstance(connector, StoreConnector)
+        await until(lambda: bool(store._tables.runs) and not connector.runs._submissions)
+        with store._lock:
+            lease = store._tables.nodes.pop(connector.node_id)
+        (taken,) = await other.take_over(10)
+        with store._lock:
+            store._tables.nodes[connector.node_id] = lease
+        assert await other.finish([Outcome(run_id=taken.id, fence=taken.fence, state="waiting")])
+        lose_lease(scheduler)
+        await until(lambda: len(calls) == 2)
+        yield scheduler, connector
+
+
+@pytest.mark.parametrize("way", ["fired", "called"])
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)], ids=["lost one first", "owner first"])
+async def test_two_executions_of_run_are_told_apart(
+    store: MemoryStore, other: StoreSession, way: str, order: Sequence[int]
+) -> None:
+    """They have one id in one process, and only the outcome of the owner counts."""
+    async with executed_twice(store, other, way) as (scheduler, connector):
+        (run,) = await other.runs(RunQuery())
+        assert calls == [f"{run.id}"] * 2
+        assert scheduler.get_task("task").state.running == 2
+        assert (run.state, scheduler.get_run(run.id).outcome) == ("running", None)
+        assert len({at for _, at in (*connector.runs._owned, *connector.runs._called)}) == 2
+        for running, number in zip((1, 0), order, strict=True):
+            gates[number].set()
+            await running_runs(scheduler, running)
+        await until(lambda: not connector.runs.outcomes.fences)
+        assert connector.runs.outcomes.rejected == 1
+        (run,) = await other.runs(RunQuery())
+        assert (run.state, run.result) == ("executed", "1")
+        assert not connector.runs._owned
+        assert not connector.runs._called
+
+
+async def test_outcomes_of_two_executions_are_stored_apart(store: MemoryStore, other: StoreSession) -> None:
+    """Those of one page are not taken for each other: the store accepts ids of runs."""
+    async with executed_twice(store, other, "fired") as (scheduler, connector):
+        for gate in gates:
+            gate.set()
+        await until(lambda: not scheduler.get_task("task").state.running)
+        await until(lambda: not connector.runs.outcomes.fences)
+        assert connector.runs.outcomes.rejected == 1
+
+
+@pytest.mark.parametrize("way", ["fired", "called"])
+async def test_cancellation_by_id_ends_both_executions(store: MemoryStore, other: StoreSession, way: str) -> None:
+    async with executed_twice(store, other, way) as (scheduler, connector):
+        (run,) = await other.runs(RunQuery())
+        assert scheduler.cancel_run(run.id)
+        await until(lambda: not scheduler.get_task("task").state.running)
+        await until(lambda: not connector.runs.outcomes.fences)
+        (run,) = await other.runs(RunQuery())
+        assert (run.state, scheduler.get_run(run.id).outcome) == ("cancelled", "cancelled")
+        assert not scheduler.cancel_run(run.id)
+
+
+async def test_journal_shows_the_owner_of_two_executions(store: MemoryStore, other: StoreSession) -> None:
+    journals: list[Journal] = []
+
+    def prepare(scheduler: AsyncIOScheduler) -> None:
+        journals.append(Journal(scheduler, 10, 10, len))
+
+    async with executed_twice(store, other, "fired", prepare) as (scheduler, _):
+        (run,) = await other.runs(RunQuery())
+        for number, outcome in enumerate((None, "executed")):
+            gates[number].set()
+            await running_runs(scheduler, 1 - number)
+            (shown,) = journals[0].runs(lambda _: True, 10)
+            assert (shown.details.run_id, shown.outcome) == (run.id, outcome)
+
+
 @pytest.mark.parametrize("on_lost", ["fail", "rerun"])
 async def test_queued_run_without_lease_does_not_begin(store: MemoryStore, other: StoreSession, on_lost: str) -> None:
     """Another node may have taken it over meanwhile; if not, it is for any node again."""
@@ -175,7 +288,7 @@ def test_pickled_call_has_no_lease() -> None:
     call = owned(permit)
     sent: object = pickle.loads(pickle.dumps(call))
     assert isinstance(sent, OwnedCall)
-    assert sent.ownership == RunOwnership("id", "task", 1, "node")
+    assert sent.ownership == RunOwnership(RUN_ID, "task", 1, "node")
     assert sent() == "ONE"
     term.over = True
     refused: object = pickle.loads(pickle.dumps(call))

@@ -6,6 +6,7 @@ import copy
 import pickle
 import weakref
 from collections.abc import Callable
+from uuid import UUID
 
 import attrs
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from asyncz import RunDetails, TaskCancelled, TaskError, TaskExecuted, TaskMissed, events
 
 EVENTS = [
-    TaskExecuted("task", [1], RunDetails(run_id=1, attempt=2, scheduled=3)),
+    TaskExecuted("task", [1], RunDetails(run_id=UUID(int=1), attempt=2, scheduled=3)),
     TaskError("task", ValueError("junk")),
     TaskMissed("task"),
     TaskCancelled("task"),
@@ -45,7 +46,7 @@ def test_progress_fraction(done: float, total: float | None, fraction: float | N
 
 
 def test_executed_event_fields_and_match_args() -> None:
-    details = RunDetails(run_id=7, attempt=2, scheduled=0, started=1, finished=3)
+    details = RunDetails(run_id=UUID(int=7), attempt=2, scheduled=0, started=1, finished=3)
     event = TaskExecuted("task", "result", details)
     match event:
         case TaskExecuted(result, task_id=task_id, details=when):
@@ -69,7 +70,7 @@ def test_executed_event_repr_of_itself() -> None:
 def test_executed_event_copy_and_pickle(
     duplicate: Callable[[TaskExecuted[list[int]]], TaskExecuted[list[int]]],
 ) -> None:
-    event = TaskExecuted("task", [1, 2], RunDetails(run_id=7))
+    event = TaskExecuted("task", [1, 2], RunDetails(run_id=UUID(int=7)))
     again = duplicate(event)
     # Two ends are two events, however alike they are.
     assert again != event

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from uuid import UUID
 
 import pytest
 from pydantic import BaseModel, ValidationError
@@ -43,7 +44,7 @@ def test_illegal_transition_rejected() -> None:
 
 
 def _with_error(error: str) -> SchedulerState:
-    run = RunSummary(task_id="task", run_id=1, outcome="error" if error else "executed", error=error)
+    run = RunSummary(task_id="task", run_id=UUID(int=1), outcome="error" if error else "executed", error=error)
     task = TaskState(task_id="t", function="m:f", executor="asyncio", submitted=1, recent_runs=(run,))
     return SchedulerState(tasks=(task,))
 
@@ -73,8 +74,8 @@ def test_redacted_state_hides_secrets(redact: Callable[[str], str] | None, expec
 
 def test_state_with_lone_surrogates_becomes_json() -> None:
     """File names in ids and texts of exceptions may have them."""
-    run = RunSummary(task_id="task", run_id=1, outcome="error", error="OSError: caf\udce9")
-    progress = RunProgress(run_id=2, done=1.0, message="caf\udce8")
+    run = RunSummary(task_id="task", run_id=UUID(int=1), outcome="error", error="OSError: caf\udce9")
+    progress = RunProgress(run_id=UUID(int=2), done=1.0, message="caf\udce8")
     task = TaskState(
         task_id="\ud800", function="m:f", executor="x", submitted=2, errors=1, recent_runs=(run,), progress=progress
     )

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Awaitable
 from datetime import datetime
 from typing import assert_type
+from uuid import UUID
 
 import uvicorn
 from fastapi import FastAPI
@@ -94,7 +95,7 @@ def audit(action: OperatorAction) -> int:
     assert_type(action.user, str)
     assert_type(action.action, str)
     assert_type(action.task_id, str)
-    assert_type(action.run_id, int | None)
+    assert_type(action.run_id, UUID | None)
     assert_type(action.detail, str)
     assert_type(action.failure, str)
     assert_type(action.at, datetime)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import assert_never, assert_type
+from uuid import UUID
 
 from asyncz import (
     Event,
@@ -52,7 +53,7 @@ def run_events(
 
 def details(details: RunDetails) -> None:
     assert_type(details.worker, Worker | None)
-    assert_type(details.run_id, int)
+    assert_type(details.run_id, UUID)
     assert_type(details.attempt, int)
     assert_type(details.scheduled, float | None)
     assert_type(details.started, float | None)
@@ -66,7 +67,7 @@ def details(details: RunDetails) -> None:
 def made_by_an_executor(number: int) -> None:
     assert_type(TaskExecuted("task", number), TaskExecuted[int])
     assert_type(TaskExecuted("task", number, RunDetails()), TaskExecuted[int])
-    assert_type(TaskExecuted("task", [b""], details=RunDetails(run_id=1)), TaskExecuted[list[bytes]])
+    assert_type(TaskExecuted("task", [b""], details=RunDetails(run_id=UUID(int=1))), TaskExecuted[list[bytes]])
     assert_type(TaskError("task", ValueError(), traceback="text"), TaskError)
     assert_type(TaskMissed("task", details=RunDetails(attempt=2, scheduled=0)), TaskMissed)
     assert_type(TaskCancelled("task"), TaskCancelled)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import assert_never, assert_type
+from uuid import UUID
 
 from asyncz import (
     AsyncIOScheduler,
@@ -65,7 +66,7 @@ def task(state: TaskState) -> None:
 
 
 def ended_run(run: RunSummary) -> None:
-    assert_type(run.run_id, int)
+    assert_type(run.run_id, UUID)
     assert_type(run.outcome, RunOutcome | None)
     assert_type(run.task_id, str)
     assert_type(run.attempt, int)
@@ -146,20 +147,20 @@ def progress_of(state: TaskState) -> float | None:
     assert_type(report.done, float)
     assert_type(report.total, float | None)
     assert_type(report.message, str)
-    assert_type(report.run_id, int)
+    assert_type(report.run_id, UUID)
     return assert_type(report.fraction, float | None)
 
 
-def runs_by_number(scheduler: AsyncIOScheduler) -> int:
+def runs_by_id(scheduler: AsyncIOScheduler, run_id: UUID) -> UUID:
     assert_type(scheduler.history, tuple[RunSummary, ...])
-    assert_type(AsyncIOScheduler(history=0).get_run(3), RunSummary)
+    assert_type(AsyncIOScheduler(history=0).get_run(run_id), RunSummary)
     try:
-        scheduler.get_run(run_id=3)
+        scheduler.get_run(run_id=run_id)
     except RunLookupError as error:
         lookup: LookupError = error
         print(lookup)
-        return assert_type(error.run_id, int)
-    return 0
+        return assert_type(error.run_id, UUID)
+    return run_id
 
 
 def parts_of_state(scheduler: AsyncIOScheduler, task: Task[int]) -> bool:

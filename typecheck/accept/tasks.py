@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
 from functools import partial
 from typing import assert_never, assert_type
+from uuid import UUID
 
 from typing_extensions import TypeVar, Unpack
 
@@ -45,7 +46,7 @@ async def awaiting(task: Task[bytes]) -> None:
     handle = assert_type(task.run(), RunHandle[bytes])
     assert_type(await handle, bytes)
     assert_type(await handle.notification(), TaskNotification[bytes])
-    assert_type(handle.run_id, int)
+    assert_type(handle.run_id, UUID)
     assert_type(handle.task_id, str)
     assert_type(handle.done(), bool)
     assert_type(handle.cancel(), bool)
@@ -280,14 +281,13 @@ async def runs(run: TaskRun[bytes], await_it: Callable[[Awaitable[bytes]], bytes
 
 def the_current_run() -> None:
     run = assert_type(current_run(), CurrentRun)
-    assert_type(run.run_id, int)
+    assert_type(run.run_id, UUID)
     assert_type(run.task_id, str)
     assert_type(run.attempt, int)
     assert_type(run.scheduled, float)
     assert_type(run.scheduled_at, datetime)
     assert_type(run.fence, int | None)
     assert_type(run.node, str | None)
-    assert_type(run.stored_id, str | None)
     assert_type(run.is_cancelled(), bool)
     run.report(1)
     run.report(0.5, 1, "half")

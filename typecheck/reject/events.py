@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from uuid import UUID
 from typing import assert_never
 
 import attrs
@@ -41,7 +42,8 @@ def changed(
     error.traceback = ""  # E
     missed.details = details  # E
     submitted.task_id = "other"  # E
-    details.run_id = 3  # E
+    details.run_id = UUID(int=3)  # E
+    RunDetails(run_id=3)  # E
     details.started = None  # E
     details.duration = 3.5  # E
 

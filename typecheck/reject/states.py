@@ -7,6 +7,7 @@ Why some checkers let some of them pass:
 
 from __future__ import annotations
 
+from uuid import UUID
 from typing import assert_never
 
 from asyncz import (
@@ -97,16 +98,16 @@ def progress(state: TaskState, report: RunProgress) -> None:
     state.progress.done  # E
     assert report.done.items()  # E
     report.done = 1  # E
-    RunProgress(run_id=1)  # E
-    RunProgress(run_id=1, done="1")  # E[-pyrefly,ty]: conversion
+    RunProgress(run_id=UUID(int=1))  # E
+    RunProgress(run_id=UUID(int=1), done="1")  # E[-pyrefly,ty]: conversion
     report.fraction + 1  # E
 
 
 def ended_runs(state: TaskState, run: RunSummary, outcome: RunOutcome) -> str:
     state.recent_runs[0].outcome = "executed"  # E
     run.result  # E
-    RunSummary(run_id=1, task_id="task", outcome="failed")  # E
-    RunSummary(run_id=1)  # E
+    RunSummary(run_id=UUID(int=1), task_id="task", outcome="failed")  # E
+    RunSummary(run_id=UUID(int=1))  # E
     if outcome == "cancelled":
         return run.run_id  # E
     return run.error

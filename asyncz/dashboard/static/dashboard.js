@@ -208,7 +208,7 @@ async function pressed(button) {
     await post("scheduler", { action: button.dataset.scheduler });
     toast(button.dataset.scheduler === "pause" ? "The scheduler is paused" : "The scheduler is resumed");
   } else if (button.dataset.run) {
-    const report = await post("cancel-run", { run_id: Number(button.dataset.run) });
+    const report = await post("cancel-run", { run_id: button.dataset.run });
     toast(report.failed[0]?.message ?? "The run is asked to cancel", report.failed.length > 0);
   } else {
     const ids = id === undefined ? [...picked] : [id];

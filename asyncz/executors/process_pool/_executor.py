@@ -15,7 +15,6 @@ from asyncz.config import ProcessPoolKwargs
 from asyncz.events import TaskNotification, Worker
 from asyncz.exceptions import SerializationError
 from asyncz.executors import _remote_progress
-from asyncz.executors._remote_call import run_header
 from asyncz.executors._serialization import (
     failure_of,
     is_plain_call,
@@ -175,8 +174,7 @@ class _RunJob(Generic[ResultT]):
         if not is_plain_call(run.call):
             return None
         try:
-            header = run_header(run.run_id, run.attempt, run.scheduled, run.task_id)
-            return (header + pickled_in_worker_thread(run.call),)
+            return (run_header_of(run) + pickled_in_worker_thread(run.call),)
         except SerializationError:
             # The function cannot be found: `pickle` reports that.
             return None

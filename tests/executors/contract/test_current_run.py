@@ -8,6 +8,7 @@ import gc
 import threading
 from collections.abc import Callable, Generator
 from datetime import datetime
+from uuid import UUID
 
 import pytest
 
@@ -46,7 +47,7 @@ async def test_current_run_visible_in_function_and_calls(kind: str, function: Ca
             assert results == [(handle.run_id, "näme-😀", 1, START) for handle in handles]
 
 
-def fails_at_first(attempts: int) -> tuple[int, str, int, datetime]:
+def fails_at_first(attempts: int) -> tuple[UUID, str, int, datetime]:
     if current_run().attempt < attempts:
         raise OSError("not yet")
     return see_run()

@@ -27,6 +27,7 @@ from asyncz import (
     UniversalExecutor,
 )
 from asyncz.executors import _remote_call, _remote_worker
+from asyncz.executors._serialization import parcel_of
 from asyncz.executors.debug import _await_in_another_thread
 
 
@@ -62,7 +63,7 @@ def test_coroutine_without_loop_leaves_nothing(without_loops: Callable[[], None]
 
 
 def test_coroutine_in_remote_worker_without_loop_fails(without_loops: Callable[[], None]) -> None:
-    content = _remote_call.run_header(1, 1, 0.0, "coroutine") + _remote_call.dumps(never_called)
+    content = parcel_of(TaskRun(TaskSpec[int]("coroutine", never_called)))
     before = open_descriptors()
     without_loops()
     kind, *_ = _remote_worker.execute_parcel(content, _remote_call.dumps, None)

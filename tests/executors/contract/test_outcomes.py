@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from uuid import UUID
 
 import pytest
 
@@ -88,7 +89,7 @@ async def test_function_raising_cancelled_error_is_cancelled(kind: str) -> None:
 
 @every_executor
 async def test_submission_precedes_outcome(kind: str) -> None:
-    events: list[tuple[str, int]] = []
+    events: list[tuple[str, UUID]] = []
     async with scheduler_with(kind) as scheduler:
         scheduler.subscribe(TaskSubmitted, lambda event: events.append(("submitted", event.details.run_id)))
         scheduler.subscribe(TaskExecuted, lambda event: events.append(("ended", event.details.run_id)))
@@ -99,7 +100,7 @@ async def test_submission_precedes_outcome(kind: str) -> None:
             await task.result()
         with pytest.raises(ValueError, match="x"):
             await tasks[-1].result()
-    seen: set[int] = set()
+    seen: set[UUID] = set()
     for kind_of_event, run_id in events:
         assert (run_id in seen) == (kind_of_event == "ended")
         seen.add(run_id)

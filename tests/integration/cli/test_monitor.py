@@ -14,6 +14,7 @@ import signal
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from rich.console import Console, RenderableType
@@ -134,7 +135,7 @@ def test_monitor_next_run_column() -> None:
 
 
 DETAILS = RunDetails(
-    run_id=7, attempt=2, scheduled=1e9, started=1e9, finished=1e9 + 0.25, worker=Worker(pid=12, thread="a b")
+    run_id=UUID(int=7), attempt=2, scheduled=1e9, started=1e9, finished=1e9 + 0.25, worker=Worker(pid=12, thread="a b")
 )
 
 
@@ -156,7 +157,10 @@ def test_monitor_last_outcome_column(notification: TaskNotification[object] | No
 @pytest.mark.parametrize(
     ("event", "fields"),
     [
-        (TaskExecuted("one", "a" * 1000, details=DETAILS), {"run_id": 7, "attempt": 2, "duration": 0.25}),
+        (
+            TaskExecuted("one", "a" * 1000, details=DETAILS),
+            {"run_id": f"{UUID(int=7)}", "attempt": 2, "duration": 0.25},
+        ),
         (TaskExecuted("one", 3, details=DETAILS), {"worker": "a b process 12", "result": "3"}),
         (TaskError("one", OSError("no route")), {"error": "OSError: no route"}),
         (TaskError("one", KeyboardInterrupt()), {"error": "KeyboardInterrupt"}),
@@ -198,9 +202,9 @@ def test_event_line_quotes_values(value: str) -> None:
     ("progress", "text"),
     [
         (None, ""),
-        (RunProgress(run_id=1, done=3, total=10, message="page 3", fraction=0.3), "━━──────  30 % page 3"),
-        (RunProgress(run_id=1, done=10, total=10, fraction=1), "━━━━━━━━ 100 %"),
-        (RunProgress(run_id=1, done=12, message="a\x1b[0mb"), r"12 a\x1b[0mb"),
+        (RunProgress(run_id=UUID(int=1), done=3, total=10, message="page 3", fraction=0.3), "━━──────  30 % page 3"),
+        (RunProgress(run_id=UUID(int=1), done=10, total=10, fraction=1), "━━━━━━━━ 100 %"),
+        (RunProgress(run_id=UUID(int=1), done=12, message="a\x1b[0mb"), r"12 a\x1b[0mb"),
     ],
 )
 def test_progress_text(progress: RunProgress | None, text: str) -> None:
@@ -233,11 +237,11 @@ def shown_in(table: RenderableType) -> str:
 
 
 def test_progress_event_as_fields() -> None:
-    fields = fields_of(events.TaskProgress("work", 1, 2, "half", details=RunDetails(run_id=3)))
+    fields = fields_of(events.TaskProgress("work", 1, 2, "half", details=RunDetails(run_id=UUID(int=3))))
     assert {name: fields[name] for name in ("event", "task_id", "run_id", "done", "total", "message")} == {
         "event": "TaskProgress",
         "task_id": "work",
-        "run_id": 3,
+        "run_id": f"{UUID(int=3)}",
         "done": 1,
         "total": 2,
         "message": "half",

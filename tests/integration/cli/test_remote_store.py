@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -69,7 +70,9 @@ async def test_actions_reach_node(tmp_path: Path) -> None:
         await until(lambda: not scheduler.get_task("double").state.paused)
         await command("run-now", url, "long", "long")
         await until(lambda: scheduler.get_task("long").state.running == 1)
-        assert await command("cancel", url, "--run", "s1") == "1: cancel run\n"
+        shown = RunDetail.model_validate_json(await command("logs", url, "long", "--json"))
+        run_id = f"{shown.run.run_id}"
+        assert await command("cancel", url, "--run", run_id) == f"{run_id}: cancel run\n"
         await until(lambda: scheduler.get_task("long").state.running == 0)
         await command("run-now", url, "long")
         await until(lambda: scheduler.get_task("long").state.running == 1)
@@ -191,7 +194,7 @@ async def test_pause_all_without_node_fails(tmp_path: Path) -> None:
     async with node(tmp_path):
         pass
     assert "no node is alive" in await command("pause", url_of(tmp_path), "--all", status=1)
-    assert "is stored" in await command("cancel", url_of(tmp_path), "--run", "s99", status=1)
+    assert "is stored" in await command("cancel", url_of(tmp_path), "--run", f"{uuid4()}", status=1)
 
 
 @pytest.mark.slow

@@ -28,8 +28,8 @@ TEXT = README.read_text()
 _EXAMPLE = re.compile(
     r"(?P<marker><!-- [^\n]* -->\n)?```python\n(?P<code>.*?)```(?:\n\n```text\n(?P<output>.*?)```)?", re.DOTALL
 )
-# The free space, durations and lateness depend on the machine.
-_FIGURES = re.compile(r"\d+ GiB|, \d+\.\d+ m?s late|\d+\.\d+ m?s\b")
+# The free space, durations and lateness depend on the machine, and ids on the process.
+_FIGURES = re.compile(r"\d+ GiB|, \d+\.\d+ m?s late|\d+\.\d+ m?s\b|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class Example(NamedTuple):

@@ -22,7 +22,7 @@ def test_backlog_keeps_runs_of_policy(
     backlog = Backlog[None]()
     limits = TaskLimits(overlap=overlap, max_instances=3)
     decisions = [backlog.admit(DueRun(float(at), None, must_run=False), limits, live_runs=3) for at in range(5)]
-    assert [at for decision in decisions for at in decision.rejected] == rejected
+    assert [due.at for decision in decisions for due in decision.rejected] == rejected
     assert [due.at for due in backlog.take_all()] == kept
     assert {decision.cancel_oldest for decision in decisions} == {cancels}
     assert len(backlog) == 0

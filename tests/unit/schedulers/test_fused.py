@@ -12,6 +12,7 @@ from hypothesis import given, settings, strategies as st
 from typing_extensions import override
 
 from asyncz import DateTrigger, DebugExecutor, IntervalTrigger, TaskExecuted, TaskRemoved, TaskSubmitted
+from asyncz._run_ids import NO_RUN
 from asyncz.clock import SystemClock
 from asyncz.events import TaskError, TaskNotification
 from asyncz.exceptions import MaximumInstancesError, QueueFullError
@@ -53,7 +54,7 @@ class _Owner:
         return False
 
     def record_outcome(self, outcome: TaskNotification[None], /) -> None:
-        self.calls.append(f"outcome {type(outcome).__name__} {outcome.details.run_id > 0}")
+        self.calls.append(f"outcome {type(outcome).__name__} {outcome.details.run_id != NO_RUN}")
         if self._raises:
             raise KeyError
 
@@ -128,7 +129,7 @@ def _outcome(run: LiveRun[None], kind: str) -> TaskNotification[None]:
 
 
 def _values(run: TaskRun[None]) -> dict[str, object]:
-    numbered = {"id", "run_id"}
+    numbered = {"id", "_key"}
     return {name: getattr(run, name) for name in TaskRun.__slots__ if name not in numbered}
 
 
@@ -142,7 +143,7 @@ def test_live_run_has_fields_of_task_run(at: float, has_call: bool, limits: Task
     run = LiveRun(spec, at, None, runtime.run_clock, call, Completion(runtime), _Owner(), _registration())
     plain = TaskRun(spec, at, None, runtime.now, call)
     assert _values(run) == _values(plain)
-    assert run.id == run.run_id == plain.id - 1
+    assert run.id == run._key == plain.id - 1
     assert not run.released
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from unittest.mock import ANY
+from uuid import UUID
 
 import pytest
 
@@ -43,10 +44,10 @@ async def test_recorded_events_match_values() -> None:
         (TaskError("a", ValueError("x"), traceback="..."), TaskError("a", ValueError("x")), True),
         (TaskError("a", ValueError("x")), TaskError("a", ValueError("y")), False),
         (TaskError("a", ValueError("x")), TaskError("a", Exception("x")), False),
-        (TaskMissed("a", details=RunDetails(3)), TaskMissed("a"), True),
-        (TaskMissed("a", details=RunDetails(3)), TaskMissed("a", details=RunDetails(4)), False),
-        (TaskExecuted("a", 1, RunDetails(3)), TaskExecuted("a", 1, RunDetails(3)), True),
-        (TaskExecuted("a", 1, RunDetails(3)), TaskExecuted("a", 1, RunDetails(4)), False),
+        (TaskMissed("a", details=RunDetails(UUID(int=3))), TaskMissed("a"), True),
+        (TaskMissed("a", details=RunDetails(UUID(int=3))), TaskMissed("a", details=RunDetails(UUID(int=4))), False),
+        (TaskExecuted("a", 1, RunDetails(UUID(int=3))), TaskExecuted("a", 1, RunDetails(UUID(int=3))), True),
+        (TaskExecuted("a", 1, RunDetails(UUID(int=3))), TaskExecuted("a", 1, RunDetails(UUID(int=4))), False),
         (TaskModified("a", "paused", fields=("paused",)), TaskModified("a", "paused"), True),
     ],
 )

@@ -14,7 +14,7 @@ def write(folder: str, text: str) -> None:
     """Append a line about the run to a file, in one write."""
     run = current_run()
     with Path(folder, "effects").open("a", buffering=1) as file:
-        file.write(f"{run.task_id} {run.stored_id} {run.fence} {text}\n")
+        file.write(f"{run.task_id} {run.run_id} {run.fence} {text}\n")
 
 
 def old_report(folder: str) -> None:
