@@ -241,6 +241,19 @@ async def test_slow_pickling_does_not_hold_pool() -> None:
         assert await slow == 8
 
 
+async def test_timeout_counts_while_call_is_pickled() -> None:
+    is_set = threading.Event()
+    async with AsyncIOScheduler(executors={"under_test": FuturesExecutor(PicklingPool)}) as scheduler:
+        task = scheduler.add_task(
+            operator.add, PickledLate(is_set), 1, executor="under_test", trigger=None, timeout=0.05
+        )
+        try:
+            with pytest.raises(TaskTimeoutError):
+                await task.run()
+        finally:
+            is_set.set()
+
+
 async def test_pool_failing_to_start_breaks_executor() -> None:
     made: list[Executor] = []
 
