@@ -263,9 +263,9 @@ class Instrumentation:
             runtime.run_hook = None
             left, self._traces = self._traces, dict[_Execution, _RunTrace]()
         self._detach()
-        for run in left.values():
-            if run.span is not None:
-                run.span.end()
+        for run_trace in left.values():
+            if run_trace.span is not None:
+                run_trace.span.end()
 
     # The end of a span: `close`, in any thread, may come at each step of the loop's thread. A trace belongs to the
     # thread that took it out of `_traces` under the lock of the runtime. The loop's thread takes one trace by `_take`,
@@ -279,14 +279,14 @@ class Instrumentation:
         with self._parts.runtime.lock:
             return not self._closed, self._traces.pop(key, None)
 
-    def _keep(self, key: _Execution, run: _RunTrace) -> None:
+    def _keep(self, key: _Execution, run_trace: _RunTrace) -> None:
         """Give the trace of a run back, or end its span if the instrumentation was closed meanwhile."""
         with self._parts.runtime.lock:
             if not self._closed:
-                self._traces[key] = run
+                self._traces[key] = run_trace
                 return
-        if run.span is not None:
-            run.span.end()
+        if run_trace.span is not None:
+            run_trace.span.end()
 
     # The methods of `RunHook`
 
@@ -339,82 +339,82 @@ class Instrumentation:
     def rejected(self, run: TaskRun[ResultT], /) -> None:
         """Drop the span of an attempt: an executor has rejected it."""
         key = run.run_id, run.scheduled
-        _, found = self._take(key)
-        if found is None:
+        _, run_trace = self._take(key)
+        if run_trace is None:
             return
         # A span that never ends is never exported.
-        found.span = None
-        found.attempt -= 1
+        run_trace.span = None
+        run_trace.attempt -= 1
         if run.attempt != 1:
-            self._keep(key, found)
+            self._keep(key, run_trace)
 
     def _start_span(self, run: TaskRun[ResultT], alias: str) -> None:
         key = run.run_id, run.scheduled
-        is_open, found = self._take(key)
+        is_open, run_trace = self._take(key)
         if not is_open:
             # `submit_hooked` had read the hook before `close` removed it.
             return
         call, origin = _unwrapped(run.call)
-        if found is None:
-            found = self._trace_of(run, origin)
+        if run_trace is None:
+            run_trace = self._trace_of(run, origin)
         try:
             # Two submissions of one attempt: a task that is moved calls the hook for each executor.
-            if found.attempt < run.attempt:
-                self._start_attempt(run, found, alias, call, origin)
+            if run_trace.attempt < run.attempt:
+                self._start_attempt(run, run_trace, alias, call, origin)
         finally:
-            self._keep(key, found)
+            self._keep(key, run_trace)
 
     def _start_attempt(
         self,
         run: TaskRun[ResultT],
-        found: _RunTrace,
+        run_trace: _RunTrace,
         alias: str,
         call: Callable[[], ResultT | Awaitable[ResultT]],
         origin: object,
     ) -> None:
-        found.attempt, found.alias = run.attempt, encodable(alias)
-        found.function = _dotted(function_reference(call))
-        found.name = function_name(call)
-        span = self._new_span(run.task_id, run.details(), found)
+        run_trace.attempt, run_trace.alias = run.attempt, encodable(alias)
+        run_trace.function = _dotted(function_reference(call))
+        run_trace.name = function_name(call)
+        span = self._new_span(run.task_id, run.details(), run_trace)
         span.set_attributes(_ownership_of(call))
-        current = trace.set_span_in_context(span, found.parent)
+        current = trace.set_span_in_context(span, run_trace.parent)
         context = run.context
         if context is not None:
             context.run(otel_context.attach, current)
         run.call = TracedCall[ResultT](call, origin, lambda: _headers(current))
 
-    def _new_span(self, task_id: str, details: RunDetails, run: _RunTrace) -> Span:
+    def _new_span(self, task_id: str, details: RunDetails, run_trace: _RunTrace) -> Span:
         attributes: _Attributes = {
             "asyncz.scheduler": self.name,
             "asyncz.task.id": encodable(task_id),
             "asyncz.run.id": f"{details.run_id}",
             "asyncz.run.attempt": details.attempt,
-            "asyncz.executor": run.alias,
-            "code.function.name": run.function,
+            "asyncz.executor": run_trace.alias,
+            "code.function.name": run_trace.function,
         }
         if self._parts.store is not None:
             attributes["asyncz.node.id"] = node_id(self._parts)
         if details.scheduled_at is not None:
             attributes["asyncz.run.scheduled_at"] = details.scheduled_at.isoformat()
-        run.started = time.time_ns()
-        run.span = span = self._tracer.start_span(
-            f"run {run.name}",
-            context=run.parent,
+        run_trace.started = time.time_ns()
+        run_trace.span = span = self._tracer.start_span(
+            f"run {run_trace.name}",
+            context=run_trace.parent,
             kind=SpanKind.INTERNAL,
             attributes=attributes,
-            links=[Link(each) for each in run.links],
-            start_time=run.started,
+            links=[Link(each) for each in run_trace.links],
+            start_time=run_trace.started,
         )
         return span
 
-    def _with_span(self, run: _RunTrace | None, task_id: str, details: RunDetails) -> _RunTrace | None:
+    def _with_span(self, run_trace: _RunTrace | None, task_id: str, details: RunDetails) -> _RunTrace | None:
         """Return the trace of a run with a span for an outcome, also if the attempt was never accepted."""
-        if run is None:
+        if run_trace is None:
             # A run that was called before the instrumentation has no trace.
             return self._trace_of_unsubmitted(task_id, details) if details.started is None else None
-        if run.span is None:
-            self._new_span(task_id, details, run)
-        return run
+        if run_trace.span is None:
+            self._new_span(task_id, details, run_trace)
+        return run_trace
 
     def _trace_of_unsubmitted(self, task_id: str, details: RunDetails) -> _RunTrace | None:
         """Return the trace of a run with an outcome before its submission, such as a missed one; None if unknown."""
@@ -424,9 +424,9 @@ class Instrumentation:
         call = controller.task.call
         function = _dotted(function_reference(call))
         alias = encodable(controller.registration.alias)
-        run = _RunTrace(Context(), (), alias=alias, function=function, name=function_name(call))
-        self._new_span(task_id, details, run)
-        return run
+        run_trace = _RunTrace(Context(), (), alias=alias, function=function, name=function_name(call))
+        self._new_span(task_id, details, run_trace)
+        return run_trace
 
     def _trace_of(self, run: TaskRun[ResultT], origin: object) -> _RunTrace:
         """Return the trace of the first attempt of a run."""
@@ -444,37 +444,37 @@ class Instrumentation:
     def _on_retrying(self, event: TaskRetrying) -> None:
         details = event.details
         key = _key_of(details)
-        is_open, found = self._take(key)
+        is_open, run_trace = self._take(key)
         if not is_open:
             return
-        run = self._with_span(found, event.task_id, details)
-        self._instruments.retried.add(1, self._metric_attributes(event.task_id, run, event.exception))
-        self._record_lateness(event.task_id, run, details)
-        if run is not None and run.span is not None:
-            run.attempt, run.links = details.attempt, (run.span.get_span_context(),)
-            self._end(run, details, "retried", event.exception, event.traceback)
-            self._keep(key, run)
+        run_trace = self._with_span(run_trace, event.task_id, details)
+        self._instruments.retried.add(1, self._metric_attributes(event.task_id, run_trace, event.exception))
+        self._record_lateness(event.task_id, run_trace, details)
+        if run_trace is not None and run_trace.span is not None:
+            run_trace.attempt, run_trace.links = details.attempt, (run_trace.span.get_span_context(),)
+            self._end(run_trace, details, "retried", event.exception, event.traceback)
+            self._keep(key, run_trace)
 
     def _on_outcome(self, event: TaskNotification[object]) -> None:
         details = event.details
         key = _key_of(details)
-        is_open, found = self._take(key)
+        is_open, run_trace = self._take(key)
         if not is_open:
             return
-        run = self._with_span(found, event.task_id, details)
+        run_trace = self._with_span(run_trace, event.task_id, details)
         outcome, exception, text = _outcome_of(event)
-        attributes = self._metric_attributes(event.task_id, run, exception)
+        attributes = self._metric_attributes(event.task_id, run_trace, exception)
         if isinstance(event, TaskMissed):
             self._instruments.missed.add(1, attributes)
         if details.duration is not None:
             duration = max(0.0, details.duration)
             self._instruments.duration.record(duration, {**attributes, "asyncz.run.outcome": outcome})
-        self._record_lateness(event.task_id, run, details)
-        if run is not None and run.span is not None:
-            self._ended[key] = run.span.get_span_context()
+        self._record_lateness(event.task_id, run_trace, details)
+        if run_trace is not None and run_trace.span is not None:
+            self._ended[key] = run_trace.span.get_span_context()
             while len(self._ended) > _MAX_ENDED:
                 self._ended.popitem(last=False)
-            self._end(run, details, outcome, exception, text)
+            self._end(run_trace, details, outcome, exception, text)
 
     def _on_rejected(self, event: TaskMaxInstances | TaskQueueFull) -> None:
         if self._closed:
@@ -483,17 +483,17 @@ class Instrumentation:
         attributes = {**self._metric_attributes(event.task_id, None, None), "asyncz.run.refusal": reason}
         self._instruments.refused.add(1, attributes)
 
-    def _record_lateness(self, task_id: str, run: _RunTrace | None, details: RunDetails) -> None:
+    def _record_lateness(self, task_id: str, run_trace: _RunTrace | None, details: RunDetails) -> None:
         """Record the lateness of a run with its first attempt, whether or not others follow."""
         lateness = lateness_of(details)
         if details.attempt == 1 and lateness is not None:
-            self._instruments.lateness.record(lateness, self._metric_attributes(task_id, run, None))
+            self._instruments.lateness.record(lateness, self._metric_attributes(task_id, run_trace, None))
 
     def _end(
-        self, run: _RunTrace, details: RunDetails, outcome: str, exception: BaseException | None, text: str
+        self, run_trace: _RunTrace, details: RunDetails, outcome: str, exception: BaseException | None, text: str
     ) -> None:
         """End the span of an attempt."""
-        span, run.span = run.span, None
+        span, run_trace.span = run_trace.span, None
         if span is None:
             return
         attributes: _Attributes = {"asyncz.run.outcome": outcome}
@@ -503,9 +503,9 @@ class Instrumentation:
         finished = None
         if self._is_real_time:
             if details.started is not None:
-                span.add_event("asyncz.run.started", timestamp=max(run.started, _nanoseconds(details.started)))
+                span.add_event("asyncz.run.started", timestamp=max(run_trace.started, _nanoseconds(details.started)))
             if details.finished is not None:
-                finished = max(run.started, _nanoseconds(details.finished))
+                finished = max(run_trace.started, _nanoseconds(details.finished))
         if exception is not None:
             attributes["error.type"] = _type_name(exception)
             self._add_exception(span, exception, text, finished)
@@ -537,10 +537,12 @@ class Instrumentation:
         # The exporters encode texts as UTF-8, which has no lone surrogates.
         return escape_surrogates(text)
 
-    def _metric_attributes(self, task_id: str, run: _RunTrace | None, exception: BaseException | None) -> _Attributes:
+    def _metric_attributes(
+        self, task_id: str, run_trace: _RunTrace | None, exception: BaseException | None
+    ) -> _Attributes:
         attributes: _Attributes = {"asyncz.scheduler": self.name}
-        if run is not None:
-            attributes |= {"asyncz.executor": run.alias, "code.function.name": run.function}
+        if run_trace is not None:
+            attributes |= {"asyncz.executor": run_trace.alias, "code.function.name": run_trace.function}
         elif (controller := self._parts.tasks.holder(task_id)) is not None:
             # Missed or rejected before an executor saw the run.
             attributes["asyncz.executor"] = encodable(controller.registration.alias)

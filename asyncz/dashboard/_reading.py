@@ -51,9 +51,6 @@ if TYPE_CHECKING:
     from asyncz.schedulers.stored import SchedulerStore
 
 
-# Seconds by which the due time of a run differs from the stored one: two runs of a task are told apart by microseconds.
-
-
 class ReadModel:
     """States of a scheduler: the `Reader` of this process.
 
