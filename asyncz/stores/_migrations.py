@@ -6,6 +6,12 @@ import functools
 from importlib import resources
 from typing import Literal, NamedTuple, TypeAlias
 
+FOREIGN_TABLES = "remove tables that were not made by asyncz, or use another database"
+"""Advice if a migration fails."""
+
+NO_TABLES = "run `asyncz store migrate`, or start a scheduler with this store"
+"""Advice if a database lacks tables or columns."""
+
 Dialect: TypeAlias = Literal["sqlite", "postgres"]
 """Folder of the migrations of a database."""
 

@@ -12,7 +12,7 @@ from typing_extensions import TypeIs
 
 from asyncz.clock import in_utc
 from asyncz.stores._columns import RUN_COLUMNS, TASK_COLUMNS, column_list
-from asyncz.stores._migrations import migrations
+from asyncz.stores._migrations import NO_TABLES, migrations
 from asyncz.stores._postgres_hints import CHANNEL
 from asyncz.stores.exceptions import StoredTaskConflictError, StoreSchemaError
 from asyncz.stores.records import RunRecord, TaskRecord
@@ -75,9 +75,9 @@ class PostgresOutboxTransaction:
 
     @contextmanager
     def _translated(self) -> Generator[None, None, None]:
-        """Report a database without the tables of a store; other errors of the driver belong to the user."""
+        """Report a database without the tables of this version; other errors of the driver belong to the user."""
         try:
             yield
-        except psycopg.errors.UndefinedTable as error:
-            reason = error.diag.message_primary or f"{error}"
+        except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
+            reason = f"{error.diag.message_primary or error}; {NO_TABLES}"
             raise StoreSchemaError("of the connection", 0, migrations("postgres")[-1].number, reason) from error

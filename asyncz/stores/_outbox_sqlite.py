@@ -10,7 +10,7 @@ from datetime import datetime
 
 from asyncz.clock import utc
 from asyncz.stores._columns import RUN_COLUMNS, TASK_COLUMNS, SqlValue, column_list, sqlite_value, task_of_row
-from asyncz.stores._migrations import migrations
+from asyncz.stores._migrations import NO_TABLES, migrations
 from asyncz.stores.exceptions import StoredTaskConflictError, StoreSchemaError
 from asyncz.stores.records import RunRecord, TaskRecord
 
@@ -89,10 +89,11 @@ class SqliteOutboxTransaction:
 
     @contextmanager
     def _translated(self) -> Generator[None, None, None]:
-        """Report a database without the tables of a store; other errors of the driver belong to the user."""
+        """Report a database without the tables of this version; other errors of the driver belong to the user."""
         try:
             yield
         except sqlite3.OperationalError as error:
-            if "no such table: asyncz_" not in f"{error}":
+            if not any(each in f"{error}" for each in ("no such table", "no such column", "has no column")):
                 raise
-            raise StoreSchemaError("of the connection", 0, migrations("sqlite")[-1].number, f"{error}") from error
+            reason = f"{error}; {NO_TABLES}"
+            raise StoreSchemaError("of the connection", 0, migrations("sqlite")[-1].number, reason) from error

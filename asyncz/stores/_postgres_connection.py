@@ -11,7 +11,7 @@ from typing import TypeAlias
 import psycopg
 from psycopg.rows import args_row, scalar_row
 
-from asyncz.stores._migrations import SCHEMA_TABLE, Migration, migrations, statements
+from asyncz.stores._migrations import FOREIGN_TABLES, SCHEMA_TABLE, Migration, migrations, statements
 from asyncz.stores._postgres_network import with_time_limits
 from asyncz.stores.exceptions import StoreSchemaError
 
@@ -64,7 +64,7 @@ def migrate(connection: Connection, description: str) -> Sequence[Migration]:
                     _ = connection.execute(statement.encode())
             except psycopg.ProgrammingError as error:
                 # The statement is wrong for this database, as if someone had created the tables by hand.
-                reason = f"{migration.name}: {error.diag.message_primary or error}"
+                reason = f"{migration.name} fails: {error.diag.message_primary or error}; {FOREIGN_TABLES}"
                 raise StoreSchemaError(description, found, migration.number, reason) from error
     return known[found:]
 

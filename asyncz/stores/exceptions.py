@@ -54,7 +54,7 @@ class StoreSchemaError(StoreError, RuntimeError):
         store: Description of the store, without passwords.
         found: Number of the newest migration in the database.
         needed: Number of the newest migration that this version knows.
-        reason: Message of the database if a migration failed, so that nothing was changed; otherwise empty.
+        reason: Reason if the schema is not newer, and what to do; otherwise empty.
     """
 
     store: str
@@ -65,10 +65,7 @@ class StoreSchemaError(StoreError, RuntimeError):
     @override
     def __str__(self) -> str:
         if self.reason:
-            return (
-                f"the schema of the store {self.store} cannot be changed from {self.found} to {self.needed}:"
-                f" {self.reason}; remove tables that were not made by asyncz, or use another database"
-            )
+            return f"the store {self.store} cannot be used with the schema {self.needed}: {self.reason}"
         return (
             f"the store {self.store} has the schema {self.found}, and this version knows the schemas up to"
             f" {self.needed}; install a newer version of asyncz"

@@ -32,7 +32,7 @@ from asyncz.stores._columns import (
 )
 from asyncz.stores._console_records import CommandRecord, command_of, commands_sql
 from asyncz.stores._declarations import records_to_write
-from asyncz.stores._migrations import SCHEMA_TABLE, Migration, migrations, statements
+from asyncz.stores._migrations import FOREIGN_TABLES, SCHEMA_TABLE, Migration, migrations, statements
 from asyncz.stores._reports_sqlite import report, reports_of
 from asyncz.stores._sweep import sweep
 from asyncz.stores._sweep_sqlite import OutcomeNumbers, SqliteSweepQueries, announce, close_program, listen
@@ -497,7 +497,8 @@ def _apply(connection: sqlite3.Connection, path: str, found: int, migration: Mig
         if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
             raise
         # The statement is wrong for this file, as if someone had created the tables by hand.
-        raise StoreSchemaError(repr(path), found, migration.number, f"{migration.name}: {error}") from error
+        reason = f"{migration.name} fails: {error}; {FOREIGN_TABLES}"
+        raise StoreSchemaError(repr(path), found, migration.number, reason) from error
 
 
 def schema_number(connection: sqlite3.Connection) -> int:

@@ -363,7 +363,7 @@ def test_other_connection_is_rejected(make: Callable[[], OutboxConnection]) -> N
 def test_database_without_tables_is_reported(tmp_path: Path) -> None:
     with (
         contextlib.closing(sqlite3.connect(tmp_path / "app.db")) as connection,
-        pytest.raises(StoreSchemaError, match="no such table: asyncz_tasks"),
+        pytest.raises(StoreSchemaError, match="no such table: asyncz_tasks; run `asyncz store migrate`"),
     ):
         Outbox().submit(connection, "send")
 
@@ -373,7 +373,7 @@ def test_database_without_tables_is_reported(tmp_path: Path) -> None:
 def test_postgres_without_tables_is_reported(postgres_server: str) -> None:
     with (
         psycopg.connect(new_schema(postgres_server)) as connection,
-        pytest.raises(StoreSchemaError, match='relation "asyncz_tasks" does not exist'),
+        pytest.raises(StoreSchemaError, match=r"asyncz_tasks.* does not exist; run `asyncz store migrate`"),
     ):
         Outbox().submit(connection, "send")
 
