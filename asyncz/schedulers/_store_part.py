@@ -43,6 +43,8 @@ ResultT = TypeVar("ResultT")
 
 # Seconds by which the other nodes leave a due time to the preferred one.
 _PREFERENCE = 0.1
+# Time after which a due time is taken for missed by it, less than `_PREFERENCE`: the clocks of the nodes may differ.
+_LATE = timedelta(seconds=_PREFERENCE / 2)
 # Seconds until the tasks that could not be fired are read again: usually another node has fired them.
 _RECHECK_DELAY = 1.0
 # Seconds between two checks of a lease that is over.
@@ -97,6 +99,8 @@ class StoreConnector:
         self._cleanup = StoreCleanup(options, self.runs.history)
         self._recheck_at = float("inf")
         self._read_changes = self._awaits_lease = self._delivers = False
+        # Due times of preferred nodes: whether a timer is set, whether more came since, and whether to look for them.
+        self._awaits_late = self._more_late = self._wants_late = False
         # Whether a beat is due, with the news of the last renewal; None if there may be any news.
         self._wants_beat: bool = False
         self._news: StoreNews | None = None
@@ -225,7 +229,7 @@ class StoreConnector:
         lease.start()
         await self._commands.open(self._session)
         await self.tasks.load(session)
-        self._nodes = [each.id for each in await session.nodes()]
+        self._set_nodes(tuple(each.id for each in await session.nodes()))
         await self._deliver_events(session)
         self.connected = True
         # A first beat at once: nodes that died before may have left runs.
@@ -246,7 +250,7 @@ class StoreConnector:
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()
-        self._awaits_lease = self._delivers = False
+        self._awaits_lease = self._delivers = self._awaits_late = self._more_late = self._wants_late = False
         self.events.close()
         if self._lease is not None:
             self._lease.stop()
@@ -312,7 +316,7 @@ class StoreConnector:
     def _note_news(self, news: StoreNews | None) -> None:
         """Start the work that a renewal has reported."""
         if news is not None:
-            self._nodes = news.nodes
+            self._set_nodes(news.nodes)
             if not (news.waiting or news.overdue or news.lost or news.revision > self.tasks.revision):
                 return
         # If there is a beat to come that looks for everything, it stays one.
@@ -338,25 +342,44 @@ class StoreConnector:
     # Due times
 
     def _on_step(self, task_id: str, step: Step) -> None:
-        """Fire a step at once if this node is the preferred one, otherwise a little later."""
+        """Fire a step at once if this node is the preferred one, otherwise look later for the due times that are left.
+
+        One query finds them: a firing of each would cost as much as that of the other node.
+        """
         stored = self.tasks.get(task_id)
         if stored is None:
             return
-        if stored.is_overdue or self._prefers(task_id):
+        if stored.is_overdue or self._prefers(stored):
             stored.is_overdue = False
             self.runs.offer_step(stored, step)
+        elif self._awaits_late:
+            self._more_late = True
         else:
-            self._call_later(_PREFERENCE, lambda: self._offer_late(stored, step))
+            self._awaits_late = True
+            self._call_later(_PREFERENCE, self._look_for_late)
 
-    def _offer_late(self, stored: StoredTask, step: Step) -> None:
-        if self.tasks.get(stored.record.id) is stored:
-            self.runs.offer_step(stored, step)
+    def _look_for_late(self) -> None:
+        self._awaits_late, self._wants_late = self._more_late, True
+        self._wanted.set()
+        if self._more_late:
+            # Steps that came after the timer was set: their due times are not late yet.
+            self._more_late = False
+            self._call_later(_PREFERENCE, self._look_for_late)
 
-    def _prefers(self, task_id: str) -> bool:
+    def _prefers(self, stored: StoredTask) -> bool:
         """Return True if this node comes first for a task: rendezvous hashing over the live nodes."""
         if len(self._nodes) < 2:
             return True
-        return max(self._nodes, key=lambda node: _weight(node, task_id)) == self._node_id
+        if stored.preference is None or stored.preference[0] is not self._nodes:
+            task_id = stored.record.id
+            preferred = max(self._nodes, key=lambda node: _weight(node, task_id))
+            stored.preference = self._nodes, preferred == self._node_id
+        return stored.preference[1]
+
+    def _set_nodes(self, nodes: Sequence[str]) -> None:
+        """Note the live nodes. The sequence stays the same one while they do, as the preferences refer to it."""
+        if nodes != self._nodes:
+            self._nodes = nodes
 
     # Work
 
@@ -413,14 +436,20 @@ class StoreConnector:
         if self.runs.wants_claim:
             await self.runs.claim(session)
         await self._deliver_events(session)
-        now = time.monotonic()
-        if now >= self._recheck_at:
-            self._recheck_at = float("inf")
-            await self.tasks.fire_overdue(session, OVERDUE_AFTER)
+        await self._fire_left(session)
         if self._wants_beat:
             await self._beat(session)
         if self._cleanup.delay == 0:
             await self._clean_up(session)
+
+    async def _fire_left(self, session: StoreSession) -> None:
+        """Fire due times that no node has fired, if it is time to look for them."""
+        if time.monotonic() >= self._recheck_at:
+            self._recheck_at = float("inf")
+            await self.tasks.fire_overdue(session, OVERDUE_AFTER)
+        if self._wants_late:
+            self._wants_late = False
+            await self.tasks.fire_overdue(session, _LATE)
 
     async def _clean_up(self, session: StoreSession) -> None:
         if await self._cleanup.step(session):
@@ -463,7 +492,7 @@ class StoreConnector:
         """Take over the work of dead nodes, and check for changes."""
         news, self._news, self._wants_beat = self._news, None, False
         if news is None:
-            self._nodes = [each.id for each in await session.nodes()]
+            self._set_nodes(tuple(each.id for each in await session.nodes()))
         if news is None or news.revision > self.tasks.revision:
             await self._adopt_changes(session)
         if news is not None:

@@ -63,6 +63,7 @@ class StoredTask:
         is_program: True if the task was added before the start, so that it belongs to the program. A task that was
             added later belongs to the store alone.
         clock_offset: Seconds that the clock of the scheduler was known to be ahead when the task was added.
+        preference: Live nodes, and whether this one is the first of them that fires the task; None if not computed yet.
     """
 
     call: StoredCall
@@ -72,6 +73,7 @@ class StoredTask:
     is_overdue: bool = False
     is_program: bool = False
     clock_offset: float = 0.0
+    preference: tuple[Sequence[str], bool] | None = None
 
     @property
     def schedule(self) -> StoredSchedule:
