@@ -316,7 +316,10 @@ class StoreChecks(RuleSuite):
             "on-demand": {"trigger": None, "next_due": None},
             "unstarted": {"next_due": None},
         }
-        tasks = [new_task(name).model_copy(update=never_due.get(name)) for name in names]
+        tasks = [
+            new_task(name).model_copy(update=never_due.get(name, {"started_at": DUE} if name == "runs" else {}))
+            for name in names
+        ]
         known = {task.id: task for task in await session.declare(tasks, "update")}
         await nodes.sessions[1].announce(["announced"])
         firings = [

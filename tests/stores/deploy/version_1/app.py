@@ -13,8 +13,10 @@ OFTEN = IntervalTrigger(seconds=0.25)
 def write(folder: str, text: str) -> None:
     """Append a line about the run to a file, in one write."""
     run = current_run()
+    # The asyncz of older nodes had a number in `run_id`.
+    stored_id: object = getattr(run, "stored_id", run.run_id)
     with Path(folder, "effects").open("a", buffering=1) as file:
-        file.write(f"{run.task_id} {run.run_id} {run.fence} {text}\n")
+        file.write(f"{run.task_id} {stored_id} {run.fence} {text}\n")
 
 
 def old_report(folder: str) -> None:
