@@ -373,7 +373,9 @@ class TaskRun(Generic[ResultT]):
         # In two steps: to call an attribute like a method takes twice as long on Python 3.11.
         clock = self._clock
         now, monotonic = clock.time, clock.monotonic
-        self.started, self.worker, self._began = started, worker, began = now(), _this_thread.worker, monotonic()
+        self.worker = worker = _this_thread.worker
+        self._began = began = monotonic()
+        self.started = started = now()
         # The context ends with this call, so `running_run` needs no reset in it.
         context = None if self._context is None else self._context.copy()
         try:
@@ -401,18 +403,24 @@ class TaskRun(Generic[ResultT]):
         """Call the function on the running loop, await the awaitable that it returns, and return the outcome."""
         token = running_run.set(self)
         try:
-            return await self._execute_async_in_own_context()
+            return await self._execute_async_in_own_context(_this_thread.worker)
         finally:
             # If the loop is closed first, the garbage collector ends this coroutine in another context.
             with contextlib.suppress(ValueError):
                 running_run.reset(token)
 
-    async def _execute_async_in_own_context(self) -> TaskNotification[ResultT]:
-        """Do the same as `execute_async`, in a context that ends with the run: `running_run` needs no reset."""
+    async def _execute_async_in_own_context(self, worker: Worker) -> TaskNotification[ResultT]:
+        """Do the same as `execute_async`, in a context that ends with the run: `running_run` needs no reset.
+
+        Args:
+            worker: The current thread, which executors know: to look it up takes longer.
+        """
         running_run.set(self)
         clock = self._clock
         now, monotonic = clock.time, clock.monotonic
-        self.started, self.worker, self._began = started, worker, began = now(), _this_thread.worker, monotonic()
+        self.worker = worker
+        self._began = began = monotonic()
+        self.started = started = now()
         try:
             call = self.call
             returned = call()

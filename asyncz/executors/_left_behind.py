@@ -30,36 +30,36 @@ class TasksLeftBehind:
     Args:
         loop: The event loop.
         report: Receives each task before it is cancelled.
+
+    Attributes:
+        ended: Numbers of the runs that have ended since the last check; one is due unless this is empty.
     """
 
-    __slots__ = ("_context", "_ended", "_is_check_due", "_loop", "_next_check", "_report")
+    __slots__ = ("_context", "_loop", "_next_check", "_report", "ended")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, report: Report) -> None:
         self._loop = loop
         self._report = report
-        self._ended: list[int] = []
-        self._is_check_due = False
+        self.ended: list[int] = []
         self._next_check = 0.0
         # A check must not keep the context of the run after which it is scheduled, nor its objects.
         self._context = Context()
 
     def run_ended(self, run_id: int) -> None:
         """Cancel the tasks soon that a run has left behind."""
-        self._ended.append(run_id)
-        if not self._is_check_due:
-            self._is_check_due = True
+        if not self.ended:
             delay = self._next_check - time.perf_counter()
             if delay > 0.0:
                 self._loop.call_later(delay, self.check, context=self._context)
             else:
                 self._loop.call_soon(self.check, context=self._context)
+        self.ended.append(run_id)
 
     def check(self) -> None:
         """Cancel the tasks that the runs which ended have left behind."""
         began = time.perf_counter()
-        ended = set(self._ended)
-        self._ended.clear()
-        self._is_check_due = False
+        ended = set(self.ended)
+        self.ended.clear()
         for task in asyncio.all_tasks(self._loop):
             run_id, task_id = _run_of(task)
             if run_id in ended:

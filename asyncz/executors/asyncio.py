@@ -22,7 +22,7 @@ from asyncz.executors._exit_hooks import ThreadedFunctions
 from asyncz.executors._left_behind import TasksLeftBehind
 from asyncz.executors.base import InlineExecutor, safe_logger
 from asyncz.protocols import Notifier
-from asyncz.runs import TaskRun
+from asyncz.runs import TaskRun, this_worker
 
 ResultT = TypeVar("ResultT")
 
@@ -66,6 +66,7 @@ class AsyncIOExecutor(InlineExecutor):
             self._base_executor_state.runs_inline = False
         self._running_loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
+        self._worker = this_worker()
         self._left_behind = TasksLeftBehind(self._running_loop, self._log_left_behind)
         self._functions.watch_exit()
 
@@ -83,7 +84,9 @@ class AsyncIOExecutor(InlineExecutor):
             return
 
         loop = self._running_loop
-        execution = run._execute_async_in_own_context() if HAS_EAGER_START else self._execute_and_finish(run)
+        execution = (
+            run._execute_async_in_own_context(self._worker) if HAS_EAGER_START else self._execute_and_finish(run)
+        )
         context = None if run._context is None else run._context.copy()
         # A coroutine that is submitted by one that is starting does not start eagerly: the nesting could be endless.
         if self._starting is not None or loop.get_task_factory() is not None:
@@ -104,7 +107,12 @@ class AsyncIOExecutor(InlineExecutor):
             notification = aio_task.result()
         except asyncio.CancelledError:
             notification = run.cancelled()
-        self._left_behind.run_ended(run.id)
+        ended = self._left_behind.ended
+        if ended:
+            # A check is due, as `run_ended` finds too.
+            ended.append(run.id)
+        else:
+            self._left_behind.run_ended(run.id)
         self._finish_inline(run, notification)
 
     @override
@@ -167,7 +175,7 @@ class AsyncIOExecutor(InlineExecutor):
         For coroutines that did not start eagerly: a tenth of the cost of a run. One that is cancelled before its first
         step does not come here, and one that starts eagerly would pay for the call.
         """
-        notification = await run._execute_async_in_own_context()
+        notification = await run._execute_async_in_own_context(self._worker)
         tracked = self._aio_tasks.pop(run.id, None)
         if tracked is not None:
             aio_task, on_done = tracked

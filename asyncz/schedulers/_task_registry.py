@@ -203,7 +203,9 @@ class TaskRegistry(Generic[ControllerT]):
                 runtime.apply_pending_changes()
                 if not controller.is_finished:
                     return False
-            if controller.removed or runtime.status == "draining" or id(controller) in self._demands:
+            if controller.removed or runtime.status == "draining":
+                return False
+            if self._demands and id(controller) in self._demands:
                 return False
             del self._controllers[controller.task._spec.id]
             controller.removed = True

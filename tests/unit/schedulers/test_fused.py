@@ -17,7 +17,7 @@ from asyncz.clock import SystemClock
 from asyncz.events import TaskError, TaskNotification
 from asyncz.exceptions import MaximumInstancesError, QueueFullError
 from asyncz.limits import TaskLimits
-from asyncz.runs import TaskRun
+from asyncz.runs import TaskRun, this_worker
 from asyncz.schedulers._backlog import DueRun
 from asyncz.schedulers._chains import Chains
 from asyncz.schedulers._completion import Completion
@@ -153,7 +153,7 @@ def test_execute_agrees_with_executed(is_coroutine: bool) -> None:
     runtime = Runtime(FakeClock(), 5)
     spec = TaskSpec[None]("task", do_nothing if is_coroutine else lambda: None)
     run = LiveRun(spec, 1.0, Context(), runtime.run_clock, None, Completion(runtime), _Owner(), _registration())
-    outcome = asyncio.run(run._execute_async_in_own_context()) if is_coroutine else run.execute()
+    outcome = asyncio.run(run._execute_async_in_own_context(this_worker())) if is_coroutine else run.execute()
     assert isinstance(outcome, TaskExecuted)
     assert (outcome.task_id, outcome.details) == ("task", run.executed(None).details)
 
