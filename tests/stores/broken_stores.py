@@ -565,7 +565,7 @@ class RemovesBusyTasks(BrokenSession):
     @override
     async def sweep(self, keep_undeclared: timedelta, keep_finished: timedelta | None, limit: int, /) -> Sequence[str]:
         runs = self._tables.runs
-        self._tables.runs = {run_id: run for run_id, run in runs.items() if run.done}
+        self._tables.runs = {run_id: run.model_copy(update={"finished_at": utc(0)}) for run_id, run in runs.items()}
         try:
             return await super().sweep(keep_undeclared, keep_finished, limit)
         finally:
