@@ -177,6 +177,10 @@ class TaskRun(Generic[ResultT]):
         cancel_requested: True once the cancellation was requested, whatever the executor can do about it.
     """
 
+    # Monotonic time of the call of the function. Unset before the call, and set before `started`: another thread reads
+    # it if it finds `started` set.
+    _began: float
+
     __slots__ = (
         "_began",
         "_cancellation_seen",
@@ -222,8 +226,6 @@ class TaskRun(Generic[ResultT]):
         self._cancellation_seen = False
         self._context = context
         self._clock = RunClock(clock_now)
-        # Monotonic time of the call of the function.
-        self._began = 0.0
         # Two fields: an executor's thread reports the outcome, and the loop's thread completes the run with it later.
         # `done` must not be True before.
         self._outcome: TaskNotification[ResultT] | None = None
@@ -355,9 +357,11 @@ class TaskRun(Generic[ResultT]):
         clock = self._clock
         now = clock.time()
         # A worker process knows the clock of the machine only.
-        self.started = now if started is None or clock.call_later is not None else started
-        self._began = clock.monotonic() - max(0.0, now - self.started)
+        if started is None or clock.call_later is not None:
+            started = now
         self.worker = worker or this_worker()
+        self._began = clock.monotonic() - max(0.0, now - started)
+        self.started = started
 
     def execute(
         self, await_outcome: Callable[[Awaitable[ResultT]], ResultT] | None = None

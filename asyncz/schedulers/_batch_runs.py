@@ -25,7 +25,7 @@ from asyncz.exceptions import InvalidInputError, SchedulerNotRunningError, TaskL
 from asyncz.limits import TaskLimits
 from asyncz.protocols import Executor
 from asyncz.runs import result_of
-from asyncz.schedulers._live_run import LiveRun
+from asyncz.schedulers._live_run import LiveRun, RunSink
 from asyncz.schedulers._parts import SchedulerParts
 from asyncz.schedulers._run_logging import log_outcome
 from asyncz.schedulers._safe_logging import logger
@@ -246,11 +246,15 @@ class BatchItem(Generic[ItemT, ResultT]):
             controller._context,
             runtime.run_clock,
             plan.call.with_item(self._item),
-            plan.parts.completion,
             self,
             controller.registration,
         )
         return controller.submit_run(run) is None
+
+    @property
+    def run_sink(self) -> RunSink:
+        """Part of the scheduler that all runs share."""
+        return self._batch.plan.parts.completion
 
     @property
     def task(self) -> Task[ResultT]:

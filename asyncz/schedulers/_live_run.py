@@ -31,6 +31,11 @@ class RunOwner(Protocol[ResultT]):
         ...
 
     @property
+    def run_sink(self) -> RunSink:
+        """Return the part of the scheduler that all runs share."""
+        ...
+
+    @property
     def removed(self) -> bool:
         """Return True if the task is not registered any more."""
         ...
@@ -83,13 +88,12 @@ class LiveRun(TaskRun[ResultT]):
     The inbox holds callables. A live run is callable and completes itself, so that a report needs no closure.
 
     Attributes:
-        sink: Part of the scheduler that all its runs share.
         owner: Controller of the task.
         registration: Executor of the run, which `Task.modify` does not change.
         released: Whether the executor has reported that the work is over.
     """
 
-    __slots__ = ("owner", "registration", "released", "sink")
+    __slots__ = ("owner", "registration", "released")
 
     def __init__(  # noqa: PLR0917  # called once per run, where keywords take time
         self,
@@ -98,7 +102,6 @@ class LiveRun(TaskRun[ResultT]):
         context: Context | None,
         clock: RunClock,
         call: Callable[[], ResultT | Awaitable[ResultT]] | None,
-        sink: RunSink,
         owner: RunOwner[ResultT],
         registration: Registration,
     ) -> None:
@@ -118,10 +121,13 @@ class LiveRun(TaskRun[ResultT]):
         self._cancellation_seen = self._completed = False
         self._context = context
         self._clock = clock
-        self._began = 0.0
-        self.sink: RunSink = sink
         self.owner: RunOwner[ResultT] = owner
         self.registration: Registration = registration
+
+    @property
+    def sink(self) -> RunSink:
+        """Part of the scheduler that all its runs share."""
+        return self.owner.run_sink
 
     def __call__(self) -> None:
         """Complete the run with its reported outcome, unless another attempt follows. For the loop's thread."""
@@ -189,7 +195,6 @@ class LiveRun(TaskRun[ResultT]):
             self._context,
             self._clock,
             self.call,
-            self.sink,
             self.owner,
             self.registration,
         )

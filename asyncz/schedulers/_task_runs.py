@@ -24,7 +24,7 @@ from asyncz.runs import TaskRun
 from asyncz.schedulers._backlog import Backlog, DueRun
 from asyncz.schedulers._dispatcher import Dispatcher
 from asyncz.schedulers._executor_registry import Registration
-from asyncz.schedulers._live_run import LiveRun
+from asyncz.schedulers._live_run import LiveRun, RunSink
 from asyncz.schedulers._live_runs import LiveRuns
 from asyncz.schedulers._parts import SchedulerParts
 from asyncz.schedulers._retrying import Retrying
@@ -88,6 +88,11 @@ class TaskRuns(LiveRuns[ResultT], ABC):
         self._backlog = self._retrying = None
         self.removed: bool = False
 
+    @property
+    def run_sink(self) -> RunSink:
+        """Part of the scheduler that all runs share."""
+        return self._parts.completion
+
     @abstractmethod
     def release_run(self, run: LiveRun[ResultT], /) -> None:
         """Free the slot of a run when its work is over."""
@@ -120,7 +125,6 @@ class TaskRuns(LiveRuns[ResultT], ABC):
             self._context if context is None else context,
             runtime.run_clock,
             call,
-            self._parts.completion,
             self,
             self.registration,
         )
@@ -157,7 +161,7 @@ class TaskRuns(LiveRuns[ResultT], ABC):
             self._offer_any(at, call, must_run)
             return
         # The most frequent due run, submitted as `_offer_any` does.
-        run = LiveRun(spec, at, self._context, runtime.run_clock, call, self._parts.completion, self, registration)
+        run = LiveRun(spec, at, self._context, runtime.run_clock, call, self, registration)
         if self._only_run is None and self._live is None:
             self._only_run = run
         else:

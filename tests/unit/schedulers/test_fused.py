@@ -23,7 +23,7 @@ from asyncz.schedulers._chains import Chains
 from asyncz.schedulers._completion import Completion
 from asyncz.schedulers._counters import RunCounters, TaskHistory
 from asyncz.schedulers._executor_registry import ExecutorRegistry, Registration
-from asyncz.schedulers._live_run import LiveRun
+from asyncz.schedulers._live_run import LiveRun, RunSink
 from asyncz.schedulers._parts import AnyController, SchedulerParts
 from asyncz.schedulers._runtime import Runtime
 from asyncz.schedulers._schedules import TriggerSchedule
@@ -43,7 +43,8 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 class _Owner:
     """Owner that records the calls of its runs."""
 
-    def __init__(self, *, raises: bool = False) -> None:
+    def __init__(self, run_sink: RunSink, *, raises: bool = False) -> None:
+        self.run_sink = run_sink
         self.task = Task(TaskSpec("task", lambda: None))
         self.calls: list[str] = []
         self.removed = False
@@ -111,7 +112,7 @@ def _registration() -> Registration:
 
 def _live_run(runtime: Runtime, owner: _Owner, at: float = 1.0) -> LiveRun[None]:
     spec = TaskSpec[None]("task", do_nothing)
-    return LiveRun(spec, at, None, runtime.run_clock, None, Completion(runtime), owner, _registration())
+    return LiveRun(spec, at, None, runtime.run_clock, None, owner, _registration())
 
 
 def _outcome(run: LiveRun[None], kind: str) -> TaskNotification[None]:
@@ -130,7 +131,7 @@ def _outcome(run: LiveRun[None], kind: str) -> TaskNotification[None]:
 
 def _values(run: TaskRun[None]) -> dict[str, object]:
     numbered = {"id", "_key"}
-    return {name: getattr(run, name) for name in TaskRun.__slots__ if name not in numbered}
+    return {name: getattr(run, name, "unset") for name in TaskRun.__slots__ if name not in numbered}
 
 
 @given(st.floats(0, 1e9), st.booleans(), st.sampled_from([TaskLimits(), TaskLimits(timeout=1.0)]))
@@ -140,7 +141,7 @@ def test_live_run_has_fields_of_task_run(at: float, has_call: bool, limits: Task
     runtime = Runtime(SystemClock(), 5)
     spec = TaskSpec[None]("task", do_nothing, limits=limits)
     call = (lambda: None) if has_call else None
-    run = LiveRun(spec, at, None, runtime.run_clock, call, Completion(runtime), _Owner(), _registration())
+    run = LiveRun(spec, at, None, runtime.run_clock, call, _Owner(Completion(runtime)), _registration())
     plain = TaskRun(spec, at, None, runtime.now, call)
     assert _values(run) == _values(plain)
     assert run.id == run._key == plain.id - 1
@@ -152,7 +153,7 @@ def test_execute_agrees_with_executed(is_coroutine: bool) -> None:
     """A function that returns has the outcome that `executed` makes."""
     runtime = Runtime(FakeClock(), 5)
     spec = TaskSpec[None]("task", do_nothing if is_coroutine else lambda: None)
-    run = LiveRun(spec, 1.0, Context(), runtime.run_clock, None, Completion(runtime), _Owner(), _registration())
+    run = LiveRun(spec, 1.0, Context(), runtime.run_clock, None, _Owner(Completion(runtime)), _registration())
     outcome = asyncio.run(run._execute_async_in_own_context(this_worker())) if is_coroutine else run.execute()
     assert isinstance(outcome, TaskExecuted)
     assert (outcome.task_id, outcome.details) == ("task", run.executed(None).details)
@@ -210,7 +211,8 @@ def test_complete_agrees_with_complete_any(kind: str, is_released: bool, is_awai
     """The path of the most frequent outcome completes a run like the one of all outcomes."""
     seen: list[tuple[object, ...]] = []
     for is_fused in (True, False):
-        runtime, owner = Runtime(SystemClock(), 5), _Owner(raises=raises)
+        runtime = Runtime(SystemClock(), 5)
+        owner = _Owner(Completion(runtime), raises=raises)
         run = _live_run(runtime, owner)
         outcome = _outcome(run, kind)
         shared = run.shared_outcome() if is_awaited else None
@@ -324,7 +326,8 @@ def test_result_agrees_with_steps(
 
 def test_outcome_with_unusable_details_is_discarded() -> None:
     """A later notification can still complete the run."""
-    runtime, owner = Runtime(SystemClock(), 5), _Owner()
+    runtime = Runtime(SystemClock(), 5)
+    owner = _Owner(Completion(runtime))
     run = _live_run(runtime, owner)
     unusable = run.executed(None)
     object.__setattr__(unusable, "_details", ())
