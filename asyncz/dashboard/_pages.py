@@ -23,6 +23,7 @@ from asyncz.dashboard.requests import (
     EventQuery,
     IdQuery,
     NoQuery,
+    RunPageQuery,
     RunQueryParameters,
     TaskQuery,
     TimelineQuery,
@@ -127,9 +128,10 @@ class Pages:
 
     async def run(self, request: Request, user: User) -> Response:
         """Return the page of a run."""
-        query = parse_query(request, IdQuery, of_form=True)
+        query = parse_query(request, RunPageQuery, of_form=True)
         detail = await self._model.run(query.id)
-        return await self._rendered("run", user, detail=detail, run=detail.run)
+        logs = _views.ordered_logs(detail.logs, query.logs)
+        return await self._rendered("run", user, query=query, detail=detail, run=detail.run, logs=logs)
 
     async def timeline(self, request: Request, user: User) -> Response:
         """Return the page with past and coming runs."""

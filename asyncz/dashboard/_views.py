@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
 from markupsafe import Markup, escape
 
 from asyncz.dashboard._texts import NOTHING, UNITS
+from asyncz.dashboard.requests import LogOrder
+from asyncz.dashboard.states import LogLine
 from asyncz.states import RunOutcome, TaskState
 from asyncz.stores.records import RunRecordState
 
@@ -73,6 +77,16 @@ def breakable(text: str) -> Markup:
     """
     text = _CONTROL.sub(lambda sign: f"\\u{ord(sign[0]):04x}", text) if text.strip() else "\N{OPEN BOX}" * len(text)
     return Markup(_SIGN.sub(r"\1<wbr>", f"{escape(text)}"))  # noqa: S704  # the text is escaped, and the sign is not HTML
+
+
+def ordered_logs(logs: Sequence[LogLine], order: LogOrder) -> Sequence[LogLine]:
+    """Return log records in an order; those of one level, and of one time, in the order in which they were logged."""
+    if order == "oldest":
+        return logs
+    if order == "newest":
+        return sorted(logs, key=lambda line: line.at, reverse=True)
+    levels = logging.getLevelNamesMapping()
+    return sorted(logs, key=lambda line: levels.get(line.level, 0), reverse=True)
 
 
 def as_time(value: object) -> datetime | None:

@@ -46,6 +46,10 @@ def _in_utc(moment: datetime) -> datetime:
 _Time: TypeAlias = Annotated[datetime, AfterValidator(_in_utc)]
 
 
+LogOrder: TypeAlias = Literal["oldest", "newest", "level"]
+"""Order of log records; `level` shows the most severe ones first."""
+
+
 class Parameters(BaseModel, frozen=True, extra="forbid", defer_build=True):
     """Base class of parameters and bodies: unknown names are rejected."""
 
@@ -102,6 +106,17 @@ class IdQuery(Parameters, frozen=True):
     """
 
     id: _Id
+
+
+class RunPageQuery(IdQuery, frozen=True):
+    """Run, and the order in which its page shows the log records.
+
+    Attributes:
+        id: The id.
+        logs: Order of the log records.
+    """
+
+    logs: LogOrder = "oldest"
 
 
 class TimelineQuery(Parameters, frozen=True):

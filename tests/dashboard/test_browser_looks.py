@@ -41,6 +41,18 @@ return low;
 """
 
 
+# Marks of charts are as long as their runs, which the lists beside them name too.
+SMALL_TARGETS = """
+const small = [];
+for (const each of document.querySelectorAll("a[href], button, input, select, summary")) {
+  if (!each.checkVisibility({ visibilityProperty: true }) || each.closest("svg, .skip")) continue;
+  const box = each.getBoundingClientRect();
+  if (box.width < 24 || box.height < 24) small.push(`${box.width}x${box.height} ${each.outerHTML.slice(0, 120)}`);
+}
+return small;
+"""
+
+
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """A browser with a scheduler whose tasks have run, failed and are running."""
@@ -95,6 +107,23 @@ def test_contrast_is_measured(page: Browser) -> None:
     assert isinstance(low, list)
     assert len(low) == 1
     assert f"{low[0]}".startswith("2.85 <h1>")
+
+
+def test_targets_on_phone_fit_fingers(page: Browser) -> None:
+    page.look(PHONE)
+    for path in paths_of(page):
+        page.open(path)
+        assert page.run(SMALL_TARGETS) == [], path
+
+
+def test_small_target_is_found(page: Browser) -> None:
+    page.look(PHONE)
+    page.open("tasks")
+    page.run("document.styleSheets[0].insertRule('footer button.link { min-height: 0 !important }', 0)")
+    small = page.run(SMALL_TARGETS)
+    assert isinstance(small, list)
+    assert len(small) == 1
+    assert "data-help" in f"{small[0]}"
 
 
 def test_long_rows_stay_low(page: Browser) -> None:

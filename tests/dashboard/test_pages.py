@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import re
 from uuid import UUID
 
@@ -139,3 +141,29 @@ async def test_footer_names_scope_of_page() -> None:
             ("executors", "and the nodes of its store"),
         ):
             assert text in (await client.get(f"/{path}")).text, path
+
+
+@pytest.mark.parametrize(
+    ("order", "expected"), [("", "abcd"), ("oldest", "abcd"), ("newest", "dcba"), ("level", "bdac")]
+)
+async def test_run_page_orders_logs(order: str, expected: str) -> None:
+    async with served() as (scheduler, dashboard, client):
+        task = scheduler.add_task(log_levels, id="levels", trigger=None)
+        jobs = logging.getLogger("levels")
+        jobs.addHandler(dashboard.log_handler)
+        jobs.setLevel(logging.DEBUG)
+        try:
+            await task.run()
+        finally:
+            jobs.removeHandler(dashboard.log_handler)
+        (run,) = (await client.get("/api/runs", params={"task": "levels"})).json()["runs"]
+        page = await client.get("/run", params={"id": run["run_id"], **({"logs": order} if order else {})})
+        assert "".join(re.findall(r">message ([a-d])<", page.text)) == expected
+        assert len(re.findall('aria-current="true"', page.text)) == 1
+        assert (await client.get("/run", params={"id": run["run_id"], "logs": "random"})).status_code == 400
+
+
+async def log_levels() -> None:
+    for level, name in ((logging.INFO, "a"), (logging.ERROR, "b"), (logging.DEBUG, "c"), (logging.WARNING, "d")):
+        logging.getLogger("levels").log(level, "message %s", name)
+        await asyncio.sleep(0.002)
