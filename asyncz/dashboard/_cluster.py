@@ -18,7 +18,14 @@ from asyncz._text import printable
 from asyncz.clock import utc
 from asyncz.dashboard import _runs
 from asyncz.dashboard._cluster_index import ClusterIndex
-from asyncz.dashboard._cluster_states import arguments_of, due_times, options_of, result_text, task_state
+from asyncz.dashboard._cluster_states import (
+    arguments_of,
+    due_times,
+    options_of,
+    result_text,
+    shows_argument,
+    task_state,
+)
 from asyncz.dashboard._metrics import store_text
 from asyncz.dashboard._problems import RequestError
 from asyncz.dashboard._reader import RunSelection, TaskSelection
@@ -83,7 +90,7 @@ class ClusterModel:
 
     def __init__(self, console: StoreConsole, redactor: Redactor, title: str) -> None:
         self.console: StoreConsole = console
-        self.index: ClusterIndex = ClusterIndex()
+        self.index: ClusterIndex = ClusterIndex(lambda text, search: shows_argument(text, search, redactor))
         self._redactor = redactor
         self._title = title
         self._since = utc(time.time())
@@ -198,7 +205,7 @@ class ClusterModel:
         last = queries.run(state.recent_runs[-1].run_id) if state.recent_runs else None
         return TaskDetail(
             task=state,
-            arguments=arguments_of(record, self._redactor),
+            arguments=arguments_of(record.arguments, self._redactor),
             options=options_of(record),
             due=due_times(record, 10),
             result=result_text(last, self._redactor),

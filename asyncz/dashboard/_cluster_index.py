@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from asyncz.dashboard._reader import TaskSelection
 from asyncz.dashboard._selecting import SCAN_SHARE, counts_of, due_key, filters_of, page_of
@@ -15,12 +15,16 @@ from asyncz.stores._console_records import TaskRow
 class ClusterIndex:
     """Ids of the tasks of a store by selection. For the thread of the console, except for the attributes.
 
+    Args:
+        shows_argument: Function that returns True if stored arguments contain a text in lower case, as they are shown.
+
     Attributes:
         total: Number of tasks at the last scan.
         executors: Aliases of executors at the last scan.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, shows_argument: Callable[[str, str], bool]) -> None:
+        self._shows_argument = shows_argument
         self.total: int = 0
         self.executors: Sequence[str] = ()
         self._rows: Sequence[TaskRow] = ()
@@ -42,7 +46,7 @@ class ClusterIndex:
 
     def page(self, queries: ConsoleQueries, selection: TaskSelection) -> tuple[Sequence[str], str | None, int]:
         """Return the ids of a page, the key of the next page, and the number of matching tasks."""
-        keyed = [(_key(row, selection), row.id) for row in self.rows(queries) if _matches(row, selection)]
+        keyed = [(_key(row, selection), row.id) for row in self.rows(queries) if self._matches(row, selection)]
         chosen, following = page_of(keyed, selection)
         return chosen, following, len(keyed)
 
@@ -50,20 +54,20 @@ class ClusterIndex:
         """Return the number of tasks that each filter selects."""
         return counts_of(groups_of(row) for row in self.rows(queries))
 
+    def _matches(self, row: TaskRow, selection: TaskSelection) -> bool:
+        if selection.executor and row.executor != selection.executor:
+            return False
+        if selection.filter is not None and selection.filter not in groups_of(row):
+            return False
+        search = selection.search.casefold()
+        texts = (row.id, row.function, row.executor)
+        return any(search in text.casefold() for text in texts) or self._shows_argument(row.arguments, search)
+
 
 def groups_of(row: TaskRow) -> frozenset[TaskFilter]:
     """Return the filters that select a task."""
     due = row.is_active and row.next_due is not None
     return filters_of(running=bool(row.running), paused=row.paused, due=due, failing=row.last == "error")
-
-
-def _matches(row: TaskRow, selection: TaskSelection) -> bool:
-    if selection.executor and row.executor != selection.executor:
-        return False
-    if selection.filter is not None and selection.filter not in groups_of(row):
-        return False
-    search = selection.search.casefold()
-    return not search or any(search in text.casefold() for text in (row.id, row.function, row.executor))
 
 
 def _key(row: TaskRow, selection: TaskSelection) -> str:

@@ -113,10 +113,10 @@ def _summary(run: RunRecord, redactor: Redactor) -> RunSummary:
     )
 
 
-def arguments_of(task: TaskRecord, redactor: Redactor) -> tuple[Argument, ...]:
+def arguments_of(text: str, redactor: Redactor) -> tuple[Argument, ...]:
     """Return the stored arguments of a task; positional ones are named by their positions."""
     try:
-        stored = STORED_ARGUMENTS.validate_json(task.arguments)
+        stored = STORED_ARGUMENTS.validate_json(text)
     except ValueError:
         return ()
     if "codec" in stored:
@@ -125,6 +125,21 @@ def arguments_of(task: TaskRecord, redactor: Redactor) -> tuple[Argument, ...]:
         Argument(name=name, value=redactor("argument", name, value_text(value, _MAX_SHOWN)))
         for name, value in _named(stored["args"], stored["kwargs"])
     )
+
+
+def shows_argument(text: str, search: str, redactor: Redactor) -> bool:
+    """Return True if a stored argument contains a text in lower case, as it is shown: no search finds a secret."""
+    # Such a text is the same in JSON: most tasks are not looked at further.
+    if search.isascii() and search.isalnum() and search not in text.casefold():
+        return False
+    try:
+        stored = STORED_ARGUMENTS.validate_json(text)
+    except ValueError:
+        return False
+    values = () if "codec" in stored else _named(stored["args"], stored["kwargs"])
+    if not any(search in value_text(value, _MAX_SHOWN).casefold() for _, value in values):
+        return False
+    return any(search in argument.value.casefold() for argument in arguments_of(text, redactor))
 
 
 def result_text(run: RunRecord | None, redactor: Redactor) -> str | None:

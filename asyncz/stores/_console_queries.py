@@ -49,6 +49,8 @@ _CHUNK: Final = 50
 _UNINDEXED: Final = "sequence + 0"
 
 _LIST: Final = column_list(LIST_COLUMNS)
+# Longer arguments are not searched.
+_SEARCHED: Final = "CASE WHEN length(arguments) <= 10000 THEN arguments ELSE '' END"
 _HAS_ENDED: Final = "state NOT IN ('waiting', 'running')"
 _CAN_FIRE: Final = "state = 'active' AND NOT paused AND NOT removed"
 
@@ -74,7 +76,7 @@ class ConsoleQueries:
         """Return all tasks, each with the state of its last run; for an index in memory."""
         running = self.running_counts()
         rows = self._rows(
-            "SELECT id, function, executor, paused, state, next_due, (SELECT state FROM asyncz_runs WHERE"  # noqa: S608
+            f"SELECT id, function, executor, paused, state, next_due, {_SEARCHED}, (SELECT state FROM asyncz_runs WHERE"  # noqa: S608
             f" task_id = asyncz_tasks.id AND {_HAS_ENDED} ORDER BY sequence DESC LIMIT 1)"
             " FROM asyncz_tasks WHERE NOT removed ORDER BY id"
         )
@@ -88,8 +90,9 @@ class ConsoleQueries:
                 next_due=self._time(next_due),
                 last=f"{last or ''}",
                 running=running.get(f"{task_id}", 0),
+                arguments=f"{arguments}",
             )
-            for task_id, function, executor, paused, state, next_due, last in rows
+            for task_id, function, executor, paused, state, next_due, arguments, last in rows
         ]
 
     def tasks(self, task_ids: Sequence[str]) -> Mapping[str, TaskRecord]:

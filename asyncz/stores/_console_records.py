@@ -41,6 +41,7 @@ class TaskRow:
         next_due: Next due time; None if the task is not due again.
         last: State of the last run with an outcome; empty without one.
         running: Number of running runs.
+        arguments: Arguments as JSON; empty if they are too long for a search.
     """
 
     id: str
@@ -51,6 +52,7 @@ class TaskRow:
     next_due: datetime | None
     last: str = ""
     running: int = 0
+    arguments: str = ""
 
 
 @attrs.frozen

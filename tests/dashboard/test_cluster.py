@@ -11,6 +11,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -117,6 +118,33 @@ async def finished(scheduler: AsyncIOScheduler, *ids: str) -> None:
         if len([run for run in runs if run.done]) >= len(ids):
             return
         await asyncio.sleep(0.01)
+
+
+def greet(name: str, password: str = "", tags: tuple[str, ...] = ()) -> str:
+    return f"{name}{password}{tags}"
+
+
+async def test_search_finds_shown_arguments(tmp_path: Path) -> None:
+    """A search that matches a hidden text would reveal it letter by letter."""
+    scheduler = AsyncIOScheduler(store=f"sqlite:///{tmp_path}/jobs.db")
+    scheduler.add_task(partial(greet, name="Mara", password="hunter2"), id="a", trigger=None)
+    scheduler.add_task(partial(greet, name="J\u00fcrgen 'x'", tags=("eu", "us")), id="b", trigger=None)
+    scheduler.add_task(partial(greet, name="x" * 20_000), id="c", trigger=None)
+    scheduler.add_task(partial(greet, "first"), id="d", trigger=None)
+    searches = {
+        "MARA": "a",
+        "hunter2": "",
+        "hunter": "",
+        "\N{BULLET}": "",
+        "j\u00fcrgen": "b",
+        "'eu'": "b",
+        "xxxx": "",
+        "first": "",
+    }
+    async with scheduler, client_of_store(tmp_path) as client:
+        for search, expected in searches.items():
+            page = TaskPage.model_validate_json(await get(client, "/api/tasks", search=search))
+            assert "".join(task.task_id for task in page.tasks) == expected, search
 
 
 EVENTS: dict[str, asyncio.Event] = {}
