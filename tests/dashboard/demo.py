@@ -1,4 +1,7 @@
-"""A scheduler with tasks of all kinds behind its dashboard, for browsers: `uvicorn tests.dashboard.demo:app`."""
+"""A scheduler with tasks of all kinds behind its dashboard, for browsers: `uvicorn tests.dashboard.demo:app`.
+
+The URL of a store may be in the variable `ASYNCZ_TEST_STORE`.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,9 @@ from asyncz.retries import Retry
 from tests.helpers.paths import PROJECT
 
 logger = logging.getLogger("reports")
-scheduler = AsyncIOScheduler(executors={"io": "threadpool"}, recent_runs=8)
+scheduler = AsyncIOScheduler(
+    executors={"io": "threadpool"}, recent_runs=8, store=os.environ.get("ASYNCZ_TEST_STORE") or None
+)
 HOSTILE = "<img src=x onerror=\"document.title='owned'\">"
 
 
@@ -39,7 +44,9 @@ def reconcile(account: str) -> None:
 
 def flaky() -> str:
     run = current_run()
+    logger.info("connecting to mail.example, attempt %d", run.attempt)
     if run.attempt < 2:
+        logger.warning("the connection was reset")
         raise ConnectionResetError("peer went away")
     return "second try"
 
@@ -90,4 +97,6 @@ dashboard = Dashboard(
 )
 logger.addHandler(dashboard.log_handler)
 logger.setLevel(logging.INFO)
+if os.environ.get("ASYNCZ_TEST_STORE"):
+    logger.addHandler(scheduler.store.log_handler)
 app = scheduler.asgi(Starlette(routes=[Mount("/jobs", dashboard)]))
