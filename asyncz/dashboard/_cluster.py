@@ -19,11 +19,11 @@ from asyncz.clock import utc
 from asyncz.dashboard import _runs
 from asyncz.dashboard._cluster_index import ClusterIndex
 from asyncz.dashboard._cluster_states import (
+    ArgumentSearch,
     arguments_of,
     due_times,
     options_of,
     result_text,
-    shows_argument,
     task_state,
 )
 from asyncz.dashboard._metrics import store_text
@@ -90,7 +90,7 @@ class ClusterModel:
 
     def __init__(self, console: StoreConsole, redactor: Redactor, title: str) -> None:
         self.console: StoreConsole = console
-        self.index: ClusterIndex = ClusterIndex(lambda text, search: shows_argument(text, search, redactor))
+        self.index: ClusterIndex = ClusterIndex(ArgumentSearch(redactor))
         self._redactor = redactor
         self._title = title
         self._since = utc(time.time())

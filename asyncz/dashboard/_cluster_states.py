@@ -127,19 +127,35 @@ def arguments_of(text: str, redactor: Redactor) -> tuple[Argument, ...]:
     )
 
 
-def shows_argument(text: str, search: str, redactor: Redactor) -> bool:
-    """Return True if a stored argument contains a text in lower case, as it is shown: no search finds a secret."""
-    # Such a text is the same in JSON: most tasks are not looked at further.
-    if search.isascii() and search.isalnum() and search not in text.casefold():
-        return False
-    try:
-        stored = STORED_ARGUMENTS.validate_json(text)
-    except ValueError:
-        return False
-    values = () if "codec" in stored else _named(stored["args"], stored["kwargs"])
-    if not any(search in value_text(value, _MAX_SHOWN).casefold() for _, value in values):
-        return False
-    return any(search in argument.value.casefold() for argument in arguments_of(text, redactor))
+class ArgumentSearch:
+    """Search in stored arguments as they are shown, so that no search finds a secret.
+
+    Args:
+        redactor: Redaction of arguments.
+    """
+
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
+        # Redaction takes longer than all the rest: a further search uses the texts again.
+        self._texts = lru_cache(maxsize=20_000)(self._texts_of)
+
+    def __call__(self, arguments: str, search: str) -> bool:
+        """Return True if an argument contains a text in lower case."""
+        # Such a text is the same in JSON: most tasks are not looked at further.
+        if search.isascii() and search.isalnum() and search not in arguments.casefold():
+            return False
+        given, shown = self._texts(arguments)
+        return any(search in text for text in given) and any(search in text for text in shown)
+
+    def _texts_of(self, arguments: str) -> tuple[Sequence[str], Sequence[str]]:
+        """Return the texts of arguments in lower case: as they are, and as they are shown."""
+        try:
+            stored = STORED_ARGUMENTS.validate_json(arguments)
+        except ValueError:
+            return (), ()
+        values = () if "codec" in stored else _named(stored["args"], stored["kwargs"])
+        given = [value_text(value, _MAX_SHOWN).casefold() for _, value in values]
+        return given, [argument.value.casefold() for argument in arguments_of(arguments, self._redactor)]
 
 
 def result_text(run: RunRecord | None, redactor: Redactor) -> str | None:

@@ -50,7 +50,7 @@ _UNINDEXED: Final = "sequence + 0"
 
 _LIST: Final = column_list(LIST_COLUMNS)
 # Longer arguments are not searched.
-_SEARCHED: Final = "CASE WHEN length(arguments) <= 10000 THEN arguments ELSE '' END"
+_SEARCHED: Final = "CASE WHEN length(arguments) <= 2000 THEN arguments ELSE '' END"
 _HAS_ENDED: Final = "state NOT IN ('waiting', 'running')"
 _CAN_FIRE: Final = "state = 'active' AND NOT paused AND NOT removed"
 
@@ -388,10 +388,12 @@ class ConsoleQueries:
 
     def mark(self) -> tuple[object, ...]:
         """Return values that change with tasks, runs and actions."""
+        # With the condition of the index, which SQLite does not conclude from `max`.
+        newest = "SELECT max(finished_at) FROM asyncz_runs WHERE finished_at IS NOT NULL AND"
         single = [
             "SELECT value FROM asyncz_counters WHERE name = 'revision'",
             "SELECT max(sequence) FROM asyncz_runs",
-            *(f"SELECT max(finished_at) FROM asyncz_runs WHERE state = '{state}'" for state in _FINAL),  # noqa: S608
+            *(f"{newest} state = '{state}'" for state in _FINAL),
             "SELECT max(sequence) FROM asyncz_commands",
             "SELECT max(written_at) FROM asyncz_reports",
         ]

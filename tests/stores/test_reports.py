@@ -102,6 +102,23 @@ async def test_attempts_are_stored_with_errors(store: Store) -> None:
     assert "hunter2" not in f"{report.details}"
 
 
+def contents_of(folder: Path) -> bytes:
+    return b"".join(file.read_bytes() for file in folder.iterdir())
+
+
+async def test_no_secret_of_reports_is_in_file(tmp_path: Path) -> None:
+    """Texts are redacted before they are written, so that no backup and no other reader has them."""
+    scheduler = new_scheduler(SqliteStore(tmp_path / "jobs.db"))
+    task = scheduler.add_task(fail_twice, id="task", trigger=None, retry=Retry(attempts=3, delay=0.01))
+    chatty_task = scheduler.add_task(chatty, 5, id="chatty", trigger=None, executor="threadpool")
+    async with scheduler:
+        with logged(scheduler):
+            await asyncio.gather(task.run(), chatty_task.run())
+    content = contents_of(tmp_path)
+    assert b"was rejected" in content
+    assert b"hunter2" not in content
+
+
 async def test_running_run_reports_to_other_nodes(store: Store) -> None:
     _go_on.clear()
     scheduler, other = new_scheduler(store, RunReporting(interval=0.1)), new_scheduler(store)
