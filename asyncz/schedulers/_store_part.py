@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import os
 import random
 import socket
@@ -27,8 +26,9 @@ from asyncz.schedulers._store_cleanup import StoreCleanup, ends_caller, log_fail
 from asyncz.schedulers._store_commands import StoreCommands
 from asyncz.schedulers._store_events import ClusterEvents
 from asyncz.schedulers._store_lease import LeaseKeeper, clock_offset, lease_clock
+from asyncz.schedulers._store_nodes import LiveNodes
 from asyncz.schedulers._store_runs import StoredRuns
-from asyncz.schedulers._store_tasks import StoredTask, StoredTasks
+from asyncz.schedulers._store_tasks import StoredTasks
 from asyncz.schedulers._store_timing import TimedSession
 from asyncz.schedulers._stored_schedule import ScheduleHooks, Step
 from asyncz.schedulers.subscriptions import Subscription
@@ -91,8 +91,7 @@ class StoreConnector:
         self.connected: bool = False
         self._session: StoreSession | None = None
         self._lease: LeaseKeeper | None = None
-        self._node_id = ""
-        self._nodes: Sequence[str] = ()
+        self._nodes = LiveNodes()
         self._wanted, self._closing = asyncio.Event(), asyncio.Event()
         self._background: list[asyncio.Task[None]] = []
         self._timers: set[asyncio.TimerHandle] = set()
@@ -187,7 +186,7 @@ class StoreConnector:
     @property
     def node_id(self) -> str:
         """Id of this node; empty before the start."""
-        return self._node_id
+        return self._nodes.own
 
     @property
     def clock_offset(self) -> float:
@@ -215,9 +214,9 @@ class StoreConnector:
             StoredTaskConflictError: The store has a task with another declaration, and the policy is `refuse`.
         """
         loop, duration = asyncio.get_running_loop(), self._options.lease
-        self._node_id, self._wanted, self._closing = uuid4().hex, asyncio.Event(), asyncio.Event()
+        self._nodes.own, self._wanted, self._closing = uuid4().hex, asyncio.Event(), asyncio.Event()
         node = NodeRecord(
-            id=self._node_id, name=f"{socket.gethostname()}:{os.getpid()}", app_version=self._options.version
+            id=self._nodes.own, name=f"{socket.gethostname()}:{os.getpid()}", app_version=self._options.version
         )
         now = self._parts.runtime.now
         sent, asked = lease_clock(), now()
@@ -225,11 +224,11 @@ class StoreConnector:
         session = TimedSession(self._session, self._parts.runtime)
         self.runs.clock_offset = clock_offset(0.0, asked, session.lease, now())
         lease = self._lease = LeaseKeeper(session, duration, sent, now, self._on_lease_renewed)
-        self.runs.open(self._node_id, lambda: lease.term)
+        self.runs.open(self._nodes.own, lambda: lease.term)
         lease.start()
         await self._commands.open(self._session)
         await self.tasks.load(session)
-        self._set_nodes(tuple(each.id for each in await session.nodes()))
+        self._nodes.update([each.id for each in await session.nodes()])
         await self._deliver_events(session)
         self.connected = True
         # A first beat at once: nodes that died before may have left runs.
@@ -316,7 +315,7 @@ class StoreConnector:
     def _note_news(self, news: StoreNews | None) -> None:
         """Start the work that a renewal has reported."""
         if news is not None:
-            self._set_nodes(news.nodes)
+            self._nodes.update(news.nodes)
             if not (news.waiting or news.overdue or news.lost or news.revision > self.tasks.revision):
                 return
         # If there is a beat to come that looks for everything, it stays one.
@@ -349,7 +348,7 @@ class StoreConnector:
         stored = self.tasks.get(task_id)
         if stored is None:
             return
-        if stored.is_overdue or self._prefers(stored):
+        if stored.is_overdue or self._nodes.prefers(stored):
             stored.is_overdue = False
             self.runs.offer_step(stored, step)
         elif self._awaits_late:
@@ -365,21 +364,6 @@ class StoreConnector:
             # Steps that came after the timer was set: their due times are not late yet.
             self._more_late = False
             self._call_later(_PREFERENCE, self._look_for_late)
-
-    def _prefers(self, stored: StoredTask) -> bool:
-        """Return True if this node comes first for a task: rendezvous hashing over the live nodes."""
-        if len(self._nodes) < 2:
-            return True
-        if stored.preference is None or stored.preference[0] is not self._nodes:
-            task_id = stored.record.id
-            preferred = max(self._nodes, key=lambda node: _weight(node, task_id))
-            stored.preference = self._nodes, preferred == self._node_id
-        return stored.preference[1]
-
-    def _set_nodes(self, nodes: Sequence[str]) -> None:
-        """Note the live nodes. The sequence stays the same one while they do, as the preferences refer to it."""
-        if nodes != self._nodes:
-            self._nodes = nodes
 
     # Work
 
@@ -492,7 +476,7 @@ class StoreConnector:
         """Take over the work of dead nodes, and check for changes."""
         news, self._news, self._wants_beat = self._news, None, False
         if news is None:
-            self._set_nodes(tuple(each.id for each in await session.nodes()))
+            self._nodes.update([each.id for each in await session.nodes()])
         if news is None or news.revision > self.tasks.revision:
             await self._adopt_changes(session)
         if news is not None:
@@ -547,7 +531,3 @@ async def _close_session(session: StoreSession) -> None:
         if ends_caller(error):
             raise
         log_failure("The store could not be closed", error)
-
-
-def _weight(node: str, task_id: str) -> bytes:
-    return hashlib.blake2b(f"{node}\0{task_id}".encode(), digest_size=8).digest()
