@@ -80,6 +80,7 @@ class RunOwnership(NamedTuple):
         fence: Number that grows with each owner of the run.
         node: Id of the node that owns the run.
         permit: Right of the run to begin; None in other processes than that of the scheduler.
+        attempt: Number of the attempt with which the owner begins.
     """
 
     run_id: UUID
@@ -87,6 +88,7 @@ class RunOwnership(NamedTuple):
     fence: int
     node: str
     permit: RunPermit | None = None
+    attempt: int = 1
 
 
 run_ownership: ContextVar[RunOwnership | None] = ContextVar("asyncz.run_ownership", default=None)

@@ -89,6 +89,8 @@ METRICS: Final[Mapping[str, str]] = {name: description for name, (_, _, descript
 
 # Runs with a span context that is kept after their end, for the runs that receive their results.
 _MAX_ENDED = 1000
+# Stored beside the headers of a propagator, which do not have this name.
+_BY_RESULT = "asyncz-result"
 
 SubmittedTrace: TypeAlias = Literal["link", "parent"]
 _Attributes: TypeAlias = dict[str, str | bool | int | float]
@@ -310,7 +312,7 @@ class Instrumentation:
         except Exception:
             logger.exception("The stored trace context of a run could not be read")
             return None
-        return _Origin(found, by_result=False) if found.is_valid else None
+        return _Origin(found, by_result=_BY_RESULT in headers) if found.is_valid else None
 
     def origin_of_result(self, details: RunDetails, /) -> object:
         """Return the span of a run, for the runs that receive its result."""
@@ -318,6 +320,18 @@ class Instrumentation:
         run = self._traces.get(key)
         found = self._ended.get(key) if run is None or run.span is None else run.span.get_span_context()
         return None if found is None else _Origin(found, by_result=True)
+
+    def headers_of_result(self, details: RunDetails, /) -> Mapping[str, str]:
+        """Return the headers of the span of a run, with a mark for a result; empty if there is none."""
+        origin = self.origin_of_result(details)
+        if not isinstance(origin, _Origin):
+            return {}
+        try:
+            span = trace.NonRecordingSpan(origin.context)
+            return {**_headers(trace.set_span_in_context(span, Context())), _BY_RESULT: "1"}
+        except Exception:
+            logger.exception("The trace context of a result could not be stored")
+            return {}
 
     def store_called(self, operation: str, seconds: float, error: BaseException | None, /) -> None:
         """Record the duration of a transaction of the store."""

@@ -313,6 +313,11 @@ class Task(Generic[ResultT_co]):
         If this task has already finished, the downstream task receives its last result. `run()` of the downstream
         task uses the last result of this one.
 
+        If a store keeps this task, it keeps the downstream task too, which needs an id. Each result is stored as a run
+        of it, together with the outcome, and any scheduler may start that run, also after a restart. The result is
+        encoded by the annotation of the parameter. `run()` uses the last result of this scheduler; `submit()` that of
+        all.
+
         Args:
             fn: Function of one argument, coroutine function, or another callable.
             executor: Alias of an executor, or an executor; it may differ from the executor of this task. None: the
@@ -334,6 +339,7 @@ class Task(Generic[ResultT_co]):
             InvalidInputError: `fn` or a limit is not valid.
             ArgumentMismatchError: `fn` does not accept one argument.
             SerializationError: The executor is a process pool and the function cannot be pickled.
+            UnstorableTaskError: A store keeps this task, and the function or values of its parameter cannot be stored.
 
         Example:
             >>> page = scheduler.add_task(fetch, "https://example.org", trigger=IntervalTrigger(minutes=5))

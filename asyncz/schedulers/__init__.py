@@ -6,6 +6,7 @@ The parts of a scheduler, each of which owns its state and imports only parts be
     _lifecycle  _chains                   start and shutdown; results for downstream tasks
     _store_part                           exchange with a store: one asyncio task does all the work in turn
     _store_tasks  _stored_schedule        tasks and their records; due times that the store has to accept
+    _store_chains  _stored_controller     results for downstream tasks; one stored task
     _store_runs  _store_outcomes          firing, claims and take-over; outcomes on their way to the store
     _store_events  _store_commands        outcomes of all nodes; actions of operators
     _store_lease  _store_cleanup          renewal of the lease; deletion of old runs and tasks

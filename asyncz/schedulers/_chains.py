@@ -179,14 +179,24 @@ class Chains:
             check_text("id", task_id)
         if executor is None:
             executor = parts.executors.default_alias
+        store = parts.store
+        if store is not None and self._is_stored(upstream):
+            # The store makes the call of each run, with the result as the next argument.
+            without_result: partial[ResultT | Awaitable[ResultT]] = partial(fn)
+            return store.add(
+                without_result,
+                None,
+                executor,
+                parts.tasks.stable_id(task_id),
+                limits=limits,
+                paused=paused,
+                replace_existing=False,
+                upstream=upstream,
+            )
         call = ChainedCall[ArgumentT, ResultT](fn, upstream)
         link = ChainLink[ArgumentT, ResultT](parts.runtime, upstream, call)
         created = parts.executors.prepare(executor, call)
         with parts.runtime.lock:
-            if parts.store is not None and parts.store.keeps(parts.tasks.controller_of(upstream)):
-                from asyncz.stores.exceptions import StoredChainError
-
-                raise StoredChainError(upstream.id)
             task_id = parts.tasks.new_unstored_id(task_id, call)
             registration, submit_to = parts.executors.resolve(executor, created)
             spec = TaskSpec[ResultT](task_id, call, registration.alias, limits)
@@ -197,6 +207,11 @@ class Chains:
         task = controller.task
         parts.runtime.inbox.put(link.activate)
         return task
+
+    def _is_stored(self, upstream: Task[object]) -> bool:
+        parts = self.parts
+        with parts.runtime.lock:
+            return parts.store is not None and parts.store.keeps(parts.tasks.controller_of(upstream))
 
     def _chain_limits(self, options: TaskOptions) -> TaskLimits:
         """Return the limits of a downstream task: by default no result is passed over."""

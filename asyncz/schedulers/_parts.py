@@ -135,8 +135,20 @@ class StoredController(AnyController, Protocol):
         """Start a run of which this node has become the owner."""
         ...
 
-    def report_run(self, at: float, call: Callable[[], object], error: BaseException | None, /) -> None:
-        """Report that a run was missed, or failed on a lost node."""
+    def reject_stored(self, at: float, call: Callable[[], object]) -> None:
+        """Reject a run of which this node has become the owner: a later one replaces it."""
+        ...
+
+    def report_missed(self, at: float, call: Callable[[], object], /) -> None:
+        """Report that a run was missed."""
+        ...
+
+    def report_lost(self, at: float, call: Callable[[], object], error: BaseException, /) -> float | None:
+        """Report that an attempt failed on a lost node; return the delay of the next one, or None if none follows."""
+        ...
+
+    def retry_delay(self, attempt: int, error: BaseException, /) -> float | None:
+        """Return the delay after a failed attempt; None if no other one follows."""
         ...
 
     def apply_stored(
@@ -171,8 +183,9 @@ class StorePart(Protocol):
         paused: bool,
         replace_existing: bool,
         existing: ExistingTaskPolicy | None = None,
+        upstream: Task[object] | None = None,
     ) -> Task[ResultT]:
-        """Add a task that the store keeps. Thread-safe."""
+        """Add a task that the store keeps; `upstream` is the task whose results it receives. Thread-safe."""
         ...
 
     def keeps(self, controller: AnyController | None, /) -> bool:

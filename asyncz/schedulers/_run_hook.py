@@ -37,6 +37,13 @@ class RunHook(Protocol):
         """Return a description of a run, for the runs that receive its result."""
         ...
 
+    def headers_of_result(self, details: RunDetails, /) -> Mapping[str, str]:
+        """Return the trace context of a run as headers, for the runs that receive its result on any node.
+
+        Empty if there is none. Must not raise.
+        """
+        ...
+
     def store_called(self, operation: str, seconds: float, error: BaseException | None, /) -> None:
         """Note the duration of a transaction of the store, and its error if it failed. Must not raise. Thread-safe."""
         ...

@@ -21,10 +21,11 @@ from asyncz.events import (
     TaskQueueFull,
 )
 from asyncz.schedulers._safe_logging import logger
+from asyncz.schedulers._store_chains import HandOver, ResultReceivers
 from asyncz.schedulers._store_codec import CodecThreads
 from asyncz.schedulers._store_pages import store_page
 from asyncz.stores._calls import encode_result
-from asyncz.stores._unvalidated import unvalidated
+from asyncz.stores._unvalidated import evolved, unvalidated
 from asyncz.stores.codecs import Codec
 from asyncz.stores.protocol import StoreSession
 from asyncz.stores.records import FinalRunState, LostRunPolicy, Outcome
@@ -64,6 +65,7 @@ class OwnedRun:
         function: Function of the task.
         waited: True if the run was claimed, so that it can wait for any node again.
         on_lost: Policy if the node of the run dies.
+        attempt: Number of the attempt with which this owner begins.
         permit: Right of the run to begin.
     """
 
@@ -74,7 +76,21 @@ class OwnedRun:
     function: object
     waited: bool = False
     on_lost: LostRunPolicy = "fail"
+    attempt: int = 1
     permit: RunPermit = attrs.field(factory=lambda: RunPermit(None))
+
+
+@attrs.frozen(eq=False)
+class _Result:
+    """Outcome with a result, whose encoding is the code of users.
+
+    Attributes:
+        owned: The run.
+        event: The outcome.
+    """
+
+    owned: OwnedRun
+    event: TaskExecuted[object]
 
 
 class PendingOutcomes:
@@ -85,9 +101,11 @@ class PendingOutcomes:
         wake: Function that starts the storing of outcomes soon.
         on_stored: Function that is called with the task id of each accepted outcome.
         codec: Threads for the encoding of results.
+        receivers: Downstream tasks.
 
     Attributes:
         rejected: Number of outcomes that the store has rejected, because another node has taken over the run.
+        handed_over: True if runs of downstream tasks were stored since the last claim.
     """
 
     def __init__(
@@ -96,21 +114,23 @@ class PendingOutcomes:
         wake: Callable[[], object],
         on_stored: Callable[[str], object],
         codec: CodecThreads,
+        receivers: ResultReceivers,
     ) -> None:
         self._now = now
         self._wake = wake
         self._on_stored = on_stored
         self._codec = codec
+        self._receivers = receivers
         self._outcomes: list[tuple[str, Outcome]] = []
-        # Outcomes with results: their encoding is the code of users.
-        self._results: list[tuple[OwnedRun, TaskExecuted[object]]] = []
+        self._results: list[_Result] = []
         self.rejected: int = 0
+        self.handed_over: bool = False
 
     @property
     def fences(self) -> set[tuple[UUID, int]]:
         """Ids and fences of the runs."""
         found = {(outcome.run_id, outcome.fence) for _, outcome in self._outcomes}
-        return found | {(owned.id, owned.fence) for owned, _ in self._results}
+        return found | {(each.owned.id, each.owned.fence) for each in self._results}
 
     def clear(self) -> None:
         """Forget all outcomes."""
@@ -120,19 +140,25 @@ class PendingOutcomes:
     def forget(self, run_id: UUID) -> None:
         """Forget the outcome of a run, if it has one."""
         self._outcomes = [each for each in self._outcomes if each[1].run_id != run_id]
-        self._results = [each for each in self._results if each[0].id != run_id]
+        self._results = [each for each in self._results if each.owned.id != run_id]
 
     def add(self, owned: OwnedRun, event: Ended) -> None:
         """Queue the outcome of a run for the store."""
         if isinstance(event, TaskExecuted):
-            self._results.append((owned, event))
+            self._results.append(_Result(owned, event))
         else:
             self._outcomes.append((owned.task_id, outcome_of(owned, event, self._now())))
         self._wake()
 
-    def give_back(self, owned: OwnedRun, attempt: int = 1, not_before: datetime | None = None) -> None:
+    def give_back(self, owned: OwnedRun, attempt: int | None = None, not_before: datetime | None = None) -> None:
         """Queue the return of a run to the store, where it waits for any node."""
-        outcome = Outcome(run_id=owned.id, fence=owned.fence, state="waiting", attempt=attempt, not_before=not_before)
+        outcome = Outcome(
+            run_id=owned.id,
+            fence=owned.fence,
+            state="waiting",
+            attempt=attempt or owned.attempt,
+            not_before=not_before,
+        )
         self._outcomes.append((owned.task_id, outcome))
         self._wake()
 
@@ -152,10 +178,7 @@ class PendingOutcomes:
                 page: while this waits for the store, further runs begin and end.
         """
         if self._results:
-            results = self._results.copy()
-            encoded = await self._codec.call(partial(_encoded, results, self._now(), self._codec.values))
-            del self._results[: len(results)]
-            self._outcomes += encoded
+            await self._encode_results()
         while page := self._page(skip()):
             accepted = await self._store_page(session, [outcome for _, outcome in page])
             stored = {id(outcome) for _, outcome in page}
@@ -163,8 +186,25 @@ class PendingOutcomes:
             for task_id, outcome in page:
                 if outcome.run_id in accepted:
                     self._on_stored(task_id)
+                    self.handed_over |= bool(outcome.then)
                 else:
                     self._note_rejected(outcome)
+
+    @property
+    def waits_for_declarations(self) -> bool:
+        """True if results wait until the store knows the downstream tasks that receive them."""
+        return bool(self._results)
+
+    async def _encode_results(self) -> None:
+        results = [each for each in self._results if self._receivers.are_declared(each.owned.task_id)]
+        given = [
+            (each, self._receivers.hand_overs(each.owned.task_id, each.owned.id, each.event.details))
+            for each in results
+        ]
+        encoded = await self._codec.call(partial(_encoded, given, self._now(), self._codec.values))
+        done = {id(each) for each in results}
+        self._results = [each for each in self._results if id(each) not in done]
+        self._outcomes += encoded
 
     def _page(self, skip: Collection[UUID]) -> list[tuple[str, Outcome]]:
         page: dict[UUID, tuple[str, Outcome]] = {}
@@ -202,6 +242,7 @@ class PendingOutcomes:
             state=outcome.state,
             finished_at=outcome.finished_at,
             error=f"the details could not be stored: {reason}".replace("\0", "\\0"),
+            then=outcome.then,
         )
         try:
             return {*await session.finish([reduced])}
@@ -222,13 +263,18 @@ class PendingOutcomes:
 
 
 def _encoded(
-    results: Sequence[tuple[OwnedRun, TaskExecuted[object]]], now: datetime, values: Codec | None
+    results: Sequence[tuple[_Result, tuple[HandOver, ...]]], now: datetime, values: Codec | None
 ) -> list[tuple[str, Outcome]]:
     """Return outcomes with their results as JSON. In another thread, as results may be long and their types slow."""
-    return [
-        (owned.task_id, outcome_of(owned, event, now, encode_result(owned.function, event.result, values)))
-        for owned, event in results
-    ]
+    encoded: list[tuple[str, Outcome]] = []
+    for each, hand_overs in results:
+        owned, event = each.owned, each.event
+        outcome = outcome_of(owned, event, now, encode_result(owned.function, event.result, values))
+        if hand_overs:
+            then = tuple(one.with_result(owned.function, event.result, values) for one in hand_overs)
+            outcome = evolved(outcome, {"then": then})
+        encoded.append((owned.task_id, outcome))
+    return encoded
 
 
 def _storable(text: str) -> str:

@@ -118,8 +118,9 @@ class StoreConnector:
         paused: bool,
         replace_existing: bool,
         existing: ExistingTaskPolicy | None = None,
+        upstream: Task[object] | None = None,
     ) -> Task[ResultT]:
-        """Add a task that the store keeps. Thread-safe."""
+        """Add a task that the store keeps; `upstream` is the task whose results it receives. Thread-safe."""
         return self.tasks.add(
             call,
             trigger,
@@ -129,6 +130,7 @@ class StoreConnector:
             paused=paused,
             replace_existing=replace_existing,
             existing=existing,
+            upstream=upstream,
         )
 
     def keeps(self, controller: AnyController | None, /) -> bool:
@@ -417,10 +419,11 @@ class StoreConnector:
             self._read_changes = False
             await self._adopt_changes(session)
             self.runs.wants_claim = True
-        if self.runs.wants_claim:
+        if self.runs.wants_claim or self.runs.outcomes.handed_over:
             await self.runs.claim(session)
         await self._deliver_events(session)
         await self._fire_left(session)
+        await self.tasks.chains.remove_orphans(session, partial(self._call_later, call=self._set_wanted))
         if self._wants_beat:
             await self._beat(session)
         if self._cleanup.delay == 0:
@@ -463,6 +466,8 @@ class StoreConnector:
         """Write outcomes, changes of tasks, and runs of calls after their tasks."""
         await _write_outcomes(self.runs, session)
         await self.tasks.write(session)
+        if self.runs.outcomes.waits_for_declarations:
+            await _write_outcomes(self.runs, session)
         if self.runs.unstored():
             await self.runs.store_submissions(session, has_lease=self._has_lease)
             await _write_outcomes(self.runs, session)

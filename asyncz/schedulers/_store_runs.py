@@ -17,10 +17,11 @@ from asyncz._run_owners import LeaseTerm, OwnedCall, RunOwnership, RunPermit, ow
 from asyncz._text import exception_text
 from asyncz._traced_call import CallWithOrigin, encoded_trace_context, ownership_of
 from asyncz.clock import utc
-from asyncz.events import TaskCancelled
-from asyncz.exceptions import AsynczError
+from asyncz.events import TaskCancelled, TaskError, TaskExecuted
+from asyncz.exceptions import AsynczError, NoResultError
 from asyncz.schedulers._parts import SchedulerParts
 from asyncz.schedulers._safe_logging import logger
+from asyncz.schedulers._store_chains import ResultReceivers, last_result
 from asyncz.schedulers._store_history import HistoryLimit
 from asyncz.schedulers._store_outcomes import ENDED, Ended, OwnedRun, PendingOutcomes
 from asyncz.schedulers._store_pages import store_page
@@ -28,7 +29,7 @@ from asyncz.schedulers._store_reports import StoredReports
 from asyncz.schedulers._store_tasks import StoredTask, StoredTasks
 from asyncz.schedulers._stored_schedule import Step
 from asyncz.schedulers.subscriptions import Subscription
-from asyncz.stores._calls import StoredCall, decode_arguments
+from asyncz.stores._calls import StoredCall, call_with_result, decode_arguments
 from asyncz.stores._unvalidated import unvalidated
 from asyncz.stores.exceptions import NodeLostError, UnreadableTaskError
 from asyncz.stores.options import StoreOptions
@@ -98,7 +99,10 @@ class StoredRuns:
         self._term: Callable[[], LeaseTerm | None] = lambda: None
         self._subscriptions: list[Subscription] = []
         self.history: HistoryLimit = HistoryLimit(options.retention)
-        self.outcomes: PendingOutcomes = PendingOutcomes(self._now, wake, self.history.on_stored, tasks.codec)
+        receivers = ResultReceivers(parts.runtime, tasks.chains, lambda: self.clock_offset)
+        self.outcomes: PendingOutcomes = PendingOutcomes(
+            self._now, wake, self.history.on_stored, tasks.codec, receivers
+        )
         self.reports: StoredReports = StoredReports(
             options.reporting, tasks, self._owned_by, wake, parts.runtime.inbox.put
         )
@@ -219,7 +223,7 @@ class StoredRuns:
 
     def begin_call(self, stored: StoredTask) -> OwnedCall:
         """Return the call of a run that `Task.run` is going to submit to this node; `end_call` follows."""
-        record = self._submission(stored, "running")
+        call, record = _call_on_demand(self._tasks, stored), self._submission(stored, "running")
         # It may begin at any time: other nodes do not know it yet.
         owned = OwnedRun(
             record.id,
@@ -230,7 +234,7 @@ class StoredRuns:
             on_lost=record.on_lost,
         )
         self._begun[record.id] = record, owned
-        return self._call_of(stored.call, owned)
+        return self._call_of(call, owned)
 
     def end_call(self, call: object, at: float | None) -> None:
         """Queue a run for the store that `Task.run` has submitted to this node.
@@ -307,7 +311,7 @@ class StoredRuns:
         if run.kind == "missed":
             if stored is not None:
                 logger.warning("The task %r has missed %d due time(s)", run.task_id, run.missed)
-                stored.controller.report_run(at, self._call_of(stored.call, self._owned_run(run, stored)), None)
+                stored.controller.report_missed(at, self._call_of(stored.call, self._owned_run(run, stored)))
             return
         if stored is None or not self._is_running:
             self.outcomes.give_back(self._owned_run(run, None), run.attempt)
@@ -329,7 +333,7 @@ class StoredRuns:
 
     def _call_of(self, call: StoredCall, owned: OwnedRun) -> OwnedCall:
         """Return the call of a run that knows its owner."""
-        ownership = RunOwnership(owned.id, owned.task_id, owned.fence, self.node_id, owned.permit)
+        ownership = RunOwnership(owned.id, owned.task_id, owned.fence, self.node_id, owned.permit, owned.attempt)
         return owned_call(call.bound(), ownership)
 
     def _own(self, run: RunRecord, stored: StoredTask, term: LeaseTerm | None, *, waited: bool = False) -> OwnedRun:
@@ -351,11 +355,11 @@ class StoredRuns:
         while (run.id, at) in self._owned or (run.id, at) in self._called:
             at += _APART
         function = None if stored is None else stored.call.function
-        return OwnedRun(run.id, run.fence, run.task_id, at, function, waited, run.on_lost, RunPermit(term))
+        return OwnedRun(run.id, run.fence, run.task_id, at, function, waited, run.on_lost, run.attempt, RunPermit(term))
 
     async def claim(self, session: StoreSession) -> None:
         """Become the owner of waiting runs if there are slots for them."""
-        self.wants_claim = False
+        self.wants_claim = self.outcomes.handed_over = False
         while self._is_running and (aliases := self._tasks.executors):
             limit, excess, term = self._claim_limit, 0, self._term()
             claimed = await session.claim(dict.fromkeys(aliases, limit), limit, self._tasks.busy(self._claimed))
@@ -380,15 +384,29 @@ class StoredRuns:
             self._refuse(session, run)
             return
         try:
-            call = await self._call_with_arguments(stored, run)
+            call = await self._call_with_arguments(session, stored, run)
         except AsynczError as error:
             self.outcomes.end(self._owned_run(run, stored), "error", exception_text(error))
             return
-        self.start_run(run, term, waited=True, call=call)
+        if await _is_superseded(session, stored, run):
+            owned = self._own(run, stored, term)
+            stored.controller.reject_stored(owned.at, self._call_of(call, owned))
+        else:
+            self.start_run(run, term, waited=True, call=call)
 
-    async def _call_with_arguments(self, stored: StoredTask, run: RunRecord) -> StoredCall | None:
+    async def _call_with_arguments(self, session: StoreSession, stored: StoredTask, run: RunRecord) -> StoredCall:
+        """Return the call of a run.
+
+        Raises:
+            UnreadableTaskError: The function does not accept the stored arguments.
+            NoResultError: The run has no arguments of its own, and the last run of the upstream task has no result.
+        """
+        if run.arguments is None and stored.record.upstream is not None:
+            text = await last_result(session, stored.record.upstream)
+            with_result = partial(call_with_result, run.task_id, stored.call, text, self._options.codec)
+            return await self._tasks.codec.call(with_result)
         if run.arguments is None:
-            return None
+            return stored.call
         # In another thread: the annotations of a function may be any code.
         decode = partial(decode_arguments, run.task_id, stored.call.function, run.arguments, self._options.codec)
         return await self._tasks.codec.call(decode)
@@ -427,12 +445,20 @@ class StoredRuns:
                 return
 
     def _fail(self, run: RunRecord, term: LeaseTerm | None) -> None:
+        """End the run of a lost node as failed, or give it back for its next attempt if its retry policy allows one."""
         error, stored = NodeLostError(run.task_id, run.node or ""), self._tasks.get(run.task_id)
         if stored is None:
             self.outcomes.end(self._owned_run(run, None), "error", exception_text(error))
-        else:
-            owned = self._own(run, stored, term)
-            stored.controller.report_run(owned.at, self._call_of(stored.call, owned), error)
+            return
+        owned = self._own(run, stored, term)
+        delay = stored.controller.report_lost(owned.at, self._call_of(stored.call, owned), error)
+        if delay is not None:
+            # Through the store, which keeps the number of attempts: the next one may be lost too.
+            del self._owned[run.id, owned.at]
+            self._give_back_for_retry(owned, run.attempt, delay)
+
+    def _give_back_for_retry(self, owned: OwnedRun, failed_attempt: int, delay: float) -> None:
+        self.outcomes.give_back(owned, failed_attempt + 1, self._store_now() + timedelta(seconds=delay))
 
     async def reclaim(self, session: StoreSession) -> None:
         """Start or fail runs that belong to this node without its knowledge.
@@ -526,9 +552,14 @@ class StoredRuns:
             self.reports.on_end(owned, f"{details.run_id}")
         if self._continues_elsewhere(owned, event):
             return
-        if isinstance(event, TaskCancelled) and details.started is None and self._parts.runtime.status == "draining":
+        is_draining = self._parts.runtime.status == "draining"
+        delay = _retry_delay(self._tasks, event) if is_draining and isinstance(event, TaskError) else None
+        if delay is not None:
+            # A shutdown makes no more attempts on this node; another one, or this one after a restart, makes the next.
+            self._give_back_for_retry(owned, details.attempt, delay)
+        elif is_draining and isinstance(event, TaskCancelled) and details.started is None:
             # Another node, or this one after a restart, can still run it.
-            self.outcomes.give_back(owned)
+            self.outcomes.give_back(owned, max(details.attempt, owned.attempt))
         else:
             self.outcomes.add(owned, event)
 
@@ -557,3 +588,33 @@ class StoredRuns:
         for each in called:
             # If it has a caller, that does not wait any more.
             self.outcomes.end(each, "cancelled")
+
+
+def _call_on_demand(tasks: StoredTasks, stored: StoredTask) -> StoredCall:
+    """Return the call of a run that begins on this node; a downstream task uses the last result of this node.
+
+    Raises:
+        NoResultError: The last run of the upstream task on this node had no result, or there was none.
+    """
+    upstream_id = stored.record.upstream
+    if upstream_id is None:
+        return stored.call
+    upstream = tasks.get(upstream_id)
+    last = None if upstream is None else upstream.controller.task.last_notification
+    if not isinstance(last, TaskExecuted):
+        raise NoResultError(upstream_id)
+    return stored.call.with_result(last.result)
+
+
+async def _is_superseded(session: StoreSession, stored: StoredTask, run: RunRecord) -> bool:
+    """Return True if a later result waits for a downstream task that is to process the latest one only."""
+    if stored.record.upstream is None or not stored.controller.task.limits.coalesce:
+        return False
+    newest = await session.runs(RunQuery(task_id=run.task_id, states=("waiting", "running"), limit=1))
+    return any(each.sequence > run.sequence for each in newest)
+
+
+def _retry_delay(tasks: StoredTasks, event: TaskError) -> float | None:
+    """Return the delay of the next attempt after a failed one; None if none follows."""
+    stored = tasks.get(event.task_id)
+    return None if stored is None else stored.controller.retry_delay(event.details.attempt, event.exception)

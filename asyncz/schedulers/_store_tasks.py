@@ -19,13 +19,14 @@ from asyncz.limits import TaskLimits
 from asyncz.protocols import Executor, Trigger, UniversalExecutor
 from asyncz.schedulers._parts import AnyController, SchedulerParts, StoredController
 from asyncz.schedulers._safe_logging import logger
+from asyncz.schedulers._store_chains import StoredChains
 from asyncz.schedulers._store_codec import CodecThreads
 from asyncz.schedulers._store_pages import store_page
+from asyncz.schedulers._store_reading import Reading, SupersededError, definition_of
+from asyncz.schedulers._stored_controller import StoredTaskController
 from asyncz.schedulers._stored_schedule import ScheduleHooks, StoredSchedule
-from asyncz.schedulers._task_controller import StoredTaskController
-from asyncz.schedulers._task_registry import TaskRegistry
 from asyncz.specs import TaskSpec
-from asyncz.stores._calls import FunctionNames, StoredCall, decode_arguments, encode_arguments
+from asyncz.stores._calls import FunctionNames, StoredCall, check_hand_over, decode_arguments, encode_arguments
 from asyncz.stores._checks import check_key, is_storable
 from asyncz.stores._limits import decode_limits, encode_limits
 from asyncz.stores._triggers import decode_trigger, encode_trigger
@@ -83,42 +84,6 @@ class StoredTask:
         return schedule
 
 
-class _SupersededError(Exception):
-    """The program has added, replaced or removed a task while its stored record was being read."""
-
-
-@attrs.frozen
-class _Reading:
-    """Work with the stored record of a task, which waits for other threads and for the store.
-
-    Meanwhile the program may add, replace or remove the task. Each step that changes the task therefore calls `check`
-    first, under the lock, under which the program makes its changes too.
-
-    Attributes:
-        registry: Controllers by task id.
-        record: The record.
-        holder: Controller that had the id of the task when the work began.
-    """
-
-    registry: TaskRegistry[AnyController]
-    record: TaskRecord
-    holder: AnyController | None
-
-    @property
-    def is_superseded(self) -> bool:
-        """True if the program has changed the task meanwhile."""
-        return self.registry.holder(self.record.id) is not self.holder
-
-    def check(self) -> None:
-        """Check that the program has not changed the task meanwhile.
-
-        Raises:
-            _SupersededError: It has.
-        """
-        if self.is_superseded:
-            raise _SupersededError(self.record.id)
-
-
 class StoredTasks:
     """Tasks by id, with the declarations, changes and removals that the store has to receive.
 
@@ -133,6 +98,7 @@ class StoredTasks:
 
     Attributes:
         codec: Threads for the code of users that encodes and decodes.
+        chains: Downstream tasks.
         unreadable: Reasons for which stored tasks cannot run here, by task id.
         parked: Reasons for which stored tasks cannot run anywhere, by task id.
         undeclared: Ids of stored tasks that no program declares any more.
@@ -157,6 +123,7 @@ class StoredTasks:
         self._to_remove: dict[str, None] = {}
         self._since = 0
         self.codec: CodecThreads = CodecThreads(options.codec)
+        self.chains: StoredChains = StoredChains(self.get, options.on_lost, partial(_remove_orphan, parts, self._by_id))
         self.unreadable: dict[str, str] = {}
         self.parked: dict[str, str] = {}
         self.undeclared: set[str] = set()
@@ -223,6 +190,7 @@ class StoredTasks:
         paused: bool,
         replace_existing: bool,
         existing: ExistingTaskPolicy | None = None,
+        upstream: Task[object] | None = None,
     ) -> Task[ResultT]:
         """Add a task that the store keeps; see `AsyncIOScheduler.add_task`.
 
@@ -244,9 +212,18 @@ class StoredTasks:
             reason = f"its name {function!r} has a NUL or a lone surrogate; give it another one"
             raise UnstorableTaskError(task_id, "function", reason)
         arguments = encode_arguments(task_id, stored_call, self._options.codec)
-        schedule = self._new_schedule(task_id, trigger, encode_trigger(task_id, trigger), now)
+        upstream_id = None if upstream is None else upstream.id
+        if upstream is not None:
+            check_hand_over(task_id, stored_call, StoredCall.of(upstream.call).function, self._options.codec)
+        schedule = self._new_schedule(task_id, trigger, encode_trigger(task_id, trigger), now, upstream_id)
         # Before the task is registered: a record validates its texts.
-        record = TaskRecord(id=task_id, function=function, arguments=arguments, app_version=self._options.version)
+        record = TaskRecord(
+            id=task_id,
+            function=function,
+            arguments=arguments,
+            upstream=upstream_id,
+            app_version=self._options.version,
+        )
         created = self._parts.executors.prepare(alias, call)
         # One section: between two, another thread could add or remove a task with this id.
         with runtime.lock:
@@ -260,6 +237,7 @@ class StoredTasks:
             stored.record = self._declared_record(stored)
             self._by_id[task_id] = self._to_declare[task_id] = stored
             self._to_remove.pop(task_id, None)
+            self.chains.note(stored.record)
         runtime.inbox.put(controller.activate)
         self._wake()
         return controller.task
@@ -274,7 +252,7 @@ class StoredTasks:
         *,
         paused: bool,
         replace_existing: bool = False,
-        reading: _Reading | None = None,
+        reading: Reading | None = None,
     ) -> StoredTaskController[ResultT]:
         """Register the controller of a task. Under the lock, with what `prepare` returned for the executor before."""
         parts, known = self._parts, self._by_id.get(task_id)
@@ -307,9 +285,9 @@ class StoredTasks:
             self._parts.tasks.remove(task_id)
 
     def _new_schedule(
-        self, task_id: str, trigger: Trigger | None, text: str | None, started_at: datetime
+        self, task_id: str, trigger: Trigger | None, text: str | None, started_at: datetime, upstream: str | None
     ) -> StoredSchedule:
-        return StoredSchedule(trigger, text, started_at, self._hooks_of(task_id))
+        return StoredSchedule(trigger, text, started_at, self._hooks_of(task_id), upstream)
 
     # Changes in this scheduler, on the loop's thread or before the start
 
@@ -330,6 +308,7 @@ class StoredTasks:
             del self._by_id[task_id]
             _ = self._to_declare.pop(task_id, None), self._to_change.pop(task_id, None)
             self._to_remove[task_id] = None
+            self.chains.forget(task_id)
         self._wake()
 
     # Exchange with the store
@@ -375,6 +354,8 @@ class StoredTasks:
                 with self._parts.runtime.lock:
                     _ = self._to_declare.pop(error.task_id, None)
                     self._unregister(error.task_id)
+                    # Its record in the store may have another upstream task: all are read again.
+                    self._since = 0
                 self._wake()
         while self._to_change:
             # Removed first: a change that is made meanwhile is written by another call.
@@ -416,7 +397,9 @@ class StoredTasks:
                 # Once: what has changed since then survives another declaration.
                 stored.existing = "update" if self._options.existing == "replace" else self._options.existing
             if self._to_declare.get(record.id) is stored:
-                del self._to_declare[record.id]
+                with self._parts.runtime.lock:
+                    del self._to_declare[record.id]
+                    self.chains.note(record)
             await self._adopt(stored, record)
 
     def _reject(self, stored: StoredTask, error: Exception) -> None:
@@ -427,6 +410,7 @@ class StoredTasks:
                 return
             _ = self._to_declare.pop(task_id, None)
             self._unregister(task_id)
+            self.chains.forget(task_id)
         logger.error("The task %r was not added: %s", task_id, error)  # the text says all
 
     async def _change(self, session: StoreSession, stored: StoredTask) -> None:
@@ -483,6 +467,7 @@ class StoredTasks:
             with self._parts.runtime.lock:
                 if task_id not in known and self._has(stored) and task_id not in self._to_declare:
                     self._unregister(task_id)
+                    self.chains.forget(task_id)
 
     async def fire_overdue(self, session: StoreSession, by: timedelta) -> None:
         """Continue the schedules of overdue tasks with their stored due times, so that this node fires them.
@@ -536,7 +521,7 @@ class StoredTasks:
             await self._adopt(stored, record)
 
     def _note_state(self, record: TaskRecord) -> None:
-        """Note whether a stored task can be fired, for the runs of it that wait."""
+        """Note whether a stored task can be fired, for the runs of it that wait, and its upstream task."""
         is_parked = record.state == "parked" and not record.removed
         _ = self.parked.pop(record.id, None)
         self.undeclared.discard(record.id)
@@ -546,17 +531,23 @@ class StoredTasks:
             self.parked[record.id] = self.unreadable[record.id] = record.problem or "it is parked"
         elif record.state == "undeclared" and not record.removed:
             self.undeclared.add(record.id)
+        with self._parts.runtime.lock:
+            # Otherwise this scheduler is going to declare or to remove the task.
+            if record.id not in self._to_declare and record.id not in self._to_remove:
+                self.chains.note(record)
 
     async def _restore(self, record: TaskRecord) -> None:
         """Add a task as the store has it, in the place of the one that has its id."""
         known, holder = self._by_id.get(record.id), self._parts.tasks.holder(record.id)
-        reading = _Reading(self._parts.tasks, record, holder)
+        reading = Reading(self._parts.tasks, record, holder)
         if holder is not None and (known is None or known.controller is not holder):
             self._note_unreadable(record, UnreadableTaskError(record.id, "a task that is not stored has its id"))
             return
         try:
             call, trigger, limits = await self.codec.call(partial(self._decoded, record))
-            schedule = self._new_schedule(record.id, trigger, record.trigger, record.started_at or utc(0))
+            schedule = self._new_schedule(
+                record.id, trigger, record.trigger, record.started_at or utc(0), record.upstream
+            )
             bound = call.bound()
             executor = record.executor, self._parts.executors.prepare(record.executor, bound)
             with self._parts.runtime.lock:
@@ -564,7 +555,7 @@ class StoredTasks:
                     bound, schedule, executor, record.id, limits, paused=record.paused, reading=reading
                 )
                 self._by_id[record.id] = StoredTask(call, controller, record)
-        except _SupersededError:
+        except SupersededError:
             return
         except AsynczError as error:
             self._set_aside(reading, error)
@@ -575,10 +566,10 @@ class StoredTasks:
 
     async def _adopt(self, stored: StoredTask, record: TaskRecord) -> None:
         """Change a task of this scheduler to its stored state."""
-        sent, reading = stored.record, _Reading(self._parts.tasks, record, stored.controller)
+        sent, reading = stored.record, Reading(self._parts.tasks, record, stored.controller)
         try:
             reading.check()
-            if (record.function, record.arguments) != (sent.function, sent.arguments):
+            if definition_of(record) != definition_of(sent):
                 await self._restore(record)
                 return
             if record.id in self._to_change:
@@ -597,7 +588,9 @@ class StoredTasks:
                 limits = await self.codec.call(
                     partial(decode_limits, record.id, record.options, self._options.importable)
                 )
-            schedule = self._new_schedule(record.id, trigger, record.trigger, record.started_at or utc(0))
+            schedule = self._new_schedule(
+                record.id, trigger, record.trigger, record.started_at or utc(0), record.upstream
+            )
             schedule.continue_at(record.next_due)
             executors = self._parts.executors
             moved = record.executor != task.executor
@@ -607,7 +600,7 @@ class StoredTasks:
                 stored.record = record
                 target = executors.resolve_alias(record.executor, created) if moved else None
                 fields = stored.controller.apply_stored(schedule, limits, target, paused=record.paused)
-        except _SupersededError:
+        except SupersededError:
             return
         except AsynczError as error:
             self._set_aside(reading, error)
@@ -627,12 +620,14 @@ class StoredTasks:
         """Return the parts of a stored task. In another thread: it may import modules."""
         function = self._names.find(record.id, record.function)
         return (
-            decode_arguments(record.id, function, record.arguments, self._options.codec),
+            decode_arguments(
+                record.id, function, record.arguments, self._options.codec, results=int(record.upstream is not None)
+            ),
             decode_trigger(record.id, record.trigger, self._options.importable),
             decode_limits(record.id, record.options, self._options.importable),
         )
 
-    def _set_aside(self, reading: _Reading, error: AsynczError) -> None:
+    def _set_aside(self, reading: Reading, error: AsynczError) -> None:
         """Remove a stored task from this scheduler, where it cannot run."""
         with self._parts.runtime.lock:
             if reading.is_superseded:
@@ -670,13 +665,15 @@ class StoredTasks:
         stored.schedule.is_new = False
         started_at = self._started_at(stored)
         if started_at != stored.schedule.started_at:
-            schedule = self._new_schedule(record.id, stored.schedule.declared, record.trigger, started_at)
+            schedule = self._new_schedule(
+                record.id, stored.schedule.declared, record.trigger, started_at, record.upstream
+            )
             record = record.model_copy(update={"started_at": started_at, "next_due": schedule.first_due})
         if record.declaration:
             # As the program declared it: later changes survive a restart.
             return record
         parts = (record.function, record.arguments, record.trigger or "", record.executor, record.options)
-        text = "\0".join(parts)
+        text = "\0".join(parts if record.upstream is None else (*parts, record.upstream))
         return record.model_copy(update={"declaration": hashlib.sha256(text.encode()).hexdigest()})
 
     def _started_at(self, stored: StoredTask) -> datetime:
@@ -688,6 +685,13 @@ class StoredTasks:
             return utc(self._parts.runtime.now() - offset)
         # Before the start, the difference between the clocks was not known.
         return stored.schedule.started_at - timedelta(seconds=offset - stored.clock_offset)
+
+
+def _remove_orphan(parts: SchedulerParts, stored: Mapping[str, StoredTask], task_id: str) -> None:
+    """Remove a downstream task whose upstream task is gone."""
+    with parts.runtime.lock:
+        if task_id in stored:
+            parts.tasks.remove(stored[task_id].controller.task)
 
 
 def _log_removal(task_id: str, error: Exception) -> None:

@@ -9,6 +9,7 @@ from typing import Never
 import attrs
 from typing_extensions import override
 
+from asyncz.exceptions import InvalidInputError
 from asyncz.protocols import Trigger
 from asyncz.schedulers._schedules import TriggerSchedule
 
@@ -79,6 +80,7 @@ class StoredSchedule(TriggerSchedule):
         text: Trigger as JSON.
         started_at: Time from which the trigger counts.
         hooks: Functions that the schedule calls.
+        upstream: Id of the task whose results the task receives; None if it receives none.
 
     Attributes:
         first_due: First due time of a new task.
@@ -95,6 +97,7 @@ class StoredSchedule(TriggerSchedule):
         "is_new",
         "started_at",
         "trigger_json",
+        "upstream",
     )
 
     def __init__(
@@ -103,6 +106,7 @@ class StoredSchedule(TriggerSchedule):
         text: str | None,
         started_at: datetime,
         hooks: ScheduleHooks,
+        upstream: str | None = None,
     ) -> None:
         super().__init__(trigger, started_at)
         self.declared: Trigger | None = trigger
@@ -110,6 +114,7 @@ class StoredSchedule(TriggerSchedule):
         self.started_at: datetime = started_at
         self.first_due: datetime | None = self.next_due
         self.is_new: bool = False
+        self.upstream: str | None = upstream
         self._hooks = hooks
         self._begin: datetime | None = None
         self._times: tuple[float, ...] = ()
@@ -121,6 +126,12 @@ class StoredSchedule(TriggerSchedule):
     def is_exhausted(self) -> bool:
         """False: the store keeps tasks that are not due again."""
         return False
+
+    @property
+    @override
+    def text(self) -> str:
+        """Text of the trigger, or the name of the upstream task."""
+        return super().text if self.upstream is None else f"after {self.upstream!r}"
 
     def continue_at(self, next_due: datetime | None) -> None:
         """Continue with the next due time that the store has."""
@@ -135,6 +146,9 @@ class StoredSchedule(TriggerSchedule):
     @override
     def replaced(self, trigger: Trigger | None, now: datetime) -> StoredSchedule:
         """Return the schedule of another trigger, which the store is going to accept or reject."""
+        if self.upstream is not None:
+            reason = "the task is due by the results of another one; add a separate task for the trigger"
+            raise InvalidInputError("trigger", repr(trigger), reason)
         hooks = self._hooks
         start = now - timedelta(seconds=hooks.clock_offset())
         schedule = StoredSchedule(trigger, hooks.encode(trigger), start, hooks)

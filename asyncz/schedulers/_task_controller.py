@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from contextvars import Context
-from datetime import datetime, timedelta
+from collections.abc import Awaitable, Callable
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
@@ -15,14 +14,12 @@ from asyncz._checks import check_text
 from asyncz._run_ids import WantedRun
 from asyncz._running import context_for_later, shared_context_for_later
 from asyncz._text import printable
-from asyncz._traced_call import CallWithOrigin, ownership_of
+from asyncz._traced_call import CallWithOrigin
 from asyncz.clock import utc
 from asyncz.events import TaskAdded, TaskExecuted, TaskModified, TaskRemoved
 from asyncz.exceptions import (
     InvalidInputError,
-    MaximumInstancesError,
     NoResultError,
-    QueueFullError,
     TaskLookupError,
 )
 from asyncz.limits import TaskLimits, TaskOptions, check_options
@@ -33,7 +30,7 @@ from asyncz.schedulers._backlog import DueRun
 from asyncz.schedulers._counters import TaskHistory
 from asyncz.schedulers._executor_registry import ExecutorTarget, Registration
 from asyncz.schedulers._live_run import LiveRun
-from asyncz.schedulers._parts import ChainEnds, SchedulerParts, StorePart
+from asyncz.schedulers._parts import ChainEnds, SchedulerParts
 from asyncz.schedulers._run_logging import log_outcome, run_fields
 from asyncz.schedulers._safe_logging import logger
 from asyncz.schedulers._schedules import Schedule, TriggerSchedule, trigger_text
@@ -503,127 +500,6 @@ class TaskController(TaskRuns[ResultT]):
     def check_thread(self, action: str, /) -> None:
         """Raise `WrongThreadError` in any thread but the one of the scheduler's loop."""
         self._runtime.check_thread(action)
-
-
-class StoredTaskController(TaskController[ResultT]):
-    """Controller of a task that a store keeps."""
-
-    __slots__ = ()
-
-    def apply_stored(
-        self,
-        schedule: TriggerSchedule,
-        limits: TaskLimits,
-        target: ExecutorTarget | None,
-        /,
-        *,
-        paused: bool,
-    ) -> tuple[str, ...]:
-        """Take over a schedule, limits and an executor from the store; return the names of changed options.
-
-        On the loop's thread and under the lock. The next due time is entered into the timetable by a call in the inbox.
-        """
-        fields = tuple(self._change_spec(limits, target))
-        if paused != self.paused:
-            fields = (*fields, "paused")
-        self.schedule, self.paused = schedule, paused
-        self._runtime.inbox.put(self.reschedule_timer)
-        return fields
-
-    def reschedule_timer(self) -> None:
-        """Enter the next due time into the timetable, and submit runs that wait for a slot."""
-        if not self.removed:
-            self.update_timer()
-            self.refill()
-
-    def start_stored(self, at: float, call: Callable[[], object], *, waited: bool) -> None:
-        """Start a run of which this node has become the owner.
-
-        Args:
-            at: Due time, in seconds since the epoch.
-            call: Function with its arguments.
-            waited: Whether the run has waited in the store. If so, it waits here too, and no overlap policy ends it.
-        """
-        own = self._own_call(call)
-        if waited:
-            self.enqueue(DueRun(at, own, must_run=True))
-            self.refill()
-        else:
-            self._offer_any(at, own, must_run=False)
-
-    def _own_call(self, call: Callable[[], object]) -> Callable[[], ResultT]:
-        # Unverified: the function is that of the task, and its stored arguments have been checked.
-        return cast("Callable[[], ResultT]", call)
-
-    @override
-    def new_run(
-        self,
-        at: float,
-        call: Callable[[], ResultT | Awaitable[ResultT]] | None = None,
-        context: Context | None = None,
-    ) -> LiveRun[ResultT]:
-        """Make a run that is due at a time; the run of an owner has the id that the store knows."""
-        run, ownership = super().new_run(at, call, context), ownership_of(call)
-        if ownership is not None:
-            run._key = ownership
-        return run
-
-    @override
-    def find_wanted(self, wanted: WantedRun) -> Sequence[LiveRun[ResultT]]:
-        """Return the live runs with an id: several if this node owns a run again that has lost its lease."""
-        return [run for run in self.live_runs() if wanted.has(run._key)]
-
-    def executions(self, wanted: WantedRun, /) -> Sequence[float]:
-        """Return the due times of the live runs with an id, the last one that has begun at the end."""
-        return [run.scheduled for run in self.find_wanted(wanted)]
-
-    @override
-    def submit_run(self, run: LiveRun[ResultT]) -> MaximumInstancesError | QueueFullError | None:
-        """Submit a run, and have it stored if `Task.run` has made it; return the rejection, if there is one."""
-        call, rejection = run.call, super().submit_run(run)
-        self._store.end_call(call, run.scheduled if rejection is None else None)
-        return rejection
-
-    @override
-    def submit(self, task_id: str, /) -> None:
-        """Have a run stored for any node; see `Task.submit`."""
-        # Under the lock, under which the status changes: a run after the last exchange with the store would be lost.
-        with self._runtime.lock:
-            self._runtime.require_running(f"submitting the task {task_id!r}")
-            self._require_registered(task_id)
-            self._store.submit(self)
-
-    @override
-    def on_due(self, at: float, now: datetime, /) -> None:
-        """Hand over the due times up to `now` by the clock of the store."""
-        super().on_due(at, now - timedelta(seconds=self.clock_offset))
-
-    @override
-    def update_timer(self, now: datetime | None = None) -> None:
-        """Enter the next due time into the timetable, by the clock of the scheduler."""
-        schedule, timer = self.schedule, self._parts.timer
-        if schedule.next_due is None or self.paused or self.removed:
-            timer.unschedule(self)
-            return
-        next_due = schedule.next_due if now is None else max(schedule.next_due, now)
-        timer.schedule(self, next_due.timestamp() + self._store.clock_offset)
-
-    @property
-    @override
-    def clock_offset(self) -> float:
-        """Seconds by which the clock of the scheduler is ahead of that of the due times."""
-        return self._store.clock_offset
-
-    @property
-    def _store(self) -> StorePart:
-        store = self._parts.store
-        assert store is not None
-        return store
-
-    def report_run(self, at: float, call: Callable[[], object], error: BaseException | None, /) -> None:
-        """Report that a run was missed, or failed on a lost node; then the retry policy may lead to another attempt."""
-        run = self.new_run(at, self._own_call(call))
-        self.complete_at_once(run, run.missed() if error is None else run.failed(error))
 
 
 def _log_info(task: Task[object], message: str, *values: object) -> None:

@@ -173,6 +173,17 @@ class TaskRegistry(Generic[ControllerT]):
         """
         return self.new_id(wanted, function, False)
 
+    def stable_id(self, wanted: str | None) -> str:
+        """Return the id for a new task that a store keeps.
+
+        Raises:
+            InvalidInputError: No id is given.
+        """
+        if wanted is None:
+            allowed = "a scheduler with a store needs an id that is the same at each start: pass id='...'"
+            raise InvalidInputError("id", "None", allowed)
+        return wanted
+
     def add(self, controller: ControllerT) -> None:
         """Register a task. Under the lock."""
         self._controllers[controller.task.id] = controller
@@ -256,10 +267,7 @@ class NamedTaskRegistry(TaskRegistry[ControllerT]):
         Raises:
             InvalidInputError: No id is given.
         """
-        if wanted is None:
-            allowed = "a scheduler with a store needs an id that is the same at each start: pass id='...'"
-            raise InvalidInputError("id", "None", allowed)
-        return super().new_id(wanted, function, replace_existing)
+        return super().new_id(self.stable_id(wanted), function, replace_existing)
 
     @override
     def new_unstored_id(self, wanted: str | None, function: object) -> str:

@@ -378,12 +378,16 @@ class TaskRuns(LiveRuns[ResultT], ABC):
         if self._retrying is None:
             self._retrying = Retrying[ResultT](self._runtime.clock)
         self._retrying.schedule(next_attempt, failure, delay, partial(self._submit_attempt, run._key))
+        self.emit_retry(run, failure, delay)
+        return True
+
+    def emit_retry(self, run: LiveRun[ResultT], failure: TaskError, delay: float) -> None:
+        """Emit and log that another attempt follows a failed one."""
         event = TaskRetrying(
             failure.task_id, failure.exception, delay, traceback=failure.traceback, details=failure.details
         )
         self._runtime.dispatcher.emit(event)
         log_retry(failure, run.registration.alias, delay)
-        return True
 
     def _submit_attempt(self, key: RunKey) -> None:
         """Submit a pending attempt; one that is rejected stays pending."""

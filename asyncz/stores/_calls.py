@@ -22,6 +22,7 @@ from asyncz._safe_logging import is_interrupt
 from asyncz._text import exception_text
 from asyncz._unsafe import as_function
 from asyncz.exceptions import AsynczError
+from asyncz.stores._json_types import is_never_plain_json, reason_against_json, shown_type
 from asyncz.stores.codecs import Codec, codec_of_result
 from asyncz.stores.exceptions import UnreadableTaskError, UnstorableTaskError
 from asyncz.stores.names import name_of, named_function, without_proxies
@@ -30,6 +31,7 @@ MAX_RESULT = 65_536
 """Maximum length of a stored result; a longer one is not stored."""
 
 _ANYTHING: TypeAdapter[object] = TypeAdapter(JsonValue)
+_JSON: TypeAdapter[JsonValue] = TypeAdapter(JsonValue)
 
 
 @attrs.frozen
@@ -55,6 +57,10 @@ class StoredCall:
             args, kwargs = (*call.args, *args), {**call.keywords, **kwargs}
             call = call.func
         return cls(call, args, kwargs)
+
+    def with_result(self, result: object) -> StoredCall:
+        """Return the call of a downstream task with a result of its upstream task."""
+        return StoredCall(self.function, (*self.args, result), self.kwargs)
 
     def bound(self) -> functools.partial[object]:
         """Return the call without arguments."""
@@ -173,7 +179,37 @@ def _encode_by_codec(task_id: str, call: StoredCall, codec: Codec) -> str:
     return json.dumps({"codec": codec.name, "args": args, "kwargs": kwargs})
 
 
-def decode_arguments(task_id: str, function: object, text: str, codec: Codec | None = None) -> StoredCall:
+def encode_with_result(task_id: str, arguments: str, upstream: object, result: object, codec: Codec | None) -> str:
+    """Return stored arguments with a result as the last positional one, for a function that this program does not know.
+
+    Args:
+        task_id: Id of the downstream task.
+        arguments: Stored arguments.
+        upstream: Function that has returned the result.
+        result: The result.
+        codec: Codec that encodes the result; None for JSON by the return annotation of `upstream`.
+
+    Raises:
+        UnstorableTaskError: The result cannot be encoded.
+    """
+    try:
+        stored = STORED_ARGUMENTS.validate_json(arguments)
+        if codec is not None:
+            return json.dumps({**stored, "codec": codec.name, "args": [*stored["args"], codec.encode(result)]})
+        text = _adapters_of(upstream).result.dump_json(result, warnings="error").decode()
+        return json.dumps({**stored, "args": [*stored["args"], _JSON.validate_json(text)]})
+    except Exception as error:
+        raise UnstorableTaskError(task_id, "result of its upstream task", exception_text(error)) from error
+
+
+def encode_problem(problem: str) -> str:
+    """Return stored arguments that no function accepts, with the reason for it."""
+    return json.dumps({"problem": problem, "args": [], "kwargs": {}})
+
+
+def decode_arguments(
+    task_id: str, function: object, text: str, codec: Codec | None = None, *, results: int = 0
+) -> StoredCall:
     """Return the call of a function with stored arguments.
 
     Args:
@@ -181,6 +217,7 @@ def decode_arguments(task_id: str, function: object, text: str, codec: Codec | N
         function: The function.
         text: Stored arguments.
         codec: Codec for arguments that it has encoded; others are JSON.
+        results: Number of further positional arguments: 1 for a downstream task, whose runs bring a result each.
 
     Raises:
         UnreadableTaskError: The function does not accept the arguments, or another codec has encoded them.
@@ -188,6 +225,8 @@ def decode_arguments(task_id: str, function: object, text: str, codec: Codec | N
     try:
         adapters = _adapters_of(function)
         stored = STORED_ARGUMENTS.validate_json(text)
+        if "problem" in stored:
+            raise UnreadableTaskError(task_id, stored["problem"])
         if "codec" in stored:
             codec = _codec_named(stored["codec"], codec)
             args: tuple[object, ...] = tuple(codec.decode(_TEXT.validate_python(each)) for each in stored["args"])
@@ -198,9 +237,9 @@ def decode_arguments(task_id: str, function: object, text: str, codec: Codec | N
             args = tuple(_decode(adapters.positional(number)[1], value) for number, value in enumerate(stored["args"]))
             kwargs = {name: _decode(adapters.named(name), value) for name, value in stored["kwargs"].items()}
         if adapters.signature is not None:
-            _ = adapters.signature.bind(*args, **kwargs)
+            _ = adapters.signature.bind(*args, *[None] * results, **kwargs)
     except BaseException as error:
-        if is_interrupt(error):
+        if is_interrupt(error) or isinstance(error, UnreadableTaskError):
             raise
         reason = f"{function_reference(function)} does not accept the stored arguments: {exception_text(error)}"
         raise UnreadableTaskError(task_id, reason) from error
@@ -246,8 +285,69 @@ def decode_result(function: object, text: str, codec: Codec | None = None) -> ob
     return _adapters_of(function).result.validate_json(text)
 
 
+def call_with_result(task_id: str, call: StoredCall, text: str, codec: Codec | None = None) -> StoredCall:
+    """Return the call of a downstream task with a stored result of its upstream task.
+
+    Raises:
+        UnreadableTaskError: The function does not accept the result, or another codec has encoded it.
+    """
+    name = codec_of_result(text)
+    try:
+        if name is not None:
+            result = _codec_named(name, codec).decode(text[len(name) + 1 :])
+        else:
+            result = _adapters_of(call.function).positional(len(call.args))[1].validate_json(text)
+    except Exception as error:
+        reason = f"{function_reference(call.function)} does not accept the stored result: {exception_text(error)}"
+        raise UnreadableTaskError(task_id, reason) from error
+    return call.with_result(result)
+
+
+def check_hand_over(task_id: str, call: StoredCall, upstream: object, codec: Codec | None = None) -> None:
+    """Check by the annotations that results of a task can be stored as arguments of its downstream task.
+
+    Args:
+        task_id: Id of the downstream task.
+        call: Call of the downstream task, without the result.
+        upstream: Function of the upstream task.
+        codec: Codec of arguments; None for JSON.
+
+    Raises:
+        UnstorableTaskError: The parameter accepts, or the upstream task returns, values that are not JSON.
+    """
+    if codec is not None:
+        # A codec decides for each value.
+        return
+    name, annotation = _parameter_of(call)
+    if annotation is not None:
+        reason = reason_against_json(annotation)
+        if reason:
+            raise UnstorableTaskError(task_id, f"argument {name}", reason)
+        return
+    returned = _hints_of(without_proxies(upstream)).get("return")
+    if returned is not None and is_never_plain_json(returned):
+        reason = (
+            f"{function_reference(upstream)} returns {shown_type(returned)}, which is not JSON, and the parameter has"
+            " no annotation by which it could be stored; annotate the parameter"
+        )
+        raise UnstorableTaskError(task_id, f"argument {name}", reason)
+
+
+def _parameter_of(call: StoredCall) -> tuple[str, type[object] | None]:
+    """Return the name and the annotation of the parameter that receives a result."""
+    inner = without_proxies(call.function)
+    signature, number = _signature_of(inner), len(call.args)
+    parameters = () if signature is None else tuple(signature.parameters.values())
+    positional = [each for each in parameters if each.kind in {each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD}]
+    rest = [each for each in parameters if each.kind is each.VAR_POSITIONAL]
+    found = positional[number : number + 1] or rest
+    name = found[0].name if found else f"number {number + 1}"
+    return name, _hints_of(inner).get(name)
+
+
 class _StoredArguments(TypedDict):
     codec: NotRequired[str]
+    problem: NotRequired[str]
     args: list[JsonValue]
     kwargs: dict[str, JsonValue]
 

@@ -106,24 +106,6 @@ class StoredTaskConflictError(StoreError, ValueError):
 
 
 @attrs.define(eq=False, slots=False, repr=False)
-class StoredChainError(StoreError, TypeError):
-    """A task of a store cannot have a downstream task; nothing was added.
-
-    Attributes:
-        task_id: Id of the upstream task.
-    """
-
-    task_id: str
-
-    @override
-    def __str__(self) -> str:
-        return (
-            f"the task {self.task_id!r} is in a store, and its runs may end on other nodes, which do not know the"
-            " downstream task; let its function submit a run of another task, or subscribe with scope='cluster'"
-        )
-
-
-@attrs.define(eq=False, slots=False, repr=False)
 class UnstorableTaskError(StoreError, ValueError):
     """A task cannot be stored; nothing was added.
 

@@ -236,7 +236,6 @@ NAMES: dict[str, list[str]] = {
         "Codec",
         "PickleCodec",
         "StorableTrigger",
-        "StoredChainError",
         "NodeLostError",
         "Retention",
         "StoreDataError",

@@ -6,6 +6,7 @@ import asyncio
 import os
 import threading
 import time
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -139,3 +140,51 @@ def count_up(numbers: set[int]) -> frozenset[int]:
     """Return a set, which JSON does not have."""
     calls.append(f"{sorted(numbers)}")
     return frozenset(number + 1 for number in numbers)
+
+
+def next_day(text: str) -> date:
+    """Return the day after one that is given as a text; its JSON is a text, too."""
+    calls.append(text)
+    return date.fromordinal(date.fromisoformat(text).toordinal() + 1)
+
+
+def note_day(day: date) -> str:
+    assert isinstance(day, date)
+    calls.append(f"{day}")
+    return f"{day}"
+
+
+def note_any(value: object) -> object:
+    calls.append(f"{value}")
+    return value
+
+
+def some_object() -> object:
+    """Return a value that is not JSON."""
+    return threading.Event()
+
+
+def some_function() -> Callable[[], int]:
+    return lambda: 1
+
+
+def repeat(number: int) -> str:
+    calls.append(f"{number}")
+    return "x" * number
+
+
+def length(prefix: str, text: str) -> str:
+    calls.append(f"{prefix}{len(text)}")
+    return f"{prefix}{len(text)}"
+
+
+def as_callable(call: Callable[[], int]) -> int:
+    return call()
+
+
+def some_thread() -> threading.Thread:
+    return threading.current_thread()
+
+
+def as_thread(thread: threading.Thread) -> str:
+    return thread.name

@@ -28,7 +28,6 @@ from asyncz.stores import (
     NodeRecord,
     SqliteStore,
     Store,
-    StoredChainError,
     StoreOptions,
     StoreSession,
 )
@@ -286,14 +285,6 @@ def test_policy_without_store_raises() -> None:
         AsyncIOScheduler().add_task(note, "one", id="one", existing="keep")
     with pytest.raises(InvalidInputError, match="existing cannot be 'keep'"):
         AsyncIOScheduler(store=MemoryStore()).add_task(note, "1", id="one", existing="keep", replace_existing=True)
-
-
-def test_chain_of_stored_task_raises() -> None:
-    scheduler = AsyncIOScheduler(store=MemoryStore())
-    upstream = scheduler.add_task(note, "one", trigger=HOURLY, id="upstream")
-    with pytest.raises(StoredChainError, match=r"'upstream' is in a store.*scope='cluster'"):
-        upstream.then(len, id="then")
-    assert [task.id for task in scheduler.tasks] == ["upstream"]
 
 
 async def test_batch_keeps_its_id_on_its_node(store: Store) -> None:

@@ -55,7 +55,6 @@ from asyncz.stores import (
     StoreClosedError,
     StoreConnectionError,
     StoreDataError,
-    StoredChainError,
     StoredTaskConflictError,
     StoreError,
     StoreNews,
@@ -257,11 +256,6 @@ def failures_of_tasks(lost: NodeLostError, unreadable: UnreadableTaskError, unst
     assert_type(unreadable.task_id + unreadable.reason, str)
     assert_type(unstorable.task_id + unstorable.part + unstorable.reason, str)
     print(errors)
-
-
-def chain_failure(chain: StoredChainError) -> tuple[StoreError, TypeError]:
-    assert_type(chain.task_id, str)
-    return chain, chain
 
 
 def failures(
