@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Generic
+from typing import Generic, cast
 
 from typing_extensions import TypeVar, override
 
@@ -181,8 +181,8 @@ class Chains:
             executor = parts.executors.default_alias
         store = parts.store
         if store is not None and self._is_stored(upstream):
-            # The store makes the call of each run, with the result as the next argument.
-            without_result: partial[ResultT | Awaitable[ResultT]] = partial(fn)
+            # Unverified: nothing calls the function without the result, which each run of the store brings.
+            without_result = cast("Callable[[], ResultT | Awaitable[ResultT]]", partial(fn))
             return store.add(
                 without_result,
                 None,

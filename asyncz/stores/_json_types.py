@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Coroutine
 from pydantic import PydanticInvalidForJsonSchema, TypeAdapter
 from pydantic.errors import PydanticUserError
 
-_PLAIN = (str, int, float, bool, list, dict, type(None))
+_PLAIN: tuple[type[object], ...] = (str, int, float, bool, list, dict, type(None))
 
 
 def reason_against_json(annotation: type[object]) -> str:
