@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import functools
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,13 @@ from typecheck import mutations
 from typecheck.mutations import SURVIVORS, Mutation, mutations_of, sample_of
 from typecheck.runner import PROJECT
 
+# To parse the library takes a second.
+all_mutations = functools.cache(mutations_of)
+
 
 @pytest.mark.slow
 def test_mutations_cover_public_names() -> None:
-    names = {mutation.name for mutation in mutations_of(PROJECT)}
+    names = {mutation.name for mutation in all_mutations(PROJECT)}
     assert len(names) > 500
     assert {
         "asyncz:RunHandle",
@@ -29,7 +33,7 @@ def test_mutations_cover_public_names() -> None:
 
 @pytest.mark.slow
 def test_mutation_leaves_code_that_compiles(tmp_path: Path) -> None:
-    for mutation in sample_of(mutations_of(PROJECT), 40):
+    for mutation in sample_of(all_mutations(PROJECT), 40):
         copy = tmp_path / mutation.file
         copy.parent.mkdir(parents=True, exist_ok=True)
         source = (PROJECT / mutation.file).read_text()
@@ -41,7 +45,7 @@ def test_mutation_leaves_code_that_compiles(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_explained_survivor_is_mutation() -> None:
-    names = [mutation.name for mutation in mutations_of(PROJECT)]
+    names = [mutation.name for mutation in all_mutations(PROJECT)]
     assert [pattern for pattern in SURVIVORS if not fnmatch.filter(names, pattern)] == []
 
 
@@ -111,6 +115,7 @@ def test_survivor_without_reason_fails_command(
         "sys.exit(1)\n"
     )
     monkeypatch.setattr("typecheck.runner._marks_in", lambda *_: [])
+    monkeypatch.setattr(mutations, "mutations_of", all_mutations)
     behave(monkeypatch, "mypy", notices)
     arguments = ["--checkers", "mypy", "--only", "clock.SystemClock", "--sample", "2", "--verbose"]
     assert mutations.main(arguments) == 0
