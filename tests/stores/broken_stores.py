@@ -449,7 +449,7 @@ class SubmitsWithoutLease(BrokenSession):
 
     @override
     async def submit(self, runs: Sequence[RunRecord], /) -> Sequence[RunRecord]:
-        _ = self._write_lease(lost=False)
+        _ = self._write_lease(first=True)
         return await super().submit(runs)
 
 
