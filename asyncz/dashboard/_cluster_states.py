@@ -85,7 +85,7 @@ def task_state(
     return TaskState(
         task_id=task.id,
         function=task.function,
-        trigger=trigger_text(task.trigger),
+        trigger=trigger_text(task.trigger) if task.upstream is None else printable(f"after {task.upstream!r}"),
         executor=task.executor,
         paused=task.paused,
         next_run_at=task.next_due if task.state == "active" else None,

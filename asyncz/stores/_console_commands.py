@@ -129,6 +129,9 @@ class ConsoleCommands:
                 change = {"removed": True, "next_due": None, "inactive_since": self._queries.now}
                 self._change(task, change)
             case "reschedule":
+                if task.upstream is not None:
+                    reason = f"it is due by the results of {task.upstream!r}; add a separate task for the trigger"
+                    raise CommandError(task.id, reason)
                 text = encode_trigger(task.id, trigger)
                 self._change(task, {"trigger": text, "started_at": self._queries.now, "next_due": first_due})
                 detail = "on demand" if trigger is None else f"{trigger}"

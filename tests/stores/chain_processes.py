@@ -31,9 +31,8 @@ def fail_each_time(folder: str) -> None:
 
 async def main(url: str, folder: str, *options: str) -> None:
     scheduler = AsyncIOScheduler(store=url, store_options=StoreOptions(lease=3, on_lost="rerun"))
-    upstream = scheduler.add_task(
-        first, folder, trigger=IntervalTrigger(seconds=0.1), id="first", executor="threadpool"
-    )
+    often = IntervalTrigger(seconds=0.1)
+    upstream = scheduler.add_task(first, folder, trigger=often, id="first", executor="threadpool")
     downstream = upstream.then(second, id="second", executor="threadpool", paused="held" in options)
     retry = Retry(attempts=3, delay=1)
     scheduler.add_task(fail_each_time, folder, trigger=DateTrigger(), id="failing", executor="threadpool", retry=retry)

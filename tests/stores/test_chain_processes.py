@@ -6,6 +6,7 @@ import signal
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from uuid import uuid5
 
@@ -41,6 +42,10 @@ def node(url: str, folder: Path, *options: str) -> Iterator[Program]:
 
 def count(folder: Path, name: str) -> int:
     return sum(line.startswith(f"{name} ") for line in lines(folder))
+
+
+def has_attempt(folder: Path, number: int) -> bool:
+    return count(folder, f"attempt-{number}") == 1
 
 
 def check_handed_over_once(runs: list[RunRecord]) -> None:
@@ -85,7 +90,7 @@ async def test_attempts_are_counted_over_restarts(url: str, tmp_path: Path) -> N
     """Three attempts are three in all, with a restart between each two."""
     for attempt in (1, 2, 3):
         with node(url, tmp_path):
-            wait_for(lambda attempt=attempt: count(tmp_path, f"attempt-{attempt}") == 1)
+            wait_for(partial(has_attempt, tmp_path, attempt))
     with node(url, tmp_path):
         started = count(tmp_path, "first")
         wait_for(lambda: count(tmp_path, "first") > started + 10)

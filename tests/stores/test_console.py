@@ -14,6 +14,8 @@ import pytest
 from typing_extensions import override
 
 from asyncz import AsyncIOScheduler, IntervalTrigger, TaskLookupError
+from asyncz.dashboard._cluster_states import task_state
+from asyncz.dashboard._redaction import Redactor
 from asyncz.schedulers._store_commands import SupportsCommands
 from asyncz.stores import (
     NodeRecord,
@@ -454,6 +456,20 @@ async def test_commands_reach_node_that_runs(url: str) -> None:
         await until(lambda: scheduler.get_task("note").state.trigger == "every 5 minutes")
         await people.call(lambda database: ConsoleCommands(database, "mara").act("remove", "note", None, None))
         await until(lambda: "note" not in {task.id for task in scheduler.tasks})
+
+
+async def test_downstream_task_has_no_trigger(url: str) -> None:
+    scheduler = AsyncIOScheduler(store=url)
+    scheduler.add_task(note, "one", trigger=None, id="first").then(note, id="second")
+    async with scheduler, console(url) as people:
+        due = await people.call(lambda database: database.now() + timedelta(minutes=5))
+        trigger = IntervalTrigger(minutes=5)
+        with pytest.raises(CommandError, match="due by the results of 'first'"):
+            await people.call(
+                lambda database: ConsoleCommands(database, "mara").act("reschedule", "second", trigger, due)
+            )
+        tasks = await people.call(lambda database: ConsoleQueries(database).tasks(["second"]))
+        assert task_state(tasks["second"], {}, (), Redactor(lambda _kind, _name, text: text)).trigger == "after 'first'"
 
 
 async def answered(people: StoreConsole, sequences: Sequence[int]) -> list[str]:

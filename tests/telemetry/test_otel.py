@@ -675,6 +675,21 @@ async def test_transactions_of_store_are_timed(telemetry: Telemetry) -> None:
         assert counts()["declare"] == 1
 
 
+async def test_stored_result_links_downstream_run(telemetry: Telemetry) -> None:
+    """The run of a result has the same link with a store, on whichever node it is executed."""
+    scheduler = AsyncIOScheduler(store=MemoryStore())
+    upstream = scheduler.add_task(traced_jobs.span_ids, trigger=None, id="first")
+    downstream = upstream.then(traced_jobs.first_of, id="second")
+    async with scheduler:
+        telemetry.instrument(scheduler, submitted="parent")
+        upstream.submit()
+        trace_id = await downstream.result()
+        await until(lambda: len(telemetry.spans) == 2)
+    first, second = telemetry.span("run span_ids"), telemetry.span("run first_of")
+    assert ids_of(first)[0] == trace_id
+    assert (second.parent, links_of(second)) == (None, [ids_of(first)])
+
+
 async def test_outbox_stores_trace_context(telemetry: Telemetry, tmp_path: Path) -> None:
     file = tmp_path / "store.db"
     async with AsyncIOScheduler(store=SqliteStore(file, poll_interval=0.01)) as scheduler:
