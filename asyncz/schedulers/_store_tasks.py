@@ -215,7 +215,7 @@ class StoredTasks:
         upstream_id = None if upstream is None else upstream.id
         if upstream is not None:
             check_hand_over(task_id, stored_call, StoredCall.of(upstream.call).function, self._options.codec)
-        schedule = self._new_schedule(task_id, trigger, encode_trigger(task_id, trigger), now, upstream_id)
+        schedule = StoredSchedule(trigger, encode_trigger(task_id, trigger), now, self._hooks_of(task_id), upstream_id)
         # Before the task is registered: a record validates its texts.
         record = TaskRecord(
             id=task_id,
@@ -283,11 +283,6 @@ class StoredTasks:
         _ = self._to_change.pop(task_id, None)
         if stored is not None and self._parts.tasks.holder(task_id) is stored.controller:
             self._parts.tasks.remove(task_id)
-
-    def _new_schedule(
-        self, task_id: str, trigger: Trigger | None, text: str | None, started_at: datetime, upstream: str | None
-    ) -> StoredSchedule:
-        return StoredSchedule(trigger, text, started_at, self._hooks_of(task_id), upstream)
 
     # Changes in this scheduler, on the loop's thread or before the start
 
@@ -545,8 +540,8 @@ class StoredTasks:
             return
         try:
             call, trigger, limits = await self.codec.call(partial(self._decoded, record))
-            schedule = self._new_schedule(
-                record.id, trigger, record.trigger, record.started_at or utc(0), record.upstream
+            schedule = StoredSchedule(
+                trigger, record.trigger, record.started_at or utc(0), self._hooks_of(record.id), record.upstream
             )
             bound = call.bound()
             executor = record.executor, self._parts.executors.prepare(record.executor, bound)
@@ -576,30 +571,7 @@ class StoredTasks:
                 # A change of this scheduler is going to be written over the stored one.
                 self._note_version(stored, record)
                 return
-            trigger = stored.schedule.declared
-            if record.trigger != stored.schedule.trigger_json:
-                trigger = await self.codec.call(
-                    partial(decode_trigger, record.id, record.trigger, self._options.importable)
-                )
-            reading.check()
-            task = stored.controller.task
-            limits = task.limits
-            if record.options != encode_limits(limits):
-                limits = await self.codec.call(
-                    partial(decode_limits, record.id, record.options, self._options.importable)
-                )
-            schedule = self._new_schedule(
-                record.id, trigger, record.trigger, record.started_at or utc(0), record.upstream
-            )
-            schedule.continue_at(record.next_due)
-            executors = self._parts.executors
-            moved = record.executor != task.executor
-            created = executors.prepare(record.executor, task.call) if moved else None
-            with self._parts.runtime.lock:
-                reading.check()
-                stored.record = record
-                target = executors.resolve_alias(record.executor, created) if moved else None
-                fields = stored.controller.apply_stored(schedule, limits, target, paused=record.paused)
+            fields = await self._apply_stored(stored, record, reading)
         except SupersededError:
             return
         except AsynczError as error:
@@ -609,6 +581,34 @@ class StoredTasks:
         if fields and record.version != sent.version and sent.version:
             event = TaskModified(record.id, "changed by another node", fields=fields)
             self._parts.runtime.dispatcher.emit(event)
+
+    async def _apply_stored(self, stored: StoredTask, record: TaskRecord, reading: Reading) -> tuple[str, ...]:
+        """Give a task its stored schedule, limits and executor, and return the names of the changed fields.
+
+        Raises:
+            SupersededError: The program has changed the task meanwhile.
+            AsynczError: This program cannot run the stored task.
+        """
+        importable, trigger = self._options.importable, stored.schedule.declared
+        if record.trigger != stored.schedule.trigger_json:
+            trigger = await self.codec.call(partial(decode_trigger, record.id, record.trigger, importable))
+        reading.check()
+        task = stored.controller.task
+        limits = task.limits
+        if record.options != encode_limits(limits):
+            limits = await self.codec.call(partial(decode_limits, record.id, record.options, importable))
+        schedule = StoredSchedule(
+            trigger, record.trigger, record.started_at or utc(0), self._hooks_of(record.id), record.upstream
+        )
+        schedule.continue_at(record.next_due)
+        executors = self._parts.executors
+        moved = record.executor != task.executor
+        created = executors.prepare(record.executor, task.call) if moved else None
+        with self._parts.runtime.lock:
+            reading.check()
+            stored.record = record
+            target = executors.resolve_alias(record.executor, created) if moved else None
+            return stored.controller.apply_stored(schedule, limits, target, paused=record.paused)
 
     def _note_version(self, stored: StoredTask, record: TaskRecord) -> None:
         stored.record = record
@@ -665,8 +665,8 @@ class StoredTasks:
         stored.schedule.is_new = False
         started_at = self._started_at(stored)
         if started_at != stored.schedule.started_at:
-            schedule = self._new_schedule(
-                record.id, stored.schedule.declared, record.trigger, started_at, record.upstream
+            schedule = StoredSchedule(
+                stored.schedule.declared, record.trigger, started_at, self._hooks_of(record.id), record.upstream
             )
             record = record.model_copy(update={"started_at": started_at, "next_due": schedule.first_due})
         if record.declaration:
