@@ -20,11 +20,11 @@ class ModuleScheduling(LoadGroupScheduling):
         return nodeid.partition("::")[0] if scope == nodeid else scope
 
 
-def scheduling(config: pytest.Config, log: object) -> ModuleScheduling | None:
+def scheduling(config: pytest.Config) -> ModuleScheduling | None:
     """Return the distribution of quick tests by group; None for any other.
 
     Slow tests are distributed one at a time: a module of them takes minutes.
     """
     if config.getoption("dist") != "loadgroup" or config.getoption("markexpr") != "not slow":
         return None
-    return ModuleScheduling(config, log)
+    return ModuleScheduling(config)
