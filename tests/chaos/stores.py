@@ -31,7 +31,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
-from uuid import uuid4
+from uuid import uuid4, uuid5
 
 import attrs
 import psycopg
@@ -52,6 +52,8 @@ SLACK = 4.0
 RECOVERY = LEASE + LEASE / 3 + 1
 MAX_CONNECTIONS = 3
 SLOW_COMMIT = 3.0
+# Task that receives the results of `task-0`.
+RECEIVER = "receiver"
 # Seconds by which the clocks of some nodes are ahead.
 CLOCKS = (-300, 300)
 ALIENS = (
@@ -82,6 +84,22 @@ def effect(log: str, task: str) -> int:
     return run.fence or 0
 
 
+def receive(fence: int) -> int:
+    """Take the result of an effect."""
+    time.sleep(random.choice((0.0, 0.0, 0.1)))
+    return fence
+
+
+def declare(scheduler: AsyncIOScheduler, log: str) -> None:
+    """Add the tasks of a node: `RECEIVER` receives the results of the first one, the others have due times."""
+    for number in range(TASKS):
+        task = scheduler.call(effect, log, f"task-{number}").add(
+            trigger=IntervalTrigger(seconds=INTERVAL), id=f"task-{number}", coalesce=False, max_instances=5
+        )
+        if number == 0:
+            task.then(receive, id=RECEIVER)
+
+
 def options_of(version: int) -> StoreOptions:
     """Return the options of a node. The ledger needs all runs: none is pruned."""
     return StoreOptions(
@@ -109,10 +127,7 @@ async def run_node(url: str, log: str, version: int, ahead: float) -> None:
     """Run a scheduler until SIGTERM, with a wrong clock; SIGUSR1 blocks its loop for longer than a lease."""
     signal.signal(signal.SIGUSR1, lambda *_: time.sleep(LEASE * 1.3))
     scheduler = AsyncIOScheduler(store=url, store_options=options_of(version), clock=WrongClock(ahead))
-    for number in range(TASKS):
-        scheduler.call(effect, log, f"task-{number}").add(
-            trigger=IntervalTrigger(seconds=INTERVAL), id=f"task-{number}", coalesce=False, max_instances=5
-        )
+    declare(scheduler, log)
     async with contextlib.AsyncExitStack() as stack:
         try:
             _ = await stack.enter_async_context(scheduler)
@@ -199,6 +214,13 @@ class Ledger:
         )
         yield f"  slowest: {self.slowest}"
         yield f"  {', '.join(f'{name}: {count}' for name, count in self.broken.items())}"
+
+
+def _not_handed_over(runs: Sequence[RunRecord]) -> int:
+    """Return the number of results without a run of the task that receives them, and of such runs without a result."""
+    results = {uuid5(run.id, RECEIVER) for run in runs if (run.task_id, run.state) == ("task-0", "executed")}
+    received = [run.id for run in runs if run.task_id == RECEIVER]
+    return len(results.symmetric_difference(received)) + len(received) - len({*received})
 
 
 class StoreChaos:
@@ -436,11 +458,7 @@ class StoreChaos:
         """Run one more node until nothing waits or runs, and compare the history with the effects."""
         options = options_of(2)
         scheduler = AsyncIOScheduler(store=self._url, store_options=options)
-        for number in range(TASKS):
-            task = scheduler.call(effect, str(self._log), f"task-{number}").add(
-                trigger=IntervalTrigger(seconds=INTERVAL), id=f"task-{number}", coalesce=False, max_instances=5
-            )
-            del task
+        declare(scheduler, str(self._log))
         async with scheduler:
             await asyncio.sleep(2 * LEASE)
             for task_id in range(TASKS):
@@ -462,10 +480,7 @@ class StoreChaos:
         await session.close()
         # Declared again without a change: nothing is written.
         again = AsyncIOScheduler(store=self._url, store_options=options)
-        for number in range(TASKS):
-            again.call(effect, str(self._log), f"task-{number}").add(
-                trigger=IntervalTrigger(seconds=INTERVAL), id=f"task-{number}", coalesce=False, max_instances=5
-            )
+        declare(again, str(self._log))
         async with again:
             await asyncio.sleep(0.5)
             count = len(await again.store.runs(RunQuery(limit=10_000)))
@@ -508,6 +523,7 @@ class StoreChaos:
                 count > 1 for found in by_run.values() for count in Counter(each.fence for each in found).values()
             ),
             "early": sum(each.at < known[each.run].scheduled_at.timestamp() for each in effects if each.run in known),
+            "results not handed over once": _not_handed_over(runs),
             "not at rest": sum(not run.done for run in runs),
             "failed": sum(run.state == "error" for run in runs),
             "alien rows changed": sum(after != before for after, before in zip(aliens, ALIENS, strict=True)),
