@@ -17,7 +17,8 @@ class Retry:
     A run is one run, however many attempts it takes: each failed attempt but the last is a `TaskRetrying`
     event, and the last one its only notification. A timeout counts for each attempt. A worker that was lost
     may have done its work already, so name `WorkerLostError` only where that does no harm. A shutdown makes no
-    more attempts, and a run that waits for one ends with the error of its last.
+    more attempts, and a run that waits for one ends with the error of its last; if a store keeps the run, its next
+    attempt is made later, by this scheduler or another one.
 
     Args:
         attempts: Maximum number of attempts, including the first; at least 1.

@@ -21,6 +21,7 @@ from asyncz.schedulers._store_lease import clock_offset
 from asyncz.stores import (
     Lease,
     MemoryStore,
+    NodeLostError,
     NodeRecord,
     Outcome,
     Retention,
@@ -33,7 +34,7 @@ from asyncz.stores import (
     TaskRecord,
 )
 from tests.helpers import stored_jobs
-from tests.helpers.stored_jobs import block, calls, note, ownership, release, work_until_cancelled
+from tests.helpers.stored_jobs import block, calls, fail, note, ownership, release, work_until_cancelled
 from tests.helpers.waiting import until
 from tests.stores.faulty_stores import (
     AnswerlessSession,
@@ -475,3 +476,47 @@ async def test_function_sees_that_the_lease_is_lost(caplog: pytest.LogCaptureFix
     # So that the policy for lost runs applies, and a retry of the task.
     assert (run.state, run.error.partition(":")[0]) == ("error", "NodeLostError")
     assert caplog.text.count("The lease of this node is over") == 1
+
+
+async def test_attempts_continue_after_shutdown(store: Store, other: StoreSession) -> None:
+    """A run that waits for its next attempt waits in the store after a shutdown, with that number."""
+    scheduler = AsyncIOScheduler(store=store)
+    failing = scheduler.add_task(fail, "one", trigger=None, id="failing", retry=Retry(attempts=3, delay=60))
+    async with scheduler:
+        failing.submit()
+        await until(lambda: failing.state.retrying == 1)
+    (run,) = await other.runs(RunQuery())
+    assert (run.state, run.attempt) == ("waiting", 2)
+    assert run.not_before is not None
+    assert run.not_before > datetime.now(UTC) + timedelta(seconds=30)
+
+
+async def test_attempts_continue_where_they_were(store: Store, other: StoreSession) -> None:
+    scheduler = AsyncIOScheduler(store=store)
+    scheduler.add_task(fail, "one", trigger=None, id="failing", retry=Retry(attempts=3))
+    _ = await other.submit([waiting_run("failing").model_copy(update={"attempt": 2})])
+    async with scheduler:
+        (run,) = await finished(other, 1)
+    assert (run.state, run.attempt, calls) == ("error", 3, ["one"] * 2)
+
+
+async def test_lost_attempts_are_counted(store: Store, other: StoreSession) -> None:
+    """A function that ends its node each time is not called for ever."""
+    scheduler = AsyncIOScheduler(store=store)
+    retry = Retry(attempts=2, on=(NodeLostError,))
+    scheduler.add_task(note, "one", trigger=None, id="note", retry=retry)
+    _ = await other.submit([waiting_run("note")])
+    for attempt in (1, 2):
+        victim = await store.connect(NodeRecord(id=uuid4().hex), TTL)
+        async with asyncio.timeout(30):
+            while not (claimed := await victim.claim({"asyncio": 1}, 1)):
+                await asyncio.sleep(0.01)
+        assert [run.attempt for run in claimed] == [attempt]
+        await victim.close()
+        async with AsyncIOScheduler(store=store) as heir:
+            # Paused, so that it takes over and gives back, but does not claim.
+            heir.add_task(note, "one", trigger=None, id="note", retry=retry, paused=True, existing="replace")
+            await until(lambda: heir.store._connector.runs.taken_over == 1)
+    (run,) = await finished(other, 1)
+    assert (run.state, run.error.partition(":")[0], run.attempt) == ("error", "NodeLostError", 2)
+    assert not calls
