@@ -27,4 +27,6 @@ def scheduling(config: pytest.Config) -> ModuleScheduling | None:
     """
     if config.getoption("dist") != "loadgroup" or config.getoption("markexpr") != "not slow":
         return None
-    return ModuleScheduling(config)
+    distribution = ModuleScheduling(config)
+    distribution.log.enabled = False
+    return distribution
