@@ -304,6 +304,7 @@ def fields_of_task(task: TaskRecord) -> None:
     assert_type(task.paused, bool)
     assert_type(task.next_due, datetime | None)
     assert_type(task.started_at, datetime | None)
+    assert_type(task.upstream, str | None)
     assert_type(task.state, TaskRecordState)
     assert_type(task.problem, str)
     assert_type(task.inactive_since, datetime | None)
@@ -364,6 +365,7 @@ def fields_of_outcome(outcome: Outcome) -> None:
     assert_type(outcome.result, str | None)
     assert_type(outcome.error, str)
     assert_type(outcome.traceback, str)
+    assert_type(outcome.then, tuple[RunRecord, ...])
 
 
 def fields_of_node(node: NodeRecord) -> None:
