@@ -65,11 +65,11 @@ def pytest_collection() -> Generator[None, object, object]:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config) -> object:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
     """Distribute whole modules if all tests are quick."""
     from tests.helpers.distribution import scheduling  # xdist need not be installed
 
-    return scheduling(config)
+    return scheduling(config, log)
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)

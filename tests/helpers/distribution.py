@@ -20,13 +20,12 @@ class ModuleScheduling(LoadGroupScheduling):
         return nodeid.partition("::")[0] if scope == nodeid else scope
 
 
-def scheduling(config: pytest.Config) -> ModuleScheduling | None:
+def scheduling(config: pytest.Config, log: object) -> ModuleScheduling | None:
     """Return the distribution of quick tests by group; None for any other.
 
     Slow tests are distributed one at a time: a module of them takes minutes.
     """
     if config.getoption("dist") != "loadgroup" or config.getoption("markexpr") != "not slow":
         return None
-    distribution = ModuleScheduling(config)
-    distribution.log.enabled = False
-    return distribution
+    # xdist has no types for mypy, so the class of its log cannot be named here.
+    return ModuleScheduling(config, log)  # pyright: ignore[reportArgumentType]
