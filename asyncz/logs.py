@@ -33,6 +33,18 @@ class RunFields(logging.Filter):
         return True
 
 
+def is_repeated(handler: logging.Handler, record: logging.LogRecord) -> bool:
+    """Return True if a handler has received a record before: it may belong to a logger and to a parent of that.
+
+    The record keeps the ids of the handlers, as it may be pickled.
+    """
+    seen: set[int] = record.__dict__.setdefault("_asyncz_handlers", set[int]())
+    if id(handler) in seen:
+        return True
+    seen.add(id(handler))
+    return False
+
+
 def install_log_fields(handler: logging.Handler | None = None) -> None:
     """Name the run in each record that a function of a task logs, in worker processes of a process pool too.
 

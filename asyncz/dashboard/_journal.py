@@ -25,6 +25,7 @@ from asyncz._statuses import RunOutcome
 from asyncz._text import exception_text, printable
 from asyncz.dashboard._run_logs import LogEntry, RunLogs
 from asyncz.events import RunDetails
+from asyncz.logs import is_repeated
 from asyncz.schedulers import AsyncIOScheduler
 from asyncz.schedulers.subscriptions import Subscription
 
@@ -359,7 +360,7 @@ class RunLogHandler(logging.Handler):
         """Keep the record, if a run has logged it."""
         text: object = getattr(record, "asyncz_run", None)
         run_id = parsed_run_id(text) if isinstance(text, str) else None
-        if run_id is None or self._journal.closed:
+        if run_id is None or self._journal.closed or is_repeated(self, record):
             return
         try:
             message = record.getMessage()

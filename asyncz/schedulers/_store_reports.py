@@ -21,7 +21,7 @@ from asyncz._run_ids import WantedRun, parsed_run_id
 from asyncz._text import escape_surrogates, exception_text, printable
 from asyncz.clock import utc
 from asyncz.events import RunDetails, TaskProgress, TaskRetrying
-from asyncz.logs import install_log_fields
+from asyncz.logs import install_log_fields, is_repeated
 from asyncz.schedulers._dispatcher import Dispatcher
 from asyncz.schedulers._safe_logging import logger
 from asyncz.schedulers._store_outcomes import OwnedRun
@@ -476,7 +476,7 @@ class _ReportHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Keep the record, if a run has logged it."""
         run: object = getattr(record, "asyncz_run", None)
-        if not run:
+        if not run or is_repeated(self, record):
             return
         try:
             message = record.getMessage()

@@ -85,6 +85,23 @@ async def test_logs_are_stored_before_outcome(store: Store) -> None:
     assert details.logs_dropped == 0
 
 
+async def test_handler_of_two_loggers_reports_once(store: Store) -> None:
+    """A record reaches the handlers of its logger and of the parents of that."""
+    scheduler = new_scheduler(store)
+    task = scheduler.add_task(chatty, 2, id="chatty", trigger=None, executor="threadpool")
+    root = logging.getLogger()
+    async with scheduler:
+        root.addHandler(scheduler.store.log_handler)
+        try:
+            with logged(scheduler):
+                await task.run()
+        finally:
+            root.removeHandler(scheduler.store.log_handler)
+        await until_finished(scheduler, "chatty")
+        details = details_of_text((await report_of(scheduler, "chatty")).details)
+    assert [line.message.split()[1] for line in details.logs if line.logger == "jobs"] == ["0", "1"]
+
+
 async def test_attempts_are_stored_with_errors(store: Store) -> None:
     scheduler = new_scheduler(store)
     task = scheduler.add_task(fail_twice, id="task", trigger=None, retry=Retry(attempts=3, delay=0.01))
