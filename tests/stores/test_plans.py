@@ -15,7 +15,7 @@ from asyncz.stores.protocol import StoreSession
 from asyncz.stores.records import Firing, NodeRecord, Outcome, RunRecord, TaskRecord
 from tests.helpers.postgres import new_schema
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("postgres")]
 
 _ROWS = 3000
 _DUE = datetime(2025, 1, 1, tzinfo=UTC)
