@@ -168,4 +168,4 @@ def parts_of_state(scheduler: AsyncIOScheduler, task: Task[int]) -> bool:
     assert_type(scheduler.status, SchedulerStatus)
     assert_type(scheduler.due_times(task), tuple[datetime, ...])
     assert_type(scheduler.due_times("nightly", limit=3), tuple[datetime, ...])
-    return assert_type(scheduler.cancel_run(3), bool)
+    return assert_type(scheduler.cancel_run(UUID(int=3)), bool)
