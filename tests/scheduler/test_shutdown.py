@@ -135,7 +135,8 @@ async def test_shutdown_of_busy_schedule_accounts_all_runs() -> None:
     await scheduler.shutdown(timeout=0.05)
     state = scheduler.state
     assert state.submitted == state.executed + state.errors + state.cancelled == len(endings) > 0
-    assert all(task.running == 0 for task in state.tasks)
+    # A function that has not returned in time is left behind.
+    assert sum(task.running for task in state.tasks) <= sum(executor.abandoned for executor in state.executors)
 
 
 async def test_second_shutdown_waits_for_first() -> None:
