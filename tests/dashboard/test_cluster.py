@@ -169,6 +169,7 @@ async def reported_run(client: httpx.AsyncClient) -> RunDetail:
         await asyncio.sleep(0.05)
 
 
+@pytest.mark.slow
 async def test_reports_of_other_process_are_shown(tmp_path: Path) -> None:
     reported = asyncio.Event()
     scheduler = AsyncIOScheduler(store=f"sqlite:///{tmp_path}/jobs.db")
@@ -254,6 +255,7 @@ async def test_shared_dashboard_adds_what_process_knows(tmp_path: Path) -> None:
     dashboard.close()
 
 
+@pytest.mark.slow
 async def test_actions_reach_node_of_other_process(tmp_path: Path) -> None:
     async with node(tmp_path) as scheduler, client_of_store(tmp_path) as client:
         assert await act(client, "pause", "double", "missing") == ActionReport.model_validate(

@@ -201,6 +201,7 @@ async def test_handler_that_raises_keeps_shutdown(
     assert scheduler.state.status == "stopped"
 
 
+@pytest.mark.slow
 def test_library_logs_through_one_place() -> None:
     """A handler that raises then changes no run, whatever is logged."""
     folder = Path(asyncz.__file__).parent

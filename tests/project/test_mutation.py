@@ -63,6 +63,7 @@ def test_every_area_has_modules_and_tests() -> None:
     assert all(each.reason for each in explanations())
 
 
+@pytest.mark.slow
 @with_source
 def test_every_explanation_names_a_function() -> None:
     functions = set(functions_of(mutation.ROOT / "asyncz"))

@@ -98,7 +98,9 @@ class Counter:
 
 
 @pytest.mark.parametrize("ordered", [True, False])
-@pytest.mark.parametrize("executor", ["asyncio", "debug", "threadpool", "processpool"])
+@pytest.mark.parametrize(
+    "executor", ["asyncio", "debug", "threadpool", pytest.param("processpool", marks=pytest.mark.slow)]
+)
 async def test_map_yields_each_result_once(executor: str, ordered: bool) -> None:
     async with AsyncIOScheduler() as scheduler:
         results = [each async for each in scheduler.map(double, range(30), executor=executor, ordered=ordered)]

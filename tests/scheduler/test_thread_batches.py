@@ -54,7 +54,7 @@ def wait_until(reached: object) -> None:
 
 
 @pytest.mark.parametrize("ordered", [True, False])
-@pytest.mark.parametrize("executor", ["asyncio", "threadpool", "processpool"])
+@pytest.mark.parametrize("executor", ["asyncio", "threadpool", pytest.param("processpool", marks=pytest.mark.slow)])
 def test_map_in_thread_yields_each_result_once(executor: str, ordered: bool) -> None:
     with AsyncIOScheduler().in_thread() as thread:
         results = list(thread.map(double, range(30), executor=executor, ordered=ordered))

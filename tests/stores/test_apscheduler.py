@@ -352,6 +352,7 @@ def test_arguments_are_checked_by_importable_functions(tmp_path: Path) -> None:
     assert "was not imported" in str(found["notes"])
 
 
+@pytest.mark.slow
 async def test_imported_tasks_run(database: str, tmp_path: Path) -> None:
     """The store may be in the database of the job store."""
 

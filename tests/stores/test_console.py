@@ -426,6 +426,7 @@ async def test_migration_without_answer_is_interrupted(url: str) -> None:
                 await opening
 
 
+@pytest.mark.slow
 async def test_commands_reach_node_that_runs(url: str) -> None:
     scheduler = AsyncIOScheduler(store=store_of_url(url))
     scheduler.add_task(work_until_cancelled, id="long", trigger=None, max_instances=5)

@@ -645,6 +645,7 @@ async def test_outage_delays_runs(caplog: pytest.LogCaptureFixture) -> None:
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", [SystemExit(3), asyncio.CancelledError(), OSError(28, "full")])
 async def test_store_that_raises_anything_delays_runs(error: BaseException) -> None:
     """A store is user code: the loop, the work of the node and the thread of the lease go on."""
@@ -660,6 +661,7 @@ async def test_store_that_raises_anything_delays_runs(error: BaseException) -> N
     assert scheduler.state.status == "stopped"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("coalesce", [True, False])
 async def test_due_times_of_an_outage_follow_coalesce(coalesce: bool) -> None:
     faults = Faults()

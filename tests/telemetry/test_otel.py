@@ -882,6 +882,7 @@ def test_scheduler_does_not_import_telemetry() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.slow
 def test_missing_package_names_the_extra() -> None:
     code = (
         "import sys; sys.modules['opentelemetry'] = None\n"

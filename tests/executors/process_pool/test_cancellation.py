@@ -44,6 +44,7 @@ def ask_and_go_on(mark: str) -> None:
     time.sleep(60)
 
 
+@pytest.mark.slow
 async def test_cancelled_process_killed_after_delay(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -252,6 +252,7 @@ def test_other_workers_take_over_from_a_stopped_one() -> None:
     with_pool(2, test)
 
 
+@pytest.mark.slow
 async def test_unprintable_error_of_initializer_is_reported() -> None:
     pool = ProcessPoolExecutor(1, {"initializer": hostile.fail_unprintable})
     async with asyncio.timeout(60), AsyncIOScheduler(executors={"tried": pool}) as scheduler:

@@ -55,6 +55,7 @@ async def test_max_tasks_per_child_replaces_workers() -> None:
         assert scheduler.state.executors[0].lost_workers == 0
 
 
+@pytest.mark.slow
 async def test_failed_initializer_breaks_executor() -> None:
     pool = ProcessPoolExecutor(1, {"initializer": payloads.failing_initializer})
     async with AsyncIOScheduler(executors={"under_test": pool}) as scheduler:
@@ -91,6 +92,7 @@ def how_it_was_started() -> list[str]:
     return [each.__name__ for each in type(multiprocessing.current_process()).mro()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "expected"),
     [

@@ -60,6 +60,7 @@ async def test_ps_lists_stored_tasks(tmp_path: Path) -> None:
         assert [task.task_id for task in page.tasks] == ["fail"]
 
 
+@pytest.mark.slow
 async def test_actions_reach_node(tmp_path: Path) -> None:
     url = url_of(tmp_path)
     async with node(tmp_path) as scheduler:
@@ -84,6 +85,7 @@ async def test_actions_reach_node(tmp_path: Path) -> None:
         await until(lambda: scheduler.status == "running")
 
 
+@pytest.mark.slow
 async def test_tasks_are_rescheduled_and_removed(tmp_path: Path) -> None:
     url = url_of(tmp_path)
     async with node(tmp_path) as scheduler:

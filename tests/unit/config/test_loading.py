@@ -195,6 +195,7 @@ def test_from_config_nested_triggers() -> None:
     )
 
 
+@pytest.mark.slow
 def test_from_config_imports_models_lazily() -> None:
     code = (
         "import sys; from asyncz import AsyncIOScheduler, ThreadPoolExecutor; AsyncIOScheduler();"
