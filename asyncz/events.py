@@ -31,7 +31,8 @@ class Worker:
         host: Name of the machine; empty if unknown.
         pid: Process id; None if unknown.
         thread: Name of the thread, such as `MainThread`; empty if unknown.
-        node: Id of the scheduler, as in `SchedulerStore.nodes`, in events of the scope `cluster`; otherwise empty.
+        node: Id of the scheduler, as in `SchedulerStore.nodes`, in events of the scope `cluster` and of
+            `SchedulerStore.executed`; otherwise empty.
     """
 
     host: str = ""

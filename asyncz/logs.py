@@ -12,10 +12,10 @@ from asyncz._running import add_run_fields
 class RunFields(logging.Filter):
     """Filter that gives each record the fields `asyncz_task`, `asyncz_run` and `asyncz_attempt` of the current run.
 
-    A record outside of a run gets the task `""`, and None for the others. Records of the scheduler and of worker
-    processes bring fields of their own, which stay. `asyncz_executor` and `asyncz_duration`, which only records of the
-    scheduler have, are `""` and None in the others, so that a format may contain all five. `asyncz_trace` and
-    `asyncz_span`, the ids of the current span, are `""` unless the run is traced; see `asyncz.otel`.
+    A record outside of a run gets `""` as its task and its run, and None as its attempt. Records of the scheduler and
+    of worker processes bring fields of their own, which stay. `asyncz_executor` and `asyncz_duration`, which only
+    records of the scheduler have, are `""` and None in the others, so that a format may contain all five.
+    `asyncz_trace` and `asyncz_span`, the ids of the current span, are `""` unless the run is traced; see `asyncz.otel`.
     """
 
     @override
@@ -24,7 +24,7 @@ class RunFields(logging.Filter):
         add_run_fields(record)
         values = record.__dict__
         values.setdefault("asyncz_task", "")
-        values.setdefault("asyncz_run", None)
+        values.setdefault("asyncz_run", "")
         values.setdefault("asyncz_attempt", None)
         values.setdefault("asyncz_executor", "")
         values.setdefault("asyncz_duration", None)

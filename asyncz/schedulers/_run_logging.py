@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import traceback
+from collections.abc import Iterable, Mapping, Sequence
 
 from asyncz._text import exception_text, printable, traceback_of
 from asyncz.events import RunDetails, TaskCancelled, TaskError, TaskExecuted, TaskNotification
@@ -32,8 +33,11 @@ def log_outcome(outcome: TaskNotification[object], executor: str) -> None:
     elif isinstance(outcome, TaskError):
         text, error = exception_text(outcome.exception), outcome.exception
         message = "%s: run %s failed%s on %s: %s%s"
-        frames = _frames_not_shown(outcome)
-        logger.error(message, task_id, run_id, took, executor, text, frames, exc_info=error, extra=fields)
+        shown = _lines_of(error)
+        frames = _frames_not_shown(outcome, "".join(shown))
+        # The only line of an exception without frames is in the message.
+        exc_info = error if len(shown) != 1 else None
+        logger.error(message, task_id, run_id, took, executor, text, frames, exc_info=exc_info, extra=fields)
     elif isinstance(outcome, TaskCancelled):
         logger.info("%s: run %s cancelled on %s", task_id, run_id, executor, extra=fields)
     else:
@@ -67,10 +71,21 @@ def seconds_text(seconds: float) -> str:
     return f"{seconds * 1000:.2f} ms" if seconds < 0.01 else f"{seconds:.2f} s"
 
 
-def _frames_not_shown(failure: TaskError) -> str:
+def _lines_of(error: BaseException) -> Sequence[str]:
+    """Return the lines of an exception without frames as `exc_info` shows them; none if it has frames."""
+    if traceback_of(error) is not None:
+        return ()
+    try:
+        return traceback.format_exception(error)
+    except BaseException:
+        # The class of an exception is code of users.
+        return ()
+
+
+def _frames_not_shown(failure: TaskError, shown: str) -> str:
     """Return the traceback of another process, on lines of its own, if `exc_info` does not show it."""
     error, text = failure.exception, failure.traceback
-    if traceback_of(error) is not None or not text:
+    if traceback_of(error) is not None or text.strip() in {"", shown.strip()}:
         return ""
     try:
         notes: Iterable[object] = getattr(error, "__notes__", ())

@@ -12,7 +12,7 @@ from uuid import UUID
 from typing_extensions import TypeVar
 
 from asyncz._checks import check_count, check_instance
-from asyncz.events import RunDetails, TaskExecuted
+from asyncz.events import RunDetails, TaskExecuted, Worker
 from asyncz.exceptions import SchedulerNotRunningError
 from asyncz.schedulers._store_part import StoreConnector
 from asyncz.stores._calls import StoredCall, decode_result
@@ -104,7 +104,8 @@ class SchedulerStore:
     async def executed(self, task: Task[ResultT], limit: int = 100) -> tuple[TaskExecuted[ResultT], ...]:
         """Return the last successful runs of a task on all nodes, newest first, with their results.
 
-        A run is left out if its result was not stored, or does not fit the present return annotation.
+        A run is left out if its result was not stored, or does not fit the present return annotation. The worker in
+        the details has the id of the node only.
 
         Args:
             task: Task.
@@ -145,8 +146,10 @@ def _results_of(records: Sequence[RunRecord], function: object, values: Codec | 
 
 def _details_of(record: RunRecord) -> RunDetails:
     return RunDetails(
+        run_id=record.id,
         attempt=record.attempt,
         scheduled=record.scheduled_at.timestamp(),
         started=None if record.started_at is None else record.started_at.timestamp(),
         finished=None if record.finished_at is None else record.finished_at.timestamp(),
+        worker=None if record.node is None else Worker(node=record.node),
     )

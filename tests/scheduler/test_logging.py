@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import traceback
 from collections.abc import Iterator
 from uuid import UUID
 
@@ -113,6 +114,33 @@ async def test_failure_without_notes_shows_its_frames(capture: pytest.LogCapture
     )
 
 
+@pytest.mark.parametrize("noted", [False, True], ids=["plain", "noted"])
+async def test_failure_without_frames_is_shown_once(capture: pytest.LogCaptureFixture, *, noted: bool) -> None:
+    error = ValueError("no worker")
+    if noted:
+        error.add_note("a note")
+    outcome = TaskError(
+        "job", error, details=RunDetails(UUID(int=1)), traceback="".join(traceback.format_exception(error))
+    )
+    log_outcome(outcome, "remote")
+    (record,) = capture.records
+    shown = logging.Formatter().format(record)
+    # The notes of an exception are in its traceback only.
+    assert shown.count("ValueError: no worker") == (2 if noted else 1)
+    assert shown.count("a note") == noted
+
+
+async def test_cause_of_failure_without_frames_is_shown(capture: pytest.LogCaptureFixture) -> None:
+    error = ValueError("no worker")
+    error.__cause__ = OSError("gone")
+    outcome = TaskError(
+        "job", error, details=RunDetails(UUID(int=1)), traceback="".join(traceback.format_exception(error))
+    )
+    log_outcome(outcome, "remote")
+    (record,) = capture.records
+    assert logging.Formatter().format(record).count("OSError: gone") == 1
+
+
 async def test_rejection_and_cancellation_say_why(capture: pytest.LogCaptureFixture) -> None:
     clock = FakeClock()
     async with AsyncIOScheduler(clock=clock) as scheduler:
@@ -187,7 +215,7 @@ async def test_installed_fields_name_run_of_user_record(executor: str) -> None:
         jobs.removeHandler(handler)
     inside, outside = (vars(record) for record in records)
     assert (inside["asyncz_task"], inside["asyncz_run"], inside["asyncz_attempt"]) == ("own", f"{run_id}", 1)
-    assert (outside["asyncz_task"], outside["asyncz_run"], outside["asyncz_attempt"]) == ("", None, None)
+    assert (outside["asyncz_task"], outside["asyncz_run"], outside["asyncz_attempt"]) == ("", "", None)
     for fields in (inside, outside):
         assert (fields["asyncz_executor"], fields["asyncz_duration"]) == ("", None)
 

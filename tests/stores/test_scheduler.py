@@ -28,6 +28,7 @@ from asyncz import (
     Task,
     TaskError,
     TaskModified,
+    Worker,
 )
 from asyncz.schedulers import _store_tasks
 from asyncz.stores import (
@@ -457,6 +458,19 @@ async def test_result_of_other_node_is_typed(store: Store) -> None:
             await asyncio.sleep(0.01)
             found = await two.store.executed(task, 1)
         assert [outcome.result for outcome in found] == [date(2030, 1, 2)]
+
+
+async def test_stored_outcome_names_its_run(store: Store) -> None:
+    async with AsyncIOScheduler(store=store) as scheduler:
+        task = scheduler.call(day_after, date(2030, 1, 1)).add(id="day", trigger=None)
+        run = task.run()
+        await run
+        (node,) = await scheduler.store.nodes()
+        while not (found := await scheduler.store.executed(task)):
+            await asyncio.sleep(0.01)
+    (outcome,) = found
+    assert outcome.details.run_id == run.run_id
+    assert outcome.details.worker == Worker(node=node.id)
 
 
 # Lost nodes
