@@ -253,10 +253,12 @@ class Journal:
                 self._add(event.task_id, details)
             elif known.outcome is None:
                 known.details = details
-            elif known.details.scheduled != details.scheduled:
-                # A stored run that this node owns again; its outcome was that of an execution without a lease.
+            else:
+                # A stored run that this node owns again, after it lost its lease, gave the run back, or was restarted.
+                # Each submission precedes its outcome, so the known outcome is that of an earlier execution.
                 self._ended.remove(details.run_id)
-                self._add(event.task_id, details)
+                run = self._add(event.task_id, details)
+                run.attempts, run.attempts_dropped = known.attempts, known.attempts_dropped
             self._append("TaskSubmitted", event.task_id, details, "")
         self._on_change(_RUNS)
 

@@ -109,6 +109,21 @@ def test_outcome_without_submission_is_recorded() -> None:
     assert (run.task_id, run.outcome) == ("task-1", "missed")
 
 
+def test_run_owned_again_gets_its_last_outcome() -> None:
+    """A run that was given back at a shutdown keeps its due time."""
+    run_id = run_id_of(1)
+    failed = TaskRetrying("task-1", ValueError("once"), 2.5, details=RunDetails(run_id, 1, 10.0, 11.0, 12.0))
+    happened = [submitted(1), failed, ended(1, "cancelled"), submitted(1)]
+    run = recorded(happened).find(run_id)
+    assert run is not None
+    assert (run.outcome, len(run.attempts)) == (None, 1)
+    journal = recorded([*happened, ended(1, "executed"), submitted(2), ended(2, "executed")], max_runs=1)
+    assert [(run.details.run_id, run.outcome) for run in journal.runs(every, 10)] == [(run_id_of(2), "executed")]
+    run = recorded([*happened, ended(1, "executed")]).find(run_id)
+    assert run is not None
+    assert (run.outcome, run.error) == ("executed", "")
+
+
 def test_result_is_not_kept() -> None:
     result = object()
     before = sys.getrefcount(result)
