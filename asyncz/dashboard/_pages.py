@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import Response
 
+from asyncz._text import escape_surrogates
 from asyncz.dashboard import _charts, _texts, _views
 from asyncz.dashboard._api import info_for
 from asyncz.dashboard._http import Endpoint, parse_query
@@ -157,7 +158,7 @@ class Pages:
         if user is not None:
             return self._page("problem", user, {"message": message, "code": status}, status)
         page = _environment().get_template("rejected.html").render(message=message, code=status)
-        return Response(page, status, media_type="text/html; charset=utf-8")
+        return _html(page, status)
 
     async def _rendered(self, name: str, user: User, **values: object) -> Response:
         """Return a page, rendered in another thread: if it has many rows, that takes too long for the event loop."""
@@ -173,4 +174,9 @@ class Pages:
 
         shown: dict[str, object] = {**_HELPERS, "version": version(), "time": time, "active": name, **values}
         page = template.render(shown, info=info_for(self._model, user), other=self._other)
-        return Response(page, status, media_type="text/html; charset=utf-8")
+        return _html(page, status)
+
+
+def _html(page: str, status: int) -> Response:
+    """Return a page as a response. Ids and names of files may have lone surrogates, which UTF-8 cannot encode."""
+    return Response(escape_surrogates(page), status, media_type="text/html; charset=utf-8")

@@ -11,7 +11,7 @@ import pytest
 
 from asyncz import AsyncIOScheduler, IntervalTrigger, current_run
 from asyncz.dashboard import Dashboard
-from asyncz.dashboard.states import Run, RunDetail
+from asyncz.dashboard.states import Run, RunDetail, RunPage
 from asyncz.retries import Retry
 from asyncz.stores import MemoryStore
 from tests.dashboard.serving import client_of, double, served
@@ -83,6 +83,20 @@ async def test_pages_follow_each_other() -> None:
             following = re.search(r'href="([^"]+)" rel="next"', text)
             path = None if following is None else following[1].replace("&amp;", "&")
         assert found == [f"task-{number:03}" for number in range(120)]
+
+
+async def test_id_with_lone_surrogate_is_escaped() -> None:
+    scheduler = AsyncIOScheduler()
+    scheduler.add_task(double, 1, id="plain", trigger=None)
+    scheduler.add_task(double, 1, id="odd\udc80", trigger=IntervalTrigger(seconds=5))
+    dashboard = Dashboard(scheduler, lambda _: "look")
+    async with scheduler, client_of(dashboard) as client:
+        await scheduler.get_task("odd\udc80").run()
+        for path in ("tasks", "runs", "timeline", "events"):
+            answer = await client.get(f"/{path}")
+            assert (answer.status_code, "odd\\udc80" in answer.text) == (200, True), path
+        (run,) = RunPage.model_validate_json((await client.get("/api/runs")).text).runs
+        assert (await client.get(f"/run?id={run.run_id}")).status_code == 200
 
 
 async def test_search_of_empty_form_shows_all() -> None:
