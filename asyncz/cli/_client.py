@@ -35,9 +35,11 @@ class RemoteCommandError(AsynczError):
 
     Attributes:
         message: Reason, with advice.
+        status: Status of the response; 0 without one.
     """
 
     message: str
+    status: int = 0
 
     @override
     def __str__(self) -> str:
@@ -131,7 +133,7 @@ class ApiClient:
                 content: bytes = response.read(_MAX_ANSWER)
             return answer.model_validate_json(content)
         except HTTPError as error:
-            raise RemoteCommandError(_rejection(error)) from None
+            raise RemoteCommandError(_rejection(error), error.code) from None
         except (URLError, HTTPException, OSError) as error:
             reason = error.reason if isinstance(error, URLError) else error
             message = f"the dashboard at {self._base} cannot be reached: {reason}; check the address and the server"

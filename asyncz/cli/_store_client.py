@@ -15,7 +15,7 @@ from asyncz.cli._client import RemoteCommandError
 from asyncz.dashboard._actions import Announcer
 from asyncz.dashboard._cluster import ClusterModel
 from asyncz.dashboard._cluster_actions import ClusterOperator
-from asyncz.dashboard._problems import validation_text
+from asyncz.dashboard._problems import RequestError, problem_of, validation_text
 from asyncz.dashboard._redaction import Redactor, redact_secrets
 from asyncz.dashboard.requests import (
     CancelRunRequest,
@@ -27,6 +27,7 @@ from asyncz.dashboard.requests import (
     run_selection_of,
     selection_of,
 )
+from asyncz.exceptions import TaskLookupError
 from asyncz.stores._console import console_of_url
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -82,6 +83,10 @@ class StoreClient:
                 runs = run_selection_of(RunQueryParameters.model_validate(given))
                 await model.refresh()
                 return await model.runs(runs)
+            case "task":
+                task_id = IdQuery.model_validate(given).id
+                await model.refresh()
+                return await model.task(task_id)
             case "run":
                 run_id = IdQuery.model_validate(given).id
                 await model.refresh()
@@ -109,6 +114,9 @@ def _completed(exchange: Coroutine[object, Never, BaseModel]) -> BaseModel:
         return asyncio.run(exchange)
     except ValidationError as error:
         raise RemoteCommandError(validation_text(error)) from None
+    except (TaskLookupError, RequestError) as error:
+        problem = problem_of(error)
+        raise RemoteCommandError(problem.message, problem.status) from None
 
 
 def _checked(state: BaseModel, answer: type[ModelT]) -> ModelT:

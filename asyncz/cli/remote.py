@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
 import typer
 from rich.console import Console
@@ -20,11 +20,23 @@ from asyncz.cli._client import ApiClient, RemoteClient, RemoteCommandError
 from asyncz.cli._live_table import duration_text
 from asyncz.cli._output import EXIT_FAILED, error_text
 from asyncz.cli._trigger_options import trigger_body
-from asyncz.dashboard.states import ActionName, ActionReport, Run, RunDetail, RunPage, SchedulerInfo, TaskPage
+from asyncz.dashboard.states import (
+    ActionName,
+    ActionReport,
+    Attempt,
+    Run,
+    RunDetail,
+    RunPage,
+    SchedulerInfo,
+    TaskDetail,
+    TaskPage,
+)
 from asyncz.exceptions import AsynczError, InvalidInputError
-from asyncz.states import TaskState
+from asyncz.states import RunProgress, TaskState
 
 ResultT = TypeVar("ResultT")
+
+_NOT_FOUND: Final = 404
 
 Address: TypeAlias = Annotated[
     str,
@@ -208,19 +220,21 @@ def remove(url: Address, tasks: Ids, json: AsJson = False, header: Headers = Non
 
 def logs(
     url: Address,
-    task: Annotated[str, typer.Argument(help="Id of the task.")],
+    task: Annotated[str, typer.Argument(help="Id of the task, or of one run.")],
     limit: Annotated[int, typer.Option("-n", "--runs", min=1, max=200, help="Maximum number of runs.")] = 5,
     *,
     json: AsJson = False,
     header: Headers = None,
     insecure: Insecure = False,
 ) -> None:
-    """Show the last runs of a task, each with its log records, error and traceback, the newest run last.
+    """Show the last runs of a task, each with its failed attempts, progress, log records and error, the newest last.
 
-    Exit status: 0, or 1 if the dashboard cannot be read.
+    Exit status: 0, or 1 if the dashboard cannot be read or does not know the task.
     """
     client = _client(url, header, insecure)
     details = _guarded(lambda: _details(client, task, limit))
+    if not details:
+        print(printable(f"the task {task!r} has no runs"), file=sys.stderr)
     for detail in details:
         if json:
             print(detail.model_dump_json())
@@ -228,9 +242,25 @@ def logs(
             _print_run(detail)
 
 
-def _details(client: RemoteClient, task_id: str, limit: int) -> list[RunDetail]:
-    runs = client.get("runs", RunPage, task=task_id, limit=limit).runs
-    return [client.get("run", RunDetail, id=f"{run.run_id}") for run in reversed(runs)]
+def _details(client: RemoteClient, name: str, limit: int) -> list[RunDetail]:
+    """Return the last runs of a task, or one run, by its id.
+
+    Raises:
+        RemoteCommandError: Neither a task nor a run with the id is known, or the dashboard cannot be read.
+    """
+    runs = client.get("runs", RunPage, task=name, limit=limit).runs
+    if runs:
+        return [client.get("run", RunDetail, id=f"{run.run_id}") for run in reversed(runs)]
+    run_id = parsed_run_id(name)
+    try:
+        if run_id is not None:
+            return [client.get("run", RunDetail, id=f"{run_id}")]
+        _ = client.get("task", TaskDetail, id=name)
+    except RemoteCommandError as error:
+        if error.status != _NOT_FOUND:
+            raise
+        raise RemoteCommandError(f"no task or run with the id {name!r} is known; `asyncz ps` lists the tasks") from None
+    return []
 
 
 def top(
@@ -310,6 +340,12 @@ def _state_text(task: TaskState) -> str:
 
 def _print_run(detail: RunDetail) -> None:
     print(printable(_run_text(detail.run)))
+    if detail.attempts_dropped:
+        print(f"  {detail.attempts_dropped} older failed attempts were dropped")
+    for attempt in detail.attempts:
+        print(printable(f"  {_attempt_text(attempt)}", 2000))
+    if detail.progress is not None:
+        print(printable(f"  {_progress_text(detail.progress)}", 2000))
     for line in detail.logs:
         print(printable(f"  {line.at:%H:%M:%S} {line.level} {line.logger}: {line.message}", 2000))
     failure = detail.traceback or detail.run.error
@@ -320,7 +356,20 @@ def _print_run(detail: RunDetail) -> None:
 def _run_text(run: Run) -> str:
     due = "" if run.scheduled_at is None else f", due {run.scheduled_at:%Y-%m-%d %H:%M:%S} UTC"
     took = "" if run.duration is None else f" in {duration_text(run.duration)}"
-    return f"run {run.run_id}: {run.outcome or 'in progress'}{took}{due}"
+    state = "waiting for a node" if run.state == "waiting" else run.outcome or "in progress"
+    return f"run {run.run_id}: {state}{took}{due}"
+
+
+def _attempt_text(attempt: Attempt) -> str:
+    failed = "" if attempt.finished_at is None else f" at {attempt.finished_at:%H:%M:%S}"
+    return f"attempt {attempt.attempt} failed{failed}: {attempt.error}; retry after {duration_text(attempt.delay)}"
+
+
+def _progress_text(progress: RunProgress) -> str:
+    total = "" if progress.total is None else f" of {progress.total:g}"
+    percent = "" if progress.fraction is None else f" ({progress.fraction:.0%})"
+    message = f": {progress.message}" if progress.message else ""
+    return f"progress {progress.done:g}{total}{percent}{message}"
 
 
 def _act(

@@ -9,6 +9,7 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -104,6 +105,13 @@ def test_logs_show_failed_run(served: Served) -> None:
     assert "hunter2" not in shown.stdout
     (line,) = served.command("logs", served.url, "fail", "-n", "1", "--json").stdout.splitlines()
     assert RunDetail.model_validate_json(line).run.outcome == "error"
+
+
+def test_logs_of_unknown_task_fail(served: Served) -> None:
+    for name in ("nope", f"{uuid4()}"):
+        answer = served.command("logs", served.url, name)
+        assert (answer.returncode, answer.stdout) == (1, "")
+        assert f"no task or run with the id '{name}' is known" in answer.stderr
 
 
 def test_top_shows_tasks_due_next(served: Served) -> None:

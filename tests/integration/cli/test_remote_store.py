@@ -20,7 +20,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from asyncz import AsyncIOScheduler
+from asyncz import AsyncIOScheduler, Retry, current_run
 from asyncz.cli.app import app
 from asyncz.dashboard.states import ActionReport, EventPage, RunDetail, SchedulerInfo, TaskPage
 from tests.dashboard.serving import add_tasks
@@ -129,6 +129,42 @@ async def test_logs_show_records_of_run(tmp_path: Path) -> None:
         while "WARNING" not in (text := await command("logs", url_of(tmp_path), "logs")):
             await asyncio.sleep(0.05)
     assert "WARNING jobs: password=••• was rejected" in text
+
+
+async def test_logs_show_waiting_run(tmp_path: Path) -> None:
+    async with node(tmp_path):
+        pass
+    await command("run-now", url_of(tmp_path), "double")
+    text = await command("logs", url_of(tmp_path), "double")
+    assert "waiting for a node" in text
+    run_id = text.split()[1].removesuffix(":")
+    assert await command("logs", url_of(tmp_path), run_id) == text
+
+
+async def test_logs_show_attempts_and_progress(tmp_path: Path) -> None:
+    async with node(tmp_path) as scheduler:
+        retry = Retry(attempts=2, delay=0.01)
+        with pytest.raises(ValueError, match="broken"):
+            await scheduler.add_task(fail_halfway, id="halfway", trigger=None, retry=retry).run()
+        while "progress" not in (text := await command("logs", url_of(tmp_path), "halfway")):
+            await asyncio.sleep(0.05)
+    lines = text.splitlines()
+    assert [line for line in lines if line.startswith("  attempt 1 failed at ")] == [lines[1]]
+    assert "ValueError: broken" in lines[1]
+    assert "  progress 1 of 2 (50%): half" in lines
+
+
+async def fail_halfway() -> None:
+    current_run().report(1, 2, "half")
+    raise ValueError("broken")
+
+
+async def test_logs_of_unknown_task_fail(tmp_path: Path) -> None:
+    async with node(tmp_path):
+        for name in ("nope", f"{uuid4()}"):
+            text = await command("logs", url_of(tmp_path), name, status=1)
+            assert f"no task or run with the id '{name}' is known" in text
+        assert "has no runs" in await command("logs", url_of(tmp_path), "double")
 
 
 async def log_secret() -> None:
