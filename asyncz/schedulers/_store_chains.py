@@ -10,6 +10,8 @@ from uuid import UUID, uuid5
 
 import attrs
 
+from asyncz._safe_logging import is_interrupt
+from asyncz._text import exception_text
 from asyncz._traced_call import encoded_trace_context
 from asyncz.clock import utc
 from asyncz.events import RunDetails
@@ -57,10 +59,14 @@ class HandOver:
                 text = encode_with_result(task_id, self.arguments, upstream, result, values)
             else:
                 text = encode_arguments(task_id, self.call.with_result(result), values)
-        except UnstorableTaskError as error:
+        except BaseException as error:
+            # Serializers are code of users. One result must not keep the node from its other work.
+            if is_interrupt(error):
+                raise
             # The run is stored all the same, and fails: no result disappears silently.
-            logger.error("A result cannot be handed over: %s", error)  # the text says all
-            text = encode_problem(f"{error}")
+            problem = f"{error}" if isinstance(error, UnstorableTaskError) else exception_text(error)
+            logger.error("A result cannot be handed over: %s", problem)
+            text = encode_problem(problem)
         return evolved(self.run, {"arguments": text})
 
 
@@ -183,16 +189,24 @@ class StoredChains:
         if time.monotonic() < self._check_at:
             return
         self._check_at = float("inf")
-        for upstream in [each for each in self._links if each not in self._known]:
-            busy = await _has_runs(session, upstream)
-            for task_id in tuple(self._links.get(upstream, {})):
-                if busy or await _has_runs(session, task_id):
-                    self._check_at = time.monotonic() + _ORPHAN_DELAY
-                elif upstream not in self._known:
-                    logger.info("The task %r is removed: its upstream task %r is gone", task_id, upstream)
-                    self._remove(task_id)
+        try:
+            # A copy, in one step: other threads add tasks.
+            for upstream in [each for each in tuple(self._links) if each not in self._known]:
+                await self._remove_orphans_of(upstream, session)
+        except BaseException:
+            self._check_at = 0.0
+            raise
         if self._check_at < float("inf"):
             call_later(_ORPHAN_DELAY)
+
+    async def _remove_orphans_of(self, upstream: str, session: StoreSession) -> None:
+        busy = await _has_runs(session, upstream)
+        for task_id in tuple(self._links.get(upstream, {})):
+            if busy or await _has_runs(session, task_id):
+                self._check_at = time.monotonic() + _ORPHAN_DELAY
+            elif upstream not in self._known:
+                logger.info("The task %r is removed: its upstream task %r is gone", task_id, upstream)
+                self._remove(task_id)
 
 
 async def _has_runs(session: StoreSession, task_id: str) -> bool:
@@ -241,5 +255,10 @@ class ResultReceivers:
             return ()
         hook = self._runtime.run_hook
         trace_context = None if hook is None else encoded_trace_context(hook.headers_of_result(details))
-        finished = self._runtime.now() if details.finished is None else details.finished
-        return self._chains.hand_overs(task_id, run_id, utc(finished - self._clock_offset()), trace_context)
+        offset, now = self._clock_offset(), self._runtime.now()
+        try:
+            at = utc((now if details.finished is None else details.finished) - offset)
+        except (ValueError, TypeError, OverflowError, OSError):
+            # An executor may report any time; `outcome_of` logs it.
+            at = utc(now - offset)
+        return self._chains.hand_overs(task_id, run_id, at, trace_context)

@@ -45,6 +45,8 @@ ResultT = TypeVar("ResultT")
 _PREFERENCE = 0.1
 # Time after which a due time is taken for missed by it, less than `_PREFERENCE`: the clocks of the nodes may differ.
 _LATE = timedelta(seconds=_PREFERENCE / 2)
+# Time before the last renewal from which due times are looked for; older ones are left to the renewals.
+_LOOK_BACK = timedelta(seconds=5)
 # Seconds until the tasks that could not be fired are read again: usually another node has fired them.
 _RECHECK_DELAY = 1.0
 # Seconds between two checks of a lease that is over.
@@ -436,7 +438,7 @@ class StoreConnector:
             await self.tasks.fire_overdue(session, OVERDUE_AFTER)
         if self._wants_late:
             self._wants_late = False
-            await self.tasks.fire_overdue(session, _LATE)
+            await self.tasks.fire_overdue(session, _LATE, session.lease.now - _LOOK_BACK)
 
     async def _clean_up(self, session: StoreSession) -> None:
         if await self._cleanup.step(session):

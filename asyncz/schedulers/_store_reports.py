@@ -62,6 +62,27 @@ class _Line(NamedTuple):
     message: str
 
 
+@attrs.define(eq=False)
+class _Early:
+    """Last log records of a run that is not known to this node.
+
+    Attributes:
+        lines: Log records.
+        dropped: Number of older ones that were dropped.
+    """
+
+    lines: list[_Line]
+    dropped: int = 0
+
+    def add(self, line: _Line, limit: int) -> None:
+        """Keep a log record, and drop the oldest ones beyond a limit."""
+        self.lines.append(line)
+        excess = len(self.lines) - limit
+        if excess > 0:
+            del self.lines[:excess]
+            self.dropped += excess
+
+
 class _Attempt(NamedTuple):
     """Failed attempt as it was reported."""
 
@@ -152,7 +173,8 @@ class StoredReports:
         self._notes: dict[str, _Notes] = {}
         # Reports of runs with an outcome, which is written after them: the fence of the run is another one then.
         self._ended: dict[UUID, _Notes] = {}
-        self._early: dict[str, list[_Line]] = {}
+        self._early: dict[str, _Early] = {}
+        self._max_logs = 0 if options is None else options.max_logs
         # Any thread appends, the loop's thread takes from the front: each is one step under the GIL.
         self._incoming: deque[_Line] = deque(maxlen=_MAX_INCOMING)
         self._awaits_lines = False
@@ -249,7 +271,7 @@ class StoredReports:
             self._take_lines()
         early = self._early.pop(run, None)
         if early is not None:
-            self._add_lines(run, owned, early)
+            self._add_lines(run, owned, early.lines, early.dropped)
         notes = self._notes.get(run)
         if notes is not None and notes.owned is owned:
             del self._notes[run]
@@ -259,6 +281,7 @@ class StoredReports:
     def forget(self, run_id: UUID) -> None:
         """Forget the report of a run that the store does not know."""
         _ = self._ended.pop(run_id, None)
+        _ = self._notes.pop(f"{run_id}", None)
 
     def _on_record(self, line: _Line) -> None:
         """Keep a log record. In any thread.
@@ -283,20 +306,21 @@ class StoredReports:
             if line.run in self._notes:
                 self._add_lines(line.run, self._notes[line.run].owned, [line])
             elif line.run in self._early:
-                self._early[line.run].append(line)
+                self._early[line.run].add(line, self._max_logs)
             elif (owned := self._owner_of(line)) is not None:
                 self._add_lines(line.run, owned, [line])
             else:
                 # The run has just ended; or it is one of another scheduler, and is pushed out by later ones.
-                self._early[line.run] = [line]
+                self._early[line.run] = _Early([line])
                 if len(self._early) > _MAX_EARLY:
                     del self._early[next(iter(self._early))]
 
-    def _add_lines(self, run: str, owned: OwnedRun, lines: Sequence[_Line]) -> None:
+    def _add_lines(self, run: str, owned: OwnedRun, lines: Sequence[_Line], dropped: int = 0) -> None:
         notes, options = self._notes_of(run, owned), self._options
         if notes is None or options is None:
             return
         notes.new_lines += lines
+        notes.logs_dropped += dropped
         excess = len(notes.new_lines) - options.max_logs
         if excess > 0:
             del notes.new_lines[:excess]

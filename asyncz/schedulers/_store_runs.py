@@ -31,7 +31,7 @@ from asyncz.schedulers._stored_schedule import Step
 from asyncz.schedulers.subscriptions import Subscription
 from asyncz.stores._calls import StoredCall, call_with_result, decode_arguments
 from asyncz.stores._unvalidated import unvalidated
-from asyncz.stores.exceptions import NodeLostError, UnreadableTaskError
+from asyncz.stores.exceptions import NodeLostError, StoreClosedError, StoreConnectionError, UnreadableTaskError
 from asyncz.stores.options import StoreOptions
 from asyncz.stores.protocol import StoreSession
 from asyncz.stores.records import Firing, RunQuery, RunRecord, RunRecordState
@@ -43,6 +43,8 @@ _CLAIMED = 20
 _NOT_HERE_DELAY = 5.0
 _MAX_NOT_HERE_DELAY = 300.0
 _MAX_NOT_HERE = 10_000
+# Seconds: a retry policy may allow more than a date can express.
+_MAX_RETRY_DELAY = 10 * 365 * 86_400.0
 _HEADERS: TypeAdapter[dict[str, str]] = TypeAdapter(dict[str, str])
 # Two executions of a run in one process are told apart by a later due time, in seconds.
 _APART = 1e-6
@@ -385,6 +387,9 @@ class StoredRuns:
             return
         try:
             call = await self._call_with_arguments(session, stored, run)
+        except (StoreConnectionError, StoreClosedError):
+            # Not a fault of the run, which stays with this node: `reclaim` finds it.
+            raise
         except AsynczError as error:
             self.outcomes.end(self._owned_run(run, stored), "error", exception_text(error))
             return
@@ -455,10 +460,12 @@ class StoredRuns:
         if delay is not None:
             # Through the store, which keeps the number of attempts: the next one may be lost too.
             del self._owned[run.id, owned.at]
+            self.reports.on_end(owned, f"{run.id}")
             self._give_back_for_retry(owned, run.attempt, delay)
 
     def _give_back_for_retry(self, owned: OwnedRun, failed_attempt: int, delay: float) -> None:
-        self.outcomes.give_back(owned, failed_attempt + 1, self._store_now() + timedelta(seconds=delay))
+        not_before = self._store_now() + timedelta(seconds=min(delay, _MAX_RETRY_DELAY))
+        self.outcomes.give_back(owned, failed_attempt + 1, not_before)
 
     async def reclaim(self, session: StoreSession) -> None:
         """Start or fail runs that belong to this node without its knowledge.

@@ -464,21 +464,22 @@ class StoredTasks:
                     self._unregister(task_id)
                     self.chains.forget(task_id)
 
-    async def fire_overdue(self, session: StoreSession, by: timedelta) -> None:
+    async def fire_overdue(self, session: StoreSession, by: timedelta, since: datetime | None = None) -> None:
         """Continue the schedules of overdue tasks with their stored due times, so that this node fires them.
 
         One call reads a few pages only, because tasks of other programs may be overdue for a long time. If there are
-        more, the next call continues there.
+        more, the next call continues there; with `since`, each call begins with the due times after that time.
         """
+        after = self._overdue_after if since is None else (since, "")
         for _ in range(_OVERDUE_PAGES):
-            page = await session.overdue(by, _PAGE, self._overdue_after)
+            page = await session.overdue(by, _PAGE, after)
             await self._fire_page(page)
-            if len(page) < _PAGE:
-                self._overdue_after = None
+            last = page[-1] if len(page) == _PAGE else None
+            after = None if last is None or last.next_due is None else (last.next_due, last.id)
+            if since is None:
+                self._overdue_after = after
+            if after is None:
                 return
-            last = page[-1]
-            assert last.next_due is not None
-            self._overdue_after = last.next_due, last.id
             await asyncio.sleep(0)
 
     async def _fire_page(self, records: Sequence[TaskRecord]) -> None:

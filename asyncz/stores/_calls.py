@@ -19,7 +19,7 @@ from typing_extensions import TypedDict
 from asyncz._callables import function_reference, is_same_function
 from asyncz._references import is_below, load
 from asyncz._safe_logging import is_interrupt
-from asyncz._text import exception_text
+from asyncz._text import exception_text, value_text
 from asyncz._unsafe import as_function
 from asyncz.exceptions import AsynczError
 from asyncz.stores._json_types import is_never_plain_json, reason_against_json, shown_type
@@ -194,6 +194,9 @@ def encode_with_result(task_id: str, arguments: str, upstream: object, result: o
     """
     try:
         stored = STORED_ARGUMENTS.validate_json(arguments)
+        if (stored["args"] or stored["kwargs"]) and stored.get("codec") != (codec and codec.name):
+            message = "its other arguments were encoded by another codec, which this scheduler does not use"
+            raise ValueError(message)
         if codec is not None:
             return json.dumps({**stored, "codec": codec.name, "args": [*stored["args"], codec.encode(result)]})
         text = _adapters_of(upstream).result.dump_json(result, warnings="error").decode()
@@ -297,7 +300,9 @@ def call_with_result(task_id: str, call: StoredCall, text: str, codec: Codec | N
             result = _codec_named(name, codec).decode(text[len(name) + 1 :])
         else:
             result = _adapters_of(call.function).positional(len(call.args))[1].validate_json(text)
-    except Exception as error:
+    except BaseException as error:
+        if is_interrupt(error):
+            raise
         reason = f"{function_reference(call.function)} does not accept the stored result: {exception_text(error)}"
         raise UnreadableTaskError(task_id, reason) from error
     return call.with_result(result)
@@ -443,8 +448,11 @@ def _encode(task_id: str, name: str, adapter: TypeAdapter[object], value: object
     try:
         text = adapter.dump_json(adapter.validate_python(value), warnings="error").decode()
         _ = adapter.validate_json(text)
-    except Exception as error:
-        reason = f"{value!r} cannot be stored as JSON by the annotation of its parameter: {exception_text(error)}"
+    except BaseException as error:
+        if is_interrupt(error):
+            raise
+        shown = value_text(value)
+        reason = f"{shown} cannot be stored as JSON by the annotation of its parameter: {exception_text(error)}"
         raise UnstorableTaskError(task_id, f"argument {name}", reason) from error
     return text
 

@@ -40,7 +40,7 @@ def interrupt(connection: Connection) -> None:
 
 
 def migrate(connection: Connection, description: str) -> Sequence[Migration]:
-    """Apply the migrations that the database lacks, in one transaction and under a lock, and return them.
+    """Apply the migrations that the database lacks, each in a transaction and under a lock, and return them.
 
     Raises:
         StoreSchemaError: The database has a newer schema, or tables that are not those of this package.
@@ -52,21 +52,31 @@ def migrate(connection: Connection, description: str) -> Sequence[Migration]:
         raise StoreSchemaError(description, found, newest)
     if found >= newest:
         return ()
+    applied: list[Migration] = []
+    # A transaction for each: with the locks of several tables, it could wait for a node that fires, and that for it.
+    while (migration := _apply_next(connection, description, known)) is not None:
+        applied.append(migration)
+    return applied
+
+
+def _apply_next(connection: Connection, description: str, known: Sequence[Migration]) -> Migration | None:
     with connection.transaction():
         _ = connection.execute("SELECT pg_advisory_xact_lock(%s)", [_MIGRATION_LOCK])
         # Read again: another process may have applied them meanwhile. Without this statement, which updates the catalog
         # cache of the session, `to_regclass` would repeat that there is no table.
         _ = connection.execute(SCHEMA_TABLE)
         found = schema_number(connection)
-        for migration in known[found:]:
-            try:
-                for statement in statements(migration):
-                    _ = connection.execute(statement.encode())
-            except psycopg.ProgrammingError as error:
-                # The statement is wrong for this database, as if someone had created the tables by hand.
-                reason = f"{migration.name} fails: {error.diag.message_primary or error}; {FOREIGN_TABLES}"
-                raise StoreSchemaError(description, found, migration.number, reason) from error
-    return known[found:]
+        if found >= known[-1].number:
+            return None
+        migration = known[found]
+        try:
+            for statement in statements(migration):
+                _ = connection.execute(statement.encode())
+        except psycopg.ProgrammingError as error:
+            # The statement is wrong for this database, as if someone had created the tables by hand.
+            reason = f"{migration.name} fails: {error.diag.message_primary or error}; {FOREIGN_TABLES}"
+            raise StoreSchemaError(description, found, migration.number, reason) from error
+    return migration
 
 
 def _values_of_row(*values: object) -> tuple[object, ...]:
