@@ -265,6 +265,10 @@ class ClusterModel:
         detail = _runs.detail_of_store(record, reports, self._redactor, self._node_text)
         return detail.model_copy(update={"run": self._run(record)})
 
+    def can_cancel(self, run: Run, /) -> bool:
+        """Return True if the run has no outcome: its node cancels it."""
+        return run.outcome is None
+
     # Nodes, timeline and events
 
     async def executors(self) -> ExecutorPage:

@@ -132,7 +132,10 @@ class Pages:
         query = parse_query(request, RunPageQuery, of_form=True)
         detail = await self._model.run(query.id)
         logs = _views.ordered_logs(detail.logs, query.logs)
-        return await self._rendered("run", user, query=query, detail=detail, run=detail.run, logs=logs)
+        can_cancel = self._model.can_cancel(detail.run)
+        return await self._rendered(
+            "run", user, query=query, detail=detail, run=detail.run, logs=logs, can_cancel=can_cancel
+        )
 
     async def timeline(self, request: Request, user: User) -> Response:
         """Return the page with past and coming runs."""

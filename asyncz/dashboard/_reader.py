@@ -15,6 +15,7 @@ from asyncz.dashboard.states import (
     ActionReport,
     EventPage,
     ExecutorPage,
+    Run,
     RunDetail,
     RunPage,
     SchedulerInfo,
@@ -131,6 +132,10 @@ class Reader(Protocol):
             RunLookupError: No such run is kept.
             RequestError: The id is not one of a run.
         """
+        ...
+
+    def can_cancel(self, run: Run, /) -> bool:
+        """Return True if the action for a run may cancel it: the run is in progress, and of this scope."""
         ...
 
     async def executors(self) -> ExecutorPage:

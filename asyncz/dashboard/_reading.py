@@ -40,7 +40,7 @@ from asyncz.dashboard.states import (
     Timeline,
 )
 from asyncz.events import TaskExecuted
-from asyncz.exceptions import AsynczError, InvalidInputError, TaskLookupError
+from asyncz.exceptions import AsynczError, InvalidInputError, RunLookupError, TaskLookupError
 from asyncz.prometheus import PrometheusMetrics
 from asyncz.schedulers import AsyncIOScheduler
 from asyncz.schedulers._observation import node_id
@@ -280,6 +280,13 @@ class ReadModel:
                 reports = await store.reports(record.id)
                 return _runs.detail_of_store(record, reports, self._redactor, _node_text)
         return RunDetail(run=_runs.run_of_summary(self._scheduler.get_run(wanted), self._redactor))
+
+    def can_cancel(self, run: Run, /) -> bool:
+        """Return True if the run is in progress in this process. A run of the store may be that of another node."""
+        try:
+            return run.state == "running" and self._scheduler.get_run(run.run_id).outcome is None
+        except RunLookupError:
+            return False
 
     @property
     def node_id(self) -> str:

@@ -37,7 +37,7 @@ from asyncz.dashboard.states import (
     TaskPage,
     Timeline,
 )
-from asyncz.stores import NodeRecord, SqliteStore, StoreOptions
+from asyncz.stores import NodeRecord, RunQuery, SqliteStore, StoreOptions
 from asyncz.stores._admin import StoreAdmin
 from asyncz.stores._console import StoreConsole, console_of_url
 from asyncz.stores._console_queries import ConsoleQueries
@@ -307,6 +307,27 @@ async def test_run_is_cancelled_by_its_page(tmp_path: Path) -> None:
         assert ActionReport.model_validate_json(answer.text).done == (run_id,)
         await until(lambda: scheduler.get_task("long").state.running == 0)
         assert (await client.post("/api/cancel-run", json={"run_id": f"{uuid4()}"})).status_code == 422
+
+
+async def test_process_page_cancels_own_runs_only(tmp_path: Path) -> None:
+    other = AsyncIOScheduler(store=f"sqlite:///{tmp_path}/jobs.db")
+    dashboard = Dashboard(other, by_header)
+    async with node(tmp_path) as scheduler:
+        run_id = scheduler.get_task("long").run().run_id
+        await until(lambda: scheduler.get_task("long").state.running == 1)
+        async with other, client_of(dashboard) as client:
+            other.add_task(asyncio.sleep, 60, id="own", trigger=None)
+            own = other.get_task("own").run()
+            await until(lambda: other.get_task("own").state.running == 1)
+            while not await other.store.runs(RunQuery(run_id=run_id)):
+                await asyncio.sleep(0.01)
+            for path, is_offered in ((f"/process/run?id={run_id}", False), (f"/run?id={run_id}", True)):
+                assert ("data-run=" in await get_page(client, path)) is is_offered, path
+            assert "data-run=" in await get_page(client, f"/process/run?id={own.run_id}")
+            own.cancel()
+            await until(lambda: other.get_task("own").state.running == 0)
+            assert "data-run=" not in await get_page(client, f"/process/run?id={own.run_id}")
+    dashboard.close()
 
 
 async def test_on_action_hears_actions(tmp_path: Path) -> None:
