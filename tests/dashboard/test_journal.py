@@ -113,7 +113,7 @@ def test_run_owned_again_gets_its_last_outcome() -> None:
     """A run that was given back at a shutdown keeps its due time."""
     run_id = run_id_of(1)
     failed = TaskRetrying("task-1", ValueError("once"), 2.5, details=RunDetails(run_id, 1, 10.0, 11.0, 12.0))
-    happened = [submitted(1), failed, ended(1, "cancelled"), submitted(1)]
+    happened: list[Event] = [submitted(1), failed, ended(1, "cancelled"), submitted(1)]
     run = recorded(happened).find(run_id)
     assert run is not None
     assert (run.outcome, len(run.attempts)) == (None, 1)
