@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from weakref import WeakValueDictionary
 
 from typing_extensions import override
 
@@ -33,16 +34,23 @@ class RunFields(logging.Filter):
         return True
 
 
-def is_repeated(handler: logging.Handler, record: logging.LogRecord) -> bool:
-    """Return True if a handler has received a record before: it may belong to a logger and to a parent of that.
+class SeenRecords:
+    """Log records that a handler has received: a handler of a logger and of a parent of that receives each one twice.
 
-    The record keeps the ids of the handlers, as it may be pickled.
+    Nothing is kept in a record, which other handlers export and which is pickled for other processes. `emit` holds the
+    lock of its handler, so that the calls of one handler follow each other.
     """
-    seen: set[int] = record.__dict__.setdefault("_asyncz_handlers", set[int]())
-    if id(handler) in seen:
+
+    def __init__(self) -> None:
+        # By their ids, as a class of users may define `__eq__`. An entry ends with its record, before an id is reused.
+        self._seen: WeakValueDictionary[int, logging.LogRecord] = WeakValueDictionary()
+
+    def add(self, record: logging.LogRecord) -> bool:
+        """Add a record; return False if it was added before."""
+        if self._seen.get(id(record)) is record:
+            return False
+        self._seen[id(record)] = record
         return True
-    seen.add(id(handler))
-    return False
 
 
 def install_log_fields(handler: logging.Handler | None = None) -> None:

@@ -25,7 +25,7 @@ from asyncz._statuses import RunOutcome
 from asyncz._text import exception_text, printable
 from asyncz.dashboard._run_logs import LogEntry, RunLogs
 from asyncz.events import RunDetails
-from asyncz.logs import is_repeated
+from asyncz.logs import SeenRecords
 from asyncz.schedulers import AsyncIOScheduler
 from asyncz.schedulers.subscriptions import Subscription
 
@@ -356,13 +356,14 @@ class RunLogHandler(logging.Handler):
     def __init__(self, journal: Journal) -> None:
         super().__init__()
         self._journal = journal
+        self._seen = SeenRecords()
 
     @override
     def emit(self, record: logging.LogRecord) -> None:
         """Keep the record, if a run has logged it."""
         text: object = getattr(record, "asyncz_run", None)
         run_id = parsed_run_id(text) if isinstance(text, str) else None
-        if run_id is None or self._journal.closed or is_repeated(self, record):
+        if run_id is None or self._journal.closed or not self._seen.add(record):
             return
         try:
             message = record.getMessage()

@@ -21,7 +21,7 @@ from asyncz._run_ids import WantedRun, parsed_run_id
 from asyncz._text import escape_surrogates, exception_text, printable
 from asyncz.clock import utc
 from asyncz.events import RunDetails, TaskProgress, TaskRetrying
-from asyncz.logs import install_log_fields, is_repeated
+from asyncz.logs import SeenRecords, install_log_fields
 from asyncz.schedulers._dispatcher import Dispatcher
 from asyncz.schedulers._safe_logging import logger
 from asyncz.schedulers._store_outcomes import OwnedRun
@@ -495,12 +495,13 @@ class _ReportHandler(logging.Handler):
     def __init__(self, keep: Callable[[_Line], object]) -> None:
         super().__init__()
         self._keep = keep
+        self._seen = SeenRecords()
 
     @override
     def emit(self, record: logging.LogRecord) -> None:
         """Keep the record, if a run has logged it."""
         run: object = getattr(record, "asyncz_run", None)
-        if not run or is_repeated(self, record):
+        if not run or not self._seen.add(record):
             return
         try:
             message = record.getMessage()

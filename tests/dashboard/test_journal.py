@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import pickle
 import sys
 from collections.abc import Callable, Sequence
 
@@ -217,6 +218,27 @@ async def test_log_records_belong_to_their_run() -> None:
             assert run.logs[0].message == f"step {number}"
             assert "cannot be formatted" in run.logs[1].message
     logger.removeHandler(handler)
+
+
+def record_of_run(message: str) -> logging.LogRecord:
+    record = logging.LogRecord("jobs", logging.INFO, __file__, 1, message, None, None)
+    record.__dict__.update(asyncz_task="task", asyncz_run=f"{run_id_of(1)}", asyncz_attempt=1)
+    return record
+
+
+def test_handler_keeps_record_of_worker() -> None:
+    """A forked worker has the handlers of its parent, with the same ids: it leaves no trace in what it sends."""
+    journal = recorded([submitted(1)])
+    handler = RunLogHandler(journal)
+    record = record_of_run("from the worker")
+    names = set(record.__dict__)
+    handler.handle(record)
+    assert set(record.__dict__) == names
+    handler.handle(pickle.loads(pickle.dumps(record)))
+    handler.handle(record)
+    run = journal.find(run_id_of(1))
+    assert run is not None
+    assert [entry.message for entry in run.logs] == ["from the worker"] * 2
 
 
 async def test_log_of_run_is_bounded() -> None:

@@ -20,6 +20,7 @@ from random import Random
 from unittest.mock import Mock, patch
 
 import pytest
+from opentelemetry.sdk._logs import LoggerProvider, LoggingHandler
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import Gauge, InMemoryMetricReader, MetricsData, Sum
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -44,6 +45,7 @@ from asyncz import (
     otel,
 )
 from asyncz.clock import utc
+from asyncz.dashboard import Dashboard, User
 from asyncz.events import Event, RunDetails
 from asyncz.otel import METRICS, Instrumentation, _Attributes, _RunTrace, instrument
 from asyncz.runs import TaskRun
@@ -608,6 +610,29 @@ async def test_log_records_of_run_have_its_span(executor: str, telemetry: Teleme
     finally:
         logger.removeHandler(handler)
     assert texts.getvalue().splitlines() == [f"logs {trace_id:032x} {span_id:016x}", "  "]
+
+
+@pytest.mark.filterwarnings("ignore:.LoggingHandler. in:DeprecationWarning")
+async def test_exported_log_records_have_plain_fields(caplog: pytest.LogCaptureFixture) -> None:
+    """The exporter warns of other fields, by a record with the same fields: that would never end."""
+    scheduler = AsyncIOScheduler(store=MemoryStore())
+    dashboard = Dashboard(scheduler, authorize=lambda _: User("look"))
+    handlers = (
+        dashboard.log_handler,
+        scheduler.store.log_handler,
+        LoggingHandler(logger_provider=LoggerProvider(shutdown_on_exit=False)),
+    )
+    root = logging.getLogger()
+    for handler in handlers:
+        root.addHandler(handler)
+    try:
+        async with scheduler:
+            await scheduler.add_task(traced_jobs.log_and_return_ids, trigger=None, id="logs").run()
+    finally:
+        for handler in handlers:
+            root.removeHandler(handler)
+    assert "here" in caplog.messages
+    assert not [message for message in caplog.messages if "Invalid type" in message]
 
 
 async def test_stored_run_has_a_span(telemetry: Telemetry) -> None:
