@@ -55,7 +55,7 @@ from asyncz.stores._columns import from_microseconds, microseconds
 from asyncz.stores._console import StoreConsole
 from asyncz.stores._console_queries import ConsoleQueries
 from asyncz.stores._console_records import CommandRecord, RunSearch
-from asyncz.stores.records import NodeRecord, RunRecord, TaskRecord
+from asyncz.stores.records import NodeRecord, RunRecord, RunReport, TaskRecord
 
 ResultT = TypeVar("ResultT")
 
@@ -261,7 +261,10 @@ class ClusterModel:
         record = queries.run(run_id)
         if record is None:
             return None
-        reports = queries.reports(record, _OWNERS)
+        return self._detail_of(record, queries.reports(record, _OWNERS))
+
+    def _detail_of(self, record: RunRecord, reports: Sequence[RunReport]) -> RunDetail:
+        """Return a stored run with the reports of its owners, which are in their order."""
         detail = _runs.detail_of_store(record, reports, self._redactor, self._node_text)
         return detail.model_copy(update={"run": self._run(record)})
 

@@ -8,7 +8,7 @@ import json
 import logging
 import sqlite3
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, closing
 from datetime import timedelta
 from functools import partial
@@ -20,9 +20,11 @@ import pytest
 from typing_extensions import TypeVar, override
 
 from asyncz import AsyncIOScheduler, CronTrigger, IntervalTrigger, InvalidInputError, Retry, current_run
+from asyncz.clock import utc
 from asyncz.dashboard import Dashboard, OperatorAction, StoreDashboard, User, _cluster_actions
 from asyncz.dashboard._actions import Announcer
 from asyncz.dashboard._cluster_actions import ClusterOperator
+from asyncz.dashboard._cluster_shared import _joined, _Part
 from asyncz.dashboard._problems import STORE_PROBLEM
 from asyncz.dashboard._redaction import HIDDEN
 from asyncz.dashboard._watch import StoreWatch
@@ -37,11 +39,12 @@ from asyncz.dashboard.states import (
     TaskPage,
     Timeline,
 )
-from asyncz.stores import NodeRecord, RunQuery, SqliteStore, StoreOptions
+from asyncz.stores import NodeRecord, RunQuery, RunRecord, RunReport, SqliteStore, StoreOptions
 from asyncz.stores._admin import StoreAdmin
 from asyncz.stores._console import StoreConsole, console_of_url
 from asyncz.stores._console_queries import ConsoleQueries
 from asyncz.stores._console_records import CommandError
+from asyncz.stores._report_texts import ReportDetails, ReportedAttempt, ReportedLog
 from asyncz.stores.exceptions import StoreConnectionError, StoreError
 from tests.dashboard.serving import add_tasks, by_header, client_of
 from tests.helpers.waiting import until
@@ -253,6 +256,61 @@ async def test_shared_dashboard_adds_what_process_knows(tmp_path: Path) -> None:
         assert "asyncz_store_nodes 1" in await get(client, "/metrics")
         assert "asyncz_store_nodes" not in await get(client, "/process/metrics")
     dashboard.close()
+
+
+async def fail_once() -> None:
+    logging.getLogger("tests.dashboard.owners").warning("attempt %d", current_run().attempt)
+    if current_run().attempt == 1:
+        raise ValueError("own attempt")
+    await asyncio.sleep(60)
+
+
+async def test_shared_run_page_shows_all_owners(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports of another owner are joined with those of this node, each record once."""
+    read = ConsoleQueries.reports
+
+    def reports(queries: ConsoleQueries, run: RunRecord, limit: int) -> Sequence[RunReport]:
+        earlier = [ReportedLog(at=utc(number), level="INFO", logger="a", message=f"{number}") for number in (1, 1, 2)]
+        failed = ReportedAttempt(attempt=1, finished_at=utc(1), error="earlier attempt")
+        details = ReportDetails(attempts=(failed,), attempts_dropped=3, logs=tuple(earlier), logs_dropped=4)
+        first = RunReport(run_id=run.id, fence=1, node="first", details=details.model_dump_json())
+        return [first, *read(queries, run, limit)]
+
+    monkeypatch.setattr(ConsoleQueries, "reports", reports)
+    scheduler = AsyncIOScheduler(store=f"sqlite:///{tmp_path}/jobs.db")
+    dashboard = Dashboard(scheduler, by_header)
+    task = scheduler.add_task(fail_once, id="once", trigger=None, retry=Retry(attempts=2, delay=0.01))
+    handlers = (dashboard.log_handler, scheduler.store.log_handler)
+    jobs = logging.getLogger("tests.dashboard.owners")
+    for handler in handlers:
+        jobs.addHandler(handler)
+    async with scheduler, client_of(dashboard) as client:
+        handle = task.run()
+        while not any(report.details for report in await scheduler.store.reports(handle.run_id)):
+            await asyncio.sleep(0.01)
+        detail = RunDetail.model_validate_json(await get(client, "/api/run", id=f"{handle.run_id}"))
+        handle.cancel()
+    for handler in handlers:
+        jobs.removeHandler(handler)
+    dashboard.close()
+    assert [line.message for line in detail.logs] == ["1", "1", "2", "attempt 1", "attempt 2"]
+    assert [each.error for each in detail.attempts] == ["earlier attempt", "ValueError: own attempt"]
+    assert (detail.logs_dropped, detail.attempts_dropped) == (4, 3)
+
+
+@pytest.mark.parametrize(
+    ("own", "local", "expected"),
+    [
+        (_Part("", 0), _Part("", 0), ("xyz", 10)),
+        (_Part("bc", 300), _Part("abcd", 299), ("xyzabcd", 309)),
+        (_Part("abcd", 0), _Part("cd", 2), ("xyzabcd", 10)),
+        (_Part("aab", 1), _Part("ab", 0), ("xyzaab", 11)),
+        (_Part("", 0), _Part("yab", 5), ("xzyab", 15)),
+    ],
+)
+def test_parts_of_owners_are_joined(own: _Part[str], local: _Part[str], expected: tuple[str, int]) -> None:
+    entries, dropped = _joined(_Part("xyz", 10), own, local, lambda entry: entry)
+    assert ("".join(entries), dropped) == expected
 
 
 @pytest.mark.slow
