@@ -153,7 +153,7 @@ def _pause(
     if everything == bool(tasks):
         raise typer.BadParameter("name tasks, or pass --all", param_hint="TASK")
     if everything:
-        _report(_guarded(lambda: client.post("scheduler", ActionReport, {"action": action})), f"{action} all", json)
+        _report(_guarded(lambda: client.post("scheduler", ActionReport, {"action": action})), action, json)
     else:
         _act(action, client, tasks, json)
 
@@ -171,7 +171,7 @@ def cancel(
 ) -> None:
     """Cancel the runs of tasks, or one run, as far as their executors can.
 
-    Exit status: 0, or 1 if it failed for a task.
+    Exit status: 0, or 1 if it failed for a task, such as one without a run in progress or waiting.
     """
     if (run is None) == (not tasks):
         raise typer.BadParameter("name tasks, or pass --run RUN", param_hint="TASK")
@@ -211,7 +211,9 @@ def reschedule(
 
 
 def remove(url: Address, tasks: Ids, json: AsJson = False, header: Headers = None, insecure: Insecure = False) -> None:
-    """Remove tasks. When a program starts, it adds its tasks again.
+    """Remove tasks, and the tasks after them in a chain when their runs have ended.
+
+    A program that starts adds its tasks again.
 
     Exit status: 0, or 1 if it failed for a task.
     """
@@ -380,13 +382,14 @@ def _act(
 
 
 def _report(report: ActionReport, action: str, json: bool) -> None:
+    details = {each.id: f": {each.text}" for each in report.details if each.text}
     if json:
         print(report.model_dump_json(indent=2))
     else:
         for task_id in report.done:
-            print(printable(f"{task_id}: {action}"))
+            print(printable(f"{task_id}: {action}{details.get(task_id, '')}", 2000))
         for failure in report.failed:
-            print(printable(f"{failure.task_id}: {failure.message}", 2000), file=sys.stderr)
+            print(printable(f"{failure.task_id or 'asyncz'}: {failure.message}", 2000), file=sys.stderr)
     if report.failed:
         raise typer.Exit(EXIT_FAILED)
 

@@ -16,10 +16,11 @@ from asyncz.config import TriggerConfig
 from asyncz.dashboard._journal import Journal
 from asyncz.dashboard._problems import STORE_PROBLEM
 from asyncz.dashboard._safe_logging import logger
-from asyncz.dashboard.states import ActionFailure, ActionName, ActionReport
+from asyncz.dashboard.states import ActionDetail, ActionFailure, ActionName, ActionReport
 from asyncz.exceptions import AsynczError, InvalidInputError
 from asyncz.protocols import Trigger
 from asyncz.schedulers import AsyncIOScheduler
+from asyncz.stores._console_records import CommandError
 from asyncz.stores.exceptions import StoreError, UnreadableTaskError, UnstorableTaskError
 
 
@@ -116,6 +117,7 @@ class Operator:
         created = None if trigger is None else trigger.create()
         done: list[str] = []
         failed: list[ActionFailure] = []
+        details: list[ActionDetail] = []
         for task_id in dict.fromkeys(ids):
             try:
                 detail = self._act(action, task_id, created)
@@ -127,8 +129,9 @@ class Operator:
                 )
             else:
                 done.append(task_id)
+                details += [ActionDetail(id=task_id, text=detail)] if detail else []
                 self._announcer.announce(OperatorAction(action=action, user=user, task_id=task_id, detail=detail))
-        return ActionReport(done=tuple(done), failed=tuple(failed))
+        return ActionReport(done=tuple(done), failed=tuple(failed), details=tuple(details))
 
     def _act(self, action: ActionName, task_id: str, trigger: Trigger | None) -> str:
         scheduler = self._scheduler
@@ -140,13 +143,24 @@ class Operator:
             case "resume":
                 scheduler.resume_task(task_id)
             case "cancel":
-                return f"{scheduler.get_task(task_id).cancel_runs()} runs"
+                return self._cancel_runs(task_id)
             case "reschedule":
                 scheduler.reschedule_task(task_id, trigger)
                 return "on demand" if trigger is None else printable(f"{trigger}")
             case "remove":
                 scheduler.remove_task(task_id)
         return ""
+
+    def _cancel_runs(self, task_id: str) -> str:
+        task = self._scheduler.get_task(task_id)
+        running = task.state.running
+        if not running:
+            raise CommandError(task_id, "no run of it is in progress")
+        cancelled = task.cancel_runs()
+        if cancelled < running:
+            reason = f"{running - cancelled} of {running} runs go on: a thread cannot be stopped"
+            raise CommandError(task_id, reason)
+        return "1 run" if cancelled == 1 else f"{cancelled} runs"
 
     async def cancel_run(self, run_id: UUID, user: str, /) -> ActionReport:
         """Cancel a run.
@@ -178,7 +192,7 @@ class Operator:
         else:
             self._scheduler.resume()
         self._announcer.announce(OperatorAction(action="pause scheduler" if paused else "resume scheduler", user=user))
-        return ActionReport()
+        return ActionReport(done=("scheduler",))
 
 
 def failure_text(error: Exception, action: str, task_id: str) -> str:
@@ -186,6 +200,8 @@ def failure_text(error: Exception, action: str, task_id: str) -> str:
     if isinstance(error, StoreError) and not isinstance(error, UnstorableTaskError | UnreadableTaskError):
         logger.warning("The store of the dashboard failed: %s", exception_text(error))
         return STORE_PROBLEM
+    if isinstance(error, CommandError):
+        return error.reason
     if isinstance(error, AsynczError):
         return exception_text(error)
     # Code of the user has raised, such as a trigger or a listener; its text is for the log only.

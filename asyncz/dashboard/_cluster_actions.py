@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -12,7 +12,7 @@ from asyncz._text import exception_text
 from asyncz.config import TriggerConfig
 from asyncz.dashboard._actions import Announcer, OperatorAction, check_trigger_of, failure_text
 from asyncz.dashboard._safe_logging import logger
-from asyncz.dashboard.states import ActionFailure, ActionName, ActionReport
+from asyncz.dashboard.states import ActionDetail, ActionFailure, ActionName, ActionReport
 from asyncz.exceptions import TaskLookupError
 from asyncz.protocols import Trigger
 from asyncz.schedulers._schedules import TriggerSchedule
@@ -53,7 +53,7 @@ class ClusterOperator:
         """
         check_trigger_of(action, trigger)
         created = None if trigger is None else trigger.create()
-        done, failed = list[str](), list[ActionFailure]()
+        done, failed, details = list[str](), list[ActionFailure](), list[ActionDetail]()
         asked: dict[str, Sent] = {}
         for task_id in dict.fromkeys(ids):
             try:
@@ -71,11 +71,12 @@ class ClusterOperator:
                 failed.append(ActionFailure(task_id=task_id, message=failure))
             else:
                 done.append(task_id)
+                details += [ActionDetail(id=task_id, text=sent.detail)] if sent.detail else []
             self._announcer.announce(
                 OperatorAction(action=action, user=user, task_id=task_id, detail=sent.detail, failure=failure)
             )
         self._changed()
-        return ActionReport(done=tuple(done), failed=tuple(failed))
+        return ActionReport(done=tuple(done), failed=tuple(failed), details=tuple(details))
 
     async def cancel_run(self, run_id: UUID, user: str, /) -> ActionReport:
         """Cancel a run.
@@ -84,9 +85,11 @@ class ClusterOperator:
             CommandError: The run is not stored, has ended, or has no node.
             StoreError: The store cannot be reached.
         """
-        return await self._send(
+        _, answers = await self._send(
             lambda database: ConsoleCommands(database, user).cancel_run(run_id), "cancel", user, run_id
         )
+        failed = tuple(ActionFailure(task_id="", message=text) for text in answers.values() if text)
+        return ActionReport(done=() if failed else (f"{run_id}",), failed=failed)
 
     async def set_paused(self, paused: bool, user: str, /) -> ActionReport:
         """Pause or resume the schedulers of all nodes.
@@ -96,11 +99,20 @@ class ClusterOperator:
             StoreError: The store cannot be reached.
         """
         action = "pause scheduler" if paused else "resume scheduler"
-        return await self._send(lambda database: ConsoleCommands(database, user).set_paused(paused), action, user, None)
+        sent, answers = await self._send(
+            lambda database: ConsoleCommands(database, user).set_paused(paused), action, user, None
+        )
+        asked = [(node, answers[sequence]) for sequence, node in zip(sent.sequences, sent.nodes, strict=True)]
+        return ActionReport(
+            done=tuple(node.id for node, failure in asked if not failure),
+            failed=tuple(ActionFailure(task_id="", message=failure) for _, failure in asked if failure),
+            details=tuple(ActionDetail(id=node.id, text=node.name) for node, failure in asked if not failure),
+        )
 
     async def _send(
         self, send: Callable[[StoreAdmin], Sent], action: str, user: str, run_id: UUID | None
-    ) -> ActionReport:
+    ) -> tuple[Sent, Mapping[int, str]]:
+        """Write an action; return its records, and the reason for which each failed, empty if it did not."""
         try:
             sent = await self._console.call(send)
         except Exception as error:
@@ -114,9 +126,7 @@ class ClusterOperator:
         failure = "; ".join(text for text in answers.values() if text)
         self._announcer.announce(OperatorAction(action=action, user=user, run_id=run_id, failure=failure))
         self._changed()
-        if failure:
-            return ActionReport(failed=(ActionFailure(task_id="", message=failure),))
-        return ActionReport(done=() if run_id is None else (f"{run_id}",))
+        return sent, answers
 
     async def _answers(self, sequences: Sequence[int]) -> dict[int, str]:
         """Wait for the answers of nodes; return the reason for which each action failed, empty if it did not."""

@@ -332,16 +332,31 @@ class ActionFailure(Snapshot, frozen=True):
     message: Text
 
 
+class ActionDetail(Snapshot, frozen=True):
+    """Further description of an action that was carried out.
+
+    Attributes:
+        id: Id of the task or node.
+        text: Number of cancelled runs, id of the new run, new trigger, downstream tasks, or name of the node.
+    """
+
+    id: Text
+    text: Text
+
+
 class ActionReport(Snapshot, frozen=True):
     """Outcome of an action.
 
     Attributes:
-        done: Ids of the tasks, or of the run, on which the action was carried out.
+        done: Ids of the tasks, the run or the nodes on which the action was carried out; `scheduler` for the one of
+            the process.
         failed: Tasks on which it failed; the others are not affected.
+        details: Further descriptions of what was carried out.
     """
 
     done: tuple[Text, ...] = ()
     failed: tuple[ActionFailure, ...] = ()
+    details: tuple[ActionDetail, ...] = ()
 
 
 class Problem(Snapshot, frozen=True):

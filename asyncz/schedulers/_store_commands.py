@@ -63,8 +63,11 @@ class StoreCommands:
         while session is not None:
             page = await session.commands(self._since, _PAGE)
             for command in page:
-                _log(command)
-                if command.node == self._runs.node_id and command.done_at is None:
+                is_asked = command.node == self._runs.node_id
+                # A record without a node is for all of them.
+                if is_asked or command.node is None:
+                    _log(command)
+                if is_asked and command.done_at is None:
                     await session.answer(command.sequence, self._failure_of(command))
                 self._since = command.sequence
             if len(page) < _PAGE:

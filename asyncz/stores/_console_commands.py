@@ -21,7 +21,7 @@ from asyncz.stores._columns import column_list
 from asyncz.stores._console_queries import ConsoleQueries
 from asyncz.stores._console_records import CommandError
 from asyncz.stores._triggers import encode_trigger
-from asyncz.stores.records import RunRecord, TaskRecord
+from asyncz.stores.records import NodeRecord, RunRecord, TaskRecord
 
 TaskAction: TypeAlias = Literal["run", "pause", "resume", "cancel", "reschedule", "remove"]
 """Action on a task."""
@@ -36,10 +36,12 @@ class Sent:
     Attributes:
         sequences: Positions of the records that nodes have to answer; empty if the action has been carried out.
         detail: Further description.
+        nodes: The nodes of these records, in the same order.
     """
 
     sequences: Sequence[int] = ()
     detail: str = ""
+    nodes: Sequence[NodeRecord] = ()
 
 
 class ConsoleCommands:
@@ -124,8 +126,10 @@ class ConsoleCommands:
         detail = ""
         match action:
             case "run":
-                self._add_run(task)
+                detail = f"{self._add_run(task)}"
             case "remove":
+                downstream = self._downstream(task.id)
+                detail = f"also removes {', '.join(downstream)} when their runs have ended" if downstream else ""
                 change = {"removed": True, "next_due": None, "inactive_since": self._queries.now}
                 self._change(task, change)
             case "reschedule":
@@ -145,11 +149,25 @@ class ConsoleCommands:
         # Of each executor: runs may wait for the one that the task had before. The index begins with it.
         executors = self._queries.waiting_executors()
         ended = sum(self._end_waiting("executor = ? AND task_id = ?", each, task.id) for each in executors)
-        rows = self._rows("SELECT DISTINCT node FROM asyncz_runs WHERE state = 'running' AND task_id = ?", task.id)
-        nodes = {f"{node}" for (node,) in rows} & {node.id for node in self._queries.nodes()}
+        sql = "SELECT node, count(*) FROM asyncz_runs WHERE state = 'running' AND task_id = ? GROUP BY node"
+        running = {f"{node}": int(f"{count}") for node, count in self._rows(sql, task.id)}
+        if not ended and not running:
+            raise CommandError(task.id, "no run of it is in progress or waiting")
+        asked = {*running} & {node.id for node in self._queries.nodes()}
+        detail = _counted(ended + sum(running[node] for node in asked))
         self._record("cancel", task.id, detail=f"{ended} waiting runs")
-        sent = self._ask(nodes, "cancel", task.id, None) if nodes else Sent()
-        return attrs.evolve(sent, detail=f"{ended} waiting runs")
+        # If runs have ended, those of dead nodes are no failure: other nodes take them over.
+        sent = self._ask({*running}, "cancel", task.id, None) if asked or not ended else Sent()
+        return attrs.evolve(sent, detail=detail)
+
+    def _downstream(self, task_id: str) -> Sequence[str]:
+        """Return the ids of the tasks after a task in its chains, sorted."""
+        sql = (
+            "WITH RECURSIVE chain (id) AS (SELECT id FROM asyncz_tasks WHERE upstream = ? AND NOT removed"
+            " UNION SELECT task.id FROM asyncz_tasks AS task JOIN chain ON task.upstream = chain.id"
+            " WHERE NOT task.removed) SELECT id FROM chain ORDER BY id"
+        )
+        return [f"{found}" for (found,) in self._rows(sql, task_id)]
 
     def _change(self, task: TaskRecord, change: Mapping[str, object]) -> None:
         """Write columns of a task with its next version: a node that compares the version does not write over them."""
@@ -159,7 +177,7 @@ class ConsoleCommands:
         sql = f"UPDATE asyncz_tasks SET {columns}, version = version + 1, revision = ? WHERE id = ? RETURNING id"  # noqa: S608
         _ = self._rows(sql, *values.values(), revision, task.id)
 
-    def _add_run(self, task: TaskRecord) -> None:
+    def _add_run(self, task: TaskRecord) -> UUID:
         if task.state != "active":
             reason = task.problem or "no node declares it"
             raise CommandError(task.id, f"the task is {task.state}: {reason}")
@@ -182,6 +200,7 @@ class ConsoleCommands:
         columns, places = column_list(values), ", ".join("?" * len(values))
         sql = f"INSERT INTO asyncz_runs ({columns}) VALUES ({places}) RETURNING sequence"  # noqa: S608  # own names
         _ = self._rows(sql, *(self._stored(value) for value in values.values()))
+        return run.id
 
     def _end_waiting(self, condition: str, *values: object) -> int:
         """End waiting runs as cancelled; return their number. Their fence rejects nodes that would start them."""
@@ -201,10 +220,10 @@ class ConsoleCommands:
         return len(ended)
 
     def _ask(self, nodes: set[str], action: str, task_id: str, run: UUID | None) -> Sent:
-        alive = {node.id for node in self._queries.nodes()}
-        if not nodes & alive:
+        asked = sorted((node for node in self._queries.nodes() if node.id in nodes), key=lambda node: node.id)
+        if not asked:
             raise CommandError(task_id, "no node is alive that could do that")
-        return Sent([self._record(action, task_id, run=run, node=node) for node in sorted(nodes & alive)])
+        return Sent([self._record(action, task_id, run=run, node=node.id) for node in asked], nodes=asked)
 
     def _record(
         self,
@@ -253,3 +272,7 @@ class ConsoleCommands:
 
     def _rows(self, sql: str, *values: object) -> Sequence[Sequence[object]]:
         return self._database.query(sql, *values)
+
+
+def _counted(runs: int) -> str:
+    return "1 run" if runs == 1 else f"{runs} runs"

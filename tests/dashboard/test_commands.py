@@ -83,7 +83,10 @@ def test_actions_change_tasks(served: Served) -> None:
     assert (report.done, [each.task_id for each in report.failed]) == (("double",), ["missing"])
     resumed = served.command("resume", served.url, "double")
     assert (resumed.returncode, resumed.stdout) == (0, "double: resume\n")
-    assert served.command("cancel", served.url, "double").returncode == 0
+    cancelled = served.command("cancel", served.url, "double")
+    assert (cancelled.returncode, cancelled.stderr) == (1, "double: no run of it is in progress\n")
+    assert served.command("pause", served.url, "--all").stdout == "scheduler: pause\n"
+    assert served.command("resume", served.url, "--all").stdout == "scheduler: resume\n"
 
 
 def test_tasks_are_rescheduled_and_removed(served: Served) -> None:

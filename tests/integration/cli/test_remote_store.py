@@ -77,9 +77,9 @@ async def test_actions_reach_node(tmp_path: Path) -> None:
         await until(lambda: scheduler.get_task("long").state.running == 0)
         await command("run-now", url, "long")
         await until(lambda: scheduler.get_task("long").state.running == 1)
-        assert await command("cancel", url, "long") == "long: cancel\n"
+        assert await command("cancel", url, "long") == "long: cancel: 1 run\n"
         await until(lambda: scheduler.get_task("long").state.running == 0)
-        await command("pause", url, "--all")
+        assert re.fullmatch(r"\w+: pause: .+\n", await command("pause", url, "--all"))
         await until(lambda: scheduler.status == "paused")
         await command("resume", url, "--all")
         await until(lambda: scheduler.status == "running")
@@ -95,7 +95,8 @@ async def test_tasks_are_rescheduled_and_removed(tmp_path: Path) -> None:
             (("--at", "2099-01-31T12:00", "--tz", "Europe/Berlin"), "at 2099-01-31 11:00:00 UTC"),
             (("--on-demand",), ""),
         ):
-            assert await command("reschedule", url, "double", *arguments) == "double: reschedule\n"
+            text = await command("reschedule", url, "double", *arguments)
+            assert text == f"double: reschedule: {trigger or 'on demand'}\n"
             await until(partial(_has_trigger, scheduler, trigger))
         report = ActionReport.model_validate_json(await command("remove", url, "double", "missing", "--json", status=1))
         assert (report.done, [each.task_id for each in report.failed]) == (("double",), ["missing"])
@@ -129,6 +130,44 @@ async def test_logs_show_records_of_run(tmp_path: Path) -> None:
         while "WARNING" not in (text := await command("logs", url_of(tmp_path), "logs")):
             await asyncio.sleep(0.05)
     assert "WARNING jobs: password=••• was rejected" in text
+
+
+async def test_cancel_without_run_fails(tmp_path: Path) -> None:
+    async with node(tmp_path):
+        text = await command("cancel", url_of(tmp_path), "double", status=1)
+        assert text == "double: no run of it is in progress or waiting\n"
+
+
+async def test_run_now_prints_id_of_run(tmp_path: Path) -> None:
+    async with node(tmp_path):
+        pass
+    text = await command("run-now", url_of(tmp_path), "double", "double")
+    (run_id,) = re.findall(r"double: run: (.+)\n", text)
+    shown = RunDetail.model_validate_json(await command("logs", url_of(tmp_path), "double", "--json"))
+    assert run_id == f"{shown.run.run_id}"
+    assert await command("cancel", url_of(tmp_path), "double") == "double: cancel: 1 run\n"
+
+
+async def test_remove_lists_downstream_tasks(tmp_path: Path) -> None:
+    scheduler = AsyncIOScheduler(store=url_of(tmp_path))
+    scheduler.add_task(log_secret, id="first", trigger=None).then(ignore, id="second").then(ignore, id="third")
+    async with scheduler:
+        pass
+    text = await command("remove", url_of(tmp_path), "first")
+    assert text == "first: remove: also removes second, third when their runs have ended\n"
+
+
+def ignore(_: object) -> None:
+    pass
+
+
+async def test_pause_all_names_each_node(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "asyncz"):
+        async with node(tmp_path), node(tmp_path):
+            text = await command("pause", url_of(tmp_path), "--all")
+    assert len(set(text.splitlines())) == 2
+    lines = [each.message for each in caplog.records if "pause by " in each.message]
+    assert len(lines) == 2
 
 
 async def test_logs_show_waiting_run(tmp_path: Path) -> None:
