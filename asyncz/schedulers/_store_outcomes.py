@@ -67,6 +67,7 @@ class OwnedRun:
         on_lost: Policy if the node of the run dies.
         attempt: Number of the attempt with which this owner begins.
         permit: Right of the run to begin.
+        lost_node: Id of the lost node whose attempt ends; None for attempts of this node.
     """
 
     id: UUID
@@ -78,6 +79,7 @@ class OwnedRun:
     on_lost: LostRunPolicy = "fail"
     attempt: int = 1
     permit: RunPermit = attrs.field(factory=lambda: RunPermit(None))
+    lost_node: str | None = None
 
 
 @attrs.frozen(eq=False)
@@ -165,7 +167,14 @@ class PendingOutcomes:
     def end(self, owned: OwnedRun, state: FinalRunState, error: str = "") -> None:
         """End a run that was not started here."""
         text = _storable(error)[:_MAX_TEXT]
-        outcome = Outcome(run_id=owned.id, fence=owned.fence, state=state, finished_at=self._now(), error=text)
+        outcome = Outcome(
+            run_id=owned.id,
+            fence=owned.fence,
+            state=state,
+            finished_at=self._now(),
+            error=text,
+            lost_node=owned.lost_node,
+        )
         self._outcomes.append((owned.task_id, outcome))
         self._wake()
 
@@ -243,6 +252,7 @@ class PendingOutcomes:
             finished_at=outcome.finished_at,
             error=f"the details could not be stored: {reason}".replace("\0", "\\0"),
             then=outcome.then,
+            lost_node=outcome.lost_node,
         )
         try:
             return {*await session.finish([reduced])}
@@ -297,7 +307,15 @@ def outcome_of(owned: OwnedRun, event: Ended, now: datetime, result: str | None 
         logger.error("The outcome of a run of the task %r has invalid details: %s", owned.task_id, error)
         reason = _storable(exception_text(error))[:_MAX_TEXT]
         state = _STATES[type(event)]
-        return Outcome(run_id=owned.id, fence=owned.fence, state=state, finished_at=now, result=result, error=reason)
+        return Outcome(
+            run_id=owned.id,
+            fence=owned.fence,
+            state=state,
+            finished_at=now,
+            result=result,
+            error=reason,
+            lost_node=owned.lost_node,
+        )
 
 
 def _full_outcome_of(owned: OwnedRun, event: Ended, now: datetime, result: str | None) -> Outcome:
@@ -320,4 +338,5 @@ def _full_outcome_of(owned: OwnedRun, event: Ended, now: datetime, result: str |
         result=result,
         error=error,
         traceback=text,
+        lost_node=owned.lost_node,
     )

@@ -357,7 +357,11 @@ class StoredRuns:
         while (run.id, at) in self._owned or (run.id, at) in self._called:
             at += _APART
         function = None if stored is None else stored.call.function
-        return OwnedRun(run.id, run.fence, run.task_id, at, function, waited, run.on_lost, run.attempt, RunPermit(term))
+        # With the other policy, the attempt that ends is one of this node.
+        lost_node = run.lost_node if run.on_lost == "fail" else None
+        return OwnedRun(
+            run.id, run.fence, run.task_id, at, function, waited, run.on_lost, run.attempt, RunPermit(term), lost_node
+        )
 
     async def claim(self, session: StoreSession) -> None:
         """Become the owner of waiting runs if there are slots for them."""
@@ -440,7 +444,8 @@ class StoredRuns:
             taken = await session.take_over(_PAGE)
             self.taken_over += len(taken)
             for run in taken:
-                logger.warning("The run %s of the task %r was taken over from a lost node", run.id, run.task_id)
+                message = "The run %s of the task %r was taken over from the lost node %s"
+                logger.warning(message, run.id, run.task_id, run.lost_node)
                 if run.on_lost == "rerun":
                     await self._start_claimed(session, run, term)
                 else:
@@ -451,7 +456,9 @@ class StoredRuns:
 
     def _fail(self, run: RunRecord, term: LeaseTerm | None) -> None:
         """End the run of a lost node as failed, or give it back for its next attempt if its retry policy allows one."""
-        error, stored = NodeLostError(run.task_id, run.node or ""), self._tasks.get(run.task_id)
+        # In a run that is found later, the former owner is missing, unless that is this node, with an earlier lease.
+        node = run.lost_node or (self.node_id if run.id in self._left else "")
+        error, stored = NodeLostError(run.task_id, node), self._tasks.get(run.task_id)
         if stored is None:
             self.outcomes.end(self._owned_run(run, None), "error", exception_text(error))
             return

@@ -14,7 +14,7 @@ SqlValue: TypeAlias = str | int | bytes | None
 """A value of SQLite."""
 
 TASK_COLUMNS: tuple[str, ...] = tuple(TaskRecord.model_fields)
-RUN_COLUMNS: tuple[str, ...] = tuple(RunRecord.model_fields)
+RUN_COLUMNS: tuple[str, ...] = tuple(name for name, field in RunRecord.model_fields.items() if not field.exclude)
 OUTCOME_COLUMNS: tuple[str, ...] = (
     *("state", "attempt", "not_before", "started_at", "finished_at", "result", "error", "traceback"),
 )

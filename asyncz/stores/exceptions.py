@@ -147,7 +147,7 @@ class NodeLostError(StoreError, RuntimeError):
 
     Attributes:
         task_id: Id of the task.
-        node: Id of the node.
+        node: Id of the node; empty if it is not known.
     """
 
     task_id: str
@@ -155,4 +155,5 @@ class NodeLostError(StoreError, RuntimeError):
 
     @override
     def __str__(self) -> str:
-        return f"the node {self.node} died during a run of the task {self.task_id!r}, or lost its lease"
+        node = f"the node {self.node}" if self.node else "a node"
+        return f"{node} died during a run of the task {self.task_id!r}, or lost its lease"

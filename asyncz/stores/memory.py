@@ -457,7 +457,7 @@ class MemoryStoreSession:
     def _own(self, run: RunRecord) -> RunRecord:
         update = {"state": "running", "node": self._node.id, "fence": run.fence + 1}
         owned = self._tables.runs[run.id] = run.model_copy(update=update)
-        return owned
+        return owned if run.node is None else owned.model_copy(update={"lost_node": run.node})
 
     def _finish(self, outcome: Outcome) -> bool:
         run = self._tables.runs.get(outcome.run_id)
@@ -467,10 +467,11 @@ class MemoryStoreSession:
             # Only the owner with this fence can have moved the run on, to a state that is not `running`.
             is_next = run.fence == outcome.fence + 1
             return is_next and all(getattr(run, name) == getattr(outcome, name) for name in OUTCOME_COLUMNS)
-        values = outcome.model_dump(exclude={"run_id", "fence", "then"}) | {"fence": run.fence + 1}
+        values = outcome.model_dump(exclude={"run_id", "fence", "then", "lost_node"}) | {"fence": run.fence + 1}
         if outcome.state == "waiting":
             values["node"] = None
         else:
+            values["node"] = run.node if outcome.lost_node is None else outcome.lost_node
             values["ended"] = self._tables.next_ended()
         self._tables.runs[run.id] = run.model_copy(update=values)
         self._hand_over(outcome.then)

@@ -155,11 +155,12 @@ chosen AS MATERIALIZED (
 {_OWN}""".encode()  # noqa: S608  # own names
 _TAKE_OVER = f"""
 WITH chosen AS MATERIALIZED (
-    SELECT sequence FROM asyncz_runs
+    SELECT sequence, node FROM asyncz_runs
     WHERE state = 'running' AND {_IS_LOST}
     ORDER BY sequence LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
-{_OWN}""".encode()  # noqa: S608  # own names
+{_OWN}, (SELECT node FROM chosen WHERE chosen.sequence = asyncz_runs.sequence) AS lost_node
+""".encode()  # noqa: S608  # own names
 
 # The fence alone decides, as each transition increments it. With the state in the condition, the planner would choose
 # the partial index of running runs and walk all of them. All writers lock the rows in one order. LATERAL and the array
@@ -168,7 +169,7 @@ _OUTCOME = """
 WITH outcome AS (
     SELECT * FROM json_to_recordset(%(outcomes)s::json) AS outcome (
         run_id uuid, fence int, state text, attempt int, not_before timestamptz, started_at timestamptz,
-        finished_at timestamptz, result text, error text, traceback text, "then" json
+        finished_at timestamptz, result text, error text, traceback text, "then" json, lost_node text
     )
 )"""
 _OWNED = f"""{_OUTCOME},
@@ -186,7 +187,7 @@ _SET_OUTCOME = """
 UPDATE asyncz_runs SET state = outcome.state, attempt = outcome.attempt, not_before = outcome.not_before,
     started_at = outcome.started_at, finished_at = outcome.finished_at, result = outcome.result,
     error = outcome.error, traceback = outcome.traceback, fence = asyncz_runs.fence + 1,
-    node = CASE outcome.state WHEN 'waiting' THEN NULL ELSE asyncz_runs.node END,
+    node = CASE outcome.state WHEN 'waiting' THEN NULL ELSE coalesce(outcome.lost_node, asyncz_runs.node) END,
     ended = coalesce((SELECT before FROM counted) + (SELECT position FROM ended WHERE ended.id = asyncz_runs.id), 0)
 FROM outcome, owned
 WHERE asyncz_runs.id = owned.id AND owned.id = outcome.run_id AND asyncz_runs.fence = outcome.fence

@@ -164,6 +164,8 @@ class StoreSession(Protocol):
 
         With an accepted outcome, the runs of its `then` are stored, in the same transaction. A rejected one adds none.
 
+        The node of the run stays its owner, or becomes the `lost_node` of the outcome.
+
         An outcome that was accepted before, equal in all fields, is accepted again and changes nothing: the answer of
         the first call may have been lost. That ends when the run gets another owner.
         """
@@ -173,7 +175,7 @@ class StoreSession(Protocol):
         """Become the owner of running runs of nodes that closed their session or lost their lease.
 
         Returns:
-            The runs with a new fence: outcomes of their former node are rejected from now on.
+            The runs with a new fence, and their former node as `lost_node`, whose outcomes are rejected from now on.
         """
         ...
 

@@ -98,7 +98,7 @@ class RunRecord(BaseModel, frozen=True, extra="forbid", defer_build=True):
         on_lost: Policy if the node of the run dies.
         arguments: Arguments as JSON, if they differ from those of the task; otherwise None.
         missed: Number of due times that the run stands for if its kind is `missed`, otherwise 0.
-        node: Id of the node that owns the run; None if it waits or was never owned.
+        node: Id of the node that owns the run, or whose attempt had the outcome; None if it waits or was never owned.
         fence: Number that each change of the owner or the state increments, from 1 for the first owner. Later writes
             of the owner have to name it. Set by the store.
         sequence: Position in the history. Set by the store.
@@ -111,6 +111,7 @@ class RunRecord(BaseModel, frozen=True, extra="forbid", defer_build=True):
         ended: Position of the outcome among those of all runs; 0 if there is none, or if no node listened. Set by the
             store.
         trace_context: Trace context of the code that submitted the run, as JSON with headers; None if it has none.
+        lost_node: Id of the former owner, in runs that `StoreSession.take_over` returns; otherwise None. Not stored.
     """
 
     id: UUID
@@ -135,6 +136,7 @@ class RunRecord(BaseModel, frozen=True, extra="forbid", defer_build=True):
     traceback: str = ""
     ended: NonNegativeInt = 0
     trace_context: str | None = None
+    lost_node: str | None = Field(default=None, exclude=True)
 
     @model_validator(mode="after")
     def _check_missed(self) -> Self:
@@ -198,6 +200,8 @@ class Outcome(BaseModel, frozen=True, extra="forbid", defer_build=True):
         error: Class and text of the exception.
         traceback: Traceback as text, if there is one.
         then: Runs of downstream tasks, which the store adds in the same transaction if it accepts the outcome.
+        lost_node: Id of the lost node that made the attempt, which the store keeps as the node of the run; None for the
+            owner of the run.
     """
 
     run_id: UUID
@@ -211,6 +215,7 @@ class Outcome(BaseModel, frozen=True, extra="forbid", defer_build=True):
     error: str = ""
     traceback: str = ""
     then: tuple[RunRecord, ...] = ()
+    lost_node: str | None = None
 
     @model_validator(mode="after")
     def _check_then(self) -> Self:

@@ -73,7 +73,7 @@ _CAN_FIRE = "state = 'active' AND NOT paused AND NOT removed"
 # partial index of all runs in that state.
 _FINISH = (
     f"UPDATE asyncz_runs SET {', '.join(f'{column} = ?' for column in OUTCOME_COLUMNS)},"  # noqa: S608  # own names
-    " node = iif(?, NULL, node), ended = ?, fence = fence + 1 WHERE id = ? AND fence = ?"
+    " node = iif(?, NULL, coalesce(?, node)), ended = ?, fence = fence + 1 WHERE id = ? AND fence = ?"
 )
 # Only the owner with a fence can have moved the run on to the next one, in a state that is not `running`.
 _IS_FINISHED_SO = (
@@ -431,7 +431,10 @@ class _SqliteTransactions:
         values = outcome_row(outcome)
         given_back, run_id = outcome.state == "waiting", outcome.run_id.bytes
         ended = 0 if given_back else numbers.next
-        if database.execute(_FINISH, (*values, given_back, ended, run_id, outcome.fence)).rowcount == 1:
+        if (
+            database.execute(_FINISH, (*values, given_back, outcome.lost_node, ended, run_id, outcome.fence)).rowcount
+            == 1
+        ):
             if not given_back:
                 numbers.take()
             if outcome.then:
@@ -445,7 +448,7 @@ class _SqliteTransactions:
             [(self._node.id, run.id.bytes) for run in runs],
         )
         update = {"state": "running", "node": self._node.id}
-        return [evolved(run, {**update, "fence": run.fence + 1}) for run in runs]
+        return [evolved(run, {**update, "fence": run.fence + 1, "lost_node": run.node}) for run in runs]
 
 
 def migrate(connection: sqlite3.Connection, path: str) -> Sequence[Migration]:

@@ -220,6 +220,10 @@ STORE_RULES: tuple[Rule, ...] = _numbered(
         "take over the dead",
         "The runs of a node whose lease is over or whose session is closed can be taken over, once.",
     ),
+    (
+        "former owner",
+        "A run that is taken over says which node has lost it, and its outcome can name that node in the history.",
+    ),
     ("spare the living", "The runs of a node with a valid lease are not taken over."),
     ("no rights without lease", "A node whose lease is over fires, claims and takes over nothing until it renews it."),
     ("lost lease", "A renewal after the end of the lease says that it was lost; another renewal does not."),
@@ -288,6 +292,7 @@ STORE_RULES: tuple[Rule, ...] = _numbered(
     ONE_CLAIM,
     CLAIMS_WITHIN_BOUNDS,
     TAKE_OVER_THE_DEAD,
+    FORMER_OWNER,
     SPARE_THE_LIVING,
     NO_RIGHTS_WITHOUT_LEASE,
     LOST_LEASE,

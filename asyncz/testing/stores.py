@@ -357,6 +357,24 @@ class StoreConformance(StoreChecks):
         if [each.id for each in await heir.take_over(10)] != [run.id]:
             raise RuleBrokenError(rules.TAKE_OVER_THE_DEAD, "the run of a closed session was not taken over at once")
 
+    @checks(rules.FORMER_OWNER)
+    async def test_lost_run_names_its_former_owner(self) -> None:
+        nodes = await self._nodes(2)
+        run = await nodes.running_run()
+        await nodes.first.close()
+        heir, former = nodes.sessions[1], nodes.ids[0]
+        taken = await heir.take_over(10)
+        if [(each.id, each.node, each.lost_node) for each in taken] != [(run.id, nodes.ids[1], former)]:
+            raise RuleBrokenError(rules.FORMER_OWNER, f"the node {former} has lost the run, taken over were {taken}")
+        if any(each.lost_node is not None for each in await heir.runs(RunQuery())):
+            raise RuleBrokenError(rules.FORMER_OWNER, "a run of the history names a lost node as that of a take-over")
+        outcome = outcome_of(taken[0]).model_copy(update={"state": "error", "lost_node": former})
+        _ = await heir.finish([outcome])
+        if [each.node for each in await heir.runs(RunQuery())] != [former]:
+            raise RuleBrokenError(rules.FORMER_OWNER, "the outcome of a lost run does not name the lost node")
+        if await heir.finish([outcome]) != [run.id]:
+            raise RuleBrokenError(rules.FORMER_OWNER, "an outcome that names a lost node is accepted once only")
+
     @checks(rules.SPARE_THE_LIVING)
     async def test_runs_of_living_nodes_are_spared(self) -> None:
         nodes = await self._nodes(2)

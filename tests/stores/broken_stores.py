@@ -228,6 +228,22 @@ class NeverTakesOver(BrokenSession):
         return ()
 
 
+class ForgetsFormerOwners(BrokenSession):
+    breaks = "former owner"
+
+    @override
+    async def take_over(self, limit: int, /) -> Sequence[RunRecord]:
+        return [run.model_copy(update={"lost_node": None}) for run in await super().take_over(limit)]
+
+
+class BlamesTheHeir(BrokenSession):
+    breaks = "former owner"
+
+    @override
+    def _finish(self, outcome: Outcome) -> bool:
+        return super()._finish(outcome.model_copy(update={"lost_node": None}))
+
+
 class TakesOverEverything(BrokenSession):
     breaks = "spare the living"
 

@@ -519,6 +519,28 @@ async def test_run_of_lost_node_is_taken_over(store: Store, on_lost: str) -> Non
     await zombie.close()
 
 
+async def test_lost_run_names_the_lost_node(store: Store) -> None:
+    await declared(store, lambda scheduler: scheduler.add_task(note, "one", trigger=HOURLY, id="note"))
+    zombie, owned = await lost_run(store, "note")
+    await zombie.close()
+    errors: list[TaskError] = []
+    cluster: list[TaskError] = []
+    scheduler = AsyncIOScheduler(store=store)
+    scheduler.subscribe(TaskError, errors.append)
+    scheduler.subscribe(TaskError, cluster.append, scope="cluster")
+    async with scheduler:
+        # The node begins to listen before it takes over runs.
+        scheduler.add_task(note, "one", trigger=HOURLY, id="note")
+        await until(lambda: bool(errors and cluster))
+        (run,) = await scheduler.store.runs(RunQuery(task_id="note"))
+    error = errors[0].exception
+    assert isinstance(error, NodeLostError)
+    assert owned.node is not None
+    assert (error.node, run.node) == (owned.node, owned.node)
+    assert f"the node {owned.node} died" in run.error
+    assert cluster[0].details.worker == Worker(node=owned.node)
+
+
 @pytest.mark.slow
 async def test_lost_run_can_be_retried(store: Store) -> None:
     retry = Retry(attempts=2, on=(NodeLostError,))
