@@ -50,5 +50,6 @@ Redact: TypeAlias = Callable[[RedactedKind, str, str], str]
 """Function of the kind, the name and the text; it returns the text to show.
 
 The name is that of the parameter for an argument, or its position if the name is not known, such as `1`. For other
-kinds, it is the id of the task.
+kinds, it is the id of the task. A text comes with its line breaks and control characters; in the text to show, those of
+all kinds but `traceback` become escape sequences.
 """

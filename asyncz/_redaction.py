@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Final
 
 from asyncz._aliases import Redact, RedactedKind
 from asyncz._safe_logging import is_interrupt
+from asyncz._text import shortened
 
 HIDDEN = "•••"
 """Text in place of one that must not be shown."""
 
 _SECRET_NAME = re.compile(
     r"passw|passphrase|pwd|secret|token|credential|(?:api|private|access|account)[_-]?key|authorization|signature"
-    r"|(?:^|[_-])sig(?:$|[_-])",
+    # The name may begin with the letter of an escaped line break: `\nsig=` in the `repr` of a text.
+    r"|(?:^[nrt]?|[_-])sig(?:$|[_-])",
     re.IGNORECASE,
 )
 # No pattern may need time that grows with the square of the length: repetitions are possessive, and a search continues
@@ -41,8 +44,8 @@ _AUTHORIZATION = re.compile(r"""(?![bru]{0,2}["'])[^\s'"\\\[({<][^\n'"]*+""", re
 _URL = re.compile(r"(?<=://)([^/\s:]*+):(\S++)")
 _CUT_SIGN = "…"
 _PORT = re.compile(r"\d{1,5}(?:[/?#…]|$)")
-# The longest texts to show. They are cut after their redaction: the rest of a secret that was cut is not recognized.
-_LENGTHS: dict[RedactedKind, int] = {"argument": 300, "result": 300, "error": 1000, "log": 2000}
+LENGTHS: Final[Mapping[RedactedKind, int]] = {"argument": 300, "result": 300, "error": 1000, "log": 2000}
+"""Longest texts to show. They are cut after their redaction: the rest of a secret that was cut is not recognized."""
 
 
 def redact_secrets(kind: RedactedKind, name: str, text: str) -> str:
@@ -92,6 +95,8 @@ def _without_values(text: str) -> str:
 class TextRedactor:
     """Guarded call of a function that redacts: a text is hidden if the function raises.
 
+    Texts come with all their characters: the function may not find a name behind the escape sequence of a line break.
+
     Args:
         redact: Function of the user.
     """
@@ -109,8 +114,7 @@ class TextRedactor:
             if is_interrupt(error):
                 raise
             return HIDDEN
-        length = _LENGTHS.get(kind, len(shown))
-        return shown if len(shown) <= length else f"{shown[: length - 1]}{_CUT_SIGN}"
+        return shortened(shown, LENGTHS.get(kind, len(shown)))
 
     def error(self, task_id: str) -> Callable[[str], str]:
         """Return a function that redacts the errors of a task."""

@@ -8,6 +8,11 @@ from types import TracebackType
 DEFAULT_LENGTH = 500
 
 
+def shortened(text: str, length: int = DEFAULT_LENGTH) -> str:
+    """Return a text of a maximum length: longer ones end with an ellipsis."""
+    return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
 def printable(text: str, length: int = DEFAULT_LENGTH) -> str:
     r"""Return a text in one line that a terminal, a log file and a UTF-8 encoder accept.
 
@@ -18,12 +23,11 @@ def printable(text: str, length: int = DEFAULT_LENGTH) -> str:
         text: The text; it may contain anything.
         length: The maximum number of characters; longer texts end with an ellipsis.
     """
-    if len(text) > length:
-        text = f"{text[: length - 1]}…"
+    text = shortened(text, length)
     if text.isprintable():
         return text
     escaped = "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
-    return escaped if len(escaped) <= length else f"{escaped[: length - 1]}…"
+    return shortened(escaped, length)
 
 
 def encodable(text: str) -> str:
@@ -69,25 +73,38 @@ def message_of(error: BaseException) -> str:
         return f"<str() raised {type_name(failure)}>"
 
 
+def raw_exception_text(error: BaseException, length: int = DEFAULT_LENGTH) -> str:
+    """Return the class and the message of an exception, with all characters: for texts that are redacted first.
+
+    A `__str__` that raises does not matter: the text says so instead.
+    """
+    name, message = type_name(error), message_of(error)
+    return shortened(f"{name}: {message}" if message else name, length)
+
+
 def exception_text(error: BaseException, length: int = DEFAULT_LENGTH) -> str:
     """Return the class and the message of an exception as a printable text.
 
     A `__str__` that raises does not matter: the text says so instead.
     """
-    name, message = type_name(error), message_of(error)
-    return printable(f"{name}: {message}" if message else name, length)
+    return printable(raw_exception_text(error, length), length)
+
+
+def raw_value_text(value: object, length: int = DEFAULT_LENGTH) -> str:
+    """Return the `repr` of a value, with all characters, even if its `__repr__` raises: for texts to redact first."""
+    import reprlib
+
+    of_value = reprlib.Repr()
+    of_value.maxstring = of_value.maxother = length
+    try:
+        return shortened(str.__str__(of_value.repr(value)), length)
+    except BaseException as failure:
+        return f"<{type_name(value)}: repr() raised {type_name(failure)}>"
 
 
 def value_text(value: object, length: int = DEFAULT_LENGTH) -> str:
     """Return the `repr` of a value as a printable text of bounded length, even if its `__repr__` raises."""
-    import reprlib
-
-    shortened = reprlib.Repr()
-    shortened.maxstring = shortened.maxother = length
-    try:
-        return printable(shortened.repr(value), length)
-    except BaseException as failure:
-        return f"<{type_name(value)}: repr() raised {type_name(failure)}>"
+    return printable(raw_value_text(value, length), length)
 
 
 def without_secrets(text: str) -> str:

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
-from asyncz._text import printable, value_text
+from asyncz._text import printable, raw_value_text, value_text
 from asyncz.dashboard._redaction import Redactor
 from asyncz.dashboard._runs import outcome_of
 from asyncz.dashboard._timelines import limits_as_arguments
@@ -122,7 +122,7 @@ def arguments_of(text: str, redactor: Redactor) -> tuple[Argument, ...]:
     if "codec" in stored:
         return (Argument(name="arguments", value=_encoded_by(stored["codec"])),)
     return tuple(
-        Argument(name=name, value=redactor("argument", name, value_text(value, _MAX_SHOWN)))
+        Argument(name=name, value=redactor("argument", name, raw_value_text(value, _MAX_SHOWN)))
         for name, value in _named(stored["args"], stored["kwargs"])
     )
 

@@ -22,7 +22,7 @@ from typing_extensions import override
 from asyncz import events
 from asyncz._run_ids import number_of, parsed_run_id, run_numbers
 from asyncz._statuses import RunOutcome
-from asyncz._text import exception_text, printable
+from asyncz._text import raw_exception_text, shortened
 from asyncz.dashboard._run_logs import LogEntry, RunLogs
 from asyncz.events import RunDetails
 from asyncz.logs import SeenRecords
@@ -274,7 +274,7 @@ class Journal:
         self._end(event, "executed")
 
     def _on_error(self, event: events.TaskError) -> None:
-        self._end(event, "error", exception_text(event.exception, _MAX_ERROR), _shortened(event.traceback))
+        self._end(event, "error", raw_exception_text(event.exception, _MAX_ERROR), _shortened(event.traceback))
 
     def _end(self, event: _RunEvent, outcome: RunOutcome, error: str = "", traceback: str = "") -> None:
         details = event.details
@@ -297,7 +297,7 @@ class Journal:
         self._record(type(event).__name__, event.task_id, event.details, "", _REJECTED)
 
     def _on_retrying(self, event: events.TaskRetrying) -> None:
-        error = exception_text(event.exception, _MAX_ERROR)
+        error = raw_exception_text(event.exception, _MAX_ERROR)
         attempt = FailedAttempt(event.details, event.delay, error, _shortened(event.traceback))
         with self._lock:
             run = self._runs.get(event.details.run_id)
@@ -317,8 +317,8 @@ class Journal:
     def _on_task(self, event: events.TaskAdded | events.TaskModified | events.TaskRemoved) -> None:
         text = ""
         if isinstance(event, events.TaskModified):
-            failure = "" if event.exception is None else f": {exception_text(event.exception, _MAX_ERROR)}"
-            text = f"{printable(event.change, _MAX_ERROR)}{failure}"
+            failure = "" if event.exception is None else f": {raw_exception_text(event.exception, _MAX_ERROR)}"
+            text = f"{shortened(event.change, _MAX_ERROR)}{failure}"
         self._record(type(event).__name__, event.task_id, None, text, _REJECTED)
 
     def _on_scheduler(
@@ -368,6 +368,6 @@ class RunLogHandler(logging.Handler):
         try:
             message = record.getMessage()
         except Exception as error:
-            message = f"a message that cannot be formatted: {exception_text(error)}"
-        entry = LogEntry(record.created, record.levelname, record.name, printable(message, _MAX_MESSAGE))
+            message = f"a message that cannot be formatted: {raw_exception_text(error)}"
+        entry = LogEntry(record.created, record.levelname, record.name, shortened(message, _MAX_MESSAGE))
         self._journal.record_log(run_id, entry)

@@ -11,14 +11,17 @@ from functools import partial
 from pathlib import PurePath
 from uuid import UUID
 
+from typing_extensions import override
+
 from asyncz._aliases import Redact as Redact, RedactedKind as RedactedKind
 from asyncz._callables import CallWrapper
 from asyncz._redaction import (
     HIDDEN as HIDDEN,
+    LENGTHS,
     TextRedactor,
     redact_secrets as redact_secrets,
 )
-from asyncz._text import value_text
+from asyncz._text import printable, raw_value_text, value_text
 from asyncz.dashboard.states import Argument
 
 _MAX_READ = 10_000
@@ -26,11 +29,17 @@ _PLAIN = (str, bytes, int, float, Decimal, date, time, timedelta, UUID, Enum, Pu
 
 
 class Redactor(TextRedactor):
-    """Redaction of texts, and of the arguments of calls.
+    """Redaction of texts, and of the arguments of calls. Each text but a traceback is shown in one line.
 
     Args:
         redact: Function of the user.
     """
+
+    @override
+    def __call__(self, kind: RedactedKind, name: str, text: str) -> str:
+        shown = super().__call__(kind, name, text)
+        # Escape sequences make a text longer, so it may be cut again.
+        return shown if kind == "traceback" else printable(shown, LENGTHS.get(kind, _MAX_READ))
 
     def arguments(self, call: object) -> tuple[Argument, ...]:
         """Return the arguments of a call by the names of their parameters. Calls the `repr` of each."""
@@ -50,7 +59,7 @@ class Redactor(TextRedactor):
 
     def value(self, kind: RedactedKind, task_id: str, value: object) -> str:
         """Return the text of a value. Calls its `repr`."""
-        return self(kind, task_id, value_text(value, _MAX_READ))
+        return self(kind, task_id, raw_value_text(value, _MAX_READ))
 
 
 def _parts_of(call: object) -> tuple[object, tuple[object, ...], dict[str, object]]:
@@ -69,9 +78,9 @@ def _texts(call: object) -> Iterator[tuple[str, str]]:
     function, positional, named = _parts_of(call)
     names = _parameter_names(function)
     for number, value in enumerate(positional):
-        yield names[number] if number < len(names) else f"{number + 1}", value_text(value, _MAX_READ)
+        yield names[number] if number < len(names) else f"{number + 1}", raw_value_text(value, _MAX_READ)
     for name, value in named.items():
-        yield name, value_text(value, _MAX_READ)
+        yield name, raw_value_text(value, _MAX_READ)
 
 
 def _parameter_names(function: object) -> list[str]:

@@ -11,7 +11,7 @@ from uuid import UUID
 import attrs
 
 from asyncz._run_owners import RunPermit
-from asyncz._text import escape_surrogates, exception_text
+from asyncz._text import escape_surrogates, exception_text, raw_exception_text
 from asyncz.events import (
     TaskCancelled,
     TaskError,
@@ -322,7 +322,7 @@ def _full_outcome_of(owned: OwnedRun, event: Ended, now: datetime, result: str |
     details = event.details
     error = text = ""
     if isinstance(event, TaskError):
-        error, text = _storable(exception_text(event.exception)), _storable(event.traceback)
+        error, text = _storable(raw_exception_text(event.exception)), _storable(event.traceback)
         error, text = error[:_MAX_TEXT], text[-_MAX_TEXT:]
     elif isinstance(event, TaskMaxInstances | TaskQueueFull):
         error = type(event).__name__

@@ -18,7 +18,7 @@ from typing_extensions import override
 from asyncz._aliases import Redact
 from asyncz._redaction import TextRedactor, redact_secrets
 from asyncz._run_ids import WantedRun, parsed_run_id
-from asyncz._text import escape_surrogates, exception_text, printable
+from asyncz._text import escape_surrogates, raw_exception_text, shortened
 from asyncz.clock import utc
 from asyncz.events import RunDetails, TaskProgress, TaskRetrying
 from asyncz.logs import SeenRecords, install_log_fields
@@ -239,7 +239,7 @@ class StoredReports:
     def _on_retrying(self, event: TaskRetrying) -> None:
         notes = self._notes_of_event(event)
         if notes is not None:
-            attempt = _Attempt(event.details, event.delay, exception_text(event.exception, 10_000), event.traceback)
+            attempt = _Attempt(event.details, event.delay, raw_exception_text(event.exception, 10_000), event.traceback)
             notes.new_attempts.append(attempt)
             if len(notes.new_attempts) > _MAX_ATTEMPTS:
                 del notes.new_attempts[0]
@@ -506,7 +506,7 @@ class _ReportHandler(logging.Handler):
         try:
             message = record.getMessage()
         except Exception as error:
-            message = f"a message that cannot be formatted: {exception_text(error)}"
+            message = f"a message that cannot be formatted: {raw_exception_text(error)}"
         task_id = f"{getattr(record, 'asyncz_task', '')}"
-        shown = printable(message, _MAX_MESSAGE)
-        self._keep(_Line(task_id, f"{run}", record.created, record.levelname, record.name, shown))
+        kept = shortened(message, _MAX_MESSAGE)
+        self._keep(_Line(task_id, f"{run}", record.created, record.levelname, record.name, kept))

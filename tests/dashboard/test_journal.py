@@ -16,7 +16,7 @@ from asyncz._run_ids import NO_RUN, number_of, run_id_of
 from asyncz.dashboard._journal import Journal, RecordedRun, RunLogHandler, Topics
 from asyncz.dashboard._redaction import Redactor, redact_secrets
 from asyncz.dashboard._run_logs import LogEntry
-from asyncz.dashboard._runs import run_of_record
+from asyncz.dashboard._runs import detail_of_record, run_of_record
 from asyncz.events import (
     Event,
     RunDetails,
@@ -283,6 +283,20 @@ async def test_secret_at_length_of_error_is_hidden() -> None:
         run = recorded([TaskError("task", error, details=RunDetails(run_id_of(1)))]).find(run_id_of(1))
         assert run is not None
         assert secret[:3] not in run_of_record(run, Redactor(redact_secrets)).error
+
+
+def test_journal_keeps_line_breaks_for_redaction() -> None:
+    text = "request:\nsig=hunter2"  # not a secret
+    error, details, redactor = ValueError(text), RunDetails(run_id_of(1), 1), Redactor(redact_secrets)
+    failures = (TaskRetrying("task", error, 1.0, details=details), TaskError("task", error, details=details))
+    journal = recorded([submitted(1), *failures])
+    RunLogHandler(journal).handle(record_of_run(text))
+    run = journal.find(run_id_of(1))
+    assert run is not None
+    shown = detail_of_record(run, redactor)
+    events = [redactor("error", "task", each.text) for each in journal.recorded_events(before=None, limit=2)]
+    for each in (shown.run.error, shown.attempts[0].error, shown.logs[0].message, *events):
+        assert each.endswith("request:\\nsig=•••")
 
 
 def test_long_traceback_keeps_first_and_last_lines() -> None:

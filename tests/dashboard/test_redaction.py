@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 
 import pytest
 from hypothesis import given, strategies as st
 from typing_extensions import override
 
-from asyncz.dashboard._redaction import HIDDEN, RedactedKind, Redactor, redact_secrets
+from asyncz.dashboard._redaction import HIDDEN, Redact, RedactedKind, Redactor, redact_secrets
 from asyncz.dashboard.states import Argument
 
 SECRET = "hunter-2-very-secret"
@@ -48,6 +49,7 @@ def test_arguments_without_names_are_hidden() -> None:
         f"redis://:{SECRET}@db",
         f"smb://app@corp:{SECRET}@db",
         f"postgresql://app:{SECRET}…",
+        f"'request:\\nsig={SECRET}'",
         f"OperationalError: password={SECRET} rejected",
         f"{{'token': '{SECRET}', 'n': 1}}",
         f'{{"api_key": "{SECRET}"}}',
@@ -123,6 +125,36 @@ def test_text_is_redacted_before_it_is_cut(kind: RedactedKind) -> None:
         for shown in (redactor(kind, "task", text), redactor.value(kind, "task", text)):
             assert SECRET[:3] not in shown
             assert len(shown) <= length
+
+
+class Request:
+    @override
+    def __repr__(self) -> str:
+        return f"Request:\nsig={SECRET}"
+
+
+def words_hidden(kind: str, name: str, text: str) -> str:
+    return re.sub(r"\b(sig|card)=\S+", r"\1=***", text)
+
+
+@pytest.mark.parametrize("redact", [redact_secrets, words_hidden])
+def test_secret_behind_line_break_is_hidden(redact: Redact) -> None:
+    """Escape sequences are made after the redaction: their letters would join the name of the secret."""
+    redactor = Redactor(redact)
+    for kind in ("argument", "result", "error", "log", "progress"):
+        for shown in (redactor(kind, "task", f"a\nsig={SECRET}"), redactor.value(kind, "task", Request())):
+            assert SECRET not in shown
+            assert "\\nsig=" in shown
+            assert shown.isprintable()
+    assert redactor("traceback", "task", "a\nb") == "a\nb"
+    assert SECRET not in f"{redactor.arguments(partial(dict, host=Request()))}"
+
+
+@pytest.mark.parametrize("kind", ["argument", "result", "error", "log"])
+def test_escaped_text_has_its_maximum_length(kind: RedactedKind) -> None:
+    shown = Redactor(words_hidden)(kind, "task", "\n" * 5000)
+    assert shown.isprintable()
+    assert len(shown) == {"argument": 300, "result": 300, "error": 1000, "log": 2000}[kind]
 
 
 @given(st.text())

@@ -136,6 +136,25 @@ async def test_no_secret_of_reports_is_in_file(tmp_path: Path) -> None:
     assert b"hunter2" not in content
 
 
+async def fail_in_lines() -> int:
+    if current_run().attempt > 1:
+        return 1
+    current_run().report(1, 2, "page:\nsig=hunter2")
+    LOGGER.warning("request:\nsig=hunter2")
+    raise ValueError("headers:\nsig=hunter2")
+
+
+async def test_no_secret_of_second_line_is_in_file(tmp_path: Path) -> None:
+    scheduler = new_scheduler(SqliteStore(tmp_path / "jobs.db"))
+    task = scheduler.add_task(fail_in_lines, id="task", trigger=None, retry=Retry(attempts=2, delay=0.01))
+    async with scheduler:
+        with logged(scheduler):
+            assert await task.run() == 1
+    content = contents_of(tmp_path)
+    assert b"request:" in content
+    assert b"hunter2" not in content
+
+
 async def test_running_run_reports_to_other_nodes(store: Store) -> None:
     _go_on.clear()
     scheduler, other = new_scheduler(store, RunReporting(interval=0.1)), new_scheduler(store)
