@@ -114,7 +114,11 @@ class ApiClient:
             RemoteCommandError: The dashboard cannot be reached, or rejects the request.
         """
         given = {name: f"{value}" for name, value in parameters.items() if value is not None and value != ""}
-        query = f"?{urlencode(given)}" if given else ""
+        try:
+            query = f"?{urlencode(given)}" if given else ""
+        except UnicodeEncodeError as error:
+            # Python decodes such bytes of a command line as lone surrogates.
+            raise RemoteCommandError(f"the argument {error.object!r} is not UTF-8; pass a text in UTF-8") from None
         return self._send(Request(f"{self._base}/api/{path}{query}", headers=self._headers), answer)  # noqa: S310  # the scheme was checked
 
     def post(self, path: str, answer: type[ModelT], body: Mapping[str, object]) -> ModelT:

@@ -16,7 +16,7 @@ import pytest
 
 from asyncz.cli import _client
 from asyncz.cli._client import ApiClient, RemoteCommandError
-from asyncz.dashboard.states import ActionReport, RunDetail, SchedulerInfo, TaskPage
+from asyncz.dashboard.states import ActionReport, RunDetail, RunPage, SchedulerInfo, TaskPage
 from tests.helpers.forked import Program, run_program
 from tests.helpers.paths import PROJECT
 
@@ -191,6 +191,11 @@ def test_token_is_not_sent_without_encryption(monkeypatch: pytest.MonkeyPatch) -
     ApiClient("http://jobs.example", {})
     with pytest.raises(RemoteCommandError, match="without encryption"):
         ApiClient("http://jobs.example", {"Authorization": TOKEN})
+
+
+def test_argument_that_is_not_utf8_is_explained() -> None:
+    with pytest.raises(RemoteCommandError, match=r"argument '\\udcff' is not UTF-8"):
+        ApiClient("http://127.0.0.1:1", {}).get("runs", RunPage, task="\udcff", limit=5)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
