@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable
 from typing import Final
 
+from pydantic import BaseModel
+
 from asyncz._text import message_of, printable
 
 EXIT_FAILED: Final = 1
@@ -23,6 +25,17 @@ def json_text(value: object, *, indent: int | None = None, default: Callable[[ob
         default: Function that returns the text of a value that is not JSON; None if there is none.
     """
     return json.dumps(value, indent=indent, default=default).replace("\x7f", "\\u007f")
+
+
+def state_text(state: BaseModel, *, indent: int | None = None) -> str:
+    """Return a state as JSON in ASCII, without control characters.
+
+    Args:
+        state: State; its texts may come from another machine.
+        indent: Number of spaces of each level; None for one line.
+    """
+    # Pydantic writes numbers that JSON does not have as null, but does not escape C1 control characters.
+    return json_text(json.loads(state.model_dump_json()), indent=indent)
 
 
 def print_json(value: object) -> None:

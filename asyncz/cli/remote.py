@@ -18,7 +18,7 @@ from asyncz._run_ids import parsed_run_id
 from asyncz._text import printable
 from asyncz.cli._client import ApiClient, RemoteClient, RemoteCommandError
 from asyncz.cli._live_table import duration_text
-from asyncz.cli._output import EXIT_FAILED, error_text
+from asyncz.cli._output import EXIT_FAILED, error_text, state_text
 from asyncz.cli._trigger_options import trigger_body
 from asyncz.dashboard.states import (
     ActionName,
@@ -90,7 +90,7 @@ def ps(
     client = _client(url, header, insecure)
     tasks = _guarded(lambda: _all_tasks(client, search, limit))
     if json:
-        print(TaskPage(tasks=tuple(tasks), total=len(tasks), matching=len(tasks)).model_dump_json(indent=2))
+        print(state_text(TaskPage(tasks=tuple(tasks), total=len(tasks), matching=len(tasks)), indent=2))
     else:
         _console().print(_task_table(tasks))
 
@@ -239,7 +239,7 @@ def logs(
         print(printable(f"the task {task!r} has no runs"), file=sys.stderr)
     for detail in details:
         if json:
-            print(detail.model_dump_json())
+            print(state_text(detail))
         else:
             _print_run(detail)
 
@@ -280,7 +280,7 @@ def top(
     """
     client = _client(url, header, insecure)
     if json:
-        _repeat(updates, interval, lambda: print(_top_page(client).model_dump_json()))
+        _repeat(updates, interval, lambda: print(state_text(_top_page(client))))
         return
     with Live(console=_console(), auto_refresh=False) as live:
         _repeat(updates, interval, lambda: live.update(_screen(client, live.console.height), refresh=True))
@@ -384,7 +384,7 @@ def _act(
 def _report(report: ActionReport, action: str, json: bool) -> None:
     details = {each.id: f": {each.text}" for each in report.details if each.text}
     if json:
-        print(report.model_dump_json(indent=2))
+        print(state_text(report, indent=2))
     else:
         for task_id in report.done:
             print(printable(f"{task_id}: {action}{details.get(task_id, '')}", 2000))

@@ -20,7 +20,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from asyncz import AsyncIOScheduler, Retry, current_run
+from asyncz import AsyncIOScheduler, IntervalTrigger, Retry, current_run
 from asyncz.cli.app import app
 from asyncz.dashboard.states import ActionReport, EventPage, RunDetail, SchedulerInfo, TaskPage
 from tests.dashboard.serving import add_tasks
@@ -58,6 +58,25 @@ async def test_ps_lists_stored_tasks(tmp_path: Path) -> None:
         assert "every 1 hour" in text
         page = TaskPage.model_validate_json(await command("ps", url_of(tmp_path), "--search", "fail", "--json"))
         assert [task.task_id for task in page.tasks] == ["fail"]
+
+
+def fail_with_controls() -> None:
+    raise ValueError("\x9b31m\x7f\N{RIGHT-TO-LEFT OVERRIDE}")
+
+
+async def test_json_has_no_control_characters(tmp_path: Path) -> None:
+    url = url_of(tmp_path)
+    async with node(tmp_path) as scheduler:
+        scheduler.add_task(fail_with_controls, id="odd\x9b", trigger=IntervalTrigger(hours=1))
+        with pytest.raises(ValueError, match="31m"):
+            await scheduler.get_task("odd\x9b").run()
+        while not [run for run in await scheduler.store.runs() if run.done]:
+            await asyncio.sleep(0.01)
+        for arguments in (("ps",), ("logs", "odd\x9b"), ("top", "--updates", "1"), ("pause", "odd\x9b")):
+            text = await command(arguments[0], url, *arguments[1:], "--json")
+            assert "odd\\u009b" in text, arguments
+            assert text.isascii(), arguments
+            assert text.replace("\n", "").isprintable(), arguments
 
 
 @pytest.mark.slow
