@@ -216,14 +216,17 @@ class RunLookupError(AsynczError, LookupError):
 
     Attributes:
         run_id: The given id.
+        has_store: True if the scheduler has a store, which keeps the runs of all nodes.
     """
 
     run_id: UUID
+    has_store: bool = False
 
     @override
     def __str__(self) -> str:
         advice = "the options history and recent_runs of the scheduler set the number of runs that are kept"
-        return f"no run with the id {self.run_id} is known, in progress or among the last ones: {advice}"
+        more = ", and `scheduler.store.runs(RunQuery(run_id=...))` has the runs of all nodes" if self.has_store else ""
+        return f"no run with the id {self.run_id} is known, in progress or among the last ones: {advice}{more}"
 
 
 @attrs.define(eq=False, slots=False, repr=False)
@@ -561,17 +564,14 @@ class NoResultError(AsynczError, LookupError):
     """A downstream task cannot run because the upstream task has no result.
 
     Attributes:
-        task_id: Id of the upstream task: its last run had no result, or it did not run yet.
+        task_id: Id of the upstream task: its last run had no result, or it never ran.
     """
 
     task_id: str
 
     @override
     def __str__(self) -> str:
-        return (
-            f"the task {self.task_id!r} has no result for a downstream task: its last run had none, or it did not run"
-            " yet"
-        )
+        return f"the task {self.task_id!r} has no result for a downstream task: its last run had none, or it never ran"
 
 
 @attrs.define(eq=False, slots=False, repr=False)

@@ -425,7 +425,7 @@ class AsyncIOScheduler(TaskScheduler):
     def get_run(self, run_id: UUID) -> RunSummary:
         """Return the summary of a run: of one in progress, a recent one of a task, or one in the history.
 
-        All tasks are searched, which takes milliseconds if there are many. Thread-safe.
+        All tasks of this process are searched, which takes milliseconds if there are many. Thread-safe.
 
         Args:
             run_id: Id of the run, which its events and its handle have.
@@ -446,7 +446,7 @@ class AsyncIOScheduler(TaskScheduler):
                 return found
         found = self._parts.runtime.history.find(wanted)
         if found is None:
-            raise RunLookupError(run_id)
+            raise RunLookupError(run_id, has_store=self._parts.store is not None)
         return found
 
     def cancel_run(self, run_id: UUID) -> bool:

@@ -22,6 +22,7 @@ from asyncz._safe_logging import is_interrupt
 from asyncz._text import exception_text, value_text
 from asyncz._unsafe import as_function
 from asyncz.exceptions import AsynczError
+from asyncz.stores._checks import ADD_IT_EARLY
 from asyncz.stores._json_types import is_never_plain_json, reason_against_json, shown_type
 from asyncz.stores.codecs import Codec, codec_of_result
 from asyncz.stores.exceptions import UnreadableTaskError, UnstorableTaskError
@@ -115,7 +116,7 @@ class FunctionNames:
             return known
         if not is_below(name, self._importable):
             reason = f"no task of this program calls {name}, and its module is not below `importable`"
-            raise UnreadableTaskError(task_id, reason)
+            raise UnreadableTaskError(task_id, f"{reason}; {ADD_IT_EARLY}")
         try:
             found = load(name)
         except AsynczError as error:

@@ -12,6 +12,9 @@ _SHORTEST_TTL = timedelta(seconds=3)
 _LONGEST_KEY = 2000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
+ADD_IT_EARLY = "add the task before the start of the scheduler"
+"""Advice for a stored task that a program may only be about to add: the store is read before."""
+
 
 def check_ttl(ttl: timedelta) -> None:
     """Check the duration of a lease: a shorter one ends while its node is alive, but busy.

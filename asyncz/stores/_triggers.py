@@ -17,6 +17,7 @@ from asyncz._text import exception_text
 from asyncz.config.models.triggers import TriggerConfig
 from asyncz.plugins import load_trigger
 from asyncz.protocols import Trigger
+from asyncz.stores._checks import ADD_IT_EARLY
 from asyncz.stores.exceptions import UnreadableTaskError, UnstorableTaskError
 from asyncz.triggers.base import AndTrigger, OrTrigger, ValueTrigger
 from asyncz.triggers.calendar import CalendarIntervalTrigger
@@ -85,7 +86,7 @@ def decode_trigger(task_id: str, text: str | None, importable: Sequence[str] = (
         for reference in _references(_JSON.validate_json(text)):
             if reference not in _declared and not is_below(reference, importable):
                 message = f"no task of this program has a trigger {reference}, which is not below `importable`"
-                raise ValueError(message)
+                raise ValueError(f"{message}; {ADD_IT_EARLY}")
         return _CONFIG.validate_json(text).create()
     except BaseException as error:
         if is_interrupt(error):

@@ -24,6 +24,7 @@ from asyncz import (
     IntervalTrigger,
     InvalidInputError,
     Retry,
+    RunLookupError,
     SchedulerNotRunningError,
     Task,
     TaskError,
@@ -246,7 +247,8 @@ async def test_tasks_outside_of_importable_are_kept(store: Store, caplog: pytest
     async with AsyncIOScheduler(store=store, store_options=StoreOptions(importable=("os", "tests.help"))) as second:
         assert second.tasks == ()
         assert "not below `importable`" in second.store.unreadable["note"]
-    assert "The stored task 'note' is kept" in caplog.text
+    (warning,) = [line for line in caplog.messages if "The stored task 'note' is kept" in line]
+    assert warning.endswith("; add the task before the start of the scheduler")
     assert await session.changes(0, 10) == before
     await session.close()
 
@@ -471,6 +473,12 @@ async def test_stored_outcome_names_its_run(store: Store) -> None:
     (outcome,) = found
     assert outcome.details.run_id == run.run_id
     assert outcome.details.worker == Worker(node=node.id)
+
+
+async def test_unknown_run_with_store_names_stored_history(store: Store) -> None:
+    async with AsyncIOScheduler(store=store) as scheduler:
+        with pytest.raises(RunLookupError, match=r"scheduler\.store\.runs\(RunQuery\(run_id=\.\.\.\)\)"):
+            scheduler.get_run(UUID(int=7))
 
 
 # Lost nodes
