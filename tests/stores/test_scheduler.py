@@ -621,10 +621,12 @@ async def test_declaration_during_restoration(store: Store, monkeypatch: pytest.
         first.add_task(note, "one", trigger=HOURLY, id="same")
     begun, go_on = threading.Event(), threading.Event()
 
-    def decode_slowly(task_id: str, function: object, arguments: str, values: Codec | None) -> StoredCall:
+    def decode_slowly(
+        task_id: str, function: object, arguments: str, values: Codec | None, *, results: int = 0
+    ) -> StoredCall:
         begun.set()
         assert go_on.wait(60)
-        return decode_arguments(task_id, function, arguments if is_readable else "no JSON", values)
+        return decode_arguments(task_id, function, arguments if is_readable else "no JSON", values, results=results)
 
     monkeypatch.setattr(_store_tasks, "decode_arguments", decode_slowly)
     second = AsyncIOScheduler(store=store, store_options=IMPORTABLE)
