@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -17,6 +17,8 @@ from asyncz.states import RunOutcome, TaskState
 from asyncz.stores.records import RunRecordState
 
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+# Name of a level without a name; `int` accepts no text of any length.
+_UNNAMED_LEVEL: Final = re.compile(r"Level (-?[0-9]{1,9})")
 _SIGN: Final = re.compile(r"([.:_/-])")
 OUTCOME_WORDS: Final[dict[RunOutcome | None, str]] = {
     "executed": "executed",
@@ -86,7 +88,13 @@ def ordered_logs(logs: Sequence[LogLine], order: LogOrder) -> Sequence[LogLine]:
     if order == "newest":
         return sorted(logs, key=lambda line: line.at, reverse=True)
     levels = logging.getLevelNamesMapping()
-    return sorted(logs, key=lambda line: levels.get(line.level, 0), reverse=True)
+    return sorted(logs, key=lambda line: _severity(line.level, levels), reverse=True)
+
+
+def _severity(level: str, levels: Mapping[str, int]) -> int:
+    """Return the number of a level; that of a warning for a name that only another process knows."""
+    unnamed = _UNNAMED_LEVEL.fullmatch(level)
+    return int(unnamed[1]) if unnamed else levels.get(level, logging.WARNING)
 
 
 def as_time(value: object) -> datetime | None:

@@ -10,8 +10,10 @@ from uuid import UUID
 import pytest
 
 from asyncz import AsyncIOScheduler, IntervalTrigger, current_run
+from asyncz.clock import utc
 from asyncz.dashboard import Dashboard
-from asyncz.dashboard.states import Run, RunDetail, RunPage
+from asyncz.dashboard._views import ordered_logs
+from asyncz.dashboard.states import LogLine, Run, RunDetail, RunPage
 from asyncz.retries import Retry
 from asyncz.stores import MemoryStore
 from tests.dashboard.serving import client_of, double, served
@@ -175,6 +177,15 @@ async def test_run_page_orders_logs(order: str, expected: str) -> None:
         assert "".join(re.findall(r">message ([a-d])<", page.text)) == expected
         assert len(re.findall('aria-current="true"', page.text)) == 1
         assert (await client.get("/run", params={"id": run["run_id"], "logs": "random"})).status_code == 400
+
+
+def test_unnamed_levels_have_an_order() -> None:
+    """A record of another process may have a level that this one does not know: it counts as a warning."""
+    levels = ("INFO", "NOTICE", "Level 45", "DEBUG", "Level -3", "ERROR", "WARNING", "Level", f"Level {'9' * 9999}")
+    logs = [LogLine(at=utc(0), level=level, logger="jobs", message="") for level in levels]
+    ordered = [line.level[:8] for line in ordered_logs(logs, "level")]
+    warnings = ["NOTICE", "WARNING", "Level", "Level 99"]
+    assert ordered == ["Level 45", "ERROR", *warnings, "INFO", "DEBUG", "Level -3"]
 
 
 async def log_levels() -> None:
