@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import logging
+import time
+from typing import NamedTuple
 from weakref import WeakValueDictionary
 
 from typing_extensions import override
 
 from asyncz._running import add_run_fields
+from asyncz._text import raw_exception_text, shortened
+from asyncz.clock import utc
 
 
 class RunFields(logging.Filter):
@@ -51,6 +55,40 @@ class SeenRecords:
             return False
         self._seen[id(record)] = record
         return True
+
+
+class LoggedTexts(NamedTuple):
+    """Time and texts of a log record.
+
+    Attributes:
+        at: Time of the record, in seconds since the epoch; the current time if the record has an invalid one.
+        level: Name of the level.
+        logger: Name of the logger.
+        message: Message, with all its characters.
+    """
+
+    at: float
+    level: str
+    logger: str
+    message: str
+
+
+def logged_texts(record: logging.LogRecord, length: int) -> LoggedTexts:
+    """Return the time and the texts of a log record.
+
+    Args:
+        record: The record.
+        length: Maximum number of characters of the message.
+    """
+    try:
+        message = record.getMessage()
+    except Exception as error:
+        message = f"a message that cannot be formatted: {raw_exception_text(error)}"
+    try:
+        at = utc(record.created).timestamp()
+    except (TypeError, ValueError, OverflowError, OSError):
+        at = time.time()
+    return LoggedTexts(at, f"{record.levelname}", f"{record.name}", shortened(message, length))
 
 
 def install_log_fields(handler: logging.Handler | None = None) -> None:

@@ -25,7 +25,7 @@ from asyncz._statuses import RunOutcome
 from asyncz._text import raw_exception_text, shortened
 from asyncz.dashboard._run_logs import LogEntry, RunLogs
 from asyncz.events import RunDetails
-from asyncz.logs import SeenRecords
+from asyncz.logs import SeenRecords, logged_texts
 from asyncz.schedulers import AsyncIOScheduler
 from asyncz.schedulers.subscriptions import Subscription
 
@@ -365,9 +365,4 @@ class RunLogHandler(logging.Handler):
         run_id = parsed_run_id(text) if isinstance(text, str) else None
         if run_id is None or self._journal.closed or not self._seen.add(record):
             return
-        try:
-            message = record.getMessage()
-        except Exception as error:
-            message = f"a message that cannot be formatted: {raw_exception_text(error)}"
-        entry = LogEntry(record.created, record.levelname, record.name, shortened(message, _MAX_MESSAGE))
-        self._journal.record_log(run_id, entry)
+        self._journal.record_log(run_id, LogEntry(*logged_texts(record, _MAX_MESSAGE)))

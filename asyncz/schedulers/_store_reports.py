@@ -18,10 +18,10 @@ from typing_extensions import override
 from asyncz._aliases import Redact
 from asyncz._redaction import TextRedactor, redact_secrets
 from asyncz._run_ids import WantedRun, parsed_run_id
-from asyncz._text import escape_surrogates, raw_exception_text, shortened
+from asyncz._text import escape_surrogates, raw_exception_text
 from asyncz.clock import utc
 from asyncz.events import RunDetails, TaskProgress, TaskRetrying
-from asyncz.logs import SeenRecords, install_log_fields
+from asyncz.logs import SeenRecords, install_log_fields, logged_texts
 from asyncz.schedulers._dispatcher import Dispatcher
 from asyncz.schedulers._safe_logging import logger
 from asyncz.schedulers._store_outcomes import OwnedRun
@@ -503,10 +503,5 @@ class _ReportHandler(logging.Handler):
         run: object = getattr(record, "asyncz_run", None)
         if not run or not self._seen.add(record):
             return
-        try:
-            message = record.getMessage()
-        except Exception as error:
-            message = f"a message that cannot be formatted: {raw_exception_text(error)}"
         task_id = f"{getattr(record, 'asyncz_task', '')}"
-        kept = shortened(message, _MAX_MESSAGE)
-        self._keep(_Line(task_id, f"{run}", record.created, record.levelname, record.name, kept))
+        self._keep(_Line(task_id, f"{run}", *logged_texts(record, _MAX_MESSAGE)))

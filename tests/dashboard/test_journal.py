@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import pickle
 import sys
+import time
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -13,6 +14,7 @@ from typing_extensions import override
 
 from asyncz import AsyncIOScheduler, current_run, install_log_fields
 from asyncz._run_ids import NO_RUN, number_of, run_id_of
+from asyncz.clock import utc
 from asyncz.dashboard._journal import Journal, RecordedRun, RunLogHandler, Topics
 from asyncz.dashboard._redaction import Redactor, redact_secrets
 from asyncz.dashboard._run_logs import LogEntry
@@ -239,6 +241,20 @@ def test_handler_keeps_record_of_worker() -> None:
     run = journal.find(run_id_of(1))
     assert run is not None
     assert [entry.message for entry in run.logs] == ["from the worker"] * 2
+
+
+@pytest.mark.parametrize("created", [float("nan"), float("inf"), 1e20, -1e20, None, "yesterday"])
+def test_log_record_with_invalid_time_is_shown(created: object) -> None:
+    journal = recorded([submitted(1)])
+    record = record_of_run("step")
+    record.__dict__.update(created=created, levelname=None)
+    before = time.time()
+    RunLogHandler(journal).handle(record)
+    run = journal.find(run_id_of(1))
+    assert run is not None
+    (line,) = detail_of_record(run, Redactor(redact_secrets)).logs
+    assert (line.message, line.level) == ("step", "None")
+    assert utc(before - 1) <= line.at <= utc(time.time() + 1)
 
 
 async def test_log_of_run_is_bounded() -> None:

@@ -178,6 +178,26 @@ async def test_running_run_reports_to_other_nodes(store: Store) -> None:
     assert [line.message for line in details_of_text(reports[0].details).logs] == ["begun"]
 
 
+def log_at_invalid_times() -> None:
+    for created in (float("nan"), 1e20, None):
+        record = logging.makeLogRecord({"name": "jobs", "levelname": None, "msg": "step", "created": created})
+        # Not the handlers of the root logger, which may format the time.
+        for handler in LOGGER.handlers:
+            handler.handle(record)
+
+
+async def test_log_with_invalid_time_is_stored(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    scheduler = new_scheduler(store)
+    task = scheduler.add_task(log_at_invalid_times, id="task", trigger=None)
+    async with scheduler:
+        with logged(scheduler):
+            await task.run()
+        await until_finished(scheduler, "task")
+        details = details_of_text((await report_of(scheduler, "task")).details)
+    assert [(line.message, line.level) for line in details.logs] == [("step", "None")] * 3
+    assert not [record for record in caplog.records if record.name.startswith("asyncz") and record.levelno >= 30]
+
+
 async def test_oldest_logs_are_dropped(store: Store) -> None:
     scheduler = new_scheduler(store, RunReporting(max_logs=3))
     task = scheduler.add_task(chatty, 10, id="chatty", trigger=None, executor="threadpool")
