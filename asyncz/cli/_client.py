@@ -163,11 +163,17 @@ def _split(url: str) -> SplitResult:
         is_address = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
     except ValueError:
         parts, is_address = SplitResult("", "", "", "", ""), False
-    if "@" in url:
+    if "@" in url and url.startswith(("http:", "https:")):
         # The address may contain a password, so the message does not contain the address.
         raise RemoteCommandError("the address must not contain a user or password; pass --header instead")
     if not is_address:
-        message = f"{url!r} is not the address of a dashboard; write it like http://127.0.0.1:8000/scheduler"
+        scheme, colon, _ = url.partition(":")
+        # A password may be before an "@" or in the options.
+        shown = f"{scheme}{colon}..." if colon and any(sign in url for sign in "@?#") else url
+        message = (
+            f"{shown!r} is neither the address of a dashboard, such as http://127.0.0.1:8000/scheduler, nor a store,"
+            " such as sqlite:///jobs.db or postgresql://user@host/database"
+        )
         raise RemoteCommandError(message)
     if "?" in url or "#" in url:
         raise RemoteCommandError("the address must not contain the signs ? and #; name the dashboard itself")

@@ -12,7 +12,8 @@ from pydantic import BaseModel, ValidationError
 from typing_extensions import TypeVar
 
 from asyncz.cli._client import RemoteCommandError
-from asyncz.dashboard._actions import Announcer
+from asyncz.cli._output import error_text
+from asyncz.dashboard._actions import Announcer, failure_text
 from asyncz.dashboard._cluster import ClusterModel
 from asyncz.dashboard._cluster_actions import ClusterOperator
 from asyncz.dashboard._problems import RequestError, problem_of, validation_text
@@ -28,7 +29,9 @@ from asyncz.dashboard.requests import (
     selection_of,
 )
 from asyncz.exceptions import TaskLookupError
+from asyncz.stores._admin import StoreAdmin
 from asyncz.stores._console import console_of_url
+from asyncz.stores.exceptions import StoreError
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -47,7 +50,8 @@ class StoreClient:
     def __init__(self, url: str) -> None:
         console = console_of_url(url)
         self._model = ClusterModel(console, Redactor(redact_secrets), console.description)
-        self._operator = ClusterOperator(console, Announcer(None), self._model.index.expire)
+        self._console = console
+        self._operator = ClusterOperator(console, Announcer(None), self._model.index.expire, _failure_text)
 
     def get(self, path: str, answer: type[ModelT], **parameters: object) -> ModelT:
         """Read a state.
@@ -99,6 +103,11 @@ class StoreClient:
         match path:
             case "actions":
                 asked = TaskActionRequest.model_validate(body)
+                if asked.trigger is not None:
+                    # A wrong trigger is reported before the store is opened.
+                    _ = asked.trigger.create()
+                # A store that cannot be used is one error, not one for each task.
+                await self._console.call(StoreAdmin.require_schema)
                 return await operator.act(asked.action, asked.task_ids, user, asked.trigger)
             case "cancel-run":
                 return await operator.cancel_run(CancelRunRequest.model_validate(body).run_id, user)
@@ -122,6 +131,11 @@ def _completed(exchange: Coroutine[object, Never, BaseModel]) -> BaseModel:
 def _checked(state: BaseModel, answer: type[ModelT]) -> ModelT:
     assert isinstance(state, answer)
     return state
+
+
+def _failure_text(error: Exception, action: str, task_id: str) -> str:
+    """Return the text of an error; the user of the command line may read the texts of the store."""
+    return error_text(error) if isinstance(error, StoreError) else failure_text(error, action, task_id)
 
 
 def _user_name() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
@@ -187,7 +188,8 @@ def dashboard(
     store: Annotated[
         str | None,
         typer.Option(
-            help="The store of schedulers, instead of TARGET: sqlite:///path or postgresql://user@host/database.",
+            help="The store of schedulers, instead of TARGET: sqlite:///path or postgresql://user@host/database."
+            " Without TARGET and --config, the one in ASYNCZ_STORE.",
             metavar="URL",
         ),
     ] = None,
@@ -210,6 +212,8 @@ def dashboard(
     """
     from asyncz.cli.serve import serve_dashboard
 
+    if target is None and config is None:
+        store = store or os.environ.get("ASYNCZ_STORE") or None
     if sum(each is not None for each in (target, config, store)) != 1:
         raise typer.BadParameter(
             "name either a scheduler, as module:name, or --config FILE, or --store URL", param_hint="TARGET"

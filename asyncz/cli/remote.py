@@ -21,6 +21,7 @@ from asyncz.cli._live_table import duration_text
 from asyncz.cli._output import EXIT_FAILED, error_text, state_text
 from asyncz.cli._trigger_options import trigger_body
 from asyncz.dashboard.states import (
+    ActionFailure,
     ActionName,
     ActionReport,
     Attempt,
@@ -44,6 +45,16 @@ Address: TypeAlias = Annotated[
         help="Address of a dashboard, or a store: sqlite:///path or postgresql://user@host/database.", metavar="URL"
     ),
 ]
+# Only where no other argument follows: else the first task would be read as the URL.
+AddressOrStore: TypeAlias = Annotated[
+    str,
+    typer.Argument(
+        envvar="ASYNCZ_STORE",
+        help="Address of a dashboard, or a store: sqlite:///path or postgresql://user@host/database.",
+        show_default=False,
+        metavar="URL",
+    ),
+]
 Ids: TypeAlias = Annotated[list[str], typer.Argument(help="Ids of the tasks.", metavar="TASK...")]
 OptionalIds: TypeAlias = Annotated[list[str] | None, typer.Argument(help="Ids of the tasks.", metavar="[TASK]...")]
 Everything: TypeAlias = Annotated[
@@ -55,7 +66,10 @@ Headers: TypeAlias = Annotated[
 Insecure: TypeAlias = Annotated[
     bool, typer.Option("--insecure", help="Send the token to another machine without encryption.")
 ]
-AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON document, also for an error.")]
+AsLines: TypeAlias = Annotated[
+    bool, typer.Option("--json", help="Print JSON lines: one for each run or update, and for an error.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -75,7 +89,7 @@ def register(app: typer.Typer) -> None:
 
 
 def ps(
-    url: Address,
+    url: AddressOrStore,
     search: Annotated[str, typer.Option(help="A text that the id, function or executor contains.")] = "",
     limit: Annotated[int, typer.Option("-n", "--limit", min=1, help="Maximum number of tasks.")] = 200,
     *,
@@ -88,7 +102,7 @@ def ps(
     Exit status: 0, or 1 if the dashboard cannot be read.
     """
     client = _client(url, header, insecure)
-    tasks = _guarded(lambda: _all_tasks(client, search, limit))
+    tasks = _guarded(lambda: _all_tasks(client, search, limit), json)
     if json:
         print(state_text(TaskPage(tasks=tuple(tasks), total=len(tasks), matching=len(tasks)), indent=2))
     else:
@@ -153,7 +167,7 @@ def _pause(
     if everything == bool(tasks):
         raise typer.BadParameter("name tasks, or pass --all", param_hint="TASK")
     if everything:
-        _report(_guarded(lambda: client.post("scheduler", ActionReport, {"action": action})), action, json)
+        _report(_guarded(lambda: client.post("scheduler", ActionReport, {"action": action}), json), action, json)
     else:
         _act(action, client, tasks, json)
 
@@ -184,7 +198,7 @@ def cancel(
         message = f"{run!r} is not the id of a run; `asyncz logs` shows the ids"
         raise typer.BadParameter(printable(message), param_hint="--run")
     body = {"run_id": f"{run_id}"}
-    _report(_guarded(lambda: client.post("cancel-run", ActionReport, body)), "cancel run", json)
+    _report(_guarded(lambda: client.post("cancel-run", ActionReport, body), json), "cancel run", json)
 
 
 def reschedule(
@@ -206,7 +220,7 @@ def reschedule(
 
     Exit status: 0, or 1 if it failed for a task.
     """
-    trigger = _guarded(lambda: trigger_body(every, cron, at, timezone, on_demand=on_demand))
+    trigger = _guarded(lambda: trigger_body(every, cron, at, timezone, on_demand=on_demand), json)
     _act("reschedule", _client(url, header, insecure), tasks, json, trigger)
 
 
@@ -225,7 +239,7 @@ def logs(
     task: Annotated[str, typer.Argument(help="Id of the task, or of one run.")],
     limit: Annotated[int, typer.Option("-n", "--runs", min=1, max=200, help="Maximum number of runs.")] = 5,
     *,
-    json: AsJson = False,
+    json: AsLines = False,
     header: Headers = None,
     insecure: Insecure = False,
 ) -> None:
@@ -234,7 +248,7 @@ def logs(
     Exit status: 0, or 1 if the dashboard cannot be read or does not know the task.
     """
     client = _client(url, header, insecure)
-    details = _guarded(lambda: _details(client, task, limit))
+    details = _guarded(lambda: _details(client, task, limit), json)
     if not details:
         print(printable(f"the task {task!r} has no runs"), file=sys.stderr)
     for detail in details:
@@ -266,11 +280,11 @@ def _details(client: RemoteClient, name: str, limit: int) -> list[RunDetail]:
 
 
 def top(
-    url: Address,
+    url: AddressOrStore,
     interval: Annotated[float, typer.Option(min=0.2, help="Seconds between two updates.")] = 2.0,
     updates: Annotated[int | None, typer.Option(min=1, help="Number of updates; by default until Ctrl-C.")] = None,
     *,
-    json: AsJson = False,
+    json: AsLines = False,
     header: Headers = None,
     insecure: Insecure = False,
 ) -> None:
@@ -280,16 +294,16 @@ def top(
     """
     client = _client(url, header, insecure)
     if json:
-        _repeat(updates, interval, lambda: print(state_text(_top_page(client))))
+        _repeat(updates, interval, lambda: print(state_text(_top_page(client))), json)
         return
     with Live(console=_console(), auto_refresh=False) as live:
-        _repeat(updates, interval, lambda: live.update(_screen(client, live.console.height), refresh=True))
+        _repeat(updates, interval, lambda: live.update(_screen(client, live.console.height), refresh=True), json)
 
 
-def _repeat(updates: int | None, interval: float, update: Callable[[], object]) -> None:
+def _repeat(updates: int | None, interval: float, update: Callable[[], object], json: bool) -> None:
     done = 0
     while True:
-        _guarded(update)
+        _guarded(update, json)
         done += 1
         if done == updates:
             return
@@ -378,7 +392,7 @@ def _act(
     action: ActionName, client: RemoteClient, tasks: list[str], json: bool, trigger: Mapping[str, object] | None = None
 ) -> None:
     body = {"action": action, "task_ids": tasks, "trigger": trigger}
-    _report(_guarded(lambda: client.post("actions", ActionReport, body)), action, json)
+    _report(_guarded(lambda: client.post("actions", ActionReport, body), json), action, json)
 
 
 def _report(report: ActionReport, action: str, json: bool) -> None:
@@ -406,7 +420,8 @@ def _client(url: str, headers: list[str] | None, insecure: bool) -> RemoteClient
             raise typer.BadParameter("write a header like 'X-Key: value'", param_hint="--header")
         given[name.strip()] = value.strip()
     try:
-        if url.startswith(("sqlite:", "postgresql:", "postgres:")):
+        # A URL with a driver, such as postgresql+psycopg://, is one of a store, too: its error names the right one.
+        if url.partition(":")[0].partition("+")[0] in {"sqlite", "postgresql", "postgres"} and ":" in url:
             from asyncz.cli._store_client import StoreClient
 
             return StoreClient(url)
@@ -419,10 +434,14 @@ def _is_printable_ascii(text: str) -> bool:
     return text.isascii() and text.isprintable()
 
 
-def _guarded(call: Callable[[], ResultT]) -> ResultT:
-    """Return the result of a call; end the command with a message if the dashboard rejects it."""
+def _guarded(call: Callable[[], ResultT], json: bool) -> ResultT:
+    """Return the result of a call; end the command with a message, or a line of JSON, if the call fails."""
     try:
         return call()
     except AsynczError as error:
-        print(f"asyncz: {error_text(error)}", file=sys.stderr)
+        if json:
+            failure = ActionFailure(task_id="", message=error_text(error))
+            print(state_text(ActionReport(failed=(failure,))))
+        else:
+            print(f"asyncz: {error_text(error)}", file=sys.stderr)
         raise typer.Exit(EXIT_FAILED) from error

@@ -36,12 +36,20 @@ class ClusterOperator:
         console: Connection with the store.
         announcer: Announces each action in this process.
         changed: Function that is called after each action.
+        describe: Function that returns the text of an error, the action and the id of the task, for users.
     """
 
-    def __init__(self, console: StoreConsole, announcer: Announcer, changed: Callable[[], object]) -> None:
+    def __init__(
+        self,
+        console: StoreConsole,
+        announcer: Announcer,
+        changed: Callable[[], object],
+        describe: Callable[[Exception, str, str], str] = failure_text,
+    ) -> None:
         self._console = console
         self._announcer = announcer
         self._changed = changed
+        self._describe = describe
 
     async def act(
         self, action: ActionName, ids: Sequence[str], user: str, trigger: TriggerConfig | None, /
@@ -59,7 +67,7 @@ class ClusterOperator:
             try:
                 sent = await self._console.call(_action(action, task_id, user, created))
             except Exception as error:
-                failure = failure_text(error, action, task_id)
+                failure = self._describe(error, action, task_id)
                 failed.append(ActionFailure(task_id=task_id, message=failure))
                 self._announcer.announce(OperatorAction(action=action, user=user, task_id=task_id, failure=failure))
             else:
@@ -117,7 +125,7 @@ class ClusterOperator:
             sent = await self._console.call(send)
         except Exception as error:
             task_id = error.task_id if isinstance(error, CommandError) else ""
-            failure = failure_text(error, action, task_id)
+            failure = self._describe(error, action, task_id)
             self._announcer.announce(
                 OperatorAction(action=action, user=user, task_id=task_id, run_id=run_id, failure=failure)
             )

@@ -272,7 +272,12 @@ async def test_events_name_user_of_command(tmp_path: Path) -> None:
         (("reschedule", "sqlite:///{}/jobs.db", "a", "--at", "2030-01-31", "--tz", "Nowhere"), 1, "Nowhere"),
         (("reschedule", "sqlite:///{}/jobs.db", "a", "--cron", "61 * * * *"), 1, "61"),
         (("reschedule", "sqlite:///{}/jobs.db", "a", "--every", "0s"), 1, "interval"),
-        (("remove", "sqlite:///{}/missing.db", "a"), 1, "the store cannot be reached"),
+        (("remove", "sqlite:///{}/missing.db", "a"), 1, "there is no such file"),
+        (("pause", "sqlite:///{}/missing.db", "--all"), 1, "there is no such file"),
+        (("ps", "jobs.db"), 2, "nor a store, such as sqlite:///jobs.db"),
+        (("ps", "postgresql+psycopg://user:hunter2@h/d"), 2, "without a driver, as postgresql://"),
+        (("ps", "mysql://user:hunter2@h/d"), 2, "'mysql:...' is neither the address of a dashboard"),
+        (("ps", "mysql://h/d?password=hunter2"), 2, "'mysql:...' is neither the address of a dashboard"),
         (("remove", "sqlite:///{}/missing.db"), 2, "TASK"),
         (("dashboard", "--store", "mysql://x"), 2, "sqlite:///path"),
         (("dashboard", "--store", "sqlite:///{}/missing.db"), 1, "there is no such file"),
@@ -284,6 +289,42 @@ async def test_wrong_store_is_explained(tmp_path: Path, arguments: tuple[str, ..
     assert message in " ".join(re.sub("[│╭╮╰╯─]", "", text).split())
     assert "hunter2" not in text
     assert "Traceback" not in text
+
+
+@pytest.mark.parametrize("arguments", [("pause", "a", "b"), ("pause", "--all"), ("cancel", "--run", f"{uuid4()}")])
+async def test_unusable_store_is_one_error(
+    tmp_path: Path, arguments: tuple[str, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    expected = await command("ps", url_of(tmp_path), status=1)
+    name, *others = arguments
+    assert await command(name, url_of(tmp_path), *others, status=1) == expected
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *(("ps",), ("top",), ("logs", "a"), ("pause", "a"), ("pause", "--all"), ("remove", "a")),
+        ("cancel", "--run", f"{uuid4()}"),
+        ("reschedule", "a", "--every", "0s"),
+    ],
+)
+async def test_error_with_json_is_json(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    name, *others = arguments
+    report = ActionReport.model_validate_json(await command(name, url_of(tmp_path), *others, "--json", status=1))
+    assert (report.done, len(report.failed)) == ((), 1)
+
+
+async def test_store_is_read_from_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with node(tmp_path):
+        pass
+    monkeypatch.setenv("ASYNCZ_STORE", url_of(tmp_path))
+    assert "double" in await command("ps")
+    assert "double" in await command("top", "--updates", "1")
+    monkeypatch.setenv("ASYNCZ_STORE", f"sqlite:///{tmp_path}/missing.db")
+    assert "double" in await command("ps", url_of(tmp_path))
+    assert "there is no such file" in await command("dashboard", status=1)
+    assert "no module named 'nope'" in (await command("dashboard", "nope:scheduler", status=2)).lower()
 
 
 async def test_pause_all_without_node_fails(tmp_path: Path) -> None:
