@@ -18,7 +18,7 @@ from asyncz.events import RunDetails
 from asyncz.exceptions import NoResultError
 from asyncz.schedulers._runtime import Runtime
 from asyncz.schedulers._safe_logging import logger
-from asyncz.stores._calls import StoredCall, encode_arguments, encode_problem, encode_with_result
+from asyncz.stores._calls import MAX_HANDED_OVER, StoredCall, encode_arguments, encode_problem, encode_with_result
 from asyncz.stores._unvalidated import evolved
 from asyncz.stores.codecs import Codec
 from asyncz.stores.exceptions import UnstorableTaskError
@@ -59,6 +59,9 @@ class HandOver:
                 text = encode_with_result(task_id, self.arguments, upstream, result, values)
             else:
                 text = encode_arguments(task_id, self.call.with_result(result), values)
+            if len(text) > MAX_HANDED_OVER:
+                reason = f"its arguments have {len(text)} characters, more than {MAX_HANDED_OVER}; store a reference"
+                raise UnstorableTaskError(task_id, "result of its upstream task", reason)
         except BaseException as error:
             # Serializers are code of users. One result must not keep the node from its other work.
             if is_interrupt(error):

@@ -24,11 +24,11 @@ from asyncz.schedulers._safe_logging import logger
 from asyncz.schedulers._store_chains import HandOver, ResultReceivers
 from asyncz.schedulers._store_codec import CodecThreads
 from asyncz.schedulers._store_pages import store_page
-from asyncz.stores._calls import encode_result
+from asyncz.stores._calls import encode_problem, encode_result
 from asyncz.stores._unvalidated import evolved, unvalidated
 from asyncz.stores.codecs import Codec
 from asyncz.stores.protocol import StoreSession
-from asyncz.stores.records import FinalRunState, LostRunPolicy, Outcome
+from asyncz.stores.records import FinalRunState, LostRunPolicy, Outcome, RunRecord
 
 Ended: TypeAlias = TaskExecuted[object] | TaskError | TaskMissed | TaskCancelled | TaskMaxInstances | TaskQueueFull
 """Event that ends a run."""
@@ -48,6 +48,8 @@ _STATES: Mapping[type[object], _EndState] = {
 # Stores of users may raise others than `StoreDataError`.
 _REJECTIONS = (ValueError, TypeError, OverflowError)
 _PAGE = 200
+# Characters of the results and arguments of one transaction, beyond which its last outcome may go.
+_PAGE_SIZE = 8_000_000
 # If the text of an error is longer, it is cut.
 _MAX_TEXT = 65_536
 _outcome = unvalidated(Outcome)
@@ -189,14 +191,14 @@ class PendingOutcomes:
         if self._results:
             await self._encode_results()
         while page := self._page(skip()):
-            accepted = await self._store_page(session, [outcome for _, outcome in page])
+            accepted, dropped = await self._store_page(session, [outcome for _, outcome in page])
             stored = {id(outcome) for _, outcome in page}
             self._outcomes = [each for each in self._outcomes if id(each[1]) not in stored]
             for task_id, outcome in page:
                 if outcome.run_id in accepted:
                     self._on_stored(task_id)
                     self.handed_over |= bool(outcome.then)
-                else:
+                elif outcome.run_id not in dropped:
                     self._note_rejected(outcome)
 
     @property
@@ -217,18 +219,23 @@ class PendingOutcomes:
 
     def _page(self, skip: Collection[UUID]) -> list[tuple[str, Outcome]]:
         page: dict[UUID, tuple[str, Outcome]] = {}
+        size = 0
         for task_id, outcome in self._outcomes:
             # One outcome of a run: the store returns the ids of accepted outcomes, and a run that this node has lost
             # and owns again has two, of which at most one is accepted.
             if outcome.run_id not in skip and outcome.run_id not in page:
                 page[outcome.run_id] = task_id, outcome
-                if len(page) == _PAGE:
+                size += len(outcome.result or "") + sum(len(run.arguments or "") for run in outcome.then)
+                if len(page) == _PAGE or size > _PAGE_SIZE:
                     break
         return [*page.values()]
 
-    async def _store_page(self, session: StoreSession, outcomes: Sequence[Outcome]) -> set[UUID]:
-        """Store outcomes, and return the ids of the accepted ones. If one cannot be stored, the others are."""
-        accepted: set[UUID] = set()
+    async def _store_page(self, session: StoreSession, outcomes: Sequence[Outcome]) -> tuple[set[UUID], set[UUID]]:
+        """Store outcomes, and return the ids of the accepted and of the dropped ones.
+
+        If one cannot be stored, the others are.
+        """
+        accepted, dropped = set[UUID](), set[UUID]()
         rejected: list[tuple[Outcome, Exception]] = []
 
         async def finish(page: Sequence[Outcome]) -> None:
@@ -238,27 +245,12 @@ class PendingOutcomes:
             outcomes, finish, lambda outcome, error: rejected.append((outcome, error)), rejections=_REJECTIONS
         )
         for outcome, error in rejected:
-            accepted |= await self._store_reduced(session, outcome, error)
-        return accepted
-
-    async def _store_reduced(self, session: StoreSession, outcome: Outcome, error: Exception) -> set[UUID]:
-        """Store an outcome that the store does not accept without its texts, with the reason in their place."""
-        logger.error("The outcome of the run %s is stored without details: %s", outcome.run_id, error)
-        reason = exception_text(error).encode("ascii", "backslashreplace").decode()[:_MAX_TEXT]
-        reduced = Outcome(
-            run_id=outcome.run_id,
-            fence=outcome.fence,
-            state=outcome.state,
-            finished_at=outcome.finished_at,
-            error=f"the details could not be stored: {reason}".replace("\0", "\\0"),
-            then=outcome.then,
-            lost_node=outcome.lost_node,
-        )
-        try:
-            return {*await session.finish([reduced])}
-        except _REJECTIONS:
-            logger.exception("The outcome of the run %s could not be stored; it is dropped", outcome.run_id)
-            return {outcome.run_id}
+            answer = await _store_reduced(session, outcome, error)
+            if answer is None:
+                dropped.add(outcome.run_id)
+            else:
+                accepted |= answer
+        return accepted, dropped
 
     def _note_rejected(self, outcome: Outcome) -> None:
         if outcome.state == "waiting":
@@ -270,6 +262,51 @@ class PendingOutcomes:
             outcome.state,
             outcome.run_id,
         )
+
+
+async def _store_reduced(session: StoreSession, outcome: Outcome, error: Exception) -> set[UUID] | None:
+    """Store an outcome that the store does not accept without its texts, with the reason in their place.
+
+    If the store does not accept the runs of downstream tasks either, they have the reason in place of the result, and
+    fail: no result disappears silently.
+
+    Returns:
+        Id of the run if the outcome was accepted; None if the store does not accept it in any form.
+    """
+    logger.error("The outcome of the run %s is stored without details: %s", outcome.run_id, error)
+    for then in _reduced_runs(outcome.then, error):
+        reduced = Outcome(
+            run_id=outcome.run_id,
+            fence=outcome.fence,
+            state=outcome.state,
+            finished_at=outcome.finished_at,
+            error=f"the details could not be stored: {_reason(error)}",
+            then=then,
+            lost_node=outcome.lost_node,
+        )
+        try:
+            accepted = {*await session.finish([reduced])}
+        except _REJECTIONS as again:
+            error = again
+            continue
+        if outcome.then and then is not outcome.then:
+            names = ", ".join(run.task_id for run in outcome.then)
+            logger.error("The result of the run %s could not be handed over to %s", outcome.run_id, names)
+        return accepted
+    logger.error("The outcome of the run %s could not be stored; it is dropped: %s", outcome.run_id, _reason(error))
+    return None
+
+
+def _reduced_runs(runs: tuple[RunRecord, ...], error: Exception) -> Sequence[tuple[RunRecord, ...]]:
+    """Return runs of downstream tasks as they are, with a reason in place of their arguments, and none of them."""
+    if not runs:
+        return [()]
+    problem = encode_problem(f"the result could not be handed over: {_reason(error)}")
+    return [runs, tuple(evolved(run, {"arguments": problem}) for run in runs), ()]
+
+
+def _reason(error: Exception) -> str:
+    return exception_text(error).encode("ascii", "backslashreplace").decode()[:_MAX_TEXT].replace("\0", "\\0")
 
 
 def _encoded(

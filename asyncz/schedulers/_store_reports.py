@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 import attrs
-from typing_extensions import override
+from typing_extensions import TypeVar, override
 
 from asyncz._aliases import Redact
 from asyncz._redaction import TextRedactor, redact_secrets
@@ -32,6 +32,9 @@ from asyncz.stores._report_texts import ReportDetails, ReportedAttempt, Reported
 from asyncz.stores.options import RunReporting
 from asyncz.stores.protocol import StoreSession
 from asyncz.stores.records import RunReport
+
+PartT = TypeVar("PartT")
+EncodedT = TypeVar("EncodedT")
 
 # Reports of one transaction: each may have `max_bytes`.
 _PAGE: Final = 50
@@ -365,7 +368,7 @@ class StoredReports:
             skip: Returns the ids of runs that the store does not know yet.
         """
         while drafts := self._drafts(skip()):
-            encoded = await self._tasks.codec.call(lambda: [self._encode(draft) for draft in drafts])
+            encoded = await self._encode_all(drafts)
             reports = [self._merge(draft, texts) for draft, texts in zip(drafts, encoded, strict=True)]
             try:
                 await store_page(reports, session.report, _reject, rejections=_REJECTIONS)
@@ -377,6 +380,17 @@ class StoredReports:
             for draft in drafts:
                 if self._ended.get(draft.notes.owned.id) is draft.notes and not draft.notes.is_changed:
                     del self._ended[draft.notes.owned.id]
+
+    async def _encode_all(self, drafts: Sequence[_Draft]) -> Sequence[_Encoded]:
+        try:
+            return await self._tasks.codec.call(lambda: [self._encode(draft) for draft in drafts])
+        except BaseException:
+            # The call was cancelled, or its thread was not started: nothing is written yet.
+            for draft in drafts:
+                notes = draft.notes
+                notes.new_attempts[:0], notes.new_lines[:0] = draft.attempts, draft.lines
+                notes.progress = notes.progress or draft.progress
+            raise
 
     def _drafts(self, skip: Collection[UUID]) -> list[_Draft]:
         """Return the reports to write now, and count them as written."""
@@ -408,14 +422,14 @@ class StoredReports:
         task_id = draft.notes.owned.task_id
         progress = None
         if draft.progress is not None:
-            message = _storable(redactor("progress", task_id, draft.progress.message))[:_MAX_MESSAGE]
-            # Executors of users may report any numbers.
-            with contextlib.suppress(ValueError):
+            # Executors of users may report any values.
+            with contextlib.suppress(Exception):
+                message = _storable(redactor("progress", task_id, draft.progress.message))[:_MAX_MESSAGE]
                 progress = ReportedProgress(done=draft.progress.done, total=draft.progress.total, message=message)
         return _Encoded(
             None if progress is None else progress.model_dump_json(),
-            [_attempt(each, task_id, redactor) for each in draft.attempts],
-            [_log(each, task_id, redactor) for each in draft.lines],
+            _encodable(draft.attempts, lambda each: _attempt(each, task_id, redactor), task_id),
+            _encodable(draft.lines, lambda each: _log(each, task_id, redactor), task_id),
         )
 
     def _merge(self, draft: _Draft, encoded: _Encoded) -> RunReport:
@@ -425,6 +439,8 @@ class StoredReports:
         if notes.has_details and options is not None:
             notes.attempts += encoded.attempts
             notes.logs += encoded.logs
+            notes.attempts_dropped += len(draft.attempts) - len(encoded.attempts)
+            notes.logs_dropped += len(draft.lines) - len(encoded.logs)
             while len(notes.attempts) > _MAX_ATTEMPTS:
                 _ = notes.attempts.popleft()
                 notes.attempts_dropped += 1
@@ -437,6 +453,20 @@ class StoredReports:
                 logs_dropped=notes.logs_dropped,
             ).model_dump_json()
         return RunReport(run_id=notes.owned.id, fence=notes.owned.fence, progress=encoded.progress, details=details)
+
+
+def _encodable(parts: Sequence[PartT], encode: Callable[[PartT], EncodedT], task_id: str) -> Sequence[EncodedT]:
+    """Return the encoded parts of a report without those that cannot be encoded.
+
+    They come from executors and log filters of users, and one of them must not keep back the reports of other runs.
+    """
+    encoded: list[EncodedT] = []
+    for part in parts:
+        try:
+            encoded.append(encode(part))
+        except Exception as error:
+            logger.error("A part of the report of a run of %r is dropped: %s", task_id, exception_text(error))
+    return encoded
 
 
 def _size(notes: _Notes) -> int:
@@ -467,13 +497,15 @@ def _attempt(attempt: _Attempt, task_id: str, redactor: TextRedactor) -> Reporte
 
 def _log(line: _Line, task_id: str, redactor: TextRedactor) -> ReportedLog:
     message = _storable(redactor("log", task_id, line.message))
-    return ReportedLog(at=utc(line.at), level=_storable(line.level), logger=_storable(line.logger), message=message)
+    # A filter of the user may have set any level and name.
+    level, name = _storable(f"{line.level}"), _storable(f"{line.logger}")
+    return ReportedLog(at=utc(line.at), level=level, logger=name, message=message)
 
 
 def _time(seconds: float | None) -> datetime | None:
     try:
         return None if seconds is None else utc(seconds)
-    except (ValueError, OverflowError, OSError):
+    except (ValueError, TypeError, OverflowError, OSError):
         return None
 
 

@@ -30,6 +30,8 @@ from asyncz.stores.names import name_of, named_function, without_proxies
 
 MAX_RESULT = 65_536
 """Maximum length of a stored result; a longer one is not stored."""
+MAX_HANDED_OVER = 1_048_576
+"""Maximum length of the arguments with a result that is handed over; a downstream run with longer ones fails."""
 
 _ANYTHING: TypeAdapter[object] = TypeAdapter(JsonValue)
 _JSON: TypeAdapter[JsonValue] = TypeAdapter(JsonValue)
