@@ -465,7 +465,8 @@ def _encodable(parts: Sequence[PartT], encode: Callable[[PartT], EncodedT], task
         try:
             encoded.append(encode(part))
         except Exception as error:
-            logger.error("A part of the report of a run of %r is dropped: %s", task_id, exception_text(error))
+            # Without the text of the error, which may show a value that is not redacted.
+            logger.error("A part of the report of a run of %r is dropped: %s", task_id, type(error).__name__)
     return encoded
 
 
