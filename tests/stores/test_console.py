@@ -473,6 +473,18 @@ async def test_downstream_task_has_no_trigger(url: str) -> None:
         assert task_state(tasks["second"], {}, (), Redactor(lambda _kind, _name, text: text)).trigger == "after 'first'"
 
 
+async def test_remove_names_downstream_tasks(url: str) -> None:
+    scheduler = AsyncIOScheduler(store=url)
+    first = scheduler.add_task(note, "one", trigger=None, id="first")
+    first.then(note, id="second").then(note, id="third")
+    first.then(note, id="fourth")
+    async with scheduler, console(url) as people:
+        sent = await people.call(lambda database: ConsoleCommands(database, "mara").act("remove", "third", None, None))
+        assert not sent.detail
+        sent = await people.call(lambda database: ConsoleCommands(database, "mara").act("remove", "first", None, None))
+        assert sent.detail == "also removes fourth, second when their runs have ended"
+
+
 async def answered(people: StoreConsole, sequences: Sequence[int]) -> list[str]:
     while True:
         records = await people.call(lambda database: ConsoleQueries(database).commands(sequences))
