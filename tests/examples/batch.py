@@ -1,7 +1,5 @@
 """A batch on all cores with a progress bar that moves from inside of the work."""
 
-from uuid import UUID
-
 from rich.progress import Progress
 
 from asyncz import AsyncIOScheduler, TaskProgress, current_run
@@ -18,7 +16,7 @@ def count_primes(start: int) -> int:
 
 
 if __name__ == "__main__":
-    starts, done = range(0, 20_000, STEP), dict[UUID, float]()
+    starts, done = range(0, 20_000, STEP), dict[object, float]()
     with AsyncIOScheduler(executors={"default": "processpool"}).in_thread() as thread, Progress() as bars:
         bar = bars.add_task("counting", total=STEP * len(starts))
 

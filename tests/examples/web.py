@@ -1,7 +1,6 @@
 """A web app that starts jobs and looks up their runs: `uvicorn tests.examples.web:app`."""
 
 import gc
-from functools import partial
 from shutil import disk_usage
 from uuid import UUID
 
@@ -13,7 +12,7 @@ scheduler = AsyncIOScheduler()
 scheduler.add_task(disk_usage, "/", id="disk", executor="threadpool", trigger=IntervalTrigger(minutes=5))
 scheduler.add_task(gc.collect, id="collect", trigger=CronTrigger("30 2 * * *", timezone="Europe/Berlin"))
 scheduler.add_task(sum, range(10**6), id="sum", executor="threadpool", trigger=None)
-app = FastAPI(lifespan=partial(scheduler.lifespan, drain_timeout=25))
+app = FastAPI(lifespan=lambda app: scheduler.lifespan(app, drain_timeout=25))
 
 
 @app.get("/state")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 async def until(reached: Callable[[], bool]) -> None:
     """Wait until a condition holds; fail after a minute."""
-    async with asyncio.timeout(8):
+    async with asyncio.timeout(60):
         while not reached():
             await asyncio.sleep(0.005)
 

@@ -296,6 +296,8 @@ async def test_no_node_fires_a_paused_task(url: str, by: str) -> None:
             if by == "operator":
                 await people.call(lambda database: ConsoleCommands(database, "mara").act("pause", "note", None, None))
             else:
+                # Until this node has read the last `resume`, a pause changes nothing here.
+                await until(lambda: not schedulers[0].get_task("note").state.paused)
                 schedulers[0].get_task("note").pause()
                 while not (await session.changes(0, 10))[0].paused:
                     await asyncio.sleep(0.001)

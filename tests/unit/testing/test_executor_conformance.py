@@ -87,8 +87,8 @@ def test_pytest_collects_only_complete_suites(tmp_path: Path) -> None:
         text=True,
         check=False,
         cwd=tmp_path,
-        # The plugins take seconds to import, and have no part in it.
-        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        # The plugins take seconds to import, and have no part in it; other options may be theirs.
+        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""},
     )
     collected = {line.split("::")[1] for line in result.stdout.splitlines() if "::" in line}
     assert collected == {"TestOwn"}, result.stdout
