@@ -21,6 +21,7 @@ from typing_extensions import override
 
 from asyncz import events
 from asyncz._run_ids import number_of, parsed_run_id, run_numbers
+from asyncz._running import add_run_fields
 from asyncz._statuses import RunOutcome
 from asyncz._text import raw_exception_text, shortened
 from asyncz.dashboard._run_logs import LogEntry, RunLogs
@@ -361,6 +362,8 @@ class RunLogHandler(logging.Handler):
     @override
     def emit(self, record: logging.LogRecord) -> None:
         """Keep the record, if a run has logged it."""
+        # Not `RunFields`: some exporters warn of a field with None, by a record that has such a field again.
+        add_run_fields(record)
         text: object = getattr(record, "asyncz_run", None)
         run_id = parsed_run_id(text) if isinstance(text, str) else None
         if run_id is None or self._journal.closed or not self._seen.add(record):

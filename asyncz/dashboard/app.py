@@ -44,7 +44,6 @@ from asyncz.dashboard._static import static_files
 from asyncz.dashboard._stream import ChangeStreams
 from asyncz.dashboard._watch import StoreWatch
 from asyncz.exceptions import AsynczError
-from asyncz.logs import install_log_fields
 from asyncz.schedulers import AsyncIOScheduler
 from asyncz.stores._console import console_of_url
 from asyncz.stores.exceptions import StoreError
@@ -269,7 +268,6 @@ class Dashboard(DashboardApp):
             views = [View("", cluster, actor, "process/"), attrs.evolve(views[0], prefix="/process", other="../")]
         super().__init__(authorize, allowed_hosts, streams, announcer, views)
         self._log_handler = RunLogHandler(self._journal)
-        install_log_fields(self._log_handler)
 
     @property
     def log_handler(self) -> logging.Handler:

@@ -18,10 +18,11 @@ from typing_extensions import TypeVar, override
 from asyncz._aliases import Redact
 from asyncz._redaction import TextRedactor, redact_secrets
 from asyncz._run_ids import WantedRun, parsed_run_id
+from asyncz._running import add_run_fields
 from asyncz._text import escape_surrogates, raw_exception_text
 from asyncz.clock import utc
 from asyncz.events import RunDetails, TaskProgress, TaskRetrying
-from asyncz.logs import SeenRecords, install_log_fields, logged_texts
+from asyncz.logs import SeenRecords, logged_texts
 from asyncz.schedulers._dispatcher import Dispatcher
 from asyncz.schedulers._safe_logging import logger
 from asyncz.schedulers._store_outcomes import OwnedRun
@@ -191,7 +192,6 @@ class StoredReports:
         """Handler that reports the log records of stored runs. Thread-safe."""
         if self._handler is None:
             self._handler = _ReportHandler(self._on_record)
-            install_log_fields(self._handler)
         return self._handler
 
     @property
@@ -533,6 +533,7 @@ class _ReportHandler(logging.Handler):
     @override
     def emit(self, record: logging.LogRecord) -> None:
         """Keep the record, if a run has logged it."""
+        add_run_fields(record)
         run: object = getattr(record, "asyncz_run", None)
         if not run or not self._seen.add(record):
             return

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given, strategies as st
 from typing_extensions import override
 
-from asyncz import AsyncIOScheduler, current_run, install_log_fields
+from asyncz import AsyncIOScheduler, current_run
 from asyncz._run_ids import NO_RUN, number_of, run_id_of
 from asyncz.clock import utc
+from asyncz.dashboard import Dashboard
 from asyncz.dashboard._journal import Journal, RecordedRun, RunLogHandler, Topics
 from asyncz.dashboard._redaction import Redactor, redact_secrets
 from asyncz.dashboard._run_logs import LogEntry
@@ -32,6 +33,7 @@ from asyncz.events import (
     TaskSubmitted,
 )
 from asyncz.retries import Retry
+from asyncz.stores import MemoryStore
 
 pytestmark = pytest.mark.anyio
 
@@ -208,7 +210,6 @@ async def test_log_records_belong_to_their_run() -> None:
     async with AsyncIOScheduler(executors={"io": "threadpool"}) as scheduler:
         journal = Journal(scheduler, 10, 10, len)
         handler = RunLogHandler(journal)
-        install_log_fields(handler)
         logger.addHandler(handler)
         logger.warning("outside of a run")
         handles = [scheduler.add_task(work, number, trigger=None, executor="io").run() for number in (1, 2)]
@@ -257,6 +258,17 @@ def test_log_record_with_invalid_time_is_shown(created: object) -> None:
     assert utc(before - 1) <= line.at <= utc(time.time() + 1)
 
 
+def test_record_outside_of_run_stays_as_it_is() -> None:
+    """Some exporters warn of a field with None, by a record that would have such a field again."""
+    scheduler = AsyncIOScheduler(store=MemoryStore())
+    dashboard = Dashboard(scheduler, authorize=lambda _: None)
+    record = logging.makeLogRecord({"msg": "step"})
+    names = set(record.__dict__)
+    for handler in (dashboard.log_handler, scheduler.store.log_handler):
+        handler.handle(record)
+    assert set(record.__dict__) == names
+
+
 async def test_log_of_run_is_bounded() -> None:
     logger = logging.getLogger("tests.dashboard.jobs")
     logger.propagate = False
@@ -268,7 +280,6 @@ async def test_log_of_run_is_bounded() -> None:
     async with AsyncIOScheduler() as scheduler:
         journal = Journal(scheduler, 10, 10, len)
         handler = RunLogHandler(journal)
-        install_log_fields(handler)
         logger.addHandler(handler)
         handle = scheduler.add_task(work, trigger=None).run()
         await handle
