@@ -498,9 +498,7 @@ def _attempt(attempt: _Attempt, task_id: str, redactor: TextRedactor) -> Reporte
 
 def _log(line: _Line, task_id: str, redactor: TextRedactor) -> ReportedLog:
     message = _storable(redactor("log", task_id, line.message))
-    # A filter of the user may have set any level and name.
-    level, name = _storable(f"{line.level}"), _storable(f"{line.logger}")
-    return ReportedLog(at=utc(line.at), level=level, logger=name, message=message)
+    return ReportedLog(at=utc(line.at), level=_storable(line.level), logger=_storable(line.logger), message=message)
 
 
 def _time(seconds: float | None) -> datetime | None:

@@ -34,8 +34,10 @@ from asyncz.stores import (
     StoreSchemaError,
     StoreSession,
     TaskRecord,
+    _postgres_connection,
 )
 from asyncz.stores._migrations import migrations
+from asyncz.stores.postgres import _FIRE
 from tests.helpers.postgres import new_schema
 
 pytestmark = pytest.mark.anyio
@@ -243,6 +245,43 @@ async def test_nodes_start_together_on_empty_database(postgres_server: str) -> N
     assert len(await sessions[0].nodes()) == 8
     for session in sessions:
         await session.close()
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("postgres")
+async def test_postgres_upgrade_beside_firing_node(postgres_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The upgrade waits for a transaction of a user, and a node that fires for the upgrade: no deadlock."""
+    url = new_schema(postgres_server)
+    known = migrations("postgres")
+    with monkeypatch.context() as patch, _postgres_connection.connected(url, prepare=False) as connection:
+        patch.setattr(_postgres_connection, "migrations", lambda _: known[:3])
+        assert len(_postgres_connection.migrate(connection, "store")) == 3
+
+    def upgrade() -> int:
+        with _postgres_connection.connected(url, prepare=False) as own:
+            return len(_postgres_connection.migrate(own, "store"))
+
+    def fire() -> None:
+        with _postgres_connection.connected(url, prepare=False) as own:
+            _ = own.execute(_FIRE, {"firings": "[]", "runs": "[]", "node": "node", "now": None})
+
+    with psycopg.connect(url) as outbox, psycopg.connect(url, autocommit=True) as observer:
+        _ = outbox.execute("LOCK TABLE asyncz_runs IN ROW EXCLUSIVE MODE")
+        upgrading = asyncio.create_task(asyncio.to_thread(upgrade))
+        await _until_waiting(observer, 1)
+        firing = asyncio.create_task(asyncio.to_thread(fire))
+        await _until_waiting(observer, 2)
+        outbox.commit()
+        await firing
+        assert await upgrading == len(known) - 3
+
+
+async def _until_waiting(observer: psycopg.Connection, number: int) -> None:
+    """Wait until a number of connections wait for the lock of the table of runs."""
+    statement = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = to_regclass('asyncz_runs')"
+    async with asyncio.timeout(30):
+        while observer.execute(statement).fetchall() != [(number,)]:
+            await asyncio.sleep(0.01)
 
 
 async def test_nodes_start_together_on_new_file(tmp_path: Path) -> None:

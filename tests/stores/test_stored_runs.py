@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from unittest.mock import ANY
@@ -39,6 +39,7 @@ from tests.helpers.waiting import until
 from tests.stores.faulty_stores import (
     AnswerlessSession,
     Faults,
+    FaultySession,
     FaultyStore,
     ForgetfulSession,
     LeavingSession,
@@ -295,6 +296,40 @@ async def test_foreign_overdue_tasks_do_not_hide_others() -> None:
         scheduler.add_task(note, "one", id="note")
         await finished(other, 1)
     assert calls == ["one"]
+
+
+class CountingSession(FaultySession):
+    """Session that counts the records of its looks for overdue tasks."""
+
+    records = 0
+
+    @override
+    async def overdue(
+        self, by: timedelta, limit: int, after: tuple[datetime, str] | None = None, /
+    ) -> Sequence[TaskRecord]:
+        found = await super().overdue(by, limit, after)
+        self.records += len(found)
+        return found
+
+
+async def test_look_for_late_tasks_reads_no_old_ones() -> None:
+    """Tasks of other programs may be overdue for hours."""
+    faulty = FaultyStore(Faults(), CountingSession)
+    other = await faulty.store.connect(NodeRecord(id=uuid4().hex), TTL)
+    now = datetime.now(UTC)
+    ages = [timedelta(hours=3)] * 450 + [timedelta(seconds=1)]
+    foreign = [
+        TaskRecord(id=f"foreign-{number}", function="other:job", next_due=now - age) for number, age in enumerate(ages)
+    ]
+    await other.declare(foreign, "update")
+    async with AsyncIOScheduler(store=faulty) as scheduler:
+        connector = scheduler.store._connector
+        session = await faulty.connect(NodeRecord(id=uuid4().hex), TTL)
+        assert isinstance(session, CountingSession)
+        connector._wants_late, connector._recheck_at = True, float("inf")
+        await connector._fire_left(session)
+        await session.close()
+    assert session.records == 1
 
 
 # Retention
