@@ -26,6 +26,7 @@ from asyncz.schedulers._store_history import HistoryLimit
 from asyncz.schedulers._store_outcomes import ENDED, Ended, OwnedRun, PendingOutcomes
 from asyncz.schedulers._store_pages import store_page
 from asyncz.schedulers._store_reports import StoredReports
+from asyncz.schedulers._store_retries import ForeignRetries
 from asyncz.schedulers._store_tasks import StoredTask, StoredTasks
 from asyncz.schedulers._stored_schedule import Step
 from asyncz.schedulers.subscriptions import Subscription
@@ -441,7 +442,7 @@ class StoredRuns:
         while self._is_running:
             # If anything fails from here on, `reclaim` has to find the runs of which this node does not know.
             self._takes_over, term = True, self._term()
-            taken = await session.take_over(_PAGE)
+            taken, foreign = await session.take_over(_PAGE), ForeignRetries(session)
             self.taken_over += len(taken)
             for run in taken:
                 message = "The run %s of the task %r was taken over from the lost node %s"
@@ -449,18 +450,23 @@ class StoredRuns:
                 if run.on_lost == "rerun":
                     await self._start_claimed(session, run, term)
                 else:
-                    self._fail(run, term)
+                    await self._fail(run, term, foreign)
             self._takes_over = False
             if len(taken) < _PAGE:
                 return
 
-    def _fail(self, run: RunRecord, term: LeaseTerm | None) -> None:
+    async def _fail(self, run: RunRecord, term: LeaseTerm | None, foreign: ForeignRetries) -> None:
         """End the run of a lost node as failed, or give it back for its next attempt if its retry policy allows one."""
         # In a run that is found later, the former owner is missing, unless that is this node, with an earlier lease.
         node = run.lost_node or (self.node_id if run.id in self._left else "")
         error, stored = NodeLostError(run.task_id, node), self._tasks.get(run.task_id)
         if stored is None:
-            self.outcomes.end(self._owned_run(run, None), "error", exception_text(error))
+            # A program that knows the task makes the next attempt.
+            delay = await foreign.delay_after_loss(run.task_id, run.attempt)
+            if delay is None:
+                self.outcomes.end(self._owned_run(run, None), "error", exception_text(error))
+            else:
+                self._give_back_for_retry(self._owned_run(run, None), run.attempt, delay)
             return
         owned = self._own(run, stored, term)
         delay = stored.controller.report_lost(owned.at, self._call_of(stored.call, owned), error)
@@ -480,10 +486,10 @@ class StoredRuns:
         Either the answer of the store was lost, or their function has ended because the lease had ended. If their
         function may have been called, here or on a lost node, the policy of the run decides.
         """
-        term = self._term()
+        term, foreign = self._term(), ForeignRetries(session)
         async for run in self._unknown_runs(session):
             if self._may_have_failed(run):
-                self._fail(run, term)
+                await self._fail(run, term, foreign)
             else:
                 await self._start_claimed(session, run, term)
         self.wants_reclaim = self._takes_over = False

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from asyncz import AsyncIOScheduler, Retry
+from asyncz import AsyncIOScheduler, Retry, TaskLimits
 from asyncz._redaction import TextRedactor
 from asyncz.schedulers import _store_reports
 from asyncz.schedulers._store_codec import CodecThreads
@@ -18,14 +18,18 @@ from asyncz.schedulers._store_outcomes import OwnedRun
 from asyncz.schedulers._store_reports import StoredReports, _Line
 from asyncz.stores import (
     MemoryStore,
+    NodeLostError,
     NodeRecord,
     RunQuery,
     RunRecord,
     RunReport,
     RunReporting,
+    Store,
     StoreOptions,
     StoreSession,
+    TaskRecord,
 )
+from asyncz.stores._limits import encode_limits
 from asyncz.stores._report_texts import ReportDetails, ReportedLog, details_of_text
 from tests.helpers.stored_jobs import calls, note
 from tests.stores.test_stored_chains import finished
@@ -139,14 +143,20 @@ async def test_failed_encoding_keeps_reports(monkeypatch: pytest.MonkeyPatch) ->
 async def lost_run(retry: Retry) -> tuple[AsyncIOScheduler, StoreSession, UUID]:
     """Return a scheduler that will take over a run of a node that is gone."""
     store = MemoryStore()
+    other, run_id = await lose_run(store)
+    scheduler = AsyncIOScheduler(store=store, store_options=StoreOptions(reporting=RunReporting()))
+    scheduler.add_task(note, "one", trigger=None, id="note", retry=retry)
+    return scheduler, other, run_id
+
+
+async def lose_run(store: Store) -> tuple[StoreSession, UUID]:
+    """Store a run of a node that is gone, and return its id and a session."""
     other = await store.connect(NodeRecord(id=uuid4().hex), TTL)
     zombie = await store.connect(NodeRecord(id=uuid4().hex), TTL)
     run = waiting_run("note").model_copy(update={"state": "running"})
     await zombie.submit([run])
     await zombie.close()
-    scheduler = AsyncIOScheduler(store=store, store_options=StoreOptions(reporting=RunReporting()))
-    scheduler.add_task(note, "one", trigger=None, id="note", retry=retry)
-    return scheduler, other, run.id
+    return other, run.id
 
 
 async def test_report_of_lost_attempt_ends() -> None:
@@ -180,3 +190,19 @@ async def test_large_delay_of_retry_has_date() -> None:
 async def run_of(session: StoreSession, run_id: UUID) -> RunRecord:
     (run,) = [run for run in await session.runs(RunQuery()) if run.id == run_id]
     return run
+
+
+@pytest.mark.parametrize(
+    ("on", "attempts", "state"), [(NodeLostError, 2, "waiting"), (KeyError, 2, "error"), (NodeLostError, 1, "error")]
+)
+async def test_lost_run_of_other_program_is_retried(on: type[Exception], attempts: int, state: str) -> None:
+    """A node that does not know the function takes the run over."""
+    store = MemoryStore()
+    other, run_id = await lose_run(store)
+    limits = encode_limits(TaskLimits(retry=Retry(attempts=attempts, delay=100.0, on=(on,))))
+    await other.declare([TaskRecord(id="note", function="elsewhere:note", options=limits)], "update")
+    async with AsyncIOScheduler(store=store), asyncio.timeout(30):
+        while (run := await run_of(other, run_id)).state == "running":
+            await asyncio.sleep(0.01)
+    assert run.state == state
+    assert (run.not_before is not None, run.attempt) == ((True, 2) if state == "waiting" else (False, 1))

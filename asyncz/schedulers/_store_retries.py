@@ -1,0 +1,59 @@
+"""Retry policies of stored tasks that this node cannot run, for the runs of lost nodes."""
+
+from __future__ import annotations
+
+from asyncz.config.models.tasks import LimitsConfig, RetryConfig
+from asyncz.retries import Retry
+from asyncz.stores.exceptions import NodeLostError
+from asyncz.stores.protocol import StoreSession
+
+_PAGE = 500
+# The names by which a stored policy may list the exception. The classes themselves are perhaps not importable here.
+_NAMES = {f"{each.__module__}:{each.__qualname__}" for each in NodeLostError.__mro__}
+
+
+class ForeignRetries:
+    """Retry policies as the store has them. They are read when the first one is needed, and for one pass only.
+
+    Args:
+        session: Session with the store.
+    """
+
+    def __init__(self, session: StoreSession) -> None:
+        self._session = session
+        self._policies: dict[str, RetryConfig] | None = None
+
+    async def delay_after_loss(self, task_id: str, attempt: int) -> float | None:
+        """Return the delay after an attempt on a lost node; None if the policy of the task allows no other one."""
+        if self._policies is None:
+            self._policies = await self._read()
+        policy = self._policies.get(task_id)
+        if policy is None or attempt >= policy.attempts or _NAMES.isdisjoint(policy.on):
+            return None
+        retry = Retry(
+            attempts=policy.attempts,
+            delay=policy.delay,
+            backoff=policy.backoff,
+            max_delay=policy.max_delay,
+            jitter=policy.jitter,
+        )
+        return retry.delay_after(attempt)
+
+    async def _read(self) -> dict[str, RetryConfig]:
+        found: dict[str, RetryConfig] = {}
+        since = 0
+        while page := await self._session.changes(since, _PAGE):
+            for record in page:
+                policy = _policy_of(record.options) if record.state == "active" and not record.removed else None
+                if policy is not None:
+                    found[record.id] = policy
+            since = page[-1].revision
+        return found
+
+
+def _policy_of(limits: str) -> RetryConfig | None:
+    try:
+        return LimitsConfig.model_validate_json(limits).retry
+    except ValueError:
+        # Another version may know other limits.
+        return None
