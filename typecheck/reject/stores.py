@@ -133,7 +133,7 @@ async def schedulers() -> None:
     RunReporting(max_logs=1.5)  # E
     RunReporting(max_bytes="64 KB")  # E
     RunReporting(redact=str.upper)  # E
-    RunReport(run_id="7", fence=1)  # E
+    RunReport(run_id="7", fence=1)  # E[-pyrefly,ty]: conversion
     StoreOptions(version="3")  # E
     StoreOptions(functions=[fetch])  # E
     StoreOptions(formerly=[fetch])  # E
