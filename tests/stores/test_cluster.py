@@ -373,7 +373,7 @@ async def test_action_of_a_person_leaves_nodes_idle(tmp_path: Path) -> None:
         scheduler.add_task(note, "one", id="note", trigger=None)
         await until(lambda: not connector.tasks._to_declare)
         with contextlib.closing(console_of_url(url)) as console:
-            await console.call(lambda admin: ConsoleCommands(admin, "mara").act("cancel", "note", None, None))
+            await console.call(lambda admin: ConsoleCommands(admin, "mara").set_paused(False))
         with contextlib.closing(sqlite3.connect(tmp_path / "store.db", timeout=30)) as database:
             read = "SELECT value FROM asyncz_counters WHERE name = 'revision'"
             await until(lambda: connector.tasks.revision == database.execute(read).fetchone()[0])
