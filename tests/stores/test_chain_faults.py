@@ -152,7 +152,7 @@ async def test_unencodable_result_stops_no_other_run(
 
 
 def some_long() -> list[object]:
-    return ["x" * 10] * 100_000 + [Shy]
+    return [*["x" * 10] * 100_000, Shy]
 
 
 async def test_unencodable_long_result_has_short_error() -> None:
