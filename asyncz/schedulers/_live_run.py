@@ -110,7 +110,8 @@ class LiveRun(TaskRun[ResultT]):
         self.task_id: str = task.id
         self.limits: TaskLimits = task.limits
         self.call: Callable[[], ResultT | Awaitable[ResultT]] = task.call if call is None else call
-        self.id = self._key = next(run_numbers)
+        self.id: int = next(run_numbers)
+        self._key = self.id
         self.attempt: int = 1
         self.scheduled: float = scheduled
         self.started: float | None = None
