@@ -22,9 +22,6 @@ from asyncz.testing.rules import TRIGGER_RULES, Rule, RuleBrokenError
 from asyncz.testing.suite import RuleSuite, note_rule
 from asyncz.triggers.base import start_trigger
 
-if sys.platform == "linux":
-    import resource
-
 _MICROSECOND = timedelta(microseconds=1)
 _LATER = (timedelta(seconds=1), timedelta(hours=11), timedelta(days=40, hours=3), timedelta(days=4000, minutes=7))
 
@@ -288,6 +285,8 @@ def _count_waits() -> int | None:
     """Return how often this thread has waited until now; None if the system does not count that."""
     if sys.platform != "linux":
         return None
+    import resource
+
     return resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
 
 
