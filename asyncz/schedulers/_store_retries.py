@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from asyncz.config.models.tasks import LimitsConfig, RetryConfig
-from asyncz.retries import Retry
 from asyncz.stores.exceptions import NodeLostError
 from asyncz.stores.protocol import StoreSession
 
 _PAGE = 500
-# The names by which a stored policy may list the exception. The classes themselves are perhaps not importable here.
+# The names by which a stored policy may list the exception.
 _NAMES = {f"{each.__module__}:{each.__qualname__}" for each in NodeLostError.__mro__}
 
 
@@ -30,14 +29,8 @@ class ForeignRetries:
         policy = self._policies.get(task_id)
         if policy is None or attempt >= policy.attempts or _NAMES.isdisjoint(policy.on):
             return None
-        retry = Retry(
-            attempts=policy.attempts,
-            delay=policy.delay,
-            backoff=policy.backoff,
-            max_delay=policy.max_delay,
-            jitter=policy.jitter,
-        )
-        return retry.delay_after(attempt)
+        # Without the classes of exceptions, which are perhaps not importable here.
+        return policy.model_copy(update={"on": ("Exception",)}).create().delay_after(attempt)
 
     async def _read(self) -> dict[str, RetryConfig]:
         found: dict[str, RetryConfig] = {}

@@ -17,7 +17,6 @@ from asyncz.schedulers._backlog import DueRun
 from asyncz.schedulers._executor_registry import ExecutorTarget
 from asyncz.schedulers._live_run import LiveRun
 from asyncz.schedulers._parts import StorePart
-from asyncz.schedulers._safe_logging import logger
 from asyncz.schedulers._schedules import TriggerSchedule
 from asyncz.schedulers._task_controller import TaskController
 
@@ -61,7 +60,7 @@ class StoredTaskController(TaskController[ResultT]):
         Args:
             at: Due time, in seconds since the epoch.
             call: Function with its arguments.
-            waited: Whether the run has waited in the store. If so, it waits here too, and no overlap policy ends it.
+            waited: True if the run has waited in the store. If so, it waits here too, and no overlap policy ends it.
         """
         own = self._own_call(call)
         if waited:
@@ -103,14 +102,14 @@ class StoredTaskController(TaskController[ResultT]):
 
     @override
     def submit_run(self, run: LiveRun[ResultT]) -> MaximumInstancesError | QueueFullError | None:
-        """Submit a run, and have it stored if `Task.run` has made it; return the rejection, if there is one."""
+        """Submit a run, and queue it for the store if `Task.run` has made it; return the rejection, if there is one."""
         call, rejection = run.call, super().submit_run(run)
         self._store.end_call(call, run.scheduled if rejection is None else None)
         return rejection
 
     @override
     def submit(self, task_id: str, /) -> None:
-        """Have a run stored for any node; see `Task.submit`."""
+        """Queue a run for the store, where it waits for any node; see `Task.submit`."""
         # Under the lock, under which the status changes: a run after the last exchange with the store would be lost.
         with self._runtime.lock:
             self._runtime.require_running(f"submitting the task {task_id!r}")
@@ -158,13 +157,3 @@ class StoredTaskController(TaskController[ResultT]):
         else:
             self.emit_retry(run, failure, delay)
         return delay
-
-    def retry_delay(self, attempt: int, error: BaseException, /) -> float | None:
-        """Return the delay after a failed attempt; None if no other one follows."""
-        retry = None if self.removed else self.task._spec.limits.retry
-        try:
-            return None if retry is None or not retry.follows(attempt, error) else retry.delay_after(attempt)
-        except BaseException:
-            # A retry policy calls code of exception classes.
-            logger.exception("The retry policy of the task %r raised; no attempt follows", self.task.id)
-            return None

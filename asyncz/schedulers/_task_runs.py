@@ -356,23 +356,11 @@ class TaskRuns(LiveRuns[ResultT], ABC):
 
     def retry_run(self, run: LiveRun[ResultT], failure: TaskError, /) -> bool:
         """Schedule another attempt after a failed one; return False if the failure is the outcome of the run."""
-        if self.removed or not self._runtime.running:
+        if not self._runtime.running or run.cancel_requested or self.find_live(run._key) is not run:
             return False
-        try:
-            return self._schedule_retry(run, failure)
-        except BaseException:
-            # A retry policy calls code of exception classes.
-            logger.exception("The retry policy of the task %r raised; no attempt follows", self.task.id)
+        delay = self.retry_delay(run.attempt, failure.exception)
+        if delay is None:
             return False
-
-    def _schedule_retry(self, run: LiveRun[ResultT], failure: TaskError) -> bool:
-        """Schedule the next attempt of a failed run; return False if none follows."""
-        retry = self.task._spec.limits.retry
-        if retry is None or run.cancel_requested or self.find_live(run._key) is not run:
-            return False
-        if not retry.follows(run.attempt, failure.exception):
-            return False
-        delay = retry.delay_after(run.attempt)
         next_attempt = run.next_attempt()
         self.keep(next_attempt)
         if self._retrying is None:
@@ -380,6 +368,16 @@ class TaskRuns(LiveRuns[ResultT], ABC):
         self._retrying.schedule(next_attempt, failure, delay, partial(self._submit_attempt, run._key))
         self.emit_retry(run, failure, delay)
         return True
+
+    def retry_delay(self, attempt: int, error: BaseException, /) -> float | None:
+        """Return the delay after a failed attempt; None if no other one follows."""
+        retry = None if self.removed else self.task._spec.limits.retry
+        try:
+            return None if retry is None or not retry.follows(attempt, error) else retry.delay_after(attempt)
+        except BaseException:
+            # A retry policy calls code of exception classes.
+            logger.exception("The retry policy of the task %r raised; no attempt follows", self.task.id)
+            return None
 
     def emit_retry(self, run: LiveRun[ResultT], failure: TaskError, delay: float) -> None:
         """Emit and log that another attempt follows a failed one."""
