@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
+from abc import ABC, abstractmethod
 from typing import NamedTuple
+from uuid import UUID
 from weakref import WeakValueDictionary
 
 from typing_extensions import override
 
+from asyncz._run_ids import parsed_run_id
 from asyncz._running import add_run_fields
 from asyncz._text import raw_exception_text, shortened
 from asyncz.clock import utc
@@ -55,6 +58,28 @@ class SeenRecords:
             return False
         self._seen[id(record)] = record
         return True
+
+
+class RunRecordHandler(logging.Handler, ABC):
+    """Base class of handlers that keep the log records of runs, each record once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seen = SeenRecords()
+
+    @override
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the record, if a run has logged it."""
+        # Not `RunFields`: some exporters warn of a field with None, by a record that has such a field again.
+        add_run_fields(record)
+        text: object = getattr(record, "asyncz_run", None)
+        run_id = parsed_run_id(text) if isinstance(text, str) else None
+        if run_id is not None and self._seen.add(record):
+            self.keep(run_id, record)
+
+    @abstractmethod
+    def keep(self, run_id: UUID, record: logging.LogRecord) -> None:
+        """Keep a record of a run. Called under the lock of the handler."""
 
 
 class LoggedTexts(NamedTuple):

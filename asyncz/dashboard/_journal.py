@@ -20,13 +20,12 @@ import attrs
 from typing_extensions import override
 
 from asyncz import events
-from asyncz._run_ids import number_of, parsed_run_id, run_numbers
-from asyncz._running import add_run_fields
+from asyncz._run_ids import number_of, run_numbers
 from asyncz._statuses import RunOutcome
 from asyncz._text import raw_exception_text, shortened
 from asyncz.dashboard._run_logs import LogEntry, RunLogs
 from asyncz.events import RunDetails
-from asyncz.logs import SeenRecords, logged_texts
+from asyncz.logs import RunRecordHandler, logged_texts
 from asyncz.schedulers import AsyncIOScheduler
 from asyncz.schedulers.subscriptions import Subscription
 
@@ -347,7 +346,7 @@ def _shortened(traceback: str) -> str:
     return f"{head}\n… {len(traceback) - len(head) - len(tail)} characters are left out …\n{tail}"
 
 
-class RunLogHandler(logging.Handler):
+class RunLogHandler(RunRecordHandler):
     """Handler that keeps the log records of runs, to show them with their run.
 
     Args:
@@ -357,15 +356,9 @@ class RunLogHandler(logging.Handler):
     def __init__(self, journal: Journal) -> None:
         super().__init__()
         self._journal = journal
-        self._seen = SeenRecords()
 
     @override
-    def emit(self, record: logging.LogRecord) -> None:
-        """Keep the record, if a run has logged it."""
-        # Not `RunFields`: some exporters warn of a field with None, by a record that has such a field again.
-        add_run_fields(record)
-        text: object = getattr(record, "asyncz_run", None)
-        run_id = parsed_run_id(text) if isinstance(text, str) else None
-        if run_id is None or self._journal.closed or not self._seen.add(record):
-            return
-        self._journal.record_log(run_id, LogEntry(*logged_texts(record, _MAX_MESSAGE)))
+    def keep(self, run_id: UUID, record: logging.LogRecord) -> None:
+        """Keep a record, unless the dashboard is closed."""
+        if not self._journal.closed:
+            self._journal.record_log(run_id, LogEntry(*logged_texts(record, _MAX_MESSAGE)))

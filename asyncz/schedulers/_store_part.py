@@ -20,6 +20,7 @@ from asyncz._aliases import ExistingTaskPolicy, OtherAlias
 from asyncz.exceptions import TaskLookupError
 from asyncz.limits import TaskLimits
 from asyncz.protocols import Executor, Trigger
+from asyncz.schedulers._loop_timers import LoopTimers
 from asyncz.schedulers._parts import AnyController, SchedulerParts
 from asyncz.schedulers._safe_logging import logger
 from asyncz.schedulers._store_cleanup import StoreCleanup, ends_caller, log_failure
@@ -96,7 +97,7 @@ class StoreConnector:
         self._nodes = LiveNodes()
         self._wanted, self._closing = asyncio.Event(), asyncio.Event()
         self._background: list[asyncio.Task[None]] = []
-        self._timers: set[asyncio.TimerHandle] = set()
+        self._timers = LoopTimers()
         self._cleanup = StoreCleanup(options, self.runs.history)
         self._recheck_at = float("inf")
         self._read_changes = self._awaits_lease = self._delivers = False
@@ -250,9 +251,7 @@ class StoreConnector:
         """Write the last outcomes, give back the other runs, and disconnect."""
         loaded = bool(self._background)
         await self._stop_work()
-        for timer in self._timers:
-            timer.cancel()
-        self._timers.clear()
+        self._timers.cancel()
         self._awaits_lease = self._delivers = self._awaits_late = self._more_late = self._wants_late = False
         self.events.close()
         if self._lease is not None:
@@ -296,14 +295,6 @@ class StoreConnector:
 
     def _set_wanted(self) -> None:
         self._wanted.set()
-
-    def _call_later(self, delay: float, call: Callable[[], object]) -> None:
-        def due() -> None:
-            self._timers.discard(handle)
-            call()
-
-        handle = asyncio.get_running_loop().call_later(delay, due)
-        self._timers.add(handle)
 
     def _on_lease_renewed(self, lease: Lease, lost: bool, asked: float, answered: float) -> None:
         """Note a new lease. In the thread that renews it."""
@@ -359,7 +350,7 @@ class StoreConnector:
             self._more_late = True
         else:
             self._awaits_late = True
-            self._call_later(_PREFERENCE, self._look_for_late)
+            self._timers.call_later(_PREFERENCE, self._look_for_late)
 
     def _look_for_late(self) -> None:
         self._awaits_late, self._wants_late = self._more_late, True
@@ -367,7 +358,7 @@ class StoreConnector:
         if self._more_late:
             # Steps that came after the timer was set: their due times are not late yet.
             self._more_late = False
-            self._call_later(_PREFERENCE, self._look_for_late)
+            self._timers.call_later(_PREFERENCE, self._look_for_late)
 
     # Work
 
@@ -410,13 +401,13 @@ class StoreConnector:
             # One timer at most: each pass would start another chain of them.
             if not self._awaits_lease:
                 self._awaits_lease = True
-                self._call_later(_RECHECK_DELAY, self._recheck_lease)
+                self._timers.call_later(_RECHECK_DELAY, self._recheck_lease)
             return
         if self.runs.wants_reclaim:
             await self.runs.reclaim(session)
         if not await self.runs.fire(session) and self._recheck_at == float("inf"):
             self._recheck_at = time.monotonic() + _RECHECK_DELAY
-            self._call_later(_RECHECK_DELAY, self._set_wanted)
+            self._timers.call_later(_RECHECK_DELAY, self._set_wanted)
         if self._read_changes:
             self._read_changes = False
             await self._adopt_changes(session)
@@ -425,7 +416,7 @@ class StoreConnector:
             await self.runs.claim(session)
         await self._deliver_events(session)
         await self._fire_left(session)
-        await self.tasks.chains.remove_orphans(session, partial(self._call_later, call=self._set_wanted))
+        await self.tasks.chains.remove_orphans(session, partial(self._timers.call_later, call=self._set_wanted))
         if self._wants_beat:
             await self._beat(session)
         if self._cleanup.delay == 0:
@@ -444,7 +435,7 @@ class StoreConnector:
         if await self._cleanup.step(session):
             self._read_changes = True
             self._wanted.set()
-        self._call_later(self._cleanup.delay, self._set_wanted)
+        self._timers.call_later(self._cleanup.delay, self._set_wanted)
 
     async def _deliver_events(self, session: StoreSession) -> None:
         def deliver_again() -> None:
@@ -454,7 +445,7 @@ class StoreConnector:
         delay = await self.events.deliver(session)
         if delay is not None and not self._delivers:
             self._delivers = True
-            self._call_later(delay, deliver_again)
+            self._timers.call_later(delay, deliver_again)
 
     def _recheck_lease(self) -> None:
         self._awaits_lease = False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 import time
@@ -18,12 +17,12 @@ from typing_extensions import TypeVar, override
 from asyncz._aliases import Redact
 from asyncz._redaction import TextRedactor, redact_secrets
 from asyncz._run_ids import WantedRun, parsed_run_id
-from asyncz._running import add_run_fields
 from asyncz._text import escape_surrogates, raw_exception_text
 from asyncz.clock import utc
 from asyncz.events import RunDetails, TaskProgress, TaskRetrying
-from asyncz.logs import SeenRecords, logged_texts
+from asyncz.logs import RunRecordHandler, logged_texts
 from asyncz.schedulers._dispatcher import Dispatcher
+from asyncz.schedulers._loop_timers import LoopTimers
 from asyncz.schedulers._safe_logging import logger
 from asyncz.schedulers._store_outcomes import OwnedRun
 from asyncz.schedulers._store_pages import store_page
@@ -173,7 +172,7 @@ class StoredReports:
         self._owned_by = owned_by
         self._wake = wake
         self._call_soon = call_soon
-        self._timers: set[asyncio.TimerHandle] = set()
+        self._timers = LoopTimers()
         self._notes: dict[str, _Notes] = {}
         # Reports of runs with an outcome, which is written after them: the fence of the run is another one then.
         self._ended: dict[UUID, _Notes] = {}
@@ -214,9 +213,7 @@ class StoredReports:
             if notes.is_changed:
                 self._ended[notes.owned.id] = notes
         self._notes.clear()
-        for timer in self._timers:
-            timer.cancel()
-        self._timers.clear()
+        self._timers.cancel()
 
     def __bool__(self) -> bool:
         """Return True if a run may have reported something."""
@@ -297,7 +294,7 @@ class StoredReports:
         self._incoming.append(line)
         if not self._awaits_lines:
             self._awaits_lines = True
-            self._call_soon(lambda: self._call_later(_COLLECTING, self._on_lines))
+            self._call_soon(lambda: self._timers.call_later(_COLLECTING, self._on_lines))
 
     def _on_lines(self) -> None:
         self._awaits_lines = False
@@ -344,19 +341,11 @@ class StoredReports:
         """Have the reports written at a time, unless that happens earlier."""
         if moment < self._timer_at:
             self._timer_at = moment
-            self._call_later(max(0.0, moment - time.monotonic()), self._on_timer)
+            self._timers.call_later(max(0.0, moment - time.monotonic()), self._on_timer)
 
     def _on_timer(self) -> None:
         self._timer_at = float("inf")
         self._wake()
-
-    def _call_later(self, delay: float, call: Callable[[], object]) -> None:
-        def due() -> None:
-            self._timers.discard(handle)
-            call()
-
-        handle = asyncio.get_running_loop().call_later(delay, due)
-        self._timers.add(handle)
 
     # Writing
 
@@ -516,7 +505,7 @@ def _reject(report: RunReport, error: Exception) -> None:
     logger.error("The report of the run %s could not be stored; it is dropped: %s", report.run_id, error)
 
 
-class _ReportHandler(logging.Handler):
+class _ReportHandler(RunRecordHandler):
     """Handler that keeps the log records of runs.
 
     Args:
@@ -526,14 +515,8 @@ class _ReportHandler(logging.Handler):
     def __init__(self, keep: Callable[[_Line], object]) -> None:
         super().__init__()
         self._keep = keep
-        self._seen = SeenRecords()
 
     @override
-    def emit(self, record: logging.LogRecord) -> None:
-        """Keep the record, if a run has logged it."""
-        add_run_fields(record)
-        run: object = getattr(record, "asyncz_run", None)
-        if not run or not self._seen.add(record):
-            return
+    def keep(self, run_id: UUID, record: logging.LogRecord) -> None:
         task_id = f"{getattr(record, 'asyncz_task', '')}"
-        self._keep(_Line(task_id, f"{run}", *logged_texts(record, _MAX_MESSAGE)))
+        self._keep(_Line(task_id, f"{run_id}", *logged_texts(record, _MAX_MESSAGE)))

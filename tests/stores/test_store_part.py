@@ -383,7 +383,7 @@ async def test_passes_without_lease_have_one_timer(store: Store, monkeypatch: py
 
         with monkeypatch.context() as patch:
             patch.setattr(StoreConnector, "_has_lease", False)
-            patch.setattr(connector, "_call_later", note_timer)
+            patch.setattr(connector._timers, "call_later", note_timer)
             for _ in range(10):
                 await connector._do_pending(connector.session)
             (timer,) = timers
