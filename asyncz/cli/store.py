@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from typing import Annotated, get_args
+from typing import Annotated
 
 import typer
 
@@ -17,7 +17,7 @@ from asyncz.stores._admin import Access, PruneRule, StoreAdmin
 from asyncz.stores._admin_urls import opened_admin
 from asyncz.stores._migrations import SCHEMA_TABLE, Dialect, migrations, statements
 from asyncz.stores._urls import sqlite_path
-from asyncz.stores.records import FinalRunState
+from asyncz.stores.records import FINAL_RUN_STATES, FinalRunState
 
 store_app: typer.Typer = typer.Typer(
     help="Maintain the database that schedulers use as their store.", no_args_is_help=True
@@ -200,13 +200,11 @@ def _dialect(database: str) -> Dialect:
 
 
 def _states(given: list[str] | None) -> tuple[FinalRunState, ...]:
-    known: tuple[FinalRunState, ...] = get_args(FinalRunState)
-    unknown = [each for each in given or () if each not in known]
+    unknown = [each for each in given or () if each not in FINAL_RUN_STATES]
     if unknown:
-        raise typer.BadParameter(
-            printable(f"{unknown[0]!r} is not a final state; allowed: {', '.join(known)}"), param_hint="--state"
-        )
-    return tuple(each for each in known if given is None or not given or each in given)
+        message = f"{unknown[0]!r} is not a final state; allowed: {', '.join(FINAL_RUN_STATES)}"
+        raise typer.BadParameter(printable(message), param_hint="--state")
+    return tuple(each for each in FINAL_RUN_STATES if given is None or not given or each in given)
 
 
 def _numbers(counts: Mapping[str, int]) -> str:

@@ -25,7 +25,7 @@ if sys.version_info >= (3, 12):
         name: str,
         context: Context | None,
     ) -> asyncio.Task[ResultT]:
-        """Create a task that has run to its first wait when this returns; on Python 3.11, one that has not started.
+        """Create a task that has run to its first wait when this returns.
 
         For a loop without a task factory: the class is called itself, which saves two calls of methods of the loop.
         """
@@ -39,5 +39,5 @@ else:
         name: str,
         context: Context | None,
     ) -> asyncio.Task[ResultT]:
-        """Create a task; on Python 3.12 and later, it has run to its first wait when this returns."""
+        """Create a task, which has not started when this returns."""
         return asyncio.Task(coroutine, loop=loop, name=name, context=context)

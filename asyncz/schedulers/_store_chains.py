@@ -23,11 +23,10 @@ from asyncz.stores._unvalidated import evolved
 from asyncz.stores.codecs import Codec
 from asyncz.stores.exceptions import UnstorableTaskError
 from asyncz.stores.protocol import StoreSession
-from asyncz.stores.records import LostRunPolicy, RunQuery, RunRecord, RunRecordState, TaskRecord
+from asyncz.stores.records import FINAL_RUN_STATES, LostRunPolicy, RunQuery, RunRecord, TaskRecord
 
 # Seconds between two checks of downstream tasks that have lost their upstream task and still have runs.
 _ORPHAN_DELAY = 1.0
-_FINAL_STATES: tuple[RunRecordState, ...] = ("executed", "error", "missed", "cancelled")
 
 
 @attrs.frozen
@@ -222,7 +221,7 @@ async def last_result(session: StoreSession, upstream: str) -> str:
     Raises:
         NoResultError: There was no run yet, or the last one has no stored result.
     """
-    for run in await session.runs(RunQuery(task_id=upstream, states=_FINAL_STATES, limit=1)):
+    for run in await session.runs(RunQuery(task_id=upstream, states=FINAL_RUN_STATES, limit=1)):
         if run.state == "executed" and run.result is not None:
             return run.result
     raise NoResultError(upstream)

@@ -208,6 +208,8 @@ class PendingOutcomes:
 
     async def _encode_results(self) -> None:
         results = [each for each in self._results if self._receivers.are_declared(each.owned.task_id)]
+        if not results:
+            return
         given = [
             (each, self._receivers.hand_overs(each.owned.task_id, each.owned.id, each.event.details))
             for each in results

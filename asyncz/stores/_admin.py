@@ -6,7 +6,7 @@ import abc
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
-from typing import Literal, NamedTuple, TypeAlias, get_args
+from typing import Literal, NamedTuple, TypeAlias
 from uuid import UUID
 
 import attrs
@@ -16,7 +16,7 @@ from asyncz.stores._columns import REPORT_COLUMNS, RUN_COLUMNS, TASK_COLUMNS
 from asyncz.stores._console_records import COMMAND_COLUMNS
 from asyncz.stores._migrations import Dialect, Migration, migrations
 from asyncz.stores.exceptions import StoreSchemaError
-from asyncz.stores.records import FinalRunState, NodeRecord
+from asyncz.stores.records import FINAL_RUN_STATES, FinalRunState, NodeRecord
 
 Access: TypeAlias = Literal["read", "write", "create"]
 """How a database is opened; only `create` makes a new file."""
@@ -29,7 +29,6 @@ _TABLES: Mapping[str, Collection[str]] = {
     "asyncz_commands": COMMAND_COLUMNS,
     "asyncz_reports": REPORT_COLUMNS,
 }
-_FINAL_STATES: tuple[FinalRunState, ...] = get_args(FinalRunState)
 # Rows that one statement deletes: a longer one would keep nodes from writing.
 _BATCH = 500
 
@@ -78,7 +77,7 @@ class PruneRule:
 
     older_than: timedelta | None = None
     keep: int = 0
-    states: Sequence[FinalRunState] = _FINAL_STATES
+    states: Sequence[FinalRunState] = FINAL_RUN_STATES
 
 
 class StoreAdmin(abc.ABC):
@@ -220,7 +219,7 @@ class StoreAdmin(abc.ABC):
     def select(self, rule: PruneRule) -> Mapping[FinalRunState, Sequence[int]]:
         """Return the runs that a rule selects, as their `sequence` by state, the oldest first."""
         states: list[object] = [*rule.states]
-        final = ", ".join(f"'{state}'" for state in _FINAL_STATES)
+        final = ", ".join(f"'{state}'" for state in FINAL_RUN_STATES)
         wanted = ", ".join("?" * len(states))
         inner = (
             "SELECT sequence, state, finished_at, row_number() OVER (PARTITION BY task_id ORDER BY sequence DESC)"  # noqa: S608  # own names

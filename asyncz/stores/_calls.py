@@ -8,7 +8,7 @@ import json
 import operator
 import sys
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MethodType
 from typing import NotRequired
 
@@ -280,15 +280,19 @@ def decode_result(function: object, text: str, codec: Codec | None = None) -> ob
     Raises:
         ValueError: The text does not fit the annotation, or another codec has encoded it.
     """
+    return _decode_result(text, lambda: _adapters_of(function).result, codec)
+
+
+def _decode_result(text: str, adapter: Callable[[], TypeAdapter[object]], codec: Codec | None) -> object:
     name = codec_of_result(text)
-    if name is not None:
-        codec = _codec_named(name, codec)
-        try:
-            return codec.decode(text[len(name) + 1 :])
-        except Exception as error:
-            message = f"the codec {codec.name!r} cannot decode the result: {exception_text(error)}"
-            raise ValueError(message) from error
-    return _adapters_of(function).result.validate_json(text)
+    if name is None:
+        return adapter().validate_json(text)
+    codec = _codec_named(name, codec)
+    try:
+        return codec.decode(text[len(name) + 1 :])
+    except Exception as error:
+        message = f"the codec {codec.name!r} cannot decode the result: {exception_text(error)}"
+        raise ValueError(message) from error
 
 
 def call_with_result(task_id: str, call: StoredCall, text: str, codec: Codec | None = None) -> StoredCall:
@@ -297,12 +301,8 @@ def call_with_result(task_id: str, call: StoredCall, text: str, codec: Codec | N
     Raises:
         UnreadableTaskError: The function does not accept the result, or another codec has encoded it.
     """
-    name = codec_of_result(text)
     try:
-        if name is not None:
-            result = _codec_named(name, codec).decode(text[len(name) + 1 :])
-        else:
-            result = _adapters_of(call.function).positional(len(call.args))[1].validate_json(text)
+        result = _decode_result(text, lambda: _adapters_of(call.function).positional(len(call.args))[1], codec)
     except BaseException as error:
         if is_interrupt(error):
             raise

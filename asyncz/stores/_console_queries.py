@@ -31,9 +31,8 @@ from asyncz.stores._console_records import (
     TaskRow,
     command_of,
 )
-from asyncz.stores.records import FinalRunState, NodeRecord, RunRecord, RunReport, TaskRecord
+from asyncz.stores.records import FINAL_RUN_STATES, NodeRecord, RunRecord, RunReport, TaskRecord
 
-_FINAL: Final[Sequence[FinalRunState]] = ("executed", "error", "missed", "cancelled")
 # States with an index by sequence, or with few runs; runs of the others are looked at one by one.
 _INDEXED: Final = frozenset({"error", "missed", "cancelled", "running"})
 # Runs that a search looks at before it ends, in the database and here.
@@ -298,7 +297,7 @@ class ConsoleQueries:
     def finished(self, since: datetime, limit: int) -> Sequence[RunRecord]:
         """Return the runs that have ended since a time, the last to end first."""
         found: list[RunRecord] = []
-        for state in _FINAL:
+        for state in FINAL_RUN_STATES:
             condition = f"state = '{state}' AND finished_at >= ? ORDER BY finished_at DESC LIMIT ?"
             found += self._list(condition, self._database.stored_time(since), limit)
         return sorted(found, key=_finished, reverse=True)[:limit]
@@ -312,7 +311,7 @@ class ConsoleQueries:
             limit: Maximum number of runs.
         """
         stored, found = self._database.stored_time(moment), list[RunRecord]()
-        for state in _FINAL:
+        for state in FINAL_RUN_STATES:
             condition = (
                 f"state = '{state}' AND finished_at <= ? AND (finished_at < ? OR sequence < ?)"
                 " ORDER BY finished_at DESC, sequence DESC LIMIT ?"
@@ -393,7 +392,7 @@ class ConsoleQueries:
         single = [
             "SELECT value FROM asyncz_counters WHERE name = 'revision'",
             "SELECT max(sequence) FROM asyncz_runs",
-            *(f"{newest} state = '{state}'" for state in _FINAL),
+            *(f"{newest} state = '{state}'" for state in FINAL_RUN_STATES),
             "SELECT max(sequence) FROM asyncz_commands",
             "SELECT max(written_at) FROM asyncz_reports",
         ]

@@ -48,5 +48,5 @@ def is_never_plain_json(annotation: object) -> bool:
 
 
 def shown_type(annotation: object) -> str:
-    """Return the text of a type for people."""
+    """Return the text of a type for messages."""
     return annotation.__qualname__ if isinstance(annotation, type) else str(annotation)

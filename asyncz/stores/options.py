@@ -23,7 +23,7 @@ from asyncz._checks import (
 )
 from asyncz.exceptions import InvalidInputError
 from asyncz.stores.codecs import Codec, check_codec
-from asyncz.stores.records import ExistingTaskPolicy, FinalRunState, LostRunPolicy
+from asyncz.stores.records import FINAL_RUN_STATES, ExistingTaskPolicy, FinalRunState, LostRunPolicy
 
 _SHORTEST_LEASE = 3.0
 
@@ -54,7 +54,7 @@ class Retention:
     per_task: int | None = 1000
 
     def __attrs_post_init__(self) -> None:
-        for state in get_args(FinalRunState):
+        for state in FINAL_RUN_STATES:
             age: object = getattr(self, state)
             check_optional_instance(state, age, timedelta)
             if isinstance(age, timedelta) and age < timedelta(0):
@@ -71,8 +71,7 @@ class Retention:
             "missed": self.missed,
             "cancelled": self.cancelled,
         }
-        states: tuple[FinalRunState, ...] = get_args(FinalRunState)
-        return {state: age for state in states if (age := ages[state]) is not None}
+        return {state: age for state in FINAL_RUN_STATES if (age := ages[state]) is not None}
 
 
 @attrs.frozen(kw_only=True)

@@ -7,7 +7,7 @@ zone aware and kept in UTC with microseconds.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Annotated, Literal, Self, TypeAlias
+from typing import Annotated, Literal, Self, TypeAlias, get_args
 from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, NonNegativeInt, PositiveInt, model_validator
@@ -30,6 +30,9 @@ OVERDUE_AFTER = timedelta(seconds=0.5)
 
 FinalRunState: TypeAlias = Literal["executed", "error", "missed", "cancelled"]
 """State of a stored run with an outcome."""
+
+FINAL_RUN_STATES: tuple[FinalRunState, ...] = get_args(FinalRunState)
+"""All states of stored runs with an outcome."""
 
 # The database keeps microseconds in UTC; equal records stay equal after a round trip.
 _Time: TypeAlias = Annotated[AwareDatetime, AfterValidator(in_utc)]

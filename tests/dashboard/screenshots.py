@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -40,12 +40,7 @@ def take_pictures(page: Browser, folder: Path) -> None:
     """Write a picture of each page in light and dark, and of some on a phone."""
     failed = httpx.get(f"{page.url}/api/runs", params={"outcome": "error", "limit": 1}, timeout=30)
     pages = {**PAGES, "run": f"run?id={failed.json()['runs'][0]['run_id']}"}
-    for name, path in pages.items():
-        for scheme in ("light", "dark"):
-            page.look(WIDE, scheme)
-            page.open(path)
-            page.run(_HIDE_VERSION)
-            page.picture(folder / f"{name}-{scheme}.webp")
+    _take_in_both_schemes(page, pages, folder, "")
     for name in PHONE_PAGES:
         page.look(PHONE)
         page.open(pages[name])
@@ -62,12 +57,16 @@ def take_store_pictures(page: Browser, folder: Path) -> None:
     mail = {run["run_id"] for run in runs if run["task_id"] == "mail.deliver"}
     elsewhere.sort(key=lambda run_id: run_id not in mail)
     pages = {**STORE_PAGES, "run": f"run?id={elsewhere[0]}"}
+    _take_in_both_schemes(page, pages, folder, "store-")
+
+
+def _take_in_both_schemes(page: Browser, pages: Mapping[str, str], folder: Path, prefix: str) -> None:
     for name, path in pages.items():
         for scheme in ("light", "dark"):
             page.look(WIDE, scheme)
             page.open(path)
             page.run(_HIDE_VERSION)
-            page.picture(folder / f"store-{name}-{scheme}.webp")
+            page.picture(folder / f"{prefix}{name}-{scheme}.webp")
 
 
 @contextmanager

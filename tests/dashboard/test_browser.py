@@ -42,6 +42,19 @@ def state_of(page: Browser, task_id: str) -> dict[str, object]:
     return dict(answer.json()["task"]) if answer.status_code == 200 else {}
 
 
+def check_bulk_buttons(page: Browser, *task_ids: str) -> None:
+    """Pause selected tasks by the buttons of the open page of tasks, and resume all tasks."""
+    for task_id in task_ids:
+        page.click(f"[data-pick][value={task_id}]")
+    assert page.text("[data-selected]") == f"{len(task_ids)} selected"
+    page.click("[data-bulk][data-action=pause]")
+    page.until(lambda: all(state_of(page, each)["paused"] is True for each in task_ids))
+    page.until(lambda: page.text("[data-selected]") == "none selected")
+    page.click("[data-select-all]")
+    page.click("[data-bulk][data-action=resume]")
+    page.until(lambda: all(state_of(page, each)["paused"] is False for each in task_ids))
+
+
 @pytest.mark.parametrize("size", [WIDE, PHONE])
 @pytest.mark.parametrize("path", PAGES)
 def test_page_fits_its_window(page: Browser, path: str, size: tuple[int, int]) -> None:
@@ -109,15 +122,7 @@ def test_row_buttons_act_on_their_task(page: Browser) -> None:
 def test_bulk_buttons_act_on_selected_tasks(page: Browser) -> None:
     page.open("tasks")
     assert not page.one("[data-bulk][data-action=pause]").is_enabled()
-    for task_id in ("double", "fail"):
-        page.click(f"[data-pick][value={task_id}]")
-    assert page.text("[data-selected]") == "2 selected"
-    page.click("[data-bulk][data-action=pause]")
-    page.until(lambda: all(state_of(page, each)["paused"] is True for each in ("double", "fail")))
-    page.until(lambda: page.text("[data-selected]") == "none selected")
-    page.click("[data-select-all]")
-    page.click("[data-bulk][data-action=resume]")
-    page.until(lambda: all(state_of(page, each)["paused"] is False for each in ("double", "fail")))
+    check_bulk_buttons(page, "double", "fail")
 
 
 def test_selection_survives_live_update(page: Browser) -> None:

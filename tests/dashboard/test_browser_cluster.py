@@ -17,7 +17,7 @@ pytest.importorskip("selenium", reason="selenium is not installed")
 from selenium.webdriver.common.keys import Keys
 
 from tests.dashboard.browser import CHROMIUM, DRIVER, MISSING, PHONE, WIDE, Browser, browser
-from tests.dashboard.test_browser import state_of
+from tests.dashboard.test_browser import check_bulk_buttons, state_of
 from tests.dashboard.test_browser_looks import SMALL_TARGETS
 from tests.dashboard.test_servers import serving
 from tests.helpers.paths import PROJECT
@@ -116,14 +116,7 @@ def test_row_and_bulk_buttons_act_on_node(page: Browser) -> None:
     page.until(lambda: page.text("tr:has([data-pick][value=double]) .badge") == "paused")
     page.click("tr [data-action=resume][data-id=double]")
     page.until(lambda: page.text("tr:has([data-pick][value=double]) .badge") == "scheduled")
-    for task_id in ("double", "spare"):
-        page.click(f"[data-pick][value={task_id}]")
-    page.click("[data-bulk][data-action=pause]")
-    page.until(lambda: all(state_of(page, each)["paused"] is True for each in ("double", "spare")))
-    page.until(lambda: page.text("[data-selected]") == "none selected")
-    page.click("[data-select-all]")
-    page.click("[data-bulk][data-action=resume]")
-    page.until(lambda: all(state_of(page, each)["paused"] is False for each in ("double", "spare")))
+    check_bulk_buttons(page, "double", "spare")
 
 
 def test_reschedule_dialog_changes_stored_trigger(page: Browser) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 from unittest.mock import Mock
@@ -25,6 +26,7 @@ from asyncz.stores import (
     PickleCodec,
     RunQuery,
     RunRecord,
+    Store,
     StoreConnectionError,
     StoreDataError,
     StoreSession,
@@ -85,6 +87,17 @@ class ChainSession(FaultySession):
             if self.faults.rejected is not None and self.faults.rejected in (run.arguments or ""):
                 raise StoreDataError("picky", f"bad arguments of {run.task_id}")
         return await super().finish(outcomes)
+
+
+@asynccontextmanager
+async def submitted_chain(store: Store) -> AsyncGenerator[None, None]:
+    """Start a scheduler with a task and its downstream task, and submit a run of the first one."""
+    scheduler = AsyncIOScheduler(store=store)
+    first = scheduler.add_task(note, "a", trigger=None, id="first")
+    first.then(note_any, id="second")
+    async with scheduler:
+        first.submit()
+        yield
 
 
 async def chain_store() -> tuple[FaultyStore, ChainFaults, StoreSession]:
@@ -179,11 +192,7 @@ async def test_invalid_end_of_run_stops_no_chain(value: float, monkeypatch: pyte
     monkeypatch.setattr(ResultReceivers, "hand_overs", hand_overs)
     store = MemoryStore()
     session = await store.connect(NodeRecord(id=uuid4().hex), TTL)
-    scheduler = AsyncIOScheduler(store=store)
-    first = scheduler.add_task(note, "a", trigger=None, id="first")
-    first.then(note_any, id="second")
-    async with scheduler:
-        first.submit()
+    async with submitted_chain(store):
         (run,) = await finished(session, "second")
     assert run.state == "executed"
     assert calls == ["a", "A"]
@@ -247,11 +256,7 @@ def _run(task_id: str, arguments: str) -> RunRecord:
 async def test_rejected_downstream_run_fails() -> None:
     store, faults, session = await chain_store()
     faults.rejected = '["A"]'
-    scheduler = AsyncIOScheduler(store=store)
-    first = scheduler.add_task(note, "a", trigger=None, id="first")
-    first.then(note_any, id="second")
-    async with scheduler:
-        first.submit()
+    async with submitted_chain(store):
         (run,) = await finished(session, "second")
         (upstream,) = await finished(session, "first")
     assert (upstream.state, run.state) == ("executed", "error")
@@ -262,11 +267,7 @@ async def test_rejected_downstream_run_fails() -> None:
 async def test_downstream_run_no_store_accepts_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     store, faults, session = await chain_store()
     faults.rejected = ""
-    scheduler = AsyncIOScheduler(store=store)
-    first = scheduler.add_task(note, "a", trigger=None, id="first")
-    first.then(note_any, id="second")
-    async with scheduler:
-        first.submit()
+    async with submitted_chain(store):
         (upstream,) = await finished(session, "first")
     assert (upstream.state, upstream.error[:31]) == ("executed", "the details could not be stored")
     assert f"The result of the run {upstream.id} could not be handed over to second" in caplog.text

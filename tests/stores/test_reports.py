@@ -14,7 +14,7 @@ import pytest
 from asyncz import AsyncIOScheduler, Retry, current_run
 from asyncz.schedulers import _store_reports
 from asyncz.stores import MemoryStore, RunQuery, RunReport, RunReporting, SqliteStore, Store, StoreOptions
-from asyncz.stores._report_texts import details_of_text, progress_of_text
+from asyncz.stores._report_texts import ReportDetails, details_of_text, progress_of_text
 
 pytestmark = pytest.mark.anyio
 
@@ -198,26 +198,25 @@ async def test_log_with_invalid_time_is_stored(store: Store, caplog: pytest.LogC
     assert not [record for record in caplog.records if record.name.startswith("asyncz") and record.levelno >= 30]
 
 
-async def test_oldest_logs_are_dropped(store: Store) -> None:
-    scheduler = new_scheduler(store, RunReporting(max_logs=3))
-    task = scheduler.add_task(chatty, 10, id="chatty", trigger=None, executor="threadpool")
+async def reported_chatter(store: Store, reporting: RunReporting, lines: int) -> ReportDetails:
+    """Return the stored report of a run that logs some lines."""
+    scheduler = new_scheduler(store, reporting)
+    task = scheduler.add_task(chatty, lines, id="chatty", trigger=None, executor="threadpool")
     async with scheduler:
         with logged(scheduler):
             await task.run()
         await until_finished(scheduler, "chatty")
-        details = details_of_text((await report_of(scheduler, "chatty")).details)
+        return details_of_text((await report_of(scheduler, "chatty")).details)
+
+
+async def test_oldest_logs_are_dropped(store: Store) -> None:
+    details = await reported_chatter(store, RunReporting(max_logs=3), 10)
     assert [line.message.split()[1] for line in details.logs] == ["7", "8", "9"]
     assert details.logs_dropped == 7
 
 
 async def test_report_has_its_maximum_size(store: Store) -> None:
-    scheduler = new_scheduler(store, RunReporting(max_bytes=1000))
-    task = scheduler.add_task(chatty, 150, id="chatty", trigger=None, executor="threadpool")
-    async with scheduler:
-        with logged(scheduler):
-            await task.run()
-        await until_finished(scheduler, "chatty")
-        details = details_of_text((await report_of(scheduler, "chatty")).details)
+    details = await reported_chatter(store, RunReporting(max_bytes=1000), 150)
     assert details.logs[-1].message.startswith("line 149")
     assert 800 < sum(line.size for line in details.logs) <= 1000
     assert len(details.logs) + details.logs_dropped == 150
