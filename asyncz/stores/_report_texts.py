@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, FiniteFloat, NonNegativeInt, PositiveInt
+from pydantic import BaseModel, Field, FiniteFloat, NonNegativeInt, PositiveInt
 
-from asyncz.clock import in_utc
-
-_Time = Annotated[AwareDatetime, AfterValidator(in_utc)]
+from asyncz.stores.records import UtcTime
 
 
 class ReportedProgress(BaseModel, frozen=True, defer_build=True):
@@ -38,8 +36,8 @@ class ReportedAttempt(BaseModel, frozen=True, defer_build=True):
     """
 
     attempt: PositiveInt
-    started_at: _Time | None = None
-    finished_at: _Time | None = None
+    started_at: UtcTime | None = None
+    finished_at: UtcTime | None = None
     delay: Annotated[FiniteFloat, Field(ge=0)] = 0.0
     error: str = ""
     traceback: str = ""
@@ -60,7 +58,7 @@ class ReportedLog(BaseModel, frozen=True, defer_build=True):
         message: Message, redacted.
     """
 
-    at: _Time
+    at: UtcTime
     level: str
     logger: str
     message: str

@@ -35,7 +35,7 @@ FINAL_RUN_STATES: tuple[FinalRunState, ...] = get_args(FinalRunState)
 """All states of stored runs with an outcome."""
 
 # The database keeps microseconds in UTC; equal records stay equal after a round trip.
-_Time: TypeAlias = Annotated[AwareDatetime, AfterValidator(in_utc)]
+UtcTime: TypeAlias = Annotated[AwareDatetime, AfterValidator(in_utc)]
 
 
 # Databases keep it in 32 bits.
@@ -75,12 +75,12 @@ class TaskRecord(BaseModel, frozen=True, extra="forbid", defer_build=True):
     declaration: str = ""
     app_version: _AppVersion = 0
     paused: bool = False
-    next_due: _Time | None = None
-    started_at: _Time | None = None
+    next_due: UtcTime | None = None
+    started_at: UtcTime | None = None
     upstream: str | None = None
     state: TaskRecordState = "active"
     problem: str = ""
-    inactive_since: _Time | None = None
+    inactive_since: UtcTime | None = None
     removed: bool = False
     version: NonNegativeInt = 0
     revision: NonNegativeInt = 0
@@ -120,20 +120,20 @@ class RunRecord(BaseModel, frozen=True, extra="forbid", defer_build=True):
     id: UUID
     task_id: str
     kind: RunKind = "due"
-    scheduled_at: _Time
+    scheduled_at: UtcTime
     executor: str = "asyncio"
     state: RunRecordState = "running"
     attempt: PositiveInt = 1
-    not_before: _Time | None = None
+    not_before: UtcTime | None = None
     on_lost: LostRunPolicy = "fail"
     arguments: str | None = None
     missed: NonNegativeInt = 0
     node: str | None = None
     fence: NonNegativeInt = 0
     sequence: NonNegativeInt = 0
-    created_at: _Time | None = None
-    started_at: _Time | None = None
-    finished_at: _Time | None = None
+    created_at: UtcTime | None = None
+    started_at: UtcTime | None = None
+    finished_at: UtcTime | None = None
     result: str | None = None
     error: str = ""
     traceback: str = ""
@@ -168,8 +168,8 @@ class Firing(BaseModel, frozen=True, extra="forbid", defer_build=True):
 
     task_id: str
     version: NonNegativeInt
-    due: _Time
-    next_due: _Time | None
+    due: UtcTime
+    next_due: UtcTime | None
     runs: tuple[RunRecord, ...]
 
     @property
@@ -211,9 +211,9 @@ class Outcome(BaseModel, frozen=True, extra="forbid", defer_build=True):
     fence: PositiveInt
     state: Literal["waiting", "executed", "error", "missed", "cancelled"]
     attempt: PositiveInt = 1
-    not_before: _Time | None = None
-    started_at: _Time | None = None
-    finished_at: _Time | None = None
+    not_before: UtcTime | None = None
+    started_at: UtcTime | None = None
+    finished_at: UtcTime | None = None
     result: str | None = None
     error: str = ""
     traceback: str = ""
@@ -262,7 +262,7 @@ class NodeRecord(BaseModel, frozen=True, extra="forbid", defer_build=True):
     id: Annotated[str, Field(min_length=1)]
     name: str = ""
     app_version: _AppVersion = 0
-    lease_until: _Time | None = None
+    lease_until: UtcTime | None = None
 
 
 class StoreNews(BaseModel, frozen=True, extra="forbid", defer_build=True):
@@ -293,8 +293,8 @@ class Lease(BaseModel, frozen=True, extra="forbid", defer_build=True):
         news: Changes in the store, if a renewal looks for them in its transaction; None if the node has to look itself.
     """
 
-    until: _Time
-    now: _Time
+    until: UtcTime
+    now: UtcTime
     lost: bool = False
     news: StoreNews | None = None
 
