@@ -134,6 +134,27 @@ def _wait_for_output(printed: Path, process: subprocess.Popen[bytes]) -> None:
         time.sleep(0.005)
 
 
+def _send(process: subprocess.Popen[bytes], victim: Victim) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        (os.killpg if victim.group else os.kill)(process.pid, victim.signal)
+
+
+def _kill(process: subprocess.Popen[bytes], victim: Victim, printed: Path) -> None:
+    """Send the signal and wait for the end of the process."""
+    deadline, ignored = time.monotonic() + 60, 0
+    _send(process, victim)
+    while process.poll() is None:
+        if time.monotonic() > deadline:
+            process.kill()
+            process.wait()
+        # A KeyboardInterrupt in a weakref callback of importlib, while the program imports its modules, ends nothing:
+        # Python prints it and goes on. A person presses Ctrl-C once more.
+        elif (now_ignored := printed.read_bytes().count(b"\nKeyboardInterrupt: ")) > ignored:
+            ignored = now_ignored
+            _send(process, victim)
+        time.sleep(0.01)
+
+
 def _command(program: str, folder: Path) -> list[str]:
     if program == "program":
         return [sys.executable, str(folder / "program.py")]
@@ -179,13 +200,7 @@ def kill_at(program: str, victim: Victim, seconds: float, folder: Path, *, after
     if after_output:
         _wait_for_output(printed, process)
     time.sleep(seconds)
-    with contextlib.suppress(ProcessLookupError):
-        (os.killpg if victim.group else os.kill)(process.pid, victim.signal)
-    try:
-        process.wait(timeout=60)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+    _kill(process, victim, printed)
     deadline = time.monotonic() + _GRACE_SECONDS
     while (left := _marked_processes(mark)) and time.monotonic() < deadline:
         time.sleep(0.05)
