@@ -83,6 +83,7 @@ __all__ = [
     "Retry",
     "RetryConfig",
     "RunDetails",
+    "RunFinishError",
     "RunHandle",
     "RunLookupError",
     "RunOutcome",
@@ -168,7 +169,11 @@ if TYPE_CHECKING:
         PoolAlias as PoolAlias,
         TriggerAlias as TriggerAlias,
     )
-    from asyncz._current_run import CurrentRun as CurrentRun, current_run as current_run
+    from asyncz._current_run import (
+        CurrentRun as CurrentRun,
+        RunFinishError as RunFinishError,
+        current_run as current_run,
+    )
     from asyncz._metadata import __version__ as __version__
     from asyncz.calls import (
         BoundCall as BoundCall,
@@ -452,7 +457,7 @@ else:
                 "UniversalExecutor",
             ),
             "asyncz.retries": ("Retry",),
-            "asyncz._current_run": ("CurrentRun", "current_run"),
+            "asyncz._current_run": ("CurrentRun", "RunFinishError", "current_run"),
             "asyncz.runs": ("RunHandle", "TaskRun"),
             "asyncz.schedulers.asgi": ("AppWithScheduler",),
             "asyncz.schedulers.asyncio": ("AsyncIOScheduler",),

@@ -3,21 +3,51 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import partial
 from numbers import Real
+from typing import TYPE_CHECKING, TypeAlias
 from uuid import UUID
 
 import attrs
+from typing_extensions import TypeVar, override
 
 from asyncz._checks import check_optional_instance, shown
 from asyncz._run_owners import RunPermit, run_ownership
 from asyncz._running import RunHere, RunningRun, running_run
 from asyncz.clock import utc
-from asyncz.exceptions import InvalidInputError, NoCurrentRunError
+from asyncz.exceptions import AsynczError, InvalidInputError, NoCurrentRunError
 
+if TYPE_CHECKING:
+    import sqlite3
+
+    import psycopg
+
+    _Connection: TypeAlias = sqlite3.Connection | psycopg.Connection[object]
+    _AsyncConnection: TypeAlias = psycopg.AsyncConnection[object]
+else:
+    _Connection = _AsyncConnection = object
+
+ResultT = TypeVar("ResultT")
 _MAX_MESSAGE = 1000
+
+
+@attrs.define(eq=False, slots=False, repr=False)
+class RunFinishError(AsynczError, RuntimeError):
+    """The outcome of a run cannot be stored in a transaction of its function, which is to be rolled back.
+
+    Attributes:
+        task_id: Id of the task.
+        reason: Reason, and advice.
+    """
+
+    task_id: str
+    reason: str
+
+    @override
+    def __str__(self) -> str:
+        return f"the run of the task {self.task_id!r} cannot be finished in a transaction: {self.reason}"
 
 
 @attrs.frozen(eq=False)
@@ -41,6 +71,8 @@ class CurrentRun:
     _report: Callable[[float, float | None, str], None]
     fence: int | None = None
     node: str | None = None
+    _finish: Callable[[object, object], None] | None = None
+    _finish_async: Callable[[object, object], Awaitable[None]] | None = None
 
     @property
     def run_id(self) -> UUID:
@@ -97,6 +129,69 @@ class CurrentRun:
         check_optional_instance("message", message, str)
         self._report(amount, whole, "" if message is None else str(message)[:_MAX_MESSAGE])
 
+    def finish_in(self, connection: _Connection, result: ResultT, /) -> ResultT:
+        """Store the outcome of the run, `executed`, in a transaction of yours: it and your changes commit together.
+
+        The transaction is that of a connection to the database of the store. If it commits, the run is finished on all
+        nodes, also if this process is killed at the next line: exactly once, with its changes and the runs of its
+        downstream tasks. An exception that the function raises afterwards is logged, and a result other than this one
+        is dropped. If the transaction is rolled back, the run ends as if this had not been called. An outcome that the
+        scheduler has reported meanwhile, as after a timeout or a cancellation, stays as it was reported, but the
+        history has the committed one.
+
+        Call this at the end of the transaction, and commit before the function returns: other nodes wait for it. For
+        functions on threads and event loops of the process of the scheduler, not for those in worker processes.
+
+        Args:
+            connection: Connection of `sqlite3` or psycopg that is in a transaction, or begins one by itself.
+            result: Result of the run.
+
+        Returns:
+            The result.
+
+        Raises:
+            RunFinishError: The run is not stored, has an outcome, or belongs to another node: roll back.
+            InvalidInputError: The connection is of another kind, or commits each statement by itself.
+            StoreSchemaError: The database has no tables of a store.
+
+        Example:
+            >>> def book(order: int) -> int:
+            ...     with sqlite3.connect("jobs.db") as connection:
+            ...         connection.execute("UPDATE orders SET booked = 1 WHERE id = ?", [order])
+            ...         return current_run().finish_in(connection, order)
+        """
+        if self._finish is None:
+            raise self._not_here()
+        self._finish(connection, result)
+        return result
+
+    async def finish_in_async(self, connection: _AsyncConnection, result: ResultT, /) -> ResultT:
+        """Do the same as `finish_in`, with an asynchronous connection of psycopg.
+
+        Args:
+            connection: Connection that is in a transaction, or begins one by itself.
+            result: Result of the run.
+
+        Returns:
+            The result.
+
+        Raises:
+            RunFinishError: The run is not stored, has an outcome, or belongs to another node: roll back.
+            InvalidInputError: The connection is of another kind, or commits each statement by itself.
+            StoreSchemaError: The database has no tables of a store.
+        """
+        if self._finish_async is None:
+            raise self._not_here()
+        await self._finish_async(connection, result)
+        return result
+
+    def _not_here(self) -> RunFinishError:
+        if self.fence is None:
+            reason = "it is not stored; add its task to a scheduler with a store of SQLite or PostgreSQL"
+        else:
+            reason = "its function runs in another process than its scheduler; use the executor 'threadpool'"
+        return RunFinishError(self.task_id, reason)
+
 
 def _checked_amount(name: str, value: object) -> float:
     """Return an amount as a float, also one of another number type such as numpy's."""
@@ -136,7 +231,15 @@ def current_run() -> CurrentRun:
     is_cancelled = run.is_cancelled
     if ownership.permit is not None:
         is_cancelled = partial(_is_cancelled_or_lost, run, ownership.permit)
-    return attrs.evolve(found, fence=ownership.fence, node=ownership.node, is_cancelled=is_cancelled)
+    finisher = ownership.finisher
+    return attrs.evolve(
+        found,
+        fence=ownership.fence,
+        node=ownership.node,
+        is_cancelled=is_cancelled,
+        finish=None if finisher is None else partial(finisher.finish, run),
+        finish_async=None if finisher is None else partial(finisher.finish_async, run),
+    )
 
 
 def _is_cancelled_or_lost(run: RunningRun, permit: RunPermit) -> bool:

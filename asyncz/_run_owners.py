@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Generator
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, NamedTuple
+from types import CoroutineType
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 from uuid import UUID
 
 if TYPE_CHECKING:
-    from typing_extensions import override
+    from typing_extensions import TypeIs, override
 else:
 
     def override(method: object) -> object:
@@ -45,21 +46,80 @@ class LeaseTerm:
         return not self.over and self.remaining > 0
 
 
+class FinishedRun(NamedTuple):
+    """Outcome that the function of a run has written in a transaction of its own, which may have been rolled back.
+
+    Attributes:
+        result: The result.
+        outcome: Record of the outcome, as it was written.
+    """
+
+    result: object
+    outcome: object
+
+
+class RunFinisher(Protocol):
+    """Storing of the outcome of a run in a transaction of its function."""
+
+    def finish(self, run: object, connection: object, result: object, /) -> None:
+        """Write the outcome in the transaction of a connection that blocks. For the thread of the connection."""
+        ...
+
+    async def finish_async(self, run: object, connection: object, result: object, /) -> None:
+        """Write the outcome in the transaction of a connection that is awaited."""
+        ...
+
+    def result_of(self, end: FunctionEnd, /) -> object:
+        """Return the result of a run whose function has written an outcome, or raise the exception of the function."""
+        ...
+
+    async def result_of_async(self, end: FunctionEnd, /) -> object:
+        """Return the result of a run whose function has written an outcome, or raise the exception of the function."""
+        ...
+
+
+class FunctionEnd(NamedTuple):
+    """End of a function that has written the outcome of its run.
+
+    Attributes:
+        finished: The written outcome.
+        returned: Result of the function.
+        error: Exception of the function; None if it has returned.
+    """
+
+    finished: FinishedRun
+    returned: object = None
+    error: Exception | None = None
+
+    @property
+    def has_same_result(self) -> bool:
+        """True if the function has returned the written result: then the store need not be asked for it."""
+        return self.error is None and self.returned is self.finished.result
+
+
 class RunPermit:
     """Right of a run to begin, and the consequences if its lease has ended. It stays in the process of the scheduler.
+
+    The thread of the function writes `finished`, and the loop's thread reads it after the outcome was reported.
 
     Attributes:
         term: Term in which this node became the owner of the run; None if the store does not know the run yet.
         refused: True if the function was not called because the lease had ended.
         noticed: True if the function has seen that the lease had ended.
+        finished: Outcome that the function has written in a transaction of its own; None if it has not.
     """
 
-    __slots__ = ("noticed", "refused", "term")
+    __slots__ = ("finished", "noticed", "refused", "term")
 
     def __init__(self, term: LeaseTerm | None) -> None:
         self.term: LeaseTerm | None = term
         self.refused: bool = False
         self.noticed: bool = False
+        self.finished: FinishedRun | None = None
+
+    def forget_finished(self) -> None:
+        """Forget the outcome that the function has written in a transaction of its own."""
+        self.finished = None
 
     @property
     def is_valid(self) -> bool:
@@ -81,6 +141,7 @@ class RunOwnership(NamedTuple):
         node: Id of the node that owns the run.
         permit: Right of the run to begin; None in other processes than that of the scheduler.
         attempt: Number of the attempt with which the owner begins.
+        finisher: Storing of the outcome by the function; None in other processes than that of the scheduler.
     """
 
     run_id: UUID
@@ -89,6 +150,7 @@ class RunOwnership(NamedTuple):
     node: str
     permit: RunPermit | None = None
     attempt: int = 1
+    finisher: RunFinisher | None = None
 
 
 run_ownership: ContextVar[RunOwnership | None] = ContextVar("asyncz.run_ownership", default=None)
@@ -113,7 +175,22 @@ class OwnedCall(functools.partial[object]):
         if self._is_refused():
             _end_as_cancelled()
         run_ownership.set(self.ownership)
-        return super().__call__(*args, **keywords)
+        finisher, permit = self.ownership.finisher, self.ownership.permit
+        if finisher is None or permit is None:
+            return super().__call__(*args, **keywords)
+        # Of an attempt before, whose transaction was rolled back: otherwise it would have been the last one.
+        permit.forget_finished()
+        try:
+            returned = super().__call__(*args, **keywords)
+        except Exception as error:
+            if permit.finished is None:
+                raise
+            return finisher.result_of(FunctionEnd(permit.finished, error=error))
+        if _is_coroutine(returned):
+            return FinishingCoroutine(returned, finisher, permit)
+        if permit.finished is None:
+            return returned
+        return finisher.result_of(FunctionEnd(permit.finished, returned))
 
     @override
     def __reduce__(self) -> tuple[object, ...]:
@@ -121,7 +198,7 @@ class OwnedCall(functools.partial[object]):
         if self._is_refused():
             return functools.partial, (_end_as_cancelled,)
         call = functools.partial(self.func, *self.args, **self.keywords)
-        return owned_call, (call, self.ownership._replace(permit=None))
+        return owned_call, (call, self.ownership._replace(permit=None, finisher=None))
 
     def _is_refused(self) -> bool:
         """Note that the run must not begin, if the lease has ended, and return True then."""
@@ -130,6 +207,40 @@ class OwnedCall(functools.partial[object]):
             return False
         permit.refused = True
         return True
+
+
+def _is_coroutine(value: object) -> TypeIs[CoroutineType[object, object, object]]:
+    return isinstance(value, CoroutineType)
+
+
+class FinishingCoroutine:
+    """Coroutine of a run, whose function may write the outcome in a transaction of its own.
+
+    Attributes:
+        coroutine: The coroutine of the function.
+    """
+
+    __slots__ = ("_finisher", "_permit", "coroutine")
+
+    def __init__(self, coroutine: Awaitable[object], finisher: RunFinisher, permit: RunPermit) -> None:
+        self.coroutine: Awaitable[object] = coroutine
+        self._finisher = finisher
+        self._permit = permit
+
+    def __await__(self) -> Generator[object, None, object]:
+        """Await the coroutine, and return the result of the run."""
+        try:
+            returned = yield from self.coroutine.__await__()
+        except Exception as error:
+            # A cancellation is no `Exception`: the outcome that the scheduler reports then is that.
+            if self._permit.finished is None:
+                raise
+            end = FunctionEnd(self._permit.finished, error=error)
+        else:
+            if self._permit.finished is None:
+                return returned
+            end = FunctionEnd(self._permit.finished, returned)
+        return (yield from self._finisher.result_of_async(end).__await__())
 
 
 def _end_as_cancelled() -> None:

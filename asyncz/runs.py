@@ -307,6 +307,12 @@ class TaskRun(Generic[ResultT]):
             return True
         return False
 
+    def _executed_by_function(self, result: object) -> TaskExecuted[object] | None:
+        """Return the outcome for a result that the function stores; None if it would not be that of the run."""
+        if self._outcome is not None or self._cancellation_seen:
+            return None
+        return TaskExecuted(self.task_id, result, self._values())
+
     def _end_as_cancelled(self) -> None:
         self._cancellation_seen = True
 

@@ -127,6 +127,8 @@ class PendingOutcomes:
         self._receivers = receivers
         self._outcomes: list[tuple[str, Outcome]] = []
         self._results: list[_Result] = []
+        # Runs whose functions have written outcomes in transactions of their own.
+        self._finished: set[UUID] = set()
         self.rejected: int = 0
         self.handed_over: bool = False
 
@@ -140,6 +142,7 @@ class PendingOutcomes:
         """Forget all outcomes."""
         self._outcomes.clear()
         self._results.clear()
+        self._finished.clear()
 
     def forget(self, run_id: UUID) -> None:
         """Forget the outcome of a run, if it has one."""
@@ -148,6 +151,14 @@ class PendingOutcomes:
 
     def add(self, owned: OwnedRun, event: Ended) -> None:
         """Queue the outcome of a run for the store."""
+        finished = owned.permit.finished
+        if finished is not None and isinstance(finished.outcome, Outcome):
+            self._finished.add(owned.id)
+            if isinstance(event, TaskExecuted):
+                # The same record: if its transaction was committed, the store has it already.
+                self._outcomes.append((owned.task_id, finished.outcome))
+                self._wake()
+                return
         if isinstance(event, TaskExecuted):
             self._results.append(_Result(owned, event))
         else:
@@ -200,6 +211,7 @@ class PendingOutcomes:
                     self.handed_over |= bool(outcome.then)
                 elif outcome.run_id not in dropped:
                     self._note_rejected(outcome)
+                self._finished.discard(outcome.run_id)
 
     @property
     def waits_for_declarations(self) -> bool:
@@ -258,6 +270,10 @@ class PendingOutcomes:
         if outcome.state == "waiting":
             # Another node owns the run already.
             return
+        if outcome.run_id in self._finished and outcome.state != "executed":
+            message = "The run %s has ended here as %r, after it was finished in a transaction, whose outcome counts"
+            logger.warning(message, outcome.run_id, outcome.state)
+            return
         self.rejected += 1
         logger.warning(
             "The outcome %r of the run %s was rejected: another node has taken over the run",
@@ -315,15 +331,29 @@ def _encoded(
     results: Sequence[tuple[_Result, tuple[HandOver, ...]]], now: datetime, values: Codec | None
 ) -> list[tuple[str, Outcome]]:
     """Return outcomes with their results as JSON. In another thread, as results may be long and their types slow."""
-    encoded: list[tuple[str, Outcome]] = []
-    for each, hand_overs in results:
-        owned, event = each.owned, each.event
-        outcome = outcome_of(owned, event, now, encode_result(owned.function, event.result, values))
-        if hand_overs:
-            then = tuple(one.with_result(owned.function, event.result, values) for one in hand_overs)
-            outcome = evolved(outcome, {"then": then})
-        encoded.append((owned.task_id, outcome))
-    return encoded
+    return [
+        (each.owned.task_id, encoded_outcome(each.owned, each.event, hand_overs, now, values))
+        for each, hand_overs in results
+    ]
+
+
+def encoded_outcome(
+    owned: OwnedRun, event: TaskExecuted[object], hand_overs: Sequence[HandOver], now: datetime, values: Codec | None
+) -> Outcome:
+    """Return the outcome of a run with a result, and the runs that receive the result. Calls code of users.
+
+    Args:
+        owned: The run.
+        event: Event with the result.
+        hand_overs: Hand-overs of the result.
+        now: Time of the outcome, if the event has none.
+        values: Codec of results; None for JSON.
+    """
+    outcome = outcome_of(owned, event, now, encode_result(owned.function, event.result, values))
+    if not hand_overs:
+        return outcome
+    then = tuple(one.with_result(owned.function, event.result, values) for one in hand_overs)
+    return evolved(outcome, {"then": then})
 
 
 def _storable(text: str) -> str:

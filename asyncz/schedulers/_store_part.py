@@ -229,7 +229,7 @@ class StoreConnector:
         session = TimedSession(self._session, self._parts.runtime)
         self.runs.clock_offset = clock_offset(0.0, asked, session.lease, now())
         lease = self._lease = LeaseKeeper(session, duration, sent, now, self._on_lease_renewed)
-        self.runs.open(self._nodes.own, lambda: lease.term)
+        self.runs.open(self._nodes.own, lambda: lease.term, session)
         lease.start()
         await self._commands.open(self._session)
         await self.tasks.load(session)

@@ -22,6 +22,7 @@ from asyncz.exceptions import AsynczError, NoResultError
 from asyncz.schedulers._parts import SchedulerParts
 from asyncz.schedulers._safe_logging import logger
 from asyncz.schedulers._store_chains import ResultReceivers, last_result
+from asyncz.schedulers._store_finish import FinishedRuns, StoredRunFinisher
 from asyncz.schedulers._store_history import HistoryLimit
 from asyncz.schedulers._store_outcomes import ENDED, Ended, OwnedRun, PendingOutcomes
 from asyncz.schedulers._store_pages import store_page
@@ -109,19 +110,22 @@ class StoredRuns:
         self.reports: StoredReports = StoredReports(
             options.reporting, tasks, self._owned_by, wake, parts.runtime.inbox.put
         )
+        self._finished = FinishedRuns(receivers, tasks.codec.values, self._now)
         self.node_id: str = ""
         self.clock_offset: float = 0.0
         self.wants_claim: bool = False
         self.wants_reclaim: bool = False
         self.taken_over: int = 0
 
-    def open(self, node_id: str, term: Callable[[], LeaseTerm | None]) -> None:
+    def open(self, node_id: str, term: Callable[[], LeaseTerm | None], session: StoreSession) -> None:
         """Receive the outcomes of runs.
 
         Args:
             node_id: Id of this node.
             term: Returns the present term of the lease.
+            session: Session with the store.
         """
+        self._finished.open(node_id, session)
         self.node_id, self._term = node_id, term
         self.wants_claim = self.wants_reclaim = self._takes_over = False
         self._left.clear()
@@ -139,6 +143,7 @@ class StoredRuns:
 
     def close(self) -> None:
         """Stop receiving outcomes."""
+        self._finished.close()
         for subscription in self._subscriptions:
             subscription.unsubscribe()
 
@@ -237,7 +242,7 @@ class StoredRuns:
             on_lost=record.on_lost,
         )
         self._begun[record.id] = record, owned
-        return self._call_of(call, owned)
+        return self._call_of(call, owned, record)
 
     def end_call(self, call: object, at: float | None) -> None:
         """Queue a run for the store that `Task.run` has submitted to this node.
@@ -334,9 +339,12 @@ class StoredRuns:
             return call
         return CallWithOrigin[object](call, hook.origin_of_headers(headers))
 
-    def _call_of(self, call: StoredCall, owned: OwnedRun) -> OwnedCall:
-        """Return the call of a run that knows its owner."""
-        ownership = RunOwnership(owned.id, owned.task_id, owned.fence, self.node_id, owned.permit, owned.attempt)
+    def _call_of(self, call: StoredCall, owned: OwnedRun, submission: RunRecord | None = None) -> OwnedCall:
+        """Return the call of a run that knows its owner, and its record if the store may not have it yet."""
+        finisher = StoredRunFinisher(self._finished, owned, submission)
+        ownership = RunOwnership(
+            owned.id, owned.task_id, owned.fence, self.node_id, owned.permit, owned.attempt, finisher
+        )
         return owned_call(call.bound(), ownership)
 
     def _own(self, run: RunRecord, stored: StoredTask, term: LeaseTerm | None, *, waited: bool = False) -> OwnedRun:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from uuid import UUID
 
 import psycopg
-from psycopg.rows import args_row, kwargs_row
+from psycopg.pq import TransactionStatus
+from psycopg.rows import args_row, kwargs_row, scalar_row
 from typing_extensions import TypeIs
 
 from asyncz.clock import in_utc
+from asyncz.exceptions import InvalidInputError
 from asyncz.stores._columns import RUN_COLUMNS, TASK_COLUMNS, column_list
 from asyncz.stores._migrations import NO_TABLES, migrations
 from asyncz.stores._postgres_hints import CHANNEL
 from asyncz.stores.exceptions import StoredTaskConflictError, StoreSchemaError
-from asyncz.stores.records import RunRecord, TaskRecord
+from asyncz.stores.postgres import Statement, finish_statement, submit_statement
+from asyncz.stores.records import Outcome, RunRecord, TaskRecord
 
 _GIVEN = [column for column in RUN_COLUMNS if column not in {"sequence", "created_at"}]
 _READ_TASK = f"SELECT {column_list(TASK_COLUMNS)} FROM asyncz_tasks WHERE id = %s".encode()  # noqa: S608  # own names
@@ -33,11 +37,17 @@ _ADD_TASK = (
     f" ON CONFLICT (id) DO UPDATE SET {_UPDATES}, version = asyncz_tasks.version + 1 WHERE asyncz_tasks.removed"
 ).encode()
 _NOTIFY = f"SELECT pg_notify({CHANNEL}, '')".encode()
+_READ_FENCE = b"SELECT fence FROM asyncz_runs WHERE id = %s"
 
 
 def is_connection(value: object) -> TypeIs[psycopg.Connection[object]]:
     """Return True for a synchronous connection of psycopg."""
     return isinstance(value, psycopg.Connection)
+
+
+def is_async_connection(value: object) -> TypeIs[psycopg.AsyncConnection[object]]:
+    """Return True for an asynchronous connection of psycopg."""
+    return isinstance(value, psycopg.AsyncConnection)
 
 
 class PostgresOutboxTransaction:
@@ -54,7 +64,7 @@ class PostgresOutboxTransaction:
 
     def task(self, task_id: str) -> TaskRecord | None:
         """Return a stored task, also a removed one."""
-        with self._translated(), psycopg.Cursor(self._connection, row_factory=kwargs_row(TaskRecord)) as cursor:
+        with _translated(), psycopg.Cursor(self._connection, row_factory=kwargs_row(TaskRecord)) as cursor:
             return cursor.execute(_READ_TASK, [task_id]).fetchone()
 
     def add_run(self, run: RunRecord) -> None:
@@ -66,18 +76,81 @@ class PostgresOutboxTransaction:
         if not self._write(_ADD_TASK, task.model_copy(update={"version": 1}).model_dump()):
             raise StoredTaskConflictError(task.id)
 
+    def finish(self, node: str, submission: RunRecord | None, outcome: Outcome) -> bool:
+        """Store an outcome with the current fence, and the runs that receive its result; return False with another one.
+
+        Args:
+            node: Id of the node that owns the run.
+            submission: The run, if the store may not have it yet.
+            outcome: The outcome.
+
+        Raises:
+            InvalidInputError: The connection is in no transaction, and begins none by itself.
+        """
+        _check_transaction(self._connection)
+        finished = 0
+        with _translated(), psycopg.Cursor(self._connection) as cursor:
+            for statement in _finish_statements(node, submission, outcome):
+                finished = cursor.execute(*statement).rowcount
+            if outcome.then and finished:
+                _ = cursor.execute(_NOTIFY)
+        return finished == 1
+
+    def fence_of(self, run_id: UUID) -> int | None:
+        """Return the fence of a run; None if the database does not have the run."""
+        with psycopg.Cursor(self._connection, row_factory=scalar_row) as cursor:
+            found = cursor.execute(_READ_FENCE, [run_id]).fetchall()
+        return int(f"{found[0]}") if found else None
+
     def _write(self, sql: bytes, values: dict[str, object]) -> int:
         """Execute a statement, and return the number of written rows."""
-        with self._translated(), psycopg.Cursor(self._connection) as cursor:
+        with _translated(), psycopg.Cursor(self._connection) as cursor:
             written = cursor.execute(sql, values).rowcount
             _ = cursor.execute(_NOTIFY)
         return written
 
-    @contextmanager
-    def _translated(self) -> Generator[None, None, None]:
-        """Report a database without the tables of this version; other errors of the driver belong to the user."""
-        try:
-            yield
-        except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
-            reason = f"{error.diag.message_primary or error}; {NO_TABLES}"
-            raise StoreSchemaError("of the connection", 0, migrations("postgres")[-1].number, reason) from error
+
+class PostgresAsyncTransaction:
+    """The transaction of an asynchronous connection; psycopg begins it if the connection does not commit by itself."""
+
+    def __init__(self, connection: psycopg.AsyncConnection[object]) -> None:
+        self._connection = connection
+
+    async def finish(self, node: str, submission: RunRecord | None, outcome: Outcome) -> bool:
+        """Do the same as `PostgresOutboxTransaction.finish`."""
+        _check_transaction(self._connection)
+        finished = 0
+        with _translated():
+            async with psycopg.AsyncCursor(self._connection) as cursor:
+                for statement in _finish_statements(node, submission, outcome):
+                    finished = (await cursor.execute(*statement)).rowcount
+                if outcome.then and finished:
+                    _ = await cursor.execute(_NOTIFY)
+        return finished == 1
+
+    async def fence_of(self, run_id: UUID) -> int | None:
+        """Return the fence of a run; None if the database does not have the run."""
+        async with psycopg.AsyncCursor(self._connection, row_factory=scalar_row) as cursor:
+            found = await (await cursor.execute(_READ_FENCE, [run_id])).fetchall()
+        return int(f"{found[0]}") if found else None
+
+
+def _check_transaction(connection: psycopg.Connection[object] | psycopg.AsyncConnection[object]) -> None:
+    if connection.autocommit and connection.info.transaction_status == TransactionStatus.IDLE:
+        raise InvalidInputError("connection", "in autocommit mode", "begin a transaction before")
+
+
+def _finish_statements(node: str, submission: RunRecord | None, outcome: Outcome) -> Sequence[Statement]:
+    values = {"node": node, "now": None}
+    finish = finish_statement([outcome], values)
+    return [finish] if submission is None else [submit_statement([submission], values), finish]
+
+
+@contextmanager
+def _translated() -> Generator[None, None, None]:
+    """Report a database without the tables of this version; other errors of the driver belong to the user."""
+    try:
+        yield
+    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
+        reason = f"{error.diag.message_primary or error}; {NO_TABLES}"
+        raise StoreSchemaError("of the connection", 0, migrations("postgres")[-1].number, reason) from error

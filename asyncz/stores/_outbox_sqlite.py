@@ -7,12 +7,23 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import datetime
+from uuid import UUID
 
 from asyncz.clock import utc
-from asyncz.stores._columns import RUN_COLUMNS, TASK_COLUMNS, SqlValue, column_list, sqlite_value, task_of_row
+from asyncz.exceptions import InvalidInputError
+from asyncz.stores._columns import (
+    RUN_COLUMNS,
+    TASK_COLUMNS,
+    SqlValue,
+    column_list,
+    sqlite_value,
+    task_of_row,
+)
 from asyncz.stores._migrations import NO_TABLES, migrations
+from asyncz.stores._outcomes_sqlite import add_runs, finish_run
+from asyncz.stores._sweep_sqlite import OutcomeNumbers
 from asyncz.stores.exceptions import StoredTaskConflictError, StoreSchemaError
-from asyncz.stores.records import RunRecord, TaskRecord
+from asyncz.stores.records import Outcome, RunRecord, TaskRecord
 
 _READ_TASK = f"SELECT {column_list(TASK_COLUMNS)} FROM asyncz_tasks WHERE id = ?"  # noqa: S608  # own names
 _ADD_RUN = f"INSERT INTO asyncz_runs ({column_list(RUN_COLUMNS)}) VALUES ({', '.join('?' * len(RUN_COLUMNS))})"  # noqa: S608  # own names
@@ -64,6 +75,33 @@ class SqliteOutboxTransaction:
             version = 1 if known is None else known.version + 1
             written = task.model_copy(update={"version": version, "revision": revision})
             _ = self._cursor.execute(_WRITE_TASK, [sqlite_value(getattr(written, column)) for column in TASK_COLUMNS])
+
+    def finish(self, node: str, submission: RunRecord | None, outcome: Outcome) -> bool:
+        """Store an outcome with the current fence, and the runs that receive its result; return False with another one.
+
+        Args:
+            node: Id of the node that owns the run.
+            submission: The run, if the store may not have it yet.
+            outcome: The outcome.
+
+        Raises:
+            InvalidInputError: The connection is in no transaction, and begins none by itself.
+        """
+        if not self._connection.in_transaction and not self._begins_transactions():
+            raise InvalidInputError("connection", "in autocommit mode", "begin a transaction before")
+        with self._translated(), self._atomic():
+            if submission is not None:
+                _ = add_runs(self._cursor, node, [submission], self.now())
+            numbers = OutcomeNumbers(self._cursor)
+            finished = finish_run(self._cursor, node, outcome, numbers, self.now)
+            numbers.save()
+        return finished
+
+    def fence_of(self, run_id: UUID) -> int | None:
+        """Return the fence of a run; None if the database does not have the run."""
+        sql = "SELECT fence FROM asyncz_runs WHERE id = ?"
+        row: tuple[int] | None = self._cursor.execute(sql, (run_id.bytes,)).fetchone()
+        return None if row is None else row[0]
 
     @contextmanager
     def _atomic(self) -> Generator[None, None, None]:

@@ -26,10 +26,10 @@ class OutcomeNumbers:
     """Numbers of outcomes, which are taken from the counter if a node listens.
 
     Args:
-        database: Connection in a transaction that writes.
+        database: Connection in a transaction that writes, or a cursor of it.
     """
 
-    def __init__(self, database: sqlite3.Connection) -> None:
+    def __init__(self, database: sqlite3.Connection | sqlite3.Cursor) -> None:
         self._database = database
         self._taken = 0
 

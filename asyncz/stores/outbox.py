@@ -24,7 +24,7 @@ from asyncz.stores._calls import FunctionNames, StoredCall, encode_arguments
 from asyncz.stores._limits import encode_limits
 from asyncz.stores._triggers import encode_trigger
 from asyncz.stores.codecs import Codec, check_codec
-from asyncz.stores.records import RunRecord, TaskRecord
+from asyncz.stores.records import Outcome, RunRecord, TaskRecord
 from asyncz.tasks import Task
 from asyncz.triggers.base import start_trigger
 
@@ -60,6 +60,23 @@ class OutboxTransaction(Protocol):
         Raises:
             StoredTaskConflictError: The store has a task with this id.
         """
+        ...
+
+    def finish(self, node: str, submission: RunRecord | None, outcome: Outcome) -> bool:
+        """Store an outcome with the current fence, and the runs that receive its result; return False with another one.
+
+        Args:
+            node: Id of the node that owns the run.
+            submission: The run, if the store may not have it yet.
+            outcome: The outcome.
+
+        Raises:
+            InvalidInputError: The connection is in no transaction, and begins none by itself.
+        """
+        ...
+
+    def fence_of(self, run_id: UUID) -> int | None:
+        """Return the fence of a run; None if the database does not have the run."""
         ...
 
 
@@ -128,7 +145,7 @@ class Outbox:
         check_text("task", task_id)
         arguments = None if call is None else encode_arguments(task_id, call, self._codec)
         name = "" if call is None else self._names.declare(task_id, call.function)
-        transaction = _transaction_of(connection)
+        transaction = transaction_of(connection)
         task = transaction.task(task_id)
         if task is None or task.removed:
             raise TaskLookupError(task_id)
@@ -164,7 +181,7 @@ class Outbox:
         function = self._names.declare(task_id, call.function)
         arguments, options = encode_arguments(task_id, call, self._codec), encode_limits(limits)
         encoded = encode_trigger(task_id, trigger)
-        transaction = _transaction_of(connection)
+        transaction = transaction_of(connection)
         now = transaction.now()
         record = TaskRecord(
             id=task_id,
@@ -238,16 +255,23 @@ class OutboxCall:
         self._outbox._add(connection, self._call, id, trigger=trigger, executor=executor, limits=limits)
 
 
-def _transaction_of(connection: object) -> OutboxTransaction:
+def transaction_of(connection: object) -> OutboxTransaction:
+    """Return the transaction of a connection that blocks.
+
+    Raises:
+        InvalidInputError: The connection is of another kind.
+    """
     if isinstance(connection, sqlite3.Connection):
         from asyncz.stores._outbox_sqlite import SqliteOutboxTransaction
 
         return SqliteOutboxTransaction(connection)
     if _is_psycopg(connection):
-        from asyncz.stores._outbox_postgres import PostgresOutboxTransaction, is_connection
+        from asyncz.stores._outbox_postgres import PostgresOutboxTransaction, is_async_connection, is_connection
 
         if is_connection(connection):
             return PostgresOutboxTransaction(connection)
+        if is_async_connection(connection):
+            raise InvalidInputError("connection", type(connection).__name__, "pass it to finish_in_async()")
     raise InvalidInputError(
         "connection",
         type(connection).__name__,

@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 from uuid import UUID
 
 from pydantic import TypeAdapter
@@ -404,7 +404,7 @@ class _PostgresTransactions:
 
     def submit(self, runs: Sequence[RunRecord], /) -> Sequence[RunRecord]:
         with self._connected() as database:
-            return self._added(database, _SUBMIT, {**self._values(), "runs": _json(runs)}, runs)
+            return self._added(database, *submit_statement(runs, self._values()), runs)
 
     def _added(
         self, database: Connection, sql: bytes, values: Mapping[str, object], runs: Sequence[RunRecord]
@@ -432,13 +432,12 @@ class _PostgresTransactions:
             return _runs(database, _CLAIM, {**self._values(), **slots})
 
     def finish(self, outcomes: Sequence[Outcome], /) -> Sequence[UUID]:
-        text = _OUTCOME_LIST.dump_json(outcomes, exclude_none=True).decode()
-        finish = _FINISH_AND_HAND_OVER if any(outcome.then for outcome in outcomes) else _FINISH
+        finish, values = finish_statement(outcomes, self._values())
         with self._connected() as database, database.cursor(row_factory=args_row(_run_id)) as cursor:
-            accepted = cursor.execute(finish, {**self._values(), "outcomes": text}).fetchall()
+            accepted = cursor.execute(finish, values).fetchall()
             if len(accepted) < len(outcomes):
                 # In a statement of its own, which sees the row that a first call has written meanwhile.
-                accepted += cursor.execute(_FINISHED_BEFORE, {"outcomes": text}).fetchall()
+                accepted += cursor.execute(_FINISHED_BEFORE, {"outcomes": values["outcomes"]}).fetchall()
             return [*dict.fromkeys(accepted)]
 
     def take_over(self, limit: int, /) -> Sequence[RunRecord]:
@@ -578,6 +577,27 @@ class _PostgresTransactions:
             # Only a new connection is known to be in order.
             self.close()
             raise StoreConnectionError(self._description, f"{error}".strip()) from error
+
+
+Statement: TypeAlias = tuple[bytes, dict[str, object]]
+"""A statement with its values."""
+
+
+def finish_statement(outcomes: Sequence[Outcome], values: Mapping[str, object]) -> Statement:
+    """Return the statement that stores outcomes, and returns the ids of those with the current fence.
+
+    Args:
+        outcomes: The outcomes.
+        values: Id of the node that stores them, and the time of the store; None for that of the server.
+    """
+    text = _OUTCOME_LIST.dump_json(outcomes, exclude_none=True).decode()
+    finish = _FINISH_AND_HAND_OVER if any(outcome.then for outcome in outcomes) else _FINISH
+    return finish, {**values, "outcomes": text}
+
+
+def submit_statement(runs: Sequence[RunRecord], values: Mapping[str, object]) -> Statement:
+    """Return the statement that stores runs with new ids, the running ones only if their node has a lease."""
+    return _SUBMIT, {**values, "runs": _json(runs)}
 
 
 def _revision(database: Connection, *, lock: bool) -> int:

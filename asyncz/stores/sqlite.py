@@ -24,7 +24,6 @@ from asyncz.stores._columns import (
     column_list,
     from_microseconds,
     microseconds,
-    new_run_row,
     outcome_row,
     run_of_row,
     sqlite_value,
@@ -33,6 +32,7 @@ from asyncz.stores._columns import (
 from asyncz.stores._console_records import CommandRecord, command_of, commands_sql
 from asyncz.stores._declarations import records_to_write
 from asyncz.stores._migrations import FOREIGN_TABLES, SCHEMA_TABLE, Migration, migrations, statements
+from asyncz.stores._outcomes_sqlite import add_runs, finish_run
 from asyncz.stores._reports_sqlite import report, reports_of
 from asyncz.stores._sweep import sweep
 from asyncz.stores._sweep_sqlite import OutcomeNumbers, SqliteSweepQueries, announce, close_program, listen
@@ -69,20 +69,10 @@ _REVISION = (
     " + (coalesce((SELECT max(+sequence) FROM asyncz_runs WHERE state = 'waiting'), 0) & 4294967295)"
 )
 _CAN_FIRE = "state = 'active' AND NOT paused AND NOT removed"
-# The fence alone decides, as each transition increments it. With the state in the condition, a database would walk the
-# partial index of all runs in that state.
-_FINISH = (
-    f"UPDATE asyncz_runs SET {', '.join(f'{column} = ?' for column in OUTCOME_COLUMNS)},"  # noqa: S608  # own names
-    " node = iif(?, NULL, coalesce(?, node)), ended = ?, fence = fence + 1 WHERE id = ? AND fence = ?"
-)
 # Only the owner with a fence can have moved the run on to the next one, in a state that is not `running`.
 _IS_FINISHED_SO = (
     f"SELECT 1 FROM asyncz_runs WHERE {' AND '.join(f'{column} IS ?' for column in OUTCOME_COLUMNS)}"  # noqa: S608  # own names
     " AND id = ? AND fence = ? + 1"
-)
-_ADD_RUN = (
-    f"INSERT INTO asyncz_runs ({_RUNS}) VALUES ({', '.join('?' * len(RUN_COLUMNS))})"  # noqa: S608  # own names
-    " ON CONFLICT DO NOTHING"
 )
 _WRITE_TASK = f"INSERT OR REPLACE INTO asyncz_tasks ({_TASKS}) VALUES ({', '.join('?' * len(TASK_COLUMNS))})"  # noqa: S608  # own names
 _DONE = "task_id = ? AND state NOT IN ('waiting', 'running')"
@@ -412,35 +402,13 @@ class _SqliteTransactions:
         return cursor.fetchone() is not None
 
     def _add_runs(self, database: sqlite3.Connection, runs: Iterable[RunRecord], now: datetime) -> list[RunRecord]:
-        """Add the runs with a new id and due time, and return them as they are stored."""
-        added: list[RunRecord] = []
-        numbers = OutcomeNumbers(database)
-        for run in runs:
-            owner = self._node.id if run.state == "running" else None
-            fence, ended = int(owner is not None), numbers.next if run.done else 0
-            cursor = database.execute(_ADD_RUN, new_run_row(run, owner, fence, now, ended))
-            if cursor.rowcount == 1:
-                update = {"node": owner, "fence": fence, "created_at": now, "ended": ended}
-                added.append(evolved(run, {**update, "sequence": cursor.lastrowid}))
-                if run.done:
-                    numbers.take()
-        numbers.save()
-        return added
+        return add_runs(database, self._node.id, runs, now)
 
     def _finish(self, database: sqlite3.Connection, outcome: Outcome, numbers: OutcomeNumbers) -> bool:
-        values = outcome_row(outcome)
-        given_back, run_id = outcome.state == "waiting", outcome.run_id.bytes
-        ended = 0 if given_back else numbers.next
-        if (
-            database.execute(_FINISH, (*values, given_back, outcome.lost_node, ended, run_id, outcome.fence)).rowcount
-            == 1
-        ):
-            if not given_back:
-                numbers.take()
-            if outcome.then:
-                _ = self._add_runs(database, outcome.then, self._time())
+        if finish_run(database, self._node.id, outcome, numbers, self._time):
             return True
-        return database.execute(_IS_FINISHED_SO, (*values, run_id, outcome.fence)).fetchone() is not None
+        values = (*outcome_row(outcome), outcome.run_id.bytes, outcome.fence)
+        return database.execute(_IS_FINISHED_SO, values).fetchone() is not None
 
     def _own(self, database: sqlite3.Connection, runs: Sequence[RunRecord]) -> Sequence[RunRecord]:
         _ = database.executemany(

@@ -45,6 +45,7 @@ NAMES: dict[str, list[str]] = {
         "RestrictedDelegatingExecutor",
         "DuplicateExecutorError",
         "DuplicateTaskError",
+        "RunFinishError",
         "RunLookupError",
         "RunProgress",
         "RunSummary",
@@ -419,6 +420,8 @@ MEMBERS: dict[str, list[str]] = {
     "CurrentRun": [
         "attempt",
         "fence",
+        "finish_in",
+        "finish_in_async",
         "is_cancelled",
         "node",
         "report",

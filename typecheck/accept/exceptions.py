@@ -25,6 +25,7 @@ from asyncz import (
     QueueFullError,
     RemoteError,
     ResultTimeoutError,
+    RunFinishError,
     RunsNotFinishedError,
     SchedulerAlreadyRunningError,
     SchedulerNotRunningError,
@@ -130,6 +131,12 @@ def task_cancelled_error(error: TaskCancelledError) -> tuple[AsynczError, Runtim
 
 
 def no_current_run_error(error: NoCurrentRunError) -> tuple[AsynczError, RuntimeError]:
+    return error, error
+
+
+def run_finish_error(error: RunFinishError) -> tuple[AsynczError, RuntimeError]:
+    assert_type(error.task_id, str)
+    assert_type(error.reason, str)
     return error, error
 
 

@@ -85,6 +85,7 @@ from asyncz import (
     Retry as Retry,
     RetryConfig as RetryConfig,
     RunDetails as RunDetails,
+    RunFinishError as RunFinishError,
     RunHandle as RunHandle,
     RunLookupError as RunLookupError,
     RunOutcome as RunOutcome,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
 from functools import partial
 from typing import assert_never, assert_type
 from uuid import UUID
 
+import psycopg
 from typing_extensions import TypeVar, Unpack
 
 from asyncz import (
@@ -292,6 +294,20 @@ def the_current_run() -> None:
     run.report(1)
     run.report(0.5, 1, "half")
     run.report(1, total=None, message=None)
+
+
+async def finish_run(
+    database: sqlite3.Connection,
+    server: psycopg.Connection[tuple[int]],
+    rows: psycopg.Connection[dict[str, object]],
+    later: psycopg.AsyncConnection[tuple[int]],
+) -> int:
+    run = current_run()
+    assert_type(run.finish_in(database, "text"), str)
+    assert_type(run.finish_in(server, 3.5), float)
+    assert_type(run.finish_in(rows, None), None)
+    assert_type(await run.finish_in_async(later, [1]), list[int])
+    return run.finish_in(database, 3)
 
 
 def on_progress(event: TaskProgress) -> float | None:

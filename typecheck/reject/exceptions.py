@@ -24,6 +24,7 @@ from asyncz import (
     NoEventLoopError,
     NoResultError,
     ResultTimeoutError,
+    RunFinishError,
     PluginError,
     QueueFullError,
     RemoteError,
@@ -86,6 +87,7 @@ def made() -> None:
     TaskMissedError()  # E
     NoResultError()  # E
     NoCurrentRunError().task_id  # E
+    RunFinishError("task")  # E
     NoEventLoopError()  # E
     WrongThreadError("action", "thread")  # E
     ResultTimeoutError("task", "1 s")  # E

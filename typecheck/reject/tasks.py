@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Awaitable
 from typing import assert_never
 
+import psycopg
 from typing_extensions import TypeVar
 
 from asyncz import (
@@ -211,6 +213,18 @@ def the_current_run(run: CurrentRun) -> str:
     current_run(3)  # E
     current_run().cancel()  # E
     return current_run().run_id  # E
+
+
+async def finish_run(database: sqlite3.Connection, later: psycopg.AsyncConnection[tuple[int]]) -> int:
+    run = current_run()
+    run.finish_in(database)  # E
+    run.finish_in(database.cursor(), 1)  # E
+    run.finish_in("sqlite:///jobs.db", 1)  # E
+    run.finish_in(later, 1)  # E
+    await run.finish_in(database, 1)  # E
+    await run.finish_in_async(database, 1)  # E
+    number: int = await run.finish_in_async(later, "1")  # E
+    return run.finish_in(database, f"{number}")  # E
 
 
 def reading(task: Task[bytes]) -> None:
