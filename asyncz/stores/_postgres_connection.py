@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import socket
+import time
 from collections.abc import Sequence
 from typing import TypeAlias
 
@@ -13,13 +15,18 @@ from psycopg.rows import args_row, scalar_row
 
 from asyncz.stores._migrations import FOREIGN_TABLES, SCHEMA_TABLE, Migration, migrations, statements
 from asyncz.stores._postgres_network import with_time_limits
-from asyncz.stores.exceptions import StoreSchemaError
+from asyncz.stores.exceptions import StoreConnectionError, StoreSchemaError
 
 Connection: TypeAlias = psycopg.Connection[tuple[object, ...]]
 """Connection whose rows are tuples."""
 
 # The key of the advisory lock under which one process at a time applies migrations.
 _MIGRATION_LOCK = 0x6173796E637A  # "asyncz"
+# Seconds for which a migration waits for the locks of tables: all later statements of other nodes queue behind it.
+_LOCK_TIMEOUT = 2.0
+# Seconds until the next try, in which the other nodes work. All tries end before a call is interrupted.
+_LOCK_PAUSE = 2.0
+_LOCK_TRIES = 10
 
 
 def connected(url: str, *, prepare: bool) -> Connection:
@@ -43,6 +50,7 @@ def migrate(connection: Connection, description: str) -> Sequence[Migration]:
     """Apply the migrations that the database lacks, each in a transaction and under a lock, and return them.
 
     Raises:
+        StoreConnectionError: A long transaction has the locks that a migration needs.
         StoreSchemaError: The database has a newer schema, or tables that are not those of this package.
     """
     known = migrations("postgres")
@@ -70,13 +78,39 @@ def _apply_next(connection: Connection, description: str, known: Sequence[Migrat
             return None
         migration = known[found]
         try:
-            for statement in statements(migration):
-                _ = connection.execute(statement.encode())
+            _apply(connection, description, migration)
         except psycopg.ProgrammingError as error:
             # The statement is wrong for this database, as if someone had created the tables by hand.
             reason = f"{migration.name} fails: {error.diag.message_primary or error}; {FOREIGN_TABLES}"
             raise StoreSchemaError(description, found, migration.number, reason) from error
     return migration
+
+
+def _apply(connection: Connection, description: str, migration: Migration) -> None:
+    """Execute the statements of a migration, in several tries if a long transaction has the locks that they need.
+
+    Each try is a savepoint, whose end releases the locks of tables. The lock of the migrations is kept, so that one
+    process at a time tries.
+
+    Raises:
+        StoreConnectionError: The locks were not available in any try.
+    """
+    for number in range(1, _LOCK_TRIES + 1):
+        try:
+            with connection.transaction():
+                _ = connection.execute(f"SET LOCAL lock_timeout = {round(_LOCK_TIMEOUT * 1000)}".encode())
+                for statement in statements(migration):
+                    _ = connection.execute(statement.encode())
+        except psycopg.errors.LockNotAvailable as error:
+            if number == _LOCK_TRIES:
+                reason = (
+                    f"{migration.name} waits for a lock that a long transaction has; end that, see pg_stat_activity,"
+                    " and try again"
+                )
+                raise StoreConnectionError(description, reason) from error
+            time.sleep(_LOCK_PAUSE * random.uniform(0.5, 1.0))  # noqa: S311  # no secret
+        else:
+            return
 
 
 def _values_of_row(*values: object) -> tuple[object, ...]:

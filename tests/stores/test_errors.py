@@ -252,14 +252,8 @@ async def test_nodes_start_together_on_empty_database(postgres_server: str) -> N
 async def test_postgres_upgrade_beside_firing_node(postgres_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The upgrade waits for a transaction of a user, and a node that fires for the upgrade: no deadlock."""
     url = new_schema(postgres_server)
-    known = migrations("postgres")
-    with monkeypatch.context() as patch, _postgres_connection.connected(url, prepare=False) as connection:
-        patch.setattr(_postgres_connection, "migrations", lambda _: known[:3])
-        assert len(_postgres_connection.migrate(connection, "store")) == 3
-
-    def upgrade() -> int:
-        with _postgres_connection.connected(url, prepare=False) as own:
-            return len(_postgres_connection.migrate(own, "store"))
+    missing = _make_old_schema(url, monkeypatch)
+    monkeypatch.setattr(_postgres_connection, "_LOCK_TIMEOUT", 60)
 
     def fire() -> None:
         with _postgres_connection.connected(url, prepare=False) as own:
@@ -267,13 +261,67 @@ async def test_postgres_upgrade_beside_firing_node(postgres_server: str, monkeyp
 
     with psycopg.connect(url) as outbox, psycopg.connect(url, autocommit=True) as observer:
         _ = outbox.execute("LOCK TABLE asyncz_runs IN ROW EXCLUSIVE MODE")
-        upgrading = asyncio.create_task(asyncio.to_thread(upgrade))
+        upgrading = asyncio.create_task(asyncio.to_thread(_upgrade, url))
         await _until_waiting(observer, 1)
         firing = asyncio.create_task(asyncio.to_thread(fire))
         await _until_waiting(observer, 2)
         outbox.commit()
         await firing
-        assert await upgrading == len(known) - 3
+        assert await upgrading == missing
+
+
+def _make_old_schema(url: str, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Apply the first three migrations, and return the number of the others."""
+    known = migrations("postgres")
+    with monkeypatch.context() as patch, _postgres_connection.connected(url, prepare=False) as connection:
+        patch.setattr(_postgres_connection, "migrations", lambda _: known[:3])
+        assert len(_postgres_connection.migrate(connection, "store")) == 3
+    return len(known) - 3
+
+
+def _upgrade(url: str) -> int:
+    """Apply the other migrations, and return their number."""
+    with _postgres_connection.connected(url, prepare=False) as connection:
+        return len(_postgres_connection.migrate(connection, "store"))
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("postgres")
+async def test_postgres_upgrade_lets_nodes_work(postgres_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """During a long transaction, a node can write between the tries of the upgrade."""
+    url = new_schema(postgres_server)
+    missing = _make_old_schema(url, monkeypatch)
+    monkeypatch.setattr(_postgres_connection, "_LOCK_TIMEOUT", 0.2)
+    monkeypatch.setattr(_postgres_connection, "_LOCK_PAUSE", 0.2)
+    monkeypatch.setattr(_postgres_connection, "_LOCK_TRIES", 1000)
+    with psycopg.connect(url) as long, psycopg.connect(url, autocommit=True) as observer:
+        _ = long.execute("LOCK TABLE asyncz_runs IN ROW EXCLUSIVE MODE")
+        upgrading = asyncio.create_task(asyncio.to_thread(_upgrade, url))
+        # Later than the upgrade in the queue of the lock, and granted while the long transaction goes on.
+        for _ in range(3):
+            await _until_waiting(observer, 1)
+            assert await asyncio.to_thread(lambda: observer.execute("DELETE FROM asyncz_runs").rowcount) == 0
+        assert not upgrading.done()
+        # Another process that migrates waits outside of the queue of the table.
+        second = asyncio.create_task(asyncio.to_thread(_upgrade, url))
+        await _until_waiting(observer, 1)
+        long.commit()
+        assert await upgrading + await second == missing
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("postgres")
+async def test_postgres_upgrade_gives_up(postgres_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = new_schema(postgres_server)
+    missing = _make_old_schema(url, monkeypatch)
+    monkeypatch.setattr(_postgres_connection, "_LOCK_TIMEOUT", 0.05)
+    monkeypatch.setattr(_postgres_connection, "_LOCK_PAUSE", 0.01)
+    with psycopg.connect(url) as long:
+        _ = long.execute("LOCK TABLE asyncz_runs IN ROW EXCLUSIVE MODE")
+        with pytest.raises(StoreConnectionError, match=r"0004_reports.sql waits for a lock that a long transaction"):
+            await connected(PostgresStore(url))
+        long.commit()
+    assert _upgrade(url) == missing
 
 
 async def _until_waiting(observer: psycopg.Connection, number: int) -> None:
