@@ -47,6 +47,20 @@ def from_microseconds(value: int) -> datetime:
     return _EPOCH + value * _MICROSECOND
 
 
+_UPDATES = ", ".join(f'"{column}" = excluded."{column}"' for column in TASK_COLUMNS)
+# Not `INSERT OR REPLACE`, which deletes the row before: it would lose the columns that a later version has added.
+WRITE_TASK: str = (
+    f"INSERT INTO asyncz_tasks ({column_list(TASK_COLUMNS)}) VALUES ({', '.join('?' * len(TASK_COLUMNS))})"  # noqa: S608  # own names
+    f" ON CONFLICT (id) DO UPDATE SET {_UPDATES}"
+)
+"""Statement of SQLite that adds or replaces a task."""
+
+
+def task_row(task: TaskRecord) -> list[SqlValue]:
+    """Return the values of a task for `WRITE_TASK`."""
+    return [sqlite_value(getattr(task, column)) for column in TASK_COLUMNS]
+
+
 def new_run_row(run: RunRecord, owner: str | None, fence: int, created_at: datetime, ended: int) -> list[SqlValue]:
     """Return the row of a new run, with the columns `RUN_COLUMNS`, but without its sequence, which SQLite chooses.
 

@@ -35,9 +35,10 @@ SCHEMA_TABLE = "CREATE TABLE IF NOT EXISTS asyncz_schema (number integer PRIMARY
 
 
 def statements(migration: Migration) -> list[str]:
-    """Return the statements of a migration, and the one that records it."""
+    """Return the statements of a migration, without comments, and the one that records it."""
     found, statement = list[str](), ""
-    for part in migration.sql.split(";"):
+    sql = "\n".join(line for line in migration.sql.splitlines() if not line.startswith("--"))
+    for part in sql.split(";"):
         statement = f"{statement};{part}" if statement else part.strip()
         # A trigger contains statements.
         if not statement.startswith("CREATE TRIGGER") or part.strip() == "END":

@@ -14,10 +14,12 @@ from asyncz.exceptions import InvalidInputError
 from asyncz.stores._columns import (
     RUN_COLUMNS,
     TASK_COLUMNS,
+    WRITE_TASK,
     SqlValue,
     column_list,
     sqlite_value,
     task_of_row,
+    task_row,
 )
 from asyncz.stores._migrations import NO_TABLES, migrations
 from asyncz.stores._outcomes_sqlite import add_runs, finish_run
@@ -28,10 +30,6 @@ from asyncz.stores.records import Outcome, RunRecord, TaskRecord
 _READ_TASK = f"SELECT {column_list(TASK_COLUMNS)} FROM asyncz_tasks WHERE id = ?"  # noqa: S608  # own names
 _ADD_RUN = f"INSERT INTO asyncz_runs ({column_list(RUN_COLUMNS)}) VALUES ({', '.join('?' * len(RUN_COLUMNS))})"  # noqa: S608  # own names
 _NEXT_REVISION = "UPDATE asyncz_counters SET value = value + 1 WHERE name = 'revision' RETURNING value"
-_WRITE_TASK = (
-    f"INSERT OR REPLACE INTO asyncz_tasks ({column_list(TASK_COLUMNS)})"  # noqa: S608  # own names
-    f" VALUES ({', '.join('?' * len(TASK_COLUMNS))})"
-)
 # `sqlite3.LEGACY_TRANSACTION_CONTROL`, since Python 3.12: the driver begins transactions as `isolation_level` says.
 _LEGACY = -1
 
@@ -74,7 +72,7 @@ class SqliteOutboxTransaction:
                 raise StoredTaskConflictError(task.id)
             version = 1 if known is None else known.version + 1
             written = task.model_copy(update={"version": version, "revision": revision})
-            _ = self._cursor.execute(_WRITE_TASK, [sqlite_value(getattr(written, column)) for column in TASK_COLUMNS])
+            _ = self._cursor.execute(WRITE_TASK, task_row(written))
 
     def finish(self, node: str, submission: RunRecord | None, outcome: Outcome) -> bool:
         """Store an outcome with the current fence, and the runs that receive its result; return False with another one.

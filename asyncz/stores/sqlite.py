@@ -20,6 +20,7 @@ from asyncz.stores._columns import (
     OUTCOME_COLUMNS,
     RUN_COLUMNS,
     TASK_COLUMNS,
+    WRITE_TASK,
     SqlValue,
     column_list,
     from_microseconds,
@@ -28,6 +29,7 @@ from asyncz.stores._columns import (
     run_of_row,
     sqlite_value,
     task_of_row,
+    task_row,
 )
 from asyncz.stores._console_records import CommandRecord, command_of, commands_sql
 from asyncz.stores._declarations import records_to_write
@@ -74,7 +76,6 @@ _IS_FINISHED_SO = (
     f"SELECT 1 FROM asyncz_runs WHERE {' AND '.join(f'{column} IS ?' for column in OUTCOME_COLUMNS)}"  # noqa: S608  # own names
     " AND id = ? AND fence = ? + 1"
 )
-_WRITE_TASK = f"INSERT OR REPLACE INTO asyncz_tasks ({_TASKS}) VALUES ({', '.join('?' * len(TASK_COLUMNS))})"  # noqa: S608  # own names
 _DONE = "task_id = ? AND state NOT IN ('waiting', 'running')"
 _TRIM = (
     f"DELETE FROM asyncz_runs WHERE sequence IN (SELECT sequence FROM asyncz_runs WHERE {_DONE} AND sequence <="  # noqa: S608  # own names
@@ -527,7 +528,7 @@ def _write_task(database: sqlite3.Connection, task: TaskRecord) -> TaskRecord:
         database.execute("UPDATE asyncz_counters SET value = value + 1 WHERE name = 'revision' RETURNING value")
     )
     written = task.model_copy(update={"version": task.version + 1, "revision": revision})
-    _ = database.execute(_WRITE_TASK, [sqlite_value(getattr(written, column)) for column in TASK_COLUMNS])
+    _ = database.execute(WRITE_TASK, task_row(written))
     return written
 
 

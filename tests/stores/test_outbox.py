@@ -381,3 +381,26 @@ def test_postgres_without_tables_is_reported(postgres_server: str) -> None:
 def test_wrong_option_is_rejected() -> None:
     with pytest.raises(InvalidInputError, match="on_lost"):
         Outbox(on_lost="again")  # type: ignore[arg-type]  # the mistake of the test
+
+
+async def test_column_of_later_version_is_kept(
+    url: str, connection: sqlite3.Connection | psycopg.Connection[object]
+) -> None:
+    """In a rolling deploy, a node of this version changes and restores a task with a column of the next schema."""
+    connection.execute("ALTER TABLE asyncz_tasks ADD COLUMN later text")
+    connection.execute("UPDATE asyncz_tasks SET later = 'kept' WHERE id = 'send'")
+    connection.commit()
+    session = await store_of(url).connect(NodeRecord(id=uuid4().hex), timedelta(seconds=15))
+    (task,) = await session.changes(0, 1000)
+    changed = await session.change(task.model_copy(update={"paused": True}))
+    assert changed is not None
+    assert connection.execute("SELECT later FROM asyncz_tasks").fetchall() == [("kept",)]
+    connection.commit()
+    await session.remove(["send"])
+    await session.close()
+    Outbox().call(send, "nobody").add(connection, id="send", trigger=None)
+    connection.commit()
+    assert connection.execute("SELECT later, removed FROM asyncz_tasks").fetchall() in (
+        [("kept", 0)],
+        [("kept", False)],
+    )
