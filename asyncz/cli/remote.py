@@ -107,6 +107,14 @@ def ps(
         print(state_text(TaskPage(tasks=tuple(tasks), total=len(tasks), matching=len(tasks)), indent=2))
     else:
         _console().print(_task_table(tasks))
+        info = _guarded(lambda: client.get("info", SchedulerInfo), json)
+        if info.status == "paused" or info.paused_nodes:
+            print(f"paused: {_nodes_text(info) if info.scope == 'cluster' else 'the scheduler'}")
+
+
+def _nodes_text(info: SchedulerInfo) -> str:
+    paused = f" ({info.paused_nodes} paused)" if info.paused_nodes else ""
+    return f"{info.nodes} node{'' if info.nodes == 1 else 's'}{paused}"
 
 
 def _all_tasks(client: RemoteClient, search: str, limit: int) -> list[TaskState]:
@@ -321,7 +329,7 @@ def _top_page(client: RemoteClient, limit: int = 50) -> TaskPage:
 def _screen(client: RemoteClient, height: int) -> Table:
     info = client.get("info", SchedulerInfo)
     table = _task_table(_top_page(client, max(1, min(200, height - 6))).tasks)
-    where = f"{info.nodes} nodes" if info.scope == "cluster" else f"process {info.pid} on {info.host}"
+    where = _nodes_text(info) if info.scope == "cluster" else f"process {info.pid} on {info.host}"
     table.title = printable(f"{info.title}: {info.status}, {info.tasks} tasks, {where}")
     return table
 

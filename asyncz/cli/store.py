@@ -17,7 +17,7 @@ from asyncz.stores._admin import Access, PruneRule, StoreAdmin
 from asyncz.stores._admin_urls import opened_admin
 from asyncz.stores._migrations import SCHEMA_TABLE, Dialect, migrations, statements
 from asyncz.stores._urls import sqlite_path
-from asyncz.stores.records import FINAL_RUN_STATES, FinalRunState
+from asyncz.stores.records import FINAL_RUN_STATES, FinalRunState, NodeRecord
 
 store_app: typer.Typer = typer.Typer(
     help="Maintain the database that schedulers use as their store.", no_args_is_help=True
@@ -84,7 +84,7 @@ def check(url: Url, json: Json = False) -> None:
         print(printable(f"{admin.description}: schema {status.found}, current"))
         print(f"tasks: {_numbers(contents.tasks)}")
         print(f"runs:  {_numbers(contents.runs)}")
-        print(printable(f"nodes: {', '.join(each.name or each.id for each in contents.nodes) or 'none'}"))
+        print(printable(f"nodes: {', '.join(_node_text(each) for each in contents.nodes) or 'none'}"))
         for task_id, since in contents.undeclared.items():
             text = "" if since is None else f" since {since:%Y-%m-%d %H:%M}"
             print(printable(f"undeclared{text}: {task_id}"))
@@ -205,6 +205,10 @@ def _states(given: list[str] | None) -> tuple[FinalRunState, ...]:
         message = f"{unknown[0]!r} is not a final state; allowed: {', '.join(FINAL_RUN_STATES)}"
         raise typer.BadParameter(printable(message), param_hint="--state")
     return tuple(each for each in FINAL_RUN_STATES if given is None or not given or each in given)
+
+
+def _node_text(node: NodeRecord) -> str:
+    return f"{node.name or node.id}{' (paused)' if node.paused else ''}"
 
 
 def _numbers(counts: Mapping[str, int]) -> str:

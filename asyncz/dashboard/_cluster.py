@@ -48,7 +48,7 @@ from asyncz.dashboard.states import (
     Timeline,
 )
 from asyncz.exceptions import TaskLookupError
-from asyncz.states import TaskState
+from asyncz.states import SchedulerStatus, TaskState
 from asyncz.stores._admin import StoreAdmin
 from asyncz.stores._checks import is_storable
 from asyncz.stores._columns import from_microseconds, microseconds
@@ -95,6 +95,7 @@ class ClusterModel:
         self._title = title
         self._since = utc(time.time())
         self._nodes: Mapping[str, str] = {}
+        self._paused_nodes = 0
         self._names_until = 0.0
 
     @property
@@ -106,7 +107,7 @@ class ClusterModel:
         """Return the store and the process that reads it, for a user with the right to look."""
         return SchedulerInfo(
             title=self._title,
-            status="running" if self._nodes else "stopped",
+            status=self._status,
             host=platform.node(),
             pid=os.getpid(),
             version=__version__,
@@ -116,7 +117,14 @@ class ClusterModel:
             access="look",
             scope="cluster",
             nodes=len(self._nodes),
+            paused_nodes=self._paused_nodes,
         )
+
+    @property
+    def _status(self) -> SchedulerStatus:
+        if not self._nodes:
+            return "stopped"
+        return "paused" if self._paused_nodes == len(self._nodes) else "running"
 
     def aliases(self) -> Sequence[str]:
         """Return the aliases of the executors of stored tasks."""
@@ -134,6 +142,7 @@ class ClusterModel:
     def _read_nodes(self, queries: ConsoleQueries) -> Sequence[NodeRecord]:
         nodes = queries.nodes()
         self._nodes = {node.id: node.name for node in nodes}
+        self._paused_nodes = sum(node.paused for node in nodes)
         self._names_until = time.monotonic() + _NAMES
         return nodes
 

@@ -39,7 +39,13 @@ def lane_of(task_id: str, runs: Sequence[Run], due: Sequence[datetime], now: dat
 def nodes_of(records: Iterable[NodeRecord]) -> tuple[Node, ...]:
     """Return the nodes of a store."""
     return tuple(
-        Node(node_id=node.id, name=node.name, app_version=node.app_version, lease_until=node.lease_until)
+        Node(
+            node_id=node.id,
+            name=node.name,
+            app_version=node.app_version,
+            lease_until=node.lease_until,
+            paused=node.paused,
+        )
         for node in records
     )
 

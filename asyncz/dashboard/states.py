@@ -53,6 +53,7 @@ class SchedulerInfo(Snapshot, frozen=True):
         user: Name of the user who asks.
         scope: Origin of the states.
         nodes: Number of nodes that use the store, for the scope `cluster`.
+        paused_nodes: Number of those that are paused.
     """
 
     title: Text
@@ -68,6 +69,7 @@ class SchedulerInfo(Snapshot, frozen=True):
     user: Text = ""
     scope: Scope = "process"
     nodes: NonNegativeInt = 0
+    paused_nodes: NonNegativeInt = 0
 
 
 class TaskPage(Snapshot, frozen=True):
@@ -230,12 +232,14 @@ class Node(Snapshot, frozen=True):
         name: Description, such as host name and process id.
         app_version: Version of the program.
         lease_until: End of its lease; None if unknown.
+        paused: True if it submits no due runs.
     """
 
     node_id: Text
     name: Text = ""
     app_version: NonNegativeInt = 0
     lease_until: AwareDatetime | None = None
+    paused: bool = False
 
 
 class ExecutorPage(Snapshot, frozen=True):

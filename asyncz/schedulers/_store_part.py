@@ -28,6 +28,7 @@ from asyncz.schedulers._store_commands import StoreCommands
 from asyncz.schedulers._store_events import ClusterEvents
 from asyncz.schedulers._store_lease import LeaseKeeper, clock_offset, lease_clock
 from asyncz.schedulers._store_nodes import LiveNodes
+from asyncz.schedulers._store_pauses import StoredPauses
 from asyncz.schedulers._store_runs import StoredRuns
 from asyncz.schedulers._store_tasks import StoredTasks
 from asyncz.schedulers._store_timing import TimedSession
@@ -91,6 +92,7 @@ class StoreConnector:
         self.runs: StoredRuns = StoredRuns(parts, self.tasks, options, self._set_wanted)
         self.events: ClusterEvents = ClusterEvents(parts, self.tasks, self._wake)
         self._commands = StoreCommands(self.tasks, self.runs, set_paused)
+        self._pauses = StoredPauses(parts.runtime, self._set_wanted)
         self.connected: bool = False
         self._session: StoreSession | None = None
         self._lease: LeaseKeeper | None = None
@@ -232,6 +234,7 @@ class StoreConnector:
         self.runs.open(self._nodes.own, lambda: lease.term, session)
         lease.start()
         await self._commands.open(self._session)
+        self._pauses.open(self._session)
         await self.tasks.load(session)
         self._nodes.update([each.id for each in await session.nodes()])
         await self._deliver_events(session)
@@ -257,6 +260,7 @@ class StoreConnector:
         if self._lease is not None:
             self._lease.stop()
         self.runs.close()
+        self._pauses.close()
         session, self._session = self._session, None
         if session is None:
             return
@@ -322,6 +326,7 @@ class StoreConnector:
         """Announce and declare the tasks again: the store may take the program for gone."""
         self.events.on_lease_lost()
         self.tasks.wants_announcement = True
+        self._pauses.on_lease_lost()
         self._wanted.set()
 
     def _set_clock_offset(self, offset: float) -> None:
@@ -403,6 +408,7 @@ class StoreConnector:
                 self._awaits_lease = True
                 self._timers.call_later(_RECHECK_DELAY, self._recheck_lease)
             return
+        await self._pauses.write()
         if self.runs.wants_reclaim:
             await self.runs.reclaim(session)
         if not await self.runs.fire(session) and self._recheck_at == float("inf"):

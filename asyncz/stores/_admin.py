@@ -24,7 +24,7 @@ Access: TypeAlias = Literal["read", "write", "create"]
 _TABLES: Mapping[str, Collection[str]] = {
     "asyncz_tasks": TASK_COLUMNS,
     "asyncz_runs": RUN_COLUMNS,
-    "asyncz_nodes": ("id", "name", "app_version", "lease_until"),
+    "asyncz_nodes": tuple(NodeRecord.model_fields),
     "asyncz_counters": ("name", "value"),
     "asyncz_commands": COMMAND_COLUMNS,
     "asyncz_reports": REPORT_COLUMNS,
@@ -192,7 +192,7 @@ class StoreAdmin(abc.ABC):
         )
         runs = self._rows("SELECT state, count(*) FROM asyncz_runs GROUP BY 1")
         nodes = self._rows(
-            "SELECT id, name, app_version, lease_until FROM asyncz_nodes WHERE lease_until > ? ORDER BY id",
+            "SELECT id, name, app_version, lease_until, paused FROM asyncz_nodes WHERE lease_until > ? ORDER BY id",
             self.stored_time(self.now()),
         )
         named = self._rows(
@@ -210,9 +210,13 @@ class StoreAdmin(abc.ABC):
             parked={str(task_id): str(problem) for task_id, state, _, problem in named if state == "parked"},
             nodes=[
                 NodeRecord(
-                    id=str(node), name=str(name), app_version=int(str(version)), lease_until=self.read_time(until)
+                    id=str(node),
+                    name=str(name),
+                    app_version=int(str(version)),
+                    lease_until=self.read_time(until),
+                    paused=bool(paused),
                 )
-                for node, name, version, until in nodes
+                for node, name, version, until, paused in nodes
             ],
         )
 

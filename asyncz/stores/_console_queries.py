@@ -343,12 +343,16 @@ class ConsoleQueries:
 
     def nodes(self) -> Sequence[NodeRecord]:
         """Return the nodes whose lease is valid, sorted by id."""
-        sql = "SELECT id, name, app_version, lease_until FROM asyncz_nodes WHERE lease_until > ? ORDER BY id"
+        sql = "SELECT id, name, app_version, lease_until, paused FROM asyncz_nodes WHERE lease_until > ? ORDER BY id"
         return [
             NodeRecord(
-                id=f"{node}", name=f"{name}", app_version=_number(version), lease_until=self._database.read_time(until)
+                id=f"{node}",
+                name=f"{name}",
+                app_version=_number(version),
+                lease_until=self._database.read_time(until),
+                paused=bool(paused),
             )
-            for node, name, version, until in self._rows(sql, self._database.stored_time(self.now))
+            for node, name, version, until, paused in self._rows(sql, self._database.stored_time(self.now))
         ]
 
     def totals(self) -> StoreTotals:
@@ -397,7 +401,9 @@ class ConsoleQueries:
             "SELECT max(written_at) FROM asyncz_reports",
         ]
         found = [self._rows(sql)[0][0] for sql in single]
-        return (*found, self._count("running"), self._count("waiting"), len(self.nodes()))
+        nodes = self.nodes()
+        paused = sum(node.paused for node in nodes)
+        return (*found, self._count("running"), self._count("waiting"), len(nodes), paused)
 
     def _time(self, value: object) -> datetime | None:
         return None if value is None else self._database.read_time(value)

@@ -307,6 +307,14 @@ class MemoryStoreSession:
             alive = [node for node in self._tables.nodes.values() if self._tables.is_alive(node.id, now)]
         return sorted(alive, key=lambda node: node.id)
 
+    async def note_paused(self, paused: bool, /) -> None:
+        """Store that this node is paused, or that it is not."""
+        self._check_open()
+        with self._lock:
+            self._node = self._node.model_copy(update={"paused": paused})
+            known = self._tables.nodes[self._node.id]
+            self._tables.nodes[self._node.id] = known.model_copy(update={"paused": paused})
+
     async def prune(self, keep: Mapping[FinalRunState, timedelta], limit: int, /) -> int:
         """Delete runs with an outcome older than `keep` says."""
         self._check_open()

@@ -472,9 +472,15 @@ class _PostgresTransactions:
             return _runs(database, sql.encode(), values, newest_first=True)
 
     def nodes(self) -> Sequence[NodeRecord]:
-        sql = f"SELECT id, name, app_version, lease_until FROM asyncz_nodes WHERE lease_until > {_NOW} ORDER BY id"  # noqa: S608  # own names
+        columns = column_list(NodeRecord.model_fields)
+        sql = f"SELECT {columns} FROM asyncz_nodes WHERE lease_until > {_NOW} ORDER BY id"  # noqa: S608  # own names
         with self._connected() as database, database.cursor(row_factory=kwargs_row(NodeRecord)) as cursor:
             return cursor.execute(sql.encode(), self._values()).fetchall()
+
+    def note_paused(self, paused: bool, /) -> None:
+        with self._connected() as database:
+            values = {**self._values(), "paused": paused}
+            _ = database.execute("UPDATE asyncz_nodes SET paused = %(paused)s WHERE id = %(node)s", values)
 
     def prune(self, keep: Mapping[FinalRunState, timedelta], limit: int, /) -> int:
         sql = (

@@ -257,12 +257,14 @@ class NodeRecord(BaseModel, frozen=True, extra="forbid", defer_build=True):
         name: Description for users, such as host name and process id.
         app_version: Version of the program.
         lease_until: End of the lease by the clock of the store. Set by the store.
+        paused: True if the scheduler is paused, and submits no due runs. Set by the store, if that supports it.
     """
 
     id: Annotated[str, Field(min_length=1)]
     name: str = ""
     app_version: _AppVersion = 0
     lease_until: UtcTime | None = None
+    paused: bool = False
 
 
 class StoreNews(BaseModel, frozen=True, extra="forbid", defer_build=True):

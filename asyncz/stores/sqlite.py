@@ -273,14 +273,21 @@ class _SqliteTransactions:
 
     def nodes(self) -> Sequence[NodeRecord]:
         with self._reading() as database:
-            rows: list[tuple[str, str, int, int]] = database.execute(
-                "SELECT id, name, app_version, lease_until FROM asyncz_nodes WHERE lease_until > ? ORDER BY id",
+            rows: list[tuple[str, str, int, int, int]] = database.execute(
+                "SELECT id, name, app_version, lease_until, paused FROM asyncz_nodes WHERE lease_until > ? ORDER BY id",
                 (microseconds(self._time()),),
             ).fetchall()
         return [
-            NodeRecord(id=node_id, name=name, app_version=version, lease_until=from_microseconds(until))
-            for node_id, name, version, until in rows
+            NodeRecord(
+                id=node_id, name=name, app_version=version, lease_until=from_microseconds(until), paused=bool(paused)
+            )
+            for node_id, name, version, until, paused in rows
         ]
+
+    def note_paused(self, paused: bool, /) -> None:
+        with self._writing() as database:
+            values = (int(paused), self._node.id)
+            _ = database.execute("UPDATE asyncz_nodes SET paused = ? WHERE id = ?", values)
 
     def prune(self, keep: Mapping[FinalRunState, timedelta], limit: int, /) -> int:
         pruned = 0

@@ -18,6 +18,7 @@ from asyncz.dashboard._cluster_states import task_state
 from asyncz.dashboard._redaction import Redactor
 from asyncz.schedulers._store_commands import SupportsCommands
 from asyncz.stores import (
+    MemoryStore,
     NodeRecord,
     Outcome,
     PostgresStore,
@@ -258,6 +259,43 @@ async def test_totals_and_nodes(url: str) -> None:
         assert 33 <= totals.overdue < 3600
         nodes = await people.call(lambda database: ConsoleQueries(database).nodes())
         assert ([each.name for each in nodes], totals.nodes) == (["first"], 1)
+
+
+async def test_paused_node_is_known_to_all(url: str) -> None:
+    scheduler = AsyncIOScheduler(store=store_of_url(url))
+    await scheduler.start(paused=True)
+    try:
+        async with node(url, "second") as session, console(url) as people:
+
+            async def paused() -> list[bool]:
+                found = await people.call(lambda database: ConsoleQueries(database).nodes())
+                return sorted(each.paused for each in found)
+
+            async with asyncio.timeout(30):
+                for change, expected in (
+                    (None, [False, True]),
+                    (scheduler.resume, [False, False]),
+                    (scheduler.pause, [False, True]),
+                ):
+                    if change is not None:
+                        change()
+                    while await paused() != expected:
+                        await asyncio.sleep(0.01)
+                    for nodes in (await session.nodes(), await scheduler.store.nodes()):
+                        assert sorted(each.paused for each in nodes) == expected
+            # A renewal of the lease does not change it.
+            _ = await asyncio.to_thread(session.renew)
+            assert await paused() == [False, True]
+    finally:
+        await scheduler.shutdown()
+
+
+async def test_memory_store_knows_paused_node() -> None:
+    async with AsyncIOScheduler(store=MemoryStore()) as scheduler:
+        scheduler.pause()
+        async with asyncio.timeout(30):
+            while [each.paused for each in await scheduler.store.nodes()] != [True]:
+                await asyncio.sleep(0.01)
 
 
 async def test_actions_change_task_and_are_recorded(url: str) -> None:

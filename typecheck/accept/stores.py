@@ -373,6 +373,7 @@ def fields_of_node(node: NodeRecord) -> None:
     assert_type(node.name, str)
     assert_type(node.app_version, int)
     assert_type(node.lease_until, datetime | None)
+    assert_type(node.paused, bool)
 
 
 def fields_of_lease(lease: Lease) -> None:

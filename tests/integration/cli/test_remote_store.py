@@ -233,9 +233,24 @@ async def test_top_shows_nodes(tmp_path: Path) -> None:
     async with node(tmp_path):
         text = await command("top", url_of(tmp_path), "--updates", "1")
         assert "double" in text
-        assert "1 nodes" in text
+        assert "1 node" in text
+        assert "paused" not in text
         lines = await command("top", url_of(tmp_path), "--updates", "2", "--interval", "0.2", "--json")
         assert [json.loads(line)["total"] for line in lines.splitlines()] == [4, 4]
+
+
+async def test_ps_and_top_show_paused_nodes(tmp_path: Path) -> None:
+    async with node(tmp_path):
+        await command("pause", url_of(tmp_path), "--all")
+        async with asyncio.timeout(30):
+            while "paused: 1 node (1 paused)" not in await command("ps", url_of(tmp_path)):
+                await asyncio.sleep(0.05)
+        assert "paused, 4 tasks, 1 node (1 paused)" in await command("top", url_of(tmp_path), "--updates", "1")
+        assert "(paused)" in await command("store", "check", url_of(tmp_path))
+        await command("resume", url_of(tmp_path), "--all")
+        async with asyncio.timeout(30):
+            while "paused" in await command("ps", url_of(tmp_path)):
+                await asyncio.sleep(0.05)
 
 
 async def test_events_name_user_of_command(tmp_path: Path) -> None:
