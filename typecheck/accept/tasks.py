@@ -301,10 +301,11 @@ async def finish_run(
     server: psycopg.Connection[tuple[int]],
     rows: psycopg.Connection[dict[str, object]],
     later: psycopg.AsyncConnection[tuple[int]],
+    part: float,
 ) -> int:
     run = current_run()
-    assert_type(run.finish_in(database, "text"), str)
-    assert_type(run.finish_in(server, 3.5), float)
+    assert_type(run.finish_in(database, f"{part}"), str)
+    assert_type(run.finish_in(server, part), float)
     assert_type(run.finish_in(rows, None), None)
     assert_type(await run.finish_in_async(later, [1]), list[int])
     return run.finish_in(database, 3)
