@@ -57,14 +57,16 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def pytest_collection() -> Generator[None, object, object]:
     """Collect no garbage meanwhile: modules and collected tests stay until the end.
 
-    They are not frozen: from Python 3.14 on, `gc.get_referrers`, by which hypothesis checks its own objects, does not
-    see frozen ones.
+    They are frozen up to Python 3.13, so that later collections of all objects take 10 ms instead of 200. From 3.14 on,
+    `gc.get_referrers`, by which hypothesis checks its own objects, does not see frozen ones.
     """
     gc.disable()
     try:
         return (yield)
     finally:
         gc.enable()
+        if sys.version_info < (3, 14):
+            gc.freeze()
 
 
 @pytest.hookimpl(optionalhook=True)
