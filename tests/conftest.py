@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import multiprocessing
 import os
 import re
 import signal
@@ -20,6 +21,9 @@ from tests.helpers.waiting import Gate
 # of them compiles everything anew.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+# Each worker of a process pool imports the module of its first function: half a second for pytest and the helpers.
+multiprocessing.set_forkserver_preload(["pytest", "asyncz.executors.process_pool._worker", "tests.helpers.executors"])
 
 # How long an example takes depends on the load of the machine.
 settings.register_profile("asyncz", deadline=None, suppress_health_check=[HealthCheck.too_slow])
