@@ -35,7 +35,7 @@ UNMUTATED = (r"\b\w+Error\(", r"\blogger\.", r"\bsafe_logger\(\w+\)\.", r"\b_?lo
 INSTRUMENTED = ("tests/scheduler/test_memory.py",)
 """Tests that fail in a mutated copy, because its functions count their calls and take more memory."""
 
-_TEST_SECONDS = 20
+_TEST_SECONDS = 40
 """Seconds after which a test is interrupted and counts as failed: a mutation can make it wait forever."""
 _MAX_BYTES = 4 << 30
 """Memory of a process with a mutation: an endless loop must not fill the machine."""
@@ -74,16 +74,43 @@ AREAS: dict[str, Area] = {
             "tests/scheduler",
             "tests/unit/calls/test_function_tasks.py",
             "tests/unit/config/test_loading.py",
+            "tests/unit/config/test_store.py",
             "tests/executors/contract/test_notifications.py",
             "tests/executors/contract/test_progress.py",
             "tests/integration/asgi/test_lifespan.py",
             "tests/properties/test_clock_steps.py",
             "tests/unit/triggers/test_catch_up.py",
+            "tests/stores/test_store_part.py",
             "tests/telemetry",
         ),
         # The exchange with a store: its tests start databases and take minutes, and broken stores and the chaos suite
         # check it.
         left_out=("asyncz/schedulers/_st*.py", "asyncz/schedulers/stored.py"),
+    ),
+    # The parts of the exchange with a store that call no database.
+    "stores": Area(
+        (
+            "asyncz/schedulers/_store_chains.py",
+            "asyncz/schedulers/_store_history.py",
+            "asyncz/schedulers/_store_retries.py",
+            "asyncz/schedulers/_store_timing.py",
+            "asyncz/stores/_columns.py",
+            "asyncz/stores/_declarations.py",
+            "asyncz/stores/_limits.py",
+            "asyncz/stores/_sweep.py",
+            "asyncz/stores/_triggers.py",
+            "asyncz/stores/names.py",
+            "asyncz/stores/records.py",
+        ),
+        (
+            "tests/stores/test_codecs.py",
+            "tests/stores/test_names.py",
+            "tests/stores/test_properties.py",
+            "tests/stores/test_store_part.py",
+            "tests/stores/test_stored_chains.py",
+            "tests/stores/test_stored_runs.py",
+            "tests/unit/stores",
+        ),
     ),
     "executors": Area(
         (

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from types import SimpleNamespace
 from typing import Never
 
 import pytest
@@ -65,9 +66,10 @@ def test_interrupt_during_start_stops_thread(monkeypatch: pytest.MonkeyPatch) ->
 
     scheduler = AsyncIOScheduler(executors={"slow": Interrupts()})
     thread, stopping = scheduler.in_thread(), threading.Event()
-    stop = thread._stop
+    stop, waits = thread._stop, list[bool]()
 
     def stop_and_note(wait: bool) -> None:
+        waits.append(wait)
         stop(wait)
         stopping.set()
 
@@ -75,6 +77,7 @@ def test_interrupt_during_start_stops_thread(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(KeyboardInterrupt):
         thread.start()
     assert scheduler.state.status == "stopped"
+    assert waits == [False]
     monkeypatch.undo()
     thread.stop()
 
@@ -158,6 +161,43 @@ def test_interrupted_stop_cancels_runs(monkeypatch: pytest.MonkeyPatch) -> None:
         thread.stop()
     assert isinstance(task.last_notification, TaskCancelled)
     assert thread.scheduler.state.status == "stopped"
+
+
+def test_failure_of_thread_cancels_runs() -> None:
+    entered = threading.Event()
+
+    class Fails(AsyncIOScheduler):
+        @override
+        async def wait_closed(self, drain_timeout: float | None = None) -> None:
+            await asyncio.to_thread(entered.wait, 30)
+            raise OSError("broken")
+
+    scheduler = Fails()
+    task = scheduler.add_task(payloads.wait_forever_after, entered.set)
+    thread = scheduler.in_thread().start()
+    thread.wait_closed()
+    with pytest.raises(OSError, match="broken"):
+        thread.stop()
+    assert isinstance(task.last_notification, TaskCancelled)
+
+
+def test_short_timeout_waits_until_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = threading.Semaphore(0)
+
+    def monotonic() -> float:
+        looks.release()
+        return 0.0
+
+    async def work() -> str:
+        # The first look sets the limit, the second one compares.
+        for _ in range(2):
+            await asyncio.to_thread(looks.acquire, True, 30)
+        return "done"
+
+    with AsyncIOScheduler().in_thread() as thread:
+        task = thread.scheduler.add_task(work, trigger=None)
+        monkeypatch.setattr("asyncz.schedulers.thread.time", SimpleNamespace(monotonic=monotonic))
+        assert thread.run(task, timeout=0.5) == "done"
 
 
 def test_cancel_ends_runs_from_another_thread() -> None:

@@ -114,6 +114,21 @@ async def test_lifespan_app_shutdown_fails_after_drain() -> None:
     assert scheduler.state.status == "stopped"
 
 
+async def test_lifespan_messages_reach_app() -> None:
+    received: list[object] = []
+
+    async def app(scope: Message, receive: Receive, send: Send) -> None:
+        for event in ("startup", "shutdown"):
+            received.append((await receive())["type"])
+            await send({"type": f"lifespan.{event}.complete"})
+
+    lifespan = Lifespan(AsyncIOScheduler().asgi(app))
+    await lifespan.tell("startup")
+    await lifespan.tell("shutdown")
+    await lifespan.over()
+    assert received == ["lifespan.startup", "lifespan.shutdown"]
+
+
 async def raises(scope: Message, receive: Receive, send: Send) -> None:
     raise KeyError(scope["type"])
 

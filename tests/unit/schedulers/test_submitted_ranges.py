@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given, strategies as st
 
+from asyncz import IntervalTrigger
 from asyncz.schedulers._submitted import MAX_RANGES, SubmittedRanges
 
 _START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -43,3 +45,12 @@ def test_closest_ranges_are_joined_at_the_limit() -> None:
     assert list(ranges) == [
         (_at(start), _at(34 if start == 30 else start + 1)) for start in [*starts, 80] if start != 33
     ]
+
+
+@pytest.mark.parametrize("minutes", [1, 7])
+def test_trigger_coincides_at_last_due_time(minutes: int) -> None:
+    hourly, ranges = IntervalTrigger(minutes=60, start_at=_START), SubmittedRanges()
+    assert not ranges.coincides(hourly)
+    ranges.add_counted(hourly, _START, _at(60))
+    assert ranges.coincides(IntervalTrigger(minutes=60, start_at=_START))
+    assert not ranges.coincides(IntervalTrigger(minutes=60, start_at=_at(minutes)))

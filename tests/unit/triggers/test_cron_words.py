@@ -48,7 +48,7 @@ def test_expression_has_words(expression: str, words: str) -> None:
 
 
 def due(fields: CronFields) -> object:
-    days = frozenset(day for day in _DAYS if fields.matches_day(day) and day.month in fields.months)
+    days = frozenset(day for day in _DAYS if day.month in fields.months and fields.matches_day(day))
     return fields.seconds, fields.minutes, fields.hours, days
 
 
