@@ -52,6 +52,8 @@ ResultT_co = TypeVar("ResultT_co", covariant=True)
 
 _system_clock = SystemClock()
 _monotonic = time.monotonic
+# Bound once: to look up a method of an imported object makes a bound method for each call.
+_set_running_run, _reset_running_run = running_run.set, running_run.reset
 
 
 class RunTimer(Protocol):
@@ -392,7 +394,7 @@ class TaskRun(Generic[ResultT]):
             if context is None:
                 returned = self._as_current_run(self.call)
             else:
-                context.run(running_run.set, self)
+                context.run(_set_running_run, self)
                 returned = context.run(self.call)
             if returned is None or not is_awaitable(returned):
                 if self._cancellation_seen:
@@ -411,13 +413,13 @@ class TaskRun(Generic[ResultT]):
 
     async def execute_async(self) -> TaskNotification[ResultT]:
         """Call the function on the running loop, await the awaitable that it returns, and return the outcome."""
-        token = running_run.set(self)
+        token = _set_running_run(self)
         try:
             return await self._execute_async_in_own_context(_this_thread.worker)
         finally:
             # If the loop is closed first, the garbage collector ends this coroutine in another context.
             with contextlib.suppress(ValueError):
-                running_run.reset(token)
+                _reset_running_run(token)
 
     async def _execute_async_in_own_context(self, worker: Worker) -> TaskNotification[ResultT]:
         """Do the same as `execute_async`, in a context that ends with the run: `running_run` needs no reset.
@@ -425,7 +427,7 @@ class TaskRun(Generic[ResultT]):
         Args:
             worker: The current thread, which executors know: to look it up takes longer.
         """
-        running_run.set(self)
+        _set_running_run(self)
         clock = self._clock
         now, monotonic = clock.time, clock.monotonic
         self.worker = worker
@@ -447,11 +449,11 @@ class TaskRun(Generic[ResultT]):
             return self._raised(error)
 
     def _as_current_run(self, call: Callable[[], CallT]) -> CallT:
-        token = running_run.set(self)
+        token = _set_running_run(self)
         try:
             return call()
         finally:
-            running_run.reset(token)
+            _reset_running_run(token)
 
     def _returned(self, result: ResultT) -> TaskNotification[ResultT]:
         """Return the outcome of a run after its function has returned."""

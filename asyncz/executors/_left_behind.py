@@ -58,10 +58,11 @@ class TasksLeftBehind:
     def check(self) -> None:
         """Cancel the tasks that the runs which ended have left behind."""
         began = time.perf_counter()
-        ended = set(self.ended)
+        # Most checks find no task of a run: only the others make a set of the runs, which may be thousands.
+        made_by_runs = [(task, *made_by) for task in asyncio.all_tasks(self._loop) if (made_by := _run_of(task))]
+        ended = set(self.ended) if made_by_runs else ()
         self.ended.clear()
-        for task in asyncio.all_tasks(self._loop):
-            run_id, task_id = _run_of(task)
+        for task, run_id, task_id in made_by_runs:
             if run_id in ended:
                 self._report(task_id, task)
                 task.cancel()
@@ -69,11 +70,11 @@ class TasksLeftBehind:
         self._next_check = now + _CHECKS_SHARE * (now - began)
 
 
-def _run_of(task: asyncio.Task[object]) -> tuple[int, str]:
-    """Return the ids of the run that made an asyncio task, and of its task; -1 if no run has made it."""
+def _run_of(task: asyncio.Task[object]) -> tuple[int, str] | None:
+    """Return the ids of the run that made an asyncio task, and of its task; None if no run has made it."""
     context = _context_of(task)
     run = None if context is None else context.get(running_run)
-    return (run.id, run.task_id) if isinstance(run, TaskRun) else (-1, "")
+    return (run.id, run.task_id) if isinstance(run, TaskRun) else None
 
 
 def _context_of(task: asyncio.Task[object]) -> Context | None:

@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextvars import Context
+from typing import Protocol
 
 from asyncz._running import context_for_later
 from asyncz._safe_logging import is_interrupt
@@ -19,6 +20,14 @@ TIME_SLICE = 0.0025
 
 Nothing in the scheduler may hold the loop for more than 10 ms.
 """
+
+
+class InboxCall(Protocol):
+    """A function, a bound method or an instance; not a class, which has another `__call__` of its own."""
+
+    def __call__(self) -> object:
+        """Make the call."""
+        ...
 
 
 class Inbox:
@@ -37,7 +46,7 @@ class Inbox:
     """
 
     def __init__(self) -> None:
-        self.calls: deque[Callable[[], object]] = deque()
+        self.calls: deque[InboxCall] = deque()
         self.awake: bool = False
         self.logs_info: bool = False
         self.logs_debug: bool = False
@@ -110,7 +119,8 @@ class Inbox:
                 return
             call = calls.popleft()
             try:
-                call()
+                # Most calls are live runs: a method is called without the detour through C that `call()` would make.
+                call.__call__()
             except BaseException as error:
                 # Code of users may exit: the other calls, and the loop, are not its own.
                 if is_interrupt(error):
