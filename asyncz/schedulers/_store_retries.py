@@ -1,10 +1,13 @@
-"""Retry policies of stored tasks that this node cannot run, for the runs of lost nodes."""
+"""Attempts of the runs of lost nodes, and retry policies of stored tasks that this node cannot run."""
 
 from __future__ import annotations
 
 from asyncz.config.models.tasks import LimitsConfig, RetryConfig
+from asyncz.stores._report_texts import details_of_text
+from asyncz.stores._unvalidated import evolved
 from asyncz.stores.exceptions import NodeLostError
 from asyncz.stores.protocol import StoreSession
+from asyncz.stores.records import RunRecord
 
 _PAGE = 500
 # The names by which a stored policy may list the exception.
@@ -42,6 +45,19 @@ class ForeignRetries:
                     found[record.id] = policy
             since = page[-1].revision
         return found
+
+
+async def with_lost_attempt(session: StoreSession, run: RunRecord) -> RunRecord:
+    """Return a run of a lost node with the number of the attempt that was lost.
+
+    The store has the number with which the node began. The attempts that have failed there are in its reports, which
+    are written within a second; without reports, the number stays.
+    """
+    failed = [
+        each.attempt for report in await session.reports(run.id) for each in details_of_text(report.details).attempts
+    ]
+    attempt = max(failed, default=0) + 1
+    return run if attempt <= run.attempt else evolved(run, {"attempt": attempt})
 
 
 def _policy_of(limits: str) -> RetryConfig | None:

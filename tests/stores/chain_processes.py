@@ -1,11 +1,15 @@
 """Program of the tests of chains and retries with several processes.
 
 python -m tests.stores.chain_processes URL FOLDER [held] [resume]
+
+If the folder has a file `kill-2`, the second attempt of the failing task deletes it and kills the process.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import sys
 from pathlib import Path
 
@@ -26,6 +30,10 @@ def second(folder: str) -> str:
 
 def fail_each_time(folder: str) -> None:
     write_line(folder, f"attempt-{current_run().attempt}")
+    killer = Path(folder, f"kill-{current_run().attempt}")
+    if killer.exists():
+        killer.unlink()
+        os.kill(os.getpid(), signal.SIGKILL)
     raise ValueError(folder)
 
 

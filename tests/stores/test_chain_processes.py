@@ -97,3 +97,20 @@ async def test_attempts_are_counted_over_restarts(url: str, tmp_path: Path) -> N
     assert sum(line.startswith("attempt-") for line in lines(tmp_path)) == 3
     (run,) = [run for run in await history(url) if run.task_id == "failing"]
     assert (run.state, run.attempt) == ("error", 3)
+
+
+async def test_attempts_are_counted_over_kill(url: str, tmp_path: Path) -> None:
+    """A process is killed during a retry, of which the store has only the failed attempt before."""
+    (tmp_path / "kill-2").touch()
+    with node(url, tmp_path) as victim:
+        assert victim.wait(60) == -signal.SIGKILL
+    with node(url, tmp_path):
+        wait_for(lambda: count(tmp_path, "attempt-3") == 1)
+        started = count(tmp_path, "first")
+        wait_for(lambda: count(tmp_path, "first") > started + 10)
+    # The policy `rerun` calls the function of the lost attempt again.
+    assert [line.partition(" ")[0] for line in lines(tmp_path) if line.startswith("attempt-")] == [
+        *("attempt-1", "attempt-2", "attempt-2", "attempt-3")
+    ]
+    (run,) = [run for run in await history(url) if run.task_id == "failing"]
+    assert (run.state, run.attempt) == ("error", 3)
