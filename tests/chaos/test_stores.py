@@ -11,7 +11,9 @@ import pytest
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize("database", ["sqlite", pytest.param("postgres", marks=pytest.mark.xdist_group("postgres"))])
+@pytest.mark.parametrize(
+    "database", ["sqlite", pytest.param("postgres", marks=pytest.mark.xdist_group("postgres_nodes"))]
+)
 def test_due_times_fire_once_while_nodes_die(database: str) -> None:
     command = [sys.executable, "-m", "tests.chaos.stores", "--json", "--logs", "--databases", database]
     options = ["--seconds", "7", "--processes", "2", "--seed", "3"]

@@ -141,7 +141,7 @@ async def test_handler_that_raises_keeps_timeout(
     """The executor logs that the run could not be cancelled."""
     handle_with(call)
     async with asyncio.timeout(30), AsyncIOScheduler(executors={"under_test": CancelFails(1)}) as scheduler:
-        task = scheduler.add_task(sleep_async, 1.0, executor="under_test", trigger=None, timeout=0.1)
+        task = scheduler.add_task(sleep_async, 0.5, executor="under_test", trigger=None, timeout=0.1)
         with pytest.raises(TimeoutError):
             await task.run()
 

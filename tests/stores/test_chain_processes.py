@@ -18,7 +18,7 @@ from tests.helpers.paths import PROJECT
 from tests.helpers.postgres import new_schema
 from tests.stores.test_processes import history, lines, wait_for
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.xdist_group("postgres")]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.xdist_group("postgres_faults")]
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -28,7 +28,7 @@ from tests.stores.test_processes import TTL, history, store_of, url, wait_for
 
 __all__ = ["url"]
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.xdist_group("postgres")]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.xdist_group("postgres_nodes")]
 
 NODE = Path(f"{deploy.__file__}").with_name("node.py")
 INTERVAL = timedelta(seconds=0.25)

@@ -27,7 +27,7 @@ from tests.stores.test_processes import check_each_due_time_once, history, lines
 
 __all__ = ["url"]
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.xdist_group("postgres")]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.xdist_group("postgres_faults")]
 
 
 def wait_for_progress(folder: Path, rounds: int = 5) -> None:

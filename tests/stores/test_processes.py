@@ -21,7 +21,7 @@ from tests.helpers.paths import PROJECT
 from tests.helpers.postgres import new_schema
 from tests.stores.processes import INTERVAL, TASKS
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.xdist_group("postgres")]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.xdist_group("postgres_faults")]
 
 TTL = timedelta(seconds=15)
 

@@ -144,7 +144,9 @@ async def lost_run(retry: Retry) -> tuple[AsyncIOScheduler, StoreSession, UUID]:
     """Return a scheduler that will take over a run of a node that is gone."""
     store = MemoryStore()
     other, run_id = await lose_run(store)
-    scheduler = AsyncIOScheduler(store=store, store_options=StoreOptions(reporting=RunReporting()))
+    # A node looks for waiting runs at each renewal of its lease, each second here.
+    options = StoreOptions(lease=3, reporting=RunReporting())
+    scheduler = AsyncIOScheduler(store=store, store_options=options)
     scheduler.add_task(note, "one", trigger=None, id="note", retry=retry)
     return scheduler, other, run_id
 

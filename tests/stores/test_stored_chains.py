@@ -12,7 +12,7 @@ from uuid import uuid4, uuid5
 import pytest
 
 from asyncz import AsyncIOScheduler, DuplicateTaskError, InvalidInputError, NoResultError, Task, ThreadPoolExecutor
-from asyncz.schedulers import _store_runs
+from asyncz.schedulers import _store_chains, _store_runs
 from asyncz.stores import (
     MemoryStore,
     NodeRecord,
@@ -132,7 +132,8 @@ async def test_another_node_runs_downstream_task(
     monkeypatch.setattr(_store_runs, "_NOT_HERE_DELAY", 0.01)
 
     def program() -> AsyncIOScheduler:
-        made = AsyncIOScheduler(store=store)
+        # A node looks for waiting runs at each renewal of its lease, each second here.
+        made = AsyncIOScheduler(store=store, store_options=StoreOptions(lease=3))
         declared = made.add_task(next_day, "2030-01-01", trigger=None, id="first")
         declared.then(stored_jobs.day_after, id="second")
         return made
@@ -205,8 +206,11 @@ async def test_coalescing_task_processes_latest(store: Store, other: StoreSessio
     assert {run.error for run in runs} == {"", "TaskMaxInstances"}
 
 
-async def test_downstream_task_goes_with_upstream_task(store: Store, other: StoreSession) -> None:
+async def test_downstream_task_goes_with_upstream_task(
+    store: Store, other: StoreSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It is removed after its last run, and so are the tasks after it."""
+    monkeypatch.setattr(_store_chains, "_ORPHAN_DELAY", 0.1)
     scheduler = AsyncIOScheduler(store=store)
     first = scheduler.add_task(note, "a", trigger=None, id="first")
     second = first.then(block, id="second", executor="threadpool")

@@ -413,7 +413,7 @@ class WrongClock(SystemClock):
 async def test_wrong_clock_of_node_does_not_shift_runs(store: Store, other: StoreSession, ahead: float) -> None:
     async with AsyncIOScheduler(store=store, clock=WrongClock(ahead)) as scheduler:
         await scheduler.store.runs()
-        scheduler.add_task(note, "one", trigger=IntervalTrigger(seconds=0.1), id="note")
+        scheduler.add_task(note, "one", trigger=IntervalTrigger(seconds=0.03), id="note")
         runs = await finished(other, 5)
     for run in runs:
         assert run.created_at is not None

@@ -23,7 +23,7 @@ from tests.stores.test_processes import TTL, check_each_due_time_once, history, 
 
 __all__ = ["url"]
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.xdist_group("postgres")]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.xdist_group("postgres_nodes")]
 
 
 @contextmanager

@@ -48,7 +48,7 @@ def test_timeout_reported_once(kind: str, function: Callable[[float], object]) -
 @pytest.mark.parametrize("kind", ["asyncio", "threadpool", "processpool"])
 async def test_timeout_ends_run_immediately(kind: str) -> None:
     async with scheduler_with(kind) as scheduler:
-        task = scheduler.add_task(payloads.sleep, 1.0, executor="under_test", trigger=None, timeout=0.2)
+        task = scheduler.add_task(payloads.sleep, 0.6, executor="under_test", trigger=None, timeout=0.1)
         with pytest.raises(TaskTimeoutError):
             await task.run()
         if kind != "processpool":
