@@ -131,7 +131,7 @@ async def test_shutdown_of_busy_schedule_accounts_all_runs() -> None:
         scheduler.add_task(
             payloads.sleep, 0.001 * number, executor="io", trigger=IntervalTrigger(seconds=0.01), coalesce=False
         )
-    await asyncio.sleep(0.2)
+    await until(lambda: len(endings) >= 100)
     await scheduler.shutdown(timeout=0.05)
     state = scheduler.state
     assert state.submitted == state.executed + state.errors + state.cancelled == len(endings) > 0
