@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Literal, TypeAlias
 from uuid import uuid4
 
 import psycopg
@@ -29,14 +30,18 @@ from asyncz import (
     TaskTimeoutError,
     current_run,
 )
+from asyncz.schedulers._store_finish import FinishedRuns
 from asyncz.stores import MemoryStore, NodeRecord, RunQuery, RunRecord, StoreOptions, StoreSchemaError
 from asyncz.stores._admin_urls import opened_admin
 from asyncz.stores._urls import store_of
+from asyncz.stores.exceptions import StoreClosedError
 from tests.helpers.connections import connect
 from tests.helpers.postgres import new_schema
 from tests.helpers.waiting import until
 
 pytestmark = pytest.mark.anyio
+
+Alias: TypeAlias = Literal["threadpool", "asyncio"]
 
 noted: list[object] = []
 release = threading.Event()
@@ -114,6 +119,12 @@ def book_and_fail(url: str) -> int:
     raise ValueError(url)
 
 
+async def book_and_fail_soon(url: str) -> int:
+    book(url)
+    await asyncio.sleep(0)
+    raise ValueError(url)
+
+
 def fail_in_transaction(url: str) -> int:
     with contextlib.closing(connect(url)) as connection:
         connection.execute("INSERT INTO orders VALUES (1)")
@@ -187,7 +198,10 @@ async def book_soon(url: str, raised: str = "") -> int:
 
 
 async def outcome_of(
-    url: str, function: Callable[[str], object], retry: Retry | None = None
+    url: str,
+    function: Callable[[str], object],
+    retry: Retry | None = None,
+    executor: Literal["threadpool", "asyncio"] = "threadpool",
 ) -> TaskNotification[object]:
     """Submit a run to the store, and return its outcome, after the store has it."""
     outcomes: list[TaskNotification[object]] = []
@@ -199,7 +213,7 @@ async def outcome_of(
     scheduler = scheduler_of(url)
     for each in (TaskExecuted, TaskError, TaskCancelled):
         scheduler.subscribe(each, keep)
-    task = scheduler.add_task(function, url, trigger=None, id="book", executor="threadpool", retry=retry)
+    task = scheduler.add_task(function, url, trigger=None, id="book", executor=executor, retry=retry)
     task.then(note, id="note", executor="threadpool")
     async with scheduler:
         task.submit()
@@ -236,13 +250,42 @@ async def test_run_of_task_run_is_finished(url: str) -> None:
     assert orders(url) == 3
 
 
-async def test_exception_after_commit_does_not_count(url: str, caplog: pytest.LogCaptureFixture) -> None:
-    outcome = await outcome_of(url, book_and_fail, retry=Retry(attempts=3, delay=0))
+FAILING = [(book_and_fail, "threadpool"), (book_and_fail_soon, "asyncio"), (book_and_fail_soon, "threadpool")]
+
+
+@pytest.mark.parametrize(("function", "executor"), FAILING)
+async def test_exception_after_commit_does_not_count(
+    url: str, caplog: pytest.LogCaptureFixture, function: Callable[[str], object], executor: Alias
+) -> None:
+    outcome = await outcome_of(url, function, Retry(attempts=3, delay=0), executor)
     assert isinstance(outcome, TaskExecuted)
     assert outcome.result == 7
     assert [run.state for run in await history(url)] == ["executed"]
     assert (noted, orders(url)) == ([7], 1)
     assert "raised an exception after it was finished in a transaction" in caplog.text
+
+
+@pytest.mark.parametrize(("function", "executor"), FAILING)
+async def test_exception_counts_if_commit_is_unknown(
+    url: str,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    function: Callable[[str], object],
+    executor: Alias,
+) -> None:
+    """The store cannot say if the transaction was committed: only the history has the outcome."""
+
+    def look_up(*_: object) -> None:
+        raise StoreClosedError("store")
+
+    monkeypatch.setattr(FinishedRuns, "look_up", look_up)
+    outcome = await outcome_of(url, function, executor=executor)
+    assert isinstance(outcome, TaskError)
+    assert isinstance(outcome.exception, ValueError)
+    assert [(run.state, run.result) for run in await history(url)] == [("executed", "7")]
+    assert "It is not known if the transaction that finished the run" in caplog.text
+    assert "has ended here as 'error'" in caplog.text
+    assert "was rejected" not in caplog.text
 
 
 async def test_other_result_after_commit_is_dropped(url: str, caplog: pytest.LogCaptureFixture) -> None:
