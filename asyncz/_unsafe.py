@@ -5,9 +5,12 @@ A function that tests `callable()` and promises a signature is a cast as well; s
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol, cast
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import TYPE_CHECKING, NamedTuple, Never, Protocol, TypeAlias, cast
 
+from typing_extensions import TypeVar
+
+from asyncz._aliases import OtherAlias, Redact
 from asyncz.protocols import (
     Clock,
     SupportsAttach,
@@ -18,11 +21,100 @@ from asyncz.protocols import (
     SupportsStart,
 )
 
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
+ExecutorT = TypeVar("ExecutorT")
+ResultT = TypeVar("ResultT")
+
+Message: TypeAlias = MutableMapping[str, object]
+
 
 class AnyFunction(Protocol):
     """Function with unknown parameters."""
 
     def __call__(self, *args: object, **kwargs: object) -> object: ...
+
+
+class AsgiApp(Protocol):
+    """ASGI app, whatever the types of its framework."""
+
+    def __call__(self, scope: object, receive: object, send: object, /) -> Awaitable[None]: ...
+
+
+class StarletteCall(NamedTuple):
+    """Arguments of an ASGI app, with the types of Starlette.
+
+    Attributes:
+        scope: Scope of the request.
+        receive: Receives messages.
+        send: Sends messages.
+    """
+
+    scope: Scope
+    receive: Receive
+    send: Send
+
+
+def alias_text(alias: OtherAlias) -> str:
+    """Return an alias as a text.
+
+    Unverified: only a `str` has the member of `OtherAlias`.
+    """
+    return cast("str", alias)
+
+
+def executor_object(executor: ExecutorT | OtherAlias) -> ExecutorT:
+    """Return an executor that is not an alias.
+
+    Unverified: the caller has excluded `str`, and only a `str` has the member of `OtherAlias`.
+    """
+    return cast("ExecutorT", executor)
+
+
+def as_call_like(call: object, _wrapper: Callable[[], ResultT]) -> Callable[[], ResultT]:
+    """Return the call inside a wrapper, which has the result type of its wrapper.
+
+    Unverified: the result type, which `isinstance` cannot test.
+    """
+    return cast("Callable[[], ResultT]", call)
+
+
+def as_redact(function: object) -> Redact:
+    """Return a function of a configuration as one that hides texts.
+
+    Unverified: the signature. The function is called with a kind, a name and a text; if it raises, the text is hidden.
+    """
+    return cast("Redact", function)
+
+
+def as_asgi_app(app: object) -> AsgiApp:
+    """Return an app as an ASGI app.
+
+    Unverified: the signature. The app was typed by its framework; an ASGI app accepts the scope and two coroutine
+    functions.
+    """
+    return cast("AsgiApp", app)
+
+
+def as_asgi_send(send: object) -> Callable[[Message], Awaitable[None]]:
+    """Return the `send` of a server as a function of messages.
+
+    Unverified: each framework has its own type of messages; the ASGI specification says that they are dicts.
+    """
+    return cast("Callable[[Message], Awaitable[None]]", send)
+
+
+def as_starlette_call(
+    scope: Mapping[str, object],
+    receive: Callable[[], Awaitable[Mapping[str, object]]],
+    send: Callable[[Never], Awaitable[None]],
+) -> StarletteCall:
+    """Return the arguments of an ASGI app with the types of Starlette.
+
+    Unverified: each framework has its own types for the three; the ASGI specification says that all are dicts.
+    """
+    return StarletteCall(cast("Scope", scope), cast("Receive", receive), cast("Send", send))
 
 
 def as_cancelling(executor: object) -> SupportsCancel | None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, cast, overload
+from typing import TYPE_CHECKING, Literal, overload
 
 from typing_extensions import Unpack, deprecated
 
 from asyncz._aliases import ClusterAlias, LoopAlias, OtherAlias, PoolAlias, TriggerAlias
+from asyncz._unsafe import alias_text
 from asyncz.plugins import load_executor, load_trigger
 from asyncz.protocols import Trigger, UniversalExecutor
 
@@ -56,8 +57,7 @@ def create_executor(alias: OtherAlias, /, **options: object) -> UniversalExecuto
     Example:
         >>> executor = create_executor("threadpool", max_workers=20)
     """
-    # Only a `str` has the member of `OtherAlias`.
-    return load_executor(cast("str", alias), **options)
+    return load_executor(alias_text(alias), **options)
 
 
 @overload
@@ -91,5 +91,4 @@ def create_trigger(alias: OtherAlias, /, **options: object) -> Trigger:
         >>> create_trigger("interval", minutes=5)
         IntervalTrigger(minutes=5)
     """
-    # See `create_executor`.
-    return load_trigger(cast("str", alias), **options)
+    return load_trigger(alias_text(alias), **options)

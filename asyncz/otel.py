@@ -39,7 +39,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Final, Literal, Self, TypeAlias, cast
+from typing import Final, Literal, Self, TypeAlias
 from uuid import UUID
 
 import attrs
@@ -51,6 +51,7 @@ from asyncz._run_owners import OwnedCall
 from asyncz._safe_logging import is_interrupt
 from asyncz._text import class_name, encodable, escape_surrogates, message_of, type_name
 from asyncz._traced_call import CallWithOrigin, TracedCall, add_trace_fields
+from asyncz._unsafe import as_call_like
 from asyncz.clock import SystemClock
 from asyncz.events import (
     RunDetails,
@@ -582,8 +583,7 @@ def _unwrapped(
     """Return the call of the user, and the origin of the run."""
     wrapper: object = call
     if isinstance(wrapper, CallWithOrigin):
-        # Unverified: the call inside has the result type of its wrapper, which `isinstance` cannot test.
-        return cast("Callable[[], ResultT | Awaitable[ResultT]]", wrapper.call), wrapper.origin
+        return as_call_like(wrapper.call, call), wrapper.origin
     return call, None
 
 

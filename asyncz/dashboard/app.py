@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Never, cast
+from typing import Never
 
 import attrs
 from starlette.datastructures import MutableHeaders
@@ -15,6 +15,7 @@ from typing_extensions import TypeVar
 
 from asyncz._checks import check_callable, check_count, check_instance, check_text
 from asyncz._text import exception_text, printable
+from asyncz._unsafe import as_starlette_call
 from asyncz.dashboard import _stream
 from asyncz.dashboard._actions import Announcer, Operator, OperatorAction
 from asyncz.dashboard._api import Api, document_endpoint, metrics_endpoint
@@ -131,9 +132,7 @@ class DashboardApp:
         send: Callable[[Never], Awaitable[None]],
     ) -> None:
         """Answer a request, by the ASGI specification."""
-        # Each framework has its own types for the three; the specification says that all are dicts.
-        typed_scope, typed_receive = cast("Scope", scope), cast("Receive", receive)
-        typed_send = cast("Send", send)
+        typed_scope, typed_receive, typed_send = as_starlette_call(scope, receive, send)
         match typed_scope["type"]:
             case "http":
                 await self._answer(typed_scope, typed_receive, typed_send)

@@ -6,12 +6,12 @@ import getpass
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Final, Never, cast
+from typing import Final, Never
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
-from starlette.types import Receive, Scope, Send
 
+from asyncz._unsafe import as_starlette_call
 from asyncz.dashboard._security import HEADERS, LOOPBACK_HOSTS, User, check_host
 from asyncz.dashboard.app import Dashboard, StoreDashboard
 from asyncz.schedulers import AsyncIOScheduler
@@ -67,11 +67,11 @@ class LocalDashboard:
         if scope["type"] != "http" or scope["path"] != _LOGIN:
             await self.dashboard(scope, receive, send)
             return
-        # As in `Dashboard.__call__`.
-        request = Request(cast("Scope", scope), cast("Receive", receive))
+        called = as_starlette_call(scope, receive, send)
+        request = Request(called.scope, called.receive)
         response = self._log_in(request)
         response.headers.update(HEADERS)
-        await response(cast("Scope", scope), cast("Receive", receive), cast("Send", send))
+        await response(*called)
 
     def _log_in(self, request: Request) -> Response:
         rejection = check_host(request, LOOPBACK_HOSTS)

@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, Never, cast
+from typing import TYPE_CHECKING, NamedTuple, Never
 
 import attrs
 from typing_extensions import TypeVar
@@ -16,7 +16,7 @@ from asyncz import _shutdown_limits
 from asyncz._aliases import OtherAlias
 from asyncz._checks import check_text
 from asyncz._running import context_for_later
-from asyncz._unsafe import as_cancelling, as_cancelling_all, as_checking_calls
+from asyncz._unsafe import as_cancelling, as_cancelling_all, as_checking_calls, executor_object
 from asyncz.events import ExecutorAdded
 from asyncz.exceptions import DuplicateExecutorError, UnknownAliasError
 from asyncz.plugins import BUILTIN_EXECUTORS, check_executor, executor_aliases, load_executor
@@ -254,8 +254,7 @@ class ExecutorRegistry:
             if registration is None or registration.submit is None:
                 return self.resolve_alias(executor, created)
             return registration, registration.submit
-        # Only a `str` has the member of `OtherAlias`.
-        instance = cast("Executor[ResultT]", executor)
+        instance = executor_object(executor)
         registration = self._find_instance(instance)
         if registration is None:
             name, number = type(instance).__name__, 1

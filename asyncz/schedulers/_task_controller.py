@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from typing_extensions import TypeVar, override
 
@@ -15,6 +15,7 @@ from asyncz._run_ids import WantedRun
 from asyncz._running import context_for_later, shared_context_for_later
 from asyncz._text import printable
 from asyncz._traced_call import CallWithOrigin
+from asyncz._unsafe import alias_text
 from asyncz.clock import utc
 from asyncz.events import TaskAdded, TaskExecuted, TaskModified, TaskRemoved
 from asyncz.exceptions import (
@@ -332,8 +333,7 @@ class TaskController(TaskRuns[ResultT]):
         limits = spec.limits.evolve(**options)
         if executor is not None:
             check_text("executor", executor)
-        # Checked above: only a `str` has the member of `OtherAlias`.
-        alias = cast("str | None", executor)
+        alias = None if executor is None else alias_text(executor)
         created = None if alias is None else executors.prepare(alias, spec.call)
         with runtime.lock:
             self._require_registered(task_id)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, MutableMapping
-from typing import Generic, Never, Protocol, TypeAlias, cast
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from typing import Generic, Never, Protocol
 
 from typing_extensions import TypeVar
 
+from asyncz._unsafe import AsgiApp, Message, as_asgi_app, as_asgi_send
 from asyncz.schedulers._safe_logging import logger
-
-Message: TypeAlias = MutableMapping[str, object]
 
 # Each framework has its own types for these three; the wrapped app accepts the same as the app.
 ScopeT = TypeVar("ScopeT", bound=Mapping[str, object])
@@ -74,8 +73,7 @@ class AppWithScheduler(Generic[ScopeT, ReceiveT, SendT]):
     async def _handle_lifespan(
         self, scope: Mapping[str, object], receive: Callable[[], Awaitable[Mapping[str, object]]], untyped_send: object
     ) -> None:
-        # `SendT` is bound to callables of an unknown message type; the ASGI specification says that messages are dicts.
-        send = cast("Callable[[Message], Awaitable[None]]", untyped_send)
+        send = as_asgi_send(untyped_send)
         async with contextlib.AsyncExitStack() as stack:
             app = _AppLifespan(self._app, scope)
             stack.push_async_callback(app.close)
@@ -112,10 +110,9 @@ class _AppLifespan:
         self._messages: asyncio.Queue[Message] = asyncio.Queue()
         self._answers: asyncio.Queue[Message | None] = asyncio.Queue()
         self._ended = False
-        # The app was typed by its framework; an ASGI app accepts the scope and two coroutine functions.
-        self._task = asyncio.create_task(self._run(cast("_App", app), scope))
+        self._task = asyncio.create_task(self._run(as_asgi_app(app), scope))
 
-    async def _run(self, app: _App, scope: Mapping[str, object]) -> None:
+    async def _run(self, app: AsgiApp, scope: Mapping[str, object]) -> None:
         try:
             await app(scope, self._messages.get, self._answers.put)
         except Exception as error:
@@ -137,7 +134,3 @@ class _AppLifespan:
         """Cancel the lifespan if it is still running."""
         self._task.cancel()
         await asyncio.wait([self._task])
-
-
-class _App(Protocol):
-    def __call__(self, scope: object, receive: object, send: object, /) -> Awaitable[None]: ...

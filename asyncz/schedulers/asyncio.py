@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Never, Self, cast, get_args, overload
+from typing import TYPE_CHECKING, Never, Self, get_args, overload
 from uuid import UUID
 
 import attrs
@@ -26,6 +26,7 @@ from asyncz._checks import (
 from asyncz._constructors import explain_misuse
 from asyncz._run_ids import WantedRun
 from asyncz._statuses import SchedulerStatus
+from asyncz._unsafe import executor_object
 from asyncz.clock import SystemClock
 from asyncz.config import DaskOptions, PoolOptions
 from asyncz.exceptions import (
@@ -503,11 +504,7 @@ class AsyncIOScheduler(TaskScheduler):
         """
         registry = self._parts.executors
         registry.check_free(alias)
-        if isinstance(executor, str):
-            instance = load_executor(executor, **options)
-        else:
-            # Only a `str` has the member of `OtherAlias`.
-            instance = cast("UniversalExecutor", executor)
+        instance = load_executor(executor, **options) if isinstance(executor, str) else executor_object(executor)
         check_executor(instance)
         registry.add(alias, instance, instance.submit)
         return ExecutorAlias(alias)

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import cast
 from uuid import UUID
 
 from asyncz._checks import check_at_least
@@ -492,8 +491,8 @@ def _news(database: sqlite3.Connection, now: datetime) -> StoreNews:
     values = {"now": microseconds(now), "late": microseconds(now - OVERDUE_AFTER)}
     row: tuple[int, int, int, int, str] = database.execute(_NEWS, values).fetchone()
     revision, waiting, overdue, lost, nodes = row
-    # Unverified: the statement makes a list of texts.
-    ids = cast("list[str]", json.loads(nodes))
+    # The statement makes a list of texts.
+    ids: list[str] = json.loads(nodes)
     return StoreNews(
         nodes=tuple(sorted(ids)), revision=revision, waiting=bool(waiting), overdue=bool(overdue), lost=bool(lost)
     )
