@@ -60,8 +60,9 @@ def test_search_finds_text_in_any_case(ids: list[str], search: str) -> None:
     scheduler = AsyncIOScheduler()
     for task_id in ids:
         scheduler.add_task(nothing, id=task_id, trigger=None, executor="debug")
-    rest = "tests.dashboard.test_index:nothing debug"
-    wanted = [each for each in ids if search.casefold() in each.casefold() or search.casefold() in rest]
+    others = ("tests.dashboard.test_index:nothing", "debug")
+    searched = search.casefold()
+    wanted = [each for each in ids if any(searched in text for text in (each.casefold(), *others))]
     found = TaskIndex(scheduler).page(TaskSelection(search=search, limit=100))
     assert sorted(task.task_id for task in found.tasks) == sorted(wanted)
     assert (found.matching, found.total) == (len(wanted), len(ids))

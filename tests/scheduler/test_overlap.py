@@ -118,20 +118,17 @@ class Trial:
         self.gate.open()
 
 
-def run_trial(trial: Callable[[Trial], Coroutine[object, Never, None]], kind: str, folder: Path) -> None:
-    async def main() -> None:
-        under_test = Trial(kind, folder)
-        async with asyncio.timeout(60), under_test.scheduler:
-            try:
-                await trial(under_test)
-            finally:
-                under_test.gate.open()
-
-    asyncio.run(main())
+async def run_trial(trial: Callable[[Trial], Coroutine[object, Never, None]], kind: str, folder: Path) -> None:
+    under_test = Trial(kind, folder)
+    async with asyncio.timeout(60), under_test.scheduler:
+        try:
+            await trial(under_test)
+        finally:
+            under_test.gate.open()
 
 
 @every_kind
-def test_skip_is_default_and_rejects(kind: str, tmp_path: Path) -> None:
+async def test_skip_is_default_and_rejects(kind: str, tmp_path: Path) -> None:
     async def trial(under_test: Trial) -> None:
         task = under_test.add(None)
         assert task.limits.overlap_policy == "skip"
@@ -141,11 +138,11 @@ def test_skip_is_default_and_rejects(kind: str, tmp_path: Path) -> None:
         await until(lambda: task.state.running == 0)
         assert (under_test.rejected, under_test.ended[TaskExecuted]) == ([2, 3, 4], [1])
 
-    run_trial(trial, kind, tmp_path)
+    await run_trial(trial, kind, tmp_path)
 
 
 @every_kind
-def test_queue_all_keeps_every_due_run(kind: str, tmp_path: Path) -> None:
+async def test_queue_all_keeps_every_due_run(kind: str, tmp_path: Path) -> None:
     async def trial(under_test: Trial) -> None:
         task = under_test.add("queue_all", max_instances=2)
         await under_test.clock.advance(5)
@@ -154,11 +151,11 @@ def test_queue_all_keeps_every_due_run(kind: str, tmp_path: Path) -> None:
         await until(lambda: len(under_test.ended[TaskExecuted]) == 5)
         assert (under_test.submitted, task.state.backlog, under_test.rejected) == ([1, 2, 3, 4, 5], 0, [])
 
-    run_trial(trial, kind, tmp_path)
+    await run_trial(trial, kind, tmp_path)
 
 
 @every_kind
-def test_queue_one_keeps_latest_due_run(kind: str, tmp_path: Path) -> None:
+async def test_queue_one_keeps_latest_due_run(kind: str, tmp_path: Path) -> None:
     """Report the due runs that a later one replaced as rejected."""
 
     async def trial(under_test: Trial) -> None:
@@ -172,14 +169,14 @@ def test_queue_one_keeps_latest_due_run(kind: str, tmp_path: Path) -> None:
         await until(lambda: len(under_test.ended[TaskExecuted]) == 2)
         assert (under_test.submitted, under_test.ended[TaskExecuted]) == ([1, 4], [1, 4])
 
-    run_trial(trial, kind, tmp_path)
+    await run_trial(trial, kind, tmp_path)
 
 
 CANCELLED_AT_ONCE = ["coroutine", "processpool"]
 
 
 @pytest.mark.parametrize("kind", CANCELLED_AT_ONCE)
-def test_cancel_running_makes_room(kind: str, tmp_path: Path) -> None:
+async def test_cancel_running_makes_room(kind: str, tmp_path: Path) -> None:
     async def trial(under_test: Trial) -> None:
         task = under_test.add("cancel_running", max_instances=2)
         await under_test.clock.advance(2)
@@ -193,14 +190,14 @@ def test_cancel_running_makes_room(kind: str, tmp_path: Path) -> None:
         await until(lambda: len(under_test.ended[TaskExecuted]) == 2)
         assert sorted(under_test.ended[TaskExecuted]) == [2, 3]
 
-    run_trial(trial, kind, tmp_path)
+    await run_trial(trial, kind, tmp_path)
 
 
 NEVER_CANCELLED = ["asyncio", "threadpool"]
 
 
 @pytest.mark.parametrize("kind", NEVER_CANCELLED)
-def test_cancel_running_waits_for_threads(kind: str, tmp_path: Path) -> None:
+async def test_cancel_running_waits_for_threads(kind: str, tmp_path: Path) -> None:
     async def trial(under_test: Trial) -> None:
         task = under_test.add("cancel_running")
         await under_test.clock.advance(1)
@@ -211,7 +208,7 @@ def test_cancel_running_waits_for_threads(kind: str, tmp_path: Path) -> None:
         await until(lambda: len(under_test.ended[TaskExecuted]) == 2)
         assert (under_test.submitted, under_test.ended[TaskCancelled]) == ([1, 3], [])
 
-    run_trial(trial, kind, tmp_path)
+    await run_trial(trial, kind, tmp_path)
 
 
 @pytest.mark.parametrize("overlap", ["skip", "queue_one", "queue_all", "cancel_running"])
@@ -224,7 +221,7 @@ async def test_inline_runs_never_overlap(overlap: OverlapPolicy) -> None:
         assert (state.executed, state.backlog, state.rejected, state.cancelled) == (4, 0, 0, 0)
 
 
-def test_uncoalesced_default_is_queue_all(tmp_path: Path) -> None:
+async def test_uncoalesced_default_is_queue_all(tmp_path: Path) -> None:
     assert TaskLimits(coalesce=False).overlap_policy == "queue_all"
     assert TaskLimits(coalesce=False, overlap="skip").overlap_policy == "skip"
     assert TaskLimits(coalesce=False).evolve(coalesce=True).overlap_policy == "skip"
@@ -243,10 +240,10 @@ def test_uncoalesced_default_is_queue_all(tmp_path: Path) -> None:
             (0, 0),
         ]
 
-    run_trial(trial, "coroutine", tmp_path)
+    await run_trial(trial, "coroutine", tmp_path)
 
 
-def test_backlog_waits_while_paused(tmp_path: Path) -> None:
+async def test_backlog_waits_while_paused(tmp_path: Path) -> None:
     @contextmanager
     def paused(under_test: Trial, task: Task[None], whole: bool) -> Iterator[None]:
         (under_test.scheduler.pause if whole else task.pause)()
@@ -263,11 +260,11 @@ def test_backlog_waits_while_paused(tmp_path: Path) -> None:
         await under_test.clock.advance()
         assert (task.state.executed, task.state.backlog) == (3, 0)
 
-    run_trial(partial(trial, whole=True), "coroutine", tmp_path)
-    run_trial(partial(trial, whole=False), "coroutine", tmp_path)
+    await run_trial(partial(trial, whole=True), "coroutine", tmp_path)
+    await run_trial(partial(trial, whole=False), "coroutine", tmp_path)
 
 
-def test_backlog_uses_slots_of_higher_maximum(tmp_path: Path) -> None:
+async def test_backlog_uses_slots_of_higher_maximum(tmp_path: Path) -> None:
     async def trial(under_test: Trial) -> None:
         task = under_test.add("queue_all")
         await under_test.clock.advance(4)
@@ -281,10 +278,10 @@ def test_backlog_uses_slots_of_higher_maximum(tmp_path: Path) -> None:
         under_test.stop(task)
         await until(lambda: task.state.executed == 4)
 
-    run_trial(trial, "coroutine", tmp_path)
+    await run_trial(trial, "coroutine", tmp_path)
 
 
-def test_backlog_cancelled_at_shutdown(tmp_path: Path) -> None:
+async def test_backlog_cancelled_at_shutdown(tmp_path: Path) -> None:
     async def trial(under_test: Trial) -> None:
         under_test.add("queue_one")
         await under_test.clock.advance(3)
@@ -292,7 +289,7 @@ def test_backlog_cancelled_at_shutdown(tmp_path: Path) -> None:
         await under_test.scheduler.shutdown()
         assert (under_test.ended[TaskExecuted], under_test.ended[TaskCancelled], under_test.rejected) == ([1], [3], [2])
 
-    run_trial(trial, "coroutine", tmp_path)
+    await run_trial(trial, "coroutine", tmp_path)
 
 
 async def test_cancel_running_asks_once() -> None:

@@ -19,16 +19,12 @@ from tests.helpers.payloads import do_nothing
 pytestmark = pytest.mark.anyio
 
 
-def on_the_loop(test: Callable[[AsyncIOExecutor], Coroutine[object, Never, None]]) -> None:
+async def with_executor(test: Callable[[AsyncIOExecutor], Coroutine[object, Never, None]]) -> None:
     """Run a test with a started executor."""
-
-    async def main() -> None:
-        executor = AsyncIOExecutor()
-        await executor.start(RecordingNotifier(), "under_test")
-        await test(executor)
-        await executor.shutdown()
-
-    asyncio.run(main())
+    executor = AsyncIOExecutor()
+    await executor.start(RecordingNotifier(), "under_test")
+    await test(executor)
+    await executor.shutdown()
 
 
 async def in_a_callback(call: Callable[[], object]) -> None:
@@ -53,7 +49,7 @@ def run_of(function: Callable[[], Awaitable[ResultT]]) -> TaskRun[ResultT]:
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="asyncio starts tasks eagerly from Python 3.12 on")
-def test_coroutine_runs_to_first_await_in_submit() -> None:
+async def test_coroutine_runs_to_first_await_in_submit() -> None:
     async def test(executor: AsyncIOExecutor) -> None:
         log: list[str] = []
 
@@ -74,11 +70,11 @@ def test_coroutine_runs_to_first_await_in_submit() -> None:
         assert notification.result == "result"
         assert log == ["begins", "submitted", "goes on"]
 
-    on_the_loop(test)
+    await with_executor(test)
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="asyncio starts tasks eagerly from Python 3.12 on")
-def test_coroutine_without_await_ends_in_submit() -> None:
+async def test_coroutine_without_await_ends_in_submit() -> None:
     async def test(executor: AsyncIOExecutor) -> None:
         async def work() -> int:
             return 1
@@ -94,13 +90,13 @@ def test_coroutine_without_await_ends_in_submit() -> None:
         assert isinstance(await run.notification(), TaskExecuted)
         assert log == ["submitted"]
 
-    on_the_loop(test)
+    await with_executor(test)
 
 
 variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="outside")
 
 
-def test_coroutine_keeps_task_and_context() -> None:
+async def test_coroutine_keeps_task_and_context() -> None:
     async def test(executor: AsyncIOExecutor) -> None:
         async def work() -> bool:
             before = asyncio.current_task()
@@ -116,10 +112,10 @@ def test_coroutine_keeps_task_and_context() -> None:
         assert notification.result
         assert variable.get() == "outside"
 
-    on_the_loop(test)
+    await with_executor(test)
 
 
-def test_coroutine_cancelling_itself_is_cancelled() -> None:
+async def test_coroutine_cancelling_itself_is_cancelled() -> None:
     async def test(executor: AsyncIOExecutor) -> None:
         async def never_waits() -> bool:
             return executor.cancel(runs[0])
@@ -133,12 +129,12 @@ def test_coroutine_cancelling_itself_is_cancelled() -> None:
             await in_a_callback(partial(executor.submit, run))
             assert isinstance(await run.notification(), TaskCancelled)
 
-    on_the_loop(test)
+    await with_executor(test)
 
 
 if sys.version_info >= (3, 12):  # asyncio itself starts no tasks eagerly before
 
-    def test_eager_task_may_cancel_its_parent_run() -> None:
+    async def test_eager_task_may_cancel_its_parent_run() -> None:
         async def test(executor: AsyncIOExecutor) -> None:
             helped: list[bool] = []
 
@@ -159,7 +155,7 @@ if sys.version_info >= (3, 12):  # asyncio itself starts no tasks eagerly before
             assert isinstance(await run.notification(), TaskCancelled)
             assert helped == [True, True]
 
-        on_the_loop(test)
+        await with_executor(test)
 
 
 async def test_coroutine_may_await_inner_run() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable
 from functools import partial
@@ -27,25 +26,21 @@ async def test_log_records_arrive_from_dying_worker(caplog: pytest.LogCaptureFix
     assert records == [("app.part", logging.INFO, "hello"), ("app.part", logging.WARNING, "last words")]
 
 
-def messages_of(
+async def messages_of(
     caplog: pytest.LogCaptureFixture, call: Callable[[], None], pool_kwargs: ProcessPoolKwargs | None = None
 ) -> list[str]:
     """Return the messages of the loggers `under_test` and `initializer` during one run of a function."""
-
-    async def main() -> None:
+    with caplog.at_level(logging.DEBUG):
         async with AsyncIOScheduler(executors={"under_test": ProcessPoolExecutor(1, pool_kwargs)}) as scheduler:
             await scheduler.add_task(call, executor="under_test", trigger=None).run().notification()
-
-    with caplog.at_level(logging.DEBUG):
-        asyncio.run(main())
     return [record.getMessage() for record in caplog.records if record.name in {"under_test", "initializer"}]
 
 
-def test_many_large_records_arrive_in_order(
+async def test_many_large_records_arrive_in_order(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     records, size = 200, 300_000
-    messages = messages_of(caplog, partial(payloads.log_many, "under_test", records, size))
+    messages = await messages_of(caplog, partial(payloads.log_many, "under_test", records, size))
     assert len(messages) == 4 * records
     numbers: dict[str, list[int]] = {}
     for message in messages:
@@ -55,10 +50,10 @@ def test_many_large_records_arrive_in_order(
     assert numbers == {str(thread): list(range(records)) for thread in range(4)}
 
 
-def test_logging_in_signal_handler_is_safe(
+async def test_logging_in_signal_handler_is_safe(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    messages = messages_of(caplog, partial(payloads.log_in_signal_handlers, "under_test", 200))
+    messages = await messages_of(caplog, partial(payloads.log_in_signal_handlers, "under_test", 200))
     # One handler may interrupt another, so only their number is sure.
     handled = {message for message in messages if message.startswith("handler")}
     assert handled == {f"handler {number}" for number in range(len(handled))}
@@ -67,19 +62,19 @@ def test_logging_in_signal_handler_is_safe(
     assert {len(message.split(" ")[1]) for message in others} == {100_000}
 
 
-def test_initializer_records_arrive(
+async def test_initializer_records_arrive(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     call = partial(payloads.log, "under_test", logging.DEBUG, "from the run")
-    messages = messages_of(caplog, call, {"initializer": payloads.log_in_initializer})
+    messages = await messages_of(caplog, call, {"initializer": payloads.log_in_initializer})
     assert messages == ["before the configuration", "after the configuration", "from the run"]
 
 
-def test_records_arrive_after_handlers_replaced(
+async def test_records_arrive_after_handlers_replaced(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     call = partial(payloads.log, "under_test", logging.WARNING, "from the run")
-    assert messages_of(caplog, call, {"initializer": payloads.set_handlers_in_initializer}) == ["from the run"]
+    assert await messages_of(caplog, call, {"initializer": payloads.set_handlers_in_initializer}) == ["from the run"]
 
 
 async def test_records_arrive_before_worker_loss(caplog: pytest.LogCaptureFixture) -> None:

@@ -32,18 +32,14 @@ from tests.helpers.waiting import until
 pytestmark = pytest.mark.anyio
 
 
-def with_pool(workers: int, test: Callable[[AsyncIOScheduler], Awaitable[None]]) -> None:
+async def with_pool(workers: int, test: Callable[[AsyncIOScheduler], Awaitable[None]]) -> None:
     """Run a test with a pool, and check that the pool still works."""
-
-    async def main() -> None:
-        pool = ProcessPoolExecutor(workers)
-        async with asyncio.timeout(100), AsyncIOScheduler(executors={"tried": pool}) as scheduler:
-            await test(scheduler)
-            assert await scheduler.add_task(functions.add, 1, 1, executor="tried").result() == 2
-            state = scheduler.state.executors[0]
-            assert (state.status, state.running) == ("running", 0)
-
-    asyncio.run(main())
+    pool = ProcessPoolExecutor(workers)
+    async with asyncio.timeout(100), AsyncIOScheduler(executors={"tried": pool}) as scheduler:
+        await test(scheduler)
+        assert await scheduler.add_task(functions.add, 1, 1, executor="tried").result() == 2
+        state = scheduler.state.executors[0]
+        assert (state.status, state.running) == ("running", 0)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +52,9 @@ def with_pool(workers: int, test: Callable[[AsyncIOScheduler], Awaitable[None]])
         (hostile.return_unprintable, SerializationError),
     ],
 )
-def test_hostile_outcome_fails_its_run_only(function: Callable[[], object], expected: type[BaseException]) -> None:
+async def test_hostile_outcome_fails_its_run_only(
+    function: Callable[[], object], expected: type[BaseException]
+) -> None:
     async def test(scheduler: AsyncIOScheduler) -> None:
         bystander = scheduler.add_task(functions.add, 1, 2, executor="tried", trigger=None).run()
         outcome = await scheduler.add_task(function, executor="tried", trigger=None).run().notification()
@@ -64,11 +62,11 @@ def test_hostile_outcome_fails_its_run_only(function: Callable[[], object], expe
         assert isinstance(outcome.exception, expected | RemoteError)
         assert await bystander == 3
 
-    with_pool(1, test)
+    await with_pool(1, test)
 
 
 @pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), hostile.UnprintableError(), MemoryError()])
-def test_argument_that_raises_late_fails_its_run_only(error: BaseException) -> None:
+async def test_argument_that_raises_late_fails_its_run_only(error: BaseException) -> None:
     async def test(scheduler: AsyncIOScheduler) -> None:
         argument = hostile.RaisesWhilePickled(error)
         task = scheduler.add_task(hostile.kind_of, argument, executor="tried", trigger=None)
@@ -80,7 +78,7 @@ def test_argument_that_raises_late_fails_its_run_only(error: BaseException) -> N
         assert outcome.exception.__cause__ is error
         assert await bystander == 3
 
-    with_pool(1, test)
+    await with_pool(1, test)
 
 
 async def test_failed_supervisor_reports_error_and_restarts() -> None:
@@ -102,7 +100,9 @@ async def test_failed_supervisor_reports_error_and_restarts() -> None:
 
 
 @pytest.mark.parametrize("kind", ["pickle", "load", "handler"])
-def test_slow_user_code_does_not_delay_other_runs(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_slow_user_code_does_not_delay_other_runs(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     go_on = tmp_path / "go-on"
 
     async def test(scheduler: AsyncIOScheduler) -> None:
@@ -130,10 +130,10 @@ def test_slow_user_code_does_not_delay_other_runs(kind: str, tmp_path: Path, mon
         go_on.touch()
         assert isinstance(await waiting, TaskExecuted)
 
-    with_pool(2, test)
+    await with_pool(2, test)
 
 
-def test_exception_that_fails_to_unpickle_is_retried(tmp_path: Path) -> None:
+async def test_exception_that_fails_to_unpickle_is_retried(tmp_path: Path) -> None:
     path = tmp_path / "attempts"
 
     async def test(scheduler: AsyncIOScheduler) -> None:
@@ -146,60 +146,60 @@ def test_exception_that_fails_to_unpickle_is_retried(tmp_path: Path) -> None:
             assert isinstance(outcome.exception, RemoteError)
             assert path.read_text() == "x" * attempts
 
-    with_pool(1, test)
+    await with_pool(1, test)
 
 
-def test_run_starts_from_the_initial_context() -> None:
+async def test_run_starts_from_the_initial_context() -> None:
     async def test(scheduler: AsyncIOScheduler) -> None:
         await scheduler.add_task(hostile.set_variable, executor="tried", trigger=None).run()
         assert await scheduler.add_task(hostile.get_variable, executor="tried", trigger=None).run() == "initial"
         assert await scheduler.add_task(hostile.get_variable_async, executor="tried", trigger=None).run() == "initial"
 
-    with_pool(1, test)
+    await with_pool(1, test)
 
 
 @pytest.mark.parametrize("kind", ["garbage", "zeros", "unknown kind", "long length", "few bytes", "flood"])
-def test_foreign_bytes_on_channel_lose_the_worker_only(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_foreign_bytes_on_channel_lose_the_worker_only(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_slot, "_SECONDS_FOR_FRAME", 0.5)
 
     async def test(scheduler: AsyncIOScheduler) -> None:
         with pytest.raises(WorkerLostError, match="sent"):
             await scheduler.add_task(hostile.write_to_channel, kind, executor="tried", trigger=None).run()
 
-    with_pool(1, test)
+    await with_pool(1, test)
 
 
 @pytest.mark.parametrize("kind", ["exit", "lambda", "unprintable", "plain"])
-def test_hostile_log_record_costs_its_extra_at_most(kind: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_hostile_log_record_costs_its_extra_at_most(kind: str, caplog: pytest.LogCaptureFixture) -> None:
     async def test(scheduler: AsyncIOScheduler) -> None:
         await scheduler.add_task(hostile.log_extra, kind, executor="tried", trigger=None).run()
 
-    with_pool(1, test)
+    await with_pool(1, test)
     (record,) = [record for record in caplog.records if record.name == "app"]
     assert record.getMessage() == f"extra {kind}"
     assert (getattr(record, "user", None) == {"a": [1, 2]}) == (kind == "plain")
 
 
 @pytest.mark.parametrize("kind", ["propagate", "disable", "force", "handlers"])
-def test_records_arrive_once_if_worker_configures_logs(kind: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_records_arrive_once_if_worker_configures_logs(kind: str, caplog: pytest.LogCaptureFixture) -> None:
     async def test(scheduler: AsyncIOScheduler) -> None:
         await scheduler.add_task(hostile.log_after_configuration, kind, executor="tried", trigger=None).run()
 
-    with_pool(1, test)
+    await with_pool(1, test)
     assert [record.getMessage() for record in caplog.records if record.name == "app"] == [f"configured by {kind}"]
 
 
-def test_worker_children_have_interrupts_no_terminal() -> None:
+async def test_worker_children_have_interrupts_no_terminal() -> None:
     async def test(scheduler: AsyncIOScheduler) -> None:
         status = await scheduler.add_task(hostile.interrupt_a_child, executor="tried", trigger=None).run()
         assert status == -signal.SIGINT
         assert not await scheduler.add_task(hostile.has_terminal, executor="tried", trigger=None).run()
 
-    with_pool(1, test)
+    await with_pool(1, test)
 
 
 @pytest.mark.slow
-def test_start_without_resources_is_repeated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+async def test_start_without_resources_is_repeated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     go_on = tmp_path / "go-on"
 
     async def test(scheduler: AsyncIOScheduler) -> None:
@@ -222,10 +222,10 @@ def test_start_without_resources_is_repeated(monkeypatch: pytest.MonkeyPatch, tm
         go_on.touch()
         await busy
 
-    with_pool(2, test)
+    await with_pool(2, test)
 
 
-def test_timeout_counts_on_a_stopped_worker() -> None:
+async def test_timeout_counts_on_a_stopped_worker() -> None:
     async def test(scheduler: AsyncIOScheduler) -> None:
         pid = await scheduler.add_task(functions.process_id, executor="tried", trigger=None).run()
         os.kill(pid, signal.SIGSTOP)
@@ -236,10 +236,10 @@ def test_timeout_counts_on_a_stopped_worker() -> None:
         finally:
             os.kill(pid, signal.SIGCONT)
 
-    with_pool(1, test)
+    await with_pool(1, test)
 
 
-def test_other_workers_take_over_from_a_stopped_one() -> None:
+async def test_other_workers_take_over_from_a_stopped_one() -> None:
     async def test(scheduler: AsyncIOScheduler) -> None:
         pid = await scheduler.add_task(functions.process_id, executor="tried", trigger=None).run()
         os.kill(pid, signal.SIGSTOP)
@@ -249,7 +249,7 @@ def test_other_workers_take_over_from_a_stopped_one() -> None:
         finally:
             os.kill(pid, signal.SIGCONT)
 
-    with_pool(2, test)
+    await with_pool(2, test)
 
 
 @pytest.mark.slow

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import datetime, timedelta
 from time import sleep
 
@@ -83,23 +82,21 @@ def test_never_meeting_triggers_rejected_on_add() -> None:
     assert scheduler.tasks == ()
 
 
-def test_triggers_no_longer_meeting_end_schedule() -> None:
+@pytest.mark.anyio
+async def test_triggers_no_longer_meeting_end_schedule() -> None:
     class Even(Odd):
         @override
         def next_due_time(self, previous: datetime | None, now: datetime, /) -> datetime | None:
             due = super().next_due_time(previous, now)
             return due if due is None or due < START + timedelta(minutes=1) else due + timedelta(seconds=1)
 
-    async def main() -> list[TaskModified]:
-        clock, told = FakeClock(START), list[TaskModified]()
-        async with AsyncIOScheduler(clock=clock) as scheduler:
-            scheduler.subscribe(TaskModified, told.append)
-            task = scheduler.add_task(payloads.add, 1, 2, trigger=AndTrigger([Odd(), Even()]), executor="debug")
-            task.on_executed(lambda event: None)
-            await clock.advance(minutes=2)
-            assert scheduler.tasks == ()
-            assert scheduler.state.executed == 30
-        return told
-
-    (told,) = asyncio.run(main())
-    assert isinstance(told.exception, NeverDueError)
+    clock, modified = FakeClock(START), list[TaskModified]()
+    async with AsyncIOScheduler(clock=clock) as scheduler:
+        scheduler.subscribe(TaskModified, modified.append)
+        task = scheduler.add_task(payloads.add, 1, 2, trigger=AndTrigger([Odd(), Even()]), executor="debug")
+        task.on_executed(lambda event: None)
+        await clock.advance(minutes=2)
+        assert scheduler.tasks == ()
+        assert scheduler.state.executed == 30
+    (event,) = modified
+    assert isinstance(event.exception, NeverDueError)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import heapq
 import itertools
 import logging
@@ -81,18 +80,15 @@ def test_union_with_past_part_skips_past_due_times() -> None:
     assert copy.next_due_time(NOW - 4 * WEEK, NOW) == NOW.replace(hour=9)
 
 
-def test_union_with_past_date_does_not_make_up_for_it() -> None:
+@pytest.mark.anyio
+async def test_union_with_past_date_does_not_make_up_for_it() -> None:
     """Rule 15: only a trigger whose single due time has passed is due at once."""
-
-    async def main() -> int:
-        clock = FakeClock(NOW)
-        async with AsyncIOScheduler(clock=clock) as scheduler:
-            trigger = CronTrigger("0 9 * * *") | DateTrigger(NOW - 4 * WEEK)
-            task = scheduler.add_task(payloads.add, 1, 2, trigger=trigger, executor="debug", coalesce=False)
-            await clock.advance(hours=24)
-            return task.state.executed
-
-    assert asyncio.run(main()) == 1
+    clock = FakeClock(NOW)
+    async with AsyncIOScheduler(clock=clock) as scheduler:
+        trigger = CronTrigger("0 9 * * *") | DateTrigger(NOW - 4 * WEEK)
+        task = scheduler.add_task(payloads.add, 1, 2, trigger=trigger, executor="debug", coalesce=False)
+        await clock.advance(hours=24)
+        assert task.state.executed == 1
 
 
 @pytest.mark.parametrize("failure", FAILURES)
