@@ -20,9 +20,9 @@ from asyncz.clock import utc
 class RunFields(logging.Filter):
     """Filter that gives each record the fields `asyncz_task`, `asyncz_run` and `asyncz_attempt` of the current run.
 
-    A record outside of a run gets `""` as its task and its run, and None as its attempt. Records of the scheduler and
-    of worker processes bring fields of their own, which stay. `asyncz_executor` and `asyncz_duration`, which only
-    records of the scheduler have, are `""` and None in the others, so that a format may contain all five.
+    A record outside of a run gets `""` for each of them. Records of the scheduler and of worker processes bring fields
+    of their own, which stay. `asyncz_executor` and `asyncz_duration`, which only records of the scheduler have, are
+    `""` in the others, so that a format may contain all five.
     `asyncz_trace` and `asyncz_span`, the ids of the current span, are `""` unless the run is traced; see `asyncz.otel`.
     """
 
@@ -30,12 +30,13 @@ class RunFields(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Add the fields; every record passes."""
         add_run_fields(record)
+        # Not None: an exporter warns of it, by a record that passes here again, without end.
         values = record.__dict__
         values.setdefault("asyncz_task", "")
         values.setdefault("asyncz_run", "")
-        values.setdefault("asyncz_attempt", None)
+        values.setdefault("asyncz_attempt", "")
         values.setdefault("asyncz_executor", "")
-        values.setdefault("asyncz_duration", None)
+        values.setdefault("asyncz_duration", "")
         values.setdefault("asyncz_trace", "")
         values.setdefault("asyncz_span", "")
         return True
@@ -70,7 +71,7 @@ class RunRecordHandler(logging.Handler, ABC):
     @override
     def emit(self, record: logging.LogRecord) -> None:
         """Keep the record, if a run has logged it."""
-        # Not `RunFields`: some exporters warn of a field with None, by a record that has such a field again.
+        # Not `RunFields`: formats of other handlers do not need the fields of this one.
         add_run_fields(record)
         text: object = getattr(record, "asyncz_run", None)
         run_id = parsed_run_id(text) if isinstance(text, str) else None

@@ -80,6 +80,47 @@ class HelperThreads:
             _make(call)
 
 
+class Lane:
+    """Calls that helper threads make one after another, in order.
+
+    `call` and `is_idle` are for one thread, which adds the calls. A helper thread that finds no call left notes under
+    the lock that the lane is idle, so that the next call starts the lane again.
+
+    Args:
+        threads: Threads that make the calls.
+    """
+
+    def __init__(self, threads: HelperThreads) -> None:
+        self._threads = threads
+        self._lock = threading.Lock()
+        self._calls: deque[Callable[[], object]] = deque()
+        self._is_idle = True
+
+    @property
+    def is_idle(self) -> bool:
+        """True if all calls have returned."""
+        with self._lock:
+            return self._is_idle
+
+    def call(self, call: Callable[[], object]) -> None:
+        """Make a call after the earlier ones of this lane."""
+        with self._lock:
+            self._calls.append(call)
+            is_served = not self._is_idle
+            self._is_idle = False
+        if not is_served:
+            self._threads.call(self._serve)
+
+    def _serve(self) -> None:
+        while True:
+            with self._lock:
+                if not self._calls:
+                    self._is_idle = True
+                    return
+                call = self._calls.popleft()
+            _make(call)
+
+
 def _make(call: Callable[[], object]) -> None:
     try:
         call()

@@ -15,12 +15,15 @@ _LATE = 0.001
 
 def run_fields(
     task_id: str, details: RunDetails | None = None, executor: str | None = None
-) -> Mapping[str, str | int | float | None]:
-    """Return the fields of a record about a task, and about a run if its details are given."""
+) -> Mapping[str, str | int | float]:
+    """Return the fields of a record about a task, and about a run if its details are given.
+
+    Exporters warn of a field with None, so a field that does not apply is missing.
+    """
     fields: dict[str, str | int | float | None] = {"asyncz_task": task_id, "asyncz_executor": executor}
     if details is not None:
         fields.update(asyncz_run=f"{details.run_id}", asyncz_attempt=details.attempt, asyncz_duration=details.duration)
-    return fields
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def log_outcome(outcome: TaskNotification[object], executor: str) -> None:

@@ -39,7 +39,13 @@ P = ParamSpec("P")
 _METHODS = frozenset({"debug", "info", "warning", "error", "critical", "exception", "log"})
 # The loggers of the user and of worker processes, and the ones that `SafeLogger` calls.
 _OWN_LOGGERS = frozenset(
-    {"_safe_logging.py", "executors/base.py", "executors/process_pool/_worker_logging.py", "logs.py"}
+    {
+        "_safe_logging.py",
+        "executors/base.py",
+        "executors/_remote_records.py",
+        "executors/process_pool/_worker_logging.py",
+        "logs.py",
+    }
 )
 
 

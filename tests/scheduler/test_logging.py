@@ -215,9 +215,9 @@ async def test_installed_fields_name_run_of_user_record(executor: str) -> None:
         jobs.removeHandler(handler)
     inside, outside = (vars(record) for record in records)
     assert (inside["asyncz_task"], inside["asyncz_run"], inside["asyncz_attempt"]) == ("own", f"{run_id}", 1)
-    assert (outside["asyncz_task"], outside["asyncz_run"], outside["asyncz_attempt"]) == ("", "", None)
+    assert (outside["asyncz_task"], outside["asyncz_run"], outside["asyncz_attempt"]) == ("", "", "")
     for fields in (inside, outside):
-        assert (fields["asyncz_executor"], fields["asyncz_duration"]) == ("", None)
+        assert (fields["asyncz_executor"], fields["asyncz_duration"]) == ("", "")
 
 
 def test_durations_read_as_milliseconds_or_seconds() -> None:

@@ -635,6 +635,23 @@ async def test_exported_log_records_have_plain_fields(caplog: pytest.LogCaptureF
     assert not [message for message in caplog.messages if "Invalid type" in message]
 
 
+@pytest.mark.filterwarnings("ignore:.LoggingHandler. in:DeprecationWarning")
+async def test_log_fields_and_exporter_do_not_recurse(caplog: pytest.LogCaptureFixture) -> None:
+    handler, root = LoggingHandler(logger_provider=LoggerProvider(shutdown_on_exit=False)), logging.getLogger()
+    install_log_fields(handler)
+    root.addHandler(handler)
+    try:
+        with caplog.at_level(logging.DEBUG, "asyncz"):
+            async with AsyncIOScheduler() as scheduler:
+                await scheduler.add_task(traced_jobs.log_and_return_ids, trigger=None, id="logs").run()
+            logging.getLogger("traced").warning("outside")
+    finally:
+        root.removeHandler(handler)
+    assert {"here", "outside"} <= set(caplog.messages)
+    assert any("submitted to" in message for message in caplog.messages)
+    assert not [message for message in caplog.messages if "Invalid type" in message]
+
+
 async def test_stored_run_has_a_span(telemetry: Telemetry) -> None:
     async with AsyncIOScheduler(store=MemoryStore()) as scheduler:
         telemetry.instrument(scheduler)

@@ -43,10 +43,12 @@ class WorkerEvents:
     Attributes:
         started: Called with the number of a run that has started, and with its worker.
         progressed: Called with the number of a run and a report of its progress.
+        logged: Called with the number of a run and a log record of its function.
     """
 
     started: Callable[[int, WorkerAddress], None]
     progressed: Callable[[int, Report], None]
+    logged: Callable[[int, bytes], None]
 
 
 class Connection:
@@ -111,7 +113,7 @@ class Connection:
         """Connect, after a cluster was started if neither an address nor a client is given.
 
         Args:
-            topic: Topic under which workers log the starts and the progress of runs.
+            topic: Topic under which workers log the starts, progress and log records of runs.
             worker_events: Receives these events.
             logger: Logger of changes of the connection.
 
@@ -241,6 +243,8 @@ class Connection:
                 events.started(_run_id(key), (host, pid, thread))
             case (_, ("progress", str(key), float(done), float() | None as total, str(message))):
                 events.progressed(_run_id(key), (done, total, message))
+            case (_, ("record", str(key), bytes(content))):
+                events.logged(_run_id(key), content)
             case _:
                 self._logger.warning("An event of a worker of the cluster is not known, and was ignored: %r", event)
 

@@ -31,8 +31,8 @@ from asyncz.exceptions import (
     SerializationError,
     WorkerLostError,
 )
-from asyncz.executors import _remote_progress, _remote_worker
-from asyncz.executors._helper_threads import HelperThreads
+from asyncz.executors import _remote_progress, _remote_records, _remote_worker
+from asyncz.executors._helper_threads import HelperThreads, Lane
 from asyncz.executors._serialization import (
     is_plain_call,
     latest_start,
@@ -74,6 +74,9 @@ class DaskExecutor(QueueExecutor):
     If a run is cancelled or exceeds its timeout, it ends at once. Its coroutine is cancelled in the worker; a plain
     function cannot be stopped, and its run counts as `abandoned` until it returns. A timeout counts from the call of
     the function. The misfire grace time is checked when the run is sent, and again by the clock of its worker.
+
+    The log records that a run makes in its worker, at the levels that are enabled there, are handled in this process
+    too: at most 1,000 of an attempt, and long ones shortened. Those of threads that a function starts are not.
 
     Args:
         address: The address of the cluster's scheduler, such as `tcp://10.0.0.5:8786`. With neither an address nor a
@@ -156,9 +159,14 @@ class DaskExecutor(QueueExecutor):
         """
         self.check_not_started()
         self._token = uuid.uuid4().hex
-        listener = _connection.WorkerEvents(self._began, self._progressed)
-        await self._link.open(f"asyncz-{self._token}", listener, SafeLogger(f"asyncz.executors.{alias}"))
+        _worker.local_topics.add(self._topic)
+        listener = _connection.WorkerEvents(self._began, self._progressed, self._logged)
+        await self._link.open(self._topic, listener, SafeLogger(f"asyncz.executors.{alias}"))
         await super().start(scheduler, alias)
+
+    @property
+    def _topic(self) -> str:
+        return f"asyncz-{self._token}"
 
     @property
     @override
@@ -217,6 +225,7 @@ class DaskExecutor(QueueExecutor):
         self._outgoing.clear()
         self._parcels.clear()
         self._unsent.clear()
+        _worker.local_topics.discard(self._topic)
 
     def _parcel_of(self, run: TaskRun[ResultT], key: str) -> bytes | None:
         """Take a run out of the queue and pickle it for the cluster; return None if the run has ended instead."""
@@ -236,7 +245,7 @@ class DaskExecutor(QueueExecutor):
             content,
             # If Dask executes the run again, it has started in time.
             None if may_repeat else latest_start(run),
-            f"asyncz-{self._token}",
+            self._topic,
             run.limits.timeout is not None,
             may_repeat,
         )
@@ -338,7 +347,10 @@ class DaskExecutor(QueueExecutor):
             job.future = None
 
     def _deliver(self, job: _Outgoing, report: _remote_worker.Report) -> None:
-        if not job.deliver_plain(report):
+        # The log records of the run come before its outcome.
+        if job.records is not None and not job.records.is_idle:
+            job.records.call(lambda: job.deliver(report))
+        elif not job.deliver_plain(report):
             self._readers.call(lambda: job.deliver(report))
 
     def _was_dropped(self, job: _Outgoing, error: concurrent.futures.CancelledError) -> None:
@@ -362,6 +374,14 @@ class DaskExecutor(QueueExecutor):
         job = self._on_cluster.get(run_id)
         if job is not None:
             job.progressed(report)
+
+    def _logged(self, run_id: int, record: bytes) -> None:
+        """Handle a log record of a run, in another thread: handlers are user code."""
+        job = self._on_cluster.get(run_id)
+        if job is not None:
+            if job.records is None:
+                job.records = Lane(self._readers)
+            job.records.call(partial(_remote_records.handle_record, record))
 
     async def _cancel_on_cluster(self) -> None:
         """Cancel runs in their workers, and remove runs from the cluster that have not started."""
@@ -409,6 +429,7 @@ class _Outgoing(Protocol):
     key: str
     run_id: int
     future: Awaitable[bytes] | None
+    records: Lane | None
 
     @property
     def is_plain(self) -> bool:
@@ -451,7 +472,7 @@ class _Outgoing(Protocol):
 class _Job(Generic[ResultT]):
     """A run on its way through the cluster."""
 
-    __slots__ = ("_executor", "_has_begun", "_run", "future", "key", "run_id")
+    __slots__ = ("_executor", "_has_begun", "_run", "future", "key", "records", "run_id")
 
     def __init__(self, executor: DaskExecutor, run: TaskRun[ResultT], key: str) -> None:
         self._executor = executor
@@ -460,6 +481,8 @@ class _Job(Generic[ResultT]):
         self.key = key
         self.run_id = run.id
         self.future: Awaitable[bytes] | None = None
+        # Log records that its worker sent; None before the first one.
+        self.records: Lane | None = None
 
     @property
     def is_plain(self) -> bool:

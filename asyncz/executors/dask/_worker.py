@@ -17,6 +17,7 @@ from typing_extensions import override
 from asyncz._coroutines import CoroutineCall, run_in_new_loop
 from asyncz.executors import _remote_call, _remote_worker
 from asyncz.executors._remote_progress import Report
+from asyncz.executors.dask import _worker_logging
 
 Parcel: TypeAlias = tuple[str, bytes, float | None, str, bool, bool]
 """Key of a run, its call, its latest start, the topic of its events, and two flags: an event announces its start; Dask
@@ -27,6 +28,12 @@ KEY_MARKER = "-asyncz-"
 
 PROGRESS = "progress"
 """First part of the event that reports the progress of a run."""
+
+RECORD = "record"
+"""First part of the event that forwards a log record of a run."""
+
+local_topics: set[str] = set()
+"""Topics of the executors of this process, whose runs in this process log to its own handlers."""
 
 _CANCELLED_KEYS_KEPT = 10_000
 
@@ -77,6 +84,20 @@ class _Run(_remote_call.SentRun):
         self._log_event([PROGRESS, self._key, *report])
 
 
+class _ForwardingRun(_Run):
+    """A run in another process than that of its scheduler.
+
+    Attributes:
+        records: Number of log records that were forwarded.
+    """
+
+    records = 0
+
+    def send_record(self, content: bytes, /) -> None:
+        """Send a log record to the process of the scheduler."""
+        self._log_event([RECORD, self._key, content])
+
+
 def execute(packed: bytes) -> bytes:
     """Execute the call of a parcel in the current thread, unless the run was cancelled.
 
@@ -96,7 +117,7 @@ def execute(packed: bytes) -> bytes:
         log_event = _event_log(topic)
         if announces_start:
             log_event([key, *_remote_worker.worker_address()])
-        run = _Run(key, content, log_event)
+        run = _run_of(key, content, topic, log_event)
         report = _remote_worker.execute(run, dumps, latest_start, partial(_await_outcome, key))
     finally:
         with _lock:
@@ -104,6 +125,13 @@ def execute(packed: bytes) -> bytes:
     if may_repeat and report[0] in {_remote_call.ERROR, _remote_call.UNLOADABLE, _remote_call.UNPICKLABLE}:
         raise RetryableFailure(report)
     return pickle.dumps(report)
+
+
+def _run_of(key: str, content: bytes, topic: str, log_event: Callable[[list[object]], object]) -> _Run:
+    if topic in local_topics:
+        return _Run(key, content, log_event)
+    _worker_logging.forward_records()
+    return _ForwardingRun(key, content, log_event)
 
 
 def cancel(keys: list[str]) -> list[str]:

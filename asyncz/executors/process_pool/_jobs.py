@@ -6,7 +6,8 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 
-from asyncz.executors.process_pool import _frames, _worker_logging
+from asyncz.executors import _remote_records
+from asyncz.executors.process_pool import _frames
 from asyncz.executors.process_pool._frames import Content
 from asyncz.executors.process_pool._slot import Job
 from asyncz.executors.process_pool._user_code import Lane, UserCodeThreads
@@ -75,7 +76,7 @@ class JobTable:
 
         def handle() -> None:
             try:
-                _worker_logging.handle_record(content)
+                _remote_records.handle_record(content)
             finally:
                 note_handled()
                 self._on_record_handled()
