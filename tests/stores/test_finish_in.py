@@ -135,6 +135,10 @@ def fail_in_transaction(url: str) -> int:
     return result
 
 
+def fail_in_transaction_once(url: str) -> int:
+    return fail_in_transaction(url) if current_run().attempt == 1 else 3
+
+
 def roll_back(url: str) -> int:
     with contextlib.closing(connect(url)) as connection:
         connection.execute("INSERT INTO orders VALUES (1)")
@@ -288,6 +292,16 @@ async def test_exception_counts_if_commit_is_unknown(
     assert "was rejected" not in caplog.text
 
 
+async def test_attempt_forgets_outcome_of_last_one(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def look_up(*_: object) -> None:
+        raise StoreClosedError("store")
+
+    monkeypatch.setattr(FinishedRuns, "look_up", look_up)
+    outcome = await outcome_of(url, fail_in_transaction_once, Retry(attempts=2, delay=0))
+    assert isinstance(outcome, TaskExecuted)
+    assert [(run.attempt, run.result) for run in await history(url)] == [(2, "3")]
+
+
 async def test_other_result_after_commit_is_dropped(url: str, caplog: pytest.LogCaptureFixture) -> None:
     outcome = await outcome_of(url, book_and_return_text)
     assert isinstance(outcome, TaskExecuted)
@@ -315,6 +329,10 @@ async def test_run_of_another_owner_rolls_back(url: str) -> None:
     # Like a run that has noticed the end of its lease by itself.
     assert isinstance(outcome, TaskCancelled)
     assert orders(url) == 0
+    # Not a cancellation: the policy for lost runs has decided.
+    (run,) = await history(url)
+    assert run.state == "error"
+    assert "NodeLostError" in run.error
 
 
 async def test_second_outcome_is_rejected(url: str) -> None:
