@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Generic, Never, Protocol
+from typing import ClassVar, Generic, Never, Protocol
 
 from typing_extensions import TypeVar
 
@@ -83,15 +83,30 @@ class TriggerSchedule:
     Attributes:
         due_at: `next_due` in seconds since the epoch.
         failure: Exception that the trigger raised; the schedule is over then.
+        is_exhausted: True if the trigger has no more due times; a task without a trigger always runs on demand.
     """
 
-    __slots__ = ("_first_due", "_last_due", "_not_before", "_submitted", "_trigger", "due_at", "failure", "next_due")
+    # False for schedules that are kept when the trigger has no more due times.
+    _ends: ClassVar[bool] = True
+
+    __slots__ = (
+        "_first_due",
+        "_last_due",
+        "_not_before",
+        "_submitted",
+        "_trigger",
+        "due_at",
+        "failure",
+        "is_exhausted",
+        "next_due",
+    )
 
     def __init__(self, trigger: Trigger | None, now: datetime) -> None:
         self._trigger = trigger
         self.failure: BaseException | None = None
         self.next_due: datetime | None = None
         self.due_at: float = 0.0
+        self.is_exhausted: bool = False
         self._not_before = 0.0
         # The first and the last of the due times that were submitted, since the start of the schedule or since the
         # clock was set.
@@ -102,11 +117,6 @@ class TriggerSchedule:
         if trigger is not None:
             self._trigger = trigger = start_trigger(trigger, now)
             self._set_first(trigger, now)
-
-    @property
-    def is_exhausted(self) -> bool:
-        """True if the trigger has no more due times; a task without a trigger always runs on demand."""
-        return self.next_due is None and self._trigger is not None
 
     @property
     def text(self) -> str:
@@ -149,7 +159,7 @@ class TriggerSchedule:
         try:
             next_due = trigger.next_due_time(previous, now)
             if next_due is None:
-                self.next_due = None
+                self.next_due, self.is_exhausted = None, self._ends
                 return (at,) if at >= self._not_before else ()
             next_due = _checked(trigger, next_due, previous)
             if next_due <= now:
@@ -274,6 +284,7 @@ class TriggerSchedule:
 
     def _set_next(self, next_due: datetime | None) -> None:
         self.next_due = next_due
+        self.is_exhausted = self._ends and next_due is None and self._trigger is not None
         if next_due is not None:
             self.due_at = next_due.timestamp()
 

@@ -87,6 +87,9 @@ class StoredSchedule(TriggerSchedule):
         is_new: True if the store does not know this trigger yet.
     """
 
+    # The store keeps tasks that are not due again.
+    _ends = False
+
     __slots__ = (
         "_begin",
         "_hooks",
@@ -120,12 +123,6 @@ class StoredSchedule(TriggerSchedule):
         self._times: tuple[float, ...] = ()
         self._missed: int = 0
         self.next_due: datetime | None = None
-
-    @property
-    @override
-    def is_exhausted(self) -> bool:
-        """False: the store keeps tasks that are not due again."""
-        return False
 
     @property
     @override

@@ -239,8 +239,7 @@ class TaskController(TaskRuns[ResultT]):
                     self.release_run(run)
                 else:
                     self._only_run = None
-                    schedule = self.schedule
-                    if schedule.next_due is None and schedule.is_exhausted:
+                    if self.schedule.is_exhausted:
                         self._retire()
         if runtime.inbox.logs_info:
             log_outcome(outcome, run.registration.alias)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from contextvars import Context
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -17,6 +17,7 @@ from asyncz.clock import SystemClock
 from asyncz.events import TaskError, TaskNotification
 from asyncz.exceptions import MaximumInstancesError, QueueFullError
 from asyncz.limits import TaskLimits
+from asyncz.protocols import Trigger
 from asyncz.runs import TaskRun, this_worker
 from asyncz.schedulers._backlog import DueRun
 from asyncz.schedulers._chains import Chains
@@ -38,6 +39,7 @@ from tests.helpers.payloads import do_nothing
 
 _EXECUTOR = DebugExecutor()
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+HOUR = timedelta(hours=1)
 
 
 class _Owner:
@@ -322,6 +324,22 @@ def test_result_agrees_with_steps(
         # Outcomes are compared by identity.
         seen.append((*found[:-1], type(found[-1])))
     assert seen[0] == seen[1]
+
+
+@given(
+    st.sampled_from([None, DateTrigger(NOW), DateTrigger(NOW + 2 * HOUR), IntervalTrigger(hours=1)]),
+    st.lists(st.tuples(st.sampled_from(["advance", "restart"]), st.integers(-1, 3)), max_size=6),
+)
+def test_schedule_is_exhausted_after_last_due_time(trigger: Trigger | None, steps: list[tuple[str, int]]) -> None:
+    """The flag agrees with its definition: a trigger, and no next due time."""
+    schedule, now = TriggerSchedule(trigger, NOW), NOW
+    for step, hours in steps:
+        now += hours * HOUR
+        if step == "restart":
+            schedule.restart(now)
+        elif schedule.next_due is not None and schedule.next_due <= now:
+            schedule.advance(now, coalesce=True)
+        assert schedule.is_exhausted == (trigger is not None and schedule.next_due is None)
 
 
 def test_outcome_with_unusable_details_is_discarded() -> None:
