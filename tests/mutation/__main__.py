@@ -72,6 +72,7 @@ AREAS: dict[str, Area] = {
         (
             "tests/unit/schedulers",
             "tests/scheduler",
+            "tests/unit/calls/test_bound_call.py",
             "tests/unit/calls/test_function_tasks.py",
             "tests/unit/config/test_loading.py",
             "tests/unit/config/test_store.py",
@@ -87,30 +88,16 @@ AREAS: dict[str, Area] = {
         # check it.
         left_out=("asyncz/schedulers/_st*.py", "asyncz/schedulers/stored.py"),
     ),
-    # The parts of the exchange with a store that call no database.
+    # Rules of stores that need no database.
     "stores": Area(
         (
-            "asyncz/schedulers/_store_chains.py",
-            "asyncz/schedulers/_store_history.py",
             "asyncz/schedulers/_store_retries.py",
-            "asyncz/schedulers/_store_timing.py",
             "asyncz/stores/_columns.py",
             "asyncz/stores/_declarations.py",
             "asyncz/stores/_limits.py",
             "asyncz/stores/_sweep.py",
-            "asyncz/stores/_triggers.py",
-            "asyncz/stores/names.py",
-            "asyncz/stores/records.py",
         ),
-        (
-            "tests/stores/test_codecs.py",
-            "tests/stores/test_names.py",
-            "tests/stores/test_properties.py",
-            "tests/stores/test_store_part.py",
-            "tests/stores/test_stored_chains.py",
-            "tests/stores/test_stored_runs.py",
-            "tests/unit/stores",
-        ),
+        ("tests/unit/stores",),
     ),
     "executors": Area(
         (
