@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -214,6 +215,18 @@ def test_scheduler_is_paused_and_resumed(page: Browser) -> None:
     page.until(lambda: page.text("#scheduler-state .badge") == "paused")
     page.click("[data-scheduler=resume]")
     page.until(lambda: page.text("#scheduler-state .badge") == "running")
+
+
+def test_failed_pause_of_all_is_reported(page: Browser) -> None:
+    report = {"done": ["a", "b"], "failed": [{"task_id": "", "message": "node c has not answered"}], "details": []}
+    page.open("tasks")
+    page.run(
+        "const send = window.fetch; window.fetch = async (path, ...rest) => path === 'api/scheduler'"
+        f" ? new Response(JSON.stringify({json.dumps(report)})) : send(path, ...rest);"
+    )
+    page.click("[data-scheduler=pause]")
+    page.until(lambda: page.text("#toast") == "2 schedulers are paused; 1 failed: node c has not answered")
+    assert "failed" in (page.one("#toast").get_attribute("class") or "")
 
 
 def test_events_appear_without_reload(page: Browser) -> None:

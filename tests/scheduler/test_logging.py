@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from uuid import UUID
 
 import pytest
+from typing_extensions import override
 
 from asyncz import (
     AsyncIOScheduler,
@@ -218,6 +219,31 @@ async def test_installed_fields_name_run_of_user_record(executor: str) -> None:
     assert (outside["asyncz_task"], outside["asyncz_run"], outside["asyncz_attempt"]) == ("", "", "")
     for fields in (inside, outside):
         assert (fields["asyncz_executor"], fields["asyncz_duration"]) == ("", "")
+
+
+class WarningExporter(logging.Handler):
+    """Handler that logs a warning for each field with None, which comes back to it, as exporters of telemetry do."""
+
+    @override
+    def emit(self, record: logging.LogRecord) -> None:
+        for name, value in vars(record).items():
+            if name.startswith("asyncz_") and value is None:
+                logging.getLogger("exporter").warning("Invalid type NoneType for attribute %s", name)
+
+
+async def test_log_fields_are_never_none(capture: pytest.LogCaptureFixture) -> None:
+    exporter = WarningExporter()
+    install_log_fields(exporter)
+    logging.getLogger().addHandler(exporter)
+    try:
+        with capture.at_level(logging.DEBUG, LOGGER):
+            async with AsyncIOScheduler() as scheduler:
+                await scheduler.add_task(log_own_line, id="own", trigger=None).run()
+        logging.getLogger("jobs").warning("outside")
+    finally:
+        logging.getLogger().removeHandler(exporter)
+    assert any("submitted to" in message for message in capture.messages)
+    assert not [message for message in capture.messages if "Invalid type" in message]
 
 
 def test_durations_read_as_milliseconds_or_seconds() -> None:

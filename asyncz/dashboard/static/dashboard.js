@@ -193,20 +193,22 @@ async function post(path, body) {
 }
 
 const words = { run: "due now", pause: "paused", resume: "resumed", cancel: "asked to cancel", reschedule: "rescheduled", remove: "removed" };
+const failures = ({ failed }) => (failed.length ? `; ${failed.length} failed: ${failed[0].message}` : "");
 const counted = (number) => (number === 1 ? "1 task" : `${number} tasks`);
 
 async function act(action, ids, trigger) {
   const report = await post("actions", { action, task_ids: ids, ...(trigger ? { trigger } : {}) });
-  const failed = report.failed.length ? `; ${report.failed.length} failed: ${report.failed[0].message}` : "";
-  toast(`${counted(report.done.length)} ${words[action]}${failed}`, report.failed.length > 0);
+  toast(`${counted(report.done.length)} ${words[action]}${failures(report)}`, report.failed.length > 0);
   return report;
 }
 
 async function pressed(button) {
   const { action, id, then } = button.dataset;
   if (button.dataset.scheduler) {
-    await post("scheduler", { action: button.dataset.scheduler });
-    toast(button.dataset.scheduler === "pause" ? "The scheduler is paused" : "The scheduler is resumed");
+    const report = await post("scheduler", { action: button.dataset.scheduler });
+    const word = button.dataset.scheduler === "pause" ? "paused" : "resumed";
+    const done = report.done.length === 1 ? `The scheduler is ${word}` : `${report.done.length} schedulers are ${word}`;
+    toast(`${done}${failures(report)}`, report.failed.length > 0);
   } else if (button.dataset.run) {
     const report = await post("cancel-run", { run_id: button.dataset.run });
     toast(report.failed[0]?.message ?? "The run is asked to cancel", report.failed.length > 0);
