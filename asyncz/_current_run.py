@@ -133,7 +133,7 @@ class CurrentRun:
         """Store the outcome of the run, `executed`, in a transaction of yours: it and your changes commit together.
 
         The transaction is that of a connection to the database of the store. If it commits, the run is finished on all
-        nodes, also if this process is killed at the next line: exactly once, with its changes and the runs of its
+        nodes, also if this process is killed at the next line, exactly once, with its changes and the runs of its
         downstream tasks. An exception that the function raises afterwards is logged, and a result other than this one
         is dropped. If the transaction is rolled back, the run ends as if this had not been called. An outcome that the
         scheduler has reported meanwhile, as after a timeout or a cancellation, stays as it was reported, but the

@@ -76,7 +76,7 @@ class DaskExecutor(QueueExecutor):
     the function. The misfire grace time is checked when the run is sent, and again by the clock of its worker.
 
     The log records that a run makes in its worker, at the levels that are enabled there, are handled in this process
-    too: at most 1,000 of an attempt, and long ones shortened. Those of threads that a function starts are not.
+    too, at most 1,000 of an attempt, and long ones shortened. Those of threads that a function starts are not.
 
     Args:
         address: The address of the cluster's scheduler, such as `tcp://10.0.0.5:8786`. With neither an address nor a
