@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
+from typing import Never
 
 import pytest
 
@@ -41,3 +43,20 @@ def test_exception_is_imported_if_allowed_only() -> None:
         decode_limits("job", foreign, ())
     with pytest.raises(UnreadableTaskError, match=r"'job'.*cannot be used"):
         decode_limits("job", foreign, ("no_such_module_here",))
+
+
+def interrupt(*_: object) -> Never:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        SimpleNamespace(model_validate_json=interrupt),
+        SimpleNamespace(model_validate_json=lambda _: SimpleNamespace(retry=None, limits=interrupt)),
+    ],
+)
+def test_interrupt_is_not_unreadable(config: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("asyncz.stores._limits.LimitsConfig", config)
+    with pytest.raises(KeyboardInterrupt):
+        decode_limits("job", "{}", ())
