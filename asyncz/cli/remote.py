@@ -102,14 +102,17 @@ def ps(
     Exit status: 0, or 1 if the dashboard cannot be read.
     """
     client = _client(url, header, insecure)
-    tasks = _guarded(lambda: _all_tasks(client, search, limit), json)
+    page = _guarded(lambda: _first_tasks(client, search, limit), json)
     if json:
-        print(state_text(TaskPage(tasks=tuple(tasks), total=len(tasks), matching=len(tasks)), indent=2))
-    else:
-        _console().print(_task_table(tasks))
-        info = _guarded(lambda: client.get("info", SchedulerInfo), json)
-        if info.status == "paused" or info.paused_nodes:
-            print(f"paused: {_nodes_text(info) if info.scope == 'cluster' else 'the scheduler'}")
+        print(state_text(page, indent=2))
+        return
+    _console().print(_task_table(page.tasks))
+    info = _guarded(lambda: client.get("info", SchedulerInfo), json)
+    if info.status == "paused" or info.paused_nodes:
+        print(f"paused: {_nodes_text(info) if info.scope == 'cluster' else 'the scheduler'}")
+    if page.next_key is not None:
+        message = f"the first {len(page.tasks)} of {page.matching} tasks; pass --limit for more, or --search"
+        print(message, file=sys.stderr)
 
 
 def _nodes_text(info: SchedulerInfo) -> str:
@@ -117,16 +120,16 @@ def _nodes_text(info: SchedulerInfo) -> str:
     return f"{info.nodes} node{'' if info.nodes == 1 else 's'}{paused}"
 
 
-def _all_tasks(client: RemoteClient, search: str, limit: int) -> list[TaskState]:
+def _first_tasks(client: RemoteClient, search: str, limit: int) -> TaskPage:
+    """Return the first tasks as one page, with the counts of all tasks."""
     found: list[TaskState] = []
     after: str | None = None
-    while len(found) < limit:
+    while True:
         page = client.get("tasks", TaskPage, search=search, after=after, limit=min(200, limit - len(found)))
         found += page.tasks
         after = page.next_key
-        if after is None:
-            break
-    return found
+        if after is None or len(found) >= limit:
+            return page.model_copy(update={"tasks": tuple(found)})
 
 
 def run_now(url: Address, tasks: Ids, json: AsJson = False, header: Headers = None, insecure: Insecure = False) -> None:

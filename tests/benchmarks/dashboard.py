@@ -157,7 +157,7 @@ PATHS = (
     "/runs?text=no such text",
     "/runs?since={since}&until={until}",
     "/runs?since={since}&until={until}&outcome=error",
-    "/run?id=s{middle}",
+    "/run?id={run}",
     "/timeline?past=30&future=30",
     "/timeline?past=720&future=720",
     "/executors",
@@ -168,7 +168,7 @@ PATHS = (
     "/api/tasks?limit=200",
     "/api/task?id=customer-00077/report",
     "/api/runs?limit=200",
-    "/api/run?id=s{middle}",
+    "/api/run?id={run}",
     "/api/executors",
     "/api/timeline?past=30&future=30",
     "/api/events?limit=200",
@@ -197,6 +197,7 @@ async def measure(url: str, runs: int, repeat: int) -> Sequence[Measured]:
     now, found = time.time(), list[Measured]()
     values = {
         "middle": f"{runs // 2}",
+        "run": f"{UUID(int=runs // 2)}",
         "moment": f"{int((now - runs / 2) * 1e6)}",
         "since": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now - runs / 2)),
         "until": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now - runs / 2 + 3600)),

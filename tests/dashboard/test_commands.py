@@ -76,6 +76,17 @@ def test_ps_lists_tasks(served: Served) -> None:
     assert [task.task_id for task in page.tasks] == ["fail"]
 
 
+def test_ps_names_tasks_beyond_limit(served: Served) -> None:
+    page = TaskPage.model_validate_json(served.command("ps", served.url, "--json").stdout)
+    assert (page.total, page.matching, page.next_key) == (len(page.tasks), len(page.tasks), None)
+    first = TaskPage.model_validate_json(served.command("ps", served.url, "-n", "1", "--json").stdout)
+    assert (first.total, first.matching, len(first.tasks)) == (page.total, page.matching, 1)
+    assert first.next_key is not None
+    shown = served.command("ps", served.url, "-n", "1")
+    assert shown.stderr == f"the first 1 of {page.matching} tasks; pass --limit for more, or --search\n"
+    assert "first" not in served.command("ps", served.url).stderr
+
+
 def test_actions_change_tasks(served: Served) -> None:
     paused = served.command("pause", served.url, "double", "missing", "--json")
     assert paused.returncode == 1
