@@ -127,6 +127,25 @@ async def test_chain_result_waits_for_full_queue() -> None:
         assert second.state.rejected == 0
 
 
+async def test_chain_submitted_run_waits_for_full_queue() -> None:
+    clock = FakeClock()
+    executors = {"narrow": ThreadPoolExecutor(1, max_queue=1)}
+    async with asyncio.timeout(30), AsyncIOScheduler(executors=executors, clock=clock) as scheduler:
+        first = scheduler.add_task(payloads.add, 1, 2, trigger=None)
+        second = first.then(double, executor="narrow")
+        log = EventRecorder.of_tasks(second)
+        await first.run()
+        await until(lambda: second.state.executed == 1)
+        executors["narrow"]._base_executor_state.max_queue = 0
+        second.submit()
+        await until(lambda: second.state.backlog == 1)
+        executors["narrow"]._base_executor_state.max_queue = 1
+        await clock.advance(1)
+        await until(lambda: len(log.events) == 2)
+        assert log.results(second) == [6, 6]
+        assert second.state.rejected == 0
+
+
 async def test_chain_results_wait_while_downstream_paused() -> None:
     async with asyncio.timeout(30), AsyncIOScheduler() as scheduler:
         numbers = iter(range(4))
