@@ -8,7 +8,7 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
-from asyncz._run_owners import FinishingCoroutine
+from asyncz._run_owners import FinishingAwaitable
 from asyncz._text import traceback_of
 
 ResultT = TypeVar("ResultT")
@@ -97,8 +97,8 @@ class CoroutineCall(Generic[ResultT]):
 
 def close_unstarted(awaitable: Awaitable[object]) -> None:
     """Close a coroutine that was never started, which Python would report as forgotten."""
-    if isinstance(awaitable, FinishingCoroutine):
-        awaitable = awaitable.coroutine
+    if isinstance(awaitable, FinishingAwaitable):
+        awaitable = awaitable.awaitable
     if inspect.iscoroutine(awaitable) and inspect.getcoroutinestate(awaitable) == inspect.CORO_CREATED:
         awaitable.close()
 

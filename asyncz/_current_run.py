@@ -139,8 +139,9 @@ class CurrentRun:
         scheduler has reported meanwhile, as after a timeout or a cancellation, stays as it was reported, but the
         history has the committed one.
 
-        Call this at the end of the transaction, and commit before the function returns: other nodes wait for it. For
-        functions on threads and event loops of the process of the scheduler, not for those in worker processes.
+        Call this at the end of the transaction, and commit before the function returns: other nodes wait for it. With
+        SQLite, a transaction that reads first has to begin with BEGIN IMMEDIATE. Do not change the result afterwards.
+        For functions on threads and event loops of the process of the scheduler, not for those in worker processes.
 
         Args:
             connection: Connection of `sqlite3` or psycopg that is in a transaction, or begins one by itself.

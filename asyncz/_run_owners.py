@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Awaitable, Callable, Generator
 from contextvars import ContextVar
-from types import CoroutineType
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 from uuid import UUID
 
@@ -89,7 +88,7 @@ class FunctionEnd(NamedTuple):
 
     finished: FinishedRun
     returned: object = None
-    error: Exception | None = None
+    error: BaseException | None = None
 
     @property
     def has_same_result(self) -> bool:
@@ -182,12 +181,12 @@ class OwnedCall(functools.partial[object]):
         permit.forget_finished()
         try:
             returned = super().__call__(*args, **keywords)
-        except Exception as error:
-            if permit.finished is None:
+        except BaseException as error:
+            if permit.finished is None or _cancels(error):
                 raise
             return finisher.result_of(FunctionEnd(permit.finished, error=error))
-        if _is_coroutine(returned):
-            return FinishingCoroutine(returned, finisher, permit)
+        if _is_awaitable(returned):
+            return FinishingAwaitable(returned, finisher, permit)
         if permit.finished is None:
             return returned
         return finisher.result_of(FunctionEnd(permit.finished, returned))
@@ -209,31 +208,38 @@ class OwnedCall(functools.partial[object]):
         return True
 
 
-def _is_coroutine(value: object) -> TypeIs[CoroutineType[object, object, object]]:
-    return isinstance(value, CoroutineType)
+def _is_awaitable(value: object) -> TypeIs[Awaitable[object]]:
+    return hasattr(type(value), "__await__")
 
 
-class FinishingCoroutine:
-    """Coroutine of a run, whose function may write the outcome in a transaction of its own.
+def _cancels(error: BaseException) -> bool:
+    """Return True for an exception that cancels the run; the outcome that the scheduler reports then is that."""
+    # Imported here: worker processes that run functions only do not need it.
+    from asyncio import CancelledError
+
+    return isinstance(error, (CancelledError, GeneratorExit))
+
+
+class FinishingAwaitable:
+    """Awaitable that the function of a run has returned, and that may write the outcome in a transaction of its own.
 
     Attributes:
-        coroutine: The coroutine of the function.
+        awaitable: The awaitable of the function.
     """
 
-    __slots__ = ("_finisher", "_permit", "coroutine")
+    __slots__ = ("_finisher", "_permit", "awaitable")
 
-    def __init__(self, coroutine: Awaitable[object], finisher: RunFinisher, permit: RunPermit) -> None:
-        self.coroutine: Awaitable[object] = coroutine
+    def __init__(self, awaitable: Awaitable[object], finisher: RunFinisher, permit: RunPermit) -> None:
+        self.awaitable: Awaitable[object] = awaitable
         self._finisher = finisher
         self._permit = permit
 
     def __await__(self) -> Generator[object, None, object]:
-        """Await the coroutine, and return the result of the run."""
+        """Await the awaitable, and return the result of the run."""
         try:
-            returned = yield from self.coroutine.__await__()
-        except Exception as error:
-            # A cancellation is no `Exception`: the outcome that the scheduler reports then is that.
-            if self._permit.finished is None:
+            returned = yield from self.awaitable.__await__()
+        except BaseException as error:
+            if self._permit.finished is None or _cancels(error):
                 raise
             end = FunctionEnd(self._permit.finished, error=error)
         else:
@@ -244,7 +250,6 @@ class FinishingCoroutine:
 
 
 def _end_as_cancelled() -> None:
-    # Imported here: worker processes that run functions only do not need it.
     from asyncio import CancelledError
 
     raise CancelledError

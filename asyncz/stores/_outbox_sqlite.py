@@ -22,7 +22,7 @@ from asyncz.stores._columns import (
     task_row,
 )
 from asyncz.stores._migrations import NO_TABLES, migrations
-from asyncz.stores._outcomes_sqlite import add_runs, finish_run
+from asyncz.stores._outcomes_sqlite import add_runs, finish_run, is_alive
 from asyncz.stores._sweep_sqlite import OutcomeNumbers
 from asyncz.stores.exceptions import StoredTaskConflictError, StoreSchemaError
 from asyncz.stores.records import Outcome, RunRecord, TaskRecord
@@ -30,6 +30,7 @@ from asyncz.stores.records import Outcome, RunRecord, TaskRecord
 _READ_TASK = f"SELECT {column_list(TASK_COLUMNS)} FROM asyncz_tasks WHERE id = ?"  # noqa: S608  # own names
 _ADD_RUN = f"INSERT INTO asyncz_runs ({column_list(RUN_COLUMNS)}) VALUES ({', '.join('?' * len(RUN_COLUMNS))})"  # noqa: S608  # own names
 _NEXT_REVISION = "UPDATE asyncz_counters SET value = value + 1 WHERE name = 'revision' RETURNING value"
+_READ_BEFORE = "The transaction has read before, and others have written since: begin it with BEGIN IMMEDIATE"
 # `sqlite3.LEGACY_TRANSACTION_CONTROL`, since Python 3.12: the driver begins transactions as `isolation_level` says.
 _LEGACY = -1
 
@@ -79,7 +80,7 @@ class SqliteOutboxTransaction:
 
         Args:
             node: Id of the node that owns the run.
-            submission: The run, if the store may not have it yet.
+            submission: The run, if the store of the node may not have it yet.
             outcome: The outcome.
 
         Raises:
@@ -88,7 +89,8 @@ class SqliteOutboxTransaction:
         if not self._connection.in_transaction and not self._begins_transactions():
             raise InvalidInputError("connection", "in autocommit mode", "begin a transaction before")
         with self._translated(), self._atomic():
-            if submission is not None:
+            # Another database does not have the node.
+            if submission is not None and is_alive(self._cursor, node, self.now()):
                 _ = add_runs(self._cursor, node, [submission], self.now())
             numbers = OutcomeNumbers(self._cursor)
             finished = finish_run(self._cursor, node, outcome, numbers, self.now)
@@ -129,6 +131,8 @@ class SqliteOutboxTransaction:
         try:
             yield
         except sqlite3.OperationalError as error:
+            if error.sqlite_errorname == "SQLITE_BUSY_SNAPSHOT":
+                error.add_note(_READ_BEFORE)
             if not any(each in f"{error}" for each in ("no such table", "no such column", "has no column")):
                 raise
             reason = f"{error}; {NO_TABLES}"

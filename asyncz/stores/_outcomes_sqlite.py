@@ -6,7 +6,14 @@ import sqlite3
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
-from asyncz.stores._columns import OUTCOME_COLUMNS, RUN_COLUMNS, column_list, new_run_row, outcome_row
+from asyncz.stores._columns import (
+    OUTCOME_COLUMNS,
+    RUN_COLUMNS,
+    column_list,
+    microseconds,
+    new_run_row,
+    outcome_row,
+)
 from asyncz.stores._sweep_sqlite import OutcomeNumbers
 from asyncz.stores._unvalidated import evolved
 from asyncz.stores.records import Outcome, RunRecord
@@ -21,6 +28,12 @@ _FINISH = (
     f"UPDATE asyncz_runs SET {', '.join(f'{column} = ?' for column in OUTCOME_COLUMNS)},"  # noqa: S608  # own names
     " node = iif(?, NULL, coalesce(?, node)), ended = ?, fence = fence + 1 WHERE id = ? AND fence = ?"
 )
+
+
+def is_alive(database: sqlite3.Connection | sqlite3.Cursor, node: str, now: datetime) -> bool:
+    """Return True if the database has a node with a lease."""
+    sql = "SELECT 1 FROM asyncz_nodes WHERE id = ? AND lease_until > ?"
+    return database.execute(sql, (node, microseconds(now))).fetchone() is not None
 
 
 def add_runs(

@@ -33,7 +33,7 @@ from asyncz.stores._columns import (
 from asyncz.stores._console_records import CommandRecord, command_of, commands_sql
 from asyncz.stores._declarations import records_to_write
 from asyncz.stores._migrations import FOREIGN_TABLES, SCHEMA_TABLE, Migration, migrations, statements
-from asyncz.stores._outcomes_sqlite import add_runs, finish_run
+from asyncz.stores._outcomes_sqlite import add_runs, finish_run, is_alive
 from asyncz.stores._reports_sqlite import report, reports_of
 from asyncz.stores._sweep import sweep
 from asyncz.stores._sweep_sqlite import OutcomeNumbers, SqliteSweepQueries, announce, close_program, listen
@@ -403,10 +403,7 @@ class _SqliteTransactions:
         return self._connection
 
     def _is_alive(self, database: sqlite3.Connection, now: datetime) -> bool:
-        cursor = database.execute(
-            "SELECT 1 FROM asyncz_nodes WHERE id = ? AND lease_until > ?", (self._node.id, microseconds(now))
-        )
-        return cursor.fetchone() is not None
+        return is_alive(database, self._node.id, now)
 
     def _add_runs(self, database: sqlite3.Connection, runs: Iterable[RunRecord], now: datetime) -> list[RunRecord]:
         return add_runs(database, self._node.id, runs, now)

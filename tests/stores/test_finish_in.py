@@ -8,7 +8,7 @@ import json
 import logging
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -188,6 +188,26 @@ async def book_in_coroutine(url: str) -> int:
     return 7
 
 
+async def book_at_once(url: str) -> int:
+    return book(url)
+
+
+class Booking:
+    """An awaitable that is no coroutine."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def __await__(self) -> Generator[None, None, int]:
+        yield
+        return book_and_fail(self.url)
+
+
+def book_and_exit(url: str) -> int:
+    book(url)
+    raise SystemExit(3)
+
+
 async def book_soon(url: str, raised: str = "") -> int:
     # Rows of another kind than those of the store.
     async with await psycopg.AsyncConnection[object].connect(url) as connection:
@@ -255,9 +275,10 @@ async def test_run_of_task_run_is_finished(url: str) -> None:
 
 
 FAILING = [(book_and_fail, "threadpool"), (book_and_fail_soon, "asyncio"), (book_and_fail_soon, "threadpool")]
+ODD_ENDS = [(Booking, "asyncio"), (Booking, "threadpool"), (book_and_exit, "threadpool")]
 
 
-@pytest.mark.parametrize(("function", "executor"), FAILING)
+@pytest.mark.parametrize(("function", "executor"), [*FAILING, *ODD_ENDS])
 async def test_exception_after_commit_does_not_count(
     url: str, caplog: pytest.LogCaptureFixture, function: Callable[[str], object], executor: Alias
 ) -> None:
@@ -459,6 +480,35 @@ async def test_wrong_connection_is_rejected(tmp_path: Path, kind: str) -> None:
     assert "begin a transaction before" in found[2]
     assert "connection cannot be object" in found[3]
     assert "pass a psycopg.AsyncConnection" in found[4]
+
+
+async def test_other_database_does_not_get_an_unstored_run(tmp_path: Path) -> None:
+    """The coroutine of a run begins before the run is stored."""
+    other, own = (f"sqlite:///{tmp_path / name}" for name in ("other.db", "app.db"))
+    prepared(other)
+    scheduler = AsyncIOScheduler(store=own)
+    task = scheduler.add_task(book_at_once, other, trigger=None, id="book")
+    task.then(note, id="note", executor="threadpool")
+    async with scheduler:
+        with pytest.raises(RunFinishError, match="the database of the connection does not have it"):
+            await task.run()
+    assert (await history(other), await history(other, "note"), orders(other), noted) == ([], [], 0, [])
+
+
+def read_and_finish(url: str) -> int:
+    with contextlib.closing(connect(url)) as connection:
+        connection.execute("BEGIN")
+        connection.execute("SELECT id FROM orders").fetchall()
+        with contextlib.closing(connect(url)) as another:
+            another.execute("INSERT INTO orders VALUES (2)")
+            another.commit()
+        return current_run().finish_in(connection, 7)
+
+
+async def test_transaction_that_has_read_gets_advice(tmp_path: Path) -> None:
+    outcome = await outcome_of(prepared(f"sqlite:///{tmp_path / 'app.db'}"), read_and_finish)
+    assert isinstance(outcome, TaskError)
+    assert "begin it with BEGIN IMMEDIATE" in outcome.exception.__notes__[0]
 
 
 async def run_of_store(scheduler: AsyncIOScheduler, submit: Callable[[], object]) -> list[str]:
