@@ -46,6 +46,7 @@ try:
     from asyncz.stores._postgres_connection import Connection, connected, interrupt, migrate
     from asyncz.stores._postgres_hints import CHANNEL
     from asyncz.stores._postgres_network import describe
+    from asyncz.stores._postgres_plans import PlanAge
     from asyncz.stores._postgres_session import NotifiedSession
     from asyncz.stores._reports_postgres import report, reports_of
     from asyncz.stores._sweep_postgres import (
@@ -318,6 +319,7 @@ class _PostgresTransactions:
         self._node = node
         self._ttl = ttl
         self._connection: Connection | None = None
+        self._plans = PlanAge()
         # Another thread reads it: one assignment, which is atomic under the GIL.
         self.backend_pid: int = 0
 
@@ -331,7 +333,8 @@ class _PostgresTransactions:
             "late": OVERDUE_AFTER,
         }
         with self._connected() as database, database.cursor(row_factory=args_row(_Granted)) as cursor:
-            (granted,) = cursor.execute(_GRANT_LEASE, values).fetchall()
+            # Planned each time: a plan for the small tables of the start would stay the one of this connection.
+            (granted,) = cursor.execute(_GRANT_LEASE, values, prepare=False).fetchall()
         news = StoreNews(
             nodes=tuple(sorted((*granted.others, self._node.id))),
             revision=granted.revision,
@@ -350,6 +353,7 @@ class _PostgresTransactions:
                     _ = _revision(database, lock=True)
                     _write_tasks(database, records_to_write(tasks, _tasks_by_id(database, ids), existing))
                     known = _tasks_by_id(database, ids)
+            self._plans.note_tasks([*known.values()])
             return [known[task_id] for task_id in ids]
 
     def change(self, task: TaskRecord, /) -> TaskRecord | None:
@@ -360,6 +364,7 @@ class _PostgresTransactions:
                 return None
             version = task.version if known is None else known.version
             (written,) = _write_tasks(database, [task.model_copy(update={"version": version})])
+            self._plans.note_tasks([written])
             return written
 
     def remove(self, task_ids: Sequence[str], /) -> Sequence[str]:
@@ -373,9 +378,11 @@ class _PostgresTransactions:
 
     def changes(self, since: int, limit: int, /) -> Sequence[TaskRecord]:
         with self._connected() as database:
-            return _tasks(
+            found = _tasks(
                 database, "revision > %(since)s ORDER BY revision LIMIT %(limit)s", {"since": since, "limit": limit}
             )
+        self._plans.note_tasks(found)
+        return found
 
     def overdue(self, by: timedelta, limit: int, after: tuple[datetime, str] | None, /) -> Sequence[TaskRecord]:
         condition = f"next_due < {_NOW} - %(by)s AND {_CAN_FIRE}"
@@ -424,12 +431,15 @@ class _PostgresTransactions:
                     "ended": 0,
                 }
                 added.append(evolved(run, {**update, "sequence": row.sequence}))
+        self._plans.note_runs(added)
         return added
 
     def claim(self, executors: Mapping[str, int], limit: int, skip: Sequence[str], /) -> Sequence[RunRecord]:
         slots = {"executors": [*executors], "free": [*executors.values()], "limit": limit, "skip": [*skip]}
         with self._connected() as database:
-            return _runs(database, _CLAIM, {**self._values(), **slots})
+            claimed = _runs(database, _CLAIM, {**self._values(), **slots})
+        self._plans.note_runs(claimed)
+        return claimed
 
     def finish(self, outcomes: Sequence[Outcome], /) -> Sequence[UUID]:
         finish, values = finish_statement(outcomes, self._values())
@@ -442,7 +452,9 @@ class _PostgresTransactions:
 
     def take_over(self, limit: int, /) -> Sequence[RunRecord]:
         with self._connected() as database:
-            return _runs(database, _TAKE_OVER, {**self._values(), "limit": limit})
+            taken = _runs(database, _TAKE_OVER, {**self._values(), "limit": limit})
+        self._plans.note_runs(taken)
+        return taken
 
     def report(self, reports: Sequence[RunReport], /) -> Sequence[UUID]:
         with self._connected() as database:
@@ -576,6 +588,8 @@ class _PostgresTransactions:
                     self.close()
                     raise
                 self.backend_pid = connection.info.backend_pid
+            if self._prepare:
+                self._plans.renew(self._connection)
             yield self._connection
         except (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.ProgramLimitExceeded, UnicodeError) as error:
             raise StoreDataError(self._description, f"{error}".strip()) from error

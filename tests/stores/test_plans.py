@@ -51,6 +51,32 @@ async def test_postgres_finish_with_statistics_reads_by_id(postgres_server: str)
     assert _rows_of_scans(url) - before < 2 * _ROWS
 
 
+async def test_postgres_finish_after_growth_reads_by_id(postgres_server: str) -> None:
+    """The plan for a small table, which the server keeps until it analyzes the table, is not used for a large one."""
+    url = new_schema(postgres_server)
+    session = await _session(url)
+    for run in await session.submit([_run(f"first-{number}") for number in range(30)]):
+        # The server chooses the plan after some uses, and reads the whole small table.
+        assert await session.finish([_outcome(run)]) == [run.id]
+    runs = await session.submit([_run(f"task-{number}") for number in range(_ROWS)])
+    for run in runs[:20]:
+        assert await session.finish([_outcome(run)]) == [run.id]
+    await session.close()
+    assert _rows_of_scans(url) < 2 * _ROWS
+
+
+async def test_postgres_fire_after_growth_reads_by_id(postgres_server: str) -> None:
+    url = new_schema(postgres_server)
+    session = await _session(url)
+    for task in await session.declare([_task(-number) for number in range(1, 31)], "update"):
+        assert len(await session.fire([_firing(task)])) == 1
+    tasks = await session.declare([_task(number) for number in range(_ROWS)], "update")
+    for task in tasks[:20]:
+        assert len(await session.fire([_firing(task)])) == 1
+    await session.close()
+    assert _rows_of_scans(url) < 2 * _ROWS
+
+
 async def _session(url: str) -> StoreSession:
     return await PostgresStore(url, notify=False).connect(NodeRecord(id="node"), timedelta(seconds=60))
 
