@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import partial
 from numbers import Real
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 from uuid import UUID
 
 import attrs
@@ -22,15 +22,48 @@ from asyncz.exceptions import AsynczError, InvalidInputError, NoCurrentRunError
 if TYPE_CHECKING:
     import sqlite3
 
-    import psycopg
-
-    _Connection: TypeAlias = sqlite3.Connection | psycopg.Connection[object]
-    _AsyncConnection: TypeAlias = psycopg.AsyncConnection[object]
-else:
-    _Connection = _AsyncConnection = object
-
 ResultT = TypeVar("ResultT")
 _MAX_MESSAGE = 1000
+
+
+class PostgresConnection(Protocol):
+    """Connection of psycopg that blocks, with rows of any kind: its type is known without psycopg."""
+
+    @property
+    def pgconn(self) -> object:
+        """Connection of libpq."""
+        ...
+
+    def commit(self) -> None:
+        """Commit the transaction."""
+        ...
+
+    def rollback(self) -> None:
+        """Roll the transaction back."""
+        ...
+
+
+class PostgresAsyncConnection(Protocol):
+    """Asynchronous connection of psycopg, with rows of any kind: its type is known without psycopg."""
+
+    @property
+    def pgconn(self) -> object:
+        """Connection of libpq."""
+        ...
+
+    async def commit(self) -> None:
+        """Commit the transaction."""
+        ...
+
+    async def rollback(self) -> None:
+        """Roll the transaction back."""
+        ...
+
+
+if TYPE_CHECKING:
+    _Connection: TypeAlias = sqlite3.Connection | PostgresConnection
+else:
+    _Connection = object
 
 
 @attrs.define(eq=False, slots=False, repr=False)
@@ -166,7 +199,7 @@ class CurrentRun:
         self._finish(connection, result)
         return result
 
-    async def finish_in_async(self, connection: _AsyncConnection, result: ResultT, /) -> ResultT:
+    async def finish_in_async(self, connection: PostgresAsyncConnection, result: ResultT, /) -> ResultT:
         """Do the same as `finish_in`, with an asynchronous connection of psycopg.
 
         Args:

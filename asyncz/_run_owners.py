@@ -68,6 +68,19 @@ class RunFinisher(Protocol):
         """Write the outcome in the transaction of a connection that is awaited."""
         ...
 
+    @property
+    def is_on_loop(self) -> bool:
+        """True if the calling code runs on the loop of the scheduler, so that it must not wait for it."""
+        ...
+
+    def was_committed(self, finished: FinishedRun, /) -> bool | None:
+        """Return True if the transaction of an outcome was committed; None if the store does not say so."""
+        ...
+
+    async def was_committed_async(self, finished: FinishedRun, /) -> bool | None:
+        """Do the same as `was_committed`, on the loop of the scheduler or another one."""
+        ...
+
     def result_of(self, end: FunctionEnd, /) -> object:
         """Return the result of a run whose function has written an outcome, or raise the exception of the function."""
         ...
@@ -177,8 +190,9 @@ class OwnedCall(functools.partial[object]):
         finisher, permit = self.ownership.finisher, self.ownership.permit
         if finisher is None or permit is None:
             return super().__call__(*args, **keywords)
-        # Of an attempt before, whose transaction was rolled back: otherwise it would have been the last one.
-        permit.forget_finished()
+        finished = permit.finished
+        if finished is not None:
+            return self._call_again(finisher, permit, finished, functools.partial(self, *args, **keywords))
         try:
             returned = super().__call__(*args, **keywords)
         except BaseException as error:
@@ -190,6 +204,17 @@ class OwnedCall(functools.partial[object]):
         if permit.finished is None:
             return returned
         return finisher.result_of(FunctionEnd(permit.finished, returned))
+
+    def _call_again(
+        self, finisher: RunFinisher, permit: RunPermit, finished: FinishedRun, attempt: Callable[[], object]
+    ) -> object:
+        """Call the function again, unless an attempt that has ended, as by a timeout, was committed: that counts."""
+        if finisher.is_on_loop:
+            return _call_again_async(finisher, permit, finished, attempt)
+        if finisher.was_committed(finished):
+            return finished.result
+        permit.forget_finished()
+        return attempt()
 
     @override
     def __reduce__(self) -> tuple[object, ...]:
@@ -206,6 +231,16 @@ class OwnedCall(functools.partial[object]):
             return False
         permit.refused = True
         return True
+
+
+async def _call_again_async(
+    finisher: RunFinisher, permit: RunPermit, finished: FinishedRun, attempt: Callable[[], object]
+) -> object:
+    if await finisher.was_committed_async(finished):
+        return finished.result
+    permit.forget_finished()
+    returned = attempt()
+    return (await returned) if _is_awaitable(returned) else returned
 
 
 def _is_awaitable(value: object) -> TypeIs[Awaitable[object]]:

@@ -184,38 +184,54 @@ class StoredRunFinisher:
 
     # The end of the function
 
+    @property
+    def is_on_loop(self) -> bool:
+        """True if the calling code runs on the loop of the scheduler, so that it must not wait for it."""
+        return self._shared.is_on_loop
+
+    def was_committed(self, finished: FinishedRun, /) -> bool | None:
+        """Return True if the transaction of an outcome was committed; None if the store does not say so."""
+        if self.is_on_loop:
+            self._log_without_answer("the function has blocked the event loop of the scheduler")
+            return None
+        try:
+            record = self._shared.look_up(self._owned.id).result(_LOOK_UP_TIMEOUT)
+        except Exception as error:
+            self._log_without_answer(exception_text(error))
+            return None
+        return self._is_committed(record, finished)
+
+    async def was_committed_async(self, finished: FinishedRun, /) -> bool | None:
+        """Do the same as `was_committed`, on the loop of the scheduler or another one."""
+        try:
+            async with asyncio.timeout(_LOOK_UP_TIMEOUT):
+                record = await asyncio.wrap_future(self._shared.look_up(self._owned.id))
+        except Exception as error:
+            self._log_without_answer(exception_text(error))
+            return None
+        return self._is_committed(record, finished)
+
     def result_of(self, end: FunctionEnd, /) -> object:
         """Return the result of a run whose function has written an outcome, or raise the exception of the function."""
         if end.has_same_result:
             return end.returned
-        if self._shared.is_on_loop:
-            return self._without_answer(end, "the function has blocked the event loop of the scheduler")
-        try:
-            record = self._shared.look_up(self._owned.id).result(_LOOK_UP_TIMEOUT)
-        except Exception as error:
-            return self._without_answer(end, exception_text(error))
-        return self._result_by(record, end)
+        return self._result_by(self.was_committed(end.finished), end)
 
     async def result_of_async(self, end: FunctionEnd, /) -> object:
         """Return the result of a run whose function has written an outcome, or raise the exception of the function."""
         if end.has_same_result:
             return end.returned
-        try:
-            async with asyncio.timeout(_LOOK_UP_TIMEOUT):
-                record = await asyncio.wrap_future(self._shared.look_up(self._owned.id))
-        except Exception as error:
-            return self._without_answer(end, exception_text(error))
-        return self._result_by(record, end)
+        return self._result_by(await self.was_committed_async(end.finished), end)
 
-    def _without_answer(self, end: FunctionEnd, reason: str) -> object:
-        """End the run like its function: its next outcome finds out if the transaction was committed."""
+    def _log_without_answer(self, reason: str) -> None:
+        """Log that the next outcome of the run finds out if the transaction was committed."""
         message = "It is not known if the transaction that finished the run %s was committed: %s"
         logger.warning(message, self._owned.id, reason)
-        return _as_function(end)
 
-    def _result_by(self, record: RunRecord | None, end: FunctionEnd) -> object:
-        if record is None or not self._is_committed(record, end.finished):
-            self._owned.permit.finished = None
+    def _result_by(self, committed: bool | None, end: FunctionEnd) -> object:
+        if not committed:
+            if committed is not None:
+                self._owned.permit.forget_finished()
             return _as_function(end)
         if end.error is not None:
             message = "The run %s raised an exception after it was finished in a transaction, whose outcome counts"
@@ -227,9 +243,12 @@ class StoredRunFinisher:
             logger.warning(message, self._owned.id)
         return end.finished.result
 
-    def _is_committed(self, record: RunRecord, finished: FinishedRun) -> bool:
-        # Only the owner with a fence moves the run on to the next one.
+    def _is_committed(self, record: RunRecord | None, finished: FinishedRun) -> bool:
         outcome = finished.outcome
+        if record is None:
+            # The store had the run, and removes finished ones only.
+            return self._owned.permit.term is not None
+        # Only the owner with a fence moves the run on to the next one.
         return (
             isinstance(outcome, Outcome)
             and (record.state, record.fence) == (outcome.state, outcome.fence + 1)

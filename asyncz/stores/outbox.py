@@ -13,6 +13,7 @@ from typing_extensions import ParamSpec
 
 from asyncz._aliases import LostRunPolicy
 from asyncz._checks import check_choice, check_instance, check_text
+from asyncz._current_run import PostgresConnection
 from asyncz._run_ids import new_run_id
 from asyncz._signatures import check_function
 from asyncz._traced_call import loaded_trace_context
@@ -29,9 +30,7 @@ from asyncz.tasks import Task
 from asyncz.triggers.base import start_trigger
 
 if TYPE_CHECKING:
-    import psycopg
-
-    OutboxConnection: TypeAlias = sqlite3.Connection | psycopg.Connection[object]
+    OutboxConnection: TypeAlias = sqlite3.Connection | PostgresConnection
     """Connection of the user: of the module `sqlite3`, or of psycopg with rows of any kind."""
 else:
     OutboxConnection = object

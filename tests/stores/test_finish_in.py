@@ -27,6 +27,7 @@ from asyncz import (
     TaskError,
     TaskExecuted,
     TaskNotification,
+    TaskRetrying,
     TaskTimeoutError,
     current_run,
 )
@@ -323,6 +324,43 @@ async def test_attempt_forgets_outcome_of_last_one(url: str, monkeypatch: pytest
     assert [(run.attempt, run.result) for run in await history(url)] == [(2, "3")]
 
 
+def book_and_stay(url: str) -> int:
+    book(url)
+    noted.append("booked")
+    release.wait(60)
+    return 7
+
+
+@pytest.mark.parametrize(("function", "executor"), [(book_and_stay, "threadpool"), (book_in_coroutine, "asyncio")])
+async def test_timeout_after_commit_is_not_retried(
+    url: str, function: Callable[[str], object], executor: Alias
+) -> None:
+    scheduler = scheduler_of(url)
+    task = scheduler.add_task(
+        function, url, trigger=None, id="book", executor=executor, timeout=1, retry=Retry(attempts=3, delay=0)
+    )
+    # The next attempt begins when the thread of the first one is free.
+    scheduler.subscribe(TaskRetrying, lambda _: release.set())
+    async with scheduler:
+        assert await task.run() == 7
+    assert ([(run.state, run.result) for run in await history(url)], orders(url)) == ([("executed", "7")], 1)
+    assert noted == ["booked"]
+
+
+def book_and_prune(url: str) -> int:
+    book(url)
+    with contextlib.closing(connect(url)) as connection:
+        connection.execute("DELETE FROM asyncz_runs WHERE task_id = 'book'")
+        connection.commit()
+    raise ValueError(url)
+
+
+async def test_finished_run_that_is_pruned_counts(url: str) -> None:
+    outcome = await outcome_of(url, book_and_prune, Retry(attempts=3, delay=0))
+    assert isinstance(outcome, TaskExecuted)
+    assert (outcome.result, orders(url)) == (7, 1)
+
+
 async def test_other_result_after_commit_is_dropped(url: str, caplog: pytest.LogCaptureFixture) -> None:
     outcome = await outcome_of(url, book_and_return_text)
     assert isinstance(outcome, TaskExecuted)
@@ -423,8 +461,8 @@ async def test_coroutine_finishes_its_run(postgres_url: str, raised: str, kept: 
 
 
 def finish_in_process() -> str:
-    with pytest.raises(RunFinishError) as raised:
-        current_run().finish_in(sqlite3.connect(":memory:"), 1)
+    with pytest.raises(RunFinishError) as raised, contextlib.closing(sqlite3.connect(":memory:")) as connection:
+        current_run().finish_in(connection, 1)
     return f"{raised.value}"
 
 

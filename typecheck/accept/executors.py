@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import assert_type
+from uuid import UUID
 
 import attrs
 from distributed import Client
@@ -92,6 +93,7 @@ def pools_and_clusters(pool: concurrent.futures.Executor, client: Client) -> Non
 async def calls(executor: ThreadPoolExecutor, run: TaskRun[bytes], notifier: Notifier) -> None:
     await executor.start(notifier, "alias")
     executor.submit(run)
+    assert_type(run.run_id, UUID)
     assert_type(executor.cancel(run), bool)
     assert_type(executor.state, ExecutorState)
     await executor.shutdown(wait=False)

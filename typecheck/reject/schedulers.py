@@ -248,9 +248,17 @@ def of_bytes_only(event: TaskExecuted[bytes]) -> None: ...
 def of_two(event: TaskError, number: int) -> None: ...
 
 
+def of_any(event: TaskExecuted[object]) -> None: ...
+
+
+def of_error(event: TaskError) -> None: ...
+
+
 def subscriptions() -> None:
     scheduler.subscribe(TaskError, on_result)  # E
     scheduler.subscribe(TaskExecuted, on_error)  # E
+    scheduler.subscribe(TaskExecuted, of_any, scope="nodes")  # E
+    scheduler.subscribe(TaskError, of_error, scope="nodes")  # E
     scheduler.subscribe(TaskCancelled, on_missed)  # E
     scheduler.subscribe(SchedulerStarted, on_error)  # E
     scheduler.subscribe(TaskExecuted, of_bytes_only)  # E
