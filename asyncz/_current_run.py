@@ -173,7 +173,8 @@ class CurrentRun:
         history has the committed one.
 
         Call this at the end of the transaction, and commit before the function returns: other nodes wait for it. With
-        SQLite, a transaction that reads first has to begin with BEGIN IMMEDIATE. Do not change the result afterwards.
+        SQLite, a transaction that reads first has to begin with BEGIN IMMEDIATE; with PostgreSQL, its isolation is
+        READ COMMITTED: an older snapshot may not have the run yet. Do not change the result afterwards.
         For functions on threads and event loops of the process of the scheduler, not for those in worker processes.
 
         Args:

@@ -170,7 +170,8 @@ class StoredRunFinisher:
     def _rejection(self, run: object, fence: int | None) -> RunFinishError:
         owned = self._owned
         if fence is None:
-            return RunFinishError(owned.task_id, "the database of the connection does not have it; use the store's")
+            reason = "the database of the connection does not have it; use the store's, and READ COMMITTED"
+            return RunFinishError(owned.task_id, reason)
         if owned.permit.finished is not None:
             return RunFinishError(owned.task_id, "it was finished before")
         return self._loss(run, f"another node has taken it over: its fence is {fence} and not {owned.fence}")

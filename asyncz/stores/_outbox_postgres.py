@@ -25,7 +25,7 @@ _GIVEN = [column for column in RUN_COLUMNS if column not in {"sequence", "create
 _READ_TASK = f"SELECT {column_list(TASK_COLUMNS)} FROM asyncz_tasks WHERE id = %s".encode()  # noqa: S608  # own names
 _ADD_RUN = (
     f"INSERT INTO asyncz_runs ({column_list(_GIVEN)}, created_at)"  # noqa: S608  # own names
-    f" VALUES ({', '.join(f'%({column})s' for column in _GIVEN)}, clock_timestamp())"
+    f" VALUES ({', '.join(f'%({column})s' for column in _GIVEN)}, clock_timestamp()) RETURNING id"
 ).encode()
 _UPDATES = ", ".join(f'"{column}" = excluded."{column}"' for column in TASK_COLUMNS if column != "version")
 # One statement. The row of the counter stays locked, so that revisions become visible in their order. The condition is
@@ -35,6 +35,7 @@ _ADD_TASK = (
     f" INSERT INTO asyncz_tasks ({column_list(TASK_COLUMNS)}) SELECT"
     f" {', '.join('value' if column == 'revision' else f'%({column})s' for column in TASK_COLUMNS)} FROM next"
     f" ON CONFLICT (id) DO UPDATE SET {_UPDATES}, version = asyncz_tasks.version + 1 WHERE asyncz_tasks.removed"
+    " RETURNING id"
 ).encode()
 _NOTIFY = f"SELECT pg_notify({CHANNEL}, '')".encode()
 _READ_FENCE = b"SELECT fence FROM asyncz_runs WHERE id = %s"
@@ -91,7 +92,8 @@ class PostgresOutboxTransaction:
         finished = 0
         with _translated(), psycopg.Cursor(self._connection) as cursor:
             for statement in _finish_statements(node, submission, outcome):
-                finished = cursor.execute(*statement).rowcount
+                # Rows, and not their number, which a pipeline does not know yet.
+                finished = len(cursor.execute(*statement).fetchall())
             if outcome.then and finished:
                 _ = cursor.execute(_NOTIFY)
         return finished == 1
@@ -105,7 +107,7 @@ class PostgresOutboxTransaction:
     def _write(self, sql: bytes, values: dict[str, object]) -> int:
         """Execute a statement, and return the number of written rows."""
         with _translated(), psycopg.Cursor(self._connection) as cursor:
-            written = cursor.execute(sql, values).rowcount
+            written = len(cursor.execute(sql, values).fetchall())
             _ = cursor.execute(_NOTIFY)
         return written
 
@@ -123,7 +125,7 @@ class PostgresAsyncTransaction:
         with _translated():
             async with psycopg.AsyncCursor(self._connection) as cursor:
                 for statement in _finish_statements(node, submission, outcome):
-                    finished = (await cursor.execute(*statement)).rowcount
+                    finished = len(await (await cursor.execute(*statement)).fetchall())
                 if outcome.then and finished:
                     _ = await cursor.execute(_NOTIFY)
         return finished == 1

@@ -559,6 +559,28 @@ async def run_of_store(scheduler: AsyncIOScheduler, submit: Callable[[], object]
     return found
 
 
+def book_in_pipeline(url: str) -> int:
+    with psycopg.connect(url) as connection, connection.pipeline():
+        connection.execute("INSERT INTO orders VALUES (1)")
+        return current_run().finish_in(connection, 7)
+
+
+async def book_in_async_pipeline(url: str) -> int:
+    async with await psycopg.AsyncConnection.connect(url) as connection, connection.pipeline():
+        await connection.execute("INSERT INTO orders VALUES (1)")
+        return await current_run().finish_in_async(connection, 7)
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("postgres")
+@pytest.mark.parametrize("function", [book_in_pipeline, book_in_async_pipeline])
+async def test_run_is_finished_in_pipeline(postgres_url: str, function: Callable[[str], object]) -> None:
+    outcome = await outcome_of(postgres_url, function, executor="asyncio")
+    assert isinstance(outcome, TaskExecuted)
+    assert [(run.state, run.result) for run in await history(postgres_url)] == [("executed", "7")]
+    assert (noted, orders(postgres_url)) == ([7], 1)
+
+
 @pytest.mark.slow
 @pytest.mark.xdist_group("postgres")
 async def test_autocommit_of_postgres_is_rejected(postgres_url: str) -> None:
