@@ -30,7 +30,7 @@ from asyncz.stores.records import Outcome, RunRecord, TaskRecord
 _READ_TASK = f"SELECT {column_list(TASK_COLUMNS)} FROM asyncz_tasks WHERE id = ?"  # noqa: S608  # own names
 _ADD_RUN = f"INSERT INTO asyncz_runs ({column_list(RUN_COLUMNS)}) VALUES ({', '.join('?' * len(RUN_COLUMNS))})"  # noqa: S608  # own names
 _NEXT_REVISION = "UPDATE asyncz_counters SET value = value + 1 WHERE name = 'revision' RETURNING value"
-_READ_BEFORE = "The transaction has read before, and others have written since: begin it with BEGIN IMMEDIATE"
+_READ_BEFORE = "Others write meanwhile; if the transaction has read before, begin it with BEGIN IMMEDIATE"
 # `sqlite3.LEGACY_TRANSACTION_CONTROL`, since Python 3.12: the driver begins transactions as `isolation_level` says.
 _LEGACY = -1
 
@@ -131,7 +131,7 @@ class SqliteOutboxTransaction:
         try:
             yield
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorname == "SQLITE_BUSY_SNAPSHOT":
+            if error.sqlite_errorname.startswith("SQLITE_BUSY"):
                 error.add_note(_READ_BEFORE)
             if not any(each in f"{error}" for each in ("no such table", "no such column", "has no column")):
                 raise

@@ -13,7 +13,10 @@ from typing_extensions import ParamSpec
 
 from asyncz._aliases import LostRunPolicy
 from asyncz._checks import check_choice, check_instance, check_text
-from asyncz._current_run import PostgresConnection
+from asyncz._current_run import (
+    PostgresAsyncConnection as PostgresAsyncConnection,
+    PostgresConnection as PostgresConnection,
+)
 from asyncz._run_ids import new_run_id
 from asyncz._signatures import check_function
 from asyncz._traced_call import loaded_trace_context

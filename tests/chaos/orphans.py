@@ -141,16 +141,17 @@ def _send(process: subprocess.Popen[bytes], victim: Victim) -> None:
 
 def _kill(process: subprocess.Popen[bytes], victim: Victim, printed: Path) -> None:
     """Send the signal and wait for the end of the process."""
-    deadline, ignored = time.monotonic() + 60, 0
+    deadline = time.monotonic() + 60
+    # A KeyboardInterrupt may be lost while the interpreter starts and imports modules: Python ignores it in callbacks
+    # of importlib, for example. A person presses Ctrl-C once more when the program says something.
+    is_repeated = victim.signal == signal.SIGINT and not printed.stat().st_size
     _send(process, victim)
     while process.poll() is None:
         if time.monotonic() > deadline:
             process.kill()
             process.wait()
-        # A KeyboardInterrupt in a weakref callback of importlib, while the program imports its modules, ends nothing:
-        # Python prints it and goes on. A person presses Ctrl-C once more.
-        elif (now_ignored := printed.read_bytes().count(b"\nKeyboardInterrupt: ")) > ignored:
-            ignored = now_ignored
+        elif is_repeated and printed.stat().st_size:
+            is_repeated = False
             _send(process, victim)
         time.sleep(0.01)
 

@@ -180,7 +180,9 @@ async def test_failed_call_leaves_the_transaction_usable(
 async def test_autocommit_connection_is_its_own_transaction(url: str) -> None:
     outbox = Outbox()
     if url.startswith("sqlite"):
-        connection: OutboxConnection = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
+        connection: sqlite3.Connection | psycopg.Connection[dict[str, object]] = sqlite3.connect(
+            url.removeprefix("sqlite:///"), isolation_level=None
+        )
     else:
         connection = psycopg.Connection[dict[str, object]].connect(url, autocommit=True, row_factory=dict_row)
     with contextlib.closing(connection):
@@ -251,7 +253,9 @@ async def test_concurrent_add_of_one_id_is_a_conflict(
 
 async def test_rows_of_another_form_do_not_matter(url: str) -> None:
     if url.startswith("sqlite"):
-        connection: OutboxConnection = sqlite3.connect(url.removeprefix("sqlite:///"))
+        connection: sqlite3.Connection | psycopg.Connection[dict[str, object]] = sqlite3.connect(
+            url.removeprefix("sqlite:///")
+        )
         connection.row_factory = sqlite3.Row
     else:
         connection = psycopg.Connection[dict[str, object]].connect(url, row_factory=dict_row)

@@ -116,6 +116,8 @@ def test_start_method_spawn_without_forkserver(monkeypatch: pytest.MonkeyPatch) 
 
 
 async def test_two_pools_are_independent() -> None:
+    # Pools of others, such as loky's, may live on.
+    before = {*multiprocessing.active_children()}
     pools = {"under_test": process_pool_of(2, "fork"), "other": process_pool_of(2, "fork")}
     async with asyncio.timeout(60), AsyncIOScheduler(executors=pools) as scheduler:
         other = scheduler.add_task(payloads.add, 1, 2, executor="other", trigger=None)
@@ -123,4 +125,4 @@ async def test_two_pools_are_independent() -> None:
         with pytest.raises(WorkerLostError):
             await scheduler.add_task(payloads.die, executor="under_test").result()
         assert await other.run() == 3
-    assert not multiprocessing.active_children()
+    assert before.issuperset(multiprocessing.active_children())
