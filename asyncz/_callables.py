@@ -1,13 +1,13 @@
-"""Inspection of callables: names, coroutine functions, awaitables."""
+"""Inspection of callables: names and coroutine functions."""
 
 from __future__ import annotations
 
 import functools
 import inspect
 from collections.abc import Awaitable
-from types import BuiltinMethodType, CoroutineType, FunctionType, MethodType
+from types import BuiltinMethodType, FunctionType, MethodType
 
-from typing_extensions import TypeIs, TypeVar
+from typing_extensions import TypeVar
 
 ResultT = TypeVar("ResultT")
 
@@ -27,11 +27,6 @@ class CallableProxy:
 
 _WRAPPERS = (functools.partial, CallWrapper)
 _METHODS = (MethodType, BuiltinMethodType)
-
-# The types that most functions return: a lookup here is cheaper than asking a class for an attribute it lacks.
-_NEVER_AWAITABLE: frozenset[type[object]] = frozenset(
-    {type(None), bool, int, float, str, bytes, tuple, list, dict, set}
-)
 
 
 def function_reference(function: object) -> str:
@@ -93,12 +88,6 @@ def is_coroutine_function(function: object) -> bool:
     if inspect.iscoroutinefunction(inner):
         return True
     return inspect.iscoroutinefunction(getattr(inner, "__call__", None))  # noqa: B004  # inspects the method itself
-
-
-def is_awaitable(outcome: ResultT | Awaitable[ResultT]) -> TypeIs[Awaitable[ResultT]]:
-    """Return True if a call returned an object that has to be awaited."""
-    kind = type(outcome)
-    return kind is CoroutineType or (kind not in _NEVER_AWAITABLE and hasattr(kind, "__await__"))
 
 
 async def as_coroutine(awaitable: Awaitable[ResultT]) -> ResultT:

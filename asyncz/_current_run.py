@@ -172,10 +172,10 @@ class CurrentRun:
         scheduler has reported meanwhile, as after a timeout or a cancellation, stays as it was reported, but the
         history has the committed one.
 
-        Call this at the end of the transaction, and commit before the function returns: other nodes wait for it. With
-        SQLite, a transaction that reads first has to begin with BEGIN IMMEDIATE; with PostgreSQL, its isolation is
-        READ COMMITTED: an older snapshot may not have the run yet. Do not change the result afterwards.
-        For functions on threads and event loops of the process of the scheduler, not for those in worker processes.
+        Call this at the end of the transaction, and commit before the function returns: other nodes wait for it. Do
+        not change the result afterwards. With SQLite, a transaction that reads first has to begin with BEGIN IMMEDIATE.
+        With PostgreSQL, the isolation has to be READ COMMITTED, because an older snapshot may not have the run yet. For
+        functions on threads and event loops of the process of the scheduler, not for those in worker processes.
 
         Args:
             connection: Connection of `sqlite3` or psycopg that is in a transaction, or begins one by itself.

@@ -8,8 +8,10 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 from uuid import UUID
 
+from asyncz._awaitables import is_awaitable
+
 if TYPE_CHECKING:
-    from typing_extensions import TypeIs, override
+    from typing_extensions import override
 else:
 
     def override(method: object) -> object:
@@ -129,10 +131,6 @@ class RunPermit:
         self.noticed: bool = False
         self.finished: FinishedRun | None = None
 
-    def forget_finished(self) -> None:
-        """Forget the outcome that the function has written in a transaction of its own."""
-        self.finished = None
-
     @property
     def is_valid(self) -> bool:
         """True if no other node can have taken over the run."""
@@ -199,7 +197,7 @@ class OwnedCall(functools.partial[object]):
             if permit.finished is None or _cancels(error):
                 raise
             return finisher.result_of(FunctionEnd(permit.finished, error=error))
-        if _is_awaitable(returned):
+        if is_awaitable(returned):
             return FinishingAwaitable(returned, finisher, permit)
         if permit.finished is None:
             return returned
@@ -213,7 +211,7 @@ class OwnedCall(functools.partial[object]):
             return _call_again_async(finisher, permit, finished, attempt)
         if finisher.was_committed(finished):
             return finished.result
-        permit.forget_finished()
+        permit.finished = None
         return attempt()
 
     @override
@@ -238,18 +236,14 @@ async def _call_again_async(
 ) -> object:
     if await finisher.was_committed_async(finished):
         return finished.result
-    permit.forget_finished()
+    permit.finished = None
     returned = attempt()
-    return (await returned) if _is_awaitable(returned) else returned
-
-
-def _is_awaitable(value: object) -> TypeIs[Awaitable[object]]:
-    return hasattr(type(value), "__await__")
+    return (await returned) if is_awaitable(returned) else returned
 
 
 def _cancels(error: BaseException) -> bool:
     """Return True for an exception that cancels the run; the outcome that the scheduler reports then is that."""
-    # Imported here: worker processes that run functions only do not need it.
+    # Imported here, as below: worker processes that run functions only do not need it.
     from asyncio import CancelledError
 
     return isinstance(error, (CancelledError, GeneratorExit))

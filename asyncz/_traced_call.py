@@ -12,7 +12,8 @@ from typing import Generic
 
 from typing_extensions import TypeVar, override
 
-from asyncz._callables import CallWrapper, is_awaitable
+from asyncz._awaitables import is_awaitable
+from asyncz._callables import CallWrapper
 from asyncz._run_owners import OwnedCall, RunOwnership
 from asyncz._running import trace_fields
 

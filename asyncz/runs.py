@@ -20,7 +20,7 @@ from uuid import UUID
 import attrs
 from typing_extensions import TypeVar, override
 
-from asyncz._callables import is_awaitable
+from asyncz._awaitables import is_awaitable
 from asyncz._coroutines import await_in_new_loop, await_or_close
 from asyncz._run_ids import PlainKey, RunKey, run_id_of, run_numbers
 from asyncz._running import running_run

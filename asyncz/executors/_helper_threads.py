@@ -1,4 +1,4 @@
-"""Threads that pickle and unpickle for executors without a supervisor, so that no run delays another one."""
+"""Threads that call user code for executors without a supervisor, as pickling does: no run delays another one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from asyncz.executors._safe_logging import logger
 
 _IDLE_SECONDS = 1.0
-_MESSAGE = "Pickling or unpickling raised an exception outside of a run"
+_MESSAGE = "Pickling, unpickling or a log handler raised an exception outside of a run"
 
 
 class HelperThreads:
@@ -80,11 +80,11 @@ class HelperThreads:
             _make(call)
 
 
-class Lane:
+class OrderedCalls:
     """Calls that helper threads make one after another, in order.
 
-    `call` and `is_idle` are for one thread, which adds the calls. A helper thread that finds no call left notes under
-    the lock that the lane is idle, so that the next call starts the lane again.
+    `call` and `is_idle` are for one thread, which adds the calls. A helper thread that finds no call left notes that
+    under the lock, so that the next call asks for a thread again.
 
     Args:
         threads: Threads that make the calls.
@@ -103,7 +103,7 @@ class Lane:
             return self._is_idle
 
     def call(self, call: Callable[[], object]) -> None:
-        """Make a call after the earlier ones of this lane."""
+        """Make a call after the earlier ones."""
         with self._lock:
             self._calls.append(call)
             is_served = not self._is_idle

@@ -12,9 +12,10 @@ import struct
 import traceback
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TypeAlias, TypeGuard
+from typing import TypeAlias
 from uuid import UUID
 
+from asyncz._awaitables import is_awaitable
 from asyncz._coroutines import await_or_close
 from asyncz._text import class_name, type_name
 from asyncz.executors._remote_progress import Report, ThrottledReports
@@ -126,7 +127,7 @@ def execute(
         return UNLOADABLE, report_of(error, dumps)
     try:
         outcome = call()
-        if _is_awaitable(outcome):
+        if is_awaitable(outcome):
             outcome = await_or_close(outcome, partial(await_outcome, outcome))
     except asyncio.CancelledError:
         return CANCELLED, b""
@@ -136,10 +137,6 @@ def execute(
         return RESULT, dumps(outcome)
     except BaseException as error:
         return UNPICKLABLE, pickle.dumps((_shortened(safe_repr(type(outcome))), safe_repr(error)))
-
-
-def _is_awaitable(outcome: object) -> TypeGuard[Awaitable[object]]:
-    return hasattr(type(outcome), "__await__")
 
 
 def _shortened(text: str) -> str:

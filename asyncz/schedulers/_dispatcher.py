@@ -11,7 +11,8 @@ from typing import Never, Protocol, cast, get_args, get_origin
 from typing_extensions import TypeVar
 
 from asyncz import events
-from asyncz._callables import function_name, identity_of, is_awaitable
+from asyncz._awaitables import is_awaitable
+from asyncz._callables import function_name, identity_of
 from asyncz._text import printable
 from asyncz.exceptions import InvalidInputError
 from asyncz.schedulers._safe_logging import logger

@@ -232,7 +232,7 @@ class StoredRunFinisher:
     def _result_by(self, committed: bool | None, end: FunctionEnd) -> object:
         if not committed:
             if committed is not None:
-                self._owned.permit.forget_finished()
+                self._owned.permit.finished = None
             return _as_function(end)
         if end.error is not None:
             message = "The run %s raised an exception after it was finished in a transaction, whose outcome counts"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from asyncz.config.models.tasks import LimitsConfig, RetryConfig
+from asyncz.schedulers._store_tasks import StoredTasks
 from asyncz.stores._report_texts import details_of_text
 from asyncz.stores._unvalidated import evolved
 from asyncz.stores.exceptions import NodeLostError
@@ -47,12 +48,16 @@ class ForeignRetries:
         return found
 
 
-async def with_lost_attempt(session: StoreSession, run: RunRecord) -> RunRecord:
+async def with_lost_attempt(tasks: StoredTasks, session: StoreSession, run: RunRecord) -> RunRecord:
     """Return a run of a lost node with the number of the attempt that was lost.
 
     The store has the number with which the node began. The attempts that have failed there are in its reports, which
-    are written within a second; without reports, the number stays.
+    are written within a second; without reports, the number stays. Only a run with a retry policy can have another
+    attempt: the reports of others are not read.
     """
+    stored = tasks.get(run.task_id)
+    if stored is not None and stored.controller.task.limits.retry is None:
+        return run
     failed = [
         each.attempt for report in await session.reports(run.id) for each in details_of_text(report.details).attempts
     ]

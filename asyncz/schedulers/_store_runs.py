@@ -455,7 +455,7 @@ class StoredRuns:
             for each in taken:
                 message = "The run %s of the task %r was taken over from the lost node %s"
                 logger.warning(message, each.id, each.task_id, each.lost_node)
-                run = await _with_lost_attempt(self._tasks, session, each)
+                run = await with_lost_attempt(self._tasks, session, each)
                 if run.on_lost == "rerun":
                     await self._start_claimed(session, run, term)
                 else:
@@ -498,7 +498,7 @@ class StoredRuns:
         term, foreign = self._term(), ForeignRetries(session)
         async for run in self._unknown_runs(session):
             if self._may_have_failed(run):
-                await self._fail(await _with_lost_attempt(self._tasks, session, run), term, foreign)
+                await self._fail(await with_lost_attempt(self._tasks, session, run), term, foreign)
             else:
                 await self._start_claimed(session, run, term)
         self.wants_reclaim = self._takes_over = False
@@ -641,13 +641,6 @@ async def _is_superseded(session: StoreSession, stored: StoredTask, run: RunReco
         return False
     newest = await session.runs(RunQuery(task_id=run.task_id, states=("waiting", "running"), limit=1))
     return any(each.sequence > run.sequence for each in newest)
-
-
-async def _with_lost_attempt(tasks: StoredTasks, session: StoreSession, run: RunRecord) -> RunRecord:
-    """Return a run with the number of the lost attempt; only a run with a retry policy can have another one."""
-    stored = tasks.get(run.task_id)
-    has_retries = stored is None or stored.controller.task.limits.retry is not None
-    return await with_lost_attempt(session, run) if has_retries else run
 
 
 def _retry_delay(tasks: StoredTasks, event: TaskError) -> float | None:

@@ -191,10 +191,6 @@ class StoreAdmin(abc.ABC):
             "SELECT CASE WHEN removed THEN 'removed' ELSE state END, count(*) FROM asyncz_tasks GROUP BY 1"
         )
         runs = self._rows("SELECT state, count(*) FROM asyncz_runs GROUP BY 1")
-        nodes = self._rows(
-            "SELECT id, name, app_version, lease_until, paused FROM asyncz_nodes WHERE lease_until > ? ORDER BY id",
-            self.stored_time(self.now()),
-        )
         named = self._rows(
             "SELECT id, state, inactive_since, problem FROM asyncz_tasks"
             " WHERE state <> 'active' AND NOT removed ORDER BY id LIMIT 100"
@@ -208,17 +204,22 @@ class StoreAdmin(abc.ABC):
                 if state == "undeclared"
             },
             parked={str(task_id): str(problem) for task_id, state, _, problem in named if state == "parked"},
-            nodes=[
-                NodeRecord(
-                    id=str(node),
-                    name=str(name),
-                    app_version=int(str(version)),
-                    lease_until=self.read_time(until),
-                    paused=bool(paused),
-                )
-                for node, name, version, until, paused in nodes
-            ],
+            nodes=self.nodes(),
         )
+
+    def nodes(self) -> Sequence[NodeRecord]:
+        """Return the nodes whose lease is valid, sorted by id."""
+        sql = "SELECT id, name, app_version, lease_until, paused FROM asyncz_nodes WHERE lease_until > ? ORDER BY id"
+        return [
+            NodeRecord(
+                id=str(node),
+                name=str(name),
+                app_version=int(str(version)),
+                lease_until=self.read_time(until),
+                paused=bool(paused),
+            )
+            for node, name, version, until, paused in self._rows(sql, self.stored_time(self.now()))
+        ]
 
     def select(self, rule: PruneRule) -> Mapping[FinalRunState, Sequence[int]]:
         """Return the runs that a rule selects, as their `sequence` by state, the oldest first."""

@@ -343,17 +343,7 @@ class ConsoleQueries:
 
     def nodes(self) -> Sequence[NodeRecord]:
         """Return the nodes whose lease is valid, sorted by id."""
-        sql = "SELECT id, name, app_version, lease_until, paused FROM asyncz_nodes WHERE lease_until > ? ORDER BY id"
-        return [
-            NodeRecord(
-                id=f"{node}",
-                name=f"{name}",
-                app_version=_number(version),
-                lease_until=self._database.read_time(until),
-                paused=bool(paused),
-            )
-            for node, name, version, until, paused in self._rows(sql, self._database.stored_time(self.now))
-        ]
+        return self._database.nodes()
 
     def totals(self) -> StoreTotals:
         """Return numbers about the store."""

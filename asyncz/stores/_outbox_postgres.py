@@ -78,16 +78,7 @@ class PostgresOutboxTransaction:
             raise StoredTaskConflictError(task.id)
 
     def finish(self, node: str, submission: RunRecord | None, outcome: Outcome) -> bool:
-        """Store an outcome with the current fence, and the runs that receive its result; return False with another one.
-
-        Args:
-            node: Id of the node that owns the run.
-            submission: The run, if the store may not have it yet.
-            outcome: The outcome.
-
-        Raises:
-            InvalidInputError: The connection is in no transaction, and begins none by itself.
-        """
+        """Store an outcome and the runs that receive its result; see `OutboxTransaction.finish`."""
         _check_transaction(self._connection)
         finished = 0
         with _translated(), psycopg.Cursor(self._connection) as cursor:
@@ -119,7 +110,7 @@ class PostgresAsyncTransaction:
         self._connection = connection
 
     async def finish(self, node: str, submission: RunRecord | None, outcome: Outcome) -> bool:
-        """Do the same as `PostgresOutboxTransaction.finish`."""
+        """Store an outcome and the runs that receive its result; see `OutboxTransaction.finish`."""
         _check_transaction(self._connection)
         finished = 0
         with _translated():

@@ -76,16 +76,7 @@ class SqliteOutboxTransaction:
             _ = self._cursor.execute(WRITE_TASK, task_row(written))
 
     def finish(self, node: str, submission: RunRecord | None, outcome: Outcome) -> bool:
-        """Store an outcome with the current fence, and the runs that receive its result; return False with another one.
-
-        Args:
-            node: Id of the node that owns the run.
-            submission: The run, if the store of the node may not have it yet.
-            outcome: The outcome.
-
-        Raises:
-            InvalidInputError: The connection is in no transaction, and begins none by itself.
-        """
+        """Store an outcome and the runs that receive its result; see `OutboxTransaction.finish`."""
         if not self._connection.in_transaction and not self._begins_transactions():
             raise InvalidInputError("connection", "in autocommit mode", "begin a transaction before")
         with self._translated(), self._atomic():

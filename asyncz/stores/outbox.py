@@ -13,6 +13,8 @@ from typing_extensions import ParamSpec
 
 from asyncz._aliases import LostRunPolicy
 from asyncz._checks import check_choice, check_instance, check_text
+
+# Also those that only other signatures name: their public home is here.
 from asyncz._current_run import (
     PostgresAsyncConnection as PostgresAsyncConnection,
     PostgresConnection as PostgresConnection,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -82,6 +83,13 @@ def write_line(folder: str, line: str) -> None:
     """Append a line with the process to a file, in one write."""
     with Path(folder, "lines").open("a", buffering=1) as file:
         file.write(f"{line} {os.getpid()} {time.time()}\n")
+
+
+def kill_if_asked(file: Path) -> None:
+    """Kill the process if a file exists, and delete that before."""
+    if file.exists():
+        file.unlink()
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def write_and_hang(folder: str, line: str) -> None:

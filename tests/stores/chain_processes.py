@@ -8,14 +8,12 @@ If the folder has a file `kill-2`, the second attempt of the failing task delete
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import sys
 from pathlib import Path
 
 from asyncz import AsyncIOScheduler, DateTrigger, IntervalTrigger, Retry, current_run
 from asyncz.stores import StoreOptions
-from tests.helpers.stored_jobs import write_line
+from tests.helpers.stored_jobs import kill_if_asked, write_line
 
 
 def first(folder: str) -> str:
@@ -30,10 +28,7 @@ def second(folder: str) -> str:
 
 def fail_each_time(folder: str) -> None:
     write_line(folder, f"attempt-{current_run().attempt}")
-    killer = Path(folder, f"kill-{current_run().attempt}")
-    if killer.exists():
-        killer.unlink()
-        os.kill(os.getpid(), signal.SIGKILL)
+    kill_if_asked(Path(folder, f"kill-{current_run().attempt}"))
     raise ValueError(folder)
 
 

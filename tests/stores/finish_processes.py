@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import signal
 import sys
 from pathlib import Path
 
 from asyncz import AsyncIOScheduler, current_run
 from asyncz.stores import StoreOptions
 from tests.helpers.connections import connect
-from tests.helpers.stored_jobs import write_line
+from tests.helpers.stored_jobs import kill_if_asked, write_line
 
 
 def book(url: str, folder: str) -> str:
@@ -30,12 +28,6 @@ def book(url: str, folder: str) -> str:
         connection.commit()
     kill_if_asked(Path(folder, "kill-after"))
     return result
-
-
-def kill_if_asked(file: Path) -> None:
-    if file.exists():
-        file.unlink()
-        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def note(folder: str) -> None:

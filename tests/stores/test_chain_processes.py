@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from uuid import uuid5
@@ -13,10 +12,8 @@ from uuid import uuid5
 import pytest
 
 from asyncz.stores import RunRecord
-from tests.helpers.forked import Program
-from tests.helpers.paths import PROJECT
 from tests.helpers.postgres import new_schema
-from tests.stores.test_processes import history, lines, wait_for
+from tests.stores.test_processes import count, history, lines, node_of, wait_for
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.xdist_group("postgres_faults")]
 
@@ -28,20 +25,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return new_schema(request.getfixturevalue("postgres_server"))
 
 
-@contextmanager
-def node(url: str, folder: Path, *options: str) -> Iterator[Program]:
-    """Run a scheduler in a process of its own, which is ended as an operator would."""
-    arguments = ["-m", "tests.stores.chain_processes", url, str(folder), *options]
-    with Program(arguments, cwd=PROJECT, stdout=2) as process:
-        try:
-            yield process
-        finally:
-            process.terminate()
-            _ = process.communicate(timeout=60)
-
-
-def count(folder: Path, name: str) -> int:
-    return sum(line.startswith(f"{name} ") for line in lines(folder))
+node = partial(node_of, "tests.stores.chain_processes")
 
 
 def has_attempt(folder: Path, number: int) -> bool:

@@ -6,7 +6,8 @@ import asyncio
 import sqlite3
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -259,8 +260,7 @@ async def test_postgres_upgrade_beside_firing_node(postgres_server: str, monkeyp
         with _postgres_connection.connected(url, prepare=False) as own:
             _ = own.execute(_FIRE, {"firings": "[]", "runs": "[]", "node": "node", "now": None})
 
-    with psycopg.connect(url) as outbox, psycopg.connect(url, autocommit=True) as observer:
-        _ = outbox.execute("LOCK TABLE asyncz_runs IN ROW EXCLUSIVE MODE")
+    with _long_transaction(url) as outbox, psycopg.connect(url, autocommit=True) as observer:
         upgrading = asyncio.create_task(asyncio.to_thread(_upgrade, url))
         await _until_waiting(observer, 1)
         firing = asyncio.create_task(asyncio.to_thread(fire))
@@ -268,6 +268,14 @@ async def test_postgres_upgrade_beside_firing_node(postgres_server: str, monkeyp
         outbox.commit()
         await firing
         assert await upgrading == missing
+
+
+@contextmanager
+def _long_transaction(url: str) -> Iterator[psycopg.Connection]:
+    """Keep a transaction open that has written to the table of runs."""
+    with psycopg.connect(url) as connection:
+        _ = connection.execute("LOCK TABLE asyncz_runs IN ROW EXCLUSIVE MODE")
+        yield connection
 
 
 def _make_old_schema(url: str, monkeypatch: pytest.MonkeyPatch) -> int:
@@ -294,8 +302,7 @@ async def test_postgres_upgrade_lets_nodes_work(postgres_server: str, monkeypatc
     monkeypatch.setattr(_postgres_connection, "_LOCK_TIMEOUT", 0.2)
     monkeypatch.setattr(_postgres_connection, "_LOCK_PAUSE", 0.2)
     monkeypatch.setattr(_postgres_connection, "_LOCK_TRIES", 1000)
-    with psycopg.connect(url) as long, psycopg.connect(url, autocommit=True) as observer:
-        _ = long.execute("LOCK TABLE asyncz_runs IN ROW EXCLUSIVE MODE")
+    with _long_transaction(url) as long, psycopg.connect(url, autocommit=True) as observer:
         upgrading = asyncio.create_task(asyncio.to_thread(_upgrade, url))
         # Later than the upgrade in the queue of the lock, and granted while the long transaction goes on.
         for _ in range(3):
@@ -316,8 +323,7 @@ async def test_postgres_upgrade_gives_up(postgres_server: str, monkeypatch: pyte
     missing = _make_old_schema(url, monkeypatch)
     monkeypatch.setattr(_postgres_connection, "_LOCK_TIMEOUT", 0.05)
     monkeypatch.setattr(_postgres_connection, "_LOCK_PAUSE", 0.01)
-    with psycopg.connect(url) as long:
-        _ = long.execute("LOCK TABLE asyncz_runs IN ROW EXCLUSIVE MODE")
+    with _long_transaction(url) as long:
         with pytest.raises(StoreConnectionError, match=r"0004_reports.sql waits for a lock that a long transaction"):
             await connected(PostgresStore(url))
         long.commit()

@@ -33,10 +33,9 @@ from asyncz import (
 )
 from asyncz.schedulers._store_finish import FinishedRuns
 from asyncz.stores import MemoryStore, NodeRecord, RunQuery, RunRecord, StoreOptions, StoreSchemaError
-from asyncz.stores._admin_urls import opened_admin
 from asyncz.stores._urls import store_of
 from asyncz.stores.exceptions import StoreClosedError
-from tests.helpers.connections import connect
+from tests.helpers.connections import connect, orders, with_orders
 from tests.helpers.postgres import new_schema
 from tests.helpers.waiting import until
 
@@ -69,19 +68,9 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 def prepared(url: str) -> str:
-    with opened_admin(url, "create") as admin:
-        admin.migrate()
-    with contextlib.closing(connect(url)) as connection:
-        connection.execute("CREATE TABLE orders (id integer)")
-        connection.commit()
     noted.clear()
     release.clear()
-    return url
-
-
-def orders(url: str) -> int:
-    with contextlib.closing(connect(url)) as connection:
-        return len(connection.execute("SELECT id FROM orders").fetchall())
+    return with_orders(url)
 
 
 def change_fence(url: str) -> None:

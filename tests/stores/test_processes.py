@@ -6,7 +6,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -38,22 +38,38 @@ def store_of(url: str) -> Store:
 
 
 @contextmanager
-def node(url: str, folder: Path, version: int = 1, *options: str) -> Iterator[Program]:
-    """Run a scheduler in a process of its own, which is ended as an operator would."""
-    arguments = ["-m", "tests.stores.processes", url, str(folder), f"{version}", *options]
-    with Program(arguments, cwd=PROJECT, stdout=2) as process:
+def node_of(module: str, url: str, folder: Path, *options: str, is_faultless: bool = False) -> Iterator[Program]:
+    """Run the scheduler of a module in a process of its own, which is ended as an operator would.
+
+    Args:
+        module: Module that is the program.
+        url: Store.
+        folder: Folder of the files that the runs write.
+        options: Further arguments of the program.
+        is_faultless: Fail if the program has printed a traceback.
+    """
+    with Program(["-m", module, url, str(folder), *options], cwd=PROJECT, stdout=2) as process:
         try:
             yield process
         finally:
             process.terminate()
             _, errors = process.communicate(timeout=60)
-            assert "Traceback" not in errors, errors
+            assert not (is_faultless and "Traceback" in errors), errors
+
+
+def node(url: str, folder: Path, version: int = 1, *options: str) -> AbstractContextManager[Program]:
+    return node_of("tests.stores.processes", url, folder, f"{version}", *options, is_faultless=True)
 
 
 def lines(folder: Path) -> list[str]:
     """Return the lines that runs have written, each of its task, its process and its time."""
     path = folder / "lines"
     return path.read_text().splitlines() if path.exists() else []
+
+
+def count(folder: Path, name: str) -> int:
+    """Return the number of lines that a task has written."""
+    return sum(line.startswith(f"{name} ") for line in lines(folder))
 
 
 def has_lines(folder: Path, number: int) -> bool:

@@ -32,7 +32,7 @@ from asyncz.exceptions import (
     WorkerLostError,
 )
 from asyncz.executors import _remote_progress, _remote_records, _remote_worker
-from asyncz.executors._helper_threads import HelperThreads, Lane
+from asyncz.executors._helper_threads import HelperThreads, OrderedCalls
 from asyncz.executors._serialization import (
     is_plain_call,
     latest_start,
@@ -380,7 +380,7 @@ class DaskExecutor(QueueExecutor):
         job = self._on_cluster.get(run_id)
         if job is not None:
             if job.records is None:
-                job.records = Lane(self._readers)
+                job.records = OrderedCalls(self._readers)
             job.records.call(partial(_remote_records.handle_record, record))
 
     async def _cancel_on_cluster(self) -> None:
@@ -429,7 +429,7 @@ class _Outgoing(Protocol):
     key: str
     run_id: int
     future: Awaitable[bytes] | None
-    records: Lane | None
+    records: OrderedCalls | None
 
     @property
     def is_plain(self) -> bool:
@@ -482,7 +482,7 @@ class _Job(Generic[ResultT]):
         self.run_id = run.id
         self.future: Awaitable[bytes] | None = None
         # Log records that its worker sent; None before the first one.
-        self.records: Lane | None = None
+        self.records: OrderedCalls | None = None
 
     @property
     def is_plain(self) -> bool:
