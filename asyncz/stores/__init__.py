@@ -41,6 +41,7 @@ __all__ = [
     "StoreOptions",
     "StoreSchemaError",
     "StoreSession",
+    "StoreUnavailableError",
     "StoredTaskConflictError",
     "TaskRecord",
     "TaskRecordState",
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
         StoredTaskConflictError as StoredTaskConflictError,
         StoreError as StoreError,
         StoreSchemaError as StoreSchemaError,
+        StoreUnavailableError as StoreUnavailableError,
         UnreadableTaskError as UnreadableTaskError,
         UnstorableTaskError as UnstorableTaskError,
     )
@@ -109,6 +111,7 @@ else:
                 "StoredTaskConflictError",
                 "StoreError",
                 "StoreSchemaError",
+                "StoreUnavailableError",
                 "UnreadableTaskError",
                 "UnstorableTaskError",
             ),

@@ -12,14 +12,9 @@ from typing_extensions import override
 from asyncz.clock import in_utc
 from asyncz.stores._admin import Access, StoreAdmin
 from asyncz.stores._migrations import Dialect, Migration
-from asyncz.stores._postgres_connection import (
-    Connection,
-    connected,
-    interrupt,
-    migrate,
-    schema_number,
-)
+from asyncz.stores._postgres_connection import Connection, connected, interrupt
 from asyncz.stores._postgres_hints import CHANNEL
+from asyncz.stores._postgres_migrations import migrate, schema_number
 from asyncz.stores._postgres_network import describe, translated
 
 

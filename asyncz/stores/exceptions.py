@@ -30,6 +30,19 @@ class StoreConnectionError(StoreError, ConnectionError):
 
 
 @attrs.define(eq=False, slots=False, repr=False)
+class StoreUnavailableError(StoreConnectionError):
+    """The database was reached, but does not do now what was asked.
+
+    Examples are missing privileges, a server that only reads, a full disk, and locks of another transaction. The call
+    can be repeated with the same arguments.
+    """
+
+    @override
+    def __str__(self) -> str:
+        return f"the store {self.store} cannot be used: {self.reason}"
+
+
+@attrs.define(eq=False, slots=False, repr=False)
 class StoreDataError(StoreError, ValueError):
     """The database does not accept a value of a record; nothing has been changed.
 

@@ -43,8 +43,9 @@ try:
     import psycopg
     from psycopg.rows import args_row, kwargs_row, scalar_row
 
-    from asyncz.stores._postgres_connection import Connection, connected, interrupt, migrate
+    from asyncz.stores._postgres_connection import Connection, connected, interrupt
     from asyncz.stores._postgres_hints import CHANNEL
+    from asyncz.stores._postgres_migrations import migrate
     from asyncz.stores._postgres_network import describe
     from asyncz.stores._postgres_plans import PlanAge
     from asyncz.stores._postgres_session import NotifiedSession

@@ -270,6 +270,7 @@ NAMES: dict[str, list[str]] = {
         "StoreNews",
         "StoreSchemaError",
         "StoreSession",
+        "StoreUnavailableError",
         "StoredTaskConflictError",
         "TaskRecord",
         "TaskRecordState",

@@ -35,7 +35,7 @@ from asyncz.stores._console import StoreConsole, console_of, console_of_url
 from asyncz.stores._console_commands import ConsoleCommands
 from asyncz.stores._console_queries import ConsoleQueries
 from asyncz.stores._console_records import CommandError, FoundRuns, RunSearch
-from asyncz.stores._postgres_connection import _MIGRATION_LOCK
+from asyncz.stores._postgres_migrations import _MIGRATION_LOCK
 from asyncz.stores.exceptions import StoreClosedError, StoreConnectionError, StoreSchemaError
 from asyncz.stores.records import RunRecordState
 from tests.helpers.postgres import new_schema

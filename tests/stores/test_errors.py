@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -34,8 +35,10 @@ from asyncz.stores import (
     StoreOptions,
     StoreSchemaError,
     StoreSession,
+    StoreUnavailableError,
     TaskRecord,
     _postgres_connection,
+    _postgres_migrations,
 )
 from asyncz.stores._migrations import migrations
 from asyncz.stores.postgres import _FIRE
@@ -254,7 +257,7 @@ async def test_postgres_upgrade_beside_firing_node(postgres_server: str, monkeyp
     """The upgrade waits for a transaction of a user, and a node that fires for the upgrade: no deadlock."""
     url = new_schema(postgres_server)
     missing = _make_old_schema(url, monkeypatch)
-    monkeypatch.setattr(_postgres_connection, "_LOCK_TIMEOUT", 60)
+    monkeypatch.setattr(_postgres_migrations, "_LOCK_TIMEOUT", 60)
 
     def fire() -> None:
         with _postgres_connection.connected(url, prepare=False) as own:
@@ -282,15 +285,15 @@ def _make_old_schema(url: str, monkeypatch: pytest.MonkeyPatch) -> int:
     """Apply the first three migrations, and return the number of the others."""
     known = migrations("postgres")
     with monkeypatch.context() as patch, _postgres_connection.connected(url, prepare=False) as connection:
-        patch.setattr(_postgres_connection, "migrations", lambda _: known[:3])
-        assert len(_postgres_connection.migrate(connection, "store")) == 3
+        patch.setattr(_postgres_migrations, "migrations", lambda _: known[:3])
+        assert len(_postgres_migrations.migrate(connection, "store")) == 3
     return len(known) - 3
 
 
 def _upgrade(url: str) -> int:
     """Apply the other migrations, and return their number."""
     with _postgres_connection.connected(url, prepare=False) as connection:
-        return len(_postgres_connection.migrate(connection, "store"))
+        return len(_postgres_migrations.migrate(connection, "store"))
 
 
 @pytest.mark.slow
@@ -299,9 +302,9 @@ async def test_postgres_upgrade_lets_nodes_work(postgres_server: str, monkeypatc
     """During a long transaction, a node can write between the tries of the upgrade."""
     url = new_schema(postgres_server)
     missing = _make_old_schema(url, monkeypatch)
-    monkeypatch.setattr(_postgres_connection, "_LOCK_TIMEOUT", 0.2)
-    monkeypatch.setattr(_postgres_connection, "_LOCK_PAUSE", 0.2)
-    monkeypatch.setattr(_postgres_connection, "_LOCK_TRIES", 1000)
+    monkeypatch.setattr(_postgres_migrations, "_LOCK_TIMEOUT", 0.2)
+    monkeypatch.setattr(_postgres_migrations, "_LOCK_PAUSE", 0.2)
+    monkeypatch.setattr(_postgres_migrations, "_LOCK_WAIT", 1000.0)
     with _long_transaction(url) as long, psycopg.connect(url, autocommit=True) as observer:
         upgrading = asyncio.create_task(asyncio.to_thread(_upgrade, url))
         # Later than the upgrade in the queue of the lock, and granted while the long transaction goes on.
@@ -321,13 +324,69 @@ async def test_postgres_upgrade_lets_nodes_work(postgres_server: str, monkeypatc
 async def test_postgres_upgrade_gives_up(postgres_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     url = new_schema(postgres_server)
     missing = _make_old_schema(url, monkeypatch)
-    monkeypatch.setattr(_postgres_connection, "_LOCK_TIMEOUT", 0.05)
-    monkeypatch.setattr(_postgres_connection, "_LOCK_PAUSE", 0.01)
+    monkeypatch.setattr(_postgres_migrations, "_LOCK_TIMEOUT", 0.05)
+    monkeypatch.setattr(_postgres_migrations, "_LOCK_PAUSE", 0.01)
+    monkeypatch.setattr(_postgres_migrations, "_LOCK_WAIT", 0.5)
     with _long_transaction(url) as long:
-        with pytest.raises(StoreConnectionError, match=r"0004_reports.sql waits for a lock that a long transaction"):
+        with pytest.raises(StoreUnavailableError, match=r"0004_reports.sql waits for the locks of another") as caught:
             await connected(PostgresStore(url))
+        pid = long.info.backend_pid
+        assert f": process {pid} (user " in caught.value.reason
+        assert f"SELECT pg_terminate_backend({pid})" in caught.value.reason
+        assert "reached" not in str(caught.value)
         long.commit()
     assert _upgrade(url) == missing
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("postgres")
+async def test_postgres_upgrades_give_up_together(postgres_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nodes that start at once behind a long transaction wait at the same time, and name that transaction."""
+    url = new_schema(postgres_server)
+    missing = _make_old_schema(url, monkeypatch)
+    monkeypatch.setattr(_postgres_migrations, "_LOCK_TIMEOUT", 0.1)
+    monkeypatch.setattr(_postgres_migrations, "_LOCK_PAUSE", 0.1)
+    monkeypatch.setattr(_postgres_migrations, "_LOCK_WAIT", 2.0)
+    with _long_transaction(url) as long:
+        begin = time.monotonic()
+        failures = await asyncio.gather(*(connected(PostgresStore(url)) for _ in range(5)), return_exceptions=True)
+        assert time.monotonic() - begin < 6
+        for failure in failures:
+            assert isinstance(failure, StoreUnavailableError)
+            assert f"pg_terminate_backend({long.info.backend_pid})" in failure.reason
+        long.commit()
+    assert _upgrade(url) == missing
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("postgres")
+async def test_postgres_upgrade_names_other_one(postgres_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = new_schema(postgres_server)
+    monkeypatch.setattr(_postgres_migrations, "_LOCK_WAIT", 0.2)
+    with psycopg.connect(url) as other:
+        other.execute("SELECT pg_advisory_xact_lock(%s)", [_postgres_migrations._MIGRATION_LOCK])
+        with pytest.raises(
+            StoreUnavailableError, match=r"another node applies migrations: process .*; wait for its end"
+        ):
+            await connected(PostgresStore(url))
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("postgres")
+@pytest.mark.parametrize("limit", ["statement_timeout", "idle_in_transaction_session_timeout", "lock_timeout"])
+async def test_postgres_upgrade_has_no_other_limits(
+    postgres_server: str, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    """Limits that a role has for its statements do not end a migration that waits."""
+    url = new_schema(postgres_server)
+    missing = _make_old_schema(url, monkeypatch)
+    monkeypatch.setattr(_postgres_migrations, "_LOCK_TIMEOUT", 0.3)
+    monkeypatch.setattr(_postgres_migrations, "_LOCK_PAUSE", 0.3)
+    with _long_transaction(url) as long:
+        upgrading = asyncio.create_task(asyncio.to_thread(_upgrade, f"{url}%20-c{limit}%3D100"))
+        await asyncio.wait([upgrading], timeout=1)
+        long.commit()
+        assert await upgrading == missing
 
 
 async def _until_waiting(observer: psycopg.Connection, number: int) -> None:

@@ -61,6 +61,7 @@ from asyncz.stores import (
     StoreOptions,
     StoreSchemaError,
     StoreSession,
+    StoreUnavailableError,
     TaskRecord,
     TaskRecordState,
     UnreadableTaskError,
@@ -256,6 +257,11 @@ def failures_of_tasks(lost: NodeLostError, unreadable: UnreadableTaskError, unst
     assert_type(unreadable.task_id + unreadable.reason, str)
     assert_type(unstorable.task_id + unstorable.part + unstorable.reason, str)
     print(errors)
+
+
+def failure_with_a_reason(unavailable: StoreUnavailableError) -> None:
+    as_connection_error: StoreConnectionError = unavailable
+    assert_type(as_connection_error.store + unavailable.reason, str)
 
 
 def failures(
