@@ -16,9 +16,9 @@ from asyncz.clock import in_utc
 from asyncz.exceptions import InvalidInputError
 from asyncz.stores._columns import RUN_COLUMNS, TASK_COLUMNS, column_list
 from asyncz.stores._migrations import NO_TABLES, migrations
+from asyncz.stores._outcomes_postgres import Statement, finish_without_number_statement, submit_statement
 from asyncz.stores._postgres_hints import CHANNEL
 from asyncz.stores.exceptions import StoredTaskConflictError, StoreSchemaError
-from asyncz.stores.postgres import Statement, finish_statement, submit_statement
 from asyncz.stores.records import Outcome, RunRecord, TaskRecord
 
 _GIVEN = [column for column in RUN_COLUMNS if column not in {"sequence", "created_at"}]
@@ -135,7 +135,7 @@ def _check_transaction(connection: psycopg.Connection[object] | psycopg.AsyncCon
 
 def _finish_statements(node: str, submission: RunRecord | None, outcome: Outcome) -> Sequence[Statement]:
     values = {"node": node, "now": None}
-    finish = finish_statement([outcome], values)
+    finish = finish_without_number_statement(outcome, values)
     return [finish] if submission is None else [submit_statement([submission], values), finish]
 
 

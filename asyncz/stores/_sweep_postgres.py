@@ -1,4 +1,4 @@
-"""Outcomes by number, programs and removal of tasks in PostgreSQL. For holders of a connection."""
+"""Programs and removal of tasks in PostgreSQL. For holders of a connection."""
 
 from __future__ import annotations
 
@@ -6,33 +6,14 @@ import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
-from uuid import UUID
 
 import psycopg
-from psycopg.rows import args_row, kwargs_row, scalar_row
+from psycopg.rows import args_row, kwargs_row
 
 from asyncz.stores._columns import TASK_COLUMNS, column_list
 from asyncz.stores._sweep import IDS, Program
 from asyncz.stores.records import TaskRecord
 
-COUNTED = """UPDATE asyncz_counters SET value = value + (SELECT count(*) FROM ended)
-    WHERE name = 'outcomes' AND EXISTS (SELECT FROM ended) AND EXISTS (SELECT FROM asyncz_nodes WHERE listens)
-    RETURNING value - (SELECT count(*) FROM ended) AS before"""
-"""Statement that reserves numbers for the rows of `ended`, if a node listens.
-
-The row of the counter stays locked until the transaction ends, so that numbers become visible in their order. All
-transactions lock it last.
-"""
-
-_NUMBER = f"""
-WITH ended AS (SELECT id, ordinality FROM unnest(%(ids)s::uuid[]) WITH ORDINALITY AS ended (id, ordinality)),
-counted AS ({COUNTED})
-UPDATE asyncz_runs SET ended = before + ordinality FROM ended, counted WHERE asyncz_runs.id = ended.id
-""".encode()  # noqa: S608  # own names
-_LISTEN = b"""
-WITH listener AS (UPDATE asyncz_nodes SET listens = true WHERE id = %(node)s)
-SELECT value FROM asyncz_counters WHERE name = 'outcomes'
-"""
 _ANNOUNCE = b"""
 INSERT INTO asyncz_programs (node, task_ids) VALUES (%(node)s, %(ids)s)
 ON CONFLICT (node) DO UPDATE SET task_ids = excluded.task_ids, closed_at = NULL
@@ -55,18 +36,6 @@ class _ProgramRow(NamedTuple):
     node: str
     task_ids: str
     gone_at: datetime | None
-
-
-def number_outcomes(database: psycopg.Connection[tuple[object, ...]], run_ids: Sequence[UUID]) -> None:
-    """Number the outcomes of runs that were stored with one. In the transaction that stored them."""
-    _ = database.execute(_NUMBER, {"ids": [*run_ids]})
-
-
-def listen(database: psycopg.Connection[tuple[object, ...]], node: str) -> int:
-    """Number outcomes from now on, and return the last number."""
-    with database.cursor(row_factory=scalar_row) as cursor:
-        (value,) = cursor.execute(_LISTEN, {"node": node}).fetchall()
-    return int(f"{value}")
 
 
 def announce(database: psycopg.Connection[tuple[object, ...]], node: str, task_ids: Sequence[str]) -> None:

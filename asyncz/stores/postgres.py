@@ -7,16 +7,14 @@ import json
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 from uuid import UUID
-
-from pydantic import TypeAdapter
 
 from asyncz._checks import check_at_least
 from asyncz.clock import in_utc, utc
 from asyncz.exceptions import MissingExtraError
 from asyncz.stores._checks import check_ttl, usable_age
-from asyncz.stores._columns import OUTCOME_COLUMNS, RUN_COLUMNS, TASK_COLUMNS, column_list
+from asyncz.stores._columns import RUN_COLUMNS, TASK_COLUMNS, column_list
 from asyncz.stores._console_records import CommandRecord, command_of, commands_sql
 from asyncz.stores._declarations import records_to_write
 from asyncz.stores._sweep import sweep
@@ -43,6 +41,20 @@ try:
     import psycopg
     from psycopg.rows import args_row, kwargs_row, scalar_row
 
+    from asyncz.stores._outcomes_postgres import (
+        ADD_RUNS,
+        ADDED,
+        ALIVE,
+        GIVEN_RUNS,
+        NOW,
+        finish_statement,
+        finished_before_statement,
+        listen,
+        number_late,
+        number_outcomes,
+        runs_json,
+        submit_statement,
+    )
     from asyncz.stores._postgres_connection import Connection, connected, interrupt
     from asyncz.stores._postgres_hints import CHANNEL
     from asyncz.stores._postgres_migrations import migrate
@@ -50,39 +62,30 @@ try:
     from asyncz.stores._postgres_plans import PlanAge
     from asyncz.stores._postgres_session import NotifiedSession
     from asyncz.stores._reports_postgres import report, reports_of
-    from asyncz.stores._sweep_postgres import (
-        COUNTED,
-        PostgresSweepQueries,
-        announce,
-        close_program,
-        listen,
-        number_outcomes,
-    )
+    from asyncz.stores._sweep_postgres import PostgresSweepQueries, announce, close_program
 except ImportError as _error:
     raise MissingExtraError("PostgresStore", "psycopg", "postgres") from _error
 
 _TASKS = column_list(TASK_COLUMNS)
 _RUNS = column_list(RUN_COLUMNS)
-_NOW = "coalesce(%(now)s::timestamptz, clock_timestamp())"
-_ALIVE = f"EXISTS (SELECT FROM asyncz_nodes WHERE id = %(node)s AND lease_until > {_NOW})"  # own names
 _CAN_FIRE = "state = 'active' AND NOT paused AND NOT removed"
 _IS_LOST = f"""NOT EXISTS (
-    SELECT FROM asyncz_nodes WHERE asyncz_nodes.id = asyncz_runs.node AND asyncz_nodes.lease_until > {_NOW}
+    SELECT FROM asyncz_nodes WHERE asyncz_nodes.id = asyncz_runs.node AND asyncz_nodes.lease_until > {NOW}
 )"""
 
 # The statement sees the other rows as they were before; this node counts as one with a lease.
 _GRANT_LEASE = f"""
-WITH moment AS MATERIALIZED (SELECT {_NOW} AS now), former AS (SELECT lease_until FROM asyncz_nodes WHERE id = %(node)s)
+WITH moment AS MATERIALIZED (SELECT {NOW} AS now), former AS (SELECT lease_until FROM asyncz_nodes WHERE id = %(node)s)
 INSERT INTO asyncz_nodes (id, name, app_version, lease_until)
 SELECT %(node)s, %(name)s, %(app_version)s, now + %(ttl)s FROM moment
 ON CONFLICT (id) DO UPDATE SET lease_until = excluded.lease_until
 RETURNING lease_until, (SELECT now FROM moment),
     NOT coalesce((SELECT lease_until FROM former) > (SELECT now FROM moment), %(first)s),
     (SELECT value FROM asyncz_counters WHERE name = 'revision'),
-    EXISTS (SELECT FROM asyncz_runs WHERE state = 'waiting' AND (not_before IS NULL OR not_before <= {_NOW})),
-    EXISTS (SELECT FROM asyncz_tasks WHERE next_due < {_NOW} - %(late)s AND {_CAN_FIRE}),
+    EXISTS (SELECT FROM asyncz_runs WHERE state = 'waiting' AND (not_before IS NULL OR not_before <= {NOW})),
+    EXISTS (SELECT FROM asyncz_tasks WHERE next_due < {NOW} - %(late)s AND {_CAN_FIRE}),
     EXISTS (SELECT FROM asyncz_runs WHERE state = 'running' AND node IS DISTINCT FROM %(node)s AND {_IS_LOST}),
-    ARRAY(SELECT id FROM asyncz_nodes WHERE lease_until > {_NOW} AND id <> %(node)s)
+    ARRAY(SELECT id FROM asyncz_nodes WHERE lease_until > {NOW} AND id <> %(node)s)
 """.encode()  # noqa: S608  # own names
 
 _WRITE_TASK = f"""
@@ -90,29 +93,12 @@ INSERT INTO asyncz_tasks ({_TASKS}) VALUES ({", ".join(f"%({column})s" for colum
 ON CONFLICT (id) DO UPDATE SET {", ".join(f'"{column}" = excluded."{column}"' for column in TASK_COLUMNS)}
 """.encode()  # noqa: S608  # own names
 
-# Runs arrive as one JSON text, without the values that are None. The store sets the sequence, and the time when it has
-# stored them.
-_GIVEN_RUNS = "json_populate_recordset(NULL::asyncz_runs, %(runs)s::json) WITH ORDINALITY AS given"
-_SET_COLUMNS = {"sequence", "created_at", "node", "fence", "ended"}
-_GIVEN_COLUMNS = [column for column in RUN_COLUMNS if column not in _SET_COLUMNS]
-_ADD_RUNS = f"""
-INSERT INTO asyncz_runs ({column_list(_GIVEN_COLUMNS)}, node, fence, created_at)
-SELECT {column_list(_GIVEN_COLUMNS, "given")},
-    CASE given.state WHEN 'running' THEN %(node)s END, CASE given.state WHEN 'running' THEN 1 ELSE 0 END, {_NOW}
-"""
 # Two numbers in one: their sum would stay the same when a run stops to wait while a task changes. The `+ 0` keeps
 # PostgreSQL from a walk along the sequence of all runs, to the newest one that waits.
 _REVISION = (
     "SELECT (SELECT value & 1073741823 FROM asyncz_counters WHERE name = 'revision') * 4294967296"
     " + (coalesce((SELECT max(sequence + 0) FROM asyncz_runs WHERE state = 'waiting'), 0) & 4294967295)"
 )
-# The store knows the other values. Their way back would cost more than the statement.
-_ADDED = "id, sequence, created_at"
-_SUBMIT = f"""
-{_ADD_RUNS} FROM {_GIVEN_RUNS} WHERE given.state = 'waiting' OR {_ALIVE} ORDER BY ordinality
-ON CONFLICT DO NOTHING RETURNING {_ADDED}
-""".encode()
-
 # One statement. SKIP LOCKED: another node that fires the same task at this moment wins, without a wait or a deadlock.
 # LATERAL, and a comparison of due times that no index serves, so that each task is found by its id: without statistics
 # the planner expects one active task, and would compare each task of the table with each firing.
@@ -128,20 +114,20 @@ winner AS MATERIALIZED (
             AND next_due IS NOT DISTINCT FROM firing.due AND {_CAN_FIRE}
         FOR UPDATE SKIP LOCKED
     ) AS task
-    WHERE firing.latest <= {_NOW} AND {_ALIVE}
+    WHERE firing.latest <= {NOW} AND {ALIVE}
 ),
 advanced AS (
     UPDATE asyncz_tasks SET next_due = winner.next_due FROM winner
     WHERE asyncz_tasks.id = winner.id AND asyncz_tasks.id = ANY (ARRAY(SELECT id FROM winner))
     RETURNING asyncz_tasks.id
 )
-{_ADD_RUNS} FROM {_GIVEN_RUNS} JOIN advanced ON advanced.id = given.task_id ORDER BY ordinality
-ON CONFLICT DO NOTHING RETURNING {_ADDED}
+{ADD_RUNS} FROM {GIVEN_RUNS} JOIN advanced ON advanced.id = given.task_id ORDER BY ordinality
+ON CONFLICT DO NOTHING RETURNING {ADDED}
 """.encode()  # noqa: S608  # own names
 
 _OWN = f"""
 UPDATE asyncz_runs SET state = 'running', node = %(node)s, fence = fence + 1
-WHERE sequence = ANY (ARRAY(SELECT sequence FROM chosen)) AND {_ALIVE} RETURNING {_RUNS}
+WHERE sequence = ANY (ARRAY(SELECT sequence FROM chosen)) AND {ALIVE} RETURNING {_RUNS}
 """  # noqa: S608  # own names
 # Materialized: inlined, the subquery could be executed again for each row and lock more rows than its limit.
 _CLAIM = f"""
@@ -149,7 +135,7 @@ WITH slots AS (SELECT * FROM unnest(%(executors)s::text[], %(free)s::int[]) AS s
 chosen AS MATERIALIZED (
     SELECT waiting.sequence FROM slots CROSS JOIN LATERAL (
         SELECT sequence FROM asyncz_runs
-        WHERE state = 'waiting' AND executor = slots.executor AND (not_before IS NULL OR not_before <= {_NOW})
+        WHERE state = 'waiting' AND executor = slots.executor AND (not_before IS NULL OR not_before <= {NOW})
             AND task_id <> ALL (%(skip)s::text[])
         ORDER BY sequence LIMIT slots.free FOR UPDATE SKIP LOCKED
     ) AS waiting ORDER BY waiting.sequence LIMIT %(limit)s
@@ -164,55 +150,6 @@ WITH chosen AS MATERIALIZED (
 {_OWN}, (SELECT node FROM chosen WHERE chosen.sequence = asyncz_runs.sequence) AS lost_node
 """.encode()  # noqa: S608  # own names
 
-# The fence alone decides, as each transition increments it. With the state in the condition, the planner would choose
-# the partial index of running runs and walk all of them. All writers lock the rows in one order. LATERAL and the array
-# have the rows found by their ids: a join could read the whole table, as the planner expects 100 outcomes of any text.
-_OUTCOME = """
-WITH outcome AS (
-    SELECT * FROM json_to_recordset(%(outcomes)s::json) AS outcome (
-        run_id uuid, fence int, state text, attempt int, not_before timestamptz, started_at timestamptz,
-        finished_at timestamptz, result text, error text, traceback text, "then" json, lost_node text
-    )
-)"""
-_OWNED = f"""{_OUTCOME},
-owned AS MATERIALIZED (
-    SELECT run.id, run.fence FROM (SELECT run_id, fence FROM outcome ORDER BY run_id) AS outcome CROSS JOIN LATERAL (
-        SELECT id, fence FROM asyncz_runs WHERE id = outcome.run_id AND fence = outcome.fence FOR UPDATE
-    ) AS run
-),
-ended AS (
-    SELECT owned.id, row_number() OVER (ORDER BY finished_at, owned.id) AS position
-    FROM owned JOIN outcome ON owned.id = run_id AND owned.fence = outcome.fence WHERE outcome.state <> 'waiting'
-),
-counted AS ({COUNTED})"""  # noqa: S608  # own names
-_SET_OUTCOME = """
-UPDATE asyncz_runs SET state = outcome.state, attempt = outcome.attempt, not_before = outcome.not_before,
-    started_at = outcome.started_at, finished_at = outcome.finished_at, result = outcome.result,
-    error = outcome.error, traceback = outcome.traceback, fence = asyncz_runs.fence + 1,
-    node = CASE outcome.state WHEN 'waiting' THEN NULL ELSE coalesce(outcome.lost_node, asyncz_runs.node) END,
-    ended = coalesce((SELECT before FROM counted) + (SELECT position FROM ended WHERE ended.id = asyncz_runs.id), 0)
-FROM outcome, owned
-WHERE asyncz_runs.id = owned.id AND owned.id = outcome.run_id AND asyncz_runs.fence = outcome.fence
-    AND asyncz_runs.id = ANY (ARRAY(SELECT id FROM owned))
-"""
-_FINISH = f"{_OWNED} {_SET_OUTCOME} RETURNING asyncz_runs.id".encode()
-# Only if a result is handed over, as the statement takes longer. No two transactions add the same run: its id is made
-# from that of the upstream run, whose outcome is accepted once.
-_FINISH_AND_HAND_OVER = f"""{_OWNED},
-finished AS ({_SET_OUTCOME} RETURNING asyncz_runs.id, outcome."then"),
-handed_over AS (
-    {_ADD_RUNS} FROM finished CROSS JOIN LATERAL json_populate_recordset(NULL::asyncz_runs, "then") AS given
-    ON CONFLICT DO NOTHING
-)
-SELECT id FROM finished
-""".encode()  # noqa: S608  # own names
-# Only the owner with a fence can have moved the run on to the next one, in a state that is not `running`.
-_FINISHED_BEFORE = f"""{_OUTCOME}
-SELECT asyncz_runs.id FROM asyncz_runs JOIN outcome ON asyncz_runs.id = run_id
-    AND asyncz_runs.fence = outcome.fence + 1
-WHERE {" AND ".join(f"asyncz_runs.{column} IS NOT DISTINCT FROM outcome.{column}" for column in OUTCOME_COLUMNS)}
-""".encode()  # noqa: S608  # own names
-
 _DONE = "task_id = task.id AND state NOT IN ('waiting', 'running')"
 # An array, which is computed once: a subquery with a limit could be executed again for each row.
 _TRIM = f"""
@@ -225,9 +162,6 @@ DELETE FROM asyncz_runs WHERE sequence = ANY (ARRAY(
     ) AS old LIMIT %(limit)s
 ))
 """.encode()  # noqa: S608  # own names
-
-_RUN_LIST: TypeAdapter[Sequence[RunRecord]] = TypeAdapter(Sequence[RunRecord])
-_OUTCOME_LIST: TypeAdapter[Sequence[Outcome]] = TypeAdapter(Sequence[Outcome])
 
 
 class PostgresStore:
@@ -386,7 +320,7 @@ class _PostgresTransactions:
         return found
 
     def overdue(self, by: timedelta, limit: int, after: tuple[datetime, str] | None, /) -> Sequence[TaskRecord]:
-        condition = f"next_due < {_NOW} - %(by)s AND {_CAN_FIRE}"
+        condition = f"next_due < {NOW} - %(by)s AND {_CAN_FIRE}"
         values = {**self._values(), "by": by, "limit": limit}
         if after is not None:
             condition += " AND (next_due, id) > (%(after_due)s, %(after_id)s)"
@@ -399,7 +333,7 @@ class _PostgresTransactions:
         values = {
             **self._values(),
             "firings": json.dumps([_values_of(firing) for firing in firings]),
-            "runs": _json(runs),
+            "runs": runs_json(runs),
         }
         missed = any(run.done for run in runs)
         with self._connected() as database:
@@ -443,12 +377,12 @@ class _PostgresTransactions:
         return claimed
 
     def finish(self, outcomes: Sequence[Outcome], /) -> Sequence[UUID]:
-        finish, values = finish_statement(outcomes, self._values())
         with self._connected() as database, database.cursor(row_factory=args_row(_run_id)) as cursor:
-            accepted = cursor.execute(finish, values).fetchall()
+            accepted = cursor.execute(*finish_statement(outcomes, self._values())).fetchall()
             if len(accepted) < len(outcomes):
                 # In a statement of its own, which sees the row that a first call has written meanwhile.
-                accepted += cursor.execute(_FINISHED_BEFORE, {"outcomes": values["outcomes"]}).fetchall()
+                accepted += cursor.execute(*finished_before_statement(outcomes)).fetchall()
+                number_late(database)
             return [*dict.fromkeys(accepted)]
 
     def take_over(self, limit: int, /) -> Sequence[RunRecord]:
@@ -486,7 +420,7 @@ class _PostgresTransactions:
 
     def nodes(self) -> Sequence[NodeRecord]:
         columns = column_list(NodeRecord.model_fields)
-        sql = f"SELECT {columns} FROM asyncz_nodes WHERE lease_until > {_NOW} ORDER BY id"  # noqa: S608  # own names
+        sql = f"SELECT {columns} FROM asyncz_nodes WHERE lease_until > {NOW} ORDER BY id"  # noqa: S608  # own names
         with self._connected() as database, database.cursor(row_factory=kwargs_row(NodeRecord)) as cursor:
             return cursor.execute(sql.encode(), self._values()).fetchall()
 
@@ -498,7 +432,7 @@ class _PostgresTransactions:
     def prune(self, keep: Mapping[FinalRunState, timedelta], limit: int, /) -> int:
         sql = (
             "DELETE FROM asyncz_runs WHERE id IN (SELECT id FROM asyncz_runs WHERE state = %(state)s"  # noqa: S608  # own names
-            f" AND finished_at < {_NOW} - %(age)s ORDER BY finished_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED)"
+            f" AND finished_at < {NOW} - %(age)s ORDER BY finished_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED)"
         )
         pruned = 0
         now = utc(time.time() if self._now is None else self._now())
@@ -506,7 +440,7 @@ class _PostgresTransactions:
             for state, age in keep.items():
                 values = {**self._values(), "state": state, "age": usable_age(age, now), "limit": limit - pruned}
                 pruned += database.execute(sql.encode(), values).rowcount
-            forget = f"DELETE FROM asyncz_nodes WHERE lease_until < {_NOW} - %(age)s"  # noqa: S608  # own names
+            forget = f"DELETE FROM asyncz_nodes WHERE lease_until < {NOW} - %(age)s"  # noqa: S608  # own names
             _ = database.execute(forget.encode(), {**self._values(), "age": FORGET_NODE_AFTER})
         return pruned
 
@@ -521,6 +455,7 @@ class _PostgresTransactions:
     def outcomes(self, since: int, limit: int, /) -> Sequence[RunRecord]:
         sql = f"SELECT {_RUNS} FROM asyncz_runs WHERE ended > %(since)s AND ended > 0 ORDER BY ended LIMIT %(limit)s"  # noqa: S608
         with self._connected() as database:
+            number_late(database)
             found = _runs(database, sql.encode(), {"since": since, "limit": limit})
         return sorted(found, key=lambda run: run.ended)
 
@@ -540,7 +475,7 @@ class _PostgresTransactions:
             return [command_of(row) for row in database.execute(sql, () if since is None else (since, limit))]
 
     def answer(self, sequence: int, failure: str, /) -> None:
-        sql = f"UPDATE asyncz_commands SET done_at = {_NOW}, failure = %(failure)s WHERE sequence = %(sequence)s"  # noqa: S608
+        sql = f"UPDATE asyncz_commands SET done_at = {NOW}, failure = %(failure)s WHERE sequence = %(sequence)s"  # noqa: S608
         with self._connected() as database:
             _ = database.execute(sql.encode(), {**self._values(), "failure": failure, "sequence": sequence})
 
@@ -570,7 +505,7 @@ class _PostgresTransactions:
 
     def _server_time(self, database: Connection) -> datetime:
         with database.cursor(row_factory=args_row(in_utc)) as cursor:
-            (now,) = cursor.execute(f"SELECT {_NOW}".encode(), self._values()).fetchall()
+            (now,) = cursor.execute(f"SELECT {NOW}".encode(), self._values()).fetchall()
         return now
 
     def _values(self) -> dict[str, object]:
@@ -598,27 +533,6 @@ class _PostgresTransactions:
             # Only a new connection is known to be in order.
             self.close()
             raise StoreConnectionError(self._description, f"{error}".strip()) from error
-
-
-Statement: TypeAlias = tuple[bytes, dict[str, object]]
-"""A statement with its values."""
-
-
-def finish_statement(outcomes: Sequence[Outcome], values: Mapping[str, object]) -> Statement:
-    """Return the statement that stores outcomes, and returns the ids of those with the current fence.
-
-    Args:
-        outcomes: The outcomes.
-        values: Id of the node that stores them, and the time of the store; None for that of the server.
-    """
-    text = _OUTCOME_LIST.dump_json(outcomes, exclude_none=True).decode()
-    finish = _FINISH_AND_HAND_OVER if any(outcome.then for outcome in outcomes) else _FINISH
-    return finish, {**values, "outcomes": text}
-
-
-def submit_statement(runs: Sequence[RunRecord], values: Mapping[str, object]) -> Statement:
-    """Return the statement that stores runs with new ids, the running ones only if their node has a lease."""
-    return _SUBMIT, {**values, "runs": _json(runs)}
 
 
 def _revision(database: Connection, *, lock: bool) -> int:
@@ -674,10 +588,6 @@ def _runs(
 
 def _run_id(run_id: UUID) -> UUID:
     return run_id
-
-
-def _json(runs: Sequence[RunRecord]) -> str:
-    return _RUN_LIST.dump_json(runs, exclude_none=True).decode()
 
 
 def _values_of(firing: Firing) -> Mapping[str, object]:

@@ -1,0 +1,1 @@
+-- Only for PostgreSQL: here one transaction writes at a time, so that each can number its outcomes.
