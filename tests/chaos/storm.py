@@ -41,8 +41,11 @@ ALL_EXECUTORS = (*EXECUTORS, "dask")
 
 _AT_A_TIME = 100
 _RUNS_PER_KILL = 5
-_STALLED_SECONDS = 60.0
+_STALLED_SECONDS = 40.0
 """A run has not ended, or leaks, if its executor ends no run for so long."""
+_STOPPED_SECONDS = 0.3
+_SECONDS_TO_SHUT_DOWN = 10.0
+"""Runs that leak end with the shutdown: the report names them."""
 
 
 class StormReport(TypedDict):
@@ -57,6 +60,23 @@ class StormReport(TypedDict):
     clock_steps: int
     scheduled: int
     problems: list[str]
+
+
+async def stop_and_kill(pid: int, seconds: float) -> None:
+    """Stop a process, and kill it after `seconds`, or at once if the caller is cancelled.
+
+    A worker that stays stopped would hold up its runs, and with them the shutdown, without end.
+
+    Raises:
+        ProcessLookupError: The process has ended before.
+    """
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        await asyncio.sleep(seconds)
+    finally:
+        # Another exception would take the place of a cancellation.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 class Storm:
@@ -119,9 +139,10 @@ class Storm:
         await asyncio.gather(*(self._feed(executor) for executor in self.executors))
         for trouble in troubles:
             trouble.cancel()
+        await asyncio.wait(troubles)
         self.problems += await self.schedules.stop()
         await self._look_for_leaks()
-        await self.scheduler.shutdown()
+        await self.scheduler.shutdown(timeout=_SECONDS_TO_SHUT_DOWN)
         took = time.monotonic() - started
         self.problems += self.ledger.disagreements(self.scheduler.state)
         if self.verbose:
@@ -217,15 +238,11 @@ class Storm:
             victims = alive if self.chance.random() < 0.1 else self.chance.sample(alive, min(1, len(alive)))
             for victim in victims:
                 # A stopped worker is not dead: its runs with a time limit end, its other runs wait until it is killed.
-                stopped = self.chance.random() < 0.1
-                for number in (signal.SIGSTOP, signal.SIGKILL) if stopped else (signal.SIGKILL,):
-                    try:
-                        os.kill(victim, number)
-                    except ProcessLookupError:
-                        break
-                    if number == signal.SIGSTOP:
-                        await asyncio.sleep(0.3)
-                else:
+                with contextlib.suppress(ProcessLookupError):
+                    if self.chance.random() < 0.1:
+                        await stop_and_kill(victim, _STOPPED_SECONDS)
+                    else:
+                        os.kill(victim, signal.SIGKILL)
                     self.killed += 1
 
     def _may_kill(self) -> bool:
@@ -259,10 +276,12 @@ class Storm:
 
     async def _look_for_leaks(self) -> None:
         # Functions that were given up return in a moment; what counts is what does not.
-        deadline, before = time.monotonic() + _STALLED_SECONDS, -1
+        # A run that has stalled before is not waited for again.
+        deadline, before = time.monotonic() + (0 if self.problems else _STALLED_SECONDS), -1
         while (running := self._running()) and time.monotonic() < deadline:
-            if running != before:
-                deadline, before = time.monotonic() + _STALLED_SECONDS, running
+            if running < before:
+                deadline = time.monotonic() + _STALLED_SECONDS
+            before = running
             await asyncio.sleep(0.01)
         for executor_state in self.scheduler.state.executors:
             self.ledger.accounts[executor_state.alias].leaked = executor_state.running
