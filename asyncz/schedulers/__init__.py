@@ -11,6 +11,7 @@ The parts of a scheduler, each of which owns its state and imports only parts be
     _store_events  _store_commands        outcomes of all nodes; actions of operators
     _store_lease  _store_cleanup          renewal of the lease; deletion of old runs and tasks
     batches  _batch_runs                  results of a batch, for the reader; its items and runs
+    _hot_path                             most frequent runs in few calls
     _task_controller                      one task: schedule, changes, removal
     _task_runs                            base class of the controller: runs and their outcomes
     _parts                                parts that the two use
@@ -40,7 +41,8 @@ into the inbox, under no lock, or makes a change under `Runtime.lock`, see below
 A run goes through these steps: the timer takes due tasks from the timetable (loop) → the schedule computes due times
 (loop) → `TaskRuns` makes a `LiveRun`, gives it a slot and submits it (loop) → the executor runs the function (any
 thread) → `Completion.finished` sets the outcome and puts the run into the inbox (any thread) → the inbox calls the run,
-which completes itself: retry or outcome, listeners, log (loop) → the slot is freed, and the backlog refilled (loop).
+which completes itself: retry or outcome, listeners, log (loop) → the slot is freed, and the backlog refilled (loop) → the
+tasks that have finished are unregistered together, when the calls of the burst are made (loop).
 
 Locks, in the order in which they are taken; no two of those after `Runtime.lock` are held together:
 
@@ -70,8 +72,8 @@ Changes
 A change of a task (`modify`, `reschedule`, `pause`) is checked in the calling thread. On the loop's thread it is then
 made at once, after the changes that other threads have deferred; in another thread it is deferred: appended under
 `Runtime.lock` and made by a call in the inbox. So changes take effect in the order of the calls, and the loop never
-waits for user code of another thread. `TaskRegistry.retire` makes the pending changes first, because one of them may
-let a finished task continue.
+waits for user code of another thread. `TaskRegistry.retire_finished` makes the pending changes first, because one
+of them may let a finished task continue.
 
 Lock-free steps
 ---------------

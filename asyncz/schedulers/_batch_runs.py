@@ -20,14 +20,13 @@ from typing_extensions import TypeVar, override
 from asyncz._aliases import OtherAlias
 from asyncz._callables import CallWrapper
 from asyncz._running import context_for_later
-from asyncz.events import TaskError, TaskExecuted, TaskNotification
+from asyncz.events import TaskError, TaskNotification
 from asyncz.exceptions import InvalidInputError, SchedulerNotRunningError, TaskLookupError
 from asyncz.limits import TaskLimits
 from asyncz.protocols import Executor
 from asyncz.runs import result_of
 from asyncz.schedulers._live_run import LiveRun, RunSink
 from asyncz.schedulers._parts import SchedulerParts
-from asyncz.schedulers._run_logging import log_outcome
 from asyncz.schedulers._safe_logging import logger
 from asyncz.schedulers._task_controller import TaskController
 from asyncz.specs import TaskSpec
@@ -276,16 +275,6 @@ class BatchItem(Generic[ItemT, ResultT]):
             self._controller.record_outcome(outcome)
         finally:
             self._batch.on_outcome(BatchOutcome(self._index, self._item, outcome))
-
-    def record_result(self, run: LiveRun[ResultT], outcome: TaskExecuted[ResultT], /) -> None:
-        """Count, emit and log the outcome of a run that has a result, and free its slot if its work is over."""
-        try:
-            self.record_outcome(outcome)
-        finally:
-            if run.released:
-                self.release_run(run)
-        if self._batch.plan.parts.runtime.inbox.logs_info:
-            log_outcome(outcome, run.registration.alias)
 
     def release_run(self, run: LiveRun[ResultT], /) -> None:
         """Free the slot of the run."""

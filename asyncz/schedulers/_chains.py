@@ -17,6 +17,7 @@ from asyncz.events import TaskExecuted
 from asyncz.exceptions import NoResultError
 from asyncz.limits import OverlapPolicy, TaskLimits, TaskOptions
 from asyncz.protocols import Executor
+from asyncz.schedulers._hot_path import HotController
 from asyncz.schedulers._parts import AnyController, ChainEnds, SchedulerParts
 from asyncz.schedulers._runtime import Runtime
 from asyncz.schedulers._schedules import ChainSchedule
@@ -200,7 +201,7 @@ class Chains:
             task_id = parts.tasks.new_unstored_id(task_id, call)
             registration, submit_to = parts.executors.resolve(executor, created)
             spec = TaskSpec[ResultT](task_id, call, registration.alias, limits)
-            controller = TaskController[ResultT](parts, spec, link.schedule, registration, submit_to, paused)
+            controller = HotController[ResultT](parts, spec, link.schedule, registration, submit_to, paused)
             parts.tasks.add(controller)
             link.attach(parts.tasks.controller_of(upstream), controller)
         # Before the loop's thread may run the task, and remove it.

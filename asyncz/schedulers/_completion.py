@@ -36,18 +36,12 @@ class Completion:
 
     def finished(self, run: TaskRun[ResultT], notification: TaskNotification[ResultT], /) -> None:
         """Report the outcome of a run and that its work is over."""
-        inbox = self.inbox
-        # The steps of `LiveRun.report` and `Inbox.put`; their comments say why they need no lock: nothing is called
-        # between the test and the assignment of the outcome, and the run is in the inbox before `awake` is read.
-        if isinstance(run, LiveRun) and run._outcome is None:
-            run._outcome = notification
+        if isinstance(run, LiveRun) and run.report(notification):
             # Before the run enters the inbox: the thread of the inbox reads this.
             run.released = True
-            inbox.calls.append(run)
-            if not inbox.awake:
-                inbox.wake()
+            self.inbox.put(run)
         else:
-            inbox.put(partial(self._reject, run, notification))
+            self.inbox.put(partial(self._reject, run, notification))
             if isinstance(run, LiveRun) and not run.released:
                 self.released(run)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 from asyncz._run_ids import WantedRun
@@ -85,10 +86,7 @@ class TaskHistory(RunCounters):
     __slots__ = ("_recent",)
 
     def __init__(self) -> None:
-        # The assignments of `RunCounters.__init__`: each task has a history.
-        self.submitted: int = 0
-        self.executed: int = 0
-        self._others: dict[type[object], int] | None = None
+        super().__init__()
         self._recent: list[_Ended] | None = None
 
     def record(self, previous: TaskNotification[object], max_recent: int) -> None:
@@ -129,20 +127,21 @@ class RunHistory:
 
     Args:
         max_runs: Maximum number of runs.
+
+    Attributes:
+        keep: Keep one run: id of the task, class of the outcome, details, text of an exception. For the loop's thread.
+            A method of the container itself: each finished task needs it.
     """
 
     def __init__(self, max_runs: int) -> None:
         self._runs: deque[tuple[str, type[object], RunValues, str]] = deque(maxlen=max_runs)
+        self.keep: Callable[[tuple[str, type[object], RunValues, str]], None] = self._runs.append
 
     def add(self, task_id: str, history: TaskHistory, last: TaskNotification[object]) -> None:
         """Keep the recent runs of a task that is gone. For the loop's thread."""
         if history._recent is not None:
             self._runs.extend((task_id, *ended) for ended in history._recent)
-        if type(last) is TaskExecuted:
-            # The most frequent case, as `_without_result` has it.
-            self._runs.append((task_id, TaskExecuted, last._details, ""))
-        else:
-            self._runs.append((task_id, *_without_result(last)))
+        self.keep((task_id, *_without_result(last)))
 
     def summaries(self) -> tuple[RunSummary, ...]:
         """Return summaries of all runs, the latest last."""

@@ -52,11 +52,13 @@ class Dispatcher:
 
     Attributes:
         listeners: Listeners of each event class that has any: an event without listeners need not be made.
+        announces_submissions: Whether `TaskSubmitted` has listeners.
         snapshot_of: Return the listeners of a class for `call_each`; None if there may be others, which `emit` knows.
     """
 
     def __init__(self) -> None:
         self.listeners: dict[type[object], dict[object, Callable[[Never], object]]] = {}
+        self.announces_submissions: bool = False
         # Made on the first emission after a change, so that many subscriptions in a row cost little.
         self._snapshots: dict[type[object], tuple[Callable[[Never], object], ...]] = {}
         # The dict maps each class to listeners that were subscribed with that very class, which its type cannot say.
@@ -83,6 +85,8 @@ class Dispatcher:
                 self.listeners.setdefault(event, {})[key] = listener
             while key not in self._subscribed.get(identity, {}):
                 self._subscribed.setdefault(identity, {})[key] = event
+            # A signal handler comes between two calls only, and none is between the test and the assignment.
+            self.announces_submissions = events.TaskSubmitted in self.listeners
             self._changes += 1
             outdated = self._snapshots.pop(event, None)
         del outdated
@@ -158,6 +162,7 @@ class Dispatcher:
             self._subscribed.get(identity, {}).pop(key, None)
             _remove_if_empty(self._subscribed, identity)
             _remove_if_empty(self.listeners, event)
+            self.announces_submissions = events.TaskSubmitted in self.listeners
             self._changes += 1
             outdated = self._snapshots.pop(event, None)
         # Dropped outside of the lock: the `__del__` of a listener may subscribe again.
@@ -168,7 +173,7 @@ class Dispatcher:
             while True:
                 changes = self._changes
                 snapshot = (*self.listeners.get(event, {}).values(),)
-                # A signal handler comes between two calls only, and none is between the test and the assignment.
+                # As in `subscribe`: no signal handler comes between the test and the assignment.
                 if changes == self._changes:
                     self._snapshots[event] = snapshot
                     return

@@ -43,6 +43,8 @@ class Inbox:
         awake: True if the loop is going to look at the calls without being woken.
         logs_info: True if records of the level INFO are logged; looked up once for each burst of calls.
         logs_debug: The same for the level DEBUG.
+        last_call: Call that is made once, after the calls of the present burst; None if there is none. For the loop's
+            thread.
     """
 
     def __init__(self) -> None:
@@ -50,6 +52,7 @@ class Inbox:
         self.awake: bool = False
         self.logs_info: bool = False
         self.logs_debug: bool = False
+        self.last_call: InboxCall | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread_id: int | None = None
         self._context = Context()
@@ -110,6 +113,14 @@ class Inbox:
 
     def make_calls(self, deadline: float) -> None:
         """Make the calls that are pending now, until `deadline` of the performance counter. For the loop's thread."""
+        try:
+            self._make_pending(deadline)
+        finally:
+            last_call, self.last_call = self.last_call, None
+            if last_call is not None:
+                last_call()
+
+    def _make_pending(self, deadline: float) -> None:
         calls, clock = self.calls, time.perf_counter
         self._look_up_levels()
         # Calls that are added meanwhile have to wait: calls that add calls must not hold the loop.

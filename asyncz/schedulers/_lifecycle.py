@@ -236,6 +236,7 @@ class Lifecycle:
 
     def _begin_drain(self, wait: bool) -> None:
         runtime = self._parts.runtime
+        self._parts.tasks.retire_finished()
         # Threads that found it running have asked for the start of their executors by now.
         runtime.set_status("draining")
         runtime.chains_continue = wait

@@ -9,9 +9,8 @@ from typing import Protocol
 import attrs
 from typing_extensions import TypeVar, override
 
-from asyncz._run_ids import NO_RUN, run_id_of, run_numbers
-from asyncz.events import TaskError, TaskExecuted, TaskNotification, Worker
-from asyncz.limits import TaskLimits
+from asyncz._run_ids import NO_RUN, run_id_of
+from asyncz.events import TaskError, TaskExecuted, TaskNotification
 from asyncz.runs import RunClock, TaskRun, complete_run
 from asyncz.schedulers._executor_registry import Registration
 from asyncz.schedulers._inbox import Inbox
@@ -50,10 +49,6 @@ class RunOwner(Protocol[ResultT]):
 
     def release_run(self, run: LiveRun[ResultT], /) -> None:
         """Free the slot of a run when its work is over."""
-        ...
-
-    def record_result(self, run: LiveRun[ResultT], outcome: TaskExecuted[ResultT], /) -> None:
-        """Count, emit and log the outcome of a run that has a result, and free its slot if its work is over."""
         ...
 
     def refill(self) -> None:
@@ -105,23 +100,9 @@ class LiveRun(TaskRun[ResultT]):
         owner: RunOwner[ResultT],
         registration: Registration,
     ) -> None:
-        # The assignments of `TaskRun.__init__`, which would be a second call for each run.
-        self.task: TaskSpec[ResultT] = task
-        self.task_id: str = task.id
-        self.limits: TaskLimits = task.limits
-        self.call: Callable[[], ResultT | Awaitable[ResultT]] = task.call if call is None else call
-        self.id: int = next(run_numbers)
-        self._key = self.id
-        self.attempt: int = 1
-        self.scheduled: float = scheduled
-        self.started: float | None = None
-        self.worker: Worker | None = None
-        self._outcome = self._shared_outcome = None
-        self.cancel_requested: bool = False
-        self.released: bool = False
-        self._cancellation_seen = self._completed = False
-        self._context = context
+        super().__init__(task, scheduled, context, clock.time, call)
         self._clock = clock
+        self.released: bool = False
         self.owner: RunOwner[ResultT] = owner
         self.registration: Registration = registration
 
@@ -132,23 +113,11 @@ class LiveRun(TaskRun[ResultT]):
 
     def __call__(self) -> None:
         """Complete the run with its reported outcome, unless another attempt follows. For the loop's thread."""
-        outcome = self._outcome
-        if isinstance(outcome, TaskExecuted) and self._shared_outcome is None:
-            try:
-                has_details = outcome._details[0] is self._key
-            except Exception:
-                # Not a tuple.
-                has_details = False
-            if has_details:
-                # The most frequent outcome, completed as `complete_any` does.
-                self._completed = True
-                self.owner.record_result(self, outcome)
-                return
-        if outcome is not None:
-            self.complete_any(outcome)
+        if self._outcome is not None:
+            self.complete(self._outcome)
 
-    def complete_any(self, outcome: TaskNotification[ResultT]) -> None:
-        """Complete the run with any outcome, with or without details."""
+    def complete(self, outcome: TaskNotification[ResultT]) -> None:
+        """Complete the run with an outcome, with or without details."""
         owner = self.owner
         try:
             outcome = _with_details(self, outcome)

@@ -32,6 +32,11 @@ class LiveRuns(TaskHistory, Generic[ResultT]):
 
     __slots__ = ("_backlog", "_live", "_only_run", "_retrying")
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._only_run = self._live = None
+        self._backlog = self._retrying = None
+
     @property
     def backlog_size(self) -> int:
         """Number of due runs that wait for a slot. Thread-safe."""

@@ -67,7 +67,7 @@ class StoredTaskController(TaskController[ResultT]):
             self.enqueue(DueRun(at, own, must_run=True))
             self.refill()
         else:
-            self._offer_any(at, own, must_run=False)
+            self.offer_run(at, own)
 
     def _own_call(self, call: Callable[[], object]) -> Callable[[], ResultT]:
         # Unverified: the function is that of the task, and its stored arguments have been checked.

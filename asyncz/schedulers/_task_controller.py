@@ -17,7 +17,7 @@ from asyncz._text import printable
 from asyncz._traced_call import CallWithOrigin
 from asyncz._unsafe import alias_text
 from asyncz.clock import utc
-from asyncz.events import TaskAdded, TaskExecuted, TaskModified, TaskRemoved
+from asyncz.events import TaskAdded, TaskModified, TaskRemoved
 from asyncz.exceptions import (
     InvalidInputError,
     NoResultError,
@@ -32,7 +32,7 @@ from asyncz.schedulers._counters import TaskHistory
 from asyncz.schedulers._executor_registry import ExecutorTarget, Registration
 from asyncz.schedulers._live_run import LiveRun
 from asyncz.schedulers._parts import ChainEnds, SchedulerParts
-from asyncz.schedulers._run_logging import log_outcome, run_fields
+from asyncz.schedulers._run_logging import run_fields
 from asyncz.schedulers._safe_logging import logger
 from asyncz.schedulers._schedules import Schedule, TriggerSchedule, trigger_text
 from asyncz.schedulers._task_runs import TaskRuns
@@ -211,40 +211,6 @@ class TaskController(TaskRuns[ResultT]):
         self.submit_backlog()
 
     @override
-    def record_result(self, run: LiveRun[ResultT], outcome: TaskExecuted[ResultT], /) -> None:
-        """Count, emit and log the outcome of a run that has a result, and free its slot if its work is over.
-
-        The most frequent end of a run, in one step: the same as `record_outcome`, `release_run` and `log_outcome`.
-        """
-        task, runtime = self.task, self._runtime
-        previous = task._last_notification
-        if previous is not None:
-            self.record(previous, runtime.recent_runs)
-        task._last_notification = outcome
-        self.executed += 1
-        runtime.counters.executed += 1
-        listeners, dispatcher = task._listeners, runtime.dispatcher
-        subscribed = dispatcher.snapshot_of(type(outcome))
-        try:
-            if listeners is not None:
-                dispatcher.emit(outcome, listeners.functions())
-            elif subscribed is None:
-                dispatcher.emit(outcome)
-            else:
-                dispatcher.call_each(subscribed, outcome)
-        finally:
-            if run.released:
-                is_last = self._only_run is run
-                if not is_last or self.removed or self._backlog is not None or self._retrying is not None:
-                    self.release_run(run)
-                else:
-                    self._only_run = None
-                    if self.schedule.is_exhausted:
-                        self._retire()
-        if runtime.inbox.logs_info:
-            log_outcome(outcome, run.registration.alias)
-
-    @override
     def release_run(self, run: LiveRun[ResultT], /) -> None:
         """Free the slot of a run when its work is over."""
         self.drop(run)
@@ -259,7 +225,7 @@ class TaskController(TaskRuns[ResultT]):
             self.refill()
             self.retire_if_finished()
         elif not self.live_count and self.schedule.is_exhausted:
-            self._retire()
+            self._parts.tasks.retire(self)
 
     # Removal
 
@@ -267,12 +233,10 @@ class TaskController(TaskRuns[ResultT]):
     def retire_if_finished(self) -> None:
         """Remove the task if no run of it is live or can follow."""
         if self.is_finished:
-            self._retire()
+            self._parts.tasks.retire(self)
 
-    def _retire(self) -> None:
-        """Remove the finished task, unless a change of another thread lets it go on."""
-        if not self._parts.tasks.retire(self):
-            return
+    def on_retired(self) -> None:
+        """Handle that the task has finished and is not registered any more."""
         if self.task._listeners or TaskRemoved in self._runtime.dispatcher.listeners:
             self._emit_removed()
         self._detach_task()

@@ -48,12 +48,21 @@ class Registered(Protocol):
         """Handle that the task was removed, on the loop's thread."""
         ...
 
+    def on_retired(self) -> None:
+        """Handle that the task has finished and is not registered any more, on the loop's thread."""
+        ...
+
 
 ControllerT = TypeVar("ControllerT", bound=Registered)
 
 
 class TaskRegistry(Generic[ControllerT]):
-    """Controllers of the tasks of a scheduler. Methods without a remark may be called from any thread."""
+    """Controllers of the tasks of a scheduler. Methods without a remark may be called from any thread.
+
+    Attributes:
+        finished: Finished tasks that `retire_finished` unregisters together, as each of them would take the lock. For
+            the loop's thread.
+    """
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
@@ -65,6 +74,7 @@ class TaskRegistry(Generic[ControllerT]):
         # Numbers of submissions by calls that the loop's thread has not handled yet, by the identity of the controller:
         # a finished task with one of them stays registered.
         self._demands: Counter[int] = Counter()
+        self.finished: list[ControllerT] = []
         self._numbers = itertools.count(1)
 
     def __len__(self) -> int:
@@ -79,6 +89,7 @@ class TaskRegistry(Generic[ControllerT]):
         Raises:
             TaskLookupError: The task is not registered.
         """
+        self.settle()
         with self._runtime.lock:
             return self.find(task_id).task
 
@@ -89,11 +100,13 @@ class TaskRegistry(Generic[ControllerT]):
 
     def tasks(self) -> tuple[Task[object], ...]:
         """Return all registered tasks."""
+        self.settle()
         with self._runtime.lock:
             return tuple(controller.task for controller in self._controllers.values())
 
     def all_tasks(self) -> tuple[tuple[Task[object], ControllerT], ...]:
         """Return all tasks with their controllers, removed tasks with live runs included."""
+        self.settle()
         with self._runtime.lock:
             return tuple((controller.task, controller) for controller in self.all())
 
@@ -139,6 +152,7 @@ class TaskRegistry(Generic[ControllerT]):
             task: Task, or its id.
             action: Called with the controller and the id.
         """
+        self.settle()
         while True:
             controller = self.find(task)
             try:
@@ -194,6 +208,7 @@ class TaskRegistry(Generic[ControllerT]):
         Raises:
             TaskLookupError: The task is not registered.
         """
+        self.settle()
         with self._runtime.lock:
             controller = self.find(task)
             del self._controllers[controller.task.id]
@@ -203,24 +218,51 @@ class TaskRegistry(Generic[ControllerT]):
         self._runtime.inbox.put(controller.on_removed)
 
     def retire(self, controller: ControllerT) -> bool:
-        """Unregister a finished task, unless a change or a submission lets it continue. For the loop's thread.
+        """Unregister a task if it is finished, and no change or submission lets it continue. For the loop's thread.
 
         Returns:
             False if the task stays, or was removed before.
         """
-        runtime = self._runtime
+        if controller.removed:
+            return False
+        self.finished.append(controller)
+        self.retire_finished()
+        return controller.removed
+
+    def retire_soon(self, controller: ControllerT) -> None:
+        """Do the same after the calls in the inbox, together with other tasks. For the loop's thread."""
+        self.finished.append(controller)
+        if self._runtime.inbox.last_call is None:
+            self._runtime.inbox.last_call = self.retire_finished
+
+    def settle(self) -> None:
+        """Do now what `retire_soon` has put off, before a listener looks at the tasks or adds one. Not under the lock.
+
+        Has no effect in other threads, which may still see a finished task until the calls of the burst are made.
+        """
+        if self.finished and not self._runtime.inbox.called_off_loop:
+            self.retire_finished()
+
+    def retire_finished(self) -> None:
+        """Do what `retire_soon` has put off. For the loop's thread."""
+        if not self.finished:
+            return
+        finished, self.finished = self.finished, []
+        runtime, controllers, demands = self._runtime, self._controllers, self._demands
+        retired: list[ControllerT] = []
         with runtime.lock:
             if runtime.pending_changes:
+                # One of them may let a task continue.
                 runtime.apply_pending_changes()
-                if not controller.is_finished:
-                    return False
-            if controller.removed or runtime.status == "draining":
-                return False
-            if self._demands and id(controller) in self._demands:
-                return False
-            del self._controllers[controller.task._spec.id]
-            controller.removed = True
-        return True
+            if runtime.status == "draining":
+                return
+            for controller in finished:
+                if controller.is_finished and not (demands and id(controller) in demands):
+                    del controllers[controller.task._spec.id]
+                    controller.removed = True
+                    retired.append(controller)
+        for controller in retired:
+            controller.on_retired()
 
     def demanded(self, controller: ControllerT) -> None:
         """Keep a task registered until its submission by a call is handled. Under the lock."""

@@ -74,18 +74,13 @@ class TaskRuns(LiveRuns[ResultT], ABC):
         registration: Registration,
         submit_to: Callable[[TaskRun[ResultT]], None],
     ) -> None:
-        # The assignments of the base classes, without two more calls for each task.
-        self.submitted: int = 0
-        self.executed: int = 0
-        self._others = self._recent = None
+        super().__init__()
         self._parts = parts
         self._runtime = parts.runtime
         self.task: Task[ResultT] = task
         self._context = context
         self.registration: Registration = registration
-        self._submit_to = submit_to
-        self._only_run = self._live = None
-        self._backlog = self._retrying = None
+        self._submit_to: Callable[[TaskRun[ResultT]], None] = submit_to
         self.removed: bool = False
 
     @property
@@ -96,10 +91,6 @@ class TaskRuns(LiveRuns[ResultT], ABC):
     @abstractmethod
     def release_run(self, run: LiveRun[ResultT], /) -> None:
         """Free the slot of a run when its work is over."""
-
-    @abstractmethod
-    def record_result(self, run: LiveRun[ResultT], outcome: TaskExecuted[ResultT], /) -> None:
-        """Count, emit and log the outcome of a run that has a result, and free its slot if its work is over."""
 
     @abstractmethod
     def refill(self) -> None:
@@ -146,37 +137,6 @@ class TaskRuns(LiveRuns[ResultT], ABC):
         must_run: bool = False,
     ) -> None:
         """Submit a due run, or let the overlap policy decide about it."""
-        # Read into a local first: on Python 3.11, a function in an attribute takes twice as long to call.
-        runtime, registration, submit_to = self._runtime, self.registration, self._submit_to
-        spec = self.task._spec
-        if (
-            must_run
-            or self._backlog is not None
-            or self._retrying is not None
-            or not registration.ready
-            or spec.limits.misfire_grace_time is not None
-            or runtime.inbox.logs_debug
-            or TaskSubmitted in runtime.dispatcher.listeners
-        ):
-            self._offer_any(at, call, must_run)
-            return
-        # The most frequent due run, submitted as `_offer_any` does.
-        run = LiveRun(spec, at, self._context, runtime.run_clock, call, self, registration)
-        if self._only_run is None and self._live is None:
-            self._only_run = run
-        else:
-            self.keep(run)
-        self.submitted += 1
-        runtime.counters.submitted += 1
-        try:
-            submit_to(run)
-        except BaseException as error:
-            rejection = self._submission_failed(run, error, None)
-            if rejection is not None:
-                self._due_run_rejected(run, call, rejection)
-
-    def _offer_any(self, at: float, call: Callable[[], ResultT | Awaitable[ResultT]] | None, must_run: bool) -> None:
-        """Submit any due run, or let the overlap policy decide about it."""
         if must_run or self._backlog is not None or self._retrying is not None:
             self._apply_overlap_policy(_due_run(at, call, must_run))
             return
@@ -250,7 +210,7 @@ class TaskRuns(LiveRuns[ResultT], ABC):
         """
         runtime = self._runtime
         announcement: _SubmittedEvent | None = None
-        if TaskSubmitted in runtime.dispatcher.listeners:
+        if runtime.dispatcher.announces_submissions:
             # Emitted from the inbox, so that a rejected submission can still be withdrawn.
             announcement = _SubmittedEvent(runtime.dispatcher, TaskSubmitted(run.task_id, details=run.details()))
             runtime.inbox.put(announcement)
@@ -342,15 +302,7 @@ class TaskRuns(LiveRuns[ResultT], ABC):
             self.increment(kind)
             runtime.counters.increment(kind)
         listeners, dispatcher = task._listeners, runtime.dispatcher
-        if listeners is not None:
-            dispatcher.emit(outcome, listeners.functions())
-            return
-        # The steps of `emit`, without a call for each outcome.
-        subscribed = dispatcher.snapshot_of(type(outcome))
-        if subscribed is not None:
-            dispatcher.call_each(subscribed, outcome)
-        elif kind in dispatcher.listeners:
-            dispatcher.emit(outcome)
+        dispatcher.emit(outcome, () if listeners is None else listeners.functions())
 
     # Further attempts
 

@@ -40,9 +40,9 @@ from asyncz.limits import DEFAULT_LIMITS, TaskLimits
 from asyncz.plugins import check_executor, load_executor
 from asyncz.protocols import Clock, UniversalExecutor
 from asyncz.schedulers._chains import Chains
-from asyncz.schedulers._completion import Completion
 from asyncz.schedulers._dispatcher import EVENT_CLASSES, check_event_class
 from asyncz.schedulers._executor_registry import ExecutorRegistry
+from asyncz.schedulers._hot_path import HotCompletion
 from asyncz.schedulers._lifecycle import Lifecycle, warn_if_never_started
 from asyncz.schedulers._parts import AnyController, SchedulerParts
 from asyncz.schedulers._runtime import Runtime, check_clock
@@ -120,7 +120,7 @@ class AsyncIOScheduler(TaskScheduler):
         check_count("history", history, at_least=0)
         check_clock(clock)
         runtime = Runtime(clock or SystemClock(), recent_runs, history)
-        completion, chains = Completion(runtime), Chains(defaults)
+        completion, chains = HotCompletion(runtime), Chains(defaults)
         tasks = TaskRegistry[AnyController](runtime) if store is None else NamedTaskRegistry[AnyController](runtime)
         registry, timer = ExecutorRegistry(runtime, completion), DueTimer[AnyController](runtime, tasks.registered)
         parts = chains.parts = SchedulerParts(runtime, completion, registry, tasks, timer, chains)

@@ -19,10 +19,10 @@ from asyncz.limits import OverlapPolicy, TaskLimits, TaskOptions
 from asyncz.plugins import check_trigger
 from asyncz.protocols import Executor, Trigger, UniversalExecutor
 from asyncz.retries import Retry
+from asyncz.schedulers._hot_path import HotController
 from asyncz.schedulers._lifecycle import Lifecycle
 from asyncz.schedulers._parts import SchedulerParts
 from asyncz.schedulers._schedules import TriggerSchedule
-from asyncz.schedulers._task_controller import TaskController
 from asyncz.schedulers.batches import MAX_INSTANCES, Batch, BatchOptions, BatchPlanner, batch_of, check_items
 from asyncz.specs import TaskSpec
 from asyncz.tasks import AwaitedT, Task
@@ -255,6 +255,7 @@ class TaskScheduler:
             executor = parts.executors.default_alias
         schedule = TriggerSchedule(trigger, utc(runtime.now()))
         created = parts.executors.prepare(executor, call)
+        parts.tasks.settle()
         with runtime.lock:
             task_id = parts.tasks.new_id(task_id, call, replace_existing)
             registration, submit_to = parts.executors.resolve(executor, created)
@@ -264,7 +265,7 @@ class TaskScheduler:
             spec: TaskSpec[ResultT] = TaskSpec(  # ty: ignore[invalid-assignment]  # ty infers the union as the result
                 task_id, call, registration.alias, limits
             )
-            controller = TaskController(parts, spec, schedule, registration, submit_to, paused)
+            controller = HotController(parts, spec, schedule, registration, submit_to, paused)
             parts.tasks.add(controller)
         # Before the loop's thread may run the task, and remove it.
         task = controller.task

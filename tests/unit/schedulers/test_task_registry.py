@@ -2,18 +2,64 @@
 
 from __future__ import annotations
 
-from asyncz import AsyncIOScheduler
+import asyncio
+from datetime import UTC, datetime
+
+from asyncz import AsyncIOScheduler, TaskExecuted, TaskRemoved
 from tests.helpers.payloads import do_nothing
 
 
 def test_task_stays_until_demands_are_handled() -> None:
     scheduler = AsyncIOScheduler()
     tasks = scheduler._parts.tasks
-    controller = tasks.controller_of(scheduler.add_task(do_nothing, trigger=None))
+    controller = tasks.controller_of(scheduler.add_task(do_nothing))
     assert controller is not None
+    controller.schedule.advance(datetime.now(UTC), coalesce=False)
     for _ in range(4):
         tasks.demanded(controller)
     for _ in range(4):
         assert not tasks.retire(controller)
         tasks.demand_handled(controller)
     assert tasks.retire(controller)
+    assert not tasks.retire(controller)
+
+
+async def test_listener_sees_no_task_that_has_ended() -> None:
+    """Tasks that end in one burst are unregistered together, but a listener finds each of them gone."""
+    seen: list[tuple[str, ...]] = []
+    removed: list[str] = []
+    async with AsyncIOScheduler() as scheduler:
+        done = asyncio.Event()
+
+        def on_executed(event: TaskExecuted[object]) -> None:
+            seen.append(tuple(sorted(task.id for task in scheduler.tasks)))
+            if event.task_id == "2":
+                # The id is free again.
+                scheduler.add_task(do_nothing, trigger=None, id="1")
+            if event.task_id == "3":
+                done.set()
+
+        scheduler.pause()
+        for number in (1, 2, 3):
+            scheduler.add_task(do_nothing, id=f"{number}")
+        scheduler.subscribe(TaskExecuted, on_executed)
+        scheduler.resume()
+        await done.wait()
+        assert [task.id for task in scheduler.tasks] == ["1"]
+        assert seen == [("1", "2", "3"), ("2", "3"), ("1", "3")]
+        scheduler.subscribe(TaskRemoved, lambda event: removed.append(event.task_id))
+        await scheduler.add_task(do_nothing, id="4").result()
+        assert removed == ["4"]
+
+
+async def test_ended_tasks_are_gone_before_a_shutdown() -> None:
+    async with AsyncIOScheduler() as scheduler:
+        ended = asyncio.Event()
+
+        def stop(_: TaskExecuted[object]) -> None:
+            ended.set()
+
+        scheduler.subscribe(TaskExecuted, stop)
+        scheduler.add_task(do_nothing)
+        await ended.wait()
+    assert not scheduler.tasks
