@@ -41,8 +41,8 @@ into the inbox, under no lock, or makes a change under `Runtime.lock`, see below
 A run goes through these steps: the timer takes due tasks from the timetable (loop) → the schedule computes due times
 (loop) → `TaskRuns` makes a `LiveRun`, gives it a slot and submits it (loop) → the executor runs the function (any
 thread) → `Completion.finished` sets the outcome and puts the run into the inbox (any thread) → the inbox calls the run,
-which completes itself: retry or outcome, listeners, log (loop) → the slot is freed, and the backlog refilled (loop) → the
-tasks that have finished are unregistered together, when the calls of the burst are made (loop).
+which completes itself: retry or outcome, listeners, log (loop) → the slot is freed, and the backlog refilled (loop) →
+tasks that have finished are unregistered together, after the calls of the burst (loop).
 
 Locks, in the order in which they are taken; no two of those after `Runtime.lock` are held together:
 

@@ -7,7 +7,7 @@ from contextvars import Context
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from asyncz import (
     DateTrigger,
@@ -41,12 +41,13 @@ from asyncz.schedulers._task_controller import TaskController
 from asyncz.schedulers._task_registry import TaskRegistry
 from asyncz.schedulers._timer import DueTimer
 from asyncz.specs import TaskSpec
-from asyncz.tasks import Task
+from asyncz.tasks import NotificationStream, Task
 from asyncz.testing import FakeClock
 from tests.helpers.payloads import do_nothing
 
 _EXECUTOR = DebugExecutor()
 _SEVERAL = TaskLimits(max_instances=9)
+_LATE = TaskLimits(misfire_grace_time=1)
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
@@ -164,6 +165,7 @@ class _Task:
         self.completion = (HotCompletion if is_hot else Completion)(runtime)
         self.events: list[object] = []
         self.submitted: list[LiveRun[None]] = []
+        self.stream: NotificationStream[None] | None = None
         self.parts, self._error = _parts(runtime, self.completion), error
         trigger = IntervalTrigger(hours=1) if repeated else DateTrigger(NOW)
         schedule = TriggerSchedule(trigger, NOW)
@@ -190,6 +192,7 @@ class _Task:
             dispatcher.subscribe(TaskSubmitted, lambda event: self.events.append(("submitted", event.task_id)))
         if to_task:
             self.task.on_executed(lambda event: self.events.append(("task", event.details.attempt)))
+            self.stream = NotificationStream(self.task)
         if to_removal:
             dispatcher.subscribe(TaskRemoved, lambda event: self.events.append(event.task_id))
 
@@ -216,7 +219,13 @@ class _Task:
             [(run.outcome, run.attempt) for run in (*state.recent_runs, *history)],
             (self.runtime.counters.snapshot(), controller.snapshot(), state.running, state.backlog, state.retrying),
             [(run.scheduled, run.done, type(run.outcome), run.released) for run in self.submitted],
-            (controller.removed, len(self.parts.tasks.tasks()), type(last), len(self.runtime.inbox)),
+            (
+                self.stream and self.stream._closed,
+                controller.removed,
+                len(self.parts.tasks.tasks()),
+                type(last),
+                len(self.runtime.inbox),
+            ),
         )
 
 
@@ -226,9 +235,11 @@ _KINDS = ("executed", "without details", "failed", "missed", "cancelled")
 @given(
     error=st.sampled_from([None, MaximumInstancesError("task", 1), QueueFullError("debug", 1), KeyError()]),
     is_announced=st.booleans(),
-    limits=st.sampled_from([TaskLimits(), TaskLimits(overlap="queue_all", max_instances=2)]),
+    limits=st.sampled_from([TaskLimits(), TaskLimits(overlap="queue_all", max_instances=2), _LATE]),
     count=st.integers(1, 3),
 )
+@example(None, False, _LATE, 2)
+@example(None, False, _SEVERAL, 2)
 @settings(deadline=None)
 def test_hot_offer_agrees(error: Exception | None, is_announced: bool, limits: TaskLimits, count: int) -> None:
     """A due run is submitted, rejected and counted alike."""
@@ -258,6 +269,10 @@ def test_hot_offer_agrees(error: Exception | None, is_announced: bool, limits: T
     waits=st.booleans(),
     at_a_time=st.booleans(),
 )
+@example([("executed", True)], False, False, False, False, False, 2, 0, False, False, False, False)
+@example([("executed", True)], False, False, True, True, False, 2, 0, False, False, False, False)
+@example([("executed", True)] * 2, False, False, False, False, False, 2, 0, False, False, False, False)
+@example([("executed", True)] * 2, True, False, False, False, False, 2, 0, False, False, False, True)
 @settings(deadline=None)
 def test_hot_run_agrees(
     ends: list[tuple[str, bool]],

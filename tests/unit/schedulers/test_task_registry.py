@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 
+import pytest
+
 from asyncz import AsyncIOScheduler, TaskExecuted, TaskRemoved
 from tests.helpers.payloads import do_nothing
 
@@ -24,6 +26,7 @@ def test_task_stays_until_demands_are_handled() -> None:
     assert not tasks.retire(controller)
 
 
+@pytest.mark.anyio
 async def test_listener_sees_no_task_that_has_ended() -> None:
     """Tasks that end in one burst are unregistered together, but a listener finds each of them gone."""
     seen: list[tuple[str, ...]] = []
@@ -41,17 +44,18 @@ async def test_listener_sees_no_task_that_has_ended() -> None:
 
         scheduler.pause()
         for number in (1, 2, 3):
-            scheduler.add_task(do_nothing, id=f"{number}")
+            scheduler.add_task(do_nothing, executor="debug", id=f"{number}")
         scheduler.subscribe(TaskExecuted, on_executed)
         scheduler.resume()
         await done.wait()
         assert [task.id for task in scheduler.tasks] == ["1"]
         assert seen == [("1", "2", "3"), ("2", "3"), ("1", "3")]
         scheduler.subscribe(TaskRemoved, lambda event: removed.append(event.task_id))
-        await scheduler.add_task(do_nothing, id="4").result()
+        await scheduler.add_task(do_nothing, executor="debug", id="4").result()
         assert removed == ["4"]
 
 
+@pytest.mark.anyio
 async def test_ended_tasks_are_gone_before_a_shutdown() -> None:
     async with AsyncIOScheduler() as scheduler:
         ended = asyncio.Event()
@@ -60,6 +64,6 @@ async def test_ended_tasks_are_gone_before_a_shutdown() -> None:
             ended.set()
 
         scheduler.subscribe(TaskExecuted, stop)
-        scheduler.add_task(do_nothing)
+        scheduler.add_task(do_nothing, executor="debug")
         await ended.wait()
     assert not scheduler.tasks
