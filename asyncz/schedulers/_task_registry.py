@@ -247,7 +247,8 @@ class TaskRegistry(Generic[ControllerT]):
         """Do what `retire_soon` has put off. For the loop's thread."""
         if not self.finished:
             return
-        finished, self.finished = self.finished, []
+        finished = self.finished
+        self.finished = []
         runtime, controllers, demands = self._runtime, self._controllers, self._demands
         retired: list[ControllerT] = []
         with runtime.lock:
