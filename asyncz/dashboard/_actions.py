@@ -14,7 +14,7 @@ from asyncz._text import exception_text, printable
 from asyncz.clock import utc
 from asyncz.config import TriggerConfig
 from asyncz.dashboard._journal import Journal
-from asyncz.dashboard._problems import STORE_PROBLEM
+from asyncz.dashboard._problems import store_problem
 from asyncz.dashboard._safe_logging import logger
 from asyncz.dashboard.states import ActionDetail, ActionFailure, ActionName, ActionReport
 from asyncz.exceptions import AsynczError, InvalidInputError
@@ -199,7 +199,7 @@ def failure_text(error: Exception, action: str, task_id: str) -> str:
     """Return the text of an error for users; the log has the texts that may contain secrets."""
     if isinstance(error, StoreError) and not isinstance(error, UnstorableTaskError | UnreadableTaskError):
         logger.warning("The store of the dashboard failed: %s", exception_text(error))
-        return STORE_PROBLEM
+        return store_problem(error)
     if isinstance(error, CommandError):
         return error.reason
     if isinstance(error, AsynczError):

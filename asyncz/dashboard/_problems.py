@@ -10,10 +10,10 @@ from pydantic import ValidationError
 from asyncz._text import printable
 from asyncz.dashboard.states import Problem
 from asyncz.exceptions import AsynczError, RunLookupError, SchedulerNotRunningError, TaskLookupError
-from asyncz.stores.exceptions import StoreDataError, StoreError
+from asyncz.stores.exceptions import StoreDataError, StoreError, StoreUnavailableError
 
-STORE_PROBLEM: Final = "the store cannot be reached; the log has the reason"
-"""Message for an error of the store."""
+_UNREACHABLE: Final = "the store cannot be reached; the log has the reason"
+_UNAVAILABLE: Final = "the store rejects that now; the log has the reason"
 
 
 @attrs.frozen
@@ -29,6 +29,11 @@ class RequestError(AsynczError):
     message: str
 
 
+def store_problem(error: AsynczError) -> str:
+    """Return the message for an error of the store. Its own text may name paths and hosts; the log has it."""
+    return _UNAVAILABLE if isinstance(error, StoreUnavailableError) else _UNREACHABLE
+
+
 def problem_of(error: AsynczError) -> Problem:
     """Return the status and the text for an error."""
     status = 422
@@ -41,8 +46,7 @@ def problem_of(error: AsynczError) -> Problem:
     elif isinstance(error, StoreDataError):
         return Problem(status=400, message="the store does not accept a value of the request")
     elif isinstance(error, StoreError):
-        # The text of the driver may name paths and hosts; the log has it.
-        return Problem(status=503, message=STORE_PROBLEM)
+        return Problem(status=503, message=store_problem(error))
     return Problem(status=status, message=printable(f"{error}"))
 
 

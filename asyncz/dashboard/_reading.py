@@ -18,7 +18,7 @@ from asyncz.clock import utc
 from asyncz.dashboard import _runs
 from asyncz.dashboard._index import TaskIndex
 from asyncz.dashboard._journal import Journal, RecordedEvent, RecordedRun
-from asyncz.dashboard._problems import STORE_PROBLEM, RequestError
+from asyncz.dashboard._problems import RequestError, store_problem
 from asyncz.dashboard._reader import RunSelection, TaskSelection
 from asyncz.dashboard._redaction import Redactor
 from asyncz.dashboard._safe_logging import logger
@@ -310,7 +310,7 @@ class ReadModel:
             nodes = await store.nodes()
         except AsynczError as error:
             logger.warning("The store of the dashboard failed: %s", exception_text(error))
-            return ExecutorPage(executors=executors, problem=STORE_PROBLEM)
+            return ExecutorPage(executors=executors, problem=store_problem(error))
         return ExecutorPage(
             executors=executors,
             nodes=nodes_of(nodes),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from uuid import UUID
 
@@ -13,9 +13,10 @@ from asyncz.clock import in_utc
 from asyncz.stores._admin import Access, StoreAdmin
 from asyncz.stores._migrations import Dialect, Migration
 from asyncz.stores._postgres_connection import Connection, connected, interrupt
+from asyncz.stores._postgres_errors import translated
 from asyncz.stores._postgres_hints import CHANNEL
 from asyncz.stores._postgres_migrations import migrate, schema_number
-from asyncz.stores._postgres_network import describe, translated
+from asyncz.stores._postgres_network import describe
 
 
 class PostgresAdmin(StoreAdmin):
@@ -36,12 +37,9 @@ class PostgresAdmin(StoreAdmin):
         self.description = describe(url)
         with translated(self.description):
             self._connection: Connection = connected(url, prepare=False)
-            if access == "read":
-                try:
-                    _ = self._connection.execute("SET default_transaction_read_only = on")
-                except BaseException:
-                    self._connection.close()
-                    raise
+        # Not a setting of the session: a pooler would hand that on to the next client.
+        self._is_read_only: bool = access == "read"
+        self._connection.read_only = self._is_read_only or None
 
     @override
     def migrate(self) -> Sequence[Migration]:
@@ -58,12 +56,18 @@ class PostgresAdmin(StoreAdmin):
 
     @override
     def _rows(self, sql: str, *values: object) -> Sequence[Sequence[object]]:
-        with translated(self.description):
+        with self._reading():
             return self._connection.execute(sql.replace("?", "%s").encode(), values).fetchall()
+
+    @contextmanager
+    def _reading(self) -> Generator[None]:
+        """Execute a statement by itself. Only the begin of a transaction can say that it is read-only."""
+        with translated(self.description), self._connection.transaction() if self._is_read_only else nullcontext():
+            yield
 
     @override
     def _schema(self) -> int:
-        with translated(self.description):
+        with self._reading():
             return schema_number(self._connection)
 
     @override

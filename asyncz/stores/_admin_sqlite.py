@@ -16,6 +16,7 @@ from asyncz.clock import utc
 from asyncz.stores._admin import Access, StoreAdmin
 from asyncz.stores._columns import SqlValue, from_microseconds, microseconds
 from asyncz.stores._migrations import Dialect, Migration
+from asyncz.stores._sqlite_errors import store_error
 from asyncz.stores.exceptions import StoreConnectionError
 from asyncz.stores.sqlite import migrate, schema_number, transaction
 
@@ -50,7 +51,7 @@ class SqliteAdmin(StoreAdmin):
         try:
             yield
         except sqlite3.Error as error:
-            raise StoreConnectionError(self.description, f"{error}") from error
+            raise store_error(error, self.description) from error
 
     @override
     def migrate(self) -> Sequence[Migration]:

@@ -15,6 +15,7 @@ from typing_extensions import override
 from asyncz.clock import in_utc
 from asyncz.stores._migrations import FOREIGN_TABLES, SCHEMA_TABLE, Migration, migrations, statements
 from asyncz.stores._postgres_connection import Connection
+from asyncz.stores._postgres_errors import message_of
 from asyncz.stores.exceptions import StoreSchemaError, StoreUnavailableError
 
 # The key of the advisory lock under which one process at a time applies migrations.
@@ -32,8 +33,14 @@ SELECT set_config(name, '0', true) FROM pg_settings
 WHERE name IN ('statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout') AND setting <> '0'
 """
 
+# New tables are made beside the others: a newer schema may be searched first, such as the one of the role.
+_SCHEMA_OF_TABLES = """
+SELECT set_config('search_path', relnamespace::regnamespace || ', ' || current_setting('search_path'), true)
+FROM pg_class WHERE oid = to_regclass('asyncz_schema')
+"""
+
 # A node that migrates keeps the lock during its pauses, in which it waits for nobody: `pg_blocking_pids` would not name
-# those that it has to wait for. Parts of the activity of other users may be hidden.
+# those that it has to wait for. A transaction comes last if its begin is not known: it may have ended meanwhile.
 _HOLDERS = """
 SELECT locks.pid, coalesce(application_name, ''), coalesce(usename, ''), min(xact_start), bool_or(locktype = 'advisory')
 FROM pg_locks AS locks LEFT JOIN pg_stat_activity AS activity ON activity.pid = locks.pid
@@ -45,15 +52,26 @@ WHERE granted AND locks.pid IS DISTINCT FROM pg_backend_pid()
             SELECT oid FROM pg_class WHERE relname LIKE 'asyncz\\_%%' AND pg_table_is_visible(oid)
         )
     )
-GROUP BY 1, 2, 3 ORDER BY 5 DESC, 4 NULLS FIRST LIMIT 4
+GROUP BY 1, 2, 3 ORDER BY 5 DESC, 4 LIMIT 4
 """
+
+_NOT_ALLOWED = (
+    psycopg.errors.InsufficientPrivilege,
+    psycopg.errors.InvalidSchemaName,
+    psycopg.errors.ReadOnlySqlTransaction,
+)
+_MIGRATE = (
+    "the database lacks migrations, which this role cannot apply here; run `asyncz store migrate` with a role that owns"
+    " the tables, or may CREATE them in the schema, on a server that is not read-only"
+)
 
 
 def migrate(connection: Connection, description: str) -> Sequence[Migration]:
     """Apply the migrations that the database lacks, each in a transaction and under a lock, and return them.
 
     Raises:
-        StoreUnavailableError: A long transaction has the locks that a migration needs, or another node migrates.
+        StoreUnavailableError: A long transaction has the locks that a migration needs, another node migrates, or the
+            role cannot apply migrations.
         StoreSchemaError: The database has a newer schema, or tables that are not those of this package.
     """
     known = migrations("postgres")
@@ -66,8 +84,11 @@ def migrate(connection: Connection, description: str) -> Sequence[Migration]:
     applied: list[Migration] = []
     deadline = time.monotonic() + _LOCK_WAIT
     # A transaction for each: with the locks of several tables, it could wait for a node that fires, and that for it.
-    while (migration := _apply_next(connection, description, known, deadline)) is not None:
-        applied.append(migration)
+    try:
+        while (migration := _apply_next(connection, description, known, deadline)) is not None:
+            applied.append(migration)
+    except _NOT_ALLOWED as error:
+        raise StoreUnavailableError(description, f"{message_of(error)}; {_MIGRATE}") from error
     return applied
 
 
@@ -76,6 +97,7 @@ def _apply_next(
 ) -> Migration | None:
     with connection.transaction():
         _ = connection.execute(_NO_LIMITS.encode())
+        _ = connection.execute(_SCHEMA_OF_TABLES.encode())
         # All nodes wait at the same time, and give up at their own deadline: the one that has the lock keeps it while
         # it tries to lock tables, so that those of the tables are not queued for without a pause.
         if not _in_tries(connection, lambda: _lock_migrations(connection), deadline, pause=0):
@@ -90,6 +112,8 @@ def _apply_next(
         migration = known[found]
         try:
             done = _in_tries(connection, lambda: _apply(connection, migration), deadline, pause=_LOCK_PAUSE)
+        except _NOT_ALLOWED:
+            raise
         except psycopg.ProgrammingError as error:
             # The statement is wrong for this database, as if someone had created the tables by hand.
             reason = f"{migration.name} fails: {error.diag.message_primary or error}; {FOREIGN_TABLES}"

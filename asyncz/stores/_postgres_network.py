@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 
 import psycopg
 from psycopg import conninfo
 
 from asyncz.exceptions import InvalidInputError
-from asyncz.stores.exceptions import StoreConnectionError
 
 # A server that does not answer on the network is noticed after 20 seconds. TCP alone would wait for 15 minutes or more.
 _LIMITS: Mapping[str, str] = {
@@ -45,16 +43,3 @@ def describe(url: str) -> str:
     if "\0" in url or "@" in host.removeprefix("@") + name or (port and not port.replace(",", "").isdecimal()):
         raise InvalidInputError("url", "the given text", advice)
     return f"postgresql://{host}/{name}"
-
-
-@contextlib.contextmanager
-def translated(description: str) -> Generator[None, None, None]:
-    """Raise errors of the driver as errors of the store, in one line.
-
-    Raises:
-        StoreConnectionError: The driver has raised an error.
-    """
-    try:
-        yield
-    except psycopg.Error as error:
-        raise StoreConnectionError(description, " ".join(f"{error}".split())) from error

@@ -20,7 +20,7 @@ from asyncz.stores._declarations import records_to_write
 from asyncz.stores._sweep import sweep
 from asyncz.stores._transactions import DatabaseSession
 from asyncz.stores._unvalidated import evolved
-from asyncz.stores.exceptions import StoreConnectionError, StoreDataError
+from asyncz.stores.exceptions import StoreDataError
 from asyncz.stores.protocol import FORGET_NODE_AFTER, StoreSession
 from asyncz.stores.records import (
     OVERDUE_AFTER,
@@ -56,6 +56,7 @@ try:
         submit_statement,
     )
     from asyncz.stores._postgres_connection import Connection, connected, interrupt
+    from asyncz.stores._postgres_errors import store_error
     from asyncz.stores._postgres_hints import CHANNEL
     from asyncz.stores._postgres_migrations import migrate
     from asyncz.stores._postgres_network import describe
@@ -532,7 +533,7 @@ class _PostgresTransactions:
         except psycopg.Error as error:
             # Only a new connection is known to be in order.
             self.close()
-            raise StoreConnectionError(self._description, f"{error}".strip()) from error
+            raise store_error(error, self._description) from error
 
 
 def _revision(database: Connection, *, lock: bool) -> int:

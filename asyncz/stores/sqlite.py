@@ -35,11 +35,12 @@ from asyncz.stores._declarations import records_to_write
 from asyncz.stores._migrations import FOREIGN_TABLES, SCHEMA_TABLE, Migration, migrations, statements
 from asyncz.stores._outcomes_sqlite import add_runs, finish_run, is_alive
 from asyncz.stores._reports_sqlite import report, reports_of
+from asyncz.stores._sqlite_errors import store_error
 from asyncz.stores._sweep import sweep
 from asyncz.stores._sweep_sqlite import OutcomeNumbers, SqliteSweepQueries, announce, close_program, listen
 from asyncz.stores._transactions import DatabaseSession
 from asyncz.stores._unvalidated import evolved
-from asyncz.stores.exceptions import StoreConnectionError, StoreDataError, StoreSchemaError
+from asyncz.stores.exceptions import StoreDataError, StoreSchemaError
 from asyncz.stores.protocol import FORGET_NODE_AFTER, StoreSession
 from asyncz.stores.records import (
     OVERDUE_AFTER,
@@ -383,7 +384,7 @@ class _SqliteTransactions:
             raise StoreDataError(repr(self._path), f"{error}") from error
         except sqlite3.Error as error:
             self.close()
-            raise StoreConnectionError(repr(self._path), f"{error}") from error
+            raise store_error(error, repr(self._path)) from error
 
     def _connected(self) -> sqlite3.Connection:
         if self._connection is None:

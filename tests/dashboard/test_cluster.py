@@ -25,7 +25,7 @@ from asyncz.dashboard import Dashboard, OperatorAction, StoreDashboard, User, _c
 from asyncz.dashboard._actions import Announcer
 from asyncz.dashboard._cluster_actions import ClusterOperator
 from asyncz.dashboard._cluster_shared import _joined, _Part
-from asyncz.dashboard._problems import STORE_PROBLEM
+from asyncz.dashboard._problems import store_problem
 from asyncz.dashboard._redaction import HIDDEN
 from asyncz.dashboard._watch import StoreWatch
 from asyncz.dashboard.states import (
@@ -540,7 +540,7 @@ async def test_failed_actions_on_runs_are_announced(tmp_path: Path, caplog: pyte
         ("pause scheduler", None, "mara"),
     ]
     assert f"no run with the id {run_id}" in heard[0].failure
-    assert heard[1].failure == STORE_PROBLEM
+    assert heard[1].failure == store_problem(StoreError())
     assert "pause scheduler failed: " in caplog.text
 
 

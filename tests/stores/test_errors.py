@@ -84,7 +84,7 @@ async def test_limit_below_one_raises(tmp_path: Path) -> None:
 
 async def test_sqlite_file_that_is_no_database_raises(tmp_path: Path) -> None:
     (tmp_path / "store.db").write_bytes(b"not a database, but long enough to look at" * 40)
-    with pytest.raises(StoreConnectionError, match=r"store\.db' cannot be reached: file is not a database"):
+    with pytest.raises(StoreUnavailableError, match=r"store\.db' cannot be used: file is not a database; name another"):
         await connected(SqliteStore(tmp_path / "store.db"))
     with pytest.raises(StoreConnectionError, match="unable to open"):
         await connected(SqliteStore(tmp_path / "missing" / "store.db"))
