@@ -28,6 +28,7 @@ from asyncz.schedulers._store_commands import StoreCommands
 from asyncz.schedulers._store_events import ClusterEvents
 from asyncz.schedulers._store_lease import LeaseKeeper, clock_offset, lease_clock
 from asyncz.schedulers._store_nodes import LiveNodes
+from asyncz.schedulers._store_overdue import OverdueSearch
 from asyncz.schedulers._store_pauses import StoredPauses
 from asyncz.schedulers._store_runs import StoredRuns
 from asyncz.schedulers._store_tasks import StoredTasks
@@ -102,6 +103,9 @@ class StoreConnector:
         self._timers = LoopTimers()
         self._cleanup = StoreCleanup(options, self.runs.history)
         self._recheck_at = float("inf")
+        self._overdue = OverdueSearch(OVERDUE_AFTER, self.tasks.fire_overdue)
+        self._late = OverdueSearch(_LATE, self.tasks.fire_overdue)
+        self._more_overdue = False
         self._read_changes = self._awaits_lease = self._delivers = False
         # Due times of preferred nodes: whether a timer is set, whether more came since, and whether to look for them.
         self._awaits_late = self._more_late = self._wants_late = False
@@ -256,6 +260,7 @@ class StoreConnector:
         await self._stop_work()
         self._timers.cancel()
         self._awaits_lease = self._delivers = self._awaits_late = self._more_late = self._wants_late = False
+        self._more_overdue = False
         self.events.close()
         if self._lease is not None:
             self._lease.stop()
@@ -432,10 +437,14 @@ class StoreConnector:
         """Fire due times that no node has fired, if it is time to look for them."""
         if time.monotonic() >= self._recheck_at:
             self._recheck_at = float("inf")
-            await self.tasks.fire_overdue(session, OVERDUE_AFTER)
+            self._more_overdue = True
+        if self._more_overdue:
+            self._more_overdue = await self._overdue.look(session)
         if self._wants_late:
-            self._wants_late = False
-            await self.tasks.fire_overdue(session, _LATE, session.lease.now - _LOOK_BACK)
+            self._wants_late = await self._late.look(session, session.lease.now - _LOOK_BACK)
+        if self._more_overdue or self._wants_late:
+            # The next pass fires what was found, and then continues.
+            self._wanted.set()
 
     async def _clean_up(self, session: StoreSession) -> None:
         if await self._cleanup.step(session):
@@ -490,7 +499,8 @@ class StoreConnector:
         if news is None or news.waiting:
             await self.runs.claim(session)
         if news is None or news.overdue:
-            await self.tasks.fire_overdue(session, OVERDUE_AFTER)
+            self._more_overdue = True
+            self._wanted.set()
 
     async def _watch_lease(self, lease: LeaseKeeper) -> None:
         """Note the end of each lease that was not renewed in time."""

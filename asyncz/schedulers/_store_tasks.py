@@ -45,8 +45,6 @@ ResultT = TypeVar("ResultT")
 
 # Records of one call. The loop handles a page without a pause.
 _PAGE = 100
-# Pages of overdue tasks that are read at once.
-_OVERDUE_PAGES = 20
 # Attempts to write a change while other nodes change the same task.
 _MAX_ATTEMPTS = 10
 
@@ -128,7 +126,6 @@ class StoredTasks:
         self.parked: dict[str, str] = {}
         self.undeclared: set[str] = set()
         self.wants_announcement: bool = False
-        self._overdue_after: tuple[datetime, str] | None = None
 
     def get(self, task_id: str) -> StoredTask | None:
         """Return a task, if it is stored and can run here."""
@@ -464,25 +461,13 @@ class StoredTasks:
                     self._unregister(task_id)
                     self.chains.forget(task_id)
 
-    async def fire_overdue(self, session: StoreSession, by: timedelta, since: datetime | None = None) -> None:
+    async def fire_overdue(self, records: Sequence[TaskRecord]) -> int:
         """Continue the schedules of overdue tasks with their stored due times, so that this node fires them.
 
-        One call reads a few pages only, because tasks of other programs may be overdue for a long time. If there are
-        more, the next call continues there; with `since`, each call begins with the due times after that time.
+        Returns:
+            Number of the tasks that this scheduler can fire.
         """
-        after = self._overdue_after if since is None else (since, "")
-        for _ in range(_OVERDUE_PAGES):
-            page = await session.overdue(by, _PAGE, after)
-            await self._fire_page(page)
-            last = page[-1] if len(page) == _PAGE else None
-            after = None if last is None or last.next_due is None else (last.next_due, last.id)
-            if since is None:
-                self._overdue_after = after
-            if after is None:
-                return
-            await asyncio.sleep(0)
-
-    async def _fire_page(self, records: Sequence[TaskRecord]) -> None:
+        fired = 0
         for record in records:
             stored = self._by_id.get(record.id)
             if stored is None or record.id in self._to_declare or stored.schedule.failure is not None:
@@ -492,6 +477,8 @@ class StoredTasks:
             stored.is_overdue = True
             stored.schedule.continue_at(record.next_due)
             stored.controller.reschedule_timer()
+            fired += 1
+        return fired
 
     # Records of other nodes
 

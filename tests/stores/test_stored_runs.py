@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from asyncz import AsyncIOScheduler, IntervalTrigger, MaximumInstancesError, Retry
 from asyncz.clock import SystemClock
-from asyncz.schedulers import _store_history
+from asyncz.schedulers import _store_history, _store_overdue
 from asyncz.schedulers._store_lease import clock_offset
 from asyncz.stores import (
     Lease,
@@ -33,6 +33,7 @@ from asyncz.stores import (
     StoreSession,
     TaskRecord,
 )
+from asyncz.stores._triggers import encode_trigger
 from tests.helpers import stored_jobs
 from tests.helpers.stored_jobs import block, calls, fail, note, ownership, release, work_until_cancelled
 from tests.helpers.waiting import until
@@ -326,10 +327,34 @@ async def test_look_for_late_tasks_reads_no_old_ones() -> None:
         connector = scheduler.store._connector
         session = await faulty.connect(NodeRecord(id=uuid4().hex), TTL)
         assert isinstance(session, CountingSession)
-        connector._wants_late, connector._recheck_at = True, float("inf")
+        connector._wants_late, connector._more_overdue, connector._recheck_at = True, False, float("inf")
         await connector._fire_left(session)
         await session.close()
     assert session.records == 1
+
+
+async def test_many_late_tasks_are_fired_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dead node leaves more due times than one look reads: the others do not wait for the next look."""
+    monkeypatch.setattr(_store_overdue, "_PAGE", 5)
+    monkeypatch.setattr(_store_overdue, "_PAGES", 2)
+    store = MemoryStore()
+    dead = [await store.connect(NodeRecord(id=uuid4().hex), timedelta(minutes=10)) for _ in range(9)]
+    due, trigger = datetime.now(UTC) + timedelta(seconds=2), encode_trigger("task", HOURLY)
+    tasks = [
+        TaskRecord(
+            id=f"task-{number}",
+            function="tests.helpers.stored_jobs:note",
+            arguments=f'{{"args": ["{number}"], "kwargs": {{}}}}',
+            trigger=trigger,
+            next_due=due,
+            started_at=due - timedelta(hours=1),
+        )
+        for number in range(300)
+    ]
+    await dead[0].declare(tasks, "update")
+    async with AsyncIOScheduler(store=store, store_options=StoreOptions(importable=("tests.helpers",), lease=600)):
+        await until(lambda: len(calls) == 300)
+    assert sorted(calls) == sorted(f"{number}" for number in range(300))
 
 
 # Retention
