@@ -13,6 +13,14 @@ def shortened(text: str, length: int = DEFAULT_LENGTH) -> str:
     return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
+def quoted(text: str, length: int = DEFAULT_LENGTH) -> str:
+    """Return a text in quotes for a message, with escape sequences in the place of characters as in `printable`.
+
+    `repr` escapes the same characters. The `repr` of a printable text would escape the backslashes again.
+    """
+    return repr(shortened(text, length))
+
+
 def printable(text: str, length: int = DEFAULT_LENGTH) -> str:
     r"""Return a text in one line that a terminal, a log file and a UTF-8 encoder accept.
 

@@ -14,7 +14,7 @@ from typing_extensions import TypeVar
 
 from asyncz._metadata import __version__
 from asyncz._run_ids import parsed_run_id
-from asyncz._text import printable
+from asyncz._text import quoted
 from asyncz.clock import utc
 from asyncz.dashboard import _runs
 from asyncz.dashboard._cluster_index import ClusterIndex
@@ -263,7 +263,7 @@ class ClusterModel:
         wanted = parsed_run_id(run_id)
         found = None if wanted is None else await self._read(lambda queries: self._detail(queries, wanted))
         if found is None:
-            raise RequestError(404, f"no run with the id {printable(run_id, 100)!r} is stored")
+            raise RequestError(404, f"no run with the id {quoted(run_id, 100)} is stored")
         return found
 
     def _detail(self, queries: ConsoleQueries, run_id: UUID) -> RunDetail | None:
@@ -372,4 +372,4 @@ def _event_key(key: str | None) -> tuple[datetime | None, int]:
     try:
         return from_microseconds(int(moment)), int(number or 0)
     except OverflowError:
-        raise RequestError(400, f"before: {printable(key)!r} is not the key of a page") from None
+        raise RequestError(400, f"before: {quoted(key)} is not the key of a page") from None

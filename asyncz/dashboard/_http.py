@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from typing_extensions import TypeVar
 
-from asyncz._text import exception_text, printable
+from asyncz._text import exception_text, quoted
 from asyncz.dashboard._problems import RequestError, validation_text
 from asyncz.dashboard._security import User
 from asyncz.dashboard.states import Problem
@@ -52,7 +52,7 @@ def parse_query(request: Request, model: type[ModelT], *, of_form: bool = False)
     values = dict[str, str]()
     for name, value in request.query_params.multi_items():
         if name in values:
-            raise RequestError(400, f"the parameter {printable(name, 100)!r} is given twice")
+            raise RequestError(400, f"the parameter {quoted(name, 100)} is given twice")
         if value or not of_form:
             values[name] = value
     try:

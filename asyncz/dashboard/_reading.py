@@ -13,7 +13,7 @@ from uuid import UUID
 
 from asyncz._metadata import __version__
 from asyncz._run_ids import NO_RUN, number_of, parsed_run_id
-from asyncz._text import exception_text, printable
+from asyncz._text import exception_text, quoted
 from asyncz.clock import utc
 from asyncz.dashboard import _runs
 from asyncz.dashboard._index import TaskIndex
@@ -270,7 +270,7 @@ class ReadModel:
         """
         wanted = parsed_run_id(run_id)
         if wanted is None:
-            raise RequestError(404, f"no run with the id {printable(run_id, 100)!r} is known")
+            raise RequestError(404, f"no run with the id {quoted(run_id, 100)} is known")
         recorded = self.find_run(wanted)
         if recorded is not None:
             return recorded

@@ -51,6 +51,7 @@ _LIST: Final = column_list(LIST_COLUMNS)
 # Longer arguments are not searched.
 _SEARCHED: Final = "CASE WHEN length(arguments) <= 2000 THEN arguments ELSE '' END"
 _HAS_ENDED: Final = "state NOT IN ('waiting', 'running')"
+_ALL: Final = ("SELECT * FROM", "")
 _CAN_FIRE: Final = "state = 'active' AND NOT paused AND NOT removed"
 
 
@@ -104,27 +105,46 @@ class ConsoleQueries:
 
     def recent_runs(self, task_ids: Sequence[str], limit: int) -> Mapping[str, Sequence[RunRecord]]:
         """Return the last runs with an outcome of each task, newest first."""
-        one = (
-            f"SELECT * FROM (SELECT {_LIST} FROM asyncz_runs WHERE task_id = ? AND {_HAS_ENDED}"  # noqa: S608
-            f" ORDER BY sequence DESC LIMIT {limit}) AS recent"
-        )
         found: dict[str, list[RunRecord]] = {}
-        for chunk in _chunks(task_ids):
-            for row in self._rows(" UNION ALL ".join([one] * len(chunk)), *chunk):
-                run = run_of_row(row, LIST_COLUMNS)
-                found.setdefault(run.task_id, []).append(run)
+        for row in self._newest(_LIST, task_ids, limit, f"AND {_HAS_ENDED}"):
+            run = run_of_row(row, LIST_COLUMNS)
+            found.setdefault(run.task_id, []).append(run)
         return {task_id: sorted(runs, key=lambda run: -run.sequence) for task_id, runs in found.items()}
 
     def run_counts(self, task_ids: Sequence[str], limit: int) -> Mapping[str, Mapping[str, int]]:
         """Return the number of runs of each task by state, among its last ones."""
-        one = (
-            "SELECT task_id, state, count(*) FROM (SELECT task_id, state FROM asyncz_runs WHERE task_id = ?"  # noqa: S608
-            f" ORDER BY sequence DESC LIMIT {limit}) AS recent GROUP BY task_id, state"
-        )
+        counts = "SELECT task_id, state, count(*) FROM", "GROUP BY task_id, state"
         found: dict[str, dict[str, int]] = {}
+        for task_id, state, count in self._newest("task_id, state", task_ids, limit, around=counts):
+            found.setdefault(f"{task_id}", {})[f"{state}"] = _number(count)
+        return found
+
+    def _newest(
+        self, columns: str, task_ids: Sequence[str], limit: int, condition: str = "", around: tuple[str, str] = _ALL
+    ) -> Sequence[Sequence[object]]:
+        """Return columns of the newest runs of each task.
+
+        Args:
+            columns: The columns.
+            task_ids: Ids of the tasks.
+            limit: Maximum number of runs of each task.
+            condition: Further condition.
+            around: Text before and after the query of the runs.
+        """
+        before, after = around
+
+        def newest(task: str) -> str:
+            order = f"ORDER BY sequence DESC LIMIT {limit}"
+            return f"SELECT {columns} FROM asyncz_runs WHERE task_id = {task} {condition} {order}"  # noqa: S608  # own names
+
+        if self._database.dialect == "postgres":
+            # One subquery: PostgreSQL takes longer to plan one for each task than to execute them.
+            each = f"SELECT runs.* FROM unnest(?::text[]) AS wanted (id), LATERAL ({newest('wanted.id')}) AS runs"  # noqa: S608
+            return self._rows(f"{before} ({each}) AS newest {after}", [*task_ids])
+        found: list[Sequence[object]] = []
         for chunk in _chunks(task_ids):
-            for task_id, state, count in self._rows(" UNION ALL ".join([one] * len(chunk)), *chunk):
-                found.setdefault(f"{task_id}", {})[f"{state}"] = _number(count)
+            one = f"{before} ({newest('?')}) AS newest {after}"
+            found += self._rows(" UNION ALL ".join([one] * len(chunk)), *chunk)
         return found
 
     def running_counts(self) -> Mapping[str, int]:

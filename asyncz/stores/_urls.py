@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import unquote
 
-from asyncz._text import printable
+from asyncz._text import quoted, shortened
 from asyncz.exceptions import InvalidInputError
 from asyncz.stores.protocol import Store
 
@@ -47,13 +47,13 @@ def sqlite_path(url: str) -> str | None:
     if url.startswith(_SQLITE) and len(url) > len(_SQLITE):
         path = unquote(url.removeprefix(_SQLITE))
         if "\0" in path or path.startswith(":memory:") or "?" in path:
-            raise InvalidInputError("store", repr(printable(url)), "write the path of a file, without options")
+            raise InvalidInputError("store", quoted(url), "write the path of a file, without options")
         return path
     if url.startswith(_POSTGRES):
         return None
     scheme, separator, _ = url.partition(":")
     # The rest of the text may contain a password.
-    shown = repr(f"{printable(scheme, 40)}:...") if separator else "the given text"
+    shown = quoted(f"{shortened(scheme, 40)}:...") if separator else "the given text"
     raise InvalidInputError("store", shown, _advice(scheme))
 
 

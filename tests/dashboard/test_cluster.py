@@ -464,6 +464,8 @@ async def test_hostile_ids_are_unknown(tmp_path: Path) -> None:
             assert (await act(client, "pause", task_id)).failed
         for run_id in ("1", "-1", "s1", "9" * 40, "1'", f"{uuid4()}", f"{uuid4()}' OR 1"):
             assert (await client.get("/api/run", params={"id": run_id})).status_code == 404
+        answer = await client.get("/api/run", params={"id": "\0"})
+        assert answer.json()["message"] == r"no run with the id '\x00' is stored"
         assert (await client.get("/api/runs", params={"text": "\0"})).json()["runs"] == []
         for moment in ("0001-01-01T00:00:00+23:00", "9999-12-31T23:59:59-23:00", "x"):
             assert (await client.get("/api/runs", params={"since": moment})).status_code in {200, 400}

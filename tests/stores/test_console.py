@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -246,6 +247,29 @@ async def test_tasks_have_last_state_and_counts(url: str) -> None:
             assert sum(counts[row.id].values()) == len(own)
             recent = await people.call(lambda database, row=row: ConsoleQueries(database).recent_runs([row.id], 4))  # type: ignore[misc]  # bound at once
             assert [run.sequence for run in recent[row.id]] == [run.sequence for run in own if run.done][:4]
+
+
+async def test_runs_of_many_tasks_are_read_together(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostgreSQL would plan a subquery for each task, which takes longer than to read the runs."""
+    statements: list[str] = []
+    query = StoreAdmin.query
+
+    def spy(database: StoreAdmin, sql: str, *values: object) -> Sequence[Sequence[object]]:
+        statements.append(sql)
+        return query(database, sql, *values)
+
+    async with node(url) as session, console(url) as people:
+        runs = await fill(session, tasks=120, runs=360)
+        ids = [f"task-{number}" for number in range(120)]
+        monkeypatch.setattr(StoreAdmin, "query", spy)
+        counts = await people.call(lambda database: ConsoleQueries(database).run_counts(ids, 2))
+        recent = await people.call(lambda database: ConsoleQueries(database).recent_runs(ids, 1))
+    for task_id in ids:
+        of_task = [run for run in runs if run.task_id == task_id]
+        assert counts[task_id] == Counter(run.state for run in of_task[:2])
+        assert [run.id for run in recent.get(task_id, [])] == [run.id for run in of_task if run.done][:1]
+    if url.startswith("postgresql"):
+        assert [sql.count("FROM asyncz_runs") for sql in statements] == [1, 1]
 
 
 async def test_totals_and_nodes(url: str) -> None:

@@ -23,6 +23,7 @@ from asyncz.dashboard import StoreDashboard, User
 from asyncz.dashboard.states import ActionReport
 from asyncz.stores import NodeRecord, PostgresStore, SqliteStore, StoreUnavailableError, _postgres_migrations as module
 from asyncz.stores._admin_urls import opened_admin
+from asyncz.stores._migrations import migrations
 from tests.dashboard.serving import client_of
 from tests.helpers.postgres import new_role, new_schema, running_standby
 from tests.helpers.proxy import with_options
@@ -159,7 +160,7 @@ def test_check_leaves_no_setting_to_other_clients(postgres_server: str) -> None:
 async def test_new_schema_of_role_hides_no_tables(postgres_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Later migrations belong to the tables that are there, not to a schema that is found before them."""
     url = new_schema(postgres_server)
-    known = module.migrations("postgres")
+    known = migrations("postgres")
     with monkeypatch.context() as patch:
         patch.setattr(module, "migrations", lambda _: known[:3])
         with opened_admin(url, "create") as admin:

@@ -264,7 +264,7 @@ def test_read_only_database_is_checked_and_not_changed() -> None:
         folder.chmod(0o555)
         for arguments, status, text in (
             (["check", url], (0, 1), "jobs.db"),
-            (["prune", url, "--keep", "1"], (1,), "cannot be reached"),
+            (["prune", url, "--keep", "1"], (1,), "cannot be used: attempt to write a readonly database"),
             (["migrate", url], (0, 1), "jobs.db"),
         ):
             result = subprocess.run(
@@ -374,8 +374,10 @@ def test_failed_read_access_closes_the_connection(monkeypatch: pytest.MonkeyPatc
     calls: list[str] = []
 
     class FailingConnection:
-        def execute(self, sql: str) -> None:
-            calls.append(sql)
+        read_only: bool | None = None
+
+        def transaction(self) -> None:
+            calls.append(f"begin, read-only: {self.read_only}")
             raise psycopg.OperationalError("server closed the connection")
 
         def close(self) -> None:
@@ -386,7 +388,7 @@ def test_failed_read_access_closes_the_connection(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr("asyncz.stores._admin_postgres.connected", connect)
     assert "server closed the connection" in invoke("check", "postgresql:///jobs").errors
-    assert calls == ["SET default_transaction_read_only = on", "close"]
+    assert calls == ["begin, read-only: True", "close"]
 
 
 @pytest.mark.parametrize(
