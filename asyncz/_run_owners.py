@@ -97,39 +97,69 @@ class FunctionEnd(NamedTuple):
 
     Attributes:
         finished: The written outcome.
+        is_earlier: True if an earlier attempt has written it.
         returned: Result of the function.
         error: Exception of the function; None if it has returned.
     """
 
     finished: FinishedRun
+    is_earlier: bool
     returned: object = None
     error: BaseException | None = None
 
     @property
     def has_same_result(self) -> bool:
         """True if the function has returned the written result: then the store need not be asked for it."""
-        return self.error is None and self.returned is self.finished.result
+        return self.error is None and not self.is_earlier and self.returned is self.finished.result
 
 
 class RunPermit:
     """Right of a run to begin, and the consequences if its lease has ended. It stays in the process of the scheduler.
 
-    The thread of the function writes `finished`, and the loop's thread reads it after the outcome was reported.
+    The thread of the function writes `finished` and `earlier`, and the loop's thread reads them after the outcome was
+    reported.
 
     Attributes:
         term: Term in which this node became the owner of the run; None if the store does not know the run yet.
         refused: True if the function was not called because the lease had ended.
         noticed: True if the function has seen that the lease had ended.
-        finished: Outcome that the function has written in a transaction of its own; None if it has not.
+        finished: Outcome that this attempt has written in a transaction of its own; None if it has not.
+        earlier: Outcome that an earlier attempt has written in a transaction, which may still be open; None if there is
+            none, or if a later outcome could be written: then the transaction was rolled back.
+        is_writing: True from the first write of an outcome to the end of the function: its transaction may be open, and
+            other transactions that change the run would wait for it.
     """
 
-    __slots__ = ("finished", "noticed", "refused", "term")
+    __slots__ = ("earlier", "finished", "is_writing", "noticed", "refused", "term")
 
     def __init__(self, term: LeaseTerm | None) -> None:
         self.term: LeaseTerm | None = term
         self.refused: bool = False
         self.noticed: bool = False
         self.finished: FinishedRun | None = None
+        self.earlier: FinishedRun | None = None
+        self.is_writing: bool = False
+
+    @property
+    def written(self) -> FinishedRun | None:
+        """Outcome that this attempt or an earlier one has written; None if none has."""
+        return self.finished or self.earlier
+
+    def note_written(self, finished: FinishedRun) -> None:
+        """Note an outcome that was written, or found to be the one of the run."""
+        self.finished, self.earlier = finished, None
+
+    def set_aside(self) -> None:
+        """Leave the outcome of this attempt to the next ones: its transaction may still be open."""
+        self.finished, self.earlier = None, self.written
+
+    def end(self, returned: object = None, error: BaseException | None = None) -> FunctionEnd | None:
+        """Note the end of the function, and return it; None if no outcome was written."""
+        self.is_writing = False
+        written = self.written
+        if written is None or (error is not None and _cancels(error)):
+            return None
+        return FunctionEnd(written, self.finished is None, returned, error)
 
     @property
     def is_valid(self) -> bool:
@@ -194,14 +224,14 @@ class OwnedCall(functools.partial[object]):
         try:
             returned = super().__call__(*args, **keywords)
         except BaseException as error:
-            if permit.finished is None or _cancels(error):
+            end = permit.end(error=error)
+            if end is None:
                 raise
-            return finisher.result_of(FunctionEnd(permit.finished, error=error))
+            return finisher.result_of(end)
         if is_awaitable(returned):
             return FinishingAwaitable(returned, finisher, permit)
-        if permit.finished is None:
-            return returned
-        return finisher.result_of(FunctionEnd(permit.finished, returned))
+        end = permit.end(returned)
+        return returned if end is None else finisher.result_of(end)
 
     def _call_again(
         self, finisher: RunFinisher, permit: RunPermit, finished: FinishedRun, attempt: Callable[[], object]
@@ -211,7 +241,7 @@ class OwnedCall(functools.partial[object]):
             return _call_again_async(finisher, permit, finished, attempt)
         if finisher.was_committed(finished):
             return finished.result
-        permit.finished = None
+        permit.set_aside()
         return attempt()
 
     @override
@@ -236,7 +266,7 @@ async def _call_again_async(
 ) -> object:
     if await finisher.was_committed_async(finished):
         return finished.result
-    permit.finished = None
+    permit.set_aside()
     returned = attempt()
     return (await returned) if is_awaitable(returned) else returned
 
@@ -268,13 +298,13 @@ class FinishingAwaitable:
         try:
             returned = yield from self.awaitable.__await__()
         except BaseException as error:
-            if self._permit.finished is None or _cancels(error):
+            end = self._permit.end(error=error)
+            if end is None:
                 raise
-            end = FunctionEnd(self._permit.finished, error=error)
         else:
-            if self._permit.finished is None:
+            end = self._permit.end(returned)
+            if end is None:
                 return returned
-            end = FunctionEnd(self._permit.finished, returned)
         return (yield from self._finisher.result_of_async(end).__await__())
 
 

@@ -18,7 +18,8 @@ from asyncz.exceptions import InvalidInputError
 from asyncz.runs import TaskRun
 from asyncz.schedulers._safe_logging import logger
 from asyncz.schedulers._store_chains import ResultReceivers
-from asyncz.schedulers._store_outcomes import OwnedRun, encoded_outcome
+from asyncz.schedulers._store_outcomes import OwnedRun, encoded_outcome, is_committed, outcome_in
+from asyncz.stores._found_run import FoundRun
 from asyncz.stores.codecs import Codec
 from asyncz.stores.exceptions import StoreClosedError
 from asyncz.stores.outbox import transaction_of
@@ -127,9 +128,10 @@ class StoredRunFinisher:
         """
         transaction = transaction_of(connection)
         outcome = self._outcome_of(run, result)
+        self._owned.permit.is_writing = True
         if not transaction.finish(self._shared.node_id, self._unstored, outcome):
-            raise self._rejection(run, transaction.fence_of(self._owned.id))
-        self._owned.permit.finished = FinishedRun(result, outcome)
+            raise self._rejection(run, transaction.rejection_of(outcome, self._written))
+        self._owned.permit.note_written(FinishedRun(result, outcome))
 
     async def finish_async(self, run: object, connection: object, result: object, /) -> None:
         """Write the outcome in the transaction of a connection that is awaited.
@@ -147,9 +149,10 @@ class StoredRunFinisher:
             _reject_connection(connection)
         transaction = PostgresAsyncTransaction(connection)
         outcome = self._outcome_of(run, result)
+        self._owned.permit.is_writing = True
         if not await transaction.finish(self._shared.node_id, self._unstored, outcome):
-            raise self._rejection(run, await transaction.fence_of(self._owned.id))
-        self._owned.permit.finished = FinishedRun(result, outcome)
+            raise self._rejection(run, await transaction.rejection_of(outcome, self._written))
+        self._owned.permit.note_written(FinishedRun(result, outcome))
 
     @property
     def _unstored(self) -> RunRecord | None:
@@ -167,14 +170,21 @@ class StoredRunFinisher:
             raise self._loss(run, "the node has lost its lease, so that another one may have taken it over")
         return self._shared.outcome_of(self._owned, run, result)
 
-    def _rejection(self, run: object, fence: int | None) -> RunFinishError:
-        owned = self._owned
-        if fence is None:
-            reason = "the database of the connection does not have it; use the store's, and READ COMMITTED"
-            return RunFinishError(owned.task_id, reason)
-        if owned.permit.finished is not None:
+    @property
+    def _written(self) -> Outcome | None:
+        """Outcome that this attempt or an earlier one has written."""
+        written = self._owned.permit.written
+        return None if written is None else outcome_in(written)
+
+    def _rejection(self, run: object, found: FoundRun) -> RunFinishError:
+        owned, written = self._owned, self._owned.permit.written
+        if found.fence is None:
+            return RunFinishError(owned.task_id, _absence(found.isolation))
+        if found.has_written and written is not None:
+            # Also if it is one of an earlier attempt, it is the outcome of the run.
+            owned.permit.note_written(written)
             return RunFinishError(owned.task_id, "it was finished before")
-        return self._loss(run, f"another node has taken it over: its fence is {fence} and not {owned.fence}")
+        return self._loss(run, f"another node has taken it over: its fence is {found.fence} and not {owned.fence}")
 
     def _loss(self, run: object, reason: str) -> RunFinishError:
         """Return the error for a run that this node has lost, and end it like one that has noticed it by itself."""
@@ -230,10 +240,12 @@ class StoredRunFinisher:
         logger.warning(message, self._owned.id, reason)
 
     def _result_by(self, committed: bool | None, end: FunctionEnd) -> object:
+        permit = self._owned.permit
         if not committed:
             if committed is not None:
-                self._owned.permit.finished = None
+                permit.set_aside()
             return _as_function(end)
+        permit.note_written(end.finished)
         if end.error is not None:
             message = "The run %s raised an exception after it was finished in a transaction, whose outcome counts"
             logger.error(message, self._owned.id, exc_info=end.error)
@@ -244,17 +256,11 @@ class StoredRunFinisher:
             logger.warning(message, self._owned.id)
         return end.finished.result
 
-    def _is_committed(self, record: RunRecord | None, finished: FinishedRun) -> bool:
-        outcome = finished.outcome
-        if record is None:
-            # The store had the run, and removes finished ones only.
-            return self._owned.permit.term is not None
-        # Only the owner with a fence moves the run on to the next one.
-        return (
-            isinstance(outcome, Outcome)
-            and (record.state, record.fence) == (outcome.state, outcome.fence + 1)
-            and record.finished_at == outcome.finished_at
-        )
+    def _is_committed(self, record: RunRecord | None, finished: FinishedRun) -> bool | None:
+        committed = is_committed(self._owned.permit, finished, record)
+        if committed is None:
+            self._log_without_answer("the store does not have the run any more, and this node has lost its lease")
+        return committed
 
 
 def _is_task_run(run: object) -> TypeIs[TaskRun[object]]:
@@ -271,6 +277,16 @@ def _as_function(end: FunctionEnd) -> object:
     finally:
         # The traceback holds this frame; with the local variable the exception would hold itself.
         del end
+
+
+def _absence(isolation: str) -> str:
+    """Return the reason for which a transaction does not see the run."""
+    if isolation in {"repeatable read", "serializable"}:
+        return (
+            f"its isolation, {isolation.upper()}, shows the database as it was before the run was stored; use READ"
+            " COMMITTED, or begin another transaction"
+        )
+    return "the database of the connection does not have it; use that of the store"
 
 
 def _reject_connection(connection: object) -> Never:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Literal, TypeAlias
@@ -10,7 +10,7 @@ from uuid import UUID
 
 import attrs
 
-from asyncz._run_owners import RunPermit
+from asyncz._run_owners import FinishedRun, RunPermit
 from asyncz._text import escape_surrogates, exception_text, raw_exception_text
 from asyncz.events import (
     TaskCancelled,
@@ -28,7 +28,7 @@ from asyncz.stores._calls import encode_problem, encode_result
 from asyncz.stores._unvalidated import evolved, unvalidated
 from asyncz.stores.codecs import Codec
 from asyncz.stores.protocol import StoreSession
-from asyncz.stores.records import FinalRunState, LostRunPolicy, Outcome, RunRecord
+from asyncz.stores.records import FinalRunState, LostRunPolicy, Outcome, RunQuery, RunRecord
 
 Ended: TypeAlias = TaskExecuted[object] | TaskError | TaskMissed | TaskCancelled | TaskMaxInstances | TaskQueueFull
 """Event that ends a run."""
@@ -128,7 +128,7 @@ class PendingOutcomes:
         self._outcomes: list[tuple[str, Outcome]] = []
         self._results: list[_Result] = []
         # Runs whose functions have written outcomes in transactions of their own.
-        self._finished: set[UUID] = set()
+        self._finished: dict[UUID, RunPermit] = {}
         self.rejected: int = 0
         self.handed_over: bool = False
 
@@ -137,6 +137,11 @@ class PendingOutcomes:
         """Ids and fences of the runs."""
         found = {(outcome.run_id, outcome.fence) for _, outcome in self._outcomes}
         return found | {(each.owned.id, each.owned.fence) for each in self._results}
+
+    @property
+    def in_transactions(self) -> set[UUID]:
+        """Ids of runs whose functions may have open transactions, for which a call of the store would wait."""
+        return {run_id for run_id, permit in self._finished.items() if permit.is_writing}
 
     def clear(self) -> None:
         """Forget all outcomes."""
@@ -151,14 +156,14 @@ class PendingOutcomes:
 
     def add(self, owned: OwnedRun, event: Ended) -> None:
         """Queue the outcome of a run for the store."""
-        finished = owned.permit.finished
-        if finished is not None and isinstance(finished.outcome, Outcome):
-            self._finished.add(owned.id)
-            if isinstance(event, TaskExecuted):
-                # The same record: if its transaction was committed, the store has it already.
-                self._outcomes.append((owned.task_id, finished.outcome))
-                self._wake()
-                return
+        permit = owned.permit
+        if permit.written is not None:
+            self._finished[owned.id] = permit
+        if permit.finished is not None and isinstance(event, TaskExecuted):
+            # The same record: if its transaction was committed, the store has it already.
+            self._outcomes.append((owned.task_id, outcome_in(permit.finished)))
+            self._wake()
+            return
         if isinstance(event, TaskExecuted):
             self._results.append(_Result(owned, event))
         else:
@@ -201,17 +206,30 @@ class PendingOutcomes:
         """
         if self._results:
             await self._encode_results()
-        while page := self._page(skip()):
+        while page := self._page({*skip(), *self.in_transactions}):
             accepted, dropped = await self._store_page(session, [outcome for _, outcome in page])
+            unknown = {outcome.run_id for _, outcome in page} - accepted - dropped
+            committed = await self._committed(session, unknown)
             stored = {id(outcome) for _, outcome in page}
             self._outcomes = [each for each in self._outcomes if id(each[1]) not in stored]
             for task_id, outcome in page:
-                if outcome.run_id in accepted:
+                permit = self._finished.pop(outcome.run_id, None)
+                if outcome.run_id in accepted or (outcome.run_id in committed and _is_written(outcome, permit)):
                     self._on_stored(task_id)
                     self.handed_over |= bool(outcome.then)
                 elif outcome.run_id not in dropped:
-                    self._note_rejected(outcome)
-                self._finished.discard(outcome.run_id)
+                    self._note_rejected(outcome, is_committed=outcome.run_id in committed)
+
+    async def _committed(self, session: StoreSession, run_ids: Iterable[UUID]) -> set[UUID]:
+        """Return the ids of runs whose outcome is the one that their function has written in a transaction."""
+        committed = set[UUID]()
+        for run_id in run_ids:
+            permit = self._finished.get(run_id)
+            if permit is not None and permit.written is not None:
+                record = next(iter(await session.runs(RunQuery(run_id=run_id))), None)
+                if is_committed(permit, permit.written, record):
+                    committed.add(run_id)
+        return committed
 
     @property
     def waits_for_declarations(self) -> bool:
@@ -266,11 +284,11 @@ class PendingOutcomes:
                 accepted |= answer
         return accepted, dropped
 
-    def _note_rejected(self, outcome: Outcome) -> None:
+    def _note_rejected(self, outcome: Outcome, *, is_committed: bool) -> None:
         if outcome.state == "waiting":
             # Another node owns the run already.
             return
-        if outcome.run_id in self._finished and outcome.state != "executed":
+        if is_committed:
             message = "The run %s has ended here as %r, after it was finished in a transaction, whose outcome counts"
             logger.warning(message, outcome.run_id, outcome.state)
             return
@@ -280,6 +298,35 @@ class PendingOutcomes:
             outcome.state,
             outcome.run_id,
         )
+
+
+def outcome_in(finished: FinishedRun) -> Outcome:
+    """Return the outcome that a function has written in a transaction of its own."""
+    # Worker processes import the class of `finished`, but not that of outcomes.
+    assert isinstance(finished.outcome, Outcome)
+    return finished.outcome
+
+
+def is_committed(permit: RunPermit, finished: FinishedRun, record: RunRecord | None) -> bool | None:
+    """Return True if the transaction that wrote an outcome was committed; None if this is not known.
+
+    Args:
+        permit: Right of the run to begin.
+        finished: The written outcome.
+        record: The run as the store has it; None if it does not.
+    """
+    if record is None:
+        # The store removes finished runs only; this run, if it had it, was finished by this node, or after its lease.
+        return None if not permit.is_valid else permit.term is not None
+    outcome = outcome_in(finished)
+    # Only the owner with a fence moves the run on to the next one.
+    moved_on = (record.state, record.fence) == (outcome.state, outcome.fence + 1)
+    return moved_on and record.finished_at == outcome.finished_at
+
+
+def _is_written(outcome: Outcome, permit: RunPermit | None) -> bool:
+    """Return True if an outcome is the one that the function of its run has written."""
+    return permit is not None and permit.written is not None and permit.written.outcome is outcome
 
 
 async def _store_reduced(session: StoreSession, outcome: Outcome, error: Exception) -> set[UUID] | None:

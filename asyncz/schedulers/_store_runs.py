@@ -277,10 +277,17 @@ class StoredRuns:
         return None if hook is None else encoded_trace_context(hook.headers_of_caller())
 
     async def store_submissions(self, session: StoreSession, *, has_lease: bool) -> None:
-        """Store the runs of calls; those that run already need a lease."""
+        """Store the runs of calls; those that run already need a lease.
+
+        A run whose function is storing it in a transaction is kept to the end of the function: the call of the store,
+        and all work of this node, would wait for the transaction.
+        """
         while page := self._submissions[:_PAGE]:
-            kept = [] if has_lease else [run for run in page if run.state == "running"]
-            stored, term = [run for run in page if has_lease or run.state == "waiting"], self._term()
+            writing = {owned.id for owned in tuple(self._called.values()) if owned.permit.is_writing}
+            writing |= self.outcomes.in_transactions
+            kept = [run for run in page if run.id in writing or (run.state == "running" and not has_lease)]
+            left = {run.id for run in kept}
+            stored, term = [run for run in page if run.id not in left], self._term()
             await store_page(stored, session.submit, self._reject_submission)
             ids = {run.id for run in stored}
             for owned in tuple(self._called.values()):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from uuid import UUID
 
 import psycopg
 from psycopg.pq import TransactionStatus
@@ -15,8 +14,14 @@ from typing_extensions import TypeIs
 from asyncz.clock import in_utc
 from asyncz.exceptions import InvalidInputError
 from asyncz.stores._columns import RUN_COLUMNS, TASK_COLUMNS, column_list
+from asyncz.stores._found_run import FoundRun
 from asyncz.stores._migrations import NO_TABLES, migrations
-from asyncz.stores._outcomes_postgres import Statement, finish_without_number_statement, submit_statement
+from asyncz.stores._outcomes_postgres import (
+    Statement,
+    finish_without_number_statement,
+    finished_before_statement,
+    submit_statement,
+)
 from asyncz.stores._postgres_hints import CHANNEL
 from asyncz.stores.exceptions import StoredTaskConflictError, StoreSchemaError
 from asyncz.stores.records import Outcome, RunRecord, TaskRecord
@@ -38,7 +43,12 @@ _ADD_TASK = (
     " RETURNING id"
 ).encode()
 _NOTIFY = f"SELECT pg_notify({CHANNEL}, '')".encode()
-_READ_FENCE = b"SELECT fence FROM asyncz_runs WHERE id = %s"
+_READ_FENCE = b"SELECT fence FROM asyncz_runs WHERE id = %(id)s"
+_READ_ISOLATION = b"SELECT current_setting('transaction_isolation')"
+_HIDDEN_CHANGES = (
+    "The isolation of the transaction hides changes of the run since its begin; use READ COMMITTED, or begin another"
+    " transaction"
+)
 
 
 def is_connection(value: object) -> TypeIs[psycopg.Connection[object]]:
@@ -89,11 +99,11 @@ class PostgresOutboxTransaction:
                 _ = cursor.execute(_NOTIFY)
         return finished == 1
 
-    def fence_of(self, run_id: UUID) -> int | None:
-        """Return the fence of a run; None if the database does not have the run."""
+    def rejection_of(self, outcome: Outcome, written: Outcome | None) -> FoundRun:
+        """Return the state of a run whose outcome was rejected."""
         with psycopg.Cursor(self._connection, row_factory=scalar_row) as cursor:
-            found = cursor.execute(_READ_FENCE, [run_id]).fetchall()
-        return int(f"{found[0]}") if found else None
+            answers = [cursor.execute(*each).fetchall() for each in _rejection_statements(outcome, written)]
+        return _found_run(*answers)
 
     def _write(self, sql: bytes, values: dict[str, object]) -> int:
         """Execute a statement, and return the number of written rows."""
@@ -121,11 +131,12 @@ class PostgresAsyncTransaction:
                     _ = await cursor.execute(_NOTIFY)
         return finished == 1
 
-    async def fence_of(self, run_id: UUID) -> int | None:
-        """Return the fence of a run; None if the database does not have the run."""
+    async def rejection_of(self, outcome: Outcome, written: Outcome | None) -> FoundRun:
+        """Return the state of a run whose outcome was rejected."""
         async with psycopg.AsyncCursor(self._connection, row_factory=scalar_row) as cursor:
-            found = await (await cursor.execute(_READ_FENCE, [run_id])).fetchall()
-        return int(f"{found[0]}") if found else None
+            statements = _rejection_statements(outcome, written)
+            answers = [await (await cursor.execute(*each)).fetchall() for each in statements]
+        return _found_run(*answers)
 
 
 def _check_transaction(connection: psycopg.Connection[object] | psycopg.AsyncConnection[object]) -> None:
@@ -139,11 +150,23 @@ def _finish_statements(node: str, submission: RunRecord | None, outcome: Outcome
     return [finish] if submission is None else [submit_statement([submission], values), finish]
 
 
+def _rejection_statements(outcome: Outcome, written: Outcome | None) -> Sequence[Statement]:
+    fence: Statement = _READ_FENCE, {"id": outcome.run_id}
+    return [fence, (_READ_ISOLATION, {}), finished_before_statement([] if written is None else [written])]
+
+
+def _found_run(fences: Sequence[object], isolations: Sequence[object], written: Sequence[object]) -> FoundRun:
+    return FoundRun(int(f"{fences[0]}") if fences else None, bool(written), f"{isolations[0]}")
+
+
 @contextmanager
 def _translated() -> Generator[None, None, None]:
     """Report a database without the tables of this version; other errors of the driver belong to the user."""
     try:
         yield
+    except psycopg.errors.SerializationFailure as error:
+        error.add_note(_HIDDEN_CHANGES)
+        raise
     except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
         reason = f"{error.diag.message_primary or error}; {NO_TABLES}"
         raise StoreSchemaError("of the connection", 0, migrations("postgres")[-1].number, reason) from error

@@ -7,7 +7,6 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import datetime
-from uuid import UUID
 
 from asyncz.clock import utc
 from asyncz.exceptions import InvalidInputError
@@ -21,8 +20,9 @@ from asyncz.stores._columns import (
     task_of_row,
     task_row,
 )
+from asyncz.stores._found_run import FoundRun
 from asyncz.stores._migrations import NO_TABLES, migrations
-from asyncz.stores._outcomes_sqlite import add_runs, finish_run, is_alive
+from asyncz.stores._outcomes_sqlite import add_runs, finish_run, is_alive, was_finished_so
 from asyncz.stores._sweep_sqlite import OutcomeNumbers
 from asyncz.stores.exceptions import StoredTaskConflictError, StoreSchemaError
 from asyncz.stores.records import Outcome, RunRecord, TaskRecord
@@ -88,11 +88,13 @@ class SqliteOutboxTransaction:
             numbers.save()
         return finished
 
-    def fence_of(self, run_id: UUID) -> int | None:
-        """Return the fence of a run; None if the database does not have the run."""
+    def rejection_of(self, outcome: Outcome, written: Outcome | None) -> FoundRun:
+        """Return the state of a run whose outcome was rejected."""
         sql = "SELECT fence FROM asyncz_runs WHERE id = ?"
-        row: tuple[int] | None = self._cursor.execute(sql, (run_id.bytes,)).fetchone()
-        return None if row is None else row[0]
+        row: tuple[int] | None = self._cursor.execute(sql, (outcome.run_id.bytes,)).fetchone()
+        if row is None:
+            return FoundRun(None)
+        return FoundRun(row[0], written is not None and was_finished_so(self._cursor, written))
 
     @contextmanager
     def _atomic(self) -> Generator[None, None, None]:

@@ -76,6 +76,7 @@ _LAST_NUMBER = b"SELECT value FROM asyncz_counters WHERE name = 'outcomes'"
 # The fence alone decides, as each transition increments it. With the state in the condition, the planner would choose
 # the partial index of running runs and walk all of them. All writers lock the rows in one order. LATERAL and the array
 # have the rows found by their ids: a join could read the whole table, as the planner expects 100 outcomes of any text.
+# NO KEY: reports of a run refer to its id, and must not wait for the transaction of a user that finishes it.
 _OUTCOME = """
 WITH outcome AS (
     SELECT * FROM json_to_recordset(%(outcomes)s::json) AS outcome (
@@ -86,7 +87,7 @@ WITH outcome AS (
 _OWNED = f"""{_OUTCOME},
 owned AS MATERIALIZED (
     SELECT run.id, run.fence FROM (SELECT run_id, fence FROM outcome ORDER BY run_id) AS outcome CROSS JOIN LATERAL (
-        SELECT id, fence FROM asyncz_runs WHERE id = outcome.run_id AND fence = outcome.fence FOR UPDATE
+        SELECT id, fence FROM asyncz_runs WHERE id = outcome.run_id AND fence = outcome.fence FOR NO KEY UPDATE
     ) AS run
 )"""  # noqa: S608  # own names
 _OWNED_AND_COUNTED = f"""{_OWNED},

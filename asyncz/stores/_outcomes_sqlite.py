@@ -28,12 +28,23 @@ _FINISH = (
     f"UPDATE asyncz_runs SET {', '.join(f'{column} = ?' for column in OUTCOME_COLUMNS)},"  # noqa: S608  # own names
     " node = iif(?, NULL, coalesce(?, node)), ended = ?, fence = fence + 1 WHERE id = ? AND fence = ?"
 )
+# Only the owner with a fence can have moved the run on to the next one, in a state that is not `running`.
+_IS_FINISHED_SO = (
+    f"SELECT 1 FROM asyncz_runs WHERE {' AND '.join(f'{column} IS ?' for column in OUTCOME_COLUMNS)}"  # noqa: S608  # own names
+    " AND id = ? AND fence = ? + 1"
+)
 
 
 def is_alive(database: sqlite3.Connection | sqlite3.Cursor, node: str, now: datetime) -> bool:
     """Return True if the database has a node with a lease."""
     sql = "SELECT 1 FROM asyncz_nodes WHERE id = ? AND lease_until > ?"
     return database.execute(sql, (node, microseconds(now))).fetchone() is not None
+
+
+def was_finished_so(database: sqlite3.Connection | sqlite3.Cursor, outcome: Outcome) -> bool:
+    """Return True if a run has this outcome already."""
+    values = (*outcome_row(outcome), outcome.run_id.bytes, outcome.fence)
+    return database.execute(_IS_FINISHED_SO, values).fetchone() is not None
 
 
 def add_runs(

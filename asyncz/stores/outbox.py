@@ -27,6 +27,7 @@ from asyncz.exceptions import InvalidInputError, TaskLookupError
 from asyncz.limits import DEFAULT_LIMITS, TaskLimits
 from asyncz.protocols import Trigger
 from asyncz.stores._calls import FunctionNames, StoredCall, encode_arguments
+from asyncz.stores._found_run import FoundRun
 from asyncz.stores._limits import encode_limits
 from asyncz.stores._triggers import encode_trigger
 from asyncz.stores.codecs import Codec, check_codec
@@ -79,8 +80,13 @@ class OutboxTransaction(Protocol):
         """
         ...
 
-    def fence_of(self, run_id: UUID) -> int | None:
-        """Return the fence of a run; None if the database does not have the run."""
+    def rejection_of(self, outcome: Outcome, written: Outcome | None) -> FoundRun:
+        """Return the state of a run whose outcome was rejected.
+
+        Args:
+            outcome: The rejected outcome.
+            written: Outcome of the run that was written before; None if none was.
+        """
         ...
 
 

@@ -16,7 +16,6 @@ from asyncz._checks import check_at_least
 from asyncz.clock import utc
 from asyncz.stores._checks import check_ttl, usable_age
 from asyncz.stores._columns import (
-    OUTCOME_COLUMNS,
     RUN_COLUMNS,
     TASK_COLUMNS,
     WRITE_TASK,
@@ -24,7 +23,6 @@ from asyncz.stores._columns import (
     column_list,
     from_microseconds,
     microseconds,
-    outcome_row,
     run_of_row,
     sqlite_value,
     task_of_row,
@@ -33,7 +31,7 @@ from asyncz.stores._columns import (
 from asyncz.stores._console_records import CommandRecord, command_of, commands_sql
 from asyncz.stores._declarations import records_to_write
 from asyncz.stores._migrations import FOREIGN_TABLES, SCHEMA_TABLE, Migration, migrations, statements
-from asyncz.stores._outcomes_sqlite import add_runs, finish_run, is_alive
+from asyncz.stores._outcomes_sqlite import add_runs, finish_run, is_alive, was_finished_so
 from asyncz.stores._reports_sqlite import report, reports_of
 from asyncz.stores._sqlite_errors import store_error
 from asyncz.stores._sweep import sweep
@@ -71,11 +69,6 @@ _REVISION = (
     " + (coalesce((SELECT max(+sequence) FROM asyncz_runs WHERE state = 'waiting'), 0) & 4294967295)"
 )
 _CAN_FIRE = "state = 'active' AND NOT paused AND NOT removed"
-# Only the owner with a fence can have moved the run on to the next one, in a state that is not `running`.
-_IS_FINISHED_SO = (
-    f"SELECT 1 FROM asyncz_runs WHERE {' AND '.join(f'{column} IS ?' for column in OUTCOME_COLUMNS)}"  # noqa: S608  # own names
-    " AND id = ? AND fence = ? + 1"
-)
 _DONE = "task_id = ? AND state NOT IN ('waiting', 'running')"
 _TRIM = (
     f"DELETE FROM asyncz_runs WHERE sequence IN (SELECT sequence FROM asyncz_runs WHERE {_DONE} AND sequence <="  # noqa: S608  # own names
@@ -410,10 +403,7 @@ class _SqliteTransactions:
         return add_runs(database, self._node.id, runs, now)
 
     def _finish(self, database: sqlite3.Connection, outcome: Outcome, numbers: OutcomeNumbers) -> bool:
-        if finish_run(database, self._node.id, outcome, numbers, self._time):
-            return True
-        values = (*outcome_row(outcome), outcome.run_id.bytes, outcome.fence)
-        return database.execute(_IS_FINISHED_SO, values).fetchone() is not None
+        return finish_run(database, self._node.id, outcome, numbers, self._time) or was_finished_so(database, outcome)
 
     def _own(self, database: sqlite3.Connection, runs: Sequence[RunRecord]) -> Sequence[RunRecord]:
         _ = database.executemany(

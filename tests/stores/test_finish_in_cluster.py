@@ -5,15 +5,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 from uuid import uuid4
 
 import psycopg
 import pytest
 
-from asyncz import AsyncIOScheduler, TaskExecuted, current_run
-from asyncz.stores import NodeRecord, Outcome, PostgresStore, RunRecord, StoreOptions, StoreSession
+from asyncz import AsyncIOScheduler, TaskError, TaskExecuted, current_run
+from asyncz.stores import (
+    NodeRecord,
+    Outcome,
+    PostgresStore,
+    RunQuery,
+    RunRecord,
+    RunReporting,
+    StoreOptions,
+    StoreSession,
+)
 from asyncz.stores._outbox_postgres import PostgresOutboxTransaction
 from tests.helpers.connections import with_orders
 from tests.helpers.postgres import new_schema
@@ -72,7 +82,35 @@ def finish_and_wait(url: str) -> str:
     with psycopg.connect(url) as connection:
         result = current_run().finish_in(connection, "slow")
         finished.set()
-        release.wait(60)
+        assert release.wait(60)
+    return result
+
+
+async def until_stored(scheduler: AsyncIOScheduler) -> None:
+    """Wait until the store has answered to all outcomes, of which it has rejected none."""
+    await until(lambda: not scheduler.store._connector.runs.outcomes.fences)
+    assert scheduler.store.rejected_outcomes == 0
+
+
+async def ends(scheduler: AsyncIOScheduler, task_id: str) -> list[tuple[str, str | None]]:
+    return [(run.state, run.result) for run in await scheduler.store.runs(RunQuery(task_id=task_id))]
+
+
+async def finish_at_once(url: str) -> str:
+    """Finish the run before the store has it, and stay in the transaction."""
+    with psycopg.connect(url) as connection:
+        result = current_run().finish_in(connection, "slow")
+        finished.set()
+        await until(release.is_set)
+    return result
+
+
+def finish_and_report(url: str) -> str:
+    with psycopg.connect(url) as connection:
+        result = current_run().finish_in(connection, "slow")
+        current_run().report(1, 2, "almost")
+        finished.set()
+        assert release.wait(60)
     return result
 
 
@@ -96,6 +134,53 @@ async def test_open_transaction_holds_up_no_outcome(url: str) -> None:
         await until(lambda: received == ["fast", "fast"])
         release.set()
         await until(lambda: received == ["fast", "fast", "slow", "slow"])
+
+
+@pytest.mark.parametrize(
+    ("function", "executor", "stored"),
+    [
+        (finish_at_once, "asyncio", False),
+        (finish_and_report, "threadpool", True),
+    ],
+)
+async def test_open_transaction_holds_up_no_work(
+    url: str, function: Callable[[str], object], executor: Literal["asyncio", "threadpool"], stored: bool
+) -> None:
+    """Neither the run, if the store does not have it yet, nor its reports are stored behind the transaction."""
+    options = StoreOptions(importable=("tests",), reporting=RunReporting(interval=0.1))
+    async with AsyncIOScheduler(store=url, store_options=options) as scheduler:
+        slow = scheduler.add_task(function, url, trigger=None, id="slow", executor=executor)
+        quick = scheduler.add_task(fast, trigger=None, id="fast")
+        received: list[object] = []
+        scheduler.subscribe(TaskExecuted, lambda event: received.append(event.result))
+        if stored:
+            slow.submit()
+            await until(lambda: reports(url) == 1)
+        else:
+            slow.run()
+        await until(finished.is_set)
+        quick.submit()
+        await until(lambda: received == ["fast"])
+        release.set()
+        await until(lambda: received == ["fast", "slow"])
+        await until_stored(scheduler)
+        assert await ends(scheduler, "slow") == [("executed", '"slow"')]
+
+
+async def test_timeout_in_open_transaction_holds_up_no_work(url: str) -> None:
+    options = StoreOptions(importable=("tests",), lease=3)
+    async with AsyncIOScheduler(store=url, store_options=options) as scheduler:
+        slow = scheduler.add_task(finish_and_wait, url, trigger=None, id="slow", executor="threadpool", timeout=1)
+        quick = scheduler.add_task(fast, trigger=None, id="fast")
+        received: list[object] = []
+        scheduler.subscribe(TaskExecuted, lambda event: received.append(event.result))
+        slow.submit()
+        await until(lambda: isinstance(slow.last_notification, TaskError))
+        quick.submit()
+        await until(lambda: received == ["fast"])
+        release.set()
+        await until_stored(scheduler)
+        assert await ends(scheduler, "slow") == [("executed", '"slow"')]
 
 
 async def test_outcome_of_dead_node_gets_number(url: str) -> None:
@@ -177,6 +262,11 @@ async def test_locked_and_pruned_runs_hold_up_no_outcome(url: str) -> None:
             assert [each.id for each in await session.outcomes(since, 10)] == [other.id]
         assert [each.id for each in await session.outcomes(since, 10)] == [other.id, locked.id]
         assert unnumbered(url) == 0
+
+
+def reports(url: str) -> int:
+    with psycopg.connect(url) as connection:
+        return len(connection.execute("SELECT FROM asyncz_reports").fetchall())
 
 
 def unnumbered(url: str) -> int:
