@@ -127,10 +127,12 @@ class RunPermit:
         earlier: Outcome that an earlier attempt has written in a transaction, which may still be open; None if there is
             none, or if a later outcome could be written: then the transaction was rolled back.
         is_writing: True from the first write of an outcome to the end of the function: its transaction may be open, and
-            other transactions that change the run would wait for it.
+            other transactions that change the run would wait for it. The thread of the function sets this before it
+            reads `is_submitting`, and the loop's thread sets that before it reads this: at least one sees the other.
+        is_submitting: True while the scheduler stores the run.
     """
 
-    __slots__ = ("earlier", "finished", "is_writing", "noticed", "refused", "term")
+    __slots__ = ("earlier", "finished", "is_submitting", "is_writing", "noticed", "refused", "term")
 
     def __init__(self, term: LeaseTerm | None) -> None:
         self.term: LeaseTerm | None = term
@@ -139,6 +141,7 @@ class RunPermit:
         self.finished: FinishedRun | None = None
         self.earlier: FinishedRun | None = None
         self.is_writing: bool = False
+        self.is_submitting: bool = False
 
     @property
     def written(self) -> FinishedRun | None:

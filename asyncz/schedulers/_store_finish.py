@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from datetime import datetime
 from typing import Never
@@ -28,6 +29,9 @@ from asyncz.stores.records import Outcome, RunQuery, RunRecord
 
 # Seconds to wait for the store to say if a transaction was committed.
 _LOOK_UP_TIMEOUT = 30.0
+# Seconds to wait for the scheduler, which stores the run at this moment, and between two looks.
+_SUBMISSION_TIMEOUT = 2.0
+_PAUSE = 0.001
 
 
 class FinishedRuns:
@@ -129,6 +133,9 @@ class StoredRunFinisher:
         transaction = transaction_of(connection)
         outcome = self._outcome_of(run, result)
         self._owned.permit.is_writing = True
+        if transaction.locks_rows and not self.is_on_loop:
+            for pause in self._pauses_until_submitted():
+                time.sleep(pause)
         if not transaction.finish(self._shared.node_id, self._unstored, outcome):
             raise self._rejection(run, transaction.rejection_of(outcome, self._written))
         self._owned.permit.note_written(FinishedRun(result, outcome))
@@ -150,9 +157,21 @@ class StoredRunFinisher:
         transaction = PostgresAsyncTransaction(connection)
         outcome = self._outcome_of(run, result)
         self._owned.permit.is_writing = True
+        for pause in self._pauses_until_submitted():
+            await asyncio.sleep(pause)
         if not await transaction.finish(self._shared.node_id, self._unstored, outcome):
             raise self._rejection(run, await transaction.rejection_of(outcome, self._written))
         self._owned.permit.note_written(FinishedRun(result, outcome))
+
+    def _pauses_until_submitted(self) -> Generator[float, None, None]:
+        """Yield pauses until the scheduler has stored the run, if it does so at this moment.
+
+        If the transaction stored the run instead, all work of the node would wait for its end. The time is limited: the
+        scheduler may wait for the transaction of another run.
+        """
+        end = time.monotonic() + _SUBMISSION_TIMEOUT
+        while self._owned.permit.is_submitting and time.monotonic() < end:
+            yield _PAUSE
 
     @property
     def _unstored(self) -> RunRecord | None:

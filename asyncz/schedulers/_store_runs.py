@@ -283,16 +283,23 @@ class StoredRuns:
         and all work of this node, would wait for the transaction.
         """
         while page := self._submissions[:_PAGE]:
-            writing = {owned.id for owned in tuple(self._called.values()) if owned.permit.is_writing}
-            writing |= self.outcomes.in_transactions
+            called = tuple(self._called.values())
+            for owned in called:
+                # Before the next line, so that a function that begins to write after it waits.
+                owned.permit.is_submitting = True
+            writing = {owned.id for owned in called if owned.permit.is_writing} | self.outcomes.in_transactions
             kept = [run for run in page if run.id in writing or (run.state == "running" and not has_lease)]
             left = {run.id for run in kept}
             stored, term = [run for run in page if run.id not in left], self._term()
-            await store_page(stored, session.submit, self._reject_submission)
             ids = {run.id for run in stored}
-            for owned in tuple(self._called.values()):
-                if owned.id in ids:
-                    owned.permit.term = term
+            try:
+                await store_page(stored, session.submit, self._reject_submission)
+                for owned in tuple(self._called.values()):
+                    if owned.id in ids:
+                        owned.permit.term = term
+            finally:
+                for owned in called:
+                    owned.permit.is_submitting = False
             self._submissions[: len(page)] = kept
             self.wants_claim |= any(run.state == "waiting" for run in page)
             if kept:

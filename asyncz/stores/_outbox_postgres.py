@@ -64,6 +64,8 @@ def is_async_connection(value: object) -> TypeIs[psycopg.AsyncConnection[object]
 class PostgresOutboxTransaction:
     """The transaction of a connection; psycopg begins it if the connection does not commit by itself."""
 
+    locks_rows: bool = True
+
     def __init__(self, connection: psycopg.Connection[object]) -> None:
         self._connection = connection
 

@@ -38,6 +38,8 @@ _LEGACY = -1
 class SqliteOutboxTransaction:
     """The transaction of a connection, which is begun if the connection is in none and does not commit by itself."""
 
+    locks_rows: bool = False
+
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         # The user's rows may have another form.

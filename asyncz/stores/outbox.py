@@ -45,7 +45,13 @@ P = ParamSpec("P")
 
 
 class OutboxTransaction(Protocol):
-    """The transaction of a connection."""
+    """The transaction of a connection.
+
+    Attributes:
+        locks_rows: True if the transaction locks rows and not the database, so that others can write meanwhile.
+    """
+
+    locks_rows: bool
 
     def now(self) -> datetime:
         """Return the time of the store."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 from uuid import uuid4
@@ -25,6 +25,7 @@ from asyncz.stores import (
     StoreSession,
 )
 from asyncz.stores._outbox_postgres import PostgresOutboxTransaction
+from asyncz.stores._transactions import DatabaseSession
 from tests.helpers.connections import with_orders
 from tests.helpers.postgres import new_schema
 from tests.helpers.waiting import until
@@ -35,12 +36,14 @@ NOW = datetime.now(UTC)
 TTL = timedelta(seconds=15)
 
 finished = threading.Event()
+submitting = threading.Event()
 release = threading.Event()
 
 
 @pytest.fixture
 def url(postgres_server: str) -> str:
     finished.clear()
+    submitting.clear()
     release.clear()
     return with_orders(new_schema(postgres_server))
 
@@ -158,6 +161,55 @@ async def test_open_transaction_holds_up_no_work(
             await until(lambda: reports(url) == 1)
         else:
             slow.run()
+        await until(finished.is_set)
+        quick.submit()
+        await until(lambda: received == ["fast"])
+        release.set()
+        await until(lambda: received == ["fast", "slow"])
+        await until_stored(scheduler)
+        assert await ends(scheduler, "slow") == [("executed", '"slow"')]
+
+
+def finish_during_submission(url: str) -> str:
+    assert submitting.wait(60)
+    return finish_and_wait(url)
+
+
+async def finish_soon_during_submission(url: str) -> str:
+    await until(submitting.is_set)
+    async with await psycopg.AsyncConnection[object].connect(url) as connection:
+        result = await current_run().finish_in_async(connection, "slow")
+        finished.set()
+        await until(release.is_set)
+    return result
+
+
+@pytest.mark.parametrize(
+    ("function", "executor"),
+    [(finish_during_submission, "threadpool"), (finish_soon_during_submission, "asyncio")],
+)
+async def test_transaction_waits_for_submission(
+    url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    function: Callable[[str], object],
+    executor: Literal["asyncio", "threadpool"],
+) -> None:
+    """Otherwise the transaction would store the run first, and the submission would wait for it."""
+    submit = DatabaseSession.submit
+
+    async def submit_late(self: DatabaseSession, runs: Sequence[RunRecord], /) -> Sequence[RunRecord]:
+        submitting.set()
+        # Time in which the function could write.
+        await asyncio.sleep(0.3)
+        return await submit(self, runs)
+
+    async with AsyncIOScheduler(store=url) as scheduler:
+        slow = scheduler.add_task(function, url, trigger=None, id="slow", executor=executor)
+        quick = scheduler.add_task(fast, trigger=None, id="fast")
+        received: list[object] = []
+        scheduler.subscribe(TaskExecuted, lambda event: received.append(event.result))
+        monkeypatch.setattr(DatabaseSession, "submit", submit_late)
+        slow.run()
         await until(finished.is_set)
         quick.submit()
         await until(lambda: received == ["fast"])
