@@ -40,11 +40,19 @@ class FinishedRuns:
     Args:
         receivers: Downstream tasks.
         codec: Codec of results; None for JSON.
-        now: Returns the time, UTC.
+        now: Returns the time of the store, UTC.
+        offset: Returns the seconds by which the clock of the scheduler is ahead of that of the store.
     """
 
-    def __init__(self, receivers: ResultReceivers, codec: Codec | None, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        receivers: ResultReceivers,
+        codec: Codec | None,
+        now: Callable[[], datetime],
+        offset: Callable[[], float],
+    ) -> None:
         self._receivers = receivers
+        self._offset = offset
         self._codec = codec
         self._now = now
         # One tuple, which other threads read in one step.
@@ -73,7 +81,7 @@ class FinishedRuns:
             reason = "the store does not know its downstream tasks yet; add them before the start of the scheduler"
             raise RunFinishError(owned.task_id, reason)
         hand_overs = self._receivers.hand_overs(owned.task_id, owned.id, event.details)
-        return encoded_outcome(owned, event, hand_overs, self._now(), self._codec)
+        return encoded_outcome(owned, event, hand_overs, self._now(), self._codec, offset=self._offset())
 
     def look_up(self, run_id: UUID) -> Future[RunRecord | None]:
         """Read a run from the store, on the loop of the scheduler.

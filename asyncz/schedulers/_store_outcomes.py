@@ -12,6 +12,7 @@ import attrs
 
 from asyncz._run_owners import FinishedRun, RunPermit
 from asyncz._text import escape_surrogates, exception_text, raw_exception_text
+from asyncz.clock import utc
 from asyncz.events import (
     TaskCancelled,
     TaskError,
@@ -101,11 +102,12 @@ class PendingOutcomes:
     """Outcomes that the store has not accepted yet. For the loop's thread.
 
     Args:
-        now: Returns the time, UTC.
+        now: Returns the time of the store, UTC.
         wake: Function that starts the storing of outcomes soon.
         on_stored: Function that is called with the task id of each accepted outcome.
         codec: Threads for the encoding of results.
         receivers: Downstream tasks.
+        offset: Returns the seconds by which the clock of the scheduler is ahead of that of the store.
 
     Attributes:
         rejected: Number of outcomes that the store has rejected, because another node has taken over the run.
@@ -119,8 +121,11 @@ class PendingOutcomes:
         on_stored: Callable[[str], object],
         codec: CodecThreads,
         receivers: ResultReceivers,
+        *,
+        offset: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._now = now
+        self._offset = offset
         self._wake = wake
         self._on_stored = on_stored
         self._codec = codec
@@ -167,7 +172,7 @@ class PendingOutcomes:
         if isinstance(event, TaskExecuted):
             self._results.append(_Result(owned, event))
         else:
-            self._outcomes.append((owned.task_id, outcome_of(owned, event, self._now())))
+            self._outcomes.append((owned.task_id, outcome_of(owned, event, self._now(), offset=self._offset())))
         self._wake()
 
     def give_back(self, owned: OwnedRun, attempt: int | None = None, not_before: datetime | None = None) -> None:
@@ -244,7 +249,7 @@ class PendingOutcomes:
             (each, self._receivers.hand_overs(each.owned.task_id, each.owned.id, each.event.details))
             for each in results
         ]
-        encoded = await self._codec.call(partial(_encoded, given, self._now(), self._codec.values))
+        encoded = await self._codec.call(partial(_encoded, given, self._now(), self._codec.values, self._offset()))
         done = {id(each) for each in results}
         self._results = [each for each in self._results if id(each) not in done]
         self._outcomes += encoded
@@ -375,17 +380,23 @@ def _reason(error: Exception) -> str:
 
 
 def _encoded(
-    results: Sequence[tuple[_Result, tuple[HandOver, ...]]], now: datetime, values: Codec | None
+    results: Sequence[tuple[_Result, tuple[HandOver, ...]]], now: datetime, values: Codec | None, offset: float
 ) -> list[tuple[str, Outcome]]:
     """Return outcomes with their results as JSON. In another thread, as results may be long and their types slow."""
     return [
-        (each.owned.task_id, encoded_outcome(each.owned, each.event, hand_overs, now, values))
+        (each.owned.task_id, encoded_outcome(each.owned, each.event, hand_overs, now, values, offset=offset))
         for each, hand_overs in results
     ]
 
 
 def encoded_outcome(
-    owned: OwnedRun, event: TaskExecuted[object], hand_overs: Sequence[HandOver], now: datetime, values: Codec | None
+    owned: OwnedRun,
+    event: TaskExecuted[object],
+    hand_overs: Sequence[HandOver],
+    now: datetime,
+    values: Codec | None,
+    *,
+    offset: float,
 ) -> Outcome:
     """Return the outcome of a run with a result, and the runs that receive the result. Calls code of users.
 
@@ -393,10 +404,11 @@ def encoded_outcome(
         owned: The run.
         event: Event with the result.
         hand_overs: Hand-overs of the result.
-        now: Time of the outcome, if the event has none.
+        now: Time of the store: that of the outcome, if the event has none.
         values: Codec of results; None for JSON.
+        offset: Seconds by which the times of the event are ahead of the clock of the store.
     """
-    outcome = outcome_of(owned, event, now, encode_result(owned.function, event.result, values))
+    outcome = outcome_of(owned, event, now, encode_result(owned.function, event.result, values), offset=offset)
     if not hand_overs:
         return outcome
     then = tuple(one.with_result(owned.function, event.result, values) for one in hand_overs)
@@ -408,17 +420,20 @@ def _storable(text: str) -> str:
     return escape_surrogates(text).replace("\0", "\\0")
 
 
-def outcome_of(owned: OwnedRun, event: Ended, now: datetime, result: str | None = None) -> Outcome:
+def outcome_of(
+    owned: OwnedRun, event: Ended, now: datetime, result: str | None = None, *, offset: float = 0.0
+) -> Outcome:
     """Return the outcome of a run. If an executor has reported details that are not valid, they are left out.
 
     Args:
         owned: The run.
         event: Event that ended the run.
-        now: Time of the outcome, if the event has none: the history is pruned by it.
+        now: Time of the store: that of the outcome, if the event has none. The history is pruned by it.
         result: Result as JSON.
+        offset: Seconds by which the times of the event are ahead of the clock of the store.
     """
     try:
-        return _full_outcome_of(owned, event, now, result)
+        return _full_outcome_of(owned, event, now, result, offset)
     except (ValueError, TypeError, OverflowError, OSError) as error:
         logger.error("The outcome of a run of the task %r has invalid details: %s", owned.task_id, error)
         reason = _storable(exception_text(error))[:_MAX_TEXT]
@@ -434,7 +449,7 @@ def outcome_of(owned: OwnedRun, event: Ended, now: datetime, result: str | None 
         )
 
 
-def _full_outcome_of(owned: OwnedRun, event: Ended, now: datetime, result: str | None) -> Outcome:
+def _full_outcome_of(owned: OwnedRun, event: Ended, now: datetime, result: str | None, offset: float) -> Outcome:
     details = event.details
     error = text = ""
     if isinstance(event, TaskError):
@@ -449,8 +464,8 @@ def _full_outcome_of(owned: OwnedRun, event: Ended, now: datetime, result: str |
         fence=owned.fence,
         state=_STATES[type(event)],
         attempt=max(details.attempt, 1),
-        started_at=details.started_at,
-        finished_at=details.finished_at or now,
+        started_at=None if details.started is None else utc(details.started - offset),
+        finished_at=now if details.finished is None else utc(details.finished - offset),
         result=result,
         error=error,
         traceback=text,

@@ -103,14 +103,14 @@ class StoredRuns:
         self._term: Callable[[], LeaseTerm | None] = lambda: None
         self._subscriptions: list[Subscription] = []
         self.history: HistoryLimit = HistoryLimit(options.retention)
-        receivers = ResultReceivers(parts.runtime, tasks.chains, lambda: self.clock_offset)
+        receivers = ResultReceivers(parts.runtime, tasks.chains, self._clock_offset)
         self.outcomes: PendingOutcomes = PendingOutcomes(
-            self._now, wake, self.history.on_stored, tasks.codec, receivers
+            self._store_now, wake, self.history.on_stored, tasks.codec, receivers, offset=self._clock_offset
         )
         self.reports: StoredReports = StoredReports(
             options.reporting, tasks, self._owned_by, wake, parts.runtime.inbox.put
         )
-        self._finished = FinishedRuns(receivers, tasks.codec.values, self._now)
+        self._finished = FinishedRuns(receivers, tasks.codec.values, self._store_now, self._clock_offset)
         self.node_id: str = ""
         self.clock_offset: float = 0.0
         self.wants_claim: bool = False
@@ -147,8 +147,8 @@ class StoredRuns:
         for subscription in self._subscriptions:
             subscription.unsubscribe()
 
-    def _now(self) -> datetime:
-        return utc(self._parts.runtime.now())
+    def _clock_offset(self) -> float:
+        return self.clock_offset
 
     def _store_now(self) -> datetime:
         return utc(self._parts.runtime.now() - self.clock_offset)
@@ -218,7 +218,7 @@ class StoredRuns:
                 scheduled_at=step.due,
                 executor=record.executor,
                 missed=step.missed,
-                finished_at=self._now(),
+                finished_at=self._store_now(),
             )
             runs.insert(0, missed)
         return _firing(task_id=record.id, version=version, due=step.due, next_due=step.next_due, runs=tuple(runs))

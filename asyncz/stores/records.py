@@ -106,8 +106,8 @@ class RunRecord(BaseModel, frozen=True, extra="forbid", defer_build=True):
             of the owner have to name it. Set by the store.
         sequence: Position in the history. Set by the store.
         created_at: Time when the run was stored, by the clock of the store. Set by the store.
-        started_at: Time when the function was called.
-        finished_at: Time of the outcome.
+        started_at: Time when the function was called, by the clock of the store as its node knows it.
+        finished_at: Time of the outcome, by the same clock.
         result: Result as JSON; None if there is none, or if it was too large.
         error: Class and text of the exception; empty if the run did not fail.
         traceback: Traceback as text; may be empty.
@@ -197,8 +197,8 @@ class Outcome(BaseModel, frozen=True, extra="forbid", defer_build=True):
         state: An outcome; or `waiting`, which gives the run back for its next attempt or for another node.
         attempt: Number of the attempt that follows if the state is `waiting`, otherwise of the one that ended.
         not_before: Earliest start if the state is `waiting`.
-        started_at: Time when the function was called.
-        finished_at: Time of the outcome.
+        started_at: Time when the function was called, by the clock of the store as its node knows it.
+        finished_at: Time of the outcome, by the same clock.
         result: Result as JSON.
         error: Class and text of the exception.
         traceback: Traceback as text, if there is one.

@@ -221,6 +221,63 @@ async def test_rolled_back_attempt_leaves_no_trace(url: str) -> None:
     assert [(run.state, run.result, run.attempt) for run in await history(url)] == [("executed", "7", 2)]
 
 
+# Parts of transactions, and many of them
+
+
+def finish_in_savepoint(url: str) -> int:
+    with contextlib.closing(connect(url)) as connection:
+        connection.execute("INSERT INTO orders VALUES (1)")
+        # Also with the name of the savepoint of the store.
+        connection.execute("SAVEPOINT asyncz_outbox")
+        current_run().finish_in(connection, 7)
+        connection.execute("ROLLBACK TO SAVEPOINT asyncz_outbox")
+        connection.commit()
+    return 8
+
+
+def finish_after_savepoint(url: str) -> int:
+    with contextlib.closing(connect(url)) as connection:
+        connection.execute("SAVEPOINT own")
+        current_run().finish_in(connection, 7)
+        connection.execute("ROLLBACK TO SAVEPOINT own")
+        connection.execute("INSERT INTO orders VALUES (1)")
+        result = current_run().finish_in(connection, 8)
+        connection.commit()
+    return result
+
+
+def finish_in_threads(url: str) -> int:
+    """Finish the run in five threads, each in a transaction of its own, with the sum of the accepted results."""
+    run, accepted = current_run(), list[int]()
+
+    def finish() -> None:
+        with contextlib.closing(connect(url)) as connection:
+            connection.execute("INSERT INTO orders VALUES (1)")
+            try:
+                accepted.append(run.finish_in(connection, 8))
+            except RunFinishError as error:
+                noted.append(f"{error}")
+            else:
+                connection.commit()
+
+    threads.extend(threading.Thread(target=finish) for _ in range(5))
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join(60)
+    return sum(accepted)
+
+
+@pytest.mark.parametrize("function", [finish_in_savepoint, finish_after_savepoint, finish_in_threads])
+async def test_one_part_of_transactions_counts(url: str, function: Callable[[str], object]) -> None:
+    outcome, rejected = await end_of(url, function)
+    assert isinstance(outcome, TaskExecuted)
+    assert (outcome.result, orders(url), rejected) == (8, 1, 0)
+    assert [(run.state, run.result) for run in await history(url)] == [("executed", "8")]
+    assert all("it was finished before" in each for each in noted)
+    assert len(noted) == (4 if function is finish_in_threads else 0)
+
+
 # Runs that others have changed
 
 

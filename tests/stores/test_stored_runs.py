@@ -446,6 +446,21 @@ async def test_wrong_clock_of_node_does_not_shift_runs(store: Store, other: Stor
 
 
 @pytest.mark.parametrize("ahead", [-300.0, 300.0])
+async def test_wrong_clock_does_not_shift_outcomes(store: Store, other: StoreSession, ahead: float) -> None:
+    """The history is pruned by the time of the outcome and the clock of the store."""
+    async with AsyncIOScheduler(store=store, clock=WrongClock(ahead)) as scheduler:
+        await scheduler.store.runs()
+        scheduler.add_task(note, "one", trigger=None, id="note").submit()
+        scheduler.add_task(fail, "one", trigger=None, id="fail").submit()
+        runs = await finished(other, 2)
+    for run in runs:
+        for moment in (run.started_at, run.finished_at):
+            assert moment is not None
+            assert run.created_at is not None
+            assert abs(moment - run.created_at) < timedelta(seconds=60)
+
+
+@pytest.mark.parametrize("ahead", [-300.0, 300.0])
 async def test_declaration_counts_by_clock_of_store(store: Store, other: StoreSession, ahead: float) -> None:
     """A task that is added before the start, when the difference of the clocks is not known."""
     scheduler = AsyncIOScheduler(store=store, clock=WrongClock(ahead))
