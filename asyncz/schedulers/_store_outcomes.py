@@ -132,7 +132,7 @@ class PendingOutcomes:
         self._receivers = receivers
         self._outcomes: list[tuple[str, Outcome]] = []
         self._results: list[_Result] = []
-        # Runs whose functions have written outcomes in transactions of their own.
+        # Permits of runs with outcomes that were written in transactions of users.
         self._finished: dict[UUID, RunPermit] = {}
         self.rejected: int = 0
         self.handed_over: bool = False
@@ -145,7 +145,7 @@ class PendingOutcomes:
 
     @property
     def in_transactions(self) -> set[UUID]:
-        """Ids of runs whose functions may have open transactions, for which a call of the store would wait."""
+        """Ids of runs with transactions that may be open: a call of the store would wait for them."""
         return {run_id for run_id, permit in self._finished.items() if permit.is_writing}
 
     def clear(self) -> None:
@@ -226,7 +226,7 @@ class PendingOutcomes:
                     self._note_rejected(outcome, is_committed=outcome.run_id in committed)
 
     async def _committed(self, session: StoreSession, run_ids: Iterable[UUID]) -> set[UUID]:
-        """Return the ids of runs whose outcome is the one that their function has written in a transaction."""
+        """Return the ids of runs that have the outcome that their function has written in a transaction."""
         committed = set[UUID]()
         for run_id in run_ids:
             permit = self._finished.get(run_id)
