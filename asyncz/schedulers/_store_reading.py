@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import attrs
 
 from asyncz.schedulers._parts import AnyController
@@ -48,3 +50,10 @@ class Reading:
 def definition_of(record: TaskRecord) -> tuple[str, str, str | None]:
     """Return the values without which a task is another one."""
     return record.function, record.arguments, record.upstream
+
+
+def declaration_of(record: TaskRecord, trigger: str | None, executor: str, options: str) -> str:
+    """Return the hash of a declaration, by which a restart finds an unchanged task."""
+    parts = (record.function, record.arguments, trigger or "", executor, options)
+    text = "\0".join(parts if record.upstream is None else (*parts, record.upstream))
+    return hashlib.sha256(text.encode()).hexdigest()

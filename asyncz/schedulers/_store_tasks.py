@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -22,7 +21,7 @@ from asyncz.schedulers._safe_logging import logger
 from asyncz.schedulers._store_chains import StoredChains
 from asyncz.schedulers._store_codec import CodecThreads
 from asyncz.schedulers._store_pages import store_page
-from asyncz.schedulers._store_reading import Reading, SupersededError, definition_of
+from asyncz.schedulers._store_reading import Reading, SupersededError, declaration_of, definition_of
 from asyncz.schedulers._stored_controller import StoredTaskController
 from asyncz.schedulers._stored_schedule import ScheduleHooks, StoredSchedule
 from asyncz.specs import TaskSpec
@@ -30,6 +29,7 @@ from asyncz.stores._calls import FunctionNames, StoredCall, check_hand_over, dec
 from asyncz.stores._checks import check_key, is_storable
 from asyncz.stores._limits import decode_limits, encode_limits
 from asyncz.stores._triggers import decode_trigger, encode_trigger
+from asyncz.stores._unvalidated import evolved
 from asyncz.stores.exceptions import (
     StoreDataError,
     StoredTaskConflictError,
@@ -202,7 +202,8 @@ class StoredTasks:
         alias = self._parts.executors.default_alias if executor is None else executor
         check_key("id", task_id)
         check_key("executor", alias)
-        offset = self._hooks_of(task_id).clock_offset()
+        hooks = self._hooks_of(task_id)
+        offset = hooks.clock_offset()
         now = utc(runtime.now() - offset)
         function = self._names.declare(task_id, stored_call.function)
         if not is_storable(function):
@@ -212,7 +213,7 @@ class StoredTasks:
         upstream_id = None if upstream is None else upstream.id
         if upstream is not None:
             check_hand_over(task_id, stored_call, StoredCall.of(upstream.call).function, self._options.codec)
-        schedule = StoredSchedule(trigger, encode_trigger(task_id, trigger), now, self._hooks_of(task_id), upstream_id)
+        schedule = StoredSchedule(trigger, encode_trigger(task_id, trigger), now, hooks, upstream_id)
         # Before the task is registered: a record validates its texts.
         record = TaskRecord(
             id=task_id,
@@ -586,7 +587,7 @@ class StoredTasks:
         if record.options != encode_limits(limits):
             limits = await self.codec.call(partial(decode_limits, record.id, record.options, importable))
         schedule = StoredSchedule(
-            trigger, record.trigger, record.started_at or utc(0), self._hooks_of(record.id), record.upstream
+            trigger, record.trigger, record.started_at or utc(0), stored.schedule.hooks, record.upstream
         )
         schedule.continue_at(record.next_due)
         executors = self._parts.executors
@@ -644,29 +645,29 @@ class StoredTasks:
                 "started_at": schedule.started_at,
                 "next_due": schedule.first_due,
             }
-        return base.model_copy(update=update)
+        return evolved(base, update)
 
     def _declared_record(self, stored: StoredTask) -> TaskRecord:
-        stored.schedule.is_new = True
-        base = stored.record.model_copy(update={"version": 0, "revision": 0, "removed": False})
-        record = self._present_record(stored, base)
-        stored.schedule.is_new = False
-        started_at = self._started_at(stored)
-        if started_at != stored.schedule.started_at:
-            schedule = StoredSchedule(
-                stored.schedule.declared, record.trigger, started_at, self._hooks_of(record.id), record.upstream
-            )
-            record = record.model_copy(update={"started_at": started_at, "next_due": schedule.first_due})
-        if record.declaration:
+        known, spec, schedule = stored.record, stored.controller.task._spec, stored.schedule
+        text, options, started_at = schedule.trigger_json, encode_limits(spec.limits), self._started_at(stored)
+        schedule.is_new = False
+        if started_at != schedule.started_at:
+            schedule = StoredSchedule(schedule.declared, text, started_at, schedule.hooks, known.upstream)
+        update = {
+            "executor": spec.executor,
+            "options": options,
+            "paused": stored.controller.paused,
+            "trigger": text,
+            "started_at": started_at,
+            "next_due": schedule.first_due,
             # As the program declared it: later changes survive a restart.
-            return record
-        parts = (record.function, record.arguments, record.trigger or "", record.executor, record.options)
-        text = "\0".join(parts if record.upstream is None else (*parts, record.upstream))
-        return record.model_copy(update={"declaration": hashlib.sha256(text.encode()).hexdigest()})
+            "declaration": known.declaration or declaration_of(known, text, spec.executor, options),
+        }
+        return evolved(known, {**update, "version": 0, "revision": 0, "removed": False})
 
     def _started_at(self, stored: StoredTask) -> datetime:
         """Return the time of the store from which a declaration counts."""
-        offset = self._hooks_of(stored.record.id).clock_offset()
+        offset = stored.schedule.hooks.clock_offset()
         if stored.record.version:
             # Declared again: a task that the store has lost meanwhile, or replaces, counts from now. Its first due
             # time was fired long ago, and the unique index does not know the runs that were pruned.

@@ -41,7 +41,8 @@ class StoredTaskController(TaskController[ResultT]):
 
         On the loop's thread and under the lock. The next due time is entered into the timetable by a call in the inbox.
         """
-        fields = tuple(self._change_spec(limits, target))
+        is_same = target is None and limits is self.task.limits
+        fields = () if is_same else tuple(self._change_spec(limits, target))
         if paused != self.paused:
             fields = (*fields, "paused")
         self.schedule, self.paused = schedule, paused

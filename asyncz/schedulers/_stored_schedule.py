@@ -92,11 +92,11 @@ class StoredSchedule(TriggerSchedule):
 
     __slots__ = (
         "_begin",
-        "_hooks",
         "_missed",
         "_times",
         "declared",
         "first_due",
+        "hooks",
         "is_new",
         "started_at",
         "trigger_json",
@@ -118,7 +118,7 @@ class StoredSchedule(TriggerSchedule):
         self.first_due: datetime | None = self.next_due
         self.is_new: bool = False
         self.upstream: str | None = upstream
-        self._hooks = hooks
+        self.hooks: ScheduleHooks = hooks
         self._begin: datetime | None = None
         self._times: tuple[float, ...] = ()
         self._missed: int = 0
@@ -138,7 +138,7 @@ class StoredSchedule(TriggerSchedule):
     @override
     def call_on_demand(self) -> Callable[[], Never] | None:
         """Return the call of a run that is submitted now, and is going to be stored."""
-        return self._hooks.begin_call()
+        return self.hooks.begin_call()
 
     @override
     def replaced(self, trigger: Trigger | None, now: datetime) -> StoredSchedule:
@@ -146,7 +146,7 @@ class StoredSchedule(TriggerSchedule):
         if self.upstream is not None:
             reason = "the task is due by the results of another one; add a separate task for the trigger"
             raise InvalidInputError("trigger", repr(trigger), reason)
-        hooks = self._hooks
+        hooks = self.hooks
         start = now - timedelta(seconds=hooks.clock_offset())
         schedule = StoredSchedule(trigger, hooks.encode(trigger), start, hooks)
         schedule.is_new = True
@@ -172,5 +172,5 @@ class StoredSchedule(TriggerSchedule):
             return ()
         step = limited_step(begin, self.next_due, times, self._missed)
         self._begin, self._times, self._missed = None, (), 0
-        self._hooks.hand_over(step)
+        self.hooks.hand_over(step)
         return ()

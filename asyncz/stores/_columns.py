@@ -116,6 +116,8 @@ _TIMES = frozenset(
     {"next_due", "inactive_since", "scheduled_at", "not_before", "created_at", "started_at", "finished_at", "done_at"}
 )
 _CONVERTED = _TIMES | {"id"}
+_TASK_TIMES = [column for column in TASK_COLUMNS if column in _TIMES]
+_READ_CONVERTED = _CONVERTED | {"run_id", "run", "paused", "removed"}
 _RUN_CONVERSIONS = [index for index, column in enumerate(RUN_COLUMNS) if column in _CONVERTED]
 _OUTCOME_CONVERSIONS = [index for index, column in enumerate(OUTCOME_COLUMNS) if column in _CONVERTED]
 
@@ -143,7 +145,11 @@ def _python_value(column: str, value: object) -> object:
 
 def task_of_row(row: Sequence[object]) -> TaskRecord:
     """Return the task of a row with the columns `TASK_COLUMNS`."""
-    return TaskRecord.model_validate(record_values(TASK_COLUMNS, row))
+    values = dict(zip(TASK_COLUMNS, row, strict=True))
+    # A start reads each task twice: a call for each value would cost more than the validation.
+    for column in _TASK_TIMES:
+        values[column] = _python_value(column, values[column])
+    return TaskRecord.model_validate(values)
 
 
 def run_of_row(row: Sequence[object], columns: Iterable[str] = RUN_COLUMNS) -> RunRecord:
@@ -158,4 +164,7 @@ def report_of_row(row: Sequence[object]) -> RunReport:
 
 def record_values(columns: Iterable[str], row: Sequence[object]) -> dict[str, object]:
     """Return the values of a record by column, from a row of SQLite or PostgreSQL."""
-    return {column: _python_value(column, value) for column, value in zip(columns, row, strict=True)}
+    values = dict(zip(columns, row, strict=True))
+    for column in _READ_CONVERTED & values.keys():
+        values[column] = _python_value(column, values[column])
+    return values

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
 from collections.abc import Sequence
@@ -17,6 +18,20 @@ from asyncz.stores.exceptions import UnreadableTaskError
 
 def encode_limits(limits: TaskLimits) -> str:
     """Return limits as JSON."""
+    if limits.retry is not None:
+        return _encoded(limits)
+    # Equal numbers of other types, such as 5 and 5.0, have other texts.
+    types = (type(each).__name__ for each in (limits.misfire_grace_time, limits.timeout, limits.max_instances))
+    return _encoded_once(limits, *types)
+
+
+@functools.lru_cache(maxsize=256)
+def _encoded_once(limits: TaskLimits, *_types: str) -> str:
+    """Return limits as JSON: many tasks have the same ones, and a start needs those of each task several times."""
+    return _encoded(limits)
+
+
+def _encoded(limits: TaskLimits) -> str:
     values: dict[str, object] = {
         "max_instances": limits.max_instances,
         "coalesce": limits.coalesce,

@@ -152,11 +152,10 @@ class _SqliteTransactions:
     def declare(self, tasks: Sequence[TaskRecord], existing: ExistingTaskPolicy, /) -> Sequence[TaskRecord]:
         ids = [task.id for task in tasks]
         with self._reading() as database:
-            written = records_to_write(tasks, _tasks_by_id(database, ids), existing)
-        if not written:
+            known = _tasks_by_id(database, ids)
+        if not records_to_write(tasks, known, existing):
             # The usual start: nothing is locked.
-            with self._reading() as database:
-                return _in_order(ids, _tasks_by_id(database, ids))
+            return _in_order(ids, known)
         with self._writing() as database:
             for record in records_to_write(tasks, _tasks_by_id(database, ids), existing):
                 _ = _write_task(database, record)

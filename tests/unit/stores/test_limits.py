@@ -30,6 +30,12 @@ def test_limits_survive_a_round_trip(limits: TaskLimits) -> None:
     assert ("timeout" in values, "retry" in values) == (limits.timeout is not None, limits.retry is not None)
 
 
+def test_limits_have_one_text_in_each_process() -> None:
+    """The text is part of the hash of a declaration: it does not depend on limits that were encoded before."""
+    texts = {encode_limits(TaskLimits(timeout=timeout)).partition('"timeout": ')[2] for timeout in (5, 5.0)}
+    assert texts == {"5}", "5.0}"}
+
+
 def test_unknown_limits_are_unreadable() -> None:
     with pytest.raises(UnreadableTaskError, match=r"'job'.*are not known"):
         decode_limits("job", '{"speed": 3}', ())
