@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from importlib import resources
 from typing import Literal, NamedTuple, TypeAlias
 
 FOREIGN_TABLES = "remove tables that were not made by asyncz, or use another database"
@@ -51,6 +50,9 @@ def statements(migration: Migration) -> list[str]:
 @functools.cache
 def migrations(dialect: Dialect) -> tuple[Migration, ...]:
     """Return the migrations of a database, in order."""
+    # Its import costs as much as that of the store.
+    from importlib import resources
+
     folder = resources.files("asyncz.stores") / "migrations" / dialect
     files = sorted((file for file in folder.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name)
     return tuple(

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import psycopg
 from psycopg.rows import scalar_row
-from pydantic import TypeAdapter
+from pydantic import ConfigDict, TypeAdapter
 
 from asyncz.stores._columns import OUTCOME_COLUMNS, RUN_COLUMNS, column_list
 from asyncz.stores.records import Outcome, RunRecord
@@ -137,8 +137,10 @@ SELECT asyncz_runs.id FROM asyncz_runs JOIN outcome ON asyncz_runs.id = run_id
 WHERE {" AND ".join(f"asyncz_runs.{column} IS NOT DISTINCT FROM outcome.{column}" for column in OUTCOME_COLUMNS)}
 """.encode()  # noqa: S608  # own names
 
-_RUN_LIST: TypeAdapter[Sequence[RunRecord]] = TypeAdapter(Sequence[RunRecord])
-_OUTCOME_LIST: TypeAdapter[Sequence[Outcome]] = TypeAdapter(Sequence[Outcome])
+# Built when they are used first, as the records are.
+_DEFER = ConfigDict(defer_build=True)
+_RUN_LIST: TypeAdapter[Sequence[RunRecord]] = TypeAdapter(Sequence[RunRecord], config=_DEFER)
+_OUTCOME_LIST: TypeAdapter[Sequence[Outcome]] = TypeAdapter(Sequence[Outcome], config=_DEFER)
 
 Statement: TypeAlias = tuple[bytes, dict[str, object]]
 """A statement with its values."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from psycopg.rows import scalar_row
-from pydantic import TypeAdapter
+from pydantic import ConfigDict, TypeAdapter
 
 from asyncz.stores._columns import report_of_row
 from asyncz.stores._postgres_connection import Connection
@@ -24,7 +24,7 @@ ON CONFLICT (run_id, fence) DO UPDATE SET progress = coalesce(excluded.progress,
     details = coalesce(excluded.details, stored.details), written_at = excluded.written_at
 RETURNING run_id
 """
-_REPORT_LIST: TypeAdapter[Sequence[RunReport]] = TypeAdapter(Sequence[RunReport])
+_REPORT_LIST: TypeAdapter[Sequence[RunReport]] = TypeAdapter(Sequence[RunReport], config=ConfigDict(defer_build=True))
 
 
 def report(database: Connection, reports: Sequence[RunReport], now: object) -> Sequence[UUID]:

@@ -6,13 +6,14 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
 
-from pydantic import TypeAdapter
+from pydantic import ConfigDict, TypeAdapter
 
 from asyncz.stores._checks import usable_age
 from asyncz.stores.protocol import FORGET_REMOVED_AFTER, UNDECLARED_AFTER
 from asyncz.stores.records import TaskRecord
 
-IDS: TypeAdapter[list[str]] = TypeAdapter(list[str])
+# Built when it is used first: the import of a store waits for no schema.
+IDS: TypeAdapter[list[str]] = TypeAdapter(list[str], config=ConfigDict(defer_build=True))
 """Ids of tasks as JSON."""
 
 
