@@ -24,11 +24,12 @@ from uuid import uuid4
 
 import attrs
 import psycopg
+from psycopg.conninfo import make_conninfo
 from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from asyncz import AsyncIOScheduler
-from asyncz.stores import StoreOptions
+from asyncz.stores import PostgresStore, StoreOptions
 from tests.benchmarks.store_figures import busy_ratio, imports, restart, server_seconds
 from tests.benchmarks.venvs import python_with
 from tests.helpers.postgres import new_schema, running_server
@@ -193,23 +194,45 @@ async def idle_statements(server: str, seconds: float) -> float:
     """Return the number of statements of an idle node per third of its lease, by the statistics of the server."""
 
     async def commits(duration: float) -> int:
-        url = new_schema(server)
-        async with AsyncIOScheduler(store=url, store_options=StoreOptions(lease=LEASE)):
+        # No other program uses this database.
+        name = f"asyncz_idle_{uuid4().hex}"
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}".encode())
+        store = PostgresStore(make_conninfo(server, dbname=name))
+        async with AsyncIOScheduler(store=store, store_options=StoreOptions(lease=LEASE)):
             await asyncio.sleep(1)
-            start = _commits(server)
+            start = _commits(server, name)
             await asyncio.sleep(duration)
         await asyncio.sleep(0.5)
-        return _commits(server) - start
+        return _commits(server, name) - start
 
-    short, long = await commits(1.0), await commits(1.0 + seconds)
+    with without_autovacuum(server):
+        short, long = await commits(1.0), await commits(1.0 + seconds)
     return (long - short) / (seconds / (LEASE / 3))
 
 
-def _commits(server: str) -> int:
+@contextlib.contextmanager
+def without_autovacuum(server: str) -> Iterator[None]:
+    """Turn the automatic vacuum of a server off meanwhile: its workers commit transactions in each database."""
+    _set_autovacuum(server, "SET autovacuum = off")
+    try:
+        yield
+    finally:
+        _set_autovacuum(server, "RESET autovacuum")
+
+
+def _set_autovacuum(server: str, change: str) -> None:
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"ALTER SYSTEM {change}".encode())
+        connection.execute("SELECT pg_reload_conf()")
+
+
+def _commits(server: str, database: str) -> int:
+    """Return the number of transactions of a database, in a connection with another one."""
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute("SELECT pg_stat_clear_snapshot()")
         (row,) = connection.execute(
-            "SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()"
+            "SELECT xact_commit FROM pg_stat_database WHERE datname = %s", (database,)
         ).fetchall()
         return int(row[0])
 
