@@ -20,6 +20,15 @@ from typing import Protocol
 from typing_extensions import override
 
 
+QUIET = {
+    "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",
+    "DASK_DISTRIBUTED__WORKER__MEMORY__MONITOR_INTERVAL": "5s",
+    "DASK_DISTRIBUTED__ADMIN__SYSTEM_MONITOR__INTERVAL": "5s",
+    "DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL": "1s",
+}
+"""Settings of a cluster that lasts as long as the tests: by default, it uses a fifth of a core when it has nothing to do."""
+
+
 class _Server(Protocol):
     async def finished(self) -> None: ...
 
@@ -32,7 +41,12 @@ class Part:
         # A session of its own: `end` kills the children, too. Its standard input closes when this process ends, even by
         # a signal, and then it kills itself.
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            env=os.environ | QUIET,
         )
 
     def address(self) -> str:
