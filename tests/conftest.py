@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import multiprocessing
 import os
-import re
 import signal
 import sys
 from collections.abc import Generator, Iterator
@@ -15,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.helpers.coverage_data import remove_unfinished_data
+from tests.helpers.effort import has_only_slow_tests
 from tests.helpers.waiting import Gate
 
 # Several processes import all tests, and hundreds of programs import the library: without files of bytecode, each
@@ -47,14 +47,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--cut-slices", action="store_true", help="end each time slice after one call")
 
 
-_ONLY_SLOW = re.compile(r"^pytestmark = .*\bpytest\.mark\.slow\b", re.MULTILINE)
-
-
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Import no module of slow tests if they are left out: their imports are half of the collection's time."""
     if config.getoption("markexpr") != "not slow" or not collection_path.match("test_*.py"):
         return None
-    return True if _ONLY_SLOW.search(collection_path.read_text()) else None
+    return True if has_only_slow_tests(collection_path) else None
 
 
 @pytest.hookimpl(wrapper=True)
@@ -75,7 +72,7 @@ def pytest_collection() -> Generator[None, object, object]:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
-    """Distribute whole modules if all tests are quick."""
+    """Distribute groups and modules of tests."""
     from tests.helpers.distribution import scheduling  # xdist need not be installed
 
     return scheduling(config, log)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
@@ -18,7 +19,7 @@ from selenium.webdriver.remote.webelement import WebElement
 
 CHROMIUM = shutil.which("chromium") or ""
 DRIVER = shutil.which("chromedriver") or ""
-MISSING = "chromium and chromium-driver are not installed"
+NEEDS_BROWSER = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="chromium and chromium-driver are not installed")
 
 WIDE = (1280, 800)
 PHONE = (390, 844)
@@ -44,9 +45,12 @@ class Browser:
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
 
     def open(self, path: str) -> None:
-        """Open a page, and wait until its stream of changes is open, if it has one."""
+        """Open a page, and wait until its stream of changes is open, if it has one.
+
+        The driver may return before the page exists, if the page before it was about to open another one.
+        """
         self.driver.get(f"{self.url}/{path}")
-        self.until(lambda: self.one("#connection").text in {"live", "not live"})
+        self.until(lambda: [each.text for each in self.all("#connection")] in (["live"], ["not live"]))
 
     def run(self, script: str) -> object:
         """Return the result of a script."""

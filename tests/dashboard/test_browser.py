@@ -14,10 +14,10 @@ pytest.importorskip("selenium", reason="selenium is not installed")
 from selenium.webdriver.common.keys import Keys
 
 from tests.dashboard.apps import HOSTILE
-from tests.dashboard.browser import CHROMIUM, DRIVER, MISSING, PHONE, WIDE, Browser, browser
+from tests.dashboard.browser import NEEDS_BROWSER, PHONE, WIDE, Browser, browser
 from tests.dashboard.test_servers import serving
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(not (CHROMIUM and DRIVER), reason=MISSING)]
+pytestmark = [pytest.mark.slow, NEEDS_BROWSER, pytest.mark.xdist_group("browser")]
 
 PAGES = ["tasks", "task?id=double", "task?id=fail", "runs", "timeline", "executors", "events", "tasks?search=none"]
 

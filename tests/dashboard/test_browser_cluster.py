@@ -16,13 +16,13 @@ pytest.importorskip("selenium", reason="selenium is not installed")
 
 from selenium.webdriver.common.keys import Keys
 
-from tests.dashboard.browser import CHROMIUM, DRIVER, MISSING, PHONE, WIDE, Browser, browser
+from tests.dashboard.browser import NEEDS_BROWSER, PHONE, WIDE, Browser, browser
 from tests.dashboard.test_browser import check_bulk_buttons, state_of
 from tests.dashboard.test_browser_looks import SMALL_TARGETS
 from tests.dashboard.test_servers import serving
 from tests.helpers.paths import PROJECT
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(not (CHROMIUM and DRIVER), reason=MISSING)]
+pytestmark = [pytest.mark.slow, NEEDS_BROWSER, pytest.mark.xdist_group("browser_cluster")]
 
 PAGES = ["tasks", "task?id=rebuild", "runs", "timeline", "executors", "events", "tasks?search=none"]
 

@@ -9,10 +9,10 @@ import pytest
 
 pytest.importorskip("selenium", reason="selenium is not installed")
 
-from tests.dashboard.browser import CHROMIUM, DRIVER, MISSING, PHONE, WIDE, Browser, browser
+from tests.dashboard.browser import NEEDS_BROWSER, PHONE, WIDE, Browser, browser
 from tests.dashboard.test_servers import serving
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(not (CHROMIUM and DRIVER), reason=MISSING)]
+pytestmark = [pytest.mark.slow, NEEDS_BROWSER, pytest.mark.xdist_group("browser_looks")]
 
 SIZES = [WIDE, PHONE]
 # Contrast of each visible text with what lies below it, by the formula of WCAG 2. Disabled controls need none.

@@ -19,14 +19,13 @@ from typing import Protocol
 
 from typing_extensions import override
 
-
 QUIET = {
     "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",
     "DASK_DISTRIBUTED__WORKER__MEMORY__MONITOR_INTERVAL": "5s",
     "DASK_DISTRIBUTED__ADMIN__SYSTEM_MONITOR__INTERVAL": "5s",
     "DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL": "1s",
 }
-"""Settings of a cluster that lasts as long as the tests: by default, it uses a fifth of a core when it has nothing to do."""
+"""Settings of a cluster that lasts as long as the tests: by default, an idle one uses a fifth of a core."""
 
 
 class _Server(Protocol):

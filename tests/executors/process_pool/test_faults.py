@@ -25,11 +25,8 @@ from tests.helpers import payloads
 from tests.helpers.executors import process_pool_of, scheduler_with, start_run
 from tests.helpers.waiting import process_id_in, until
 
-pytestmark = [
-    pytest.mark.anyio,
-    pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning"),
-    pytest.mark.slow,
-]
+_OF_FORK = "ignore:.*multi-threaded:DeprecationWarning"
+pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings(_OF_FORK), pytest.mark.slow]
 
 
 def has_ended(process_id: int) -> bool:
