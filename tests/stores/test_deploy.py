@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple, TypeAlias
 from uuid import uuid4
 
 import pytest
@@ -22,6 +22,7 @@ import pytest
 from asyncz.stores import NodeRecord, RunRecord, TaskRecord
 from asyncz.stores._admin_urls import opened_admin
 from asyncz.stores._migrations import Dialect, migrations
+from tests.helpers.forked import Program
 from tests.helpers.paths import PROJECT
 from tests.stores import deploy
 from tests.stores.test_processes import TTL, history, store_of, url, wait_for
@@ -37,6 +38,9 @@ FIRST = ("report", "charge", "poll", "obsolete", "convert", "ad-hoc")
 # Tasks whose declaration version 2 changes without their trigger.
 CHANGED = ("report", "charge", "convert")
 SECOND = (*CHANGED, "added")
+
+
+Node: TypeAlias = "Program | subprocess.Popen[bytes]"
 
 
 class Effect(NamedTuple):
@@ -58,20 +62,25 @@ def have_effects(folder: Path, tasks: Sequence[str], since: int, number: int) ->
     return all(found[task] >= number for task in tasks)
 
 
-def wait_for_effects(folder: Path, tasks: Sequence[str], number: int = 8) -> None:
+def wait_for_effects(folder: Path, tasks: Sequence[str], number: int = 4) -> None:
     """Wait until each of the tasks has run some more times."""
     wait_for(partial(have_effects, folder, tasks, len(effects_in(folder)), number))
 
 
+def started(arguments: Sequence[str], folder: Path, library: Path, output: IO[str]) -> Node:
+    """Start Python with the asyncz of a folder."""
+    if library == PROJECT:
+        return Program(arguments, cwd=folder, stdout=output, stderr=output)
+    environment = {**os.environ, "PYTHONPATH": str(library)}
+    return subprocess.Popen([sys.executable, *arguments], stdout=output, stderr=output, cwd=folder, env=environment)
+
+
 @contextmanager
-def node(url: str, folder: Path, version: int, library: Path) -> Generator[subprocess.Popen[bytes]]:
+def node(url: str, folder: Path, version: int, library: Path) -> Generator[Node]:
     """Run a node of a version of the program, with the asyncz of a folder, and wait for its start."""
-    command = [sys.executable, str(NODE), url, str(folder), f"{version}"]
     log = folder / f"log-{version}-{uuid4().hex}"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command, stdout=output, stderr=output, cwd=folder, env={**os.environ, "PYTHONPATH": str(library)}
-        )
+    with log.open("w") as output:
+        process = started([str(NODE), url, str(folder), f"{version}"], folder, library, output)
         try:
             wait_for(lambda: process.poll() is not None or (folder / f"started-{process.pid}").exists())
             assert process.poll() is None, log.read_text()
@@ -82,7 +91,7 @@ def node(url: str, folder: Path, version: int, library: Path) -> Generator[subpr
     assert "Traceback" not in text, text
 
 
-def end(process: subprocess.Popen[bytes]) -> None:
+def end(process: Node) -> None:
     """End a node as an operator would."""
     process.terminate()
     try:
