@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 )
 def test_due_times_fire_once_while_nodes_die(database: str) -> None:
     command = [sys.executable, "-m", "tests.chaos.stores", "--json", "--logs", "--databases", database]
-    options = ["--seconds", "7", "--processes", "2", "--seed", "3"]
+    options = ["--seconds", "4", "--processes", "2", "--seed", "3"]
     result = subprocess.run([*command, *options], capture_output=True, text=True, check=False, timeout=280)
     assert result.stdout, result.stderr
     ledger = json.loads(result.stdout)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +14,7 @@ import httpx
 import pytest
 
 from asyncz.stores._admin_urls import opened_admin
+from tests.helpers.forked import Program
 from tests.helpers.paths import PROJECT
 from tests.helpers.postgres import new_schema, running_server
 
@@ -36,8 +35,9 @@ class Server:
             self.url = f"http://127.0.0.1:{self.address[1]}{prefix}"
             number = listening.fileno()
             with self._log.open("w") as log:
-                command = [sys.executable, "-m", "uvicorn", app, "--fd", str(number)]
-                self.process = subprocess.Popen(command, stdout=log, stderr=log, pass_fds=[number], cwd=PROJECT)
+                # It inherits its standard streams only.
+                command = ["-m", "uvicorn", app, "--fd", "0"]
+                self.process = Program(command, cwd=PROJECT, stdin=number, stdout=log, stderr=log)
 
     def open_stream(self) -> socket.socket:
         """Open a stream of changes, as a tab of a browser does, and wait for its first bytes."""

@@ -11,7 +11,7 @@ from xdist.scheduler import LoadGroupScheduling
 
 from tests.helpers.effort import has_only_slow_tests
 
-LONG_GROUPS: Final = ("postgres", "mypy", "cluster", "postgres_nodes", "postgres_faults")
+LONG_GROUPS: Final = ("postgres", "mypy", "cluster", "browser", "pools", "postgres_nodes", "postgres_faults")
 """Groups that take longest: the run of all tests cannot end before them, so they start first."""
 
 

@@ -10,10 +10,16 @@ import pytest
 from typing_extensions import override
 
 from asyncz import DaskExecutor, FuturesExecutor, UniversalExecutor
-from asyncz.testing import ExecutorConformance
+from asyncz.testing import ExecutorConformance, executors
 from tests.helpers.dask_client import make_client
 
 pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.slow]
+
+
+@pytest.fixture(autouse=True)
+def fewer_queued_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Queue fewer runs: each costs a cluster more than 10 ms of CPU time."""
+    monkeypatch.setattr(executors, "_QUEUED", 200)
 
 
 class TestDaskExecutor(ExecutorConformance):

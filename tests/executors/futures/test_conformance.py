@@ -12,10 +12,10 @@ import pytest
 from typing_extensions import override
 
 from asyncz import FuturesExecutor, UniversalExecutor
-from asyncz.testing import ExecutorConformance
+from asyncz.testing import ExecutorConformance, executors
 from tests.helpers.foreign_pools import pool_of_one_process
 
-pytestmark = [pytest.mark.xdist_group("cluster"), pytest.mark.slow]
+pytestmark = [pytest.mark.xdist_group("pools"), pytest.mark.slow]
 
 
 class KeptPool:
@@ -73,6 +73,11 @@ class TestFuturesExecutorOfLoky(ExecutorConformance):
     runs_in_another_process = True
     signals_cancellation = False
     hang_timeout = 30.0
+
+    @pytest.fixture(autouse=True)
+    def _with_fewer_queued_runs(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        # Each costs the only process of loky 10 ms of CPU time.
+        monkeypatch.setattr(executors, "_QUEUED", 200)
 
     @override
     def make_executor(self) -> UniversalExecutor:

@@ -20,7 +20,7 @@ from tests.helpers.foreign_pools import pool_of_one_process
 from tests.helpers.waiting import until
 from tests.regressions.test_process_rows import wait_for_end
 
-pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("cluster"), pytest.mark.slow]
+pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("pools"), pytest.mark.slow]
 
 
 async def test_dead_worker_costs_started_runs_only(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ from tests.helpers.foreign_pools import pool_of_one_process
 from tests.helpers.generics import ResultT
 from tests.helpers.waiting import until
 
-pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("cluster")]
+pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("pools")]
 
 
 def test_given_pool_stays_open() -> None:
