@@ -11,7 +11,7 @@ import pytest
 from typing_extensions import override
 
 from asyncz import Executor, ThreadPoolExecutor, UniversalExecutor
-from asyncz.testing import RULES, ExecutorConformance, RestrictedExecutorConformance, rules
+from asyncz.testing import RULES, ExecutorConformance, RestrictedExecutorConformance, executors, rules
 from tests.helpers.broken_executors import BROKEN, Broken, ThreadPerRun
 
 pytestmark = pytest.mark.slow
@@ -33,6 +33,12 @@ class Suite(ExecutorConformance):
     @override
     def make_executor(self) -> UniversalExecutor:
         return self.make()
+
+
+@pytest.fixture(autouse=True)
+def fewer_queued_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Queue fewer runs: most of these executors start a thread for each. The bounded queue has room for 100."""
+    monkeypatch.setattr(executors, "_QUEUED", 150)
 
 
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.make.__name__)
