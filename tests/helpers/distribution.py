@@ -48,12 +48,13 @@ class ModuleScheduling(LoadGroupScheduling):
         if not self._ordered:
             self._ordered = True
             self.workqueue = OrderedDict(sorted(self.workqueue.items(), key=self._rank))
-        super()._assign_work_unit(node)
+        # xdist has no types for mypy, so the class of a node cannot be named here.
+        super()._assign_work_unit(node)  # pyright: ignore[reportArgumentType]
 
 
 def scheduling(config: pytest.Config, log: object) -> ModuleScheduling | None:
     """Return the distribution of tests by group and module, if they are to be distributed by group."""
     if config.getoption("dist") != "loadgroup":
         return None
-    # xdist has no types for mypy, so the class of its log cannot be named here.
+    # Nor can the class of its log.
     return ModuleScheduling(config, log)  # pyright: ignore[reportArgumentType]
