@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import Generic, Protocol
 
@@ -75,6 +75,8 @@ class TaskRegistry(Generic[ControllerT]):
         # a finished task with one of them stays registered.
         self._demands: Counter[int] = Counter()
         self.finished: list[ControllerT] = []
+        # Unregistered ones, whose `on_retired` is still to be called.
+        self._retired: deque[ControllerT] = deque()
         self._numbers = itertools.count(1)
 
     def __len__(self) -> int:
@@ -89,7 +91,6 @@ class TaskRegistry(Generic[ControllerT]):
         Raises:
             TaskLookupError: The task is not registered.
         """
-        self.settle()
         with self._runtime.lock:
             return self.find(task_id).task
 
@@ -121,6 +122,7 @@ class TaskRegistry(Generic[ControllerT]):
 
     def controller_of(self, task: Task[object]) -> ControllerT | None:
         """Return the controller of a task, also of a removed one with live runs."""
+        self.settle()
         controller, owner = self._controllers.get(task.id), task._owner
         return controller if is_same_object(controller, owner) else self._leaving.get(id(owner))
 
@@ -132,6 +134,7 @@ class TaskRegistry(Generic[ControllerT]):
         """
         if not isinstance(task, str):
             check_instance("task", task, Task)
+        self.settle()
         task_id = task if isinstance(task, str) else task.id
         controller = self._controllers.get(task_id)
         if controller is None or not (isinstance(task, str) or is_same_object(controller, task._owner)):
@@ -152,7 +155,6 @@ class TaskRegistry(Generic[ControllerT]):
             task: Task, or its id.
             action: Called with the controller and the id.
         """
-        self.settle()
         while True:
             controller = self.find(task)
             try:
@@ -175,6 +177,8 @@ class TaskRegistry(Generic[ControllerT]):
             while (task_id := f"{name}-{next(self._numbers)}") in self._controllers:
                 pass
             return task_id
+        if wanted in self._controllers:
+            self.settle()
         if wanted in self._controllers and not replace_existing:
             raise DuplicateTaskError(wanted)
         return wanted
@@ -208,7 +212,6 @@ class TaskRegistry(Generic[ControllerT]):
         Raises:
             TaskLookupError: The task is not registered.
         """
-        self.settle()
         with self._runtime.lock:
             controller = self.find(task)
             del self._controllers[controller.task.id]
@@ -236,21 +239,28 @@ class TaskRegistry(Generic[ControllerT]):
             self._runtime.inbox.last_call = self.retire_finished
 
     def settle(self) -> None:
-        """Do now what `retire_soon` has put off, before a listener looks at the tasks or adds one. Not under the lock.
+        """Unregister the tasks that `retire_soon` has put off, before a listener looks for a task or adds one.
 
-        Has no effect in other threads, which may still see a finished task until the calls of the burst are made.
+        Calls no user code, and so may be called under the lock. Has no effect in other threads, which may still see a
+        finished task until the calls of the burst are made.
         """
         if self.finished and not self._runtime.inbox.called_off_loop:
-            self.retire_finished()
+            self._unregister_finished()
 
     def retire_finished(self) -> None:
-        """Do what `retire_soon` has put off. For the loop's thread."""
-        if not self.finished:
-            return
+        """Do what `retire_soon` has put off. For the loop's thread, and not under the lock."""
+        self._unregister_finished()
+        retired = self._retired
+        while retired:
+            retired.popleft().on_retired()
+
+    def _unregister_finished(self) -> None:
         finished = self.finished
+        if not finished:
+            return
         self.finished = []
         runtime, controllers, demands = self._runtime, self._controllers, self._demands
-        retired: list[ControllerT] = []
+        retired = self._retired
         with runtime.lock:
             if runtime.pending_changes:
                 # One of them may let a task continue.
@@ -262,8 +272,6 @@ class TaskRegistry(Generic[ControllerT]):
                     del controllers[controller.task._spec.id]
                     controller.removed = True
                     retired.append(controller)
-        for controller in retired:
-            controller.on_retired()
 
     def demanded(self, controller: ControllerT) -> None:
         """Keep a task registered until its submission by a call is handled. Under the lock."""

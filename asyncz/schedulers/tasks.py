@@ -255,7 +255,6 @@ class TaskScheduler:
             executor = parts.executors.default_alias
         schedule = TriggerSchedule(trigger, utc(runtime.now()))
         created = parts.executors.prepare(executor, call)
-        parts.tasks.settle()
         with runtime.lock:
             task_id = parts.tasks.new_id(task_id, call, replace_existing)
             registration, submit_to = parts.executors.resolve(executor, created)

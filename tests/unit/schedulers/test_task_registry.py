@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from datetime import UTC, datetime
 
 import pytest
@@ -53,6 +54,31 @@ async def test_listener_sees_no_task_that_has_ended() -> None:
         scheduler.subscribe(TaskRemoved, lambda event: removed.append(event.task_id))
         await scheduler.add_task(do_nothing, executor="debug", id="4").result()
         assert removed == ["4"]
+
+
+@pytest.mark.anyio
+async def test_removals_are_emitted_without_the_lock() -> None:
+    """Also those of tasks that are unregistered early, because a listener looks at the tasks under the lock."""
+    removed: list[tuple[str, bool]] = []
+    async with AsyncIOScheduler() as scheduler:
+        done = asyncio.Event()
+
+        def on_removed(event: TaskRemoved) -> None:
+            other = threading.Thread(target=lambda: scheduler.tasks, daemon=True)
+            other.start()
+            other.join(10)
+            removed.append((event.task_id, other.is_alive()))
+            if event.task_id == "3":
+                done.set()
+
+        scheduler.pause()
+        for number in (1, 2, 3):
+            scheduler.add_task(do_nothing, executor="debug", id=f"{number}")
+        scheduler.subscribe(TaskExecuted, lambda _: len(scheduler.state.tasks))
+        scheduler.subscribe(TaskRemoved, on_removed)
+        scheduler.resume()
+        await done.wait()
+    assert removed == [("1", False), ("2", False), ("3", False)]
 
 
 @pytest.mark.anyio
