@@ -135,8 +135,9 @@ async def test_shutdown_of_busy_schedule_accounts_all_runs() -> None:
     await scheduler.shutdown(timeout=0.05)
     state = scheduler.state
     assert state.submitted == state.executed + state.errors + state.cancelled == len(endings) > 0
-    # A function that has not returned in time is left behind.
-    assert sum(task.running for task in state.tasks) <= sum(executor.abandoned for executor in state.executors)
+    # A function that has not returned in time is left behind. Its run was cancelled, and keeps its slot until the next
+    # start: the executor may count it no more, as functions return at any time.
+    assert sum(task.running for task in state.tasks) <= state.cancelled
 
 
 async def test_second_shutdown_waits_for_first() -> None:

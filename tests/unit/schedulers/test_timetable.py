@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import random
+from collections.abc import Iterator, Sequence
 
 import pytest
 from hypothesis import example, given, strategies as st
@@ -48,11 +49,8 @@ STEPS = st.one_of(
 )
 
 
-@pytest.mark.slow
-@given(st.lists(STEPS, max_size=60))
-@example([("put", 0, 5.0), ("put", 1, 6.0), ("put", 2, 3.0), ("take", 0, 9.0), ("take", 0, 9.0), ("take", 0, 9.0)])
-@example([("put", 0, 5.0), ("put", 1, 6.0), ("put", 2, 3.0), ("put", 3, 4.0), *[("take", 0, 9.0)] * 4])
-def test_timetable_matches_sorted_list(steps: list[tuple[str, int, float]]) -> None:
+def check(steps: Sequence[tuple[str, int, float]]) -> None:
+    """Compare the timetable with the sorted list after each step."""
     entries = [Placed() for _ in range(6)]
     timetable, plain = Timetable[Placed](), PlainTimetable()
     # An unfinished iteration continues with entries that were put and removed meanwhile.
@@ -82,6 +80,24 @@ def test_timetable_matches_sorted_list(steps: list[tuple[str, int, float]]) -> N
         assert [bool(entry.heap_version) for entry in entries] == [entry in plain.times for entry in entries]
 
 
+@pytest.mark.slow
+@given(st.lists(STEPS, max_size=60))
+@example([("put", 0, 5.0), ("put", 1, 6.0), ("put", 2, 3.0), ("take", 0, 9.0), ("take", 0, 9.0), ("take", 0, 9.0)])
+@example([("put", 0, 5.0), ("put", 1, 6.0), ("put", 2, 3.0), ("put", 3, 4.0), *[("take", 0, 9.0)] * 4])
+def test_timetable_matches_sorted_list(steps: list[tuple[str, int, float]]) -> None:
+    check(steps)
+
+
+def test_timetable_matches_sorted_list_for_seeds() -> None:
+    """The property for fixed steps: it is not slow, so mutations are compared with it."""
+    names = ("put", "put", "put again and again", "remove", "take", "take", "take", "clear")
+    for seed in range(100):
+        chance = random.Random(seed)
+        # The steps of some seeds never clear, so that outdated entries pile up.
+        possible = names[: -(seed % 2) or None]
+        check([(chance.choice(possible), chance.randrange(6), float(chance.randrange(10))) for _ in range(60)])
+
+
 def test_timetable_drops_outdated_items() -> None:
     timetable = Timetable[Placed]()
     entries = [Placed() for _ in range(10)]
@@ -89,3 +105,18 @@ def test_timetable_drops_outdated_items() -> None:
         # Later and later, and earlier and earlier.
         timetable.put(entries[turn % 10], turn if turn % 2 else -turn)
     assert len(timetable) < 200
+
+
+@pytest.mark.parametrize("late_per_turn", [0, 10])
+def test_timetable_counts_outdated_items_it_reaches(late_per_turn: int) -> None:
+    timetable = Timetable[Placed]()
+    early, late = Placed(), Placed()
+    for turn in range(1000):
+        timetable.put(early, turn)
+        timetable.put(early, turn)
+        assert list(timetable.due(turn)) == [(turn, early)]
+        for _ in range(late_per_turn):
+            timetable.put(late, 1e9)
+    for _ in range(500):
+        timetable.put(late, 1e9)
+        assert len(timetable) < 200
