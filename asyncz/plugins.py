@@ -93,7 +93,7 @@ def trigger_aliases() -> tuple[str, ...]:
     return tuple(sorted({*BUILTIN_TRIGGERS, *_entry_points(TRIGGER_GROUP)}))
 
 
-def load_executor(alias: str, **options: object) -> UniversalExecutor:
+def load_executor(alias: str, /, **options: object) -> UniversalExecutor:
     """Create the executor of an alias or reference; see `asyncz.create_executor`.
 
     Raises:
@@ -107,7 +107,7 @@ def load_executor(alias: str, **options: object) -> UniversalExecutor:
     return created
 
 
-def load_trigger(alias: str, **options: object) -> Trigger:
+def load_trigger(alias: str, /, **options: object) -> Trigger:
     """Create the trigger of an alias or reference; see `asyncz.create_trigger`.
 
     Raises:

@@ -32,6 +32,9 @@ ResultT = TypeVar("ResultT")
 class HotController(TaskController[ResultT]):
     """Controller that submits the most frequent due runs itself."""
 
+    # Counted here and in the base class.
+    submitted: int
+
     __slots__ = ()
 
     @property

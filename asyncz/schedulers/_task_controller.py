@@ -56,9 +56,6 @@ class TaskController(TaskRuns[ResultT]):
         chain_ends: Chain links of the task; None if it has none.
     """
 
-    # Counted here and in the base class.
-    executed: int
-
     __slots__ = ("chain_ends", "heap_version", "paused", "schedule")
 
     def __init__(  # noqa: PLR0917  # called once per task, where keywords take time

@@ -56,6 +56,10 @@ class TaskRuns(LiveRuns[ResultT], ABC):
         registration: Executor of the next runs.
     """
 
+    # Counted here and in the base class.
+    submitted: int
+    executed: int
+
     __slots__ = (
         "_context",
         "_parts",

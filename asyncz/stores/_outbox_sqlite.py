@@ -30,6 +30,7 @@ from asyncz.stores.records import Outcome, RunRecord, TaskRecord
 _READ_TASK = f"SELECT {column_list(TASK_COLUMNS)} FROM asyncz_tasks WHERE id = ?"  # noqa: S608  # own names
 _ADD_RUN = f"INSERT INTO asyncz_runs ({column_list(RUN_COLUMNS)}) VALUES ({', '.join('?' * len(RUN_COLUMNS))})"  # noqa: S608  # own names
 _NEXT_REVISION = "UPDATE asyncz_counters SET value = value + 1 WHERE name = 'revision' RETURNING value"
+_LOCK = "UPDATE asyncz_counters SET value = value WHERE name = 'revision'"
 _READ_BEFORE = "Others write meanwhile; if the transaction has read before, begin it with BEGIN IMMEDIATE"
 # `sqlite3.LEGACY_TRANSACTION_CONTROL`, since Python 3.12: the driver begins transactions as `isolation_level` says.
 _LEGACY = -1
@@ -82,6 +83,8 @@ class SqliteOutboxTransaction:
         if not self._connection.in_transaction and not self._begins_transactions():
             raise InvalidInputError("connection", "in autocommit mode", "begin a transaction before")
         with self._translated(), self._atomic():
+            # The write comes first: after a read, SQLite would not wait for another writer.
+            _ = self._cursor.execute(_LOCK)
             # Another database does not have the node.
             if submission is not None and is_alive(self._cursor, node, self.now()):
                 _ = add_runs(self._cursor, node, [submission], self.now())

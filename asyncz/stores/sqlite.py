@@ -59,6 +59,8 @@ from asyncz.stores.records import (
 _DATA_ERRORS = (sqlite3.DataError, sqlite3.IntegrityError, OverflowError, UnicodeError)
 # Seconds to wait for the transaction of another process; each of ours takes milliseconds.
 _BUSY_TIMEOUT = 30.0
+# Seconds between two attempts to set the mode of a new file.
+_WAL_DELAY = 0.01
 
 _TASKS = column_list(TASK_COLUMNS)
 _RUNS = column_list(RUN_COLUMNS)
@@ -385,7 +387,7 @@ class _SqliteTransactions:
                 self._path, timeout=_BUSY_TIMEOUT, isolation_level=None, check_same_thread=False
             )
             try:
-                _ = connection.execute("PRAGMA journal_mode = WAL")
+                _use_wal(connection)
                 # A power cut may undo the last transactions, but never damages the file.
                 _ = connection.execute("PRAGMA synchronous = NORMAL")
                 _ = migrate(connection, self._path)
@@ -411,6 +413,23 @@ class _SqliteTransactions:
         )
         update = {"state": "running", "node": self._node.id}
         return [evolved(run, {**update, "fence": run.fence + 1, "lost_node": run.node}) for run in runs]
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Let readers and a writer of the file work at the same time.
+
+    SQLite does not wait for others that change the mode of a new file at the same moment: so this tries again.
+    """
+    deadline = time.monotonic() + _BUSY_TIMEOUT
+    while True:
+        try:
+            _ = connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(_WAL_DELAY)
+        else:
+            return
 
 
 def migrate(connection: sqlite3.Connection, path: str) -> Sequence[Migration]:
