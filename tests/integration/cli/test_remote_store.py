@@ -204,7 +204,7 @@ async def test_logs_show_attempts_and_progress(tmp_path: Path) -> None:
         retry = Retry(attempts=2, delay=0.01)
         with pytest.raises(ValueError, match="broken"):
             await scheduler.add_task(fail_halfway, id="halfway", trigger=None, retry=retry).run()
-        while "progress" not in (text := await command("logs", url_of(tmp_path), "halfway")):
+        while "  progress 1 of 2" not in (text := await command("logs", url_of(tmp_path), "halfway")):
             await asyncio.sleep(0.05)
     lines = text.splitlines()
     assert [line for line in lines if line.startswith("  attempt 1 failed at ")] == [lines[1]]
